@@ -1,0 +1,115 @@
+"""Every error of the project, in one tree.
+
+    PipelineError                  anything we raise on purpose; has a stable code and a sentence
+    ├── Refused                    retrying can't mend it; a person or another input can
+    │   ├── InvalidInput           the input breaks a rule; names each field
+    │   ├── Conflict               the same id was used for something else
+    │   ├── NotFound               there is nothing by that id
+    │   └── PartnerRefused         a partner gave a definite no
+    └── Unavailable                trying again may help
+        ├── DatabaseBusy           a lock or a serialisation conflict
+        ├── DatabaseUnavailable    the database can't be reached or isn't prepared
+        ├── EngineUnavailable      Temporal can't be reached
+        └── PartnerUnavailable     time-out, connection lost, 5xx
+
+API, CLI and the Temporal UI show the same code and sentence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+UNION_TAGS = {"id", "whole"}
+"""Which branch of `customer` pydantic took: of no interest to who sent it."""
+
+
+class PipelineError(Exception):
+    """Base of the tree: `code` is stable and for machines, `message` is for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Refused(PipelineError):
+    """A definite no: the same call again gives the same answer."""
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing that is wrong with an input: `field` is a path such as `lines.0.quantity`."""
+
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class InvalidInput(Refused):
+    """The input breaks a rule. `fields` names every place and says why."""
+
+    def __init__(self, fields: Sequence[FieldError], code: str = "invalid_input") -> None:
+        super().__init__(code, "; ".join(str(field) for field in fields))
+        self.fields = tuple(fields)
+
+
+def invalid_input(error: ValidationError) -> InvalidInput:
+    """Pydantic's findings as ours: one field and reason each."""
+    return InvalidInput([_field_error(found["loc"], found["msg"]) for found in error.errors()])
+
+
+def _field_error(where: tuple[int | str, ...], message: str) -> FieldError:
+    """A check of the whole document names its field itself, in front of its message."""
+    message = message.removeprefix("Value error, ")
+    path = ".".join(str(part) for part in where if part not in UNION_TAGS)
+    field, colon, reason = message.partition(": ")
+    if colon and " " not in field:
+        return FieldError(".".join(filter(None, [path, field])), reason)
+    return FieldError(path or "document", message)
+
+
+class Conflict(Refused):
+    """The id is taken by different content."""
+
+
+class NotFound(Refused):
+    """No such thing."""
+
+
+class PartnerRefused(Refused):
+    """A payment provider, supplier or carrier refused; asking again unchanged won't help."""
+
+
+class Unavailable(PipelineError):
+    """A passing fault: the engine or the caller tries again."""
+
+
+class DatabaseBusy(Unavailable):
+    """SQLITE_BUSY, or PostgreSQL's 40001 and 40P01."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("database_busy", message)
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database can't be reached, or its tables aren't there yet."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("database_unavailable", message)
+
+
+class EngineUnavailable(Unavailable):
+    """Temporal didn't answer."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("engine_unavailable", message)
+
+
+class PartnerUnavailable(Unavailable):
+    """The partner may or may not have done it: repeat with the same idempotency key."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("partner_unavailable", message)

@@ -1,0 +1,148 @@
+"""The rows of an import: what each CSV file may say."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+from stdnum import ean, iban
+from stdnum.eu import vat
+from stdnum.exceptions import ValidationError as NumberError
+
+from models.base import Document, Identifier, Text, at_field
+from models.customers import AmountText, Country, CustomerDocument, Email, OptionalText
+from models.money import decimals, parse_amount, parse_percent
+
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+LocationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+
+
+class CompanyRow(Document):
+    """company.csv: the legal entity that sells."""
+
+    legal_entity: Text
+    name: Text
+    street: Text
+    city: Text
+    postal_code: Text
+    country: Country
+    vat_id: OptionalText = ""
+    iban: OptionalText = ""
+    currency: Currency
+
+    @field_validator("currency")
+    @classmethod
+    def _known_currency(cls, value: str) -> str:
+        decimals(value)
+        return value
+
+    @field_validator("iban")
+    @classmethod
+    def _valid_iban(cls, value: str) -> str:
+        return _checked(iban.validate, value, "IBAN")
+
+    @field_validator("vat_id")
+    @classmethod
+    def _valid_vat_id(cls, value: str) -> str:
+        return checked_vat_id(value)
+
+
+class LocationRow(Document):
+    """locations.csv."""
+
+    location: LocationId
+    name: Text
+    country: Country
+    postal_code: Text
+
+
+class ProductRow(Document):
+    """products.csv: price without tax; weight and size of one unit."""
+
+    sku: Identifier
+    name: Text
+    unit_price: AmountText
+    currency: Currency
+    tax_rate_percent: AmountText
+    weight_g: Count
+    length_mm: Count
+    width_mm: Count
+    height_mm: Count
+    gtin: OptionalText = ""
+
+    @field_validator("gtin")
+    @classmethod
+    def _valid_gtin(cls, value: str) -> str:
+        return _checked(ean.validate, value, "GTIN")
+
+    @model_validator(mode="after")
+    def _amounts(self) -> Self:
+        _check_amount("unit_price", self.unit_price, self.currency)
+        with at_field("tax_rate_percent"):
+            parse_percent(self.tax_rate_percent)
+        return self
+
+
+class SupplierRow(Document):
+    """suppliers.csv."""
+
+    supplier_id: LocationId
+    name: Text
+    email: Email
+    country: Country
+
+
+class OfferRow(Document):
+    """offers.csv: what a supplier asks for a SKU, per unit."""
+
+    supplier_id: LocationId
+    sku: Identifier
+    unit_cost: AmountText
+    currency: Currency
+    minimum_quantity: Positive
+    pack_size: Positive
+    lead_time_days: Annotated[int, Field(ge=0, le=3650)]
+
+    @model_validator(mode="after")
+    def _amounts(self) -> Self:
+        _check_amount("unit_cost", self.unit_cost, self.currency)
+        return self
+
+
+class CustomerRow(CustomerDocument):
+    """customers.csv."""
+
+    @field_validator("vat_id")
+    @classmethod
+    def _valid_vat_id(cls, value: str) -> str:
+        return checked_vat_id(value)
+
+
+class StockRow(Document):
+    """stock.csv: an opening balance; `unit_cost` in the company's currency."""
+
+    location: LocationId
+    sku: Identifier
+    on_hand: Count
+    unit_cost: AmountText
+
+
+def checked_vat_id(value: str) -> str:
+    """A VAT id of the EU in its compact form; empty stays empty. Raises ValueError."""
+    return _checked(vat.validate, value, "VAT id")
+
+
+def _checked(validate: object, value: str, kind: str) -> str:
+    if not value:
+        return ""
+    assert callable(validate)
+    try:
+        return str(validate(value))
+    except NumberError as error:
+        raise ValueError(f"{value!r} is not a valid {kind} ({error})") from error
+
+
+def _check_amount(field: str, text: str, currency: str) -> None:
+    with at_field(field):
+        if parse_amount(text, currency) < 0:
+            raise ValueError("is below zero")

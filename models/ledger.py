@@ -1,0 +1,188 @@
+"""The ledger's rules: accounts, balanced entries, and which fact posts what.
+
+The postings are those of double-entry bookkeeping with revenue and cost in the same period, at
+goods issue (IFRS 15, ASC 606): until then an invoice is a contract liability.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from enum import StrEnum
+
+from models.base import Payload
+
+
+class Account(StrEnum):
+    """The chart of accounts; the value is the account's code in the tables."""
+
+    BANK = "1000"
+    CASH_CLEARING = "1100"
+    ACCOUNTS_RECEIVABLE = "1200"
+    INVENTORY = "1400"
+    GOODS_RECEIVED_NOT_INVOICED = "2100"
+    TAX_PAYABLE = "2200"
+    CUSTOMER_DEPOSITS = "2300"
+    CONTRACT_LIABILITIES = "2400"
+    REFUNDS_PAYABLE = "2500"
+    UNAPPLIED_RECEIPTS = "2600"
+    OPENING_BALANCE_EQUITY = "3000"
+    REVENUE = "4000"
+    COST_OF_GOODS_SOLD = "5000"
+
+    @property
+    def label(self) -> str:
+        """As printed: "Cash clearing"."""
+        return self.name.replace("_", " ").capitalize()
+
+
+class Posting(Payload):
+    """One line of an entry: a debit above zero, a credit below."""
+
+    account: Account
+    amount_minor: int
+
+
+class Entry(Payload):
+    """One balanced event. `entry_id` is the fact's natural key, so it can be posted only once."""
+
+    entry_id: str
+    currency: str
+    postings: tuple[Posting, ...]
+    order_id: str | None = None
+
+
+def entry(
+    entry_id: str,
+    currency: str,
+    debits: Mapping[Account, int],
+    credits: Mapping[Account, int],
+    order_id: str | None = None,
+) -> Entry:
+    """An entry from amounts in minor units; zero amounts are left out.
+
+    Raises ValueError unless debits equal credits and no amount is negative.
+    """
+    amounts: dict[Account, int] = defaultdict(int)
+    for sign, side in ((1, debits), (-1, credits)):
+        for account, amount_minor in side.items():
+            if amount_minor < 0:
+                raise ValueError(f"{entry_id}: {account.label} is negative ({amount_minor})")
+            amounts[account] += sign * amount_minor
+    if sum(amounts.values()):
+        raise ValueError(f"{entry_id}: debits and credits differ by {sum(amounts.values())}")
+    postings = tuple(Posting(account=a, amount_minor=m) for a, m in sorted(amounts.items()) if m)
+    return Entry(entry_id=entry_id, currency=currency, postings=postings, order_id=order_id)
+
+
+def invoice_entry(
+    number: str,
+    order_id: str,
+    currency: str,
+    *,
+    net_minor: int,
+    tax_minor: int,
+    deposit_minor: int,
+) -> Entry:
+    """An invoice: what was paid before comes from deposits, the rest is a receivable."""
+    total_minor = net_minor + tax_minor
+    return entry(
+        f"invoice:{number}",
+        currency,
+        {
+            Account.CUSTOMER_DEPOSITS: deposit_minor,
+            Account.ACCOUNTS_RECEIVABLE: total_minor - deposit_minor,
+        },
+        {Account.CONTRACT_LIABILITIES: net_minor, Account.TAX_PAYABLE: tax_minor},
+        order_id,
+    )
+
+
+def credit_note_entry(
+    number: str,
+    order_id: str,
+    currency: str,
+    *,
+    net_minor: int,
+    tax_minor: int,
+    refund_minor: int,
+) -> Entry:
+    """An invoice cancelled before goods left: what was paid becomes a refund we owe."""
+    total_minor = net_minor + tax_minor
+    return entry(
+        f"credit_note:{number}",
+        currency,
+        {Account.CONTRACT_LIABILITIES: net_minor, Account.TAX_PAYABLE: tax_minor},
+        {
+            Account.REFUNDS_PAYABLE: refund_minor,
+            Account.ACCOUNTS_RECEIVABLE: total_minor - refund_minor,
+        },
+        order_id,
+    )
+
+
+def payment_entry(
+    payment_id: str,
+    currency: str,
+    *,
+    receivable_minor: int,
+    deposit_minor: int,
+    unapplied_minor: int,
+    order_id: str | None,
+) -> Entry:
+    """Money in: against the receivable, as a deposit, or unapplied where no order is known."""
+    return entry(
+        f"payment:{payment_id}",
+        currency,
+        {Account.CASH_CLEARING: receivable_minor + deposit_minor + unapplied_minor},
+        {
+            Account.ACCOUNTS_RECEIVABLE: receivable_minor,
+            Account.CUSTOMER_DEPOSITS: deposit_minor,
+            Account.UNAPPLIED_RECEIPTS: unapplied_minor,
+        },
+        order_id,
+    )
+
+
+def goods_issue_entry(
+    shipment_id: str, order_id: str, currency: str, *, revenue_minor: int, cost_minor: int
+) -> Entry:
+    """Goods leave: the contract liability turns into revenue, their cost leaves the inventory."""
+    return entry(
+        f"goods_issue:{shipment_id}",
+        currency,
+        {Account.CONTRACT_LIABILITIES: revenue_minor, Account.COST_OF_GOODS_SOLD: cost_minor},
+        {Account.REVENUE: revenue_minor, Account.INVENTORY: cost_minor},
+        order_id,
+    )
+
+
+def receipt_entry(receipt_id: str, currency: str, value_minor: int) -> Entry:
+    """Goods received from a supplier, whose invoice is still to come."""
+    return entry(
+        f"goods_receipt:{receipt_id}",
+        currency,
+        {Account.INVENTORY: value_minor},
+        {Account.GOODS_RECEIVED_NOT_INVOICED: value_minor},
+    )
+
+
+def opening_entry(location: str, sku: str, currency: str, value_minor: int) -> Entry:
+    """Stock that was there before us."""
+    return entry(
+        f"opening:{location}:{sku}",
+        currency,
+        {Account.INVENTORY: value_minor},
+        {Account.OPENING_BALANCE_EQUITY: value_minor},
+    )
+
+
+def refund_entry(
+    refund_id: str, order_id: str, currency: str, *, payable_minor: int, deposit_minor: int
+) -> Entry:
+    """Money out again: what a credit note owes, and deposits that were never invoiced."""
+    return entry(
+        f"refund:{refund_id}",
+        currency,
+        {Account.REFUNDS_PAYABLE: payable_minor, Account.CUSTOMER_DEPOSITS: deposit_minor},
+        {Account.CASH_CLEARING: payable_minor + deposit_minor},
+        order_id,
+    )

@@ -1,0 +1,330 @@
+"""What goes in and out of workflows, activities, signals and updates.
+
+Facts (signals) need only their id: whatever else is missing is looked up or left open, because a
+person may send one from the Temporal UI.
+"""
+
+from datetime import date, datetime
+
+from pydantic import Field, JsonValue
+
+from models.base import Identifier, Payload
+from models.orders import OrderDocument, Progress, Stage
+from models.shipping import FreightMode
+
+
+class PaymentReceived(Payload):
+    """Money has come in."""
+
+    payment_id: Identifier
+    order_id: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+    method: str = "unknown"
+    received_at: datetime | None = None
+
+
+class ShipmentDispatched(Payload):
+    """Goods have left."""
+
+    event_id: Identifier
+    order_id: str | None = None
+    shipment_id: str | None = None
+    occurred_at: datetime | None = None
+
+
+class ShipmentDelivered(Payload):
+    """Goods have arrived at the customer's."""
+
+    event_id: Identifier
+    order_id: str | None = None
+    shipment_id: str | None = None
+    occurred_at: datetime | None = None
+
+
+class StockArrived(Payload):
+    """A goods receipt may have filled the order's shortages: an order looks when it hears it."""
+
+    receipt_id: Identifier
+
+
+class ShortageReported(Payload):
+    """An order is short here."""
+
+    shortage_id: Identifier
+
+
+class SupplierAcknowledged(Payload):
+    """A supplier has confirmed a purchase order."""
+
+    acknowledgement_id: Identifier
+    po_id: str | None = None
+    expected_date: date | None = None
+    occurred_at: datetime | None = None
+
+
+class GoodsReceived(Payload):
+    """Goods have arrived from a supplier."""
+
+    receipt_id: Identifier
+    po_id: str | None = None
+    sku: str | None = None
+    quantity: int | None = Field(default=None, strict=True)
+    occurred_at: datetime | None = None
+
+
+OrderFact = PaymentReceived | ShipmentDispatched | ShipmentDelivered
+PurchaseFact = SupplierAcknowledged | GoodsReceived
+Fact = OrderFact | PurchaseFact
+
+
+class OddFact(Payload):
+    """A message that can't be used, kept as it came."""
+
+    subject: str
+    """The order or purchase order it reached; for a workflow's own record, its id."""
+    name: str
+    body: str
+    reason: str
+
+
+class CancelRequest(Payload):
+    """Please cancel."""
+
+    reason: str = ""
+    actor: str = "operator"
+
+
+class RetryRequest(Payload):
+    """Please try the step again that waits for a person."""
+
+    actor: str = "operator"
+
+
+class CommandOutcome(Payload):
+    """What a command came to."""
+
+    accepted: bool
+    message: str
+
+
+class Attention(Payload):
+    """Why an order waits for a person."""
+
+    code: str
+    message: str
+
+
+class SetAttention(Payload):
+    """Show (or, with None, clear) an order's attention."""
+
+    order_id: str
+    attention: Attention | None
+
+
+class Policy(Payload):
+    """The durations an order lives by, fixed when it is recorded. Seconds."""
+
+    payment_deadline: float
+    partner_timeout: float
+    attention_after_attempts: int
+
+
+class RecordOrder(Payload):
+    """Record customer and order. `digest` is of the document as sent."""
+
+    order: OrderDocument
+    digest: str
+    placed_at: datetime
+    workflow_id: str
+
+
+class Recorded(Payload):
+    """The order is in the tables, with facts that came before and were not applied yet."""
+
+    progress: Progress
+    policy: Policy
+    refusal: Attention | None = None
+    """Why it may not go on yet: the credit limit."""
+    waiting_facts: tuple["StoredFact", ...] = ()
+
+
+class StoredFact(Payload):
+    """A fact as the door keeps it: type and data of the webhook's body."""
+
+    type: str
+    data: dict[str, JsonValue]
+
+
+class OrderStep(Payload):
+    """A step that needs to know only the order."""
+
+    order_id: str
+
+
+class PaymentStep(Payload):
+    """A payment to record with the order it reached."""
+
+    order_id: str
+    fact: PaymentReceived
+
+
+class DispatchStep(Payload):
+    """A goods issue to record with the order it reached."""
+
+    order_id: str
+    fact: ShipmentDispatched
+
+
+class DeliveryStep(Payload):
+    """A delivery to record with the order it reached. (No union of facts: two of them look the
+    same on the wire.)"""
+
+    order_id: str
+    fact: ShipmentDelivered
+
+
+class CancelOrder(Payload):
+    """Put the order into cancelling."""
+
+    order_id: str
+    request: CancelRequest
+
+
+class Cancelled(Payload):
+    """Whether the cancellation was taken, and the progress after it."""
+
+    accepted: bool
+    message: str
+    progress: Progress
+
+
+class ShipmentStep(Payload):
+    """A call about one shipment of an order."""
+
+    order_id: str
+    shipment_id: str
+
+
+class OrderStatus(Payload):
+    """What the query `status` answers: the order as its workflow sees it."""
+
+    order_id: str
+    stage: Stage
+    attention: Attention | None
+    progress: Progress | None
+
+
+class OrderOutcome(Payload):
+    """How an order ended; the result of its workflow."""
+
+    stage: str
+    invoice_number: str | None
+
+
+class StockPlace(Payload):
+    """One SKU at one location: the argument of a replenishment."""
+
+    location: str
+    sku: str
+
+
+class PurchasePlan(Payload):
+    """What replenishment found to do."""
+
+    send: tuple[str, ...]
+    """Purchase orders that are planned and not sent."""
+    open: tuple[str, ...]
+    """Purchase orders that wait for goods."""
+    unmet: int
+    """Units that are short and that nobody offers."""
+
+
+class PurchaseStep(Payload):
+    """A call to a supplier about a purchase order."""
+
+    po_id: str
+
+
+class SupplyProblem(Payload):
+    """Nobody brings what is short here, and why."""
+
+    place: StockPlace
+    message: str
+
+
+class StockFreed(Payload):
+    """Orders whose shortages were filled, to be told; `cause` names the fact that filled them."""
+
+    cause: str
+    orders: tuple[str, ...]
+
+
+class Released(Payload):
+    """The order after its stock was given back, and who got it."""
+
+    progress: Progress
+    freed: StockFreed
+
+
+class FactInput(Payload):
+    """The argument of FactWorkflow: a fact for which no workflow runs."""
+
+    source: str
+    fact_id: str
+    fact: StoredFact
+
+
+class FreightBooking(Payload):
+    """What a carrier needs to know."""
+
+    shipment_id: str
+    order_id: str
+    mode: FreightMode
+    weight_g: int
+    ship_from: dict[str, str]
+    ship_to: dict[str, str | None]
+
+
+class BookedFreight(Payload):
+    """What a carrier answered."""
+
+    booking_id: str
+    carrier: str
+    tracking_number: str
+
+
+class PaymentDemand(Payload):
+    """What the provider is asked to collect."""
+
+    order_id: str
+    amount: str
+    currency: str
+    due_date: date
+
+
+class SupplierLine(Payload):
+    """One line of a purchase order, as sent."""
+
+    sku: str
+    quantity: int
+    unit_cost: str
+
+
+class SupplierOrder(Payload):
+    """A purchase order, as sent."""
+
+    po_id: str
+    supplier_id: str
+    location: str
+    currency: str
+    lines: tuple[SupplierLine, ...]
+
+
+class RefundDemand(Payload):
+    """What the provider is asked to give back."""
+
+    order_id: str
+    amount: str
+    currency: str
+    reason: str

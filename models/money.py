@@ -1,0 +1,108 @@
+"""Money: whole minor units (cents) and an ISO 4217 code. No floats, and one way of rounding."""
+
+import re
+from functools import cache
+from typing import Self
+
+from iso4217 import Currency
+from pydantic import model_validator
+
+from models.base import Payload
+
+MAX_AMOUNT_MINOR = 10**15
+"""No single amount is larger: far below the 64 bits of a database integer, so sums fit too."""
+
+PPM_PER_PERCENT = 10_000
+_DECIMAL = re.compile(r"^(-?)(\d{1,18})(?:\.(\d{1,9}))?$", re.ASCII)
+
+
+@cache
+def decimals(currency: str) -> int:
+    """The currency's number of decimals (ISO 4217 exponent): EUR 2, JPY 0, KWD 3.
+
+    Raises ValueError for what isn't a currency one can pay in.
+    """
+    try:
+        exponent = Currency(currency).exponent
+    except ValueError:
+        exponent = None
+    if exponent is None:
+        raise ValueError(f"{currency!r} is not an ISO 4217 currency (such as EUR)")
+    return exponent
+
+
+def parse_scaled(text: str, digits: int) -> int:
+    """`text`, a plain decimal such as "18.5", in units of 10**-digits; exact or ValueError."""
+    match = _DECIMAL.match(text)
+    if not match:
+        raise ValueError(f'{text!r} is not a plain decimal number such as "18.00"')
+    sign, whole, fraction = match.group(1), match.group(2), match.group(3) or ""
+    if len(fraction) > digits:
+        raise ValueError(f"{text!r} has more than {digits} decimals")
+    value = int(whole + fraction.ljust(digits, "0"))
+    return -value if sign else value
+
+
+def parse_amount(text: str, currency: str) -> int:
+    """`text` in minor units of `currency`: ("18.00", "EUR") -> 1800.
+
+    Raises ValueError for too many decimals or more than MAX_AMOUNT_MINOR; nothing is rounded.
+    """
+    amount_minor = parse_scaled(text, decimals(currency))
+    if abs(amount_minor) > MAX_AMOUNT_MINOR:
+        raise ValueError(f"{text!r} is beyond the largest amount we take")
+    return amount_minor
+
+
+def format_amount(amount_minor: int, currency: str) -> str:
+    """The inverse of `parse_amount`, always with all decimals: (1800, "EUR") -> "18.00"."""
+    digits = decimals(currency)
+    sign, units = ("-", -amount_minor) if amount_minor < 0 else ("", amount_minor)
+    text = str(units).rjust(digits + 1, "0")
+    return f"{sign}{text[:-digits]}.{text[-digits:]}" if digits else f"{sign}{text}"
+
+
+def parse_percent(text: str) -> int:
+    """A percentage of 0 to 100 with up to 4 decimals, in millionths: "19" -> 190000."""
+    ppm = parse_scaled(text, 4)
+    if not 0 <= ppm <= 100 * PPM_PER_PERCENT:
+        raise ValueError(f"{text!r} is not between 0 and 100")
+    return ppm
+
+
+def format_percent(ppm: int) -> str:
+    """Millionths as a percentage without trailing zeros: 190000 -> "19", 55000 -> "5.5"."""
+    whole, rest = divmod(ppm, PPM_PER_PERCENT)
+    return f"{whole}.{rest:04d}".rstrip("0").rstrip(".")
+
+
+def round_half_up(numerator: int, denominator: int) -> int:
+    """numerator / denominator, halves away from zero; exact in integers."""
+    quotient, rest = divmod(abs(numerator), denominator)
+    rounded = quotient + (2 * rest >= denominator)
+    return rounded if numerator >= 0 else -rounded
+
+
+def share(amount: int, ppm: int) -> int:
+    """`ppm` millionths of `amount`, rounded half up once."""
+    return round_half_up(amount * ppm, 100 * PPM_PER_PERCENT)
+
+
+class Money(Payload):
+    """An amount in minor units with its currency."""
+
+    amount_minor: int
+    currency: str
+
+    @model_validator(mode="after")
+    def _known_currency(self) -> Self:
+        decimals(self.currency)
+        return self
+
+    @classmethod
+    def parse(cls, text: str, currency: str) -> Self:
+        """See `parse_amount`."""
+        return cls(amount_minor=parse_amount(text, currency), currency=currency)
+
+    def __str__(self) -> str:
+        return f"{format_amount(self.amount_minor, self.currency)} {self.currency}"

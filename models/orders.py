@@ -1,0 +1,299 @@
+"""What an order is: the document, its prices, and the stage it has reached."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
+
+from models.base import Document, Identifier, Payload, Text, at_field
+from models.customers import Address, AmountText, CustomerDocument, TaxTreatment
+from models.money import (
+    MAX_AMOUNT_MINOR,
+    PPM_PER_PERCENT,
+    decimals,
+    parse_amount,
+    parse_percent,
+    share,
+)
+
+MAX_LINES = 1_000
+MAX_QUANTITY = 1_000_000
+
+
+class Channel(StrEnum):
+    """Where the order was placed."""
+
+    ONLINE = "online"
+    STORE = "store"
+    PHONE = "phone"
+
+
+class Terms(StrEnum):
+    """When the customer pays."""
+
+    PREPAID = "prepaid"
+    NET30 = "net30"
+    CASH = "cash"
+
+    @property
+    def on_credit(self) -> bool:
+        """Goods leave before the money is in: a receivable."""
+        return self is Terms.NET30
+
+
+class Delivery(StrEnum):
+    """Whether what is there may leave before the rest."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+
+
+class OrderLine(Document):
+    """One SKU of an order. `unit_price` is without tax; absent: the list price at acceptance."""
+
+    sku: Text
+    quantity: Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY)]
+    unit_price: AmountText | None = None
+    discount_percent: AmountText | None = None
+
+
+Customer = Annotated[
+    Annotated[Identifier, Tag("id")] | Annotated[CustomerDocument, Tag("whole")],
+    Discriminator(lambda given: "id" if isinstance(given, str) else "whole"),
+]
+"""A customer's id, or the whole customer."""
+
+
+class OrderDocument(Document):
+    """What a customer asked for, as sent to `POST /orders` and `starter.py place`."""
+
+    order_id: Identifier
+    channel: Channel
+    customer: Customer
+    ship_to: Address
+    bill_to: Address | None = None
+    currency: str
+    terms: Terms
+    delivery: Delivery = Delivery.COMPLETE
+    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=MAX_LINES)]
+    requested_delivery_date: date | None = None
+
+    @model_validator(mode="after")
+    def _amounts_fit_the_currency(self) -> Self:
+        """Errors start with the field's path, which a check of the whole document must say."""
+        with at_field("currency"):
+            decimals(self.currency)
+        for number, line in enumerate(self.lines):
+            with at_field(f"lines.{number}.unit_price"):
+                if line.unit_price is not None and parse_amount(line.unit_price, self.currency) < 0:
+                    raise ValueError("is below zero")
+            with at_field(f"lines.{number}.discount_percent"):
+                parse_percent(line.discount_percent or "0")
+        return self
+
+    @property
+    def customer_id(self) -> str:
+        """The customer's id, whichever way the document names the customer."""
+        return self.customer if isinstance(self.customer, str) else self.customer.customer_id
+
+
+def digest(sent: JsonValue) -> str:
+    """SHA-256 of the document as sent, in canonical JSON: same content, same digest."""
+    canonical = json.dumps(sent, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class ProductPrice(Payload):
+    """What the price list says of a SKU."""
+
+    sku: str
+    name: str
+    unit_price_minor: int
+    tax_rate_ppm: int
+
+
+class PricedLine(Payload):
+    """An order line with its price settled; `net_minor` is quantity * unit price less discount."""
+
+    line_no: int
+    sku: str
+    name: str
+    quantity: int
+    list_price_minor: int
+    unit_price_minor: int
+    discount_ppm: int
+    net_minor: int
+    tax_rate_ppm: int
+
+
+class TaxAmount(Payload):
+    """The tax of one rate over the whole invoice."""
+
+    rate_ppm: int
+    taxable_minor: int
+    tax_minor: int
+
+
+class Totals(Payload):
+    """What an order comes to, in minor units."""
+
+    net_minor: int
+    taxes: tuple[TaxAmount, ...]
+    total_minor: int
+
+    @property
+    def tax_minor(self) -> int:
+        """All rates together."""
+        return sum(tax.tax_minor for tax in self.taxes)
+
+
+def price_line(
+    line_no: int, line: OrderLine, product: ProductPrice, currency: str, tax: TaxTreatment
+) -> PricedLine:
+    """Settle the price of a line: rounded half up once, after the discount."""
+    unit_price_minor = (
+        product.unit_price_minor
+        if line.unit_price is None
+        else parse_amount(line.unit_price, currency)
+    )
+    discount_ppm = parse_percent(line.discount_percent) if line.discount_percent else 0
+    gross_minor = unit_price_minor * line.quantity
+    return PricedLine(
+        line_no=line_no,
+        sku=line.sku,
+        name=product.name,
+        quantity=line.quantity,
+        list_price_minor=product.unit_price_minor,
+        unit_price_minor=unit_price_minor,
+        discount_ppm=discount_ppm,
+        net_minor=share(gross_minor, 100 * PPM_PER_PERCENT - discount_ppm),
+        tax_rate_ppm=product.tax_rate_ppm if tax is TaxTreatment.STANDARD else 0,
+    )
+
+
+def total(lines: Iterable[PricedLine]) -> Totals:
+    """Sum up: tax is computed once per rate over all its lines (2006/112/EC art. 226).
+
+    Raises ValueError where the total is beyond MAX_AMOUNT_MINOR.
+    """
+    taxable: dict[int, int] = {}
+    for line in lines:
+        taxable[line.tax_rate_ppm] = taxable.get(line.tax_rate_ppm, 0) + line.net_minor
+    taxes = tuple(
+        TaxAmount(rate_ppm=rate, taxable_minor=net, tax_minor=share(net, rate))
+        for rate, net in sorted(taxable.items())
+    )
+    net_minor = sum(taxable.values())
+    total_minor = net_minor + sum(tax.tax_minor for tax in taxes)
+    if total_minor > MAX_AMOUNT_MINOR:
+        raise ValueError("the order's total is beyond the largest amount we take")
+    return Totals(net_minor=net_minor, taxes=taxes, total_minor=total_minor)
+
+
+class Stage(StrEnum):
+    """Where an order is: its earliest unfinished obligation."""
+
+    RECEIVED = "received"
+    AWAITING_STOCK = "awaiting_stock"
+    AWAITING_PAYMENT = "awaiting_payment"
+    DISPATCHING = "dispatching"
+    IN_TRANSIT = "in_transit"
+    DELIVERED = "delivered"
+    COMPLETED = "completed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+
+
+class Cancellation(StrEnum):
+    """How far a cancellation has come."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    DONE = "done"
+
+
+class ShipmentState(StrEnum):
+    """The life of a shipment."""
+
+    PLANNED = "planned"
+    BOOKED = "booked"
+    DISPATCHED = "dispatched"
+    DELIVERED = "delivered"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_left(self) -> bool:
+        """The goods are out of our hands."""
+        return self in (ShipmentState.DISPATCHED, ShipmentState.DELIVERED)
+
+
+class ShipmentProgress(Payload):
+    """One shipment, as the workflow sees it."""
+
+    shipment_id: str
+    state: ShipmentState
+
+
+class Progress(Payload):
+    """How far the tables say an order has come. A higher `version` is a later look."""
+
+    order_id: str
+    version: int
+    terms: Terms
+    currency: str
+    total_minor: int
+    paid_minor: int
+    invoice_number: str | None = None
+    allocated: bool = False
+    ordered: int
+    backordered: int = 0
+    shipped: int = 0
+    delivered: int = 0
+    supply_problem: str | None = None
+    """Why the goods that are short aren't coming."""
+    cancellation: Cancellation = Cancellation.NONE
+    refund_due_minor: int = 0
+    """What a cancelled order's customer is still to get back."""
+    shipments: tuple[ShipmentProgress, ...] = ()
+
+    @property
+    def due_minor(self) -> int:
+        """What is still to be paid; never below zero."""
+        return max(0, self.total_minor - self.paid_minor)
+
+    @property
+    def paid_in_full(self) -> bool:
+        """Nothing is due."""
+        return self.paid_minor >= self.total_minor
+
+    @property
+    def goods_left(self) -> bool:
+        """Something has left our hands: too late to cancel."""
+        return self.shipped > 0
+
+    def in_state(self, *states: ShipmentState) -> Sequence[str]:
+        """The ids of the shipments in one of `states`."""
+        return [s.shipment_id for s in self.shipments if s.state in states]
+
+
+def stage(progress: Progress) -> Stage:
+    """The order's earliest unfinished obligation: the one place where a stage is decided."""
+    if progress.cancellation is Cancellation.DONE:
+        return Stage.CANCELLED
+    if progress.cancellation is Cancellation.REQUESTED:
+        return Stage.CANCELLING
+    if progress.delivered >= progress.ordered:
+        return Stage.COMPLETED if progress.paid_in_full else Stage.DELIVERED
+    if progress.shipped >= progress.ordered:
+        return Stage.IN_TRANSIT
+    if not progress.allocated:
+        return Stage.RECEIVED
+    if progress.backordered:
+        return Stage.AWAITING_STOCK
+    if not progress.terms.on_credit and not progress.paid_in_full:
+        return Stage.AWAITING_PAYMENT
+    return Stage.DISPATCHING

@@ -1,0 +1,526 @@
+"""The tables: the record of business facts. Amounts are minor units, times are UTC.
+
+Validation is the messages' work; the CHECK constraints here are the last line. Journal and
+invoices are also guarded by triggers (see `migrations/`).
+"""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Enum,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+)
+from sqlmodel import Field, SQLModel
+
+from models.customers import CustomerStatus, PaymentPreference, TaxTreatment
+from models.orders import Cancellation, Channel, Delivery, ShipmentState, Stage, Terms
+from models.purchasing import PurchaseOrderState
+from models.shipping import FreightMode
+from models.stock import MovementKind, ReservationState, ShortageState
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLModel.metadata.naming_convention = NAMING
+
+
+def big(**options: object) -> Any:
+    """A 64-bit integer column: amounts don't fit 32 bits."""
+    return Field(sa_type=BigInteger, **options)  # type: ignore[call-overload]  # its overloads take no **options
+
+
+def word(words: type[StrEnum], **options: object) -> Any:
+    """A column of one of `words`, kept as text: new words need no migration."""
+    column_type = Enum(
+        words, native_enum=False, length=32, values_callable=lambda enum: [m.value for m in enum]
+    )
+    return Field(sa_type=column_type, **options)  # type: ignore[call-overload]  # as above
+
+
+class Company(SQLModel, table=True):
+    """The legal entity that sells."""
+
+    __tablename__ = "company"
+
+    legal_entity: str = Field(primary_key=True)
+    name: str
+    street: str
+    city: str
+    postal_code: str
+    country: str
+    vat_id: str
+    iban: str
+    currency: str
+
+
+class Location(SQLModel, table=True):
+    """A place that holds stock."""
+
+    __tablename__ = "locations"
+
+    location: str = Field(primary_key=True)
+    name: str
+    country: str
+    postal_code: str
+
+
+class Product(SQLModel, table=True):
+    """A SKU with its list price (without tax), tax rate and size."""
+
+    __tablename__ = "products"
+    __table_args__ = (CheckConstraint("unit_price_minor >= 0", "unit_price_not_negative"),)
+
+    sku: str = Field(primary_key=True)
+    name: str
+    unit_price_minor: int = big()
+    currency: str
+    tax_rate_ppm: int
+    weight_g: int
+    length_mm: int
+    width_mm: int
+    height_mm: int
+    gtin: str
+
+
+class Supplier(SQLModel, table=True):
+    """Who sells to us."""
+
+    __tablename__ = "suppliers"
+
+    supplier_id: str = Field(primary_key=True)
+    name: str
+    email: str
+    country: str
+
+
+class SupplierOffer(SQLModel, table=True):
+    """A supplier's price for a SKU."""
+
+    __tablename__ = "offers"
+
+    supplier_id: str = Field(primary_key=True, foreign_key="suppliers.supplier_id")
+    sku: str = Field(primary_key=True, foreign_key="products.sku")
+    unit_cost_minor: int = big()
+    currency: str
+    minimum_quantity: int
+    pack_size: int
+    lead_time_days: int
+
+
+class Customer(SQLModel, table=True):
+    """Who buys from us."""
+
+    __tablename__ = "customers"
+
+    customer_id: str = Field(primary_key=True)
+    name: str
+    email: str
+    phone: str
+    country: str
+    payment_preference: PaymentPreference = word(PaymentPreference)
+    credit_limit_minor: int = big()
+    status: CustomerStatus = word(CustomerStatus)
+    vat_id: str
+    tax_treatment: TaxTreatment = word(TaxTreatment)
+    language: str
+    street: str
+    city: str
+    postal_code: str
+
+
+class Stock(SQLModel, table=True):
+    """The counters of one SKU at one location; its row is the lock of its reservations."""
+
+    __tablename__ = "stock"
+    __table_args__ = (
+        CheckConstraint("reserved >= 0 AND reserved <= on_hand", "available_not_negative"),
+        CheckConstraint("value_minor >= 0", "value_not_negative"),
+        CheckConstraint("on_hand > 0 OR value_minor = 0", "nothing_is_worth_nothing"),
+    )
+
+    sku: str = Field(primary_key=True, foreign_key="products.sku")
+    location: str = Field(primary_key=True, foreign_key="locations.location")
+    on_hand: int = big(default=0)
+    reserved: int = big(default=0)
+    value_minor: int = big(default=0)
+
+
+class StockMovement(SQLModel, table=True):
+    """One change of a counter; `movement_id` is the natural key of what changed it."""
+
+    __tablename__ = "stock_movements"
+
+    movement_id: str = Field(primary_key=True)
+    sku: str = Field(index=True)
+    location: str
+    kind: MovementKind = word(MovementKind)
+    on_hand_change: int = big()
+    reserved_change: int = big()
+    value_change_minor: int = big()
+    cause: str = Field(index=True)
+    """The fact behind it: `receipt:<id>`, `release:<order>`, `allocate`..."""
+    order_id: str | None = None
+    recorded_at: datetime
+
+
+class Order(SQLModel, table=True):
+    """An order; stage and counters are recomputed in the transaction of every fact."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        Index("ix_orders_stage_placed_at", "stage", "placed_at"),
+        CheckConstraint("paid_minor >= 0", "paid_not_negative"),
+    )
+
+    order_id: str = Field(primary_key=True)
+    customer_id: str = Field(foreign_key="customers.customer_id", index=True)
+    channel: Channel = word(Channel)
+    terms: Terms = word(Terms)
+    delivery: Delivery = word(Delivery)
+    currency: str
+    ship_to: dict[str, str | None] = Field(sa_type=JSON)
+    bill_to: dict[str, str | None] = Field(sa_type=JSON)
+    requested_delivery_date: date | None
+    tax_treatment: TaxTreatment = word(TaxTreatment)
+    digest: str
+    workflow_id: str
+    net_minor: int = big()
+    total_minor: int = big()
+    paid_minor: int = big(default=0)
+    deposit_minor: int = big(default=0)
+    """Received beyond what was due, and not given back."""
+    refunded_minor: int = big(default=0)
+    credit_accepted: bool = False
+    """It counts towards its customer's exposure (net30)."""
+    allocated: bool = False
+    stage: Stage = word(Stage, default=Stage.RECEIVED)
+    cancellation: Cancellation = word(Cancellation, default=Cancellation.NONE)
+    cancel_reason: str = ""
+    attention_code: str | None = Field(default=None, index=True)
+    attention_message: str | None = None
+    version: int = 1
+    placed_at: datetime = Field(index=True)
+    updated_at: datetime
+
+
+class OrderLineRow(SQLModel, table=True):
+    """A line with its settled price."""
+
+    __tablename__ = "order_lines"
+
+    order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
+    line_no: int = Field(primary_key=True)
+    sku: str = Field(foreign_key="products.sku")
+    name: str
+    quantity: int
+    list_price_minor: int = big()
+    unit_price_minor: int = big()
+    discount_ppm: int
+    net_minor: int = big()
+    tax_rate_ppm: int
+
+
+class Reservation(SQLModel, table=True):
+    """Stock held for one order line at one location."""
+
+    __tablename__ = "reservations"
+    __table_args__ = (CheckConstraint("quantity > 0", "quantity_above_zero"),)
+
+    order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
+    line_no: int = Field(primary_key=True)
+    location: str = Field(primary_key=True)
+    sku: str
+    quantity: int
+    state: ReservationState = word(ReservationState)
+    shipment_id: str | None = Field(default=None, index=True)
+
+
+class Shortage(SQLModel, table=True):
+    """What could not be reserved; with an expected date it is a backorder."""
+
+    __tablename__ = "shortages"
+    __table_args__ = (
+        Index("ix_shortages_location_sku_state", "location", "sku", "state"),
+        CheckConstraint("filled >= 0 AND filled <= quantity", "filled_within_quantity"),
+    )
+
+    shortage_id: str = Field(primary_key=True)
+    order_id: str = Field(foreign_key="orders.order_id", index=True)
+    line_no: int
+    sku: str
+    location: str
+    quantity: int
+    filled: int = 0
+    state: ShortageState = word(ShortageState)
+    promised_at: datetime
+    """When the order was promised the goods: receipts are handed out in this order."""
+    po_id: str | None = None
+    expected_date: date | None = None
+    problem: str | None = None
+    """Why nobody is bringing the goods; None while somebody is."""
+
+
+class PurchaseOrder(SQLModel, table=True):
+    """What we ask a supplier for."""
+
+    __tablename__ = "purchase_orders"
+
+    po_id: str = Field(primary_key=True)
+    supplier_id: str = Field(foreign_key="suppliers.supplier_id")
+    location: str = Field(foreign_key="locations.location")
+    currency: str
+    state: PurchaseOrderState = word(PurchaseOrderState)
+    reference: str | None = None
+    expected_date: date | None = None
+    reason: str
+    created_at: datetime
+
+
+class PurchaseOrderLine(SQLModel, table=True):
+    """One SKU of a purchase order."""
+
+    __tablename__ = "purchase_order_lines"
+    __table_args__ = (Index("ix_purchase_order_lines_sku", "sku"),)
+
+    po_id: str = Field(primary_key=True, foreign_key="purchase_orders.po_id")
+    sku: str = Field(primary_key=True, foreign_key="products.sku")
+    quantity: int
+    unit_cost_minor: int = big()
+    received: int = 0
+
+
+class GoodsReceipt(SQLModel, table=True):
+    """What arrived against a purchase order."""
+
+    __tablename__ = "goods_receipts"
+    __table_args__ = (CheckConstraint("quantity > 0", "quantity_above_zero"),)
+
+    receipt_id: str = Field(primary_key=True)
+    po_id: str = Field(foreign_key="purchase_orders.po_id")
+    sku: str
+    location: str
+    quantity: int
+    value_minor: int = big()
+    occurred_at: datetime
+
+
+class NumberSeries(SQLModel, table=True):
+    """The last number drawn of a gapless series, such as `INV-2026`."""
+
+    __tablename__ = "number_series"
+
+    series: str = Field(primary_key=True)
+    last_number: int
+
+
+class InvoiceRow(SQLModel, table=True):
+    """An invoice, never changed: `content` is `models.billing.Invoice` as issued."""
+
+    __tablename__ = "invoices"
+
+    number: str = Field(primary_key=True)
+    order_id: str = Field(foreign_key="orders.order_id", unique=True)
+    customer_id: str = Field(index=True)
+    currency: str
+    net_minor: int = big()
+    total_minor: int = big()
+    issued_on: date
+    due_on: date | None
+    content: dict[str, object] = Field(sa_type=JSON)
+
+
+class CreditNote(SQLModel, table=True):
+    """The reversal of an invoice, never changed."""
+
+    __tablename__ = "credit_notes"
+
+    number: str = Field(primary_key=True)
+    invoice_number: str = Field(foreign_key="invoices.number", unique=True)
+    order_id: str
+    currency: str
+    net_minor: int = big()
+    total_minor: int = big()
+    reason: str
+    issued_on: date
+
+
+class PaymentRequest(SQLModel, table=True):
+    """What the provider was asked to collect."""
+
+    __tablename__ = "payment_requests"
+
+    order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
+    amount_minor: int = big()
+    currency: str
+    due_date: date
+    request_id: str
+    requested_at: datetime
+
+
+class Payment(SQLModel, table=True):
+    """Money received. `applied_minor` settled an order; the rest is a deposit or unapplied."""
+
+    __tablename__ = "payments"
+    __table_args__ = (CheckConstraint("amount_minor > 0", "amount_above_zero"),)
+
+    payment_id: str = Field(primary_key=True)
+    order_id: str | None = Field(default=None, foreign_key="orders.order_id", index=True)
+    claimed_order_id: str | None = None
+    """What the payer wrote, whether or not such an order exists."""
+    amount_minor: int = big()
+    currency: str
+    method: str
+    applied_minor: int = big()
+    unmatched_reason: str | None = Field(default=None, index=True)
+    """Why (part of) the money has no use yet; None: all of it is applied."""
+    received_at: datetime
+
+
+class Refund(SQLModel, table=True):
+    """Money given back."""
+
+    __tablename__ = "refunds"
+
+    refund_id: str = Field(primary_key=True)
+    order_id: str = Field(foreign_key="orders.order_id", index=True)
+    amount_minor: int = big()
+    currency: str
+    refunded_at: datetime
+
+
+class AccountRow(SQLModel, table=True):
+    """The chart of accounts."""
+
+    __tablename__ = "accounts"
+
+    code: str = Field(primary_key=True)
+    title: str
+
+
+class JournalEntry(SQLModel, table=True):
+    """The header of a balanced entry: written last, it seals the postings."""
+
+    __tablename__ = "journal_entries"
+
+    entry_id: str = Field(primary_key=True)
+    currency: str
+    order_id: str | None = Field(default=None, index=True)
+    posted_at: datetime
+
+
+class JournalPosting(SQLModel, table=True):
+    """One line of an entry: a debit above zero, a credit below."""
+
+    __tablename__ = "journal_postings"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["entry_id"], ["journal_entries.entry_id"], deferrable=True, initially="DEFERRED"
+        ),
+        CheckConstraint("amount_minor <> 0", "amount_not_zero"),
+    )
+
+    entry_id: str = Field(primary_key=True)
+    account: str = Field(primary_key=True, foreign_key="accounts.code")
+    currency: str
+    amount_minor: int = big()
+
+
+class Shipment(SQLModel, table=True):
+    """A consignment with its carrier. The row is written before the carrier is asked."""
+
+    __tablename__ = "shipments"
+
+    shipment_id: str = Field(primary_key=True)
+    order_id: str = Field(foreign_key="orders.order_id", index=True)
+    location: str
+    mode: FreightMode = word(FreightMode)
+    mode_reason: str
+    weight_g: int = big()
+    state: ShipmentState = word(ShipmentState)
+    booking_id: str | None = None
+    carrier: str | None = None
+    tracking_number: str | None = None
+    dispatched_at: datetime | None = None
+    delivered_at: datetime | None = None
+
+
+class PartnerCall(SQLModel, table=True):
+    """Which attempt of a call to a partner we are at: it rises with each definite refusal."""
+
+    __tablename__ = "partner_calls"
+
+    call: str = Field(primary_key=True)
+    attempt: int
+
+
+class FactRow(SQLModel, table=True):
+    """A fact as the door received it, once per source and id."""
+
+    __tablename__ = "facts"
+    __table_args__ = (
+        UniqueConstraint("source", "fact_id"),
+        Index("ix_facts_type_business_id", "type", "business_id"),
+        Index("ix_facts_order_id_applied_at", "order_id", "applied_at"),
+    )
+
+    fact_no: int | None = Field(default=None, primary_key=True)
+    source: str
+    fact_id: str
+    type: str
+    business_id: str
+    order_id: str | None = None
+    po_id: str | None = None
+    data: dict[str, JsonValue] = Field(sa_type=JSON)
+    received_at: datetime
+    applied_at: datetime | None = None
+
+
+class OddFactRow(SQLModel, table=True):
+    """A message that could not be used, kept for a person to look at."""
+
+    __tablename__ = "odd_facts"
+
+    odd_id: str = Field(primary_key=True)
+    subject: str = Field(index=True)
+    name: str
+    body: str
+    reason: str
+    recorded_at: datetime
+
+
+class AuditRow(SQLModel, table=True):
+    """A business fact of an order, in words, written in the fact's own transaction."""
+
+    __tablename__ = "audit_trail"
+
+    audit_no: int | None = Field(default=None, primary_key=True)
+    order_id: str = Field(index=True)
+    event: str
+    detail: str
+    recorded_at: datetime
+
+
+class Mail(SQLModel, table=True):
+    """A mail that left, or that its receiver refused."""
+
+    __tablename__ = "mails"
+
+    message_id: str = Field(primary_key=True)
+    order_id: str = Field(foreign_key="orders.order_id", index=True)
+    kind: str
+    recipient: str
+    refused: str | None = None
+    """The mail server's words, where it refused the address."""
+    recorded_at: datetime

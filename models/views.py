@@ -1,0 +1,147 @@
+"""What CLI and API show. Amounts are decimal strings in the currency's own number of decimals."""
+
+from datetime import date, datetime
+
+from models.base import Payload
+from models.messages import Attention
+
+
+class LineView(Payload):
+    """One SKU of an order, in units."""
+
+    sku: str
+    ordered: int
+    reserved: int = 0
+    backordered: int = 0
+    shipped: int = 0
+    delivered: int = 0
+
+
+class ShipmentView(Payload):
+    """A shipment with its carrier."""
+
+    shipment_id: str
+    state: str
+    carrier: str | None
+    tracking_number: str | None
+
+
+class OrderView(Payload):
+    """An order as shown everywhere."""
+
+    order_id: str
+    customer_id: str
+    channel: str
+    terms: str
+    stage: str
+    attention: Attention | None = None
+    currency: str
+    total: str
+    paid: str
+    invoice_number: str | None = None
+    lines: tuple[LineView, ...]
+    shipments: tuple[ShipmentView, ...] = ()
+    placed_at: datetime
+    updated_at: datetime
+    workflow_id: str
+
+
+class HistoryView(Payload):
+    """One row of the audit trail."""
+
+    recorded_at: datetime
+    event: str
+    detail: str
+
+
+class OddFactView(Payload):
+    """A message that could not be used."""
+
+    recorded_at: datetime
+    name: str
+    body: str
+    reason: str
+
+
+class BackorderView(Payload):
+    """What an order waits for, and until when."""
+
+    sku: str
+    quantity: int
+    location: str
+    po_id: str | None
+    expected_date: date | None
+
+
+class OrderDetails(OrderView):
+    """One order with everything that happened to it."""
+
+    delivery: str
+    delivery_note: str | None = None
+    backorders: tuple[BackorderView, ...] = ()
+    history: tuple[HistoryView, ...] = ()
+    odd_facts: tuple[OddFactView, ...] = ()
+
+
+class CustomerView(Payload):
+    """A customer with history, volume and preferences."""
+
+    customer_id: str
+    name: str
+    email: str
+    phone: str
+    country: str
+    language: str
+    status: str
+    payment_preference: str
+    credit_limit: str
+    currency: str
+    open_credit: str
+    order_count: int
+    volume: str
+    """The total of all orders that were not cancelled, tax included."""
+    first_order_at: datetime | None
+    last_order_at: datetime | None
+    orders: tuple[OrderView, ...]
+
+
+class PaymentView(Payload):
+    """Money received that has no, or only in part, a use."""
+
+    payment_id: str
+    claimed_order_id: str | None
+    order_id: str | None
+    amount: str
+    applied: str
+    currency: str
+    method: str
+    reason: str
+    received_at: datetime
+
+
+class AccountBalance(Payload):
+    """One account of the trial balance."""
+
+    account: str
+    title: str
+    currency: str
+    debit: str
+    credit: str
+
+
+class CurrencyBalance(Payload):
+    """All debits and credits of one currency."""
+
+    currency: str
+    debit: str
+    credit: str
+
+
+class TrialBalance(Payload):
+    """Every account's balance; balanced when debits equal credits in each currency and the
+    inventory account equals the value of the stock."""
+
+    balanced: bool
+    inventory_equals_stock: bool
+    currencies: tuple[CurrencyBalance, ...]
+    accounts: tuple[AccountBalance, ...]
