@@ -1,0 +1,117 @@
+"""How the roots reach Temporal: the client, the search attributes, the namespace."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import NoReturn
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    RegisterNamespaceRequest,
+    UpdateNamespaceRequest,
+)
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+TASK_QUEUE = "orders"
+RETENTION = timedelta(days=30)
+CALL_TIMEOUT = timedelta(seconds=5)
+"""How long a door waits for the engine before it says that it is away."""
+UPDATE_TIMEOUT = timedelta(seconds=30)
+"""How long a command waits for a worker's answer."""
+SEARCH_ATTRIBUTES = {
+    "OrderStage": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "CustomerId": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "Channel": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "AttentionReason": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "Attention": IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
+}
+
+
+async def connect(
+    environment: Mapping[str, str], temporal_port: int = 7233, *, lazy: bool = False
+) -> Client:
+    """A client as the SDK's `TEMPORAL_*` variables say; else our own server on `temporal_port`.
+
+    `lazy`: connect at the first call, so that a door can open while the engine is away.
+    """
+    options = ClientConfig.load_client_connect_config(override_env_vars=dict(environment))
+    options.setdefault("target_host", f"127.0.0.1:{temporal_port}")
+    return await Client.connect(**options, data_converter=pydantic_data_converter, lazy=lazy)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process without taking the interpreter down first.
+
+    A thread of the SDK's may still deliver an answer while the interpreter ends, which aborts the
+    process (sdk-python issue 300): a command that did its work would exit with a crash.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+async def prepare(client: Client) -> None:
+    """Make the namespace, its retention and our search attributes; again does nothing.
+
+    A new attribute is refused for a second or two after it was made: returns when all are there.
+    """
+    await _prepare_namespace(client)
+    while missing := await _missing_attributes(client):
+        await _add_attributes(client, missing)
+        await asyncio.sleep(0.2)
+
+
+async def _prepare_namespace(client: Client) -> None:
+    retention = Duration(seconds=int(RETENTION.total_seconds()))
+    service = client.workflow_service
+    try:
+        await service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        await service.register_namespace(
+            RegisterNamespaceRequest(
+                namespace=client.namespace, workflow_execution_retention_period=retention
+            )
+        )
+    else:
+        config = NamespaceConfig(workflow_execution_retention_ttl=retention)
+        await service.update_namespace(
+            UpdateNamespaceRequest(namespace=client.namespace, config=config)
+        )
+
+
+async def _missing_attributes(client: Client) -> dict[str, IndexedValueType.ValueType]:
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    try:
+        answer = await client.operator_service.list_search_attributes(request)
+        there = set(answer.custom_attributes)
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        there = set()  # the namespace was made a moment ago and isn't known everywhere yet
+    return {name: kind for name, kind in SEARCH_ATTRIBUTES.items() if name not in there}
+
+
+async def _add_attributes(
+    client: Client, missing: Mapping[str, IndexedValueType.ValueType]
+) -> None:
+    try:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+        )
+    except RPCError as error:
+        if error.status not in (RPCStatusCode.ALREADY_EXISTS, RPCStatusCode.NOT_FOUND):
+            raise

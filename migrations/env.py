@@ -1,0 +1,21 @@
+"""Alembic's entry: the caller (`tools/prepare.py`) hands in the database's URL."""
+
+from alembic import context
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+import models.tables  # noqa: F401  # fills the metadata
+
+url = context.config.get_main_option("sqlalchemy.url")
+if not url:
+    raise SystemExit("Run `python -m tools.prepare`: it knows the database's address.")
+
+with create_engine(url).connect() as connection:
+    context.configure(
+        connection=connection,
+        target_metadata=SQLModel.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
+        compare_type=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,79 @@
+"""Make the database and the engine ready: tables, namespace, search attributes.
+
+`python -m tools.prepare` does it; again, it finds everything done. With `--check` it says whether
+the migrations make exactly the tables of `models/tables.py`, and changes nothing.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from dotenv import dotenv_values
+
+import engine
+from activities.database.engine import Database
+from models.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def alembic_config(url: str) -> Config:
+    """Alembic pointed at our migrations and the given database."""
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    return config
+
+
+def migrate(url: str) -> None:
+    """Bring the tables of the database at `url` up to date."""
+    database = Database(url)
+    command.upgrade(alembic_config(database.url), "head")
+    database.close()
+
+
+def check_migrations() -> None:
+    """Raise CommandError unless the migrations make exactly the tables of `models/tables.py`."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/check.db"
+        migrate(url)
+        command.check(alembic_config(url))
+
+
+def environment() -> dict[str, str]:
+    """The process's variables over those of `.env`, for what the SDK reads itself."""
+    known = {k: v for k, v in dotenv_values(".env").items() if v is not None}
+    return known | dict(os.environ)
+
+
+async def prepare() -> None:
+    """Database first: it needs no server."""
+    settings = Settings()
+    migrate(settings.database)
+    await engine.prepare(await engine.connect(environment(), settings.temporal_port))
+
+
+def main() -> int:
+    """The command line: 0 done, 1 the tables and migrations differ."""
+    if sys.argv[1:] != ["--check"]:
+        try:
+            asyncio.run(prepare())
+        except RuntimeError as error:
+            print(f"the engine can't be reached: {error}", file=sys.stderr)
+            return 1
+        return 0
+    try:
+        check_migrations()
+    except CommandError as error:
+        print(f"migrations/ and models/tables.py differ: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    engine.leave(main())
