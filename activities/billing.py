@@ -1,0 +1,459 @@
+"""Billing: the payment request, the invoice, payments, and giving money back."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+from temporalio import activity
+
+from activities.database.door import mark_applied
+from activities.database.engine import Clock, Database
+from activities.gateways.calls import once
+from activities.gateways.payments import Payments
+from activities.ledger import draw_number, post
+from activities.progress import (
+    credit_note_of,
+    invoice_number,
+    lock_order,
+    look,
+    note,
+    note_odd,
+    refund_due,
+    touch,
+)
+from models import billing, ledger
+from models.customers import Address
+from models.messages import (
+    OrderStep,
+    PaymentDemand,
+    PaymentReceived,
+    PaymentStep,
+    Policy,
+    RefundDemand,
+)
+from models.money import MAX_AMOUNT_MINOR, Money, decimals, format_amount, parse_amount
+from models.orders import Cancellation, PricedLine, Progress, total
+from models.tables import (
+    Company,
+    CreditNote,
+    Customer,
+    InvoiceRow,
+    Order,
+    OrderLineRow,
+    Payment,
+    PaymentRequest,
+    Refund,
+)
+
+
+class Billing:
+    """The steps of the bill phase, and their undoing."""
+
+    def __init__(
+        self, database: Database, clock: Clock, payments: Payments, policy: Policy
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._payments = payments
+        self._policy = policy
+
+    @activity.defn
+    def issue_invoice(self, step: OrderStep) -> Progress:
+        """Number and post the order's invoice, once."""
+
+        def work(session: Session) -> Progress:
+            order, now = lock_order(session, step.order_id), self._clock()
+            if not issue(session, order, now):
+                return look(session, order)
+            return touch(session, order, now)
+
+        return self._database.transaction(work)
+
+    @activity.defn
+    async def request_payment(self, step: OrderStep) -> Progress:
+        """Ask the provider to collect what is due, once per order."""
+        demand = await asyncio.to_thread(self._database.read, lambda s: self._demand(s, step))
+        if demand is not None:
+            request_id = await once(
+                self._database,
+                f"{step.order_id}/request-payment/1",
+                lambda key: self._payments.request(demand, key),
+            )
+            await asyncio.to_thread(
+                self._database.transaction, lambda s: self._requested(s, demand, request_id)
+            )
+        return await asyncio.to_thread(
+            self._database.read, lambda s: look(s, s.get_one(Order, step.order_id))
+        )
+
+    @activity.defn
+    def apply_payment(self, step: PaymentStep) -> Progress:
+        """Record a payment, once: applied to its order, and the invoice issued when it is full."""
+        return self._database.transaction(
+            lambda session: self._apply_to_order(session, step.order_id, step.fact)
+        )
+
+    @activity.defn
+    def keep_unmatched_payment(self, payment: PaymentReceived) -> None:
+        """Record money for which there is no order: posted as unapplied, and listed."""
+        self._database.transaction(lambda session: self._keep_unmatched(session, payment))
+
+    @activity.defn
+    async def void_payment_request(self, step: OrderStep) -> None:
+        """Undo of `request_payment`: also where the request may or may not have been made."""
+        await once(
+            self._database,
+            f"{step.order_id}/void-payment-request/1",
+            lambda key: self._payments.void(step.order_id, key),
+        )
+
+    @activity.defn
+    def credit_invoice(self, step: OrderStep) -> Progress:
+        """Undo of the invoice: a credit note, before any goods left."""
+
+        def work(session: Session) -> Progress:
+            order, now = lock_order(session, step.order_id), self._clock()
+            if not _credit(session, order, now):
+                return look(session, order)
+            return touch(session, order, now)
+
+        return self._database.transaction(work)
+
+    @activity.defn
+    async def refund_payment(self, step: OrderStep) -> Progress:
+        """Give back what a cancelled order's customer has paid."""
+        number, demand = await asyncio.to_thread(
+            self._database.read, lambda s: self._refund_demand(s, step.order_id)
+        )
+        if demand is not None:
+            refund_id = await once(
+                self._database,
+                f"{step.order_id}/refund/{number}",
+                lambda key: self._payments.refund(demand, key),
+            )
+            await asyncio.to_thread(
+                self._database.transaction, lambda s: self._refunded(s, demand, refund_id)
+            )
+        return await asyncio.to_thread(
+            self._database.read, lambda s: look(s, s.get_one(Order, step.order_id))
+        )
+
+    def _demand(self, session: Session, step: OrderStep) -> PaymentDemand | None:
+        order = session.get_one(Order, step.order_id)
+        due_minor = order.total_minor - order.paid_minor
+        if session.get(PaymentRequest, step.order_id) is not None or due_minor <= 0:
+            return None
+        today = self._clock().date()
+        deadline = (self._clock() + timedelta(seconds=self._policy.payment_deadline)).date()
+        return PaymentDemand(
+            order_id=order.order_id,
+            amount=format_amount(due_minor, order.currency),
+            currency=order.currency,
+            due_date=billing.due_date(order.terms, today) or deadline,
+        )
+
+    def _requested(self, session: Session, demand: PaymentDemand, request_id: str) -> None:
+        order, now = lock_order(session, demand.order_id), self._clock()
+        if session.get(PaymentRequest, order.order_id) is not None:
+            return
+        amount_minor = parse_amount(demand.amount, demand.currency)
+        session.add(
+            PaymentRequest(
+                order_id=order.order_id,
+                amount_minor=amount_minor,
+                currency=demand.currency,
+                due_date=demand.due_date,
+                request_id=request_id,
+                requested_at=now,
+            )
+        )
+        detail = f"{demand.amount} {demand.currency} until {demand.due_date}"
+        note(session, order.order_id, "payment_requested", detail, now)
+
+    def _apply_to_order(self, session: Session, order_id: str, fact: PaymentReceived) -> Progress:
+        order, now = lock_order(session, order_id), self._clock()
+        mark_applied(session, fact, now)
+        known = session.get(Payment, fact.payment_id)
+        problem = _unusable(fact, order.currency)
+        if known is not None:
+            _note_difference(session, order, known, fact, now)
+        elif problem:
+            _note_unusable(session, order_id, fact, problem, now)
+        elif fact.currency != order.currency or order.cancellation is Cancellation.DONE:
+            reason = (
+                "the order is cancelled"
+                if order.cancellation is Cancellation.DONE
+                else f"the order is in {order.currency}"
+            )
+            _keep(session, fact, order_id, reason, now)
+            note(session, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}", now)
+        else:
+            _settle(session, order, fact, now)
+        return touch(session, order, now)
+
+    def _keep_unmatched(self, session: Session, fact: PaymentReceived) -> None:
+        now = self._clock()
+        mark_applied(session, fact, now)
+        if session.get(Payment, fact.payment_id) is not None:
+            return
+        if problem := _unusable(fact, fact.currency or ""):
+            _note_unusable(session, fact.order_id or "", fact, problem, now)
+            return
+        _keep(session, fact, None, "no such order", now)
+
+    def _refund_demand(self, session: Session, order_id: str) -> tuple[int, RefundDemand | None]:
+        order = session.get_one(Order, order_id)
+        due_minor = refund_due(order)
+        count = select(func.count()).select_from(Refund).where(col(Refund.order_id) == order_id)
+        number = session.exec(count).one() + 1
+        if due_minor <= 0:
+            return number, None
+        demand = RefundDemand(
+            order_id=order_id,
+            amount=format_amount(due_minor, order.currency),
+            currency=order.currency,
+            reason=order.cancel_reason or "cancelled",
+        )
+        return number, demand
+
+    def _refunded(self, session: Session, demand: RefundDemand, refund_id: str) -> None:
+        order, now = lock_order(session, demand.order_id), self._clock()
+        if session.get(Refund, refund_id) is not None:
+            return
+        amount_minor = parse_amount(demand.amount, demand.currency)
+        credited = credit_note_of(session, order.order_id) is not None
+        payable_minor = order.paid_minor if credited and not order.refunded_minor else 0
+        session.add(
+            Refund(
+                refund_id=refund_id,
+                order_id=order.order_id,
+                amount_minor=amount_minor,
+                currency=order.currency,
+                refunded_at=now,
+            )
+        )
+        order.refunded_minor += amount_minor
+        entry = ledger.refund_entry(
+            refund_id,
+            order.order_id,
+            order.currency,
+            payable_minor=payable_minor,
+            deposit_minor=amount_minor - payable_minor,
+        )
+        post(session, entry, now)
+        note(session, order.order_id, "refunded", f"{demand.amount} {demand.currency}", now)
+        touch(session, order, now)
+
+
+def issue(session: Session, order: Order, now: datetime) -> bool:
+    """Number, store and post the order's invoice; False where it has one."""
+    if invoice_number(session, order.order_id) is not None:
+        return False
+    number = billing.invoice_number(now.year, draw_number(session, f"INV-{now.year}"))
+    invoice = _compose(session, order, number, now)
+    session.add(
+        InvoiceRow(
+            number=number,
+            order_id=order.order_id,
+            customer_id=order.customer_id,
+            currency=order.currency,
+            net_minor=invoice.net_minor,
+            total_minor=invoice.total_minor,
+            issued_on=invoice.issued_on,
+            due_on=invoice.due_on,
+            content=invoice.model_dump(mode="json"),
+        )
+    )
+    entry = ledger.invoice_entry(
+        number,
+        order.order_id,
+        order.currency,
+        net_minor=invoice.net_minor,
+        tax_minor=invoice.tax_minor,
+        deposit_minor=order.paid_minor,
+    )
+    post(session, entry, now)
+    note(session, order.order_id, "invoiced", f"{number}, {_money(order, order.total_minor)}", now)
+    return True
+
+
+def _compose(session: Session, order: Order, number: str, now: datetime) -> billing.Invoice:
+    company = session.exec(select(Company)).one()
+    customer = session.get_one(Customer, order.customer_id)
+    lines = _lines(session, order.order_id)
+    totals = total(lines)
+    return billing.Invoice(
+        number=number,
+        order_id=order.order_id,
+        issued_on=now.date(),
+        due_on=billing.due_date(order.terms, now.date()),
+        seller=billing.Seller.model_validate(company.model_dump()),
+        customer_id=customer.customer_id,
+        customer_name=customer.name,
+        customer_vat_id=customer.vat_id,
+        bill_to=Address.model_validate(order.bill_to),
+        ship_to=Address.model_validate(order.ship_to),
+        language=customer.language,
+        terms=order.terms,
+        tax_treatment=order.tax_treatment,
+        currency=order.currency,
+        lines=tuple(lines),
+        taxes=totals.taxes,
+        net_minor=totals.net_minor,
+        total_minor=totals.total_minor,
+        paid_minor=order.paid_minor,
+    )
+
+
+def _lines(session: Session, order_id: str) -> Sequence[PricedLine]:
+    rows = session.exec(
+        select(OrderLineRow)
+        .where(OrderLineRow.order_id == order_id)
+        .order_by(col(OrderLineRow.line_no))
+    )
+    return [PricedLine.model_validate(row.model_dump()) for row in rows]
+
+
+def _settle(session: Session, order: Order, fact: PaymentReceived, now: datetime) -> None:
+    """Money for an order that wants it: what is due first, the rest is a deposit."""
+    assert fact.amount is not None
+    amount_minor = parse_amount(fact.amount, order.currency)
+    due_minor = order.total_minor - order.paid_minor
+    if order.cancellation is not Cancellation.NONE:
+        due_minor = 0  # it will be given back
+    split = billing.split_payment(amount_minor, due_minor)
+    invoiced = invoice_number(session, order.order_id) is not None
+    session.add(
+        Payment(
+            payment_id=fact.payment_id,
+            order_id=order.order_id,
+            claimed_order_id=fact.order_id,
+            amount_minor=amount_minor,
+            currency=order.currency,
+            method=fact.method,
+            applied_minor=split.applied_minor,
+            unmatched_reason="more than was due" if split.deposit_minor else None,
+            received_at=fact.received_at or now,
+        )
+    )
+    order.paid_minor += split.applied_minor
+    order.deposit_minor += split.deposit_minor
+    receivable_minor = split.applied_minor if invoiced else 0
+    entry = ledger.payment_entry(
+        fact.payment_id,
+        order.currency,
+        receivable_minor=receivable_minor,
+        deposit_minor=amount_minor - receivable_minor,
+        unapplied_minor=0,
+        order_id=order.order_id,
+    )
+    post(session, entry, now)
+    detail = f"{_money(order, amount_minor)} by {fact.method} ({fact.payment_id})"
+    note(session, order.order_id, "payment_received", detail, now)
+    if order.paid_minor >= order.total_minor and order.cancellation is Cancellation.NONE:
+        issue(session, order, now)
+
+
+def _keep(
+    session: Session, fact: PaymentReceived, order_id: str | None, reason: str, now: datetime
+) -> None:
+    assert fact.amount is not None
+    assert fact.currency is not None
+    amount_minor = parse_amount(fact.amount, fact.currency)
+    session.add(
+        Payment(
+            payment_id=fact.payment_id,
+            order_id=order_id,
+            claimed_order_id=fact.order_id,
+            amount_minor=amount_minor,
+            currency=fact.currency,
+            method=fact.method,
+            applied_minor=0,
+            unmatched_reason=reason,
+            received_at=fact.received_at or now,
+        )
+    )
+    entry = ledger.payment_entry(
+        fact.payment_id,
+        fact.currency,
+        receivable_minor=0,
+        deposit_minor=0,
+        unapplied_minor=amount_minor,
+        order_id=order_id,
+    )
+    post(session, entry, now)
+
+
+def _unusable(fact: PaymentReceived, currency: str) -> str | None:
+    """Why the fact isn't a payment: what is missing or wrong. None: it is one."""
+    if fact.amount is None:
+        return "amount: missing"
+    try:
+        decimals(fact.currency or currency)
+        amount_minor = parse_amount(fact.amount, fact.currency or currency)
+    except ValueError as error:
+        return f"amount: {error}"
+    if fact.currency is None:
+        return "currency: missing"
+    return None if 0 < amount_minor <= MAX_AMOUNT_MINOR else "amount: not above zero"
+
+
+def _note_unusable(
+    session: Session, order_id: str, fact: PaymentReceived, problem: str, now: datetime
+) -> None:
+    body = json.dumps(fact.model_dump(mode="json"), sort_keys=True)
+    odd_id = f"{order_id}:payment_received:{body}"[:500]
+    note_odd(session, odd_id, order_id, "payment_received", body, problem, now)
+
+
+def _note_difference(
+    session: Session, order: Order, known: Payment, fact: PaymentReceived, now: datetime
+) -> None:
+    """The same payment again is nothing; with other content it is odd."""
+    if fact.amount is None:
+        return
+    same = (
+        fact.currency == known.currency
+        and _unusable(fact, order.currency) is None
+        and parse_amount(fact.amount, known.currency) == known.amount_minor
+    )
+    if not same:
+        _note_unusable(session, order.order_id, fact, "payment_id: known with other content", now)
+
+
+def _credit(session: Session, order: Order, now: datetime) -> bool:
+    """Reverse the invoice; False where there is nothing (left) to reverse."""
+    number = invoice_number(session, order.order_id)
+    if number is None or credit_note_of(session, order.order_id) is not None:
+        return False
+    credit_number = billing.credit_note_number(now.year, draw_number(session, f"CN-{now.year}"))
+    session.add(
+        CreditNote(
+            number=credit_number,
+            invoice_number=number,
+            order_id=order.order_id,
+            currency=order.currency,
+            net_minor=order.net_minor,
+            total_minor=order.total_minor,
+            reason=order.cancel_reason,
+            issued_on=now.date(),
+        )
+    )
+    entry = ledger.credit_note_entry(
+        credit_number,
+        order.order_id,
+        order.currency,
+        net_minor=order.net_minor,
+        tax_minor=order.total_minor - order.net_minor,
+        refund_minor=order.paid_minor,
+    )
+    post(session, entry, now)
+    note(session, order.order_id, "credited", f"{credit_number} reverses {number}", now)
+    return True
+
+
+def _money(order: Order, amount_minor: int) -> Money:
+    return Money(amount_minor=amount_minor, currency=order.currency)

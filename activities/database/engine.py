@@ -1,0 +1,103 @@
+"""Engine and transactions, for SQLite and PostgreSQL alike."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlmodel import Session
+
+from models.errors import DatabaseBusy, DatabaseUnavailable, Unavailable
+
+BUSY_TIMEOUT_S = 1.0
+"""Below a database step's two seconds, so that a busy database is told apart from a slow one."""
+
+RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
+
+Result = TypeVar("Result")
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The clock that the roots hand in."""
+    return datetime.now(UTC)
+
+
+class Database:
+    """The tables of one database; safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = normalised(url)
+        self._engine = _create(self.url)
+        self._reader = self._engine.execution_options(reads_only=True)
+
+    def transaction(self, work: Callable[[Session], Result]) -> Result:
+        """Run `work` and commit; all of it happens or nothing.
+
+        `work` looks whether it was done before it does it. Where another transaction took the
+        same unique key in between, it runs once more and so finds what the winner did.
+        Raises DatabaseBusy for conflicts that another try can resolve.
+        """
+        try:
+            return self._run(self._engine, work)
+        except IntegrityError:
+            return self._run(self._engine, work)
+
+    def read(self, work: Callable[[Session], Result]) -> Result:
+        """Run `work`, which only reads, on one consistent view."""
+        return self._run(self._reader, work)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    @staticmethod
+    def _run(engine: Engine, work: Callable[[Session], Result]) -> Result:
+        try:
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                return work(session)
+        except OperationalError as error:
+            raise _unavailable(error) from error
+
+
+def normalised(url: str) -> str:
+    """Name the driver that we ship: plain `postgresql://` means psycopg 3."""
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url
+
+
+def _create(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    file = make_url(url).database
+    if file:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    """`connection` is the driver's own. We begin transactions ourselves (`_begin_sqlite`)."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock at once: upgrading a reader later fails instead of waiting."""
+    reads_only = connection.get_execution_options().get("reads_only", False)
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+
+
+def _unavailable(error: DBAPIError) -> Unavailable:
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    text = str(error.orig)
+    if sqlstate in RETRYABLE_SQLSTATES or "database is locked" in text:
+        return DatabaseBusy(text)
+    return DatabaseUnavailable(text)

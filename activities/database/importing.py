@@ -1,0 +1,284 @@
+"""Importing master data from CSV files: all of it in one transaction, or nothing."""
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sqlmodel import Session, SQLModel, select
+
+from activities.database.engine import Clock, Database
+from activities.inventory import Change, fill_shortages, lock_stock, move, orders_served
+from activities.ledger import post
+from models import imports, ledger
+from models.base import Document
+from models.errors import FieldError, InvalidInput, invalid_input
+from models.money import MAX_AMOUNT_MINOR, parse_amount, parse_percent
+from models.stock import MovementKind
+from models.tables import (
+    Company,
+    Customer,
+    Location,
+    Product,
+    StockMovement,
+    Supplier,
+    SupplierOffer,
+)
+
+DEFAULT_COMPANY = imports.CompanyRow(
+    legal_entity="DEFAULT",
+    name="Our company",
+    street="Street 1",
+    city="City",
+    postal_code="00000",
+    country="DE",
+    currency="EUR",
+)
+MAX_ERRORS = 50
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How many rows of each file were taken, and which waiting orders got stock by it."""
+
+    rows: dict[str, int]
+    served: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A valid row and the line of the file where it ends."""
+
+    line: int
+    document: Any
+    """The row's own model: each file has another."""
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A file's name, its rows' model, and how a row gets into the tables."""
+
+    name: str
+    model: type[Document]
+    apply: Callable[[Session, Any, "Context"], None]
+    """Raises ValueError, with the column in front, for what the tables don't allow."""
+
+
+@dataclass
+class Context:
+    """What rows need to know of each other."""
+
+    currency: str
+    now: datetime
+    causes: list[str]
+
+
+def import_folder(database: Database, folder: Path, clock: Clock) -> Imported:
+    """Take every file of `folder` that we know. Rows are updated by their id; opening balances
+    are applied once.
+
+    Raises InvalidInput with file, line, column and reason of each bad row; nothing is kept then.
+    """
+    if not folder.is_dir():
+        raise InvalidInput([FieldError(str(folder), "is not a folder")])
+    parsed = {file.name: _read(folder / file.name, file.model) for file in FILES}
+    if not any(parsed.values()):
+        names = ", ".join(file.name for file in FILES)
+        raise InvalidInput([FieldError(str(folder), f"has none of {names}, or they are empty")])
+    return database.transaction(lambda session: _apply(session, parsed, clock()))
+
+
+def _apply(session: Session, parsed: dict[str, list[Row]], now: datetime) -> Imported:
+    errors: list[FieldError] = []
+    context = Context(currency="", now=now, causes=[])
+    for file in FILES:
+        if file.name != "company.csv" and not context.currency:
+            context.currency = _currency(session)
+        for row in parsed[file.name]:
+            try:
+                file.apply(session, row.document, context)
+            except ValueError as error:
+                column, _, reason = str(error).partition(": ")
+                errors.append(FieldError(f"{file.name} line {row.line}, {column}", reason))
+        if errors:
+            raise InvalidInput(errors[:MAX_ERRORS], "import_refused")
+        session.flush()
+    served = [order for cause in context.causes for order in orders_served(session, cause)]
+    rows = {name: len(rows) for name, rows in parsed.items() if rows}
+    return Imported(rows=rows, served=tuple(dict.fromkeys(served)))
+
+
+def _read(path: Path, model: type[Document]) -> list[Row]:
+    if not path.exists():
+        return []
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise InvalidInput([FieldError(f"{path.name} line {line}", "is not UTF-8")]) from error
+    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    rows: list[Row] = []
+    errors = _check_header(path.name, reader.fieldnames or (), model)
+    try:
+        for given in [] if errors else reader:
+            document = _validate(path.name, reader.line_num, given, model)
+            if isinstance(document, list):
+                errors += document
+            else:
+                rows.append(Row(reader.line_num, document))
+    except csv.Error as error:
+        errors.append(FieldError(f"{path.name} line {reader.line_num}", str(error)))
+    if errors:
+        raise InvalidInput(errors[:MAX_ERRORS], "import_refused")
+    return rows
+
+
+def _check_header(name: str, header: Sequence[str], model: type[Document]) -> list[FieldError]:
+    known = model.model_fields
+    missing = [f for f, field in known.items() if field.is_required() and f not in header]
+    errors = [FieldError(f"{name} line 1, {column}", "the column is missing") for column in missing]
+    unknown = [column for column in header if column not in known]
+    hint = f"is not a column we know: {', '.join(known)}"
+    return errors + [FieldError(f"{name} line 1, {column}", hint) for column in unknown]
+
+
+def _validate(
+    name: str, line: int, given: dict[str | Any, Any], model: type[Document]
+) -> Document | list[FieldError]:
+    """The row's model, or what is wrong with it. An empty cell means that nothing is said."""
+    if None in given:
+        return [FieldError(f"{name} line {line}", "has more cells than the header has columns")]
+    filled = {column: cell.strip() for column, cell in given.items() if cell and cell.strip()}
+    try:
+        return model.model_validate(filled, extra="forbid")
+    except ValidationError as error:
+        fields = invalid_input(error).fields
+        return [FieldError(f"{name} line {line}, {f.field}", f.reason) for f in fields]
+
+
+def _currency(session: Session) -> str:
+    """The company's currency; without a company so far, a default one is made."""
+    company = session.exec(select(Company)).one_or_none()
+    if company is None:
+        company = Company(**DEFAULT_COMPANY.model_dump())
+        session.add(company)
+        session.flush()
+    return company.currency
+
+
+def _upsert(session: Session, row: SQLModel) -> None:
+    session.merge(row)
+
+
+def _company(session: Session, row: imports.CompanyRow, context: Context) -> None:
+    known = session.exec(select(Company)).one_or_none()
+    if known is not None and known.legal_entity not in (row.legal_entity, "DEFAULT"):
+        raise ValueError(f"legal_entity: we are {known.legal_entity!r} already")
+    posted = session.exec(select(StockMovement.movement_id)).first()
+    if known is not None and known.currency != row.currency and posted:
+        raise ValueError(f"currency: the ledger is kept in {known.currency}")
+    if context.currency:
+        raise ValueError("legal_entity: there can be one company only")
+    if known is not None and known.legal_entity != row.legal_entity:
+        session.delete(known)
+        session.flush()
+    _upsert(session, Company(**row.model_dump()))
+    session.flush()
+    context.currency = row.currency
+
+
+def _location(session: Session, row: imports.LocationRow, _context: Context) -> None:
+    _upsert(session, Location(**row.model_dump()))
+
+
+def _product(session: Session, row: imports.ProductRow, context: Context) -> None:
+    _same_currency(row.currency, context)
+    fields = row.model_dump(exclude={"unit_price", "tax_rate_percent"})
+    price_minor = parse_amount(row.unit_price, row.currency)
+    tax_ppm = parse_percent(row.tax_rate_percent)
+    _upsert(session, Product(**fields, unit_price_minor=price_minor, tax_rate_ppm=tax_ppm))
+
+
+def _supplier(session: Session, row: imports.SupplierRow, _context: Context) -> None:
+    _upsert(session, Supplier(**row.model_dump()))
+
+
+def _offer(session: Session, row: imports.OfferRow, context: Context) -> None:
+    _same_currency(row.currency, context)
+    _exists(session, Supplier, "supplier_id", row.supplier_id)
+    _exists(session, Product, "sku", row.sku)
+    fields = row.model_dump(exclude={"unit_cost"})
+    cost_minor = parse_amount(row.unit_cost, row.currency)
+    _upsert(session, SupplierOffer(**fields, unit_cost_minor=cost_minor))
+
+
+def _customer(session: Session, row: imports.CustomerRow, context: Context) -> None:
+    try:
+        limit_minor = parse_amount(row.credit_limit, context.currency)
+    except ValueError as error:
+        raise ValueError(f"credit_limit: {error}") from error
+    if limit_minor < 0:
+        raise ValueError("credit_limit: is below zero")
+    fields = row.model_dump(exclude={"credit_limit"})
+    _upsert(session, Customer(**fields, credit_limit_minor=limit_minor))
+
+
+def _stock(session: Session, row: imports.StockRow, context: Context) -> None:
+    """An opening balance with movement and entry, once; the same again does nothing."""
+    _exists(session, Location, "location", row.location)
+    _exists(session, Product, "sku", row.sku)
+    try:
+        value_minor = parse_amount(row.unit_cost, context.currency) * row.on_hand
+    except ValueError as error:
+        raise ValueError(f"unit_cost: {error}") from error
+    if not 0 <= value_minor <= MAX_AMOUNT_MINOR:
+        raise ValueError("unit_cost: the stock's value is out of range")
+    cause = f"opening:{row.location}:{row.sku}"
+    known = session.get(StockMovement, cause)
+    if known is not None:
+        if (known.on_hand_change, known.value_change_minor) != (row.on_hand, value_minor):
+            reason = "has an opening balance already, of another quantity or cost"
+            raise ValueError(f"on_hand: {row.sku} at {row.location} {reason}")
+        return
+    place = (row.sku, row.location)
+    lock_stock(session, [place])
+    change = Change(
+        movement_id=cause,
+        cause=cause,
+        kind=MovementKind.OPENING,
+        sku=row.sku,
+        location=row.location,
+        on_hand=row.on_hand,
+        value_minor=value_minor,
+    )
+    move(session, change, context.now)
+    entry = ledger.opening_entry(row.location, row.sku, context.currency, value_minor)
+    post(session, entry, context.now)
+    session.flush()
+    fill_shortages(session, place, cause, context.now)
+    context.causes.append(cause)
+
+
+def _same_currency(currency: str, context: Context) -> None:
+    if currency != context.currency:
+        raise ValueError(f"currency: the company's currency is {context.currency}")
+
+
+def _exists(session: Session, table: type[SQLModel], column: str, value: str) -> None:
+    if session.get(table, value) is None:
+        raise ValueError(f"{column}: there is no {value!r}")
+
+
+FILES = (
+    CsvFile("company.csv", imports.CompanyRow, _company),
+    CsvFile("locations.csv", imports.LocationRow, _location),
+    CsvFile("products.csv", imports.ProductRow, _product),
+    CsvFile("suppliers.csv", imports.SupplierRow, _supplier),
+    CsvFile("offers.csv", imports.OfferRow, _offer),
+    CsvFile("customers.csv", imports.CustomerRow, _customer),
+    CsvFile("stock.csv", imports.StockRow, _stock),
+)
+"""In the order in which rows refer to each other."""

@@ -1,0 +1,1 @@
+"""The partners: a Protocol each, and the client that speaks to the real thing."""

@@ -1,0 +1,32 @@
+"""The carriers."""
+
+from typing import Protocol
+
+from activities.gateways.http import PartnerClient
+from models.messages import BookedFreight, FreightBooking
+
+
+class Carriers(Protocol):
+    """What we ask of a carrier; every call is idempotent by its key."""
+
+    async def book(self, booking: FreightBooking, key: str) -> BookedFreight:
+        """Book a shipment."""
+
+    async def cancel(self, shipment_id: str, key: str) -> None:
+        """Cancel a booking; one that was never made is fine. PartnerRefused: it was picked up."""
+
+
+class HttpCarriers:
+    """The contract of docs/partners.md."""
+
+    def __init__(self, client: PartnerClient) -> None:
+        self._client = client
+
+    async def book(self, booking: FreightBooking, key: str) -> BookedFreight:
+        """See `Carriers`."""
+        answer = await self._client.post("/bookings", booking.model_dump(mode="json"), key)
+        return BookedFreight.model_validate(answer)
+
+    async def cancel(self, shipment_id: str, key: str) -> None:
+        """See `Carriers`."""
+        await self._client.post("/bookings/cancel", {"shipment_id": shipment_id}, key)

@@ -1,0 +1,25 @@
+"""The suppliers."""
+
+from typing import Protocol
+
+from activities.gateways.http import PartnerClient
+from models.messages import SupplierOrder
+
+
+class Suppliers(Protocol):
+    """What we ask of a supplier; idempotent by the key."""
+
+    async def send(self, order: SupplierOrder, key: str) -> str:
+        """Send a purchase order; returns the supplier's reference."""
+
+
+class HttpSuppliers:
+    """The contract of docs/partners.md."""
+
+    def __init__(self, client: PartnerClient) -> None:
+        self._client = client
+
+    async def send(self, order: SupplierOrder, key: str) -> str:
+        """See `Suppliers`."""
+        answer = await self._client.post("/purchase-orders", order.model_dump(mode="json"), key)
+        return str(answer["reference"])

@@ -1,0 +1,116 @@
+"""Mail to customers: one Message-ID per fact; a refused address is recorded and stops nothing."""
+
+import asyncio
+from email.message import EmailMessage
+
+from sqlmodel import Session, col, select
+from temporalio import activity
+
+from activities.database.engine import Clock, Database
+from activities.documents import render_invoice
+from activities.gateways.smtp import Mailer
+from activities.mail_texts import DispatchedLine, dispatch_mail, invoice_mail, message_id
+from activities.progress import note
+from models.billing import Invoice
+from models.errors import PartnerRefused
+from models.messages import OrderStep, ShipmentStep
+from models.tables import Customer, InvoiceRow, Mail, Order, OrderLineRow, Reservation, Shipment
+
+
+class CustomerMail:
+    """The mail steps."""
+
+    def __init__(self, database: Database, clock: Clock, mailer: Mailer, sender: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._mailer = mailer
+        self._sender = sender
+
+    @activity.defn
+    async def mail_invoice(self, step: OrderStep) -> None:
+        """Send the order's invoice as PDF."""
+        mail = await asyncio.to_thread(self._database.read, lambda s: self._invoice(s, step))
+        await self._send(step.order_id, "invoice", mail)
+
+    @activity.defn
+    async def mail_dispatch(self, step: ShipmentStep) -> None:
+        """Tell the customer that a shipment is on its way."""
+        mail = await asyncio.to_thread(self._database.read, lambda s: self._dispatch(s, step))
+        await self._send(step.order_id, "dispatch", mail)
+
+    async def _send(self, order_id: str, kind: str, mail: EmailMessage | None) -> None:
+        """Send, then record. A crash in between repeats the same Message-ID and no other."""
+        if mail is None:
+            return
+        refused: str | None = None
+        try:
+            await self._mailer.send(mail)
+        except PartnerRefused as refusal:
+            refused = refusal.message
+        await asyncio.to_thread(
+            self._database.transaction, lambda s: self._sent(s, order_id, kind, mail, refused)
+        )
+
+    def _sent(
+        self, session: Session, order_id: str, kind: str, mail: EmailMessage, refused: str | None
+    ) -> None:
+        now, mail_id = self._clock(), str(mail["Message-ID"])
+        if session.get(Mail, mail_id) is not None:
+            return
+        recipient = str(mail["To"])
+        session.add(
+            Mail(
+                message_id=mail_id,
+                order_id=order_id,
+                kind=kind,
+                recipient=recipient,
+                refused=refused,
+                recorded_at=now,
+            )
+        )
+        event = "mail_refused" if refused else "mailed"
+        note(session, order_id, event, f"{kind} to {recipient} {refused or ''}".strip(), now)
+
+    def _invoice(self, session: Session, step: OrderStep) -> EmailMessage | None:
+        row = session.exec(select(InvoiceRow).where(InvoiceRow.order_id == step.order_id)).one()
+        mail_id = message_id("invoice", row.number, self._sender)
+        if session.get(Mail, mail_id) is not None:
+            return None
+        invoice = Invoice.model_validate(row.content)
+        recipient = session.get_one(Customer, row.customer_id).email
+        return invoice_mail(invoice, render_invoice(invoice), self._sender, recipient, mail_id)
+
+    def _dispatch(self, session: Session, step: ShipmentStep) -> EmailMessage | None:
+        mail_id = message_id("dispatch", step.shipment_id, self._sender)
+        if session.get(Mail, mail_id) is not None:
+            return None
+        shipment = session.get_one(Shipment, step.shipment_id)
+        order = session.get_one(Order, shipment.order_id)
+        customer = session.get_one(Customer, order.customer_id)
+        return dispatch_mail(
+            order_id=order.order_id,
+            customer_name=customer.name,
+            language=customer.language,
+            lines=_lines(session, shipment.shipment_id),
+            carrier=shipment.carrier or "",
+            tracking_number=shipment.tracking_number or "",
+            sender=self._sender,
+            recipient=customer.email,
+            message_id=mail_id,
+        )
+
+
+def _lines(session: Session, shipment_id: str) -> list[DispatchedLine]:
+    rows = session.exec(
+        select(Reservation)
+        .where(Reservation.shipment_id == shipment_id)
+        .order_by(col(Reservation.line_no))
+    )
+    return [
+        DispatchedLine(
+            sku=row.sku,
+            name=session.get_one(OrderLineRow, (row.order_id, row.line_no)).name,
+            quantity=row.quantity,
+        )
+        for row in rows
+    ]

@@ -1,0 +1,216 @@
+"""Orders: recording them, showing their attention, cancelling them."""
+
+from sqlmodel import Session, col, select
+from temporalio import activity
+
+from activities import customers
+from activities.database.door import waiting_facts
+from activities.database.engine import Clock, Database
+from activities.progress import lock_order, look, note, note_odd, touch
+from models.customers import TaxTreatment
+from models.messages import (
+    Attention,
+    Cancelled,
+    CancelOrder,
+    OddFact,
+    OrderStep,
+    Policy,
+    Recorded,
+    RecordOrder,
+    SetAttention,
+)
+from models.money import Money
+from models.orders import (
+    Cancellation,
+    OrderDocument,
+    PricedLine,
+    ProductPrice,
+    Progress,
+    price_line,
+    total,
+)
+from models.tables import Company, Customer, Order, OrderLineRow, Product
+
+
+class Orders:
+    """Steps on the order as a whole."""
+
+    def __init__(self, database: Database, clock: Clock, policy: Policy) -> None:
+        self._database = database
+        self._clock = clock
+        self._policy = policy
+
+    @activity.defn
+    def record_order(self, step: RecordOrder) -> Recorded:
+        """Record customer and order once, and check the credit of an order on credit."""
+        return self._database.transaction(lambda session: self._record(session, step))
+
+    @activity.defn
+    def look_at_order(self, step: OrderStep) -> Progress:
+        """Read the order's progress again, and its stage with it."""
+
+        def work(session: Session) -> Progress:
+            return touch(session, lock_order(session, step.order_id), self._clock())
+
+        return self._database.transaction(work)
+
+    @activity.defn
+    def set_attention(self, step: SetAttention) -> None:
+        """Show or clear the order's attention."""
+        self._database.transaction(lambda session: self._attend(session, step))
+
+    @activity.defn
+    def keep_odd_fact(self, odd: OddFact) -> None:
+        """Keep a message that can't be used; the same one is kept once."""
+        odd_id = f"{odd.subject}:{odd.name}:{odd.body}"[:500]
+        self._database.transaction(
+            lambda session: note_odd(
+                session, odd_id, odd.subject, odd.name, odd.body, odd.reason, self._clock()
+            )
+        )
+
+    @activity.defn
+    def start_cancelling(self, step: CancelOrder) -> Cancelled:
+        """Put the order into cancelling, unless goods have left or it is over."""
+        return self._database.transaction(lambda session: self._start_cancelling(session, step))
+
+    @activity.defn
+    def give_up_cancelling(self, step: OrderStep) -> Progress:
+        """The goods could not be called back: the order goes on."""
+
+        def work(session: Session) -> Progress:
+            order, now = lock_order(session, step.order_id), self._clock()
+            if order.cancellation is not Cancellation.REQUESTED:
+                return look(session, order)
+            order.cancellation = Cancellation.NONE
+            note(session, order.order_id, "cancel_given_up", "the carrier has the goods", now)
+            return touch(session, order, now)
+
+        return self._database.transaction(work)
+
+    @activity.defn
+    def finish_cancelling(self, step: OrderStep) -> Progress:
+        """Everything is undone. While money is still owed back, nothing changes."""
+
+        def work(session: Session) -> Progress:
+            order, now = lock_order(session, step.order_id), self._clock()
+            progress = look(session, order)
+            if order.cancellation is Cancellation.DONE or progress.refund_due_minor:
+                return progress
+            order.cancellation = Cancellation.DONE
+            note(session, order.order_id, "cancelled", order.cancel_reason, now)
+            return touch(session, order, now)
+
+        return self._database.transaction(work)
+
+    def _record(self, session: Session, step: RecordOrder) -> Recorded:
+        document, now = step.order, self._clock()
+        order = session.get(Order, document.order_id, with_for_update=True)
+        if order is None:
+            order = _insert_order(session, step)
+            order.updated_at = now
+            note(session, order.order_id, "recorded", f"placed {order.channel}", now)
+        refusal = _check_credit(session, order)
+        return Recorded(
+            progress=touch(session, order, now),
+            policy=self._policy,
+            refusal=refusal,
+            waiting_facts=waiting_facts(session, order.order_id),
+        )
+
+    def _attend(self, session: Session, step: SetAttention) -> None:
+        order, now = lock_order(session, step.order_id), self._clock()
+        new = step.attention
+        if order.attention_code == (new.code if new else None):
+            return
+        order.attention_code = new.code if new else None
+        order.attention_message = new.message if new else None
+        order.updated_at = now
+        event, detail = ("attention", f"{new.code}: {new.message}") if new else ("mended", "")
+        note(session, order.order_id, event, detail, now)
+
+    def _start_cancelling(self, session: Session, step: CancelOrder) -> Cancelled:
+        order, now = lock_order(session, step.order_id), self._clock()
+        progress = look(session, order)
+        refusal = _why_not_cancel(progress)
+        if refusal:
+            note(session, order.order_id, "cancel_refused", refusal, now)
+            return Cancelled(accepted=False, message=refusal, progress=progress)
+        if order.cancellation is Cancellation.NONE:
+            order.cancellation = Cancellation.REQUESTED
+            order.cancel_reason = step.request.reason
+            detail = f"by {step.request.actor}: {step.request.reason}"
+            note(session, order.order_id, "cancel_requested", detail, now)
+            progress = touch(session, order, now)
+        return Cancelled(accepted=True, message="the order is being cancelled", progress=progress)
+
+
+def _why_not_cancel(progress: Progress) -> str | None:
+    if progress.goods_left:
+        return "goods have left: the order can be returned, not cancelled"
+    if progress.cancellation is Cancellation.DONE:
+        return "the order is cancelled already"
+    return None
+
+
+def _insert_order(session: Session, step: RecordOrder) -> Order:
+    document = step.order
+    company = session.exec(select(Company)).one()
+    customer = (
+        customers.lock_customer(session, document.customer)
+        if isinstance(document.customer, str)
+        else customers.record_customer(session, document.customer, company.currency)
+    )
+    lines = _price(session, document, customer.tax_treatment)
+    totals = total(lines)
+    order = Order(
+        order_id=document.order_id,
+        customer_id=customer.customer_id,
+        channel=document.channel,
+        terms=document.terms,
+        delivery=document.delivery,
+        currency=document.currency,
+        ship_to=document.ship_to.model_dump(),
+        bill_to=(document.bill_to or document.ship_to).model_dump(),
+        requested_delivery_date=document.requested_delivery_date,
+        tax_treatment=customer.tax_treatment,
+        digest=step.digest,
+        workflow_id=step.workflow_id,
+        net_minor=totals.net_minor,
+        total_minor=totals.total_minor,
+        placed_at=step.placed_at,
+        updated_at=step.placed_at,
+    )
+    session.add(order)
+    session.flush()
+    session.add_all(OrderLineRow(order_id=order.order_id, **line.model_dump()) for line in lines)
+    session.flush()
+    return order
+
+
+def _price(session: Session, document: OrderDocument, tax: TaxTreatment) -> list[PricedLine]:
+    skus = {line.sku for line in document.lines}
+    rows = session.exec(select(Product).where(col(Product.sku).in_(skus)))
+    products = {row.sku: ProductPrice.model_validate(row.model_dump()) for row in rows}
+    return [
+        price_line(number, line, products[line.sku], document.currency, tax)
+        for number, line in enumerate(document.lines, start=1)
+    ]
+
+
+def _check_credit(session: Session, order: Order) -> Attention | None:
+    """Open receivables, accepted orders and this one within the limit (customer's row locked)."""
+    if not order.terms.on_credit or order.credit_accepted:
+        return None
+    customer: Customer = customers.lock_customer(session, order.customer_id)
+    owed_minor = customers.exposure(session, order.customer_id, order.order_id)
+    if owed_minor + order.total_minor <= customer.credit_limit_minor:
+        order.credit_accepted = True
+        return None
+    limit = Money(amount_minor=customer.credit_limit_minor, currency=order.currency)
+    exposed = Money(amount_minor=owed_minor + order.total_minor, currency=order.currency)
+    return Attention(
+        code="credit_limit_exceeded",
+        message=f"with this order customer {order.customer_id} would owe {exposed}, the limit is "
+        f"{limit}: wait for payments or raise the limit, then retry; or cancel",
+    )

@@ -1,0 +1,146 @@
+"""What every step ends with: the order's progress, read from the tables, and its stage."""
+
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from models.errors import NotFound
+from models.orders import Cancellation, Progress, ShipmentProgress, ShipmentState, stage
+from models.stock import ReservationState, ShortageState
+from models.tables import (
+    AuditRow,
+    CreditNote,
+    InvoiceRow,
+    OddFactRow,
+    Order,
+    OrderLineRow,
+    Reservation,
+    Shipment,
+    Shortage,
+)
+
+
+def lock_order(session: Session, order_id: str) -> Order:
+    """The order's row, held until the transaction ends. Raises NotFound."""
+    order = find_order(session, order_id)
+    if order is None:
+        raise NotFound("order_unknown", f"there is no order {order_id}")
+    return order
+
+
+def find_order(session: Session, order_id: str) -> Order | None:
+    """As `lock_order`, or None."""
+    return session.exec(
+        select(Order).where(col(Order.order_id) == order_id).with_for_update()
+    ).one_or_none()
+
+
+def note(session: Session, order_id: str, event: str, detail: str, now: datetime) -> None:
+    """Write a business fact into the order's audit trail."""
+    session.add(AuditRow(order_id=order_id, event=event, detail=detail, recorded_at=now))
+
+
+def note_odd(
+    session: Session, odd_id: str, subject: str, name: str, body: str, reason: str, now: datetime
+) -> None:
+    """Keep a message that can't be used, once."""
+    if session.get(OddFactRow, odd_id) is None:
+        session.add(
+            OddFactRow(
+                odd_id=odd_id,
+                subject=subject,
+                name=name,
+                body=body[:10_000],
+                reason=reason,
+                recorded_at=now,
+            )
+        )
+
+
+def touch(session: Session, order: Order, now: datetime) -> Progress:
+    """After a change: recompute the stage and count up the version."""
+    session.flush()
+    order.version += 1
+    order.updated_at = now
+    progress = look(session, order)
+    order.stage = stage(progress)
+    return progress
+
+
+def look(session: Session, order: Order) -> Progress:
+    """The order's progress as the tables say."""
+    shipments = session.exec(
+        select(Shipment).where(Shipment.order_id == order.order_id).order_by(Shipment.shipment_id)
+    ).all()
+    delivered = [s.shipment_id for s in shipments if s.state is ShipmentState.DELIVERED]
+    shipped = _reserved(session, order.order_id, delivered_by=None)
+    return Progress(
+        order_id=order.order_id,
+        version=order.version,
+        terms=order.terms,
+        currency=order.currency,
+        total_minor=order.total_minor,
+        paid_minor=order.paid_minor,
+        invoice_number=invoice_number(session, order.order_id),
+        allocated=order.allocated,
+        ordered=_ordered(session, order.order_id),
+        backordered=_short(session, order.order_id),
+        shipped=shipped,
+        delivered=_reserved(session, order.order_id, delivered_by=delivered) if delivered else 0,
+        supply_problem=_problem(session, order.order_id),
+        cancellation=order.cancellation,
+        refund_due_minor=refund_due(order),
+        shipments=tuple(
+            ShipmentProgress(shipment_id=s.shipment_id, state=s.state) for s in shipments
+        ),
+    )
+
+
+def refund_due(order: Order) -> int:
+    """What the customer of an order that is being cancelled is still to get back."""
+    if order.cancellation is Cancellation.NONE:
+        return 0
+    return order.paid_minor + order.deposit_minor - order.refunded_minor
+
+
+def invoice_number(session: Session, order_id: str) -> str | None:
+    """The order's invoice, if it was issued (also when it was credited since)."""
+    return session.exec(
+        select(InvoiceRow.number).where(InvoiceRow.order_id == order_id)
+    ).one_or_none()
+
+
+def credit_note_of(session: Session, order_id: str) -> CreditNote | None:
+    """The credit note that reverses the order's invoice."""
+    return session.exec(select(CreditNote).where(CreditNote.order_id == order_id)).one_or_none()
+
+
+def _ordered(session: Session, order_id: str) -> int:
+    total = select(func.sum(OrderLineRow.quantity)).where(col(OrderLineRow.order_id) == order_id)
+    return int(session.exec(total).one() or 0)
+
+
+def _short(session: Session, order_id: str) -> int:
+    total = select(func.sum(col(Shortage.quantity) - col(Shortage.filled))).where(
+        col(Shortage.order_id) == order_id, col(Shortage.state) == ShortageState.OPEN
+    )
+    return int(session.exec(total).one() or 0)
+
+
+def _problem(session: Session, order_id: str) -> str | None:
+    problem = select(Shortage.problem).where(
+        col(Shortage.order_id) == order_id,
+        col(Shortage.state) == ShortageState.OPEN,
+        col(Shortage.problem).is_not(None),
+    )
+    return session.exec(problem.order_by(Shortage.shortage_id)).first()
+
+
+def _reserved(session: Session, order_id: str, delivered_by: list[str] | None) -> int:
+    total = select(func.sum(Reservation.quantity)).where(
+        col(Reservation.order_id) == order_id, col(Reservation.state) == ReservationState.SHIPPED
+    )
+    if delivered_by is not None:
+        total = total.where(col(Reservation.shipment_id).in_(delivered_by))
+    return int(session.exec(total).one() or 0)

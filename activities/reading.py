@@ -1,0 +1,380 @@
+"""Reading: what CLI and API show, and what the doors ask before they let something in."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from models.customers import CustomerStatus, TaxTreatment
+from models.errors import FieldError, NotFound
+from models.ledger import Account
+from models.messages import Attention
+from models.money import format_amount, parse_amount
+from models.orders import (
+    Cancellation,
+    Delivery,
+    OrderDocument,
+    ProductPrice,
+    ShipmentState,
+    Stage,
+    price_line,
+    total,
+)
+from models.stock import ReservationState, ShortageState
+from models.tables import (
+    AccountRow,
+    AuditRow,
+    Company,
+    Customer,
+    InvoiceRow,
+    JournalPosting,
+    OddFactRow,
+    Order,
+    OrderLineRow,
+    Payment,
+    Product,
+    PurchaseOrder,
+    PurchaseOrderLine,
+    Reservation,
+    Shipment,
+    Shortage,
+    Stock,
+)
+from models.views import (
+    AccountBalance,
+    BackorderView,
+    CurrencyBalance,
+    CustomerView,
+    HistoryView,
+    LineView,
+    OddFactView,
+    OrderDetails,
+    OrderView,
+    PaymentView,
+    ShipmentView,
+    TrialBalance,
+)
+
+PARTIAL_NOTE = "partial delivery isn't offered yet: everything is shipped together"
+
+
+def company_currency(session: Session) -> str | None:
+    """The currency of ledger and stock; None before anything was imported."""
+    return session.exec(select(Company.currency)).one_or_none()
+
+
+def digest_and_stage(session: Session, order_id: str) -> tuple[str, Stage] | None:
+    """What was recorded under an order id, if anything."""
+    row = session.get(Order, order_id)
+    return (row.digest, row.stage) if row else None
+
+
+def check_order(session: Session, document: OrderDocument) -> tuple[list[FieldError], int]:
+    """What the tables have against an order (field by field), and its total in minor units."""
+    errors = _check_customer(session, document)
+    currency = company_currency(session)
+    if currency is None:
+        errors.append(FieldError("lines", "there are no products: import some first"))
+    elif document.currency != currency:
+        errors.append(FieldError("currency", f"we trade in {currency}, not {document.currency}"))
+    products = _prices(session, document)
+    for number, line in enumerate(document.lines):
+        if line.sku not in products:
+            errors.append(FieldError(f"lines.{number}.sku", f"there is no SKU {line.sku!r}"))
+    if errors:
+        return errors, 0
+    try:
+        priced = [
+            price_line(
+                n, line, products[line.sku], document.currency, _treatment(session, document)
+            )
+            for n, line in enumerate(document.lines, start=1)
+        ]
+        return [], total(priced).total_minor
+    except ValueError as error:
+        return [FieldError("lines", str(error))], 0
+
+
+def purchase_place(session: Session, po_id: str, sku: str | None) -> tuple[str, str] | None:
+    """Location and SKU whose replenishment a supplier's fact concerns."""
+    order = session.get(PurchaseOrder, po_id)
+    lines = select(PurchaseOrderLine.sku).where(PurchaseOrderLine.po_id == po_id)
+    skus = session.exec(lines.order_by(PurchaseOrderLine.sku)).all()
+    if order is None or not skus:
+        return None
+    return order.location, sku if sku and sku in skus else skus[0]
+
+
+def order_of_shipment(session: Session, shipment_id: str) -> str | None:
+    """The order a shipment belongs to."""
+    row = session.get(Shipment, shipment_id)
+    return row.order_id if row else None
+
+
+def order_terms(session: Session, order_id: str) -> tuple[str, str] | None:
+    """Currency and terms of an order."""
+    row = session.get(Order, order_id)
+    return (row.currency, row.terms.value) if row else None
+
+
+def order_details(session: Session, order_id: str) -> OrderDetails | None:
+    """One order with its history; None where it isn't recorded."""
+    order = session.get(Order, order_id)
+    if order is None:
+        return None
+    [view] = _views(session, [order])
+    history = select(AuditRow).where(AuditRow.order_id == order_id).order_by(col(AuditRow.audit_no))
+    odd = select(OddFactRow).where(OddFactRow.subject == order_id)
+    shortages = select(Shortage).where(
+        Shortage.order_id == order_id, Shortage.state == ShortageState.OPEN
+    )
+    return OrderDetails(
+        **dict(view),
+        delivery=order.delivery,
+        delivery_note=PARTIAL_NOTE if order.delivery is Delivery.PARTIAL else None,
+        backorders=tuple(
+            BackorderView(
+                sku=row.sku,
+                quantity=row.quantity - row.filled,
+                location=row.location,
+                po_id=row.po_id,
+                expected_date=row.expected_date,
+            )
+            for row in session.exec(shortages)
+        ),
+        history=tuple(HistoryView.model_validate(r.model_dump()) for r in session.exec(history)),
+        odd_facts=tuple(
+            OddFactView.model_validate(r.model_dump())
+            for r in session.exec(odd.order_by(col(OddFactRow.recorded_at)))
+        ),
+    )
+
+
+def list_orders(
+    session: Session, stage: Stage | None = None, attention: bool = False, limit: int = 50
+) -> list[OrderView]:
+    """Orders, newest first; `limit` 0 means all."""
+    query = select(Order).order_by(col(Order.placed_at).desc(), col(Order.order_id))
+    if stage is not None:
+        query = query.where(Order.stage == stage)
+    if attention:
+        query = query.where(col(Order.attention_code).is_not(None))
+    if limit:
+        query = query.limit(limit)
+    return _views(session, session.exec(query).all())
+
+
+def customer(session: Session, customer_id: str) -> CustomerView:
+    """A customer with its orders. Raises NotFound."""
+    row = session.get(Customer, customer_id)
+    if row is None:
+        raise NotFound("customer_unknown", f"there is no customer {customer_id}")
+    currency = company_currency(session) or ""
+    query = select(Order).where(Order.customer_id == customer_id)
+    orders = session.exec(query.order_by(col(Order.placed_at).desc())).all()
+    counted = [o for o in orders if o.cancellation is Cancellation.NONE]
+    owed = sum(o.total_minor - o.paid_minor for o in counted if o.credit_accepted)
+    return CustomerView(
+        **row.model_dump(include={"customer_id", "name", "email", "phone", "country", "language"}),
+        status=row.status,
+        payment_preference=row.payment_preference,
+        credit_limit=format_amount(row.credit_limit_minor, currency),
+        currency=currency,
+        open_credit=format_amount(owed, currency),
+        order_count=len(orders),
+        volume=format_amount(sum(o.total_minor for o in counted), currency),
+        first_order_at=orders[-1].placed_at if orders else None,
+        last_order_at=orders[0].placed_at if orders else None,
+        orders=tuple(_views(session, orders)),
+    )
+
+
+def unmatched_payments(session: Session) -> list[PaymentView]:
+    """Money that has, at least in part, no use yet."""
+    query = select(Payment).where(col(Payment.unmatched_reason).is_not(None))
+    return [
+        PaymentView(
+            payment_id=row.payment_id,
+            claimed_order_id=row.claimed_order_id,
+            order_id=row.order_id,
+            amount=format_amount(row.amount_minor, row.currency),
+            applied=format_amount(row.applied_minor, row.currency),
+            currency=row.currency,
+            method=row.method,
+            reason=row.unmatched_reason or "",
+            received_at=row.received_at,
+        )
+        for row in session.exec(query.order_by(col(Payment.received_at), col(Payment.payment_id)))
+    ]
+
+
+def trial_balance(session: Session) -> TrialBalance:
+    """The balance of every account that was posted to, and whether it all adds up."""
+    rows = session.exec(
+        select(
+            JournalPosting.account,
+            AccountRow.title,
+            JournalPosting.currency,
+            func.sum(JournalPosting.amount_minor),
+        )
+        .join(AccountRow, col(AccountRow.code) == col(JournalPosting.account))
+        .group_by(col(JournalPosting.account), col(AccountRow.title), col(JournalPosting.currency))
+        .order_by(col(JournalPosting.account), col(JournalPosting.currency))
+    ).all()
+    stock_minor = int(session.exec(select(func.sum(Stock.value_minor))).one() or 0)
+    inventory = sum(int(sum_) for code, _, _, sum_ in rows if code == Account.INVENTORY.value)
+    debited: dict[str, int] = defaultdict(int)
+    credited: dict[str, int] = defaultdict(int)
+    for _, _, currency, balance in rows:
+        (debited if balance > 0 else credited)[currency] += abs(int(balance))
+    balanced = all(debited[currency] == credited[currency] for currency in {**debited, **credited})
+    return TrialBalance(
+        balanced=balanced and inventory == stock_minor,
+        inventory_equals_stock=inventory == stock_minor,
+        currencies=tuple(
+            CurrencyBalance(
+                currency=currency,
+                debit=format_amount(debited[currency], currency),
+                credit=format_amount(credited[currency], currency),
+            )
+            for currency in sorted({**debited, **credited})
+        ),
+        accounts=tuple(
+            AccountBalance(
+                account=code,
+                title=title,
+                currency=currency,
+                debit=format_amount(max(0, int(balance)), currency),
+                credit=format_amount(max(0, -int(balance)), currency),
+            )
+            for code, title, currency, balance in rows
+        ),
+    )
+
+
+def _check_customer(session: Session, document: OrderDocument) -> list[FieldError]:
+    known = session.get(Customer, document.customer_id)
+    if known is None and isinstance(document.customer, str):
+        reason = (
+            f"there is no customer {document.customer!r}: import it, or send the whole customer"
+        )
+        return [FieldError("customer", reason)]
+    status = known.status if known else None
+    if known is None and not isinstance(document.customer, str):
+        status = document.customer.status
+        try:
+            parse_amount(document.customer.credit_limit, document.currency)
+        except ValueError as error:
+            return [FieldError("customer.credit_limit", str(error))]
+    if status is CustomerStatus.BLOCKED:
+        return [FieldError("customer", f"customer {document.customer_id!r} is blocked")]
+    return []
+
+
+def _treatment(session: Session, document: OrderDocument) -> TaxTreatment:
+    known = session.get(Customer, document.customer_id)
+    if known is not None:
+        return known.tax_treatment
+    assert not isinstance(document.customer, str)
+    return document.customer.tax_treatment
+
+
+def _prices(session: Session, document: OrderDocument) -> dict[str, ProductPrice]:
+    rows = session.exec(
+        select(Product).where(col(Product.sku).in_({line.sku for line in document.lines}))
+    )
+    return {row.sku: ProductPrice.model_validate(row.model_dump()) for row in rows}
+
+
+def _views(session: Session, orders: Sequence[Order]) -> list[OrderView]:
+    """Views of many orders with one query for each kind of row."""
+    lines, shipments = _line_views(session, orders), _shipments(session, orders)
+    invoices: dict[str, str] = {}
+    for batch in _batches(orders):
+        query = select(InvoiceRow.order_id, InvoiceRow.number)
+        invoices.update(session.exec(query.where(col(InvoiceRow.order_id).in_(batch))).all())
+    return [
+        OrderView(
+            order_id=order.order_id,
+            customer_id=order.customer_id,
+            channel=order.channel,
+            terms=order.terms,
+            stage=order.stage,
+            attention=_attention(order),
+            currency=order.currency,
+            total=format_amount(order.total_minor, order.currency),
+            paid=format_amount(order.paid_minor, order.currency),
+            invoice_number=invoices.get(order.order_id),
+            lines=tuple(lines[order.order_id]),
+            shipments=tuple(
+                ShipmentView(
+                    shipment_id=row.shipment_id,
+                    state=row.state,
+                    carrier=row.carrier,
+                    tracking_number=row.tracking_number,
+                )
+                for row in shipments[order.order_id]
+            ),
+            placed_at=order.placed_at,
+            updated_at=order.updated_at,
+            workflow_id=order.workflow_id,
+        )
+        for order in orders
+    ]
+
+
+def _line_views(session: Session, orders: Sequence[Order]) -> dict[str, list[LineView]]:
+    reserved: dict[tuple[str, int, str], int] = defaultdict(int)
+    delivered = {
+        row.shipment_id
+        for rows in _shipments(session, orders).values()
+        for row in rows
+        if row.state is ShipmentState.DELIVERED
+    }
+    for batch in _batches(orders):
+        for row in session.exec(select(Reservation).where(col(Reservation.order_id).in_(batch))):
+            reserved[row.order_id, row.line_no, row.state.value] += row.quantity
+            if row.shipment_id in delivered:
+                reserved[row.order_id, row.line_no, "delivered"] += row.quantity
+        for short in session.exec(select(Shortage).where(col(Shortage.order_id).in_(batch))):
+            if short.state is ShortageState.OPEN:
+                reserved[short.order_id, short.line_no, "short"] += short.quantity - short.filled
+    views: dict[str, list[LineView]] = defaultdict(list)
+    for batch in _batches(orders):
+        rows = select(OrderLineRow).where(col(OrderLineRow.order_id).in_(batch))
+        for line in session.exec(rows.order_by(col(OrderLineRow.line_no))):
+            key = (line.order_id, line.line_no)
+            views[line.order_id].append(
+                LineView(
+                    sku=line.sku,
+                    ordered=line.quantity,
+                    reserved=reserved[*key, ReservationState.HELD.value]
+                    + reserved[*key, ReservationState.PICKED.value],
+                    backordered=reserved[*key, "short"],
+                    shipped=reserved[*key, ReservationState.SHIPPED.value],
+                    delivered=reserved[*key, "delivered"],
+                )
+            )
+    return views
+
+
+def _shipments(session: Session, orders: Sequence[Order]) -> dict[str, list[Shipment]]:
+    found: dict[str, list[Shipment]] = defaultdict(list)
+    for batch in _batches(orders):
+        query = select(Shipment).where(col(Shipment.order_id).in_(batch))
+        for row in session.exec(query.order_by(col(Shipment.shipment_id))):
+            found[row.order_id].append(row)
+    return found
+
+
+def _attention(order: Order) -> Attention | None:
+    if order.attention_code is None:
+        return None
+    return Attention(code=order.attention_code, message=order.attention_message or "")
+
+
+def _batches(orders: Sequence[Order], size: int = 500) -> Iterable[list[str]]:
+    """Order ids in lists short enough for one query."""
+    for start in range(0, len(orders), size):
+        yield [order.order_id for order in orders[start : start + size]]

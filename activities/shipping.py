@@ -1,0 +1,289 @@
+"""Shipping: consignments planned, carriers booked, goods issued, delivery recorded."""
+
+import asyncio
+import json
+from collections import defaultdict
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+from temporalio import activity
+
+from activities.database.door import mark_applied
+from activities.database.engine import Clock, Database
+from activities.gateways.calls import once
+from activities.gateways.carriers import Carriers
+from activities.inventory import Change, lock_stock, move
+from activities.ledger import post
+from activities.progress import lock_order, look, note, note_odd, touch
+from models import ledger
+from models.errors import Refused
+from models.messages import (
+    BookedFreight,
+    DeliveryStep,
+    DispatchStep,
+    FreightBooking,
+    OrderStep,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentStep,
+)
+from models.money import round_half_up
+from models.orders import Progress, ShipmentState
+from models.shipping import Piece, choose_mode
+from models.stock import MovementKind, ReservationState, issue_cost
+from models.tables import (
+    Location,
+    Order,
+    OrderLineRow,
+    Product,
+    Reservation,
+    Shipment,
+)
+
+ShipmentFact = ShipmentDispatched | ShipmentDelivered
+
+
+class Shipping:
+    """The steps of the dispatch phase."""
+
+    def __init__(self, database: Database, clock: Clock, carriers: Carriers) -> None:
+        self._database = database
+        self._clock = clock
+        self._carriers = carriers
+
+    @activity.defn
+    def plan_shipments(self, step: OrderStep) -> Progress:
+        """Put everything held into consignments, one for each location, before a carrier is
+        asked: so that whatever is booked is known here, and can be called back."""
+        return self._database.transaction(lambda session: self._plan(session, step.order_id))
+
+    @activity.defn
+    async def book_shipment(self, step: ShipmentStep) -> Progress:
+        """Book a planned shipment with a carrier, once."""
+        booking = await asyncio.to_thread(
+            self._database.read, lambda session: _booking(session, step.shipment_id)
+        )
+        if booking is not None:
+            booked = await once(
+                self._database,
+                f"{step.order_id}/book/{step.shipment_id}",
+                lambda key: self._carriers.book(booking, key),
+            )
+            await asyncio.to_thread(
+                self._database.transaction, lambda session: self._booked(session, step, booked)
+            )
+        return await asyncio.to_thread(
+            self._database.read,
+            lambda session: look(session, session.get_one(Order, step.order_id)),
+        )
+
+    @activity.defn
+    async def cancel_booking(self, step: ShipmentStep) -> Progress:
+        """Undo of `book_shipment`, also where it may or may not have been booked. Refused where
+        the carrier has the goods."""
+        await once(
+            self._database,
+            f"{step.order_id}/cancel-booking/{step.shipment_id}",
+            lambda key: self._carriers.cancel(step.shipment_id, key),
+        )
+        return await asyncio.to_thread(
+            self._database.transaction, lambda session: self._called_back(session, step)
+        )
+
+    @activity.defn
+    def apply_dispatch(self, step: DispatchStep) -> Progress:
+        """Goods have left: goods issue, once per shipment."""
+        return self._database.transaction(lambda session: self._apply(session, step))
+
+    @activity.defn
+    def apply_delivery(self, step: DeliveryStep) -> Progress:
+        """Goods have arrived; where nobody said that they left, they have left now."""
+        return self._database.transaction(lambda session: self._apply(session, step))
+
+    def _plan(self, session: Session, order_id: str) -> Progress:
+        order, now = lock_order(session, order_id), self._clock()
+        held: dict[str, list[Reservation]] = defaultdict(list)
+        for row in session.exec(
+            select(Reservation).where(
+                Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
+            )
+        ):
+            held[row.location].append(row)
+        if not held:
+            return look(session, order)
+        count = select(func.count()).select_from(Shipment).where(col(Shipment.order_id) == order_id)
+        first = session.exec(count).one() + 1
+        for number, location in enumerate(sorted(held), start=first):
+            _plan_one(session, order, f"SH-{order_id}-{number}", held[location], now)
+        return touch(session, order, now)
+
+    def _booked(self, session: Session, step: ShipmentStep, booked: BookedFreight) -> None:
+        order, now = lock_order(session, step.order_id), self._clock()
+        shipment = session.get_one(Shipment, step.shipment_id)
+        if shipment.booking_id is not None:
+            return
+        shipment.booking_id = booked.booking_id
+        shipment.carrier = booked.carrier
+        shipment.tracking_number = booked.tracking_number
+        if shipment.state is ShipmentState.PLANNED:
+            shipment.state = ShipmentState.BOOKED
+        detail = f"{shipment.shipment_id} with {booked.carrier}, tracking {booked.tracking_number}"
+        note(session, order.order_id, "booked", detail, now)
+        touch(session, order, now)
+
+    def _called_back(self, session: Session, step: ShipmentStep) -> Progress:
+        order, now = lock_order(session, step.order_id), self._clock()
+        shipment = session.get_one(Shipment, step.shipment_id)
+        if shipment.state not in (ShipmentState.PLANNED, ShipmentState.BOOKED):
+            return look(session, order)
+        shipment.state = ShipmentState.CANCELLED
+        for row in _reservations(session, shipment.shipment_id):
+            row.state, row.shipment_id = ReservationState.HELD, None
+        note(session, order.order_id, "booking_cancelled", shipment.shipment_id, now)
+        return touch(session, order, now)
+
+    def _apply(self, session: Session, step: DispatchStep | DeliveryStep) -> Progress:
+        fact = step.fact
+        order, now = lock_order(session, step.order_id), self._clock()
+        mark_applied(session, fact, now)
+        shipment = _find(session, order.order_id, fact.shipment_id)
+        if shipment is None or shipment.state is ShipmentState.CANCELLED:
+            _note_odd(session, order.order_id, fact, shipment, now)
+            return touch(session, order, now)
+        if not shipment.state.has_left:
+            issue_goods(session, order, shipment, now)
+            shipment.state = ShipmentState.DISPATCHED
+            shipment.dispatched_at = fact.occurred_at or now
+            note(session, order.order_id, "dispatched", shipment.shipment_id, now)
+        if isinstance(fact, ShipmentDelivered) and shipment.state is not ShipmentState.DELIVERED:
+            shipment.state = ShipmentState.DELIVERED
+            shipment.delivered_at = fact.occurred_at or now
+            note(session, order.order_id, "delivered", shipment.shipment_id, now)
+        return touch(session, order, now)
+
+
+def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetime) -> None:
+    """Goods issue: stock down, reservation shipped, revenue and cost posted in one entry."""
+    rows = sorted(_reservations(session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
+    stock = lock_stock(session, ((row.sku, row.location) for row in rows))
+    revenue_minor = cost_minor = 0
+    for row in rows:
+        line = session.get_one(OrderLineRow, (order.order_id, row.line_no))
+        place = stock[row.sku, row.location]
+        session.refresh(place)
+        line_cost_minor = issue_cost(place.value_minor, place.on_hand, row.quantity)
+        change = Change(
+            movement_id=f"issue:{shipment.shipment_id}:{row.line_no}",
+            cause=f"issue:{shipment.shipment_id}",
+            kind=MovementKind.ISSUE,
+            sku=row.sku,
+            location=row.location,
+            on_hand=-row.quantity,
+            reserved=-row.quantity,
+            value_minor=-line_cost_minor,
+            order_id=order.order_id,
+        )
+        move(session, change, now)
+        revenue_minor += _revenue(session, line, row.quantity)
+        cost_minor += line_cost_minor
+        row.state = ReservationState.SHIPPED
+        session.flush()
+    entry = ledger.goods_issue_entry(
+        shipment.shipment_id,
+        order.order_id,
+        order.currency,
+        revenue_minor=revenue_minor,
+        cost_minor=cost_minor,
+    )
+    post(session, entry, now)
+
+
+def _revenue(session: Session, line: OrderLineRow, units: int) -> int:
+    """The net amount of the next `units` of a line; over all its units exactly the line's net."""
+    gone = session.exec(
+        select(func.sum(Reservation.quantity)).where(
+            col(Reservation.order_id) == line.order_id,
+            col(Reservation.line_no) == line.line_no,
+            col(Reservation.state) == ReservationState.SHIPPED,
+        )
+    ).one()
+    before = int(gone or 0)
+    return round_half_up(line.net_minor * (before + units), line.quantity) - round_half_up(
+        line.net_minor * before, line.quantity
+    )
+
+
+def _plan_one(
+    session: Session, order: Order, shipment_id: str, rows: list[Reservation], now: datetime
+) -> None:
+    products = {row.sku: session.get_one(Product, row.sku) for row in rows}
+    pieces = [
+        Piece.model_validate(products[row.sku].model_dump() | {"quantity": row.quantity})
+        for row in rows
+    ]
+    choice = choose_mode(pieces)
+    session.add(
+        Shipment(
+            shipment_id=shipment_id,
+            order_id=order.order_id,
+            location=rows[0].location,
+            mode=choice.mode,
+            mode_reason=choice.reason,
+            weight_g=choice.weight_g,
+            state=ShipmentState.PLANNED,
+        )
+    )
+    for row in rows:
+        row.state, row.shipment_id = ReservationState.PICKED, shipment_id
+    detail = f"{shipment_id} from {rows[0].location} by {choice.mode}: {choice.reason}"
+    note(session, order.order_id, "consigned", detail, now)
+
+
+def _booking(session: Session, shipment_id: str) -> FreightBooking | None:
+    """What to ask the carrier; None where it was booked or nothing is to be booked any more."""
+    shipment = session.get_one(Shipment, shipment_id)
+    if shipment.booking_id is not None or shipment.state is ShipmentState.CANCELLED:
+        return None
+    location = session.get(Location, shipment.location)
+    if location is None:
+        raise Refused("no_location", f"there is no location {shipment.location}: import it, retry")
+    return FreightBooking(
+        shipment_id=shipment_id,
+        order_id=shipment.order_id,
+        mode=shipment.mode,
+        weight_g=shipment.weight_g,
+        ship_from=location.model_dump(),
+        ship_to=session.get_one(Order, shipment.order_id).ship_to,
+    )
+
+
+def _reservations(session: Session, shipment_id: str) -> list[Reservation]:
+    return list(
+        session.exec(
+            select(Reservation).where(
+                Reservation.shipment_id == shipment_id,
+                col(Reservation.state).in_([ReservationState.HELD, ReservationState.PICKED]),
+            )
+        )
+    )
+
+
+def _find(session: Session, order_id: str, shipment_id: str | None) -> Shipment | None:
+    """The order's shipment by that id; without an id the only one there is."""
+    query = select(Shipment).where(Shipment.order_id == order_id)
+    if shipment_id is not None:
+        return session.exec(query.where(Shipment.shipment_id == shipment_id)).one_or_none()
+    alive = session.exec(query.where(Shipment.state != ShipmentState.CANCELLED)).all()
+    return alive[0] if len(alive) == 1 else None
+
+
+def _note_odd(
+    session: Session, order_id: str, fact: ShipmentFact, shipment: Shipment | None, now: datetime
+) -> None:
+    delivered = isinstance(fact, ShipmentDelivered)
+    name = "shipment_delivered" if delivered else "shipment_dispatched"
+    reason = "its booking was cancelled" if shipment else "shipment_id: not one of this order's"
+    body = json.dumps(fact.model_dump(mode="json"), sort_keys=True)
+    odd_id = f"{order_id}:{name}:{body}"[:500]
+    note_odd(session, odd_id, order_id, name, body, reason, now)
