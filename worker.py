@@ -1,0 +1,164 @@
+"""The worker: builds what the steps depend on, registers everything, runs until it is told to stop.
+
+More of these processes, on more machines, is how the pipeline scales.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from dotenv import dotenv_values
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+
+import engine
+from activities.billing import Billing
+from activities.database.engine import Clock, Database, utc_now
+from activities.failures import Failures
+from activities.gateways.carriers import HttpCarriers
+from activities.gateways.http import PartnerClient
+from activities.gateways.payments import HttpPayments
+from activities.gateways.smtp import SmtpMailer
+from activities.gateways.suppliers import HttpSuppliers
+from activities.inventory import Inventory
+from activities.mail import CustomerMail
+from activities.orders import Orders
+from activities.purchasing import Purchasing
+from activities.shipping import Shipping
+from models.messages import Policy
+from models.settings import Settings
+from workflows.facts import FactWorkflow
+from workflows.order import OrderWorkflow
+from workflows.replenishment import ReplenishmentWorkflow
+
+WORKFLOWS = [OrderWorkflow, ReplenishmentWorkflow, FactWorkflow]
+THREADS = 20
+STICKY_TIMEOUT = timedelta(seconds=5)
+"""After a kill, another worker gets an order's next task after at most so long."""
+GRACE = timedelta(seconds=20)
+"""What runs when the worker is told to stop may finish."""
+
+
+def build_activities(
+    settings: Settings, database: Database, client: Client, clock: Clock = utc_now
+) -> Sequence[Callable[..., Any]]:
+    """Every step with its dependencies; `Any`: each step has its own input and output."""
+    policy = Policy(
+        payment_deadline=settings.payment_deadline,
+        partner_timeout=settings.partner_timeout,
+        attention_after_attempts=settings.attention_after_attempts,
+    )
+
+    def partner(url: str) -> PartnerClient:
+        return PartnerClient(url, settings.partner_timeout)
+
+    mailer = SmtpMailer(settings.smtp_url, settings.partner_timeout)
+    orders = Orders(database, clock, policy)
+    inventory = Inventory(database, clock)
+    payments = HttpPayments(partner(settings.payments_url))
+    billing = Billing(database, clock, payments, policy)
+    suppliers = HttpSuppliers(partner(settings.suppliers_url))
+    purchasing = Purchasing(database, clock, suppliers, client, engine.TASK_QUEUE)
+    shipping = Shipping(database, clock, HttpCarriers(partner(settings.carriers_url)))
+    mail = CustomerMail(database, clock, mailer, settings.mail_from)
+    return [
+        orders.record_order,
+        orders.look_at_order,
+        orders.set_attention,
+        orders.keep_odd_fact,
+        orders.start_cancelling,
+        orders.give_up_cancelling,
+        orders.finish_cancelling,
+        inventory.allocate_stock,
+        inventory.release_stock,
+        billing.issue_invoice,
+        billing.request_payment,
+        billing.apply_payment,
+        billing.keep_unmatched_payment,
+        billing.void_payment_request,
+        billing.credit_invoice,
+        billing.refund_payment,
+        purchasing.report_shortages,
+        purchasing.tell_orders,
+        purchasing.plan_purchases,
+        purchasing.send_purchase_order,
+        purchasing.apply_acknowledgement,
+        purchasing.receive_goods,
+        purchasing.note_supply_problem,
+        shipping.plan_shipments,
+        shipping.book_shipment,
+        shipping.cancel_booking,
+        shipping.apply_dispatch,
+        shipping.apply_delivery,
+        mail.mail_invoice,
+        mail.mail_dispatch,
+    ]
+
+
+def build_worker(
+    settings: Settings,
+    database: Database,
+    client: Client,
+    runner: WorkflowRunner | None = None,
+    clock: Clock = utc_now,
+) -> Worker:
+    """A worker, ready to run. Without the sandbox unless `runner` brings it, as the tests do: it
+    finds what isn't deterministic, and costs a third of the throughput."""
+    return Worker(
+        client,
+        task_queue=engine.TASK_QUEUE,
+        workflows=WORKFLOWS,
+        activities=build_activities(settings, database, client, clock),
+        activity_executor=ThreadPoolExecutor(THREADS, thread_name_prefix="step"),
+        workflow_runner=runner or UnsandboxedWorkflowRunner(),
+        interceptors=[Failures()],
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def configure_logging() -> None:
+    """One line of JSON for each event, ours and the SDK's alike."""
+    renderer = structlog.stdlib.ProcessorFormatter(
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.ExtraAdder(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+        ],
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(renderer)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+async def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    configure_logging()
+    settings = Settings()
+    known = {k: v for k, v in dotenv_values(".env").items() if v is not None}
+    client = await engine.connect(known | dict(os.environ), settings.temporal_port)
+    database = Database(settings.database)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with build_worker(settings, database, client):
+        logging.getLogger(__name__).info("worker is running")
+        await stop.wait()
+    database.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+    engine.leave(0)

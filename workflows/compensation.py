@@ -1,0 +1,48 @@
+"""Undoing an order, in the reverse order of its phases.
+
+What is to be undone is read from the tables, not remembered by the workflow: so it is complete
+also when an earlier run of this order was terminated. Whatever a partner may have been asked was
+written down before it was asked; every undo is a step of its own and finds it done when repeated.
+"""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.billing import Billing
+    from activities.inventory import Inventory
+    from activities.orders import Orders
+    from activities.purchasing import Purchasing
+    from activities.shipping import Shipping
+    from models.messages import OrderStep, ShipmentStep
+    from models.orders import Cancellation, Progress, ShipmentState, Terms
+    from workflows.steps import RefusedStep, Steps
+
+
+async def undo(steps: Steps, progress: Progress) -> Progress:
+    """Undo everything; the order is cancelled when this returns, unless a carrier has the goods:
+    then the cancellation is given up (`Cancellation.NONE`) and nothing else was undone."""
+    order = OrderStep(order_id=progress.order_id)
+    for shipment_id in progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED):
+        step = ShipmentStep(order_id=progress.order_id, shipment_id=shipment_id)
+        try:
+            await steps.ask(Shipping.cancel_booking, step, f"Cancel booking of {shipment_id}")
+        except RefusedStep:
+            return await steps.database(Orders.give_up_cancelling, order, "Give up cancelling")
+    if progress.terms is not Terms.CASH:
+        await steps.partner(Billing.void_payment_request, order, "Void the payment request")
+    await steps.database(Billing.credit_invoice, order, "Credit the invoice")
+    released = await steps.database(Inventory.release_stock, order, "Release stock")
+    if released.freed.orders:
+        await steps.partner(
+            Purchasing.tell_orders, released.freed, "Tell orders that stock was released for them"
+        )
+    return await _give_back(steps, order)
+
+
+async def _give_back(steps: Steps, order: OrderStep) -> Progress:
+    """Refund until nothing is owed: money may still come in while we do."""
+    while True:
+        progress = await steps.database(Orders.finish_cancelling, order, "Finish cancelling")
+        if progress.cancellation is Cancellation.DONE:
+            return progress
+        await steps.partner(Billing.refund_payment, order, "Refund the customer")

@@ -1,0 +1,366 @@
+"""One order, from the moment it is placed until the goods are delivered and the money is in."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+
+from pydantic import JsonValue
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.billing import Billing
+    from activities.inventory import Inventory
+    from activities.mail import CustomerMail
+    from activities.orders import Orders
+    from activities.purchasing import Purchasing
+    from activities.shipping import Shipping
+    from models.messages import (
+        Attention,
+        CancelOrder,
+        CancelRequest,
+        CommandOutcome,
+        Fact,
+        OddFact,
+        OrderFact,
+        OrderOutcome,
+        OrderStatus,
+        OrderStep,
+        PaymentReceived,
+        RecordOrder,
+        RetryRequest,
+        SetAttention,
+        ShipmentDelivered,
+        ShipmentDispatched,
+        ShipmentStep,
+        StockArrived,
+    )
+    from models.orders import (
+        Cancellation,
+        OrderDocument,
+        Progress,
+        ShipmentState,
+        Stage,
+        Terms,
+        stage,
+    )
+    from workflows import attributes
+    from workflows.compensation import undo
+    from workflows.facts import apply_order_fact, read_fact, read_stored
+    from workflows.narrative import in_words
+    from workflows.steps import Board, Steps, Stopped, run_database_step
+
+OrderSignal = OrderFact | StockArrived
+Message = Fact | StockArrived | OddFact
+
+
+@workflow.defn
+class OrderWorkflow:
+    """The order's life. `run` follows it; facts are applied beside it as they come.
+
+    What the tables say of the order (`Progress`) comes back from every step, and every wait is
+    for the tables to say something: so a fact may come early, late, twice or in the wrong order.
+    """
+
+    @workflow.init
+    def __init__(self, order: OrderDocument) -> None:
+        self._order = order
+        self._step = OrderStep(order_id=order.order_id)
+        self._progress: Progress | None = None
+        self._inbox: deque[Message] = deque()
+        self._cancelling = False
+        self._beside: list[asyncio.Task[None]] = []
+        self._board = Board(self._show_attention)
+        self._steps = Steps(self._board, stops=lambda: self._cancelling)
+        self._surely = Steps(self._board, stops=lambda: False)
+
+    @workflow.run
+    async def run(self, order: OrderDocument) -> OrderOutcome:
+        """Follow the order to its end; a cancelled one is undone, and that is an end too."""
+        self._tell()
+        facts = asyncio.create_task(self._apply_facts())
+        while True:
+            await self._until_done(asyncio.create_task(self._follow()), facts)
+            if not self._cancelling or await self._undo():
+                break
+        await self._until(lambda: not self._inbox and all(t.done() for t in self._beside))
+        for task in self._beside:
+            task.result()
+        await self._until(workflow.all_handlers_finished)
+        facts.cancel()
+        return OrderOutcome(stage=self._stage(), invoice_number=self._known().invoice_number)
+
+    async def _follow(self) -> None:
+        """The four phases, and the wait for what is still due."""
+        try:
+            await self._record()
+            await self._allocate()
+            await self._bill()
+            await self._dispatch()
+            await self._settle()
+        except Stopped:
+            return
+
+    async def _record(self) -> None:
+        """Record customer and order; check the credit of an order on credit."""
+        request = RecordOrder(
+            order=self._order,
+            digest=workflow.memo_value("digest", default="", type_hint=str),
+            placed_at=workflow.info().start_time,
+            workflow_id=workflow.info().workflow_id,
+        )
+        while True:
+            recorded = await self._steps.database(Orders.record_order, request, "Record the order")
+            self._board.policy = recorded.policy
+            if self._progress is None:
+                for waiting in recorded.waiting_facts:
+                    self._inbox.append(read_stored(self._order.order_id, waiting))
+            self._see(recorded.progress)
+            if recorded.refusal is None:
+                return
+            await self._steps.attend("Check credit", recorded.refusal)
+
+    async def _allocate(self) -> None:
+        """Reserve stock; buy what is short and wait for it."""
+        self._see(await self._steps.database(Inventory.allocate_stock, self._step, "Allocate"))
+        while self._known().backordered:
+            changed = self._supply_changed()
+            if problem := self._known().supply_problem:
+                await self._board.raise_flag("supply", Attention(code="no_supply", message=problem))
+            await self._steps.partner(
+                Purchasing.report_shortages, self._step, "Report what is short"
+            )
+            await self._steps.until(changed, "Waiting for stock")
+            await self._board.lower_flag("supply")
+
+    def _supply_changed(self) -> Callable[[], bool]:
+        retries, problem = self._board.retries, self._known().supply_problem
+        return lambda: (
+            self._board.retries != retries
+            or self._known().supply_problem != problem
+            or not self._known().backordered
+        )
+
+    async def _bill(self) -> None:
+        """On credit the invoice goes out now; else the payment is waited for, and brings it."""
+        if self._known().terms.on_credit or self._known().paid_in_full:
+            self._see(
+                await self._steps.database(Billing.issue_invoice, self._step, "Issue the invoice")
+            )
+        if self._known().terms.on_credit:
+            self._start_beside(self._request_payment())
+        else:
+            await self._collect()
+        self._start_beside(self._mail_invoice())
+
+    async def _collect(self) -> None:
+        """Wait for the payment; an order that isn't paid in time is cancelled."""
+        if self._known().terms is Terms.PREPAID:
+            await self._request_payment()
+        paid = await self._steps.until(
+            lambda: self._known().paid_in_full,
+            "Payment deadline",
+            self._board.policy.payment_deadline,
+        )
+        if not paid:
+            await self._cancel(CancelRequest(reason="not paid in time", actor="deadline"))
+            await self._steps.until(lambda: self._known().paid_in_full, "Payment")
+
+    async def _request_payment(self) -> None:
+        if self._known().due_minor:
+            self._see(
+                await self._steps.partner(Billing.request_payment, self._step, "Request payment")
+            )
+
+    async def _dispatch(self) -> None:
+        """Book a carrier for each consignment, and wait until all are delivered."""
+        self._see(await self._steps.database(Shipping.plan_shipments, self._step, "Plan shipments"))
+        ways = [
+            asyncio.create_task(self._ship(shipment.shipment_id))
+            for shipment in self._known().shipments
+            if shipment.state is not ShipmentState.CANCELLED
+        ]
+        await workflow.wait_condition(lambda: all(way.done() for way in ways))
+        for way in ways:
+            way.result()
+
+    async def _ship(self, shipment_id: str) -> None:
+        step = ShipmentStep(order_id=self._order.order_id, shipment_id=shipment_id)
+        self._see(await self._steps.partner(Shipping.book_shipment, step, f"Book {shipment_id}"))
+        await self._steps.until(lambda: self._has_left(shipment_id), "Waiting for goods issue")
+        self._start_beside(self._mail_dispatch(step))
+        await self._steps.until(lambda: self._has_arrived(shipment_id), "Waiting for delivery")
+
+    async def _settle(self) -> None:
+        """On credit the payment may come after the goods."""
+        await self._steps.until(lambda: self._known().paid_in_full, "Waiting for payment")
+
+    async def _undo(self) -> bool:
+        """Undo everything: True when the order is cancelled, False when it goes on after all."""
+        self._see(await undo(self._surely, self._known()))
+        self._cancelling = self._known().cancellation is not Cancellation.NONE
+        return self._cancelling
+
+    # What happens beside the way: facts as they come, mail that may take its time.
+
+    async def _apply_facts(self) -> None:
+        """Apply facts one by one, in the order they came, once the order is recorded."""
+        while True:
+            await workflow.wait_condition(lambda: bool(self._inbox) and self._progress is not None)
+            message = self._inbox[0]
+            if isinstance(message, OddFact):
+                await run_database_step(Orders.keep_odd_fact, message, "Keep an odd fact")
+            elif isinstance(message, StockArrived):
+                self._see(
+                    await run_database_step(Orders.look_at_order, self._step, "Look for stock")
+                )
+            elif isinstance(message, OrderFact):
+                self._see(await apply_order_fact(self._order.order_id, message))
+            self._inbox.popleft()
+
+    def _start_beside(self, work: Coroutine[None, None, None]) -> None:
+        self._beside.append(asyncio.create_task(_unless_stopped(work)))
+
+    async def _mail_invoice(self) -> None:
+        await self._surely.partner(CustomerMail.mail_invoice, self._step, "Mail the invoice")
+
+    async def _mail_dispatch(self, step: ShipmentStep) -> None:
+        await self._surely.partner(
+            CustomerMail.mail_dispatch, step, f"Mail the dispatch of {step.shipment_id}"
+        )
+
+    # Facts: what the world says. Anything may come; what can't be used is kept as odd.
+
+    @workflow.signal
+    def payment_received(self, fact: JsonValue = None) -> None:
+        """Money has come in: see `PaymentReceived`."""
+        self._take(PaymentReceived, "payment_received", fact)
+
+    @workflow.signal
+    def shipment_dispatched(self, fact: JsonValue = None) -> None:
+        """Goods have left: see `ShipmentDispatched`."""
+        self._take(ShipmentDispatched, "shipment_dispatched", fact)
+
+    @workflow.signal
+    def shipment_delivered(self, fact: JsonValue = None) -> None:
+        """Goods have arrived: see `ShipmentDelivered`."""
+        self._take(ShipmentDelivered, "shipment_delivered", fact)
+
+    @workflow.signal
+    def stock_arrived(self, fact: JsonValue = None) -> None:
+        """Stock may have been reserved for us: see `StockArrived`."""
+        self._take(StockArrived, "stock_arrived", fact)
+
+    # Commands: what people ask for.
+
+    @workflow.update
+    async def cancel(self, request: JsonValue = None) -> CommandOutcome:
+        """Cancel the order: see `CancelRequest`. Refused once goods have left."""
+        wish = read_fact(CancelRequest, self._order.order_id, "cancel", request or {})
+        if isinstance(wish, OddFact):
+            return CommandOutcome(accepted=False, message=f"reason: {wish.reason}")
+        return await self._cancel(wish)
+
+    @workflow.update
+    def retry_step(self, request: JsonValue = None) -> CommandOutcome:
+        """Try again what waits for a person: see `RetryRequest`."""
+        wish = read_fact(RetryRequest, self._order.order_id, "retry_step", request or {})
+        if isinstance(wish, OddFact):
+            return CommandOutcome(accepted=False, message=wish.reason)
+        attention = self._board.attention
+        if attention is None:
+            return CommandOutcome(accepted=False, message="nothing waits for a retry")
+        self._board.retries += 1
+        return CommandOutcome(accepted=True, message=f"trying again: {attention.code}")
+
+    @workflow.query
+    def status(self) -> OrderStatus:
+        """The order as its workflow sees it."""
+        return OrderStatus(
+            order_id=self._order.order_id,
+            stage=self._stage(),
+            attention=self._board.attention,
+            progress=self._progress,
+        )
+
+    async def _cancel(self, request: CancelRequest) -> CommandOutcome:
+        await workflow.wait_condition(lambda: self._progress is not None)
+        answer = await run_database_step(
+            Orders.start_cancelling,
+            CancelOrder(order_id=self._order.order_id, request=request),
+            "Start cancelling",
+        )
+        self._see(answer.progress)
+        if answer.accepted:
+            self._cancelling = True
+        return CommandOutcome(accepted=answer.accepted, message=answer.message)
+
+    async def _until_done(self, way: asyncio.Task[None], facts: asyncio.Task[None]) -> None:
+        """Until the way ends; an error, there or in applying facts, fails the workflow task."""
+        await self._until(lambda: way.done() or facts.done())
+        if facts.done():
+            facts.result()
+        way.result()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait in `run` itself: the UI's cancel button arrives here, and is taken as a command."""
+        while True:
+            try:
+                await workflow.wait_condition(condition)
+            except asyncio.CancelledError:
+                request = CancelRequest(reason="cancelled in the Temporal UI", actor="temporal")
+                self._start_beside(self._cancel_beside(request))
+            else:
+                return
+
+    async def _cancel_beside(self, request: CancelRequest) -> None:
+        await self._cancel(request)
+
+    # What is known.
+
+    def _take(self, kind: type[OrderSignal], name: str, raw: JsonValue) -> None:
+        self._inbox.append(read_fact(kind, self._order.order_id, name, raw))
+
+    def _see(self, progress: Progress) -> None:
+        """Keep the later of two looks at the tables, and show its stage."""
+        before = self._stage()
+        if self._progress is None or progress.version >= self._progress.version:
+            self._progress = progress
+        if self._stage() is not before:
+            workflow.upsert_search_attributes(
+                [attributes.ORDER_STAGE.value_set(self._stage().value)]
+            )
+        self._tell()
+
+    async def _show_attention(self, attention: Attention | None) -> None:
+        workflow.upsert_search_attributes(attributes.for_attention(attention))
+        self._tell()
+        await run_database_step(
+            Orders.set_attention,
+            SetAttention(order_id=self._order.order_id, attention=attention),
+            "Show attention" if attention else "Clear attention",
+        )
+
+    def _tell(self) -> None:
+        workflow.set_current_details(in_words(self._progress, self._board.attention))
+
+    def _known(self) -> Progress:
+        assert self._progress is not None, "asked before the order was recorded"
+        return self._progress
+
+    def _stage(self) -> Stage:
+        return stage(self._progress) if self._progress else Stage.RECEIVED
+
+    def _has_left(self, shipment_id: str) -> bool:
+        return shipment_id in self._known().in_state(
+            ShipmentState.DISPATCHED, ShipmentState.DELIVERED
+        )
+
+    def _has_arrived(self, shipment_id: str) -> bool:
+        return shipment_id in self._known().in_state(ShipmentState.DELIVERED)
+
+
+async def _unless_stopped(work: Coroutine[None, None, None]) -> None:
+    try:
+        await work
+    except Stopped:
+        return
