@@ -1,0 +1,52 @@
+"""The HTTP door: orders in, facts in, views out. A composition root."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dotenv import dotenv_values
+from fastapi import FastAPI
+from starlette.responses import RedirectResponse
+
+import engine
+from activities.database.engine import Database, utc_now
+from api import problems
+from api.orders import order_router
+from api.webhooks import webhook_router
+from intake import Intake
+from models.settings import Settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The app, as uvicorn's factory; without `settings` they come from the environment."""
+    settings = settings or Settings()
+    database = Database(settings.database)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        """The engine is reached at the first call: the door opens while it is away."""
+        client = await engine.connect(_environment(), settings.temporal_port, lazy=True)
+        intake = Intake(client, database, utc_now)
+        app.include_router(order_router(intake, database))
+        app.include_router(webhook_router(intake, _secrets(settings)))
+        yield
+        database.close()
+
+    app = FastAPI(title="Order pipeline", lifespan=lifespan)
+    problems.install(app)
+    app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
+    return app
+
+
+def _environment() -> dict[str, str]:
+    """The process's variables over those of `.env`, for what the SDK reads itself."""
+    known = {k: v for k, v in dotenv_values(".env").items() if v is not None}
+    return known | dict(os.environ)
+
+
+def _secrets(settings: Settings) -> dict[str, str]:
+    return {
+        "payments": settings.webhook_secret_payments,
+        "suppliers": settings.webhook_secret_suppliers,
+        "carriers": settings.webhook_secret_carriers,
+    }

@@ -1,0 +1,96 @@
+"""Orders over HTTP: placing them, looking at them; and whether we are there at all."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlmodel import Session
+
+from activities import reading
+from activities.database.engine import Database
+from intake import Intake
+from models.json_text import parse_json
+from models.orders import OrderDocument, Stage
+from models.views import CustomerView, OrderDetails, OrderView, PaymentView, TrialBalance
+
+Result = TypeVar("Result")
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": {"application/problem+json": {}}}
+    for status, text in {
+        409: "The id is taken by another order",
+        422: "The document is invalid: each field is named",
+        503: "The engine or the database is away: send it again",
+    }.items()
+}
+"""`Any`: FastAPI's own type for descriptions of responses."""
+DOCUMENT = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "/schemas/order"}}},
+    }
+}
+
+
+def order_router(intake: Intake, database: Database) -> APIRouter:
+    """Orders, customers, health."""
+    router = APIRouter()
+
+    async def read(work: Callable[[Session], Result]) -> Result:
+        return await asyncio.to_thread(database.read, work)
+
+    @router.post("/orders", status_code=201, responses=PROBLEMS, openapi_extra=DOCUMENT)
+    async def place(request: Request, response: Response) -> OrderView:
+        """Place an order. 201: it is new; 200: the same document was placed before."""
+        placed = await intake.place(parse_json(await request.body()))
+        response.status_code = 201 if placed.created else 200
+        response.headers["Location"] = f"/orders/{placed.order.order_id}"
+        return placed.order
+
+    @router.get("/orders/{order_id}")
+    async def show(order_id: str) -> OrderDetails:
+        """One order with its history."""
+        return await intake.status(order_id)
+
+    @router.get("/orders")
+    async def list_orders(
+        stage: Stage | None = None,
+        attention: bool = False,
+        limit: Annotated[int, Query(ge=0, description="0: all")] = 50,
+    ) -> list[OrderView]:
+        """Orders, newest first."""
+        return await read(lambda s: reading.list_orders(s, stage, attention, limit))
+
+    @router.get("/customers/{customer_id}")
+    async def show_customer(customer_id: str) -> CustomerView:
+        """A customer with history, volume and preferences."""
+        return await read(lambda s: reading.customer(s, customer_id))
+
+    @router.get("/payments/unmatched")
+    async def list_unmatched_payments() -> list[PaymentView]:
+        """Money that has, at least in part, no use yet."""
+        return await read(reading.unmatched_payments)
+
+    @router.get("/ledger/trial-balance")
+    async def show_trial_balance() -> TrialBalance:
+        """Every account's balance."""
+        return await read(reading.trial_balance)
+
+    @router.get("/schemas/order")
+    async def order_schema() -> dict[str, Any]:
+        """JSON Schema of an order document, made from the model."""
+        return OrderDocument.model_json_schema()
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """The process runs."""
+        return {"status": "ok"}
+
+    @router.get("/readyz", responses={503: PROBLEMS[503]})
+    async def readyz() -> dict[str, str]:
+        """Database and engine answer."""
+        await read(reading.company_currency)
+        await intake.check_engine()
+        return {"status": "ready"}
+
+    return router

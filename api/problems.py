@@ -1,0 +1,47 @@
+"""Errors as RFC 9457 problem documents."""
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from models.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    PipelineError,
+    Refused,
+    Unavailable,
+)
+
+STATUS = {InvalidInput: 422, Conflict: 409, NotFound: 404, Refused: 409, Unavailable: 503}
+"""By the closest base class."""
+
+
+def problem(status: int, code: str, detail: str, **more: object) -> JSONResponse:
+    """A problem document: `code` is stable, `detail` says what happened and what to do."""
+    body = {"type": f"urn:problem:{code}", "title": code.replace("_", " "), "status": status}
+    return JSONResponse(
+        body | {"code": code, "detail": detail} | more,
+        status_code=status,
+        media_type="application/problem+json",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer our errors, and the framework's own, as problems."""
+    app.add_exception_handler(PipelineError, _ours)
+    app.add_exception_handler(HTTPException, _frameworks)
+
+
+async def _ours(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, PipelineError)
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if isinstance(error, InvalidInput):
+        errors = [{"field": found.field, "reason": found.reason} for found in error.fields]
+        return problem(status, error.code, error.message, errors=errors)
+    return problem(status, error.code, error.message)
+
+
+async def _frameworks(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, "http_error", str(error.detail))

@@ -1,0 +1,378 @@
+"""The doors' common part: accept an order, take a fact, hand on a command.
+
+Nothing here decides about stock or money: orders become workflows, facts become signals.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+from sqlmodel import Session
+from temporalio.client import (
+    Client,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+import engine
+from activities import reading
+from activities.database.door import FACT_TYPES, keep_fact
+from activities.database.engine import Clock, Database
+from models.base import Identifier
+from models.errors import (
+    Conflict,
+    EngineUnavailable,
+    FieldError,
+    InvalidInput,
+    NotFound,
+    Refused,
+    invalid_input,
+)
+from models.messages import (
+    CancelRequest,
+    CommandOutcome,
+    Fact,
+    FactInput,
+    GoodsReceived,
+    PaymentReceived,
+    RetryRequest,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    StockArrived,
+    StoredFact,
+    SupplierAcknowledged,
+)
+from models.money import format_amount, parse_amount
+from models.orders import OrderDocument, Stage, digest
+from models.views import LineView, OrderDetails, OrderView
+from workflows import attributes
+from workflows.facts import FactWorkflow
+from workflows.narrative import summary
+from workflows.order import OrderWorkflow
+
+ENGINE_TIMEOUT = engine.CALL_TIMEOUT
+OVER = (Stage.COMPLETED, Stage.CANCELLED)
+REQUIRED = {
+    PaymentReceived: ("payment_id", "order_id", "amount", "currency"),
+    ShipmentDispatched: ("event_id", "order_id", "shipment_id"),
+    ShipmentDelivered: ("event_id", "order_id", "shipment_id"),
+    SupplierAcknowledged: ("acknowledgement_id", "po_id"),
+    GoodsReceived: ("receipt_id", "po_id", "sku", "quantity"),
+}
+"""What a fact must say at the door. From the Temporal UI a person may leave out more."""
+SIGNALS = {
+    PaymentReceived: "payment_received",
+    ShipmentDispatched: "shipment_dispatched",
+    ShipmentDelivered: "shipment_delivered",
+    SupplierAcknowledged: "supplier_acknowledged",
+    GoodsReceived: "goods_received",
+}
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An accepted order; `created` is False where it was there already."""
+
+    order: OrderView
+    created: bool
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A fact that was taken; `workflow_id` is who was told, None: it had been applied before."""
+
+    fact_id: str
+    workflow_id: str | None
+
+
+class Intake:
+    """Accepts orders, facts and commands; safe to share between requests."""
+
+    def __init__(self, client: Client, database: Database, clock: Clock) -> None:
+        self._client = client
+        self._database = database
+        self._clock = clock
+
+    async def place(self, sent: JsonValue) -> Placed:
+        """Accept an order document as sent: its workflow is running when this returns.
+
+        Raises InvalidInput (naming each field), Conflict (the id is taken by other content),
+        EngineUnavailable.
+        """
+        document = parse_order(sent)
+        mark = digest(sent)
+        known = await self._read(
+            lambda session: reading.digest_and_stage(session, document.order_id)
+        )
+        if known is not None and known[0] != mark:
+            raise _taken(document.order_id)
+        if known is not None and known[1] in OVER:
+            return Placed(await self.status(document.order_id), created=False)
+        errors, total_minor = await self._read(
+            lambda session: reading.check_order(session, document)
+        )
+        if errors and known is None:
+            raise InvalidInput(errors)
+        view = _received(document, total_minor, self._clock())
+        started = await self._start(document, mark, view)
+        if started and known is None:
+            return Placed(view, created=True)
+        return Placed(await self.status(document.order_id), created=False)
+
+    async def take_fact(self, source: str, fact_id: str, type_: str, data: JsonValue) -> Taken:
+        """Keep a fact under (source, fact_id), then tell the workflow that waits for it; where
+        none runs, FactWorkflow applies it. Again, any number of times, is the same.
+
+        Raises InvalidInput, EngineUnavailable (then the fact is kept: send it again).
+        """
+        fact = parse_fact(type_, data)
+        stored = StoredFact(type=type_, data=fact.model_dump(mode="json"))
+        waits = await asyncio.to_thread(
+            self._database.transaction,
+            lambda session: keep_fact(session, source, fact_id, fact, self._clock()),
+        )
+        if not waits:
+            return Taken(fact_id, None)
+        target = await self._target(fact)
+        if target is not None and await self._signal(target, SIGNALS[type(fact)], fact):
+            return Taken(fact_id, target)
+        given = FactInput(source=source, fact_id=fact_id, fact=stored)
+        return Taken(fact_id, await self._apply_alone(given))
+
+    async def status(self, order_id: str) -> OrderDetails:
+        """The order as the tables have it; one that was started a moment ago as received.
+
+        Raises NotFound.
+        """
+        details = await self._read(lambda session: reading.order_details(session, order_id))
+        if details is not None:
+            return details
+        view = await self._from_memo(order_id)
+        if view is None:
+            raise NotFound("order_unknown", f"there is no order {order_id!r}")
+        return OrderDetails(**dict(view), delivery="")
+
+    async def cancel(self, order_id: str, reason: str, actor: str) -> CommandOutcome:
+        """Ask an order to cancel. Raises NotFound, Refused (with the order's reason)."""
+        return await self._command(order_id, "cancel", CancelRequest(reason=reason, actor=actor))
+
+    async def retry(self, order_id: str, actor: str) -> CommandOutcome:
+        """Ask an order to try again what waits for a person. Raises as `cancel`."""
+        return await self._command(order_id, "retry_step", RetryRequest(actor=actor))
+
+    async def tell_orders(self, order_ids: tuple[str, ...], cause: str) -> None:
+        """Tell orders that stock was reserved for them; one that is over needs no telling."""
+        for order_id in order_ids:
+            await self._signal(f"order-{order_id}", "stock_arrived", StockArrived(receipt_id=cause))
+
+    async def check_engine(self) -> None:
+        """Raises EngineUnavailable where Temporal doesn't answer."""
+        if not await _reach(self._client.service_client.check_health(timeout=ENGINE_TIMEOUT)):
+            raise EngineUnavailable("the engine is not serving")
+
+    async def _start(self, document: OrderDocument, mark: str, view: OrderView) -> bool:
+        """Start the order's workflow; False where the same order runs already.
+
+        A running one is an error here, not adopted: so we learn without asking whether the order
+        is new. One that was terminated starts again and goes on from the tables.
+        """
+        try:
+            await _reach(
+                self._client.start_workflow(
+                    OrderWorkflow.run,
+                    document,
+                    id=view.workflow_id,
+                    task_queue=engine.TASK_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    memo={"digest": mark, "view": view.model_dump(mode="json")},
+                    search_attributes=attributes.at_start(document.customer_id, document.channel),
+                    static_summary=summary(document),
+                    static_details=f"Order {document.order_id}, placed {document.channel}.",
+                    rpc_timeout=ENGINE_TIMEOUT,
+                )
+            )
+        except WorkflowAlreadyStartedError:
+            description = await _reach(
+                self._client.get_workflow_handle(view.workflow_id).describe(
+                    rpc_timeout=ENGINE_TIMEOUT
+                )
+            )
+            if await description.memo_value("digest", default="", type_hint=str) != mark:
+                raise _taken(document.order_id) from None
+            return False
+        return True
+
+    async def _target(self, fact: Fact) -> str | None:
+        """The id of the workflow that waits for `fact`."""
+        if isinstance(fact, SupplierAcknowledged | GoodsReceived):
+            sku = fact.sku if isinstance(fact, GoodsReceived) else None
+            place = await self._read(
+                lambda session: reading.purchase_place(session, fact.po_id or "", sku)
+            )
+            return f"replenish-{place[0]}-{place[1]}" if place else None
+        return f"order-{fact.order_id}"
+
+    async def _signal(self, workflow_id: str, name: str, message: object) -> bool:
+        """False where no such workflow runs."""
+        handle = self._client.get_workflow_handle(workflow_id)
+        try:
+            await _reach(handle.signal(name, message, rpc_timeout=ENGINE_TIMEOUT))
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return True
+
+    async def _apply_alone(self, given: FactInput) -> str:
+        workflow_id = f"fact-{given.source}-{given.fact_id}"
+        try:
+            await _reach(
+                self._client.start_workflow(
+                    FactWorkflow.run,
+                    given,
+                    id=workflow_id,
+                    task_queue=engine.TASK_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                    static_summary=f"{given.fact.type} from {given.source}, no workflow runs",
+                    rpc_timeout=ENGINE_TIMEOUT,
+                )
+            )
+        except WorkflowAlreadyStartedError:
+            return workflow_id
+        return workflow_id
+
+    async def _command(
+        self, order_id: str, name: str, request: CancelRequest | RetryRequest
+    ) -> CommandOutcome:
+        handle = self._client.get_workflow_handle(f"order-{order_id}")
+        try:
+            outcome: CommandOutcome = await _reach(
+                handle.execute_update(
+                    name, request, result_type=CommandOutcome, rpc_timeout=engine.UPDATE_TIMEOUT
+                )
+            )
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise EngineUnavailable("no worker answered in time; is one running?") from error
+        except WorkflowUpdateFailedError as error:
+            raise Refused(f"{name}_refused", str(error.cause)) from error
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            status = await self.status(order_id)
+            raise Refused(
+                f"{name}_refused", f"order {order_id} is {status.stage}: its workflow has ended"
+            ) from error
+        if not outcome.accepted:
+            raise Refused(f"{name}_refused", outcome.message)
+        return outcome
+
+    async def _from_memo(self, order_id: str) -> OrderView | None:
+        handle = self._client.get_workflow_handle(f"order-{order_id}")
+        try:
+            description = await _reach(handle.describe(rpc_timeout=ENGINE_TIMEOUT))
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        return await description.memo_value("view", default=None, type_hint=OrderView)
+
+    async def _read(self, work: Callable[[Session], Result]) -> Result:
+        return await asyncio.to_thread(self._database.read, work)
+
+
+def parse_order(sent: JsonValue) -> OrderDocument:
+    """Validate a document as sent, as strictly as a door does. Raises InvalidInput."""
+    try:
+        return OrderDocument.model_validate(sent, extra="forbid")
+    except ValidationError as error:
+        raise invalid_input(error) from error
+
+
+def parse_fact(type_: str, data: JsonValue) -> Fact:
+    """A webhook's type and data as the fact they mean. Raises InvalidInput."""
+    kind = FACT_TYPES.get(type_)
+    if kind is None:
+        known = ", ".join(FACT_TYPES)
+        raise InvalidInput([FieldError("type", f"{type_!r} is none of {known}")])
+    try:
+        fact = kind.model_validate(data)
+    except ValidationError as error:
+        raise invalid_input(error) from error
+    missing = [name for name in REQUIRED[kind] if getattr(fact, name) is None]
+    errors = [FieldError(name, "missing") for name in missing] or _check_values(fact)
+    if errors:
+        raise InvalidInput(errors)
+    return fact
+
+
+def _check_values(fact: Fact) -> list[FieldError]:
+    errors = []
+    for name in ("order_id", "po_id", "shipment_id"):
+        value = getattr(fact, name, None)
+        if value is not None and (len(value) > 200 or not value.isprintable()):
+            errors.append(FieldError(name, "is not an id"))
+    if isinstance(fact, PaymentReceived):
+        errors += _check_amount(fact.amount or "", fact.currency or "")
+    if isinstance(fact, GoodsReceived) and not 0 < (fact.quantity or 0) <= 1_000_000_000:
+        errors.append(FieldError("quantity", "is not between 1 and 1,000,000,000"))
+    return errors
+
+
+def _check_amount(amount: str, currency: str) -> list[FieldError]:
+    try:
+        if parse_amount(amount, currency) <= 0:
+            return [FieldError("amount", "is not above zero")]
+    except ValueError as error:
+        return [FieldError("currency" if "ISO 4217" in str(error) else "amount", str(error))]
+    return []
+
+
+def _received(document: OrderDocument, total_minor: int, now: datetime) -> OrderView:
+    return OrderView(
+        order_id=document.order_id,
+        customer_id=document.customer_id,
+        channel=document.channel,
+        terms=document.terms,
+        stage=Stage.RECEIVED,
+        currency=document.currency,
+        total=format_amount(total_minor, document.currency),
+        paid=format_amount(0, document.currency),
+        lines=tuple(LineView(sku=line.sku, ordered=line.quantity) for line in document.lines),
+        placed_at=now,
+        updated_at=now,
+        workflow_id=f"order-{document.order_id}",
+    )
+
+
+def _taken(order_id: str) -> Conflict:
+    return Conflict(
+        "order_id_taken",
+        f"order_id: {order_id!r} is taken by an order with other content; use another id",
+    )
+
+
+async def _reach(call: Awaitable[Result]) -> Result:
+    """Await a call to the engine; raises EngineUnavailable where it didn't answer."""
+    try:
+        return await call
+    except RPCError as error:
+        if error.status in (
+            RPCStatusCode.UNAVAILABLE,
+            RPCStatusCode.DEADLINE_EXCEEDED,
+            RPCStatusCode.CANCELLED,
+            RPCStatusCode.UNKNOWN,
+        ):
+            raise EngineUnavailable(f"the engine doesn't answer: {error.message}") from error
+        raise
+    except RuntimeError as error:
+        raise EngineUnavailable(f"the engine can't be reached: {error}") from error

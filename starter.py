@@ -1,0 +1,394 @@
+"""The command line of shops and operators."""
+
+import asyncio
+import json
+import os
+import sys
+import uuid
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import click
+import typer
+from dotenv import dotenv_values
+from pydantic import BaseModel, JsonValue
+from rich.console import Console
+from rich.table import Table
+from sqlmodel import Session
+
+import engine
+from activities import reading
+from activities.database.engine import Database, utc_now
+from activities.database.importing import import_folder
+from intake import Intake
+from models.errors import InvalidInput, NotFound, PipelineError
+from models.json_text import parse_json
+from models.orders import Stage, Terms
+from models.settings import Settings
+from models.views import OrderDetails, OrderView
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
+)
+ledger = typer.Typer(no_args_is_help=True, help="The ledger.")
+payments = typer.Typer(no_args_is_help=True, help="Payments.")
+app.add_typer(ledger, name="ledger")
+app.add_typer(payments, name="payments")
+
+out = Console()
+err = Console(stderr=True)
+Result = TypeVar("Result")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OrderId = Annotated[str, typer.Argument(help="The order's id.")]
+
+
+class Doors:
+    """What the commands work with, made when one runs."""
+
+    def __init__(self) -> None:
+        self.settings = Settings()
+        self.database = Database(self.settings.database)
+
+    def read(self, work: Callable[[Session], Result]) -> Result:
+        """Ask the tables."""
+        return self.database.read(work)
+
+    def with_intake(self, work: Callable[[Intake], Coroutine[Any, Any, Result]]) -> Result:
+        """Run `work` with the engine connected (at its first call)."""
+
+        async def run() -> Result:
+            known = {k: v for k, v in dotenv_values(".env").items() if v is not None}
+            client = await engine.connect(
+                known | dict(os.environ), self.settings.temporal_port, lazy=True
+            )
+            return await work(Intake(client, self.database, utc_now))
+
+        return asyncio.run(run())
+
+
+@app.command("import")
+def import_(folder: Path, as_json: Json = False) -> None:
+    """Import master data from the CSV files of FOLDER: all of it, or nothing."""
+    doors = Doors()
+    imported = import_folder(doors.database, folder, utc_now)
+    if imported.served:
+        doors.with_intake(lambda intake: intake.tell_orders(imported.served, "opening"))
+    show(
+        {"imported": imported.rows},
+        as_json,
+        ", ".join(f"{count} rows of {name}" for name, count in imported.rows.items()) + " imported",
+    )
+
+
+@app.command()
+def place(
+    file: Annotated[str, typer.Argument(help="A file, or - for standard input.")],
+    as_json: Json = False,
+) -> None:
+    """Place the orders of FILE: one, an array of them, or JSON lines."""
+    raw = sys.stdin.buffer.read() if file == "-" else _read_file(file)
+    documents = _documents(raw)
+    doors, results, refused = Doors(), [], 0
+
+    async def place_all(intake: Intake) -> None:
+        nonlocal refused
+        for number, document in enumerate(documents, start=1):
+            try:
+                placed = await intake.place(document)
+            except PipelineError as error:
+                refused += 1
+                results.append(_problem(error) | {"number": number})
+                err.print(f"[red]order {number} refused[/red] {error.message}", highlight=False)
+            else:
+                results.append({**placed.order.model_dump(mode="json"), "created": placed.created})
+                if not as_json:
+                    word = "placed" if placed.created else "there already"
+                    out.print(f"{placed.order.order_id} {word}: {placed.order.stage}")
+
+    doors.with_intake(place_all)
+    if as_json:
+        print_json(results if len(documents) != 1 else results[0])
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def pay(
+    order: OrderId,
+    amount: Annotated[str, typer.Argument(help='In the order\'s currency: "18.00".')],
+    payment_id: Annotated[str, typer.Option(help="The payment's own id; again is once.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Record a payment: what the till, or the bank statement, says."""
+    doors = Doors()
+    known = doors.read(lambda s: reading.order_terms(s, order))
+    currency, terms = known or (doors.read(reading.company_currency) or "EUR", "")
+    payment_id = payment_id or f"cli-{uuid.uuid4()}"
+    data: JsonValue = {
+        "payment_id": payment_id,
+        "order_id": order,
+        "amount": amount,
+        "currency": currency,
+        "method": "cash" if terms == Terms.CASH else "transfer",
+        "received_at": utc_now().isoformat(),
+    }
+    _fact(doors, "payment.received", payment_id, data, as_json)
+    if known is None and not as_json:
+        err.print(f"[yellow]no order {order} is recorded: kept for it, or as unmatched[/yellow]")
+
+
+@app.command()
+def deliver(
+    shipment: Annotated[str, typer.Argument(help="The shipment's id.")], as_json: Json = False
+) -> None:
+    """Record that a shipment was delivered."""
+    doors = Doors()
+    order_id = doors.read(lambda s: reading.order_of_shipment(s, shipment))
+    if order_id is None:
+        raise NotFound("shipment_unknown", f"there is no shipment {shipment!r}")
+    event_id = f"cli-{shipment}-delivered"[-64:].lstrip("-._")
+    data: JsonValue = {
+        "event_id": event_id,
+        "order_id": order_id,
+        "shipment_id": shipment,
+        "occurred_at": utc_now().isoformat(),
+    }
+    _fact(doors, "shipment.delivered", event_id, data, as_json)
+
+
+@app.command()
+def receive(
+    po: Annotated[str, typer.Argument(help="The purchase order's id.")],
+    sku: str,
+    quantity: int,
+    receipt_id: Annotated[str, typer.Option(help="The receipt's own id; again is once.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Record goods received against a purchase order."""
+    doors = Doors()
+    place = doors.read(lambda s: reading.purchase_place(s, po, sku))
+    if place is None or place[1] != sku:
+        raise NotFound("purchase_order_unknown", f"there is no purchase order {po!r} of {sku!r}")
+    receipt_id = receipt_id or f"cli-{uuid.uuid4()}"
+    data: JsonValue = {
+        "receipt_id": receipt_id,
+        "po_id": po,
+        "sku": sku,
+        "quantity": quantity,
+        "occurred_at": utc_now().isoformat(),
+    }
+    _fact(doors, "goods.received", receipt_id, data, as_json)
+
+
+@app.command()
+def cancel(
+    order: OrderId,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Cancel an order; refused once goods have left."""
+    outcome = Doors().with_intake(lambda intake: intake.cancel(order, reason, "operator"))
+    show(outcome, as_json, outcome.message)
+
+
+@app.command()
+def retry(order: OrderId, as_json: Json = False) -> None:
+    """Try again what waits for a person."""
+    outcome = Doors().with_intake(lambda intake: intake.retry(order, "operator"))
+    show(outcome, as_json, outcome.message)
+
+
+@app.command()
+def status(order: OrderId, as_json: Json = False) -> None:
+    """Show one order, with what happened to it."""
+    details = Doors().with_intake(lambda intake: intake.status(order))
+    if as_json:
+        print_json(details)
+    else:
+        _print_order(details)
+
+
+@app.command("list")
+def list_(
+    stage: Annotated[Stage | None, typer.Option(help="Only orders in this stage.")] = None,
+    attention: Annotated[bool, typer.Option(help="Only orders that wait for a person.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0: all.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List orders, newest first."""
+    orders = Doors().read(lambda s: reading.list_orders(s, stage, attention, limit))
+    if as_json:
+        print_json(orders)
+    else:
+        out.print(_orders_table(orders))
+
+
+@app.command()
+def customer(
+    id: Annotated[str, typer.Argument(help="The customer's id.")], as_json: Json = False
+) -> None:
+    """Show a customer: history, volume, preferences."""
+    view = Doors().read(lambda s: reading.customer(s, id))
+    if as_json:
+        print_json(view)
+        return
+    table = Table(title=f"Customer {view.customer_id}", show_header=False)
+    for field, value in view.model_dump(mode="json", exclude={"orders"}).items():
+        table.add_row(field.replace("_", " "), str(value))
+    out.print(table, _orders_table(view.orders))
+
+
+@ledger.command("trial-balance")
+def trial_balance(as_json: Json = False) -> None:
+    """Every account's balance; exit status 1 unless it all adds up."""
+    view = Doors().read(reading.trial_balance)
+    if as_json:
+        print_json(view)
+    else:
+        table = Table("account", "title", "currency", title="Trial balance")
+        for side in ("debit", "credit"):
+            table.add_column(side, justify="right")
+        for row in view.accounts:
+            table.add_row(row.account, row.title, row.currency, row.debit, row.credit)
+        for total in view.currencies:
+            table.add_section()
+            table.add_row("", "total", total.currency, total.debit, total.credit, style="bold")
+        out.print(table, "balanced" if view.balanced else "[red]NOT balanced[/red]")
+    if not view.balanced:
+        raise typer.Exit(1)
+
+
+@payments.command()
+def unmatched(as_json: Json = False) -> None:
+    """Money that has, at least in part, no use yet: unknown orders, overpayments, late money."""
+    rows = Doors().read(reading.unmatched_payments)
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("payment", "for order", "amount", "applied", "why", title="Unmatched payments")
+    for row in rows:
+        amounts = (f"{row.amount} {row.currency}", row.applied)
+        table.add_row(row.payment_id, row.claimed_order_id or "", *amounts, row.reason)
+    out.print(table)
+
+
+def _fact(doors: Doors, type_: str, fact_id: str, data: JsonValue, as_json: bool) -> None:
+    taken = doors.with_intake(lambda intake: intake.take_fact("cli", fact_id, type_, data))
+    told = f"told {taken.workflow_id}" if taken.workflow_id else "it was known already"
+    show(
+        {"fact_id": taken.fact_id, "workflow_id": taken.workflow_id},
+        as_json,
+        f"{type_} {fact_id} taken, {told}",
+    )
+
+
+def _read_file(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{name}: {error.strerror}") from error
+
+
+def _documents(raw: bytes) -> Sequence[JsonValue]:
+    """One document, an array, or JSON lines."""
+    try:
+        value = parse_json(raw)
+    except InvalidInput:
+        lines = [line for line in raw.splitlines() if line.strip()]
+        if len(lines) < 2:
+            raise
+        return [parse_json(line) for line in lines]
+    return value if isinstance(value, list) else [value]
+
+
+def _orders_table(orders: Sequence[OrderView]) -> Table:
+    table = Table("order", "placed", "customer", "channel", "terms", "stage")
+    table.add_column("total", justify="right")
+    table.add_column("paid", justify="right")
+    table.add_column("invoice")
+    table.add_column("attention")
+    for order in orders:
+        table.add_row(
+            order.order_id,
+            f"{order.placed_at:%Y-%m-%d %H:%M}",
+            order.customer_id,
+            order.channel,
+            order.terms,
+            order.stage,
+            f"{order.total} {order.currency}",
+            order.paid,
+            order.invoice_number or "",
+            order.attention.code if order.attention else "",
+        )
+    return table
+
+
+def _print_order(order: OrderDetails) -> None:
+    out.print(_orders_table([order]))
+    if order.attention:
+        out.print(f"[yellow]{order.attention.code}[/yellow]: {order.attention.message}")
+    if order.delivery_note:
+        out.print(order.delivery_note)
+    lines = Table("SKU", "ordered", "reserved", "backordered", "shipped", "delivered")
+    for line in order.lines:
+        lines.add_row(*(str(value) for value in line.model_dump().values()))
+    out.print(lines)
+    for waiting in order.backorders:
+        when = f"expected {waiting.expected_date}" if waiting.expected_date else "without a date"
+        out.print(f"waits for {waiting.quantity} x {waiting.sku} ({waiting.po_id}), {when}")
+    for shipment in order.shipments:
+        carrier = f"{shipment.carrier or 'no carrier yet'} {shipment.tracking_number or ''}"
+        out.print(f"shipment {shipment.shipment_id}: {shipment.state}, {carrier}")
+    history = Table("when", "what", "details", title="History")
+    for row in order.history:
+        history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, row.detail)
+    out.print(history)
+    for odd in order.odd_facts:
+        out.print(f"[yellow]odd {odd.name}[/yellow] {odd.body}: {odd.reason}", markup=True)
+
+
+def show(value: BaseModel | dict[str, Any], as_json: bool, text: str) -> None:
+    """Print `value` as JSON, or `text`."""
+    if as_json:
+        print_json(value)
+    else:
+        out.print(text, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """JSON for machines, on standard output, without colours or folding."""
+    print(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+
+
+def _plain(value: object) -> Any:
+    assert isinstance(value, BaseModel)
+    return value.model_dump(mode="json")
+
+
+def _problem(error: PipelineError) -> dict[str, Any]:
+    problem: dict[str, Any] = {"code": error.code, "detail": error.message}
+    if isinstance(error, InvalidInput):
+        problem["errors"] = [{"field": f.field, "reason": f.reason} for f in error.fields]
+    return problem
+
+
+def main() -> int:
+    """Exit status: 0 done, 1 refused or failed, 2 wrong use."""
+    try:
+        status: int | None = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 1
+    except PipelineError as error:
+        err.print(f"[red]{error.code}[/red] {error.message}", highlight=False)
+        if "--json" in sys.argv:
+            print_json(_problem(error))
+        return 1
+    return status or 0
+
+
+if __name__ == "__main__":
+    engine.leave(main())
