@@ -1,0 +1,95 @@
+"""The payment provider: asks customers for money, takes it, gives it back."""
+
+from datetime import date
+
+from simulators.books import Books
+from simulators.contract import (
+    Amount,
+    Body,
+    BusinessId,
+    Callback,
+    Currency,
+    Data,
+    Outcome,
+    Text,
+)
+from simulators.desk import Operation
+
+
+class PaymentRequest(Body):
+    """Ask for the payment of an order."""
+
+    order_id: BusinessId
+    amount: Amount
+    currency: Currency
+    due_date: date
+
+
+class VoidRequest(Body):
+    """Stop asking."""
+
+    order_id: BusinessId
+
+
+class RefundRequest(Body):
+    """Give money back."""
+
+    order_id: BusinessId
+    amount: Amount
+    currency: Currency
+    reason: Text
+
+
+def request_payment(books: Books, body: PaymentRequest) -> Outcome:
+    """Ask for the payment; it is paid in full one delay later."""
+    suffix = _numbered(body.order_id, books.states("payments", "request", body.order_id))
+    payment_id = f"pay-{suffix}"
+    paid = Callback(
+        "payment.received",
+        payment_id,
+        {
+            "payment_id": payment_id,
+            "order_id": body.order_id,
+            "amount": body.amount,
+            "currency": body.currency,
+            "method": "card",
+        },
+        time_field="received_at",
+    )
+    answer: Data = {"request_id": f"req-{suffix}", "state": "requested"}
+    return Outcome(201, answer, "requested", (paid,))
+
+
+def void(books: Books, body: VoidRequest) -> Outcome:
+    """Stop asking; `paid` when the money came before, `unknown` when nothing was asked."""
+    books.call_off("payments", "request", body.order_id, "requested", "voided")
+    states = books.states("payments", "request", body.order_id)
+    state = "paid" if "paid" in states else "voided" if states else "unknown"
+    return Outcome(200, {"state": state})
+
+
+def refund(books: Books, body: RefundRequest) -> Outcome:
+    """Give the money back at once."""
+    suffix = _numbered(body.order_id, books.states("payments", "refund", body.order_id))
+    return Outcome(201, {"refund_id": f"rf-{suffix}", "state": "refunded"}, "refunded")
+
+
+def _numbered(order_id: str, earlier: list[str]) -> str:
+    """The order's id, numbered from the second use on."""
+    return f"{order_id}#{len(earlier) + 1}" if earlier else order_id
+
+
+OPERATIONS = (
+    Operation(
+        "payments", "request", "/payments/requests",
+        PaymentRequest, lambda body: body.order_id, request_payment,
+    ),
+    Operation(
+        "payments", "void", "/payments/requests/void",
+        VoidRequest, lambda body: body.order_id, void,
+    ),
+    Operation(
+        "payments", "refund", "/payments/refunds",
+        RefundRequest, lambda body: body.order_id, refund,
+    ),
+)  # fmt: skip
