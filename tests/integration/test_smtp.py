@@ -1,0 +1,194 @@
+"""Mail reaches a real SMTP server, and its every answer becomes an error of ours."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from activities.gateways.smtp import SmtpMailer
+from activities.mail_texts import DispatchedLine, dispatch_mail, message_id
+from models.errors import PartnerRefused, PartnerUnavailable
+
+SENDER = "Northwind Tools <orders@northwind.example>"
+
+
+class Mailbox:
+    """An SMTP server's handler: keeps what it takes, and answers as it's told."""
+
+    def __init__(self, at_rcpt: str = "250 OK", at_data: str = "250 OK") -> None:
+        self.at_rcpt = at_rcpt
+        self.at_data = at_data
+        self.envelopes: list[Envelope] = []
+
+    async def handle_RCPT(  # noqa: N802  # called by this name
+        self,
+        _server: SMTP,
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        _options: list[str],
+    ) -> str:
+        """Take or refuse a recipient."""
+        envelope.rcpt_tos.append(address)
+        return self.at_rcpt
+
+    async def handle_DATA(  # noqa: N802  # called by this name
+        self, _server: SMTP, _session: Session, envelope: Envelope
+    ) -> str:
+        """Take or refuse a message."""
+        if self.at_data.startswith("250"):
+            self.envelopes.append(envelope)
+        return self.at_data
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+Authenticate = Callable[[SMTP, Session, Envelope, str, LoginPassword], AuthResult]
+
+
+@contextmanager
+def serving(mailbox: Mailbox, authenticator: Authenticate | None = None) -> Iterator[str]:
+    """`host:port` of a server that hands to `mailbox`; with `authenticator`, only after AUTH."""
+    port = _free_port()
+    controller = Controller(
+        mailbox,
+        hostname="127.0.0.1",
+        port=port,
+        authenticator=authenticator,
+        auth_required=authenticator is not None,
+        auth_require_tls=False,
+        enable_SMTPUTF8=False,
+    )
+    controller.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        controller.stop()
+
+
+def notice(recipient: str = "buyer@acme.example", order_id: str = "ORD-0815") -> EmailMessage:
+    """A mail to send."""
+    return dispatch_mail(
+        order_id=order_id,
+        customer_name="Zoë Müller",
+        language="de",
+        lines=[DispatchedLine(sku="DRILL-18V", name="Bohrschrauber", quantity=1)],
+        carrier="Swift Freight",
+        tracking_number="SW123",
+        sender=SENDER,
+        recipient=recipient,
+        message_id=message_id("dispatch", order_id, SENDER),
+    )
+
+
+def mailer(address: str, scheme: str = "smtp", timeout_seconds: float = 5) -> SmtpMailer:
+    """A mailer for the server at `address`."""
+    return SmtpMailer(f"{scheme}://{address}", timeout_seconds)
+
+
+async def test_a_message_arrives_once_with_its_id() -> None:
+    """To whom it is addressed, dated, and with the Message-ID it was given."""
+    mailbox = Mailbox()
+    with serving(mailbox) as address:
+        await mailer(address).send(notice())
+    (envelope,) = mailbox.envelopes
+    assert envelope.rcpt_tos == ["buyer@acme.example"]
+    assert envelope.mail_from == "orders@northwind.example"
+    assert isinstance(envelope.content, bytes)
+    assert b"Message-ID: <dispatch.ORD-0815@northwind.example>\r\n" in envelope.content
+    assert envelope.content.count(b"\r\nDate: ") == 1
+
+
+async def test_a_long_message_id_arrives_unchanged() -> None:
+    """Longer than a header line would like to be."""
+    mailbox = Mailbox()
+    with serving(mailbox) as address:
+        await mailer(address).send(notice(order_id="O" * 64))
+    content = mailbox.envelopes[0].content
+    assert isinstance(content, bytes)
+    assert b"<dispatch." + b"O" * 64 + b"@northwind.example>\r\n" in content
+
+
+@pytest.mark.parametrize(
+    "mailbox",
+    [Mailbox(at_rcpt="550 No such mailbox"), Mailbox(at_data="554 Not wanted here")],
+    ids=["recipient", "content"],
+)
+async def test_a_permanent_no_is_a_refusal(mailbox: Mailbox) -> None:
+    """It carries the server's own words."""
+    with serving(mailbox) as address, pytest.raises(PartnerRefused, match=r"55\d No") as refusal:
+        await mailer(address).send(notice())
+    assert refusal.value.code == "mail_refused"
+
+
+@pytest.mark.parametrize(
+    "mailbox",
+    [Mailbox(at_rcpt="451 Greylisted"), Mailbox(at_data="452 Disk full")],
+    ids=["recipient", "content"],
+)
+async def test_a_passing_no_may_be_tried_again(mailbox: Mailbox) -> None:
+    """4xx is the server's word for later."""
+    with serving(mailbox) as address, pytest.raises(PartnerUnavailable, match=r"45\d "):
+        await mailer(address).send(notice())
+
+
+async def test_nobody_listening_may_be_tried_again() -> None:
+    """The server may come back."""
+    with pytest.raises(PartnerUnavailable, match="no answer from the mail server"):
+        await mailer(f"127.0.0.1:{_free_port()}").send(notice())
+
+
+async def test_a_silent_server_may_be_tried_again() -> None:
+    """A connection that says nothing ends with the time-out."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(PartnerUnavailable):
+            await mailer(address, timeout_seconds=0.2).send(notice())
+
+
+async def test_tls_is_never_dropped_silently() -> None:
+    """A server that offers no STARTTLS, or no TLS at all, gets no message."""
+    mailbox = Mailbox()
+    with serving(mailbox) as address:
+        for scheme in ("smtp+starttls", "smtps"):
+            with pytest.raises(PartnerUnavailable):
+                await mailer(address, scheme, timeout_seconds=1).send(notice())
+    assert not mailbox.envelopes
+
+
+async def test_credentials_of_the_url_are_used_and_never_told() -> None:
+    """Percent-encoded in the URL, plain to the server, absent from messages."""
+
+    def check(
+        server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: LoginPassword
+    ) -> AuthResult:
+        return AuthResult(success=data == LoginPassword(b"shop", b"p@ss/word"), handled=False)
+
+    mailbox = Mailbox()
+    with serving(mailbox, check) as address:
+        await mailer(f"shop:p%40ss%2Fword@{address}").send(notice())
+        with pytest.raises(PartnerRefused) as refusal:
+            await mailer(f"shop:wrong@{address}").send(notice())
+    assert len(mailbox.envelopes) == 1
+    assert "wrong" not in str(refusal.value)
+
+
+async def test_an_address_the_server_cannot_take_is_refused() -> None:
+    """A local part beyond ASCII needs SMTPUTF8."""
+    with serving(Mailbox()) as address, pytest.raises(PartnerRefused):
+        await mailer(address).send(notice(recipient="zoë@acme.example"))
+
+
+@pytest.mark.parametrize("url", ["http://localhost:25", "smtp://", "localhost:25", ""])
+def test_another_url_is_an_error_at_once(url: str) -> None:
+    """Configuration errors are told at the start, not with the first mail."""
+    with pytest.raises(ValueError, match="a mail server is"):
+        SmtpMailer(url, 5)

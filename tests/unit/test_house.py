@@ -1,0 +1,243 @@
+"""The rules of the house (docs/design.md, section 2), held by reading the sources."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).parents[2]
+
+ROOTS = ("worker.py", "starter.py", "api/app.py", "simulators/__main__.py")
+ANYTHING = ("tools", "tests", "benchmarks")
+"""May import any part, and read the environment."""
+
+PARTS = (
+    *("models", "activities", "workflows", "engine", "intake", "worker", "starter", "api"),
+    *("simulators", "migrations", *ANYTHING),
+)
+READERS = ("activities.reading", "activities.database")
+"""All that the doors see of activities."""
+
+MAY_IMPORT = {
+    "models": ("models",),
+    "activities": ("models", "activities"),
+    "workflows": ("models", "activities", "workflows"),
+    "engine": ("models", "engine"),
+    "intake": ("models", "workflows", "engine", "intake", *READERS),
+    "worker": ("models", "activities", "workflows", "engine", "intake"),
+    "starter": ("models", "workflows", "engine", "intake", *READERS),
+    "api": ("models", "workflows", "engine", "intake", "api", *READERS),
+    "simulators": ("models", "simulators"),
+    "migrations": ("models", "activities.database", "migrations"),
+}
+KNOW_THE_TABLES = ("activities", "migrations", *ANYTHING)
+
+OUTSIDE_OF_MODELS = ("temporalio", "sqlalchemy", "sqlmodel", "httpx", "structlog", "fastapi")
+OUTSIDE_OF_TABLES = ("temporalio", "httpx", "structlog", "fastapi")
+NOT_IN_WORKFLOWS = (
+    *("models.tables", "activities.database", "activities.gateways"),
+    *("sqlalchemy", "sqlmodel", "httpx", "structlog", "os", "random", "time"),
+)
+
+MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:work|root|home|Users)/[\w.]")
+REGISTRIES = tuple(
+    f"{host}.org"
+    for host in ("pypi", "files.pythonhosted", "proxy.golang", "sum.golang", "registry.npmjs")
+)
+
+
+def part_of(path: str) -> str:
+    """The part of the house that a source belongs to."""
+    return path.split("/")[0].removesuffix(".py")
+
+
+def within(module: str, *names: str) -> bool:
+    """Whether a module is one of these, or inside one of them."""
+    return any(module == name or module.startswith(f"{name}.") for name in names)
+
+
+def imports(path: str, tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every module or name imported, wherever in the file, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = path.split("/")[: -node.level] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield from ((f"{module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def imports_point_one_way(path: str, tree: ast.AST) -> Iterator[str]:
+    """models <- activities <- workflows <- intake <- worker, starter, api."""
+    part = part_of(path)
+    if part in ANYTHING:
+        return
+    for module, line in imports(path, tree):
+        if within(module, *PARTS) and not within(module, *MAY_IMPORT[part]):
+            yield f"{path}:{line}: {part} may not import {module}"
+
+
+def tables_are_for_activities(path: str, tree: ast.AST) -> Iterator[str]:
+    """Only activities and migrations know the tables."""
+    if part_of(path) in KNOW_THE_TABLES or path == "models/tables.py":
+        return
+    for module, line in imports(path, tree):
+        if within(module, "models.tables"):
+            yield f"{path}:{line}: may not import {module}"
+
+
+def models_are_pure(path: str, tree: ast.AST) -> Iterator[str]:
+    """What things are needs no engine, database, network or log."""
+    if part_of(path) != "models":
+        return
+    outside = OUTSIDE_OF_TABLES if path == "models/tables.py" else OUTSIDE_OF_MODELS
+    for module, line in imports(path, tree):
+        if within(module, *outside):
+            yield f"{path}:{line}: models may not import {module}"
+
+
+def workflows_only_name_activities(path: str, tree: ast.AST) -> Iterator[str]:
+    """Under imports_passed_through(), and never a table, a session or a gateway."""
+    if part_of(path) != "workflows":
+        return
+    passed = {line for block in _passed_through(tree) for _, line in imports(path, block)}
+    for module, line in imports(path, tree):
+        if within(module, *NOT_IN_WORKFLOWS):
+            yield f"{path}:{line}: workflows may not import {module}"
+        elif within(module, "activities") and line not in passed:
+            yield f"{path}:{line}: {module} is imported outside of imports_passed_through()"
+
+
+def _passed_through(tree: ast.AST) -> Iterator[ast.With]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.With):
+            entered = " ".join(ast.unparse(item.context_expr) for item in node.items)
+            if "imports_passed_through()" in entered:
+                yield node
+
+
+def only_roots_read_the_environment(path: str, tree: ast.AST) -> Iterator[str]:
+    """Settings() and os.environ appear in the roots; the rest is handed what it needs."""
+    if path in ROOTS or part_of(path) in ANYTHING:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Settings"):
+            yield f"{path}:{node.lineno}: Settings() is made in the roots only"
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv"):
+            yield f"{path}:{node.lineno}: the environment is read in the roots only"
+    for module, line in imports(path, tree):
+        if module in ("os.environ", "os.getenv"):
+            yield f"{path}:{line}: the environment is read in the roots only"
+
+
+Rule = Callable[[str, ast.AST], Iterator[str]]
+RULES: tuple[Rule, ...] = (
+    imports_point_one_way,
+    tables_are_for_activities,
+    models_are_pure,
+    workflows_only_name_activities,
+    only_roots_read_the_environment,
+)
+
+
+def ties_to_a_machine(path: str, text: str) -> Iterator[str]:
+    """Paths of one machine, and addresses of package registries."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if MACHINE_PATH.search(line):
+            yield f"{path}:{number}: a path of one machine: {line.strip()}"
+        if any(registry in line for registry in REGISTRIES):
+            yield f"{path}:{number}: a registry's address: {line.strip()}"
+
+
+def tracked_files() -> list[str]:
+    """What is in git, or is going to be."""
+    command = ("git", "ls-files", "--cached", "--others", "--exclude-standard")
+    listed = subprocess.run(command, cwd=HOME, check=True, capture_output=True, text=True)
+    return sorted(path for path in set(listed.stdout.splitlines()) if (HOME / path).is_file())
+
+
+TRACKED = tracked_files()
+SOURCES = [path for path in TRACKED if path.endswith(".py")]
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_source_keeps_the_rules_of_the_house(path: str) -> None:
+    """Every source of every part, by every rule."""
+    assert part_of(path) in PARTS
+    tree = ast.parse((HOME / path).read_text())
+    assert [broken for rule in RULES for broken in rule(path, tree)] == []
+
+
+def test_nothing_tracked_is_tied_to_one_machine() -> None:
+    """A clone works anywhere."""
+    texts = ((path, (HOME / path).read_bytes().decode(errors="replace")) for path in TRACKED)
+    assert [tie for path, text in texts for tie in ties_to_a_machine(path, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "source"),
+    [
+        (imports_point_one_way, "models/money.py", "from activities import billing"),
+        (imports_point_one_way, "activities/mail.py", "def f():\n    import workflows.order"),
+        (imports_point_one_way, "activities/mail.py", "import engine"),
+        (imports_point_one_way, "workflows/order.py", "from intake import accept"),
+        (imports_point_one_way, "workflows/order.py", "from tools import stack"),
+        (imports_point_one_way, "engine.py", "import activities.database"),
+        (imports_point_one_way, "intake.py", "import activities"),
+        (imports_point_one_way, "intake.py", "from activities import billing"),
+        (imports_point_one_way, "starter.py", "from activities.billing import Billing"),
+        (imports_point_one_way, "api/app.py", "from activities.gateways import payments"),
+        (imports_point_one_way, "api/app.py", "import starter"),
+        (imports_point_one_way, "worker.py", "from api import app"),
+        (imports_point_one_way, "simulators/app.py", "from activities.gateways import mail"),
+        (imports_point_one_way, "activities/gateways/mail.py", "from ...workflows import order"),
+        (tables_are_for_activities, "workflows/order.py", "from models import tables"),
+        (tables_are_for_activities, "models/stock.py", "from .tables import Stock"),
+        (tables_are_for_activities, "starter.py", "import models.tables"),
+        (models_are_pure, "models/stock.py", "import sqlmodel"),
+        (models_are_pure, "models/stock.py", "from temporalio import workflow"),
+        (models_are_pure, "models/tables.py", "import httpx"),
+        (workflows_only_name_activities, "workflows/order.py", "from activities import billing"),
+        (
+            workflows_only_name_activities,
+            "workflows/order.py",
+            "with workflow.unsafe.imports_passed_through():\n    import activities.database",
+        ),
+        (workflows_only_name_activities, "workflows/steps.py", "from sqlmodel import Session"),
+        (only_roots_read_the_environment, "migrations/env.py", "url = Settings().database"),
+        (only_roots_read_the_environment, "intake.py", "import os\nos.environ['HOME']"),
+        (only_roots_read_the_environment, "engine.py", "from os import environ"),
+    ],
+)
+def test_rule_finds_what_breaks_it(rule: Rule, path: str, source: str) -> None:
+    """A rule that can't fail holds nothing."""
+    assert list(rule(path, ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("models/tables.py", "from sqlmodel import Field\nimport sqlalchemy"),
+        ("activities/stock.py", "from models.tables import Stock"),
+        (
+            "workflows/order.py",
+            "with workflow.unsafe.imports_passed_through():\n    from activities import billing",
+        ),
+        ("starter.py", "import os\nfrom activities import reading\nSettings(); os.environ"),
+        ("api/app.py", "from activities.database import facts\nimport engine"),
+        ("worker.py", "import activities.gateways.mail\nimport models.tables_of_contents"),
+        ("tools/prepare.py", "from models import tables\nimport os\nos.environ"),
+    ],
+)
+def test_what_the_house_allows_breaks_no_rule(path: str, source: str) -> None:
+    """And none forbids too much."""
+    assert [broken for rule in RULES for broken in rule(path, ast.parse(source))] == []
+
+
+@pytest.mark.parametrize("text", ["cd " + "/work" + "/main", "see https://" + REGISTRIES[0] + "/x"])
+def test_ties_to_a_machine_are_found(text: str) -> None:
+    """Wherever in a line they stand."""
+    assert list(ties_to_a_machine("README.md", text))
