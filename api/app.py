@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dotenv import dotenv_values
 from fastapi import FastAPI
 from starlette.responses import RedirectResponse
+from temporalio.client import Client
 
 import engine
 from activities.database.engine import Database, utc_now
@@ -17,16 +18,18 @@ from intake import Intake
 from models.settings import Settings
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The app, as uvicorn's factory; without `settings` they come from the environment."""
+def create_app(settings: Settings | None = None, client: Client | None = None) -> FastAPI:
+    """The app, as uvicorn's factory: then settings and engine come from the environment."""
     settings = settings or Settings()
     database = Database(settings.database)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         """The engine is reached at the first call: the door opens while it is away."""
-        client = await engine.connect(_environment(), settings.temporal_port, lazy=True)
-        intake = Intake(client, database, utc_now)
+        reached = client or await engine.connect(
+            _environment(), settings.temporal_port, lazy=True
+        )
+        intake = Intake(reached, database, utc_now)
         app.include_router(order_router(intake, database))
         app.include_router(webhook_router(intake, _secrets(settings)))
         yield

@@ -1,0 +1,96 @@
+"""What all tests share: a Temporal server, both databases, and a pipeline on each."""
+
+import asyncio
+import os
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from temporalio.client import Client
+
+import engine
+from tests.support import postgres
+from tests.support.shop import unique
+from tests.support.world import World, world
+from tools import server
+from tools.ports import any_free
+from tools.prepare import migrate
+
+DATABASES = ("sqlite", "postgresql")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--full`: the sizes of `make prove`."""
+    parser.addoption("--full", action="store_true", help="full size, as `make prove` runs it")
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether this is `make prove`."""
+    return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture(scope="session")
+async def engine_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A Temporal dev server of the tests' own."""
+    binary = await server.ensure(os.environ, Console(stderr=True))
+    port, folder = any_free(), tmp_path_factory.mktemp("engine")
+    command = server.command(binary, port=port, ui_port=any_free(), database=folder / "engine.db")
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            await asyncio.wait_for(server.wait_until_serving(f"127.0.0.1:{port}"), 60)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """A PostgreSQL server of the tests' own."""
+    with postgres.server() as url:
+        yield url
+
+
+async def new_client(address: str) -> Client:
+    """A client of a namespace of its own."""
+    client = await engine.connect(
+        {"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": unique("test")}
+    )
+    await engine.prepare(client)
+    return client
+
+
+def new_database(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    """A migrated database of `kind`; returns its URL."""
+    if kind == "sqlite":
+        url = f"sqlite:///{folder / 'orders.db'}"
+    else:
+        url = postgres.create_database(
+            request.getfixturevalue("postgresql_server"), unique("orders")
+        )
+    migrate(url)
+    return url
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+async def shared_world(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
+    """One pipeline for all tests of a database: each test brings its own goods and customers."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        url = new_database(request.param, request, folder)
+        client = await new_client(engine_address)
+        async with world(client, engine_address, url, folder, worker=True, auto=False) as made:
+            yield made
+
+
+@pytest.fixture
+async def pipeline(shared_world: World) -> AsyncIterator[World]:
+    """The shared pipeline; after the test its partners behave again and its books add up."""
+    yield shared_world
+    await shared_world.partners.delete("/control/faults")
+    shared_world.check_books()

@@ -1,0 +1,43 @@
+"""Apps on real loopback ports."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+WAIT_SECONDS = 20.0
+
+
+class Server(uvicorn.Server):
+    """A uvicorn that leaves signals to pytest and says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Pytest's own."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, and say so."""
+        await super().startup(sockets)
+        self.up.set()
+
+
+@asynccontextmanager
+async def served(app: FastAPI, listener: socket.socket | None = None) -> AsyncIterator[str]:
+    """The app on `listener`, else on a free port; yields its URL."""
+    listener = listener or socket.create_server(("127.0.0.1", 0))
+    server = Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+    task = asyncio.create_task(server.serve([listener]))
+    try:
+        await asyncio.wait_for(server.up.wait(), WAIT_SECONDS)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,284 @@
+"""A whole pipeline on loopback: engine, database, worker, API, partners with their books."""
+
+import asyncio
+import base64
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from standardwebhooks import Webhook
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities import reading
+from activities.database.engine import Database, utc_now
+from activities.database.importing import import_folder
+from api.app import create_app
+from models.settings import Settings
+from simulators.app import create_app as create_partners
+from simulators.contract import SimulatorConfig
+from tests.support.serving import served
+from tests.support.shop import Document, unique, write_shop
+from worker import build_worker
+
+PATIENCE_S = 30.0
+SECRETS = {
+    name: f"whsec_{base64.b64encode(name.encode() * 4).decode()}"
+    for name in ("payments", "suppliers", "carriers")
+}
+PARTNER_OF = {
+    "payment.received": "payments",
+    "shipment.dispatched": "carriers",
+    "shipment.delivered": "carriers",
+    "purchase_order.acknowledged": "suppliers",
+    "goods.received": "suppliers",
+}
+SANDBOX = SandboxedWorkflowRunner(
+    SandboxRestrictions.default.with_passthrough_modules(
+        "structlog", "pydantic", "models", "activities", "workflows.attributes", "iso4217"
+    )
+)
+
+
+@dataclass
+class World:
+    """What a test works with. Partners do nothing by themselves unless `auto` was said."""
+
+    client: Client
+    database: Database
+    settings: Settings
+    api: httpx.AsyncClient
+    partners: httpx.AsyncClient
+    folder: Path
+    shops: int = 0
+    known: dict[str, str] = field(default_factory=dict)
+
+    def shop(self, on_hand: int = 10, **changes: Any) -> tuple[str, str]:
+        """Import a shop of one new product and one new customer; returns both ids."""
+        sku, customer = unique("SKU"), unique("C")
+        folder = self.folder / unique("shop")
+        write_shop(folder, sku, customer, on_hand, **changes)
+        import_folder(self.database, folder, utc_now)
+        return sku, customer
+
+    async def place(self, document: Document) -> Document:
+        """Place an order that must be accepted as new."""
+        response = await self.api.post("/orders", json=document)
+        assert response.status_code == 201, response.text
+        return response.json()
+
+    async def order(self, order_id: str) -> Document:
+        """The order as shown."""
+        response = await self.api.get(f"/orders/{order_id}")
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def tell(
+        self, type_: str, data: Document, webhook_id: str | None = None
+    ) -> httpx.Response:
+        """A signed webhook of the partner whose type it is."""
+        return await self.post_webhook(PARTNER_OF[type_], type_, data, webhook_id or unique("msg"))
+
+    async def post_webhook(
+        self, partner: str, type_: str, data: object, webhook_id: str
+    ) -> httpx.Response:
+        """Sign and send."""
+        now = datetime.now(UTC)
+        body = json.dumps({"type": type_, "timestamp": now.isoformat(), "data": data})
+        headers = {
+            "webhook-id": webhook_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(SECRETS[partner]).sign(webhook_id, now, body),
+            "content-type": "application/json",
+        }
+        return await self.api.post(f"/webhooks/{partner}", content=body, headers=headers)
+
+    async def pay(self, order_id: str, amount: str, payment_id: str | None = None) -> str:
+        """The provider reports a payment; returns its id."""
+        payment_id = payment_id or unique("pay")
+        data = {
+            "payment_id": payment_id,
+            "order_id": order_id,
+            "amount": amount,
+            "currency": "EUR",
+            "method": "card",
+            "received_at": datetime.now(UTC).isoformat(),
+        }
+        response = await self.tell("payment.received", data)
+        assert response.status_code == 204, response.text
+        return payment_id
+
+    async def ship(self, order_id: str, what: str, shipment_id: str | None = None) -> None:
+        """The carrier reports `dispatched` or `delivered`."""
+        shipment_id = shipment_id or f"SH-{order_id}-1"
+        data = {
+            "event_id": unique("ev"),
+            "order_id": order_id,
+            "shipment_id": shipment_id,
+            "occurred_at": datetime.now(UTC).isoformat(),
+        }
+        response = await self.tell(f"shipment.{what}", data)
+        assert response.status_code == 204, response.text
+
+    async def receive(
+        self, po_id: str, sku: str, quantity: int, receipt_id: str | None = None
+    ) -> None:
+        """The supplier's goods arrive."""
+        data = {
+            "receipt_id": receipt_id or unique("rc"),
+            "po_id": po_id,
+            "sku": sku,
+            "quantity": quantity,
+            "occurred_at": datetime.now(UTC).isoformat(),
+        }
+        response = await self.tell("goods.received", data)
+        assert response.status_code == 204, response.text
+
+    async def complete(self, order_id: str, total: str) -> Document:
+        """Tell a prepaid order everything it waits for."""
+        await self.until(order_id, "awaiting_payment")
+        await self.pay(order_id, total)
+        await self.until(order_id, "dispatching")
+        await self.until_order(order_id, lambda o: o["shipments"][0]["state"] == "booked")
+        await self.ship(order_id, "dispatched")
+        await self.until(order_id, "in_transit")
+        await self.ship(order_id, "delivered")
+        return await self.until(order_id, "completed")
+
+    async def until(self, order_id: str, stage: str) -> Document:
+        """Wait until the order has reached `stage`."""
+        return await self.until_order(order_id, lambda order: order["stage"] == stage)
+
+    async def until_order(self, order_id: str, reached: Callable[[Document], bool]) -> Document:
+        """Wait until what is shown of the order satisfies `reached`: looked at after each event."""
+        handle = self.client.get_workflow_handle(f"order-{order_id}")
+        last: Document = {}
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                async for event in handle.fetch_history_events(wait_new_event=True):
+                    if event.event_type in LOOK_AFTER:
+                        last = await self.order(order_id)
+                        if reached(last):
+                            return last
+        except TimeoutError:
+            last = await self.order(order_id)
+        else:
+            last = await self.order(order_id)
+        assert reached(last), f"still {json.dumps(last, indent=1)}"
+        return last
+
+    async def ended(self, order_id: str) -> WorkflowHandle[Any, Any]:
+        """Wait until the order's workflow has ended; what it leaves is final."""
+        handle = self.client.get_workflow_handle(f"order-{order_id}")
+        async with asyncio.timeout(PATIENCE_S):
+            await handle.result()
+        return handle
+
+    async def books(self, partner: str) -> Document:
+        """What a partner has written down."""
+        return (await self.partners.get(f"/control/books/{partner}")).json()
+
+    async def requests(self, partner: str, operation: str, subject: str) -> list[Document]:
+        """A partner's own record of what it did for an order, shipment or purchase order."""
+        rows = (await self.books(partner))["requests"]
+        return [
+            row
+            for row in rows
+            if row["operation"] == operation
+            and subject in json.dumps(row["body"])
+            and int(row["status"]) < 300
+        ]
+
+    async def mails(self, *words: str) -> list[Document]:
+        """Mails in the sink whose subject has one of `words`."""
+        rows = (await self.partners.get("/control/mail")).json()
+        return [row for row in rows if any(word in row["subject"] for word in words)]
+
+    async def misbehave(self, **fault: Any) -> None:
+        """Tell a partner to misbehave."""
+        response = await self.partners.post("/control/faults", json=fault)
+        assert response.is_success, response.text
+
+    def check_books(self) -> None:
+        """Everything adds up: the ledger, and the inventory account against the stock."""
+        balance = self.database.read(reading.trial_balance)
+        assert balance.balanced, balance.model_dump_json(indent=1)
+
+
+LOOK_AFTER = {
+    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+}
+
+
+@asynccontextmanager
+async def partners(folder: Path, api_url: str, auto: bool) -> AsyncIterator[tuple[FastAPI, str]]:
+    """The simulated partners, and their address."""
+    config = SimulatorConfig(
+        books=folder / "partners.db",
+        mail_dir=folder / "mail",
+        smtp_host="127.0.0.1",
+        smtp_port=0,
+        callback_url=f"{api_url}/webhooks",
+        secrets=SECRETS,
+        auto=auto,
+        delay_seconds=0.0,
+    )
+    app = create_partners(config)
+    async with served(app) as url:
+        yield app, url
+
+
+def settings_for(
+    folder: Path, database_url: str, engine: str, partners_url: str, smtp_port: int
+) -> Settings:
+    """Settings as a deployment of the tests would have them."""
+    return Settings(
+        _env_file=None,
+        var_dir=folder,
+        database_url=database_url,
+        temporal_port=int(engine.rpartition(":")[2]),
+        payments_url=f"{partners_url}/payments",
+        suppliers_url=f"{partners_url}/suppliers",
+        carriers_url=f"{partners_url}/carriers",
+        smtp_url=f"smtp://127.0.0.1:{smtp_port}",
+        webhook_secret_payments=SECRETS["payments"],
+        webhook_secret_suppliers=SECRETS["suppliers"],
+        webhook_secret_carriers=SECRETS["carriers"],
+        partner_timeout=2,
+        attention_after_attempts=2,
+    )
+
+
+@asynccontextmanager
+async def world(
+    client: Client, engine: str, database_url: str, folder: Path, *, worker: bool, auto: bool
+) -> AsyncIterator[World]:
+    """Everything up, on a migrated database; `worker` False: the test brings its own."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    api_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with partners(folder, api_url, auto) as (app, partners_url):
+        settings = settings_for(folder, database_url, engine, partners_url, app.state.smtp_port)
+        database = Database(database_url)
+        async with (
+            served(create_app(settings, client), listener),
+            httpx.AsyncClient(base_url=api_url, timeout=30) as api,
+            httpx.AsyncClient(base_url=partners_url, timeout=30) as control,
+        ):
+            made = World(client, database, settings, api, control, folder)
+            if worker:
+                async with build_worker(settings, database, client, SANDBOX):
+                    yield made
+            else:
+                yield made
+        database.close()
