@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import click
 import typer
 from dotenv import dotenv_values
 from pydantic import BaseModel, JsonValue
@@ -376,18 +375,15 @@ def _problem(error: PipelineError) -> dict[str, Any]:
 def main() -> int:
     """Exit status: 0 done, 1 refused or failed, 2 wrong use."""
     try:
-        status: int | None = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        return 1
+        app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
     except PipelineError as error:
         err.print(f"[red]{error.code}[/red] {error.message}", highlight=False)
         if "--json" in sys.argv:
             print_json(_problem(error))
         return 1
-    return status or 0
+    return 0
 
 
 if __name__ == "__main__":

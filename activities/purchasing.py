@@ -25,6 +25,7 @@ from activities.ledger import draw_number, post
 from activities.progress import note, note_odd
 from models import ledger
 from models.messages import (
+    NO_SUPPLY,
     GoodsReceived,
     OrderStep,
     PurchasePlan,
@@ -44,6 +45,7 @@ from models.stock import MovementKind, ShortageState
 from models.tables import (
     Company,
     GoodsReceipt,
+    Order,
     PurchaseOrder,
     PurchaseOrderLine,
     Shortage,
@@ -144,12 +146,13 @@ class Purchasing:
         waiting = open_shortages(session, (place.sku, place.location))
         uncovered = [shortage for shortage in waiting if shortage.po_id is None]
         short = sum(shortage.quantity - shortage.filled for shortage in uncovered)
-        if short:
-            purchase = cheapest_purchase(short, _offers(session, place.sku))
-            if purchase is not None:
-                self._order(session, place, purchase, uncovered)
-                short = 0
-        return _plan_now(session, place, unmet=short)
+        if not short:
+            return _plan_now(session, place, unmet=0)
+        purchase = cheapest_purchase(short, _offers(session, place.sku))
+        if purchase is None:
+            return _plan_now(session, place, unmet=short)
+        self._order(session, place, purchase, uncovered)
+        return _plan_now(session, place, unmet=0)
 
     def _order(
         self, session: Session, place: StockPlace, purchase: Purchase, covers: list[Shortage]
@@ -301,7 +304,26 @@ def _plan_now(session: Session, place: StockPlace, unmet: int) -> PurchasePlan:
         send=tuple(po_id for po_id, state in rows if state is PurchaseOrderState.PLANNED),
         open=tuple(po_id for po_id, _ in rows),
         unmet=unmet,
+        mended=_mended(session, place),
     )
+
+
+def _mended(session: Session, place: StockPlace) -> tuple[str, ...]:
+    """Orders that still say that nobody brings their goods."""
+    rows = session.exec(
+        select(Order.order_id)
+        .join(Shortage, col(Shortage.order_id) == col(Order.order_id))
+        .where(
+            Shortage.sku == place.sku,
+            Shortage.location == place.location,
+            Shortage.state == ShortageState.OPEN,
+            col(Shortage.po_id).is_not(None),
+            Order.attention_code == NO_SUPPLY,
+        )
+        .order_by(col(Order.order_id))
+        .distinct()
+    )
+    return tuple(rows)
 
 
 def _as_sent(session: Session, po_id: str) -> SupplierOrder | None:

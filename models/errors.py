@@ -15,13 +15,16 @@
 API, CLI and the Temporal UI show the same code and sentence.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-UNION_TAGS = {"id", "whole"}
-"""Which branch of `customer` pydantic took: of no interest to who sent it."""
+_PATH = re.compile(r"\w+(\.\w+)*")
+
+UNION_TAGS = {"<id>", "<whole>"}
+"""Which branch of `customer` pydantic took: of no interest to who sent it. No field's name."""
 
 
 class PipelineError(Exception):
@@ -66,7 +69,7 @@ def _field_error(where: tuple[int | str, ...], message: str) -> FieldError:
     message = message.removeprefix("Value error, ")
     path = ".".join(str(part) for part in where if part not in UNION_TAGS)
     field, colon, reason = message.partition(": ")
-    if colon and " " not in field:
+    if colon and _PATH.fullmatch(field):
         return FieldError(".".join(filter(None, [path, field])), reason)
     return FieldError(path or "document", message)
 

@@ -1,8 +1,9 @@
 """The rows of an import: what each CSV file may say."""
 
+import re
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 from stdnum import ean, iban
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as NumberError
@@ -11,8 +12,19 @@ from models.base import Document, Identifier, Text, at_field
 from models.customers import AmountText, Country, CustomerDocument, Email, OptionalText
 from models.money import decimals, parse_amount, parse_percent
 
-Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
-Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
+_WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+
+
+def _plain_number(cell: object) -> object:
+    """Pydantic alone would take "1_0" and "+10.0" for 10."""
+    if isinstance(cell, str) and not _WHOLE.fullmatch(cell):
+        raise ValueError(f"{cell!r} is not a whole number")
+    return cell
+
+
+Whole = Annotated[int, BeforeValidator(_plain_number)]
+Count = Annotated[Whole, Field(ge=0, le=1_000_000_000)]
+Positive = Annotated[Whole, Field(ge=1, le=1_000_000_000)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 LocationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
 
@@ -101,7 +113,7 @@ class OfferRow(Document):
     currency: Currency
     minimum_quantity: Positive
     pack_size: Positive
-    lead_time_days: Annotated[int, Field(ge=0, le=3650)]
+    lead_time_days: Annotated[Whole, Field(ge=0, le=3650)]
 
     @model_validator(mode="after")
     def _amounts(self) -> Self:

@@ -1,6 +1,7 @@
 """JSON as it arrives: strict where Python's parser is lenient."""
 
 import json
+from collections import Counter
 from typing import NoReturn
 
 from pydantic import JsonValue
@@ -13,8 +14,8 @@ MAX_BYTES = 5_000_000
 def parse_json(raw: bytes) -> JsonValue:
     """The value in `raw` (UTF-8, with or without a byte order mark).
 
-    Raises InvalidInput for another encoding, broken JSON, NaN, a key that stands twice, lone
-    surrogates, and more than MAX_BYTES.
+    Raises InvalidInput for another encoding, broken JSON, NaN, numbers beyond a double, a key that
+    stands twice, lone surrogates, and more than MAX_BYTES.
     """
     if len(raw) > MAX_BYTES:
         raise _refuse(f"is larger than {MAX_BYTES} bytes")
@@ -26,7 +27,7 @@ def parse_json(raw: bytes) -> JsonValue:
         value: JsonValue = json.loads(
             text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates
         )
-        json.dumps(value, ensure_ascii=False).encode()
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except json.JSONDecodeError as error:
         raise _refuse(f"is not JSON: {error}") from error
     except RecursionError as error:
@@ -45,8 +46,7 @@ def _no_constant(name: str) -> NoReturn:
 def _no_duplicates(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise ValueError(f"has the key {twice!r} twice")
     return result
 

@@ -4,13 +4,25 @@ Facts (signals) need only their id: whatever else is missing is looked up or lef
 person may send one from the Temporal UI.
 """
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from typing import Annotated
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from models.base import Identifier, Payload
 from models.orders import OrderDocument, Progress, Stage
 from models.shipping import FreightMode
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A time without an offset is UTC: the tables take no other, and a person may leave it out."""
+    try:
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{moment} is not a time we can record") from error
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class PaymentReceived(Payload):
@@ -21,7 +33,7 @@ class PaymentReceived(Payload):
     amount: str | None = None
     currency: str | None = None
     method: str = "unknown"
-    received_at: datetime | None = None
+    received_at: Moment | None = None
 
 
 class ShipmentDispatched(Payload):
@@ -30,7 +42,7 @@ class ShipmentDispatched(Payload):
     event_id: Identifier
     order_id: str | None = None
     shipment_id: str | None = None
-    occurred_at: datetime | None = None
+    occurred_at: Moment | None = None
 
 
 class ShipmentDelivered(Payload):
@@ -39,7 +51,7 @@ class ShipmentDelivered(Payload):
     event_id: Identifier
     order_id: str | None = None
     shipment_id: str | None = None
-    occurred_at: datetime | None = None
+    occurred_at: Moment | None = None
 
 
 class StockArrived(Payload):
@@ -60,7 +72,7 @@ class SupplierAcknowledged(Payload):
     acknowledgement_id: Identifier
     po_id: str | None = None
     expected_date: date | None = None
-    occurred_at: datetime | None = None
+    occurred_at: Moment | None = None
 
 
 class GoodsReceived(Payload):
@@ -70,7 +82,7 @@ class GoodsReceived(Payload):
     po_id: str | None = None
     sku: str | None = None
     quantity: int | None = Field(default=None, strict=True)
-    occurred_at: datetime | None = None
+    occurred_at: Moment | None = None
 
 
 OrderFact = PaymentReceived | ShipmentDispatched | ShipmentDelivered
@@ -106,6 +118,10 @@ class CommandOutcome(Payload):
 
     accepted: bool
     message: str
+
+
+NO_SUPPLY = "no_supply"
+"""The code of the attention of an order whose goods nobody brings."""
 
 
 class Attention(Payload):
@@ -238,6 +254,8 @@ class PurchasePlan(Payload):
     """Purchase orders that wait for goods."""
     unmet: int
     """Units that are short and that nobody offers."""
+    mended: tuple[str, ...] = ()
+    """Orders whose goods nobody brought before, and somebody does now: to be told."""
 
 
 class PurchaseStep(Payload):

@@ -13,7 +13,7 @@ MAX_AMOUNT_MINOR = 10**15
 """No single amount is larger: far below the 64 bits of a database integer, so sums fit too."""
 
 PPM_PER_PERCENT = 10_000
-_DECIMAL = re.compile(r"^(-?)(\d{1,18})(?:\.(\d{1,9}))?$", re.ASCII)
+_DECIMAL = re.compile(r"(-?)(\d{1,18})(?:\.(\d{1,9}))?", re.ASCII)
 
 
 @cache
@@ -33,7 +33,7 @@ def decimals(currency: str) -> int:
 
 def parse_scaled(text: str, digits: int) -> int:
     """`text`, a plain decimal such as "18.5", in units of 10**-digits; exact or ValueError."""
-    match = _DECIMAL.match(text)
+    match = _DECIMAL.fullmatch(text)
     if not match:
         raise ValueError(f'{text!r} is not a plain decimal number such as "18.00"')
     sign, whole, fraction = match.group(1), match.group(2), match.group(3) or ""

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
 
 from models.base import Document, Identifier, Payload, Text, at_field
 from models.customers import Address, AmountText, CustomerDocument, TaxTreatment
@@ -22,6 +23,7 @@ from models.money import (
 
 MAX_LINES = 1_000
 MAX_QUANTITY = 1_000_000
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Channel(StrEnum):
@@ -62,10 +64,32 @@ class OrderLine(Document):
 
 
 Customer = Annotated[
-    Annotated[Identifier, Tag("id")] | Annotated[CustomerDocument, Tag("whole")],
-    Discriminator(lambda given: "id" if isinstance(given, str) else "whole"),
+    Annotated[Identifier, Tag("<id>")] | Annotated[CustomerDocument, Tag("<whole>")],
+    Discriminator(lambda given: "<id>" if isinstance(given, str) else "<whole>"),
 ]
 """A customer's id, or the whole customer."""
+
+
+def _not_too_many(given: object) -> object:
+    """Counted before the lines are looked at: a list of 10,000 bad lines is one error."""
+    if isinstance(given, list | tuple) and not 1 <= len(given) <= MAX_LINES:
+        raise ValueError(f"has {len(given)} lines; an order has 1 to {MAX_LINES}")
+    return given
+
+
+def _written_out(given: object) -> object:
+    """Pydantic alone would take a number for seconds since 1970."""
+    if not isinstance(given, date) and not (isinstance(given, str) and _DATE.fullmatch(given)):
+        raise ValueError('is not a date such as "2026-07-31"')
+    return given
+
+
+Lines = Annotated[
+    tuple[OrderLine, ...],
+    BeforeValidator(_not_too_many),
+    Field(json_schema_extra={"minItems": 1, "maxItems": MAX_LINES}),
+]
+CalendarDate = Annotated[date, BeforeValidator(_written_out)]
 
 
 class OrderDocument(Document):
@@ -79,8 +103,8 @@ class OrderDocument(Document):
     currency: str
     terms: Terms
     delivery: Delivery = Delivery.COMPLETE
-    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=MAX_LINES)]
-    requested_delivery_date: date | None = None
+    lines: Lines
+    requested_delivery_date: CalendarDate | None = None
 
     @model_validator(mode="after")
     def _amounts_fit_the_currency(self) -> Self:
@@ -92,7 +116,7 @@ class OrderDocument(Document):
                 if line.unit_price is not None and parse_amount(line.unit_price, self.currency) < 0:
                     raise ValueError("is below zero")
             with at_field(f"lines.{number}.discount_percent"):
-                parse_percent(line.discount_percent or "0")
+                parse_percent("0" if line.discount_percent is None else line.discount_percent)
         return self
 
     @property
@@ -160,7 +184,7 @@ def price_line(
         if line.unit_price is None
         else parse_amount(line.unit_price, currency)
     )
-    discount_ppm = parse_percent(line.discount_percent) if line.discount_percent else 0
+    discount_ppm = 0 if line.discount_percent is None else parse_percent(line.discount_percent)
     gross_minor = unit_price_minor * line.quantity
     return PricedLine(
         line_no=line_no,

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -40,13 +39,13 @@ async def engine_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncItera
     port, folder = any_free(), tmp_path_factory.mktemp("engine")
     command = server.command(binary, port=port, ui_port=any_free(), database=folder / "engine.db")
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
         try:
             await asyncio.wait_for(server.wait_until_serving(f"127.0.0.1:{port}"), 60)
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(30)
+            await asyncio.wait_for(process.wait(), 30)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.purchasing import Purchasing
     from activities.shipping import Shipping
     from models.messages import (
+        NO_SUPPLY,
         Attention,
         CancelOrder,
         CancelRequest,
@@ -124,12 +125,17 @@ class OrderWorkflow:
         self._see(await self._steps.database(Inventory.allocate_stock, self._step, "Allocate"))
         while self._known().backordered:
             changed = self._supply_changed()
-            if problem := self._known().supply_problem:
-                await self._board.raise_flag("supply", Attention(code="no_supply", message=problem))
+            await self._show_supply(self._known().supply_problem)
             await self._steps.partner(
                 Purchasing.report_shortages, self._step, "Report what is short"
             )
             await self._steps.until(changed, "Waiting for stock")
+        await self._show_supply(None)
+
+    async def _show_supply(self, problem: str | None) -> None:
+        if problem:
+            await self._board.raise_flag("supply", Attention(code=NO_SUPPLY, message=problem))
+        else:
             await self._board.lower_flag("supply")
 
     def _supply_changed(self) -> Callable[[], bool]:

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
         PurchasePlan,
         PurchaseStep,
         ShortageReported,
+        StockFreed,
         StockPlace,
         SupplierAcknowledged,
         SupplyProblem,
@@ -95,6 +96,9 @@ class ReplenishmentWorkflow:
             )
         else:
             await self._board.lower_flag("supply")
+        if self._plan.mended:
+            told = StockFreed(cause="supply-mended", orders=self._plan.mended)
+            await self._steps.partner(Purchasing.tell_orders, told, "Tell orders it is bought")
 
     def _send(self, po_id: str) -> None:
         """Beside the rounds: goods may arrive while the supplier's answer is still out."""

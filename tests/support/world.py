@@ -144,7 +144,7 @@ class World:
 
     async def complete(self, order_id: str, total: str) -> Document:
         """Tell a prepaid order everything it waits for."""
-        await self.until(order_id, "awaiting_payment")
+        await self.until_event(order_id, "payment_requested")
         await self.pay(order_id, total)
         await self.until(order_id, "dispatching")
         await self.until_order(order_id, lambda o: o["shipments"][0]["state"] == "booked")
@@ -156,6 +156,12 @@ class World:
     async def until(self, order_id: str, stage: str) -> Document:
         """Wait until the order has reached `stage`."""
         return await self.until_order(order_id, lambda order: order["stage"] == stage)
+
+    async def until_event(self, order_id: str, event: str) -> Document:
+        """Wait until the order's audit trail has `event`."""
+        return await self.until_order(
+            order_id, lambda order: any(row["event"] == event for row in order["history"])
+        )
 
     async def until_order(self, order_id: str, reached: Callable[[Document], bool]) -> Document:
         """Wait until what is shown of the order satisfies `reached`: looked at after each event."""

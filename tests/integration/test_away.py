@@ -1,0 +1,108 @@
+"""What the doors say while the engine or the database is away, and what time-outs bring."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+import engine
+from api.app import create_app
+from tests.conftest import DATABASES, new_client, new_database
+from tests.support.serving import served
+from tests.support.shop import order
+from tests.support.world import SANDBOX, World, world
+from tools.ports import any_free
+from worker import build_worker
+
+
+@pytest.fixture(params=DATABASES)
+async def idle(
+    request: pytest.FixtureRequest, engine_address: str, tmp_path: Path
+) -> AsyncIterator[World]:
+    """A pipeline without a worker."""
+    url = new_database(request.param, request, tmp_path)
+    client = await new_client(engine_address)
+    async with world(client, engine_address, url, tmp_path, worker=False, auto=False) as made:
+        yield made
+        made.check_books()
+
+
+async def away() -> Client:
+    """A client of an engine that isn't there."""
+    address = f"127.0.0.1:{any_free()}"
+    return await engine.connect({"TEMPORAL_ADDRESS": address}, lazy=True)
+
+
+async def test_without_the_engine_orders_and_facts_are_to_be_sent_again(idle: World) -> None:
+    """503 as a problem; views still work; the kept fact is applied when it is sent again."""
+    sku, customer = idle.shop()
+    document = order(sku, customer)
+    async with (
+        served(create_app(idle.settings, await away())) as url,
+        httpx.AsyncClient(base_url=url, timeout=30) as lonely,
+    ):
+        response = await lonely.post("/orders", json=document)
+        assert response.status_code == 503
+        assert response.json()["code"] == "engine_unavailable"
+        assert (await lonely.get("/readyz")).status_code == 503
+        assert (await lonely.get("/healthz")).status_code == 200
+        assert (await lonely.get("/orders")).json() == []
+        there, idle.api = idle.api, lonely
+        fact = {"payment_id": "P-1", "order_id": "U-1", "amount": "5.00", "currency": "EUR"}
+        assert (await idle.tell("payment.received", fact, "msg-1")).status_code == 503
+        idle.api = there
+    assert (await idle.tell("payment.received", fact, "msg-1")).status_code == 204
+    async with build_worker(idle.settings, idle.database, idle.client, SANDBOX):
+        await idle.client.get_workflow_handle("fact-payments-msg-1").result()
+    [unmatched] = (await idle.api.get("/payments/unmatched")).json()
+    assert unmatched["payment_id"] == "P-1"
+
+
+async def test_an_order_that_waits_for_a_worker_is_shown_as_received(idle: World) -> None:
+    """From the memo: nothing is in the tables yet."""
+    sku, customer = idle.shop()
+    document = order(sku, customer, quantity=3)
+    await idle.place(document)
+    shown = await idle.order(document["order_id"])
+    assert shown["stage"] == "received"
+    assert shown["total"] == "357.00"
+    assert shown["lines"][0]["ordered"] == 3
+    other = await idle.api.post("/orders", json=document | {"terms": "cash"})
+    assert other.status_code == 409
+    again = await idle.api.post("/orders", json=document)
+    assert again.status_code == 200
+    async with build_worker(idle.settings, idle.database, idle.client, SANDBOX):
+        await idle.until(document["order_id"], "awaiting_payment")
+
+
+async def test_an_unpaid_order_is_cancelled_at_its_deadline(idle: World) -> None:
+    """Its stock is given back, no invoice ever existed, and late money is kept and listed."""
+    sku, customer = idle.shop(on_hand=1)
+    document = order(sku, customer)
+    brief = idle.settings.model_copy(update={"payment_deadline": 0.5})
+    async with build_worker(brief, idle.database, idle.client, SANDBOX):
+        await idle.place(document)
+        shown = await idle.until(document["order_id"], "cancelled")
+        await idle.ended(document["order_id"])
+        assert shown["invoice_number"] is None
+        assert shown["lines"][0]["reserved"] == 0
+        assert any("not paid in time" in row["detail"] for row in shown["history"])
+        assert await idle.requests("payments", "void", document["order_id"])
+        await idle.pay(document["order_id"], "119.00", "LATE-1")
+        workflow = [
+            row
+            async for row in idle.client.list_workflows(
+                "WorkflowType = 'FactWorkflow'", page_size=5
+            )
+        ]
+        await asyncio.gather(*(idle.client.get_workflow_handle(w.id).result() for w in workflow))
+        second = order(sku, customer)
+        await idle.place(second)
+        taken = await idle.until(second["order_id"], "awaiting_payment")
+        assert taken["lines"][0]["reserved"] == 1
+    [late] = (await idle.api.get("/payments/unmatched")).json()
+    assert late["payment_id"] == "LATE-1"
+    assert late["reason"] == "the order is cancelled"

@@ -1,0 +1,155 @@
+"""The command line, as a process: exit status, JSON, and words for people."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.shop import order, unique, write_shop
+from tests.support.world import World
+
+ROOT = Path(__file__).parents[2]
+
+
+async def run(pipeline: World, *words: str, stdin: str = "") -> tuple[int, str, str]:
+    """Run `starter.py`; returns exit status, standard output and error."""
+    settings = pipeline.settings
+    environment = os.environ | {
+        "DATABASE_URL": settings.database_url,
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{settings.temporal_port}",
+        "TEMPORAL_NAMESPACE": pipeline.client.namespace,
+        "COLUMNS": "200",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(ROOT / "starter.py"),
+        *words,
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def run_json(pipeline: World, *words: str, stdin: str = "") -> Any:
+    """Run with `--json`, which must succeed; returns what it printed."""
+    status, out, err = await run(pipeline, *words, "--json", stdin=stdin)
+    assert status == 0, err + out
+    return json.loads(out)
+
+
+async def test_an_order_by_command_line_from_import_to_completed(
+    pipeline: World, tmp_path: Path
+) -> None:
+    """Every command a shop needs, in the order in which it needs them."""
+    sku, customer = unique("SKU"), unique("C")
+    write_shop(tmp_path / "shop", sku, customer, on_hand=1)
+    imported = await run_json(pipeline, "import", str(tmp_path / "shop"))
+    assert imported["imported"]["products.csv"] == 1
+    document = order(sku, customer, quantity=2, terms="cash", channel="store")
+    order_id = document["order_id"]
+    placed = await run_json(pipeline, "place", "-", stdin=json.dumps(document))
+    assert placed["order_id"] == order_id
+    assert placed["created"] is True
+
+    waiting = await pipeline.until_event(order_id, "bought")
+    po_id = waiting["backorders"][0]["po_id"]
+    await run_json(pipeline, "receive", po_id, sku, "1", "--receipt-id", unique("rc"))
+    await pipeline.until(order_id, "awaiting_payment")
+    payment = unique("till")
+    for _ in range(2):
+        await run_json(pipeline, "pay", order_id, "238.00", "--payment-id", payment)
+    await pipeline.until_event(order_id, "booked")
+    await run_json(pipeline, "deliver", f"SH-{order_id}-1")
+    await pipeline.until(order_id, "completed")
+
+    shown = await run_json(pipeline, "status", order_id)
+    assert shown["paid"] == "238.00"
+    assert shown["stage"] == "completed"
+    listed = await run_json(pipeline, "list", "--stage", "completed", "--limit", "0")
+    assert order_id in [row["order_id"] for row in listed]
+    history = await run_json(pipeline, "customer", customer)
+    assert history["volume"] == "238.00"
+    balance = await run_json(pipeline, "ledger", "trial-balance")
+    assert balance["balanced"] is True
+    for words in (
+        ["status", order_id],
+        ["list"],
+        ["customer", customer],
+        ["ledger", "trial-balance"],
+        ["payments", "unmatched"],
+    ):
+        status, out, err = await run(pipeline, *words)
+        assert status == 0, err
+        assert out.strip()
+
+
+async def test_places_arrays_and_json_lines(pipeline: World, tmp_path: Path) -> None:
+    """And says of each order whether it was taken; one refused makes the status 1."""
+    sku, customer = pipeline.shop()
+    orders = [order(sku, customer) for _ in range(4)]
+    file = tmp_path / "orders.json"
+    file.write_text(json.dumps(orders[:2]))
+    assert [o["created"] for o in await run_json(pipeline, "place", str(file))] == [True, True]
+    lines = "\n".join(json.dumps(o) for o in orders)
+    again = await run_json(pipeline, "place", "-", stdin=lines)
+    assert [o["created"] for o in again] == [False, False, True, True]
+    bad = [order(sku, customer), order("NOPE", customer)]
+    status, out, err = await run(pipeline, "place", "-", "--json", stdin=json.dumps(bad))
+    assert status == 1
+    assert json.loads(out)[1]["errors"][0]["field"] == "lines.0.sku"
+    assert "lines.0.sku" in err
+
+
+async def test_cancel_and_retry_say_what_came_of_it(pipeline: World) -> None:
+    """Done: 0; refused, with the reason: 1."""
+    sku, customer = pipeline.shop()
+    document = order(sku, customer)
+    await pipeline.place(document)
+    await pipeline.until_event(document["order_id"], "payment_requested")
+    status, _, err = await run(pipeline, "retry", document["order_id"])
+    assert (status, "nothing waits" in err) == (1, True)
+    done = await run_json(pipeline, "cancel", document["order_id"], "--reason", "changed my mind")
+    assert done["accepted"] is True
+    await pipeline.ended(document["order_id"])
+    status, _, err = await run(pipeline, "cancel", document["order_id"])
+    assert (status, "cancelled" in err) == (1, True)
+
+
+async def test_refusals_are_one_and_wrong_use_is_two(pipeline: World, tmp_path: Path) -> None:
+    """With a sentence on standard error that names what is wrong, and no traceback."""
+    missing = str(tmp_path / "none")
+    for status, words, told in [
+        (1, ["status", "none"], "none"),
+        (1, ["customer", "none"], "none"),
+        (1, ["cancel", "none"], "none"),
+        (1, ["deliver", "none"], "none"),
+        (1, ["receive", "none", "none", "1"], "none"),
+        (1, ["pay", "U-1", "0"], "amount"),
+        (1, ["pay", "U-1", "1.005"], "amount"),
+        (1, ["import", missing], "not a folder"),
+        (2, ["place", missing], "No such file"),
+        (2, ["list", "--stage", "nowhere"], "nowhere"),
+        (2, ["receive", "PO", "SKU", "many"], "many"),
+        (2, ["nonsense"], "nonsense"),
+    ]:
+        got, _, err = await run(pipeline, *words)
+        assert got == status, (words, err)
+        assert told in err, (words, err)
+        assert "Traceback" not in err
+
+
+async def test_a_payment_for_an_unknown_order_is_kept_and_listed(pipeline: World) -> None:
+    """Money is money."""
+    order_id, payment = unique("U"), unique("P")
+    taken = await run_json(pipeline, "pay", order_id, "5.00", "--payment-id", payment)
+    await pipeline.client.get_workflow_handle(taken["workflow_id"]).result()
+    rows = await run_json(pipeline, "payments", "unmatched")
+    [row] = [row for row in rows if row["payment_id"] == payment]
+    assert row["claimed_order_id"] == order_id
+    assert row["reason"] == "no such order"
