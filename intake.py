@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 import engine
 from activities import reading
-from activities.database.door import FACT_TYPES, keep_fact
+from activities.database.door import keep_fact
 from activities.database.engine import Clock, Database
 from models.base import Identifier
 from models.errors import (
@@ -35,6 +35,7 @@ from models.errors import (
     invalid_input,
 )
 from models.messages import (
+    FACT_TYPES,
     CancelRequest,
     CommandOutcome,
     Fact,
@@ -317,10 +318,10 @@ def parse_fact(type_: str, data: JsonValue) -> Fact:
 
 def _check_values(fact: Fact) -> list[FieldError]:
     errors = []
-    for name in ("order_id", "po_id", "shipment_id"):
+    for name in ("order_id", "po_id", "shipment_id", "sku", "method"):
         value = getattr(fact, name, None)
-        if value is not None and (len(value) > 200 or not value.isprintable()):
-            errors.append(FieldError(name, "is not an id"))
+        if value is not None and not (0 < len(value) <= 200 and value.isprintable()):
+            errors.append(FieldError(name, "is not 1 to 200 printable characters"))
     if isinstance(fact, PaymentReceived):
         errors += _check_amount(fact.amount or "", fact.currency or "")
     if isinstance(fact, GoodsReceived) and not 0 < (fact.quantity or 0) <= 1_000_000_000:

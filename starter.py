@@ -12,8 +12,11 @@ from typing import Annotated, Any, TypeVar
 import typer
 from dotenv import dotenv_values
 from pydantic import BaseModel, JsonValue
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from sqlmodel import Session
 
 import engine
@@ -38,6 +41,7 @@ app.add_typer(payments, name="payments")
 out = Console()
 err = Console(stderr=True)
 Result = TypeVar("Result")
+BOX = box.SIMPLE_HEAD
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OrderId = Annotated[str, typer.Argument(help="The order's id.")]
 
@@ -98,7 +102,7 @@ def place(
             except PipelineError as error:
                 refused += 1
                 results.append(_problem(error) | {"number": number})
-                err.print(f"[red]order {number} refused[/red] {error.message}", highlight=False)
+                complain(f"order {number} refused", error.message)
             else:
                 results.append({**placed.order.model_dump(mode="json"), "created": placed.created})
                 if not as_json:
@@ -245,7 +249,7 @@ def trial_balance(as_json: Json = False) -> None:
     if as_json:
         print_json(view)
     else:
-        table = Table("account", "title", "currency", title="Trial balance")
+        table = Table("account", "title", "currency", box=BOX)
         for side in ("debit", "credit"):
             table.add_column(side, justify="right")
         for row in view.accounts:
@@ -265,10 +269,12 @@ def unmatched(as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("payment", "for order", "amount", "applied", "why", title="Unmatched payments")
+    table = Table("payment", "for order", "amount", "applied", "why", box=BOX)
     for row in rows:
         amounts = (f"{row.amount} {row.currency}", row.applied)
-        table.add_row(row.payment_id, row.claimed_order_id or "", *amounts, row.reason)
+        table.add_row(
+            *(escape(w) for w in (row.payment_id, row.claimed_order_id or "")), *amounts, row.reason
+        )
     out.print(table)
 
 
@@ -302,34 +308,36 @@ def _documents(raw: bytes) -> Sequence[JsonValue]:
 
 
 def _orders_table(orders: Sequence[OrderView]) -> Table:
-    table = Table("order", "placed", "customer", "channel", "terms", "stage")
-    table.add_column("total", justify="right")
-    table.add_column("paid", justify="right")
-    table.add_column("invoice")
-    table.add_column("attention")
+    table = Table("order", box=BOX, pad_edge=False)
+    table.add_column("stage", no_wrap=True)
+    table.add_column("customer")
+    table.add_column("total", justify="right", no_wrap=True)
+    table.add_column("paid", justify="right", no_wrap=True)
+    table.add_column("attention or invoice")
     for order in orders:
-        table.add_row(
-            order.order_id,
-            f"{order.placed_at:%Y-%m-%d %H:%M}",
-            order.customer_id,
-            order.channel,
-            order.terms,
-            order.stage,
-            f"{order.total} {order.currency}",
-            order.paid,
-            order.invoice_number or "",
-            order.attention.code if order.attention else "",
-        )
+        remark = order.attention.code if order.attention else order.invoice_number or ""
+        style = "yellow" if order.attention else None
+        row = (order.order_id, order.stage, order.customer_id, order.total, order.paid, remark)
+        table.add_row(*row, style=style)
     return table
 
 
 def _print_order(order: OrderDetails) -> None:
-    out.print(_orders_table([order]))
+    out.print(
+        f"Order {order.order_id}: {order.stage}\n"
+        f"{order.channel}, {order.terms}, for {order.customer_id}, "
+        f"placed {order.placed_at:%Y-%m-%d %H:%M} UTC\n"
+        f"paid {order.paid} of {order.total} {order.currency}, "
+        f"invoice {order.invoice_number or 'not issued'}",
+        highlight=False,
+        soft_wrap=True,
+    )
     if order.attention:
-        out.print(f"[yellow]{order.attention.code}[/yellow]: {order.attention.message}")
+        text = Text.assemble((order.attention.code, "yellow"), ": ", order.attention.message)
+        out.print(text, soft_wrap=True)
     if order.delivery_note:
         out.print(order.delivery_note)
-    lines = Table("SKU", "ordered", "reserved", "backordered", "shipped", "delivered")
+    lines = Table("SKU", "ordered", "reserved", "backordered", "shipped", "delivered", box=BOX)
     for line in order.lines:
         lines.add_row(*(str(value) for value in line.model_dump().values()))
     out.print(lines)
@@ -339,12 +347,12 @@ def _print_order(order: OrderDetails) -> None:
     for shipment in order.shipments:
         carrier = f"{shipment.carrier or 'no carrier yet'} {shipment.tracking_number or ''}"
         out.print(f"shipment {shipment.shipment_id}: {shipment.state}, {carrier}")
-    history = Table("when", "what", "details", title="History")
+    history = Table("when", "what", "details", box=BOX)
     for row in order.history:
-        history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, row.detail)
+        history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, escape(row.detail))
     out.print(history)
     for odd in order.odd_facts:
-        out.print(f"[yellow]odd {odd.name}[/yellow] {odd.body}: {odd.reason}", markup=True)
+        out.print(Text.assemble((f"odd {odd.name} ", "yellow"), f"{odd.body}: {odd.reason}"))
 
 
 def show(value: BaseModel | dict[str, Any], as_json: bool, text: str) -> None:
@@ -352,7 +360,12 @@ def show(value: BaseModel | dict[str, Any], as_json: bool, text: str) -> None:
     if as_json:
         print_json(value)
     else:
-        out.print(text, highlight=False)
+        out.print(text, highlight=False, soft_wrap=True)
+
+
+def complain(what: str, message: str) -> None:
+    """To standard error; what people wrote is never taken for markup."""
+    err.print(Text.assemble((what, "red"), " ", message), soft_wrap=True)
 
 
 def print_json(value: object) -> None:
@@ -379,7 +392,7 @@ def main() -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except PipelineError as error:
-        err.print(f"[red]{error.code}[/red] {error.message}", highlight=False)
+        complain(error.code, error.message)
         if "--json" in sys.argv:
             print_json(_problem(error))
         return 1

@@ -29,19 +29,23 @@ class CustomerMail:
     @activity.defn
     async def mail_invoice(self, step: OrderStep) -> None:
         """Send the order's invoice as PDF."""
-        mail = await asyncio.to_thread(self._database.read, lambda s: self._invoice(s, step))
+        found = await asyncio.to_thread(self._database.read, lambda s: self._invoice(s, step))
+        if found is None:
+            return
+        invoice, recipient, mail_id = found
+        pdf = await asyncio.to_thread(render_invoice, invoice)
+        mail = invoice_mail(invoice, pdf, self._sender, recipient, mail_id)
         await self._send(step.order_id, "invoice", mail)
 
     @activity.defn
     async def mail_dispatch(self, step: ShipmentStep) -> None:
         """Tell the customer that a shipment is on its way."""
         mail = await asyncio.to_thread(self._database.read, lambda s: self._dispatch(s, step))
-        await self._send(step.order_id, "dispatch", mail)
+        if mail is not None:
+            await self._send(step.order_id, "dispatch", mail)
 
-    async def _send(self, order_id: str, kind: str, mail: EmailMessage | None) -> None:
+    async def _send(self, order_id: str, kind: str, mail: EmailMessage) -> None:
         """Send, then record. A crash in between repeats the same Message-ID and no other."""
-        if mail is None:
-            return
         refused: str | None = None
         try:
             await self._mailer.send(mail)
@@ -71,14 +75,15 @@ class CustomerMail:
         event = "mail_refused" if refused else "mailed"
         note(session, order_id, event, f"{kind} to {recipient} {refused or ''}".strip(), now)
 
-    def _invoice(self, session: Session, step: OrderStep) -> EmailMessage | None:
+    def _invoice(self, session: Session, step: OrderStep) -> tuple[Invoice, str, str] | None:
+        """Invoice, recipient and Message-ID; None where it was sent."""
         row = session.exec(select(InvoiceRow).where(InvoiceRow.order_id == step.order_id)).one()
         mail_id = message_id("invoice", row.number, self._sender)
         if session.get(Mail, mail_id) is not None:
             return None
         invoice = Invoice.model_validate(row.content)
         recipient = session.get_one(Customer, row.customer_id).email
-        return invoice_mail(invoice, render_invoice(invoice), self._sender, recipient, mail_id)
+        return invoice, recipient, mail_id
 
     def _dispatch(self, session: Session, step: ShipmentStep) -> EmailMessage | None:
         mail_id = message_id("dispatch", step.shipment_id, self._sender)

@@ -39,7 +39,7 @@ from models.messages import (
     SupplierOrder,
     SupplyProblem,
 )
-from models.money import format_amount
+from models.money import MAX_AMOUNT_MINOR, format_amount
 from models.purchasing import Offer, Purchase, PurchaseOrderState, cheapest_purchase
 from models.stock import MovementKind, ShortageState
 from models.tables import (
@@ -218,8 +218,9 @@ class Purchasing:
         if order is None or line is None:
             _note_odd(session, fact.po_id, fact, "po_id, sku: no such line", now)
             return nothing
-        if fact.quantity is None or not 0 < fact.quantity <= MAX_RECEIPT:
-            _note_odd(session, fact.po_id, fact, f"quantity: not 1 to {MAX_RECEIPT}", now)
+        largest = MAX_AMOUNT_MINOR // max(1, line.unit_cost_minor)
+        if fact.quantity is None or not 0 < fact.quantity <= min(MAX_RECEIPT, largest):
+            _note_odd(session, fact.po_id, fact, "quantity: missing, or not possible", now)
             return nothing
         place = (line.sku, order.location)
         lock_stock(session, [place])

@@ -264,7 +264,8 @@ def _check_customer(session: Session, document: OrderDocument) -> list[FieldErro
     if known is None and not isinstance(document.customer, str):
         status = document.customer.status
         try:
-            parse_amount(document.customer.credit_limit, document.currency)
+            if parse_amount(document.customer.credit_limit, document.currency) < 0:
+                return [FieldError("customer.credit_limit", "is below zero")]
         except ValueError as error:
             return [FieldError("customer.credit_limit", str(error))]
     if status is CustomerStatus.BLOCKED:

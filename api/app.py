@@ -26,9 +26,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         """The engine is reached at the first call: the door opens while it is away."""
-        reached = client or await engine.connect(
-            _environment(), settings.temporal_port, lazy=True
-        )
+        reached = client or await engine.connect(_environment(), settings.temporal_port, lazy=True)
         intake = Intake(reached, database, utc_now)
         app.include_router(order_router(intake, database))
         app.include_router(webhook_router(intake, _secrets(settings)))

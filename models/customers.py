@@ -1,10 +1,13 @@
 """Customers and addresses, as orders and imports bring them."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
 import pycountry
 from pydantic import AfterValidator, Field, StringConstraints
+from stdnum.eu import vat
+from stdnum.exceptions import ValidationError as NumberError
 
 from models.base import NO_CONTROL_CHARACTERS, Document, Identifier, Text
 
@@ -39,6 +42,24 @@ def _country(code: str) -> str:
     return code
 
 
+def checked_number(validate: Callable[[str], str], value: str, kind: str) -> str:
+    """`value` in its compact form, by one of stdnum's `validate`; empty stays empty. ValueError."""
+    if not value:
+        return ""
+    try:
+        return validate(value)
+    except NumberError as error:
+        raise ValueError(f"{value!r} is not a valid {kind} ({error})") from error
+
+
+def _vat_id(value: str) -> str:
+    """One of the EU must be right; those of other countries are taken as they are."""
+    country = value[:2].lower()
+    if country.isalpha() and country not in {*vat.MEMBER_STATES, "el"}:
+        return value
+    return checked_number(vat.validate, value, "VAT id")
+
+
 Country = Annotated[str, AfterValidator(_country)]
 Email = Annotated[
     str,
@@ -52,6 +73,9 @@ OptionalText = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=200, pattern=NO_CONTROL_CHARACTERS)
 ]
 AmountText = Annotated[str, Field(strict=True, examples=["18.00"])]
+
+
+VatId = Annotated[OptionalText, AfterValidator(_vat_id)]
 
 
 class Address(Document):
@@ -73,8 +97,8 @@ class Address(Document):
 class CustomerDocument(Document):
     """A whole customer, as `customers.csv` and an order may bring one.
 
-    An order that brings a customer we know updates the contact fields only: credit limit, status
-    and tax treatment are the seller's to decide.
+    A new customer is taken as it comes, by a shop that we trust with that. Of one we know, an order
+    updates the contact fields only: credit limit, status and tax treatment stay.
     """
 
     customer_id: Identifier
@@ -85,7 +109,7 @@ class CustomerDocument(Document):
     payment_preference: PaymentPreference = PaymentPreference.CARD
     credit_limit: AmountText = "0"
     status: CustomerStatus = CustomerStatus.ACTIVE
-    vat_id: OptionalText = ""
+    vat_id: VatId = ""
     tax_treatment: TaxTreatment = TaxTreatment.STANDARD
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
     street: OptionalText = ""

@@ -5,11 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 from stdnum import ean, iban
-from stdnum.eu import vat
-from stdnum.exceptions import ValidationError as NumberError
 
 from models.base import Document, Identifier, Text, at_field
-from models.customers import AmountText, Country, CustomerDocument, Email, OptionalText
+from models.customers import AmountText, Country, Email, OptionalText, VatId, checked_number
 from models.money import decimals, parse_amount, parse_percent
 
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -38,7 +36,7 @@ class CompanyRow(Document):
     city: Text
     postal_code: Text
     country: Country
-    vat_id: OptionalText = ""
+    vat_id: VatId = ""
     iban: OptionalText = ""
     currency: Currency
 
@@ -51,12 +49,7 @@ class CompanyRow(Document):
     @field_validator("iban")
     @classmethod
     def _valid_iban(cls, value: str) -> str:
-        return _checked(iban.validate, value, "IBAN")
-
-    @field_validator("vat_id")
-    @classmethod
-    def _valid_vat_id(cls, value: str) -> str:
-        return checked_vat_id(value)
+        return checked_number(iban.validate, value, "IBAN")
 
 
 class LocationRow(Document):
@@ -85,7 +78,7 @@ class ProductRow(Document):
     @field_validator("gtin")
     @classmethod
     def _valid_gtin(cls, value: str) -> str:
-        return _checked(ean.validate, value, "GTIN")
+        return checked_number(ean.validate, value, "GTIN")
 
     @model_validator(mode="after")
     def _amounts(self) -> Self:
@@ -121,15 +114,6 @@ class OfferRow(Document):
         return self
 
 
-class CustomerRow(CustomerDocument):
-    """customers.csv."""
-
-    @field_validator("vat_id")
-    @classmethod
-    def _valid_vat_id(cls, value: str) -> str:
-        return checked_vat_id(value)
-
-
 class StockRow(Document):
     """stock.csv: an opening balance; `unit_cost` in the company's currency."""
 
@@ -137,21 +121,6 @@ class StockRow(Document):
     sku: Identifier
     on_hand: Count
     unit_cost: AmountText
-
-
-def checked_vat_id(value: str) -> str:
-    """A VAT id of the EU in its compact form; empty stays empty. Raises ValueError."""
-    return _checked(vat.validate, value, "VAT id")
-
-
-def _checked(validate: object, value: str, kind: str) -> str:
-    if not value:
-        return ""
-    assert callable(validate)
-    try:
-        return str(validate(value))
-    except NumberError as error:
-        raise ValueError(f"{value!r} is not a valid {kind} ({error})") from error
 
 
 def _check_amount(field: str, text: str, currency: str) -> None:

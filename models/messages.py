@@ -90,6 +90,34 @@ PurchaseFact = SupplierAcknowledged | GoodsReceived
 Fact = OrderFact | PurchaseFact
 
 
+FACT_TYPES: dict[str, type[Fact]] = {
+    "payment.received": PaymentReceived,
+    "shipment.dispatched": ShipmentDispatched,
+    "shipment.delivered": ShipmentDelivered,
+    "purchase_order.acknowledged": SupplierAcknowledged,
+    "goods.received": GoodsReceived,
+}
+"""The types of webhooks and the messages they become."""
+
+
+def business_id(fact: Fact) -> str:
+    """The fact's own id: of the payment, the carrier's event, the receipt."""
+    match fact:
+        case PaymentReceived():
+            return fact.payment_id
+        case ShipmentDispatched() | ShipmentDelivered():
+            return fact.event_id
+        case SupplierAcknowledged():
+            return fact.acknowledgement_id
+        case GoodsReceived():
+            return fact.receipt_id
+
+
+def type_of(fact: Fact) -> str:
+    """The webhook type that `fact` came as."""
+    return next(name for name, kind in FACT_TYPES.items() if isinstance(fact, kind))
+
+
 class OddFact(Payload):
     """A message that can't be used, kept as it came."""
 

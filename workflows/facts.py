@@ -9,11 +9,11 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.billing import Billing
-    from activities.database.door import FACT_TYPES
     from activities.orders import Orders
     from activities.purchasing import Purchasing
     from activities.shipping import Shipping
     from models.messages import (
+        FACT_TYPES,
         DeliveryStep,
         DispatchStep,
         Fact,

@@ -116,6 +116,9 @@ class OrderWorkflow:
                 for waiting in recorded.waiting_facts:
                     self._inbox.append(read_stored(self._order.order_id, waiting))
             self._see(recorded.progress)
+            if recorded.progress.cancellation is not Cancellation.NONE:
+                self._cancelling = True  # a run before this one was ended while it was undoing
+                raise Stopped
             if recorded.refusal is None:
                 return
             await self._steps.attend("Check credit", recorded.refusal)

@@ -5,43 +5,8 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from models.messages import (
-    Fact,
-    GoodsReceived,
-    PaymentReceived,
-    ShipmentDelivered,
-    ShipmentDispatched,
-    StoredFact,
-    SupplierAcknowledged,
-)
+from models.messages import Fact, StoredFact, business_id, type_of
 from models.tables import FactRow
-
-FACT_TYPES: dict[str, type[Fact]] = {
-    "payment.received": PaymentReceived,
-    "shipment.dispatched": ShipmentDispatched,
-    "shipment.delivered": ShipmentDelivered,
-    "purchase_order.acknowledged": SupplierAcknowledged,
-    "goods.received": GoodsReceived,
-}
-"""The types of webhooks and the messages they become."""
-
-
-def business_id(fact: Fact) -> str:
-    """The fact's own id: of the payment, the carrier's event, the receipt."""
-    match fact:
-        case PaymentReceived():
-            return fact.payment_id
-        case ShipmentDispatched() | ShipmentDelivered():
-            return fact.event_id
-        case SupplierAcknowledged():
-            return fact.acknowledgement_id
-        case GoodsReceived():
-            return fact.receipt_id
-
-
-def type_of(fact: Fact) -> str:
-    """The webhook type that `fact` came as."""
-    return next(name for name, kind in FACT_TYPES.items() if isinstance(fact, kind))
 
 
 def keep_fact(session: Session, source: str, fact_id: str, fact: Fact, now: datetime) -> bool:

@@ -14,6 +14,12 @@ from models.errors import DatabaseBusy, DatabaseUnavailable, Unavailable
 BUSY_TIMEOUT_S = 1.0
 """Below a database step's two seconds, so that a busy database is told apart from a slow one."""
 
+PRAGMAS = (
+    "journal_mode=WAL",
+    "foreign_keys=ON",
+    "synchronous=FULL",  # the engine takes a step for done once we have committed
+    "recursive_triggers=ON",  # REPLACE fires the triggers that keep the record append-only
+)
 RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
 
 Result = TypeVar("Result")
@@ -85,7 +91,7 @@ def _create(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     """`connection` is the driver's own. We begin transactions ourselves (`_begin_sqlite`)."""
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+    for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 

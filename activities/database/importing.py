@@ -1,6 +1,7 @@
 """Importing master data from CSV files: all of it in one transaction, or nothing."""
 
 import csv
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,8 @@ from activities.database.engine import Clock, Database
 from activities.inventory import Change, fill_shortages, lock_stock, move, orders_served
 from activities.ledger import post
 from models import imports, ledger
-from models.base import Document
+from models.base import Document, at_field
+from models.customers import CustomerDocument
 from models.errors import FieldError, InvalidInput, invalid_input
 from models.money import MAX_AMOUNT_MINOR, parse_amount, parse_percent
 from models.stock import MovementKind
@@ -119,10 +121,11 @@ def _read(path: Path, model: type[Document]) -> list[Row]:
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise InvalidInput([FieldError(f"{path.name} line {line}", "is not UTF-8")]) from error
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
-    errors = _check_header(path.name, reader.fieldnames or (), model)
+    errors: list[FieldError] = []
     try:
+        errors += _check_header(path.name, reader.fieldnames or (), model)
         for given in [] if errors else reader:
             document = _validate(path.name, reader.line_num, given, model)
             if isinstance(document, list):
@@ -130,7 +133,7 @@ def _read(path: Path, model: type[Document]) -> list[Row]:
             else:
                 rows.append(Row(reader.line_num, document))
     except csv.Error as error:
-        errors.append(FieldError(f"{path.name} line {reader.line_num}", str(error)))
+        errors.append(FieldError(f"{path.name} line {reader.reader.line_num}", str(error)))
     if errors:
         raise InvalidInput(errors[:MAX_ERRORS], "import_refused")
     return rows
@@ -140,6 +143,8 @@ def _check_header(name: str, header: Sequence[str], model: type[Document]) -> li
     known = model.model_fields
     missing = [f for f, field in known.items() if field.is_required() and f not in header]
     errors = [FieldError(f"{name} line 1, {column}", "the column is missing") for column in missing]
+    twice = {column for column in header if list(header).count(column) > 1}
+    errors += [FieldError(f"{name} line 1, {column}", "stands twice") for column in sorted(twice)]
     unknown = [column for column in header if column not in known]
     hint = f"is not a column we know: {', '.join(known)}"
     return errors + [FieldError(f"{name} line 1, {column}", hint) for column in unknown]
@@ -177,9 +182,12 @@ def _company(session: Session, row: imports.CompanyRow, context: Context) -> Non
     known = session.exec(select(Company)).one_or_none()
     if known is not None and known.legal_entity not in (row.legal_entity, "DEFAULT"):
         raise ValueError(f"legal_entity: we are {known.legal_entity!r} already")
-    posted = session.exec(select(StockMovement.movement_id)).first()
-    if known is not None and known.currency != row.currency and posted:
-        raise ValueError(f"currency: the ledger is kept in {known.currency}")
+    priced = (
+        session.exec(select(Product.sku)).first()
+        or session.exec(select(Customer.customer_id)).first()
+    )
+    if known is not None and known.currency != row.currency and priced:
+        raise ValueError(f"currency: prices and credit limits are in {known.currency} already")
     if context.currency:
         raise ValueError("legal_entity: there can be one company only")
     if known is not None and known.legal_entity != row.legal_entity:
@@ -215,11 +223,9 @@ def _offer(session: Session, row: imports.OfferRow, context: Context) -> None:
     _upsert(session, SupplierOffer(**fields, unit_cost_minor=cost_minor))
 
 
-def _customer(session: Session, row: imports.CustomerRow, context: Context) -> None:
-    try:
+def _customer(session: Session, row: CustomerDocument, context: Context) -> None:
+    with at_field("credit_limit"):
         limit_minor = parse_amount(row.credit_limit, context.currency)
-    except ValueError as error:
-        raise ValueError(f"credit_limit: {error}") from error
     if limit_minor < 0:
         raise ValueError("credit_limit: is below zero")
     fields = row.model_dump(exclude={"credit_limit"})
@@ -230,11 +236,10 @@ def _stock(session: Session, row: imports.StockRow, context: Context) -> None:
     """An opening balance with movement and entry, once; the same again does nothing."""
     _exists(session, Location, "location", row.location)
     _exists(session, Product, "sku", row.sku)
-    try:
-        value_minor = parse_amount(row.unit_cost, context.currency) * row.on_hand
-    except ValueError as error:
-        raise ValueError(f"unit_cost: {error}") from error
-    if not 0 <= value_minor <= MAX_AMOUNT_MINOR:
+    with at_field("unit_cost"):
+        cost_minor = parse_amount(row.unit_cost, context.currency)
+    value_minor = cost_minor * row.on_hand
+    if cost_minor < 0 or value_minor > MAX_AMOUNT_MINOR:
         raise ValueError("unit_cost: the stock's value is out of range")
     cause = f"opening:{row.location}:{row.sku}"
     known = session.get(StockMovement, cause)
@@ -278,7 +283,7 @@ FILES = (
     CsvFile("products.csv", imports.ProductRow, _product),
     CsvFile("suppliers.csv", imports.SupplierRow, _supplier),
     CsvFile("offers.csv", imports.OfferRow, _offer),
-    CsvFile("customers.csv", imports.CustomerRow, _customer),
+    CsvFile("customers.csv", CustomerDocument, _customer),
     CsvFile("stock.csv", imports.StockRow, _stock),
 )
 """In the order in which rows refer to each other."""

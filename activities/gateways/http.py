@@ -1,5 +1,6 @@
 """One way of calling a partner: JSON, an idempotency key, and errors that say what to do next."""
 
+import json
 from typing import Any
 
 import httpx
@@ -22,8 +23,9 @@ class PartnerClient:
         Raises PartnerRefused for a definite no, PartnerUnavailable for everything that leaves
         open whether it was done: repeat with the same `key`.
         """
+        headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
         try:
-            response = await self._client.post(path, json=body, headers={"Idempotency-Key": key})
+            response = await self._client.post(path, content=_same_bytes(body), headers=headers)
         except httpx.HTTPError as error:
             raise PartnerUnavailable(f"{self._name(path)}: {_words(error)}") from error
         return self._answer(path, response)
@@ -50,6 +52,11 @@ class PartnerClient:
 
     def _name(self, path: str) -> str:
         return f"POST {self._client.base_url.join(path.lstrip('/'))}"
+
+
+def _same_bytes(body: dict[str, Any]) -> bytes:
+    """Under one key one text, whichever process writes it: a row's columns come in any order."""
+    return json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
 
 
 def _words(error: httpx.HTTPError) -> str:

@@ -1,0 +1,313 @@
+"""The migrated database itself refuses what would falsify the record."""
+
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.ledger import Account
+from tools.prepare import check_migrations, migrate
+
+NOW = "2026-07-06 12:00:00"
+UNBALANCED = "the entry does not balance"
+SEALED = "the entry is sealed: post a new one"
+
+RECORD = {
+    "journal_entries": "posted_at",
+    "journal_postings": "amount_minor",
+    "invoices": "total_minor",
+    "credit_notes": "total_minor",
+    "stock_movements": "on_hand_change",
+    "audit_trail": "detail",
+}
+"""What is append-only, with a column somebody might want to mend."""
+
+MASTER_DATA = f"""
+    INSERT INTO locations VALUES ('BER', 'Berlin', 'DE', '10115');
+    INSERT INTO products (sku, name, unit_price_minor, currency, tax_rate_ppm,
+        weight_g, length_mm, width_mm, height_mm, gtin)
+        VALUES ('DRILL', 'Drill', 100, 'EUR', 190000, 1, 1, 1, 1, '');
+    INSERT INTO customers (customer_id, name, email, phone, country, payment_preference,
+        credit_limit_minor, status, vat_id, tax_treatment, language, street, city, postal_code)
+        VALUES ('C-1', 'Ada', 'a@b', '', 'DE', 'card', 0, 'active', '', 'standard', 'en',
+            '', '', '');
+    INSERT INTO orders (order_id, customer_id, channel, terms, delivery, currency, ship_to,
+        bill_to, tax_treatment, digest, workflow_id, net_minor, total_minor, paid_minor,
+        deposit_minor, refunded_minor, credit_accepted, allocated, stage, cancellation,
+        cancel_reason, version, placed_at, updated_at)
+        VALUES ('O-1', 'C-1', 'online', 'prepaid', 'complete', 'EUR', '{{}}', '{{}}', 'standard',
+            'd', 'order-O-1', 100, 119, 0, 0, 0, 0, 0, 'received', 'none', '', 1,
+            '{NOW}', '{NOW}');
+"""
+THE_RECORD = f"""
+    INSERT INTO invoices (number, order_id, customer_id, currency, net_minor, total_minor,
+        issued_on, content) VALUES ('INV-1', 'O-1', 'C-1', 'EUR', 100, 119, '2026-07-06', '{{}}');
+    INSERT INTO credit_notes (number, invoice_number, order_id, currency, net_minor, total_minor,
+        reason, issued_on) VALUES ('CN-1', 'INV-1', 'O-1', 'EUR', 100, 119, '', '2026-07-06');
+    INSERT INTO stock_movements (movement_id, sku, location, kind, on_hand_change,
+        reserved_change, value_change_minor, cause, recorded_at)
+        VALUES ('M-1', 'DRILL', 'BER', 'opening', 1, 0, 1, 'opening', '{NOW}');
+    INSERT INTO audit_trail (order_id, event, detail, recorded_at)
+        VALUES ('O-1', 'recorded', '', '{NOW}');
+"""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database without rows, to copy."""
+    path = tmp_path_factory.mktemp("template") / "orders.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def database(template: Path, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A migrated database with a product, a customer and an order: the bare driver, no layer of
+    ours in between."""
+    shutil.copy(template, tmp_path / "orders.db")
+    connection = sqlite3.connect(tmp_path / "orders.db", isolation_level=None)
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.executescript(MASTER_DATA)
+    yield connection
+    connection.close()
+
+
+def post(
+    database: sqlite3.Connection,
+    *postings: tuple[str, int],
+    currency: str = "EUR",
+    header: str = "EUR",
+) -> None:
+    """Write entry E-1 as the ledger does: postings, then the header that seals them."""
+    database.execute("BEGIN")
+    try:
+        for account, amount_minor in postings:
+            row = ("E-1", account, currency, amount_minor)
+            database.execute("INSERT INTO journal_postings VALUES (?, ?, ?, ?)", row)
+        entry = "INSERT INTO journal_entries (entry_id, currency, posted_at) VALUES ('E-1', ?, ?)"
+        database.execute(entry, (header, NOW))
+        database.execute("COMMIT")
+    except sqlite3.IntegrityError:
+        database.execute("ROLLBACK")
+        raise
+
+
+def rows(database: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:
+    """All of a table."""
+    return database.execute(f"SELECT * FROM {table}").fetchall()
+
+
+def stock(
+    database: sqlite3.Connection, *, on_hand: int, reserved: int = 0, value_minor: int = 0
+) -> None:
+    """Write a stock row."""
+    database.execute(
+        "INSERT INTO stock (sku, location, on_hand, reserved, value_minor) "
+        "VALUES ('DRILL', 'BER', ?, ?, ?)",
+        (on_hand, reserved, value_minor),
+    )
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_models() -> None:
+    check_migrations()
+
+
+def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    url, path = f"sqlite:///{tmp_path / 'orders.db'}", tmp_path / "orders.db"
+    migrate(url)
+    with sqlite3.connect(path) as connection:
+        before = list(connection.iterdump())
+    migrate(url)
+    with sqlite3.connect(path) as connection:
+        assert list(connection.iterdump()) == before
+
+
+def test_the_chart_of_accounts_is_the_ledgers(database: sqlite3.Connection) -> None:
+    assert rows(database, "accounts") == [(account.value, account.label) for account in Account]
+
+
+# --- the ledger --------------------------------------------------------------------------------
+
+
+def test_a_balanced_entry_is_taken(database: sqlite3.Connection) -> None:
+    post(database, ("1000", 100), ("1400", 19), ("3000", -119))
+    assert len(rows(database, "journal_postings")) == 3
+
+
+@pytest.mark.parametrize(
+    "postings",
+    [
+        [("1000", 100), ("3000", -99)],
+        [("1000", 100)],
+        [("3000", -1)],
+        [("1000", 1), ("1400", 1), ("3000", -1)],
+    ],
+)
+def test_an_unbalanced_entry_is_refused(
+    database: sqlite3.Connection, postings: list[tuple[str, int]]
+) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match=UNBALANCED):
+        post(database, *postings)
+    assert not rows(database, "journal_postings")
+
+
+def test_an_entry_without_postings_is_refused(database: sqlite3.Connection) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match=UNBALANCED):
+        post(database)
+
+
+@pytest.mark.parametrize(("currency", "header"), [("USD", "EUR"), ("EUR", "USD")])
+def test_an_entry_in_another_currency_than_its_postings_is_refused(
+    database: sqlite3.Connection, currency: str, header: str
+) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match=UNBALANCED):
+        post(database, ("1000", 1), ("3000", -1), currency=currency, header=header)
+
+
+def test_postings_of_two_currencies_do_not_balance(database: sqlite3.Connection) -> None:
+    database.execute("BEGIN")
+    database.execute("INSERT INTO journal_postings VALUES ('E-1', '1000', 'EUR', 1)")
+    database.execute("INSERT INTO journal_postings VALUES ('E-1', '3000', 'USD', -1)")
+    with pytest.raises(sqlite3.IntegrityError, match=UNBALANCED):
+        database.execute(f"INSERT INTO journal_entries VALUES ('E-1', 'EUR', NULL, '{NOW}')")
+
+
+def test_a_posting_to_a_sealed_entry_is_refused(database: sqlite3.Connection) -> None:
+    post(database, ("1000", 1), ("3000", -1))
+    for account in ("1400", "1000"):
+        posting = f"INSERT INTO journal_postings VALUES ('E-1', '{account}', 'EUR', 5)"
+        with pytest.raises(sqlite3.IntegrityError, match=SEALED):
+            database.execute(posting)
+
+
+def test_a_posting_without_its_entry_cannot_be_committed(database: sqlite3.Connection) -> None:
+    database.execute("BEGIN")
+    database.execute("INSERT INTO journal_postings VALUES ('E-1', '1000', 'EUR', 1)")
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        database.execute("COMMIT")
+
+
+def test_a_posting_of_nothing_is_refused(database: sqlite3.Connection) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="ck_journal_postings_amount_not_zero"):
+        post(database, ("1000", 0))
+
+
+def test_a_posting_to_an_unknown_account_is_refused(database: sqlite3.Connection) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        post(database, ("1000", 1), ("9999", -1))
+
+
+def test_an_entry_can_be_posted_once(database: sqlite3.Connection) -> None:
+    post(database, ("1000", 1), ("3000", -1))
+    with pytest.raises(sqlite3.IntegrityError):
+        post(database, ("1000", 1), ("3000", -1))
+
+
+# --- what is written stays ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", RECORD)
+@pytest.mark.parametrize(
+    "change", ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}"]
+)
+def test_what_is_recorded_cannot_be_changed_or_deleted(
+    database: sqlite3.Connection, table: str, change: str
+) -> None:
+    database.executescript(THE_RECORD)
+    post(database, ("1000", 1), ("3000", -1))
+    before = rows(database, table)
+    assert before
+    refusal = re.escape(f"{table} is append-only: reverse it instead")
+    with pytest.raises(sqlite3.IntegrityError, match=refusal):
+        database.execute(change.format(table=table, column=RECORD[table]))
+    assert rows(database, table) == before
+
+
+def test_an_order_has_one_invoice_and_an_invoice_one_credit_note(
+    database: sqlite3.Connection,
+) -> None:
+    database.executescript(THE_RECORD)
+    invoice = "INSERT INTO invoices SELECT 'INV-2', order_id, customer_id, currency, net_minor, "
+    with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE .*invoices.order_id"):
+        database.execute(invoice + "total_minor, issued_on, due_on, content FROM invoices")
+    note = "INSERT INTO credit_notes SELECT 'CN-2', invoice_number, order_id, currency, "
+    with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE .*credit_notes.invoice_number"):
+        database.execute(note + "net_minor, total_minor, reason, issued_on FROM credit_notes")
+
+
+# --- stock -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("on_hand", "reserved", "value_minor", "constraint"),
+    [
+        (5, 6, 0, "available_not_negative"),
+        (5, -1, 0, "available_not_negative"),
+        (-1, 0, 0, "available_not_negative"),
+        (0, 1, 0, "available_not_negative"),
+        (5, 0, -1, "value_not_negative"),
+        (0, 0, 1, "nothing_is_worth_nothing"),
+    ],
+)
+def test_stock_that_cannot_be_is_refused(
+    database: sqlite3.Connection, on_hand: int, reserved: int, value_minor: int, constraint: str
+) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match=f"ck_stock_{constraint}"):
+        stock(database, on_hand=on_hand, reserved=reserved, value_minor=value_minor)
+
+
+@pytest.mark.parametrize(
+    ("on_hand", "reserved", "value_minor"), [(0, 0, 0), (5, 0, 0), (5, 5, 10**15), (1, 0, 1)]
+)
+def test_stock_that_can_be_is_taken(
+    database: sqlite3.Connection, on_hand: int, reserved: int, value_minor: int
+) -> None:
+    stock(database, on_hand=on_hand, reserved=reserved, value_minor=value_minor)
+    assert rows(database, "stock")
+
+
+@pytest.mark.parametrize(
+    "change", ["reserved = 11", "on_hand = 3", "value_minor = -1", "on_hand = 0, reserved = 0"]
+)
+def test_stock_cannot_become_what_cannot_be(database: sqlite3.Connection, change: str) -> None:
+    stock(database, on_hand=10, reserved=4, value_minor=100)
+    with pytest.raises(sqlite3.IntegrityError, match="ck_stock"):
+        database.execute(f"UPDATE stock SET {change}")
+
+
+def test_stock_of_an_unknown_product_is_refused(database: sqlite3.Connection) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        database.execute("INSERT INTO stock VALUES ('NOPE', 'BER', 1, 0, 0)")
+
+
+@pytest.mark.parametrize(
+    ("row", "constraint"),
+    [
+        ("UPDATE orders SET paid_minor = -1", "ck_orders_paid_not_negative"),
+        ("UPDATE products SET unit_price_minor = -1", "ck_products_unit_price_not_negative"),
+        (
+            "INSERT INTO payments (payment_id, amount_minor, currency, method, applied_minor, "
+            f"received_at) VALUES ('P-1', 0, 'EUR', 'card', 0, '{NOW}')",
+            "ck_payments_amount_above_zero",
+        ),
+        (
+            "INSERT INTO reservations (order_id, line_no, location, sku, quantity, state) "
+            "VALUES ('O-1', 1, 'BER', 'DRILL', 0, 'held')",
+            "ck_reservations_quantity_above_zero",
+        ),
+        (
+            "INSERT INTO shortages (shortage_id, order_id, line_no, sku, location, quantity, "
+            "filled, state, promised_at) "
+            f"VALUES ('S-1', 'O-1', 1, 'DRILL', 'BER', 5, 6, 'open', '{NOW}')",
+            "ck_shortages_filled_within_quantity",
+        ),
+    ],
+)
+def test_the_last_line_holds_for_money_and_quantities(
+    database: sqlite3.Connection, row: str, constraint: str
+) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match=constraint):
+        database.execute(row)
