@@ -66,7 +66,7 @@ class Billing:
 
         def work(session: Session) -> Progress:
             order, now = lock_order(session, step.order_id), self._clock()
-            if not issue(session, order, now):
+            if order.cancellation is not Cancellation.NONE or not issue(session, order, now):
                 return look(session, order)
             return touch(session, order, now)
 
@@ -416,7 +416,8 @@ def _note_difference(
     if fact.amount is None:
         return
     same = (
-        fact.currency == known.currency
+        known.order_id == order.order_id
+        and fact.currency == known.currency
         and _unusable(fact, order.currency) is None
         and parse_amount(fact.amount, known.currency) == known.amount_minor
     )

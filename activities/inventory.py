@@ -17,7 +17,7 @@ from activities.database.engine import Clock, Database
 from activities.progress import lock_order, look, note, touch
 from models.errors import DatabaseBusy, Refused
 from models.messages import OrderStep, Released, StockFreed
-from models.orders import Progress
+from models.orders import Cancellation, Progress
 from models.stock import (
     Assignment,
     MovementKind,
@@ -205,7 +205,7 @@ class Inventory:
 
     def _allocate(self, session: Session, order_id: str) -> Progress:
         order, now = lock_order(session, order_id), self._clock()
-        if order.allocated:
+        if order.allocated or order.cancellation is not Cancellation.NONE:
             return look(session, order)
         locations = list(session.exec(select(Location.location).order_by(Location.location)))
         if not locations:

@@ -6,8 +6,9 @@ from temporalio import activity
 from activities import customers
 from activities.database.door import waiting_facts
 from activities.database.engine import Clock, Database
-from activities.progress import lock_order, look, note, note_odd, touch
+from activities.progress import find_order, lock_order, look, note, note_odd, touch
 from models.customers import TaxTreatment
+from models.errors import Refused
 from models.messages import (
     Attention,
     Cancelled,
@@ -119,8 +120,10 @@ class Orders:
         )
 
     def _attend(self, session: Session, step: SetAttention) -> None:
-        order, now = lock_order(session, step.order_id), self._clock()
+        order, now = find_order(session, step.order_id), self._clock()
         new = step.attention
+        if order is None:
+            return  # refused before it was recorded: the workflow's search attributes show it
         if order.attention_code == (new.code if new else None):
             return
         order.attention_code = new.code if new else None
@@ -155,7 +158,9 @@ def _why_not_cancel(progress: Progress) -> str | None:
 
 def _insert_order(session: Session, step: RecordOrder) -> Order:
     document = step.order
-    company = session.exec(select(Company)).one()
+    company = session.exec(select(Company)).one_or_none()
+    if company is None:
+        raise Refused("nothing_imported", "there are no products: import some, then retry")
     customer = (
         customers.lock_customer(session, document.customer)
         if isinstance(document.customer, str)
@@ -192,6 +197,8 @@ def _price(session: Session, document: OrderDocument, tax: TaxTreatment) -> list
     skus = {line.sku for line in document.lines}
     rows = session.exec(select(Product).where(col(Product.sku).in_(skus)))
     products = {row.sku: ProductPrice.model_validate(row.model_dump()) for row in rows}
+    if missing := sorted(skus - products.keys()):
+        raise Refused("sku_unknown", f"there is no SKU {', '.join(missing)}: import it, then retry")
     return [
         price_line(number, line, products[line.sku], document.currency, tax)
         for number, line in enumerate(document.lines, start=1)

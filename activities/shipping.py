@@ -29,7 +29,7 @@ from models.messages import (
     ShipmentStep,
 )
 from models.money import round_half_up
-from models.orders import Progress, ShipmentState
+from models.orders import Cancellation, Progress, ShipmentState
 from models.shipping import Piece, choose_mode
 from models.stock import MovementKind, ReservationState, issue_cost
 from models.tables import (
@@ -110,7 +110,7 @@ class Shipping:
             )
         ):
             held[row.location].append(row)
-        if not held:
+        if not held or order.cancellation is not Cancellation.NONE:
             return look(session, order)
         count = select(func.count()).select_from(Shipment).where(col(Shipment.order_id) == order_id)
         first = session.exec(count).one() + 1
@@ -243,7 +243,10 @@ def _plan_one(
 def _booking(session: Session, shipment_id: str) -> FreightBooking | None:
     """What to ask the carrier; None where it was booked or nothing is to be booked any more."""
     shipment = session.get_one(Shipment, shipment_id)
+    order = session.get_one(Order, shipment.order_id)
     if shipment.booking_id is not None or shipment.state is ShipmentState.CANCELLED:
+        return None
+    if order.cancellation is not Cancellation.NONE:
         return None
     location = session.get(Location, shipment.location)
     if location is None:
@@ -254,7 +257,7 @@ def _booking(session: Session, shipment_id: str) -> FreightBooking | None:
         mode=shipment.mode,
         weight_g=shipment.weight_g,
         ship_from=location.model_dump(),
-        ship_to=session.get_one(Order, shipment.order_id).ship_to,
+        ship_to=order.ship_to,
     )
 
 

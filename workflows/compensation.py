@@ -18,10 +18,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps import RefusedStep, Steps
 
 
-async def undo(steps: Steps, progress: Progress) -> Progress:
+async def undo(steps: Steps, order: OrderStep) -> Progress:
     """Undo everything; the order is cancelled when this returns, unless a carrier has the goods:
     then the cancellation is given up (`Cancellation.NONE`) and nothing else was undone."""
-    order = OrderStep(order_id=progress.order_id)
+    progress = await steps.database(Orders.look_at_order, order, "Look what is to be undone")
     for shipment_id in progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED):
         step = ShipmentStep(order_id=progress.order_id, shipment_id=shipment_id)
         try:

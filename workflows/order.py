@@ -72,6 +72,7 @@ class OrderWorkflow:
         self._beside: list[asyncio.Task[None]] = []
         self._board = Board(self._show_attention)
         self._steps = Steps(self._board, stops=lambda: self._cancelling)
+        self._while_unpaid = Steps(self._board, stops=self._need_not_ask)
         self._surely = Steps(self._board, stops=lambda: False)
 
     @workflow.run
@@ -175,10 +176,17 @@ class OrderWorkflow:
             await self._steps.until(lambda: self._known().paid_in_full, "Payment")
 
     async def _request_payment(self) -> None:
-        if self._known().due_minor:
+        """Ask the provider; a payment that comes all the same makes asking needless."""
+        try:
             self._see(
-                await self._steps.partner(Billing.request_payment, self._step, "Request payment")
+                await self._while_unpaid.partner(
+                    Billing.request_payment, self._step, "Request payment"
+                )
             )
+        except Stopped:
+            await self._board.lower_flag("Request payment")
+            if self._cancelling:
+                raise
 
     async def _dispatch(self) -> None:
         """Book a carrier for each consignment, and wait until all are delivered."""
@@ -205,7 +213,8 @@ class OrderWorkflow:
 
     async def _undo(self) -> bool:
         """Undo everything: True when the order is cancelled, False when it goes on after all."""
-        self._see(await undo(self._surely, self._known()))
+        await self._board.lower_all()
+        self._see(await undo(self._surely, self._step))
         self._cancelling = self._known().cancellation is not Cancellation.NONE
         return self._cancelling
 
@@ -351,6 +360,9 @@ class OrderWorkflow:
 
     def _tell(self) -> None:
         workflow.set_current_details(in_words(self._progress, self._board.attention))
+
+    def _need_not_ask(self) -> bool:
+        return self._cancelling or self._known().paid_in_full
 
     def _known(self) -> Progress:
         assert self._progress is not None, "asked before the order was recorded"

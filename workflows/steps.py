@@ -1,6 +1,5 @@
 """How one step is run: what is retried, what waits for a person, and what stops it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -65,6 +64,11 @@ class Board:
         """It waits no longer; again does nothing."""
         if step in self._waiting:
             await self._change(step, None)
+
+    async def lower_all(self) -> None:
+        """What waited for a person doesn't any more: the order takes another way."""
+        for step in list(self._waiting):
+            await self.lower_flag(step)
 
     async def _change(self, step: str, attention: Attention | None) -> None:
         before = self.attention
@@ -206,7 +210,7 @@ async def run_database_step(step: DatabaseStep[In, Out], argument: In, summary: 
 async def _end(handle: workflow.ActivityHandle[Any]) -> None:
     """Cancel a call and wait until it is certain that it runs no longer."""
     handle.cancel()
-    await asyncio.wait([handle])
+    await workflow.wait_condition(handle.done)
     if not handle.cancelled():
         handle.exception()  # looked at; what the call came to is asked again or undone
 

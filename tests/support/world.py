@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities import reading
 from activities.database.engine import Database, utc_now
@@ -43,9 +44,12 @@ PARTNER_OF = {
 }
 SANDBOX = SandboxedWorkflowRunner(
     SandboxRestrictions.default.with_passthrough_modules(
-        "structlog", "pydantic", "models", "activities", "workflows.attributes", "iso4217"
+        "structlog", "pydantic", "models", "activities"
+    ).with_import_notification_policy(
+        SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
     )
 )
+"""Finds what isn't deterministic; a module that it would load anew for each order is an error."""
 
 
 @dataclass
