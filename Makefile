@@ -31,7 +31,7 @@ check: $(STAMP) ## lint, format, types, import rules, migrations match the table
 
 prove: $(STAMP) ## what `make test` shows at small size, at full size
 	@$(BIN)/python -m tools.server
-	$(BIN)/python -m pytest benchmarks tests --full
+	$(BIN)/python -m pytest tests --full -m sized
 
 clean: ## remove .venv, caches and the demo's data; var/ itself is left alone
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis var/demo

@@ -327,7 +327,7 @@ class _Sheet(FPDF):
         self.c_margin = 0
         self.set_lang(language)
         self.set_title(f"{self.words.invoice} {invoice.number}")
-        self.set_author(invoice.seller.legal_entity)
+        self.set_author(invoice.seller.name)
         self.set_creation_date(datetime.combine(invoice.issued_on, time(), UTC))
 
     def put(
@@ -390,7 +390,7 @@ class _Sheet(FPDF):
             _letterhead(self)
             return
         running = f"{self.words.invoice} {self.invoice.number}"
-        self.put(seller.legal_entity, _LEFT, 15, _WIDTH / 2, _STRONG)
+        self.put(seller.name, _LEFT, 15, _WIDTH / 2, _STRONG)
         self.put(running, _LEFT + _WIDTH / 2, 15, _WIDTH / 2, _LABEL, "R")
         self.rule(_LEFT, 21, _WIDTH, _ACCENT)
         self.y = 27
@@ -400,7 +400,7 @@ class _Sheet(FPDF):
         seller, words = self.invoice.seller, self.words
         self.rule(_LEFT, 271, _WIDTH)
         columns = (
-            (25.0, 52.0, [seller.legal_entity, seller.street]),
+            (25.0, 52.0, [seller.name, seller.street]),
             (
                 80.0,
                 38.0,
@@ -423,7 +423,7 @@ def _letterhead(sheet: _Sheet) -> None:
     """The seller, and marks where the sheet is folded for an envelope (DIN 5008 form B)."""
     seller = sheet.invoice.seller
     town = f"{seller.postal_code} {seller.city}"
-    sheet.put(seller.legal_entity, _LEFT, 15, 110, _Style(17, bold=True, color=_ACCENT))
+    sheet.put(seller.name, _LEFT, 15, 110, _Style(17, bold=True, color=_ACCENT))
     for number, line in enumerate([seller.street, town, sheet.notation.country(seller.country)]):
         sheet.put(line, 140, 15 + number * 3.9, _RIGHT - 140, _Style(8, color=_GREY), "R")
     sheet.rule(_LEFT, 30, _WIDTH, _ACCENT)
@@ -435,7 +435,7 @@ def _address_window(sheet: _Sheet) -> None:
     """The buyer within the 85 x 45 mm that a window envelope shows, 45 mm from the top."""
     invoice = sheet.invoice
     seller = invoice.seller
-    sender = f"{seller.legal_entity} · {seller.street} · {seller.postal_code} {seller.city}"
+    sender = f"{seller.name} · {seller.street} · {seller.postal_code} {seller.city}"
     sheet.put(sender, _LEFT, 48, 80, _Style(6.5, color=_GREY))
     sheet.y = 55
     lines = sheet.notation.postal_lines(invoice.bill_to)
@@ -630,7 +630,7 @@ def _payment(sheet: _Sheet) -> None:
     sheet.paragraph(ask.format(amount=amount, day=day), _LEFT, _WIDTH, _STRONG)
     sheet.y += 1
     for label, value in (
-        (words.account_holder, invoice.seller.legal_entity),
+        (words.account_holder, invoice.seller.name),
         ("IBAN", grouped_iban(invoice.seller.iban)),
         (words.reference, invoice.number),
     ):

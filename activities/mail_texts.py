@@ -142,7 +142,7 @@ def invoice_mail(
         tables=[facts],
         outro=outro,
         closing=words.closing,
-        signature=invoice.seller.legal_entity,
+        signature=invoice.seller.name,
     )
     message = _message(letter, sender, recipient, message_id)
     message.add_attachment(

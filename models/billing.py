@@ -13,6 +13,7 @@ class Seller(Payload):
     """Our company, as printed."""
 
     legal_entity: str
+    name: str
     street: str
     city: str
     postal_code: str

@@ -7,9 +7,9 @@ person may send one from the Temporal UI.
 from datetime import UTC, date, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
-from models.base import Identifier, Payload
+from models.base import NO_CONTROL_CHARACTERS, Identifier, Payload
 from models.orders import OrderDocument, Progress, Stage
 from models.shipping import FreightMode
 
@@ -23,16 +23,18 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Words = Annotated[str, StringConstraints(max_length=200, pattern=NO_CONTROL_CHARACTERS)]
+"""What a fact may say: no database takes a NUL."""
 
 
 class PaymentReceived(Payload):
     """Money has come in."""
 
     payment_id: Identifier
-    order_id: str | None = None
-    amount: str | None = None
-    currency: str | None = None
-    method: str = "unknown"
+    order_id: Words | None = None
+    amount: Words | None = None
+    currency: Words | None = None
+    method: Words = "unknown"
     received_at: Moment | None = None
 
 
@@ -40,8 +42,8 @@ class ShipmentDispatched(Payload):
     """Goods have left."""
 
     event_id: Identifier
-    order_id: str | None = None
-    shipment_id: str | None = None
+    order_id: Words | None = None
+    shipment_id: Words | None = None
     occurred_at: Moment | None = None
 
 
@@ -49,8 +51,8 @@ class ShipmentDelivered(Payload):
     """Goods have arrived at the customer's."""
 
     event_id: Identifier
-    order_id: str | None = None
-    shipment_id: str | None = None
+    order_id: Words | None = None
+    shipment_id: Words | None = None
     occurred_at: Moment | None = None
 
 
@@ -70,7 +72,7 @@ class SupplierAcknowledged(Payload):
     """A supplier has confirmed a purchase order."""
 
     acknowledgement_id: Identifier
-    po_id: str | None = None
+    po_id: Words | None = None
     expected_date: date | None = None
     occurred_at: Moment | None = None
 
@@ -79,8 +81,8 @@ class GoodsReceived(Payload):
     """Goods have arrived from a supplier."""
 
     receipt_id: Identifier
-    po_id: str | None = None
-    sku: str | None = None
+    po_id: Words | None = None
+    sku: Words | None = None
     quantity: int | None = Field(default=None, strict=True)
     occurred_at: Moment | None = None
 

@@ -20,7 +20,8 @@ from models.orders import OrderLine, PricedLine, ProductPrice, Terms, price_line
 
 ISSUED_ON = date(2026, 7, 6)
 SELLER = Seller(
-    legal_entity="Northwind Tools GmbH",
+    legal_entity="northwind",
+    name="Northwind Tools GmbH",
     street="Hafenstraße 12",
     city="Hamburg",
     postal_code="20457",
