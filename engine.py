@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import NoReturn
 
+from dotenv import dotenv_values
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.namespace.v1 import NamespaceConfig
@@ -44,9 +45,11 @@ async def connect(
 ) -> Client:
     """A client as the SDK's `TEMPORAL_*` variables say; else our own server on `temporal_port`.
 
-    `lazy`: connect at the first call, so that a door can open while the engine is away.
+    `environment` goes over what `.env` says. `lazy`: connect at the first call, so that a door can
+    open while the engine is away.
     """
-    options = ClientConfig.load_client_connect_config(override_env_vars=dict(environment))
+    written = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    options = ClientConfig.load_client_connect_config(override_env_vars={**written, **environment})
     options.setdefault("target_host", f"127.0.0.1:{temporal_port}")
     return await Client.connect(**options, data_converter=pydantic_data_converter, lazy=lazy)
 

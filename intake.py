@@ -244,7 +244,8 @@ class Intake:
                     id=workflow_id,
                     task_queue=engine.TASK_QUEUE,
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                    static_summary=f"{given.fact.type} from {given.source}, no workflow runs",
+                    static_summary=f"{given.fact.type} from {given.source}",
+                    static_details="A fact for which no workflow runs, applied by itself.",
                     rpc_timeout=ENGINE_TIMEOUT,
                 )
             )

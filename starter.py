@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from dotenv import dotenv_values
 from pydantic import BaseModel, JsonValue
 from rich import box
 from rich.console import Console
@@ -61,10 +60,7 @@ class Doors:
         """Run `work` with the engine connected (at its first call)."""
 
         async def run() -> Result:
-            known = {k: v for k, v in dotenv_values(".env").items() if v is not None}
-            client = await engine.connect(
-                known | dict(os.environ), self.settings.temporal_port, lazy=True
-            )
+            client = await engine.connect(os.environ, self.settings.temporal_port, lazy=True)
             return await work(Intake(client, self.database, utc_now))
 
         return asyncio.run(run())

@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from dotenv import dotenv_values
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
@@ -147,8 +146,7 @@ async def main() -> None:
     """Run until SIGTERM or SIGINT."""
     configure_logging()
     settings = Settings()
-    known = {k: v for k, v in dotenv_values(".env").items() if v is not None}
-    client = await engine.connect(known | dict(os.environ), settings.temporal_port)
+    client = await engine.connect(os.environ, settings.temporal_port)
     database = Database(settings.database)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

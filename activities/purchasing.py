@@ -83,6 +83,7 @@ class Purchasing:
                 start_signal="shortage_reported",
                 start_signal_args=[ShortageReported(shortage_id=shortage.shortage_id)],
                 static_summary=f"Replenish {shortage.sku} at {shortage.location}",
+                static_details="Buys what orders are short of here, and takes in what arrives.",
             )
 
     @activity.defn

@@ -4,7 +4,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from dotenv import dotenv_values
 from fastapi import FastAPI
 from starlette.responses import RedirectResponse
 from temporalio.client import Client
@@ -26,7 +25,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         """The engine is reached at the first call: the door opens while it is away."""
-        reached = client or await engine.connect(_environment(), settings.temporal_port, lazy=True)
+        reached = client or await engine.connect(os.environ, settings.temporal_port, lazy=True)
         intake = Intake(reached, database, utc_now)
         app.include_router(order_router(intake, database))
         app.include_router(webhook_router(intake, _secrets(settings)))
@@ -37,12 +36,6 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     problems.install(app)
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     return app
-
-
-def _environment() -> dict[str, str]:
-    """The process's variables over those of `.env`, for what the SDK reads itself."""
-    known = {k: v for k, v in dotenv_values(".env").items() if v is not None}
-    return known | dict(os.environ)
 
 
 def _secrets(settings: Settings) -> dict[str, str]:

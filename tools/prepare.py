@@ -13,7 +13,6 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from dotenv import dotenv_values
 
 import engine
 from activities.database.engine import Database
@@ -45,17 +44,11 @@ def check_migrations() -> None:
         command.check(alembic_config(url))
 
 
-def environment() -> dict[str, str]:
-    """The process's variables over those of `.env`, for what the SDK reads itself."""
-    known = {k: v for k, v in dotenv_values(".env").items() if v is not None}
-    return known | dict(os.environ)
-
-
 async def prepare() -> None:
     """Database first: it needs no server."""
     settings = Settings()
     migrate(settings.database)
-    await engine.prepare(await engine.connect(environment(), settings.temporal_port))
+    await engine.prepare(await engine.connect(os.environ, settings.temporal_port))
 
 
 def main() -> int:

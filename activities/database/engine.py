@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlmodel import Session
 
 from models.errors import DatabaseBusy, DatabaseUnavailable, Unavailable
@@ -20,6 +20,7 @@ PRAGMAS = (
     "synchronous=FULL",  # the engine takes a step for done once we have committed
     "recursive_triggers=ON",  # REPLACE fires the triggers that keep the record append-only
 )
+UNDEFINED_TABLE = "42P01"
 RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
 
 Result = TypeVar("Result")
@@ -64,7 +65,7 @@ class Database:
         try:
             with Session(engine, expire_on_commit=False) as session, session.begin():
                 return work(session)
-        except OperationalError as error:
+        except (OperationalError, ProgrammingError) as error:
             raise _unavailable(error) from error
 
 
@@ -106,4 +107,6 @@ def _unavailable(error: DBAPIError) -> Unavailable:
     text = str(error.orig)
     if sqlstate in RETRYABLE_SQLSTATES or "database is locked" in text:
         return DatabaseBusy(text)
+    if sqlstate == UNDEFINED_TABLE or "no such table" in text:
+        return DatabaseUnavailable(f"{text}; `python -m tools.prepare` makes the tables")
     return DatabaseUnavailable(text)
