@@ -77,13 +77,14 @@ class Billing:
         """Ask the provider to collect what is due, once per order."""
         demand = await asyncio.to_thread(self._database.read, lambda s: self._demand(s, step))
         if demand is not None:
-            request_id = await once(
+            asked, request_id = await once(
                 self._database,
                 f"{step.order_id}/request-payment/1",
-                lambda key: self._payments.request(demand, key),
+                demand,
+                self._payments.request,
             )
             await asyncio.to_thread(
-                self._database.transaction, lambda s: self._requested(s, demand, request_id)
+                self._database.transaction, lambda s: self._requested(s, asked, request_id)
             )
         return await asyncio.to_thread(
             self._database.read, lambda s: look(s, s.get_one(Order, step.order_id))
@@ -107,7 +108,8 @@ class Billing:
         await once(
             self._database,
             f"{step.order_id}/void-payment-request/1",
-            lambda key: self._payments.void(step.order_id, key),
+            step,
+            lambda asked, key: self._payments.void(asked.order_id, key),
         )
 
     @activity.defn
@@ -129,13 +131,14 @@ class Billing:
             self._database.read, lambda s: self._refund_demand(s, step.order_id)
         )
         if demand is not None:
-            refund_id = await once(
+            asked, refund_id = await once(
                 self._database,
                 f"{step.order_id}/refund/{number}",
-                lambda key: self._payments.refund(demand, key),
+                demand,
+                self._payments.refund,
             )
             await asyncio.to_thread(
-                self._database.transaction, lambda s: self._refunded(s, demand, refund_id)
+                self._database.transaction, lambda s: self._refunded(s, asked, refund_id)
             )
         return await asyncio.to_thread(
             self._database.read, lambda s: look(s, s.get_one(Order, step.order_id))

@@ -110,8 +110,8 @@ class Purchasing:
         )
         if order is None:
             return
-        reference = await once(
-            self._database, f"{step.po_id}/send/1", lambda key: self._suppliers.send(order, key)
+        _, reference = await once(
+            self._database, f"{step.po_id}/send/1", order, self._suppliers.send
         )
         await asyncio.to_thread(
             self._database.transaction, lambda session: self._sent(session, step.po_id, reference)

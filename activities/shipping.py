@@ -65,10 +65,11 @@ class Shipping:
             self._database.read, lambda session: _booking(session, step.shipment_id)
         )
         if booking is not None:
-            booked = await once(
+            _, booked = await once(
                 self._database,
                 f"{step.order_id}/book/{step.shipment_id}",
-                lambda key: self._carriers.book(booking, key),
+                booking,
+                self._carriers.book,
             )
             await asyncio.to_thread(
                 self._database.transaction, lambda session: self._booked(session, step, booked)
@@ -85,7 +86,8 @@ class Shipping:
         await once(
             self._database,
             f"{step.order_id}/cancel-booking/{step.shipment_id}",
-            lambda key: self._carriers.cancel(step.shipment_id, key),
+            step,
+            lambda asked, key: self._carriers.cancel(asked.shipment_id, key),
         )
         return await asyncio.to_thread(
             self._database.transaction, lambda session: self._called_back(session, step)

@@ -457,12 +457,14 @@ class Shipment(SQLModel, table=True):
 
 
 class PartnerCall(SQLModel, table=True):
-    """Which attempt of a call to a partner we are at: it rises with each definite refusal."""
+    """Which attempt of a call to a partner we are at (it rises with each definite refusal), and
+    what was asked in it."""
 
     __tablename__ = "partner_calls"
 
     call: str = Field(primary_key=True)
     attempt: int
+    asked: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
 
 
 class FactRow(SQLModel, table=True):

@@ -25,9 +25,13 @@ async def undo(steps: Steps, order: OrderStep) -> Progress:
     for shipment_id in progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED):
         step = ShipmentStep(order_id=progress.order_id, shipment_id=shipment_id)
         try:
-            await steps.ask(Shipping.cancel_booking, step, f"Cancel booking of {shipment_id}")
+            progress = await steps.ask(
+                Shipping.cancel_booking, step, f"Cancel booking of {shipment_id}"
+            )
         except RefusedStep:
             return await steps.database(Orders.give_up_cancelling, order, "Give up cancelling")
+    if progress.goods_left:  # they left while we asked, whatever was answered
+        return await steps.database(Orders.give_up_cancelling, order, "Give up cancelling")
     if progress.terms is not Terms.CASH:
         await steps.partner(Billing.void_payment_request, order, "Void the payment request")
     await steps.database(Billing.credit_invoice, order, "Credit the invoice")

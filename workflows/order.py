@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from typing import TypeVar
 
 from pydantic import JsonValue
 from temporalio import workflow
@@ -50,6 +51,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.narrative import in_words
     from workflows.steps import Board, Steps, Stopped, run_database_step
 
+Result = TypeVar("Result")
 OrderSignal = OrderFact | StockArrived
 Message = Fact | StockArrived | OddFact
 
@@ -82,7 +84,9 @@ class OrderWorkflow:
         facts = asyncio.create_task(self._apply_facts())
         while True:
             await self._until_done(asyncio.create_task(self._follow()), facts)
-            if not self._cancelling or await self._undo():
+            if not self._cancelling:
+                break
+            if await self._until_done(asyncio.create_task(self._undo()), facts):
                 break
         await self._until(lambda: not self._inbox and all(t.done() for t in self._beside))
         for task in self._beside:
@@ -246,42 +250,43 @@ class OrderWorkflow:
             CustomerMail.mail_dispatch, step, f"Mail the dispatch of {step.shipment_id}"
         )
 
-    # Facts: what the world says. Anything may come; what can't be used is kept as odd.
+    # Facts: what the world says. Anything may come, in any number of arguments (one too many would
+    # fail the workflow task for ever); what can't be used is kept as odd.
 
     @workflow.signal
-    def payment_received(self, fact: JsonValue = None) -> None:
+    def payment_received(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """Money has come in: see `PaymentReceived`."""
         self._take(PaymentReceived, "payment_received", fact)
 
     @workflow.signal
-    def shipment_dispatched(self, fact: JsonValue = None) -> None:
+    def shipment_dispatched(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """Goods have left: see `ShipmentDispatched`."""
         self._take(ShipmentDispatched, "shipment_dispatched", fact)
 
     @workflow.signal
-    def shipment_delivered(self, fact: JsonValue = None) -> None:
+    def shipment_delivered(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """Goods have arrived: see `ShipmentDelivered`."""
         self._take(ShipmentDelivered, "shipment_delivered", fact)
 
     @workflow.signal
-    def stock_arrived(self, fact: JsonValue = None) -> None:
+    def stock_arrived(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """Stock may have been reserved for us: see `StockArrived`."""
         self._take(StockArrived, "stock_arrived", fact)
 
     # Commands: what people ask for.
 
     @workflow.update
-    async def cancel(self, request: JsonValue = None) -> CommandOutcome:
+    async def cancel(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
         """Cancel the order: see `CancelRequest`. Refused once goods have left."""
-        wish = read_fact(CancelRequest, self._order.order_id, "cancel", request or {})
+        wish = read_fact(CancelRequest, self._order.order_id, "cancel", _given(request))
         if isinstance(wish, OddFact):
             return CommandOutcome(accepted=False, message=f"reason: {wish.reason}")
         return await self._cancel(wish)
 
     @workflow.update
-    def retry_step(self, request: JsonValue = None) -> CommandOutcome:
+    def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
         """Try again what waits for a person: see `RetryRequest`."""
-        wish = read_fact(RetryRequest, self._order.order_id, "retry_step", request or {})
+        wish = read_fact(RetryRequest, self._order.order_id, "retry_step", _given(request))
         if isinstance(wish, OddFact):
             return CommandOutcome(accepted=False, message=wish.reason)
         attention = self._board.attention
@@ -291,7 +296,7 @@ class OrderWorkflow:
         return CommandOutcome(accepted=True, message=f"trying again: {attention.code}")
 
     @workflow.query
-    def status(self) -> OrderStatus:
+    def status(self, *_more: JsonValue) -> OrderStatus:
         """The order as its workflow sees it."""
         return OrderStatus(
             order_id=self._order.order_id,
@@ -312,12 +317,12 @@ class OrderWorkflow:
             self._cancelling = True
         return CommandOutcome(accepted=answer.accepted, message=answer.message)
 
-    async def _until_done(self, way: asyncio.Task[None], facts: asyncio.Task[None]) -> None:
+    async def _until_done(self, way: asyncio.Task[Result], facts: asyncio.Task[None]) -> Result:
         """Until the way ends; an error, there or in applying facts, fails the workflow task."""
         await self._until(lambda: way.done() or facts.done())
         if facts.done():
             facts.result()
-        way.result()
+        return way.result()
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait in `run` itself: the UI's cancel button arrives here, and is taken as a command."""
@@ -378,6 +383,11 @@ class OrderWorkflow:
 
     def _has_arrived(self, shipment_id: str) -> bool:
         return shipment_id in self._known().in_state(ShipmentState.DELIVERED)
+
+
+def _given(request: JsonValue) -> JsonValue:
+    """A command needs no words."""
+    return {} if request is None else request
 
 
 async def _unless_stopped(work: Coroutine[None, None, None]) -> None:

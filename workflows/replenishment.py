@@ -130,7 +130,7 @@ class ReplenishmentWorkflow:
         await self._steps.partner(Purchasing.tell_orders, waiting, "Tell orders of the problem")
 
     @workflow.signal
-    def shortage_reported(self, fact: JsonValue = None) -> None:
+    def shortage_reported(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """An order is short here: see `ShortageReported`. All it does is look."""
         shortage = read_fact(ShortageReported, self._subject, "shortage_reported", fact)
         if isinstance(shortage, OddFact):
@@ -139,26 +139,26 @@ class ReplenishmentWorkflow:
         self._look = True
 
     @workflow.signal
-    def supplier_acknowledged(self, fact: JsonValue = None) -> None:
+    def supplier_acknowledged(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """A purchase order was confirmed: see `SupplierAcknowledged`."""
         self._inbox.append(
             read_fact(SupplierAcknowledged, self._subject, "supplier_acknowledged", fact)
         )
 
     @workflow.signal
-    def goods_received(self, fact: JsonValue = None) -> None:
+    def goods_received(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """Goods have arrived: see `GoodsReceived`."""
         self._inbox.append(read_fact(GoodsReceived, self._subject, "goods_received", fact))
 
     @workflow.update
-    def retry_step(self, request: JsonValue = None) -> CommandOutcome:
+    def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
         """Plan, and send what waits, at once."""
         self._board.retries += 1
         self._look = True
         return CommandOutcome(accepted=True, message="looking again")
 
     @workflow.query
-    def status(self) -> PurchasePlan:
+    def status(self, *_more: JsonValue) -> PurchasePlan:
         """The last plan."""
         return self._plan
 

@@ -1,27 +1,35 @@
-"""One call to a partner, done once: where its idempotency key comes from."""
+"""One call to a partner, done once: where its idempotency key and its words come from."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from pydantic import BaseModel
 from sqlmodel import Session
 
 from activities.database.engine import Database
 from models.errors import PartnerRefused
 from models.tables import PartnerCall
 
+Wish = TypeVar("Wish", bound=BaseModel)
 Answer = TypeVar("Answer")
 
 
-async def once(database: Database, call: str, ask: Callable[[str], Awaitable[Answer]]) -> Answer:
-    """Run `ask` with the key of `call` (order, step and business number) and its attempt.
+async def once(
+    database: Database, call: str, wish: Wish, ask: Callable[[Wish, str], Awaitable[Answer]]
+) -> tuple[Wish, Answer]:
+    """Run `ask` with the key of `call` (order, step and business number) and its attempt; returns
+    what was asked, and the answer.
 
-    The attempt rises after a definite refusal and only then, and is kept in the tables: after a
-    time-out, a crash or a terminated workflow the partner is asked with the same key again.
+    The attempt rises after a definite refusal and only then. Attempt and wish are written down
+    before the partner is asked: after a time-out, a crash or a terminated workflow it is asked for
+    the same under the same key, whatever has changed since (money has come, the date has).
     """
-    attempt = await asyncio.to_thread(database.read, lambda session: _attempt(session, call))
+    attempt, asked = await asyncio.to_thread(
+        database.transaction, lambda session: _write_down(session, call, wish)
+    )
     try:
-        return await ask(f"{call}/{attempt}")
+        return asked, await ask(asked, f"{call}/{attempt}")
     except PartnerRefused:
         await asyncio.to_thread(
             database.transaction, lambda session: _refused(session, call, attempt)
@@ -29,14 +37,18 @@ async def once(database: Database, call: str, ask: Callable[[str], Awaitable[Ans
         raise
 
 
-def _attempt(session: Session, call: str) -> int:
-    row = session.get(PartnerCall, call)
-    return row.attempt if row else 1
+def _write_down(session: Session, call: str, wish: Wish) -> tuple[int, Wish]:
+    row = session.get(PartnerCall, call, with_for_update=True)
+    if row is None:
+        row = PartnerCall(call=call, attempt=1)
+        session.add(row)
+    if row.asked is None:
+        row.asked = wish.model_dump(mode="json")
+    session.flush()
+    return row.attempt, type(wish).model_validate(row.asked)
 
 
 def _refused(session: Session, call: str, attempt: int) -> None:
-    row = session.get(PartnerCall, call, with_for_update=True)
-    if row is None:
-        session.add(PartnerCall(call=call, attempt=attempt + 1))
-    elif row.attempt == attempt:
-        row.attempt += 1
+    row = session.get_one(PartnerCall, call, with_for_update=True)
+    if row.attempt == attempt:
+        row.attempt, row.asked = attempt + 1, None

@@ -150,6 +150,7 @@ def upgrade() -> None:
         "partner_calls",
         sa.Column("call", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("asked", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("call", name=op.f("pk_partner_calls")),
     )
     op.create_table(

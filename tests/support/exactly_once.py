@@ -1,5 +1,6 @@
 """Nothing twice: by the partners' own books, and by ours."""
 
+import asyncio
 from collections import Counter
 
 from sqlmodel import Session, col, select
@@ -15,7 +16,7 @@ from models.tables import (
     Shipment,
 )
 from tests.support.shop import Document
-from tests.support.world import World
+from tests.support.world import PATIENCE_S, World
 
 SEVERAL_TIMES = {"mailed", "mail_refused", "attention", "mended", "cancel_refused"}
 """What an order's history may tell more than once."""
@@ -29,6 +30,13 @@ async def keys_of(world: World, partner: str, operation: str, subject: str) -> s
         for call in calls
         if call["operation"] == operation and subject in str(call["body"])
     }
+
+
+async def until_asked(world: World, partner: str, operation: str, subject: str) -> None:
+    """Wait until a partner has done what it was asked; its answer may still be out."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not await world.requests(partner, operation, subject):  # noqa: ASYNC110 - no bell
+            await asyncio.sleep(0.02)
 
 
 async def assert_asked_once(world: World, partner: str, operation: str, subject: str) -> None:

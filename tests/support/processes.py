@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import psycopg
 
@@ -17,6 +17,7 @@ from activities.database.engine import normalised
 from tests.support.world import PATIENCE_S, World
 
 ROOT = Path(__file__).resolve().parents[2]
+GLANCE_S = 0.0005
 SHOWN_LINES = 30
 SHOWN_OF_LINE = 700
 
@@ -106,11 +107,12 @@ def no_mail_recorded(url: str) -> Iterator[None]:
             connection.rollback()
 
 
-def spin_until(happened: Callable[[], object]) -> None:
-    """Look without a pause, to be there in the very moment; for a thread of its own."""
+def watch_until(happened: Callable[[], object]) -> None:
+    """Look so often that one is there in the very moment; for a thread of its own."""
     patience = monotonic() + PATIENCE_S
     while not happened():
         assert monotonic() < patience, "it never happened"
+        sleep(GLANCE_S)
 
 
 def _plain(url: str) -> str:
