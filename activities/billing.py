@@ -360,6 +360,28 @@ def _settle(session: Session, order: Order, fact: PaymentReceived, now: datetime
         issue(session, order, now)
 
 
+def use_deposit(session: Session, order: Order, now: datetime) -> None:
+    """Money that came while the order was being cancelled settles it after all."""
+    used_minor = min(order.deposit_minor, order.total_minor - order.paid_minor)
+    if used_minor <= 0:
+        return
+    order.deposit_minor -= used_minor
+    order.paid_minor += used_minor
+    rest_minor = used_minor
+    for payment in session.exec(select(Payment).where(Payment.order_id == order.order_id)):
+        part_minor = min(rest_minor, payment.amount_minor - payment.applied_minor)
+        payment.applied_minor += part_minor
+        rest_minor -= part_minor
+        if payment.applied_minor == payment.amount_minor:
+            payment.unmatched_reason = None
+    if invoice_number(session, order.order_id) is not None:
+        key = f"{order.order_id}:{order.version}"
+        post(session, ledger.deposit_entry(key, order.order_id, order.currency, used_minor), now)
+    note(session, order.order_id, "deposit_used", f"{_money(order, used_minor)}", now)
+    if order.paid_minor >= order.total_minor:
+        issue(session, order, now)
+
+
 def _keep(
     session: Session, fact: PaymentReceived, order_id: str | None, reason: str, now: datetime
 ) -> None:

@@ -4,6 +4,7 @@ from sqlmodel import Session, col, select
 from temporalio import activity
 
 from activities import customers
+from activities.billing import use_deposit
 from activities.database.door import waiting_facts
 from activities.database.engine import Clock, Database
 from activities.progress import find_order, lock_order, look, note, note_odd, touch
@@ -85,6 +86,7 @@ class Orders:
                 return look(session, order)
             order.cancellation = Cancellation.NONE
             note(session, order.order_id, "cancel_given_up", "the carrier has the goods", now)
+            use_deposit(session, order, now)
             return touch(session, order, now)
 
         return self._database.transaction(work)

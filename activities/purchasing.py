@@ -134,7 +134,7 @@ class Purchasing:
         def work(session: Session) -> StockFreed:
             place = (problem.place.sku, problem.place.location)
             lock_stock(session, [place])
-            waiting = [s for s in open_shortages(session, place) if s.po_id is None]
+            waiting = [s for s in open_shortages(session, place) if s.po_id == problem.po_id]
             for shortage in waiting:
                 shortage.problem = problem.message
             orders = tuple(dict.fromkeys(s.order_id for s in waiting))
@@ -190,6 +190,8 @@ class Purchasing:
     def _sent(self, session: Session, po_id: str, reference: str) -> None:
         order = session.get_one(PurchaseOrder, po_id, with_for_update=True)
         order.reference = reference
+        for shortage in session.exec(select(Shortage).where(Shortage.po_id == po_id)):
+            shortage.problem = None
         if order.state is PurchaseOrderState.PLANNED:
             order.state = PurchaseOrderState.SENT
 
@@ -319,7 +321,7 @@ def _mended(session: Session, place: StockPlace) -> tuple[str, ...]:
             Shortage.sku == place.sku,
             Shortage.location == place.location,
             Shortage.state == ShortageState.OPEN,
-            col(Shortage.po_id).is_not(None),
+            col(Shortage.problem).is_(None),
             Order.attention_code == NO_SUPPLY,
         )
         .order_by(col(Order.order_id))

@@ -142,6 +142,17 @@ def payment_entry(
     )
 
 
+def deposit_entry(key: str, order_id: str, currency: str, amount_minor: int) -> Entry:
+    """A deposit settles a receivable."""
+    return entry(
+        f"deposit:{key}",
+        currency,
+        {Account.CUSTOMER_DEPOSITS: amount_minor},
+        {Account.ACCOUNTS_RECEIVABLE: amount_minor},
+        order_id,
+    )
+
+
 def goods_issue_entry(
     shipment_id: str, order_id: str, currency: str, *, revenue_minor: int, cost_minor: int
 ) -> Entry:

@@ -295,10 +295,12 @@ class PurchaseStep(Payload):
 
 
 class SupplyProblem(Payload):
-    """Nobody brings what is short here, and why."""
+    """Nobody brings what is short here, and why. `po_id`: the purchase order that was refused;
+    None: nothing could be ordered."""
 
     place: StockPlace
     message: str
+    po_id: str | None = None
 
 
 class StockFreed(Payload):

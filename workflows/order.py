@@ -131,12 +131,15 @@ class OrderWorkflow:
     async def _allocate(self) -> None:
         """Reserve stock; buy what is short and wait for it."""
         self._see(await self._steps.database(Inventory.allocate_stock, self._step, "Allocate"))
+        reported_at: int | None = None
         while self._known().backordered:
             changed = self._supply_changed()
             await self._show_supply(self._known().supply_problem)
-            await self._steps.partner(
-                Purchasing.report_shortages, self._step, "Report what is short"
-            )
+            if reported_at != self._board.retries:
+                reported_at = self._board.retries
+                await self._steps.partner(
+                    Purchasing.report_shortages, self._step, "Report what is short"
+                )
             await self._steps.until(changed, "Waiting for stock")
         await self._show_supply(None)
 

@@ -86,14 +86,12 @@ class ReplenishmentWorkflow:
                 self._sending.add(po_id)
                 self._send(po_id)
         if self._plan.unmet:
-            await self._report(
-                Attention(
-                    code="no_offer",
-                    message=f"{self._plan.unmet} x {self._place.sku} are short at "
-                    f"{self._place.location} and no supplier offers them: import an offer, then "
-                    "retry the order",
-                )
+            message = (
+                f"{self._plan.unmet} x {self._place.sku} are short at {self._place.location} and "
+                "no supplier offers them: import an offer, then retry the order"
             )
+            await self._board.raise_flag("supply", Attention(code="no_offer", message=message))
+            await self._tell_waiting(SupplyProblem(place=self._place, message=message))
         else:
             await self._board.lower_flag("supply")
         if self._plan.mended:
@@ -111,6 +109,9 @@ class ReplenishmentWorkflow:
             try:
                 await self._steps.ask(Purchasing.send_purchase_order, step, f"Send {po_id}")
             except RefusedStep as refusal:
+                message = f"{po_id} was refused: {refusal.attention.message}"
+                problem = SupplyProblem(place=self._place, message=message, po_id=po_id)
+                await self._tell_waiting(problem)
                 await self._steps.attend(f"Send {po_id}", refusal.attention)
             else:
                 return
@@ -120,10 +121,8 @@ class ReplenishmentWorkflow:
         self._sending.discard(po_id)
         self._look = True
 
-    async def _report(self, attention: Attention) -> None:
+    async def _tell_waiting(self, problem: SupplyProblem) -> None:
         """Show on every order that waits here that nobody brings its goods."""
-        await self._board.raise_flag("supply", attention)
-        problem = SupplyProblem(place=self._place, message=attention.message)
         waiting = await self._steps.database(
             Purchasing.note_supply_problem, problem, "Note that nobody supplies"
         )

@@ -135,7 +135,7 @@ async def test_refusals_are_one_and_wrong_use_is_two(pipeline: World, tmp_path: 
         (1, ["import", missing], "not a folder"),
         (2, ["place", missing], "No such file"),
         (2, ["list", "--stage", "nowhere"], "nowhere"),
-        (2, ["receive", "PO", "SKU", "many"], "many"),
+        (2, ["receive", "PO", "SKU", "many"], "quantity"),
         (2, ["nonsense"], "nonsense"),
     ]:
         got, _, err = await run(pipeline, *words)
