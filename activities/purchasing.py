@@ -205,10 +205,11 @@ class Purchasing:
         if order.state in (PurchaseOrderState.PLANNED, PurchaseOrderState.SENT):
             order.state = PurchaseOrderState.ACKNOWLEDGED
         order.expected_date = fact.expected_date or order.expected_date
-        waiting = session.exec(select(Shortage).where(Shortage.po_id == order.po_id)).all()
-        for shortage in waiting:
+        for shortage in session.exec(select(Shortage).where(Shortage.po_id == order.po_id)):
+            if shortage.expected_date == order.expected_date:
+                continue
             shortage.expected_date = order.expected_date
-            detail = f"{order.po_id} expected {order.expected_date or 'without a date'}"
+            detail = f"{order.po_id} expected {order.expected_date}"
             note(session, shortage.order_id, "backorder_dated", detail, now)
         return StockFreed(cause=fact.acknowledgement_id, orders=())
 

@@ -124,7 +124,7 @@ async def test_cancel_and_retry_say_what_came_of_it(pipeline: World) -> None:
 async def test_refusals_are_one_and_wrong_use_is_two(pipeline: World, tmp_path: Path) -> None:
     """With a sentence on standard error that names what is wrong, and no traceback."""
     missing = str(tmp_path / "none")
-    for status, words, told in [
+    cases = [
         (1, ["status", "none"], "none"),
         (1, ["customer", "none"], "none"),
         (1, ["cancel", "none"], "none"),
@@ -137,8 +137,9 @@ async def test_refusals_are_one_and_wrong_use_is_two(pipeline: World, tmp_path: 
         (2, ["list", "--stage", "nowhere"], "nowhere"),
         (2, ["receive", "PO", "SKU", "many"], "quantity"),
         (2, ["nonsense"], "nonsense"),
-    ]:
-        got, _, err = await run(pipeline, *words)
+    ]
+    ends = await asyncio.gather(*(run(pipeline, *words) for _, words, _ in cases))
+    for (status, words, told), (got, _, err) in zip(cases, ends, strict=True):
         assert got == status, (words, err)
         assert told in err, (words, err)
         assert "Traceback" not in err
