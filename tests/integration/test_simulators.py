@@ -2,9 +2,8 @@
 
 import asyncio
 import base64
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -14,12 +13,12 @@ from typing import Any
 import aiosmtplib
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from standardwebhooks import Webhook
 
 from simulators.app import create_app
 from simulators.contract import Partner, SimulatorConfig
+from tests.support.serving import served
 
 PARTNERS: tuple[Partner, ...] = ("payments", "suppliers", "carriers")
 SECRETS = {name: f"whsec_{base64.b64encode(name.encode() * 4).decode()}" for name in PARTNERS}
@@ -47,36 +46,6 @@ BOOKING = {
     "ship_from": {"location": "berlin"},
     "ship_to": {"name": "Ada", "city": "Paris", "country": "FR"},
 }
-
-
-class Server(uvicorn.Server):
-    """A uvicorn that leaves signals to pytest and says when it is up."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
-
-@asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
-    """The app on a free port; yields its URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
-    task = asyncio.create_task(server.serve([listener]))
-    try:
-        await asyncio.wait_for(server.up.wait(), WAIT_SECONDS)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 @dataclass
