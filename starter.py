@@ -146,7 +146,7 @@ def deliver(
     order_id = doors.read(lambda s: reading.order_of_shipment(s, shipment))
     if order_id is None:
         raise NotFound("shipment_unknown", f"there is no shipment {shipment!r}")
-    event_id = f"cli-{shipment}-delivered"[-64:].lstrip("-._")
+    event_id = f"cli-{uuid.uuid5(uuid.NAMESPACE_OID, shipment)}"
     data: JsonValue = {
         "event_id": event_id,
         "order_id": order_id,

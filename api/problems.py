@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem documents."""
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -31,6 +32,7 @@ def install(app: FastAPI) -> None:
     """Answer our errors, and the framework's own, as problems."""
     app.add_exception_handler(PipelineError, _ours)
     app.add_exception_handler(HTTPException, _frameworks)
+    app.add_exception_handler(RequestValidationError, _parameters)
 
 
 async def _ours(_request: Request, error: Exception) -> JSONResponse:
@@ -40,6 +42,16 @@ async def _ours(_request: Request, error: Exception) -> JSONResponse:
         errors = [{"field": found.field, "reason": found.reason} for found in error.fields]
         return problem(status, error.code, error.message, errors=errors)
     return problem(status, error.code, error.message)
+
+
+async def _parameters(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"field": ".".join(map(str, found["loc"][1:])), "reason": found["msg"]}
+        for found in error.errors()
+    ]
+    detail = "; ".join(f"{e['field']}: {e['reason']}" for e in errors)
+    return problem(422, "invalid_input", detail, errors=errors)
 
 
 async def _frameworks(_request: Request, error: Exception) -> JSONResponse:

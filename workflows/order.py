@@ -91,7 +91,7 @@ class OrderWorkflow:
         await self._until(lambda: not self._inbox and all(t.done() for t in self._beside))
         for task in self._beside:
             task.result()
-        await self._until(workflow.all_handlers_finished)
+        await self._until(lambda: workflow.all_handlers_finished() and not self._inbox)
         facts.cancel()
         return OrderOutcome(stage=self._stage(), invoice_number=self._known().invoice_number)
 

@@ -180,7 +180,11 @@ async def test_lists_can_be_narrowed(pipeline: World) -> None:
     assert {d["order_id"] for d in documents} <= {row["order_id"] for row in listed}
     assert {row["stage"] for row in listed} == {"awaiting_payment"}
     assert len((await pipeline.api.get("/orders?limit=2")).json()) == 2
-    assert (await pipeline.api.get("/orders?stage=nowhere")).status_code == 422
+    for wrong in ("stage=nowhere", "limit=-1", "limit=99999999999999999999"):
+        response = await pipeline.api.get(f"/orders?{wrong}")
+        assert response.status_code == 422
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["errors"][0]["field"] == wrong.partition("=")[0]
 
 
 async def test_unknown_things_are_problems_too(pipeline: World) -> None:

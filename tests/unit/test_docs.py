@@ -1,20 +1,31 @@
 """What README and docs say is so."""
 
+import ast
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 import pytest
 import typer
 
+from models import messages
 from models.orders import OrderDocument
 from models.settings import Settings
 from starter import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+RENEW = (
+    "renew it: .venv/bin/python -c 'import json; from models.orders import OrderDocument as D; "
+    "print(json.dumps(D.model_json_schema(), indent=2))' > docs/order.schema.json"
+)
+REFUSALS = ("Refused", "NotFound", "Conflict", "PartnerRefused")
+"""Errors whose first argument is a code: raised in a step, an order shows it as attention."""
+JSON_KEYS = {"code"}
+"""Stand where codes stand, and are none: the name under which a partner sends its own."""
 
 
 def words_of(page: str) -> str:
@@ -22,42 +33,78 @@ def words_of(page: str) -> str:
     return (ROOT / page).read_text()
 
 
+def code_in(page: Path) -> str:
+    """What a page shows as code: blocks, indented or fenced, and what stands in backticks."""
+    text = page.read_text()
+    fenced = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
+    indented = re.findall(r"^ {4}(.*)", text, re.M)
+    return "\n".join([*fenced, *indented, *re.findall(r"`([^`\n]+)`", text)])
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The names under which a page's headings are linked to."""
+    headings = re.findall(r"^#+ (.+)", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_the_schema_on_disk_is_the_models() -> None:
-    """Renew: python -c "import json; from models.orders import OrderDocument as D; print(json.dumps(D.model_json_schema(), indent=2))" > docs/order.schema.json"""
-    assert json.loads(words_of("docs/order.schema.json")) == OrderDocument.model_json_schema()
+    """So that it can be read without a running API."""
+    written = json.loads(words_of("docs/order.schema.json"))
+    assert written == OrderDocument.model_json_schema(), RENEW
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    """Those to files of ours."""
-    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
-    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    """Those to files of ours, and to headings in them."""
+    missing = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if "://" in link:
+            continue
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            missing.append(link)
     assert not missing
 
 
 def test_every_make_target_that_is_named_exists() -> None:
-    """In code, as people would paste it."""
+    """And every one is named in what contributors and users read first."""
     targets = set(re.findall(r"^([a-z]+):", words_of("Makefile"), re.M))
     named = {
-        t for page in PAGES for t in re.findall(r"`(?:\w+=\S+ )?make ([a-z]+)", page.read_text())
+        target
+        for page in PAGES
+        for target in re.findall(r"^(?:\w+=\S+ )*make ([a-z]+)", code_in(page), re.M)
     }
     assert named <= targets
+    assert targets - named <= {"help", "clean"}
 
 
 def test_every_command_that_is_named_exists() -> None:
     """And every command of ours is described."""
-    group = typer.main.get_command(app)
-    known = set(group.commands)  # type: ignore[attr-defined]  # a group, which typer types as a command
-    named = {c for page in PAGES for c in re.findall(r"starter\.py ([a-z-]+)", page.read_text())}
-    assert named <= known
+    known = set(_commands(typer.main.get_command(app), ""))
+    named = {
+        command
+        for page in PAGES
+        for command in re.findall(r"starter\.py ([a-z][a-z-]*)", page.read_text())
+    }
+    assert named <= {command.split()[0] for command in known}
     described = words_of("docs/cli.md")
-    assert [c for c in known if c not in described] == []
+    assert [command for command in known if f"`starter.py {command}" not in described] == []
+
+
+def _commands(command: object, path: str) -> Iterator[str]:
+    """`place`, `ledger trial-balance`...: the commands that do something."""
+    inside = getattr(command, "commands", None)
+    if inside is None:
+        yield path
+        return
+    for name, one in inside.items():
+        yield from _commands(one, f"{path} {name}".strip())
 
 
 def test_every_variable_is_described() -> None:
     """And none that isn't there."""
-    described = words_of("docs/operating.md")
-    table = described.split("## Looking")[0]
+    table = words_of("docs/operating.md").split("## Looking")[0]
     names = {name.upper() for name in Settings.model_fields}
     rows = "\n".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
     assert set(re.findall(r"`([A-Z_]+)`", rows)) == names
@@ -77,14 +124,42 @@ def test_every_dependency_says_why_it_is_there() -> None:
     assert described == names
 
 
+def test_every_decision_is_listed() -> None:
+    """On the page that leads to them."""
+    folder = ROOT / "docs" / "decisions"
+    listed = set(re.findall(r"\]\(([\w-]+\.md)\)", words_of("docs/decisions/README.md")))
+    assert listed == {page.name for page in folder.glob("*.md")} - {"README.md"}
+
+
 def test_every_attention_code_says_what_to_do() -> None:
-    """Codes of refusals in steps; the partners' own codes are theirs."""
-    described = words_of("docs/operating.md")
-    sources = [*(ROOT / "activities").glob("*.py"), *(ROOT / "workflows").glob("*.py")]
-    text = "\n".join(path.read_text() for path in [*sources, ROOT / "models" / "messages.py"])
-    codes = set(re.findall(r'Refused\(\s*"([a-z_]+)"', text))
-    codes |= set(re.findall(r'code="([a-z_]+)"', text)) | set(
-        re.findall(r'NO_SUPPLY = "([a-z_]+)"', text)
-    )
-    assert codes
-    assert [code for code in codes if f"`{code}`" not in described] == []
+    """Codes that steps and workflows raise; the partners' own codes are theirs."""
+    table = words_of("docs/operating.md").split("## Attention")[1].split("\n## ")[0]
+    rows = "\n".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
+    raised = set(_codes())
+    assert {"credit_limit_exceeded", "no_supply", "database_busy", "partner_refused"} <= raised
+    assert set(re.findall(r"`([a-z_]+)`", rows)) == raised - {"engine_unavailable"}
+
+
+def _codes() -> Iterator[str]:
+    """Every code in a step, in a workflow, or of an error that passes through them."""
+    folders = (ROOT / "activities", ROOT / "workflows")
+    sources = [path for folder in folders for path in folder.rglob("*.py")]
+    sources = [path for path in sources if path.parent.name != "database"]
+    for path in [*sources, ROOT / "models" / "errors.py"]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                yield from _codes_in(node)
+
+
+def _codes_in(call: ast.Call) -> Iterator[str]:
+    """The code of an attention, of a refusal, or of a class of errors that has one of its own."""
+    name = ast.unparse(call.func).rpartition(".")[2]
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    place = {"Attention": given.get("code"), "ApplicationError": given.get("type")}.get(name)
+    if call.args and (name in REFUSALS or ast.unparse(call.func) == "super().__init__"):
+        place = call.args[0]
+    for node in ast.walk(place) if place else ():
+        if isinstance(node, ast.Constant) and node.value not in JSON_KEYS:
+            yield str(node.value)
+        elif isinstance(node, ast.Name) and node.id.isupper():
+            yield str(getattr(messages, node.id))
