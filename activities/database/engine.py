@@ -38,7 +38,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = normalised(url)
         self._engine = _create(self.url)
-        self._reader = self._engine.execution_options(reads_only=True)
+        self._reader = self._engine.execution_options(**_reader_options(self._engine))
 
     def transaction(self, work: Callable[[Session], Result]) -> Result:
         """Run `work` and commit; all of it happens or nothing.
@@ -66,7 +66,10 @@ class Database:
             with Session(engine, expire_on_commit=False) as session, session.begin():
                 return work(session)
         except (OperationalError, ProgrammingError) as error:
-            raise _unavailable(error) from error
+            unavailable = _unavailable(error)
+            if unavailable is None:
+                raise
+            raise unavailable from error
 
 
 def normalised(url: str) -> str:
@@ -89,6 +92,13 @@ def _create(url: str) -> Engine:
     return engine
 
 
+def _reader_options(engine: Engine) -> dict[str, Any]:
+    """A reader sees one moment, and writes nothing; see `_begin_sqlite` for SQLite's."""
+    if engine.dialect.name == "sqlite":
+        return {"reads_only": True}
+    return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     """`connection` is the driver's own. We begin transactions ourselves (`_begin_sqlite`)."""
     connection.isolation_level = None
@@ -102,11 +112,12 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
 
-def _unavailable(error: DBAPIError) -> Unavailable:
+def _unavailable(error: DBAPIError) -> Unavailable | None:
+    """What trying again may mend; None: the statement is wrong, and stays so."""
     sqlstate = getattr(error.orig, "sqlstate", None)
     text = str(error.orig)
     if sqlstate in RETRYABLE_SQLSTATES or "database is locked" in text:
         return DatabaseBusy(text)
     if sqlstate == UNDEFINED_TABLE or "no such table" in text:
         return DatabaseUnavailable(f"{text}; `python -m tools.prepare` makes the tables")
-    return DatabaseUnavailable(text)
+    return DatabaseUnavailable(text) if isinstance(error, OperationalError) else None
