@@ -6,13 +6,14 @@ Nothing here decides about stock or money: orders become workflows, facts become
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from sqlmodel import Session
 from temporalio.client import (
     Client,
+    WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -36,6 +37,7 @@ from models.errors import (
 )
 from models.messages import (
     FACT_TYPES,
+    WORKFLOW_ENDED,
     CancelRequest,
     CommandOutcome,
     Fact,
@@ -58,7 +60,18 @@ from workflows.narrative import summary
 from workflows.order import OrderWorkflow
 
 ENGINE_TIMEOUT = engine.CALL_TIMEOUT
+LAZY_CONNECT_FAILED = "Failed client connect"
+"""How the SDK's RuntimeError begins where a lazy client's first call finds no server."""
+CUT_OFF = (
+    WorkflowExecutionStatus.TERMINATED,
+    WorkflowExecutionStatus.FAILED,
+    WorkflowExecutionStatus.TIMED_OUT,
+    WorkflowExecutionStatus.CANCELED,
+)
+"""How a workflow of ours ends by another's hand only."""
 OVER = (Stage.COMPLETED, Stage.CANCELLED)
+LOOK_TIMEOUT = timedelta(seconds=1)
+"""How long a view waits for what it can do without."""
 REQUIRED = {
     PaymentReceived: ("payment_id", "order_id", "amount", "currency"),
     ShipmentDispatched: ("event_id", "order_id", "shipment_id"),
@@ -150,13 +163,15 @@ class Intake:
         return Taken(fact_id, await self._apply_alone(given))
 
     async def status(self, order_id: str) -> OrderDetails:
-        """The order as the tables have it; one that was started a moment ago as received.
+        """The order as the tables have it, and whether its workflow was cut off; one that was
+        started a moment ago as received.
 
         Raises NotFound.
         """
         details = await self._read(lambda session: reading.order_details(session, order_id))
         if details is not None:
-            return details
+            cut_off = details.stage not in OVER and await self._cut_off(details.workflow_id)
+            return details.model_copy(update={"attention": WORKFLOW_ENDED}) if cut_off else details
         view = await self._from_memo(order_id)
         if view is None:
             raise NotFound("order_unknown", f"there is no order {order_id!r}")
@@ -271,12 +286,26 @@ class Intake:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             status = await self.status(order_id)
-            raise Refused(
-                f"{name}_refused", f"order {order_id} is {status.stage}: its workflow has ended"
-            ) from error
+            message = f"order {order_id} is {status.stage}: its workflow has ended"
+            if status.stage not in OVER:
+                message = f"order {order_id} is {status.stage}; {WORKFLOW_ENDED.message}"
+            raise Refused(f"{name}_refused", message) from error
         if not outcome.accepted:
             raise Refused(f"{name}_refused", outcome.message)
         return outcome
+
+    async def _cut_off(self, workflow_id: str) -> bool:
+        """Whether the order's workflow is there no more. False where the engine doesn't say."""
+        handle = self._client.get_workflow_handle(workflow_id)
+        try:
+            description = await _reach(handle.describe(rpc_timeout=LOOK_TIMEOUT))
+        except EngineUnavailable:
+            return False
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return True
+        return description.status in CUT_OFF
 
     async def _from_memo(self, order_id: str) -> OrderView | None:
         handle = self._client.get_workflow_handle(f"order-{order_id}")
@@ -286,7 +315,10 @@ class Intake:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
-        return await description.memo_value("view", default=None, type_hint=OrderView)
+        view = await description.memo_value("view", default=None, type_hint=OrderView)
+        if view is None or description.status not in CUT_OFF:
+            return view
+        return view.model_copy(update={"attention": WORKFLOW_ENDED})
 
     async def _read(self, work: Callable[[Session], Result]) -> Result:
         return await asyncio.to_thread(self._database.read, work)
@@ -377,4 +409,6 @@ async def _reach(call: Awaitable[Result]) -> Result:
             raise EngineUnavailable(f"the engine doesn't answer: {error.message}") from error
         raise
     except RuntimeError as error:
+        if LAZY_CONNECT_FAILED not in str(error):
+            raise
         raise EngineUnavailable(f"the engine can't be reached: {error}") from error

@@ -63,7 +63,7 @@ def build_activities(
     payments = HttpPayments(partner(settings.payments_url))
     billing = Billing(database, clock, payments, policy)
     suppliers = HttpSuppliers(partner(settings.suppliers_url))
-    purchasing = Purchasing(database, clock, suppliers, client, engine.TASK_QUEUE)
+    purchasing = Purchasing(database, clock, suppliers, client, engine.TASK_QUEUE, policy)
     shipping = Shipping(database, clock, HttpCarriers(partner(settings.carriers_url)))
     mail = CustomerMail(database, clock, mailer, settings.mail_from)
     return [

@@ -16,6 +16,7 @@ from activities.gateways.payments import Payments
 from activities.ledger import draw_number, post
 from activities.progress import (
     credit_note_of,
+    find_order,
     invoice_number,
     lock_order,
     look,
@@ -47,6 +48,8 @@ from models.tables import (
     PaymentRequest,
     Refund,
 )
+
+MORE_THAN_DUE = "more than was due"
 
 
 class Billing:
@@ -202,6 +205,9 @@ class Billing:
         mark_applied(session, fact, now)
         if session.get(Payment, fact.payment_id) is not None:
             return
+        if find_order(session, fact.order_id or "") is not None:  # placed a moment ago
+            self._apply_to_order(session, fact.order_id or "", fact)
+            return
         if problem := _unusable(fact, fact.currency or ""):
             _note_unusable(session, fact.order_id or "", fact, problem, now)
             return
@@ -239,6 +245,8 @@ class Billing:
             )
         )
         order.refunded_minor += amount_minor
+        if not refund_due(order):
+            _all_has_a_use(session, order)
         entry = ledger.refund_entry(
             refund_id,
             order.order_id,
@@ -338,7 +346,7 @@ def _settle(session: Session, order: Order, fact: PaymentReceived, now: datetime
             currency=order.currency,
             method=fact.method,
             applied_minor=split.applied_minor,
-            unmatched_reason="more than was due" if split.deposit_minor else None,
+            unmatched_reason=MORE_THAN_DUE if split.deposit_minor else None,
             received_at=fact.received_at or now,
         )
     )
@@ -380,6 +388,40 @@ def use_deposit(session: Session, order: Order, now: datetime) -> None:
     note(session, order.order_id, "deposit_used", f"{_money(order, used_minor)}", now)
     if order.paid_minor >= order.total_minor:
         issue(session, order, now)
+
+
+def _all_has_a_use(session: Session, order: Order) -> None:
+    """Whatever was more than was due has been given back."""
+    given_back = select(Payment).where(
+        Payment.order_id == order.order_id, Payment.currency == order.currency
+    )
+    for payment in session.exec(given_back):
+        payment.unmatched_reason = None
+
+
+def use_waiting_money(session: Session, order: Order, now: datetime) -> None:
+    """Money that named this order before it was placed is its own; there is no invoice yet."""
+    waiting = select(Payment).where(
+        Payment.claimed_order_id == order.order_id,
+        col(Payment.order_id).is_(None),
+        Payment.currency == order.currency,
+    )
+    for payment in session.exec(waiting.order_by(col(Payment.payment_id)).with_for_update()):
+        due_minor = order.total_minor - order.paid_minor
+        split = billing.split_payment(payment.amount_minor, due_minor)
+        payment.order_id = order.order_id
+        payment.applied_minor = split.applied_minor
+        payment.unmatched_reason = MORE_THAN_DUE if split.deposit_minor else None
+        order.paid_minor += split.applied_minor
+        order.deposit_minor += split.deposit_minor
+        entry = ledger.matched_entry(
+            payment.payment_id, order.order_id, order.currency, payment.amount_minor
+        )
+        post(session, entry, now)
+        detail = f"{_money(order, payment.amount_minor)}, before the order ({payment.payment_id})"
+        note(session, order.order_id, "payment_received", detail, now)
+        if order.paid_minor >= order.total_minor:
+            issue(session, order, now)
 
 
 def _keep(

@@ -4,7 +4,7 @@ from sqlmodel import Session, col, select
 from temporalio import activity
 
 from activities import customers
-from activities.billing import use_deposit
+from activities.billing import use_deposit, use_waiting_money
 from activities.database.door import waiting_facts
 from activities.database.engine import Clock, Database
 from activities.progress import find_order, lock_order, look, note, note_odd, touch
@@ -113,6 +113,7 @@ class Orders:
             order = _insert_order(session, step)
             order.updated_at = now
             note(session, order.order_id, "recorded", f"placed {order.channel}", now)
+            use_waiting_money(session, order, now)
         refusal = _check_credit(session, order)
         return Recorded(
             progress=touch(session, order, now),
@@ -137,7 +138,7 @@ class Orders:
     def _start_cancelling(self, session: Session, step: CancelOrder) -> Cancelled:
         order, now = lock_order(session, step.order_id), self._clock()
         progress = look(session, order)
-        refusal = _why_not_cancel(progress)
+        refusal = _why_not_cancel(progress, step.unless_paid)
         if refusal:
             note(session, order.order_id, "cancel_refused", refusal, now)
             return Cancelled(accepted=False, message=refusal, progress=progress)
@@ -150,12 +151,12 @@ class Orders:
         return Cancelled(accepted=True, message="the order is being cancelled", progress=progress)
 
 
-def _why_not_cancel(progress: Progress) -> str | None:
+def _why_not_cancel(progress: Progress, unless_paid: bool) -> str | None:
     if progress.goods_left:
         return "goods have left: the order can be returned, not cancelled"
     if progress.cancellation is Cancellation.DONE:
         return "the order is cancelled already"
-    return None
+    return "it is paid" if unless_paid and progress.paid_in_full else None
 
 
 def _insert_order(session: Session, step: RecordOrder) -> Order:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -28,6 +29,7 @@ from models.messages import (
     NO_SUPPLY,
     GoodsReceived,
     OrderStep,
+    Policy,
     PurchasePlan,
     PurchaseStep,
     ShortageReported,
@@ -57,13 +59,20 @@ class Purchasing:
     """The steps of replenishment."""
 
     def __init__(
-        self, database: Database, clock: Clock, suppliers: Suppliers, client: Client, queue: str
+        self,
+        database: Database,
+        clock: Clock,
+        suppliers: Suppliers,
+        client: Client,
+        queue: str,
+        policy: Policy,
     ) -> None:
         self._database = database
         self._clock = clock
         self._suppliers = suppliers
         self._client = client
         self._queue = queue
+        self._policy = policy
 
     @activity.defn
     async def report_shortages(self, step: OrderStep) -> None:
@@ -148,12 +157,22 @@ class Purchasing:
         uncovered = [shortage for shortage in waiting if shortage.po_id is None]
         short = sum(shortage.quantity - shortage.filled for shortage in uncovered)
         if not short:
-            return _plan_now(session, place, unmet=0)
+            return self._plan_now(session, place, unmet=0)
         purchase = cheapest_purchase(short, _offers(session, place.sku))
         if purchase is None:
-            return _plan_now(session, place, unmet=short)
+            return self._plan_now(session, place, unmet=short)
         self._order(session, place, purchase, uncovered)
-        return _plan_now(session, place, unmet=0)
+        return self._plan_now(session, place, unmet=0)
+
+    def _plan_now(self, session: Session, place: StockPlace, unmet: int) -> PurchasePlan:
+        rows = _open_orders(session, place)
+        return PurchasePlan(
+            send=tuple(po_id for po_id, state in rows if state is PurchaseOrderState.PLANNED),
+            open=tuple(po_id for po_id, _ in rows),
+            unmet=unmet,
+            mended=_mended(session, place),
+            policy=self._policy,
+        )
 
     def _order(
         self, session: Session, place: StockPlace, purchase: Purchase, covers: list[Shortage]
@@ -293,7 +312,7 @@ def _offers(session: Session, sku: str) -> list[Offer]:
     return [Offer.model_validate(row.model_dump()) for row in rows]
 
 
-def _plan_now(session: Session, place: StockPlace, unmet: int) -> PurchasePlan:
+def _open_orders(session: Session, place: StockPlace) -> Sequence[tuple[str, PurchaseOrderState]]:
     session.flush()
     rows = session.exec(
         select(PurchaseOrder.po_id, PurchaseOrder.state)
@@ -304,13 +323,8 @@ def _plan_now(session: Session, place: StockPlace, unmet: int) -> PurchasePlan:
             PurchaseOrder.state != PurchaseOrderState.RECEIVED,
         )
         .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
-    ).all()
-    return PurchasePlan(
-        send=tuple(po_id for po_id, state in rows if state is PurchaseOrderState.PLANNED),
-        open=tuple(po_id for po_id, _ in rows),
-        unmet=unmet,
-        mended=_mended(session, place),
     )
+    return [(po_id, PurchaseOrderState(state)) for po_id, state in rows]
 
 
 def _mended(session: Session, place: StockPlace) -> tuple[str, ...]:

@@ -153,6 +153,17 @@ def deposit_entry(key: str, order_id: str, currency: str, amount_minor: int) -> 
     )
 
 
+def matched_entry(payment_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
+    """Unapplied money finds its order, which has no invoice yet."""
+    return entry(
+        f"matched:{payment_id}",
+        currency,
+        {Account.UNAPPLIED_RECEIPTS: amount_minor},
+        {Account.CUSTOMER_DEPOSITS: amount_minor},
+        order_id,
+    )
+
+
 def goods_issue_entry(
     shipment_id: str, order_id: str, currency: str, *, revenue_minor: int, cost_minor: int
 ) -> Entry:

@@ -154,11 +154,22 @@ NO_SUPPLY = "no_supply"
 """The code of the attention of an order whose goods nobody brings."""
 
 
+ALREADY_PICKED_UP = "already_picked_up"
+"""The code of a carrier's refusal to cancel a booking whose goods it has."""
+
+
 class Attention(Payload):
     """Why an order waits for a person."""
 
     code: str
     message: str
+
+
+WORKFLOW_ENDED = Attention(
+    code="workflow_ended",
+    message="its workflow was ended from outside: place the same document again, it goes on",
+)
+"""What a view says of an order that isn't over and has no workflow."""
 
 
 class SetAttention(Payload):
@@ -235,6 +246,8 @@ class CancelOrder(Payload):
 
     order_id: str
     request: CancelRequest
+    unless_paid: bool = False
+    """A deadline's request: money that came in the last moment keeps the order."""
 
 
 class Cancelled(Payload):
@@ -286,6 +299,7 @@ class PurchasePlan(Payload):
     """Units that are short and that nobody offers."""
     mended: tuple[str, ...] = ()
     """Orders whose goods nobody brought before, and somebody does now: to be told."""
+    policy: Policy
 
 
 class PurchaseStep(Payload):

@@ -70,7 +70,7 @@ class Desk:
         """The key's first answer; nothing else runs between the look and the write."""
         first = self._books.first_answer(operation.partner, key)
         if first is None and fault and fault.fault == "refuse":
-            return refusal(422, "refused", f"the {operation.name} was refused")
+            return refusal(422, fault.code, f"the {operation.name} was refused")
         if first is None:
             first = self._do(operation, key, body)
         elif (first.operation, first.body) != (operation.name, body.model_dump_json()):

@@ -42,6 +42,8 @@ class Fault(BaseModel):
     """How often it is still to happen; null: until cleared."""
     seconds: float = Field(default=5.0, ge=0)
     status: int = Field(default=503, ge=500, le=599)
+    code: str = "refused"
+    """What a refusal says it is."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -13,22 +13,25 @@ with workflow.unsafe.imports_passed_through():
     from activities.orders import Orders
     from activities.purchasing import Purchasing
     from activities.shipping import Shipping
-    from models.messages import OrderStep, ShipmentStep
+    from models.messages import ALREADY_PICKED_UP, OrderStep, ShipmentStep
     from models.orders import Cancellation, Progress, ShipmentState, Terms
     from workflows.steps import RefusedStep, Steps
 
 
+class GoodsGone(Exception):  # what is so isn't wrong
+    """The carrier has the goods: they can be returned, not called back."""
+
+
 async def undo(steps: Steps, order: OrderStep) -> Progress:
     """Undo everything; the order is cancelled when this returns, unless a carrier has the goods:
-    then the cancellation is given up (`Cancellation.NONE`) and nothing else was undone."""
+    then the cancellation is given up (`Cancellation.NONE`) and nothing else was undone. Any other
+    refusal of a partner's waits for a person, and the order is being cancelled until then."""
     progress = await steps.database(Orders.look_at_order, order, "Look what is to be undone")
     for shipment_id in progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED):
         step = ShipmentStep(order_id=progress.order_id, shipment_id=shipment_id)
         try:
-            progress = await steps.ask(
-                Shipping.cancel_booking, step, f"Cancel booking of {shipment_id}"
-            )
-        except RefusedStep:
+            progress = await _call_back(steps, step)
+        except GoodsGone:
             return await steps.database(Orders.give_up_cancelling, order, "Give up cancelling")
     if progress.goods_left:  # they left while we asked, whatever was answered
         return await steps.database(Orders.give_up_cancelling, order, "Give up cancelling")
@@ -41,6 +44,18 @@ async def undo(steps: Steps, order: OrderStep) -> Progress:
             Purchasing.tell_orders, released.freed, "Tell orders that stock was released for them"
         )
     return await _give_back(steps, order)
+
+
+async def _call_back(steps: Steps, step: ShipmentStep) -> Progress:
+    """Cancel a booking. Raises GoodsGone."""
+    summary = f"Cancel booking of {step.shipment_id}"
+    while True:
+        try:
+            return await steps.ask(Shipping.cancel_booking, step, summary)
+        except RefusedStep as refusal:
+            if refusal.attention.code == ALREADY_PICKED_UP:
+                raise GoodsGone from refusal
+            await steps.attend(summary, refusal.attention)
 
 
 async def _give_back(steps: Steps, order: OrderStep) -> Progress:

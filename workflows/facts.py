@@ -25,7 +25,9 @@ with workflow.unsafe.imports_passed_through():
         PaymentStep,
         PurchaseFact,
         ShipmentDispatched,
+        StockFreed,
         StoredFact,
+        business_id,
     )
     from models.orders import Progress
     from workflows.steps import Board, RefusedStep, Steps, run_database_step
@@ -109,11 +111,19 @@ class FactWorkflow:
             await apply_order_fact(fact.order_id or "", fact)
         except RefusedStep as refusal:
             return await self._keep(fact, refusal.attention.message)
+        await self._tell(fact)
         return "applied"
+
+    async def _tell(self, fact: OrderFact) -> None:
+        """An order that was placed while we applied its fact looks again."""
+        told = StockFreed(cause=business_id(fact), orders=(fact.order_id or "",))
+        steps = Steps(Board(_show_nothing), lambda: False)
+        await steps.partner(Purchasing.tell_orders, told, "Tell the order, if it runs")
 
     async def _keep(self, fact: OrderFact, reason: str) -> str:
         if isinstance(fact, PaymentReceived):
             await run_database_step(Billing.keep_unmatched_payment, fact, "Keep unmatched payment")
+            await self._tell(fact)
             return f"kept as unmatched: {reason}"
         odd = OddFact(
             subject=fact.order_id or "",

@@ -179,7 +179,8 @@ class OrderWorkflow:
             self._board.policy.payment_deadline,
         )
         if not paid:
-            await self._cancel(CancelRequest(reason="not paid in time", actor="deadline"))
+            late = CancelRequest(reason="not paid in time", actor="deadline")
+            await self._cancel(late, unless_paid=True)
             await self._steps.until(lambda: self._known().paid_in_full, "Payment")
 
     async def _request_payment(self) -> None:
@@ -308,11 +309,11 @@ class OrderWorkflow:
             progress=self._progress,
         )
 
-    async def _cancel(self, request: CancelRequest) -> CommandOutcome:
+    async def _cancel(self, request: CancelRequest, unless_paid: bool = False) -> CommandOutcome:
         await workflow.wait_condition(lambda: self._progress is not None)
         answer = await run_database_step(
             Orders.start_cancelling,
-            CancelOrder(order_id=self._order.order_id, request=request),
+            CancelOrder(order_id=self._order.order_id, request=request, unless_paid=unless_paid),
             "Start cancelling",
         )
         self._see(answer.progress)

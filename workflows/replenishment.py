@@ -43,7 +43,7 @@ class ReplenishmentWorkflow:
         self._inbox: deque[PurchaseFact | OddFact] = deque()
         self._look = True
         self._sending: set[str] = set()
-        self._plan = PurchasePlan(send=(), open=(), unmet=0)
+        self._plan: PurchasePlan | None = None
         self._board = Board(self._show_attention)
         self._steps = Steps(self._board, stops=lambda: False)
 
@@ -53,10 +53,10 @@ class ReplenishmentWorkflow:
         while True:
             await workflow.wait_condition(lambda: self._look or bool(self._inbox))
             await self._take_facts()
-            await self._buy()
+            plan = await self._buy()
             if self._inbox or self._look:
                 continue
-            if not self._plan.open and not self._plan.unmet and not self._sending:
+            if not plan.open and not plan.unmet and not self._sending:
                 break
             if workflow.info().is_continue_as_new_suggested() and not self._sending:
                 await workflow.wait_condition(workflow.all_handlers_finished)
@@ -74,29 +74,29 @@ class ReplenishmentWorkflow:
             self._inbox.popleft()
             self._look = True
 
-    async def _buy(self) -> None:
+    async def _buy(self) -> PurchasePlan:
         """Plan for what is short and not bought yet; send what is planned and not sent yet."""
         self._look = False
-        self._plan = await self._steps.database(
-            Purchasing.plan_purchases, self._place, "Plan purchases"
-        )
+        plan = await self._steps.database(Purchasing.plan_purchases, self._place, "Plan purchases")
+        self._plan, self._board.policy = plan, plan.policy
         self._tell()
-        for po_id in self._plan.send:
+        for po_id in plan.send:
             if po_id not in self._sending:
                 self._sending.add(po_id)
                 self._send(po_id)
-        if self._plan.unmet:
+        if plan.unmet:
             message = (
-                f"{self._plan.unmet} x {self._place.sku} are short at {self._place.location} and "
+                f"{plan.unmet} x {self._place.sku} are short at {self._place.location} and "
                 "no supplier offers them: import an offer, then retry the order"
             )
             await self._board.raise_flag("supply", Attention(code="no_offer", message=message))
             await self._tell_waiting(SupplyProblem(place=self._place, message=message))
         else:
             await self._board.lower_flag("supply")
-        if self._plan.mended:
-            told = StockFreed(cause="supply-mended", orders=self._plan.mended)
+        if plan.mended:
+            told = StockFreed(cause="supply-mended", orders=plan.mended)
             await self._steps.partner(Purchasing.tell_orders, told, "Tell orders it is bought")
+        return plan
 
     def _send(self, po_id: str) -> None:
         """Beside the rounds: goods may arrive while the supplier's answer is still out."""
@@ -157,8 +157,8 @@ class ReplenishmentWorkflow:
         return CommandOutcome(accepted=True, message="looking again")
 
     @workflow.query
-    def status(self, *_more: JsonValue) -> PurchasePlan:
-        """The last plan."""
+    def status(self, *_more: JsonValue) -> PurchasePlan | None:
+        """The last plan; None before the first."""
         return self._plan
 
     async def _show_attention(self, attention: Attention | None) -> None:
@@ -166,7 +166,7 @@ class ReplenishmentWorkflow:
         self._tell()
 
     def _tell(self) -> None:
-        orders = ", ".join(self._plan.open) or "none"
+        orders = ", ".join(self._plan.open if self._plan else ()) or "none"
         text = f"Purchase orders that wait for goods: {orders}."
         if attention := self._board.attention:
             text += f"\n\n**Needs a person** (`{attention.code}`): {attention.message}"

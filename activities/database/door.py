@@ -1,19 +1,34 @@
 """Facts at the door: kept under their source and id before anybody acts on them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from pydantic import JsonValue
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from models.errors import Conflict
 from models.messages import Fact, StoredFact, business_id, type_of
 from models.tables import FactRow
 
+TIMES = ("received_at", "occurred_at")
+
 
 def keep_fact(session: Session, source: str, fact_id: str, fact: Fact, now: datetime) -> bool:
-    """Keep `fact` once under (source, fact_id). True while it still waits to be applied."""
+    """Keep `fact` once under (source, fact_id). True while it still waits to be applied.
+
+    Raises Conflict where the id was used for something else; the same told at another time is the
+    same.
+    """
     query = select(FactRow).where(FactRow.source == source, FactRow.fact_id == fact_id)
     known = session.exec(query).one_or_none()
     if known is not None:
+        if known.type != type_of(fact) or _told(known.data) != _told(fact.model_dump(mode="json")):
+            raise Conflict(
+                "fact_id_taken",
+                f"{source} has sent {fact_id!r} before, with other content ({known.type}): "
+                "what is new needs an id of its own",
+            )
         return known.applied_at is None
     session.add(
         FactRow(
@@ -37,10 +52,17 @@ def mark_applied(session: Session, fact: Fact, now: datetime) -> None:
         .where(
             col(FactRow.type) == type_of(fact),
             col(FactRow.business_id) == business_id(fact),
+            col(FactRow.order_id).is_not_distinct_from(getattr(fact, "order_id", None)),
+            col(FactRow.po_id).is_not_distinct_from(getattr(fact, "po_id", None)),
             col(FactRow.applied_at).is_(None),
         )
         .values(applied_at=now)
     )
+
+
+def _told(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """What a fact says, but for when: a command that is given again says another time."""
+    return {name: value for name, value in data.items() if name not in TIMES}
 
 
 def waiting_facts(session: Session, order_id: str) -> tuple[StoredFact, ...]:

@@ -5,6 +5,7 @@ import base64
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -546,6 +547,42 @@ async def test_a_payment_for_an_unknown_order_is_kept_and_listed(pipeline: World
     pipeline.check_books()
 
 
+async def test_money_that_came_before_its_order_pays_it(pipeline: World) -> None:
+    """No longer unmatched, then; what is more than was due stays listed."""
+    sku, customer = pipeline.shop(on_hand=1)
+    document = order(sku, customer)
+    order_id = document["order_id"]
+    for amount in ("100.00", "50.00"):
+        await pipeline.pay(order_id, amount)
+    await ended_facts(pipeline, order_id)
+    await pipeline.place(document)
+    shown = await pipeline.until_event(order_id, "booked")
+    assert (shown["paid"], bool(shown["invoice_number"])) == (TOTAL, True)
+    rows = (await pipeline.api.get("/payments/unmatched")).json()
+    mine = [r for r in rows if r["order_id"] == order_id]
+    assert sum(Decimal(r["amount"]) - Decimal(r["applied"]) for r in mine) == Decimal("31.00")
+    assert len(mine) == 1
+    pipeline.check_books()
+    for what in ("dispatched", "delivered"):
+        await pipeline.ship(order_id, what)
+    await pipeline.until(order_id, "completed")
+
+
+async def test_money_for_an_order_that_is_being_cancelled_is_given_back_and_not_listed(
+    pipeline: World,
+) -> None:
+    """It came for nothing, and is gone again."""
+    order_id = await placed(pipeline)
+    await pipeline.pay(order_id, "200.00")
+    await pipeline.until_event(order_id, "payment_received")
+    assert order_id in await unmatched(pipeline)
+    await run_of(pipeline, order_id).execute_update("cancel", {})
+    await pipeline.until(order_id, "cancelled")
+    assert order_id not in await unmatched(pipeline)
+    assert accounts_of(pipeline, order_id) == {}
+    pipeline.check_books()
+
+
 async def test_a_payment_after_completion_is_kept_and_listed(pipeline: World) -> None:
     """The order stays as it is; the money is a deposit."""
     order_id = await placed(pipeline)
@@ -593,6 +630,25 @@ async def test_more_than_was_due_completes_the_order_and_lists_the_rest(pipeline
 
 
 # The webhook door.
+
+
+async def test_one_webhook_id_with_other_content_is_409_and_changes_nothing(
+    pipeline: World,
+) -> None:
+    """Also while the first isn't applied yet; the same at another time is the same."""
+    order_id = await placed(pipeline)
+    payment, webhook_id = paid(order_id, amount="19.00"), unique("msg")
+    assert (await pipeline.tell("payment.received", payment, webhook_id)).status_code == 204
+    for change in ({"amount": "100.00"}, {"order_id": "another"}, {"payment_id": "another"}):
+        answer = await pipeline.tell("payment.received", payment | change, webhook_id)
+        assert (answer.status_code, answer.json()["code"]) == (409, "fact_id_taken")
+    again = payment | {"received_at": "2030-01-01T00:00:00Z"}
+    assert (await pipeline.tell("payment.received", again, webhook_id)).status_code == 204
+    await pipeline.pay(order_id, "100.00")
+    await finish(pipeline, order_id)
+    shown = await pipeline.until(order_id, "completed")
+    assert (shown["paid"], shown["odd_facts"]) == (TOTAL, [])
+    pipeline.check_books()
 
 
 def signed(data: Document, secret: str, when: datetime | None = None) -> tuple[bytes, Document]:

@@ -411,13 +411,15 @@ async def test_after_goods_left_a_cancel_is_refused_and_the_order_goes_on(
     assert "cancel_refused" in events
 
 
-async def test_a_carrier_that_refuses_to_call_back_ends_the_cancelling_and_the_order_completes(
+async def test_a_carrier_that_has_picked_up_ends_the_cancelling_and_the_order_completes(
     pipeline: World,
 ) -> None:
-    """A definite no: nothing else was undone."""
+    """It has the goods, though we don't know yet: nothing else was undone."""
     order_id, sku = await place(pipeline)
     await booked(pipeline, order_id)
-    await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
+    await pipeline.misbehave(
+        partner="carriers", operation="cancel", fault="refuse", code="already_picked_up"
+    )
     assert (await intake(pipeline).cancel(order_id, "too late", "ann")).accepted
     shown = await pipeline.until_event(order_id, "cancel_given_up")
     assert shown["stage"] == "dispatching"
@@ -433,7 +435,9 @@ async def test_after_a_cancelling_that_was_given_up_another_one_may_succeed(
     """The carrier is asked again, under the next key."""
     order_id, sku = await place(pipeline)
     await booked(pipeline, order_id)
-    await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
+    await pipeline.misbehave(
+        partner="carriers", operation="cancel", fault="refuse", code="already_picked_up"
+    )
     assert (await intake(pipeline).cancel(order_id, "first", "ann")).accepted
     await pipeline.until_event(order_id, "cancel_given_up")
     assert (await intake(pipeline).cancel(order_id, "second", "ann")).accepted
@@ -442,6 +446,24 @@ async def test_after_a_cancelling_that_was_given_up_another_one_may_succeed(
     assert await given_back(pipeline, order_id) == Decimal(TOTAL)
     assert stock_of(pipeline, sku) == (1, 0)
     assert accounts_of(pipeline, order_id) == {}
+    pipeline.check_books()
+
+
+async def test_another_refusal_to_call_back_waits_for_a_person_and_the_order_is_cancelled(
+    pipeline: World,
+) -> None:
+    """Only "picked up" says that the goods are gone."""
+    order_id, sku = await place(pipeline)
+    await booked(pipeline, order_id)
+    await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
+    assert (await intake(pipeline).cancel(order_id, "changed my mind", "ann")).accepted
+    assert (await shown_attention(pipeline, order_id))["code"] == "refused"
+    assert (await pipeline.order(order_id))["stage"] == "cancelling"
+    assert (await intake(pipeline).retry(order_id, "ann")).accepted
+    await pipeline.until(order_id, "cancelled")
+    await pipeline.ended(order_id)
+    assert await given_back(pipeline, order_id) == Decimal(TOTAL)
+    assert stock_of(pipeline, sku) == (1, 0)
     pipeline.check_books()
 
 

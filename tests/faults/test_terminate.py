@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 
+from activities.database.engine import utc_now
+from intake import Intake
+from models.errors import Refused
 from tests.support.exactly_once import (
     accounts_of,
     assert_asked_once,
@@ -118,6 +121,9 @@ async def test_terminated_and_placed_again_the_order_completes_and_nothing_is_do
     await pipeline.place(document)
     await reach(pipeline, order_id)
     await terminate(pipeline, order_id)
+    assert (await pipeline.order(order_id))["attention"]["code"] == "workflow_ended"
+    with pytest.raises(Refused, match="place the same document again"):
+        await Intake(pipeline.client, pipeline.database, utc_now).retry(order_id, "ann")
     await place_again(pipeline, document)
     await finish(pipeline, order_id)
     await assert_completed_once(pipeline, order_id)
@@ -132,7 +138,8 @@ async def test_terminated_before_it_is_recorded_the_order_is_placed_anew(
     order_id = document["order_id"]
     await idle_world.place(document)
     await terminate(idle_world, order_id)
-    assert (await idle_world.order(order_id))["stage"] == "received"
+    shown = await idle_world.order(order_id)
+    assert (shown["stage"], shown["attention"]["code"]) == ("received", "workflow_ended")
     response = await idle_world.api.post("/orders", json=document)
     assert response.is_success
     async with working(idle_world):

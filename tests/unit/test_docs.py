@@ -145,7 +145,8 @@ def _codes() -> Iterator[str]:
     folders = (ROOT / "activities", ROOT / "workflows")
     sources = [path for folder in folders for path in folder.rglob("*.py")]
     sources = [path for path in sources if path.parent.name != "database"]
-    for path in [*sources, ROOT / "models" / "errors.py"]:
+    models = [ROOT / "models" / "errors.py", ROOT / "models" / "messages.py"]
+    for path in [*sources, *models]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 yield from _codes_in(node)
