@@ -1,6 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 PYTHON ?= python3
+TEST_PROCESSES ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
@@ -20,7 +21,7 @@ up: $(STAMP) ## start everything and keep it running until Ctrl-C; state is kept
 
 test: $(STAMP) ## all that a contributor must pass: on SQLite and PostgreSQL, with a real server
 	@$(BIN)/python -m tools.server
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n $(TEST_PROCESSES) --dist worksteal
 
 check: $(STAMP) ## lint, format, types, import rules, migrations match the tables
 	$(BIN)/ruff check

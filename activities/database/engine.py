@@ -94,9 +94,10 @@ def _create(url: str) -> Engine:
 
 def _reader_options(engine: Engine) -> dict[str, Any]:
     """A reader sees one moment, and writes nothing; see `_begin_sqlite` for SQLite's."""
-    if engine.dialect.name == "sqlite":
-        return {"reads_only": True}
-    return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    options: dict[str, Any] = {"reads_only": True}
+    if engine.dialect.name != "sqlite":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return options
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
