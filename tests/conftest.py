@@ -4,6 +4,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -76,15 +77,25 @@ def new_database(kind: str, request: pytest.FixtureRequest, folder: Path) -> str
     return url
 
 
-@pytest.fixture(scope="session", params=DATABASES)
-async def shared_world(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
-    """One pipeline for all tests of a database: each test brings its own goods and customers."""
+@asynccontextmanager
+async def new_world(
+    request: pytest.FixtureRequest, engine_address: str, *, worker: bool, auto: bool
+) -> AsyncIterator[World]:
+    """A pipeline of its own on a database of the fixture's parameter; its books add up after."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         url = new_database(request.param, request, folder)
         client = await new_client(engine_address)
-        async with world(client, engine_address, url, folder, worker=True, auto=False) as made:
+        async with world(client, engine_address, url, folder, worker=worker, auto=auto) as made:
             yield made
+            made.check_books()
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+async def shared_world(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
+    """One pipeline for all tests of a database: each test brings its own goods and customers."""
+    async with new_world(request, engine_address, worker=True, auto=False) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,36 +1,26 @@
 """A pipeline without a worker: the tests start, stop and kill workers themselves."""
 
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import DATABASES, new_client, new_database
+from tests.conftest import DATABASES, new_world
 from tests.support.processes import WorkerProcess
-from tests.support.world import World, world
+from tests.support.world import World
 
 
 @pytest.fixture(scope="session", params=DATABASES)
 async def idle_world(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
     """As `shared_world`, and nobody works in it."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        url = new_database(request.param, request, folder)
-        client = await new_client(engine_address)
-        async with world(client, engine_address, url, folder, worker=False, auto=False) as made:
-            yield made
+    async with new_world(request, engine_address, worker=False, auto=False) as made:
+        yield made
 
 
 @pytest.fixture(scope="module", params=DATABASES)
 async def busy_world(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
     """A pipeline whose partners do by themselves what they are there for."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        url = new_database(request.param, request, folder)
-        client = await new_client(engine_address)
-        async with world(client, engine_address, url, folder, worker=True, auto=True) as made:
-            yield made
+    async with new_world(request, engine_address, worker=True, auto=True) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -10,24 +9,19 @@ from temporalio.client import Client
 
 import engine
 from api.app import create_app
-from tests.conftest import DATABASES, new_client, new_database
+from tests.conftest import DATABASES, new_world
 from tests.support.serving import served
 from tests.support.shop import order
-from tests.support.world import SANDBOX, World, world
+from tests.support.world import SANDBOX, World
 from tools.ports import any_free
 from worker import build_worker
 
 
 @pytest.fixture(params=DATABASES)
-async def idle(
-    request: pytest.FixtureRequest, engine_address: str, tmp_path: Path
-) -> AsyncIterator[World]:
+async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
     """A pipeline without a worker."""
-    url = new_database(request.param, request, tmp_path)
-    client = await new_client(engine_address)
-    async with world(client, engine_address, url, tmp_path, worker=False, auto=False) as made:
+    async with new_world(request, engine_address, worker=False, auto=False) as made:
         yield made
-        made.check_books()
 
 
 async def away() -> Client:

@@ -3,30 +3,24 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlmodel import Session, select
 
 from models.tables import InvoiceRow, Stock
-from tests.conftest import DATABASES, new_client, new_database
+from tests.conftest import DATABASES, new_world
 from tests.support.shop import order
-from tests.support.world import World, world
+from tests.support.world import World
 
 SMALL, FULL = 20, 300
 AT_ONCE = 16
 
 
 @pytest.fixture(params=DATABASES)
-async def busy(
-    request: pytest.FixtureRequest, engine_address: str, tmp_path: Path
-) -> AsyncIterator[World]:
+async def busy(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
     """A pipeline whose partners answer by themselves."""
-    url = new_database(request.param, request, tmp_path)
-    client = await new_client(engine_address)
-    async with world(client, engine_address, url, tmp_path, worker=True, auto=True) as made:
+    async with new_world(request, engine_address, worker=True, auto=True) as made:
         yield made
-        made.check_books()
 
 
 @pytest.mark.sized
