@@ -1,11 +1,13 @@
 """The command line of shops and operators."""
 
 import asyncio
+import codecs
 import json
 import os
 import sys
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -66,6 +68,16 @@ class Doors:
         return asyncio.run(run())
 
 
+@dataclass(frozen=True)
+class Part:
+    """An order of a file: the `number` of the "order" or "line", and what stands there, or why
+    that can't be read."""
+
+    kind: str
+    number: int
+    sent: JsonValue | InvalidInput
+
+
 @app.command("import")
 def import_(folder: Path, as_json: Json = False) -> None:
     """Import master data from the CSV files of FOLDER: all of it, or nothing."""
@@ -85,20 +97,23 @@ def place(
     file: Annotated[str, typer.Argument(help="A file, or - for standard input.")],
     as_json: Json = False,
 ) -> None:
-    """Place the orders of FILE: one, an array of them, or JSON lines."""
+    """Place the orders of FILE: one, an array of them, or JSON lines. Each is placed or refused by
+    itself."""
     raw = sys.stdin.buffer.read() if file == "-" else _read_file(file)
-    documents = _documents(raw)
+    parts = _parts(raw)
     doors, results, refused = Doors(), [], 0
 
     async def place_all(intake: Intake) -> None:
         nonlocal refused
-        for number, document in enumerate(documents, start=1):
+        for part in parts:
             try:
-                placed = await intake.place(document)
+                if isinstance(part.sent, InvalidInput):
+                    raise part.sent
+                placed = await intake.place(part.sent)
             except PipelineError as error:
                 refused += 1
-                results.append(_problem(error) | {"number": number})
-                complain(f"order {number} refused", error.message)
+                results.append(_problem(error) | {"number": part.number})
+                complain(f"{part.kind} {part.number} refused", error.message)
             else:
                 results.append({**placed.order.model_dump(mode="json"), "created": placed.created})
                 if not as_json:
@@ -107,7 +122,7 @@ def place(
 
     doors.with_intake(place_all)
     if as_json:
-        print_json(results if len(documents) != 1 else results[0])
+        print_json(results if len(parts) != 1 else results[0])
     if refused:
         raise typer.Exit(1)
 
@@ -291,16 +306,33 @@ def _read_file(name: str) -> bytes:
         raise typer.BadParameter(f"{name}: {error.strerror}") from error
 
 
-def _documents(raw: bytes) -> Sequence[JsonValue]:
-    """One document, an array, or JSON lines."""
+def _parts(raw: bytes) -> Sequence[Part]:
+    """The orders of a file: one document, an array, or JSON lines.
+
+    Raises InvalidInput for what isn't JSON and has no line that is an order by itself.
+    """
     try:
         value = parse_json(raw)
     except InvalidInput:
-        lines = [line for line in raw.splitlines() if line.strip()]
-        if len(lines) < 2:
+        lines = [
+            Part("line", number, _json_line(line))
+            for number, line in enumerate(raw.splitlines(), start=1)
+            if line.strip()
+        ]
+        if not any(isinstance(line.sent, dict) and "order_id" in line.sent for line in lines):
             raise
-        return [parse_json(line) for line in lines]
-    return value if isinstance(value, list) else [value]
+        if raw.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+            raise  # a broken array, even if an order stands alone on one of its lines
+        return lines
+    orders = value if isinstance(value, list) else [value]
+    return [Part("order", number, sent) for number, sent in enumerate(orders, start=1)]
+
+
+def _json_line(line: bytes) -> JsonValue | InvalidInput:
+    try:
+        return parse_json(line)
+    except InvalidInput as error:
+        return error
 
 
 def _orders_table(orders: Sequence[OrderView]) -> Table:

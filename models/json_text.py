@@ -29,7 +29,8 @@ def parse_json(raw: bytes) -> JsonValue:
         )
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except json.JSONDecodeError as error:
-        raise _refuse(f"is not JSON: {error}") from error
+        line = f"line {error.lineno}, " if "\n" in text else ""
+        raise _refuse(f"is not JSON: {error.msg} ({line}column {error.colno})") from error
     except RecursionError as error:
         raise _refuse("is nested too deeply") from error
     except UnicodeEncodeError as error:

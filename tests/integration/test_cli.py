@@ -106,6 +106,38 @@ async def test_places_arrays_and_json_lines(pipeline: World, tmp_path: Path) -> 
     assert "lines.0.sku" in err
 
 
+async def test_a_broken_line_is_refused_by_its_number_and_the_others_are_placed(
+    pipeline: World,
+) -> None:
+    """As an order of an array; blank lines count, so that an editor finds it."""
+    sku, customer = pipeline.shop()
+    first, last = (order(sku, customer) for _ in range(2))
+    lines = "\n".join([json.dumps(first), "", '{"order_id": ', json.dumps(last), ""])
+    status, out, err = await run(pipeline, "place", "-", stdin=lines)
+    assert status == 1
+    assert [line.split()[:2] for line in out.splitlines()] == [
+        [document["order_id"], "placed:"] for document in (first, last)
+    ]
+    assert err == "line 3 refused document: is not JSON: Expecting value (column 14)\n"
+    status, out, _ = await run(pipeline, "place", "-", "--json", stdin=lines)
+    assert status == 1
+    [_, refused, again] = json.loads(out)
+    assert (refused["code"], refused["number"]) == ("invalid_input", 3)
+    assert (again["order_id"], again["created"]) == (last["order_id"], False)
+
+
+async def test_of_what_is_not_json_nothing_is_placed(pipeline: World) -> None:
+    """A broken array too, even if one of its lines is an order by itself."""
+    sku, customer = pipeline.shop()
+    document = order(sku, customer)
+    pretty = json.dumps(document, indent=1)
+    for text in ("{", "one\ntwo", pretty[:-1], "[\n{},\n" + json.dumps(document) + "\n"):
+        status, out, err = await run(pipeline, "place", "-", "--json", stdin=text)
+        assert (status, json.loads(out)["code"]) == (1, "invalid_input")
+        assert "is not JSON" in err
+    assert (await pipeline.api.get(f"/orders/{document['order_id']}")).status_code == 404
+
+
 async def test_cancel_and_retry_say_what_came_of_it(pipeline: World) -> None:
     """Done: 0; refused, with the reason: 1."""
     sku, customer = pipeline.shop()

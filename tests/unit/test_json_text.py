@@ -48,6 +48,11 @@ def test_the_place_of_a_byte_that_is_not_utf_8_is_named() -> None:
     assert refusal('"Müller"'.encode("latin-1")) == "is not UTF-8 (byte 2)"
 
 
+def test_the_place_where_json_breaks_is_named() -> None:
+    assert refusal(b'{"a": }') == "is not JSON: Expecting value (column 7)"
+    assert refusal(b'{"a":\n}') == "is not JSON: Expecting value (line 2, column 1)"
+
+
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
 def test_constants_that_json_does_not_know_are_refused(constant: str) -> None:
     assert refusal(f'{{"a": [{constant}]}}'.encode()) == f"has {constant}, which JSON doesn't know"
