@@ -415,13 +415,17 @@ def _problem(error: PipelineError) -> dict[str, Any]:
 
 def main() -> int:
     """Exit status: 0 done, 1 refused or failed, 2 wrong use."""
+    as_json = "--json" in sys.argv
     try:
         app()
     except SystemExit as end:
+        wrong_use = end.__context__  # typer has told people and exits because of it
+        if as_json and isinstance(wrong_use, typer.TyperException):
+            print_json({"code": "wrong_use", "detail": wrong_use.format_message()})
         return end.code if isinstance(end.code, int) else 1
     except PipelineError as error:
         complain(error.code, error.message)
-        if "--json" in sys.argv:
+        if as_json:
             print_json(_problem(error))
         return 1
     return 0

@@ -154,7 +154,8 @@ async def test_cancel_and_retry_say_what_came_of_it(pipeline: World) -> None:
 
 
 async def test_refusals_are_one_and_wrong_use_is_two(pipeline: World, tmp_path: Path) -> None:
-    """With a sentence on standard error that names what is wrong, and no traceback."""
+    """With a sentence on standard error that names what is wrong, no traceback, and a problem in
+    JSON."""
     missing = str(tmp_path / "none")
     cases = [
         (1, ["status", "none"], "none"),
@@ -170,11 +171,21 @@ async def test_refusals_are_one_and_wrong_use_is_two(pipeline: World, tmp_path: 
         (2, ["receive", "PO", "SKU", "many"], "quantity"),
         (2, ["nonsense"], "nonsense"),
     ]
-    ends = await asyncio.gather(*(run(pipeline, *words) for _, words, _ in cases))
-    for (status, words, told), (got, _, err) in zip(cases, ends, strict=True):
+    ends = await asyncio.gather(*(run(pipeline, *words, "--json") for _, words, _ in cases))
+    for (status, words, told), (got, out, err) in zip(cases, ends, strict=True):
         assert got == status, (words, err)
         assert told in err, (words, err)
         assert "Traceback" not in err
+        problem = json.loads(out)
+        assert told in problem["detail"]
+        assert (problem["code"] == "wrong_use") == (status == 2)
+
+
+async def test_a_refusal_in_words_leaves_standard_output_empty(pipeline: World) -> None:
+    """The problem is for who asked for JSON."""
+    for words in (["status", "none"], ["nonsense"]):
+        _, out, err = await run(pipeline, *words)
+        assert (out, bool(err)) == ("", True)
 
 
 async def test_a_payment_for_an_unknown_order_is_kept_and_listed(pipeline: World) -> None:
