@@ -227,7 +227,9 @@ def status(order: OrderId, as_json: Json = False) -> None:
 def list_(
     stage: Annotated[Stage | None, typer.Option(help="Only orders in this stage.")] = None,
     attention: Annotated[bool, typer.Option(help="Only orders that wait for a person.")] = False,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0: all.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=0, max=reading.MAX_LISTED, help="At most so many; 0: all.")
+    ] = 50,
     as_json: Json = False,
 ) -> None:
     """List orders, newest first."""

@@ -56,6 +56,8 @@ from models.views import (
     TrialBalance,
 )
 
+MAX_LISTED = 1_000_000
+"""The largest `limit` that a list takes."""
 PARTIAL_NOTE = "partial delivery isn't offered yet: everything is shipped together"
 
 

@@ -56,7 +56,7 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     async def list_orders(
         stage: Stage | None = None,
         attention: bool = False,
-        limit: Annotated[int, Query(ge=0, le=1_000_000, description="0: all")] = 50,
+        limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
     ) -> list[OrderView]:
         """Orders, newest first."""
         return await read(lambda s: reading.list_orders(s, stage, attention, limit))

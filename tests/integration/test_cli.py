@@ -168,6 +168,8 @@ async def test_refusals_are_one_and_wrong_use_is_two(pipeline: World, tmp_path: 
         (1, ["import", missing], "not a folder"),
         (2, ["place", missing], "No such file"),
         (2, ["list", "--stage", "nowhere"], "nowhere"),
+        (2, ["list", "--limit", "-1"], "--limit"),
+        (2, ["list", "--limit", "9" * 30], "--limit"),
         (2, ["receive", "PO", "SKU", "many"], "quantity"),
         (2, ["nonsense"], "nonsense"),
     ]
