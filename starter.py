@@ -16,7 +16,7 @@ from pydantic import BaseModel, JsonValue
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 from sqlmodel import Session
 
@@ -43,6 +43,8 @@ out = Console()
 err = Console(stderr=True)
 Result = TypeVar("Result")
 BOX = box.SIMPLE_HEAD
+AMOUNTS = {"total", "paid", "debit", "credit"}
+"""Columns that are aligned to the right."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OrderId = Annotated[str, typer.Argument(help="The order's id.")]
 
@@ -249,7 +251,8 @@ def customer(
     if as_json:
         print_json(view)
         return
-    table = Table(title=f"Customer {view.customer_id}", show_header=False)
+    table = _table("field", "value")
+    table.title, table.show_header = f"Customer {view.customer_id}", False
     for field, value in view.model_dump(mode="json", exclude={"orders"}).items():
         table.add_row(field.replace("_", " "), str(value))
     out.print(table, _orders_table(view.orders))
@@ -262,9 +265,7 @@ def trial_balance(as_json: Json = False) -> None:
     if as_json:
         print_json(view)
     else:
-        table = Table("account", "title", "currency", box=BOX)
-        for side in ("debit", "credit"):
-            table.add_column(side, justify="right")
+        table = _table("account", "title", "currency", "debit", "credit")
         for row in view.accounts:
             table.add_row(row.account, row.title, row.currency, row.debit, row.credit)
         for total in view.currencies:
@@ -282,7 +283,7 @@ def unmatched(as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("payment", "for order", "amount", "applied", "why", box=BOX)
+    table = _table("payment", "for order", "amount", "applied", "why")
     for row in rows:
         amounts = (f"{row.amount} {row.currency}", row.applied)
         table.add_row(
@@ -337,13 +338,21 @@ def _json_line(line: bytes) -> JsonValue | InvalidInput:
         return error
 
 
+def _table(*headers: str) -> Table:
+    """An empty table. What is too long is folded: of ids and amounts nothing may be lost."""
+    return Table(
+        *(
+            Column(header, overflow="fold", justify="right" if header in AMOUNTS else "left")
+            for header in headers
+        ),
+        box=BOX,
+        pad_edge=False,
+    )
+
+
 def _orders_table(orders: Sequence[OrderView]) -> Table:
-    table = Table("order", box=BOX, pad_edge=False)
-    table.add_column("stage", no_wrap=True)
-    table.add_column("customer")
-    table.add_column("total", justify="right", no_wrap=True)
-    table.add_column("paid", justify="right", no_wrap=True)
-    table.add_column("attention or invoice")
+    table = _table("order", "stage", "customer", "total", "paid", "attention or invoice")
+    table.columns[1].no_wrap = True
     for order in orders:
         remark = order.attention.code if order.attention else order.invoice_number or ""
         style = "yellow" if order.attention else None
@@ -367,7 +376,7 @@ def _print_order(order: OrderDetails) -> None:
         out.print(text, soft_wrap=True)
     if order.delivery_note:
         out.print(order.delivery_note)
-    lines = Table("SKU", "ordered", "reserved", "backordered", "shipped", "delivered", box=BOX)
+    lines = _table("SKU", "ordered", "reserved", "backordered", "shipped", "delivered")
     for line in order.lines:
         lines.add_row(*(str(value) for value in line.model_dump().values()))
     out.print(lines)
@@ -377,7 +386,7 @@ def _print_order(order: OrderDetails) -> None:
     for shipment in order.shipments:
         carrier = f"{shipment.carrier or 'no carrier yet'} {shipment.tracking_number or ''}"
         out.print(f"shipment {shipment.shipment_id}: {shipment.state}, {carrier}")
-    history = Table("when", "what", "details", box=BOX)
+    history = _table("when", "what", "details")
     for row in order.history:
         history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, escape(row.detail))
     out.print(history)

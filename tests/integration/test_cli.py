@@ -199,3 +199,13 @@ async def test_a_payment_for_an_unknown_order_is_kept_and_listed(pipeline: World
     [row] = [row for row in rows if row["payment_id"] == payment]
     assert row["claimed_order_id"] == order_id
     assert row["reason"] == "no such order"
+
+
+async def test_a_table_folds_what_is_too_long(pipeline: World) -> None:
+    """Every character of an id is there."""
+    order_id, payment = unique("U") + "q" * 180, unique("P")
+    taken = await run_json(pipeline, "pay", order_id, "5.00", "--payment-id", payment)
+    await pipeline.client.get_workflow_handle(taken["workflow_id"]).result()
+    _, out, _ = await run(pipeline, "payments", "unmatched")
+    assert payment in out
+    assert (out.count("q"), "…" in out) == (180, False)
