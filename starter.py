@@ -15,7 +15,6 @@ import typer
 from pydantic import BaseModel, JsonValue
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 from sqlmodel import Session
@@ -39,8 +38,9 @@ payments = typer.Typer(no_args_is_help=True, help="Payments.")
 app.add_typer(ledger, name="ledger")
 app.add_typer(payments, name="payments")
 
-out = Console()
-err = Console(stderr=True)
+out = Console(markup=False, emoji=False)
+err = Console(markup=False, emoji=False, stderr=True)
+"""What people wrote is shown as they wrote it: "[x]" and ":x:" mean nothing."""
 Result = TypeVar("Result")
 BOX = box.SIMPLE_HEAD
 AMOUNTS = {"total", "paid", "debit", "credit"}
@@ -151,7 +151,7 @@ def pay(
     }
     _fact(doors, "payment.received", payment_id, data, as_json)
     if known is None and not as_json:
-        err.print(f"[yellow]no order {order} is recorded: kept for it, or as unmatched[/yellow]")
+        err.print(f"no order {order} is recorded: kept for it, or as unmatched", style="yellow")
 
 
 @app.command()
@@ -271,7 +271,7 @@ def trial_balance(as_json: Json = False) -> None:
         for total in view.currencies:
             table.add_section()
             table.add_row("", "total", total.currency, total.debit, total.credit, style="bold")
-        out.print(table, "balanced" if view.balanced else "[red]NOT balanced[/red]")
+        out.print(table, "balanced" if view.balanced else Text("NOT balanced", "red"))
     if not view.balanced:
         raise typer.Exit(1)
 
@@ -286,9 +286,7 @@ def unmatched(as_json: Json = False) -> None:
     table = _table("payment", "for order", "amount", "applied", "why")
     for row in rows:
         amounts = (f"{row.amount} {row.currency}", row.applied)
-        table.add_row(
-            *(escape(w) for w in (row.payment_id, row.claimed_order_id or "")), *amounts, row.reason
-        )
+        table.add_row(row.payment_id, row.claimed_order_id or "", *amounts, row.reason)
     out.print(table)
 
 
@@ -388,7 +386,7 @@ def _print_order(order: OrderDetails) -> None:
         out.print(f"shipment {shipment.shipment_id}: {shipment.state}, {carrier}")
     history = _table("when", "what", "details")
     for row in order.history:
-        history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, escape(row.detail))
+        history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, row.detail)
     out.print(history)
     for odd in order.odd_facts:
         out.print(Text.assemble((f"odd {odd.name} ", "yellow"), f"{odd.body}: {odd.reason}"))
@@ -403,7 +401,7 @@ def show(value: BaseModel | dict[str, Any], as_json: bool, text: str) -> None:
 
 
 def complain(what: str, message: str) -> None:
-    """To standard error; what people wrote is never taken for markup."""
+    """To standard error."""
     err.print(Text.assemble((what, "red"), " ", message), soft_wrap=True)
 
 

@@ -201,6 +201,13 @@ async def test_a_payment_for_an_unknown_order_is_kept_and_listed(pipeline: World
     assert row["reason"] == "no such order"
 
 
+async def test_brackets_are_no_markup(pipeline: World) -> None:
+    """What was written is shown as it was written."""
+    _, customer = pipeline.shop(email="[b]:x:[/b]@example.com")
+    _, out, _ = await run(pipeline, "customer", customer)
+    assert "[b]:x:[/b]@example.com" in out
+
+
 async def test_a_table_folds_what_is_too_long(pipeline: World) -> None:
     """Every character of an id is there."""
     order_id, payment = unique("U") + "q" * 180, unique("P")
