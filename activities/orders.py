@@ -145,7 +145,7 @@ class Orders:
         if order.cancellation is Cancellation.NONE:
             order.cancellation = Cancellation.REQUESTED
             order.cancel_reason = step.request.reason
-            detail = f"by {step.request.actor}: {step.request.reason}"
+            detail = f"by {step.request.actor}: {step.request.reason}".removesuffix(": ")
             note(session, order.order_id, "cancel_requested", detail, now)
             progress = touch(session, order, now)
         return Cancelled(accepted=True, message="the order is being cancelled", progress=progress)

@@ -153,6 +153,18 @@ async def test_cancel_and_retry_say_what_came_of_it(pipeline: World) -> None:
     assert (status, "cancelled" in err) == (1, True)
 
 
+async def test_a_cancellation_without_a_reason_says_by_whom(pipeline: World) -> None:
+    """And nothing else."""
+    sku, customer = pipeline.shop()
+    document = order(sku, customer)
+    await pipeline.place(document)
+    await pipeline.until_event(document["order_id"], "payment_requested")
+    await run_json(pipeline, "cancel", document["order_id"])
+    await pipeline.ended(document["order_id"])
+    shown = await run_json(pipeline, "status", document["order_id"])
+    assert "by operator" in [row["detail"] for row in shown["history"]]
+
+
 async def test_refusals_are_one_and_wrong_use_is_two(pipeline: World, tmp_path: Path) -> None:
     """With a sentence on standard error that names what is wrong, no traceback, and a problem in
     JSON."""
