@@ -90,8 +90,12 @@ def import_(folder: Path, as_json: Json = False) -> None:
     show(
         {"imported": imported.rows},
         as_json,
-        ", ".join(f"{count} rows of {name}" for name, count in imported.rows.items()) + " imported",
+        ", ".join(_rows(count, name) for name, count in imported.rows.items()) + " imported",
     )
+
+
+def _rows(count: int, file: str) -> str:
+    return f"{count} {'row' if count == 1 else 'rows'} of {file}"
 
 
 @app.command()

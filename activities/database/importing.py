@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from models.tables import (
     Customer,
     Location,
     Product,
+    Stock,
     StockMovement,
     Supplier,
     SupplierOffer,
@@ -66,16 +67,36 @@ class CsvFile:
     name: str
     model: type[Document]
     apply: Callable[[Session, Any, "Context"], None]
-    """Raises ValueError, with the column in front, for what the tables don't allow."""
+    """Raises ValueError, with the column in front, for what the tables don't allow; Undecided."""
+    table: type[SQLModel]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a file says: its valid rows, and what is wrong with the others."""
+
+    rows: Sequence[Row] = ()
+    errors: Sequence[FieldError] = ()
+    broken: Set[tuple[str, str]] | None = frozenset()
+    """Columns and cells of these others; None: unknown, the file can't be read to its end."""
+
+    def may_bring(self, column: str, value: str) -> bool:
+        """Whether a row that isn't valid could be the one with this id."""
+        return self.broken is None or (column, value) in self.broken
 
 
 @dataclass
 class Context:
     """What rows need to know of each other."""
 
+    read: dict[type[SQLModel], Read]
     currency: str
     now: datetime
     causes: list[str]
+
+
+class Undecided(Exception):
+    """A row refers to one that is itself refused: nothing can be said about it yet."""
 
 
 def import_folder(database: Database, folder: Path, clock: Clock) -> Imported:
@@ -86,57 +107,70 @@ def import_folder(database: Database, folder: Path, clock: Clock) -> Imported:
     """
     if not folder.is_dir():
         raise InvalidInput([FieldError(str(folder), "is not a folder")])
-    parsed = {file.name: _read(folder / file.name, file.model) for file in FILES}
-    if not any(parsed.values()):
+    read = {file.table: _read(folder / file.name, file.model) for file in FILES}
+    if not any(found.rows or found.errors for found in read.values()):
         names = ", ".join(file.name for file in FILES)
         raise InvalidInput([FieldError(str(folder), f"has none of {names}, or they are empty")])
-    return database.transaction(lambda session: _apply(session, parsed, clock()))
+    if read[Company].errors:  # without the currency, nothing can be said about the other rows
+        raise _refused([error for found in read.values() for error in found.errors])
+    return database.transaction(lambda session: _apply(session, read, clock()))
 
 
-def _apply(session: Session, parsed: dict[str, list[Row]], now: datetime) -> Imported:
+def _apply(session: Session, read: dict[type[SQLModel], Read], now: datetime) -> Imported:
+    """The valid rows are tried even where others aren't, for what the tables say about them."""
     errors: list[FieldError] = []
-    context = Context(currency="", now=now, causes=[])
+    context = Context(read=read, currency="", now=now, causes=[])
     for file in FILES:
-        if file.name != "company.csv" and not context.currency:
+        if file.table is not Company and not context.currency:
             context.currency = _currency(session)
-        for row in parsed[file.name]:
+        errors += read[file.table].errors
+        for row in read[file.table].rows:
             try:
                 file.apply(session, row.document, context)
             except ValueError as error:
                 column, _, reason = str(error).partition(": ")
                 errors.append(FieldError(f"{file.name} line {row.line}, {column}", reason))
-        if errors:
-            raise InvalidInput(errors[:MAX_ERRORS], "import_refused")
+            except Undecided:
+                continue
         session.flush()
+    if errors:
+        raise _refused(errors)
     served = [order for cause in context.causes for order in orders_served(session, cause)]
-    rows = {name: len(rows) for name, rows in parsed.items() if rows}
+    rows = {file.name: len(found.rows) for file in FILES if (found := read[file.table]).rows}
     return Imported(rows=rows, served=tuple(dict.fromkeys(served)))
 
 
-def _read(path: Path, model: type[Document]) -> list[Row]:
+def _refused(errors: Sequence[FieldError]) -> InvalidInput:
+    return InvalidInput(errors[:MAX_ERRORS], "import_refused")
+
+
+def _read(path: Path, model: type[Document]) -> Read:
     if not path.exists():
-        return []
+        return Read()
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise InvalidInput([FieldError(f"{path.name} line {line}", "is not UTF-8")]) from error
+        wrong = FieldError(f"{path.name} line {line}", "is not UTF-8")
+        return Read(errors=[wrong], broken=None)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     errors: list[FieldError] = []
+    broken: set[tuple[str, str]] = set()
     try:
-        errors += _check_header(path.name, reader.fieldnames or (), model)
-        for given in [] if errors else reader:
+        if wrong_header := _check_header(path.name, reader.fieldnames or (), model):
+            return Read(errors=wrong_header, broken=None)
+        for given in reader:
             document = _validate(path.name, reader.line_num, given, model)
             if isinstance(document, list):
                 errors += document
+                broken.update(_filled(given).items())
             else:
                 rows.append(Row(reader.line_num, document))
     except csv.Error as error:
         errors.append(FieldError(f"{path.name} line {reader.reader.line_num}", str(error)))
-    if errors:
-        raise InvalidInput(errors[:MAX_ERRORS], "import_refused")
-    return rows
+        return Read(rows, errors, broken=None)
+    return Read(rows, errors, broken)
 
 
 def _check_header(name: str, header: Sequence[str], model: type[Document]) -> list[FieldError]:
@@ -153,15 +187,23 @@ def _check_header(name: str, header: Sequence[str], model: type[Document]) -> li
 def _validate(
     name: str, line: int, given: dict[str | Any, Any], model: type[Document]
 ) -> Document | list[FieldError]:
-    """The row's model, or what is wrong with it. An empty cell means that nothing is said."""
+    """The row's model, or what is wrong with it."""
     if None in given:
         return [FieldError(f"{name} line {line}", "has more cells than the header has columns")]
-    filled = {column: cell.strip() for column, cell in given.items() if cell and cell.strip()}
     try:
-        return model.model_validate(filled, extra="forbid")
+        return model.model_validate(_filled(given), extra="forbid")
     except ValidationError as error:
         fields = invalid_input(error).fields
         return [FieldError(f"{name} line {line}, {f.field}", f.reason) for f in fields]
+
+
+def _filled(given: dict[str | Any, Any]) -> dict[str, str]:
+    """An empty cell means that nothing is said."""
+    return {
+        column: cell.strip()
+        for column, cell in given.items()
+        if isinstance(cell, str) and cell.strip()
+    }
 
 
 def _currency(session: Session) -> str:
@@ -216,8 +258,8 @@ def _supplier(session: Session, row: imports.SupplierRow, _context: Context) -> 
 
 def _offer(session: Session, row: imports.OfferRow, context: Context) -> None:
     _same_currency(row.currency, context)
-    _exists(session, Supplier, "supplier_id", row.supplier_id)
-    _exists(session, Product, "sku", row.sku)
+    _exists(session, Supplier, "supplier_id", row.supplier_id, context)
+    _exists(session, Product, "sku", row.sku, context)
     fields = row.model_dump(exclude={"unit_cost"})
     cost_minor = parse_amount(row.unit_cost, row.currency)
     _upsert(session, SupplierOffer(**fields, unit_cost_minor=cost_minor))
@@ -234,8 +276,8 @@ def _customer(session: Session, row: CustomerDocument, context: Context) -> None
 
 def _stock(session: Session, row: imports.StockRow, context: Context) -> None:
     """An opening balance with movement and entry, once; the same again does nothing."""
-    _exists(session, Location, "location", row.location)
-    _exists(session, Product, "sku", row.sku)
+    _exists(session, Location, "location", row.location, context)
+    _exists(session, Product, "sku", row.sku, context)
     with at_field("unit_cost"):
         cost_minor = parse_amount(row.unit_cost, context.currency)
     value_minor = cost_minor * row.on_hand
@@ -272,18 +314,23 @@ def _same_currency(currency: str, context: Context) -> None:
         raise ValueError(f"currency: the company's currency is {context.currency}")
 
 
-def _exists(session: Session, table: type[SQLModel], column: str, value: str) -> None:
-    if session.get(table, value) is None:
-        raise ValueError(f"{column}: there is no {value!r}")
+def _exists(
+    session: Session, table: type[SQLModel], column: str, value: str, context: Context
+) -> None:
+    if session.get(table, value) is not None:
+        return
+    if context.read[table].may_bring(column, value):
+        raise Undecided
+    raise ValueError(f"{column}: there is no {value!r}")
 
 
 FILES = (
-    CsvFile("company.csv", imports.CompanyRow, _company),
-    CsvFile("locations.csv", imports.LocationRow, _location),
-    CsvFile("products.csv", imports.ProductRow, _product),
-    CsvFile("suppliers.csv", imports.SupplierRow, _supplier),
-    CsvFile("offers.csv", imports.OfferRow, _offer),
-    CsvFile("customers.csv", CustomerDocument, _customer),
-    CsvFile("stock.csv", imports.StockRow, _stock),
+    CsvFile("company.csv", imports.CompanyRow, _company, Company),
+    CsvFile("locations.csv", imports.LocationRow, _location, Location),
+    CsvFile("products.csv", imports.ProductRow, _product, Product),
+    CsvFile("suppliers.csv", imports.SupplierRow, _supplier, Supplier),
+    CsvFile("offers.csv", imports.OfferRow, _offer, SupplierOffer),
+    CsvFile("customers.csv", CustomerDocument, _customer, Customer),
+    CsvFile("stock.csv", imports.StockRow, _stock, Stock),
 )
 """In the order in which rows refer to each other."""

@@ -51,6 +51,8 @@ async def test_an_order_by_command_line_from_import_to_completed(
     write_shop(tmp_path / "shop", sku, customer, on_hand=1)
     imported = await run_json(pipeline, "import", str(tmp_path / "shop"))
     assert imported["imported"]["products.csv"] == 1
+    _, told, _ = await run(pipeline, "import", str(tmp_path / "shop"))
+    assert "1 row of products.csv, " in told
     document = order(sku, customer, quantity=2, terms="cash", channel="store")
     order_id = document["order_id"]
     placed = await run_json(pipeline, "place", "-", stdin=json.dumps(document))

@@ -511,6 +511,43 @@ def test_nothing_of_an_import_is_kept_where_its_last_file_is_bad(
     assert refusal(database, folder) == "stock.csv line 2, sku: there is no 'NOPE'"
 
 
+def test_all_files_are_told_in_one_go(database: Database, folder: Path) -> None:
+    """What the cells say wrong, and what the tables say against the other rows."""
+    change(folder, "locations.csv", country="XX")
+    change(folder, "customers.csv", credit_limit="-1")
+    row = ROWS["stock.csv"]
+    bad = [row | {"on_hand": "ten"}, row | {"sku": "NOPE"}, row | {"location": "NOPE"}]
+    write_csv(folder, "stock.csv", bad)
+    told = [error.partition(":")[0] for error in refusal(database, folder).split("; ")]
+    assert told == [
+        "locations.csv line 2, country",
+        "customers.csv line 2, credit_limit",
+        "stock.csv line 2, on_hand",
+        "stock.csv line 4, location",
+    ]
+
+
+@pytest.mark.parametrize("cells", [{"weight_g": "heavy"}, {"colour": "red"}])
+def test_a_row_is_not_blamed_for_the_refused_one_it_refers_to(
+    database: Database, folder: Path, cells: dict[str, object]
+) -> None:
+    """One mistake in products.csv is one error, not one more of each offer."""
+    change(folder, "products.csv", **cells)
+    message = refusal(database, folder)
+    assert (message.count(".csv"), message.startswith("products.csv")) == (1, True)
+
+
+def test_without_a_company_no_row_is_blamed_for_its_currency(
+    database: Database, folder: Path
+) -> None:
+    """It may be the one that the refused company was to have."""
+    change(folder, "company.csv", country="XX", currency="USD")
+    change(folder, "products.csv", currency="USD", weight_g="heavy")
+    change(folder, "offers.csv", currency="USD")
+    told = [error.partition(":")[0] for error in refusal(database, folder).split("; ")]
+    assert told == ["company.csv line 2, country", "products.csv line 2, weight_g"]
+
+
 @pytest.mark.parametrize("content", ["", None, "location,name,country,postal_code\n"])
 def test_a_folder_without_rows_is_refused(
     database: Database, tmp_path: Path, content: str | None
