@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
@@ -21,9 +21,14 @@ Text = Annotated[
 """One line of text, 1 to 200 characters, without control characters."""
 
 Identifier = Annotated[
-    str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    str,
+    StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
+    Field(
+        description="An id: 1 to 64 letters, digits, dots, underscores or hyphens; "
+        "it starts with a letter or digit."
+    ),
 ]
-"""An id as callers choose them: 1 to 64 letters, digits, dots, underscores, hyphens."""
+"""An id as callers choose them."""
 
 
 class Payload(BaseModel):

@@ -11,6 +11,9 @@ from stdnum.exceptions import ValidationError as NumberError
 
 from models.base import NO_CONTROL_CHARACTERS, Document, Identifier, Text
 
+DECIMAL = r"^[0-9]{1,18}(\.[0-9]{1,9})?$"
+"""What the JSON Schema can say of money and percentages; `models.money` decides."""
+
 
 class PaymentPreference(StrEnum):
     """How a customer likes to pay."""
@@ -22,14 +25,14 @@ class PaymentPreference(StrEnum):
 
 
 class CustomerStatus(StrEnum):
-    """A blocked customer's orders are refused at the door."""
+    """A blocked customer's orders are refused."""
 
     ACTIVE = "active"
     BLOCKED = "blocked"
 
 
 class TaxTreatment(StrEnum):
-    """Whether our invoices to this customer carry tax."""
+    """Whether invoices to this customer carry tax: only `standard` ones do."""
 
     STANDARD = "standard"
     EXEMPT = "exempt"
@@ -60,7 +63,11 @@ def _vat_id(value: str) -> str:
     return checked_number(vat.validate, value, "VAT id")
 
 
-Country = Annotated[str, AfterValidator(_country)]
+Country = Annotated[
+    str,
+    AfterValidator(_country),
+    Field(description="ISO 3166 alpha-2, in capitals.", examples=["DE"]),
+]
 Email = Annotated[
     str,
     StringConstraints(
@@ -72,10 +79,37 @@ Email = Annotated[
 OptionalText = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=200, pattern=NO_CONTROL_CHARACTERS)
 ]
-AmountText = Annotated[str, Field(strict=True, examples=["18.00"])]
+AmountText = Annotated[
+    str,
+    Field(
+        strict=True,
+        description="Money: a decimal string, not below zero, with no more decimals than the "
+        'currency has (EUR "18.00", JPY "18").',
+        examples=["18.00"],
+        json_schema_extra={"pattern": DECIMAL},
+    ),
+]
+PercentText = Annotated[
+    str,
+    Field(
+        strict=True,
+        description='A decimal string of 0 to 100 with up to 4 decimals: "19" is 19 %.',
+        examples=["19", "5.5"],
+        json_schema_extra={"pattern": DECIMAL},
+    ),
+]
 
 
-VatId = Annotated[OptionalText, AfterValidator(_vat_id)]
+VatId = Annotated[
+    OptionalText,
+    AfterValidator(_vat_id),
+    Field(description="A VAT id; one of an EU country must be valid."),
+]
+Language = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]{2}$"),
+    Field(description="Of mails and invoices, two letters: en or de; others get English."),
+]
 
 
 class Address(Document):
@@ -95,11 +129,8 @@ class Address(Document):
 
 
 class CustomerDocument(Document):
-    """A whole customer, as `customers.csv` and an order may bring one.
-
-    A new customer is taken as it comes, by a shop that we trust with that. Of one we know, an order
-    updates the contact fields only: credit limit, status and tax treatment stay.
-    """
+    """A whole customer. A new one is recorded as sent. Of a known one an order updates contact,
+    address and payment preference; credit limit, status and tax treatment stay."""
 
     customer_id: Identifier
     name: Text
@@ -111,7 +142,7 @@ class CustomerDocument(Document):
     status: CustomerStatus = CustomerStatus.ACTIVE
     vat_id: VatId = ""
     tax_treatment: TaxTreatment = TaxTreatment.STANDARD
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
+    language: Language = "en"
     street: OptionalText = ""
     city: OptionalText = ""
     postal_code: OptionalText = ""

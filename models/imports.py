@@ -7,7 +7,15 @@ from pydantic import BeforeValidator, Field, StringConstraints, field_validator,
 from stdnum import ean, iban
 
 from models.base import Document, Identifier, Text, at_field
-from models.customers import AmountText, Country, Email, OptionalText, VatId, checked_number
+from models.customers import (
+    AmountText,
+    Country,
+    Email,
+    OptionalText,
+    PercentText,
+    VatId,
+    checked_number,
+)
 from models.money import decimals, parse_amount, parse_percent
 
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -68,7 +76,7 @@ class ProductRow(Document):
     name: Text
     unit_price: AmountText
     currency: Currency
-    tax_rate_percent: AmountText
+    tax_rate_percent: PercentText
     weight_g: Count
     length_mm: Count
     width_mm: Count

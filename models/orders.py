@@ -11,7 +11,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
 
 from models.base import Document, Identifier, Payload, Text, at_field
-from models.customers import Address, AmountText, CustomerDocument, TaxTreatment
+from models.customers import Address, AmountText, CustomerDocument, PercentText, TaxTreatment
 from models.money import (
     MAX_AMOUNT_MINOR,
     PPM_PER_PERCENT,
@@ -35,7 +35,8 @@ class Channel(StrEnum):
 
 
 class Terms(StrEnum):
-    """When the customer pays."""
+    """When the customer pays: before the goods leave (`prepaid`, and `cash` at the till), or within
+    30 days of the invoice (`net30`, within the credit limit)."""
 
     PREPAID = "prepaid"
     NET30 = "net30"
@@ -48,19 +49,20 @@ class Terms(StrEnum):
 
 
 class Delivery(StrEnum):
-    """Whether what is there may leave before the rest."""
+    """Whether what is there may leave before the rest; `partial` is shipped complete for now."""
 
     COMPLETE = "complete"
     PARTIAL = "partial"
 
 
 class OrderLine(Document):
-    """One SKU of an order. `unit_price` is without tax; absent: the list price at acceptance."""
+    """One SKU of an order. `unit_price` is without tax; absent: the list price at acceptance.
+    `discount_percent` is taken off it."""
 
     sku: Text
     quantity: Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY)]
     unit_price: AmountText | None = None
-    discount_percent: AmountText | None = None
+    discount_percent: PercentText | None = None
 
 
 Customer = Annotated[
@@ -90,17 +92,21 @@ Lines = Annotated[
     Field(json_schema_extra={"minItems": 1, "maxItems": MAX_LINES}),
 ]
 CalendarDate = Annotated[date, BeforeValidator(_written_out)]
+Currency = Annotated[
+    str, Field(description="ISO 4217; only the company's own is taken.", examples=["EUR"])
+]
 
 
 class OrderDocument(Document):
-    """What a customer asked for, as sent to `POST /orders` and `starter.py place`."""
+    """An order, as sent to `POST /orders` or `starter.py place`. The same document again is the
+    same order; other content under its id, and unknown fields, are refused."""
 
     order_id: Identifier
     channel: Channel
     customer: Customer
     ship_to: Address
     bill_to: Address | None = None
-    currency: str
+    currency: Currency
     terms: Terms
     delivery: Delivery = Delivery.COMPLETE
     lines: Lines

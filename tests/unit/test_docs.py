@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from jsonschema import Draft202012Validator
 
 from models import messages
 from models.orders import OrderDocument
@@ -51,6 +52,30 @@ def test_the_schema_on_disk_is_the_models() -> None:
     """So that it can be read without a running API."""
     written = json.loads(words_of("docs/order.schema.json"))
     assert written == OrderDocument.model_json_schema(), RENEW
+
+
+def test_the_schema_says_how_ids_money_and_percentages_are_written() -> None:
+    """In words and as a pattern: a caller sees no other page of ours."""
+    schema = OrderDocument.model_json_schema()
+    line, customer = (
+        schema["$defs"][name]["properties"] for name in ("OrderLine", "CustomerDocument")
+    )
+    for given in (
+        schema["properties"]["order_id"],
+        customer["customer_id"],
+        customer["credit_limit"],
+        line["unit_price"]["anyOf"][0],
+        line["discount_percent"]["anyOf"][0],
+    ):
+        assert given["description"]
+        assert given["pattern"]
+
+
+def test_the_schema_takes_the_example() -> None:
+    """It is no stricter than the door."""
+    example = json.loads(words_of("examples/order.json"))
+    example["lines"][0] |= {"unit_price": "18.00", "discount_percent": "5.5"}
+    Draft202012Validator(OrderDocument.model_json_schema()).validate(example)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
