@@ -46,9 +46,9 @@ def insert_customer(session: Session, document: CustomerDocument, currency: str)
     return customer
 
 
-def exposure(session: Session, customer_id: str, without_order: str) -> int:
+def exposure(session: Session, customer_id: str, without_order: str = "") -> int:
     """What the customer owes or will owe on credit, in minor units: every accepted net30 order
-    that isn't paid, invoiced or not, but for `without_order`."""
+    that isn't paid or cancelled, invoiced or not, but for `without_order`."""
     owed = select(func.sum(col(Order.total_minor) - col(Order.paid_minor))).where(
         col(Order.customer_id) == customer_id,
         col(Order.order_id) != without_order,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.customers import exposure
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError, NotFound
 from models.ledger import Account
@@ -176,14 +177,13 @@ def customer(session: Session, customer_id: str) -> CustomerView:
     query = select(Order).where(Order.customer_id == customer_id)
     orders = session.exec(query.order_by(col(Order.placed_at).desc())).all()
     counted = [o for o in orders if o.cancellation is Cancellation.NONE]
-    owed = sum(o.total_minor - o.paid_minor for o in counted if o.credit_accepted)
     return CustomerView(
         **row.model_dump(include={"customer_id", "name", "email", "phone", "country", "language"}),
         status=row.status,
         payment_preference=row.payment_preference,
         credit_limit=format_amount(row.credit_limit_minor, currency),
         currency=currency,
-        open_credit=format_amount(owed, currency),
+        open_credit=format_amount(exposure(session, customer_id), currency),
         order_count=len(orders),
         volume=format_amount(sum(o.total_minor for o in counted), currency),
         first_order_at=orders[-1].placed_at if orders else None,

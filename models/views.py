@@ -97,6 +97,8 @@ class CustomerView(Payload):
     credit_limit: str
     currency: str
     open_credit: str
+    """What the credit check counts: orders on credit that are not paid, also while they are being
+    cancelled."""
     order_count: int
     volume: str
     """The total of all orders that were not cancelled, tax included."""
