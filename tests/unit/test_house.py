@@ -1,4 +1,4 @@
-"""The rules of the house (docs/design.md, section 2), held by reading the sources."""
+"""The rules of the house (docs/architecture.md, "The rooms"), held by reading the sources."""
 
 import ast
 import re
@@ -169,6 +169,17 @@ def test_source_keeps_the_rules_of_the_house(path: str) -> None:
     assert part_of(path) in PARTS
     tree = ast.parse((HOME / path).read_text())
     assert [broken for rule in RULES for broken in rule(path, tree)] == []
+
+
+def test_every_page_that_a_source_cites_exists() -> None:
+    """So that who follows it arrives."""
+    cited = {
+        (path, page)
+        for path in SOURCES
+        for page in re.findall(r"\bdocs/[\w/.-]+\.\w+", (HOME / path).read_text())
+    }
+    assert cited
+    assert {(path, page) for path, page in cited if not (HOME / page).exists()} == set()
 
 
 def test_nothing_tracked_is_tied_to_one_machine() -> None:
