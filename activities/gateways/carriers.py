@@ -24,9 +24,11 @@ class HttpCarriers:
 
     async def book(self, booking: FreightBooking, key: str) -> BookedFreight:
         """See `Carriers`."""
-        answer = await self._client.post("/bookings", booking.model_dump(mode="json"), key)
+        asked = f"the carrier, asked to book {booking.shipment_id}"
+        answer = await self._client.post("/bookings", booking.model_dump(mode="json"), key, asked)
         return BookedFreight.model_validate(answer)
 
     async def cancel(self, shipment_id: str, key: str) -> None:
         """See `Carriers`."""
-        await self._client.post("/bookings/cancel", {"shipment_id": shipment_id}, key)
+        asked = f"the carrier, asked to cancel the booking of {shipment_id}"
+        await self._client.post("/bookings/cancel", {"shipment_id": shipment_id}, key, asked)

@@ -27,14 +27,19 @@ class HttpPayments:
 
     async def request(self, demand: PaymentDemand, key: str) -> str:
         """See `Payments`."""
-        answer = await self._client.post("/requests", demand.model_dump(mode="json"), key)
+        wish = f"collect {demand.amount} {demand.currency} for {demand.order_id}"
+        asked = f"the payment provider, asked to {wish}"
+        answer = await self._client.post("/requests", demand.model_dump(mode="json"), key, asked)
         return str(answer["request_id"])
 
     async def void(self, order_id: str, key: str) -> None:
         """See `Payments`."""
-        await self._client.post("/requests/void", {"order_id": order_id}, key)
+        asked = f"the payment provider, asked to collect nothing more for {order_id}"
+        await self._client.post("/requests/void", {"order_id": order_id}, key, asked)
 
     async def refund(self, demand: RefundDemand, key: str) -> str:
         """See `Payments`."""
-        answer = await self._client.post("/refunds", demand.model_dump(mode="json"), key)
+        wish = f"give back {demand.amount} {demand.currency} of {demand.order_id}"
+        asked = f"the payment provider, asked to {wish}"
+        answer = await self._client.post("/refunds", demand.model_dump(mode="json"), key, asked)
         return str(answer["refund_id"])

@@ -21,5 +21,7 @@ class HttpSuppliers:
 
     async def send(self, order: SupplierOrder, key: str) -> str:
         """See `Suppliers`."""
-        answer = await self._client.post("/purchase-orders", order.model_dump(mode="json"), key)
+        asked = f"supplier {order.supplier_id}, asked to take purchase order {order.po_id}"
+        body = order.model_dump(mode="json")
+        answer = await self._client.post("/purchase-orders", body, key, asked)
         return str(answer["reference"])

@@ -117,6 +117,7 @@ async def test_a_partner_that_stays_away_is_shown_as_attention_and_asked_on(
     await pipeline.pay(order_id, TOTAL)
     attention = await shown_attention(pipeline, order_id)
     assert attention["code"] == "partner_unavailable"
+    assert f"the carrier, asked to book SH-{order_id}-1, answered 503" in attention["message"]
     await pipeline.partners.delete("/control/faults")
     assert (await intake(pipeline).retry(order_id, "ann")).accepted
     await deliver(pipeline, order_id)
@@ -136,8 +137,8 @@ async def test_one_body_is_the_same_bytes_whatever_the_order_of_its_fields(
         "currency": "EUR",
         "due_date": "2030-01-01",
     }
-    first = await client.post("/requests", fields, order_id)
-    second = await client.post("/requests", dict(reversed(fields.items())), order_id)
+    first = await client.post("/requests", fields, order_id, "x")
+    second = await client.post("/requests", dict(reversed(fields.items())), order_id, "x")
     await client.close()
     assert first == second
     calls = (await pipeline.books("payments"))["calls"]
@@ -159,7 +160,9 @@ async def test_a_refusal_waits_for_a_person_and_a_retry_is_the_next_attempt(
         await pipeline.pay(order_id, TOTAL)
     attention = await shown_attention(pipeline, order_id)
     assert attention["code"] == ("no_supply" if partner == "suppliers" else "refused")
-    assert "refused" in attention["message"]
+    assert ", asked to " in attention["message"]
+    assert ", refused: " in attention["message"]
+    assert "http" not in attention["message"]
     assert await pipeline.requests(partner, operation, sku) == []
     assert (await intake(pipeline).retry(order_id, "ann")).accepted
     if partner == "suppliers":
