@@ -45,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
         Terms,
         stage,
     )
+    from models.views import OrderView
     from workflows import attributes
     from workflows.compensation import undo
     from workflows.facts import apply_order_fact, read_fact, read_stored
@@ -108,10 +109,11 @@ class OrderWorkflow:
 
     async def _record(self) -> None:
         """Record customer and order; check the credit of an order on credit."""
+        received = workflow.memo_value("view", default=None, type_hint=OrderView)
         request = RecordOrder(
             order=self._order,
             digest=workflow.memo_value("digest", default="", type_hint=str),
-            placed_at=workflow.info().start_time,
+            placed_at=received.placed_at if received else workflow.info().start_time,
             workflow_id=workflow.info().workflow_id,
         )
         while True:
