@@ -1,11 +1,9 @@
 """How the roots reach Temporal: the client, the search attributes, the namespace."""
 
 import asyncio
-import os
-import sys
+import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import NoReturn
 
 from dotenv import dotenv_values
 from google.protobuf.duration_pb2 import Duration
@@ -22,8 +20,10 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
+
+from models.errors import EngineUnavailable, FieldError, WrongVariables
 
 TASK_QUEUE = "orders"
 RETENTION = timedelta(days=30)
@@ -31,6 +31,7 @@ CALL_TIMEOUT = timedelta(seconds=5)
 """How long a door waits for the engine before it says that it is away."""
 UPDATE_TIMEOUT = timedelta(seconds=30)
 """How long a command waits for a worker's answer."""
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", re.ASCII)
 SEARCH_ATTRIBUTES = {
     "OrderStage": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
     "CustomerId": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -43,26 +44,40 @@ SEARCH_ATTRIBUTES = {
 async def connect(
     environment: Mapping[str, str], temporal_port: int = 7233, *, lazy: bool = False
 ) -> Client:
-    """A client as the SDK's `TEMPORAL_*` variables say; else our own server on `temporal_port`.
+    """A client as `options` says. `lazy`: connect at the first call, so that a door can open while
+    the engine is away; else raises EngineUnavailable."""
+    where = options(environment, temporal_port)
+    try:
+        return await Client.connect(**where, data_converter=pydantic_data_converter, lazy=lazy)
+    except ValueError as error:
+        raise _wrong("TEMPORAL_*", str(error)) from error
+    except RuntimeError as error:
+        address = where["target_host"]
+        raise EngineUnavailable(f"the engine can't be reached at {address}: {error}") from error
 
-    `environment` goes over what `.env` says. `lazy`: connect at the first call, so that a door can
-    open while the engine is away.
+
+def options(environment: Mapping[str, str], temporal_port: int = 7233) -> ClientConnectConfig:
+    """What the SDK's `TEMPORAL_*` variables say; else our own server on `temporal_port`.
+
+    `environment` goes over what `.env` says. Raises WrongVariables.
     """
     written = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    options = ClientConfig.load_client_connect_config(override_env_vars={**written, **environment})
-    options.setdefault("target_host", f"127.0.0.1:{temporal_port}")
-    return await Client.connect(**options, data_converter=pydantic_data_converter, lazy=lazy)
+    try:
+        found = ClientConfig.load_client_connect_config(
+            override_env_vars={**written, **environment}
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]  # further ones show the file, with what is secret
+        raise _wrong("TEMPORAL_*", reason) from error
+    found.setdefault("target_host", f"127.0.0.1:{temporal_port}")
+    address = _ADDRESS.fullmatch(found["target_host"])
+    if not address or not 1 <= int(address[2]) <= 65535:
+        raise _wrong("TEMPORAL_ADDRESS", "must be a host and a port, such as 127.0.0.1:7233")
+    return found
 
 
-def leave(status: int) -> NoReturn:
-    """End the process without taking the interpreter down first.
-
-    A thread of the SDK's may still deliver an answer while the interpreter ends, which aborts the
-    process (sdk-python issue 300): a command that did its work would exit with a crash.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+def _wrong(variable: str, reason: str) -> WrongVariables:
+    return WrongVariables([FieldError(variable, reason)])
 
 
 async def prepare(client: Client) -> None:

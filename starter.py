@@ -29,6 +29,7 @@ from models.json_text import parse_json
 from models.orders import Stage, Terms
 from models.settings import Settings
 from models.views import OrderDetails, OrderView
+from roots import exit_status, leave
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
@@ -53,7 +54,7 @@ class Doors:
     """What the commands work with, made when one runs."""
 
     def __init__(self) -> None:
-        self.settings = Settings()
+        self.settings = Settings.read()
         self.database = Database(self.settings.database)
 
     def read(self, work: Callable[[Session], Result]) -> Result:
@@ -427,7 +428,7 @@ def _problem(error: PipelineError) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Exit status: 0 done, 1 refused or failed, 2 wrong use."""
+    """Exit status: 0 done, 1 refused or failed, 2 wrong use or variables."""
     as_json = "--json" in sys.argv
     try:
         app()
@@ -437,12 +438,13 @@ def main() -> int:
             print_json({"code": "wrong_use", "detail": wrong_use.format_message()})
         return end.code if isinstance(end.code, int) else 1
     except PipelineError as error:
-        complain(error.code, error.message)
+        for line in error.message.splitlines():
+            complain(error.code, line)
         if as_json:
             print_json(_problem(error))
-        return 1
+        return exit_status(error)
     return 0
 
 
 if __name__ == "__main__":
-    engine.leave(main())
+    leave(main())

@@ -32,6 +32,7 @@ from activities.purchasing import Purchasing
 from activities.shipping import Shipping
 from models.messages import Policy
 from models.settings import Settings
+from roots import leave, told
 from workflows.facts import FactWorkflow
 from workflows.order import OrderWorkflow
 from workflows.replenishment import ReplenishmentWorkflow
@@ -145,7 +146,7 @@ def configure_logging() -> None:
 async def main() -> None:
     """Run until SIGTERM or SIGINT."""
     configure_logging()
-    settings = Settings()
+    settings = Settings.read()
     client = await engine.connect(os.environ, settings.temporal_port)
     database = Database(settings.database)
     stop = asyncio.Event()
@@ -158,5 +159,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
-    engine.leave(0)
+    with told():
+        asyncio.run(main())
+    leave(0)

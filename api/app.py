@@ -15,11 +15,15 @@ from api.orders import order_router
 from api.webhooks import webhook_router
 from intake import Intake
 from models.settings import Settings
+from roots import told
 
 
 def create_app(settings: Settings | None = None, client: Client | None = None) -> FastAPI:
     """The app, as uvicorn's factory: then settings and engine come from the environment."""
-    settings = settings or Settings()
+    with told():
+        settings = settings or Settings.read()
+        if client is None:
+            engine.options(os.environ, settings.temporal_port)  # says what is wrong, before serving
     database = Database(settings.database)
 
     @asynccontextmanager

@@ -3,6 +3,7 @@
     PipelineError                  anything we raise on purpose; has a stable code and a sentence
     ├── Refused                    retrying can't mend it; a person or another input can
     │   ├── InvalidInput           the input breaks a rule; names each field
+    │   │   └── WrongVariables     an environment variable breaks one; names each
     │   ├── Conflict               the same id was used for something else
     │   ├── NotFound               there is nothing by that id
     │   └── PartnerRefused         a partner gave a definite no
@@ -16,7 +17,7 @@ API, CLI and the Temporal UI show the same code and sentence.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -57,6 +58,14 @@ class InvalidInput(Refused):
     def __init__(self, fields: Sequence[FieldError], code: str = "invalid_input") -> None:
         super().__init__(code, "; ".join(str(field) for field in fields))
         self.fields = tuple(fields)
+
+
+class WrongVariables(InvalidInput):
+    """The environment variables `fields` can't be used; the message has a line for each."""
+
+    def __init__(self, fields: Iterable[FieldError]) -> None:
+        super().__init__(list(fields), "wrong_variables")
+        self.message = "\n".join(map(str, self.fields))
 
 
 def invalid_input(error: ValidationError) -> InvalidInput:

@@ -1,10 +1,86 @@
-"""The configuration, declared once; each root makes one and hands on what its parts need."""
+"""The configuration, declared once; each root reads one and hands on what its parts need."""
 
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from email.utils import parseaddr
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.errors import FieldError, WrongVariables
+
+_SQLITE = re.compile(r"sqlite(\+pysqlite)?:///.+")
+_POSTGRESQL = re.compile(
+    r"postgres(ql(\+psycopg)?)?://([^@]*@)?(\[[^]]*\]|[^/:?\s]*)(:\d{1,5})?(/.*|\?.*)?"
+)
+_LONGEST_S = 1e9
+"""Some thirty years: more than that is no time to wait, and too much for a clock."""
+
+
+def _only(is_right: Callable[[str], bool]) -> AfterValidator:
+    def check(value: str) -> str:
+        if not is_right(value):
+            raise ValueError
+        return value
+
+    return AfterValidator(check)
+
+
+def _is_url(url: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return named and url.split() == [url]
+
+
+def _is_http(url: str) -> bool:
+    return _is_url(url, "http", "https")
+
+
+def _is_smtp(url: str) -> bool:
+    return _is_url(url, "smtp", "smtps", "smtp+starttls")
+
+
+def _is_database(url: str) -> bool:
+    return not url or bool(_SQLITE.fullmatch(url) or _POSTGRESQL.fullmatch(url))
+
+
+def _is_mail_address(text: str) -> bool:
+    local, _, domain = parseaddr(text)[1].rpartition("@")
+    return bool(local and domain) and text.isprintable()
+
+
+def _are_secrets(text: str) -> bool:
+    return all(map(_is_secret, text.split()))
+
+
+def _is_secret(text: str) -> bool:
+    try:
+        key = b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return False
+    return text.startswith("whsec_") and bool(key)
+
+
+# A description says what is accepted: it is what people read where something else was given.
+
+Port = Annotated[int, Field(ge=1, le=65535, description="a whole number from 1 to 65535")]
+HttpUrl = Annotated[str, _only(_is_http), Field(description="http:// or https:// with a host")]
+Secrets = Annotated[
+    str,
+    _only(_are_secrets),
+    Field(description="whsec_ and base64; several of these are separated by spaces"),
+]
+Seconds = Annotated[
+    float,
+    Field(gt=0, le=_LONGEST_S, allow_inf_nan=False, description="seconds: a number above 0"),
+]
 
 
 class Settings(BaseSettings):
@@ -16,35 +92,61 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
 
-    var_dir: Path = Path("var")
-    database_url: str = ""
+    var_dir: Path = Field(default=Path("var"), description="a folder")
+    database_url: Annotated[str, _only(_is_database)] = Field(
+        default="",
+        description="postgresql://user:password@host/name, or sqlite:/// with a file's path",
+    )
     """SQLAlchemy URL; empty: the SQLite file `orders.db` in VAR_DIR."""
 
-    temporal_port: int = 7233
-    ui_port: int = 8233
-    api_port: int = 8080
+    temporal_port: Port = 7233
+    ui_port: Port = 8233
+    api_port: Port = 8080
 
-    payments_url: str = "http://127.0.0.1:8090/payments"
-    suppliers_url: str = "http://127.0.0.1:8090/suppliers"
-    carriers_url: str = "http://127.0.0.1:8090/carriers"
-    smtp_url: str = "smtp://127.0.0.1:8025"
-    mail_from: str = "orders@shop.example"
+    payments_url: HttpUrl = "http://127.0.0.1:8090/payments"
+    suppliers_url: HttpUrl = "http://127.0.0.1:8090/suppliers"
+    carriers_url: HttpUrl = "http://127.0.0.1:8090/carriers"
+    smtp_url: Annotated[str, _only(_is_smtp)] = Field(
+        default="smtp://127.0.0.1:8025",
+        description="smtp://, smtps:// or smtp+starttls:// with a host",
+    )
+    mail_from: Annotated[str, _only(_is_mail_address)] = Field(
+        default="orders@shop.example", description="a mail address"
+    )
 
-    webhook_secret_payments: str = ""
-    webhook_secret_suppliers: str = ""
-    webhook_secret_carriers: str = ""
+    webhook_secret_payments: Secrets = ""
+    webhook_secret_suppliers: Secrets = ""
+    webhook_secret_carriers: Secrets = ""
     """`whsec_...`; several, separated by spaces, while a secret is being changed."""
 
-    partners: Literal["auto", "manual"] = "auto"
-    partner_delay: float = Field(default=1.0, ge=0)
+    partners: Literal["auto", "manual"] = Field(default="auto", description="auto or manual")
+    partner_delay: float = Field(
+        default=1.0,
+        ge=0,
+        le=_LONGEST_S,
+        allow_inf_nan=False,
+        description="seconds: a number from 0",
+    )
     """How long the simulators wait before each thing they do by themselves, in seconds."""
 
-    partner_timeout: float = Field(default=10.0, gt=0)
+    partner_timeout: Seconds = 10.0
     """How long one call to a partner may take, in seconds: also the recovery time of a lost one."""
-    attention_after_attempts: int = Field(default=5, ge=1)
+    attention_after_attempts: int = Field(default=5, ge=1, description="a whole number from 1")
     """After so many failed attempts a partner step is shown as attention (and goes on)."""
-    payment_deadline: float = Field(default=7 * 86400.0, gt=0)
+    payment_deadline: Seconds = 7 * 86400.0
     """How long a prepaid or cash order waits for its payment, in seconds."""
+
+    @classmethod
+    def read(cls) -> Self:
+        """What environment and `.env` say; raises WrongVariables, which never shows a value."""
+        try:
+            return cls()
+        except ValidationError as error:
+            wrong = dict.fromkeys(str(found["loc"][0]) for found in error.errors())
+        raise WrongVariables(
+            FieldError(name.upper(), f"must be {cls.model_fields[name].description}")
+            for name in wrong
+        )
 
     @property
     def database(self) -> str:

@@ -1,11 +1,12 @@
 """The simulators' root: `python -m simulators --port P --smtp-port S [--host H]`."""
 
 import argparse
-import sys
 
 import uvicorn
 
+from models.errors import FieldError, WrongVariables
 from models.settings import Settings
+from roots import told
 from simulators.app import create_app
 from simulators.contract import SimulatorConfig
 
@@ -19,7 +20,7 @@ def main() -> None:
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     options = parser.parse_args()
-    config = configured(Settings(), options.host, options.smtp_port)
+    config = configured(Settings.read(), options.host, options.smtp_port)
     uvicorn.run(
         create_app(config),
         host=options.host,
@@ -30,7 +31,7 @@ def main() -> None:
 
 
 def configured(settings: Settings, smtp_host: str, smtp_port: int) -> SimulatorConfig:
-    """The simulators' part of the settings; exits when a secret is missing."""
+    """The simulators' part of the settings; raises WrongVariables when a secret is missing."""
     return SimulatorConfig(
         books=settings.var_dir / "partners.db",
         mail_dir=settings.var_dir / "mail",
@@ -50,9 +51,10 @@ def configured(settings: Settings, smtp_host: str, smtp_port: int) -> SimulatorC
 def _first(name: str, secrets: str) -> str:
     """The secret to sign with: the first of those separated by spaces."""
     if not secrets.split():
-        sys.exit(f"{name} is not set: the partners sign their callbacks with it")
+        raise WrongVariables([FieldError(name, "must be set: the partners sign with it")])
     return secrets.split()[0]
 
 
 if __name__ == "__main__":
-    main()
+    with told():
+        main()

@@ -53,8 +53,8 @@ def engine_is_given(environ: Mapping[str, str]) -> bool:
 
     A shell that has read VAR_DIR/env names ours, together with its port: that one we start.
     """
-    ours = f"{HOST}:{environ.get('TEMPORAL_PORT')}"
-    return bool(environ.get("TEMPORAL_PROFILE")) or environ.get("TEMPORAL_ADDRESS", ours) != ours
+    address, ours = environ.get("TEMPORAL_ADDRESS"), f"{HOST}:{environ.get('TEMPORAL_PORT')}"
+    return bool(environ.get("TEMPORAL_PROFILE") or (address and address != ours))
 
 
 def choose_addresses(settings: Settings, environ: Mapping[str, str], ports: Ports) -> Addresses:

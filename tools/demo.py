@@ -21,9 +21,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from models.errors import PipelineError, Refused
+from models.errors import Refused
 from models.orders import Stage
 from models.settings import Settings
+from roots import told
 from tools.processes import output_of, until_signal
 from tools.stack import HOME, Stack, StackConfig, environment, table_of
 
@@ -258,21 +259,17 @@ class DemoSettings(Settings):
 async def run(environ: Mapping[str, str], console: Console) -> int:
     """Exit status 0 if every order ended as its file says and the ledger balances, else 1."""
     config = StackConfig(
-        settings=DemoSettings(),
+        settings=DemoSettings.read(),
         environ=environment(environ),
         usual_ports=False,
         fresh=True,
     )
-    try:
-        scripts = read_scripts(HOME / SHOP / "orders")
-        async with Stack(config, console) as stack:
-            console.print(table_of(stack), soft_wrap=True)
-            demo = Demo(stack, console, scripts)
-            async with demo.api:
-                right = await show(demo, console)
-    except PipelineError as error:
-        console.print(error.message, style="red", markup=False, highlight=False, soft_wrap=True)
-        return 1
+    scripts = read_scripts(HOME / SHOP / "orders")
+    async with Stack(config, console) as stack:
+        console.print(table_of(stack), soft_wrap=True)
+        demo = Demo(stack, console, scripts)
+        async with demo.api:
+            right = await show(demo, console)
     console.print(f"Invoices, mails and logs are in {stack.var_dir}. To go on by hand: make up.")
     return 0 if right else 1
 
@@ -280,4 +277,5 @@ async def run(environ: Mapping[str, str], console: Console) -> int:
 if __name__ == "__main__":
     # A file or a pipe has no width of its own: the table gets what it needs.
     width = None if sys.stdout.isatty() else 120
-    sys.exit(until_signal(run(os.environ, Console(width=width))))
+    with told():
+        sys.exit(until_signal(run(os.environ, Console(width=width))))

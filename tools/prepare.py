@@ -13,10 +13,13 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
+from sqlalchemy.exc import OperationalError
 
 import engine
 from activities.database.engine import Database
+from models.errors import DatabaseUnavailable
 from models.settings import Settings
+from roots import leave, told
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,19 +49,18 @@ def check_migrations() -> None:
 
 async def prepare() -> None:
     """Database first: it needs no server."""
-    settings = Settings()
-    migrate(settings.database)
+    settings = Settings.read()
+    try:
+        migrate(settings.database)
+    except OperationalError as error:
+        raise DatabaseUnavailable(f"the database can't be used: {error.orig}") from error
     await engine.prepare(await engine.connect(os.environ, settings.temporal_port))
 
 
 def main() -> int:
     """The command line: 0 done, 1 the tables and migrations differ."""
     if sys.argv[1:] != ["--check"]:
-        try:
-            asyncio.run(prepare())
-        except RuntimeError as error:
-            print(f"the engine can't be reached: {error}", file=sys.stderr)
-            return 1
+        asyncio.run(prepare())
         return 0
     try:
         check_migrations()
@@ -69,4 +71,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    engine.leave(main())
+    with told():
+        leave(main())

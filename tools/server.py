@@ -22,6 +22,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from models.errors import Unavailable
+from roots import told
 from tools.processes import output_of, until_signal
 
 VERSION = "1.8.2"
@@ -192,14 +193,10 @@ async def _shown(console: Console, doing: str, work: Coroutine[Any, Any, Result]
 
 
 async def _print_path(environ: Mapping[str, str]) -> int:
-    console = Console(stderr=True)
-    try:
-        print(await ensure(environ, console))
-    except NoServer as error:
-        console.print(error.message, style="red", markup=False, highlight=False, soft_wrap=True)
-        return 1
+    print(await ensure(environ, Console(stderr=True)))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(until_signal(_print_path(os.environ)))
+    with told():
+        sys.exit(until_signal(_print_path(os.environ)))

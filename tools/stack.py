@@ -19,8 +19,10 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from models.errors import PipelineError, Unavailable
+import engine
+from models.errors import Unavailable
 from models.settings import Settings
+from roots import told
 from tools import server, var_dir
 from tools.addresses import Addresses, choose_addresses, engine_is_given
 from tools.ports import HOST, Ports
@@ -74,6 +76,8 @@ class Stack:
         return self.addresses.api_url
 
     async def __aenter__(self) -> Self:
+        if engine_is_given(self.config.environ):
+            engine.options(self.config.environ)  # says what is wrong, before anything is started
         async with AsyncExitStack() as down:
             await self._take_var_dir(down)
             binary = await self._server_binary()
@@ -208,23 +212,21 @@ def table_of(stack: Stack) -> Table:
 
 
 async def up(environ: Mapping[str, str], console: Console) -> int:
-    """Keep a stack running until it is interrupted; exit status 0 then, 1 if it can't run."""
-    config = StackConfig(settings=Settings(), environ=environment(environ))
-    try:
-        async with Stack(config, console) as stack:
-            console.print(table_of(stack), soft_wrap=True)
-            console.print("Ctrl-C stops all of it; the next `make up` goes on from there.")
-            await asyncio.Event().wait()
-    except PipelineError as error:
-        console.print(error.message, style="red", markup=False, highlight=False, soft_wrap=True)
-    return 1
+    """Keep a stack running until it is interrupted."""
+    config = StackConfig(settings=Settings.read(), environ=environment(environ))
+    async with Stack(config, console) as stack:
+        console.print(table_of(stack), soft_wrap=True)
+        console.print("Ctrl-C stops all of it; the next `make up` goes on from there.")
+        await asyncio.Event().wait()
+    return 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.stack", description=__doc__)
     parser.add_argument("command", choices=["up"])
     parser.parse_args()
-    return until_signal(up(os.environ, Console()), interrupted=0)
+    with told():
+        return until_signal(up(os.environ, Console()), interrupted=0)
 
 
 if __name__ == "__main__":

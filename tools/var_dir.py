@@ -42,11 +42,22 @@ class NotOurs(Refused):
         )
 
 
+class VarDirUnusable(Refused):
+    """The directory can't be made, or written to."""
+
+    def __init__(self, var_dir: Path, reason: str | None) -> None:
+        super().__init__("var_dir_unusable", f"VAR_DIR {var_dir} can't be used: {reason}.")
+
+
 @contextmanager
 def locked(var_dir: Path) -> Iterator[None]:
-    """Hold `var_dir` alone while the block lasts; raises VarDirInUse."""
-    var_dir.mkdir(parents=True, exist_ok=True)
-    with (var_dir / LOCK).open("w") as lock:
+    """Hold `var_dir` alone while the block lasts; raises VarDirInUse or VarDirUnusable."""
+    try:
+        var_dir.mkdir(parents=True, exist_ok=True)
+        file = (var_dir / LOCK).open("w")
+    except OSError as error:
+        raise VarDirUnusable(var_dir, error.strerror) from error
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -16,21 +16,22 @@ ANYTHING = ("tools", "tests", "benchmarks")
 
 PARTS = (
     *("models", "activities", "workflows", "engine", "intake", "worker", "starter", "api"),
-    *("simulators", "migrations", *ANYTHING),
+    *("roots", "simulators", "migrations", *ANYTHING),
 )
 READERS = ("activities.reading", "activities.database")
 """All that the doors see of activities."""
 
 MAY_IMPORT = {
     "models": ("models",),
+    "roots": ("models", "roots"),
     "activities": ("models", "activities"),
     "workflows": ("models", "activities", "workflows"),
     "engine": ("models", "engine"),
     "intake": ("models", "workflows", "engine", "intake", *READERS),
-    "worker": ("models", "activities", "workflows", "engine", "intake"),
-    "starter": ("models", "workflows", "engine", "intake", *READERS),
-    "api": ("models", "workflows", "engine", "intake", "api", *READERS),
-    "simulators": ("models", "simulators"),
+    "worker": ("models", "activities", "workflows", "engine", "intake", "roots"),
+    "starter": ("models", "workflows", "engine", "intake", "roots", *READERS),
+    "api": ("models", "workflows", "engine", "intake", "api", "roots", *READERS),
+    "simulators": ("models", "simulators", "roots"),
     "migrations": ("models", "activities.database", "migrations"),
 }
 KNOW_THE_TABLES = ("activities", "migrations", *ANYTHING)
@@ -41,6 +42,8 @@ NOT_IN_WORKFLOWS = (
     *("models.tables", "activities.database", "activities.gateways"),
     *("sqlalchemy", "sqlmodel", "httpx", "structlog", "os", "random", "time"),
 )
+
+MAKE_SETTINGS = ("Settings", "Settings.read")
 
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:work|root|home|Users)/[\w.]")
 REGISTRIES = tuple(
@@ -124,7 +127,7 @@ def only_roots_read_the_environment(path: str, tree: ast.AST) -> Iterator[str]:
     if path in ROOTS or part_of(path) in ANYTHING:
         return
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Settings"):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(MAKE_SETTINGS):
             yield f"{path}:{node.lineno}: Settings() is made in the roots only"
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv"):
             yield f"{path}:{node.lineno}: the environment is read in the roots only"
@@ -219,6 +222,7 @@ def test_nothing_tracked_is_tied_to_one_machine() -> None:
         ),
         (workflows_only_name_activities, "workflows/steps.py", "from sqlmodel import Session"),
         (only_roots_read_the_environment, "migrations/env.py", "url = Settings().database"),
+        (only_roots_read_the_environment, "migrations/env.py", "Settings.read().database"),
         (only_roots_read_the_environment, "intake.py", "import os\nos.environ['HOME']"),
         (only_roots_read_the_environment, "engine.py", "from os import environ"),
     ],

@@ -2,7 +2,9 @@
 
 import csv
 import itertools
+import os
 import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from rich.console import Console
 from stdnum import ean, iban
 from stdnum.eu import vat
 
+import engine
 from models.customers import TaxTreatment
-from models.errors import PipelineError
+from models.errors import PipelineError, WrongVariables
 from models.orders import OrderDocument, ProductPrice, price_line, total
 from models.settings import Settings
 from tools import server, var_dir
@@ -113,6 +116,133 @@ def test_a_partner_of_the_users_own_is_respected() -> None:
     assert found.env["PAYMENTS_URL"] == "https://pay.example/v1"
     assert found.env["CARRIERS_URL"] == "http://127.0.0.1:9555/carriers"
     assert found.env["SUPPLIERS_URL"] == "http://127.0.0.1:8090/suppliers"
+
+
+WRONG = [
+    ("API_PORT", "abc"),
+    ("API_PORT", "99999"),
+    ("TEMPORAL_PORT", "0"),
+    ("UI_PORT", "-1"),
+    ("PARTNERS", "foo"),
+    ("PARTNER_DELAY", "-1"),
+    ("PARTNER_TIMEOUT", "0"),
+    ("PARTNER_TIMEOUT", "nan"),
+    ("PAYMENT_DEADLINE", "inf"),
+    ("ATTENTION_AFTER_ATTEMPTS", "0"),
+    ("DATABASE_URL", "nonsense"),
+    ("DATABASE_URL", "mysql://user:secret@host/name"),
+    ("DATABASE_URL", "postgresql://user:secret@host:port/name"),
+    ("PAYMENTS_URL", "ftp://user:secret@x"),
+    ("SUPPLIERS_URL", "http://"),
+    ("CARRIERS_URL", "http://x:99999/"),
+    ("SMTP_URL", "bad"),
+    ("SMTP_URL", "smtp://user:secret@host:mail"),
+    ("MAIL_FROM", "nobody"),
+    ("WEBHOOK_SECRET_PAYMENTS", "secret"),
+    ("WEBHOOK_SECRET_SUPPLIERS", "whsec_"),
+    ("WEBHOOK_SECRET_CARRIERS", "whsec_c2VjcmV0 whsec_secret!"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_variable_is_named_and_its_value_is_not_shown(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a secret; what is accepted helps more."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(WrongVariables) as caught:
+        Settings.read()
+    accepted = Settings.model_fields[name.lower()].description
+    assert caught.value.message == f"{name}: must be {accepted}"
+    assert "secret" not in caught.value.message.removeprefix(name)
+
+
+def test_every_wrong_variable_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run is enough to mend them all."""
+    for name, value in dict(WRONG).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(WrongVariables) as caught:
+        Settings.read()
+    lines = caught.value.message.splitlines()
+    assert {line.partition(":")[0] for line in lines} == {name for name, _ in WRONG}
+    assert len(lines) == len(dict(WRONG))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_PORT", "65535"),
+        ("PARTNER_DELAY", "0"),
+        ("DATABASE_URL", "postgresql://user:p#[s/s:@[::1]:5432/name?sslmode=require"),
+        ("DATABASE_URL", "postgres:///name?host=/tmp"),
+        ("DATABASE_URL", "postgresql+psycopg://host"),
+        ("DATABASE_URL", "sqlite:////var/lib/orders.db"),
+        ("PAYMENTS_URL", "https://user:pass@pay.example:8443/v1"),
+        ("CARRIERS_URL", "http://[::1]:9555/carriers"),
+        ("SMTP_URL", "smtp+starttls://user:p%40ss@mail.example:587"),
+        ("MAIL_FROM", "Möller & Söhne <orders@shop.example>"),
+        ("WEBHOOK_SECRET_PAYMENTS", " whsec_c2VjcmV0  whsec_b3RoZXI= "),
+    ],
+)
+def test_what_a_variable_may_be_is_taken_as_it_is(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checking changes nothing."""
+    monkeypatch.setenv(name, value)
+    read = getattr(Settings.read(), name.lower())
+    assert read == type(read)(value)
+
+
+def test_every_variable_says_what_it_accepts() -> None:
+    """Else a wrong one would be told to be None."""
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("worker.py",),
+        ("starter.py", "list"),
+        ("-m", "uvicorn", "api.app:create_app", "--factory", "--port", "1"),
+        ("-m", "simulators", "--port", "1", "--smtp-port", "1"),
+        ("-m", "tools.stack", "up"),
+        ("-m", "tools.demo"),
+        ("-m", "tools.prepare"),
+    ],
+    ids=" ".join,
+)
+def test_every_root_ends_with_two_lines_for_two_wrong_variables(arguments: tuple[str, ...]) -> None:
+    """Exit status 2, no traceback, and nothing was begun."""
+    wrong = {"API_PORT": "abc", "PARTNERS": "foo"}
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=os.environ | wrong,
+        capture_output=True,
+        text=True,
+    )
+    lines = [line.removeprefix("wrong_variables ") for line in ended.stderr.splitlines()]
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert lines == [
+        "API_PORT: must be a whole number from 1 to 65535",
+        "PARTNERS: must be auto or manual",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"TEMPORAL_ADDRESS": "nonsense"}, "TEMPORAL_ADDRESS: must be a host and a port"),
+        ({"TEMPORAL_ADDRESS": "http://127.0.0.1:7233"}, "TEMPORAL_ADDRESS: must be"),
+        ({"TEMPORAL_ADDRESS": "127.0.0.1:99999"}, "TEMPORAL_ADDRESS: must be"),
+        ({"TEMPORAL_PROFILE": "none"}, "Profile 'none' not found"),
+        ({"TEMPORAL_TLS_CLIENT_CERT_PATH": "none.pem"}, "none.pem"),
+    ],
+)
+def test_wrong_variables_of_the_engine_are_told_as_ours(environ: dict[str, str], said: str) -> None:
+    """Before anything is started."""
+    with pytest.raises(WrongVariables, match=said):
+        engine.options({"TEMPORAL_CONFIG_FILE": os.devnull, **environ})
 
 
 def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
@@ -241,5 +371,8 @@ def test_an_order_may_be_more_than_its_file_says_but_not_other() -> None:
 
 def test_tool_errors_are_of_the_one_tree() -> None:
     """So that every root shows them in the same way."""
-    raised = (server.NoServer, var_dir.VarDirInUse, var_dir.NotOurs, PortTaken)
+    raised = (
+        *(server.NoServer, PortTaken),
+        *(var_dir.VarDirInUse, var_dir.VarDirUnusable, var_dir.NotOurs),
+    )
     assert all(issubclass(error, PipelineError) for error in raised)
