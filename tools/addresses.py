@@ -96,7 +96,7 @@ def _listen(settings: Settings, names: tuple[str, ...], ports: Ports) -> int:
     for name in names:
         url = urlsplit(str(getattr(settings, name)))
         here = name in settings.model_fields_set and url.hostname in LOOPBACK
-        if here and url.port and ports.can_have(url.port):
+        if here and url.port and ports.could_have(url.port):
             return ports.choose(name.upper(), url.port, given=True)
     usual = urlsplit(str(Settings.model_fields[names[0]].default)).port or 0
     return ports.choose(names[0].upper(), usual, given=False)

@@ -13,6 +13,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from tools.ports import is_free, listens
+
 STOP_S = 15
 """What SIGTERM doesn't end within this is killed."""
 FIRST_PAUSE_S = 1.0
@@ -25,10 +27,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Program:
-    """What is run, and under which name it is spoken of."""
+    """What is run, under which name it is spoken of, and where it is going to listen."""
 
     name: str
     argv: tuple[str, ...]
+    ports: tuple[int, ...] = ()
 
 
 class Processes:
@@ -64,6 +67,20 @@ class Processes:
         """Run to the end; gives the exit status."""
         async with self._started(program) as process:
             return await process.wait()
+
+    async def listening(self, program: Program) -> bool:
+        """Return True once it listens on all its ports, and so nobody else does.
+
+        False: it died, and somebody has one of them. Two stacks that start at once may choose the
+        same free port.
+        """
+        while True:
+            groups = [pid for pid, running in self._running.items() if running == program]
+            if groups and all(listens(groups[0], port) for port in program.ports):
+                return True
+            if program.name in self.deaths and not all(map(is_free, program.ports)):
+                return False
+            await asyncio.sleep(0.1)
 
     @asynccontextmanager
     async def kept_alive(self, program: Program) -> AsyncIterator[None]:

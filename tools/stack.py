@@ -43,6 +43,10 @@ class NotReady(Unavailable):
         super().__init__("stack_not_ready", f"{what}\n{tails}")
 
 
+class PortLost(Exception):
+    """Another program listens where a part was going to."""
+
+
 @dataclass(frozen=True)
 class StackConfig:
     """What a stack is made from. `environ`: the environment together with `.env`."""
@@ -69,6 +73,7 @@ class Stack:
         self.config = config
         self.console = console
         self.var_dir = config.settings.var_dir.resolve()
+        self._ports = Ports(usual=config.usual_ports)
         self._down = AsyncExitStack()
 
     @property
@@ -80,15 +85,7 @@ class Stack:
             engine.options(self.config.environ)  # says what is wrong, before anything is started
         async with AsyncExitStack() as down:
             await self._take_var_dir(down)
-            binary = await self._server_binary()
-            self._settle()
-            processes = Processes(HOME, self.var_dir, self.env, self._say)
-            if binary:
-                await self._start_engine(binary, processes, down)
-            await self._prepare(processes)
-            for program in self._programs():
-                await down.enter_async_context(processes.kept_alive(program))
-            await self._in_time(processes, "The API isn't ready", self._api_ready())
+            await self._start(await self._server_binary(), down)
             self._down = down.pop_all()
         return self
 
@@ -114,10 +111,46 @@ class Stack:
         environ = self.config.environ
         return None if engine_is_given(environ) else await server.ensure(environ, self.console)
 
+    async def _start(self, binary: Path | None, down: AsyncExitStack) -> None:
+        """Start all parts; once more where another program was quicker to take a port."""
+        while True:
+            self._settle()
+            async with AsyncExitStack() as parts:
+                try:
+                    await self._start_parts(binary, parts)
+                except PortLost as lost:
+                    self._say(f"{lost}; starting all parts again.")
+                    self._ports.choose_again()
+                else:
+                    down.push_async_exit(parts.pop_all())
+                    return
+
+    async def _start_parts(self, binary: Path | None, down: AsyncExitStack) -> None:
+        """Each is certain to be reached, and not another program on its port, before the next."""
+        processes = Processes(HOME, self.var_dir, self.env, self._say)
+        if binary:
+            await self._start_part(self._engine(binary), processes, down)
+            serving = server.wait_until_serving(self.addresses.temporal)
+            await self._in_time(processes, "The Temporal server doesn't answer", serving)
+        await self._prepare(processes)
+        for program in self._programs():
+            await self._start_part(program, processes, down)
+        await self._in_time(processes, "The API isn't ready", self._api_ready())
+
+    async def _start_part(
+        self, program: Program, processes: Processes, down: AsyncExitStack
+    ) -> None:
+        await down.enter_async_context(processes.kept_alive(program))
+        if program.ports:
+            listening = processes.listening(program)
+            what = f"{program.name} doesn't listen"
+            if not await self._in_time(processes, what, listening, program.name):
+                raise PortLost(f"Another program took a port of {program.name}")
+
     def _settle(self) -> None:
         """Decide addresses and secrets, and write them down for other shells."""
         settings, environ = self.config.settings, self.config.environ
-        self.addresses = choose_addresses(settings, environ, Ports(usual=self.config.usual_ports))
+        self.addresses = choose_addresses(settings, environ, self._ports)
         ours = {
             **self.addresses.env,
             **var_dir.webhook_secrets(self.var_dir, environ),
@@ -129,16 +162,11 @@ class Stack:
         var_dir.write_private(self.var_dir / "env", var_dir.exports(passed_on | ours))
         self.env = {**environ, **ours, "PYTHONUNBUFFERED": "1"}
 
-    async def _start_engine(self, binary: Path, processes: Processes, down: AsyncExitStack) -> None:
-        argv = server.command(
-            binary,
-            port=self.addresses.temporal_port,
-            ui_port=self.addresses.ui_port,
-            database=self.var_dir / "temporal.db",
-        )
-        await down.enter_async_context(processes.kept_alive(Program("temporal", argv)))
-        serving = server.wait_until_serving(self.addresses.temporal)
-        await self._in_time(processes, "The Temporal server doesn't answer", serving)
+    def _engine(self, binary: Path) -> Program:
+        port, ui_port = self.addresses.temporal_port, self.addresses.ui_port
+        database = self.var_dir / "temporal.db"
+        argv = server.command(binary, port=port, ui_port=ui_port, database=database)
+        return Program("temporal", argv, (port, ui_port))
 
     async def _prepare(self, processes: Processes) -> None:
         program = Program("prepare", (sys.executable, "-m", "tools.prepare"))
@@ -149,14 +177,16 @@ class Stack:
             raise NotReady(f"{what}: exit status {status}.", processes.tail("prepare"))
 
     def _programs(self) -> list[Program]:
-        where = self.addresses
-        listen = ("--port", str(where.simulators_port), "--smtp-port", str(where.smtp_port))
+        """In an order in which each finds there whom it calls."""
+        where, python = self.addresses, sys.executable
+        partners, smtp = where.simulators_port, where.smtp_port
+        listen = ("--port", str(partners), "--smtp-port", str(smtp))
         api = ("api.app:create_app", "--factory", "--host", HOST, "--port", str(where.api_port))
-        python = sys.executable
+        uvicorn = (python, "-m", "uvicorn", *api, "--log-level", "warning")
         return [
-            Program("simulators", (python, "-m", "simulators", *listen)),
+            Program("api", uvicorn, (where.api_port,)),
+            Program("simulators", (python, "-m", "simulators", *listen), (partners, smtp)),
             Program("worker", (python, "worker.py")),
-            Program("api", (python, "-m", "uvicorn", *api, "--log-level", "warning")),
         ]
 
     async def _api_ready(self) -> None:

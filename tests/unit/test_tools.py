@@ -1,8 +1,10 @@
 """What the tools decide: ports, addresses, files of VAR_DIR, the demo's scripts."""
 
+import asyncio
 import csv
 import itertools
 import os
+import socket
 import subprocess
 import sys
 from decimal import Decimal
@@ -23,7 +25,7 @@ from tools import server, var_dir
 from tools.addresses import choose_addresses
 from tools.demo import SHOP, Script, matches, read_scripts
 from tools.ports import Ports, PortTaken
-from tools.processes import LONGEST_PAUSE_S, pause_after
+from tools.processes import LONGEST_PAUSE_S, Processes, Program, pause_after
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = read_scripts(ROOT / SHOP / "orders")
@@ -66,6 +68,42 @@ def test_no_port_is_chosen_twice() -> None:
     assert (first, choice.choose("UI_PORT", 8080, given=False)) == (8080, 50000)
     with pytest.raises(PortTaken):
         choice.choose("UI_PORT", 50000, given=True)
+
+
+def test_a_port_that_was_given_and_lost_is_refused_and_others_are_found_anew() -> None:
+    """Somebody was quicker: whoever listens there now isn't the partner that was meant."""
+    taken: set[int] = set()
+    choice = Ports(usual=True, is_free=lambda port: port not in taken, any_free=lambda: 50000)
+    settings = Settings(api_port=8080)
+    assert choose_addresses(settings, {}, choice).temporal_port == 7233
+    taken.add(7233)
+    choice.choose_again()
+    assert choose_addresses(settings, {}, choice).temporal_port == 50000
+    choice.choose_again()
+    settings = Settings(carriers_url="http://127.0.0.1:8090/carriers")
+    taken.add(8090)
+    with pytest.raises(PortTaken, match="CARRIERS_URL asks for port 8090"):
+        choose_addresses(settings, {}, choice)
+
+
+LISTENER = """
+import socket, sys, time
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+time.sleep(60)
+"""
+
+
+@pytest.mark.asyncio
+async def test_only_a_process_of_ours_counts_as_listening(tmp_path: Path) -> None:
+    """Another program's answer on our port isn't ours."""
+    processes = Processes(ROOT, tmp_path, os.environ, lambda line: None)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        program = Program("listener", (sys.executable, "-c", LISTENER, str(port)), (port,))
+        async with asyncio.timeout(20), processes.kept_alive(program):
+            assert not await processes.listening(program)
+            other.close()
+            assert await processes.listening(program)
 
 
 def test_without_settings_everything_is_where_the_settings_say_by_default() -> None:
