@@ -15,8 +15,8 @@ from typing import Any
 
 from tools.ports import is_free, listens
 
-STOP_S = 15
-"""What SIGTERM doesn't end within this is killed."""
+STOP_S = 25
+"""What SIGTERM doesn't end within this is killed: later than a worker's whole grace."""
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 30.0
@@ -208,7 +208,7 @@ async def _until_signal(work: Coroutine[Any, Any, int], interrupted: int) -> int
 
     def interrupt() -> None:
         if task.cancelling():
-            print("Stopping; this takes 15 s at most for each process.", file=sys.stderr)
+            print(f"Stopping; this takes {STOP_S} s at most for each process.", file=sys.stderr)
         else:
             task.cancel()
 

@@ -25,7 +25,8 @@ from tools import server, var_dir
 from tools.addresses import choose_addresses
 from tools.demo import SHOP, Script, matches, read_scripts
 from tools.ports import Ports, PortTaken
-from tools.processes import LONGEST_PAUSE_S, Processes, Program, pause_after
+from tools.processes import LONGEST_PAUSE_S, STOP_S, Processes, Program, pause_after
+from worker import GRACE
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = read_scripts(ROOT / SHOP / "orders")
@@ -361,6 +362,11 @@ def test_a_process_that_lived_long_is_started_again_soon() -> None:
     """One that keeps dying waits longer and longer."""
     assert pause_after(LONGEST_PAUSE_S, lived_s=31) == 1
     assert pause_after(8, lived_s=2) == 8
+
+
+def test_a_worker_that_is_told_to_stop_has_its_whole_grace() -> None:
+    """And some seconds to end after it, before it is killed."""
+    assert GRACE.total_seconds() + 5 <= STOP_S
 
 
 def rows(name: str) -> list[dict[str, str]]:
