@@ -38,6 +38,11 @@ class Addresses:
         return f"http://{HOST}:{self.simulators_port}"
 
     @property
+    def ports(self) -> dict[str, int]:
+        """Where each part listens, to be had again the next time."""
+        return {name: port for name, port in vars(self).items() if name.endswith("_port")}
+
+    @property
     def env(self) -> dict[str, str]:
         """The variables that the parts read."""
         engine = {"TEMPORAL_ADDRESS": self.temporal} if self.temporal else {}
@@ -57,17 +62,23 @@ def engine_is_given(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("TEMPORAL_PROFILE") or (address and address != ours))
 
 
-def choose_addresses(settings: Settings, environ: Mapping[str, str], ports: Ports) -> Addresses:
-    """What the user gave is taken, or PortTaken is raised; the rest is found."""
+def choose_addresses(
+    settings: Settings, environ: Mapping[str, str], ports: Ports, last: Mapping[str, int]
+) -> Addresses:
+    """What the user gave is taken, or PortTaken is raised; the rest is found.
+
+    `last`: `Addresses.ports` of the last time.
+    """
     given = settings.model_fields_set
 
     def choose(field: str) -> int:
-        return ports.choose(field.upper(), getattr(settings, field), given=field in given)
+        wanted = getattr(settings, field)
+        return ports.choose(field.upper(), wanted, given=field in given, last=last.get(field, 0))
 
     own_engine = not engine_is_given(environ)
     temporal_port, ui_port = (choose("temporal_port"), choose("ui_port")) if own_engine else (0, 0)
-    simulators_port = _listen(settings, PARTNER_URLS, ports)
-    smtp_port = _listen(settings, ("smtp_url",), ports)
+    simulators_port = _listen(settings, PARTNER_URLS, ports, last.get("simulators_port", 0))
+    smtp_port = _listen(settings, ("smtp_url",), ports, last.get("smtp_port", 0))
     own = {
         **{name: f"http://{HOST}:{simulators_port}/{name[:-4]}" for name in PARTNER_URLS},
         "smtp_url": f"smtp://{HOST}:{smtp_port}",
@@ -88,7 +99,7 @@ def choose_addresses(settings: Settings, environ: Mapping[str, str], ports: Port
     )
 
 
-def _listen(settings: Settings, names: tuple[str, ...], ports: Ports) -> int:
+def _listen(settings: Settings, names: tuple[str, ...], ports: Ports, last: int) -> int:
     """The simulators' port: that of a URL given for this machine, if nobody listens there.
 
     Where somebody does, that is a partner of the user's own, and is left in peace.
@@ -99,4 +110,4 @@ def _listen(settings: Settings, names: tuple[str, ...], ports: Ports) -> int:
         if here and url.port and ports.could_have(url.port):
             return ports.choose(name.upper(), url.port, given=True)
     usual = urlsplit(str(Settings.model_fields[names[0]].default)).port or 0
-    return ports.choose(names[0].upper(), usual, given=False)
+    return ports.choose(names[0].upper(), usual, given=False, last=last)

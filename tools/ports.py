@@ -1,4 +1,7 @@
-"""Which ports the processes listen on: those asked for, else the usual ones, else free ones."""
+"""Which ports the processes listen on.
+
+Those asked for, else those of the last time, else the usual ones, else free ones.
+"""
 
 import os
 import socket
@@ -90,11 +93,16 @@ class Ports:
         self._lost |= self._chosen
         self._chosen.clear()
 
-    def choose(self, variable: str, wanted: int, *, given: bool) -> int:
-        """The port `wanted` if it can be had; raises PortTaken if it was `given` and can't."""
+    def choose(self, variable: str, wanted: int, *, given: bool, last: int = 0) -> int:
+        """The port `wanted` if it can be had; raises PortTaken if it was `given` and can't.
+
+        `last`: where the part listened the last time; browsers and scripts look for it there.
+        """
         if given and not self.can_have(wanted):
             raise PortTaken(variable, wanted)
-        if given or (self._usual and self.can_have(wanted)):
+        if last and not given and self.can_have(last):
+            port = last
+        elif given or (self._usual and self.can_have(wanted)):
             port = wanted
         else:
             port = next(port for port in iter(self._any_free, None) if port not in self._chosen)

@@ -150,7 +150,9 @@ class Stack:
     def _settle(self) -> None:
         """Decide addresses and secrets, and write them down for other shells."""
         settings, environ = self.config.settings, self.config.environ
-        self.addresses = choose_addresses(settings, environ, self._ports)
+        last = var_dir.last_ports(self.var_dir)
+        self.addresses = choose_addresses(settings, environ, self._ports, last)
+        var_dir.remember_ports(self.var_dir, self.addresses.ports)
         ours = {
             **self.addresses.env,
             **var_dir.webhook_secrets(self.var_dir, environ),

@@ -1,6 +1,7 @@
-"""What a stack keeps in VAR_DIR beside its data: the lock, the secrets, the environment."""
+"""What a stack keeps in VAR_DIR beside its data: the lock, secrets, ports, environment."""
 
 import fcntl
+import json
 import os
 import secrets
 import shlex
@@ -92,6 +93,18 @@ def webhook_secrets(var_dir: Path, given: Mapping[str, str]) -> dict[str, str]:
         "".join(f"{name}={found[name]}\n" for name in names if not given.get(name)),
     )
     return found
+
+
+def last_ports(var_dir: Path) -> dict[str, int]:
+    """What was remembered the last time; nothing the first time."""
+    path = var_dir / "ports.json"
+    ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    return ports
+
+
+def remember_ports(var_dir: Path, ports: Mapping[str, int]) -> None:
+    """For `last_ports` of the next start."""
+    write_private(var_dir / "ports.json", json.dumps(ports))
 
 
 def read_env(path: Path) -> dict[str, str]:

@@ -71,20 +71,32 @@ def test_no_port_is_chosen_twice() -> None:
         choice.choose("UI_PORT", 50000, given=True)
 
 
+def test_ports_are_those_of_the_last_time_where_they_are_free(tmp_path: Path) -> None:
+    """Open tabs and scripts find everything where it was; what is given goes first."""
+    assert var_dir.last_ports(tmp_path) == {}
+    first = choose_addresses(Settings(), {}, ports(usual=False), {})
+    var_dir.remember_ports(tmp_path, first.ports)
+    last = var_dir.last_ports(tmp_path)
+    assert choose_addresses(Settings(), {}, ports(), last) == first
+    other = choose_addresses(Settings(ui_port=9000), {}, ports(first.smtp_port), last)
+    assert (other.ui_port, other.smtp_port) == (9000, 8025)
+    assert other.simulators_port == first.simulators_port
+
+
 def test_a_port_that_was_given_and_lost_is_refused_and_others_are_found_anew() -> None:
     """Somebody was quicker: whoever listens there now isn't the partner that was meant."""
     taken: set[int] = set()
     choice = Ports(usual=True, is_free=lambda port: port not in taken, any_free=lambda: 50000)
     settings = Settings(api_port=8080)
-    assert choose_addresses(settings, {}, choice).temporal_port == 7233
+    assert choose_addresses(settings, {}, choice, {}).temporal_port == 7233
     taken.add(7233)
     choice.choose_again()
-    assert choose_addresses(settings, {}, choice).temporal_port == 50000
+    assert choose_addresses(settings, {}, choice, {}).temporal_port == 50000
     choice.choose_again()
     settings = Settings(carriers_url="http://127.0.0.1:8090/carriers")
     taken.add(8090)
     with pytest.raises(PortTaken, match="CARRIERS_URL asks for port 8090"):
-        choose_addresses(settings, {}, choice)
+        choose_addresses(settings, {}, choice, {})
 
 
 LISTENER = """
@@ -110,7 +122,7 @@ async def test_only_a_process_of_ours_counts_as_listening(tmp_path: Path) -> Non
 def test_without_settings_everything_is_where_the_settings_say_by_default() -> None:
     """A program started without VAR_DIR/env finds the others."""
     settings = Settings()
-    found = choose_addresses(settings, {}, ports())
+    found = choose_addresses(settings, {}, ports(), {})
     assert found.env["TEMPORAL_ADDRESS"] == "127.0.0.1:7233"
     assert found.env["PAYMENTS_URL"] == settings.payments_url
     assert found.env["SMTP_URL"] == settings.smtp_url
@@ -119,7 +131,7 @@ def test_without_settings_everything_is_where_the_settings_say_by_default() -> N
 
 def test_the_demo_leaves_the_usual_ports_alone() -> None:
     """A stack that is up already isn't disturbed."""
-    found = choose_addresses(Settings(), {}, ports(usual=False))
+    found = choose_addresses(Settings(), {}, ports(usual=False), {})
     chosen = (found.temporal_port, found.ui_port, found.simulators_port, found.api_port)
     assert min(chosen) >= 50000
     assert len(set(chosen)) == len(chosen)
@@ -127,21 +139,21 @@ def test_the_demo_leaves_the_usual_ports_alone() -> None:
 
 def test_a_given_engine_is_used_and_no_other_is_started() -> None:
     """TEMPORAL_ADDRESS is passed on as it is."""
-    found = choose_addresses(Settings(), {"TEMPORAL_ADDRESS": "temporal.example:7233"}, ports())
+    found = choose_addresses(Settings(), {"TEMPORAL_ADDRESS": "temporal.example:7233"}, ports(), {})
     assert not found.own_engine
     assert found.env["TEMPORAL_ADDRESS"] == "temporal.example:7233"
 
 
 def test_a_shell_that_has_read_our_env_file_starts_our_engine_again() -> None:
     """`. var/env` and then `make up` is no riddle."""
-    environ = choose_addresses(Settings(), {}, ports()).env
-    assert choose_addresses(Settings(), environ, ports()).own_engine
+    environ = choose_addresses(Settings(), {}, ports(), {}).env
+    assert choose_addresses(Settings(), environ, ports(), {}).own_engine
 
 
 def test_the_simulators_listen_where_a_partner_is_said_to_be() -> None:
     """PAYMENTS_URL on this machine, with nobody there, is a wish for the simulators' port."""
     settings = Settings(payments_url="http://127.0.0.1:9555/payments")
-    found = choose_addresses(settings, {}, ports())
+    found = choose_addresses(settings, {}, ports(), {})
     assert found.simulators_port == 9555
     assert found.env["CARRIERS_URL"] == "http://127.0.0.1:9555/carriers"
 
@@ -151,7 +163,7 @@ def test_a_partner_of_the_users_own_is_respected() -> None:
     settings = Settings(
         payments_url="https://pay.example/v1", carriers_url="http://127.0.0.1:9555/carriers"
     )
-    found = choose_addresses(settings, {}, ports(9555))
+    found = choose_addresses(settings, {}, ports(9555), {})
     assert found.env["PAYMENTS_URL"] == "https://pay.example/v1"
     assert found.env["CARRIERS_URL"] == "http://127.0.0.1:9555/carriers"
     assert found.env["SUPPLIERS_URL"] == "http://127.0.0.1:8090/suppliers"
