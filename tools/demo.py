@@ -7,6 +7,7 @@ each order's file says, and checks that each ends as its file says.
 import asyncio
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -270,7 +271,9 @@ async def run(environ: Mapping[str, str], console: Console) -> int:
         demo = Demo(stack, console, scripts)
         async with demo.api:
             right = await show(demo, console)
-    console.print(f"Invoices, mails and logs are in {stack.var_dir}. To go on by hand: make up.")
+    command = f"VAR_DIR={shlex.quote(str(config.settings.var_dir))} make up"
+    line = f"To see these orders, invoices and mails again and go on by hand: {command}"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0 if right else 1
 
 

@@ -248,7 +248,7 @@ async def up(environ: Mapping[str, str], console: Console) -> int:
     config = StackConfig(settings=Settings.read(), environ=environment(environ))
     async with Stack(config, console) as stack:
         console.print(table_of(stack), soft_wrap=True)
-        console.print("Ctrl-C stops all of it; the next `make up` goes on from there.")
+        console.print("Ctrl-C stops all of it; started again, it goes on from there.")
         await asyncio.Event().wait()
     return 0
 
