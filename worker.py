@@ -19,6 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 import engine
 from activities.billing import Billing
 from activities.database.engine import Clock, Database, utc_now
+from activities.documents import prepare_fonts
 from activities.failures import Failures
 from activities.gateways.carriers import HttpCarriers
 from activities.gateways.http import PartnerClient
@@ -149,6 +150,7 @@ async def main() -> None:
     settings = Settings.read()
     client = await engine.connect(os.environ, settings.temporal_port)
     database = Database(settings.database)
+    prepare_fonts()  # now, as no order waits yet
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -33,10 +33,15 @@ from models.orders import PricedLine
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # else 60 lines at INFO per invoice
 
 
+def prepare_fonts() -> None:
+    """Make what every invoice needs: takes two seconds, once in a process."""
+    _fonts()
+
+
 def render_invoice(invoice: Invoice) -> bytes:
     """The invoice as PDF: the same invoice gives the same bytes.
 
-    The first call of a process prepares the fonts (one to two seconds); later ones take some 50 ms.
+    Takes some 50 ms where the fonts are prepared; else prepares them.
     Characters that Noto Sans lacks (such as CJK) are shown as a replacement mark.
     """
     sheet = _Sheet(invoice)
