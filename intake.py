@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from sqlmodel import Session
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
+    WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -48,6 +49,7 @@ from models.messages import (
     ShipmentDelivered,
     ShipmentDispatched,
     StockArrived,
+    StockPlace,
     StoredFact,
     SupplierAcknowledged,
 )
@@ -129,7 +131,7 @@ class Intake:
         )
         if known is not None and known[0] != mark:
             raise _taken(document.order_id)
-        if known is not None and known[1] in OVER:
+        if known is not None and known[1] in OVER and not await self._stopped(document.order_id):
             return Placed(await self.status(document.order_id), created=False)
         errors, total_minor = await self._read(
             lambda session: reading.check_order(session, document)
@@ -137,7 +139,7 @@ class Intake:
         if errors and known is None:
             raise InvalidInput(errors)
         view = _received(document, total_minor, self._clock())
-        started = await self._start(document, mark, view)
+        started = await self._start(document, mark, total_minor, view)
         if started and known is None:
             return Placed(view, created=True)
         return Placed(await self.status(document.order_id), created=False)
@@ -149,6 +151,8 @@ class Intake:
         Raises InvalidInput, EngineUnavailable (then the fact is kept: send it again).
         """
         fact = parse_fact(type_, data)
+        if isinstance(fact, PaymentReceived):
+            fact = await self._for_its_order(fact)
         stored = StoredFact(type=type_, data=fact.model_dump(mode="json"))
         waits = await asyncio.to_thread(
             self._database.transaction,
@@ -195,7 +199,9 @@ class Intake:
         if not await _reach(self._client.service_client.check_health(timeout=ENGINE_TIMEOUT)):
             raise EngineUnavailable("the engine is not serving")
 
-    async def _start(self, document: OrderDocument, mark: str, view: OrderView) -> bool:
+    async def _start(
+        self, document: OrderDocument, mark: str, total_minor: int, view: OrderView
+    ) -> bool:
         """Start the order's workflow; False where the same order runs already.
 
         A running one is an error here, not adopted: so we learn without asking whether the order
@@ -210,7 +216,11 @@ class Intake:
                     task_queue=engine.TASK_QUEUE,
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                    memo={"digest": mark, "view": view.model_dump(mode="json")},
+                    memo={
+                        "digest": mark,
+                        "placed_at": view.placed_at,
+                        "total_minor": total_minor,
+                    },
                     search_attributes=attributes.at_start(document.customer_id, document.channel),
                     static_summary=summary(document),
                     static_details=f"Order {document.order_id}, placed {document.channel}.",
@@ -228,6 +238,13 @@ class Intake:
             return False
         return True
 
+    async def _for_its_order(self, fact: PaymentReceived) -> PaymentReceived:
+        """A payer may name the invoice, as it says: then its order is meant."""
+        order_id = await self._read(
+            lambda session: reading.order_of_invoice(session, fact.order_id or "")
+        )
+        return fact.model_copy(update={"order_id": order_id}) if order_id else fact
+
     async def _target(self, fact: Fact) -> str | None:
         """The id of the workflow that waits for `fact`."""
         if isinstance(fact, SupplierAcknowledged | GoodsReceived):
@@ -235,7 +252,7 @@ class Intake:
             place = await self._read(
                 lambda session: reading.purchase_place(session, fact.po_id or "", sku)
             )
-            return f"replenish-{place[0]}-{place[1]}" if place else None
+            return StockPlace(location=place[0], sku=place[1]).workflow_id if place else None
         return f"order-{fact.order_id}"
 
     async def _signal(self, workflow_id: str, name: str, message: object) -> bool:
@@ -294,6 +311,21 @@ class Intake:
             raise Refused(f"{name}_refused", outcome.message)
         return outcome
 
+    async def _stopped(self, order_id: str) -> bool:
+        """Whether the order's workflow was terminated: something may be left to do, such as a
+        mail, though the order is over."""
+        try:
+            description = await _reach(
+                self._client.get_workflow_handle(f"order-{order_id}").describe(
+                    rpc_timeout=ENGINE_TIMEOUT
+                )
+            )
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return description.status in CUT_OFF
+
     async def _cut_off(self, workflow_id: str) -> bool:
         """Whether the order's workflow is there no more. False where the engine doesn't say."""
         handle = self._client.get_workflow_handle(workflow_id)
@@ -315,10 +347,21 @@ class Intake:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
-        view = await description.memo_value("view", default=None, type_hint=OrderView)
-        if view is None or description.status not in CUT_OFF:
-            return view
-        return view.model_copy(update={"attention": WORKFLOW_ENDED})
+        placed_at = await description.memo_value("placed_at", default=None, type_hint=datetime)
+        if placed_at is None:
+            return None
+        total_minor = await description.memo_value("total_minor", default=0, type_hint=int)
+        view = _received(await self._document(handle), total_minor, placed_at)
+        cut_off = description.status in CUT_OFF
+        return view.model_copy(update={"attention": WORKFLOW_ENDED}) if cut_off else view
+
+    async def _document(self, handle: WorkflowHandle[Any, Any]) -> OrderDocument:
+        """What an order's workflow was started with."""
+        first = await _reach(anext(handle.fetch_history_events(page_size=1)))
+        given = first.workflow_execution_started_event_attributes.input.payloads
+        document: OrderDocument
+        [document] = await self._client.data_converter.decode(given, [OrderDocument])
+        return document
 
     async def _read(self, work: Callable[[Session], Result]) -> Result:
         return await asyncio.to_thread(self._database.read, work)

@@ -1,7 +1,6 @@
 """Billing: the payment request, the invoice, payments, and giving money back."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -21,7 +20,7 @@ from activities.progress import (
     lock_order,
     look,
     note,
-    note_odd,
+    note_odd_fact,
     refund_due,
     touch,
 )
@@ -44,6 +43,7 @@ from models.tables import (
     InvoiceRow,
     Order,
     OrderLineRow,
+    PartnerCall,
     Payment,
     PaymentRequest,
     Refund,
@@ -106,13 +106,21 @@ class Billing:
         self._database.transaction(lambda session: self._keep_unmatched(session, payment))
 
     @activity.defn
-    async def void_payment_request(self, step: OrderStep) -> None:
-        """Undo of `request_payment`: also where the request may or may not have been made."""
-        await once(
+    async def void_payment_request(self, step: OrderStep) -> int:
+        """Undo of `request_payment`: also where the request may or may not have been made.
+
+        Returns what the provider has collected all the same, in minor units: that money comes.
+        """
+        _, collected = await once(
             self._database,
             f"{step.order_id}/void-payment-request/1",
             step,
             lambda asked, key: self._payments.void(asked.order_id, key),
+        )
+        if not collected:
+            return 0
+        return await asyncio.to_thread(
+            self._database.read, lambda session: _asked_minor(session, step.order_id)
         )
 
     @activity.defn
@@ -184,10 +192,13 @@ class Billing:
         mark_applied(session, fact, now)
         known = session.get(Payment, fact.payment_id)
         problem = _unusable(fact, order.currency)
-        if known is not None:
-            _note_difference(session, order, known, fact, now)
+        if fact.order_id not in (None, order_id):
+            reason = f"order_id: it says {fact.order_id} and reached {order_id}"
+            note_odd_fact(session, order_id, fact, reason, now)
+        elif known is not None:
+            _note_difference(session, order_id, known, fact, now)
         elif problem:
-            _note_unusable(session, order_id, fact, problem, now)
+            note_odd_fact(session, order_id, fact, problem, now)
         elif fact.currency != order.currency or order.cancellation is Cancellation.DONE:
             reason = (
                 "the order is cancelled"
@@ -203,13 +214,15 @@ class Billing:
     def _keep_unmatched(self, session: Session, fact: PaymentReceived) -> None:
         now = self._clock()
         mark_applied(session, fact, now)
-        if session.get(Payment, fact.payment_id) is not None:
+        known = session.get(Payment, fact.payment_id)
+        if known is not None:
+            _note_difference(session, fact.order_id or "", known, fact, now)
             return
         if find_order(session, fact.order_id or "") is not None:  # placed a moment ago
             self._apply_to_order(session, fact.order_id or "", fact)
             return
         if problem := _unusable(fact, fact.currency or ""):
-            _note_unusable(session, fact.order_id or "", fact, problem, now)
+            note_odd_fact(session, fact.order_id or "", fact, problem, now)
             return
         _keep(session, fact, None, "no such order", now)
 
@@ -368,6 +381,15 @@ def _settle(session: Session, order: Order, fact: PaymentReceived, now: datetime
         issue(session, order, now)
 
 
+def _asked_minor(session: Session, order_id: str) -> int:
+    """What the provider was asked to collect, whether or not it has answered."""
+    call = session.get(PartnerCall, f"{order_id}/request-payment/1")
+    if call is None or call.asked is None:
+        return 0
+    demand = PaymentDemand.model_validate(call.asked)
+    return parse_amount(demand.amount, demand.currency)
+
+
 def use_deposit(session: Session, order: Order, now: datetime) -> None:
     """Money that came while the order was being cancelled settles it after all."""
     used_minor = min(order.deposit_minor, order.total_minor - order.paid_minor)
@@ -376,7 +398,10 @@ def use_deposit(session: Session, order: Order, now: datetime) -> None:
     order.deposit_minor -= used_minor
     order.paid_minor += used_minor
     rest_minor = used_minor
-    for payment in session.exec(select(Payment).where(Payment.order_id == order.order_id)):
+    own = select(Payment).where(
+        Payment.order_id == order.order_id, Payment.currency == order.currency
+    )
+    for payment in session.exec(own.order_by(col(Payment.received_at), col(Payment.payment_id))):
         part_minor = min(rest_minor, payment.amount_minor - payment.applied_minor)
         payment.applied_minor += part_minor
         rest_minor -= part_minor
@@ -468,28 +493,20 @@ def _unusable(fact: PaymentReceived, currency: str) -> str | None:
     return None if 0 < amount_minor <= MAX_AMOUNT_MINOR else "amount: not above zero"
 
 
-def _note_unusable(
-    session: Session, order_id: str, fact: PaymentReceived, problem: str, now: datetime
-) -> None:
-    body = json.dumps(fact.model_dump(mode="json"), sort_keys=True)
-    odd_id = f"{order_id}:payment_received:{body}"[:500]
-    note_odd(session, odd_id, order_id, "payment_received", body, problem, now)
-
-
 def _note_difference(
-    session: Session, order: Order, known: Payment, fact: PaymentReceived, now: datetime
+    session: Session, order_id: str, known: Payment, fact: PaymentReceived, now: datetime
 ) -> None:
     """The same payment again is nothing; with other content it is odd."""
     if fact.amount is None:
         return
     same = (
-        known.order_id == order.order_id
+        order_id in (known.order_id, known.claimed_order_id)
         and fact.currency == known.currency
-        and _unusable(fact, order.currency) is None
+        and _unusable(fact, known.currency) is None
         and parse_amount(fact.amount, known.currency) == known.amount_minor
     )
     if not same:
-        _note_unusable(session, order.order_id, fact, "payment_id: known with other content", now)
+        note_odd_fact(session, order_id, fact, "payment_id: known with other content", now)
 
 
 def _credit(session: Session, order: Order, now: datetime) -> bool:

@@ -64,10 +64,9 @@ class Orders:
     @activity.defn
     def keep_odd_fact(self, odd: OddFact) -> None:
         """Keep a message that can't be used; the same one is kept once."""
-        odd_id = f"{odd.subject}:{odd.name}:{odd.body}"[:500]
         self._database.transaction(
             lambda session: note_odd(
-                session, odd_id, odd.subject, odd.name, odd.body, odd.reason, self._clock()
+                session, odd.subject, odd.name, odd.body, odd.reason, self._clock()
             )
         )
 
@@ -114,6 +113,7 @@ class Orders:
             order.updated_at = now
             note(session, order.order_id, "recorded", f"placed {order.channel}", now)
             use_waiting_money(session, order, now)
+        order.attention_code = order.attention_message = None  # this run hasn't raised any
         refusal = _check_credit(session, order)
         return Recorded(
             progress=touch(session, order, now),
@@ -214,11 +214,12 @@ def _check_credit(session: Session, order: Order) -> Attention | None:
         return None
     customer: Customer = customers.lock_customer(session, order.customer_id)
     owed_minor = customers.exposure(session, order.customer_id, order.order_id)
-    if owed_minor + order.total_minor <= customer.credit_limit_minor:
+    due_minor = order.total_minor - order.paid_minor
+    if not due_minor or owed_minor + due_minor <= customer.credit_limit_minor:
         order.credit_accepted = True
         return None
     limit = Money(amount_minor=customer.credit_limit_minor, currency=order.currency)
-    exposed = Money(amount_minor=owed_minor + order.total_minor, currency=order.currency)
+    exposed = Money(amount_minor=owed_minor + due_minor, currency=order.currency)
     return Attention(
         code="credit_limit_exceeded",
         message=f"with this order customer {order.customer_id} would owe {exposed}, the limit is "

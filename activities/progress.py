@@ -1,11 +1,14 @@
 """What every step ends with: the order's progress, read from the tables, and its stage."""
 
+import hashlib
+import json
 from datetime import datetime
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from models.errors import NotFound
+from models.messages import Fact, type_of
 from models.orders import Cancellation, Progress, ShipmentProgress, ShipmentState, stage
 from models.stock import ReservationState, ShortageState
 from models.tables import (
@@ -19,6 +22,8 @@ from models.tables import (
     Shipment,
     Shortage,
 )
+
+LONGEST_BODY = 10_000
 
 
 def lock_order(session: Session, order_id: str) -> Order:
@@ -42,20 +47,27 @@ def note(session: Session, order_id: str, event: str, detail: str, now: datetime
 
 
 def note_odd(
-    session: Session, odd_id: str, subject: str, name: str, body: str, reason: str, now: datetime
+    session: Session, subject: str, name: str, body: str, reason: str, now: datetime
 ) -> None:
-    """Keep a message that can't be used, once."""
+    """Keep a message that can't be used, once: the same body again is the same message."""
+    odd_id = f"{subject}:{name}:{hashlib.sha256(body.encode()).hexdigest()}"
     if session.get(OddFactRow, odd_id) is None:
         session.add(
             OddFactRow(
                 odd_id=odd_id,
                 subject=subject,
                 name=name,
-                body=body[:10_000],
+                body=body[:LONGEST_BODY],
                 reason=reason,
                 recorded_at=now,
             )
         )
+
+
+def note_odd_fact(session: Session, subject: str, fact: Fact, reason: str, now: datetime) -> None:
+    """Keep a fact that can't be used."""
+    body = json.dumps(fact.model_dump(mode="json"), sort_keys=True)
+    note_odd(session, subject, type_of(fact).replace(".", "_"), body, reason, now)
 
 
 def touch(session: Session, order: Order, now: datetime) -> Progress:
@@ -82,6 +94,7 @@ def look(session: Session, order: Order) -> Progress:
         currency=order.currency,
         total_minor=order.total_minor,
         paid_minor=order.paid_minor,
+        received_minor=order.paid_minor + order.deposit_minor,
         invoice_number=invoice_number(session, order.order_id),
         allocated=order.allocated,
         ordered=_ordered(session, order.order_id),

@@ -1,9 +1,7 @@
 """Purchasing: what is short is bought, and what arrives goes to who waits."""
 
 import asyncio
-import json
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlmodel import Session, col, select
 from temporalio import activity
@@ -23,7 +21,7 @@ from activities.inventory import (
     orders_served,
 )
 from activities.ledger import draw_number, post
-from activities.progress import note, note_odd
+from activities.progress import note, note_odd_fact
 from models import ledger
 from models.messages import (
     NO_SUPPLY,
@@ -84,10 +82,11 @@ class Purchasing:
             self._database.read, lambda session: _shortages_of(session, step.order_id)
         )
         for shortage in shortages:
+            place = StockPlace(location=shortage.location, sku=shortage.sku)
             await self._client.start_workflow(
                 "ReplenishmentWorkflow",
-                StockPlace(location=shortage.location, sku=shortage.sku),
-                id=f"replenish-{shortage.location}-{shortage.sku}",
+                place,
+                id=place.workflow_id,
                 task_queue=self._queue,
                 start_signal="shortage_reported",
                 start_signal_args=[ShortageReported(shortage_id=shortage.shortage_id)],
@@ -219,7 +218,7 @@ class Purchasing:
         mark_applied(session, fact, now)
         order = session.get(PurchaseOrder, fact.po_id or "", with_for_update=True)
         if order is None:
-            _note_odd(session, fact.po_id, fact, "po_id: no such purchase order", now)
+            note_odd_fact(session, fact.po_id or "", fact, "po_id: no such purchase order", now)
             return StockFreed(cause=fact.acknowledgement_id, orders=())
         if order.state in (PurchaseOrderState.PLANNED, PurchaseOrderState.SENT):
             order.state = PurchaseOrderState.ACKNOWLEDGED
@@ -239,16 +238,26 @@ class Purchasing:
         line = session.get(PurchaseOrderLine, (fact.po_id or "", fact.sku or ""))
         nothing = StockFreed(cause=fact.receipt_id, orders=())
         if order is None or line is None:
-            _note_odd(session, fact.po_id, fact, "po_id, sku: no such line", now)
+            note_odd_fact(session, fact.po_id or "", fact, "po_id, sku: no such line", now)
             return nothing
         largest = MAX_AMOUNT_MINOR // max(1, line.unit_cost_minor)
         if fact.quantity is None or not 0 < fact.quantity <= min(MAX_RECEIPT, largest):
-            _note_odd(session, fact.po_id, fact, "quantity: missing, or not possible", now)
+            note_odd_fact(
+                session, fact.po_id or "", fact, "quantity: missing, or not possible", now
+            )
             return nothing
         place = (line.sku, order.location)
         lock_stock(session, [place])
         cause = f"receipt:{fact.receipt_id}"
-        if session.get(GoodsReceipt, fact.receipt_id) is None:
+        known = session.get(GoodsReceipt, fact.receipt_id)
+        if known is not None and (known.po_id, known.sku, known.quantity) != (
+            fact.po_id,
+            fact.sku,
+            fact.quantity,
+        ):
+            reason = "receipt_id: known with other content"
+            note_odd_fact(session, fact.po_id or "", fact, reason, now)
+        if known is None:
             self._take_in(session, fact, order, line)
             fill_shortages(session, place, cause, now)
         return StockFreed(cause=fact.receipt_id, orders=orders_served(session, cause))
@@ -369,16 +378,3 @@ def _as_sent(session: Session, po_id: str) -> SupplierOrder | None:
 def _all_received(session: Session, po_id: str) -> bool:
     lines = session.exec(select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == po_id))
     return all(line.received >= line.quantity for line in lines)
-
-
-def _note_odd(
-    session: Session,
-    po_id: str | None,
-    fact: SupplierAcknowledged | GoodsReceived,
-    reason: str,
-    now: datetime,
-) -> None:
-    body = json.dumps(fact.model_dump(mode="json"), sort_keys=True)
-    subject = po_id or ""
-    name = "goods_received" if isinstance(fact, GoodsReceived) else "supplier_acknowledged"
-    note_odd(session, f"{subject}:{name}:{body}"[:500], subject, name, body, reason, now)

@@ -115,6 +115,12 @@ def order_of_shipment(session: Session, shipment_id: str) -> str | None:
     return row.order_id if row else None
 
 
+def order_of_invoice(session: Session, number: str) -> str | None:
+    """The order that an invoice is for; None where there is no such invoice."""
+    row = session.get(InvoiceRow, number)
+    return row.order_id if row else None
+
+
 def order_terms(session: Session, order_id: str) -> tuple[str, str] | None:
     """Currency and terms of an order."""
     row = session.get(Order, order_id)

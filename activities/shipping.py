@@ -1,7 +1,6 @@
 """Shipping: consignments planned, carriers booked, goods issued, delivery recorded."""
 
 import asyncio
-import json
 from collections import defaultdict
 from datetime import datetime
 
@@ -15,7 +14,7 @@ from activities.gateways.calls import once
 from activities.gateways.carriers import Carriers
 from activities.inventory import Change, lock_stock, move
 from activities.ledger import post
-from activities.progress import lock_order, look, note, note_odd, touch
+from activities.progress import lock_order, look, note, note_odd_fact, touch
 from models import ledger
 from models.errors import Refused
 from models.messages import (
@@ -27,6 +26,7 @@ from models.messages import (
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentStep,
+    called_back_in_vain,
 )
 from models.money import round_half_up
 from models.orders import Cancellation, Progress, ShipmentState
@@ -149,9 +149,14 @@ class Shipping:
         fact = step.fact
         order, now = lock_order(session, step.order_id), self._clock()
         mark_applied(session, fact, now)
-        shipment = _find(session, order.order_id, fact.shipment_id)
+        ours = fact.order_id in (None, order.order_id)
+        shipment = _find(session, order.order_id, fact.shipment_id) if ours else None
         if shipment is None or shipment.state is ShipmentState.CANCELLED:
-            _note_odd(session, order.order_id, fact, shipment, now)
+            reason = "its booking was cancelled" if shipment else "shipment_id: not one of its own"
+            note_odd_fact(session, order.order_id, fact, reason, now)
+            if shipment is not None:
+                attention = called_back_in_vain(shipment.shipment_id)
+                order.attention_code, order.attention_message = attention.code, attention.message
             return touch(session, order, now)
         if not shipment.state.has_left:
             issue_goods(session, order, shipment, now)
@@ -246,7 +251,7 @@ def _booking(session: Session, shipment_id: str) -> FreightBooking | None:
     """What to ask the carrier; None where it was booked or nothing is to be booked any more."""
     shipment = session.get_one(Shipment, shipment_id)
     order = session.get_one(Order, shipment.order_id)
-    if shipment.booking_id is not None or shipment.state is ShipmentState.CANCELLED:
+    if shipment.booking_id is not None or shipment.state is not ShipmentState.PLANNED:
         return None
     if order.cancellation is not Cancellation.NONE:
         return None
@@ -281,14 +286,3 @@ def _find(session: Session, order_id: str, shipment_id: str | None) -> Shipment 
         return session.exec(query.where(Shipment.shipment_id == shipment_id)).one_or_none()
     alive = session.exec(query.where(Shipment.state != ShipmentState.CANCELLED)).all()
     return alive[0] if len(alive) == 1 else None
-
-
-def _note_odd(
-    session: Session, order_id: str, fact: ShipmentFact, shipment: Shipment | None, now: datetime
-) -> None:
-    delivered = isinstance(fact, ShipmentDelivered)
-    name = "shipment_delivered" if delivered else "shipment_dispatched"
-    reason = "its booking was cancelled" if shipment else "shipment_id: not one of this order's"
-    body = json.dumps(fact.model_dump(mode="json"), sort_keys=True)
-    odd_id = f"{order_id}:{name}:{body}"[:500]
-    note_odd(session, odd_id, order_id, name, body, reason, now)

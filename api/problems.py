@@ -33,6 +33,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PipelineError, _ours)
     app.add_exception_handler(HTTPException, _frameworks)
     app.add_exception_handler(RequestValidationError, _parameters)
+    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _ours(_request: Request, error: Exception) -> JSONResponse:
@@ -52,6 +53,11 @@ async def _parameters(_request: Request, error: Exception) -> JSONResponse:
     ]
     detail = "; ".join(f"{e['field']}: {e['reason']}" for e in errors)
     return problem(422, "invalid_input", detail, errors=errors)
+
+
+async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
+    """An error in the program: the server logs it, the caller may send again."""
+    return problem(500, "unexpected", "an error in the program; it is in the log of the API")
 
 
 async def _frameworks(_request: Request, error: Exception) -> JSONResponse:

@@ -172,6 +172,15 @@ WORKFLOW_ENDED = Attention(
 """What a view says of an order that isn't over and has no workflow."""
 
 
+def called_back_in_vain(shipment_id: str) -> Attention:
+    """A carrier carries what it had agreed not to."""
+    return Attention(
+        code="called_back_in_vain",
+        message=f"the carrier carries {shipment_id}, whose booking was cancelled: get the goods "
+        "back, or write them off",
+    )
+
+
 class SetAttention(Payload):
     """Show (or, with None, clear) an order's attention."""
 
@@ -286,6 +295,12 @@ class StockPlace(Payload):
 
     location: str
     sku: str
+
+    @property
+    def workflow_id(self) -> str:
+        """`replenish-<location>-<sku>`. A hyphen of the location's is doubled, so that no two
+        places share an id (a SKU doesn't begin with one)."""
+        return f"replenish-{self.location.replace('-', '--')}-{self.sku}"
 
 
 class PurchasePlan(Payload):

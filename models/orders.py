@@ -277,6 +277,8 @@ class Progress(Payload):
     currency: str
     total_minor: int
     paid_minor: int
+    received_minor: int = 0
+    """All money that came for the order, what was more than due included."""
     invoice_number: str | None = None
     allocated: bool = False
     ordered: int

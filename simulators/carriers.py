@@ -41,8 +41,11 @@ class Cancellation(Body):
 
 
 def book(books: Books, body: Booking) -> Outcome:
-    """Take the booking; dispatched after one delay, delivered after two."""
+    """Take the booking; dispatched after one delay, delivered after two. Not where it was called
+    off before: a booking may be on its way longer than its undo."""
     shipment_id = body.shipment_id
+    if books.states("carriers", "cancel", shipment_id):
+        return Outcome(409, problem("cancelled", f"{shipment_id} was called off before"))
     if states := books.states("carriers", "booking", shipment_id):
         return Outcome(409, problem("already_booked", f"{shipment_id} is {states[0]}"))
     carrier, prefix = CARRIERS[body.mode]
@@ -62,7 +65,7 @@ def cancel(books: Books, body: Cancellation) -> Outcome:
     states = books.states("carriers", "booking", shipment_id)
     if "picked_up" in states or "delivered" in states:
         return Outcome(409, problem("already_picked_up", f"{shipment_id} is {states[0]}"))
-    return Outcome(200, {"state": "cancelled" if states else "unknown"})
+    return Outcome(200, {"state": "cancelled" if states else "unknown"}, "done")
 
 
 def _event(body: Booking, what: str, delays: int) -> Callback:

@@ -12,6 +12,7 @@ from simulators.contract import (
     Data,
     Outcome,
     Text,
+    problem,
 )
 from simulators.desk import Operation
 
@@ -41,7 +42,10 @@ class RefundRequest(Body):
 
 
 def request_payment(books: Books, body: PaymentRequest) -> Outcome:
-    """Ask for the payment; it is paid in full one delay later."""
+    """Ask for the payment; it is paid in full one delay later. Not where it was voided before: a
+    request may be on its way longer than its undo."""
+    if books.states("payments", "void", body.order_id):
+        return Outcome(409, problem("voided", f"the request of {body.order_id} was voided before"))
     suffix = _numbered(body.order_id, books.states("payments", "request", body.order_id))
     payment_id = f"pay-{suffix}"
     paid = Callback(
@@ -65,7 +69,7 @@ def void(books: Books, body: VoidRequest) -> Outcome:
     books.call_off("payments", "request", body.order_id, "requested", "voided")
     states = books.states("payments", "request", body.order_id)
     state = "paid" if "paid" in states else "voided" if states else "unknown"
-    return Outcome(200, {"state": state})
+    return Outcome(200, {"state": state}, "done")
 
 
 def refund(books: Books, body: RefundRequest) -> Outcome:

@@ -5,6 +5,8 @@ also when an earlier run of this order was terminated. Whatever a partner may ha
 written down before it was asked; every undo is a step of its own and finds it done when repeated.
 """
 
+from collections.abc import Callable
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -22,10 +24,11 @@ class GoodsGone(Exception):  # what is so isn't wrong
     """The carrier has the goods: they can be returned, not called back."""
 
 
-async def undo(steps: Steps, order: OrderStep) -> Progress:
+async def undo(steps: Steps, order: OrderStep, known: Callable[[], Progress]) -> Progress:
     """Undo everything; the order is cancelled when this returns, unless a carrier has the goods:
     then the cancellation is given up (`Cancellation.NONE`) and nothing else was undone. Any other
-    refusal of a partner's waits for a person, and the order is being cancelled until then."""
+    refusal of a partner's waits for a person, and the order is being cancelled until then.
+    `known`: what the workflow knows of the order, as facts go on coming in."""
     progress = await steps.database(Orders.look_at_order, order, "Look what is to be undone")
     for shipment_id in progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED):
         step = ShipmentStep(order_id=progress.order_id, shipment_id=shipment_id)
@@ -36,7 +39,12 @@ async def undo(steps: Steps, order: OrderStep) -> Progress:
     if progress.goods_left:  # they left while we asked, whatever was answered
         return await steps.database(Orders.give_up_cancelling, order, "Give up cancelling")
     if progress.terms is not Terms.CASH:
-        await steps.partner(Billing.void_payment_request, order, "Void the payment request")
+        collected_minor = await steps.partner(
+            Billing.void_payment_request, order, "Void the payment request"
+        )
+        await steps.until(
+            lambda: known().received_minor >= collected_minor, "Waiting for collected money"
+        )
     await steps.database(Billing.credit_invoice, order, "Credit the invoice")
     released = await steps.database(Inventory.release_stock, order, "Release stock")
     if released.freed.orders:

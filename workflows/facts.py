@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         StockFreed,
         StoredFact,
         business_id,
+        type_of,
     )
     from models.orders import Progress
     from workflows.steps import Board, RefusedStep, Steps, run_database_step
@@ -127,7 +128,7 @@ class FactWorkflow:
             return f"kept as unmatched: {reason}"
         odd = OddFact(
             subject=fact.order_id or "",
-            name=type(fact).__name__,
+            name=type_of(fact).replace(".", "_"),
             body=fact.model_dump_json(),
             reason=reason,
         )

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -45,7 +46,6 @@ with workflow.unsafe.imports_passed_through():
         Terms,
         stage,
     )
-    from models.views import OrderView
     from workflows import attributes
     from workflows.compensation import undo
     from workflows.facts import apply_order_fact, read_fact, read_stored
@@ -109,11 +109,11 @@ class OrderWorkflow:
 
     async def _record(self) -> None:
         """Record customer and order; check the credit of an order on credit."""
-        received = workflow.memo_value("view", default=None, type_hint=OrderView)
+        placed_at = workflow.memo_value("placed_at", default=None, type_hint=datetime)
         request = RecordOrder(
             order=self._order,
             digest=workflow.memo_value("digest", default="", type_hint=str),
-            placed_at=received.placed_at if received else workflow.info().start_time,
+            placed_at=placed_at or workflow.info().start_time,
             workflow_id=workflow.info().workflow_id,
         )
         while True:
@@ -212,10 +212,23 @@ class OrderWorkflow:
 
     async def _ship(self, shipment_id: str) -> None:
         step = ShipmentStep(order_id=self._order.order_id, shipment_id=shipment_id)
-        self._see(await self._steps.partner(Shipping.book_shipment, step, f"Book {shipment_id}"))
+        await self._book(step)
         await self._steps.until(lambda: self._has_left(shipment_id), "Waiting for goods issue")
         self._start_beside(self._mail_dispatch(step))
         await self._steps.until(lambda: self._has_arrived(shipment_id), "Waiting for delivery")
+
+    async def _book(self, step: ShipmentStep) -> None:
+        """Book a carrier; goods that have left all the same need none."""
+        steps = Steps(
+            self._board, stops=lambda: self._cancelling or self._has_left(step.shipment_id)
+        )
+        summary = f"Book {step.shipment_id}"
+        try:
+            self._see(await steps.partner(Shipping.book_shipment, step, summary))
+        except Stopped:
+            await self._board.lower_flag(summary)
+            if self._cancelling:
+                raise
 
     async def _settle(self) -> None:
         """On credit the payment may come after the goods."""
@@ -224,7 +237,7 @@ class OrderWorkflow:
     async def _undo(self) -> bool:
         """Undo everything: True when the order is cancelled, False when it goes on after all."""
         await self._board.lower_all()
-        self._see(await undo(self._surely, self._step))
+        self._see(await undo(self._surely, self._step, self._known))
         self._cancelling = self._known().cancellation is not Cancellation.NONE
         return self._cancelling
 

@@ -12,8 +12,9 @@ class Payments(Protocol):
     async def request(self, demand: PaymentDemand, key: str) -> str:
         """Ask for money; returns the provider's request id."""
 
-    async def void(self, order_id: str, key: str) -> None:
-        """Ask for it no longer; a request that was never made is fine."""
+    async def void(self, order_id: str, key: str) -> bool:
+        """Ask for it no longer; a request that was never made is fine. True where it was collected
+        before: then that money comes, and is to be given back."""
 
     async def refund(self, demand: RefundDemand, key: str) -> str:
         """Give money back; returns the provider's refund id."""
@@ -32,10 +33,11 @@ class HttpPayments:
         answer = await self._client.post("/requests", demand.model_dump(mode="json"), key, asked)
         return str(answer["request_id"])
 
-    async def void(self, order_id: str, key: str) -> None:
+    async def void(self, order_id: str, key: str) -> bool:
         """See `Payments`."""
         asked = f"the payment provider, asked to collect nothing more for {order_id}"
-        await self._client.post("/requests/void", {"order_id": order_id}, key, asked)
+        answer = await self._client.post("/requests/void", {"order_id": order_id}, key, asked)
+        return answer.get("state") == "paid"
 
     async def refund(self, demand: RefundDemand, key: str) -> str:
         """See `Payments`."""

@@ -326,7 +326,7 @@ async def test_a_carrier_s_fact_about_an_unknown_order_is_kept(pipeline: World) 
     order_id = unique("nobody")
     await pipeline.ship(order_id, "dispatched")
     await ended_facts(pipeline, order_id)
-    assert odd_facts(pipeline, order_id) == ["ShipmentDispatched"]
+    assert odd_facts(pipeline, order_id) == ["shipment_dispatched"]
     pipeline.check_books()
 
 
@@ -627,6 +627,49 @@ async def test_more_than_was_due_completes_the_order_and_lists_the_rest(pipeline
     listed = (await unmatched(pipeline))[order_id]
     assert (listed["amount"], listed["applied"]) == ("100.00", "19.00")
     pipeline.check_books()
+
+
+async def test_one_receipt_or_payment_id_for_something_else_is_odd(pipeline: World) -> None:
+    """Never swallowed: a person has to look."""
+    first, second = unique("nobody"), unique("nobody")
+    payment_id = await pipeline.pay(first, "10.00")
+    await pipeline.pay(second, "999.00", payment_id)
+    for subject in (first, second):
+        await ended_facts(pipeline, subject)
+    assert odd_facts(pipeline, second) == ["payment_received"]
+    assert first in await unmatched(pipeline)
+    pipeline.check_books()
+
+
+async def test_a_payer_may_name_the_invoice(pipeline: World) -> None:
+    """As the invoice asks for."""
+    sku, customer = pipeline.shop(on_hand=1)
+    document = order(sku, customer, terms="net30")
+    order_id = document["order_id"]
+    await pipeline.place(document)
+    shown = await pipeline.until_event(order_id, "booked")
+    await pipeline.pay(shown["invoice_number"], TOTAL)
+    paid_order = await pipeline.until_event(order_id, "payment_received")
+    assert paid_order["paid"] == TOTAL
+
+
+async def test_a_signal_that_names_another_order_is_odd(pipeline: World) -> None:
+    """Its money belongs there."""
+    order_id = await placed(pipeline)
+    await run_of(pipeline, order_id).signal("payment_received", paid("another"))
+    await finish(pipeline, order_id)
+    shown = await assert_as_plain(pipeline, order_id)
+    assert [odd["name"] for odd in shown["odd_facts"]] == ["payment_received"]
+
+
+async def test_long_odd_messages_that_begin_alike_are_all_kept(pipeline: World) -> None:
+    """By their whole content."""
+    order_id = await placed(pipeline)
+    for end in "ab":
+        await run_of(pipeline, order_id).signal("payment_received", "x" * 600 + end)
+    await finish(pipeline, order_id)
+    shown = await assert_as_plain(pipeline, order_id)
+    assert len(shown["odd_facts"]) == 2
 
 
 # The webhook door.

@@ -1,5 +1,6 @@
 """Partners that are slow, broken, contradictory or say no; and cancelling at every phase."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from tests.support.exactly_once import (
     assert_asked_once,
     assert_completed_once,
     assert_happened_once,
+    keys_of,
     until_asked,
 )
 from tests.support.shop import Document, order, unique
@@ -468,6 +470,68 @@ async def test_another_refusal_to_call_back_waits_for_a_person_and_the_order_is_
     assert await given_back(pipeline, order_id) == Decimal(TOTAL)
     assert stock_of(pipeline, sku) == (1, 0)
     pipeline.check_books()
+
+
+async def test_money_that_was_collected_before_the_void_is_waited_for_and_given_back(
+    pipeline: World,
+) -> None:
+    """The provider says "paid": its message is on its way, and the order isn't cancelled before."""
+    order_id, _ = await place(pipeline)
+    await pipeline.until_event(order_id, "payment_requested")
+    collected = {
+        "payment_id": unique("pay"),
+        "order_id": order_id,
+        "amount": TOTAL,
+        "currency": "EUR",
+        "method": "card",
+    }
+    said: Document = {"partner": "payments", "type": "payment.received", "data": collected}
+    lost: Document = said | {"data": collected | {"amount": "0.00"}}
+    assert (await pipeline.partners.post("/control/send", json=lost)).json()["status"] == 422
+    assert (await intake(pipeline).cancel(order_id, "changed my mind", "ann")).accepted
+    await until_asked(pipeline, "payments", "void", order_id)
+    assert (await pipeline.order(order_id))["stage"] == "cancelling"
+    assert (await pipeline.partners.post("/control/send", json=said)).json()["status"] == 204
+    await pipeline.until(order_id, "cancelled")
+    await pipeline.ended(order_id)
+    assert await given_back(pipeline, order_id) == Decimal(TOTAL)
+    assert accounts_of(pipeline, order_id) == {}
+    pipeline.check_books()
+
+
+@pytest.mark.parametrize(
+    ("partner", "operation"), [("payments", "request"), ("carriers", "booking")]
+)
+async def test_a_request_that_arrives_after_its_undo_is_refused_by_the_partner(
+    pipeline: World, partner: str, operation: str
+) -> None:
+    """It timed out, was undone, and reaches the partner only then: nothing is collected or carried."""
+    await pipeline.misbehave(partner=partner, operation=operation, fault="delay", seconds=4.0)
+    order_id, sku = await place(pipeline, **NET30)
+    async with asyncio.timeout(30):
+        while not await keys_of(pipeline, partner, operation, order_id):  # noqa: ASYNC110 - no bell
+            await asyncio.sleep(0.02)
+    assert (await intake(pipeline).cancel(order_id, "changed my mind", "ann")).accepted
+    await pipeline.until(order_id, "cancelled")
+    await pipeline.ended(order_id)
+    assert await pipeline.requests(partner, operation, order_id) == []
+    assert stock_of(pipeline, sku) == (1, 0)
+    assert accounts_of(pipeline, order_id) == {}
+
+
+async def test_goods_that_left_while_their_booking_waits_for_a_person_need_no_booking(
+    pipeline: World,
+) -> None:
+    """They are there: nobody is sent to fetch them."""
+    await pipeline.misbehave(partner="carriers", operation="booking", fault="refuse")
+    order_id, _ = await place(pipeline, **NET30)
+    assert (await shown_attention(pipeline, order_id))["code"] == "refused"
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.pay(order_id, TOTAL)
+    await pipeline.until(order_id, "completed")
+    await pipeline.ended(order_id)
+    assert (await pipeline.order(order_id))["attention"] is None
+    assert await pipeline.requests("carriers", "booking", order_id) == []
 
 
 async def test_a_carrier_that_has_the_goods_already_ends_the_cancelling(pipeline: World) -> None:

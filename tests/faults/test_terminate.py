@@ -1,5 +1,6 @@
 """Terminate an order's workflow, place the same document again: it goes on from the tables."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -244,6 +245,46 @@ async def test_terminated_while_cancelling_the_order_is_cancelled_when_placed_ag
     ):
         await assert_asked_once(pipeline, partner, operation, order_id)
     assert accounts_of(pipeline, order_id) == {}
+
+
+async def test_what_waited_for_a_person_before_waits_no_longer_when_it_goes_on(
+    pipeline: World,
+) -> None:
+    """The new run asks the carrier again, and the old attention is gone."""
+    sku, customer = pipeline.shop(on_hand=1)
+    document = order(sku, customer)
+    order_id = document["order_id"]
+    await pipeline.misbehave(partner="carriers", operation="booking", fault="refuse")
+    await pipeline.place(document)
+    await pay(pipeline, order_id)
+    await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
+    await terminate(pipeline, order_id)
+    await place_again(pipeline, document)
+    await finish(pipeline, order_id)
+    await pipeline.ended(order_id)
+    shown = await pipeline.order(order_id)
+    assert (shown["stage"], shown["attention"]) == ("completed", None)
+
+
+async def test_completed_by_facts_alone_the_mails_are_sent_when_it_is_placed_again(
+    pipeline: World,
+) -> None:
+    """The run that would have sent them was terminated."""
+    sku, customer = pipeline.shop(on_hand=1)
+    document = order(sku, customer)
+    order_id = document["order_id"]
+    await pipeline.place(document)
+    await booked(pipeline, order_id)
+    await terminate(pipeline, order_id)
+    await pipeline.ship(order_id, "delivered")
+    async with asyncio.timeout(30):
+        while (await pipeline.order(order_id))["stage"] != "completed":  # noqa: ASYNC110 - no bell
+            await asyncio.sleep(0.02)
+    await place_again(pipeline, document)
+    await pipeline.ended(order_id)
+    details = [r["detail"] for r in (await pipeline.order(order_id))["history"]]
+    assert sum(detail.startswith("dispatch to") for detail in details) == 1
+    await assert_completed_once(pipeline, order_id)
 
 
 async def test_an_order_that_is_over_stays_over_when_it_is_placed_again(pipeline: World) -> None:
