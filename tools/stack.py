@@ -184,7 +184,16 @@ class Stack:
         partners, smtp = where.simulators_port, where.smtp_port
         listen = ("--port", str(partners), "--smtp-port", str(smtp))
         api = ("api.app:create_app", "--factory", "--host", HOST, "--port", str(where.api_port))
-        uvicorn = (python, "-m", "uvicorn", *api, "--log-level", "warning")
+        uvicorn = (
+            python,
+            "-m",
+            "uvicorn",
+            *api,
+            "--log-level",
+            "warning",
+            "--timeout-keep-alive",
+            "75",
+        )
         return [
             Program("api", uvicorn, (where.api_port,)),
             Program("simulators", (python, "-m", "simulators", *listen), (partners, smtp)),

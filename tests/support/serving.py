@@ -9,6 +9,8 @@ import uvicorn
 from fastapi import FastAPI
 
 WAIT_SECONDS = 20.0
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep a connection: it never closes under a request on its way."""
 
 
 class Server(uvicorn.Server):
@@ -33,7 +35,13 @@ class Server(uvicorn.Server):
 async def served(app: FastAPI, listener: socket.socket | None = None) -> AsyncIterator[str]:
     """The app on `listener`, else on a free port; yields its URL."""
     listener = listener or socket.create_server(("127.0.0.1", 0))
-    server = Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    server = Server(config)
     task = asyncio.create_task(server.serve([listener]))
     try:
         await asyncio.wait_for(server.up.wait(), WAIT_SECONDS)
