@@ -1,7 +1,11 @@
 """Stock: which location serves what, and what a unit costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from heapq import heapify, heappop, heappush
+from itertools import combinations
+from math import comb
+from operator import ge, sub
 
 from models.base import Payload
 from models.money import round_half_up
@@ -32,6 +36,10 @@ class MovementKind(StrEnum):
     RELEASE = "release"
     ISSUE = "issue"
     RECEIPT = "receipt"
+    REVALUE = "revalue"
+    ADJUST = "adjust"
+    COUNT = "count"
+    TRANSFER = "transfer"
 
 
 class Need(Payload):
@@ -51,6 +59,18 @@ class Assignment(Payload):
     quantity: int
 
 
+class Origin(Payload):
+    """A location that goods may leave from.
+
+    `distance`: how far from the customer, in whatever unit the configuration uses throughout;
+    `cost_minor`: what handling one consignment there costs.
+    """
+
+    location: str
+    distance: int
+    cost_minor: int
+
+
 class Allocation(Payload):
     """The outcome of `allocate`: together, reservations and shortages are exactly the needs."""
 
@@ -58,59 +78,202 @@ class Allocation(Payload):
     shortages: tuple[Assignment, ...]
 
 
+SEARCH_WORK = 200_000
+"""Units of work (sets of locations tried, times SKUs) within which `allocate` is exact."""
+
+
 def allocate(
-    needs: Sequence[Need], available: Mapping[tuple[str, str], int], locations: Sequence[str]
+    needs: Sequence[Need],
+    available: Mapping[tuple[str, str], int],
+    places: Sequence[Origin],
+    split: bool,
 ) -> Allocation:
-    """Serve `needs` from as few locations as a greedy choice finds.
+    """Which of `places` serves which line.
 
-    `available` is units by (location, sku); `locations`, in order of preference, may not be empty.
-    The location that can serve most units goes first, then the one that serves most of the rest;
-    one that serves everything is therefore always alone. What nobody has is short at the first
-    location used, so that it leaves in one consignment with the rest.
+    `available` is units by (location, sku); below zero counts as none. No order of the arguments
+    changes the outcome, and nothing is reserved that isn't available.
+
+    Without `split` (delivery complete) all lines of a SKU stay together at one location; what it
+    lacks there is short there. Best is, in this order: fewest SKUs short, fewest consignments
+    (locations with reservations or shortages), fewest units short, smallest sum of distances,
+    smallest sum of handling costs, first by name.
+
+    With `split` (delivery partial) even a line may come from several locations. Best is: fewest
+    units short, fewest consignments (locations with reservations), distances, costs, names.
+    Nearer locations are emptied first. What is short is short at the nearest location used, or,
+    where none is, at the nearest of all.
+
+    Both are set covering, which is NP-hard: sets of locations are tried by growing size, exactly,
+    as long as all sets up to that size, times the SKUs, are within SEARCH_WORK (5 locations:
+    6,000 SKUs; 15 locations: 6), and single locations always. Beyond it the location that serves
+    most of what is left (SKUs whole, or units when split) is added until nothing is left, and
+    those that turn out superfluous are dropped, the farthest first: no more SKUs (units when
+    split) are short than in the exact answer, but consignments may be more.
+
+    Raises ValueError for needs without places, and for a location named twice.
     """
-    stock = dict(available)
-    open_needs = list(needs)
-    reservations: list[Assignment] = []
-    candidates = list(locations)
-    home = locations[0]
-    while open_needs and candidates:
-        best = max(candidates, key=lambda place: _servable(open_needs, stock, place))
-        if not _servable(open_needs, stock, best):
-            break
-        if not reservations:
-            home = best
-        taken, open_needs = _take(open_needs, stock, best)
-        reservations += taken
-        candidates.remove(best)
-    shortages = [
-        Assignment(line_no=n.line_no, sku=n.sku, location=home, quantity=n.quantity)
-        for n in open_needs
-    ]
-    return Allocation(reservations=tuple(reservations), shortages=tuple(shortages))
+    lines = sorted((n for n in needs if n.quantity > 0), key=lambda n: (n.line_no, n.sku))
+    if not lines:
+        return Allocation(reservations=(), shortages=())
+    if not places:
+        raise ValueError("places: at least one is needed")
+    if len({p.location for p in places}) < len(places):
+        raise ValueError("places: a location is named twice")
+    origins = sorted(places, key=lambda p: (p.distance, p.cost_minor, p.location))
+    wanted = _wanted(lines)
+    held = [_held(wanted, available, origin) for origin in origins]
+    if split:
+        used = _split(wanted, held, origins)
+        names = [origins[i].location for i in used]
+        sources = dict.fromkeys(wanted, names)
+        homes = dict.fromkeys(wanted, names[0] if names else origins[0].location)
+    else:
+        used = _whole(wanted, held, origins)
+        homes = {
+            sku: origins[max(used, key=lambda i: held[i][column])].location
+            for column, sku in enumerate(wanted)
+        }
+        sources = {sku: [home] for sku, home in homes.items()}
+    return _serve(lines, available, sources, homes)
 
 
-def _servable(needs: Sequence[Need], stock: Mapping[tuple[str, str], int], location: str) -> int:
+def _wanted(lines: Sequence[Need]) -> dict[str, int]:
     wanted: dict[str, int] = {}
-    for need in needs:
-        wanted[need.sku] = wanted.get(need.sku, 0) + need.quantity
-    return sum(min(q, max(0, stock.get((location, sku), 0))) for sku, q in wanted.items())
+    for line in lines:
+        wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
+    return wanted
 
 
-def _take(
-    needs: Sequence[Need], stock: dict[tuple[str, str], int], location: str
-) -> tuple[list[Assignment], list[Need]]:
-    taken: list[Assignment] = []
-    rest: list[Need] = []
-    for need in needs:
-        units = min(need.quantity, max(0, stock.get((location, need.sku), 0)))
-        if units:
-            stock[location, need.sku] -= units
-            taken.append(
-                Assignment(line_no=need.line_no, sku=need.sku, location=location, quantity=units)
+Row = tuple[int, ...]
+"""What one location has, one number per SKU, in the order of the wanted SKUs."""
+
+
+def _held(
+    wanted: Mapping[str, int], available: Mapping[tuple[str, str], int], origin: Origin
+) -> Row:
+    """No more than is wanted: more is of no use."""
+    stock = (max(0, available.get((origin.location, sku), 0)) for sku in wanted)
+    return tuple(map(min, wanted.values(), stock))
+
+
+def _split(wanted: Mapping[str, int], held: Sequence[Row], origins: Sequence[Origin]) -> list[int]:
+    """The locations to use where lines may be split: together they have all that anybody has."""
+    reach = tuple(map(min, wanted.values(), map(sum, zip(*held, strict=True))))
+    return _choose(held, reach, origins, 0, lambda chosen: 0)
+
+
+def _whole(wanted: Mapping[str, int], held: Sequence[Row], origins: Sequence[Origin]) -> list[int]:
+    """The locations to use where SKUs stay whole: each SKU that one has whole, one of them has."""
+    units = tuple(wanted.values())
+    whole = [tuple(int(h == w) for h, w in zip(row, units, strict=True)) for row in held]
+    reach = tuple(map(max, zip(*whole, strict=True)))
+    lacking = [column for column, reachable in enumerate(reach) if not reachable]
+    lacked = [tuple(row[column] for column in lacking) for row in held]
+
+    def served(chosen: Chosen) -> int:
+        return sum(map(max, zip(*(lacked[i] for i in chosen), strict=True)))
+
+    return _choose(whole, reach, origins, 1, lambda chosen: -served(chosen))
+
+
+Chosen = tuple[int, ...]
+"""Positions in the list of origins, the nearest first."""
+
+
+def _choose(
+    rows: Sequence[Row],
+    reach: Row,
+    origins: Sequence[Origin],
+    at_least: int,
+    short: Callable[[Chosen], int],
+) -> list[int]:
+    """The smallest set of locations whose rows add up to `reach`; then the least `short`, the
+    nearest, the cheapest, the first by name."""
+
+    def rank(chosen: Chosen) -> tuple[int, int, int, list[str]]:
+        return (
+            short(chosen),
+            sum(origins[i].distance for i in chosen),
+            sum(origins[i].cost_minor for i in chosen),
+            sorted(origins[i].location for i in chosen),
+        )
+
+    candidates = [i for i, row in enumerate(rows) if any(row) or not any(reach)]
+    work = 0
+    for size in range(at_least, len(candidates) + 1):
+        work += comb(len(candidates), size) * len(reach)
+        if size > 1 and work > SEARCH_WORK:
+            break
+        sets = combinations(candidates, size)
+        best = min((s for s in sets if _covers(rows, reach, s)), key=rank, default=None)
+        if best is not None:
+            return list(best)
+    return _greedy(rows, reach, candidates)
+
+
+def _covers(rows: Sequence[Row], reach: Row, chosen: Chosen) -> bool:
+    if not chosen:
+        return not any(reach)
+    together = map(sum, zip(*(rows[i] for i in chosen), strict=True))
+    return all(map(ge, together, reach))
+
+
+def _greedy(rows: Sequence[Row], reach: Row, candidates: Sequence[int]) -> list[int]:
+    """What a location adds only shrinks as others are chosen, so that the first whose figure is
+    still true is the best (the lazy greedy of Minoux, 1978)."""
+    queue = [(-sum(map(min, rows[i], reach)), i) for i in candidates]
+    heapify(queue)
+    left, chosen = reach, list[int]()
+    while any(left):
+        _, nearest = heappop(queue)
+        entry = (-sum(map(min, rows[nearest], left)), nearest)
+        if queue and queue[0] < entry:
+            heappush(queue, entry)
+            continue
+        chosen.append(nearest)
+        left = tuple(max(0, units - more) for units, more in zip(left, rows[nearest], strict=True))
+    return _without_superfluous(rows, reach, chosen)
+
+
+def _without_superfluous(rows: Sequence[Row], reach: Row, chosen: Sequence[int]) -> list[int]:
+    together = tuple(map(sum, zip(*(rows[i] for i in chosen), strict=True)))
+    kept: list[int] = []
+    for farthest in sorted(chosen, reverse=True):
+        rest = tuple(map(sub, together, rows[farthest]))
+        if all(map(ge, rest, reach)):
+            together = rest
+        else:
+            kept.append(farthest)
+    return sorted(kept)
+
+
+def _serve(
+    lines: Sequence[Need],
+    available: Mapping[tuple[str, str], int],
+    sources: Mapping[str, Sequence[str]],
+    homes: Mapping[str, str],
+) -> Allocation:
+    """Give each line in turn what its SKU's sources have; the rest is short at its SKU's home."""
+    taken: dict[tuple[str, str], int] = {}
+    reservations: list[Assignment] = []
+    shortages: list[Assignment] = []
+
+    def assign(to: list[Assignment], line: Need, location: str, units: int) -> None:
+        if units > 0:
+            to.append(
+                Assignment(line_no=line.line_no, sku=line.sku, location=location, quantity=units)
             )
-        if units < need.quantity:
-            rest.append(need.model_copy(update={"quantity": need.quantity - units}))
-    return taken, rest
+
+    for line in lines:
+        rest = line.quantity
+        for location in sources[line.sku]:
+            place = (location, line.sku)
+            units = max(0, min(rest, available.get(place, 0) - taken.get(place, 0)))
+            assign(reservations, line, location, units)
+            taken[place] = taken.get(place, 0) + units
+            rest -= units
+        assign(shortages, line, homes[line.sku], rest)
+    return Allocation(reservations=tuple(reservations), shortages=tuple(shortages))
 
 
 def issue_cost(value_minor: int, on_hand: int, quantity: int) -> int:

@@ -1,14 +1,34 @@
-"""Buying what is short: whole packs, the minimum, and the least money."""
+"""Buying: whole packs, the minimum, the price break, and the best of the offers."""
 
-from itertools import count
+from datetime import date, timedelta
+from fractions import Fraction
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.purchasing import Offer, Purchase, cheapest_purchase, quantity_to_buy
+from models.purchasing import (
+    ComparedOffer,
+    Comparison,
+    LandedValue,
+    Offer,
+    PurchaseOrderState,
+    Requirement,
+    TrackRecord,
+    compare,
+    landed_value,
+    quantity_to_buy,
+)
+
+TODAY = date(2026, 11, 1)
 
 units = st.integers(1, 10_000)
+
+
+def day(number: int) -> date:
+    """So many days from today."""
+    return TODAY + timedelta(days=number)
 
 
 def offer(
@@ -18,6 +38,10 @@ def offer(
     minimum: int = 1,
     pack: int = 1,
     lead_time_days: int = 5,
+    price_break: tuple[int, int] | None = None,
+    freight: int = 0,
+    duty_ppm: int = 0,
+    valid_until: date | None = None,
 ) -> Offer:
     """What a supplier asks for our SKU."""
     return Offer(
@@ -28,14 +52,44 @@ def offer(
         minimum_quantity=minimum,
         pack_size=pack,
         lead_time_days=lead_time_days,
+        break_quantity=price_break[0] if price_break else None,
+        break_unit_cost_minor=price_break[1] if price_break else None,
+        freight_cost_minor=freight,
+        duty_ppm=duty_ppm,
+        valid_until=valid_until,
     )
 
 
-def bought(short: int, *offers: Offer) -> Purchase:
-    """The cheapest purchase, which there must be."""
-    purchase = cheapest_purchase(short, offers)
-    assert purchase is not None
-    return purchase
+def record(days: float | None = None, fill_rate_ppm: int | None = None) -> TrackRecord:
+    """What was observed of a supplier."""
+    return TrackRecord(orders=3, mean_lead_time_days=days, fill_rate_ppm=fill_rate_ppm)
+
+
+def wanting(short: int, restock: int = 0, needed_by: date | None = None) -> Requirement:
+    """What is to be bought of our SKU."""
+    return Requirement(sku="DRILL", short=short, restock=restock, needed_by=needed_by)
+
+
+def asked(
+    requirement: Requirement,
+    *offers: Offer,
+    records: dict[str, TrackRecord] | None = None,
+    excluded: dict[str, str] | None = None,
+) -> Comparison:
+    """The comparison as of today."""
+    return compare(requirement, offers, records or {}, TODAY, excluded or {})
+
+
+def bought(short: int, *offers: Offer) -> ComparedOffer:
+    """What is chosen, which there must be."""
+    chosen = asked(wanting(short), *offers).chosen
+    assert chosen is not None
+    return chosen
+
+
+def order_of(comparison: Comparison) -> list[str]:
+    """The suppliers, the best first."""
+    return [row.supplier_id for row in comparison.rows]
 
 
 some_offers = st.lists(
@@ -46,10 +100,37 @@ some_offers = st.lists(
         minimum=st.integers(1, 40),
         pack=st.integers(1, 12),
         lead_time_days=st.integers(0, 3),
+        price_break=st.none() | st.tuples(st.integers(1, 80), st.integers(0, 20)),
+        freight=st.integers(0, 50),
+        duty_ppm=st.sampled_from((0, 35_000, 200_000)),
+        valid_until=st.none() | st.integers(-2, 2).map(day),
     ),
     unique_by=lambda o: o.supplier_id,
     max_size=8,
 )
+some_records = st.dictionaries(
+    st.sampled_from("ABCDEFGH"),
+    st.builds(
+        record,
+        st.none() | st.floats(0, 6),
+        st.none() | st.sampled_from((0, 500_000, 900_000, 1_000_000, 1_100_000)),
+    ),
+)
+some_excluded = st.dictionaries(st.sampled_from("ABCDEFGH"), st.just("quality"), max_size=2)
+some_requirements = st.builds(
+    wanting,
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.none() | st.integers(0, 5).map(day),
+)
+some_questions = st.tuples(some_requirements, some_offers, some_records, some_excluded)
+Question = tuple[Requirement, list[Offer], dict[str, TrackRecord], dict[str, str]]
+
+
+def answer(question: Question) -> Comparison:
+    """The comparison as of today."""
+    requirement, offers, records, excluded = question
+    return compare(requirement, offers, records, TODAY, excluded)
 
 
 @given(short=units, minimum=units, pack=units)
@@ -75,53 +156,276 @@ def test_quantities_by_example(short: int, minimum: int, pack: int, quantity: in
     assert quantity_to_buy(short, minimum, pack) == quantity
 
 
-@given(short=st.integers(1, 60), offers=some_offers)
-def test_nothing_cheaper_can_be_bought(short: int, offers: list[Offer]) -> None:
-    """Against brute force over every quantity of every offer, ties included."""
-    possible = []
+@given(question=some_questions)
+def test_every_offer_has_a_row_that_covers_the_need_in_whole_packs(question: Question) -> None:
+    requirement, offers, _, _ = question
+    rows = {row.supplier_id: row for row in answer(question).rows}
+    assert set(rows) == {o.supplier_id for o in offers}
     for o in offers:
-        packs = (number * o.pack_size for number in count(1))
-        quantity = next(q for q in packs if q >= short and q >= o.minimum_quantity)
-        possible.append((quantity * o.unit_cost_minor, o.lead_time_days, o.supplier_id, quantity))
-    purchase = cheapest_purchase(short, offers)
-    if purchase is None:
-        assert not possible
-    else:
-        chosen = purchase.offer
-        assert min(possible) == (
-            purchase.cost_minor,
-            chosen.lead_time_days,
-            chosen.supplier_id,
-            purchase.quantity,
+        row = rows[o.supplier_id]
+        assert row.quantity >= max(1, requirement.short + requirement.restock)
+        assert row.quantity >= o.minimum_quantity
+        assert row.quantity % o.pack_size == 0
+        assert row.unit_cost_minor == o.unit_cost_at(row.quantity)
+        assert row.goods_minor == row.quantity * row.unit_cost_minor
+        assert row.landed_minor == row.goods_minor + row.freight_minor + row.duty_minor
+        assert abs(row.duty_minor * 10**6 - row.goods_minor * o.duty_ppm) <= 5 * 10**5
+
+
+@given(question=some_questions)
+def test_the_price_break_never_makes_a_purchase_dearer(question: Question) -> None:
+    """Against every number of packs from what is enough up to the break."""
+    requirement, offers, _, _ = question
+    rows = {row.supplier_id: row for row in answer(question).rows}
+    for o in offers:
+        enough = quantity_to_buy(requirement.wanted, o.minimum_quantity, o.pack_size)
+        last = max(enough, quantity_to_buy(o.break_quantity or 0, o.minimum_quantity, o.pack_size))
+        costs = []
+        for quantity in range(enough, last + 1, o.pack_size):
+            goods = quantity * o.unit_cost_at(quantity)
+            duty = int(Fraction(goods * o.duty_ppm, 10**6) + Fraction(1, 2))
+            costs.append((goods + duty + o.freight_cost_minor, quantity))
+        row = rows[o.supplier_id]
+        assert (row.landed_minor, row.quantity) == min(costs)
+
+
+@settings(max_examples=300)
+@given(question=some_questions)
+def test_nothing_that_can_be_used_is_better_in_all_respects(question: Question) -> None:
+    """Nor is anything that is on time passed over for what is late, or any usable row left."""
+    comparison = answer(question)
+    possible = [row for row in comparison.rows if row.why_not is None]
+    chosen = comparison.chosen
+    assert (chosen is None) == (not possible)
+    if chosen is None:
+        return
+    assert chosen.why_not is None
+
+    def merits(row: ComparedOffer) -> tuple[int, int, int, int]:
+        return (
+            int(row.on_time),
+            -row.landed_minor,
+            row.fill_rate_ppm,
+            -row.expected_lead_time_days,
         )
 
+    for other in possible:
+        theirs, ours = merits(other), merits(chosen)
+        assert not (theirs != ours and all(t >= o for t, o in zip(theirs, ours, strict=True)))
+        assert chosen.on_time >= other.on_time
 
-@given(short=units, offers=some_offers)
-def test_the_order_of_the_offers_does_not_matter(short: int, offers: list[Offer]) -> None:
-    assert cheapest_purchase(short, offers) == cheapest_purchase(short, offers[::-1])
+
+@given(question=some_questions)
+def test_rows_are_in_order_of_what_a_delivered_unit_costs(question: Question) -> None:
+    """Usable before unusable, on time before late, then cost, exactly; who never delivers last."""
+    requirement = question[0]
+    keys = []
+    for row in answer(question).rows:
+        fill = Fraction(row.fill_rate_ppm, 10**6)
+        cost = Fraction(row.landed_minor, requirement.wanted) / fill if fill else Fraction(10**9)
+        keys.append((row.why_not is not None, not row.on_time, cost))
+    assert keys == sorted(keys)
+
+
+@given(question=some_questions, shuffle=st.randoms(use_true_random=False))
+def test_the_order_of_the_offers_does_not_matter(question: Question, shuffle: Random) -> None:
+    requirement, offers, records, excluded = question
+    turned = shuffle.sample(offers, len(offers))
+    assert answer((requirement, turned, records, excluded)) == answer(question)
+
+
+@given(question=some_questions)
+def test_a_comparison_survives_its_way_as_json(question: Question) -> None:
+    comparison = answer(question)
+    assert Comparison.model_validate_json(comparison.model_dump_json()) == comparison
+    assert comparison.reason
+    assert "\n" not in comparison.reason
 
 
 def test_a_low_unit_cost_behind_a_large_minimum_is_no_bargain() -> None:
     bulk, single = offer("BULK", 100, minimum=1_000), offer("SINGLE", 900)
-    assert bought(10, bulk, single).offer == single
-    assert bought(900, bulk, single).offer == bulk
+    assert bought(10, bulk, single).supplier_id == "SINGLE"
+    assert bought(900, bulk, single).supplier_id == "BULK"
+
+
+def test_what_is_restocked_counts_as_wanted() -> None:
+    bulk, single = offer("BULK", 100, minimum=1_000), offer("SINGLE", 900)
+    comparison = asked(wanting(10, restock=890), bulk, single)
+    assert comparison.chosen is not None
+    assert (comparison.chosen.supplier_id, comparison.chosen.quantity) == ("BULK", 1_000)
+
+
+def test_a_price_break_is_bought_up_to_where_that_is_cheaper() -> None:
+    """90 at 10.00 are 900.00, 100 at 8.50 are 850.00, 80 at 10.00 are 800.00."""
+    broken = offer(price_break=(100, 850))
+    row = bought(90, broken)
+    assert (row.quantity, row.unit_cost_minor, row.landed_minor) == (100, 850, 85_000)
+    row = bought(80, broken)
+    assert (row.quantity, row.unit_cost_minor, row.landed_minor) == (80, 1_000, 80_000)
+    row = bought(150, broken)
+    assert (row.quantity, row.unit_cost_minor) == (150, 850)
+
+
+def test_a_price_break_is_rounded_up_to_packs() -> None:
+    assert bought(90, offer(pack=12, price_break=(100, 800))).quantity == 108
+
+
+def test_freight_and_duty_land_on_the_cost() -> None:
+    """ABROAD: 10 * 8.00 + 15.00 + 10 % of 80.00 = 103.00, against 100.00 here."""
+    abroad, here = offer("ABROAD", 800, freight=1_500, duty_ppm=100_000), offer("HERE")
+    comparison = asked(wanting(10), abroad, here)
+    assert order_of(comparison) == ["HERE", "ABROAD"]
+    assert comparison.rows[1].landed_minor == 10_300
+    assert order_of(asked(wanting(100), abroad, here)) == ["ABROAD", "HERE"]
+
+
+def test_what_arrives_in_time_is_bought_whatever_it_costs() -> None:
+    late, dear, dearer = offer("LATE", 1, lead_time_days=31), offer("DEAR"), offer("MORE", 1_001)
+    comparison = asked(wanting(5, needed_by=day(30)), late, dearer, dear)
+    assert order_of(comparison) == ["DEAR", "MORE", "LATE"]
+    assert [row.on_time for row in comparison.rows] == [True, True, False]
+    assert comparison.reason == (
+        "cheapest landed cost per unit of 2 offers that arrive by 2026-12-01"
+    )
+
+
+def test_the_lead_time_is_the_larger_of_quoted_and_observed() -> None:
+    records = {"A": record(days=9.2), "B": record(days=2), "C": record()}
+    offers = [offer(name, lead_time_days=5) for name in "ABCD"]
+    rows = asked(wanting(1), *offers, records=records).rows
+    assert {row.supplier_id: row.expected_lead_time_days for row in rows} == {
+        **{"A": 10, "B": 5},
+        **{"C": 5, "D": 5},
+    }
+    assert {row.expected_date for row in rows} == {day(5), day(10)}
+
+
+def test_who_delivers_half_costs_twice() -> None:
+    half, whole = offer("HALF", 600), offer("WHOLE", 1_000)
+    records = {"HALF": record(fill_rate_ppm=500_000)}
+    comparison = asked(wanting(10), half, whole, records=records)
+    assert order_of(comparison) == ["WHOLE", "HALF"]
+    assert comparison.reason == (
+        "cheapest landed cost per unit that really arrives of 2 offers: "
+        "HALF asks less and has delivered 50 % of what was ordered"
+    )
+
+
+def test_who_never_delivers_is_the_last_resort() -> None:
+    records = {"NEVER": record(fill_rate_ppm=0)}
+    comparison = asked(wanting(10), offer("NEVER", 1), offer("DEAR", 10**9), records=records)
+    assert order_of(comparison) == ["DEAR", "NEVER"]
 
 
 def test_among_equal_costs_the_shorter_lead_time_wins() -> None:
     slow, fast = offer("A", lead_time_days=9), offer("B", lead_time_days=2)
-    assert bought(5, slow, fast).offer == fast
+    assert bought(5, slow, fast).supplier_id == "B"
+    assert asked(wanting(5), slow, fast).reason == "as cheap as A and sooner here, of 2 offers"
 
 
-def test_among_equal_costs_and_lead_times_the_first_supplier_id_wins() -> None:
-    assert bought(5, offer("B"), offer("C"), offer("A")).offer.supplier_id == "A"
+def test_among_equal_costs_and_lead_times_the_better_fill_rate_then_the_first_id_wins() -> None:
+    assert bought(5, offer("B"), offer("C"), offer("A")).supplier_id == "A"
+    assert asked(wanting(5), offer("B"), offer("A")).reason == (
+        "as good as B in all respects and first by name, of 2 offers"
+    )
+    free = [offer("A", 0), offer("B", 0)]
+    comparison = asked(wanting(5), *free, records={"A": record(fill_rate_ppm=900_000)})
+    assert order_of(comparison) == ["B", "A"]
+    assert comparison.reason == "as cheap as A and more reliable, of 2 offers"
 
 
-def test_among_equal_costs_more_units_are_no_reason() -> None:
-    """The tie is broken by time, not by getting more for the same money."""
-    more = offer("MORE", 500, pack=10, lead_time_days=9)
-    fewer = offer("FEWER", 1_000, pack=5, lead_time_days=2)
-    assert bought(5, more, fewer) == Purchase(offer=fewer, quantity=5)
+def test_offers_that_cannot_be_used_say_why() -> None:
+    """The last day is still a day; what we excluded is excluded, expired or not."""
+    old, last = offer("OLD", 1, valid_until=day(-1)), offer("LAST", valid_until=day(0))
+    comparison = asked(wanting(5), old, last, offer("BAD", 2), excluded={"BAD": "recall of May"})
+    assert {row.supplier_id: row.why_not for row in comparison.rows} == {
+        **{"LAST": None, "OLD": "expired on 2026-10-31"},
+        "BAD": "recall of May",
+    }
+    assert comparison.chosen == comparison.rows[0]
+    assert comparison.reason == "the only offer that can be used"
 
 
-def test_where_nobody_offers_nothing_is_bought() -> None:
-    assert cheapest_purchase(5, []) is None
+@pytest.mark.parametrize(
+    ("offers", "needed_by", "reason"),
+    [
+        ([], None, "nobody offers DRILL"),
+        (["X"], None, "no offer can be used (X: recall)"),
+        (["A"], None, "the only offer that can be used"),
+        (["A"], day(30), "the only offer that can be used"),
+        (["A", "B"], None, "as cheap as B and sooner here, of 2 offers"),
+        (["A", "B"], day(5), "the only one of 2 offers that arrives by 2026-11-06"),
+        (["B", "C"], day(5), "no offer arrives by 2026-11-06: cheapest landed cost per unit of 2 offers"),
+        (["B"], day(5), "no offer arrives by 2026-11-06: the only offer that can be used"),
+    ],
+)  # fmt: skip
+def test_reasons_by_example(offers: list[str], needed_by: date | None, reason: str) -> None:
+    known = {
+        "A": offer("A"),
+        "B": offer("B", lead_time_days=6),
+        "C": offer("C", 1_001, lead_time_days=6),
+        "X": offer("X"),
+    }
+    requirement = wanting(5, needed_by=needed_by)
+    comparison = asked(requirement, *(known[o] for o in offers), excluded={"X": "recall"})
+    assert comparison.reason == reason
+
+
+def test_offers_of_other_skus_are_passed_over() -> None:
+    other = offer("OTHER", 1).model_copy(update={"sku": "SAW"})
+    assert order_of(asked(wanting(5), other, offer())) == ["ACME"]
+
+
+def test_costs_in_several_currencies_do_not_compare() -> None:
+    foreign = offer("FOREIGN").model_copy(update={"currency": "USD"})
+    with pytest.raises(ValueError, match="currencies"):
+        asked(wanting(5), foreign, offer())
+
+
+def test_an_offer_without_the_newer_fields_is_read() -> None:
+    """As rows and payloads written before have it."""
+    newer = {"break_quantity", "break_unit_cost_minor", "freight_cost_minor", "duty_ppm"}
+    old = offer().model_dump(exclude=newer | {"valid_until"})
+    assert Offer.model_validate(old) == offer()
+
+
+@given(
+    parts=st.lists(st.integers(1, 500), min_size=1, max_size=10),
+    unit_cost=st.integers(0, 10**7),
+    freight=st.integers(0, 10**9),
+    duty_ppm=st.integers(0, 10**6),
+)
+def test_receipts_take_exactly_the_whole_freight_and_duty(
+    parts: list[int], unit_cost: int, freight: int, duty_ppm: int
+) -> None:
+    """However the goods arrive, nothing negative on the way, and each its share to a minor unit."""
+    ordered, received, values = sum(parts), 0, list[LandedValue]()
+    for part in parts:
+        value = landed_value(received, part, ordered, unit_cost, freight, duty_ppm)
+        assert min(value.freight_minor, value.duty_minor) >= 0
+        assert abs(value.freight_minor - Fraction(freight * part, ordered)) <= 1
+        received += part
+        values.append(value)
+    assert sum(v.goods_minor for v in values) == ordered * unit_cost
+    assert sum(v.freight_minor for v in values) == freight
+    whole = landed_value(0, ordered, ordered, unit_cost, freight, duty_ppm)
+    assert sum(v.total_minor for v in values) == whole.total_minor
+
+
+def test_what_comes_beyond_the_order_bears_no_freight() -> None:
+    assert landed_value(3, 2, 4, 100, 10, 100_000) == LandedValue(
+        goods_minor=200, freight_minor=2, duty_minor=20
+    )
+    assert landed_value(5, 1, 4, 100, 10, 0).total_minor == 100
+
+
+def test_a_purchase_order_is_open_then_here_or_failed() -> None:
+    """Each state in exactly one of the three."""
+    state = PurchaseOrderState
+    is_open = [s for s in state if s.is_open]
+    failed = [s for s in state if s.has_failed]
+    here = [s for s in state if not s.is_open and not s.has_failed]
+    assert is_open == [state.PLANNED, state.SENDING, state.SENT, state.ACKNOWLEDGED, state.SHIPPED]
+    assert here == [state.RECEIVED, state.INVOICED, state.CLOSED]
+    assert failed == [state.REFUSED, state.LAPSED, state.CANCELLED]
+    assert [s for s in state if s.is_over] == [state.INVOICED, state.CLOSED, *failed]
