@@ -1,7 +1,7 @@
 """Alembic's entry: the caller (`tools/prepare.py`) hands in the database's URL."""
 
 from alembic import context
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 from sqlmodel import SQLModel
 
 import models.tables  # noqa: F401  # fills the metadata
@@ -10,7 +10,7 @@ url = context.config.get_main_option("sqlalchemy.url")
 if not url:
     raise SystemExit("Run `python -m tools.prepare`: it knows the database's address.")
 
-with create_engine(url).connect() as connection:
+with create_engine(url, poolclass=NullPool).connect() as connection:
     context.configure(
         connection=connection,
         target_metadata=SQLModel.metadata,

@@ -18,7 +18,9 @@ class Account(StrEnum):
     CASH_CLEARING = "1100"
     ACCOUNTS_RECEIVABLE = "1200"
     INVENTORY = "1400"
+    ACCOUNTS_PAYABLE = "2000"
     GOODS_RECEIVED_NOT_INVOICED = "2100"
+    ACCRUED_FREIGHT = "2110"
     TAX_PAYABLE = "2200"
     CUSTOMER_DEPOSITS = "2300"
     CONTRACT_LIABILITIES = "2400"
@@ -26,7 +28,9 @@ class Account(StrEnum):
     UNAPPLIED_RECEIPTS = "2600"
     OPENING_BALANCE_EQUITY = "3000"
     REVENUE = "4000"
+    INVENTORY_GAIN = "4900"
     COST_OF_GOODS_SOLD = "5000"
+    INVENTORY_LOSS = "5900"
 
     @property
     def label(self) -> str:
@@ -177,13 +181,60 @@ def goods_issue_entry(
     )
 
 
-def receipt_entry(receipt_id: str, currency: str, value_minor: int) -> Entry:
-    """Goods received from a supplier, whose invoice is still to come."""
+def receipt_entry(receipt_id: str, currency: str, *, goods_minor: int, freight_minor: int) -> Entry:
+    """Goods received from a supplier, whose invoice is still to come; so are freight and duty."""
     return entry(
         f"goods_receipt:{receipt_id}",
         currency,
+        {Account.INVENTORY: goods_minor + freight_minor},
+        {
+            Account.GOODS_RECEIVED_NOT_INVOICED: goods_minor,
+            Account.ACCRUED_FREIGHT: freight_minor,
+        },
+    )
+
+
+def supplier_invoice_entry(
+    invoice_id: str, currency: str, *, received_minor: int, asked_minor: int, held_minor: int
+) -> Entry:
+    """A supplier's invoice for received goods. What it asks above (or below) the purchase order is
+    cost: `held_minor` of it, with its sign, of units still held, the rest of units that are gone.
+    """
+    difference = {
+        Account.INVENTORY: held_minor,
+        Account.COST_OF_GOODS_SOLD: asked_minor - received_minor - held_minor,
+    }
+    return entry(
+        f"supplier_invoice:{invoice_id}",
+        currency,
+        {
+            Account.GOODS_RECEIVED_NOT_INVOICED: received_minor,
+            **{account: amount for account, amount in difference.items() if amount > 0},
+        },
+        {
+            Account.ACCOUNTS_PAYABLE: asked_minor,
+            **{account: -amount for account, amount in difference.items() if amount < 0},
+        },
+    )
+
+
+def stock_gain_entry(movement_id: str, currency: str, value_minor: int) -> Entry:
+    """Stock that was found: by a count, or put there by hand."""
+    return entry(
+        movement_id,
+        currency,
         {Account.INVENTORY: value_minor},
-        {Account.GOODS_RECEIVED_NOT_INVOICED: value_minor},
+        {Account.INVENTORY_GAIN: value_minor},
+    )
+
+
+def stock_loss_entry(movement_id: str, currency: str, value_minor: int) -> Entry:
+    """Stock that is missing, or written off."""
+    return entry(
+        movement_id,
+        currency,
+        {Account.INVENTORY_LOSS: value_minor},
+        {Account.INVENTORY: value_minor},
     )
 
 

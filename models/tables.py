@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     UniqueConstraint,
+    false,
 )
 from sqlmodel import Field, SQLModel
 
@@ -74,6 +75,20 @@ class Location(SQLModel, table=True):
     name: str
     country: str
     postal_code: str
+    handling_cost_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    """What one consignment costs us there."""
+
+
+class Distance(SQLModel, table=True):
+    """How far a location is from the customers of a country, or of a part of it."""
+
+    __tablename__ = "distances"
+
+    location: str = Field(primary_key=True, foreign_key="locations.location")
+    country: str = Field(primary_key=True)
+    postal_prefix: str = Field(primary_key=True)
+    """The customers' postal codes begin so; empty: the whole country."""
+    distance_km: int
 
 
 class Product(SQLModel, table=True):
@@ -117,6 +132,13 @@ class SupplierOffer(SQLModel, table=True):
     minimum_quantity: int
     pack_size: int
     lead_time_days: int
+    break_quantity: int | None = None
+    break_unit_cost_minor: int | None = big(default=None)
+    freight_cost_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    """Of one purchase order, whatever its size."""
+    duty_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Of the goods' value."""
+    valid_until: date | None = None
 
 
 class Customer(SQLModel, table=True):
@@ -172,7 +194,29 @@ class StockMovement(SQLModel, table=True):
     cause: str = Field(index=True)
     """The fact behind it: `receipt:<id>`, `release:<order>`, `allocate`..."""
     order_id: str | None = None
+    reason: str | None = None
+    """What a person said, who changed it by command."""
+    actor: str | None = None
     recorded_at: datetime
+
+
+class StockPolicy(SQLModel, table=True):
+    """What the nightly review found about a SKU at a location: see `models/replenishment.py`."""
+
+    __tablename__ = "stock_policies"
+
+    sku: str = Field(primary_key=True, foreign_key="products.sku")
+    location: str = Field(primary_key=True, foreign_key="locations.location")
+    demand_a_day: float
+    demand_deviation: float
+    observed_days: int
+    lead_time_days: float | None
+    lead_time_deviation: float
+    safety_stock: int
+    reorder_point: int
+    order_quantity: int
+    """EOQ, in units."""
+    reviewed_at: datetime
 
 
 class Order(SQLModel, table=True):
@@ -205,9 +249,26 @@ class Order(SQLModel, table=True):
     credit_accepted: bool = False
     """It counts towards its customer's exposure (net30)."""
     allocated: bool = False
+    allocation_no: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How often it was allocated: late money may have it done again."""
     stage: Stage = word(Stage, default=Stage.RECEIVED)
     cancellation: Cancellation = word(Cancellation, default=Cancellation.NONE)
     cancel_reason: str = ""
+    promised_date: date | None = None
+    """When the goods are to leave at the latest: the last date that the customer agreed to. None
+    after a delay: agreed to wait without one."""
+    told_date: date | None = None
+    """The date that the customer was last told."""
+    delay_notices: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many delays the customer has agreed to, by silence or expressly."""
+    consent_by: date | None = None
+    """Until when the customer must accept the delay; None: nothing is to be accepted."""
+    letter: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    """What the customer was told last about the date: `models.promises.Letter`."""
+    expired: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """It was cancelled because it wasn't paid in time."""
+    document: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    """The order as it was placed: late money may start it again."""
     attention_code: str | None = Field(default=None, index=True)
     attention_message: str | None = None
     version: int = 1
@@ -241,7 +302,7 @@ class Reservation(SQLModel, table=True):
     order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
     line_no: int = Field(primary_key=True)
     location: str = Field(primary_key=True)
-    sku: str
+    sku: str = Field(index=True)
     quantity: int
     state: ReservationState = word(ReservationState)
     shipment_id: str | None = Field(default=None, index=True)
@@ -252,7 +313,7 @@ class Shortage(SQLModel, table=True):
 
     __tablename__ = "shortages"
     __table_args__ = (
-        Index("ix_shortages_location_sku_state", "location", "sku", "state"),
+        Index("ix_shortages_sku_state", "sku", "state"),
         CheckConstraint("filled >= 0 AND filled <= quantity", "filled_within_quantity"),
     )
 
@@ -285,7 +346,21 @@ class PurchaseOrder(SQLModel, table=True):
     reference: str | None = None
     expected_date: date | None = None
     reason: str
+    freight_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
     created_at: datetime
+    collects_until: datetime | None = None
+    """Until then more lines may be added; it is sent then."""
+    sender_sku: str | None = None
+    """The SKU whose replenishment sends it."""
+    acknowledge_by: datetime | None = None
+    sent_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    """When the supplier said how much of it comes: an acknowledgement said earlier is nothing."""
+    told_at: datetime | None = None
+    """When the supplier said what we believe of its dates: one said earlier changes nothing."""
+    ended_reason: str | None = None
+    """Why we no longer count on it (or on the rest of it)."""
+    ended_at: datetime | None = None
 
 
 class PurchaseOrderLine(SQLModel, table=True):
@@ -298,7 +373,35 @@ class PurchaseOrderLine(SQLModel, table=True):
     sku: str = Field(primary_key=True, foreign_key="products.sku")
     quantity: int
     unit_cost_minor: int = big()
+    duty_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    expected: int | None = None
+    """Units the supplier has promised; None: it hasn't said, so all of them."""
+    expected_date: date | None = None
     received: int = 0
+    """Units that came, damaged ones left out."""
+    damaged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    invoiced: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    let_down: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """The supplier didn't promise (all of) it: others are asked, until a person tries again."""
+    reason: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    """Why it was bought, and there: `models.purchasing.Reason`."""
+
+
+class SupplierInvoice(SQLModel, table=True):
+    """What a supplier asks for; matched with order and receipt."""
+
+    __tablename__ = "supplier_invoices"
+
+    invoice_id: str = Field(primary_key=True)
+    po_id: str = Field(foreign_key="purchase_orders.po_id", index=True)
+    currency: str
+    amount_minor: int = big()
+    difference_minor: int = big()
+    """Above (below: negative) what the received goods cost by the purchase order."""
+    lines: list[dict[str, JsonValue]] = Field(sa_type=JSON)
+    recorded_at: datetime
+    matched_at: datetime | None = None
+    """When it was matched with received goods, and posted; None: it came before them."""
 
 
 class GoodsReceipt(SQLModel, table=True):
@@ -309,11 +412,40 @@ class GoodsReceipt(SQLModel, table=True):
 
     receipt_id: str = Field(primary_key=True)
     po_id: str = Field(foreign_key="purchase_orders.po_id")
-    sku: str
+    sku: str = Field(index=True)
     location: str
     quantity: int
+    damaged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     value_minor: int = big()
     occurred_at: datetime
+
+
+class StockCommandRow(SQLModel, table=True):
+    """A command on stock or purchases that was done, so that it is done once."""
+
+    __tablename__ = "stock_commands"
+
+    command_id: str = Field(primary_key=True)
+    kind: str
+    actor: str
+    reason: str
+    outcome: dict[str, JsonValue] = Field(sa_type=JSON)
+    """`models.stock_commands.Commanded`, with the command as it was given."""
+    recorded_at: datetime
+
+
+class Finding(SQLModel, table=True):
+    """A difference that reconciliation found; it is reported, never mended in silence."""
+
+    __tablename__ = "findings"
+
+    finding_id: str = Field(primary_key=True)
+    """What differs, and where: `reserved:SKU:location`."""
+    subject: str
+    message: str
+    found_at: datetime
+    last_seen_at: datetime
+    gone_at: datetime | None = None
 
 
 class NumberSeries(SQLModel, table=True):

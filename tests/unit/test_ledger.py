@@ -80,7 +80,7 @@ def refund(payable_minor: int, deposit_minor: int, _: int) -> Entry:
 
 def receipt(value_minor: int, _: int, __: int) -> Entry:
     """Goods from a supplier."""
-    return receipt_entry("G-1", "EUR", value_minor)
+    return receipt_entry("G-1", "EUR", goods_minor=value_minor, freight_minor=0)
 
 
 def opening(value_minor: int, _: int, __: int) -> Entry:
