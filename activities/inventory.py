@@ -1,189 +1,46 @@
-"""Stock: reserved, handed to who waits, given back, issued, received.
+"""Inventory: the steps that allocate stock to an order and give it back."""
 
-Every change is one conditional UPDATE of the counters and one movement, in the caller's
-transaction. The stock row of a SKU at a location is locked first, SKUs in sorted order: it guards
-the reservations and shortages there.
-"""
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
-
-from sqlalchemy import update
 from sqlmodel import Session, col, select
 from temporalio import activity
 
+from activities.backorders import (
+    date_shortages,
+    fill_shortages,
+    orders_served,
+    places_relieved,
+    positions,
+)
 from activities.database.engine import Clock, Database
 from activities.progress import lock_order, look, note, touch
-from models.errors import DatabaseBusy, Refused
-from models.messages import OrderStep, Released, StockFreed
-from models.orders import Cancellation, Progress
+from activities.stock import Change, lock_stock, move, reserve
+from models.errors import Refused
+from models.messages import Allocated, Echo, OrderStep, Released, StockPlace
+from models.orders import Cancellation, Delivery
 from models.stock import (
     Assignment,
     MovementKind,
     Need,
+    Origin,
     ReservationState,
     ShortageState,
     allocate,
 )
 from models.tables import (
+    Distance,
     Location,
     Order,
     OrderLineRow,
     Reservation,
     Shortage,
     Stock,
-    StockMovement,
+    StockPolicy,
 )
 
-Place = tuple[str, str]
-"""SKU and location, in the order in which rows are locked."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change of one counter row; `movement_id` is its natural key, `cause` the fact behind it."""
-
-    movement_id: str
-    cause: str
-    kind: MovementKind
-    sku: str
-    location: str
-    on_hand: int = 0
-    reserved: int = 0
-    value_minor: int = 0
-    order_id: str | None = None
-
-
-def lock_stock(session: Session, places: Iterable[Place]) -> dict[Place, Stock]:
-    """The stock rows of `places`, locked in sorted order; missing ones are made, empty."""
-    locked: dict[Place, Stock] = {}
-    for sku, location in sorted(set(places)):
-        row = session.get(Stock, (sku, location), with_for_update=True)
-        if row is None:
-            row = Stock(sku=sku, location=location)
-            session.add(row)
-            session.flush()
-        locked[sku, location] = row
-    return locked
-
-
-def move(session: Session, change: Change, now: datetime) -> None:
-    """Apply `change` to the counters and write its movement.
-
-    Raises DatabaseBusy where the counters don't allow it: the caller looked at older ones.
-    """
-    done = session.execute(
-        update(Stock)
-        .where(
-            col(Stock.sku) == change.sku,
-            col(Stock.location) == change.location,
-            col(Stock.reserved) + change.reserved >= 0,
-            col(Stock.on_hand) + change.on_hand >= col(Stock.reserved) + change.reserved,
-            col(Stock.value_minor) + change.value_minor >= 0,
-        )
-        .values(
-            on_hand=Stock.on_hand + change.on_hand,
-            reserved=Stock.reserved + change.reserved,
-            value_minor=Stock.value_minor + change.value_minor,
-        )
-    )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # a CursorResult for an UPDATE
-        raise DatabaseBusy(f"stock of {change.sku} at {change.location} has changed meanwhile")
-    session.add(
-        StockMovement(
-            movement_id=change.movement_id,
-            cause=change.cause,
-            sku=change.sku,
-            location=change.location,
-            kind=change.kind,
-            on_hand_change=change.on_hand,
-            reserved_change=change.reserved,
-            value_change_minor=change.value_minor,
-            order_id=change.order_id,
-            recorded_at=now,
-        )
-    )
-
-
-def fill_shortages(session: Session, place: Place, cause: str, now: datetime) -> None:
-    """Turn open shortages of a locked place into reservations, first promised first served."""
-    sku, location = place
-    stock = session.get_one(Stock, place, populate_existing=True)
-    available = stock.on_hand - stock.reserved
-    for shortage in open_shortages(session, place):
-        units = min(available, shortage.quantity - shortage.filled)
-        if not units:
-            break
-        available -= units
-        shortage.filled += units
-        if shortage.filled == shortage.quantity:
-            shortage.state = ShortageState.FILLED
-        assignment = Assignment(
-            line_no=shortage.line_no, sku=sku, location=location, quantity=units
-        )
-        reserve(session, shortage.order_id, assignment, cause, now)
-        detail = f"{units} x {sku} at {location} ({cause})"
-        note(session, shortage.order_id, "backorder_filled", detail, now)
-
-
-def orders_served(session: Session, cause: str) -> tuple[str, ...]:
-    """The orders that got stock by `cause`; the same answer however often it is asked."""
-    session.flush()
-    rows = session.exec(
-        select(StockMovement.order_id)
-        .where(StockMovement.cause == cause, StockMovement.kind == MovementKind.RESERVE)
-        .order_by(col(StockMovement.order_id))
-        .distinct()
-    )
-    return tuple(order_id for order_id in rows if order_id)
-
-
-def open_shortages(session: Session, place: Place) -> list[Shortage]:
-    """Who waits for a SKU at a location, in the order of the promises."""
-    sku, location = place
-    return list(
-        session.exec(
-            select(Shortage)
-            .where(
-                Shortage.sku == sku,
-                Shortage.location == location,
-                Shortage.state == ShortageState.OPEN,
-            )
-            .order_by(col(Shortage.promised_at), col(Shortage.shortage_id))
-        )
-    )
-
-
-def reserve(
-    session: Session, order_id: str, assignment: Assignment, cause: str, now: datetime
-) -> None:
-    """Hold units for an order line; a later hold at the same location adds to the first."""
-    key = (order_id, assignment.line_no, assignment.location)
-    row = session.get(Reservation, key)
-    if row is None:
-        session.add(
-            Reservation(
-                order_id=order_id,
-                line_no=assignment.line_no,
-                location=assignment.location,
-                sku=assignment.sku,
-                quantity=assignment.quantity,
-                state=ReservationState.HELD,
-            )
-        )
-    else:
-        row.quantity += assignment.quantity
-    change = Change(
-        movement_id=f"reserve:{order_id}:{assignment.line_no}:{assignment.location}:{cause}",
-        cause=cause,
-        kind=MovementKind.RESERVE,
-        sku=assignment.sku,
-        location=assignment.location,
-        reserved=assignment.quantity,
-        order_id=order_id,
-    )
-    move(session, change, now)
+IN_THE_COUNTRY_KM, ABROAD_KM = 1_000, 10_000
+"""Stand in for a distance that `distances.csv` doesn't give."""
 
 
 class Inventory:
@@ -194,7 +51,7 @@ class Inventory:
         self._clock = clock
 
     @activity.defn
-    def allocate_stock(self, step: OrderStep) -> Progress:
+    def allocate_stock(self, step: OrderStep) -> Allocated:
         """Reserve what is there; what isn't becomes a shortage."""
         return self._database.transaction(lambda session: self._allocate(session, step.order_id))
 
@@ -203,30 +60,34 @@ class Inventory:
         """Give back what an order holds, and withdraw its shortages."""
         return self._database.transaction(lambda session: self._release(session, step.order_id))
 
-    def _allocate(self, session: Session, order_id: str) -> Progress:
-        order, now = lock_order(session, order_id), self._clock()
+    def _allocate(self, session: Session, order_id: str) -> Allocated:
+        order = lock_order(session, order_id)
         if order.allocated or order.cancellation is not Cancellation.NONE:
-            return look(session, order)
-        locations = list(session.exec(select(Location.location).order_by(Location.location)))
-        if not locations:
-            raise Refused("no_location", "there is no location: import locations.csv, then retry")
+            low = _low_places(session, order_id, self._clock().date())
+            return Allocated(progress=look(session, order), echo=_echo(order_id, low))
         needs = [
             Need(line_no=line.line_no, sku=line.sku, quantity=line.quantity)
             for line in session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
         ]
         available = _available(session, {need.sku for need in needs})
-        plan = allocate(needs, available, locations)
-        lock_stock(session, ((s.sku, s.location) for s in plan.shortages))
-        for assignment in plan.reservations:
-            reserve(session, order_id, assignment, "allocate", now)
-        for shortage in plan.shortages:
-            _open_shortage(session, order, shortage, now)
+        split = order.delivery is Delivery.PARTIAL
+        plan = allocate(needs, available, _origins(session, order), split)
+        lock_stock(session, (), ((s.sku, s.location) for s in plan.shortages))
+        now = self._clock()  # under the locks: promises are in the order in which they were made
         order.allocated = True
+        order.allocation_no += 1
+        held = [(order_id, assignment) for assignment in plan.reservations]
+        reserve(session, held, f"allocate:{order.allocation_no}", now)
+        _open_shortages(session, order, plan.shortages, now)
         note(session, order_id, "allocated", _in_words(plan.reservations, plan.shortages), now)
-        return touch(session, order, now)
+        session.flush()
+        date_shortages(session, {s.sku for s in plan.shortages}, now)
+        low = _low_places(session, order_id, now.date())
+        return Allocated(progress=touch(session, order, now), echo=_echo(order_id, low))
 
     def _release(self, session: Session, order_id: str) -> Released:
-        order, now = lock_order(session, order_id), self._clock()
+        order = lock_order(session, order_id)
+        cause = f"release:{order_id}:{order.allocation_no}"
         held = (ReservationState.HELD, ReservationState.PICKED)
         reservations = select(Reservation).where(
             Reservation.order_id == order_id, col(Reservation.state).in_(held)
@@ -234,28 +95,33 @@ class Inventory:
         shortages = select(Shortage).where(
             Shortage.order_id == order_id, Shortage.state == ShortageState.OPEN
         )
-        rows = [*session.exec(reservations), *session.exec(shortages)]
-        places = {(row.sku, row.location) for row in rows}
-        lock_stock(session, places)
-        for shortage in session.exec(shortages.execution_options(populate_existing=True)):
-            shortage.state = ShortageState.WITHDRAWN
-        for row in session.exec(reservations.execution_options(populate_existing=True)):
+        skus = {row.sku for row in (*session.exec(reservations), *session.exec(shortages))}
+        lock_stock(session, skus)
+        now = self._clock()
+        waiting = session.exec(shortages.execution_options(populate_existing=True)).all()
+        for shortage in waiting:
+            shortage.state, shortage.problem = ShortageState.WITHDRAWN, None
+        rows = session.exec(reservations.execution_options(populate_existing=True)).all()
+        for row in rows:
             row.state = ReservationState.RELEASED
-            _unreserve(session, row, now)
-        session.flush()
-        cause = f"release:{order_id}"
-        for place in sorted(places):
-            fill_shortages(session, place, cause, now)
-        if places:
-            note(session, order_id, "released", f"{len(places)} stock places", now)
-        freed = StockFreed(cause=cause, orders=orders_served(session, cause))
-        return Released(progress=touch(session, order, now), freed=freed)
+        move(session, [_given_back(row, cause) for row in rows], now)
+        redated = fill_shortages(session, skus, cause, now)
+        if skus:
+            note(session, order_id, "released", ", ".join(sorted(skus))[:1_000], now)
+        withdrawn = tuple(StockPlace(location=s.location, sku=s.sku) for s in waiting)
+        places = tuple(dict.fromkeys((*withdrawn, *places_relieved(session, cause))))
+        served = orders_served(session, cause, redated)
+        echo = Echo(cause=cause, orders=served, places=places)
+        return Released(progress=touch(session, order, now), echo=echo)
+
+
+def _echo(order_id: str, places: Sequence[StockPlace]) -> Echo:
+    return Echo(cause=f"allocate:{order_id}", places=tuple(places))
 
 
 def _available(session: Session, skus: set[str]) -> dict[tuple[str, str], int]:
     """Units a new order may take, by (location, sku): none while an older shortage waits."""
-    rows = session.exec(select(Stock.sku, Stock.location).where(col(Stock.sku).in_(skus)))
-    stock = lock_stock(session, rows)
+    stock = lock_stock(session, skus)
     waiting = select(Shortage.sku, Shortage.location).where(
         col(Shortage.sku).in_(skus), Shortage.state == ShortageState.OPEN
     )
@@ -266,9 +132,69 @@ def _available(session: Session, skus: set[str]) -> dict[tuple[str, str], int]:
     }
 
 
-def _open_shortage(session: Session, order: Order, short: Assignment, now: datetime) -> None:
-    session.add(
-        Shortage(
+def _origins(session: Session, order: Order) -> list[Origin]:
+    """Every location, with its distance from where the order goes. Raises Refused."""
+    country, postal_code = order.ship_to["country"], order.ship_to["postal_code"] or ""
+    rows = session.exec(select(Distance).where(Distance.country == country))
+    fitting = [row for row in rows if postal_code.startswith(row.postal_prefix)]
+    fitting.sort(key=lambda row: len(row.postal_prefix))
+    distances = {row.location: row.distance_km for row in fitting}
+    origins = [
+        Origin(
+            location=place.location,
+            distance=distances.get(
+                place.location, IN_THE_COUNTRY_KM if place.country == country else ABROAD_KM
+            ),
+            cost_minor=place.handling_cost_minor,
+        )
+        for place in session.exec(select(Location))
+    ]
+    if not origins:
+        raise Refused("no_location", "there is no location: import locations.csv, then retry")
+    return origins
+
+
+def _low_places(session: Session, order_id: str, today: date) -> list[StockPlace]:
+    """Where this order holds stock that is at or below its reorder point."""
+    held = select(Reservation.sku, Reservation.location).where(
+        Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
+    )
+    low = (
+        select(StockPolicy.sku, StockPolicy.location, StockPolicy.reorder_point)
+        .join(
+            Stock,
+            (col(Stock.sku) == col(StockPolicy.sku))
+            & (col(Stock.location) == col(StockPolicy.location)),
+        )
+        .where(
+            col(StockPolicy.order_quantity) > 0,
+            col(StockPolicy.sku).in_(held.with_only_columns(col(Reservation.sku))),
+            Stock.on_hand - Stock.reserved <= StockPolicy.reorder_point,
+        )
+    )
+    ours = set(session.exec(held))
+    points = {
+        (sku, location): reorder_point
+        for sku, location, reorder_point in session.exec(low)
+        if (sku, location) in ours
+    }
+    return [
+        StockPlace(location=place[1], sku=place[0])
+        for place, units in sorted(positions(session, points, today).items())
+        if units <= points[place]
+    ]
+
+
+def _open_shortages(
+    session: Session, order: Order, shortages: Sequence[Assignment], now: datetime
+) -> None:
+    """A line's shortage is one row, however often its order is allocated."""
+    known = {
+        row.line_no: row
+        for row in session.exec(select(Shortage).where(Shortage.order_id == order.order_id))
+    }
+    for short in shortages:
+        row = known.get(short.line_no) or Shortage(
             shortage_id=f"{order.order_id}-{short.line_no}",
             order_id=order.order_id,
             line_no=short.line_no,
@@ -278,20 +204,21 @@ def _open_shortage(session: Session, order: Order, short: Assignment, now: datet
             state=ShortageState.OPEN,
             promised_at=now,
         )
-    )
+        row.location, row.quantity, row.filled = short.location, short.quantity, 0
+        row.state, row.promised_at = ShortageState.OPEN, now
+        session.add(row)
 
 
-def _unreserve(session: Session, row: Reservation, now: datetime) -> None:
-    change = Change(
-        movement_id=f"release:{row.order_id}:{row.line_no}:{row.location}",
-        cause=f"release:{row.order_id}",
+def _given_back(row: Reservation, cause: str) -> Change:
+    return Change(
+        movement_id=f"{cause}:{row.line_no}:{row.location}",
+        cause=cause,
         kind=MovementKind.RELEASE,
         sku=row.sku,
         location=row.location,
         reserved=-row.quantity,
         order_id=row.order_id,
     )
-    move(session, change, now)
 
 
 def _in_words(reserved: Iterable[Assignment], short: Iterable[Assignment]) -> str:

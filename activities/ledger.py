@@ -38,12 +38,19 @@ def post(session: Session, entry: Entry, now: datetime) -> None:
     )
 
 
-def draw_number(session: Session, series: str) -> int:
-    """The next number of a gapless series, held until the transaction ends: 1, 2, 3..."""
+def lock_series(session: Session, series: str) -> NumberSeries:
+    """The series' last number, held until the transaction ends."""
     row = session.get(NumberSeries, series, with_for_update=True)
     if row is None:
         row = NumberSeries(series=series, last_number=0)
+        session.add(row)
+        session.flush()
+    return row
+
+
+def draw_number(session: Session, series: str) -> int:
+    """The next number of a gapless series, held until the transaction ends: 1, 2, 3..."""
+    row = lock_series(session, series)
     row.last_number += 1
-    session.add(row)
     session.flush()
     return row.last_number

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -24,6 +24,7 @@ from models.tables import (
 )
 
 LONGEST_BODY = 10_000
+LONGEST_LINES = 1_000
 
 
 def lock_order(session: Session, order_id: str) -> Order:
@@ -44,6 +45,19 @@ def find_order(session: Session, order_id: str) -> Order | None:
 def note(session: Session, order_id: str, event: str, detail: str, now: datetime) -> None:
     """Write a business fact into the order's audit trail."""
     session.add(AuditRow(order_id=order_id, event=event, detail=detail, recorded_at=now))
+
+
+Parts = dict[tuple[str, str, str], list[str]]
+"""By order, event and what it is about: what of one fact concerns each of the order's lines."""
+
+
+def note_parts(session: Session, parts: Parts, now: datetime) -> None:
+    """Write one row for each order and fact, however many of its lines it concerns."""
+    for (order_id, event, about), of_lines in parts.items():
+        lines = ", ".join(of_lines)
+        short = lines if len(lines) <= LONGEST_LINES else f"{len(of_lines)} lines: {lines}"
+        detail = short if len(short) <= LONGEST_LINES else f"{short[:LONGEST_LINES]}..."
+        note(session, order_id, event, f"{detail} ({about})", now)
 
 
 def note_odd(
@@ -87,6 +101,7 @@ def look(session: Session, order: Order) -> Progress:
     ).all()
     delivered = [s.shipment_id for s in shipments if s.state is ShipmentState.DELIVERED]
     shipped = _reserved(session, order.order_id, delivered_by=None)
+    short, expected = _short(session, order.order_id)
     return Progress(
         order_id=order.order_id,
         version=order.version,
@@ -98,10 +113,13 @@ def look(session: Session, order: Order) -> Progress:
         invoice_number=invoice_number(session, order.order_id),
         allocated=order.allocated,
         ordered=_ordered(session, order.order_id),
-        backordered=_short(session, order.order_id),
+        backordered=short,
         shipped=shipped,
         delivered=_reserved(session, order.order_id, delivered_by=delivered) if delivered else 0,
-        supply_problem=_problem(session, order.order_id),
+        promised_date=order.promised_date,
+        expected_date=expected,
+        consent_by=order.consent_by if short else None,
+        supply_problem=_problem(session, order.order_id) if short else None,
         cancellation=order.cancellation,
         refund_due_minor=refund_due(order),
         shipments=tuple(
@@ -134,11 +152,16 @@ def _ordered(session: Session, order_id: str) -> int:
     return int(session.exec(total).one() or 0)
 
 
-def _short(session: Session, order_id: str) -> int:
-    total = select(func.sum(col(Shortage.quantity) - col(Shortage.filled))).where(
-        col(Shortage.order_id) == order_id, col(Shortage.state) == ShortageState.OPEN
-    )
-    return int(session.exec(total).one() or 0)
+def _short(session: Session, order_id: str) -> tuple[int, date | None]:
+    """Units that are short, and the date of the last of them, if all have one."""
+    found = select(
+        func.sum(col(Shortage.quantity) - col(Shortage.filled)),
+        func.max(col(Shortage.expected_date)),
+        func.count(),
+        func.count(col(Shortage.expected_date)),
+    ).where(col(Shortage.order_id) == order_id, col(Shortage.state) == ShortageState.OPEN)
+    units, last, shortages, dated = session.exec(found).one()
+    return int(units or 0), last if shortages == dated else None
 
 
 def _problem(session: Session, order_id: str) -> str | None:

@@ -1,366 +1,677 @@
-"""Purchasing: what is short is bought, and what arrives goes to who waits."""
+"""Purchasing: what is short, or runs low, is bought; a supplier's word gives the orders a date."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
 
+from sqlalchemy import func
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from temporalio import activity
-from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
+from activities.backorders import (
+    backordered,
+    date_shortages,
+    due_units,
+    incoming,
+    open_shortages,
+)
 from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
 from activities.gateways.calls import once
 from activities.gateways.suppliers import Suppliers
-from activities.inventory import (
-    Change,
-    fill_shortages,
-    lock_stock,
-    move,
-    open_shortages,
-    orders_served,
-)
-from activities.ledger import draw_number, post
-from activities.progress import note, note_odd_fact
-from models import ledger
+from activities.ledger import draw_number, lock_series
+from activities.progress import Parts, note_odd_fact, note_parts
+from activities.stock import Place, lock_stock
+from activities.supplier_records import track_records
+from models.errors import PartnerRefused
 from models.messages import (
-    NO_SUPPLY,
-    GoodsReceived,
-    OrderStep,
+    Echo,
+    GoodsShipped,
+    PlannedSend,
+    PlanStep,
     Policy,
     PurchasePlan,
     PurchaseStep,
-    ShortageReported,
-    StockArrived,
-    StockFreed,
     StockPlace,
     SupplierAcknowledged,
     SupplierLine,
     SupplierOrder,
-    SupplyProblem,
 )
-from models.money import MAX_AMOUNT_MINOR, format_amount
-from models.purchasing import Offer, Purchase, PurchaseOrderState, cheapest_purchase
-from models.stock import MovementKind, ShortageState
+from models.money import format_amount
+from models.purchasing import (
+    BuyingPolicy,
+    ComparedOffer,
+    Comparison,
+    Offer,
+    PurchaseOrderState,
+    Reason,
+    Requirement,
+    compare,
+)
+from models.replenishment import position, restock
+from models.stock import ShortageState
 from models.tables import (
     Company,
-    GoodsReceipt,
     Order,
     PurchaseOrder,
     PurchaseOrderLine,
     Shortage,
+    Stock,
+    StockPolicy,
     SupplierOffer,
 )
 
+State = PurchaseOrderState
+UNANSWERED = (State.SENDING, State.SENT)
+
 
 class Purchasing:
-    """The steps of replenishment."""
+    """The steps of replenishment that decide and buy."""
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
         suppliers: Suppliers,
-        client: Client,
-        queue: str,
         policy: Policy,
+        buying: BuyingPolicy,
     ) -> None:
         self._database = database
         self._clock = clock
         self._suppliers = suppliers
-        self._client = client
-        self._queue = queue
         self._policy = policy
+        self._buying = buying
 
     @activity.defn
-    async def report_shortages(self, step: OrderStep) -> None:
-        """Tell (and, where none runs, start) the replenishment of everything an order lacks.
-
-        By the client: the server refuses signal-with-start from inside a workflow.
-        """
-        shortages = await asyncio.to_thread(
-            self._database.read, lambda session: _shortages_of(session, step.order_id)
-        )
-        for shortage in shortages:
-            place = StockPlace(location=shortage.location, sku=shortage.sku)
-            await self._client.start_workflow(
-                "ReplenishmentWorkflow",
-                place,
-                id=place.workflow_id,
-                task_queue=self._queue,
-                start_signal="shortage_reported",
-                start_signal_args=[ShortageReported(shortage_id=shortage.shortage_id)],
-                static_summary=f"Replenish {shortage.sku} at {shortage.location}",
-                static_details="Buys what orders are short of here, and takes in what arrives.",
-            )
+    def plan_purchases(self, step: PlanStep) -> PurchasePlan:
+        """Plan what is to be bought for a place; nothing is sent yet, so a plan may change."""
+        return self._database.transaction(lambda session: self._plan(session, step))
 
     @activity.defn
-    async def tell_orders(self, freed: StockFreed) -> None:
-        """Tell orders that stock has arrived for them. One that is over needs no telling."""
-        for order_id in freed.orders:
-            handle = self._client.get_workflow_handle(f"order-{order_id}")
-            try:
-                await handle.signal("stock_arrived", StockArrived(receipt_id=_as_id(freed.cause)))
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
-                    raise
-
-    @activity.defn
-    def plan_purchases(self, place: StockPlace) -> PurchasePlan:
-        """Plan a purchase order for what is short here and not bought yet."""
-        return self._database.transaction(lambda session: self._plan(session, place))
-
-    @activity.defn
-    async def send_purchase_order(self, step: PurchaseStep) -> None:
-        """Send a planned purchase order to its supplier, once."""
+    async def send_purchase_order(self, step: PurchaseStep) -> Echo:
+        """Send a planned purchase order to its supplier, once. Its refusal is an answer too."""
         order = await asyncio.to_thread(
-            self._database.read, lambda session: _as_sent(session, step.po_id)
+            self._database.transaction, lambda session: self._close_lines(session, step)
         )
-        if order is None:
-            return
-        _, reference = await once(
-            self._database, f"{step.po_id}/send/1", order, self._suppliers.send
-        )
-        await asyncio.to_thread(
+        if order is None:  # sent before; the activity may have failed after that
+            return await asyncio.to_thread(
+                self._database.read, lambda session: _waiting_for(session, step.po_id)
+            )
+        try:
+            _, reference = await once(
+                self._database, f"{step.po_id}/send/1", order, self._suppliers.send
+            )
+        except PartnerRefused as refusal:
+            reason = f"refused: {refusal.message}"
+            return await asyncio.to_thread(
+                self._database.transaction,
+                lambda session: self._end(session, step.po_id, State.REFUSED, reason),
+            )
+        return await asyncio.to_thread(
             self._database.transaction, lambda session: self._sent(session, step.po_id, reference)
         )
 
     @activity.defn
-    def apply_acknowledgement(self, fact: SupplierAcknowledged) -> StockFreed:
-        """The supplier confirms: who waits gets a date."""
+    def apply_acknowledgement(self, fact: SupplierAcknowledged) -> Echo:
+        """The supplier confirms, all or in part, or refuses: who waits gets a date."""
         return self._database.transaction(lambda session: self._acknowledge(session, fact))
 
     @activity.defn
-    def receive_goods(self, fact: GoodsReceived) -> StockFreed:
-        """Take goods into stock, post them, and hand them to who waits; once per receipt."""
-        return self._database.transaction(lambda session: self._receive(session, fact))
+    def apply_ship_notice(self, fact: GoodsShipped) -> Echo:
+        """The supplier has shipped: who waits gets a better date."""
+        return self._database.transaction(lambda session: self._ship(session, fact))
 
-    @activity.defn
-    def note_supply_problem(self, problem: SupplyProblem) -> StockFreed:
-        """Say on every order that waits here that, and why, nobody is bringing its goods."""
-
-        def work(session: Session) -> StockFreed:
-            place = (problem.place.sku, problem.place.location)
-            lock_stock(session, [place])
-            waiting = [s for s in open_shortages(session, place) if s.po_id == problem.po_id]
-            for shortage in waiting:
-                shortage.problem = problem.message
-            orders = tuple(dict.fromkeys(s.order_id for s in waiting))
-            return StockFreed(cause="supply-problem", orders=orders)
-
-        return self._database.transaction(work)
-
-    def _plan(self, session: Session, place: StockPlace) -> PurchasePlan:
-        lock_stock(session, [(place.sku, place.location)])
-        waiting = open_shortages(session, (place.sku, place.location))
-        uncovered = [shortage for shortage in waiting if shortage.po_id is None]
-        short = sum(shortage.quantity - shortage.filled for shortage in uncovered)
-        if not short:
-            return self._plan_now(session, place, unmet=0)
-        purchase = cheapest_purchase(short, _offers(session, place.sku))
-        if purchase is None:
-            return self._plan_now(session, place, unmet=short)
-        self._order(session, place, purchase, uncovered)
-        return self._plan_now(session, place, unmet=0)
-
-    def _plan_now(self, session: Session, place: StockPlace, unmet: int) -> PurchasePlan:
-        rows = _open_orders(session, place)
+    def _plan(self, session: Session, step: PlanStep) -> PurchasePlan:
+        place = (step.place.sku, step.place.location)
+        lock_stock(session, _lapsing_skus(session, place, self._clock()), [place])
+        for offer in offers_of(session, [place[0]]):
+            lock_series(session, _series(offer.supplier_id, place))  # before any purchase order
+        now = self._clock()
+        if step.again:
+            for _, line in _let_down_lines(session, place):
+                line.let_down = False
+        before = _waiting(session, place)
+        places = self._end_overdue(session, place, now)
+        problem, unmet = self._cover(session, place, now)
+        date_shortages(session, [place[0]], now)
+        for shortage in open_shortages(session, [place[0]]):
+            if shortage.location == place[1] and shortage.po_id is None:
+                shortage.problem = problem
+        changed = _changed(before, _waiting(session, place))
+        orders = _lines_at(session, place)
+        echo = Echo(cause="plan", orders=changed, places=tuple(places))
         return PurchasePlan(
-            send=tuple(po_id for po_id, state in rows if state is PurchaseOrderState.PLANNED),
-            open=tuple(po_id for po_id, _ in rows),
+            send=tuple(_sends(orders, place[0])),
+            open=tuple(o.po_id for o, line in orders if o.state.is_open and due_units(line)),
             unmet=unmet,
-            mended=_mended(session, place),
+            problem=problem if unmet else None,
+            look_at=self._next_look(orders, now),
+            echo=echo,
             policy=self._policy,
         )
 
-    def _order(
-        self, session: Session, place: StockPlace, purchase: Purchase, covers: list[Shortage]
-    ) -> None:
-        offer, now = purchase.offer, self._clock()
-        series = f"PO-{offer.supplier_id}-{place.location}"
-        po_id = f"{series}-{draw_number(session, series)}"
-        order_ids = ", ".join(dict.fromkeys(s.order_id for s in covers))
-        session.add(
-            PurchaseOrder(
-                po_id=po_id,
-                supplier_id=offer.supplier_id,
-                location=place.location,
-                currency=offer.currency,
-                state=PurchaseOrderState.PLANNED,
-                reason=f"short for {order_ids}"[:1_000],
-                created_at=now,
-            )
+    def _cover(self, session: Session, place: Place, now: datetime) -> tuple[str | None, int]:
+        """Write the line that buys what isn't bought yet; returns why units stay unmet."""
+        dropped = _drop_planned(session, place)
+        problem, unmet = self._buy(session, place, now)
+        for order in dropped:
+            if not _lines(session, order.po_id):
+                session.delete(order)
+        return problem, unmet
+
+    def _buy(self, session: Session, place: Place, now: datetime) -> tuple[str | None, int]:
+        today = now.date()
+        coming = sum(i.units for i in incoming(session, place, today))
+        short = max(0, backordered(session, place) - coming)
+        stock = session.get_one(Stock, place)
+        level = position(
+            on_hand=stock.on_hand,
+            on_order=coming,
+            reserved=stock.reserved,
+            backordered=backordered(session, place),
         )
-        session.flush()
+        review = session.get(StockPolicy, place)
+        more = restock(level + short, review.reorder_point, review.order_quantity) if review else 0
+        if not short + more:
+            return None, 0
+        requirement = Requirement(
+            sku=place[0], short=short, restock=more, needed_by=_needed_by(session, place)
+        )
+        offers = offers_of(session, [place[0]])
+        comparison = compare(
+            requirement,
+            offers,
+            track_records(session, {o.supplier_id for o in offers}),
+            today,
+            _let_down(session, place, now - self._buying.rest),
+        )
+        if comparison.chosen is None:
+            return _no_offer(place, short, comparison), short
+        reason = Reason(
+            orders=tuple(dict.fromkeys(s.order_id for s in _open_at(session, place))),
+            short=short,
+            restock=more,
+            position=level,
+            reorder_point=review.reorder_point if review else None,
+            demand_a_day=review.demand_a_day if review else None,
+            lead_time_days=review.lead_time_days if review else None,
+            comparison=comparison,
+        )
+        duties = {o.supplier_id: o.duty_ppm for o in offers}
+        self._write_line(
+            session, place, comparison.chosen, duties[comparison.chosen.supplier_id], reason, now
+        )
+        return None, 0
+
+    def _write_line(
+        self,
+        session: Session,
+        place: Place,
+        choice: ComparedOffer,
+        duty_ppm: int,
+        reason: Reason,
+        now: datetime,
+    ) -> None:
+        order = self._collecting(session, place, choice, now)
         session.add(
             PurchaseOrderLine(
-                po_id=po_id,
-                sku=place.sku,
-                quantity=purchase.quantity,
-                unit_cost_minor=offer.unit_cost_minor,
-            )
-        )
-        for shortage in covers:
-            shortage.po_id, shortage.problem = po_id, None
-            detail = f"{po_id}: {purchase.quantity} x {place.sku} from {offer.supplier_id}"
-            note(session, shortage.order_id, "bought", detail, now)
-
-    def _sent(self, session: Session, po_id: str, reference: str) -> None:
-        order = session.get_one(PurchaseOrder, po_id, with_for_update=True)
-        order.reference = reference
-        for shortage in session.exec(select(Shortage).where(Shortage.po_id == po_id)):
-            shortage.problem = None
-        if order.state is PurchaseOrderState.PLANNED:
-            order.state = PurchaseOrderState.SENT
-
-    def _acknowledge(self, session: Session, fact: SupplierAcknowledged) -> StockFreed:
-        now = self._clock()
-        mark_applied(session, fact, now)
-        order = session.get(PurchaseOrder, fact.po_id or "", with_for_update=True)
-        if order is None:
-            note_odd_fact(session, fact.po_id or "", fact, "po_id: no such purchase order", now)
-            return StockFreed(cause=fact.acknowledgement_id, orders=())
-        if order.state in (PurchaseOrderState.PLANNED, PurchaseOrderState.SENT):
-            order.state = PurchaseOrderState.ACKNOWLEDGED
-        order.expected_date = fact.expected_date or order.expected_date
-        for shortage in session.exec(select(Shortage).where(Shortage.po_id == order.po_id)):
-            if shortage.expected_date == order.expected_date:
-                continue
-            shortage.expected_date = order.expected_date
-            detail = f"{order.po_id} expected {order.expected_date}"
-            note(session, shortage.order_id, "backorder_dated", detail, now)
-        return StockFreed(cause=fact.acknowledgement_id, orders=())
-
-    def _receive(self, session: Session, fact: GoodsReceived) -> StockFreed:
-        now = self._clock()
-        mark_applied(session, fact, now)
-        order = session.get(PurchaseOrder, fact.po_id or "")
-        line = session.get(PurchaseOrderLine, (fact.po_id or "", fact.sku or ""))
-        nothing = StockFreed(cause=fact.receipt_id, orders=())
-        if order is None or line is None:
-            note_odd_fact(session, fact.po_id or "", fact, "po_id, sku: no such line", now)
-            return nothing
-        largest = MAX_AMOUNT_MINOR // max(1, line.unit_cost_minor)
-        if fact.quantity is None or not 0 < fact.quantity <= min(MAX_RECEIPT, largest):
-            note_odd_fact(
-                session, fact.po_id or "", fact, "quantity: missing, or not possible", now
-            )
-            return nothing
-        place = (line.sku, order.location)
-        lock_stock(session, [place])
-        cause = f"receipt:{fact.receipt_id}"
-        known = session.get(GoodsReceipt, fact.receipt_id)
-        if known is not None and (known.po_id, known.sku, known.quantity) != (
-            fact.po_id,
-            fact.sku,
-            fact.quantity,
-        ):
-            reason = "receipt_id: known with other content"
-            note_odd_fact(session, fact.po_id or "", fact, reason, now)
-        if known is None:
-            self._take_in(session, fact, order, line)
-            fill_shortages(session, place, cause, now)
-        return StockFreed(cause=fact.receipt_id, orders=orders_served(session, cause))
-
-    def _take_in(
-        self, session: Session, fact: GoodsReceived, order: PurchaseOrder, line: PurchaseOrderLine
-    ) -> None:
-        assert fact.quantity is not None
-        now = self._clock()
-        value_minor = fact.quantity * line.unit_cost_minor
-        session.add(
-            GoodsReceipt(
-                receipt_id=fact.receipt_id,
                 po_id=order.po_id,
-                sku=line.sku,
-                location=order.location,
-                quantity=fact.quantity,
-                value_minor=value_minor,
-                occurred_at=fact.occurred_at or now,
+                sku=place[0],
+                quantity=choice.quantity,
+                unit_cost_minor=choice.unit_cost_minor,
+                duty_ppm=duty_ppm,
+                expected_date=None,
+                reason=reason.model_dump(mode="json"),
             )
         )
-        change = Change(
-            movement_id=f"receipt:{fact.receipt_id}",
-            cause=f"receipt:{fact.receipt_id}",
-            kind=MovementKind.RECEIPT,
-            sku=line.sku,
-            location=order.location,
-            on_hand=fact.quantity,
-            value_minor=value_minor,
+        order.freight_minor = _freight(_lines(session, order.po_id))
+
+    def _collecting(
+        self, session: Session, place: Place, choice: ComparedOffer, now: datetime
+    ) -> PurchaseOrder:
+        """The purchase order that collects lines for this supplier and location, or a new one."""
+        series = _series(choice.supplier_id, place)  # locked: nobody else makes one meanwhile
+        known = session.exec(
+            select(PurchaseOrder)
+            .where(
+                PurchaseOrder.supplier_id == choice.supplier_id,
+                PurchaseOrder.location == place[1],
+                PurchaseOrder.state == State.PLANNED,
+            )
+            .with_for_update()
+        ).first()
+        if known is not None:
+            return known
+        order = PurchaseOrder(
+            po_id=f"{series}-{draw_number(session, series)}",
+            supplier_id=choice.supplier_id,
+            location=place[1],
+            currency=session.exec(select(Company.currency)).one(),
+            state=State.PLANNED,
+            reason="",
+            created_at=now,
+            collects_until=now + self._buying.window,
         )
-        move(session, change, now)
-        post(session, ledger.receipt_entry(fact.receipt_id, order.currency, value_minor), now)
-        session.refresh(line, with_for_update=True)
-        line.received += fact.quantity
+        session.add(order)
         session.flush()
-        if _all_received(session, order.po_id):
-            order.state = PurchaseOrderState.RECEIVED
+        return order
+
+    def _close_lines(self, session: Session, step: PurchaseStep) -> SupplierOrder | None:
+        """What is to be sent, from now on unchanged; None where there is nothing (more) to send,
+        or where the replenishment of another SKU is sending it."""
+        order, now = _lock(session, step.po_id), self._clock()
+        if order is None or order.reference is not None or not order.state.is_open:
+            return None
+        lines = _lines(session, order.po_id)
+        if order.state is State.PLANNED:
+            if not lines:
+                session.delete(order)
+                return None
+            order.state, order.sender_sku = State.SENDING, step.sku
+            order.acknowledge_by = now + self._buying.acknowledge_within
+            order.freight_minor = _freight(lines)
+            order.reason = "; ".join(_why(line) for line in lines)[:1_000]
+        return _as_sent(order, lines) if order.sender_sku == step.sku else None
+
+    def _sent(self, session: Session, po_id: str, reference: str) -> Echo:
+        order, now = session.get_one(PurchaseOrder, po_id, with_for_update=True), self._clock()
+        if order.reference is None:
+            order.reference = reference
+            note_sent(session, order, now)
+        return _waiting_for(session, po_id)
+
+    def _acknowledge(self, session: Session, fact: SupplierAcknowledged) -> Echo:
+        mark_applied(session, fact, self._clock())
+        order, lines = self._spoken_of(session, fact)
+        now = self._clock()
+        said_at = min(fact.occurred_at or now, now)
+        if order is None or (order.acknowledged_at and said_at < order.acknowledged_at):
+            return Echo(cause=fact.acknowledgement_id)
+        before = [_waiting(session, (line.sku, order.location)) for line in lines]
+        is_news = order.told_at is None or said_at >= order.told_at
+        order.acknowledged_at = said_at
+        promised = {line.sku: line for line in fact.lines or ()}
+        for line in lines:
+            promise = promised.pop(line.sku, None)
+            if promise is not None or not fact.lines:
+                units = line.quantity if promise is None else promise.quantity
+                line.expected = max(line.received, min(units, line.quantity))
+                line.let_down = line.expected < line.quantity
+            if is_news:
+                on = promise.expected_date if promise else None
+                line.expected_date = on or fact.expected_date or _quoted_date(line)
+        if promised:
+            reason = f"lines: {', '.join(promised)} aren't on {order.po_id}"
+            note_odd_fact(session, order.po_id, fact, reason, now)
+        if is_news:
+            order.expected_date, order.told_at = fact.expected_date or order.expected_date, said_at
+        if all(line.expected == 0 for line in lines) and is_news and order.state.is_open:
+            order.state, order.ended_at = State.REFUSED, now
+            order.ended_reason = "refused: it promises nothing"
+        elif order.state in UNANSWERED:
+            order.state = State.ACKNOWLEDGED
+        settle(session, order, now)
+        return self._echo(session, order, lines, before, fact.acknowledgement_id, now)
+
+    def _ship(self, session: Session, fact: GoodsShipped) -> Echo:
+        mark_applied(session, fact, self._clock())
+        order, lines = self._spoken_of(session, fact)
+        now = self._clock()
+        if order is None:
+            return Echo(cause=fact.notice_id)
+        before = [_waiting(session, (line.sku, order.location)) for line in lines]
+        said_at = min(fact.occurred_at or now, now)
+        if order.state in (*UNANSWERED, State.ACKNOWLEDGED):
+            order.state = State.SHIPPED
+        if order.told_at is None or said_at >= order.told_at:
+            order.told_at = said_at
+            if fact.expected_date:
+                order.expected_date = fact.expected_date
+            for line in lines:
+                line.expected_date = fact.expected_date or line.expected_date or _quoted_date(line)
+        return self._echo(session, order, lines, before, fact.notice_id, now)
+
+    def _spoken_of(
+        self, session: Session, fact: SupplierAcknowledged | GoodsShipped
+    ) -> tuple[PurchaseOrder | None, list[PurchaseOrderLine]]:
+        """The purchase order that a supplier speaks of and its lines, with their stock locked; none
+        where what it says is of no use: that is kept as odd."""
+        subject = fact.po_id or ""
+        lock_stock(session, {line.sku for line in _lines(session, subject)})
+        order, now = _lock(session, subject), self._clock()
+        problem = None
+        if order is None:
+            problem = "po_id: no such purchase order"
+        elif order.state is State.PLANNED:
+            problem = f"po_id: {order.po_id} hasn't been sent yet"
+        elif order.state in (State.LAPSED, State.REFUSED, State.CANCELLED, State.CLOSED):
+            problem = f"too late: {order.po_id} is {order.state}, {order.ended_reason or ''}"
+        if problem or order is None:
+            note_odd_fact(session, subject, fact, problem or "", now)
+            return None, []
+        note_sent(session, order, now)
+        return order, _lines(session, subject)
+
+    def _end_overdue(self, session: Session, place: Place, now: datetime) -> list[StockPlace]:
+        """Count no longer on what wasn't acknowledged in time, nor on the rest of what is late."""
+        places: list[StockPlace] = []
+        for order, line in _lines_at(session, place):
+            late_from = self._late_from(order, line)
+            if order.state in UNANSWERED and order.acknowledge_by and order.acknowledge_by <= now:
+                reason = "no acknowledgement in time"
+                places += self._end(session, order.po_id, State.LAPSED, reason).places
+            elif order.state.is_open and due_units(line) and late_from and late_from <= now:
+                line.expected, line.let_down = line.received, True
+                order.ended_reason = f"overdue: expected on {_date_of(order, line)}"
+                _give_up(session, order, now)
+        return [p for p in places if (p.sku, p.location) != place]
+
+    def _late_from(self, order: PurchaseOrder, line: PurchaseOrderLine) -> datetime | None:
+        expected = _date_of(order, line)
+        if expected is None:
+            return None
+        midnight = datetime.combine(expected, datetime.min.time(), tzinfo=order.created_at.tzinfo)
+        return midnight + timedelta(days=1) + self._buying.receipt_grace
+
+    def _end(self, session: Session, po_id: str, state: State, reason: str) -> Echo:
+        """We no longer count on a purchase order: every place of it looks for another offer."""
+        lock_stock(session, {line.sku for line in _lines(session, po_id)})
+        order, now = session.get_one(PurchaseOrder, po_id, with_for_update=True), self._clock()
+        lines = _lines(session, po_id)
+        if order.state.is_open:
+            order.state, order.ended_reason, order.ended_at = state, reason[:500], now
+            for line in lines:
+                line.let_down = due_units(line) > 0
+        places = [StockPlace(location=order.location, sku=line.sku) for line in lines]
+        return Echo(cause=f"{po_id}-{state}", places=tuple(places))
+
+    def _next_look(
+        self, orders: Sequence[tuple[PurchaseOrder, PurchaseOrderLine]], now: datetime
+    ) -> datetime | None:
+        """When something is due that nobody tells us of."""
+        times = [
+            order.acknowledge_by
+            for order, _ in orders
+            if order.state in UNANSWERED and order.acknowledge_by
+        ]
+        for order, line in orders:
+            late_from = self._late_from(order, line)
+            if order.state.is_open and due_units(line) and late_from:
+                times += [late_from - self._buying.receipt_grace, late_from]
+        return min((t for t in times if t > now), default=None)
+
+    def _echo(
+        self,
+        session: Session,
+        order: PurchaseOrder,
+        lines: Sequence[PurchaseOrderLine],
+        before: Sequence["Waiting"],
+        cause: str,
+        now: datetime,
+    ) -> Echo:
+        date_shortages(session, {line.sku for line in lines}, now)
+        after = [_waiting(session, (line.sku, order.location)) for line in lines]
+        changed = [o for b, a in zip(before, after, strict=True) for o in _changed(b, a)]
+        places = tuple(StockPlace(location=order.location, sku=line.sku) for line in lines)
+        return Echo(cause=cause, orders=tuple(dict.fromkeys(changed)), places=places)
 
 
-MAX_RECEIPT = 1_000_000_000
+Waiting = dict[str, tuple[str, object, object]]
+"""Shortage id -> order, date and problem as the order knows them."""
 
 
-def _as_id(cause: str) -> str:
-    return cause.replace(":", "-")[:64]
+def note_sent(session: Session, order: PurchaseOrder, now: datetime) -> None:
+    """The supplier has it, by its answer or by another sign of life (its answer may be lost):
+    the history of those who wait for it says so, once."""
+    if order.sent_at is not None:
+        return
+    order.sent_at = now
+    if order.state is State.SENDING:
+        order.state = State.SENT
+    waiting = select(Shortage).where(
+        Shortage.po_id == order.po_id, Shortage.state == ShortageState.OPEN
+    )
+    parts: Parts = defaultdict(list)
+    about = f"{order.po_id} from {order.supplier_id}"
+    for shortage in session.exec(waiting.order_by(col(Shortage.shortage_id))):
+        words = f"{shortage.quantity - shortage.filled} x {shortage.sku}"
+        parts[shortage.order_id, "bought", about].append(words)
+    note_parts(session, parts, now)
 
 
-def _shortages_of(session: Session, order_id: str) -> list[Shortage]:
+def settle(session: Session, order: PurchaseOrder, now: datetime) -> None:
+    """After goods or an invoice came, or the rest was given up: what the order's state is now."""
+    session.flush()
+    lines = _lines(session, order.po_id)
+    if any(due_units(line) for line in lines):
+        return
+    if order.state.is_open:
+        order.state = State.RECEIVED
+    if order.state is State.RECEIVED and all(line.invoiced >= line.received for line in lines):
+        order.state, order.ended_at = State.INVOICED, now
+
+
+def _give_up(session: Session, order: PurchaseOrder, now: datetime) -> None:
+    """The rest of it isn't expected any more; where nothing came at all, it has lapsed."""
+    session.flush()
+    lines = _lines(session, order.po_id)
+    if any(due_units(line) or line.received for line in lines):
+        settle(session, order, now)
+    else:
+        order.state, order.ended_at = State.LAPSED, now
+
+
+def _waiting_for(session: Session, po_id: str) -> Echo:
+    """The orders that a purchase order brings something to."""
+    session.flush()
+    orders = session.exec(
+        select(Shortage.order_id)
+        .where(Shortage.po_id == po_id, Shortage.state == ShortageState.OPEN)
+        .order_by(col(Shortage.order_id))
+        .distinct()
+    )
+    return Echo(cause=po_id, orders=tuple(orders))
+
+
+def _waiting(session: Session, place: Place) -> Waiting:
+    session.flush()
+    return {
+        s.shortage_id: (s.order_id, s.expected_date, s.problem) for s in _open_at(session, place)
+    }
+
+
+def _changed(before: Waiting, after: Waiting) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(v[0] for k, v in after.items() if before.get(k) != v))
+
+
+def _open_at(session: Session, place: Place) -> list[Shortage]:
+    return [s for s in open_shortages(session, [place[0]]) if s.location == place[1]]
+
+
+def _needed_by(session: Session, place: Place) -> date | None:
+    """The earliest date that a waiting customer was promised."""
+    promised = (
+        select(func.min(Order.promised_date))
+        .join(Shortage, col(Shortage.order_id) == col(Order.order_id))
+        .where(
+            Shortage.sku == place[0],
+            Shortage.location == place[1],
+            Shortage.state == ShortageState.OPEN,
+        )
+    )
+    return session.exec(promised).one()
+
+
+def _no_offer(place: Place, short: int, comparison: Comparison) -> str | None:
+    """Why nobody brings what is short; None where nothing is."""
+    if not short:
+        return None
+    tried = "; ".join(f"{row.supplier_id}: {row.why_not}" for row in comparison.rows)
+    return (
+        f"{short} x {place[0]} are short at {place[1]} and "
+        + (f"no supplier is left ({tried})" if tried else "no supplier offers them")
+        + ": import an offer, then retry the order"
+    )
+
+
+def _drop_planned(session: Session, place: Place) -> list[PurchaseOrder]:
+    """Whatever was planned for a place and not sent is planned anew; where it was planned."""
+    orders = session.exec(
+        select(PurchaseOrder)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            PurchaseOrderLine.sku == place[0],
+            PurchaseOrder.location == place[1],
+            PurchaseOrder.state == State.PLANNED,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for order in orders:
+        session.delete(session.get_one(PurchaseOrderLine, (order.po_id, place[0])))
+    session.flush()
+    return list(orders)
+
+
+def _lapsing_skus(session: Session, place: Place, now: datetime) -> set[str]:
+    """The SKUs of a place's purchase orders that nobody has acknowledged in time: they lapse
+    together, so all are locked at once."""
+    ours, beside = aliased(PurchaseOrderLine), aliased(PurchaseOrderLine)
     rows = session.exec(
-        select(Shortage)
-        .where(Shortage.order_id == order_id, Shortage.state == ShortageState.OPEN)
-        .order_by(col(Shortage.shortage_id))
+        select(beside.sku)
+        .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(beside.po_id))
+        .join(ours, col(ours.po_id) == col(beside.po_id))
+        .where(
+            ours.sku == place[0],
+            PurchaseOrder.location == place[1],
+            col(PurchaseOrder.state).in_(UNANSWERED),
+            col(PurchaseOrder.acknowledge_by) <= now,
+        )
+    )
+    return set(rows)
+
+
+def _series(supplier_id: str, place: Place) -> str:
+    return f"PO-{supplier_id}-{place[1]}"
+
+
+def _freight(lines: Sequence[PurchaseOrderLine]) -> int:
+    """Of a purchase order: the dearest of its offers', as each is for all of it."""
+    chosen = [r.comparison.chosen for line in lines if (r := _reason_of(line))]
+    return max((choice.freight_minor for choice in chosen if choice), default=0)
+
+
+def _reason_of(line: PurchaseOrderLine) -> Reason | None:
+    return None if line.reason is None else Reason.model_validate(line.reason)
+
+
+def _quoted_date(line: PurchaseOrderLine) -> date | None:
+    """When it would be here by the offer: stands in where the supplier says nothing."""
+    reason = _reason_of(line)
+    chosen = reason.comparison.chosen if reason else None
+    return chosen.expected_date if chosen else None
+
+
+def _date_of(order: PurchaseOrder, line: PurchaseOrderLine) -> date | None:
+    return line.expected_date or order.expected_date or _quoted_date(line)
+
+
+def _lines_at(session: Session, place: Place) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
+    """The purchase orders of a place that aren't over, or were closed with goods still due, each
+    with its line, locked."""
+    session.flush()
+    rows = session.exec(
+        select(PurchaseOrder, PurchaseOrderLine)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            PurchaseOrderLine.sku == place[0],
+            PurchaseOrder.location == place[1],
+            col(PurchaseOrder.state).not_in((State.CLOSED, State.INVOICED))
+            | ((col(PurchaseOrder.state) == State.CLOSED) & col(PurchaseOrderLine.let_down)),
+        )
+        .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return [(order, line) for order, line in rows]
+
+
+def _sends(
+    orders: Sequence[tuple[PurchaseOrder, PurchaseOrderLine]], sku: str
+) -> Iterator[PlannedSend]:
+    for order, _ in orders:
+        if order.state is State.PLANNED:
+            yield PlannedSend(po_id=order.po_id, at=order.collects_until or order.created_at)
+        elif order.state is State.SENDING and order.sender_sku == sku:
+            yield PlannedSend(po_id=order.po_id, at=order.created_at)
+
+
+def _let_down_lines(
+    session: Session, place: Place
+) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
+    session.flush()
+    rows = session.exec(
+        select(PurchaseOrder, PurchaseOrderLine)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            PurchaseOrderLine.sku == place[0],
+            PurchaseOrder.location == place[1],
+            col(PurchaseOrderLine.let_down),
+        )
+        .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
     )
     return list(rows)
 
 
-def _offers(session: Session, sku: str) -> list[Offer]:
-    currency = session.exec(select(Company.currency)).one()
+def _let_down(session: Session, place: Place, since: datetime) -> dict[str, str]:
+    """Suppliers that have not promised or brought what we asked for, lately, and why each isn't
+    asked."""
+    return {
+        order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
+        for order, line in _let_down_lines(session, place)
+        if order.created_at >= since
+    }
+
+
+def _promised(line: PurchaseOrderLine) -> str:
+    return f"promised {line.expected or 0} of {line.quantity}"
+
+
+def offers_of(session: Session, skus: Iterable[str]) -> list[Offer]:
+    """What suppliers offer of `skus` in our currency."""
+    currency = select(Company.currency).scalar_subquery()
     rows = session.exec(
-        select(SupplierOffer).where(SupplierOffer.sku == sku, SupplierOffer.currency == currency)
+        select(SupplierOffer).where(
+            col(SupplierOffer.sku).in_(list(skus)), col(SupplierOffer.currency) == currency
+        )
     )
     return [Offer.model_validate(row.model_dump()) for row in rows]
 
 
-def _open_orders(session: Session, place: StockPlace) -> Sequence[tuple[str, PurchaseOrderState]]:
-    session.flush()
+def _lock(session: Session, po_id: str) -> PurchaseOrder | None:
+    return session.get(PurchaseOrder, po_id, with_for_update=True, populate_existing=True)
+
+
+def _lines(session: Session, po_id: str) -> list[PurchaseOrderLine]:
     rows = session.exec(
-        select(PurchaseOrder.po_id, PurchaseOrder.state)
-        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
-        .where(
-            PurchaseOrderLine.sku == place.sku,
-            PurchaseOrder.location == place.location,
-            PurchaseOrder.state != PurchaseOrderState.RECEIVED,
-        )
-        .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
+        select(PurchaseOrderLine)
+        .where(PurchaseOrderLine.po_id == po_id)
+        .order_by(col(PurchaseOrderLine.sku))
+        .execution_options(populate_existing=True)
     )
-    return [(po_id, PurchaseOrderState(state)) for po_id, state in rows]
+    return list(rows)
 
 
-def _mended(session: Session, place: StockPlace) -> tuple[str, ...]:
-    """Orders that still say that nobody brings their goods."""
-    rows = session.exec(
-        select(Order.order_id)
-        .join(Shortage, col(Shortage.order_id) == col(Order.order_id))
-        .where(
-            Shortage.sku == place.sku,
-            Shortage.location == place.location,
-            Shortage.state == ShortageState.OPEN,
-            col(Shortage.problem).is_(None),
-            Order.attention_code == NO_SUPPLY,
-        )
-        .order_by(col(Order.order_id))
-        .distinct()
-    )
-    return tuple(rows)
+def _why(line: PurchaseOrderLine) -> str:
+    reason = _reason_of(line)
+    return f"{line.sku}: {reason.in_words()}" if reason else line.sku
 
 
-def _as_sent(session: Session, po_id: str) -> SupplierOrder | None:
-    order = session.get_one(PurchaseOrder, po_id)
-    if order.reference is not None:
-        return None
-    lines = session.exec(select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == po_id))
+def _as_sent(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine]) -> SupplierOrder:
     return SupplierOrder(
-        po_id=po_id,
+        po_id=order.po_id,
         supplier_id=order.supplier_id,
         location=order.location,
         currency=order.currency,
@@ -373,8 +684,3 @@ def _as_sent(session: Session, po_id: str) -> SupplierOrder | None:
             for line in lines
         ),
     )
-
-
-def _all_received(session: Session, po_id: str) -> bool:
-    lines = session.exec(select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == po_id))
-    return all(line.received >= line.quantity for line in lines)

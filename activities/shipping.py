@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import func
@@ -12,9 +13,9 @@ from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
 from activities.gateways.calls import once
 from activities.gateways.carriers import Carriers
-from activities.inventory import Change, lock_stock, move
 from activities.ledger import post
 from activities.progress import lock_order, look, note, note_odd_fact, touch
+from activities.stock import Change, lock_stock, move
 from models import ledger
 from models.errors import Refused
 from models.messages import (
@@ -173,58 +174,70 @@ class Shipping:
 def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetime) -> None:
     """Goods issue: stock down, reservation shipped, revenue and cost posted in one entry."""
     rows = sorted(_reservations(session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
-    stock = lock_stock(session, ((row.sku, row.location) for row in rows))
-    revenue_minor = cost_minor = 0
+    stock = lock_stock(session, {row.sku for row in rows})
+    there = {place: (row.value_minor, row.on_hand) for place, row in stock.items()}
+    revenue_minor = _revenue(session, order.order_id, rows)
+    changes = []
     for row in rows:
-        line = session.get_one(OrderLineRow, (order.order_id, row.line_no))
-        place = stock[row.sku, row.location]
-        session.refresh(place)
-        line_cost_minor = issue_cost(place.value_minor, place.on_hand, row.quantity)
-        change = Change(
-            movement_id=f"issue:{shipment.shipment_id}:{row.line_no}",
-            cause=f"issue:{shipment.shipment_id}",
-            kind=MovementKind.ISSUE,
-            sku=row.sku,
-            location=row.location,
-            on_hand=-row.quantity,
-            reserved=-row.quantity,
-            value_minor=-line_cost_minor,
-            order_id=order.order_id,
-        )
-        move(session, change, now)
-        revenue_minor += _revenue(session, line, row.quantity)
-        cost_minor += line_cost_minor
+        value_minor, on_hand = there[row.sku, row.location]
+        cost_minor = issue_cost(value_minor, on_hand, row.quantity)
+        there[row.sku, row.location] = (value_minor - cost_minor, on_hand - row.quantity)
+        changes.append(_issued(row, shipment.shipment_id, cost_minor))
         row.state = ReservationState.SHIPPED
-        session.flush()
+    move(session, changes, now)
     entry = ledger.goods_issue_entry(
         shipment.shipment_id,
         order.order_id,
         order.currency,
         revenue_minor=revenue_minor,
-        cost_minor=cost_minor,
+        cost_minor=-sum(change.value_minor for change in changes),
     )
     post(session, entry, now)
 
 
-def _revenue(session: Session, line: OrderLineRow, units: int) -> int:
-    """The net amount of the next `units` of a line; over all its units exactly the line's net."""
-    gone = session.exec(
-        select(func.sum(Reservation.quantity)).where(
-            col(Reservation.order_id) == line.order_id,
-            col(Reservation.line_no) == line.line_no,
-            col(Reservation.state) == ReservationState.SHIPPED,
-        )
-    ).one()
-    before = int(gone or 0)
-    return round_half_up(line.net_minor * (before + units), line.quantity) - round_half_up(
-        line.net_minor * before, line.quantity
+def _issued(row: Reservation, shipment_id: str, cost_minor: int) -> Change:
+    return Change(
+        movement_id=f"issue:{shipment_id}:{row.line_no}",
+        cause=f"issue:{shipment_id}",
+        kind=MovementKind.ISSUE,
+        sku=row.sku,
+        location=row.location,
+        on_hand=-row.quantity,
+        reserved=-row.quantity,
+        value_minor=-cost_minor,
+        order_id=row.order_id,
     )
+
+
+def _revenue(session: Session, order_id: str, leaving: Sequence[Reservation]) -> int:
+    """The net amount of what leaves; over all units of a line exactly the line's net."""
+    lines = {
+        line.line_no: line
+        for line in session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
+    }
+    shipped = session.exec(
+        select(Reservation.line_no, func.sum(Reservation.quantity))
+        .where(
+            Reservation.order_id == order_id,
+            Reservation.state == ReservationState.SHIPPED,
+        )
+        .group_by(col(Reservation.line_no))
+    )
+    gone = {line_no: int(units) for line_no, units in shipped}
+    revenue_minor = 0
+    for row in leaving:
+        line, before = lines[row.line_no], gone.get(row.line_no, 0)
+        gone[row.line_no] = before + row.quantity
+        revenue_minor += round_half_up(line.net_minor * (before + row.quantity), line.quantity)
+        revenue_minor -= round_half_up(line.net_minor * before, line.quantity)
+    return revenue_minor
 
 
 def _plan_one(
     session: Session, order: Order, shipment_id: str, rows: list[Reservation], now: datetime
 ) -> None:
-    products = {row.sku: session.get_one(Product, row.sku) for row in rows}
+    skus = {row.sku for row in rows}
+    products = {p.sku: p for p in session.exec(select(Product).where(col(Product.sku).in_(skus)))}
     pieces = [
         Piece.model_validate(products[row.sku].model_dump() | {"quantity": row.quantity})
         for row in rows
@@ -263,7 +276,7 @@ def _booking(session: Session, shipment_id: str) -> FreightBooking | None:
         order_id=shipment.order_id,
         mode=shipment.mode,
         weight_g=shipment.weight_g,
-        ship_from=location.model_dump(),
+        ship_from=location.model_dump(include={"location", "name", "country", "postal_code"}),
         ship_to=order.ship_to,
     )
 

@@ -5,12 +5,13 @@ person may send one from the Temporal UI.
 """
 
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
 from models.base import NO_CONTROL_CHARACTERS, Identifier, Payload
 from models.orders import OrderDocument, Progress, Stage
+from models.promises import Letter, PromisePolicy
 from models.shipping import FreightMode
 
 
@@ -63,17 +64,58 @@ class StockArrived(Payload):
 
 
 class ShortageReported(Payload):
-    """An order is short here."""
+    """An order is short here, or something else asks to look. `again`: also at the suppliers that
+    have let us down before."""
 
     shortage_id: Identifier
+    again: bool = False
+
+
+Units = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
+
+
+class PromisedLine(Payload):
+    """What a supplier promises of one SKU; a quantity of 0 is a refusal."""
+
+    sku: Words
+    quantity: Units
+    expected_date: date | None = None
 
 
 class SupplierAcknowledged(Payload):
-    """A supplier has confirmed a purchase order."""
+    """A supplier has confirmed a purchase order: all of it, or what `lines` say."""
 
     acknowledgement_id: Identifier
     po_id: Words | None = None
     expected_date: date | None = None
+    lines: tuple[PromisedLine, ...] | None = None
+    occurred_at: Moment | None = None
+
+
+class GoodsShipped(Payload):
+    """A supplier's advance ship notice (EDI 856): the goods are on their way to us."""
+
+    notice_id: Identifier
+    po_id: Words | None = None
+    expected_date: date | None = None
+    occurred_at: Moment | None = None
+
+
+class InvoicedLine(Payload):
+    """What a supplier asks for one SKU; `unit_cost` is a decimal string."""
+
+    sku: Words
+    quantity: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
+    unit_cost: Words
+
+
+class SupplierInvoiced(Payload):
+    """A supplier's invoice (EDI 810), without tax."""
+
+    invoice_id: Identifier
+    po_id: Words | None = None
+    currency: Words | None = None
+    lines: tuple[InvoicedLine, ...] | None = None
     occurred_at: Moment | None = None
 
 
@@ -84,11 +126,13 @@ class GoodsReceived(Payload):
     po_id: Words | None = None
     sku: Words | None = None
     quantity: int | None = Field(default=None, strict=True)
+    damaged: Units = 0
+    """How many of them are of no use: they don't become stock, and aren't owed for."""
     occurred_at: Moment | None = None
 
 
 OrderFact = PaymentReceived | ShipmentDispatched | ShipmentDelivered
-PurchaseFact = SupplierAcknowledged | GoodsReceived
+PurchaseFact = SupplierAcknowledged | GoodsShipped | GoodsReceived | SupplierInvoiced
 Fact = OrderFact | PurchaseFact
 
 
@@ -97,6 +141,8 @@ FACT_TYPES: dict[str, type[Fact]] = {
     "shipment.dispatched": ShipmentDispatched,
     "shipment.delivered": ShipmentDelivered,
     "purchase_order.acknowledged": SupplierAcknowledged,
+    "purchase_order.shipped": GoodsShipped,
+    "purchase_order.invoiced": SupplierInvoiced,
     "goods.received": GoodsReceived,
 }
 """The types of webhooks and the messages they become."""
@@ -111,6 +157,10 @@ def business_id(fact: Fact) -> str:
             return fact.event_id
         case SupplierAcknowledged():
             return fact.acknowledgement_id
+        case GoodsShipped():
+            return fact.notice_id
+        case SupplierInvoiced():
+            return fact.invoice_id
         case GoodsReceived():
             return fact.receipt_id
 
@@ -139,6 +189,12 @@ class CancelRequest(Payload):
 
 class RetryRequest(Payload):
     """Please try the step again that waits for a person."""
+
+    actor: str = "operator"
+
+
+class AcceptRequest(Payload):
+    """The customer accepts the delay that was told."""
 
     actor: str = "operator"
 
@@ -194,6 +250,9 @@ class Policy(Payload):
     payment_deadline: float
     partner_timeout: float
     attention_after_attempts: int
+    late_money: Literal["refund", "reallocate"] = "refund"
+    promises: PromisePolicy = PromisePolicy()
+    """Days, not seconds: what customers are promised is a date."""
 
 
 class RecordOrder(Payload):
@@ -257,6 +316,8 @@ class CancelOrder(Payload):
     request: CancelRequest
     unless_paid: bool = False
     """A deadline's request: money that came in the last moment keeps the order."""
+    unless_accepted: bool = False
+    """A deadline's request: a delay that was accepted, or goods that came, keep the order."""
 
 
 class Cancelled(Payload):
@@ -265,6 +326,48 @@ class Cancelled(Payload):
     accepted: bool
     message: str
     progress: Progress
+
+
+class AcceptStep(Payload):
+    """Record that the customer accepts the delay."""
+
+    order_id: str
+    request: AcceptRequest
+
+
+class Accepted(Payload):
+    """Whether there was a delay to accept, and the progress after it."""
+
+    accepted: bool
+    message: str
+    progress: Progress
+
+
+class PromiseReview(Payload):
+    """The order after a look at what its customer was promised.
+
+    `letter`: what the customer was told last, or is to be told now. `look_in`: seconds until the
+    next look, though nothing changes. `lapsed`: the delay wasn't accepted in time.
+    """
+
+    progress: Progress
+    letter: Letter | None
+    look_in: float
+    lapsed: bool
+
+
+class LetterStep(Payload):
+    """A letter to the customer about when the goods come."""
+
+    order_id: str
+    letter: Letter
+
+
+class RecordedOrder(Payload):
+    """The document of a recorded order, and the digest of it as it was sent."""
+
+    document: OrderDocument
+    digest: str
 
 
 class ShipmentStep(Payload):
@@ -303,47 +406,74 @@ class StockPlace(Payload):
         return f"replenish-{self.location.replace('-', '--')}-{self.sku}"
 
 
+class PlanStep(Payload):
+    """Plan the purchases of a SKU at a location; `again`: ask also those who have let us down."""
+
+    place: StockPlace
+    again: bool = False
+
+
+class PlannedSend(Payload):
+    """A purchase order that is to be sent at a time, when it has collected its lines."""
+
+    po_id: str
+    at: Moment
+
+
 class PurchasePlan(Payload):
     """What replenishment found to do."""
 
-    send: tuple[str, ...]
-    """Purchase orders that are planned and not sent."""
+    send: tuple[PlannedSend, ...]
     open: tuple[str, ...]
     """Purchase orders that wait for goods."""
     unmet: int
-    """Units that are short and that nobody offers."""
-    mended: tuple[str, ...] = ()
-    """Orders whose goods nobody brought before, and somebody does now: to be told."""
+    """Units that are short and that nobody will bring."""
+    problem: str | None = None
+    """Why nobody will."""
+    look_at: Moment | None = None
+    """When something is due that nobody tells us of: an acknowledgement, overdue goods."""
+    echo: "Echo"
     policy: Policy
 
 
 class PurchaseStep(Payload):
-    """A call to a supplier about a purchase order."""
+    """A call to a supplier about a purchase order, by the replenishment of `sku`."""
 
     po_id: str
+    sku: str
 
 
-class SupplyProblem(Payload):
-    """Nobody brings what is short here, and why. `po_id`: the purchase order that was refused;
-    None: nothing could be ordered."""
-
-    place: StockPlace
-    message: str
-    po_id: str | None = None
-
-
-class StockFreed(Payload):
-    """Orders whose shortages were filled, to be told; `cause` names the fact that filled them."""
+class Echo(Payload):
+    """Who is to be told of a change of stock or of purchases: orders look whether it served them,
+    replenishments whether something is to be bought. `cause` names the fact behind it."""
 
     cause: str
-    orders: tuple[str, ...]
+    orders: tuple[str, ...] = ()
+    places: tuple[StockPlace, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.orders or self.places)
 
 
 class Released(Payload):
-    """The order after its stock was given back, and who got it."""
+    """The order after its stock was given back, and who is to be told."""
 
     progress: Progress
-    freed: StockFreed
+    echo: Echo
+
+
+class Allocated(Payload):
+    """The order with what it holds, and what it left at or below its reorder point."""
+
+    progress: Progress
+    echo: Echo
+
+
+class ReportStep(Payload):
+    """Tell the replenishments of what an order is short of."""
+
+    order_id: str
+    again: bool = False
 
 
 class FactInput(Payload):

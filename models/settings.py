@@ -3,6 +3,8 @@
 import re
 from base64 import b64decode
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -12,11 +14,14 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import FieldError, WrongVariables
+from models.money import PPM_PER_PERCENT
+from models.purchasing import BuyingPolicy
 
 _SQLITE = re.compile(r"sqlite(\+pysqlite)?:///.+")
 _POSTGRESQL = re.compile(
     r"postgres(ql(\+psycopg)?)?://([^@]*@)?(\[[^]]*\]|[^/:?\s]*)(:\d{1,5})?(/.*|\?.*)?"
 )
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _LONGEST_S = 1e9
 """Some thirty years: more than that is no time to wait, and too much for a clock."""
 
@@ -56,6 +61,10 @@ def _is_mail_address(text: str) -> bool:
     return bool(local and domain) and text.isprintable()
 
 
+def _is_time(text: str) -> bool:
+    return bool(_TIME.fullmatch(text))
+
+
 def _are_secrets(text: str) -> bool:
     return all(map(_is_secret, text.split()))
 
@@ -76,6 +85,11 @@ Secrets = Annotated[
     str,
     _only(_are_secrets),
     Field(description="whsec_ and base64; several of these are separated by spaces"),
+]
+Days = Annotated[int, Field(ge=0, le=3650, description="days: a whole number from 0 to 3650")]
+Percent = Annotated[Decimal, Field(ge=0, le=100, description="a number from 0 to 100")]
+TimeOfDay = Annotated[
+    str, _only(_is_time), Field(description="a time of the day, UTC, such as 02:30")
 ]
 Seconds = Annotated[
     float,
@@ -135,6 +149,45 @@ class Settings(BaseSettings):
     """After so many failed attempts a partner step is shown as attention (and goes on)."""
     payment_deadline: Seconds = 7 * 86400.0
     """How long a prepaid or cash order waits for its payment, in seconds."""
+    late_money: Literal["refund", "reallocate"] = Field(
+        default="refund", description="refund or reallocate"
+    )
+    """What money does that comes for an order which was cancelled because it didn't."""
+    ship_within_days: Days = 30
+    """What an order is promised that names no date, in days after it was placed."""
+    silent_delay_days: Days = 30
+    """The longest first delay to which a customer's silence is consent, in days; also how long
+    there is to answer about a longer one."""
+
+    replenishment_window: Seconds = 2.0
+    """How long a purchase order collects lines before it is sent, in seconds."""
+    acknowledge_within: Seconds = 2 * 86400.0
+    """How long a supplier has to answer before the next offer is taken, in seconds."""
+    receipt_grace_days: Days = 14
+    """How late goods may be before we count on them no longer."""
+    supplier_rest_days: Days = 30
+    """How long a supplier that has let us down isn't asked again for the same."""
+    receipt_tolerance_percent: Percent = Decimal(10)
+    """How much more than was ordered is taken in."""
+
+    service_level_percent: Decimal = Field(
+        default=Decimal(95), ge=50, lt=100, description="a number from 50, below 100"
+    )
+    """In how many order cycles of a hundred stock is to last until the goods arrive."""
+    demand_window_days: int = Field(
+        default=90, ge=1, le=3650, description="days: a whole number from 1 to 3650"
+    )
+    """Over how many days demand is observed."""
+    order_cost: Decimal = Field(
+        default=Decimal("25.00"), ge=0, le=10**9, description="an amount such as 25.00"
+    )
+    """What placing one purchase order costs us, in the company's currency."""
+    holding_cost_percent: Percent = Decimal(20)
+    """What holding a unit for a year costs, of its value."""
+    stock_review_at: TimeOfDay = "02:30"
+    """When the nightly stock review starts."""
+    reconcile_at: TimeOfDay = "03:30"
+    """When the nightly reconciliation starts."""
 
     @classmethod
     def read(cls) -> Self:
@@ -152,3 +205,14 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL, with the default filled in."""
         return self.database_url or f"sqlite:///{self.var_dir / 'orders.db'}"
+
+    @property
+    def buying(self) -> BuyingPolicy:
+        """How we buy."""
+        return BuyingPolicy(
+            window=timedelta(seconds=self.replenishment_window),
+            acknowledge_within=timedelta(seconds=self.acknowledge_within),
+            receipt_grace=timedelta(days=self.receipt_grace_days),
+            rest=timedelta(days=self.supplier_rest_days),
+            tolerance_ppm=int(self.receipt_tolerance_percent * PPM_PER_PERCENT),
+        )

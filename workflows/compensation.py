@@ -13,10 +13,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.billing import Billing
     from activities.inventory import Inventory
     from activities.orders import Orders
-    from activities.purchasing import Purchasing
     from activities.shipping import Shipping
     from models.messages import ALREADY_PICKED_UP, OrderStep, ShipmentStep
-    from models.orders import Cancellation, Progress, ShipmentState, Terms
+    from models.orders import Progress, ShipmentState, Terms
+    from workflows.facts import give_back, tell
     from workflows.steps import RefusedStep, Steps
 
 
@@ -47,11 +47,8 @@ async def undo(steps: Steps, order: OrderStep, known: Callable[[], Progress]) ->
         )
     await steps.database(Billing.credit_invoice, order, "Credit the invoice")
     released = await steps.database(Inventory.release_stock, order, "Release stock")
-    if released.freed.orders:
-        await steps.partner(
-            Purchasing.tell_orders, released.freed, "Tell orders that stock was released for them"
-        )
-    return await _give_back(steps, order)
+    await tell(steps, released.echo)
+    return await give_back(steps, order)
 
 
 async def _call_back(steps: Steps, step: ShipmentStep) -> Progress:
@@ -64,12 +61,3 @@ async def _call_back(steps: Steps, step: ShipmentStep) -> Progress:
             if refusal.attention.code == ALREADY_PICKED_UP:
                 raise GoodsGone from refusal
             await steps.attend(summary, refusal.attention)
-
-
-async def _give_back(steps: Steps, order: OrderStep) -> Progress:
-    """Refund until nothing is owed: money may still come in while we do."""
-    while True:
-        progress = await steps.database(Orders.finish_cancelling, order, "Finish cancelling")
-        if progress.cancellation is Cancellation.DONE:
-            return progress
-        await steps.partner(Billing.refund_payment, order, "Refund the customer")

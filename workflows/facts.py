@@ -6,34 +6,50 @@ from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.billing import Billing
     from activities.orders import Orders
     from activities.purchasing import Purchasing
+    from activities.receiving import Receiving
     from activities.shipping import Shipping
+    from activities.telling import Telling
     from models.messages import (
         FACT_TYPES,
+        Attention,
+        CommandOutcome,
         DeliveryStep,
         DispatchStep,
+        Echo,
         Fact,
         FactInput,
         GoodsReceived,
+        GoodsShipped,
         OddFact,
         OrderFact,
+        OrderStep,
         PaymentReceived,
         PaymentStep,
         PurchaseFact,
+        SetAttention,
         ShipmentDispatched,
-        StockFreed,
+        StockPlace,
         StoredFact,
+        SupplierAcknowledged,
+        SupplierInvoiced,
         business_id,
         type_of,
     )
-    from models.orders import Progress
+    from models.orders import Cancellation, Progress
+    from workflows import attributes
+    from workflows.narrative import summary as summary_of
     from workflows.steps import Board, RefusedStep, Steps, run_database_step
 
 F = TypeVar("F", bound=BaseModel)
+TOLD_AT_ONCE = 100
+"""Orders that one activity tells: many enough, and within its time."""
 
 
 def read_fact(kind: type[F], subject: str, name: str, raw: JsonValue) -> F | OddFact:
@@ -77,23 +93,56 @@ async def apply_order_fact(order_id: str, fact: OrderFact) -> Progress:
     )
 
 
-async def apply_purchase_fact(steps: Steps, fact: PurchaseFact) -> None:
-    """Apply a supplier's fact, and tell the orders that it served."""
-    if isinstance(fact, GoodsReceived):
-        freed = await steps.database(
-            Purchasing.receive_goods, fact, f"Take in receipt {fact.receipt_id}"
-        )
-    else:
-        freed = await steps.database(
-            Purchasing.apply_acknowledgement, fact, f"Record acknowledgement of {fact.po_id}"
-        )
-    if freed.orders:
-        await steps.partner(Purchasing.tell_orders, freed, "Tell orders that stock has arrived")
+async def apply_purchase_fact(
+    steps: Steps, fact: PurchaseFact, here: StockPlace | None = None
+) -> None:
+    """Apply a supplier's fact, and tell whom it concerns; see `tell`."""
+    match fact:
+        case GoodsReceived():
+            summary = f"Take in receipt {fact.receipt_id}"
+            echo = await steps.database(Receiving.receive_goods, fact, summary)
+        case SupplierAcknowledged():
+            summary = f"Record acknowledgement of {fact.po_id}"
+            echo = await steps.database(Purchasing.apply_acknowledgement, fact, summary)
+        case GoodsShipped():
+            summary = f"Record ship notice of {fact.po_id}"
+            echo = await steps.database(Purchasing.apply_ship_notice, fact, summary)
+        case SupplierInvoiced():
+            summary = f"Match supplier invoice {fact.invoice_id}"
+            echo = await steps.database(Receiving.record_supplier_invoice, fact, summary)
+    await tell(steps, echo, here)
+
+
+async def tell(steps: Steps, echo: Echo, here: StockPlace | None = None) -> None:
+    """Tell orders and replenishments what concerns them; `here`, who tells, knows it already."""
+    places = tuple(place for place in echo.places if place != here)
+    for first in range(0, max(1, len(echo.orders)), TOLD_AT_ONCE):
+        orders = echo.orders[first : first + TOLD_AT_ONCE]
+        some = Echo(cause=echo.cause, orders=orders, places=() if first else places)
+        if some:
+            await steps.partner(Telling.tell, some, f"Tell of {echo.cause}")
+
+
+async def give_back(steps: Steps, order: OrderStep) -> Progress:
+    """End a cancellation: refund until nothing is owed, as money may still come in while we do."""
+    while True:
+        progress = await steps.database(Orders.finish_cancelling, order, "Finish cancelling")
+        if progress.cancellation is Cancellation.DONE and not progress.refund_due_minor:
+            return progress
+        await steps.partner(Billing.refund_payment, order, "Refund the customer")
 
 
 @workflow.defn
 class FactWorkflow:
     """Applies one fact for which no workflow runs: an order that is over, or was never placed."""
+
+    @workflow.init
+    def __init__(self, given: FactInput) -> None:
+        self._given = given
+        self._order_id: str | None = None
+        """The order whose attention is ours to show: nobody else does."""
+        self._board = Board(self._show_attention)
+        self._steps = Steps(self._board, stops=lambda: False)
 
     @workflow.run
     async def run(self, given: FactInput) -> str:
@@ -103,23 +152,61 @@ class FactWorkflow:
             await run_database_step(Orders.keep_odd_fact, fact, "Keep an odd fact")
             return f"odd: {fact.reason}"
         if isinstance(fact, PurchaseFact):
-            await apply_purchase_fact(Steps(Board(_show_nothing), lambda: False), fact)
+            await apply_purchase_fact(self._steps, fact)
             return "applied"
-        return await self._apply(fact)
+        said = await self._apply(fact)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return said
+
+    @workflow.update
+    def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
+        """Try again what waits for a person; anything may be sent along."""
+        attention = self._board.attention
+        if attention is None:
+            return CommandOutcome(accepted=False, message="nothing waits for a retry")
+        self._board.retries += 1
+        return CommandOutcome(accepted=True, message=f"trying again: {attention.code}")
 
     async def _apply(self, fact: OrderFact) -> str:
         try:
-            await apply_order_fact(fact.order_id or "", fact)
+            progress = await apply_order_fact(fact.order_id or "", fact)
         except RefusedStep as refusal:
             return await self._keep(fact, refusal.attention.message)
+        if progress.cancellation is Cancellation.DONE and progress.refund_due_minor:
+            self._order_id = progress.order_id
+            await give_back(self._steps, OrderStep(order_id=progress.order_id))
+            return "given back: the order is cancelled"
+        if progress.cancellation is Cancellation.NONE and not progress.allocated:
+            await self._go_on(OrderStep(order_id=progress.order_id))
         await self._tell(fact)
         return "applied"
 
+    async def _go_on(self, order: OrderStep) -> None:
+        """Start the workflow of an order that was taken up again; one that runs is left alone."""
+        summary = "Read the order's document"
+        recorded = await self._steps.database(Orders.read_document, order, summary)
+        if recorded is None:
+            return
+        document = recorded.document
+        try:
+            await workflow.start_child_workflow(
+                "OrderWorkflow",
+                document,
+                id=f"order-{order.order_id}",
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                memo={"digest": recorded.digest},
+                search_attributes=attributes.at_start(document.customer_id, document.channel),
+                static_summary=summary_of(document),
+                static_details=f"Order {order.order_id}, taken up again: it was paid after all.",
+            )
+        except WorkflowAlreadyStartedError:
+            return
+
     async def _tell(self, fact: OrderFact) -> None:
         """An order that was placed while we applied its fact looks again."""
-        told = StockFreed(cause=business_id(fact), orders=(fact.order_id or "",))
-        steps = Steps(Board(_show_nothing), lambda: False)
-        await steps.partner(Purchasing.tell_orders, told, "Tell the order, if it runs")
+        echo = Echo(cause=business_id(fact), orders=(fact.order_id or "",))
+        await tell(self._steps, echo)
 
     async def _keep(self, fact: OrderFact, reason: str) -> str:
         if isinstance(fact, PaymentReceived):
@@ -135,6 +222,15 @@ class FactWorkflow:
         await run_database_step(Orders.keep_odd_fact, odd, "Keep an odd fact")
         return f"odd: {reason}"
 
-
-async def _show_nothing(_attention: object) -> None:
-    """A fact's workflow has no order to show attention on: its activities are what one sees."""
+    async def _show_attention(self, attention: Attention | None) -> None:
+        workflow.upsert_search_attributes(attributes.for_attention(attention))
+        if self._order_id is None:
+            return
+        if attention:
+            message = f"{attention.message} (workflow {workflow.info().workflow_id})"
+            attention = attention.model_copy(update={"message": message})
+        await run_database_step(
+            Orders.set_attention,
+            SetAttention(order_id=self._order_id, attention=attention),
+            "Show attention" if attention else "Clear attention",
+        )

@@ -1,4 +1,4 @@
-"""Replenishment: one SKU at one location, bought when orders are short of it."""
+"""Replenishment: one SKU at one location, bought when orders are short of it or it runs low."""
 
 import asyncio
 from collections import deque
@@ -13,24 +13,26 @@ with workflow.unsafe.imports_passed_through():
         Attention,
         CommandOutcome,
         GoodsReceived,
+        GoodsShipped,
         OddFact,
+        PlannedSend,
+        PlanStep,
         PurchaseFact,
         PurchasePlan,
         PurchaseStep,
         ShortageReported,
-        StockFreed,
         StockPlace,
         SupplierAcknowledged,
-        SupplyProblem,
+        SupplierInvoiced,
     )
     from workflows import attributes
-    from workflows.facts import apply_purchase_fact, read_fact
-    from workflows.steps import Board, RefusedStep, Steps, run_database_step
+    from workflows.facts import apply_purchase_fact, read_fact, tell
+    from workflows.steps import Board, Steps, Stopped, run_database_step
 
 
 @workflow.defn
 class ReplenishmentWorkflow:
-    """Buys what is short, and takes in what arrives, until nothing is short or on order.
+    """Buys what is short or runs low, and takes in what arrives, until nothing is awaited.
 
     It carries nothing in memory: every round plans anew from the tables. A later shortage or
     receipt starts it again.
@@ -42,6 +44,7 @@ class ReplenishmentWorkflow:
         self._subject = f"{place.location}/{place.sku}"
         self._inbox: deque[PurchaseFact | OddFact] = deque()
         self._look = True
+        self._again = False
         self._sending: set[str] = set()
         self._plan: PurchasePlan | None = None
         self._board = Board(self._show_attention)
@@ -50,8 +53,10 @@ class ReplenishmentWorkflow:
     @workflow.run
     async def run(self, place: StockPlace) -> None:
         """Rounds of planning, until there is nothing to wait for."""
+        if workflow.info().continued_run_id:
+            await self._show_attention(None)  # the run before may have left another
         while True:
-            await workflow.wait_condition(lambda: self._look or bool(self._inbox))
+            await self._until_something_happens()
             await self._take_facts()
             plan = await self._buy()
             if self._inbox or self._look:
@@ -64,69 +69,70 @@ class ReplenishmentWorkflow:
                     workflow.continue_as_new(place)
         await workflow.wait_condition(workflow.all_handlers_finished)
 
+    async def _until_something_happens(self) -> None:
+        """A fact, a call to look, or the time when something is due that nobody tells us of."""
+        due = self._plan.look_at if self._plan else None
+        seconds = None if due is None else max(0.0, (due - workflow.now()).total_seconds())
+        await self._steps.until(
+            lambda: self._look or bool(self._inbox), "Until a supplier is overdue", seconds
+        )
+
     async def _take_facts(self) -> None:
         while self._inbox:
             fact = self._inbox[0]
             if isinstance(fact, OddFact):
                 await run_database_step(Orders.keep_odd_fact, fact, "Keep an odd fact")
             else:
-                await apply_purchase_fact(self._steps, fact)
+                await apply_purchase_fact(self._steps, fact, self._place)
             self._inbox.popleft()
             self._look = True
 
     async def _buy(self) -> PurchasePlan:
-        """Plan for what is short and not bought yet; send what is planned and not sent yet."""
-        self._look = False
-        plan = await self._steps.database(Purchasing.plan_purchases, self._place, "Plan purchases")
+        """Plan for what is short and not bought yet; send what has collected its lines."""
+        self._look, again, self._again = False, self._again, False
+        step = PlanStep(place=self._place, again=again)
+        plan = await self._steps.database(Purchasing.plan_purchases, step, "Plan purchases")
         self._plan, self._board.policy = plan, plan.policy
         self._tell()
-        for po_id in plan.send:
-            if po_id not in self._sending:
-                self._sending.add(po_id)
-                self._send(po_id)
-        if plan.unmet:
-            message = (
-                f"{plan.unmet} x {self._place.sku} are short at {self._place.location} and "
-                "no supplier offers them: import an offer, then retry the order"
-            )
-            await self._board.raise_flag("supply", Attention(code="no_offer", message=message))
-            await self._tell_waiting(SupplyProblem(place=self._place, message=message))
+        for send in plan.send:
+            if send.po_id not in self._sending:
+                self._sending.add(send.po_id)
+                self._send(send)
+        if plan.problem:
+            problem = Attention(code="no_offer", message=plan.problem)
+            await self._board.raise_flag("supply", problem)
         else:
             await self._board.lower_flag("supply")
-        if plan.mended:
-            told = StockFreed(cause="supply-mended", orders=plan.mended)
-            await self._steps.partner(Purchasing.tell_orders, told, "Tell orders it is bought")
+        await tell(self._steps, plan.echo, self._place)
         return plan
 
-    def _send(self, po_id: str) -> None:
+    def _send(self, send: PlannedSend) -> None:
         """Beside the rounds: goods may arrive while the supplier's answer is still out."""
-        task = asyncio.create_task(self._send_until_taken(po_id))
-        task.add_done_callback(lambda done: self._sent(po_id, done))
+        task = asyncio.create_task(self._send_in_time(send))
+        task.add_done_callback(lambda done: self._sent(send.po_id, done))
 
-    async def _send_until_taken(self, po_id: str) -> None:
-        step = PurchaseStep(po_id=po_id)
-        while True:
-            try:
-                await self._steps.ask(Purchasing.send_purchase_order, step, f"Send {po_id}")
-            except RefusedStep as refusal:
-                message = f"{po_id} was refused: {refusal.attention.message}"
-                problem = SupplyProblem(place=self._place, message=message, po_id=po_id)
-                await self._tell_waiting(problem)
-                await self._steps.attend(f"Send {po_id}", refusal.attention)
-            else:
-                return
+    async def _send_in_time(self, send: PlannedSend) -> None:
+        seconds = (send.at - workflow.now()).total_seconds()
+        if seconds > 0:
+            await workflow.sleep(seconds, summary=f"{send.po_id} collects lines")
+        step = PurchaseStep(po_id=send.po_id, sku=self._place.sku)
+        steps = Steps(self._board, stops=lambda: self._is_given_up(send.po_id))
+        summary = f"Send {send.po_id}"
+        try:
+            echo = await steps.partner(Purchasing.send_purchase_order, step, summary)
+        except Stopped:
+            await self._board.lower_flag(summary)
+        else:
+            await tell(self._steps, echo, self._place)
+
+    def _is_given_up(self, po_id: str) -> bool:
+        """The last plan counts on it no longer."""
+        return self._plan is not None and po_id not in self._plan.open
 
     def _sent(self, po_id: str, done: "asyncio.Task[None]") -> None:
         done.result()
         self._sending.discard(po_id)
         self._look = True
-
-    async def _tell_waiting(self, problem: SupplyProblem) -> None:
-        """Show on every order that waits here that nobody brings its goods."""
-        waiting = await self._steps.database(
-            Purchasing.note_supply_problem, problem, "Note that nobody supplies"
-        )
-        await self._steps.partner(Purchasing.tell_orders, waiting, "Tell orders of the problem")
 
     @workflow.signal
     def shortage_reported(self, fact: JsonValue = None, *_more: JsonValue) -> None:
@@ -134,7 +140,8 @@ class ReplenishmentWorkflow:
         shortage = read_fact(ShortageReported, self._subject, "shortage_reported", fact)
         if isinstance(shortage, OddFact):
             self._inbox.append(shortage)
-        self._board.retries += 1
+        elif shortage.again:
+            self._ask_again()
         self._look = True
 
     @workflow.signal
@@ -145,14 +152,24 @@ class ReplenishmentWorkflow:
         )
 
     @workflow.signal
+    def goods_shipped(self, fact: JsonValue = None, *_more: JsonValue) -> None:
+        """Goods are on their way to us: see `GoodsShipped`."""
+        self._inbox.append(read_fact(GoodsShipped, self._subject, "goods_shipped", fact))
+
+    @workflow.signal
     def goods_received(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """Goods have arrived: see `GoodsReceived`."""
         self._inbox.append(read_fact(GoodsReceived, self._subject, "goods_received", fact))
 
+    @workflow.signal
+    def supplier_invoiced(self, fact: JsonValue = None, *_more: JsonValue) -> None:
+        """A supplier asks for its money: see `SupplierInvoiced`."""
+        self._inbox.append(read_fact(SupplierInvoiced, self._subject, "supplier_invoiced", fact))
+
     @workflow.update
     def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
-        """Plan, and send what waits, at once."""
-        self._board.retries += 1
+        """Plan, and send what waits, at once; also with those who have let us down."""
+        self._ask_again()
         self._look = True
         return CommandOutcome(accepted=True, message="looking again")
 
@@ -160,6 +177,10 @@ class ReplenishmentWorkflow:
     def status(self, *_more: JsonValue) -> PurchasePlan | None:
         """The last plan; None before the first."""
         return self._plan
+
+    def _ask_again(self) -> None:
+        self._again = True
+        self._board.retries += 1
 
     async def _show_attention(self, attention: Attention | None) -> None:
         workflow.upsert_search_attributes(attributes.for_attention(attention))

@@ -1,0 +1,73 @@
+"""Telling: what one workflow has changed, others are told to look at."""
+
+import asyncio
+
+from sqlmodel import Session, col, select
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.database.engine import Database
+from models.messages import Echo, ReportStep, ShortageReported, StockArrived, StockPlace
+from models.stock import ShortageState
+from models.tables import Shortage
+
+AT_ONCE = 10
+"""Orders that are told at a time."""
+
+
+class Telling:
+    """The steps that speak to other workflows: by the client, as the server refuses
+    signal-with-start from inside a workflow."""
+
+    def __init__(self, database: Database, client: Client, queue: str) -> None:
+        self._database = database
+        self._client = client
+        self._queue = queue
+
+    @activity.defn
+    async def report_shortages(self, step: ReportStep) -> None:
+        """Tell (and, where none runs, start) the replenishment of everything an order lacks."""
+        places = await asyncio.to_thread(
+            self._database.read, lambda session: _short_places(session, step.order_id)
+        )
+        for shortage_id, place in places:
+            await self._look(place, ShortageReported(shortage_id=shortage_id, again=step.again))
+
+    @activity.defn
+    async def tell(self, echo: Echo) -> None:
+        """Tell orders and replenishments to look. An order that is over needs no telling."""
+        cause = echo.cause.replace(":", "-")[:64]
+        for place in echo.places:
+            await self._look(place, ShortageReported(shortage_id=cause))
+        for some in (echo.orders[i : i + AT_ONCE] for i in range(0, len(echo.orders), AT_ONCE)):
+            await asyncio.gather(*(self._wake(order_id, cause) for order_id in some))
+
+    async def _wake(self, order_id: str, cause: str) -> None:
+        handle = self._client.get_workflow_handle(f"order-{order_id}")
+        try:
+            await handle.signal("stock_arrived", StockArrived(receipt_id=cause))
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def _look(self, place: StockPlace, shortage: ShortageReported) -> None:
+        await self._client.start_workflow(
+            "ReplenishmentWorkflow",
+            place,
+            id=place.workflow_id,
+            task_queue=self._queue,
+            start_signal="shortage_reported",
+            start_signal_args=[shortage],
+            static_summary=f"Replenish {place.sku} at {place.location}",
+            static_details="Buys what orders are short of here, and what runs low.",
+        )
+
+
+def _short_places(session: Session, order_id: str) -> list[tuple[str, StockPlace]]:
+    rows = session.exec(
+        select(Shortage)
+        .where(Shortage.order_id == order_id, Shortage.state == ShortageState.OPEN)
+        .order_by(col(Shortage.shortage_id))
+    )
+    return [(row.shortage_id, StockPlace(location=row.location, sku=row.sku)) for row in rows]
