@@ -36,6 +36,7 @@ from models.messages import (
 )
 from models.money import MAX_AMOUNT_MINOR, Money, decimals, format_amount, parse_amount
 from models.orders import Cancellation, PricedLine, Progress, total
+from models.promises import PromisePolicy, promised_date
 from models.tables import (
     Company,
     CreditNote,
@@ -199,17 +200,36 @@ class Billing:
             _note_difference(session, order_id, known, fact, now)
         elif problem:
             note_odd_fact(session, order_id, fact, problem, now)
-        elif fact.currency != order.currency or order.cancellation is Cancellation.DONE:
-            reason = (
-                "the order is cancelled"
-                if order.cancellation is Cancellation.DONE
-                else f"the order is in {order.currency}"
-            )
+        elif fact.currency != order.currency:
+            reason = f"the order is in {order.currency}"
             _keep(session, fact, order_id, reason, now)
             note(session, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}", now)
         else:
+            owed_minor = refund_due(order)
             _settle(session, order, fact, now)
+            if order.cancellation is Cancellation.DONE:
+                self._decide_late_money(session, order, owed_minor, now)
         return touch(session, order, now)
+
+    def _decide_late_money(
+        self, session: Session, order: Order, owed_minor: int, now: datetime
+    ) -> None:
+        """Money for an order that is cancelled is a deposit, which waits for being given back;
+        or the order is taken up again."""
+        use = billing.late_money(
+            self._policy.late_money,
+            expired=order.expired,
+            invoiced=invoice_number(session, order.order_id) is not None,
+            kept=order.document is not None,
+            owed_minor=owed_minor,
+            received_minor=refund_due(order) - owed_minor,
+            total_minor=order.total_minor,
+        )
+        if use is billing.LateMoney.REALLOCATE:
+            _take_up_again(session, order, self._policy.promises, now)
+            return
+        detail = f"{_money(order, refund_due(order))}: the order is cancelled, it is given back"
+        note(session, order.order_id, "late_money", detail, now)
 
     def _keep_unmatched(self, session: Session, fact: PaymentReceived) -> None:
         now = self._clock()
@@ -359,7 +379,7 @@ def _settle(session: Session, order: Order, fact: PaymentReceived, now: datetime
             currency=order.currency,
             method=fact.method,
             applied_minor=split.applied_minor,
-            unmatched_reason=MORE_THAN_DUE if split.deposit_minor else None,
+            unmatched_reason=_unmatched(order) if split.deposit_minor else None,
             received_at=fact.received_at or now,
         )
     )
@@ -390,23 +410,46 @@ def _asked_minor(session: Session, order_id: str) -> int:
     return parse_amount(demand.amount, demand.currency)
 
 
+def _unmatched(order: Order) -> str:
+    cancelled = order.cancellation is Cancellation.DONE
+    return "the order is cancelled" if cancelled else MORE_THAN_DUE
+
+
+def _take_up_again(session: Session, order: Order, promises: PromisePolicy, now: datetime) -> None:
+    """An order that wasn't paid in time is paid now: as if it had just been placed. What was given
+    back before is no money of its own any more."""
+    in_hand_minor = refund_due(order)
+    order.cancellation, order.cancel_reason, order.expired = Cancellation.NONE, "", False
+    order.allocated = False
+    order.paid_minor, order.deposit_minor, order.refunded_minor = 0, in_hand_minor, 0
+    order.promised_date = promised_date(now.date(), order.requested_delivery_date, promises)
+    order.told_date, order.consent_by, order.delay_notices = None, None, 0
+    detail = f"{_money(order, in_hand_minor)} came after all: the order is taken up again"
+    note(session, order.order_id, "late_money", detail, now)
+    use_deposit(session, order, now)
+
+
 def use_deposit(session: Session, order: Order, now: datetime) -> None:
-    """Money that came while the order was being cancelled settles it after all."""
+    """Money that came while the order was being cancelled, or after, settles it after all."""
     used_minor = min(order.deposit_minor, order.total_minor - order.paid_minor)
     if used_minor <= 0:
         return
     order.deposit_minor -= used_minor
     order.paid_minor += used_minor
     rest_minor = used_minor
-    own = select(Payment).where(
-        Payment.order_id == order.order_id, Payment.currency == order.currency
+    waiting = select(Payment).where(
+        Payment.order_id == order.order_id,
+        Payment.currency == order.currency,
+        col(Payment.unmatched_reason).is_not(None),
     )
-    for payment in session.exec(own.order_by(col(Payment.received_at), col(Payment.payment_id))):
+    for payment in session.exec(
+        waiting.order_by(col(Payment.received_at), col(Payment.payment_id))
+    ):
         part_minor = min(rest_minor, payment.amount_minor - payment.applied_minor)
         payment.applied_minor += part_minor
         rest_minor -= part_minor
-        if payment.applied_minor == payment.amount_minor:
-            payment.unmatched_reason = None
+        settled = payment.applied_minor == payment.amount_minor
+        payment.unmatched_reason = None if settled else MORE_THAN_DUE
     if invoice_number(session, order.order_id) is not None:
         key = f"{order.order_id}:{order.version}"
         post(session, ledger.deposit_entry(key, order.order_id, order.currency, used_minor), now)

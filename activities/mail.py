@@ -9,12 +9,23 @@ from temporalio import activity
 from activities.database.engine import Clock, Database
 from activities.documents import render_invoice
 from activities.gateways.smtp import Mailer
-from activities.mail_texts import DispatchedLine, dispatch_mail, invoice_mail, message_id
+from activities.mail_texts import MailedLine, dispatch_mail, invoice_mail, letter_mail, message_id
 from activities.progress import note
 from models.billing import Invoice
 from models.errors import PartnerRefused
-from models.messages import OrderStep, ShipmentStep
-from models.tables import Customer, InvoiceRow, Mail, Order, OrderLineRow, Reservation, Shipment
+from models.messages import LetterStep, OrderStep, ShipmentStep
+from models.orders import Cancellation
+from models.stock import ShortageState
+from models.tables import (
+    Customer,
+    InvoiceRow,
+    Mail,
+    Order,
+    OrderLineRow,
+    Reservation,
+    Shipment,
+    Shortage,
+)
 
 
 class CustomerMail:
@@ -43,6 +54,14 @@ class CustomerMail:
         mail = await asyncio.to_thread(self._database.read, lambda s: self._dispatch(s, step))
         if mail is not None:
             await self._send(step.order_id, "dispatch", mail)
+
+    @activity.defn
+    async def mail_letter(self, step: LetterStep) -> None:
+        """Tell the customer when the goods that are short come; nothing, if they are short no
+        more."""
+        mail = await asyncio.to_thread(self._database.read, lambda s: self._letter(s, step))
+        if mail is not None:
+            await self._send(step.order_id, step.letter.kind, mail)
 
     async def _send(self, order_id: str, kind: str, mail: EmailMessage) -> None:
         """Send, then record. A crash in between repeats the same Message-ID and no other."""
@@ -104,15 +123,53 @@ class CustomerMail:
             message_id=mail_id,
         )
 
+    def _letter(self, session: Session, step: LetterStep) -> EmailMessage | None:
+        letter = step.letter
+        key = f"{step.order_id}-{letter.number}-{letter.expected or 'unknown'}"
+        mail_id = message_id(letter.kind, key, self._sender)
+        order = session.get_one(Order, step.order_id)
+        lines = _short_lines(session, step.order_id)
+        is_over = order.cancellation is not Cancellation.NONE
+        if session.get(Mail, mail_id) is not None or is_over or not lines:
+            return None
+        customer = session.get_one(Customer, order.customer_id)
+        return letter_mail(
+            order_id=order.order_id,
+            currency=order.currency,
+            customer_name=customer.name,
+            language=customer.language,
+            letter=letter,
+            lines=lines,
+            sender=self._sender,
+            recipient=customer.email,
+            message_id=mail_id,
+        )
 
-def _lines(session: Session, shipment_id: str) -> list[DispatchedLine]:
+
+def _short_lines(session: Session, order_id: str) -> list[MailedLine]:
+    rows = session.exec(
+        select(Shortage)
+        .where(Shortage.order_id == order_id, Shortage.state == ShortageState.OPEN)
+        .order_by(col(Shortage.line_no))
+    )
+    return [
+        MailedLine(
+            sku=row.sku,
+            name=session.get_one(OrderLineRow, (order_id, row.line_no)).name,
+            quantity=row.quantity - row.filled,
+        )
+        for row in rows
+    ]
+
+
+def _lines(session: Session, shipment_id: str) -> list[MailedLine]:
     rows = session.exec(
         select(Reservation)
         .where(Reservation.shipment_id == shipment_id)
         .order_by(col(Reservation.line_no))
     )
     return [
-        DispatchedLine(
+        MailedLine(
             sku=row.sku,
             name=session.get_one(OrderLineRow, (row.order_id, row.line_no)).name,
             quantity=row.quantity,

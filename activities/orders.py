@@ -1,5 +1,7 @@
 """Orders: recording them, showing their attention, cancelling them."""
 
+from datetime import datetime
+
 from sqlmodel import Session, col, select
 from temporalio import activity
 
@@ -18,6 +20,7 @@ from models.messages import (
     OrderStep,
     Policy,
     Recorded,
+    RecordedOrder,
     RecordOrder,
     SetAttention,
 )
@@ -31,6 +34,7 @@ from models.orders import (
     price_line,
     total,
 )
+from models.promises import PromisePolicy, promised_date
 from models.tables import Company, Customer, Order, OrderLineRow, Product
 
 
@@ -59,7 +63,7 @@ class Orders:
     @activity.defn
     def set_attention(self, step: SetAttention) -> None:
         """Show or clear the order's attention."""
-        self._database.transaction(lambda session: self._attend(session, step))
+        self._database.transaction(lambda session: attend(session, step, self._clock()))
 
     @activity.defn
     def keep_odd_fact(self, odd: OddFact) -> None:
@@ -91,6 +95,17 @@ class Orders:
         return self._database.transaction(work)
 
     @activity.defn
+    def read_document(self, step: OrderStep) -> RecordedOrder | None:
+        """The order that late money took up again, as it was placed; None for any other."""
+        order = self._database.read(lambda session: session.get(Order, step.order_id))
+        if order is None or order.document is None:
+            return None
+        if order.allocated or not order.allocation_no:
+            return None
+        document = OrderDocument.model_validate(order.document)
+        return RecordedOrder(document=document, digest=order.digest)
+
+    @activity.defn
     def finish_cancelling(self, step: OrderStep) -> Progress:
         """Everything is undone. While money is still owed back, nothing changes."""
 
@@ -109,11 +124,12 @@ class Orders:
         document, now = step.order, self._clock()
         order = session.get(Order, document.order_id, with_for_update=True)
         if order is None:
-            order = _insert_order(session, step)
+            order = _insert_order(session, step, self._policy.promises)
             order.updated_at = now
             note(session, order.order_id, "recorded", f"placed {order.channel}", now)
             use_waiting_money(session, order, now)
-        order.attention_code = order.attention_message = None  # this run hasn't raised any
+        if order.attention_code is not None:  # this run hasn't raised any
+            attend(session, SetAttention(order_id=order.order_id, attention=None), now)
         refusal = _check_credit(session, order)
         return Recorded(
             progress=touch(session, order, now),
@@ -122,44 +138,48 @@ class Orders:
             waiting_facts=waiting_facts(session, order.order_id),
         )
 
-    def _attend(self, session: Session, step: SetAttention) -> None:
-        order, now = find_order(session, step.order_id), self._clock()
-        new = step.attention
-        if order is None:
-            return  # refused before it was recorded: the workflow's search attributes show it
-        if order.attention_code == (new.code if new else None):
-            return
-        order.attention_code = new.code if new else None
-        order.attention_message = new.message if new else None
-        order.updated_at = now
-        event, detail = ("attention", f"{new.code}: {new.message}") if new else ("mended", "")
-        note(session, order.order_id, event, detail, now)
-
     def _start_cancelling(self, session: Session, step: CancelOrder) -> Cancelled:
         order, now = lock_order(session, step.order_id), self._clock()
         progress = look(session, order)
-        refusal = _why_not_cancel(progress, step.unless_paid)
+        refusal = _why_not_cancel(progress, step)
         if refusal:
             note(session, order.order_id, "cancel_refused", refusal, now)
             return Cancelled(accepted=False, message=refusal, progress=progress)
         if order.cancellation is Cancellation.NONE:
             order.cancellation = Cancellation.REQUESTED
             order.cancel_reason = step.request.reason
+            order.expired = step.unless_paid
             detail = f"by {step.request.actor}: {step.request.reason}".removesuffix(": ")
             note(session, order.order_id, "cancel_requested", detail, now)
             progress = touch(session, order, now)
         return Cancelled(accepted=True, message="the order is being cancelled", progress=progress)
 
 
-def _why_not_cancel(progress: Progress, unless_paid: bool) -> str | None:
+def attend(session: Session, step: SetAttention, now: datetime) -> None:
+    """Show or clear an order's attention, in the caller's transaction."""
+    order, new = find_order(session, step.order_id), step.attention
+    if order is None:
+        return  # refused before it was recorded: the workflow's search attributes show it
+    if order.attention_code == (new.code if new else None):
+        return
+    order.attention_code = new.code if new else None
+    order.attention_message = new.message if new else None
+    order.updated_at = now
+    event, detail = ("attention", f"{new.code}: {new.message}") if new else ("mended", "")
+    note(session, order.order_id, event, detail, now)
+
+
+def _why_not_cancel(progress: Progress, step: CancelOrder) -> str | None:
     if progress.goods_left:
         return "goods have left: the order can be returned, not cancelled"
     if progress.cancellation is Cancellation.DONE:
         return "the order is cancelled already"
-    return "it is paid" if unless_paid and progress.paid_in_full else None
+    if step.unless_accepted and progress.consent_by is None:
+        return "the delay was accepted, or the goods have come"
+    return "it is paid" if step.unless_paid and progress.paid_in_full else None
 
 
-def _insert_order(session: Session, step: RecordOrder) -> Order:
+def _insert_order(session: Session, step: RecordOrder, promises: PromisePolicy) -> Order:
     document = step.order
     company = session.exec(select(Company)).one_or_none()
     if company is None:
@@ -186,6 +206,10 @@ def _insert_order(session: Session, step: RecordOrder) -> Order:
         workflow_id=step.workflow_id,
         net_minor=totals.net_minor,
         total_minor=totals.total_minor,
+        promised_date=promised_date(
+            step.placed_at.date(), document.requested_delivery_date, promises
+        ),
+        document=document.model_dump(mode="json"),
         placed_at=step.placed_at,
         updated_at=step.placed_at,
     )

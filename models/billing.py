@@ -1,6 +1,8 @@
 """Invoices and payments: what a bill says, and where received money goes."""
 
 from datetime import date, timedelta
+from enum import StrEnum
+from typing import Literal
 
 from models.base import Payload
 from models.customers import Address, TaxTreatment
@@ -78,3 +80,33 @@ def split_payment(amount_minor: int, due_minor: int) -> SplitPayment:
     """What is due first; the excess is a deposit of the customer's."""
     applied_minor = min(amount_minor, due_minor)
     return SplitPayment(applied_minor=applied_minor, deposit_minor=amount_minor - applied_minor)
+
+
+class LateMoney(StrEnum):
+    """What becomes of money for an order that is cancelled."""
+
+    REFUND = "refund"
+    """It is given back."""
+    REALLOCATE = "reallocate"
+    """The order is taken up again, and allocated anew."""
+
+
+def late_money(
+    wish: Literal["refund", "reallocate"],
+    *,
+    expired: bool,
+    invoiced: bool,
+    kept: bool,
+    owed_minor: int,
+    received_minor: int,
+    total_minor: int,
+) -> LateMoney:
+    """Refund, unless `wish` and the order allow to take it up again.
+
+    `expired`: it was cancelled by its payment deadline, not by a person. `invoiced`: it has an
+    invoice, which was credited then. `kept`: its document is there to start it again.
+    `owed_minor`: what came before and is being given back: it pays nothing any more.
+    """
+    possible = expired and kept and not invoiced and not owed_minor
+    possible = possible and received_minor >= total_minor
+    return LateMoney.REALLOCATE if wish == "reallocate" and possible else LateMoney.REFUND

@@ -285,6 +285,12 @@ class Progress(Payload):
     backordered: int = 0
     shipped: int = 0
     delivered: int = 0
+    promised_date: date | None = None
+    """By when the goods are to leave."""
+    expected_date: date | None = None
+    """When the last of what is short comes; None: nothing is short, or a date is missing."""
+    consent_by: date | None = None
+    """Until when the customer must accept the delay; None: nothing is to be accepted."""
     supply_problem: str | None = None
     """Why the goods that are short aren't coming."""
     cancellation: Cancellation = Cancellation.NONE

@@ -40,6 +40,12 @@ def _facts(progress: Progress) -> list[str]:
     facts = [f"- paid {paid} of {money}"]
     if progress.backordered:
         facts.append(f"- {progress.backordered} of {progress.ordered} units are backordered")
+        expected, promised = progress.expected_date, progress.promised_date
+        facts.append(f"- expected {expected}" if expected else "- nobody knows yet when they come")
+        if promised:
+            facts.append(f"- promised by {promised}")
+        if progress.consent_by:
+            facts.append(f"- the customer must accept the delay by {progress.consent_by}")
     if progress.invoice_number:
         facts.append(f"- invoice {progress.invoice_number}")
     facts += [f"- shipment {s.shipment_id}: {s.state}" for s in progress.shipments]

@@ -14,22 +14,28 @@ with workflow.unsafe.imports_passed_through():
     from activities.inventory import Inventory
     from activities.mail import CustomerMail
     from activities.orders import Orders
-    from activities.purchasing import Purchasing
+    from activities.promises import Promises
     from activities.shipping import Shipping
+    from activities.telling import Telling
     from models.messages import (
         NO_SUPPLY,
+        AcceptRequest,
+        AcceptStep,
         Attention,
         CancelOrder,
         CancelRequest,
         CommandOutcome,
         Fact,
+        LetterStep,
         OddFact,
         OrderFact,
         OrderOutcome,
         OrderStatus,
         OrderStep,
         PaymentReceived,
+        PromiseReview,
         RecordOrder,
+        ReportStep,
         RetryRequest,
         SetAttention,
         ShipmentDelivered,
@@ -48,7 +54,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows import attributes
     from workflows.compensation import undo
-    from workflows.facts import apply_order_fact, read_fact, read_stored
+    from workflows.facts import apply_order_fact, read_fact, read_stored, tell
     from workflows.narrative import in_words
     from workflows.steps import Board, Steps, Stopped, run_database_step
 
@@ -77,6 +83,8 @@ class OrderWorkflow:
         self._steps = Steps(self._board, stops=lambda: self._cancelling)
         self._while_unpaid = Steps(self._board, stops=self._need_not_ask)
         self._surely = Steps(self._board, stops=lambda: False)
+        self._letters = 0
+        self._writing = asyncio.Lock()
 
     @workflow.run
     async def run(self, order: OrderDocument) -> OrderOutcome:
@@ -84,17 +92,28 @@ class OrderWorkflow:
         self._tell()
         facts = asyncio.create_task(self._apply_facts())
         while True:
-            await self._until_done(asyncio.create_task(self._follow()), facts)
             if not self._cancelling:
+                await self._until_done(asyncio.create_task(self._follow()), facts)
+            if self._cancelling:
+                await self._until_done(asyncio.create_task(self._undo()), facts)
+                if not self._cancelling:
+                    continue
+            await self._until(lambda: not self._inbox and all(t.done() for t in self._beside))
+            for task in self._beside:
+                task.result()
+            await self._until(lambda: workflow.all_handlers_finished() and not self._inbox)
+            if not self._late_money_came():
                 break
-            if await self._until_done(asyncio.create_task(self._undo()), facts):
-                break
-        await self._until(lambda: not self._inbox and all(t.done() for t in self._beside))
-        for task in self._beside:
-            task.result()
-        await self._until(lambda: workflow.all_handlers_finished() and not self._inbox)
         facts.cancel()
         return OrderOutcome(stage=self._stage(), invoice_number=self._known().invoice_number)
+
+    def _late_money_came(self) -> bool:
+        """While a cancelled order was ending: it is owed back, or the order is taken up again."""
+        if not self._cancelling:
+            return False
+        self._cancelling = self._known().cancellation is not Cancellation.NONE
+        is_over = self._known().cancellation is Cancellation.DONE
+        return not is_over or self._known().refund_due_minor > 0
 
     async def _follow(self) -> None:
         """The four phases, and the wait for what is still due."""
@@ -132,18 +151,38 @@ class OrderWorkflow:
 
     async def _allocate(self) -> None:
         """Reserve stock; buy what is short and wait for it."""
-        self._see(await self._steps.database(Inventory.allocate_stock, self._step, "Allocate"))
+        allocated = await self._steps.database(Inventory.allocate_stock, self._step, "Allocate")
+        self._see(allocated.progress)
+        if allocated.echo:
+            self._start_beside(tell(self._surely, allocated.echo))
         reported_at: int | None = None
         while self._known().backordered:
-            changed = self._supply_changed()
-            await self._show_supply(self._known().supply_problem)
+            review = await self._keep_promise()
+            changed = self._supply_changed(review.progress)
+            await self._show_supply(review.progress.supply_problem)
             if reported_at != self._board.retries:
+                report = ReportStep(order_id=self._order.order_id, again=reported_at is not None)
                 reported_at = self._board.retries
-                await self._steps.partner(
-                    Purchasing.report_shortages, self._step, "Report what is short"
-                )
-            await self._steps.until(changed, "Waiting for stock")
+                await self._steps.partner(Telling.report_shortages, report, "Report what is short")
+            await self._steps.until(changed, "Until the promise is looked at", review.look_in)
         await self._show_supply(None)
+
+    async def _keep_promise(self) -> PromiseReview:
+        """Tell the customer by when the goods come, where that is news. A delay that wasn't
+        accepted in time cancels the order."""
+        review = await self._steps.database(
+            Promises.review_promise, self._step, "Look at the promise"
+        )
+        self._see(review.progress)
+        if review.letter and review.letter.number > self._letters:
+            self._letters = review.letter.number
+            letter = LetterStep(order_id=self._order.order_id, letter=review.letter)
+            self._start_beside(self._mail_letter(letter))
+        if review.lapsed:
+            late = CancelRequest(reason="the delay was not accepted in time", actor="deadline")
+            if (await self._cancel(late, unless_accepted=True)).accepted:
+                raise Stopped
+        return review
 
     async def _show_supply(self, problem: str | None) -> None:
         if problem:
@@ -151,11 +190,13 @@ class OrderWorkflow:
         else:
             await self._board.lower_flag("supply")
 
-    def _supply_changed(self) -> Callable[[], bool]:
-        retries, problem = self._board.retries, self._known().supply_problem
+    def _supply_changed(self, known: Progress) -> Callable[[], bool]:
+        retries = self._board.retries
         return lambda: (
             self._board.retries != retries
-            or self._known().supply_problem != problem
+            or self._known().supply_problem != known.supply_problem
+            or self._known().expected_date != known.expected_date
+            or self._known().consent_by != known.consent_by
             or not self._known().backordered
         )
 
@@ -269,6 +310,11 @@ class OrderWorkflow:
             CustomerMail.mail_dispatch, step, f"Mail the dispatch of {step.shipment_id}"
         )
 
+    async def _mail_letter(self, step: LetterStep) -> None:
+        """One after the other: the last that arrives is the last that was written."""
+        async with self._writing:
+            await self._steps.partner(CustomerMail.mail_letter, step, "Mail about the date")
+
     # Facts: what the world says. Anything may come, in any number of arguments (one too many would
     # fail the workflow task for ever); what can't be used is kept as odd.
 
@@ -303,6 +349,21 @@ class OrderWorkflow:
         return await self._cancel(wish)
 
     @workflow.update
+    async def accept_delay(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
+        """The customer accepts the delay that was told: see `AcceptRequest`."""
+        wish = read_fact(AcceptRequest, self._order.order_id, "accept_delay", _given(request))
+        if isinstance(wish, OddFact):
+            return CommandOutcome(accepted=False, message=wish.reason)
+        await workflow.wait_condition(lambda: self._progress is not None)
+        answer = await run_database_step(
+            Promises.accept_delay,
+            AcceptStep(order_id=self._order.order_id, request=wish),
+            "Accept the delay",
+        )
+        self._see(answer.progress)
+        return CommandOutcome(accepted=answer.accepted, message=answer.message)
+
+    @workflow.update
     def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
         """Try again what waits for a person: see `RetryRequest`."""
         wish = read_fact(RetryRequest, self._order.order_id, "retry_step", _given(request))
@@ -324,11 +385,18 @@ class OrderWorkflow:
             progress=self._progress,
         )
 
-    async def _cancel(self, request: CancelRequest, unless_paid: bool = False) -> CommandOutcome:
+    async def _cancel(
+        self, request: CancelRequest, unless_paid: bool = False, unless_accepted: bool = False
+    ) -> CommandOutcome:
         await workflow.wait_condition(lambda: self._progress is not None)
         answer = await run_database_step(
             Orders.start_cancelling,
-            CancelOrder(order_id=self._order.order_id, request=request, unless_paid=unless_paid),
+            CancelOrder(
+                order_id=self._order.order_id,
+                request=request,
+                unless_paid=unless_paid,
+                unless_accepted=unless_accepted,
+            ),
             "Start cancelling",
         )
         self._see(answer.progress)
