@@ -5,6 +5,7 @@ Nothing here decides about stock or money: orders become workflows, facts become
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from sqlmodel import Session
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
+    WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -23,9 +25,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 import engine
-from activities import reading
+from activities import reading, reading_purchases, reading_stock
 from activities.database.door import keep_fact
 from activities.database.engine import Clock, Database
+from models import nightly
 from models.base import Identifier
 from models.errors import (
     Conflict,
@@ -39,27 +42,46 @@ from models.errors import (
 from models.messages import (
     FACT_TYPES,
     WORKFLOW_ENDED,
+    AcceptRequest,
     CancelRequest,
     CommandOutcome,
     Fact,
     FactInput,
     GoodsReceived,
+    GoodsShipped,
     PaymentReceived,
+    PurchaseFact,
     RetryRequest,
     ShipmentDelivered,
     ShipmentDispatched,
+    ShortageReported,
     StockArrived,
     StockPlace,
     StoredFact,
     SupplierAcknowledged,
+    SupplierInvoiced,
 )
 from models.money import format_amount, parse_amount
+from models.nightly import ReconcileOutcome, ReviewOutcome
 from models.orders import OrderDocument, Stage, digest
+from models.purchasing import BuyingPolicy
+from models.stock_commands import (
+    COMMAND_ID_TAKEN,
+    STOCK_REFUSED,
+    UNKNOWN_PURCHASE_ORDER,
+    UNKNOWN_SKU,
+    Command,
+    CommandDone,
+    CommandStep,
+    Refusal,
+)
 from models.views import LineView, OrderDetails, OrderView
 from workflows import attributes
 from workflows.facts import FactWorkflow
 from workflows.narrative import summary
 from workflows.order import OrderWorkflow
+from workflows.replenishment import ReplenishmentWorkflow
+from workflows.stock import StockWorkflow
 
 ENGINE_TIMEOUT = engine.CALL_TIMEOUT
 LAZY_CONNECT_FAILED = "Failed client connect"
@@ -74,11 +96,15 @@ CUT_OFF = (
 OVER = (Stage.COMPLETED, Stage.CANCELLED)
 LOOK_TIMEOUT = timedelta(seconds=1)
 """How long a view waits for what it can do without."""
+NIGHTLY_TIMEOUT = timedelta(minutes=10)
+"""How long one waits for what else happens at night."""
 REQUIRED = {
     PaymentReceived: ("payment_id", "order_id", "amount", "currency"),
     ShipmentDispatched: ("event_id", "order_id", "shipment_id"),
     ShipmentDelivered: ("event_id", "order_id", "shipment_id"),
     SupplierAcknowledged: ("acknowledgement_id", "po_id"),
+    GoodsShipped: ("notice_id", "po_id"),
+    SupplierInvoiced: ("invoice_id", "po_id", "currency", "lines"),
     GoodsReceived: ("receipt_id", "po_id", "sku", "quantity"),
 }
 """What a fact must say at the door. From the Temporal UI a person may leave out more."""
@@ -87,6 +113,8 @@ SIGNALS = {
     ShipmentDispatched: "shipment_dispatched",
     ShipmentDelivered: "shipment_delivered",
     SupplierAcknowledged: "supplier_acknowledged",
+    GoodsShipped: "goods_shipped",
+    SupplierInvoiced: "supplier_invoiced",
     GoodsReceived: "goods_received",
 }
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
@@ -113,10 +141,13 @@ class Taken:
 class Intake:
     """Accepts orders, facts and commands; safe to share between requests."""
 
-    def __init__(self, client: Client, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, client: Client, database: Database, clock: Clock, buying: BuyingPolicy
+    ) -> None:
         self._client = client
         self._database = database
         self._clock = clock
+        self._buying = buying
 
     async def place(self, sent: JsonValue) -> Placed:
         """Accept an order document as sent: its workflow is running when this returns.
@@ -144,15 +175,22 @@ class Intake:
             return Placed(view, created=True)
         return Placed(await self.status(document.order_id), created=False)
 
-    async def take_fact(self, source: str, fact_id: str, type_: str, data: JsonValue) -> Taken:
+    async def take_fact(
+        self, source: str, fact_id: str, type_: str, data: JsonValue, *, by_person: bool = False
+    ) -> Taken:
         """Keep a fact under (source, fact_id), then tell the workflow that waits for it; where
         none runs, FactWorkflow applies it. Again, any number of times, is the same.
 
-        Raises InvalidInput, EngineUnavailable (then the fact is kept: send it again).
+        `by_person`: what of a purchase order could only be kept as odd (goods beyond the
+        tolerance) is refused instead: a person can mend it at once, a partner would only repeat.
+
+        Raises InvalidInput, NotFound, EngineUnavailable (then the fact is kept: send it again).
         """
         fact = parse_fact(type_, data)
         if isinstance(fact, PaymentReceived):
             fact = await self._for_its_order(fact)
+        if by_person and isinstance(fact, GoodsReceived | SupplierAcknowledged):
+            await self._read(lambda session: self._check_purchase(session, source, fact_id, fact))
         stored = StoredFact(type=type_, data=fact.model_dump(mode="json"))
         waits = await asyncio.to_thread(
             self._database.transaction,
@@ -186,13 +224,118 @@ class Intake:
         return await self._command(order_id, "cancel", CancelRequest(reason=reason, actor=actor))
 
     async def retry(self, order_id: str, actor: str) -> CommandOutcome:
-        """Ask an order to try again what waits for a person. Raises as `cancel`."""
+        """Ask an order to try again what waits for a person; of one that is over, what gives its
+        late money back. Raises as `cancel`."""
+        facts = await self._read(lambda session: reading.waiting_refunds(session, order_id))
+        for workflow_id in facts:
+            with suppress(Refused):
+                return await self._ask(workflow_id, "retry_step", RetryRequest(actor=actor))
         return await self._command(order_id, "retry_step", RetryRequest(actor=actor))
+
+    async def accept_delay(self, order_id: str, actor: str) -> CommandOutcome:
+        """The customer accepts the delay that was told. Raises as `cancel`."""
+        return await self._command(order_id, "accept_delay", AcceptRequest(actor=actor))
 
     async def tell_orders(self, order_ids: tuple[str, ...], cause: str) -> None:
         """Tell orders that stock was reserved for them; one that is over needs no telling."""
         for order_id in order_ids:
             await self._signal(f"order-{order_id}", "stock_arrived", StockArrived(receipt_id=cause))
+
+    async def command_stock(self, kind: type[Command], sent: JsonValue) -> CommandDone:
+        """Have a command on stock or purchases done, once per command id.
+
+        Raises InvalidInput (naming what of it can't be), NotFound, Conflict, Refused,
+        EngineUnavailable: then it may have been done, and the same again tells.
+        """
+        command = parse_command(kind, sent)
+        handle = await _reach(
+            self._client.start_workflow(
+                StockWorkflow.run,
+                CommandStep(command=command),
+                id=f"stock-{command.command_id}",
+                task_queue=engine.TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"{command.kind}, by {command.actor}",
+                static_details=command.reason,
+                rpc_timeout=ENGINE_TIMEOUT,
+            )
+        )
+        try:
+            async with asyncio.timeout(engine.UPDATE_TIMEOUT.total_seconds()):
+                done = await _reach(handle.result())
+        except TimeoutError as error:
+            raise EngineUnavailable(
+                "no worker answered in time; is one running? It is done when one does, and the "
+                f"same again, with the id {command.command_id}, tells what came of it"
+            ) from error
+        except WorkflowFailureError as error:
+            message = "its workflow was ended from outside: give the same command again"
+            raise Refused("command_ended", message) from error
+        if done.command != command:
+            reason = f"{command.command_id!r} is being used for another command; use another id"
+            raise _refused(Refusal(code=COMMAND_ID_TAKEN, field="command_id", reason=reason))
+        if done.refusal is not None:
+            raise _refused(done.refusal)
+        return CommandDone(command_id=command.command_id, message=done.message)
+
+    async def look_again(self, sku: str, location: str | None) -> list[str]:
+        """Have the replenishments of a SKU look at once, also at suppliers that have let us down;
+        at all locations that keep it, or at `location`. Returns the ids of their workflows.
+
+        Raises NotFound, InvalidInput, EngineUnavailable.
+        """
+        places = await self._read(lambda session: _places(session, sku, location))
+        for place in places:
+            await _reach(
+                self._client.start_workflow(
+                    ReplenishmentWorkflow.run,
+                    place,
+                    id=f"replenish-{place.location}-{place.sku}",
+                    task_queue=engine.TASK_QUEUE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    start_signal="shortage_reported",
+                    start_signal_args=[ShortageReported(shortage_id="person", again=True)],
+                    static_summary=f"Replenish {place.sku} at {place.location}",
+                    static_details="Buys what orders are short of here, and what runs low.",
+                    rpc_timeout=ENGINE_TIMEOUT,
+                )
+            )
+        return [f"replenish-{place.location}-{place.sku}" for place in places]
+
+    async def review(self) -> ReviewOutcome:
+        """Review all stock now; one that a person has started already is waited for. Raises
+        EngineUnavailable where it takes longer than NIGHTLY_TIMEOUT; it goes on."""
+        return await self._run_now(
+            "StockReviewWorkflow", nightly.STOCK_REVIEW, ReviewOutcome, "Review all stock"
+        )
+
+    async def reconcile(self) -> ReconcileOutcome:
+        """Reconcile the books now; as `review`."""
+        return await self._run_now(
+            "ReconcileWorkflow", nightly.RECONCILE, ReconcileOutcome, "Reconcile the books"
+        )
+
+    async def _run_now(self, workflow: str, id: str, kind: type[Result], summary: str) -> Result:
+        handle = await _reach(
+            self._client.start_workflow(
+                workflow,
+                id=id,
+                task_queue=engine.TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                result_type=kind,
+                static_summary=summary,
+                rpc_timeout=ENGINE_TIMEOUT,
+            )
+        )
+        try:
+            result: Result = await asyncio.wait_for(
+                _reach(handle.result()), NIGHTLY_TIMEOUT.total_seconds()
+            )
+        except TimeoutError as error:
+            raise EngineUnavailable(
+                f"{id} isn't done yet; does a worker run? See workflow {id} in the Temporal UI"
+            ) from error
+        return result
 
     async def check_engine(self) -> None:
         """Raises EngineUnavailable where Temporal doesn't answer."""
@@ -245,9 +388,34 @@ class Intake:
         )
         return fact.model_copy(update={"order_id": order_id}) if order_id else fact
 
+    def _check_purchase(
+        self,
+        session: Session,
+        source: str,
+        fact_id: str,
+        fact: GoodsReceived | SupplierAcknowledged,
+    ) -> None:
+        """Raises InvalidInput, NotFound for what of a purchase order can't be. What came before
+        is let in: it was answered then."""
+        if reading_purchases.is_known_fact(session, source, fact_id):
+            return
+        sku = fact.sku if isinstance(fact, GoodsReceived) else None
+        place = reading.purchase_place(session, fact.po_id or "", sku)
+        if place is None or (sku and place[1] != sku):
+            of = f" of {sku!r}" if sku else ""
+            message = f"there is no purchase order {fact.po_id!r}{of}"
+            raise NotFound(UNKNOWN_PURCHASE_ORDER, message)
+        if isinstance(fact, GoodsReceived):
+            problem = reading_purchases.why_not_receipt(session, fact, self._buying)
+        else:
+            problem = reading_purchases.why_not_acknowledged(session, fact)
+        if problem is not None:
+            field, _, reason = problem.partition(": ")
+            raise InvalidInput([FieldError(field, reason)], "fact_refused")
+
     async def _target(self, fact: Fact) -> str | None:
         """The id of the workflow that waits for `fact`."""
-        if isinstance(fact, SupplierAcknowledged | GoodsReceived):
+        if isinstance(fact, PurchaseFact):
             sku = fact.sku if isinstance(fact, GoodsReceived) else None
             place = await self._read(
                 lambda session: reading.purchase_place(session, fact.po_id or "", sku)
@@ -286,9 +454,22 @@ class Intake:
         return workflow_id
 
     async def _command(
-        self, order_id: str, name: str, request: CancelRequest | RetryRequest
+        self, order_id: str, name: str, request: CancelRequest | RetryRequest | AcceptRequest
     ) -> CommandOutcome:
-        handle = self._client.get_workflow_handle(f"order-{order_id}")
+        try:
+            return await self._ask(f"order-{order_id}", name, request)
+        except NotFound as error:
+            status = await self.status(order_id)
+            message = f"order {order_id} is {status.stage}: its workflow has ended"
+            if status.stage not in OVER:
+                message = f"order {order_id} is {status.stage}; {WORKFLOW_ENDED.message}"
+            raise Refused(f"{name}_refused", message) from error
+
+    async def _ask(
+        self, workflow_id: str, name: str, request: CancelRequest | RetryRequest | AcceptRequest
+    ) -> CommandOutcome:
+        """Raises NotFound where no such workflow runs, Refused."""
+        handle = self._client.get_workflow_handle(workflow_id)
         try:
             outcome: CommandOutcome = await _reach(
                 handle.execute_update(
@@ -302,11 +483,7 @@ class Intake:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            status = await self.status(order_id)
-            message = f"order {order_id} is {status.stage}: its workflow has ended"
-            if status.stage not in OVER:
-                message = f"order {order_id} is {status.stage}; {WORKFLOW_ENDED.message}"
-            raise Refused(f"{name}_refused", message) from error
+            raise NotFound("workflow_ended", f"{workflow_id} has ended") from error
         if not outcome.accepted:
             raise Refused(f"{name}_refused", outcome.message)
         return outcome
@@ -375,6 +552,28 @@ def parse_order(sent: JsonValue) -> OrderDocument:
         raise invalid_input(error) from error
 
 
+def parse_command(kind: type[Command], sent: JsonValue) -> Command:
+    """A command as sent, as strictly as a door reads it. Raises InvalidInput."""
+    try:
+        return kind.model_validate(sent, extra="forbid")
+    except ValidationError as error:
+        raise invalid_input(error) from error
+
+
+def of_sku(view: Result | None, sku: str) -> Result:
+    """What is shown of a SKU. Raises NotFound where there is none."""
+    if view is None:
+        raise NotFound(UNKNOWN_SKU, f"there is no SKU {sku!r}")
+    return view
+
+
+def of_purchase_order(view: Result | None, po_id: str) -> Result:
+    """What is shown of a purchase order. Raises NotFound where there is none."""
+    if view is None:
+        raise NotFound(UNKNOWN_PURCHASE_ORDER, f"there is no purchase order {po_id!r}")
+    return view
+
+
 def parse_fact(type_: str, data: JsonValue) -> Fact:
     """A webhook's type and data as the fact they mean. Raises InvalidInput."""
     kind = FACT_TYPES.get(type_)
@@ -385,7 +584,7 @@ def parse_fact(type_: str, data: JsonValue) -> Fact:
         fact = kind.model_validate(data)
     except ValidationError as error:
         raise invalid_input(error) from error
-    missing = [name for name in REQUIRED[kind] if getattr(fact, name) is None]
+    missing = [name for name in REQUIRED[kind] if getattr(fact, name) in (None, ())]
     errors = [FieldError(name, "missing") for name in missing] or _check_values(fact)
     if errors:
         raise InvalidInput(errors)
@@ -429,6 +628,27 @@ def _received(document: OrderDocument, total_minor: int, now: datetime) -> Order
         updated_at=now,
         workflow_id=f"order-{document.order_id}",
     )
+
+
+def _places(session: Session, sku: str, location: str | None) -> list[StockPlace]:
+    """Where a person wants replenishment to look."""
+    if not reading_stock.is_sku(session, sku):
+        raise NotFound(UNKNOWN_SKU, f"there is no SKU {sku!r}")
+    if location is not None and not reading_stock.is_location(session, location):
+        raise InvalidInput([FieldError("location", f"there is no location {location!r}")])
+    locations = [location] if location else reading_stock.places_of(session, sku)
+    if not locations:
+        raise InvalidInput([FieldError("location", f"no location keeps {sku} yet: name one")])
+    return [StockPlace(location=name, sku=sku) for name in locations]
+
+
+def _refused(refusal: Refusal) -> Refused:
+    """A step's refusal as the error that the doors show."""
+    if refusal.code == COMMAND_ID_TAKEN:
+        return Conflict(refusal.code, f"{refusal.field}: {refusal.reason}")
+    if refusal.code in (UNKNOWN_SKU, UNKNOWN_PURCHASE_ORDER):
+        return NotFound(refusal.code, refusal.reason)
+    return InvalidInput([FieldError(refusal.field, refusal.reason)], STOCK_REFUSED)
 
 
 def _taken(order_id: str) -> Conflict:

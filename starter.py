@@ -1,34 +1,40 @@
 """The command line of shops and operators."""
 
-import asyncio
 import codecs
-import json
 import os
 import sys
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import BaseModel, JsonValue
-from rich import box
-from rich.console import Console
-from rich.table import Column, Table
+from pydantic import JsonValue
 from rich.text import Text
-from sqlmodel import Session
 
-import engine
 from activities import reading
-from activities.database.engine import Database, utc_now
+from activities.database.engine import utc_now
 from activities.database.importing import import_folder
+from command_line.doors import Doors, new_id
+from command_line.orders import orders_table, print_order
+from command_line.purchases import add_purchases
+from command_line.showing import (
+    Json,
+    complain,
+    err,
+    new_table,
+    out,
+    print_json,
+    problem_of,
+    show,
+)
+from command_line.stock import stock_commands
 from intake import Intake
 from models.errors import InvalidInput, NotFound, PipelineError
 from models.json_text import parse_json
 from models.orders import Stage, Terms
 from models.settings import Settings
-from models.views import OrderDetails, OrderView
 from roots import exit_status, leave
 
 app = typer.Typer(
@@ -39,36 +45,16 @@ payments = typer.Typer(no_args_is_help=True, help="Payments.")
 app.add_typer(ledger, name="ledger")
 app.add_typer(payments, name="payments")
 
-out = Console(markup=False, emoji=False)
-err = Console(markup=False, emoji=False, stderr=True)
-"""What people wrote is shown as they wrote it: "[x]" and ":x:" mean nothing."""
-Result = TypeVar("Result")
-BOX = box.SIMPLE_HEAD
-AMOUNTS = {"total", "paid", "debit", "credit"}
-"""Columns that are aligned to the right."""
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+def open_doors() -> Doors:
+    """What a command works with."""
+    return Doors(Settings.read(), os.environ)
+
+
+app.add_typer(stock_commands(open_doors), name="stock")
+add_purchases(app, open_doors)
+
 OrderId = Annotated[str, typer.Argument(help="The order's id.")]
-
-
-class Doors:
-    """What the commands work with, made when one runs."""
-
-    def __init__(self) -> None:
-        self.settings = Settings.read()
-        self.database = Database(self.settings.database)
-
-    def read(self, work: Callable[[Session], Result]) -> Result:
-        """Ask the tables."""
-        return self.database.read(work)
-
-    def with_intake(self, work: Callable[[Intake], Coroutine[Any, Any, Result]]) -> Result:
-        """Run `work` with the engine connected (at its first call)."""
-
-        async def run() -> Result:
-            client = await engine.connect(os.environ, self.settings.temporal_port, lazy=True)
-            return await work(Intake(client, self.database, utc_now))
-
-        return asyncio.run(run())
 
 
 @dataclass(frozen=True)
@@ -84,7 +70,7 @@ class Part:
 @app.command("import")
 def import_(folder: Path, as_json: Json = False) -> None:
     """Import master data from the CSV files of FOLDER: all of it, or nothing."""
-    doors = Doors()
+    doors = open_doors()
     imported = import_folder(doors.database, folder, utc_now)
     if imported.served:
         doors.with_intake(lambda intake: intake.tell_orders(imported.served, "opening"))
@@ -108,7 +94,7 @@ def place(
     itself."""
     raw = sys.stdin.buffer.read() if file == "-" else _read_file(file)
     parts = _parts(raw)
-    doors, results, refused = Doors(), [], 0
+    doors, results, refused = open_doors(), [], 0
 
     async def place_all(intake: Intake) -> None:
         nonlocal refused
@@ -119,7 +105,7 @@ def place(
                 placed = await intake.place(part.sent)
             except PipelineError as error:
                 refused += 1
-                results.append(_problem(error) | {"number": part.number})
+                results.append(problem_of(error) | {"number": part.number})
                 complain(f"{part.kind} {part.number} refused", error.message)
             else:
                 results.append({**placed.order.model_dump(mode="json"), "created": placed.created})
@@ -142,10 +128,10 @@ def pay(
     as_json: Json = False,
 ) -> None:
     """Record a payment: what the till, or the bank statement, says."""
-    doors = Doors()
+    doors = open_doors()
     known = doors.read(lambda s: reading.order_terms(s, order))
     currency, terms = known or (doors.read(reading.company_currency) or "EUR", "")
-    payment_id = payment_id or f"cli-{uuid.uuid4()}"
+    payment_id = payment_id or new_id()
     data: JsonValue = {
         "payment_id": payment_id,
         "order_id": order,
@@ -154,7 +140,7 @@ def pay(
         "method": "cash" if terms == Terms.CASH else "transfer",
         "received_at": utc_now().isoformat(),
     }
-    _fact(doors, "payment.received", payment_id, data, as_json)
+    doors.tell("payment.received", payment_id, data, as_json)
     if known is None and not as_json:
         err.print(f"no order {order} is recorded: kept for it, or as unmatched", style="yellow")
 
@@ -164,7 +150,7 @@ def deliver(
     shipment: Annotated[str, typer.Argument(help="The shipment's id.")], as_json: Json = False
 ) -> None:
     """Record that a shipment was delivered."""
-    doors = Doors()
+    doors = open_doors()
     order_id = doors.read(lambda s: reading.order_of_shipment(s, shipment))
     if order_id is None:
         raise NotFound("shipment_unknown", f"there is no shipment {shipment!r}")
@@ -175,31 +161,7 @@ def deliver(
         "shipment_id": shipment,
         "occurred_at": utc_now().isoformat(),
     }
-    _fact(doors, "shipment.delivered", event_id, data, as_json)
-
-
-@app.command()
-def receive(
-    po: Annotated[str, typer.Argument(help="The purchase order's id.")],
-    sku: str,
-    quantity: int,
-    receipt_id: Annotated[str, typer.Option(help="The receipt's own id; again is once.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Record goods received against a purchase order."""
-    doors = Doors()
-    place = doors.read(lambda s: reading.purchase_place(s, po, sku))
-    if place is None or place[1] != sku:
-        raise NotFound("purchase_order_unknown", f"there is no purchase order {po!r} of {sku!r}")
-    receipt_id = receipt_id or f"cli-{uuid.uuid4()}"
-    data: JsonValue = {
-        "receipt_id": receipt_id,
-        "po_id": po,
-        "sku": sku,
-        "quantity": quantity,
-        "occurred_at": utc_now().isoformat(),
-    }
-    _fact(doors, "goods.received", receipt_id, data, as_json)
+    doors.tell("shipment.delivered", event_id, data, as_json)
 
 
 @app.command()
@@ -209,25 +171,32 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """Cancel an order; refused once goods have left."""
-    outcome = Doors().with_intake(lambda intake: intake.cancel(order, reason, "operator"))
+    outcome = open_doors().with_intake(lambda intake: intake.cancel(order, reason, "operator"))
     show(outcome, as_json, outcome.message)
 
 
 @app.command()
 def retry(order: OrderId, as_json: Json = False) -> None:
     """Try again what waits for a person."""
-    outcome = Doors().with_intake(lambda intake: intake.retry(order, "operator"))
+    outcome = open_doors().with_intake(lambda intake: intake.retry(order, "operator"))
+    show(outcome, as_json, outcome.message)
+
+
+@app.command("accept-delay")
+def accept_delay(order: OrderId, as_json: Json = False) -> None:
+    """Record that the customer accepts the delay that was told."""
+    outcome = open_doors().with_intake(lambda intake: intake.accept_delay(order, "operator"))
     show(outcome, as_json, outcome.message)
 
 
 @app.command()
 def status(order: OrderId, as_json: Json = False) -> None:
     """Show one order, with what happened to it."""
-    details = Doors().with_intake(lambda intake: intake.status(order))
+    details = open_doors().with_intake(lambda intake: intake.status(order))
     if as_json:
         print_json(details)
     else:
-        _print_order(details)
+        print_order(details)
 
 
 @app.command("list")
@@ -240,11 +209,11 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List orders, newest first."""
-    orders = Doors().read(lambda s: reading.list_orders(s, stage, attention, limit))
+    orders = open_doors().read(lambda s: reading.list_orders(s, stage, attention, limit))
     if as_json:
         print_json(orders)
     else:
-        out.print(_orders_table(orders))
+        out.print(orders_table(orders))
 
 
 @app.command()
@@ -252,25 +221,62 @@ def customer(
     id: Annotated[str, typer.Argument(help="The customer's id.")], as_json: Json = False
 ) -> None:
     """Show a customer: history, volume, preferences."""
-    view = Doors().read(lambda s: reading.customer(s, id))
+    view = open_doors().read(lambda s: reading.customer(s, id))
     if as_json:
         print_json(view)
         return
-    table = _table("field", "value")
+    table = new_table("field", "value")
     table.title, table.show_header = f"Customer {view.customer_id}", False
     for field, value in view.model_dump(mode="json", exclude={"orders"}).items():
         table.add_row(field.replace("_", " "), str(value))
-    out.print(table, _orders_table(view.orders))
+    out.print(table, orders_table(view.orders))
+
+
+@app.command()
+def review(as_json: Json = False) -> None:
+    """Review all stock now, as every night: reorder points, and what is low."""
+    outcome = open_doors().with_intake(lambda intake: intake.review())
+    text = f"{outcome.places} places of {outcome.skus} SKUs reviewed, {outcome.low} are low"
+    show(outcome, as_json, text)
+
+
+@app.command()
+def reconcile(as_json: Json = False) -> None:
+    """Reconcile the books now, as every night; exit status 1 where something differs."""
+    outcome = open_doors().with_intake(lambda intake: intake.reconcile())
+    text = f"{outcome.places} places and {outcome.orders} orders compared: nothing differs"
+    if outcome.attention:
+        text = f"{outcome.attention.message}\n`starter.py findings` has them all"
+    show(outcome, as_json, text)
+    if outcome.attention:
+        raise typer.Exit(1)
+
+
+@app.command()
+def findings(
+    gone: Annotated[bool, typer.Option(help="Also what has come right since.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What reconciliation found to differ."""
+    rows = open_doors().read(lambda s: reading.findings(s, gone))
+    if as_json:
+        print_json(rows)
+        return
+    table = new_table("found", "last seen", "gone", "what differs")
+    for row in rows:
+        times = (row.found_at, row.last_seen_at, row.gone_at)
+        table.add_row(*(f"{at:%Y-%m-%d %H:%M}" if at else "" for at in times), row.message)
+    out.print(table)
 
 
 @ledger.command("trial-balance")
 def trial_balance(as_json: Json = False) -> None:
     """Every account's balance; exit status 1 unless it all adds up."""
-    view = Doors().read(reading.trial_balance)
+    view = open_doors().read(reading.trial_balance)
     if as_json:
         print_json(view)
     else:
-        table = _table("account", "title", "currency", "debit", "credit")
+        table = new_table("account", "title", "currency", "debit", "credit")
         for row in view.accounts:
             table.add_row(row.account, row.title, row.currency, row.debit, row.credit)
         for total in view.currencies:
@@ -284,25 +290,15 @@ def trial_balance(as_json: Json = False) -> None:
 @payments.command()
 def unmatched(as_json: Json = False) -> None:
     """Money that has, at least in part, no use yet: unknown orders, overpayments, late money."""
-    rows = Doors().read(reading.unmatched_payments)
+    rows = open_doors().read(reading.unmatched_payments)
     if as_json:
         print_json(rows)
         return
-    table = _table("payment", "for order", "amount", "applied", "why")
+    table = new_table("payment", "for order", "amount", "applied", "why")
     for row in rows:
         amounts = (f"{row.amount} {row.currency}", row.applied)
         table.add_row(row.payment_id, row.claimed_order_id or "", *amounts, row.reason)
     out.print(table)
-
-
-def _fact(doors: Doors, type_: str, fact_id: str, data: JsonValue, as_json: bool) -> None:
-    taken = doors.with_intake(lambda intake: intake.take_fact("cli", fact_id, type_, data))
-    told = f"told {taken.workflow_id}" if taken.workflow_id else "it was known already"
-    show(
-        {"fact_id": taken.fact_id, "workflow_id": taken.workflow_id},
-        as_json,
-        f"{type_} {fact_id} taken, {told}",
-    )
 
 
 def _read_file(name: str) -> bytes:
@@ -341,92 +337,6 @@ def _json_line(line: bytes) -> JsonValue | InvalidInput:
         return error
 
 
-def _table(*headers: str) -> Table:
-    """An empty table. What is too long is folded: of ids and amounts nothing may be lost."""
-    return Table(
-        *(
-            Column(header, overflow="fold", justify="right" if header in AMOUNTS else "left")
-            for header in headers
-        ),
-        box=BOX,
-        pad_edge=False,
-    )
-
-
-def _orders_table(orders: Sequence[OrderView]) -> Table:
-    table = _table("order", "stage", "customer", "total", "paid", "attention or invoice")
-    table.columns[1].no_wrap = True
-    for order in orders:
-        remark = order.attention.code if order.attention else order.invoice_number or ""
-        style = "yellow" if order.attention else None
-        row = (order.order_id, order.stage, order.customer_id, order.total, order.paid, remark)
-        table.add_row(*row, style=style)
-    return table
-
-
-def _print_order(order: OrderDetails) -> None:
-    out.print(
-        f"Order {order.order_id}: {order.stage}\n"
-        f"{order.channel}, {order.terms}, for {order.customer_id}, "
-        f"placed {order.placed_at:%Y-%m-%d %H:%M} UTC\n"
-        f"paid {order.paid} of {order.total} {order.currency}, "
-        f"invoice {order.invoice_number or 'not issued'}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if order.attention:
-        text = Text.assemble((order.attention.code, "yellow"), ": ", order.attention.message)
-        out.print(text, soft_wrap=True)
-    if order.delivery_note:
-        out.print(order.delivery_note)
-    lines = _table("SKU", "ordered", "reserved", "backordered", "shipped", "delivered")
-    for line in order.lines:
-        lines.add_row(*(str(value) for value in line.model_dump().values()))
-    out.print(lines)
-    for waiting in order.backorders:
-        when = f"expected {waiting.expected_date}" if waiting.expected_date else "without a date"
-        out.print(f"waits for {waiting.quantity} x {waiting.sku} ({waiting.po_id}), {when}")
-    for shipment in order.shipments:
-        carrier = f"{shipment.carrier or 'no carrier yet'} {shipment.tracking_number or ''}"
-        out.print(f"shipment {shipment.shipment_id}: {shipment.state}, {carrier}")
-    history = _table("when", "what", "details")
-    for row in order.history:
-        history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, row.detail)
-    out.print(history)
-    for odd in order.odd_facts:
-        out.print(Text.assemble((f"odd {odd.name} ", "yellow"), f"{odd.body}: {odd.reason}"))
-
-
-def show(value: BaseModel | dict[str, Any], as_json: bool, text: str) -> None:
-    """Print `value` as JSON, or `text`."""
-    if as_json:
-        print_json(value)
-    else:
-        out.print(text, highlight=False, soft_wrap=True)
-
-
-def complain(what: str, message: str) -> None:
-    """To standard error."""
-    err.print(Text.assemble((what, "red"), " ", message), soft_wrap=True)
-
-
-def print_json(value: object) -> None:
-    """JSON for machines, on standard output, without colours or folding."""
-    print(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
-
-
-def _plain(value: object) -> Any:
-    assert isinstance(value, BaseModel)
-    return value.model_dump(mode="json")
-
-
-def _problem(error: PipelineError) -> dict[str, Any]:
-    problem: dict[str, Any] = {"code": error.code, "detail": error.message}
-    if isinstance(error, InvalidInput):
-        problem["errors"] = [{"field": f.field, "reason": f.reason} for f in error.fields]
-    return problem
-
-
 def main() -> int:
     """Exit status: 0 done, 1 refused or failed, 2 wrong use or variables."""
     as_json = "--json" in sys.argv
@@ -441,7 +351,7 @@ def main() -> int:
         for line in error.message.splitlines():
             complain(error.code, line)
         if as_json:
-            print_json(_problem(error))
+            print_json(problem_of(error))
         return exit_status(error)
     return 0
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -28,6 +29,8 @@ from models.tables import (
     AuditRow,
     Company,
     Customer,
+    FactRow,
+    Finding,
     InvoiceRow,
     JournalPosting,
     OddFactRow,
@@ -47,6 +50,7 @@ from models.views import (
     BackorderView,
     CurrencyBalance,
     CustomerView,
+    FindingView,
     HistoryView,
     LineView,
     OddFactView,
@@ -119,6 +123,20 @@ def order_of_invoice(session: Session, number: str) -> str | None:
     """The order that an invoice is for; None where there is no such invoice."""
     row = session.get(InvoiceRow, number)
     return row.order_id if row else None
+
+
+def waiting_refunds(session: Session, order_id: str) -> list[str]:
+    """The workflows that may be giving back late money of an order that is over and in attention,
+    the latest first."""
+    order = session.get(Order, order_id)
+    if order is None or order.stage is not Stage.CANCELLED or order.attention_code is None:
+        return []
+    facts = (
+        select(FactRow.source, FactRow.fact_id)
+        .where(FactRow.order_id == order_id, FactRow.type == "payment.received")
+        .order_by(col(FactRow.fact_no).desc())
+    )
+    return [f"fact-{source}-{fact_id}" for source, fact_id in session.exec(facts)]
 
 
 def order_terms(session: Session, order_id: str) -> tuple[str, str] | None:
@@ -217,6 +235,14 @@ def unmatched_payments(session: Session) -> list[PaymentView]:
     ]
 
 
+def findings(session: Session, gone: bool = False) -> list[FindingView]:
+    """What reconciliation found to differ; `gone`: also what has come right since."""
+    query = select(Finding).order_by(col(Finding.found_at), col(Finding.finding_id))
+    if not gone:
+        query = query.where(col(Finding.gone_at).is_(None))
+    return [FindingView.model_validate(row.model_dump()) for row in session.exec(query)]
+
+
 def trial_balance(session: Session) -> TrialBalance:
     """The balance of every account that was posted to, and whether it all adds up."""
     rows = session.exec(
@@ -303,6 +329,7 @@ def _views(session: Session, orders: Sequence[Order]) -> list[OrderView]:
     for batch in _batches(orders):
         query = select(InvoiceRow.order_id, InvoiceRow.number)
         invoices.update(session.exec(query.where(col(InvoiceRow.order_id).in_(batch))).all())
+    short = _expected_dates(session, orders)
     return [
         OrderView(
             order_id=order.order_id,
@@ -325,12 +352,30 @@ def _views(session: Session, orders: Sequence[Order]) -> list[OrderView]:
                 )
                 for row in shipments[order.order_id]
             ),
+            promised_date=order.promised_date,
+            expected_date=short.get(order.order_id),
+            consent_by=order.consent_by if order.order_id in short else None,
             placed_at=order.placed_at,
             updated_at=order.updated_at,
             workflow_id=order.workflow_id,
         )
         for order in orders
     ]
+
+
+def _expected_dates(session: Session, orders: Sequence[Order]) -> dict[str, date | None]:
+    """By order that is short of something: when the last of it comes, if all of it has a date."""
+    found: dict[str, date | None] = {}
+    for batch in _batches(orders):
+        query = select(
+            Shortage.order_id,
+            func.max(col(Shortage.expected_date)),
+            func.count(),
+            func.count(col(Shortage.expected_date)),
+        ).where(col(Shortage.order_id).in_(batch), Shortage.state == ShortageState.OPEN)
+        for order_id, last, shortages, dated in session.exec(query.group_by(Shortage.order_id)):
+            found[order_id] = last if shortages == dated else None
+    return found
 
 
 def _line_views(session: Session, orders: Sequence[Order]) -> dict[str, list[LineView]]:

@@ -12,6 +12,8 @@ import engine
 from activities.database.engine import Database, utc_now
 from api import problems
 from api.orders import order_router
+from api.purchases import purchase_router
+from api.stock import stock_router
 from api.webhooks import webhook_router
 from intake import Intake
 from models.settings import Settings
@@ -30,8 +32,10 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         """The engine is reached at the first call: the door opens while it is away."""
         reached = client or await engine.connect(os.environ, settings.temporal_port, lazy=True)
-        intake = Intake(reached, database, utc_now)
+        intake = Intake(reached, database, utc_now, settings.buying)
         app.include_router(order_router(intake, database))
+        app.include_router(stock_router(intake, database, utc_now))
+        app.include_router(purchase_router(intake, database, utc_now))
         app.include_router(webhook_router(intake, _secrets(settings)))
         yield
         database.close()

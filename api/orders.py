@@ -12,7 +12,14 @@ from activities.database.engine import Database
 from intake import Intake
 from models.json_text import parse_json
 from models.orders import OrderDocument, Stage
-from models.views import CustomerView, OrderDetails, OrderView, PaymentView, TrialBalance
+from models.views import (
+    CustomerView,
+    FindingView,
+    OrderDetails,
+    OrderView,
+    PaymentView,
+    TrialBalance,
+)
 
 Result = TypeVar("Result")
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -70,6 +77,11 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     async def list_unmatched_payments() -> list[PaymentView]:
         """Money that has, at least in part, no use yet."""
         return await read(reading.unmatched_payments)
+
+    @router.get("/findings")
+    async def list_findings(gone: bool = False) -> list[FindingView]:
+        """What reconciliation found to differ; `gone`: also what has come right since."""
+        return await read(lambda s: reading.findings(s, gone))
 
     @router.get("/ledger/trial-balance")
     async def show_trial_balance() -> TrialBalance:

@@ -15,7 +15,12 @@ from models.json_text import parse_json
 PARTNER_TYPES = {
     "payments": ("payment.received",),
     "carriers": ("shipment.dispatched", "shipment.delivered"),
-    "suppliers": ("purchase_order.acknowledged", "goods.received"),
+    "suppliers": (
+        "purchase_order.acknowledged",
+        "purchase_order.shipped",
+        "purchase_order.invoiced",
+        "goods.received",
+    ),
 }
 """What each partner may tell us."""
 MAX_ID = 256

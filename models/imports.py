@@ -1,6 +1,7 @@
 """The rows of an import: what each CSV file may say."""
 
 import re
+from datetime import date
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
@@ -19,6 +20,7 @@ from models.customers import (
 from models.money import decimals, parse_amount, parse_percent
 
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def _plain_number(cell: object) -> object:
@@ -28,9 +30,17 @@ def _plain_number(cell: object) -> object:
     return cell
 
 
+def _plain_day(cell: object) -> object:
+    """Pydantic alone would take seconds since 1970, and a time of day."""
+    if isinstance(cell, str) and not _DAY.fullmatch(cell):
+        raise ValueError(f"{cell!r} is not a date such as 2026-12-31")
+    return cell
+
+
 Whole = Annotated[int, BeforeValidator(_plain_number)]
 Count = Annotated[Whole, Field(ge=0, le=1_000_000_000)]
 Positive = Annotated[Whole, Field(ge=1, le=1_000_000_000)]
+Day = Annotated[date, BeforeValidator(_plain_day)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 LocationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
 
@@ -61,12 +71,23 @@ class CompanyRow(Document):
 
 
 class LocationRow(Document):
-    """locations.csv."""
+    """locations.csv; `handling_cost` of one consignment, in the company's currency."""
 
     location: LocationId
     name: Text
     country: Country
     postal_code: Text
+    handling_cost: AmountText = "0"
+
+
+class DistanceRow(Document):
+    """distances.csv: from a location to the customers of a country whose postal codes begin with
+    `postal_prefix`; without one, to all of them that no longer prefix names."""
+
+    location: LocationId
+    country: Country
+    postal_prefix: OptionalText = ""
+    distance_km: Annotated[Whole, Field(ge=0, le=1_000_000)]
 
 
 class ProductRow(Document):
@@ -106,7 +127,9 @@ class SupplierRow(Document):
 
 
 class OfferRow(Document):
-    """offers.csv: what a supplier asks for a SKU, per unit."""
+    """offers.csv: what a supplier asks for a SKU, per unit; from `break_quantity` units on,
+    `break_unit_cost` for all of them. `freight_cost` is of a purchase order, `duty_percent` of the
+    goods' value, `valid_until` the last day for ordering."""
 
     supplier_id: LocationId
     sku: Identifier
@@ -115,10 +138,24 @@ class OfferRow(Document):
     minimum_quantity: Positive
     pack_size: Positive
     lead_time_days: Annotated[Whole, Field(ge=0, le=3650)]
+    break_quantity: Positive | None = None
+    break_unit_cost: AmountText | None = None
+    freight_cost: AmountText = "0"
+    duty_percent: PercentText = "0"
+    valid_until: Day | None = None
 
     @model_validator(mode="after")
     def _amounts(self) -> Self:
         _check_amount("unit_cost", self.unit_cost, self.currency)
+        _check_amount("freight_cost", self.freight_cost, self.currency)
+        with at_field("duty_percent"):
+            parse_percent(self.duty_percent)
+        if self.break_unit_cost is None and self.break_quantity is not None:
+            raise ValueError("break_unit_cost: is missing, and break_quantity is there")
+        if self.break_unit_cost is not None:
+            _check_amount("break_unit_cost", self.break_unit_cost, self.currency)
+            if self.break_quantity is None:
+                raise ValueError("break_quantity: is missing, and break_unit_cost is there")
         return self
 
 

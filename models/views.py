@@ -41,6 +41,12 @@ class OrderView(Payload):
     invoice_number: str | None = None
     lines: tuple[LineView, ...]
     shipments: tuple[ShipmentView, ...] = ()
+    promised_date: date | None = None
+    """By when the goods are to leave."""
+    expected_date: date | None = None
+    """When the last of what is short comes; None: nothing is short, or a date is missing."""
+    consent_by: date | None = None
+    """Until when the customer must accept the delay."""
     placed_at: datetime
     updated_at: datetime
     workflow_id: str
@@ -119,6 +125,17 @@ class PaymentView(Payload):
     method: str
     reason: str
     received_at: datetime
+
+
+class FindingView(Payload):
+    """Something that reconciliation found to differ; `gone_at`: since when it doesn't any more."""
+
+    finding_id: str
+    subject: str
+    message: str
+    found_at: datetime
+    last_seen_at: datetime
+    gone_at: datetime | None
 
 
 class AccountBalance(Payload):

@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 from sqlmodel import Session, SQLModel, select
 
+from activities.backorders import fill_shortages, orders_served
 from activities.database.engine import Clock, Database
-from activities.inventory import Change, fill_shortages, lock_stock, move, orders_served
 from activities.ledger import post
+from activities.stock import Change, lock_stock, move
 from models import imports, ledger
 from models.base import Document, at_field
 from models.customers import CustomerDocument
@@ -23,6 +24,7 @@ from models.stock import MovementKind
 from models.tables import (
     Company,
     Customer,
+    Distance,
     Location,
     Product,
     Stock,
@@ -240,8 +242,18 @@ def _company(session: Session, row: imports.CompanyRow, context: Context) -> Non
     context.currency = row.currency
 
 
-def _location(session: Session, row: imports.LocationRow, _context: Context) -> None:
-    _upsert(session, Location(**row.model_dump()))
+def _location(session: Session, row: imports.LocationRow, context: Context) -> None:
+    with at_field("handling_cost"):
+        cost_minor = parse_amount(row.handling_cost, context.currency)
+    if cost_minor < 0:
+        raise ValueError("handling_cost: is below zero")
+    fields = row.model_dump(exclude={"handling_cost"})
+    _upsert(session, Location(**fields, handling_cost_minor=cost_minor))
+
+
+def _distance(session: Session, row: imports.DistanceRow, context: Context) -> None:
+    _exists(session, Location, "location", row.location, context)
+    _upsert(session, Distance(**row.model_dump()))
 
 
 def _product(session: Session, row: imports.ProductRow, context: Context) -> None:
@@ -260,9 +272,18 @@ def _offer(session: Session, row: imports.OfferRow, context: Context) -> None:
     _same_currency(row.currency, context)
     _exists(session, Supplier, "supplier_id", row.supplier_id, context)
     _exists(session, Product, "sku", row.sku, context)
-    fields = row.model_dump(exclude={"unit_cost"})
-    cost_minor = parse_amount(row.unit_cost, row.currency)
-    _upsert(session, SupplierOffer(**fields, unit_cost_minor=cost_minor))
+    fields = row.model_dump(
+        exclude={"unit_cost", "break_unit_cost", "freight_cost", "duty_percent"}
+    )
+    break_cost = row.break_unit_cost
+    offer = SupplierOffer(
+        **fields,
+        unit_cost_minor=parse_amount(row.unit_cost, row.currency),
+        break_unit_cost_minor=parse_amount(break_cost, row.currency) if break_cost else None,
+        freight_cost_minor=parse_amount(row.freight_cost, row.currency),
+        duty_ppm=parse_percent(row.duty_percent),
+    )
+    _upsert(session, offer)
 
 
 def _customer(session: Session, row: CustomerDocument, context: Context) -> None:
@@ -291,7 +312,7 @@ def _stock(session: Session, row: imports.StockRow, context: Context) -> None:
             raise ValueError(f"on_hand: {row.sku} at {row.location} {reason}")
         return
     place = (row.sku, row.location)
-    lock_stock(session, [place])
+    lock_stock(session, [row.sku], [place])
     change = Change(
         movement_id=cause,
         cause=cause,
@@ -301,11 +322,11 @@ def _stock(session: Session, row: imports.StockRow, context: Context) -> None:
         on_hand=row.on_hand,
         value_minor=value_minor,
     )
-    move(session, change, context.now)
+    move(session, [change], context.now)
     entry = ledger.opening_entry(row.location, row.sku, context.currency, value_minor)
     post(session, entry, context.now)
     session.flush()
-    fill_shortages(session, place, cause, context.now)
+    fill_shortages(session, [row.sku], cause, context.now)
     context.causes.append(cause)
 
 
@@ -327,6 +348,7 @@ def _exists(
 FILES = (
     CsvFile("company.csv", imports.CompanyRow, _company, Company),
     CsvFile("locations.csv", imports.LocationRow, _location, Location),
+    CsvFile("distances.csv", imports.DistanceRow, _distance, Distance),
     CsvFile("products.csv", imports.ProductRow, _product, Product),
     CsvFile("suppliers.csv", imports.SupplierRow, _supplier, Supplier),
     CsvFile("offers.csv", imports.OfferRow, _offer, SupplierOffer),

@@ -4,7 +4,7 @@ import csv
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,9 @@ from models.tables import (
     AccountRow,
     Company,
     Customer,
+    Distance,
     JournalPosting,
+    Location,
     Product,
     Stock,
     StockMovement,
@@ -45,7 +47,19 @@ ROWS: dict[str, dict[str, object]] = {
         "iban": "DE89370400440532013000",
         "currency": "EUR",
     },
-    "locations.csv": {"location": "BER", "name": "Berlin", "country": "DE", "postal_code": "10115"},
+    "locations.csv": {
+        "location": "BER",
+        "name": "Berlin",
+        "country": "DE",
+        "postal_code": "10115",
+        "handling_cost": "1.50",
+    },
+    "distances.csv": {
+        "location": "BER",
+        "country": "DE",
+        "postal_prefix": "80",
+        "distance_km": 585,
+    },
     "products.csv": {
         "sku": "DRILL",
         "name": "Drill",
@@ -72,6 +86,11 @@ ROWS: dict[str, dict[str, object]] = {
         "minimum_quantity": 1,
         "pack_size": 1,
         "lead_time_days": 3,
+        "break_quantity": 100,
+        "break_unit_cost": "50.00",
+        "freight_cost": "12.50",
+        "duty_percent": "4.5",
+        "valid_until": "2026-12-31",
     },
     "customers.csv": {
         "customer_id": "C-1",
@@ -271,6 +290,10 @@ def test_a_company_takes_the_default_ones_place(
         ("company.csv", {"iban": "", "vat_id": ""}),
         ("customers.csv", {"vat_id": "ATU99980002", "name": 'Müller "& Söhne", Wien'}),
         ("products.csv", {"gtin": "", "unit_price": "0", "weight_g": 0, "name": " 東京 "}),
+        ("locations.csv", {"handling_cost": ""}),
+        ("distances.csv", {"postal_prefix": "", "distance_km": 0}),
+        ("offers.csv", {"break_quantity": "", "break_unit_cost": ""}),
+        ("offers.csv", {"freight_cost": "", "duty_percent": "", "valid_until": ""}),
         ("stock.csv", {"on_hand": 0}),
         ("stock.csv", {"unit_cost": "0"}),
     ],
@@ -320,6 +343,63 @@ def test_columns_may_stand_in_any_order_and_optional_ones_may_lack(
     assert take(database, folder).rows["customers.csv"] == 1
 
 
+def test_what_an_offer_and_a_location_cost_beside_the_goods_is_kept(
+    database: Database, folder: Path
+) -> None:
+    take(database, folder)
+
+    def read(session: Session) -> tuple[object, ...]:
+        offer = session.get_one(SupplierOffer, ("ACME", "DRILL"))
+        distance = session.get_one(Distance, ("BER", "DE", "80"))
+        return (
+            (offer.break_quantity, offer.break_unit_cost_minor, offer.freight_cost_minor),
+            (offer.duty_ppm, offer.valid_until),
+            session.get_one(Location, "BER").handling_cost_minor,
+            distance.distance_km,
+        )
+
+    assert database.read(read) == (
+        (100, 5_000, 1_250),
+        (45_000, date(2026, 12, 31)),
+        150,
+        585,
+    )
+
+
+def test_offers_and_locations_of_before_mean_what_they_meant(
+    database: Database, folder: Path
+) -> None:
+    """The columns that came later may lack: no break, no freight, no duty, no end, no cost."""
+    later = {"break_quantity", "break_unit_cost", "freight_cost", "duty_percent", "valid_until"}
+    for name in ("offers.csv", "locations.csv"):
+        row = {k: v for k, v in ROWS[name].items() if k not in {*later, "handling_cost"}}
+        write_csv(folder, name, [row])
+    (folder / "distances.csv").unlink()
+    take(database, folder)
+
+    def read(session: Session) -> tuple[object, ...]:
+        offer = session.get_one(SupplierOffer, ("ACME", "DRILL"))
+        cost = session.get_one(Location, "BER").handling_cost_minor
+        costs = (offer.break_unit_cost_minor, offer.freight_cost_minor, offer.duty_ppm, cost)
+        return offer.break_quantity, offer.valid_until, costs
+
+    assert database.read(read) == (None, None, (None, 0, 0, 0))
+
+
+@pytest.mark.parametrize("lacking", ["break_quantity", "break_unit_cost"])
+def test_a_price_break_is_both_its_columns_or_none(
+    database: Database, folder: Path, lacking: str
+) -> None:
+    change(folder, "offers.csv", **{lacking: ""})
+    assert refusal(database, folder).startswith(f"offers.csv line 2, {lacking}: is missing")
+
+
+def test_distances_differ_by_postal_prefix(database: Database, folder: Path) -> None:
+    row = ROWS["distances.csv"]
+    write_csv(folder, "distances.csv", [row, row | {"postal_prefix": ""}])
+    assert take(database, folder).rows["distances.csv"] == 2
+
+
 # --- what is refused ---------------------------------------------------------------------------
 
 BAD_CELLS = [
@@ -333,6 +413,14 @@ BAD_CELLS = [
     ("locations.csv", "location", "a b", "match pattern"),
     ("locations.csv", "location", "x" * 33, "match pattern"),
     ("locations.csv", "country", "XX", "ISO 3166"),
+    ("locations.csv", "handling_cost", "-0.50", "below zero"),
+    ("locations.csv", "handling_cost", "1.505", "more than 2 decimals"),
+    ("distances.csv", "location", "NOPE", "there is no 'NOPE'"),
+    ("distances.csv", "country", "Germany", "ISO 3166"),
+    ("distances.csv", "postal_prefix", "1\x07", "match pattern"),
+    ("distances.csv", "distance_km", "-1", "greater than or equal to 0"),
+    ("distances.csv", "distance_km", "5.5", "not a whole number"),
+    ("distances.csv", "distance_km", "", "required"),
     ("products.csv", "sku", "a b", "match pattern"),
     ("products.csv", "sku", "", "required"),
     ("products.csv", "name", "a" * 201, "200 characters"),
@@ -364,6 +452,16 @@ BAD_CELLS = [
     ("offers.csv", "pack_size", "0", "greater than or equal to 1"),
     ("offers.csv", "lead_time_days", "3651", "less than or equal to 3650"),
     ("offers.csv", "lead_time_days", "soon", "not a whole number"),
+    ("offers.csv", "break_quantity", "0", "greater than or equal to 1"),
+    ("offers.csv", "break_unit_cost", "-1", "below zero"),
+    ("offers.csv", "break_unit_cost", "1.505", "more than 2 decimals"),
+    ("offers.csv", "freight_cost", "-1", "below zero"),
+    ("offers.csv", "freight_cost", "free", "plain decimal"),
+    ("offers.csv", "duty_percent", "101", "between 0 and 100"),
+    ("offers.csv", "duty_percent", "-1", "between 0 and 100"),
+    ("offers.csv", "valid_until", "31.12.2026", "not a date such as"),
+    ("offers.csv", "valid_until", "2026-02-30", "day value is outside"),
+    ("offers.csv", "valid_until", "1893456000", "not a date such as"),
     ("customers.csv", "customer_id", "C 1", "match pattern"),
     ("customers.csv", "email", "ada@", "match pattern"),
     ("customers.csv", "country", "D", "ISO 3166"),
@@ -434,7 +532,7 @@ def test_a_file_with_semicolons_is_not_understood(database: Database, folder: Pa
 
 
 def test_a_row_with_too_many_cells_is_refused(database: Database, folder: Path) -> None:
-    rewrite(folder, "locations.csv", lambda text: text + "HAM,Hamburg,DE,20457,more\n")
+    rewrite(folder, "locations.csv", lambda text: text + "HAM,Hamburg,DE,20457,0,more\n")
     message = refusal(database, folder)
     assert message == "locations.csv line 3: has more cells than the header has columns"
 

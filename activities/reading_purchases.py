@@ -1,0 +1,223 @@
+"""Reading purchase orders: what CLI and API show, and what the doors ask before they let a
+supplier's fact in."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlmodel import Session, col, select
+
+from activities.backorders import due_units
+from activities.reading_stock import waiting_view
+from activities.receiving import why_not_receive
+from models.messages import GoodsReceived, SupplierAcknowledged
+from models.money import format_amount, format_percent
+from models.purchasing import BuyingPolicy, ComparedOffer, PurchaseOrderState, Reason
+from models.stock import ShortageState
+from models.stock_views import (
+    ComparedView,
+    PurchaseLineView,
+    PurchaseOrderDetails,
+    PurchaseOrderView,
+    ReasonView,
+    ReceiptView,
+    SupplierInvoiceView,
+)
+from models.tables import (
+    FactRow,
+    GoodsReceipt,
+    OddFactRow,
+    PurchaseOrder,
+    PurchaseOrderLine,
+    Shortage,
+    SupplierInvoice,
+)
+from models.views import OddFactView
+
+BATCH = 500
+"""Purchase orders in one query."""
+
+
+def purchase_orders(
+    session: Session, state: PurchaseOrderState | None = None, limit: int = 50
+) -> list[PurchaseOrderView]:
+    """Purchase orders, newest first; `limit` 0 means all."""
+    query = select(PurchaseOrder).order_by(
+        col(PurchaseOrder.created_at).desc(), col(PurchaseOrder.po_id)
+    )
+    if state is not None:
+        query = query.where(PurchaseOrder.state == state)
+    if limit:
+        query = query.limit(limit)
+    orders = session.exec(query).all()
+    lines = _lines(session, orders)
+    return [_view(order, lines[order.po_id]) for order in orders]
+
+
+def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
+    """One purchase order with everything that happened to it."""
+    order = session.get(PurchaseOrder, po_id)
+    if order is None:
+        return None
+    lines = _lines(session, [order])[po_id]
+    waiting = session.exec(
+        select(Shortage)
+        .where(Shortage.po_id == po_id, Shortage.state == ShortageState.OPEN)
+        .order_by(col(Shortage.promised_at), col(Shortage.shortage_id))
+    )
+    odd = select(OddFactRow).where(OddFactRow.subject == po_id)
+    return PurchaseOrderDetails(
+        **dict(_view(order, lines)),
+        reference=order.reference,
+        collects_until=order.collects_until,
+        acknowledge_by=order.acknowledge_by,
+        sent_at=order.sent_at,
+        ended_at=order.ended_at,
+        ended_reason=order.ended_reason,
+        reasons=tuple(_reason(line) for line in lines if line.reason),
+        waiting=tuple(waiting_view(row) for row in waiting),
+        receipts=tuple(_receipts(session, order)),
+        invoices=tuple(_invoices(session, order)),
+        odd_facts=tuple(
+            OddFactView.model_validate(row.model_dump())
+            for row in session.exec(odd.order_by(col(OddFactRow.recorded_at)))
+        ),
+    )
+
+
+def is_known_fact(session: Session, source: str, fact_id: str) -> bool:
+    """Whether a fact came through this door before."""
+    known = select(FactRow.fact_no).where(FactRow.source == source, FactRow.fact_id == fact_id)
+    return session.exec(known).first() is not None
+
+
+def why_not_receipt(session: Session, fact: GoodsReceived, buying: BuyingPolicy) -> str | None:
+    """Why goods can't be taken in, the field in front; None: they can, or they were before, or
+    nobody knows the purchase order."""
+    order = session.get(PurchaseOrder, fact.po_id or "")
+    line = session.get(PurchaseOrderLine, (fact.po_id or "", fact.sku or ""))
+    if order is None or line is None or session.get(GoodsReceipt, fact.receipt_id) is not None:
+        return None
+    return why_not_receive(fact, order, line, buying)
+
+
+def why_not_acknowledged(session: Session, fact: SupplierAcknowledged) -> str | None:
+    """What an acknowledgement says that can't be, the field in front; None: all of it can."""
+    order = session.get(PurchaseOrder, fact.po_id or "")
+    if order is None:
+        return None
+    if order.state is PurchaseOrderState.PLANNED:
+        return f"po_id: {order.po_id} hasn't been sent yet"
+    if order.state.is_over or order.state is PurchaseOrderState.RECEIVED:
+        return f"po_id: {order.po_id} is {order.state}: nothing more is expected of it"
+    ordered = {line.sku: line.quantity for line in _lines(session, [order])[order.po_id]}
+    for number, promised in enumerate(fact.lines or ()):
+        if promised.sku not in ordered:
+            known = ", ".join(ordered)
+            return f"lines.{number}.sku: {order.po_id} is of {known}, not of {promised.sku!r}"
+        if promised.quantity > ordered[promised.sku]:
+            units = ordered[promised.sku]
+            return f"lines.{number}.quantity: {units} x {promised.sku} were ordered, no more"
+    return None
+
+
+def _lines(session: Session, orders: Sequence[PurchaseOrder]) -> dict[str, list[PurchaseOrderLine]]:
+    found: dict[str, list[PurchaseOrderLine]] = defaultdict(list)
+    for start in range(0, len(orders), BATCH):
+        some = [order.po_id for order in orders[start : start + BATCH]]
+        rows = select(PurchaseOrderLine).where(col(PurchaseOrderLine.po_id).in_(some))
+        for row in session.exec(rows.order_by(col(PurchaseOrderLine.sku))):
+            found[row.po_id].append(row)
+    return found
+
+
+def _view(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine]) -> PurchaseOrderView:
+    goods_minor = sum(line.quantity * line.unit_cost_minor for line in lines)
+    return PurchaseOrderView(
+        po_id=order.po_id,
+        supplier_id=order.supplier_id,
+        location=order.location,
+        state=order.state,
+        currency=order.currency,
+        goods=format_amount(goods_minor, order.currency),
+        freight=format_amount(order.freight_minor, order.currency),
+        expected_date=order.expected_date,
+        created_at=order.created_at,
+        lines=tuple(
+            PurchaseLineView(
+                sku=line.sku,
+                quantity=line.quantity,
+                unit_cost=format_amount(line.unit_cost_minor, order.currency),
+                due=due_units(line) if order.state.is_open else 0,
+                received=line.received,
+                damaged=line.damaged,
+                invoiced=line.invoiced,
+                expected_date=line.expected_date or order.expected_date,
+            )
+            for line in lines
+        ),
+    )
+
+
+def _reason(line: PurchaseOrderLine) -> ReasonView:
+    reason = Reason.model_validate(line.reason)
+    chosen = reason.comparison.chosen
+    return ReasonView(
+        **reason.model_dump(exclude={"comparison"}),
+        sku=line.sku,
+        in_words=reason.in_words(),
+        offers=tuple(
+            _compared(row, chosen is not None and row.supplier_id == chosen.supplier_id)
+            for row in reason.comparison.rows
+        ),
+    )
+
+
+def _compared(row: ComparedOffer, chosen: bool) -> ComparedView:
+    return ComparedView(
+        supplier_id=row.supplier_id,
+        quantity=row.quantity,
+        unit_cost=format_amount(row.unit_cost_minor, row.currency),
+        landed_cost=format_amount(row.landed_minor, row.currency),
+        expected_date=row.expected_date,
+        on_time=row.on_time,
+        fill_rate_percent=format_percent(row.fill_rate_ppm),
+        chosen=chosen,
+        why_not=row.why_not,
+    )
+
+
+def _receipts(session: Session, order: PurchaseOrder) -> list[ReceiptView]:
+    rows = session.exec(
+        select(GoodsReceipt)
+        .where(GoodsReceipt.po_id == order.po_id)
+        .order_by(col(GoodsReceipt.occurred_at), col(GoodsReceipt.receipt_id))
+    )
+    return [
+        ReceiptView(
+            receipt_id=row.receipt_id,
+            sku=row.sku,
+            quantity=row.quantity,
+            damaged=row.damaged,
+            value=format_amount(row.value_minor, order.currency),
+            occurred_at=row.occurred_at,
+        )
+        for row in rows
+    ]
+
+
+def _invoices(session: Session, order: PurchaseOrder) -> list[SupplierInvoiceView]:
+    rows = session.exec(
+        select(SupplierInvoice)
+        .where(SupplierInvoice.po_id == order.po_id)
+        .order_by(col(SupplierInvoice.recorded_at), col(SupplierInvoice.invoice_id))
+    )
+    return [
+        SupplierInvoiceView(
+            invoice_id=row.invoice_id,
+            amount=format_amount(row.amount_minor, row.currency),
+            difference=format_amount(row.difference_minor, row.currency),
+            lines=tuple(row.lines),
+            recorded_at=row.recorded_at,
+        )
+        for row in rows
+    ]

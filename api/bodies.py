@@ -1,0 +1,37 @@
+"""What requests bring: a JSON object, with what the path says of it."""
+
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel, JsonValue
+
+from models.errors import FieldError, InvalidInput
+from models.json_text import parse_json
+
+
+async def body_of(
+    request: Request, kind: type[BaseModel], **of_path: JsonValue
+) -> dict[str, JsonValue]:
+    """The object in a request's body, with `of_path` added.
+
+    Raises InvalidInput where it isn't one, says itself what the path says, or has a field that
+    `kind` doesn't know.
+    """
+    sent = parse_json(await request.body())
+    if not isinstance(sent, dict):
+        raise InvalidInput([FieldError("document", "is not an object")])
+    errors = [FieldError(name, "is said by the path") for name in of_path if name in sent]
+    unknown = [name for name in sent if name not in kind.model_fields]
+    errors += [FieldError(name[:200], "is not a field we know") for name in unknown]
+    if errors:
+        raise InvalidInput(errors)
+    return {**sent, **of_path}
+
+
+def described(kind: type[BaseModel], *of_path: str) -> dict[str, Any]:
+    """OpenAPI's description of such a body. `Any`: FastAPI's own type for it."""
+    schema = kind.model_json_schema()
+    for name in of_path:
+        schema["properties"].pop(name, None)
+    schema["required"] = [name for name in schema.get("required", ()) if name not in of_path]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -1,0 +1,62 @@
+"""How orders are shown."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from command_line.showing import new_table, out
+from models.views import OrderDetails, OrderView
+
+
+def orders_table(orders: Sequence[OrderView]) -> Table:
+    """Orders, one a row."""
+    table = new_table("order", "stage", "customer", "total", "paid", "attention or invoice")
+    table.columns[1].no_wrap = True
+    for order in orders:
+        remark = order.attention.code if order.attention else order.invoice_number or ""
+        style = "yellow" if order.attention else None
+        row = (order.order_id, order.stage, order.customer_id, order.total, order.paid, remark)
+        table.add_row(*row, style=style)
+    return table
+
+
+def print_order(order: OrderDetails) -> None:
+    """One order with everything that happened to it."""
+    out.print(
+        f"Order {order.order_id}: {order.stage}\n"
+        f"{order.channel}, {order.terms}, for {order.customer_id}, "
+        f"placed {order.placed_at:%Y-%m-%d %H:%M} UTC\n"
+        f"paid {order.paid} of {order.total} {order.currency}, "
+        f"invoice {order.invoice_number or 'not issued'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if order.attention:
+        text = Text.assemble((order.attention.code, "yellow"), ": ", order.attention.message)
+        out.print(text, soft_wrap=True)
+    if order.delivery_note:
+        out.print(order.delivery_note)
+    lines = new_table("SKU", "ordered", "reserved", "backordered", "shipped", "delivered")
+    for line in order.lines:
+        lines.add_row(*(str(value) for value in line.model_dump().values()))
+    out.print(lines)
+    for waiting in order.backorders:
+        when = f"expected {waiting.expected_date}" if waiting.expected_date else "without a date"
+        source = f"({waiting.po_id})" if waiting.po_id else "(not bought yet)"
+        out.print(f"waits for {waiting.quantity} x {waiting.sku} {source}, {when}")
+    if order.backorders:
+        promised = order.promised_date or "without a date"
+        out.print(f"promised by {promised}, expected {order.expected_date or 'without a date'}")
+    if order.consent_by:
+        consent = f"the customer must accept the delay by {order.consent_by}"
+        out.print(consent, style="yellow", highlight=False, soft_wrap=True)
+    for shipment in order.shipments:
+        carrier = f"{shipment.carrier or 'no carrier yet'} {shipment.tracking_number or ''}"
+        out.print(f"shipment {shipment.shipment_id}: {shipment.state}, {carrier}")
+    history = new_table("when", "what", "details")
+    for row in order.history:
+        history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, row.detail)
+    out.print(history)
+    for odd in order.odd_facts:
+        out.print(Text.assemble((f"odd {odd.name} ", "yellow"), f"{odd.body}: {odd.reason}"))
