@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from dotenv import dotenv_values
@@ -18,11 +19,24 @@ from temporalio.api.workflowservice.v1 import (
     RegisterNamespaceRequest,
     UpdateNamespaceRequest,
 )
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleRange,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
+from models import nightly
 from models.errors import EngineUnavailable, FieldError, WrongVariables
 
 TASK_QUEUE = "orders"
@@ -31,6 +45,8 @@ CALL_TIMEOUT = timedelta(seconds=5)
 """How long a door waits for the engine before it says that it is away."""
 UPDATE_TIMEOUT = timedelta(seconds=30)
 """How long a command waits for a worker's answer."""
+CATCH_UP = timedelta(hours=12)
+"""A night that the engine slept through is made up for if it wakes within so long."""
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", re.ASCII)
 SEARCH_ATTRIBUTES = {
     "OrderStage": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -133,3 +149,50 @@ async def _add_attributes(
     except RPCError as error:
         if error.status not in (RPCStatusCode.ALREADY_EXISTS, RPCStatusCode.NOT_FOUND):
             raise
+
+
+async def prepare_schedules(client: Client, stock_review_at: str, reconcile_at: str) -> None:
+    """Make the nightly schedules, or bring them to these times ("02:30", UTC); again does nothing.
+    One that an operator has paused stays paused."""
+    review = ScheduleActionStartWorkflow(
+        "StockReviewWorkflow",
+        id=nightly.STOCK_REVIEW,
+        task_queue=TASK_QUEUE,
+        static_summary="Review all stock",
+        static_details="Reorder points, safety stock and order quantities, from what was ordered.",
+    )
+    reconcile = ScheduleActionStartWorkflow(
+        "ReconcileWorkflow",
+        id=nightly.RECONCILE,
+        task_queue=TASK_QUEUE,
+        static_summary="Reconcile the books",
+        static_details="Compares counters, reservations, movements, ledger and workflows.",
+    )
+    await _prepare_schedule(client, nightly.STOCK_REVIEW, _every_day(review, stock_review_at))
+    await _prepare_schedule(client, nightly.RECONCILE, _every_day(reconcile, reconcile_at))
+
+
+def _every_day(action: ScheduleActionStartWorkflow, at: str) -> Schedule:
+    hour, minute = map(int, at.split(":"))
+    return Schedule(
+        action=action,
+        spec=ScheduleSpec(
+            calendars=[
+                ScheduleCalendarSpec(hour=(ScheduleRange(hour),), minute=(ScheduleRange(minute),))
+            ]
+        ),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+    )
+
+
+async def _prepare_schedule(client: Client, schedule_id: str, wanted: Schedule) -> None:
+    def update(given: ScheduleUpdateInput) -> ScheduleUpdate | None:
+        known = given.description.schedule
+        if (known.spec.calendars, known.policy) == (wanted.spec.calendars, wanted.policy):
+            return None
+        return ScheduleUpdate(replace(wanted, state=known.state))
+
+    try:
+        await client.create_schedule(schedule_id, wanted)
+    except ScheduleAlreadyRunningError:
+        await client.get_schedule_handle(schedule_id).update(update)

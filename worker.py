@@ -29,16 +29,34 @@ from activities.gateways.suppliers import HttpSuppliers
 from activities.inventory import Inventory
 from activities.mail import CustomerMail
 from activities.orders import Orders
+from activities.promises import Promises
 from activities.purchasing import Purchasing
+from activities.receiving import Receiving
+from activities.reconciliation import Reconciliation
 from activities.shipping import Shipping
+from activities.stock_control import StockControl
+from activities.stock_review import StockReview
+from activities.telling import Telling
 from models.messages import Policy
+from models.money import PPM_PER_PERCENT
+from models.promises import PromisePolicy
+from models.replenishment import ReviewPolicy
 from models.settings import Settings
 from roots import leave, told
 from workflows.facts import FactWorkflow
 from workflows.order import OrderWorkflow
 from workflows.replenishment import ReplenishmentWorkflow
+from workflows.schedules import ReconcileWorkflow, StockReviewWorkflow
+from workflows.stock import StockWorkflow
 
-WORKFLOWS = [OrderWorkflow, ReplenishmentWorkflow, FactWorkflow]
+WORKFLOWS = [
+    OrderWorkflow,
+    ReplenishmentWorkflow,
+    FactWorkflow,
+    StockWorkflow,
+    StockReviewWorkflow,
+    ReconcileWorkflow,
+]
 THREADS = 20
 STICKY_TIMEOUT = timedelta(seconds=5)
 """After a kill, another worker gets an order's next task after at most so long."""
@@ -54,6 +72,11 @@ def build_activities(
         payment_deadline=settings.payment_deadline,
         partner_timeout=settings.partner_timeout,
         attention_after_attempts=settings.attention_after_attempts,
+        late_money=settings.late_money,
+        promises=PromisePolicy(
+            ship_within_days=settings.ship_within_days,
+            silent_delay_days=settings.silent_delay_days,
+        ),
     )
 
     def partner(url: str) -> PartnerClient:
@@ -61,13 +84,20 @@ def build_activities(
 
     mailer = SmtpMailer(settings.smtp_url, settings.partner_timeout)
     orders = Orders(database, clock, policy)
+    promises = Promises(database, clock, policy.promises)
     inventory = Inventory(database, clock)
     payments = HttpPayments(partner(settings.payments_url))
     billing = Billing(database, clock, payments, policy)
     suppliers = HttpSuppliers(partner(settings.suppliers_url))
-    purchasing = Purchasing(database, clock, suppliers, client, engine.TASK_QUEUE, policy)
+    buying = settings.buying
+    purchasing = Purchasing(database, clock, suppliers, policy, buying)
+    receiving = Receiving(database, clock, buying)
+    stock_control = StockControl(database, clock)
+    telling = Telling(database, client, engine.TASK_QUEUE)
     shipping = Shipping(database, clock, HttpCarriers(partner(settings.carriers_url)))
     mail = CustomerMail(database, clock, mailer, settings.mail_from)
+    review = StockReview(database, clock, review_policy(settings))
+    reconciliation = Reconciliation(database, clock, client)
     return [
         orders.record_order,
         orders.look_at_order,
@@ -76,6 +106,9 @@ def build_activities(
         orders.start_cancelling,
         orders.give_up_cancelling,
         orders.finish_cancelling,
+        orders.read_document,
+        promises.review_promise,
+        promises.accept_delay,
         inventory.allocate_stock,
         inventory.release_stock,
         billing.issue_invoice,
@@ -85,13 +118,15 @@ def build_activities(
         billing.void_payment_request,
         billing.credit_invoice,
         billing.refund_payment,
-        purchasing.report_shortages,
-        purchasing.tell_orders,
         purchasing.plan_purchases,
         purchasing.send_purchase_order,
         purchasing.apply_acknowledgement,
-        purchasing.receive_goods,
-        purchasing.note_supply_problem,
+        purchasing.apply_ship_notice,
+        receiving.receive_goods,
+        receiving.record_supplier_invoice,
+        telling.report_shortages,
+        telling.tell,
+        stock_control.obey_command,
         shipping.plan_shipments,
         shipping.book_shipment,
         shipping.cancel_booking,
@@ -99,7 +134,23 @@ def build_activities(
         shipping.apply_delivery,
         mail.mail_invoice,
         mail.mail_dispatch,
+        mail.mail_letter,
+        review.review_stock,
+        reconciliation.compare_stock,
+        reconciliation.compare_orders,
+        reconciliation.compare_ledger,
+        reconciliation.close_findings,
     ]
+
+
+def review_policy(settings: Settings) -> ReviewPolicy:
+    """How stock is controlled, as configured."""
+    return ReviewPolicy(
+        window_days=settings.demand_window_days,
+        service_level_ppm=int(settings.service_level_percent * PPM_PER_PERCENT),
+        order_cost=settings.order_cost,
+        holding_cost_ppm=int(settings.holding_cost_percent * PPM_PER_PERCENT),
+    )
 
 
 def build_worker(

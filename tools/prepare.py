@@ -1,4 +1,5 @@
-"""Make the database and the engine ready: tables, namespace, search attributes.
+"""Make the database and the engine ready: tables, namespace, search attributes,
+schedules.
 
 `python -m tools.prepare` does it; again, it finds everything done. With `--check` it says whether
 the migrations make exactly the tables of `models/tables.py`, and changes nothing.
@@ -54,7 +55,9 @@ async def prepare() -> None:
         migrate(settings.database)
     except OperationalError as error:
         raise DatabaseUnavailable(f"the database can't be used: {error.orig}") from error
-    await engine.prepare(await engine.connect(os.environ, settings.temporal_port))
+    client = await engine.connect(os.environ, settings.temporal_port)
+    await engine.prepare(client)
+    await engine.prepare_schedules(client, settings.stock_review_at, settings.reconcile_at)
 
 
 def main() -> int:

@@ -1,0 +1,281 @@
+"""Reconciliation: whether counters, reservations, movements, ledger and workflows still agree.
+
+What doesn't is written down and shown. Nothing is mended: whoever mends a difference has to know
+where it came from.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.database.engine import Clock, Database
+from activities.orders import attend
+from activities.progress import find_order
+from activities.stock import Place
+from activities.stock_review import next_skus
+from models.findings import (
+    Counted,
+    Difference,
+    inventory_difference,
+    line_difference,
+    place_differences,
+    workflow_difference,
+)
+from models.ledger import Account
+from models.messages import WORKFLOW_ENDED, SetAttention
+from models.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
+from models.orders import Cancellation, Stage
+from models.stock import ReservationState, ShortageState
+from models.tables import (
+    Finding,
+    JournalPosting,
+    Order,
+    OrderLineRow,
+    Reservation,
+    Shortage,
+    Stock,
+    StockMovement,
+)
+
+OVER = (Stage.COMPLETED, Stage.CANCELLED)
+HELD = (ReservationState.HELD, ReservationState.PICKED)
+ASKED_AT_ONCE = 10
+"""Questions to the engine that are out at a time."""
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class LiveOrder:
+    """An order that isn't over, as seen at one moment."""
+
+    order_id: str
+    workflow_id: str
+    stage: Stage
+    version: int
+
+
+class Reconciliation:
+    """The steps of reconciliation. Each looks at one moment of the tables."""
+
+    def __init__(self, database: Database, clock: Clock, client: Client) -> None:
+        self._database = database
+        self._clock = clock
+        self._client = client
+
+    @activity.defn
+    async def compare_stock(self, step: CompareStep) -> ComparedBatch:
+        """Compare the counters of a batch of SKUs with movements and reservations."""
+        skus, places, differences = await asyncio.to_thread(
+            self._database.read, lambda session: _compare_places(session, step)
+        )
+        await self._keep(differences, step.seen_at)
+        last = skus[-1] if len(skus) == step.batch else None
+        return ComparedBatch(last=last, compared=places)
+
+    @activity.defn
+    async def compare_orders(self, step: CompareStep) -> ComparedBatch:
+        """Compare a batch of orders that aren't over with what they hold and lack, and ask the
+        engine whether their workflows run."""
+        orders, differences = await asyncio.to_thread(
+            self._database.read, lambda session: _compare_orders(session, step)
+        )
+        await self._keep(differences, step.seen_at)
+        gate = asyncio.Semaphore(ASKED_AT_ONCE)
+        ends = await asyncio.gather(*(self._end_of(order, gate) for order in orders))
+        for order, end in zip(orders, ends, strict=True):
+            if end is not None:
+                await asyncio.to_thread(self._keep_ended, order, end, step.seen_at)
+        last = orders[-1].order_id if len(orders) == step.batch else None
+        return ComparedBatch(last=last, compared=len(orders))
+
+    @activity.defn
+    async def compare_ledger(self, step: CloseStep) -> None:
+        """Compare the inventory account with the value of the stock."""
+        differences = await asyncio.to_thread(self._database.read, _compare_ledger)
+        await self._keep(differences, step.seen_at)
+
+    @activity.defn
+    async def close_findings(self, step: CloseStep) -> OpenFindings:
+        """What wasn't seen this time is gone, and with it its attention; returns what isn't."""
+        return await asyncio.to_thread(
+            self._database.transaction, lambda session: self._close(session, step)
+        )
+
+    async def _keep(self, differences: Sequence[Difference], seen_at: datetime) -> None:
+        if differences:
+            await asyncio.to_thread(
+                self._database.transaction, lambda session: _keep(session, differences, seen_at)
+            )
+
+    async def _end_of(self, order: LiveOrder, gate: asyncio.Semaphore) -> str | None:
+        """How the order's workflow ended; None: it runs."""
+        handle = self._client.get_workflow_handle(order.workflow_id)
+        async with gate:
+            try:
+                description = await handle.describe()
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                return "not known to the engine"
+        if description.status in (None, WorkflowExecutionStatus.RUNNING):
+            return None
+        return description.status.name.lower().replace("_", " ")
+
+    def _keep_ended(self, seen: LiveOrder, end: str, seen_at: datetime) -> None:
+        """Unless the order has moved on since we looked: it ended, or was placed again."""
+
+        def work(session: Session) -> None:
+            order = find_order(session, seen.order_id)
+            if order is None or order.version != seen.version:
+                return
+            _keep(session, [workflow_difference(seen.order_id, seen.stage, end)], seen_at)
+            attend(
+                session,
+                SetAttention(order_id=seen.order_id, attention=WORKFLOW_ENDED),
+                self._clock(),
+            )
+
+        self._database.transaction(work)
+
+    def _close(self, session: Session, step: CloseStep) -> OpenFindings:
+        now = self._clock()
+        still = select(Finding).where(col(Finding.gone_at).is_(None))
+        for finding in session.exec(still.where(Finding.last_seen_at < step.seen_at)):
+            finding.gone_at = now
+        over = select(Order.order_id).where(
+            Order.attention_code == WORKFLOW_ENDED.code, col(Order.stage).in_(OVER)
+        )
+        for order_id in session.exec(over).all():
+            attend(session, SetAttention(order_id=order_id, attention=None), now)
+        session.flush()
+        count = session.exec(
+            select(func.count()).select_from(Finding).where(col(Finding.gone_at).is_(None))
+        ).one()
+        first = session.exec(still.order_by(col(Finding.finding_id)).limit(EXAMPLES))
+        return OpenFindings(count=count, examples=tuple(row.message for row in first))
+
+
+def _compare_places(session: Session, step: CompareStep) -> tuple[list[str], int, list[Difference]]:
+    skus = next_skus(session, step.after, step.batch)
+    counters = {
+        (row.sku, row.location): Counted(
+            on_hand=row.on_hand, reserved=row.reserved, value_minor=row.value_minor
+        )
+        for row in session.exec(select(Stock).where(col(Stock.sku).in_(skus)))
+    }
+    moved, held, nothing = _moved(session, skus), _held(session, skus), Counted()
+    places = sorted({*counters, *moved, *held})
+    differences = [
+        difference
+        for place in places
+        for difference in place_differences(
+            *place, counters.get(place, nothing), moved.get(place, nothing), held.get(place, 0)
+        )
+    ]
+    return skus, len(places), differences
+
+
+def _moved(session: Session, skus: Sequence[str]) -> dict[Place, Counted]:
+    rows = session.execute(
+        select(StockMovement.sku, StockMovement.location)
+        .add_columns(
+            func.sum(StockMovement.on_hand_change),
+            func.sum(StockMovement.reserved_change),
+            func.sum(StockMovement.value_change_minor),
+        )
+        .where(col(StockMovement.sku).in_(skus))
+        .group_by(col(StockMovement.sku), col(StockMovement.location))
+    )
+    return {
+        (sku, location): Counted(
+            on_hand=int(on_hand), reserved=int(reserved), value_minor=int(value)
+        )
+        for sku, location, on_hand, reserved, value in rows
+    }
+
+
+def _held(session: Session, skus: Sequence[str]) -> dict[Place, int]:
+    rows = session.exec(
+        select(Reservation.sku, Reservation.location, func.sum(Reservation.quantity))
+        .where(col(Reservation.sku).in_(skus), col(Reservation.state).in_(HELD))
+        .group_by(col(Reservation.sku), col(Reservation.location))
+    )
+    return {(sku, location): int(units) for sku, location, units in rows}
+
+
+def _compare_ledger(session: Session) -> list[Difference]:
+    accounts = session.exec(
+        select(JournalPosting.currency, func.sum(JournalPosting.amount_minor))
+        .where(JournalPosting.account == Account.INVENTORY.value)
+        .group_by(col(JournalPosting.currency))
+    ).all()
+    stock_minor = int(session.exec(select(func.sum(Stock.value_minor))).one() or 0)
+    found = [
+        inventory_difference(currency, int(account_minor), stock_minor)
+        for currency, account_minor in accounts or [("", 0)]
+    ]
+    return [difference for difference in found if difference]
+
+
+def _compare_orders(
+    session: Session, step: CompareStep
+) -> tuple[list[LiveOrder], list[Difference]]:
+    rows = session.exec(
+        select(Order)
+        .where(Order.order_id > step.after, col(Order.stage).not_in(OVER))
+        .order_by(Order.order_id)
+        .limit(step.batch)
+    ).all()
+    allocated = [
+        row.order_id for row in rows if row.allocated and row.cancellation is Cancellation.NONE
+    ]
+    orders = [LiveOrder(row.order_id, row.workflow_id, row.stage, row.version) for row in rows]
+    return orders, list(_compare_lines(session, allocated))
+
+
+def _compare_lines(session: Session, order_ids: Sequence[str]) -> Iterable[Difference]:
+    held = session.exec(
+        select(Reservation.order_id, Reservation.line_no, func.sum(Reservation.quantity))
+        .where(
+            col(Reservation.order_id).in_(order_ids),
+            Reservation.state != ReservationState.RELEASED,
+        )
+        .group_by(col(Reservation.order_id), col(Reservation.line_no))
+    )
+    short = session.exec(
+        select(
+            Shortage.order_id,
+            Shortage.line_no,
+            func.sum(col(Shortage.quantity) - col(Shortage.filled)),
+        )
+        .where(col(Shortage.order_id).in_(order_ids), Shortage.state == ShortageState.OPEN)
+        .group_by(col(Shortage.order_id), col(Shortage.line_no))
+    )
+    units_held = {(order_id, line_no): int(units) for order_id, line_no, units in held}
+    units_short = {(order_id, line_no): int(units) for order_id, line_no, units in short}
+    lines = select(OrderLineRow).where(col(OrderLineRow.order_id).in_(order_ids))
+    for line in session.exec(lines):
+        key = (line.order_id, line.line_no)
+        difference = line_difference(
+            *key, line.sku, line.quantity, units_held.get(key, 0), units_short.get(key, 0)
+        )
+        if difference:
+            yield difference
+
+
+def _keep(session: Session, differences: Sequence[Difference], seen_at: datetime) -> None:
+    """Each is kept once, however often it is seen; one that comes back isn't gone any more."""
+    for difference in differences:
+        row = session.get(Finding, difference.finding_id)
+        if row is None:
+            row = Finding(**difference.model_dump(), found_at=seen_at, last_seen_at=seen_at)
+            session.add(row)
+        row.message, row.gone_at = difference.message, None
+        row.last_seen_at = max(row.last_seen_at, seen_at)

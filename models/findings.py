@@ -1,0 +1,98 @@
+"""What must agree in the books, and what is said where it doesn't. Nothing here mends anything."""
+
+from models.base import Payload
+
+
+class Difference(Payload):
+    """One thing that doesn't agree. `finding_id` names it, the same every night."""
+
+    finding_id: str
+    subject: str
+    message: str
+
+
+class Counted(Payload):
+    """On hand, reserved and value of a SKU at a location: as its counters say, or as what else was
+    written down adds up to."""
+
+    on_hand: int = 0
+    reserved: int = 0
+    value_minor: int = 0
+
+
+def place_differences(
+    sku: str, location: str, counters: Counted, moved: Counted, held: int
+) -> list[Difference]:
+    """What differs at a place between its counters, its movements (`moved`, their sums) and its
+    reservations (`held`, units held or picked); and what is negative there."""
+    subject = f"{sku} at {location}"
+    facts = {
+        "reservations": (
+            held != counters.reserved,
+            f"{counters.reserved} are counted as reserved, the reservations hold {held}",
+        ),
+        "on_hand": (
+            moved.on_hand != counters.on_hand,
+            f"{counters.on_hand} are counted as on hand, the movements add up to {moved.on_hand}",
+        ),
+        "reserved": (
+            moved.reserved != counters.reserved,
+            f"{counters.reserved} are counted as reserved, the movements add up to "
+            f"{moved.reserved}",
+        ),
+        "value": (
+            moved.value_minor != counters.value_minor,
+            f"the stock is worth {counters.value_minor} minor units, the movements add up to "
+            f"{moved.value_minor}",
+        ),
+        "negative": (
+            min(counters.on_hand, counters.reserved, counters.value_minor) < 0
+            or counters.reserved > counters.on_hand,
+            f"{counters.on_hand} on hand, {counters.reserved} reserved, worth "
+            f"{counters.value_minor} minor units: less than nothing is there",
+        ),
+    }
+    return [
+        Difference(
+            finding_id=f"{kind}:{sku}:{location}", subject=subject, message=f"{subject}: {words}"
+        )
+        for kind, (differs, words) in facts.items()
+        if differs
+    ]
+
+
+def line_difference(
+    order_id: str, line_no: int, sku: str, ordered: int, held: int, short: int
+) -> Difference | None:
+    """Of an allocated line, what is reserved or shipped and what is short are all that was
+    ordered; None where they are."""
+    if held + short == ordered:
+        return None
+    return Difference(
+        finding_id=f"line:{order_id}:{line_no}",
+        subject=order_id,
+        message=f"order {order_id}, line {line_no}: {ordered} x {sku} ordered, {held} reserved or "
+        f"shipped and {short} short",
+    )
+
+
+def inventory_difference(currency: str, account_minor: int, stock_minor: int) -> Difference | None:
+    """The inventory account is worth what the stock is; None where it is. Minor units."""
+    if account_minor == stock_minor:
+        return None
+    return Difference(
+        finding_id=f"inventory:{currency}",
+        subject="ledger",
+        message=f"the inventory account has {account_minor} minor units {currency}, the stock is "
+        f"worth {stock_minor}",
+    )
+
+
+def workflow_difference(order_id: str, stage: str, workflow: str) -> Difference:
+    """An order that isn't over and whose workflow doesn't run; `workflow` says how it ended."""
+    return Difference(
+        finding_id=f"workflow:{order_id}",
+        subject=order_id,
+        message=f"order {order_id} is {stage} and its workflow is {workflow}: place the same "
+        "document again, it goes on",
+    )
