@@ -34,7 +34,9 @@ CREATE INDEX IF NOT EXISTS callbacks_subject ON callbacks (partner, subject, pos
 CONSEQUENCES = {
     "payment.received": ("request", "paid"),
     "purchase_order.acknowledged": ("purchase_order", "acknowledged"),
+    "purchase_order.shipped": ("purchase_order", "shipped"),
     "goods.received": ("purchase_order", "shipped"),
+    "purchase_order.invoiced": ("purchase_order", "invoiced"),
     "shipment.dispatched": ("booking", "picked_up"),
     "shipment.delivered": ("booking", "delivered"),
 }

@@ -25,7 +25,9 @@ SUBJECT_FIELD: dict[Partner, str] = {
     "suppliers": "po_id",
     "carriers": "shipment_id",
 }
-ID_FIELDS = ("payment_id", "acknowledgement_id", "receipt_id", "event_id")
+ID_FIELDS = (
+    "payment_id", "acknowledgement_id", "notice_id", "receipt_id", "invoice_id", "event_id",
+)  # fmt: skip
 
 
 class Send(BaseModel):

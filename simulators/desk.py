@@ -29,6 +29,8 @@ class Operation(Generic[B]):
     body: type[B]
     subject: Callable[[B], str]
     do: Callable[[Books, B], Outcome]
+    conduct: Callable[[Faults, B], tuple[Callback, ...] | None] | None = None
+    """What it tells later where it was told to do something wrong; None: as it should."""
 
 
 class Desk:
@@ -82,9 +84,13 @@ class Desk:
         partner, subject = operation.partner, operation.subject(body)
         with self._books.transaction():
             done = operation.do(self._books, body)
+            wrong = (
+                operation.conduct(self._faults, body) if operation.conduct and done.state else None
+            )
+            told = done.callbacks if wrong is None else wrong
             answered = Answered(operation.name, body.model_dump_json(), done.status, done.answer)
             self._books.record(partner, key, subject, done.state, answered)
-            for callback in done.callbacks if self._auto else ():
+            for callback in told if self._auto else ():
                 self._plan(partner, subject, callback)
         self._callbacks.wake()
         return answered

@@ -1,5 +1,6 @@
 """Faults that the partners show when they are told to, so that tests can see us cope."""
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -7,19 +8,25 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from simulators.contract import Partner
 
 OperationName = Literal[
-    "request", "void", "refund", "purchase_order", "booking", "cancel", "callback"
+    "request", "void", "refund", "purchase_order", "fulfilment", "booking", "cancel", "callback"
 ]
 FaultName = Literal[
-    "delay", "error", "timeout_after", "refuse", "duplicate", "reorder"
+    "delay", "error", "timeout_after", "refuse", "duplicate", "reorder",
+    "silence", "decline", "promise_part", "answer_twice", "slip", "ship_first",
+    "ship_short", "ship_long", "damage", "other_price",
 ]  # fmt: skip
 
 OPERATIONS_OF: dict[Partner, set[OperationName]] = {
     "payments": {"request", "void", "refund", "callback"},
-    "suppliers": {"purchase_order", "callback"},
+    "suppliers": {"purchase_order", "fulfilment", "callback"},
     "carriers": {"booking", "cancel", "callback"},
 }
 FAULTS_OF_CALLS: set[FaultName] = {"delay", "error", "timeout_after", "refuse"}
 FAULTS_OF_CALLBACKS: set[FaultName] = {"delay", "duplicate", "reorder"}
+FAULTS_OF_FULFILMENT: set[FaultName] = {
+    "silence", "decline", "promise_part", "answer_twice", "slip", "ship_first",
+    "ship_short", "ship_long", "damage", "other_price",
+}  # fmt: skip
 
 
 class Fault(BaseModel):
@@ -31,6 +38,19 @@ class Fault(BaseModel):
     - refuse: a definite no (422), nothing done and nothing kept under the key
     - duplicate: the callback is sent twice
     - reorder: the callback is sent after the next one about the same subject
+
+    What a supplier (`supplier_id`; none: any) makes of a purchase order that it has taken, each
+    once per order, and together with others:
+
+    - silence: says and does nothing
+    - decline: acknowledges 0 of every line, and does nothing
+    - promise_part: acknowledges and ships only `units` of each line
+    - answer_twice: acknowledges again, under another id
+    - slip: acknowledges again, with a date `days` later
+    - ship_first: acknowledges after everything has arrived
+    - ship_short, ship_long: `units` less, or more, than it has promised of each line arrive
+    - damage: `units` of each line arrive damaged, and aren't invoiced
+    - other_price: invoices `percent` more (below zero: less) than was ordered
     """
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -44,13 +64,17 @@ class Fault(BaseModel):
     status: int = Field(default=503, ge=500, le=599)
     code: str = "refused"
     """What a refusal says it is."""
+    supplier_id: str | None = None
+    units: int = Field(default=1, ge=0)
+    days: int = 7
+    percent: int = Field(default=10, ge=-100)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.operation not in OPERATIONS_OF[self.partner]:
             raise ValueError(f"{self.partner} have no operation {self.operation}")
-        known = FAULTS_OF_CALLBACKS if self.operation == "callback" else FAULTS_OF_CALLS
-        if self.fault not in known:
+        others = {"callback": FAULTS_OF_CALLBACKS, "fulfilment": FAULTS_OF_FULFILMENT}
+        if self.fault not in others.get(self.operation, FAULTS_OF_CALLS):
             raise ValueError(f"{self.operation} has no fault {self.fault}")
         return self
 
@@ -77,6 +101,16 @@ class Faults:
                 self._count_down(fault)
                 return fault
         return None
+
+    def take_conduct(self, supplier_id: str) -> Sequence[Fault]:
+        """Use up one occurrence of all that a supplier is to do wrong with its next order."""
+        conduct: dict[FaultName, Fault] = {}
+        for fault in list(self.pending):
+            ours = fault.operation == "fulfilment" and fault.supplier_id in (None, supplier_id)
+            if ours and fault.fault not in conduct:
+                conduct[fault.fault] = fault
+                self._count_down(fault)
+        return list(conduct.values())
 
     def _count_down(self, fault: Fault) -> None:
         if fault.times is not None:

@@ -201,14 +201,15 @@ async def test_refund_is_made_once_a_key(tmp_path: Path, receiver: Receiver) -> 
     assert [answer.json()["refund_id"] for answer in answers] == ["rf-A-1", "rf-A-1", "rf-A-1#2"]
 
 
-async def test_supplier_acknowledges_then_ships_every_line(
+async def test_supplier_acknowledges_ships_every_line_and_invoices(
     tmp_path: Path, receiver: Receiver
 ) -> None:
-    """Three days of lead time, and a receipt for each SKU."""
+    """Three days of lead time, a notice, a receipt for each SKU, and one invoice."""
     async with partners(tmp_path, receiver) as sim:
         before = datetime.now(UTC).date()
         answer = await sim.call("/suppliers/purchase-orders", PURCHASE, "k1")
-        acknowledged, *received = [(await receiver.next())[1] for _ in range(3)]
+        told = [(await receiver.next())[1] for _ in range(5)]
+        acknowledged, notice, *received, invoice = told
         again = await sim.call("/suppliers/purchase-orders", PURCHASE, "k2")
     assert (answer.status_code, answer.json()) == (202, {"reference": "so-PO-1"})
     assert acknowledged["type"] == "purchase_order.acknowledged"
@@ -218,6 +219,9 @@ async def test_supplier_acknowledges_then_ships_every_line(
         ("rc-PO-1-CUP", 3),
         ("rc-PO-1-PLATE", 2),
     ]
+    assert (notice["type"], notice["data"]["notice_id"]) == ("purchase_order.shipped", "asn-PO-1")
+    assert invoice["type"] == "purchase_order.invoiced"
+    assert invoice["data"]["lines"] == PURCHASE["lines"]
     assert (again.status_code, again.json()["code"]) == (409, "already_ordered")
 
 
