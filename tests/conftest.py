@@ -36,9 +36,17 @@ def full(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="session")
 async def engine_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A Temporal dev server of the tests' own."""
+    async with running_engine(tmp_path_factory.mktemp("engine")) as address:
+        yield address
+
+
+@asynccontextmanager
+async def running_engine(folder: Path, *options: str) -> AsyncIterator[str]:
+    """A Temporal dev server with more `options`; yields its address."""
     binary = await server.ensure(os.environ, Console(stderr=True))
-    port, folder = any_free(), tmp_path_factory.mktemp("engine")
+    port = any_free()
     command = server.command(binary, port=port, ui_port=any_free(), database=folder / "engine.db")
+    command = [*command, *options]
     with (folder / "log").open("w") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
         try:

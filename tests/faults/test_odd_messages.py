@@ -602,15 +602,17 @@ async def test_a_payment_after_completion_is_kept_and_listed(pipeline: World) ->
     pipeline.check_books()
 
 
-async def test_a_payment_after_cancellation_is_kept_and_listed(pipeline: World) -> None:
-    """There is no order to pay any more."""
+async def test_a_payment_after_cancellation_is_given_back_and_not_listed(pipeline: World) -> None:
+    """There is no order to pay any more; told twice, it is given back once."""
     order_id = await placed(pipeline)
     await run_of(pipeline, order_id).execute_update("cancel", {})
     await assert_undone(pipeline, order_id)
-    await pipeline.pay(order_id, TOTAL)
+    payment_id = await pipeline.pay(order_id, TOTAL)
+    await pipeline.pay(order_id, TOTAL, payment_id)
     await ended_facts(pipeline, order_id)
-    listed = (await unmatched(pipeline))[order_id]
-    assert (listed["amount"], listed["applied"]) == (TOTAL, "0.00")
+    assert order_id not in await unmatched(pipeline)
+    assert len(await pipeline.requests("payments", "refund", order_id)) == 1
+    assert accounts_of(pipeline, order_id) == {}
     assert (await pipeline.order(order_id))["stage"] == "cancelled"
     pipeline.check_books()
 

@@ -124,7 +124,9 @@ async def test_terminated_and_placed_again_the_order_completes_and_nothing_is_do
     await terminate(pipeline, order_id)
     assert (await pipeline.order(order_id))["attention"]["code"] == "workflow_ended"
     with pytest.raises(Refused, match="place the same document again"):
-        await Intake(pipeline.client, pipeline.database, utc_now).retry(order_id, "ann")
+        await Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying).retry(
+            order_id, "ann"
+        )
     await place_again(pipeline, document)
     await finish(pipeline, order_id)
     await assert_completed_once(pipeline, order_id)

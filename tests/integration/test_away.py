@@ -73,7 +73,7 @@ async def test_an_order_that_waits_for_a_worker_is_shown_as_received(idle: World
 
 
 async def test_an_unpaid_order_is_cancelled_at_its_deadline(idle: World) -> None:
-    """Its stock is given back, no invoice ever existed, and late money is kept and listed."""
+    """Its stock is given back, no invoice ever existed, and late money is given back."""
     sku, customer = idle.shop(on_hand=1)
     document = order(sku, customer)
     brief = idle.settings.model_copy(update={"payment_deadline": 0.5})
@@ -97,6 +97,6 @@ async def test_an_unpaid_order_is_cancelled_at_its_deadline(idle: World) -> None
         await idle.place(second)
         taken = await idle.until(second["order_id"], "awaiting_payment")
         assert taken["lines"][0]["reserved"] == 1
-    [late] = (await idle.api.get("/payments/unmatched")).json()
-    assert late["payment_id"] == "LATE-1"
-    assert late["reason"] == "the order is cancelled"
+    assert (await idle.api.get("/payments/unmatched")).json() == []
+    [refund] = await idle.requests("payments", "refund", document["order_id"])
+    assert refund["body"]["amount"] == "119.00"

@@ -10,7 +10,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from activities.gateways.smtp import SmtpMailer
-from activities.mail_texts import DispatchedLine, dispatch_mail, message_id
+from activities.mail_texts import MailedLine, dispatch_mail, message_id
 from models.errors import PartnerRefused, PartnerUnavailable
 
 SENDER = "Northwind Tools <orders@northwind.example>"
@@ -80,7 +80,7 @@ def notice(recipient: str = "buyer@acme.example", order_id: str = "ORD-0815") ->
         order_id=order_id,
         customer_name="Zoë Müller",
         language="de",
-        lines=[DispatchedLine(sku="DRILL-18V", name="Bohrschrauber", quantity=1)],
+        lines=[MailedLine(sku="DRILL-18V", name="Bohrschrauber", quantity=1)],
         carrier="Swift Freight",
         tracking_number="SW123",
         sender=SENDER,

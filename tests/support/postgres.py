@@ -52,8 +52,8 @@ def server() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-def create_database(server_url: str, name: str) -> str:
-    """A new, empty database; returns its URL."""
+def create_database(server_url: str, name: str, template: str = "template1") -> str:
+    """A new database, empty or as its template; returns its URL."""
     with psycopg.connect(f"{server_url}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
     return f"{server_url}/{name}"

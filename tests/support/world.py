@@ -40,6 +40,8 @@ PARTNER_OF = {
     "shipment.dispatched": "carriers",
     "shipment.delivered": "carriers",
     "purchase_order.acknowledged": "suppliers",
+    "purchase_order.shipped": "suppliers",
+    "purchase_order.invoiced": "suppliers",
     "goods.received": "suppliers",
 }
 SANDBOX = SandboxedWorkflowRunner(
@@ -151,7 +153,9 @@ class World:
         await self.until_event(order_id, "payment_requested")
         await self.pay(order_id, total)
         await self.until(order_id, "dispatching")
-        await self.until_order(order_id, lambda o: o["shipments"][0]["state"] == "booked")
+        await self.until_order(
+            order_id, lambda o: [s["state"] for s in o["shipments"]] == ["booked"]
+        )
         await self.ship(order_id, "dispatched")
         await self.until(order_id, "in_transit")
         await self.ship(order_id, "delivered")
@@ -267,6 +271,7 @@ def settings_for(
         webhook_secret_carriers=SECRETS["carriers"],
         partner_timeout=2,
         attention_after_attempts=2,
+        replenishment_window=0.2,
     )
 
 

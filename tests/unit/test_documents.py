@@ -13,10 +13,17 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from activities.documents import Notation, render_invoice
-from activities.mail_texts import DispatchedLine, dispatch_mail, invoice_mail, message_id
+from activities.mail_texts import (
+    MailedLine,
+    dispatch_mail,
+    invoice_mail,
+    letter_mail,
+    message_id,
+)
 from models.billing import Invoice, Seller, due_date
 from models.customers import Address, TaxTreatment
 from models.orders import OrderLine, PricedLine, ProductPrice, Terms, price_line, total
+from models.promises import Letter, Promise, PromisePolicy, review
 
 ISSUED_ON = date(2026, 7, 6)
 SELLER = Seller(
@@ -281,7 +288,7 @@ def dispatch_of(customer_name: str = "Acme Ltd", language: str = "en") -> EmailM
         order_id="ORD-0815",
         customer_name=customer_name,
         language=language,
-        lines=[DispatchedLine(sku="DRILL-18V", name="Drill <18 V>", quantity=3)],
+        lines=[MailedLine(sku="DRILL-18V", name="Drill <18 V>", quantity=3)],
         carrier="Swift Freight",
         tracking_number="SW123",
         sender=SENDER,
@@ -298,6 +305,53 @@ def test_a_dispatch_mail_says_what_left_and_how_to_follow_it() -> None:
     assert "SW123" in text
     assert "Swift Freight" in html
     assert dispatch_of(language="de")["Subject"] == "Ihre Bestellung ORD-0815 ist unterwegs"
+
+
+def letter_of(letter: Letter, language: str = "en", name: str = "Acme Ltd") -> EmailMessage:
+    """A mail about the date of goods that are short."""
+    return letter_mail(
+        order_id="ORD-0815",
+        currency="EUR",
+        customer_name=name,
+        language=language,
+        letter=letter,
+        lines=[MailedLine(sku="DRILL-18V", name="Drill <18 V>", quantity=3)],
+        sender=SENDER,
+        recipient="buyer@acme.example",
+        message_id=message_id("delay", "ORD-0815-1", SENDER),
+    )
+
+
+PROMISE = Promise(promised=date(2026, 7, 1))
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "gesagt"),
+    [
+        (date(2026, 6, 20), ["June 20, 2026", "not in stock"], ["20. Juni 2026"]),
+        (date(2026, 7, 20), ["unless we hear from you, we will ship"], ["versenden wir bis dahin"]),
+        (
+            date(2026, 9, 20),
+            ["September 20, 2026", "answering this mail by July 31, 2026", "refund"],
+            ["20. September 2026", "bis zum 31. Juli 2026"],
+        ),
+        (None, ["not known yet", "at any time"], ["noch nicht bekannt", "jederzeit stornieren"]),
+    ],
+)
+def test_a_mail_about_the_date_says_what_one_may_do(
+    expected: date | None, said: list[str], gesagt: list[str]
+) -> None:
+    """In text and HTML, in both languages: the date, the right to cancel, what silence means."""
+    letter = review(PROMISE, expected, PROMISE.promised or ISSUED_ON, PromisePolicy())
+    assert letter.promise.letter is not None
+    for language, words in (("en", [*said, "cancel"]), ("de", [*gesagt, "stornieren"])):
+        mail = letter_of(letter.promise.letter, language)
+        text, html = parts_of(mail)
+        for word in words:
+            assert word in text
+            assert word in html
+        assert "{" not in text + str(mail["Subject"])
+        assert "Drill &lt;18 V&gt;" in html
 
 
 def test_a_name_adds_no_header() -> None:

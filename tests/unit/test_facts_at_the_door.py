@@ -1,12 +1,14 @@
 """Facts at the door: what can't be used is refused there, by the name of its field."""
 
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.webhooks import PARTNER_TYPES
 from intake import REQUIRED, SIGNALS, parse_fact
 from models.errors import InvalidInput
 from models.messages import FACT_TYPES, GoodsReceived, PaymentReceived, business_id, type_of
@@ -27,6 +29,17 @@ VALID: dict[str, dict[str, Any]] = {
         "po_id": "PO-1",
         "expected_date": "2026-07-31",
     },
+    "purchase_order.shipped": {
+        "notice_id": "N-1",
+        "po_id": "PO-1",
+        "expected_date": "2026-07-31",
+    },
+    "purchase_order.invoiced": {
+        "invoice_id": "I-1",
+        "po_id": "PO-1",
+        "currency": "EUR",
+        "lines": [{"sku": "DRILL", "quantity": 5, "unit_cost": "55.00"}],
+    },
     "goods.received": {"receipt_id": "R-1", "po_id": "PO-1", "sku": "DRILL", "quantity": 5},
 }
 REQUIRED_FIELDS = [(type_, field) for type_, kind in FACT_TYPES.items() for field in REQUIRED[kind]]
@@ -35,6 +48,8 @@ OWN_IDS = {
     "shipment.dispatched": "event_id",
     "shipment.delivered": "event_id",
     "purchase_order.acknowledged": "acknowledgement_id",
+    "purchase_order.shipped": "notice_id",
+    "purchase_order.invoiced": "invoice_id",
     "goods.received": "receipt_id",
 }
 
@@ -60,6 +75,10 @@ def receipt(**changes: Any) -> dict[str, Any]:
 def test_every_type_has_its_message_its_signal_and_its_required_fields() -> None:
     assert set(FACT_TYPES) == set(VALID)
     assert set(FACT_TYPES.values()) == set(REQUIRED) == set(SIGNALS)
+
+
+def test_every_type_has_one_partner_who_may_tell_it() -> None:
+    assert sorted(FACT_TYPES) == sorted(chain.from_iterable(PARTNER_TYPES.values()))
 
 
 @pytest.mark.parametrize("type_", VALID)

@@ -1,0 +1,232 @@
+"""What happens every night: the stock review, the reconciliation, and their schedules."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from sqlmodel import col, select
+from temporalio.client import Client, ScheduleOverlapPolicy
+
+import engine
+from activities.database.engine import utc_now
+from activities.database.importing import import_folder
+from models.nightly import (
+    RECONCILE,
+    STOCK_REVIEW,
+    ReconcileOutcome,
+    ReconcileProgress,
+    ReviewOutcome,
+    ReviewProgress,
+)
+from models.tables import PurchaseOrderLine, Stock, StockPolicy
+from tests.conftest import DATABASES, new_client, new_world
+from tests.integration.test_cli import run, run_json
+from tests.support.shop import order, unique, write_csv
+from tests.support.world import PATIENCE_S, World
+from workflows.schedules import BATCHES_A_RUN, ReconcileWorkflow, StockReviewWorkflow
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+async def nights(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
+    """A pipeline of this module's own: what is compared is all that there is."""
+    async with new_world(request, engine_address, worker=True, auto=False) as made:
+        yield made
+
+
+async def review(world: World, **progress: Any) -> ReviewOutcome:
+    """Run a stock review."""
+    outcome: ReviewOutcome = await world.client.execute_workflow(
+        StockReviewWorkflow.run,
+        ReviewProgress(**progress),
+        id=unique("review"),
+        task_queue=engine.TASK_QUEUE,
+    )
+    return outcome
+
+
+async def reconcile(world: World, **progress: Any) -> ReconcileOutcome:
+    """Run a reconciliation."""
+    outcome: ReconcileOutcome = await world.client.execute_workflow(
+        ReconcileWorkflow.run,
+        ReconcileProgress(**progress),
+        id=unique("reconcile"),
+        task_queue=engine.TASK_QUEUE,
+    )
+    return outcome
+
+
+def policy_of(world: World, sku: str) -> StockPolicy:
+    """What the review wrote about a SKU in Berlin."""
+    return world.database.read(lambda session: session.get_one(StockPolicy, (sku, "BER")))
+
+
+def import_products(world: World, count: int) -> None:
+    """So many SKUs that nobody ever asks for."""
+    folder = world.folder / unique("many")
+    folder.mkdir()
+    row = {"name": "Screw", "unit_price": "0.10", "currency": "EUR", "tax_rate_percent": "19"}
+    size = {"weight_g": 1, "length_mm": 1, "width_mm": 1, "height_mm": 1}
+    write_csv(folder, "products.csv", [{"sku": unique("Z"), **row, **size} for _ in range(count)])
+    import_folder(world.database, folder, utc_now)
+
+
+async def test_what_is_low_after_the_review_is_bought_before_anybody_waits(nights: World) -> None:
+    """Eight were ordered on the shop's first day, three days of it are to be there: 24."""
+    sku, customer = nights.shop(on_hand=10)
+    document = order(sku, customer, quantity=8)
+    await nights.place(document)
+    await nights.until_event(document["order_id"], "allocated")
+    outcome = await review(nights)
+    assert outcome.low >= 1
+    policy = policy_of(nights, sku)
+    assert (policy.demand_a_day, policy.observed_days) == (8.0, 1)
+    assert (policy.lead_time_days, policy.safety_stock, policy.reorder_point) == (3.0, 0, 24)
+    assert policy.order_quantity == 110  # sqrt(2 * 2920 * 25.00 / 12.00) = 110.3
+    async with asyncio.timeout(PATIENCE_S):
+        while not (asked := await nights.requests("suppliers", "purchase_order", sku)):  # noqa: ASYNC110 - no bell
+            await asyncio.sleep(0.02)
+    [line] = asked[0]["body"]["lines"]
+    assert (line["sku"], line["quantity"]) == (sku, 110)
+    await review(nights)  # on order now, so it isn't low any more
+    lines = nights.database.read(
+        lambda s: list(s.exec(select(PurchaseOrderLine).where(PurchaseOrderLine.sku == sku)))
+    )
+    assert len(lines) == 1
+
+
+async def test_what_nobody_orders_gets_a_policy_of_zeros(nights: World) -> None:
+    """No demand, and no offer either: nothing is bought, nothing crashes."""
+    sku, _ = nights.shop(on_hand=3, offers=False)
+    await review(nights)
+    policy = policy_of(nights, sku)
+    assert (policy.demand_a_day, policy.lead_time_days) == (0.0, None)
+    assert (policy.reorder_point, policy.order_quantity) == (0, 0)
+
+
+async def test_all_skus_are_looked_at_across_several_runs_of_both(nights: World) -> None:
+    """More batches than one run takes."""
+    import_products(nights, BATCHES_A_RUN + 5)
+    whole = await review(nights)
+    assert whole.skus > BATCHES_A_RUN
+    assert await review(nights, batch_skus=1) == whole
+    assert (await reconcile(nights, batch=1)).places == (await reconcile(nights)).places
+
+
+async def test_a_difference_is_kept_once_shown_and_marked_when_it_is_gone(nights: World) -> None:
+    """A counter that somebody changed by hand; nobody mends it but they."""
+    sku, _ = nights.shop(on_hand=5)
+    assert (await reconcile(nights)).findings == 0
+    _change(nights, sku, reserved=2, value_minor=29_999)
+    first, second = await reconcile(nights), await reconcile(nights)
+    ids = {f"reservations:{sku}:BER", f"reserved:{sku}:BER", f"value:{sku}:BER", "inventory:EUR"}
+    assert first.findings == second.findings == len(ids)
+    assert second.attention is not None
+    assert second.attention.code == "books_differ"
+    rows = (await nights.api.get("/findings")).json()
+    assert {row["finding_id"] for row in rows} == ids
+    assert all(row["found_at"] < row["last_seen_at"] for row in rows)
+    status, out, _ = await run(nights, "reconcile", "--json")
+    assert status == 1
+    assert json.loads(out)["findings"] == len(ids)
+    assert len(await run_json(nights, "findings")) == len(ids)
+
+    _change(nights, sku, reserved=0, value_minor=30_000)
+    assert (await run_json(nights, "reconcile"))["attention"] is None
+    assert (await nights.api.get("/findings")).json() == []
+    gone = (await nights.api.get("/findings", params={"gone": True})).json()
+    assert {row["finding_id"] for row in gone if row["gone_at"]} == ids
+
+
+def _change(world: World, sku: str, **values: int) -> None:
+    world.database.transaction(
+        lambda session: session.execute(update(Stock).where(col(Stock.sku) == sku).values(**values))
+    )
+
+
+async def test_an_order_whose_workflow_was_ended_is_listed_until_it_is_placed_again(
+    nights: World,
+) -> None:
+    """One that runs, or is over, isn't."""
+    sku, customer = nights.shop()
+    ended, running = order(sku, customer), order(sku, customer)
+    for document in (ended, running):
+        await nights.place(document)
+        await nights.until_event(document["order_id"], "payment_requested")
+    await nights.client.get_workflow_handle(f"order-{ended['order_id']}").terminate("by the test")
+    outcome = await reconcile(nights)
+    assert outcome.findings == 1
+    assert outcome.attention is not None
+    assert ended["order_id"] in outcome.attention.message
+    assert await _listed(nights) == {ended["order_id"]: "workflow_ended"}
+
+    assert (await nights.api.post("/orders", json=ended)).status_code == 200
+    shown = await nights.until_event(ended["order_id"], "mended")
+    assert shown["attention"] is None
+    assert await _listed(nights) == {}
+    assert (await reconcile(nights)).findings == 0
+    await nights.pay(ended["order_id"], "119.00")
+    await nights.until_event(ended["order_id"], "booked")
+
+
+async def _listed(world: World) -> dict[str, str]:
+    rows = (await world.api.get("/orders", params={"attention": True})).json()
+    return {row["order_id"]: row["attention"]["code"] for row in rows}
+
+
+async def test_both_run_by_hand_and_answer_without_input(nights: World) -> None:
+    """As from the command line, and from the Temporal UI without an argument."""
+    assert (await run_json(nights, "review"))["skus"] >= 0
+    for workflow in ("StockReviewWorkflow", "ReconcileWorkflow"):
+        handle = await nights.client.start_workflow(
+            workflow, id=unique("by-hand"), task_queue=engine.TASK_QUEUE
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            await handle.result()
+
+
+async def test_the_schedules_run_what_they_are_for(nights: World) -> None:
+    """Triggered instead of waiting for the night."""
+    await engine.prepare_schedules(nights.client, "02:30", "03:30")
+    for schedule_id in (STOCK_REVIEW, RECONCILE):
+        handle = nights.client.get_schedule_handle(schedule_id)
+        await handle.trigger()
+        async with asyncio.timeout(PATIENCE_S):
+            while not (actions := (await handle.describe()).info.recent_actions):  # noqa: ASYNC110 - no bell
+                await asyncio.sleep(0.05)
+            started = actions[0].action
+            await nights.client.get_workflow_handle(started.workflow_id).result()
+
+
+async def times_of(client: Client) -> list[tuple[int, int, bool]]:
+    """Hour, minute and pause of both schedules."""
+    found = []
+    for schedule_id in (STOCK_REVIEW, RECONCILE):
+        schedule = (await client.get_schedule_handle(schedule_id).describe()).schedule
+        [calendar] = schedule.spec.calendars
+        assert schedule.policy.overlap is ScheduleOverlapPolicy.SKIP
+        assert schedule.policy.catchup_window == engine.CATCH_UP
+        found.append((calendar.hour[0].start, calendar.minute[0].start, schedule.state.paused))
+    return found
+
+
+async def test_a_schedule_is_made_once_and_follows_the_configuration(engine_address: str) -> None:
+    """One that was paused stays so; what hasn't changed isn't touched."""
+    client = await new_client(engine_address)
+    await engine.prepare_schedules(client, "02:30", "03:30")
+    assert await times_of(client) == [(2, 30, False), (3, 30, False)]
+    handle = client.get_schedule_handle(STOCK_REVIEW)
+    await handle.pause(note="not tonight")
+    await engine.prepare_schedules(client, "02:30", "03:30")
+    untouched = (await client.get_schedule_handle(RECONCILE).describe()).info.last_updated_at
+    assert untouched is None
+    await engine.prepare_schedules(client, "22:05", "03:30")
+    assert await times_of(client) == [(22, 5, True), (3, 30, False)]
+    next_times = (await handle.describe()).info.next_action_times
+    assert all((at.hour, at.minute) == (22, 5) and at.tzinfo == UTC for at in next_times)
+    assert all(at > datetime.now(UTC) for at in next_times)
+    for schedule_id in (STOCK_REVIEW, RECONCILE):
+        await client.get_schedule_handle(schedule_id).delete()

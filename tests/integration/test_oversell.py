@@ -1,0 +1,217 @@
+"""Many clients at once want far more of one SKU than there is: nobody is promised what isn't there."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from itertools import chain
+from typing import Any
+
+import pytest
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from activities.database.engine import utc_now
+from activities.database.importing import import_folder
+from models.stock import MovementKind, ReservationState, ShortageState
+from models.tables import (
+    Distance,
+    Location,
+    Order,
+    PurchaseOrderLine,
+    Reservation,
+    Shortage,
+    Stock,
+    StockMovement,
+)
+from tests.conftest import DATABASES, new_world
+from tests.support.processes import WorkerProcess
+from tests.support.purchases import bought, offer
+from tests.support.shop import SHIP_TO, order, unique, write_csv
+from tests.support.world import World
+
+CLIENTS, TIMES, UNITS = (16, 64), (10, 100), (6, 12)
+"""Small and full: clients at once, times oversubscribed, units there are."""
+WORKERS = 3
+PLACES = {"BER": "10115", "HAM": "20095", "MUC": "80331"}
+COST_MINOR = 5_000
+LONGEST_S = 900.0
+
+
+@pytest.fixture(params=DATABASES)
+async def crowded(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
+    """A pipeline with several worker processes; suppliers promise, and deliver nothing."""
+    async with new_world(request, engine_address, worker=False, auto=True) as made:
+        made.settings = made.settings.model_copy(update={"replenishment_window": 1.0})
+        processes = [WorkerProcess(made) for _ in range(WORKERS)]
+        try:
+            for process in processes:
+                process.start()
+            yield made
+        finally:
+            for process in processes:
+                process.kill()
+
+
+def shop(world: World, units: int) -> tuple[str, str]:
+    """One SKU, `units` of it over all locations, each near to a part of the customers."""
+    sku, customer = world.shop(on_hand=units // len(PLACES), offers=False)
+    folder = world.folder / unique("places")
+    folder.mkdir()
+    places = [
+        {"location": place, "name": place, "country": "DE", "postal_code": code}
+        for place, code in PLACES.items()
+    ]
+    write_csv(folder, "locations.csv", places)
+    stock = {"sku": sku, "on_hand": units // len(PLACES), "unit_cost": "60.00"}
+    write_csv(folder, "stock.csv", [stock | {"location": place} for place in ("HAM", "MUC")])
+    import_folder(world.database, folder, utc_now)
+
+    def work(session: Session) -> None:
+        for place, code in PLACES.items():
+            assert session.get(Location, place) is not None
+            near = Distance(location=place, country="DE", postal_prefix=code[0], distance_km=5)
+            session.add(near)
+
+    world.database.transaction(work)
+    offer(world, sku, unique("S"), COST_MINOR)
+    return sku, customer
+
+
+@pytest.mark.sized
+async def test_nobody_is_promised_what_is_not_there_however_many_ask_at_once(
+    crowded: World, full: bool
+) -> None:
+    """Reserved, or waiting with a purchase order and a date; first come, first served."""
+    clients, times, units = (sizes[full] for sizes in (CLIENTS, TIMES, UNITS))
+    sku, customer = shop(crowded, units)
+    await crowded.misbehave(
+        partner="suppliers", operation="fulfilment", fault="ship_short", units=10**9, times=None
+    )
+    documents = [
+        order(sku, customer, terms="cash", channel="store", ship_to=SHIP_TO | {"postal_code": code})
+        for code in chain.from_iterable([PLACES.values()] * (units * times // len(PLACES)))
+    ]
+
+    async def buy(client: int) -> None:
+        for document in documents[client::clients]:
+            await crowded.place(document)
+
+    done = asyncio.Event()
+    watch = asyncio.create_task(never_negative(crowded, sku, done))
+    await asyncio.gather(*(buy(client) for client in range(clients)))
+    await until(crowded, lambda session: is_settled(session, len(documents)))
+    crowded.database.read(lambda session: assert_nothing_oversold(session, sku, units))
+    crowded.database.read(lambda session: assert_no_newcomer_first(session, sku))
+    shown = await asyncio.gather(*(crowded.order(d["order_id"]) for d in documents))
+    stages = Counter(o["stage"] for o in shown)
+    assert stages == {"awaiting_payment": units, "awaiting_stock": len(documents) - units}
+    waiting = [b for o in shown for b in o["backorders"]]
+    assert len(waiting) == len(documents) - units
+    assert all(b["po_id"] and b["expected_date"] for b in waiting)
+
+    half = (len(documents) - units) // 2
+    received = await receive(crowded, sku, half)
+    await until(crowded, lambda session: filled(session) == received)
+    crowded.database.read(lambda session: assert_nothing_oversold(session, sku, units + received))
+    crowded.database.read(assert_first_promised_first_served)
+    done.set()
+    looked = await watch
+    orders = len(bought(crowded.database, sku))
+    print(f"\n{len(documents)} orders of {units} units, {orders} purchase orders, {looked} looks")
+
+
+async def never_negative(world: World, sku: str, done: asyncio.Event) -> int:
+    """Look at the counters as often as one can; returns how often."""
+    looked = 0
+    while not done.is_set():
+        rows = await asyncio.to_thread(world.database.read, lambda session: _stock(session, sku))
+        for row in rows:
+            assert 0 <= row.reserved <= row.on_hand, row
+            assert row.value_minor >= 0, row
+        looked += 1
+        await asyncio.sleep(0.05)
+    return looked
+
+
+def _stock(session: Session, sku: str) -> list[Stock]:
+    return list(session.exec(select(Stock).where(Stock.sku == sku)))
+
+
+async def until(world: World, reached: Any) -> None:
+    """Wait until the tables say so."""
+    async with asyncio.timeout(LONGEST_S):
+        while not await asyncio.to_thread(world.database.read, reached):  # noqa: ASYNC110 - no bell
+            await asyncio.sleep(0.1)
+
+
+def is_settled(session: Session, count: int) -> bool:
+    """All orders are allocated, and whatever is short has a purchase order that has a date."""
+    allocated = select(func.count()).select_from(Order).where(col(Order.allocated))
+    undated = (
+        select(func.count())
+        .select_from(Shortage)
+        .where(col(Shortage.state) == ShortageState.OPEN, col(Shortage.expected_date).is_(None))
+    )
+    return session.exec(allocated).one() == count and not session.exec(undated).one()
+
+
+def assert_nothing_oversold(session: Session, sku: str, units: int) -> None:
+    """Counters, reservations, movements and values say the same."""
+    rows = {row.location: row for row in _stock(session, sku)}
+    assert sum(row.on_hand for row in rows.values()) == units
+    assert sum(row.reserved for row in rows.values()) == units
+    held = Counter[str]()
+    for reservation in session.exec(select(Reservation).where(Reservation.sku == sku)):
+        assert reservation.state is ReservationState.HELD
+        held[reservation.location] += reservation.quantity
+    assert held == {location: row.reserved for location, row in rows.items() if row.reserved}
+    sums: dict[str, list[int]] = {location: [0, 0, 0] for location in rows}
+    for moved in session.exec(select(StockMovement).where(StockMovement.sku == sku)):
+        changes = (moved.on_hand_change, moved.reserved_change, moved.value_change_minor)
+        sums[moved.location] = [a + b for a, b in zip(sums[moved.location], changes, strict=True)]
+    assert sums == {
+        location: [row.on_hand, row.reserved, row.value_minor] for location, row in rows.items()
+    }
+
+
+def assert_no_newcomer_first(session: Session, sku: str) -> None:
+    """By the record: after the first promise that had to wait, nobody was given stock."""
+    first = session.exec(select(func.min(Shortage.promised_at))).one()
+    late = session.exec(
+        select(StockMovement).where(
+            StockMovement.sku == sku,
+            StockMovement.kind == MovementKind.RESERVE,
+            StockMovement.recorded_at > first,
+        )
+    ).all()
+    assert late == []
+
+
+async def receive(world: World, sku: str, at_most: int) -> int:
+    """Whole lines arrive, up to about `at_most` units; returns how many."""
+    received = 0
+    for one in bought(world.database, sku):
+        units = min(one.lines[sku].quantity, at_most - received)
+        if units:
+            await world.receive(one.order.po_id, sku, units)
+            received += units
+    return received
+
+
+def filled(session: Session) -> int:
+    """Units of shortages that were filled."""
+    return session.exec(select(func.sum(Shortage.filled))).one() or 0
+
+
+def assert_first_promised_first_served(session: Session) -> None:
+    """At each location who was promised first has the goods; the others still have purchase order
+    and date, and nothing is bought anew for them."""
+    query = select(Shortage).order_by(col(Shortage.promised_at), col(Shortage.shortage_id))
+    rows = session.exec(query).all()
+    for location in PLACES:
+        states = [row.state for row in rows if row.location == location]
+        assert states == sorted(states, key=[ShortageState.FILLED, ShortageState.OPEN].index)
+    waiting = [row for row in rows if row.state is ShortageState.OPEN]
+    assert all(row.po_id and row.expected_date for row in waiting)
+    ordered = session.exec(select(func.sum(PurchaseOrderLine.quantity))).one()
+    assert ordered == len(rows)

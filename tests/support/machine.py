@@ -1,0 +1,550 @@
+"""A warehouse that hypothesis works in: every way in which stock is touched, in any order, through
+the real steps; and what must be true after each."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sqlalchemy import func, update
+from sqlmodel import Session, col, select
+
+from activities import reading
+from activities.backorders import fill_shortages, incoming
+from activities.database.engine import Database
+from activities.database.importing import import_folder
+from activities.inventory import Inventory
+from activities.ledger import post
+from activities.orders import Orders
+from activities.purchasing import Purchasing
+from activities.receiving import Receiving
+from activities.shipping import Shipping
+from activities.stock import Change, lock_stock, move
+from models import ledger
+from models.messages import (
+    BookedFreight,
+    CancelOrder,
+    CancelRequest,
+    DispatchStep,
+    FreightBooking,
+    GoodsReceived,
+    InvoicedLine,
+    OrderStep,
+    PlanStep,
+    Policy,
+    PromisedLine,
+    PurchaseStep,
+    RecordOrder,
+    ShipmentDispatched,
+    ShipmentStep,
+    StockPlace,
+    SupplierAcknowledged,
+    SupplierInvoiced,
+    SupplierOrder,
+)
+from models.money import format_amount
+from models.orders import Cancellation, Delivery, OrderDocument, ShipmentState
+from models.purchasing import BuyingPolicy, PurchaseOrderState
+from models.stock import MovementKind, ReservationState, ShortageState, issue_cost
+from models.tables import (
+    Distance,
+    GoodsReceipt,
+    Order,
+    OrderLineRow,
+    PurchaseOrder,
+    PurchaseOrderLine,
+    Reservation,
+    Shortage,
+    Stock,
+    StockMovement,
+    SupplierOffer,
+)
+from tests.support.shop import SHIP_TO, write_csv
+
+LOCATIONS = {"BER": "DE", "MUC": "DE", "VIE": "AT"}
+SKUS = ("A", "B", "C")
+OPENING = {("BER", "A"): 7, ("MUC", "A"): 3, ("VIE", "B"): 5}
+BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+POLICY = Policy(payment_deadline=1, partner_timeout=1, attention_after_attempts=1)
+BUYING = BuyingPolicy(
+    window=timedelta(0),
+    acknowledge_within=timedelta(days=2),
+    receipt_grace=timedelta(days=3),
+    rest=timedelta(days=5),
+    tolerance_ppm=100_000,
+)
+SENT = tuple(s for s in PurchaseOrderState if s is not PurchaseOrderState.PLANNED)
+HELD = (ReservationState.HELD, ReservationState.PICKED)
+skus = st.sampled_from(SKUS)
+locations = st.sampled_from(tuple(LOCATIONS))
+units = st.integers(1, 6)
+picks = st.integers(0, 1_000)
+"""Which of what is there: taken modulo its number."""
+
+
+ALL_THAT_HAPPENED: Counter[str] = Counter()
+"""In all machines of this process: so that a test can tell that it tested something."""
+
+
+class Partners:
+    """A supplier and a carrier who say yes at once."""
+
+    async def send(self, order: SupplierOrder, key: str) -> str:
+        """See `Suppliers`."""
+        return f"SO-{order.po_id}"
+
+    async def book(self, booking: FreightBooking, key: str) -> BookedFreight:
+        """See `Carriers`."""
+        return BookedFreight(booking_id=key, carrier="C", tracking_number=key)
+
+    async def cancel(self, shipment_id: str, key: str) -> None:
+        """See `Carriers`."""
+
+
+def furnish(url: str, folder: Path) -> None:
+    """Goods, offers and a customer in a migrated database."""
+    folder.mkdir(parents=True, exist_ok=True)
+    named = [
+        {"location": name, "name": name, "country": country, "postal_code": "10115"}
+        for name, country in LOCATIONS.items()
+    ]
+    write_csv(folder, "locations.csv", named)
+    product = {"name": "Drill", "unit_price": "9.99", "currency": "EUR", "tax_rate_percent": "19"}
+    size = {"weight_g": 900, "length_mm": 300, "width_mm": 200, "height_mm": 100}
+    write_csv(folder, "products.csv", [{"sku": sku, **product, **size} for sku in SKUS])
+    who = [{"supplier_id": s, "name": s, "email": "so@a.example", "country": "DE"} for s in "XY"]
+    write_csv(folder, "suppliers.csv", who)
+    offers = [
+        {
+            "supplier_id": supplier,
+            "sku": sku,
+            "unit_cost": cost,
+            "currency": "EUR",
+            "minimum_quantity": minimum,
+            "pack_size": pack,
+            "lead_time_days": 3,
+        }
+        for supplier, sku, cost, minimum, pack in (
+            ("X", "A", "3.37", 1, 1),
+            ("X", "B", "5.01", 1, 4),
+            ("X", "C", "0.07", 3, 1),
+            ("Y", "A", "3.99", 1, 2),
+            ("Y", "C", "0.11", 1, 1),
+        )
+    ]
+    write_csv(folder, "offers.csv", offers)
+    customer = {
+        "customer_id": "ADA",
+        "name": "Ada Lovelace",
+        "email": "ada@example.com",
+        "phone": "+49 30 1",
+        "country": "DE",
+        "payment_preference": "card",
+        "credit_limit": "10000000.00",
+        "status": "active",
+    }
+    write_csv(folder, "customers.csv", [customer])
+    stock = [
+        {"location": location, "sku": sku, "on_hand": count, "unit_cost": "3.33"}
+        for (location, sku), count in OPENING.items()
+    ]
+    write_csv(folder, "stock.csv", stock)
+    database = Database(url)
+    import_folder(database, folder, lambda: BEGIN)
+    database.transaction(_add_freight_and_distances)
+    database.close()
+
+
+def _add_freight_and_distances(session: Session) -> None:
+    session.execute(
+        update(SupplierOffer)
+        .where(col(SupplierOffer.supplier_id) == "X")
+        .values(freight_cost_minor=1_001, duty_ppm=33_333)
+    )
+    session.add(Distance(location="MUC", country="AT", postal_prefix="", distance_km=400))
+
+
+def change_by_hand(
+    session: Session, kind: MovementKind, cause: str, changes: list[Change], now: datetime
+) -> None:
+    """Adjustment, count or transfer: the only place in this machine that doesn't go through a step
+    of the project. Counters and movements, the ledger's entry for what was gained or lost, and
+    goods that come free to who waits."""
+    lock_stock(session, {c.sku for c in changes}, {(c.sku, c.location) for c in changes})
+    move(session, changes, now)
+    value_minor = sum(change.value_minor for change in changes)
+    if value_minor > 0:
+        post(session, ledger.stock_gain_entry(cause, "EUR", value_minor), now)
+    if value_minor < 0:
+        post(session, ledger.stock_loss_entry(cause, "EUR", -value_minor), now)
+    fill_shortages(session, {change.sku for change in changes}, cause, now)
+
+
+class Warehouse(RuleBasedStateMachine):
+    """Orders, purchases, receipts and hands, in whatever order hypothesis likes."""
+
+    def __init__(self, new_database: Callable[[], str]) -> None:
+        super().__init__()
+        self.database = Database(new_database())
+        self.now = BEGIN
+        self.number = 0
+        self.allocated_at: dict[str, datetime] = {}
+        partners = Partners()
+        self.orders = Orders(self.database, self.clock, POLICY)
+        self.inventory = Inventory(self.database, self.clock)
+        self.purchasing = Purchasing(self.database, self.clock, partners, POLICY, BUYING)
+        self.receiving = Receiving(self.database, self.clock, BUYING)
+        self.shipping = Shipping(self.database, self.clock, partners)
+
+    def teardown(self) -> None:
+        """Add up what happened, and give the connections back."""
+        ALL_THAT_HAPPENED.update(self.happened)
+        self.database.close()
+
+    def clock(self) -> datetime:
+        """No two looks at it see the same."""
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def next_id(self, prefix: str) -> str:
+        """In the order of time."""
+        self.number += 1
+        return f"{prefix}{self.number:04d}"
+
+    def read(self, query: Any) -> list[Any]:
+        """All rows of a query."""
+        return self.database.read(lambda session: list(session.exec(query)))
+
+    @property
+    def happened(self) -> Counter[str]:
+        """How often stock was touched, by kind."""
+        return Counter(row.kind.value for row in self.read(select(StockMovement)))
+
+    # What happens.
+
+    @initialize(waits=st.booleans())
+    def begin(self, waits: bool) -> None:
+        """Half of the time, people wait from the start."""
+        if waits:
+            for delivery in (Delivery.COMPLETE, Delivery.PARTIAL):
+                self.reserve([("A", 9), ("C", 4)], delivery, "DE", twice=False)
+
+    @rule(
+        lines=st.lists(st.tuples(skus, units), min_size=1, max_size=4),
+        delivery=st.sampled_from(Delivery),
+        country=st.sampled_from(["DE", "AT"]),
+        twice=st.booleans(),
+    )
+    def reserve(
+        self, lines: list[tuple[str, int]], delivery: Delivery, country: str, twice: bool
+    ) -> None:
+        """An order comes, and takes what no older one waits for."""
+        order_id = self.next_id("O")
+        document = OrderDocument.model_validate(
+            {
+                "order_id": order_id,
+                "channel": "online",
+                "customer": "ADA",
+                "ship_to": SHIP_TO | {"country": country},
+                "currency": "EUR",
+                "terms": "net30",
+                "delivery": delivery,
+                "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines],
+            }
+        )
+        record = RecordOrder(
+            order=document, digest="d", placed_at=self.clock(), workflow_id=f"order-{order_id}"
+        )
+        self.orders.record_order(record)
+        open_before = {(s.sku, s.location) for s in self.read(self._open())}
+        self.allocated_at[order_id] = self.now
+        first = self.inventory.allocate_stock(OrderStep(order_id=order_id))
+        if twice:
+            again = self.inventory.allocate_stock(OrderStep(order_id=order_id))
+            assert again.progress == first.progress
+        mine = self.read(select(Reservation).where(Reservation.order_id == order_id))
+        assert not open_before & {(r.sku, r.location) for r in mine}, "a newcomer overtook"
+
+    @rule(pick=picks, expires=st.booleans(), twice=st.booleans())
+    def release(self, pick: int, expires: bool, twice: bool) -> None:
+        """An order is cancelled, by a person or because it isn't paid in time."""
+        order = self._pick(select(Order).where(Order.cancellation == Cancellation.NONE), pick)
+        if order is None:
+            return
+        request = CancelRequest(reason="r", actor="deadline" if expires else "operator")
+        wish = CancelOrder(order_id=order.order_id, request=request, unless_paid=expires)
+        cancelled = self.orders.start_cancelling(wish)
+        if not cancelled.accepted:
+            return
+        step = OrderStep(order_id=order.order_id)
+        alive = cancelled.progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED)
+        for shipment_id in alive:
+            call = ShipmentStep(order_id=order.order_id, shipment_id=shipment_id)
+            asyncio.run(self.shipping.cancel_booking(call))
+        first = self.inventory.release_stock(step)
+        if twice:
+            assert self.inventory.release_stock(step).echo.orders == first.echo.orders
+        self.orders.finish_cancelling(step)
+
+    @rule(pick=picks, twice=st.booleans())
+    def issue(self, pick: int, twice: bool) -> None:
+        """An order that waits for nothing leaves, one consignment at a time."""
+        waiting = select(Shortage.order_id).where(Shortage.state == ShortageState.OPEN)
+        order = self._pick(
+            select(Order).where(
+                col(Order.order_id).not_in(waiting),
+                Order.cancellation == Cancellation.NONE,
+                col(Order.order_id).in_(
+                    select(Reservation.order_id).where(col(Reservation.state).in_(HELD))
+                ),
+            ),
+            pick,
+        )
+        if order is None:
+            return
+        planned = self.shipping.plan_shipments(OrderStep(order_id=order.order_id))
+        shipment_id = planned.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED)[0]
+        fact = ShipmentDispatched(
+            event_id=self.next_id("E"), order_id=order.order_id, shipment_id=shipment_id
+        )
+        for _ in range(1 + twice):
+            self.shipping.apply_dispatch(DispatchStep(order_id=order.order_id, fact=fact))
+
+    @rule(pick=picks, sku=skus, location=locations, sends=st.booleans(), again=st.booleans())
+    def buy(self, pick: int, sku: str, location: str, sends: bool, again: bool) -> None:
+        """The replenishment of a place plans; it sends what it planned, at once or later."""
+        short = self._pick(self._open().order_by(Shortage.shortage_id), pick)
+        place = StockPlace(
+            location=short.location if short else location, sku=short.sku if short else sku
+        )
+        self._buy(place, sends, again)
+
+    @rule(pick=picks, quantity=units)
+    def supply(self, pick: int, quantity: int) -> None:
+        """What somebody waits for is bought, and some of it comes."""
+        short = self._pick(self._open().order_by(Shortage.shortage_id), pick)
+        if short is None:
+            return
+        self._buy(StockPlace(location=short.location, sku=short.sku), sends=True, again=True)
+        bought = (
+            select(PurchaseOrderLine)
+            .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(PurchaseOrderLine.po_id))
+            .where(
+                PurchaseOrderLine.sku == short.sku,
+                PurchaseOrder.location == short.location,
+                PurchaseOrder.state == PurchaseOrderState.SENT,
+            )
+        )
+        line = self._pick(bought.order_by(PurchaseOrderLine.po_id), pick)
+        if line is not None:
+            self._receive(line, min(quantity, line.quantity), 0)
+
+    def _buy(self, place: StockPlace, sends: bool, again: bool) -> None:
+        plan = self.purchasing.plan_purchases(PlanStep(place=place, again=again))
+        short, coming = self.database.read(lambda session: self._short_and_coming(session, place))
+        assert plan.unmet or coming >= short, "what is short isn't bought"
+        for planned in plan.send if sends else ():
+            step = PurchaseStep(po_id=planned.po_id, sku=place.sku)
+            asyncio.run(self.purchasing.send_purchase_order(step))
+
+    @rule(pick=picks, promised=st.integers(0, 6), days=st.integers(0, 4), whole=st.booleans())
+    def acknowledge(self, pick: int, promised: int, days: int, whole: bool) -> None:
+        """A supplier promises all of it, less, or nothing."""
+        line = self._pick_line(pick, PurchaseOrderState.SENT)
+        if line is None:
+            return
+        lines = None if whole else (PromisedLine(sku=line.sku, quantity=promised),)
+        fact = SupplierAcknowledged(
+            acknowledgement_id=self.next_id("K"),
+            po_id=line.po_id,
+            expected_date=self.now.date() + timedelta(days=days),
+            lines=lines,
+        )
+        self.purchasing.apply_acknowledgement(fact)
+
+    @rule(pick=picks, quantity=units, damaged=st.integers(0, 2), twice=st.booleans())
+    def receive(self, pick: int, quantity: int, damaged: int, twice: bool) -> None:
+        """Goods arrive: some, all, too many, some of them broken; also of an order we gave up."""
+        line = self._pick_line(pick, *SENT)
+        if line is None:
+            return
+        self._receive(line, quantity, damaged, twice)
+
+    def _receive(
+        self, line: PurchaseOrderLine, quantity: int, damaged: int, twice: bool = False
+    ) -> None:
+        fact = GoodsReceived(
+            receipt_id=self.next_id("R"),
+            po_id=line.po_id,
+            sku=line.sku,
+            quantity=quantity,
+            damaged=damaged,
+        )
+        first = self.receiving.receive_goods(fact)
+        if twice:
+            assert self.receiving.receive_goods(fact).orders == first.orders
+
+    @rule(pick=picks, more_minor=st.integers(-3, 7))
+    def bill(self, pick: int, more_minor: int) -> None:
+        """A supplier asks for its money, and for another price than was agreed."""
+        lines = select(PurchaseOrderLine).where(
+            PurchaseOrderLine.received > PurchaseOrderLine.invoiced
+        )
+        line = self._pick(lines.order_by(PurchaseOrderLine.po_id, PurchaseOrderLine.sku), pick)
+        if line is None:
+            return
+        asked = InvoicedLine(
+            sku=line.sku,
+            quantity=line.received - line.invoiced,
+            unit_cost=format_amount(max(0, line.unit_cost_minor + more_minor), "EUR"),
+        )
+        fact = SupplierInvoiced(
+            invoice_id=self.next_id("I"), po_id=line.po_id, currency="EUR", lines=(asked,)
+        )
+        self.receiving.record_supplier_invoice(fact)
+
+    @rule(sku=skus, location=locations, difference=st.integers(-5, 5).filter(bool))
+    def adjust(self, sku: str, location: str, difference: int) -> None:
+        """Somebody finds goods, or writes them off; never what is reserved."""
+        self._correct(MovementKind.ADJUST, sku, location, difference)
+
+    @rule(sku=skus, location=locations, counted=st.integers(0, 12))
+    def count(self, sku: str, location: str, counted: int) -> None:
+        """Somebody counts; fewer than are reserved are refused."""
+        stock = self._stock(sku, location)
+        self._correct(MovementKind.COUNT, sku, location, counted - stock.on_hand)
+
+    @rule(sku=skus, source=locations, goal=locations, quantity=units)
+    def transfer(self, sku: str, source: str, goal: str, quantity: int) -> None:
+        """Goods move between locations at what they cost; never what is reserved."""
+        stock = self._stock(sku, source)
+        if source == goal or quantity > stock.on_hand - stock.reserved:
+            return
+        value = issue_cost(stock.value_minor, stock.on_hand, quantity)
+        cause, kind = self.next_id("transfer:"), MovementKind.TRANSFER
+        changes = [
+            Change(
+                f"{cause}:{location}", cause, kind, sku, location, sign * quantity, 0, sign * value
+            )
+            for location, sign in ((source, -1), (goal, 1))
+        ]
+        self.database.transaction(
+            lambda session: change_by_hand(session, kind, cause, changes, self.clock())
+        )
+
+    @rule(days=st.integers(1, 4))
+    def wait(self, days: int) -> None:
+        """Time goes by."""
+        self.now += timedelta(days=days)
+
+    # What is always true.
+
+    @invariant()
+    def counters_are_never_negative_and_add_up(self) -> None:
+        """With the movements, in units and value; and with the reservations."""
+        moved: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+        for row in self.read(select(StockMovement)):
+            changes = (row.on_hand_change, row.reserved_change, row.value_change_minor)
+            for number, change in enumerate(changes):
+                moved[row.sku, row.location][number] += change
+        held: dict[tuple[str, str], int] = defaultdict(int)
+        for row in self.read(select(Reservation).where(col(Reservation.state).in_(HELD))):
+            held[row.sku, row.location] += row.quantity
+        for row in self.read(select(Stock)):
+            place = (row.sku, row.location)
+            assert 0 <= row.reserved <= row.on_hand
+            assert row.value_minor >= 0
+            assert moved.pop(place, [0, 0, 0]) == [row.on_hand, row.reserved, row.value_minor]
+            assert held.pop(place, 0) == row.reserved
+        assert not moved
+        assert not held
+
+    @invariant()
+    def the_ledger_balances_and_is_worth_the_stock(self) -> None:
+        """As the trial balance says."""
+        assert self.database.read(reading.trial_balance).balanced
+
+    @invariant()
+    def nobody_overtakes(self) -> None:
+        """Where somebody waits, nothing is free, and nobody who came later got anything since."""
+        free = {(r.sku, r.location): r.on_hand - r.reserved for r in self.read(select(Stock))}
+        taken = self.read(select(StockMovement).where(StockMovement.kind == MovementKind.RESERVE))
+        for shortage in self.read(self._open()):
+            place = (shortage.sku, shortage.location)
+            assert free[place] == 0, (place, shortage.order_id)
+            for row in taken:
+                if (row.sku, row.location) == place and row.recorded_at > shortage.promised_at:
+                    came = self.allocated_at[row.order_id or ""]
+                    assert came <= shortage.promised_at, (row.order_id, shortage.order_id)
+
+    @invariant()
+    def what_is_reserved_and_short_is_what_was_ordered(self) -> None:
+        """Of every line of every order that lives."""
+        found: dict[tuple[str, int], int] = defaultdict(int)
+        for held in self.read(
+            select(Reservation).where(Reservation.state != ReservationState.RELEASED)
+        ):
+            found[held.order_id, held.line_no] += held.quantity
+        for short in self.read(self._open()):
+            assert short.filled < short.quantity
+            found[short.order_id, short.line_no] += short.quantity - short.filled
+        live = select(Order.order_id).where(Order.cancellation == Cancellation.NONE)
+        lines = self.read(select(OrderLineRow).where(col(OrderLineRow.order_id).in_(live)))
+        assert {(row.order_id, row.line_no): row.quantity for row in lines} == found
+
+    @invariant()
+    def no_more_is_taken_in_than_may_be(self) -> None:
+        """Of a purchase order's line, and never one that wasn't sent."""
+        came: dict[tuple[str, str], int] = defaultdict(int)
+        for receipt in self.read(select(GoodsReceipt)):
+            came[receipt.po_id, receipt.sku] += receipt.quantity - receipt.damaged
+        for line in self.read(select(PurchaseOrderLine)):
+            assert came[line.po_id, line.sku] == line.received <= BUYING.most_units(line.quantity)
+
+    # What is there to choose from.
+
+    def _open(self) -> Any:
+        return select(Shortage).where(Shortage.state == ShortageState.OPEN)
+
+    def _pick(self, query: Any, pick: int) -> Any:
+        rows = self.read(query)
+        return rows[pick % len(rows)] if rows else None
+
+    def _pick_line(self, pick: int, *states: PurchaseOrderState) -> Any:
+        lines = select(PurchaseOrderLine).order_by(PurchaseOrderLine.po_id, PurchaseOrderLine.sku)
+        if states:
+            sent = select(PurchaseOrder.po_id).where(col(PurchaseOrder.state).in_(states))
+            lines = lines.where(col(PurchaseOrderLine.po_id).in_(sent))
+        return self._pick(lines, pick)
+
+    def _stock(self, sku: str, location: str) -> Stock:
+        rows = self.read(select(Stock).where(Stock.sku == sku, Stock.location == location))
+        return rows[0] if rows else Stock(sku=sku, location=location)
+
+    def _correct(self, kind: MovementKind, sku: str, location: str, difference: int) -> None:
+        stock = self._stock(sku, location)
+        if not difference or stock.on_hand + difference < stock.reserved:
+            return
+        value = (
+            211 * difference
+            if difference > 0
+            else -issue_cost(stock.value_minor, stock.on_hand, -difference)
+        )
+        cause = self.next_id(f"{kind}:")
+        change = Change(cause, cause, kind, sku, location, difference, 0, value)
+        self.database.transaction(
+            lambda session: change_by_hand(session, kind, cause, [change], self.clock())
+        )
+
+    def _short_and_coming(self, session: Session, place: StockPlace) -> tuple[int, int]:
+        missing = select(func.sum(col(Shortage.quantity) - col(Shortage.filled))).where(
+            Shortage.sku == place.sku,
+            Shortage.location == place.location,
+            Shortage.state == ShortageState.OPEN,
+        )
+        coming = incoming(session, (place.sku, place.location), self.now.date())
+        return int(session.exec(missing).one() or 0), sum(po.units for po in coming)

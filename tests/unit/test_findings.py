@@ -1,0 +1,122 @@
+"""What must agree in the books, and what the stock review makes of a window and of costs."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from models.findings import (
+    Counted,
+    inventory_difference,
+    line_difference,
+    place_differences,
+)
+from models.replenishment import ReviewPolicy, lot_size, observed_window
+
+POLICY = ReviewPolicy(
+    window_days=90,
+    service_level_ppm=950_000,
+    order_cost=Decimal("25.00"),
+    holding_cost_ppm=200_000,
+)
+TODAY = date(2026, 7, 31)
+AGREED = Counted(on_hand=5, reserved=2, value_minor=500)
+
+
+def ids(counters: Counted, moved: Counted, held: int) -> set[str]:
+    """What differs, by the first word of its id."""
+    found = place_differences("S", "BER", counters, moved, held)
+    assert all(f.finding_id.endswith(":S:BER") and "S at BER" in f.message for f in found)
+    return {f.finding_id.partition(":")[0] for f in found}
+
+
+@pytest.mark.parametrize(
+    ("counters", "moved", "held", "differs"),
+    [
+        (AGREED, AGREED, 2, set()),
+        (Counted(), Counted(), 0, set()),
+        (AGREED, AGREED, 3, {"reservations"}),
+        (AGREED, AGREED.model_copy(update={"on_hand": 6}), 2, {"on_hand"}),
+        (AGREED, AGREED.model_copy(update={"reserved": 1}), 2, {"reserved"}),
+        (AGREED, AGREED.model_copy(update={"value_minor": 499}), 2, {"value"}),
+        (Counted(), AGREED, 2, {"reservations", "on_hand", "reserved", "value"}),
+        (Counted(on_hand=1, reserved=2), Counted(on_hand=1, reserved=2), 2, {"negative"}),
+        (Counted(on_hand=-1), Counted(on_hand=-1), 0, {"negative"}),
+    ],
+)
+def test_each_difference_of_a_place_is_named(
+    counters: Counted, moved: Counted, held: int, differs: set[str]
+) -> None:
+    """And nothing else is."""
+    assert ids(counters, moved, held) == differs
+
+
+def test_a_line_is_all_reserved_or_short() -> None:
+    """No unit is lost between the two, and none is there twice."""
+    assert line_difference("A", 1, "S", 5, 3, 2) is None
+    for held, short in ((3, 1), (3, 3)):
+        found = line_difference("A", 1, "S", 5, held, short)
+        assert found is not None
+        assert (found.finding_id, found.subject) == ("line:A:1", "A")
+
+
+def test_the_inventory_account_is_worth_what_the_stock_is() -> None:
+    """To the minor unit."""
+    assert inventory_difference("EUR", 100, 100) is None
+    found = inventory_difference("EUR", 100, 99)
+    assert found is not None
+    assert "100" in found.message
+    assert "99" in found.message
+
+
+@pytest.mark.parametrize(
+    ("first_day", "window"),
+    [
+        (None, (date(2026, 7, 30), 0)),
+        (TODAY, (TODAY, 1)),
+        (date(2026, 7, 30), (date(2026, 7, 30), 1)),
+        (date(2026, 7, 21), (date(2026, 7, 30), 10)),
+        (date(2020, 1, 1), (date(2026, 7, 30), 90)),
+    ],
+)
+def test_demand_is_observed_over_whole_days_but_on_the_first(
+    first_day: date | None, window: tuple[date, int]
+) -> None:
+    """A young shop isn't taken for one that sold nothing for months."""
+    assert observed_window(first_day, TODAY, 90) == window
+
+
+def lot(units_ordered: int, days: int, value_minor: int, units: int, currency: str = "EUR") -> int:
+    """As the policy says."""
+    return lot_size(
+        POLICY,
+        currency,
+        units_ordered=units_ordered,
+        days=days,
+        value_minor=value_minor,
+        units=units,
+    )
+
+
+@pytest.mark.parametrize(
+    ("units_ordered", "days", "value_minor", "units", "expected"),
+    [
+        (8, 1, 6_000, 1, 110),  # sqrt(2 * 2920 * 25 / 12) = 110.3
+        (8, 1, 60_000, 10, 110),  # the same unit
+        (720, 90, 6_000, 1, 110),
+        (100, 10, 1, 10, 30_208),  # a tenth of a cent each: sqrt(2 * 3650 * 25 / 0.0002) = 30207.6
+        (0, 90, 6_000, 1, 0),
+        (8, 0, 6_000, 1, 0),
+        (8, 1, 0, 1, 0),
+    ],
+)
+def test_the_order_quantity_comes_from_what_a_unit_is_worth(
+    units_ordered: int, days: int, value_minor: int, units: int, expected: int
+) -> None:
+    """Also where it is worth less than a minor unit; without demand or value there is none."""
+    assert lot(units_ordered, days, value_minor, units) == expected
+
+
+def test_the_cost_of_an_order_is_in_whole_units_of_the_currency_that_has_no_others() -> None:
+    """25.00 is 25 yen, as it is 25 euros."""
+    assert lot(8, 1, 60, 1, "JPY") == lot(8, 1, 6_000, 1, "EUR")
