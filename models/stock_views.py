@@ -1,0 +1,209 @@
+"""What CLI and API show of stock, purchase orders and offers. Amounts are decimal strings in the
+company's currency, quantities are units."""
+
+from datetime import date, datetime
+
+from pydantic import JsonValue
+
+from models.base import Payload
+from models.replenishment import Promisable
+from models.views import OddFactView
+
+
+class StockAtLocation(Payload):
+    """A SKU's counters at one location. What the nightly review found is None before its first."""
+
+    location: str
+    on_hand: int
+    reserved: int
+    available: int
+    on_order: int
+    backordered: int
+    value: str
+    reorder_point: int | None = None
+    safety_stock: int | None = None
+    order_quantity: int | None = None
+    """EOQ; 0: nothing is in demand."""
+    demand_a_day: float | None = None
+    lead_time_days: float | None = None
+    reviewed_at: datetime | None = None
+
+
+class WaitingView(Payload):
+    """Who waits for a SKU: so many units, of a purchase order and until a date, where known."""
+
+    order_id: str
+    location: str
+    quantity: int
+    po_id: str | None
+    expected_date: date | None
+    problem: str | None
+
+
+class MovementView(Payload):
+    """One change of a counter."""
+
+    recorded_at: datetime
+    movement_id: str
+    kind: str
+    location: str
+    on_hand: int
+    reserved: int
+    value: str
+    order_id: str | None
+    reason: str | None
+    actor: str | None
+
+
+class StockView(Payload):
+    """A SKU wherever it is kept."""
+
+    sku: str
+    name: str
+    currency: str
+    on_hand: int
+    reserved: int
+    available: int
+    locations: tuple[StockAtLocation, ...]
+    available_to_promise: tuple[Promisable, ...]
+    """Over all locations: from a day on, so much may still be promised."""
+    waiting: tuple[WaitingView, ...]
+    """First promised, first served."""
+    movements: tuple[MovementView, ...]
+    """The last ones, newest first."""
+
+
+class TrackRecordView(Payload):
+    """What was observed of a supplier in its last purchase orders."""
+
+    purchase_orders: int
+    mean_lead_time_days: float | None
+    fill_rate_percent: str | None
+
+
+class OfferView(Payload):
+    """A supplier's offer, and what the smallest purchase by it costs."""
+
+    supplier_id: str
+    supplier: str
+    unit_cost: str
+    break_quantity: int | None
+    break_unit_cost: str | None
+    freight_cost: str
+    duty_percent: str
+    minimum_quantity: int
+    pack_size: int
+    lead_time_days: int
+    valid_until: date | None
+    smallest_purchase: int
+    landed_cost: str
+    """Of the smallest purchase: goods, freight and duty."""
+    landed_unit_cost: str
+    why_not: str | None
+    """Why nothing can be bought by it; None: it can."""
+    track_record: TrackRecordView | None
+
+
+class OffersView(Payload):
+    """Who sells a SKU to us."""
+
+    sku: str
+    name: str
+    currency: str
+    offers: tuple[OfferView, ...]
+
+
+class PurchaseLineView(Payload):
+    """One SKU of a purchase order; `due` units are still to come."""
+
+    sku: str
+    quantity: int
+    unit_cost: str
+    due: int
+    received: int
+    damaged: int
+    invoiced: int
+    expected_date: date | None
+
+
+class PurchaseOrderView(Payload):
+    """A purchase order as listed."""
+
+    po_id: str
+    supplier_id: str
+    location: str
+    state: str
+    currency: str
+    goods: str
+    freight: str
+    expected_date: date | None
+    created_at: datetime
+    lines: tuple[PurchaseLineView, ...]
+
+
+class ComparedView(Payload):
+    """An offer as it was compared when the line was bought."""
+
+    supplier_id: str
+    quantity: int
+    unit_cost: str
+    landed_cost: str
+    expected_date: date
+    on_time: bool
+    fill_rate_percent: str
+    chosen: bool
+    why_not: str | None
+
+
+class ReasonView(Payload):
+    """Why a line was bought, as it was then."""
+
+    sku: str
+    in_words: str
+    orders: tuple[str, ...]
+    short: int
+    restock: int
+    position: int
+    reorder_point: int | None
+    demand_a_day: float | None
+    lead_time_days: float | None
+    offers: tuple[ComparedView, ...]
+
+
+class ReceiptView(Payload):
+    """What arrived; the damaged units of it didn't become stock."""
+
+    receipt_id: str
+    sku: str
+    quantity: int
+    damaged: int
+    value: str
+    occurred_at: datetime
+
+
+class SupplierInvoiceView(Payload):
+    """What the supplier asks for, and how far that is from the purchase order's prices."""
+
+    invoice_id: str
+    amount: str
+    difference: str
+    lines: tuple[dict[str, JsonValue], ...]
+    recorded_at: datetime
+
+
+class PurchaseOrderDetails(PurchaseOrderView):
+    """One purchase order with everything that happened to it."""
+
+    reference: str | None
+    """The supplier's own."""
+    collects_until: datetime | None
+    acknowledge_by: datetime | None
+    sent_at: datetime | None
+    ended_at: datetime | None
+    ended_reason: str | None
+    reasons: tuple[ReasonView, ...]
+    waiting: tuple[WaitingView, ...]
+    """Orders that wait for it."""
+    receipts: tuple[ReceiptView, ...]
+    invoices: tuple[SupplierInvoiceView, ...]
+    odd_facts: tuple[OddFactView, ...]
