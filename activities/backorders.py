@@ -251,16 +251,43 @@ def date_shortages(session: Session, skus: Iterable[str], now: datetime) -> tupl
     return tuple(dict.fromkeys(changed))
 
 
+def date_newest(session: Session, newest: Sequence[Shortage], now: datetime) -> None:
+    """As `date_shortages`, for shortages that were promised after all others: those keep what they
+    have, so that the cost doesn't grow with them."""
+    if not newest:
+        return
+    ours: dict[Place, list[Shortage]] = defaultdict(list)
+    for shortage in sorted(newest, key=lambda s: s.shortage_id):
+        ours[shortage.sku, shortage.location].append(shortage)
+    skus = {sku for sku, _ in ours}
+    session.flush()
+    coming, short = incoming_of(session, skus, now.date()), _backordered(session, skus)
+    parts: Parts = defaultdict(list)
+    for place, shortages in ours.items():
+        older = short[place] - sum(s.quantity - s.filled for s in shortages)
+        rest = coming.get(place, [])
+        while older and rest:
+            older -= _take(older, rest)
+        _date(shortages, rest, parts)
+    note_parts(session, parts, now)
+    session.flush()
+
+
+def _take(units: int, coming: list[Incoming]) -> int:
+    """So many of `units` as the first of `coming` has; what has nothing left isn't coming."""
+    taken = min(units, coming[0].units)
+    coming[0].units -= taken
+    if not coming[0].units:
+        coming.pop(0)
+    return taken
+
+
 def _date(waiting: Sequence[Shortage], coming: list[Incoming], parts: Parts) -> None:
     for shortage in waiting:
         missing, last = shortage.quantity - shortage.filled, None
         while missing and coming:
             last = coming[0]
-            taken = min(missing, last.units)
-            missing -= taken
-            last.units -= taken
-            if not last.units:
-                coming.pop(0)
+            missing -= _take(missing, coming)
         completes = last if not missing else None
         _set_date(shortage, completes, parts)
 
@@ -275,8 +302,9 @@ def _set_date(shortage: Shortage, completes: Incoming | None, parts: Parts) -> N
         parts[order_id, "backorder_dated", f"expected {expected}, {po_id}"].append(words)
     if shortage.expected_date and not expected:
         parts[order_id, "backorder_undated", "no date any more"].append(words)
-    shortage.po_id, shortage.expected_date = po_id, expected
-    if po_id:
+    if (shortage.po_id, shortage.expected_date) != (po_id, expected):
+        shortage.po_id, shortage.expected_date = po_id, expected
+    if po_id and shortage.problem:
         shortage.problem = None
 
 

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 from temporalio import activity
 
 from activities.backorders import (
-    date_shortages,
+    date_newest,
     fill_shortages,
     orders_served,
     places_relieved,
@@ -78,10 +78,9 @@ class Inventory:
         order.allocation_no += 1
         held = [(order_id, assignment) for assignment in plan.reservations]
         reserve(session, held, f"allocate:{order.allocation_no}", now)
-        _open_shortages(session, order, plan.shortages, now)
+        opened = _open_shortages(session, order, plan.shortages, now)
         note(session, order_id, "allocated", _in_words(plan.reservations, plan.shortages), now)
-        session.flush()
-        date_shortages(session, {s.sku for s in plan.shortages}, now)
+        date_newest(session, opened, now)
         low = _low_places(session, order_id, now.date())
         return Allocated(progress=touch(session, order, now), echo=_echo(order_id, low))
 
@@ -122,8 +121,10 @@ def _echo(order_id: str, places: Sequence[StockPlace]) -> Echo:
 def _available(session: Session, skus: set[str]) -> dict[tuple[str, str], int]:
     """Units a new order may take, by (location, sku): none while an older shortage waits."""
     stock = lock_stock(session, skus)
-    waiting = select(Shortage.sku, Shortage.location).where(
-        col(Shortage.sku).in_(skus), Shortage.state == ShortageState.OPEN
+    waiting = (
+        select(Shortage.sku, Shortage.location)
+        .where(col(Shortage.sku).in_(skus), Shortage.state == ShortageState.OPEN)
+        .distinct()
     )
     taken = {(sku, location) for sku, location in session.exec(waiting)}
     return {
@@ -187,8 +188,9 @@ def _low_places(session: Session, order_id: str, today: date) -> list[StockPlace
 
 def _open_shortages(
     session: Session, order: Order, shortages: Sequence[Assignment], now: datetime
-) -> None:
+) -> list[Shortage]:
     """A line's shortage is one row, however often its order is allocated."""
+    opened = []
     known = {
         row.line_no: row
         for row in session.exec(select(Shortage).where(Shortage.order_id == order.order_id))
@@ -207,6 +209,8 @@ def _open_shortages(
         row.location, row.quantity, row.filled = short.location, short.quantity, 0
         row.state, row.promised_at = ShortageState.OPEN, now
         session.add(row)
+        opened.append(row)
+    return opened
 
 
 def _given_back(row: Reservation, cause: str) -> Change:
