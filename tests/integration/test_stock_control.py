@@ -438,30 +438,21 @@ async def test_what_is_no_object_is_refused(pipeline: World) -> None:
             assert response.status_code == 422, (path, body, response.text)
 
 
-async def test_wrong_use_of_the_command_line_is_two(pipeline: World) -> None:
-    """Missing or unreadable words; a first word that is no command is a SKU."""
-    cases = [
-        (2, ["stock", "adjust", "S", "BER", "1"], "--reason"),
-        (2, ["stock", "adjust", "S", "BER", "many", "--reason", "x"], "'by'"),
-        (2, ["stock", "adjust", "S", "BER", "1", "--reason", "x", "--colour", "red"], "--colour"),
-        (2, ["stock", "S", "BER"], "BER"),
-        (2, ["po", "ack", "PO", "--line", "S"], "SKU=UNITS"),
-        (2, ["po", "ack", "PO", "--date", "soon"], "soon"),
-        (2, ["po", "close", "PO"], "--reason"),
-        (2, ["purchase-orders", "--state", "nowhere"], "nowhere"),
-        (1, ["stock", "none"], "none"),
-        (1, ["offers", "none"], "none"),
-        (1, ["replenish", "none"], "none"),
-        (1, ["po", "show", "none"], "none"),
-        (1, ["po", "ack", "none"], "none"),
-        (1, ["po", "receive", "none", "none", "1"], "none"),
-        (1, ["po", "close", "none", "--reason", "x"], "none"),
-    ]
-    ends = [await run(pipeline, *words, "--json") for _, words, _ in cases]
-    for (status, words, told), (got, out, err) in zip(cases, ends, strict=True):
-        assert got == status, (words, err, out)
-        assert told in json.loads(out)["detail"], (words, out)
-        assert "Traceback" not in err
+async def test_what_is_not_there_is_refused_by_command_line(pipeline: World) -> None:
+    """A first word that is no command is a SKU."""
+    cases = (
+        ["stock", "none"],
+        ["offers", "none"],
+        ["replenish", "none"],
+        ["po", "show", "none"],
+        ["po", "ack", "none"],
+        ["po", "receive", "none", "none", "1"],
+        ["po", "close", "none", "--reason", "x"],
+    )
+    for words in cases:
+        status, out, err = await run(pipeline, *words, "--json")
+        assert status == 1, (words, err, out)
+        assert "none" in json.loads(out)["detail"], (words, out)
 
 
 # --- purchase orders -----------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tests.support.shop import unique
 SURE = (MovementKind.RESERVE, MovementKind.RELEASE, MovementKind.RECEIPT, MovementKind.COUNT)
 """What must have happened, lest nothing was tested."""
 QUICKLY = settings(
-    max_examples=20,
+    max_examples=10,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -56,5 +56,5 @@ def test_stock_and_value_are_conserved_on_postgresql(
     def copy() -> str:
         return postgres.create_database(postgresql_server, unique("machine"), template=name)
 
-    size = settings(QUICKLY, max_examples=100 if full else 5)
+    size = settings(QUICKLY, max_examples=100 if full else 3)
     run_state_machine_as_test(lambda: Warehouse(copy), settings=size)

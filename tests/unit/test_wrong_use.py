@@ -1,0 +1,32 @@
+"""The command line in wrong hands: exit status 2, and what is wrong, before anything is opened."""
+
+import json
+import sys
+
+import pytest
+
+import starter
+
+CASES = [
+    (["stock", "adjust", "S", "BER", "1"], "--reason"),
+    (["stock", "adjust", "S", "BER", "many", "--reason", "x"], "'by'"),
+    (["stock", "adjust", "S", "BER", "1", "--reason", "x", "--colour", "red"], "--colour"),
+    (["stock", "S", "BER"], "BER"),
+    (["po", "ack", "PO", "--line", "S"], "SKU=UNITS"),
+    (["po", "ack", "PO", "--date", "soon"], "soon"),
+    (["po", "close", "PO"], "--reason"),
+    (["purchase-orders", "--state", "nowhere"], "nowhere"),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), CASES, ids=lambda words: " ".join(words))
+def test_missing_or_unreadable_words_are_wrong_use(
+    words: list[str],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a person sees it, and as JSON."""
+    monkeypatch.setattr(sys, "argv", ["starter.py", *words, "--json"])
+    assert starter.main() == 2
+    assert told in json.loads(capsys.readouterr().out)["detail"]
