@@ -168,6 +168,7 @@ def build_worker(
         workflows=WORKFLOWS,
         activities=build_activities(settings, database, client, clock),
         activity_executor=ThreadPoolExecutor(THREADS, thread_name_prefix="step"),
+        max_concurrent_local_activities=THREADS,  # the others wait before their time runs
         workflow_runner=runner or UnsandboxedWorkflowRunner(),
         interceptors=[Failures()],
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,

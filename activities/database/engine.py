@@ -1,6 +1,7 @@
 """Engine and transactions, for SQLite and PostgreSQL alike."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlmodel import Session
+from temporalio import activity
 
 from models.errors import DatabaseBusy, DatabaseUnavailable, Unavailable
 
@@ -63,13 +65,24 @@ class Database:
     @staticmethod
     def _run(engine: Engine, work: Callable[[Session], Result]) -> Result:
         try:
-            with Session(engine, expire_on_commit=False) as session, session.begin():
+            with (
+                _undisturbed(),
+                Session(engine, expire_on_commit=False) as session,
+                session.begin(),
+            ):
                 return work(session)
         except (OperationalError, ProgrammingError) as error:
             unavailable = _unavailable(error)
             if unavailable is None:
                 raise
             raise unavailable from error
+
+
+def _undisturbed() -> AbstractContextManager[None]:
+    """The SDK ends a step that is out of time by an exception in its thread, wherever that is: in
+    the middle of the driver it breaks the connection, and what waited for a lock would have waited
+    in vain. So it comes after the transaction, which the next attempt finds done."""
+    return activity.shield_thread_cancel_exception() if activity.in_activity() else nullcontext()
 
 
 def normalised(url: str) -> str:

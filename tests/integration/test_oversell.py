@@ -103,7 +103,7 @@ async def test_nobody_is_promised_what_is_not_there_however_many_ask_at_once(
     await until(crowded, lambda session: is_settled(session, len(documents)))
     crowded.database.read(lambda session: assert_nothing_oversold(session, sku, units))
     crowded.database.read(lambda session: assert_no_newcomer_first(session, sku))
-    shown = await asyncio.gather(*(crowded.order(d["order_id"]) for d in documents))
+    shown = [await crowded.order(document["order_id"]) for document in documents]
     stages = Counter(o["stage"] for o in shown)
     assert stages == {"awaiting_payment": units, "awaiting_stock": len(documents) - units}
     waiting = [b for o in shown for b in o["backorders"]]
