@@ -14,6 +14,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from sqlmodel import Session
 from temporalio.client import (
     Client,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
@@ -41,6 +42,7 @@ from models.errors import (
 )
 from models.messages import (
     FACT_TYPES,
+    REPLENISHES,
     WORKFLOW_ENDED,
     AcceptRequest,
     CancelRequest,
@@ -212,7 +214,7 @@ class Intake:
         """
         details = await self._read(lambda session: reading.order_details(session, order_id))
         if details is not None:
-            cut_off = details.stage not in OVER and await self._cut_off(details.workflow_id)
+            cut_off = details.stage not in OVER and await self._cut_off(order_id)
             return details.model_copy(update={"attention": WORKFLOW_ENDED}) if cut_off else details
         view = await self._from_memo(order_id)
         if view is None:
@@ -290,17 +292,17 @@ class Intake:
                 self._client.start_workflow(
                     ReplenishmentWorkflow.run,
                     place,
-                    id=f"replenish-{place.location}-{place.sku}",
+                    id=place.workflow_id,
                     task_queue=engine.TASK_QUEUE,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     start_signal="shortage_reported",
                     start_signal_args=[ShortageReported(shortage_id="person", again=True)],
-                    static_summary=f"Replenish {place.sku} at {place.location}",
-                    static_details="Buys what orders are short of here, and what runs low.",
+                    static_summary=place.summary,
+                    static_details=REPLENISHES,
                     rpc_timeout=ENGINE_TIMEOUT,
                 )
             )
-        return [f"replenish-{place.location}-{place.sku}" for place in places]
+        return [place.workflow_id for place in places]
 
     async def review(self) -> ReviewOutcome:
         """Review all stock now; one that a person has started already is waited for. Raises
@@ -371,11 +373,8 @@ class Intake:
                 )
             )
         except WorkflowAlreadyStartedError:
-            description = await _reach(
-                self._client.get_workflow_handle(view.workflow_id).describe(
-                    rpc_timeout=ENGINE_TIMEOUT
-                )
-            )
+            handle = self._client.get_workflow_handle(view.workflow_id)
+            description = await _reach(handle.describe(rpc_timeout=ENGINE_TIMEOUT))
             if await description.memo_value("digest", default="", type_hint=str) != mark:
                 raise _taken(document.order_id) from None
             return False
@@ -491,39 +490,36 @@ class Intake:
     async def _stopped(self, order_id: str) -> bool:
         """Whether the order's workflow was terminated: something may be left to do, such as a
         mail, though the order is over."""
-        try:
-            description = await _reach(
-                self._client.get_workflow_handle(f"order-{order_id}").describe(
-                    rpc_timeout=ENGINE_TIMEOUT
-                )
-            )
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            return False
-        return description.status in CUT_OFF
+        description = await self._describe(self._handle(order_id), ENGINE_TIMEOUT)
+        return description is not None and description.status in CUT_OFF
 
-    async def _cut_off(self, workflow_id: str) -> bool:
+    async def _cut_off(self, order_id: str) -> bool:
         """Whether the order's workflow is there no more. False where the engine doesn't say."""
-        handle = self._client.get_workflow_handle(workflow_id)
         try:
-            description = await _reach(handle.describe(rpc_timeout=LOOK_TIMEOUT))
+            description = await self._describe(self._handle(order_id), LOOK_TIMEOUT)
         except EngineUnavailable:
             return False
+        return description is None or description.status in CUT_OFF
+
+    def _handle(self, order_id: str) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(f"order-{order_id}")
+
+    async def _describe(
+        self, handle: WorkflowHandle[Any, Any], within: timedelta
+    ) -> WorkflowExecutionDescription | None:
+        """What the engine knows of a workflow; None: there is none. Raises EngineUnavailable."""
+        try:
+            return await _reach(handle.describe(rpc_timeout=within))
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            return True
-        return description.status in CUT_OFF
+            return None
 
     async def _from_memo(self, order_id: str) -> OrderView | None:
-        handle = self._client.get_workflow_handle(f"order-{order_id}")
-        try:
-            description = await _reach(handle.describe(rpc_timeout=ENGINE_TIMEOUT))
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
+        handle = self._handle(order_id)
+        description = await self._describe(handle, ENGINE_TIMEOUT)
+        if description is None:
+            return None
         placed_at = await description.memo_value("placed_at", default=None, type_hint=datetime)
         if placed_at is None:
             return None

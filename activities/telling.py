@@ -8,7 +8,14 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.database.engine import Database
-from models.messages import Echo, ReportStep, ShortageReported, StockArrived, StockPlace
+from models.messages import (
+    REPLENISHES,
+    Echo,
+    ReportStep,
+    ShortageReported,
+    StockArrived,
+    StockPlace,
+)
 from models.stock import ShortageState
 from models.tables import Shortage
 
@@ -59,8 +66,8 @@ class Telling:
             task_queue=self._queue,
             start_signal="shortage_reported",
             start_signal_args=[shortage],
-            static_summary=f"Replenish {place.sku} at {place.location}",
-            static_details="Buys what orders are short of here, and what runs low.",
+            static_summary=place.summary,
+            static_details=REPLENISHES,
         )
 
 

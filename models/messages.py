@@ -206,6 +206,8 @@ class CommandOutcome(Payload):
     message: str
 
 
+REPLENISHES = "Buys what orders are short of here, and what runs low."
+"""What the Temporal UI says of a replenishment."""
 NO_SUPPLY = "no_supply"
 """The code of the attention of an order whose goods nobody brings."""
 
@@ -404,6 +406,11 @@ class StockPlace(Payload):
         """`replenish-<location>-<sku>`. A hyphen of the location's is doubled, so that no two
         places share an id (a SKU doesn't begin with one)."""
         return f"replenish-{self.location.replace('-', '--')}-{self.sku}"
+
+    @property
+    def summary(self) -> str:
+        """What its replenishment is called in the Temporal UI."""
+        return f"Replenish {self.sku} at {self.location}"
 
 
 class PlanStep(Payload):

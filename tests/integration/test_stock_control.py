@@ -30,7 +30,7 @@ from tests.support.command_line import run, run_json
 from tests.support.shop import Document, order, unique, write_csv
 from tests.support.world import PATIENCE_S, World
 
-ELSEWHERE = "ZWEI"
+ELSEWHERE = "HALLE-2"
 """A second location: after BER by name, so that nothing goes there by itself."""
 PATHS = {"adjust": "adjustments", "count": "counts", "transfer": "transfers"}
 WORDS = {
@@ -526,7 +526,7 @@ async def test_replenish_says_where_it_can_not_look(pipeline: World) -> None:
         response = await pipeline.api.post("/replenishments", json=body)
         assert response.status_code == status, response.text
     named = await pipeline.api.post("/replenishments", json={"sku": sku, "location": ELSEWHERE})
-    assert named.json() == {"workflow_ids": [f"replenish-{ELSEWHERE}-{sku}"]}
+    assert named.json() == {"workflow_ids": [f"replenish-HALLE--2-{sku}"]}
 
 
 @pytest.mark.parametrize("words", [True, False], ids=["command line", "API"])
