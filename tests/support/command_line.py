@@ -3,13 +3,14 @@
 import asyncio
 import json
 import os
-import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.support.forking import run_program
 from tests.support.world import World
 
-ROOT = Path(__file__).parents[2]
+PROGRAM = Path(__file__).parents[2] / "starter.py"
 
 
 async def run(pipeline: World, *words: str, stdin: str = "") -> tuple[int, str, str]:
@@ -21,18 +22,11 @@ async def run(pipeline: World, *words: str, stdin: str = "") -> tuple[int, str, 
         "TEMPORAL_NAMESPACE": pipeline.client.namespace,
         "COLUMNS": "200",
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(ROOT / "starter.py"),
-        *words,
-        env=environment,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "stdin").write_text(stdin)
+        status = await asyncio.to_thread(run_program, PROGRAM, words, environment, folder)
+        return status, (folder / "stdout").read_text(), (folder / "stderr").read_text()
 
 
 async def run_json(pipeline: World, *words: str, stdin: str = "") -> Any:
