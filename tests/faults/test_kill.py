@@ -20,7 +20,8 @@ from tests.support.processes import (
     watch_until,
 )
 from tests.support.shop import Document, order
-from tests.support.world import PATIENCE_S, World
+from tests.support.waiting import PATIENCE_S
+from tests.support.world import World
 
 TOTAL = "119.00"
 HANGS_S = 3.0

@@ -1,6 +1,5 @@
 """Partners that are slow, broken, contradictory or say no; and cancelling at every phase."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -22,6 +21,7 @@ from tests.support.exactly_once import (
     until_asked,
 )
 from tests.support.shop import Document, order, unique
+from tests.support.waiting import until
 from tests.support.world import World
 
 TOTAL = "119.00"
@@ -512,9 +512,7 @@ async def test_a_request_that_arrives_after_its_undo_is_refused_by_the_partner(
     """It timed out, was undone, and reaches the partner only then: nothing is collected or carried."""
     await pipeline.misbehave(partner=partner, operation=operation, fault="error", times=None)
     order_id, sku = await place(pipeline, **NET30)
-    async with asyncio.timeout(30):
-        while not await keys_of(pipeline, partner, operation, order_id):  # noqa: ASYNC110 - no bell
-            await asyncio.sleep(0.02)
+    await until(lambda: keys_of(pipeline, partner, operation, order_id))
     assert (await intake(pipeline).cancel(order_id, "changed my mind", "ann")).accepted
     await pipeline.until(order_id, "cancelled")
     await pipeline.ended(order_id)

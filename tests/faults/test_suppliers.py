@@ -27,6 +27,7 @@ from tests.support.purchases import (
     until_bought,
 )
 from tests.support.shop import Document, order, unique
+from tests.support.waiting import until
 from tests.support.world import SANDBOX, World
 from worker import build_worker
 
@@ -171,9 +172,7 @@ async def test_goods_of_one_who_never_answered_are_taken_in_when_they_come_after
         impatient, market.sku, lambda found: found[0].lines[market.sku].invoiced == 5
     )
     await acknowledge(impatient, po_id, expected_date=FAR.isoformat())
-    async with asyncio.timeout(30):
-        while not odd_reasons(impatient, po_id):  # noqa: ASYNC110 - no bell
-            await asyncio.sleep(0.02)
+    await until(lambda: odd_reasons(impatient, po_id))
     assert stock_at(impatient, market.sku) == (5, 0, 5 * CHEAP_MINOR)
     market.assert_owed(po_id, 5 * CHEAP_MINOR)
     assert await market.taken() == [("C", 5), ("D", 5)]
@@ -255,10 +254,8 @@ async def test_far_more_than_ordered_is_odd_and_changes_nothing(busy_world: Worl
     order_id = await market.place(5)
     [only] = await market.until_states(State.SHIPPED)
     po_id = only.order.po_id
-    async with asyncio.timeout(30):
-        while len(odd_reasons(busy_world, po_id)) < 2:  # noqa: ASYNC110 - no bell
-            await asyncio.sleep(0.02)
-    goods, money = sorted(odd_reasons(busy_world, po_id), key=len, reverse=True)
+    reasons = await until(lambda: odd_reasons(busy_world, po_id), lambda found: len(found) == 2)
+    goods, money = sorted(reasons, key=len, reverse=True)
     assert "5 more can be taken, not 10" in goods
     assert "10 x" in money
     assert ledger_of(busy_world, po_id) == {}
@@ -549,9 +546,7 @@ async def test_a_refusal_that_is_said_after_an_acceptance_counts(pipeline: World
     await acknowledge(pipeline, first.order.po_id, lines=nothing)
     await market.until_states(State.REFUSED, State.SENT)
     await acknowledge(pipeline, first.order.po_id, expected_date=FAR.isoformat())
-    async with asyncio.timeout(30):
-        while not odd_reasons(pipeline, first.order.po_id):  # noqa: ASYNC110 - no bell
-            await asyncio.sleep(0.02)
+    await until(lambda: odd_reasons(pipeline, first.order.po_id))
     await market.until_states(State.REFUSED, State.SENT)
     assert await market.taken() == [("C", 2), ("D", 2)]
 
@@ -645,10 +640,10 @@ async def test_invoices_that_can_not_be_right_are_odd_and_post_nothing(pipeline:
         line |= {k: v for k, v in change.items() if k != "currency"}
         data = {"invoice_id": unique("si"), "po_id": po_id, "currency": currency, "lines": [line]}
         assert (await pipeline.tell("purchase_order.invoiced", data)).status_code == 204
-    async with asyncio.timeout(30):
-        while len(odd_reasons(pipeline, po_id)) < len(BAD_INVOICES):  # noqa: ASYNC110 - no bell
-            await asyncio.sleep(0.02)
-    fields = sorted(reason.partition(":")[0] for reason in odd_reasons(pipeline, po_id))
+    reasons = await until(
+        lambda: odd_reasons(pipeline, po_id), lambda found: len(found) == len(BAD_INVOICES)
+    )
+    fields = sorted(reason.partition(":")[0] for reason in reasons)
     assert fields == sorted(field for _, field in BAD_INVOICES.values())
     assert ledger_of(pipeline, po_id) == {
         "INVENTORY": 5 * CHEAP_MINOR,

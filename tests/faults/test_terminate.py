@@ -1,6 +1,5 @@
 """Terminate an order's workflow, place the same document again: it goes on from the tables."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from tests.support.exactly_once import (
     until_asked,
 )
 from tests.support.shop import Document, order
+from tests.support.waiting import until
 from tests.support.world import SANDBOX, World
 from worker import build_worker
 
@@ -279,9 +279,7 @@ async def test_completed_by_facts_alone_the_mails_are_sent_when_it_is_placed_aga
     await booked(pipeline, order_id)
     await terminate(pipeline, order_id)
     await pipeline.ship(order_id, "delivered")
-    async with asyncio.timeout(30):
-        while (await pipeline.order(order_id))["stage"] != "completed":  # noqa: ASYNC110 - no bell
-            await asyncio.sleep(0.02)
+    await until(lambda: pipeline.order(order_id), lambda shown: shown["stage"] == "completed")
     await place_again(pipeline, document)
     await pipeline.ended(order_id)
     details = [r["detail"] for r in (await pipeline.order(order_id))["history"]]

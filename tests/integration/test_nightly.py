@@ -26,7 +26,8 @@ from models.tables import PurchaseOrderLine, Stock, StockPolicy
 from tests.conftest import DATABASES, new_client, new_world
 from tests.integration.test_cli import run, run_json
 from tests.support.shop import order, unique, write_csv
-from tests.support.world import PATIENCE_S, World
+from tests.support.waiting import PATIENCE_S, until
+from tests.support.world import World
 from workflows.schedules import BATCHES_A_RUN, ReconcileWorkflow, StockReviewWorkflow
 
 
@@ -86,9 +87,7 @@ async def test_what_is_low_after_the_review_is_bought_before_anybody_waits(night
     assert (policy.demand_a_day, policy.observed_days) == (8.0, 1)
     assert (policy.lead_time_days, policy.safety_stock, policy.reorder_point) == (3.0, 0, 24)
     assert policy.order_quantity == 110  # sqrt(2 * 2920 * 25.00 / 12.00) = 110.3
-    async with asyncio.timeout(PATIENCE_S):
-        while not (asked := await nights.requests("suppliers", "purchase_order", sku)):  # noqa: ASYNC110 - no bell
-            await asyncio.sleep(0.02)
+    asked = await until(lambda: nights.requests("suppliers", "purchase_order", sku))
     [line] = asked[0]["body"]["lines"]
     assert (line["sku"], line["quantity"]) == (sku, 110)
     await review(nights)  # on order now, so it isn't low any more
@@ -194,10 +193,9 @@ async def test_the_schedules_run_what_they_are_for(nights: World) -> None:
     for schedule_id in (STOCK_REVIEW, RECONCILE):
         handle = nights.client.get_schedule_handle(schedule_id)
         await handle.trigger()
+        description = await until(handle.describe, lambda known: known.info.recent_actions)
+        started = description.info.recent_actions[0].action
         async with asyncio.timeout(PATIENCE_S):
-            while not (actions := (await handle.describe()).info.recent_actions):  # noqa: ASYNC110 - no bell
-                await asyncio.sleep(0.05)
-            started = actions[0].action
             await nights.client.get_workflow_handle(started.workflow_id).result()
 
 

@@ -28,6 +28,7 @@ from tests.conftest import DATABASES, new_world
 from tests.support.processes import WorkerProcess
 from tests.support.purchases import bought, offer
 from tests.support.shop import SHIP_TO, Document, order, unique, write_csv
+from tests.support.waiting import until
 from tests.support.world import World
 
 CLIENTS, TIMES, UNITS = (16, 64), (10, 100), (6, 12)
@@ -100,7 +101,7 @@ async def test_nobody_is_promised_what_is_not_there_however_many_ask_at_once(
 
     watch = asyncio.create_task(never_negative(crowded, sku))
     await asyncio.gather(*(buy(client) for client in range(clients)))
-    await until(crowded, lambda session: is_settled(session, len(documents)))
+    await until_tables(crowded, lambda session: is_settled(session, len(documents)))
     crowded.database.read(lambda session: assert_nothing_oversold(session, sku, units))
     crowded.database.read(lambda session: assert_no_newcomer_first(session, sku))
     shown = [await crowded.order(document["order_id"]) for document in documents]
@@ -112,7 +113,7 @@ async def test_nobody_is_promised_what_is_not_there_however_many_ask_at_once(
 
     half = (len(documents) - units) // 2
     received = await receive(crowded, sku, half)
-    await until(crowded, lambda session: filled(session) == received)
+    await until_tables(crowded, lambda session: filled(session) == received)
     crowded.database.read(lambda session: assert_nothing_oversold(session, sku, units + received))
     crowded.database.read(assert_first_promised_first_served)
     watch.cancel()
@@ -143,11 +144,9 @@ def _stock(session: Session, sku: str) -> list[Stock]:
     return list(session.exec(select(Stock).where(Stock.sku == sku)))
 
 
-async def until(world: World, reached: Any) -> None:
+async def until_tables(world: World, reached: Any) -> None:
     """Wait until the tables say so."""
-    async with asyncio.timeout(LONGEST_S):
-        while not await asyncio.to_thread(world.database.read, reached):  # noqa: ASYNC110 - no bell
-            await asyncio.sleep(0.1)
+    await until(lambda: asyncio.to_thread(world.database.read, reached), patience_s=LONGEST_S)
 
 
 def is_settled(session: Session, count: int) -> bool:

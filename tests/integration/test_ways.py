@@ -4,7 +4,7 @@ from typing import Any
 
 from activities.database.engine import utc_now
 from activities.database.importing import import_folder
-from tests.support.shop import order, unique, write_csv
+from tests.support.shop import order, supplier_of, unique, write_csv
 from tests.support.world import World
 
 
@@ -75,7 +75,7 @@ async def test_nobody_offers_what_is_short(pipeline: World) -> None:
     folder = pipeline.folder / unique("offer")
     folder.mkdir()
     offer = {
-        "supplier_id": "ACME",
+        "supplier_id": supplier_of(sku),
         "sku": sku,
         "unit_cost": "55.00",
         "currency": "EUR",

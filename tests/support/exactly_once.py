@@ -1,6 +1,5 @@
 """Nothing twice: by the partners' own books, and by ours."""
 
-import asyncio
 from collections import Counter
 
 from sqlmodel import Session, col, select
@@ -16,7 +15,8 @@ from models.tables import (
     Shipment,
 )
 from tests.support.shop import Document
-from tests.support.world import PATIENCE_S, World
+from tests.support.waiting import until
+from tests.support.world import World
 
 SEVERAL_TIMES = {"mailed", "mail_refused", "attention", "mended", "cancel_refused"}
 """What an order's history may tell more than once."""
@@ -34,9 +34,7 @@ async def keys_of(world: World, partner: str, operation: str, subject: str) -> s
 
 async def until_asked(world: World, partner: str, operation: str, subject: str) -> None:
     """Wait until a partner has done what it was asked; its answer may still be out."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not await world.requests(partner, operation, subject):  # noqa: ASYNC110 - no bell
-            await asyncio.sleep(0.02)
+    await until(lambda: world.requests(partner, operation, subject))
 
 
 async def assert_asked_once(world: World, partner: str, operation: str, subject: str) -> None:

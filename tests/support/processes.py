@@ -14,7 +14,8 @@ from time import monotonic, sleep
 import psycopg
 
 from activities.database.engine import normalised
-from tests.support.world import PATIENCE_S, World
+from tests.support.waiting import PATIENCE_S
+from tests.support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 GLANCE_S = 0.0005

@@ -1,6 +1,5 @@
 """Offers of several suppliers, and purchases as both sides have them in their books."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +24,8 @@ from models.tables import (
     SupplierOffer,
 )
 from tests.support.shop import Document, unique
-from tests.support.world import PATIENCE_S, World
+from tests.support.waiting import until
+from tests.support.world import World
 
 
 def offer(world: World, sku: str, supplier_id: str, unit_cost_minor: int, **terms: Any) -> None:
@@ -107,14 +107,7 @@ async def until_bought(
     world: World, sku: str, reached: Callable[[list[Bought]], bool]
 ) -> list[Bought]:
     """Wait until our purchase orders with a SKU satisfy `reached`."""
-    found: list[Bought] = []
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not reached(found := bought(world.database, sku)):  # noqa: ASYNC110 - no bell
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"still {found}") from None
-    return found
+    return await until(lambda: bought(world.database, sku), reached)
 
 
 async def taken_by_suppliers(world: World, sku: str) -> list[tuple[str, int]]:

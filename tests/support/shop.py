@@ -45,6 +45,12 @@ def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, object]]) -> 
         writer.writerows(rows)
 
 
+def supplier_of(sku: str) -> str:
+    """Who sells a shop's product: a supplier of its own, or it would share purchase orders with the
+    shops of other tests."""
+    return f"ACME-{sku}"
+
+
 def write_shop(folder: Path, sku: str, customer: str, on_hand: int, **changes: Any) -> None:
     """CSV files of a shop with one product, one customer and one supplier.
 
@@ -70,11 +76,11 @@ def write_shop(folder: Path, sku: str, customer: str, on_hand: int, **changes: A
         "height_mm": 100,
     }
     write_csv(folder, "products.csv", [product])
-    supplier = {"supplier_id": "ACME", "name": "Acme", "email": "so@acme.example", "country": "DE"}
-    write_csv(folder, "suppliers.csv", [supplier])
+    supplier = {"name": "Acme", "email": "so@acme.example", "country": "DE"}
+    write_csv(folder, "suppliers.csv", [{"supplier_id": supplier_of(sku), **supplier}])
     if of("offers", True):
         offer = {
-            "supplier_id": "ACME",
+            "supplier_id": supplier_of(sku),
             "sku": sku,
             "unit_cost": "55.00",
             "currency": "EUR",

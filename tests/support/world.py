@@ -28,9 +28,9 @@ from simulators.app import create_app as create_partners
 from simulators.contract import SimulatorConfig
 from tests.support.serving import served
 from tests.support.shop import Document, unique, write_shop
+from tests.support.waiting import PATIENCE_S
 from worker import build_worker
 
-PATIENCE_S = 30.0
 SECRETS = {
     name: f"whsec_{base64.b64encode(name.encode() * 4).decode()}"
     for name in ("payments", "suppliers", "carriers")
@@ -172,13 +172,17 @@ class World:
         )
 
     async def until_order(self, order_id: str, reached: Callable[[Document], bool]) -> Document:
-        """Wait until what is shown of the order satisfies `reached`: looked at after each event."""
+        """Wait until what is shown of the order satisfies `reached`: looked at now, and after each
+        event that is new."""
         handle = self.client.get_workflow_handle(f"order-{order_id}")
-        last: Document = {}
+        seen = (await handle.describe()).history_length
+        last = await self.order(order_id)
+        if reached(last):
+            return last
         try:
             async with asyncio.timeout(PATIENCE_S):
                 async for event in handle.fetch_history_events(wait_new_event=True):
-                    if event.event_type in LOOK_AFTER:
+                    if event.event_id > seen and event.event_type in LOOK_AFTER:
                         last = await self.order(order_id)
                         if reached(last):
                             return last
