@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 PYTHON ?= python3
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
