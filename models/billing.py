@@ -1,11 +1,14 @@
 """Invoices and payments: what a bill says, and where received money goes."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
 from models.base import Payload
 from models.customers import Address, TaxTreatment
+from models.money import decimals, parse_amount, round_half_up
 from models.orders import PricedLine, TaxAmount, Terms
 
 NET_DAYS = 30
@@ -24,14 +27,22 @@ class Seller(Payload):
     iban: str
 
 
-class Invoice(Payload):
-    """A bill as issued: complete in itself, so that it can be printed again unchanged."""
+class OnAccount(Payload):
+    """A payment before the invoice, with the tax that fell due on it (2006/112/EC art. 65)."""
+
+    payment_id: str
+    received_on: date
+    amount_minor: int
+    tax_minor: int
+
+
+class Bill(Payload):
+    """What invoice and credit note have in common: complete in itself, so that it can be printed
+    again unchanged. Of a credit note the amounts are what is credited, above zero."""
 
     number: str
     order_id: str
     issued_on: date
-    due_on: date | None
-    """None: paid in full when it was issued."""
     seller: Seller
     customer_id: str
     customer_name: str
@@ -39,19 +50,47 @@ class Invoice(Payload):
     bill_to: Address
     ship_to: Address
     language: str
-    terms: Terms
     tax_treatment: TaxTreatment
     currency: str
+    discount_ppm: int = 0
+    """Of the whole order; each line's share of it is its `order_discount_minor`."""
     lines: tuple[PricedLine, ...]
     taxes: tuple[TaxAmount, ...]
     net_minor: int
     total_minor: int
-    paid_minor: int
 
     @property
     def tax_minor(self) -> int:
         """All rates together."""
         return self.total_minor - self.net_minor
+
+    @property
+    def discount_minor(self) -> int:
+        """What the discount of the whole order comes to."""
+        return sum(line.order_discount_minor for line in self.lines)
+
+
+class Invoice(Bill):
+    """A bill as issued."""
+
+    due_on: date | None
+    """None: paid in full when it was issued."""
+    terms: Terms
+    paid_minor: int
+    on_account: tuple[OnAccount, ...] = ()
+    """What came before the invoice, the tax of which was due then; part of `paid_minor`."""
+    supply_by: date | None = None
+    """By when the goods are to leave: they are supplied after the invoice (art. 226 (7))."""
+
+
+class CreditNote(Bill):
+    """The reversal of an invoice, or of a part of it."""
+
+    invoice_number: str
+    invoice_issued_on: date
+    reason: str
+    refund_minor: int
+    """What is given back; the rest lowers what is due."""
 
 
 def due_date(terms: Terms, issued_on: date) -> date | None:
@@ -69,6 +108,153 @@ def credit_note_number(year: int, sequence: int) -> str:
     return f"CN-{year}-{sequence:06d}"
 
 
+class DunningLevel(Payload):
+    """A reminder, so many days after the invoice was due; `fee` is a decimal string."""
+
+    days: int
+    fee: str = "0"
+
+
+class BillingRules(Payload):
+    """How we bill, as configured.
+
+    `tax_on_account`: tax falls due with payments before the invoice (2006/112/EC art. 65), not only
+    with the invoice. `tolerance`: what may be missing of a payment, a decimal string.
+    `bad_debt_relief`: tax on what is written off is owed no longer (art. 90).
+    """
+
+    tax_on_account: bool = True
+    tolerance: str = "0"
+    bad_debt_relief: bool = True
+    dunning: tuple[DunningLevel, ...] = ()
+
+    def tolerance_minor(self, currency: str) -> int:
+        """In minor units; what the currency has no decimals for is left out."""
+        return minor_units(self.tolerance, currency)
+
+    def on_account_minor(self, paid_minor: int, total_minor: int, tax_minor: int) -> int:
+        """The tax in what was paid before the invoice: its share, rounded half up."""
+        if not self.tax_on_account or not total_minor:
+            return 0
+        return round_half_up(tax_minor * min(paid_minor, total_minor), total_minor)
+
+
+def minor_units(amount: str, currency: str) -> int:
+    """A configured amount in a currency that may have fewer decimals: rounded down."""
+    return int(Decimal(amount).scaleb(decimals(currency)))
+
+
+AUTHORISATION_LAPSED = "authorisation_lapsed"
+"""The code of a refusal to capture what a card stands for no longer."""
+
+
+def not_an_amount(text: str | None, currency: str | None, field: str, *, least: int) -> str | None:
+    """Why `text` isn't money of at least `least` minor units; None: it is."""
+    if not text:
+        return f"{field}: missing"
+    if not currency:
+        return "currency: missing"
+    try:
+        amount_minor = parse_amount(text, currency)
+    except ValueError as error:
+        return f"{field}: {error}"
+    return None if amount_minor >= least else f"{field}: {text} is too little"
+
+
+class Balance(Payload):
+    """An order's money, in minor units: each a sum of facts, as the columns of its row.
+
+    `invoiced`: it has an invoice. `cancelled`: it is (being) cancelled, so that all money of it is
+    to be given back.
+    """
+
+    total_minor: int
+    tax_minor: int
+    paid_minor: int = 0
+    deposit_minor: int = 0
+    refunded_minor: int = 0
+    fees_minor: int = 0
+    credited_minor: int = 0
+    payable_minor: int = 0
+    forgiven_minor: int = 0
+    reclaimed_minor: int = 0
+    taxed_minor: int = 0
+    invoiced: bool = False
+    cancelled: bool = False
+
+    @property
+    def charges_minor(self) -> int:
+        """What is due beside the total: fees, and what was given back twice; less what was credited
+        and not given back, and what was forgiven. May be below zero."""
+        more = self.fees_minor + self.reclaimed_minor
+        return more - self.credited_minor + self.payable_minor - self.forgiven_minor
+
+    @property
+    def due_minor(self) -> int:
+        """What the customer is still to pay."""
+        return max(0, self.total_minor + self.charges_minor - self.paid_minor)
+
+    @property
+    def receivable_minor(self) -> int:
+        """What the ledger has as receivable: nothing but what was given back twice before there is
+        an invoice."""
+        return self.due_minor if self.invoiced else self.reclaimed_minor
+
+    @property
+    def owed_minor(self) -> int:
+        """What we owe the customer, but for what is being given back already."""
+        all_minor = self.paid_minor if self.cancelled else self.payable_minor
+        return max(0, all_minor + self.deposit_minor - self.refunded_minor)
+
+    @property
+    def owed_payable_minor(self) -> int:
+        """The part of it that credit notes owe; they are served first."""
+        return min(self.owed_minor, max(0, self.payable_minor - self.refunded_minor))
+
+
+class TakenBack(Payload):
+    """A payment that was reversed, split by what it takes away."""
+
+    deposit_minor: int
+    payable_minor: int
+    due_again_minor: int
+
+
+def take_back(balance: Balance, amount_minor: int) -> TakenBack:
+    """What we still owe the customer first (deposits, then credit notes), the rest is due again."""
+    payable_minor = balance.owed_payable_minor
+    deposit_minor = min(amount_minor, balance.owed_minor - payable_minor)
+    payable_minor = min(amount_minor - deposit_minor, payable_minor)
+    return TakenBack(
+        deposit_minor=deposit_minor,
+        payable_minor=payable_minor,
+        due_again_minor=amount_minor - deposit_minor - payable_minor,
+    )
+
+
+def split_credit(left: Sequence[TaxAmount], amount_minor: int) -> tuple[TaxAmount, ...]:
+    """`amount_minor` (tax included) of what is left of an invoice, by rate.
+
+    Each rate has its share (cumulated, then rounded), of which the tax is the same part as of all
+    that is left: so nothing is below zero, and the last credit note takes exactly the rest.
+    Raises ValueError for more than is left.
+    """
+    total_minor = sum(tax.taxable_minor + tax.tax_minor for tax in left)
+    if not 0 < amount_minor <= total_minor:
+        raise ValueError("is more than is left of the invoice")
+    parts, before_minor, taken_minor = [], 0, 0
+    for tax in left:
+        gross_minor = tax.taxable_minor + tax.tax_minor
+        before_minor += gross_minor
+        part_minor = round_half_up(amount_minor * before_minor, total_minor) - taken_minor
+        taken_minor += part_minor
+        tax_minor = round_half_up(tax.tax_minor * part_minor, gross_minor) if gross_minor else 0
+        part = {"taxable_minor": part_minor - tax_minor, "tax_minor": tax_minor}
+        if part_minor:
+            parts.append(tax.model_copy(update=part))
+    return tuple(parts)
+
+
 class SplitPayment(Payload):
     """A payment, split by what it settles."""
 
@@ -80,6 +266,26 @@ def split_payment(amount_minor: int, due_minor: int) -> SplitPayment:
     """What is due first; the excess is a deposit of the customer's."""
     applied_minor = min(amount_minor, due_minor)
     return SplitPayment(applied_minor=applied_minor, deposit_minor=amount_minor - applied_minor)
+
+
+class AuthorisationState(StrEnum):
+    """The life of a card's authorisation."""
+
+    LIVE = "live"
+    CAPTURED = "captured"
+    EXPIRED = "expired"
+    VOIDED = "voided"
+
+
+BEING_GIVEN_BACK = "it is being given back"
+"""Why a payment that has no order can't be used any more."""
+
+
+class RefundState(StrEnum):
+    """The life of a refund."""
+
+    ASKED = "asked"
+    REFUNDED = "refunded"
 
 
 class LateMoney(StrEnum):

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 import pycountry
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as NumberError
 
@@ -129,8 +129,9 @@ class Address(Document):
 
 
 class CustomerDocument(Document):
-    """A whole customer. A new one is recorded as sent. Of a known one an order updates contact,
-    address and payment preference; credit limit, status and tax treatment stay."""
+    """A whole customer. From an order we take contact, address and payment preference. Credit
+    limit, status and tax treatment are ours to decide, by import: a new customer has no credit, is
+    active and pays tax."""
 
     customer_id: Identifier
     name: Text
@@ -146,3 +147,10 @@ class CustomerDocument(Document):
     street: OptionalText = ""
     city: OptionalText = ""
     postal_code: OptionalText = ""
+
+    @model_validator(mode="after")
+    def _who_owes_the_tax(self) -> Self:
+        """2006/112/EC art. 226 (4): the id under which the buyer owes it stands on the invoice."""
+        if self.tax_treatment is TaxTreatment.REVERSE_CHARGE and not self.vat_id:
+            raise ValueError("vat_id: is missing: with reverse_charge the buyer owes the tax by it")
+        return self

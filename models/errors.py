@@ -28,6 +28,10 @@ UNION_TAGS = {"<id>", "<whole>"}
 """Which branch of `customer` pydantic took: of no interest to who sent it. No field's name."""
 
 
+NOT_AN_OBJECT = {"model_type", "model_attributes_type", "dict_type"}
+"""Pydantic's types of an error where a JSON object should be."""
+
+
 class PipelineError(Exception):
     """Base of the tree: `code` is stable and for machines, `message` is for people."""
 
@@ -70,7 +74,17 @@ class WrongVariables(InvalidInput):
 
 def invalid_input(error: ValidationError) -> InvalidInput:
     """Pydantic's findings as ours: one field and reason each."""
-    return InvalidInput([_field_error(found["loc"], found["msg"]) for found in error.errors()])
+    return InvalidInput(
+        [
+            _field_error(found["loc"], _in_words(found["type"], found["msg"]))
+            for found in error.errors()
+        ]
+    )
+
+
+def _in_words(kind: str, message: str) -> str:
+    """Pydantic names our classes where something isn't an object."""
+    return "is not an object" if kind in NOT_AN_OBJECT else message
 
 
 def _field_error(where: tuple[int | str, ...], message: str) -> FieldError:

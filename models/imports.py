@@ -44,6 +44,8 @@ Day = Annotated[date, BeforeValidator(_plain_day)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 LocationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
 
+AccountNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+
 
 class CompanyRow(Document):
     """company.csv: the legal entity that sells."""
@@ -68,6 +70,15 @@ class CompanyRow(Document):
     @classmethod
     def _valid_iban(cls, value: str) -> str:
         return checked_number(iban.validate, value, "IBAN")
+
+
+class AccountNumberRow(Document):
+    """accounts.csv: number and title of one of our accounts in the company's own chart; `account`
+    is its name, such as `accounts_receivable`, or its code."""
+
+    account: Text
+    number: AccountNumber
+    title: Text
 
 
 class LocationRow(Document):

@@ -28,14 +28,51 @@ class Account(StrEnum):
     UNAPPLIED_RECEIPTS = "2600"
     OPENING_BALANCE_EQUITY = "3000"
     REVENUE = "4000"
+    SALES_RETURNS = "4100"
     INVENTORY_GAIN = "4900"
+    OTHER_INCOME = "4910"
     COST_OF_GOODS_SOLD = "5000"
+    BAD_DEBTS = "5100"
+    PAYMENT_DIFFERENCES = "5110"
+    PAYMENT_FEES = "5200"
     INVENTORY_LOSS = "5900"
 
     @property
     def label(self) -> str:
         """As printed: "Cash clearing"."""
         return self.name.replace("_", " ").capitalize()
+
+    @property
+    def role(self) -> str:
+        """As people name it in files and commands: `cash_clearing`."""
+        return self.name.lower()
+
+    @property
+    def kind(self) -> "AccountKind":
+        """By the first digit of its code."""
+        return {
+            "1": AccountKind.ASSET,
+            "2": AccountKind.LIABILITY,
+            "3": AccountKind.EQUITY,
+            "4": AccountKind.INCOME,
+            "5": AccountKind.EXPENSE,
+        }[self.value[0]]
+
+
+class AccountKind(StrEnum):
+    """What an account is about: the five of double-entry bookkeeping."""
+
+    ASSET = "asset"
+    LIABILITY = "liability"
+    EQUITY = "equity"
+    INCOME = "income"
+    EXPENSE = "expense"
+
+
+def account_named(given: str) -> Account | None:
+    """By its code, or its role, also as printed: "1100", "cash_clearing", "Cash clearing"."""
+    words = "_".join(given.casefold().replace("-", " ").replace("_", " ").split())
+    return next((a for a in Account if words in (a.value, a.role)), None)
 
 
 class Posting(Payload):
@@ -84,18 +121,24 @@ def invoice_entry(
     *,
     net_minor: int,
     tax_minor: int,
-    deposit_minor: int,
+    paid_minor: int,
+    taxed_minor: int,
 ) -> Entry:
-    """An invoice: what was paid before comes from deposits, the rest is a receivable."""
-    total_minor = net_minor + tax_minor
+    """An invoice: what was paid before comes from deposits, the rest is a receivable.
+
+    `taxed_minor`: the part of the tax that fell due with payments before it; it is owed already.
+    """
     return entry(
         f"invoice:{number}",
         currency,
         {
-            Account.CUSTOMER_DEPOSITS: deposit_minor,
-            Account.ACCOUNTS_RECEIVABLE: total_minor - deposit_minor,
+            Account.CUSTOMER_DEPOSITS: paid_minor - taxed_minor,
+            Account.ACCOUNTS_RECEIVABLE: net_minor + tax_minor - paid_minor,
         },
-        {Account.CONTRACT_LIABILITIES: net_minor, Account.TAX_PAYABLE: tax_minor},
+        {
+            Account.CONTRACT_LIABILITIES: net_minor,
+            Account.TAX_PAYABLE: tax_minor - taxed_minor,
+        },
         order_id,
     )
 
@@ -108,16 +151,18 @@ def credit_note_entry(
     net_minor: int,
     tax_minor: int,
     refund_minor: int,
+    goods_left: bool,
 ) -> Entry:
-    """An invoice cancelled before goods left: what was paid becomes a refund we owe."""
-    total_minor = net_minor + tax_minor
+    """An invoice credited: what was paid becomes a refund we owe, the rest is due no longer. Before
+    goods left it was a contract liability, after that it is a return (or an allowance)."""
+    account = Account.SALES_RETURNS if goods_left else Account.CONTRACT_LIABILITIES
     return entry(
         f"credit_note:{number}",
         currency,
-        {Account.CONTRACT_LIABILITIES: net_minor, Account.TAX_PAYABLE: tax_minor},
+        {account: net_minor, Account.TAX_PAYABLE: tax_minor},
         {
             Account.REFUNDS_PAYABLE: refund_minor,
-            Account.ACCOUNTS_RECEIVABLE: total_minor - refund_minor,
+            Account.ACCOUNTS_RECEIVABLE: net_minor + tax_minor - refund_minor,
         },
         order_id,
     )
@@ -127,19 +172,22 @@ def payment_entry(
     payment_id: str,
     currency: str,
     *,
-    receivable_minor: int,
-    deposit_minor: int,
-    unapplied_minor: int,
+    receivable_minor: int = 0,
+    deposit_minor: int = 0,
+    taxed_minor: int = 0,
+    unapplied_minor: int = 0,
     order_id: str | None,
 ) -> Entry:
-    """Money in: against the receivable, as a deposit, or unapplied where no order is known."""
+    """Money in: against the receivable, as a deposit (of which `taxed_minor` is tax that falls due
+    with it), or unapplied where no order is known."""
     return entry(
         f"payment:{payment_id}",
         currency,
         {Account.CASH_CLEARING: receivable_minor + deposit_minor + unapplied_minor},
         {
             Account.ACCOUNTS_RECEIVABLE: receivable_minor,
-            Account.CUSTOMER_DEPOSITS: deposit_minor,
+            Account.CUSTOMER_DEPOSITS: deposit_minor - taxed_minor,
+            Account.TAX_PAYABLE: taxed_minor,
             Account.UNAPPLIED_RECEIPTS: unapplied_minor,
         },
         order_id,
@@ -157,14 +205,106 @@ def deposit_entry(key: str, order_id: str, currency: str, amount_minor: int) -> 
     )
 
 
-def matched_entry(payment_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
-    """Unapplied money finds its order, which has no invoice yet."""
+def on_account_entry(key: str, order_id: str, currency: str, taxed_minor: int) -> Entry:
+    """A deposit becomes a payment on account: its tax falls due (below zero: no longer)."""
+    due, back = max(0, taxed_minor), max(0, -taxed_minor)
     return entry(
-        f"matched:{payment_id}",
+        f"on_account:{key}",
         currency,
-        {Account.UNAPPLIED_RECEIPTS: amount_minor},
-        {Account.CUSTOMER_DEPOSITS: amount_minor},
+        {Account.CUSTOMER_DEPOSITS: due, Account.TAX_PAYABLE: back},
+        {Account.TAX_PAYABLE: due, Account.CUSTOMER_DEPOSITS: back},
         order_id,
+    )
+
+
+def matched_entry(
+    key: str,
+    order_id: str,
+    currency: str,
+    *,
+    receivable_minor: int,
+    deposit_minor: int,
+    taxed_minor: int,
+) -> Entry:
+    """Unapplied money finds its order."""
+    return entry(
+        f"matched:{key}",
+        currency,
+        {Account.UNAPPLIED_RECEIPTS: receivable_minor + deposit_minor},
+        {
+            Account.ACCOUNTS_RECEIVABLE: receivable_minor,
+            Account.CUSTOMER_DEPOSITS: deposit_minor - taxed_minor,
+            Account.TAX_PAYABLE: taxed_minor,
+        },
+        order_id,
+    )
+
+
+def reversal_entry(
+    reversal_id: str,
+    currency: str,
+    *,
+    receivable_minor: int = 0,
+    payable_minor: int = 0,
+    deposit_minor: int = 0,
+    taxed_minor: int = 0,
+    unapplied_minor: int = 0,
+    fee_minor: int,
+    order_id: str | None,
+) -> Entry:
+    """The payer's bank takes money back: what we still owed the customer first, the rest is due
+    again. `taxed_minor` of the deposit was tax; it is owed no longer."""
+    back_minor = receivable_minor + payable_minor + deposit_minor + unapplied_minor
+    return entry(
+        f"reversal:{reversal_id}",
+        currency,
+        {
+            Account.ACCOUNTS_RECEIVABLE: receivable_minor,
+            Account.REFUNDS_PAYABLE: payable_minor,
+            Account.CUSTOMER_DEPOSITS: deposit_minor - taxed_minor,
+            Account.TAX_PAYABLE: taxed_minor,
+            Account.UNAPPLIED_RECEIPTS: unapplied_minor,
+            Account.PAYMENT_FEES: fee_minor,
+        },
+        {Account.CASH_CLEARING: back_minor + fee_minor},
+        order_id,
+    )
+
+
+def write_off_entry(
+    key: str, order_id: str, currency: str, account: Account, *, amount_minor: int, tax_minor: int
+) -> Entry:
+    """What is due won't come: to `account` (Bad debts, or Payment differences) less the tax of
+    which we are relieved (2006/112/EC art. 90). Amounts below zero undo one."""
+    lost = {account: amount_minor - tax_minor, Account.TAX_PAYABLE: tax_minor}
+    due = {Account.ACCOUNTS_RECEIVABLE: amount_minor}
+    if amount_minor < 0:
+        lost, due = _negated(due), _negated(lost)
+    return entry(f"write_off:{key}", currency, lost, due, order_id)
+
+
+def _negated(amounts: Mapping[Account, int]) -> dict[Account, int]:
+    return {account: -amount_minor for account, amount_minor in amounts.items()}
+
+
+def dunning_fee_entry(order_id: str, level: int, currency: str, fee_minor: int) -> Entry:
+    """What a reminder costs the customer; damages, so without tax."""
+    return entry(
+        f"dunning_fee:{order_id}:{level}",
+        currency,
+        {Account.ACCOUNTS_RECEIVABLE: fee_minor},
+        {Account.OTHER_INCOME: fee_minor},
+        order_id,
+    )
+
+
+def payout_entry(payout_id: str, currency: str, *, amount_minor: int, fee_minor: int) -> Entry:
+    """The provider pays out what it collected, less its fee."""
+    return entry(
+        f"payout:{payout_id}",
+        currency,
+        {Account.BANK: amount_minor, Account.PAYMENT_FEES: fee_minor},
+        {Account.CASH_CLEARING: amount_minor + fee_minor},
     )
 
 
@@ -249,13 +389,26 @@ def opening_entry(location: str, sku: str, currency: str, value_minor: int) -> E
 
 
 def refund_entry(
-    refund_id: str, order_id: str, currency: str, *, payable_minor: int, deposit_minor: int
+    key: str,
+    order_id: str | None,
+    currency: str,
+    *,
+    payable_minor: int = 0,
+    deposit_minor: int = 0,
+    taxed_minor: int = 0,
+    unapplied_minor: int = 0,
 ) -> Entry:
-    """Money out again: what a credit note owes, and deposits that were never invoiced."""
+    """Money out again: what a credit note owes, money that was never invoiced (`taxed_minor` of it
+    was tax), or that had no order."""
     return entry(
-        f"refund:{refund_id}",
+        f"refund:{key}",
         currency,
-        {Account.REFUNDS_PAYABLE: payable_minor, Account.CUSTOMER_DEPOSITS: deposit_minor},
-        {Account.CASH_CLEARING: payable_minor + deposit_minor},
+        {
+            Account.REFUNDS_PAYABLE: payable_minor,
+            Account.CUSTOMER_DEPOSITS: deposit_minor - taxed_minor,
+            Account.TAX_PAYABLE: taxed_minor,
+            Account.UNAPPLIED_RECEIPTS: unapplied_minor,
+        },
+        {Account.CASH_CLEARING: payable_minor + deposit_minor + unapplied_minor},
         order_id,
     )

@@ -57,6 +57,40 @@ class ShipmentDelivered(Payload):
     occurred_at: Moment | None = None
 
 
+class PaymentAuthorised(Payload):
+    """A card has promised to pay: nothing has come in yet."""
+
+    authorisation_id: Identifier
+    order_id: Words | None = None
+    amount: Words | None = None
+    currency: Words | None = None
+    expires_at: Moment | None = None
+
+
+class PaymentReversed(Payload):
+    """The payer's bank has taken a payment back (chargeback); without an amount all of it. `fee`:
+    what that costs us."""
+
+    reversal_id: Identifier
+    payment_id: Words | None = None
+    order_id: Words | None = None
+    amount: Words | None = None
+    currency: Words | None = None
+    fee: Words = "0"
+    reason: Words = ""
+    occurred_at: Moment | None = None
+
+
+class PayoutPaid(Payload):
+    """The payment provider has paid out to our bank account: `amount` came there, `fee` it kept."""
+
+    payout_id: Identifier
+    amount: Words | None = None
+    currency: Words | None = None
+    fee: Words = "0"
+    occurred_at: Moment | None = None
+
+
 class StockArrived(Payload):
     """A goods receipt may have filled the order's shortages: an order looks when it hears it."""
 
@@ -131,13 +165,18 @@ class GoodsReceived(Payload):
     occurred_at: Moment | None = None
 
 
-OrderFact = PaymentReceived | ShipmentDispatched | ShipmentDelivered
+OrderFact = (
+    PaymentReceived | PaymentAuthorised | PaymentReversed | ShipmentDispatched | ShipmentDelivered
+)
 PurchaseFact = SupplierAcknowledged | GoodsShipped | GoodsReceived | SupplierInvoiced
-Fact = OrderFact | PurchaseFact
+Fact = OrderFact | PurchaseFact | PayoutPaid
 
 
 FACT_TYPES: dict[str, type[Fact]] = {
     "payment.received": PaymentReceived,
+    "payment.authorised": PaymentAuthorised,
+    "payment.reversed": PaymentReversed,
+    "payout.paid": PayoutPaid,
     "shipment.dispatched": ShipmentDispatched,
     "shipment.delivered": ShipmentDelivered,
     "purchase_order.acknowledged": SupplierAcknowledged,
@@ -153,6 +192,12 @@ def business_id(fact: Fact) -> str:
     match fact:
         case PaymentReceived():
             return fact.payment_id
+        case PaymentAuthorised():
+            return fact.authorisation_id
+        case PaymentReversed():
+            return fact.reversal_id
+        case PayoutPaid():
+            return fact.payout_id
         case ShipmentDispatched() | ShipmentDelivered():
             return fact.event_id
         case SupplierAcknowledged():
@@ -170,6 +215,13 @@ def type_of(fact: Fact) -> str:
     return next(name for name, kind in FACT_TYPES.items() if isinstance(fact, kind))
 
 
+class StoredFact(Payload):
+    """A fact as the door keeps it: type and data of the webhook's body."""
+
+    type: str
+    data: dict[str, JsonValue]
+
+
 class OddFact(Payload):
     """A message that can't be used, kept as it came."""
 
@@ -178,6 +230,8 @@ class OddFact(Payload):
     name: str
     body: str
     reason: str
+    fact: StoredFact | None = None
+    """As the door kept it: it waits for nothing more."""
 
 
 class CancelRequest(Payload):
@@ -273,14 +327,7 @@ class Recorded(Payload):
     policy: Policy
     refusal: Attention | None = None
     """Why it may not go on yet: the credit limit."""
-    waiting_facts: tuple["StoredFact", ...] = ()
-
-
-class StoredFact(Payload):
-    """A fact as the door keeps it: type and data of the webhook's body."""
-
-    type: str
-    data: dict[str, JsonValue]
+    waiting_facts: tuple[StoredFact, ...] = ()
 
 
 class OrderStep(Payload):
@@ -294,6 +341,49 @@ class PaymentStep(Payload):
 
     order_id: str
     fact: PaymentReceived
+
+
+class AuthorisationStep(Payload):
+    """A card's authorisation to record with the order it reached."""
+
+    order_id: str
+    fact: PaymentAuthorised
+
+
+class ReversalStep(Payload):
+    """A reversed payment to record; `order_id`: the order it reached, if any."""
+
+    order_id: str | None
+    fact: PaymentReversed
+
+
+class RefundStep(Payload):
+    """Give back what is being asked for under this key."""
+
+    refund_key: str
+
+
+class ReminderStep(Payload):
+    """Mail the reminder of this level."""
+
+    order_id: str
+    level: int
+
+
+class BillStep(Payload):
+    """Mail an invoice or credit note; `again`: the id of the command that wants it sent again."""
+
+    number: str
+    again: str | None = None
+
+
+class DunningReview(Payload):
+    """The order after a look at what it still owes. `remind`: the level of a reminder that is to
+    be mailed. `look_in`: seconds until the next is due; None: there is no next."""
+
+    progress: Progress
+    remind: int | None = None
+    look_in: float | None = None
 
 
 class DispatchStep(Payload):
@@ -420,6 +510,14 @@ class PlanStep(Payload):
     again: bool = False
 
 
+class Missed(Payload):
+    """What a replenishment that ended too early has left: facts that nobody applied, and orders
+    that have their goods and weren't told."""
+
+    facts: tuple[StoredFact, ...]
+    echo: "Echo"
+
+
 class PlannedSend(Payload):
     """A purchase order that is to be sent at a time, when it has collected its lines."""
 
@@ -517,6 +615,17 @@ class PaymentDemand(Payload):
     amount: str
     currency: str
     due_date: date
+    capture: str = "at_once"
+    """`at_dispatch`: a card is only to be authorised."""
+
+
+class CaptureDemand(Payload):
+    """An authorisation that the provider is to turn into money."""
+
+    order_id: str
+    authorisation_id: str
+    amount: str
+    currency: str
 
 
 class SupplierLine(Payload):

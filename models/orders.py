@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -53,6 +53,22 @@ class Delivery(StrEnum):
 
     COMPLETE = "complete"
     PARTIAL = "partial"
+
+
+class PaymentMethod(StrEnum):
+    """How the customer of one order pays."""
+
+    CARD = "card"
+    TRANSFER = "transfer"
+    CASH = "cash"
+
+
+class Capture(StrEnum):
+    """When a card is charged: when the payment is asked for, or when the goods are about to go;
+    until then the card's authorisation stands for the payment."""
+
+    AT_ONCE = "at_once"
+    AT_DISPATCH = "at_dispatch"
 
 
 class OrderLine(Document):
@@ -110,6 +126,9 @@ class OrderDocument(Document):
     terms: Terms
     delivery: Delivery = Delivery.COMPLETE
     lines: Lines
+    discount_percent: PercentText | None = None
+    payment_method: PaymentMethod | None = None
+    capture: Capture = Capture.AT_ONCE
     requested_delivery_date: CalendarDate | None = None
 
     @model_validator(mode="after")
@@ -123,6 +142,20 @@ class OrderDocument(Document):
                     raise ValueError("is below zero")
             with at_field(f"lines.{number}.discount_percent"):
                 parse_percent("0" if line.discount_percent is None else line.discount_percent)
+        with at_field("discount_percent"):
+            parse_percent(self.discount_percent or "0")
+        return self
+
+    @model_validator(mode="after")
+    def _captured_later_from_a_card(self) -> Self:
+        """A till takes money at once, and an order on credit is paid by transfer."""
+        if self.capture is Capture.AT_ONCE:
+            return self
+        with at_field("capture"):
+            if self.payment_method is not PaymentMethod.CARD:
+                raise ValueError("at_dispatch is for cards: say payment_method card")
+            if self.terms is not Terms.PREPAID:
+                raise ValueError(f"at_dispatch is for terms prepaid, not {self.terms}")
         return self
 
     @property
@@ -147,7 +180,8 @@ class ProductPrice(Payload):
 
 
 class PricedLine(Payload):
-    """An order line with its price settled; `net_minor` is quantity * unit price less discount."""
+    """An order line with its price settled; `net_minor` is quantity * unit price less the line's
+    discount and its share of the whole order's."""
 
     line_no: int
     sku: str
@@ -158,6 +192,13 @@ class PricedLine(Payload):
     discount_ppm: int
     net_minor: int
     tax_rate_ppm: int
+    order_discount_minor: int = 0
+    """The line's share of the discount of the whole order."""
+
+    @property
+    def before_order_discount_minor(self) -> int:
+        """As printed in the line."""
+        return self.net_minor + self.order_discount_minor
 
 
 class TaxAmount(Payload):
@@ -203,6 +244,30 @@ def price_line(
         net_minor=share(gross_minor, 100 * PPM_PER_PERCENT - discount_ppm),
         tax_rate_ppm=product.tax_rate_ppm if tax is TaxTreatment.STANDARD else 0,
     )
+
+
+def price_lines(
+    document: OrderDocument, products: Mapping[str, ProductPrice], tax: TaxTreatment
+) -> list[PricedLine]:
+    """Settle the prices of an order. Raises KeyError for a SKU that `products` doesn't have."""
+    lines = [
+        price_line(number, line, products[line.sku], document.currency, tax)
+        for number, line in enumerate(document.lines, start=1)
+    ]
+    return discount_order(lines, parse_percent(document.discount_percent or "0"))
+
+
+def discount_order(lines: Sequence[PricedLine], ppm: int) -> list[PricedLine]:
+    """Take `ppm` millionths off all lines together: rounded half up once, and spread over them so
+    that the shares add up to it exactly (each cumulated, then rounded)."""
+    before_minor, taken_minor, discounted = 0, 0, []
+    for line in lines:
+        before_minor += line.net_minor
+        share_minor = share(before_minor, ppm) - taken_minor
+        taken_minor += share_minor
+        changed = {"net_minor": line.net_minor - share_minor, "order_discount_minor": share_minor}
+        discounted.append(line.model_copy(update=changed))
+    return discounted
 
 
 def total(lines: Iterable[PricedLine]) -> Totals:
@@ -268,6 +333,13 @@ class ShipmentProgress(Payload):
     state: ShipmentState
 
 
+class MoneyProblem(Payload):
+    """Money of an order that a person has to look at."""
+
+    code: str
+    message: str
+
+
 class Progress(Payload):
     """How far the tables say an order has come. A higher `version` is a later look."""
 
@@ -279,6 +351,13 @@ class Progress(Payload):
     paid_minor: int
     received_minor: int = 0
     """All money that came for the order, what was more than due included."""
+    charges_minor: int = 0
+    """What is due beside the total: fees, less what was credited or forgiven; may be below zero."""
+    captured_later: bool = False
+    """A card is charged when the goods are about to go."""
+    authorised_until: datetime | None = None
+    """A card's live authorisation stands for what is due until then."""
+    money_problem: MoneyProblem | None = None
     invoice_number: str | None = None
     allocated: bool = False
     ordered: int
@@ -301,12 +380,17 @@ class Progress(Payload):
     @property
     def due_minor(self) -> int:
         """What is still to be paid; never below zero."""
-        return max(0, self.total_minor - self.paid_minor)
+        return max(0, self.total_minor + self.charges_minor - self.paid_minor)
 
     @property
     def paid_in_full(self) -> bool:
         """Nothing is due."""
-        return self.paid_minor >= self.total_minor
+        return not self.due_minor
+
+    @property
+    def secured(self) -> bool:
+        """Goods may go: it is paid, or a card's authorisation stands for it, or it is on credit."""
+        return self.paid_in_full or self.authorised_until is not None or self.terms.on_credit
 
     @property
     def goods_left(self) -> bool:
@@ -332,6 +416,6 @@ def stage(progress: Progress) -> Stage:
         return Stage.RECEIVED
     if progress.backordered:
         return Stage.AWAITING_STOCK
-    if not progress.terms.on_credit and not progress.paid_in_full:
+    if not progress.secured:
         return Stage.AWAITING_PAYMENT
     return Stage.DISPATCHING

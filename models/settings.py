@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.billing import BillingRules, DunningLevel
 from models.errors import FieldError, WrongVariables
 from models.money import PPM_PER_PERCENT
 from models.purchasing import BuyingPolicy
@@ -22,6 +23,7 @@ _POSTGRESQL = re.compile(
     r"postgres(ql(\+psycopg)?)?://([^@]*@)?(\[[^]]*\]|[^/:?\s]*)(:\d{1,5})?(/.*|\?.*)?"
 )
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+_LEVEL = re.compile(r"\d{1,4}:\d{1,9}(\.\d{1,4})?", re.ASCII)
 _LONGEST_S = 1e9
 """Some thirty years: more than that is no time to wait, and too much for a clock."""
 
@@ -63,6 +65,11 @@ def _is_mail_address(text: str) -> bool:
 
 def _is_time(text: str) -> bool:
     return bool(_TIME.fullmatch(text))
+
+
+def _is_dunning(text: str) -> bool:
+    days = [int(level.partition(":")[0]) for level in text.split() if _LEVEL.fullmatch(level)]
+    return len(days) == len(text.split()) and days == sorted(set(days))
 
 
 def _are_secrets(text: str) -> bool:
@@ -153,6 +160,23 @@ class Settings(BaseSettings):
         default="refund", description="refund or reallocate"
     )
     """What money does that comes for an order which was cancelled because it didn't."""
+    tax_point: Literal["payment", "invoice"] = Field(
+        default="payment", description="payment or invoice"
+    )
+    """When tax falls due: with payments before the invoice too (2006/112/EC art. 65), or only with
+    the invoice."""
+    payment_tolerance: Decimal = Field(
+        default=Decimal(0), ge=0, le=1000, description="an amount such as 0.05"
+    )
+    """What may be missing of a payment: it is forgiven, and posted as a payment difference."""
+    bad_debt_relief: bool = Field(default=True, description="true or false")
+    """Whether tax on what is written off is owed no longer (2006/112/EC art. 90)."""
+    dunning: Annotated[str, _only(_is_dunning)] = Field(
+        default="7:0 14:5.00 28:10.00",
+        description="days:fee for each reminder, rising, separated by spaces; empty for none",
+    )
+    """Reminders of what is overdue: how many days after the invoice was due, and what each adds to
+    what is due, in the company's currency."""
     ship_within_days: Days = 30
     """What an order is promised that names no date, in days after it was placed."""
     silent_delay_days: Days = 30
@@ -205,6 +229,17 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL, with the default filled in."""
         return self.database_url or f"sqlite:///{self.var_dir / 'orders.db'}"
+
+    @property
+    def billing(self) -> BillingRules:
+        """How we bill."""
+        levels = (level.split(":") for level in self.dunning.split())
+        return BillingRules(
+            tax_on_account=self.tax_point == "payment",
+            tolerance=str(self.payment_tolerance),
+            bad_debt_relief=self.bad_debt_relief,
+            dunning=tuple(DunningLevel(days=int(days), fee=fee) for days, fee in levels),
+        )
 
     @property
     def buying(self) -> BuyingPolicy:

@@ -1,10 +1,22 @@
-"""What becomes of money that comes for a cancelled order."""
+"""What is due, owed, credited and taken back; and what late money becomes."""
 
 from typing import Any, Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from models.billing import LateMoney, late_money
+from models.billing import (
+    Balance,
+    BillingRules,
+    LateMoney,
+    late_money,
+    split_credit,
+    take_back,
+)
+from models.money import share
+from models.orders import TaxAmount, discount_order
+from tests.support.bills import priced
 
 REVIVED: dict[str, Any] = {
     "expired": True,
@@ -38,3 +50,122 @@ def test_every_other_money_is_given_back(
 ) -> None:
     """Cancelled by a person, billed before, no document, being refunded already, too little."""
     assert late_money(wish, **(REVIVED | but)) is LateMoney.REFUND
+
+
+amounts = st.integers(0, 10**9)
+
+
+@given(paid=amounts, total=st.integers(1, 10**9), tax=amounts)
+def test_the_tax_of_all_parts_is_the_tax_of_the_whole(paid: int, total: int, tax: int) -> None:
+    """Of what was paid so far, rounded once; of all of it exactly the tax (art. 65)."""
+    tax = min(tax, total)
+    rules = BillingRules()
+    assert rules.on_account_minor(total, total, tax) == tax
+    assert rules.on_account_minor(paid, total, tax) <= min(tax, paid + 1)
+    assert BillingRules(tax_on_account=False).on_account_minor(paid, total, tax) == 0
+
+
+@given(
+    rates=st.lists(
+        st.tuples(st.sampled_from([0, 70_000, 190_000]), amounts), min_size=1, max_size=3
+    ),
+    shares=st.lists(st.integers(1, 10**9), min_size=1, max_size=6),
+)
+def test_credit_notes_add_up_to_the_invoice_and_none_is_below_zero(
+    rates: list[tuple[int, int]], shares: list[int]
+) -> None:
+    """However an invoice is credited, rate by rate the last one takes exactly the rest."""
+    taxes = {
+        rate: TaxAmount(rate_ppm=rate, taxable_minor=net, tax_minor=share(net, rate))
+        for rate, net in rates
+    }
+    left = dict(taxes)
+    rest = sum(t.taxable_minor + t.tax_minor for t in taxes.values())
+    for wanted in [*shares, 10**10]:
+        amount_minor = min(wanted, rest)
+        if not amount_minor:
+            break
+        credited = split_credit(list(left.values()), amount_minor)
+        assert sum(t.taxable_minor + t.tax_minor for t in credited) == amount_minor
+        for part in credited:
+            assert part.taxable_minor >= 0
+            assert part.tax_minor >= 0
+            before = left[part.rate_ppm]
+            less = {
+                "taxable_minor": before.taxable_minor - part.taxable_minor,
+                "tax_minor": before.tax_minor - part.tax_minor,
+            }
+            left[part.rate_ppm] = before.model_copy(update=less)
+        rest -= amount_minor
+    assert all(t.taxable_minor >= 0 and t.tax_minor >= 0 for t in left.values())
+    assert not any(t.taxable_minor + t.tax_minor for t in left.values())
+
+
+def test_more_than_is_left_cannot_be_credited() -> None:
+    left = [TaxAmount(rate_ppm=190_000, taxable_minor=100, tax_minor=19)]
+    for amount_minor in (0, -1, 120):
+        with pytest.raises(ValueError, match="more than is left"):
+            split_credit(left, amount_minor)
+
+
+@given(nets=st.lists(st.integers(0, 10**6), min_size=1, max_size=50), ppm=st.integers(0, 1_000_000))
+def test_the_shares_of_an_orders_discount_add_up_to_it(nets: list[int], ppm: int) -> None:
+    """Rounded once over all lines; no line is below zero, or above what it was."""
+    lines = [priced(n, unit_price_minor=net, quantity=1) for n, net in enumerate(nets, start=1)]
+    discounted = discount_order(lines, ppm)
+    assert sum(line.order_discount_minor for line in discounted) == share(sum(nets), ppm)
+    for line, net in zip(discounted, nets, strict=True):
+        assert 0 <= line.net_minor <= net
+        assert line.before_order_discount_minor == net
+
+
+BILLED = {"total_minor": 119, "tax_minor": 19, "invoiced": True}
+
+
+@pytest.mark.parametrize(
+    ("balance", "due", "receivable", "owed"),
+    [
+        (Balance(total_minor=119, tax_minor=19), 119, 0, 0),
+        (Balance(**BILLED), 119, 119, 0),
+        (Balance(**BILLED, paid_minor=119, deposit_minor=20), 0, 0, 20),
+        (Balance(**BILLED, paid_minor=100, fees_minor=5), 24, 24, 0),
+        (Balance(**BILLED, paid_minor=100, forgiven_minor=19), 0, 0, 0),
+        (Balance(**BILLED, credited_minor=19), 100, 100, 0),
+        (Balance(**BILLED, paid_minor=119, credited_minor=19, payable_minor=19), 0, 0, 19),
+        (
+            Balance(
+                **BILLED, paid_minor=119, credited_minor=19, payable_minor=19, refunded_minor=19
+            ),
+            *(0, 0, 0),
+        ),
+        (Balance(total_minor=119, tax_minor=19, paid_minor=50, cancelled=True), 69, 0, 50),
+    ],
+)
+def test_what_is_due_and_owed_follows_from_the_facts(
+    balance: Balance, due: int, receivable: int, owed: int
+) -> None:
+    found = (balance.due_minor, balance.receivable_minor, balance.owed_minor)
+    assert found == (due, receivable, owed)
+
+
+@given(paid=amounts, deposit=amounts, payable=amounts, refunded=amounts, amount=amounts)
+def test_what_is_taken_back_comes_first_from_what_we_owe(
+    paid: int, deposit: int, payable: int, refunded: int, amount: int
+) -> None:
+    """Deposits, then credit notes; only the rest is due again."""
+    payable = min(payable, paid)
+    balance = Balance(
+        **(BILLED | {"total_minor": 10**9}),
+        paid_minor=paid,
+        deposit_minor=deposit,
+        credited_minor=payable,
+        payable_minor=payable,
+        refunded_minor=min(refunded, payable),
+    )
+    taken = take_back(balance, amount)
+    assert taken.deposit_minor + taken.payable_minor + taken.due_again_minor == amount
+    assert min(taken.deposit_minor, taken.payable_minor, taken.due_again_minor) >= 0
+    if taken.due_again_minor:
+        assert taken.deposit_minor + taken.payable_minor == balance.owed_minor
+    if taken.payable_minor:
+        assert taken.deposit_minor == deposit

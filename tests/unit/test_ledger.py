@@ -10,13 +10,17 @@ from models.ledger import (
     Account,
     Entry,
     credit_note_entry,
+    dunning_fee_entry,
     entry,
     goods_issue_entry,
     invoice_entry,
     opening_entry,
     payment_entry,
+    payout_entry,
     receipt_entry,
     refund_entry,
+    reversal_entry,
+    write_off_entry,
 )
 from models.money import MAX_AMOUNT_MINOR
 
@@ -36,7 +40,22 @@ def invoice(net_minor: int, tax_minor: int, deposit_minor: int) -> Entry:
         "EUR",
         net_minor=net_minor,
         tax_minor=tax_minor,
-        deposit_minor=min(deposit_minor, net_minor + tax_minor),
+        paid_minor=min(deposit_minor, net_minor + tax_minor),
+        taxed_minor=0,
+    )
+
+
+def invoice_after_parts(net_minor: int, tax_minor: int, paid_minor: int) -> Entry:
+    """An invoice of order O-1, a part of which was paid and taxed before."""
+    paid_minor = min(paid_minor, net_minor + tax_minor)
+    return invoice_entry(
+        "INV-1",
+        "O-1",
+        "EUR",
+        net_minor=net_minor,
+        tax_minor=tax_minor,
+        paid_minor=paid_minor,
+        taxed_minor=min(paid_minor, tax_minor) // 2,
     )
 
 
@@ -49,6 +68,7 @@ def credit_note(net_minor: int, tax_minor: int, refund_minor: int) -> Entry:
         net_minor=net_minor,
         tax_minor=tax_minor,
         refund_minor=min(refund_minor, net_minor + tax_minor),
+        goods_left=False,
     )
 
 
@@ -62,6 +82,54 @@ def payment(receivable_minor: int, deposit_minor: int, unapplied_minor: int) -> 
         unapplied_minor=unapplied_minor,
         order_id="O-1",
     )
+
+
+def taxed_payment(receivable_minor: int, deposit_minor: int, taxed_minor: int) -> Entry:
+    """Money in for order O-1, before its invoice."""
+    return payment_entry(
+        "P-1",
+        "EUR",
+        receivable_minor=receivable_minor,
+        deposit_minor=deposit_minor,
+        taxed_minor=min(taxed_minor, deposit_minor),
+        order_id="O-1",
+    )
+
+
+def reversal(receivable_minor: int, payable_minor: int, deposit_minor: int) -> Entry:
+    """Money of order O-1 taken back, at a fee."""
+    return reversal_entry(
+        "RV-1",
+        "EUR",
+        receivable_minor=receivable_minor,
+        payable_minor=payable_minor,
+        deposit_minor=deposit_minor,
+        taxed_minor=deposit_minor // 5,
+        fee_minor=receivable_minor // 100,
+        order_id="O-1",
+    )
+
+
+def write_off(amount_minor: int, tax_minor: int, _: int) -> Entry:
+    """A receivable of order O-1 is lost."""
+    return write_off_entry(
+        "O-1:3",
+        "O-1",
+        "EUR",
+        Account.BAD_DEBTS,
+        amount_minor=amount_minor,
+        tax_minor=min(amount_minor, tax_minor),
+    )
+
+
+def payout(amount_minor: int, fee_minor: int, _: int) -> Entry:
+    """The provider pays."""
+    return payout_entry("PO-1", "EUR", amount_minor=amount_minor, fee_minor=fee_minor)
+
+
+def fee(amount_minor: int, _: int, __: int) -> Entry:
+    """A reminder of order O-1."""
+    return dunning_fee_entry("O-1", 2, "EUR", amount_minor)
 
 
 def goods_issue(revenue_minor: int, cost_minor: int, _: int) -> Entry:
@@ -88,7 +156,20 @@ def opening(value_minor: int, _: int, __: int) -> Entry:
     return opening_entry("BER", "DRILL", "EUR", value_minor)
 
 
-BUILDERS = (invoice, credit_note, payment, goods_issue, refund, receipt, opening)
+BUILDERS = (
+    *(
+        invoice,
+        invoice_after_parts,
+        credit_note,
+        payment,
+        taxed_payment,
+        reversal,
+        write_off,
+        payout,
+        fee,
+    ),
+    *(goods_issue, refund, receipt, opening),
+)
 
 
 @pytest.mark.parametrize("build", BUILDERS)
@@ -125,6 +206,63 @@ def test_an_entry_of_nothing_has_no_postings(build: Callable[[int, int, int], En
                 Account.CONTRACT_LIABILITIES: -100,
             },
         ),
+        (
+            invoice_after_parts(100, 20, 60),
+            {
+                Account.CUSTOMER_DEPOSITS: 50,
+                Account.ACCOUNTS_RECEIVABLE: 60,
+                Account.TAX_PAYABLE: -10,
+                Account.CONTRACT_LIABILITIES: -100,
+            },
+        ),
+        (
+            taxed_payment(0, 60, 10),
+            {
+                Account.CASH_CLEARING: 60,
+                Account.CUSTOMER_DEPOSITS: -50,
+                Account.TAX_PAYABLE: -10,
+            },
+        ),
+        (
+            credit_note_entry(
+                "CN-1",
+                "O-1",
+                "EUR",
+                net_minor=100,
+                tax_minor=19,
+                refund_minor=119,
+                goods_left=True,
+            ),
+            {
+                Account.SALES_RETURNS: 100,
+                Account.TAX_PAYABLE: 19,
+                Account.REFUNDS_PAYABLE: -119,
+            },
+        ),
+        (
+            reversal(1_000, 50, 25),
+            {
+                Account.ACCOUNTS_RECEIVABLE: 1_000,
+                Account.REFUNDS_PAYABLE: 50,
+                Account.CUSTOMER_DEPOSITS: 20,
+                Account.TAX_PAYABLE: 5,
+                Account.PAYMENT_FEES: 10,
+                Account.CASH_CLEARING: -1_085,
+            },
+        ),
+        (
+            write_off(119, 19, 0),
+            {
+                Account.BAD_DEBTS: 100,
+                Account.TAX_PAYABLE: 19,
+                Account.ACCOUNTS_RECEIVABLE: -119,
+            },
+        ),
+        (
+            payout(97, 3, 0),
+            {Account.BANK: 97, Account.PAYMENT_FEES: 3, Account.CASH_CLEARING: -100},
+        ),
+        (fee(500, 0, 0), {Account.ACCOUNTS_RECEIVABLE: 500, Account.OTHER_INCOME: -500}),
         (
             credit_note(100, 19, 50),
             {
@@ -214,7 +352,9 @@ def test_a_negative_amount_is_refused_though_the_sum_is_zero(
 
 def test_more_deposit_than_an_invoice_comes_to_is_refused() -> None:
     with pytest.raises(ValueError, match="Accounts receivable is negative"):
-        invoice_entry("INV-1", "O-1", "EUR", net_minor=10, tax_minor=0, deposit_minor=11)
+        invoice_entry(
+            "INV-1", "O-1", "EUR", net_minor=10, tax_minor=0, paid_minor=11, taxed_minor=0
+        )
 
 
 def test_an_account_on_both_sides_is_one_posting() -> None:
@@ -226,8 +366,14 @@ def test_entries_are_named_for_their_fact() -> None:
     made = [build(1, 1, 1) for build in BUILDERS]
     assert [e.entry_id for e in made] == [
         "invoice:INV-1",
+        "invoice:INV-1",
         "credit_note:CN-1",
         "payment:P-1",
+        "payment:P-1",
+        "reversal:RV-1",
+        "write_off:O-1:3",
+        "payout:PO-1",
+        "dunning_fee:O-1:2",
         "goods_issue:S-1",
         "refund:R-1",
         "goods_receipt:G-1",

@@ -1,0 +1,123 @@
+"""The ledger as text for other programs: CSV, and beancount's plain-text accounting."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+
+from models.ledger import Account, AccountKind
+from models.ledger_views import AccountView, JournalEntryView, PostingView
+from models.money import decimals as decimals_of
+from models.money import format_amount, parse_scaled
+
+COLUMNS = (
+    *("posting_date", "tax_date", "posted_at", "entry_id", "order_id"),
+    *("account", "code", "title", "currency", "debit", "credit"),
+)
+ROOTS = {
+    AccountKind.ASSET: "Assets",
+    AccountKind.LIABILITY: "Liabilities",
+    AccountKind.EQUITY: "Equity",
+    AccountKind.INCOME: "Income",
+    AccountKind.EXPENSE: "Expenses",
+}
+NOTHING_POSTED = date(1970, 1, 1)
+"""The day on which the accounts of an empty ledger open."""
+ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+def csv_text(entries: Iterable[JournalEntryView]) -> str:
+    """One row for each posting, under a header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for entry in entries:
+        days = (entry.posting_date, entry.tax_date, entry.posted_at.isoformat())
+        for row in entry.postings:
+            account = (row.account, row.code, row.title)
+            amounts = (entry.currency, row.debit, row.credit)
+            writer.writerow((*days, entry.entry_id, entry.order_id, *account, *amounts))
+    return text.getvalue()
+
+
+def beancount_text(
+    company: tuple[str, str] | None,
+    accounts: Sequence[AccountView],
+    entries: Sequence[JournalEntryView],
+) -> str:
+    """A ledger that `bean-check` accepts, and whose balances it verifies: each account's in each
+    currency is asserted, to the last minor unit, for the morning after the last posting.
+
+    `company`: its name and currency. `entries` are in the order of their posting dates.
+    """
+    first = entries[0].posting_date if entries else NOTHING_POSTED
+    parts = [
+        _options(company),
+        *(_opened(account, first) for account in accounts),
+        *(_transaction(entry) for entry in entries),
+    ]
+    if entries:
+        parts.append("\n".join(_assertions(accounts, entries)))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def account_name(code: str) -> str:
+    """As beancount calls an account, whatever the company does: `Assets:AccountsReceivable`."""
+    account = Account(code)
+    return f"{ROOTS[account.kind]}:{account.name.title().replace('_', '')}"
+
+
+def _options(company: tuple[str, str] | None) -> str:
+    if company is None:
+        return ""
+    title, currency = company
+    return f'option "title" {_quoted(title)}\noption "operating_currency" "{currency}"'
+
+
+def _opened(account: AccountView, day: date) -> str:
+    return (
+        f"{day} open {account_name(account.code)}\n"
+        f"  number: {_quoted(account.account)}\n"
+        f"  title: {_quoted(account.title)}"
+    )
+
+
+def _transaction(entry: JournalEntryView) -> str:
+    kind, _, of = entry.entry_id.partition(":")
+    narration = f"{kind.replace('_', ' ').capitalize()} {of}".strip()
+    lines = [
+        f"{entry.posting_date} * {_quoted(narration)}",
+        f"  entry: {_quoted(entry.entry_id)}",
+        *([f"  order: {_quoted(entry.order_id)}"] if entry.order_id else []),
+        f"  tax_date: {entry.tax_date}",
+    ]
+    for posting in entry.postings:
+        amount = format_amount(_signed_minor(posting, entry.currency), entry.currency)
+        lines.append(f"  {account_name(posting.code)}  {amount} {entry.currency}")
+    return "\n".join(lines)
+
+
+def _assertions(
+    accounts: Sequence[AccountView], entries: Sequence[JournalEntryView]
+) -> Iterator[str]:
+    balances: dict[tuple[str, str], int] = defaultdict(int)
+    for entry in entries:
+        for row in entry.postings:
+            balances[row.code, entry.currency] += _signed_minor(row, entry.currency)
+    morning = entries[-1].posting_date + timedelta(days=1)
+    currencies = sorted({entry.currency for entry in entries})
+    for account in accounts:
+        for currency in currencies:
+            amount = format_amount(balances[account.code, currency], currency)
+            # without "~ 0" a difference of one minor unit would be tolerated
+            yield f"{morning} balance {account_name(account.code)}  {amount} ~ 0 {currency}"
+
+
+def _signed_minor(posting: PostingView, currency: str) -> int:
+    digits = decimals_of(currency)
+    return parse_scaled(posting.debit, digits) - parse_scaled(posting.credit, digits)
+
+
+def _quoted(text: str) -> str:
+    return f'"{text.translate(ESCAPES)}"'
