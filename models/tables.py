@@ -21,8 +21,18 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from models.billing import AuthorisationState, RefundState
 from models.customers import CustomerStatus, PaymentPreference, TaxTreatment
-from models.orders import Cancellation, Channel, Delivery, ShipmentState, Stage, Terms
+from models.orders import (
+    Cancellation,
+    Capture,
+    Channel,
+    Delivery,
+    PaymentMethod,
+    ShipmentState,
+    Stage,
+    Terms,
+)
 from models.purchasing import PurchaseOrderState
 from models.shipping import FreightMode
 from models.stock import MovementKind, ReservationState, ShortageState
@@ -40,6 +50,11 @@ SQLModel.metadata.naming_convention = NAMING
 def big(**options: object) -> Any:
     """A 64-bit integer column: amounts don't fit 32 bits."""
     return Field(sa_type=BigInteger, **options)  # type: ignore[call-overload]  # its overloads take no **options
+
+
+def total_of_facts() -> Any:
+    """A sum in minor units that facts add to; 0 for orders that were there before the column."""
+    return big(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 def word(words: type[StrEnum], **options: object) -> Any:
@@ -240,12 +255,34 @@ class Order(SQLModel, table=True):
     tax_treatment: TaxTreatment = word(TaxTreatment)
     digest: str
     workflow_id: str
+    discount_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Of the whole order; each line has its share of it."""
+    payment_method: PaymentMethod | None = word(PaymentMethod, default=None, nullable=True)
+    capture: Capture = word(
+        Capture, default=Capture.AT_ONCE, sa_column_kwargs={"server_default": "at_once"}
+    )
     net_minor: int = big()
     total_minor: int = big()
     paid_minor: int = big(default=0)
+    """Money applied to what was due, less what was reversed."""
     deposit_minor: int = big(default=0)
-    """Received beyond what was due, and not given back."""
+    """Received beyond what was due, less what was reversed."""
     refunded_minor: int = big(default=0)
+    """Given back, of `payable_minor`, of deposits, and of what was paid before any invoice."""
+    fees_minor: int = total_of_facts()
+    """Dunning fees: due like the rest."""
+    credited_minor: int = total_of_facts()
+    """All credit notes together."""
+    payable_minor: int = total_of_facts()
+    """What credit notes gave back of money that had been paid."""
+    reclaimed_minor: int = total_of_facts()
+    """Given back, and then taken back by the payer's bank as well: due again."""
+    forgiven_minor: int = total_of_facts()
+    """Due and not paid: written off, or too small a difference to ask for."""
+    taxed_minor: int = total_of_facts()
+    """Tax that fell due on payments before the invoice (2006/112/EC art. 65)."""
+    dunning_level: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many reminders were sent."""
     credit_accepted: bool = False
     """It counts towards its customer's exposure (net30)."""
     allocated: bool = False
@@ -291,6 +328,7 @@ class OrderLineRow(SQLModel, table=True):
     discount_ppm: int
     net_minor: int = big()
     tax_rate_ppm: int
+    order_discount_minor: int = total_of_facts()
 
 
 class Reservation(SQLModel, table=True):
@@ -420,17 +458,17 @@ class GoodsReceipt(SQLModel, table=True):
     occurred_at: datetime
 
 
-class StockCommandRow(SQLModel, table=True):
-    """A command on stock or purchases that was done, so that it is done once."""
+class CommandRow(SQLModel, table=True):
+    """A person's command that was done, so that it is done once."""
 
-    __tablename__ = "stock_commands"
+    __tablename__ = "commands"
 
     command_id: str = Field(primary_key=True)
     kind: str
     actor: str
     reason: str
     outcome: dict[str, JsonValue] = Field(sa_type=JSON)
-    """`models.stock_commands.Commanded`, with the command as it was given."""
+    """`models.commands.Commanded`, with the command as it was given."""
     recorded_at: datetime
 
 
@@ -473,19 +511,21 @@ class InvoiceRow(SQLModel, table=True):
     content: dict[str, object] = Field(sa_type=JSON)
 
 
-class CreditNote(SQLModel, table=True):
-    """The reversal of an invoice, never changed."""
+class CreditNoteRow(SQLModel, table=True):
+    """The reversal of an invoice or of a part of it, never changed: `content` is
+    `models.billing.CreditNote` as issued (None: it was issued before they were printed)."""
 
     __tablename__ = "credit_notes"
 
     number: str = Field(primary_key=True)
-    invoice_number: str = Field(foreign_key="invoices.number", unique=True)
-    order_id: str
+    invoice_number: str = Field(foreign_key="invoices.number", index=True)
+    order_id: str = Field(index=True)
     currency: str
     net_minor: int = big()
     total_minor: int = big()
     reason: str
     issued_on: date
+    content: dict[str, object] | None = Field(default=None, sa_type=JSON(none_as_null=True))
 
 
 class PaymentRequest(SQLModel, table=True):
@@ -499,6 +539,22 @@ class PaymentRequest(SQLModel, table=True):
     due_date: date
     request_id: str
     requested_at: datetime
+    number: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    """Counts what the provider was asked for: again, where an authorisation has lapsed."""
+
+
+class Authorisation(SQLModel, table=True):
+    """A card's promise to pay: it posts nothing until it is captured."""
+
+    __tablename__ = "authorisations"
+
+    authorisation_id: str = Field(primary_key=True)
+    order_id: str = Field(foreign_key="orders.order_id", index=True)
+    amount_minor: int = big()
+    currency: str
+    state: AuthorisationState = word(AuthorisationState)
+    authorised_at: datetime
+    expires_at: datetime
 
 
 class Payment(SQLModel, table=True):
@@ -517,19 +573,89 @@ class Payment(SQLModel, table=True):
     applied_minor: int = big()
     unmatched_reason: str | None = Field(default=None, index=True)
     """Why (part of) the money has no use yet; None: all of it is applied."""
+    reversed_minor: int = total_of_facts()
+    """Taken back by the payer's bank."""
+    taxed_minor: int = total_of_facts()
+    """The tax that fell due with it, as it came before the invoice."""
     received_at: datetime
 
 
+class PaymentReversal(SQLModel, table=True):
+    """Money that the payer's bank took back (chargeback)."""
+
+    __tablename__ = "payment_reversals"
+
+    reversal_id: str = Field(primary_key=True)
+    payment_id: str = Field(index=True)
+    """It may be known before the payment is."""
+    order_id: str | None = Field(default=None, index=True)
+    amount_minor: int = big()
+    fee_minor: int = big()
+    currency: str
+    reason: str
+    recorded_at: datetime
+    applied_at: datetime | None = None
+    """When it was posted; None: its payment hasn't come yet."""
+
+
+class Payout(SQLModel, table=True):
+    """What the payment provider paid out to our bank account, and kept as its fee."""
+
+    __tablename__ = "payouts"
+
+    payout_id: str = Field(primary_key=True)
+    amount_minor: int = big()
+    fee_minor: int = big()
+    currency: str
+    recorded_at: datetime
+
+
 class Refund(SQLModel, table=True):
-    """Money given back."""
+    """Money given back, of an order or (with no order) of a payment. The row is written before the
+    provider is asked, so that nothing is promised twice."""
 
     __tablename__ = "refunds"
+    __table_args__ = (CheckConstraint("amount_minor > 0", "amount_above_zero"),)
 
-    refund_id: str = Field(primary_key=True)
-    order_id: str = Field(foreign_key="orders.order_id", index=True)
+    refund_key: str = Field(primary_key=True)
+    """The name of the call to the provider: `<order>/refund/<n>`."""
+    order_id: str | None = Field(default=None, foreign_key="orders.order_id", index=True)
+    payment_id: str | None = Field(default=None, foreign_key="payments.payment_id")
     amount_minor: int = big()
+    payable_minor: int = big(default=0)
+    """The part that credit notes owe; the rest was never invoiced, or had no order."""
+    taxed_minor: int = big(default=0)
+    """The tax in it, which had fallen due with payments before the invoice."""
     currency: str
-    refunded_at: datetime
+    reason: str
+    state: RefundState = word(RefundState)
+    refund_id: str | None = None
+    """The provider's."""
+    asked_at: datetime
+    refunded_at: datetime | None = None
+
+
+class Reminder(SQLModel, table=True):
+    """A reminder of an invoice that is overdue, with its fee."""
+
+    __tablename__ = "reminders"
+
+    order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
+    level: int = Field(primary_key=True)
+    fee_minor: int = big()
+    due_minor: int = big()
+    """What was due then, with the fee."""
+    reminded_on: date
+
+
+class OpenPeriod(SQLModel, table=True):
+    """Where the ledger is open: one row, held (shared) by every transaction that posts."""
+
+    __tablename__ = "open_period"
+
+    ledger: str = Field(primary_key=True)
+    open_from: date
+    """The first day that may still be posted to."""
 
 
 class AccountRow(SQLModel, table=True):
@@ -538,7 +664,10 @@ class AccountRow(SQLModel, table=True):
     __tablename__ = "accounts"
 
     code: str = Field(primary_key=True)
+    """Ours: `models.ledger.Account`."""
     title: str
+    number: str = Field(unique=True)
+    """As the company's own chart of accounts has it."""
 
 
 class JournalEntry(SQLModel, table=True):
@@ -550,6 +679,10 @@ class JournalEntry(SQLModel, table=True):
     currency: str
     order_id: str | None = Field(default=None, index=True)
     posted_at: datetime
+    tax_date: date
+    """When it happened, for tax."""
+    posting_date: date = Field(index=True)
+    """The day it counts for in the ledger: when it happened, or the first open day after."""
 
 
 class JournalPosting(SQLModel, table=True):
@@ -607,6 +740,7 @@ class FactRow(SQLModel, table=True):
         UniqueConstraint("source", "fact_id"),
         Index("ix_facts_type_business_id", "type", "business_id"),
         Index("ix_facts_order_id_applied_at", "order_id", "applied_at"),
+        Index("ix_facts_po_id_applied_at", "po_id", "applied_at"),
     )
 
     fact_no: int | None = Field(default=None, primary_key=True)

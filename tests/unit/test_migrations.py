@@ -4,14 +4,17 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 
 from models.ledger import Account
-from tools.prepare import check_migrations, migrate
+from tools.prepare import alembic_config, check_migrations, migrate
 
 NOW = "2026-07-06 12:00:00"
+TODAY = "2026-07-06"
 UNBALANCED = "the entry does not balance"
 SEALED = "the entry is sealed: post a new one"
 
@@ -80,6 +83,7 @@ def post(
     *postings: tuple[str, int],
     currency: str = "EUR",
     header: str = "EUR",
+    on: str = TODAY,
 ) -> None:
     """Write entry E-1 as the ledger does: postings, then the header that seals them."""
     database.execute("BEGIN")
@@ -87,8 +91,10 @@ def post(
         for account, amount_minor in postings:
             row = ("E-1", account, currency, amount_minor)
             database.execute("INSERT INTO journal_postings VALUES (?, ?, ?, ?)", row)
-        entry = "INSERT INTO journal_entries (entry_id, currency, posted_at) VALUES ('E-1', ?, ?)"
-        database.execute(entry, (header, NOW))
+        database.execute(
+            "INSERT INTO journal_entries VALUES ('E-1', ?, NULL, ?, ?, ?)",
+            (header, NOW, on, on),
+        )
         database.execute("COMMIT")
     except sqlite3.IntegrityError:
         database.execute("ROLLBACK")
@@ -126,7 +132,7 @@ def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_chart_of_accounts_is_the_ledgers(database: sqlite3.Connection) -> None:
-    chart = [(account.value, account.label) for account in Account]
+    chart = [(account.value, account.label, account.value) for account in Account]
     assert sorted(rows(database, "accounts")) == sorted(chart)
 
 
@@ -173,7 +179,9 @@ def test_postings_of_two_currencies_do_not_balance(database: sqlite3.Connection)
     database.execute("INSERT INTO journal_postings VALUES ('E-1', '1000', 'EUR', 1)")
     database.execute("INSERT INTO journal_postings VALUES ('E-1', '3000', 'USD', -1)")
     with pytest.raises(sqlite3.IntegrityError, match=UNBALANCED):
-        database.execute(f"INSERT INTO journal_entries VALUES ('E-1', 'EUR', NULL, '{NOW}')")
+        database.execute(
+            f"INSERT INTO journal_entries VALUES ('E-1', 'EUR', NULL, '{NOW}', '{TODAY}', '{TODAY}')"
+        )
 
 
 def test_a_posting_to_a_sealed_entry_is_refused(database: sqlite3.Connection) -> None:
@@ -227,16 +235,21 @@ def test_what_is_recorded_cannot_be_changed_or_deleted(
     assert rows(database, table) == before
 
 
-def test_an_order_has_one_invoice_and_an_invoice_one_credit_note(
+def test_an_entry_into_a_closed_period_is_refused(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE open_period SET open_from = '2026-07-01'")
+    with pytest.raises(sqlite3.IntegrityError, match="the period is closed"):
+        post(database, ("1000", 1), ("3000", -1), on="2026-06-30")
+    assert not rows(database, "journal_postings")
+    post(database, ("1000", 1), ("3000", -1), on="2026-07-01")
+
+
+def test_an_order_has_one_invoice(
     database: sqlite3.Connection,
 ) -> None:
     database.executescript(THE_RECORD)
     invoice = "INSERT INTO invoices SELECT 'INV-2', order_id, customer_id, currency, net_minor, "
     with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE .*invoices.order_id"):
         database.execute(invoice + "total_minor, issued_on, due_on, content FROM invoices")
-    note = "INSERT INTO credit_notes SELECT 'CN-2', invoice_number, order_id, currency, "
-    with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE .*credit_notes.invoice_number"):
-        database.execute(note + "net_minor, total_minor, reason, issued_on FROM credit_notes")
 
 
 # --- stock -------------------------------------------------------------------------------------
@@ -312,3 +325,42 @@ def test_the_last_line_holds_for_money_and_quantities(
 ) -> None:
     with pytest.raises(sqlite3.IntegrityError, match=constraint):
         database.execute(row)
+
+
+# --- from one version to the next ---------------------------------------------------------------
+
+
+def test_accounting_keeps_what_was_recorded_before_it(tmp_path: Path) -> None:
+    """Entries get their dates, a cancelled order's money its columns, refunds their numbers; and
+    the record is append-only as before."""
+    url, path = f"sqlite:///{tmp_path / 'orders.db'}", tmp_path / "orders.db"
+    command.upgrade(alembic_config(url), "0003")
+    with closing(sqlite3.connect(path, isolation_level=None)) as before:
+        before.executescript(MASTER_DATA + THE_RECORD)
+        before.execute("UPDATE orders SET paid_minor = 119, refunded_minor = 119")
+        before.execute(f"INSERT INTO refunds VALUES ('rf-1', 'O-1', 119, 'EUR', '{NOW}')")
+        before.executescript(
+            f"""
+            BEGIN;
+            INSERT INTO journal_postings VALUES ('E-1', '1000', 'EUR', 5), ('E-1', '3000', 'EUR', -5);
+            INSERT INTO journal_entries VALUES ('E-1', 'EUR', NULL, '{NOW}');
+            INSERT INTO company VALUES ('northwind', 'N', 's', 'c', 'p', 'DE', '', '', 'EUR');
+            INSERT INTO number_series VALUES ('INV-2026', 7), ('PO-X-BER', 3);
+            COMMIT;
+            """
+        )
+    migrate(url)
+    with closing(sqlite3.connect(path, isolation_level=None)) as after:
+        entry = after.execute("SELECT tax_date, posting_date FROM journal_entries").fetchall()
+        assert entry == [(TODAY, TODAY)]
+        money = "SELECT credited_minor, payable_minor, forgiven_minor, capture FROM orders"
+        assert after.execute(money).fetchall() == [(119, 119, 0, "at_once")]
+        refund = "SELECT refund_key, refund_id, amount_minor, state FROM refunds"
+        assert after.execute(refund).fetchall() == [("O-1/refund/1", "rf-1", 119, "refunded")]
+        series = "SELECT series, last_number FROM number_series ORDER BY series"
+        assert after.execute(series).fetchall() == [("PO-X-BER", 3), ("northwind:INV-2026", 7)]
+        for table in ("journal_entries", "credit_notes"):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                after.execute(f"DELETE FROM {table}")
+        with pytest.raises(sqlite3.IntegrityError, match=SEALED):
+            after.execute("INSERT INTO journal_postings VALUES ('E-1', '1400', 'EUR', 5)")
