@@ -1,114 +1,48 @@
-"""Invoices and mails say what the invoice says, in the customer's language."""
+"""Invoices and credit notes say what they are to say, in the customer's language."""
 
 import io
 import logging
-from collections.abc import Iterable
 from datetime import date
-from email import message_from_bytes
-from email.message import EmailMessage
 
 import pytest
+import segno
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
+from pypdf.generic import ContentStream
 
-from activities.documents import Notation, render_invoice
-from activities.mail_texts import (
-    MailedLine,
-    dispatch_mail,
-    invoice_mail,
-    letter_mail,
-    message_id,
+from activities.documents.bills import render_credit_note, render_invoice
+from activities.documents.notation import Notation
+from activities.documents.transfer import takes_transfer, transfer_code
+from models.billing import CreditNote, Invoice
+from models.customers import TaxTreatment
+from models.orders import PricedLine, Terms, total
+from tests.support.bills import (
+    DOCK,
+    SELLER,
+    credit_note_of,
+    credited_amount,
+    invoice_of,
+    on_account,
+    priced,
 )
-from models.billing import Invoice, Seller, due_date
-from models.customers import Address, TaxTreatment
-from models.orders import OrderLine, PricedLine, ProductPrice, Terms, price_line, total
-from models.promises import Letter, Promise, PromisePolicy, review
-
-ISSUED_ON = date(2026, 7, 6)
-SELLER = Seller(
-    legal_entity="northwind",
-    name="Northwind Tools GmbH",
-    street="Hafenstraße 12",
-    city="Hamburg",
-    postal_code="20457",
-    country="DE",
-    vat_id="DE123456788",
-    iban="DE89370400440532013000",
-)
-OFFICE = Address(
-    name="Acme Ltd", street="1 High Street", city="London", postal_code="EC1A 1BB", country="GB"
-)
-DOCK = OFFICE.model_copy(update={"name": "Acme Warehouse", "street": "Unit 7, Dock Road"})
-SENDER = "Northwind Tools <orders@northwind.example>"
 
 
-def priced(
-    line_no: int = 1,
-    *,
-    name: str = "Cordless drill",
-    unit_price_minor: int = 123_456,
-    quantity: int = 2,
-    rate_ppm: int = 190_000,
-    discount: str | None = None,
-    tax: TaxTreatment = TaxTreatment.STANDARD,
-) -> PricedLine:
-    """A line of an invoice."""
-    product = ProductPrice(
-        sku=f"SKU-{line_no}",
-        name=name,
-        unit_price_minor=unit_price_minor,
-        tax_rate_ppm=rate_ppm,
-    )
-    line = OrderLine(sku=product.sku, quantity=quantity, discount_percent=discount)
-    return price_line(line_no, line, product, "EUR", tax)
+def rendered(bill: Invoice | CreditNote) -> PdfReader:
+    """The bill as PDF."""
+    pdf = render_credit_note(bill) if isinstance(bill, CreditNote) else render_invoice(bill)
+    return PdfReader(io.BytesIO(pdf))
 
 
-def invoice_of(
-    lines: Iterable[PricedLine] = (priced(),),
-    *,
-    currency: str = "EUR",
-    language: str = "en",
-    terms: Terms = Terms.NET30,
-    tax: TaxTreatment = TaxTreatment.STANDARD,
-    customer_name: str = "Acme Ltd",
-    ship_to: Address = OFFICE,
-) -> Invoice:
-    """An invoice: unpaid on credit terms, else paid in full."""
-    lines = tuple(lines)
-    totals = total(lines)
-    return Invoice(
-        number="INV-2026-000042",
-        order_id="ORD-0815",
-        issued_on=ISSUED_ON,
-        due_on=due_date(terms, ISSUED_ON),
-        seller=SELLER,
-        customer_id="C-1001",
-        customer_name=customer_name,
-        customer_vat_id="GB999999973",
-        bill_to=OFFICE,
-        ship_to=ship_to,
-        language=language,
-        terms=terms,
-        tax_treatment=tax,
-        currency=currency,
-        lines=lines,
-        taxes=totals.taxes,
-        net_minor=totals.net_minor,
-        total_minor=totals.total_minor,
-        paid_minor=0 if terms.on_credit else totals.total_minor,
-    )
-
-
-def pages_of(invoice: Invoice) -> list[str]:
+def pages_of(bill: Invoice | CreditNote) -> list[str]:
     """The text of each page, with single spaces."""
-    reader = PdfReader(io.BytesIO(render_invoice(invoice)))
+    reader = rendered(bill)
     return [" ".join(page.extract_text().split()) for page in reader.pages]
 
 
-def text_of(invoice: Invoice) -> str:
+def text_of(bill: Invoice | CreditNote) -> str:
     """The text of all pages."""
-    return " ".join(pages_of(invoice))
+    return " ".join(pages_of(bill))
 
 
 def test_an_invoice_names_what_the_law_wants() -> None:
@@ -195,6 +129,160 @@ def test_an_invoice_without_tax_says_why(tax: TaxTreatment, note: str) -> None:
     assert note not in text_of(invoice_of())
 
 
+def test_a_discount_of_the_whole_order_stands_between_lines_and_net() -> None:
+    """The lines say what they come to before it, and the tax is of what is left."""
+    text = text_of(invoice_of([priced(), priced(2, rate_ppm=70_000)], discount_ppm=50_000))
+    for said in (
+        "1 SKU-1 Cordless drill 2 1,234.56 19 2,469.12",
+        "2 SKU-2 Cordless drill 2 1,234.56 7 2,469.12",
+        "Sum of the lines 4,938.24 EUR Discount 5% -246.91 EUR Net total 4,691.33 EUR",
+        "VAT 7% on 2,345.67 164.20 EUR VAT 19% on 2,345.66 445.68 EUR Total 5,301.21 EUR",
+    ):
+        assert said in text
+    assert "Sum of the lines" not in text_of(invoice_of())
+
+
+def test_payments_on_account_are_deducted_with_the_tax_in_them() -> None:
+    """2006/112/EC art. 65, 226: their tax was due when they came; then what was paid otherwise."""
+    payments = [on_account(10_000, 1_597), on_account(20_000, 3_193, date(2026, 7, 1))]
+    invoice = invoice_of(on_account=payments)
+    total_and_received = (
+        "Total 2,938.25 EUR Received June 25, 2026 -100.00 EUR including VAT 15.97 EUR "
+        "Received July 1, 2026 -200.00 EUR including VAT 31.93 EUR "
+    )
+    text = text_of(invoice)
+    assert f"{total_and_received}Amount due 2,638.25 EUR" in text
+    assert "Please transfer 2,638.25 EUR" in text
+    more = text_of(invoice.model_copy(update={"paid_minor": 35_000}))
+    assert f"{total_and_received}Paid otherwise -50.00 EUR Amount due 2,588.25 EUR" in more
+    german = text_of(invoice.model_copy(update={"language": "de"}))
+    assert "Erhalten am 25. Juni 2026 -100,00 EUR darin USt. 15,97 EUR" in german
+
+
+def test_a_credit_note_says_what_it_corrects_and_what_becomes_of_the_money() -> None:
+    """Amounts above zero, titled as credited; part is refunded, the rest lowers what is due."""
+    invoice = invoice_of([priced(), priced(2)])
+    note = credit_note_of(invoice, [priced(quantity=1)], refund_minor=100_000)
+    text = text_of(note)
+    for said in (
+        "Credit note CN-2026-000007 Corrects invoice INV-2026-000042 of July 6, 2026.",
+        "Reason: Goods returned",
+        "Date August 12, 2026",
+        "Corrected invoice INV-2026-000042",
+        "1 SKU-1 Cordless drill 1 1,234.56 19 1,234.56",
+        "Net credited 1,234.56 EUR VAT 19% on 1,234.56 234.57 EUR Total credited 1,469.13 EUR",
+        "Refunded 1,000.00 EUR Taken off the amount due 469.13 EUR",
+        "We refund 1,000.00 EUR to you.",
+        "The amount due of invoice INV-2026-000042 is 469.13 EUR less.",
+    ):
+        assert said in text
+    assert "Scan to pay" not in text
+    assert "transfer" not in text
+
+
+def test_a_german_credit_note_is_called_a_correction() -> None:
+    """There a "Gutschrift" is an invoice that the buyer writes (UStG § 14)."""
+    invoice = invoice_of(language="de", terms=Terms.PREPAID)
+    note = credit_note_of(invoice, [credited_amount(2_500)], refund_minor=2_975)
+    text = text_of(note.model_copy(update={"reason": "Nachlass wegen Verspätung"}))
+    for said in (
+        "Rechnungskorrektur CN-2026-000007",
+        "Berichtigt die Rechnung INV-2026-000042 vom 6. Juli 2026.",
+        "Grund: Nachlass wegen Verspätung",
+        "1 Allowance 1 25,00 19 25,00",
+        "Korrektur gesamt 29,75 EUR Erstattet 29,75 EUR",
+        "Wir erstatten Ihnen 29,75 EUR.",
+    ):
+        assert said in text
+    assert "Gutschrift" not in text
+    assert "verringert" not in text
+
+
+def squares(bill: Invoice | CreditNote) -> list[tuple[float, float, float, float]]:
+    """Left, bottom, width and height of what is filled with black on the last page."""
+    page = rendered(bill).pages[-1]
+    black, found = False, []
+    for operands, operator in ContentStream(page.get_contents(), page.pdf).operations:
+        if operator in (b"g", b"rg"):
+            black = all(component == 0 for component in operands)
+        elif operator == b"re" and black:
+            found.append(tuple(map(float, operands)))
+    return found
+
+
+def drawn_modules(bill: Invoice) -> list[list[bool]]:
+    """The code as drawn, one row of modules after the other."""
+    runs = squares(bill)
+    side = min(abs(height) for *_, height in runs)
+    left, top = min(x for x, *_ in runs), max(y for _, y, *_ in runs)
+    size = round((max(x + width for x, _, width, _ in runs) - left) / side)
+    rows = [[False] * size for _ in range(size)]
+    for x, y, width, _ in runs:
+        start = round((x - left) / side)
+        for column in range(start, start + round(width / side)):
+            rows[round((top - y) / side)][column] = True
+    return rows
+
+
+def test_what_is_due_in_euros_can_be_scanned() -> None:
+    """The code is EPC069-12's, asks for exactly what is due, and is drawn as it is."""
+    invoice = invoice_of(on_account=[on_account(10_000, 1_597)])
+    code = segno.make(
+        "BCD\n002\n1\nSCT\n\nNorthwind Tools GmbH\nDE89370400440532013000\nEUR2838.25\n\n\n"
+        "INV-2026-000042",
+        error="m",
+        boost_error=False,
+        encoding="utf-8",
+        micro=False,
+    )
+    wanted = [[bool(module) for module in row] for row in code.matrix]
+    assert [[bool(module) for module in row] for row in transfer_code(invoice).matrix] == wanted
+    assert drawn_modules(invoice) == wanted
+    assert "Scan to pay" in text_of(invoice)
+    assert "Zum Bezahlen scannen" in text_of(invoice.model_copy(update={"language": "de"}))
+
+
+@pytest.mark.parametrize(
+    "invoice",
+    [
+        invoice_of(terms=Terms.PREPAID),
+        invoice_of(currency="USD"),
+        invoice_of(seller=SELLER.model_copy(update={"iban": ""})),
+        invoice_of([priced(unit_price_minor=10**11, quantity=1, rate_ppm=0)]),
+    ],
+    ids=["paid", "dollars", "no IBAN", "a billion"],
+)
+def test_what_no_transfer_can_pay_has_no_code(invoice: Invoice) -> None:
+    """Nothing due, another currency, no account, or more than the scheme takes."""
+    assert not takes_transfer(invoice)
+    assert not squares(invoice)
+    assert "Scan to pay" not in text_of(invoice)
+    with pytest.raises(ValueError, match="SEPA"):
+        transfer_code(invoice)
+
+
+def test_a_long_seller_fits_the_code() -> None:
+    """70 characters, of however many bytes."""
+    for name in ("Ä" * 200, "\N{FIRE}" * 200, "Tools " * 33):
+        code = transfer_code(invoice_of(seller=SELLER.model_copy(update={"name": name})))
+        assert code.version <= 13
+
+
+def test_a_long_seller_is_named_in_full() -> None:
+    """In the letterhead; elsewhere it is cut before it is too small to read."""
+    name = "Norddeutsche Werkzeughandelsgesellschaft " * 4 + "mbH"
+    text = text_of(invoice_of(seller=SELLER.model_copy(update={"name": name})))
+    assert text.startswith(name)
+    assert "\N{HORIZONTAL ELLIPSIS}" in text
+
+
+def test_a_seller_without_ids_prints_none() -> None:
+    """No label without a value."""
+    text = text_of(invoice_of(seller=SELLER.model_copy(update={"vat_id": "", "iban": ""})))
+    assert "IBAN" not in text
+    assert text.count("VAT ID") == 1  # the buyer's
+
+
 def test_each_page_repeats_the_head_and_is_numbered() -> None:
     """No line is lost, none is printed twice."""
     pages = pages_of(invoice_of(priced(number) for number in range(1, 81)))
@@ -220,9 +308,13 @@ def test_long_and_unshowable_names_are_taken(caplog: pytest.LogCaptureFixture) -
 
 def test_the_same_invoice_is_the_same_file() -> None:
     """So that a retried activity stores and sends what the first try did; small enough to mail."""
-    first, second = render_invoice(invoice_of()), render_invoice(invoice_of())
-    assert first == second
-    assert len(first) < 150_000
+    for render, bill in (
+        (render_invoice, invoice_of()),
+        (render_credit_note, credit_note_of(invoice_of())),
+    ):
+        first, second = render(bill), render(bill)
+        assert first == second
+        assert len(first) < 150_000
 
 
 @given(
@@ -247,143 +339,3 @@ def test_the_printed_total_is_the_sum(lines: list[PricedLine]) -> None:
     assert all(f" {notation.amount(line.net_minor)} " in text for line in lines)
     assert f"Net total {notation.amount(net_minor)} EUR" in text
     assert f"Total {notation.amount(net_minor + tax_minor)} EUR" in text
-
-
-def parts_of(message: EmailMessage) -> tuple[str, str]:
-    """The text and the HTML."""
-    text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
-    assert text is not None
-    assert html is not None
-    return text.get_content(), html.get_content()
-
-
-def mail_of(invoice: Invoice) -> EmailMessage:
-    """The mail with `invoice`."""
-    key = message_id("invoice", invoice.number, SENDER)
-    return invoice_mail(invoice, b"%PDF-1.7", SENDER, "buyer@acme.example", key)
-
-
-def test_an_invoice_mail_has_text_html_and_the_file() -> None:
-    """Both bodies name the amount, and the file is named for its number."""
-    message = mail_of(invoice_of())
-    for body in parts_of(message):
-        assert "INV-2026-000042" in body
-        assert "2,938.25 EUR by August 5, 2026" in body
-    (attachment,) = message.iter_attachments()
-    assert attachment.get_filename() == "INV-2026-000042.pdf"
-    assert attachment.get_content_type() == "application/pdf"
-    assert message["Message-ID"] == "<invoice.INV-2026-000042@northwind.example>"
-
-
-def test_a_paid_invoice_mail_is_calm() -> None:
-    """It asks for nothing."""
-    text, html = parts_of(mail_of(invoice_of(terms=Terms.PREPAID, language="de")))
-    assert "vollständig bezahlt" in text
-    assert "überweisen" not in text + html
-
-
-def dispatch_of(customer_name: str = "Acme Ltd", language: str = "en") -> EmailMessage:
-    """The notice of one shipment."""
-    return dispatch_mail(
-        order_id="ORD-0815",
-        customer_name=customer_name,
-        language=language,
-        lines=[MailedLine(sku="DRILL-18V", name="Drill <18 V>", quantity=3)],
-        carrier="Swift Freight",
-        tracking_number="SW123",
-        sender=SENDER,
-        recipient="buyer@acme.example",
-        message_id=message_id("dispatch", "ORD-0815-1", SENDER),
-    )
-
-
-def test_a_dispatch_mail_says_what_left_and_how_to_follow_it() -> None:
-    """In the customer's language; markup in names is text."""
-    text, html = parts_of(dispatch_of())
-    assert "3\N{MULTIPLICATION SIGN} DRILL-18V  Drill <18 V>" in text
-    assert "Drill &lt;18 V&gt;" in html
-    assert "SW123" in text
-    assert "Swift Freight" in html
-    assert dispatch_of(language="de")["Subject"] == "Ihre Bestellung ORD-0815 ist unterwegs"
-
-
-def letter_of(letter: Letter, language: str = "en", name: str = "Acme Ltd") -> EmailMessage:
-    """A mail about the date of goods that are short."""
-    return letter_mail(
-        order_id="ORD-0815",
-        currency="EUR",
-        customer_name=name,
-        language=language,
-        letter=letter,
-        lines=[MailedLine(sku="DRILL-18V", name="Drill <18 V>", quantity=3)],
-        sender=SENDER,
-        recipient="buyer@acme.example",
-        message_id=message_id("delay", "ORD-0815-1", SENDER),
-    )
-
-
-PROMISE = Promise(promised=date(2026, 7, 1))
-
-
-@pytest.mark.parametrize(
-    ("expected", "said", "gesagt"),
-    [
-        (date(2026, 6, 20), ["June 20, 2026", "not in stock"], ["20. Juni 2026"]),
-        (date(2026, 7, 20), ["unless we hear from you, we will ship"], ["versenden wir bis dahin"]),
-        (
-            date(2026, 9, 20),
-            ["September 20, 2026", "answering this mail by July 31, 2026", "refund"],
-            ["20. September 2026", "bis zum 31. Juli 2026"],
-        ),
-        (None, ["not known yet", "at any time"], ["noch nicht bekannt", "jederzeit stornieren"]),
-    ],
-)
-def test_a_mail_about_the_date_says_what_one_may_do(
-    expected: date | None, said: list[str], gesagt: list[str]
-) -> None:
-    """In text and HTML, in both languages: the date, the right to cancel, what silence means."""
-    letter = review(PROMISE, expected, PROMISE.promised or ISSUED_ON, PromisePolicy())
-    assert letter.promise.letter is not None
-    for language, words in (("en", [*said, "cancel"]), ("de", [*gesagt, "stornieren"])):
-        mail = letter_of(letter.promise.letter, language)
-        text, html = parts_of(mail)
-        for word in words:
-            assert word in text
-            assert word in html
-        assert "{" not in text + str(mail["Subject"])
-        assert "Drill &lt;18 V&gt;" in html
-
-
-def test_a_name_adds_no_header() -> None:
-    """Line breaks in what people call themselves, or in an order's id, stay text."""
-    name = "Eve\r\nBcc: all@acme.example\r\n\r\n<script>"
-    invoice = invoice_of(customer_name=name).model_copy(
-        update={"order_id": "O-1\nBcc: a@b.c", "number": 'N-1"\r\nBcc: a@b.c'}
-    )
-    for message in (mail_of(invoice), dispatch_of(name)):
-        received = message_from_bytes(message.as_bytes())
-        assert not [part for part in received.walk() if "Bcc" in part]
-        assert received.keys() == message.keys()
-        assert "<script>" not in parts_of(message)[1]
-
-
-def test_an_address_with_a_line_break_is_refused() -> None:
-    """Addresses are checked at the door; here is the last one."""
-    with pytest.raises(ValueError, match="linefeed"):
-        invoice_mail(invoice_of(), b"", SENDER, "a@b.example\nBcc: c@d.example", "<1@b.example>")
-
-
-@given(st.text(max_size=40), st.text(max_size=40))
-def test_each_fact_has_a_message_id_of_its_own(one: str, other: str) -> None:
-    """The same for the same, another for another; always a plain RFC 5322 id."""
-    first, second = (message_id("invoice", key, SENDER) for key in (one, other))
-    assert (first == second) == (one == other)
-    assert first.isascii()
-    assert not set(first[1:-1]) & set(' \t\r\n<>()[],;:\\"')
-    assert first.count("@") == 1
-
-
-def test_a_sender_without_a_domain_has_no_ids() -> None:
-    """A configuration error is told at once."""
-    with pytest.raises(ValueError, match="not a mail address"):
-        message_id("invoice", "INV-1", "orders")

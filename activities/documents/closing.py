@@ -1,0 +1,148 @@
+"""Below the lines: totals, why no tax is charged, and how to pay."""
+
+import segno
+
+from activities.documents.notation import grouped_iban
+from activities.documents.sheet import (
+    ACCENT,
+    BODY,
+    BOTTOM,
+    LABEL,
+    LEFT,
+    PAD,
+    RIGHT,
+    SMALL,
+    STRONG,
+    WIDTH,
+    Sheet,
+    Style,
+)
+from activities.documents.transfer import takes_transfer, transfer_code
+from activities.documents.wording import (
+    Sum,
+    Weight,
+    due_minor,
+    no_tax_because,
+    settlement,
+    sums,
+)
+from models.billing import Invoice
+
+_TOTALS_LEFT, _TOTALS_SPLIT = 105.0, 160.0
+_CODE_MM = 24.0
+_BELOW_TOTALS_MM, _BELOW_NOTE_MM, _CAPTION_MM = 7.0, 3.0, 5.0
+_STYLES = {
+    Weight.PLAIN: BODY,
+    Weight.TOTAL: STRONG,
+    Weight.RESULT: Style(10, bold=True, color=ACCENT),
+}
+
+
+def totals(sheet: Sheet) -> None:
+    """The sums, on one page with how to pay where that fits."""
+    rows = sums(sheet.bill)
+    sheet.y += 4
+    closing = _BELOW_TOTALS_MM + _note_height(sheet) + _payment_height(sheet)
+    sheet.reserve(min(sum(map(_sum_height, rows)) + closing, BOTTOM / 2))
+    for row in rows:
+        _sum_row(sheet, row)
+
+
+def _sum_height(row: Sum) -> float:
+    note = SMALL.line_mm if row.note else 0
+    return _STYLES[row.weight].line_mm + 1.7 + note
+
+
+def _sum_row(sheet: Sheet, row: Sum) -> None:
+    height, style = _sum_height(row), _STYLES[row.weight]
+    sheet.reserve(height)
+    top = sheet.y
+    if row.weight is Weight.TOTAL:
+        sheet.rule(_TOTALS_LEFT, top, RIGHT - _TOTALS_LEFT)
+    if row.weight is Weight.RESULT:
+        sheet.panel(_TOTALS_LEFT, top, RIGHT - _TOTALS_LEFT, height)
+    left, split, right = _TOTALS_LEFT + PAD, _TOTALS_SPLIT, RIGHT - PAD
+    sheet.put(row.label, left, top + 0.85, split - left - 2, style)
+    amount = sheet.notation.money(row.amount_minor)
+    sheet.put(amount, split, top + 0.85, right - split, style, "R")
+    if row.note:
+        sheet.put(row.note, left, top + 0.85 + style.line_mm, split - left - 2, SMALL)
+    sheet.y = top + height
+
+
+def tax_note(sheet: Sheet) -> None:
+    """Why no tax is charged, where none is."""
+    note = no_tax_because(sheet.bill)
+    sheet.y += _BELOW_TOTALS_MM
+    if note:
+        sheet.reserve(BODY.line_mm)
+        sheet.paragraph(note, LEFT, WIDTH, BODY)
+        sheet.y += _BELOW_NOTE_MM
+
+
+def _note_height(sheet: Sheet) -> float:
+    return BODY.line_mm + _BELOW_NOTE_MM if no_tax_because(sheet.bill) else 0
+
+
+def payment(sheet: Sheet) -> None:
+    """How to pay what is due, with a code to scan beside it; thanks; or what is given back."""
+    sheet.reserve(_payment_height(sheet))
+    bill, width, top = sheet.bill, WIDTH, sheet.y
+    if isinstance(bill, Invoice) and takes_transfer(bill):
+        _code(sheet, transfer_code(bill), top)
+        width -= _CODE_MM + 6
+    sheet.y = top
+    asks = _asks(sheet)
+    for sentence in settlement(bill):
+        sheet.paragraph(sentence, LEFT, width, STRONG if asks else BODY)
+    if asks:
+        _account(sheet, width)
+
+
+def _payment_height(sheet: Sheet) -> float:
+    if takes_transfer(sheet.bill):
+        return _CODE_MM + _CAPTION_MM
+    return 24 if _asks(sheet) else 2 * BODY.line_mm
+
+
+def _asks(sheet: Sheet) -> bool:
+    return isinstance(sheet.bill, Invoice) and due_minor(sheet.bill) > 0
+
+
+def _account(sheet: Sheet, width: float) -> None:
+    seller, words = sheet.bill.seller, sheet.words
+    sheet.y += 1
+    for label, value in (
+        (words.account_holder, seller.name),
+        ("IBAN", grouped_iban(seller.iban)),
+        (words.reference, sheet.bill.number),
+    ):
+        if value:
+            sheet.put(label, LEFT, sheet.y, 33, LABEL)
+            sheet.paragraph(value, LEFT + 35, width - 35, BODY)
+            sheet.y += 0.6
+
+
+def _code(sheet: Sheet, code: segno.QRCode, top: float) -> None:
+    """The modules as black squares, those that touch in a row as one; and what they are for."""
+    left = RIGHT - _CODE_MM
+    module_mm = _CODE_MM / code.symbol_size(border=0)[0]
+    sheet.set_fill_color(0)
+    for row, modules in enumerate(code.matrix):
+        y = top + row * module_mm
+        for start, length in _runs(modules):
+            x = left + start * module_mm
+            sheet.rect(x, y, length * module_mm, module_mm, style="F")
+    below = top + _CODE_MM + 0.8
+    sheet.put(sheet.words.scan, left, below, _CODE_MM, SMALL, "C")
+
+
+def _runs(modules: bytearray) -> list[tuple[int, int]]:
+    """Where dark modules start, and how many there are: 0110 -> [(1, 2)]."""
+    runs, start = [], 0
+    for end, dark in enumerate([*modules, 0]):
+        if not dark:
+            if end > start:
+                runs.append((start, end - start))
+            start = end + 1
+    return runs

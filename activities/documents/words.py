@@ -1,0 +1,166 @@
+"""Everything on a bill that isn't data, in English and German."""
+
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    """Everything on an invoice that isn't data, in one language."""
+
+    invoice: str
+    credit_note: str
+    number: str
+    credit_note_number: str
+    issued: str
+    corrected_on: str
+    corrected: str
+    corrects: str
+    reason: str
+    due: str
+    payment: str
+    paid: str
+    on_receipt: str
+    order: str
+    customer: str
+    your_vat_id: str
+    vat_id: str
+    our_vat_id: str
+    supply_by: str
+    ship_to: str
+    columns: tuple[str, ...]
+    sum_of_lines: str
+    discount: str
+    discount_of: str
+    net: str
+    tax: str
+    total: str
+    received: str
+    including_tax: str
+    already_paid: str
+    otherwise_paid: str
+    amount_due: str
+    net_credited: str
+    total_credited: str
+    refunded: str
+    lowers_due: str
+    exempt: str
+    reverse_charge: str
+    settled: str
+    please_pay: str
+    please_pay_now: str
+    we_refund: str
+    less_is_due: str
+    scan: str
+    account_holder: str
+    reference: str
+    page: str
+
+
+WORDS = {
+    "en": Words(
+        invoice="Invoice",
+        credit_note="Credit note",
+        number="Invoice number",
+        credit_note_number="Number",
+        issued="Invoice date",
+        corrected_on="Date",
+        corrected="Corrected invoice",
+        corrects="Corrects invoice {number} of {day}.",
+        reason="Reason: {reason}",
+        due="Due date",
+        payment="Payment",
+        paid="Paid",
+        on_receipt="On receipt",
+        order="Order",
+        customer="Customer",
+        your_vat_id="Your VAT ID",
+        vat_id="VAT ID",
+        our_vat_id="Our VAT ID",
+        supply_by="Supply by",
+        ship_to="Ship to",
+        columns=("#", "SKU", "Description", "Qty", "Unit price", "Disc. %", "VAT %", "Net"),
+        sum_of_lines="Sum of the lines",
+        discount="Discount",
+        discount_of="Discount {rate}%",
+        net="Net total",
+        tax="VAT {rate}% on {taxable}",
+        total="Total",
+        received="Received {day}",
+        including_tax="including VAT {amount}",
+        already_paid="Paid",
+        otherwise_paid="Paid otherwise",
+        amount_due="Amount due",
+        net_credited="Net credited",
+        total_credited="Total credited",
+        refunded="Refunded",
+        lowers_due="Taken off the amount due",
+        exempt="Exempt from VAT: no value added tax is charged on this supply.",
+        reverse_charge="Reverse charge: the recipient of the supply is liable for the VAT.",
+        settled="Paid in full. Thank you for your order.",
+        please_pay="Please transfer {amount} by {day}.",
+        please_pay_now="Please transfer {amount} on receipt of this invoice.",
+        we_refund="We refund {amount} to you.",
+        less_is_due="The amount due of invoice {number} is {amount} less.",
+        scan="Scan to pay",
+        account_holder="Account holder",
+        reference="Reference",
+        page="Page {page} of {pages}",
+    ),
+    "de": Words(
+        invoice="Rechnung",
+        credit_note="Rechnungskorrektur",
+        number="Rechnungsnummer",
+        credit_note_number="Nummer",
+        issued="Rechnungsdatum",
+        corrected_on="Datum",
+        corrected="Zur Rechnung",
+        corrects="Berichtigt die Rechnung {number} vom {day}.",
+        reason="Grund: {reason}",
+        due="Zahlbar bis",
+        payment="Zahlung",
+        paid="Bezahlt",
+        on_receipt="Sofort",
+        order="Bestellung",
+        customer="Kundennummer",
+        your_vat_id="Ihre USt-IdNr.",
+        vat_id="USt-IdNr.",
+        our_vat_id="Unsere USt-IdNr.",
+        supply_by="Lieferung bis",
+        ship_to="Lieferanschrift",
+        columns=(
+            "Pos.",
+            "Artikelnr.",
+            "Bezeichnung",
+            "Menge",
+            "Einzelpreis",
+            "Rab. %",
+            "USt. %",
+            "Netto",
+        ),
+        sum_of_lines="Summe der Positionen",
+        discount="Rabatt",
+        discount_of="Rabatt {rate} %",
+        net="Nettobetrag",
+        tax="USt. {rate} % auf {taxable}",
+        total="Gesamtbetrag",
+        received="Erhalten am {day}",
+        including_tax="darin USt. {amount}",
+        already_paid="Bezahlt",
+        otherwise_paid="Anderweitig bezahlt",
+        amount_due="Offener Betrag",
+        net_credited="Korrektur netto",
+        total_credited="Korrektur gesamt",
+        refunded="Erstattet",
+        lowers_due="Vom offenen Betrag abgezogen",
+        exempt="Steuerfreie Lieferung: Es wird keine Umsatzsteuer berechnet.",
+        reverse_charge="Steuerschuldnerschaft des Leistungsempfängers (Reverse Charge).",
+        settled="Vollständig bezahlt. Vielen Dank für Ihre Bestellung.",
+        please_pay="Bitte überweisen Sie {amount} bis zum {day}.",
+        please_pay_now="Bitte überweisen Sie {amount} nach Erhalt dieser Rechnung.",
+        we_refund="Wir erstatten Ihnen {amount}.",
+        less_is_due="Der offene Betrag der Rechnung {number} verringert sich um {amount}.",
+        scan="Zum Bezahlen scannen",
+        account_holder="Kontoinhaber",
+        reference="Verwendungszweck",
+        page="Seite {page} von {pages}",
+    ),
+}

@@ -1,0 +1,135 @@
+"""Bills to print: builders with values that are easy to recognise."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from models.billing import CreditNote, Invoice, OnAccount, Seller, due_date
+from models.customers import Address, TaxTreatment
+from models.orders import (
+    OrderLine,
+    PricedLine,
+    ProductPrice,
+    Terms,
+    discount_order,
+    price_line,
+    total,
+)
+
+ISSUED_ON = date(2026, 7, 6)
+SELLER = Seller(
+    legal_entity="northwind",
+    name="Northwind Tools GmbH",
+    street="Hafenstraße 12",
+    city="Hamburg",
+    postal_code="20457",
+    country="DE",
+    vat_id="DE123456788",
+    iban="DE89370400440532013000",
+)
+OFFICE = Address(
+    name="Acme Ltd", street="1 High Street", city="London", postal_code="EC1A 1BB", country="GB"
+)
+DOCK = OFFICE.model_copy(update={"name": "Acme Warehouse", "street": "Unit 7, Dock Road"})
+
+
+def priced(
+    line_no: int = 1,
+    *,
+    name: str = "Cordless drill",
+    unit_price_minor: int = 123_456,
+    quantity: int = 2,
+    rate_ppm: int = 190_000,
+    discount: str | None = None,
+    tax: TaxTreatment = TaxTreatment.STANDARD,
+) -> PricedLine:
+    """A line of a bill."""
+    product = ProductPrice(
+        sku=f"SKU-{line_no}",
+        name=name,
+        unit_price_minor=unit_price_minor,
+        tax_rate_ppm=rate_ppm,
+    )
+    line = OrderLine(sku=product.sku, quantity=quantity, discount_percent=discount)
+    return price_line(line_no, line, product, "EUR", tax)
+
+
+def invoice_of(
+    lines: Iterable[PricedLine] = (priced(),),
+    *,
+    currency: str = "EUR",
+    language: str = "en",
+    terms: Terms = Terms.NET30,
+    tax: TaxTreatment = TaxTreatment.STANDARD,
+    customer_name: str = "Acme Ltd",
+    ship_to: Address = OFFICE,
+    seller: Seller = SELLER,
+    discount_ppm: int = 0,
+    on_account: Sequence[OnAccount] = (),
+) -> Invoice:
+    """An invoice: on credit terms nothing is paid but what came on account, else all is."""
+    lines = tuple(discount_order(list(lines), discount_ppm))
+    totals = total(lines)
+    received_minor = sum(payment.amount_minor for payment in on_account)
+    return Invoice(
+        number="INV-2026-000042",
+        order_id="ORD-0815",
+        issued_on=ISSUED_ON,
+        due_on=due_date(terms, ISSUED_ON),
+        seller=seller,
+        customer_id="C-1001",
+        customer_name=customer_name,
+        customer_vat_id="GB999999973",
+        bill_to=OFFICE,
+        ship_to=ship_to,
+        language=language,
+        terms=terms,
+        tax_treatment=tax,
+        currency=currency,
+        discount_ppm=discount_ppm,
+        lines=lines,
+        taxes=totals.taxes,
+        net_minor=totals.net_minor,
+        total_minor=totals.total_minor,
+        paid_minor=received_minor if terms.on_credit else totals.total_minor,
+        on_account=tuple(on_account),
+    )
+
+
+def on_account(amount_minor: int, tax_minor: int, day: date = date(2026, 6, 25)) -> OnAccount:
+    """A payment that came before the invoice."""
+    return OnAccount(
+        payment_id=f"P-{day}", received_on=day, amount_minor=amount_minor, tax_minor=tax_minor
+    )
+
+
+def credit_note_of(
+    invoice: Invoice,
+    lines: Iterable[PricedLine] | None = None,
+    *,
+    refund_minor: int = 0,
+    reason: str = "Goods returned",
+) -> CreditNote:
+    """A credit note over `lines`; without them over the whole invoice."""
+    lines = invoice.lines if lines is None else tuple(lines)
+    totals = total(lines)
+    return CreditNote.model_validate(
+        invoice.model_dump()
+        | {
+            "number": "CN-2026-000007",
+            "issued_on": date(2026, 8, 12),
+            "lines": lines,
+            "taxes": totals.taxes,
+            "net_minor": totals.net_minor,
+            "total_minor": totals.total_minor,
+            "invoice_number": invoice.number,
+            "invoice_issued_on": invoice.issued_on,
+            "reason": reason,
+            "refund_minor": refund_minor,
+        }
+    )
+
+
+def credited_amount(amount_minor: int, rate_ppm: int = 190_000) -> PricedLine:
+    """A line that takes off an amount, not goods."""
+    line = priced(name="Allowance", unit_price_minor=amount_minor, quantity=1, rate_ppm=rate_ppm)
+    return line.model_copy(update={"sku": ""})
