@@ -1,27 +1,45 @@
 """Mail to customers: one Message-ID per fact; a refused address is recorded and stops nothing."""
 
 import asyncio
+from collections.abc import Callable
 from email.message import EmailMessage
 
 from sqlmodel import Session, col, select
 from temporalio import activity
 
 from activities.database.engine import Clock, Database
-from activities.documents import render_invoice
+from activities.documents.bills import render_credit_note, render_invoice
 from activities.gateways.smtp import Mailer
-from activities.mail_texts import MailedLine, dispatch_mail, invoice_mail, letter_mail, message_id
-from activities.progress import note
-from models.billing import Invoice
+from activities.invoicing import invoice_of
+from activities.mail_goods import dispatch_mail, letter_mail
+from activities.mail_layout import MailedLine, message_id
+from activities.mail_money import (
+    Confirmed,
+    Envelope,
+    Reader,
+    Reminded,
+    confirmation_mail,
+    credit_note_mail,
+    invoice_mail,
+    refund_mail,
+    reminder_mail,
+)
+from activities.progress import balance_of, invoice_number, note
+from models.billing import CreditNote, Invoice, RefundState
 from models.errors import PartnerRefused
-from models.messages import LetterStep, OrderStep, ShipmentStep
-from models.orders import Cancellation
+from models.messages import BillStep, LetterStep, OrderStep, RefundStep, ReminderStep, ShipmentStep
+from models.orders import Cancellation, Capture
 from models.stock import ShortageState
 from models.tables import (
+    Company,
+    CreditNoteRow,
     Customer,
     InvoiceRow,
     Mail,
     Order,
     OrderLineRow,
+    Refund,
+    Reminder,
     Reservation,
     Shipment,
     Shortage,
@@ -38,20 +56,72 @@ class CustomerMail:
         self._sender = sender
 
     @activity.defn
+    async def mail_confirmation(self, step: OrderStep) -> None:
+        """Tell the customer that the order has been received."""
+        mail = await self._composed(lambda s: self._confirmation(s, step))
+        if mail is not None:
+            await self._send(step.order_id, "confirmation", mail)
+
+    @activity.defn
     async def mail_invoice(self, step: OrderStep) -> None:
         """Send the order's invoice as PDF."""
-        found = await asyncio.to_thread(self._database.read, lambda s: self._invoice(s, step))
+        number = await asyncio.to_thread(
+            self._database.read, lambda s: invoice_number(s, step.order_id)
+        )
+        assert number is not None, f"{step.order_id} has no invoice yet"
+        await self.mail_bill(BillStep(number=number))
+
+    @activity.defn
+    async def mail_bill(self, step: BillStep) -> None:
+        """Send an invoice or a credit note as PDF; once, and once more for each command to."""
+        found = await asyncio.to_thread(self._database.read, lambda s: self._bill(s, step))
         if found is None:
             return
-        invoice, recipient, mail_id = found
+        bill, envelope = found
+        if isinstance(bill, CreditNote):
+            pdf = await asyncio.to_thread(render_credit_note, bill)
+            await self._send(bill.order_id, "credit_note", credit_note_mail(bill, pdf, envelope))
+        else:
+            pdf = await asyncio.to_thread(render_invoice, bill)
+            await self._send(bill.order_id, "invoice", invoice_mail(bill, pdf, envelope))
+
+    @activity.defn
+    async def mail_reminder(self, step: ReminderStep) -> None:
+        """Remind the customer of an invoice that is overdue; nothing, if it was paid meanwhile."""
+        found = await asyncio.to_thread(self._database.read, lambda s: self._reminder(s, step))
+        if found is None:
+            return
+        invoice, reminder, envelope = found
         pdf = await asyncio.to_thread(render_invoice, invoice)
-        mail = invoice_mail(invoice, pdf, self._sender, recipient, mail_id)
-        await self._send(step.order_id, "invoice", mail)
+        mail = reminder_mail(invoice, reminder, pdf, envelope)
+        await self._send(step.order_id, "reminder", mail)
+
+    @activity.defn
+    async def mail_refund(self, step: RefundStep) -> None:
+        """Tell the customer what was given back; nobody, where money had no order."""
+        order_id = await asyncio.to_thread(
+            self._database.read, lambda s: s.get_one(Refund, step.refund_key).order_id
+        )
+        mail = await self._composed(lambda s: self._refund(s, step))
+        if mail is not None and order_id is not None:
+            await self._send(order_id, "refund", mail)
+
+    @activity.defn
+    async def mail_settlement(self, step: OrderStep) -> None:
+        """Send a cancelled order's customer what isn't sent yet: credit notes, and what was given
+        back."""
+        numbers, refunds = await asyncio.to_thread(
+            self._database.read, lambda s: _settled_by(s, step.order_id)
+        )
+        for number in numbers:
+            await self.mail_bill(BillStep(number=number))
+        for refund_key in refunds:
+            await self.mail_refund(RefundStep(refund_key=refund_key))
 
     @activity.defn
     async def mail_dispatch(self, step: ShipmentStep) -> None:
         """Tell the customer that a shipment is on its way."""
-        mail = await asyncio.to_thread(self._database.read, lambda s: self._dispatch(s, step))
+        mail = await self._composed(lambda s: self._dispatch(s, step))
         if mail is not None:
             await self._send(step.order_id, "dispatch", mail)
 
@@ -59,9 +129,15 @@ class CustomerMail:
     async def mail_letter(self, step: LetterStep) -> None:
         """Tell the customer when the goods that are short come; nothing, if they are short no
         more."""
-        mail = await asyncio.to_thread(self._database.read, lambda s: self._letter(s, step))
+        mail = await self._composed(lambda s: self._letter(s, step))
         if mail is not None:
             await self._send(step.order_id, step.letter.kind, mail)
+
+    async def _composed(
+        self, compose: Callable[[Session], EmailMessage | None]
+    ) -> EmailMessage | None:
+        """A mail from what the tables say; None where it was sent, or needn't be any more."""
+        return await asyncio.to_thread(self._database.read, compose)
 
     async def _send(self, order_id: str, kind: str, mail: EmailMessage) -> None:
         """Send, then record. A crash in between repeats the same Message-ID and no other."""
@@ -94,15 +170,82 @@ class CustomerMail:
         event = "mail_refused" if refused else "mailed"
         note(session, order_id, event, f"{kind} to {recipient} {refused or ''}".strip(), now)
 
-    def _invoice(self, session: Session, step: OrderStep) -> tuple[Invoice, str, str] | None:
-        """Invoice, recipient and Message-ID; None where it was sent."""
-        row = session.exec(select(InvoiceRow).where(InvoiceRow.order_id == step.order_id)).one()
-        mail_id = message_id("invoice", row.number, self._sender)
+    def _envelope(
+        self, session: Session, kind: str, key: str, customer: Customer
+    ) -> Envelope | None:
+        """None where a mail of this kind and key has left already."""
+        mail_id = message_id(kind, key, self._sender)
         if session.get(Mail, mail_id) is not None:
             return None
-        invoice = Invoice.model_validate(row.content)
-        recipient = session.get_one(Customer, row.customer_id).email
-        return invoice, recipient, mail_id
+        return Envelope(sender=self._sender, recipient=customer.email, message_id=mail_id)
+
+    def _confirmation(self, session: Session, step: OrderStep) -> EmailMessage | None:
+        order, customer = _of(session, step.order_id)
+        envelope = self._envelope(session, "confirmation", order.order_id, customer)
+        if envelope is None or order.cancellation is not Cancellation.NONE:
+            return None
+        rows = session.exec(
+            select(OrderLineRow)
+            .where(OrderLineRow.order_id == order.order_id)
+            .order_by(col(OrderLineRow.line_no))
+        )
+        confirmed = Confirmed(
+            order_id=order.order_id,
+            terms=order.terms,
+            captured_later=order.capture is Capture.AT_DISPATCH,
+            total_minor=order.total_minor,
+            promised=order.promised_date,
+            lines=tuple(
+                MailedLine(sku=row.sku, name=row.name, quantity=row.quantity) for row in rows
+            ),
+        )
+        return confirmation_mail(confirmed, _reader(session, order, customer), envelope)
+
+    def _bill(
+        self, session: Session, step: BillStep
+    ) -> tuple[Invoice | CreditNote, Envelope] | None:
+        """The bill as issued; None where it was sent."""
+        invoice = session.get(InvoiceRow, step.number)
+        row = invoice or session.get_one(CreditNoteRow, step.number)
+        _, customer = _of(session, row.order_id)
+        kind = "invoice" if invoice else "credit_note"
+        key = f"{step.number}-{step.again}" if step.again else step.number
+        envelope = self._envelope(session, kind, key, customer)
+        if envelope is None or row.content is None:
+            return None
+        model = Invoice if invoice else CreditNote
+        return model.model_validate(row.content), envelope
+
+    def _reminder(
+        self, session: Session, step: ReminderStep
+    ) -> tuple[Invoice, Reminded, Envelope] | None:
+        order, customer = _of(session, step.order_id)
+        row = session.get_one(Reminder, (step.order_id, step.level))
+        invoice = invoice_of(session, step.order_id)
+        key = f"{step.order_id}-{step.level}"
+        envelope = self._envelope(session, "reminder", key, customer)
+        due_minor = balance_of(session, order).due_minor
+        if envelope is None or invoice is None or not due_minor:
+            return None
+        reminder = Reminded(
+            level=step.level,
+            fee_minor=row.fee_minor,
+            fees_minor=order.fees_minor,
+            due_minor=due_minor,
+        )
+        return invoice, reminder, envelope
+
+    def _refund(self, session: Session, step: RefundStep) -> EmailMessage | None:
+        refund = session.get_one(Refund, step.refund_key)
+        if refund.order_id is None:
+            return None
+        order, customer = _of(session, refund.order_id)
+        key = step.refund_key.replace("/", "-")
+        envelope = self._envelope(session, "refund", key, customer)
+        if envelope is None:
+            return None
+        reader = _reader(session, order, customer)
+        return refund_mail(order.order_id, refund.amount_minor, reader, envelope)
 
     def _dispatch(self, session: Session, step: ShipmentStep) -> EmailMessage | None:
         mail_id = message_id("dispatch", step.shipment_id, self._sender)
@@ -144,6 +287,29 @@ class CustomerMail:
             recipient=customer.email,
             message_id=mail_id,
         )
+
+
+def _of(session: Session, order_id: str) -> tuple[Order, Customer]:
+    order = session.get_one(Order, order_id)
+    return order, session.get_one(Customer, order.customer_id)
+
+
+def _settled_by(session: Session, order_id: str) -> tuple[list[str], list[str]]:
+    """The numbers of an order's credit notes, and the keys of its refunds."""
+    numbers = select(CreditNoteRow.number).where(CreditNoteRow.order_id == order_id)
+    refunds = select(Refund.refund_key).where(
+        Refund.order_id == order_id, Refund.state == RefundState.REFUNDED
+    )
+    return list(session.exec(numbers)), list(session.exec(refunds))
+
+
+def _reader(session: Session, order: Order, customer: Customer) -> Reader:
+    return Reader(
+        name=customer.name,
+        language=customer.language,
+        currency=order.currency,
+        seller=session.exec(select(Company.name)).one(),
+    )
 
 
 def _short_lines(session: Session, order_id: str) -> list[MailedLine]:
