@@ -1,16 +1,18 @@
 """Reading: what CLI and API show, and what the doors ask before they let something in."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities import progress
 from activities.customers import exposure
+from models.billing import RefundState
+from models.commands import refund_workflow
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError, NotFound
-from models.ledger import Account
 from models.messages import Attention
 from models.money import format_amount, parse_amount
 from models.orders import (
@@ -20,19 +22,17 @@ from models.orders import (
     ProductPrice,
     ShipmentState,
     Stage,
-    price_line,
+    price_lines,
     total,
 )
 from models.stock import ReservationState, ShortageState
 from models.tables import (
-    AccountRow,
     AuditRow,
     Company,
     Customer,
     FactRow,
     Finding,
     InvoiceRow,
-    JournalPosting,
     OddFactRow,
     Order,
     OrderLineRow,
@@ -40,15 +40,13 @@ from models.tables import (
     Product,
     PurchaseOrder,
     PurchaseOrderLine,
+    Refund,
     Reservation,
     Shipment,
     Shortage,
-    Stock,
 )
 from models.views import (
-    AccountBalance,
     BackorderView,
-    CurrencyBalance,
     CustomerView,
     FindingView,
     HistoryView,
@@ -58,7 +56,6 @@ from models.views import (
     OrderView,
     PaymentView,
     ShipmentView,
-    TrialBalance,
 )
 
 MAX_LISTED = 1_000_000
@@ -92,12 +89,7 @@ def check_order(session: Session, document: OrderDocument) -> tuple[list[FieldEr
     if errors:
         return errors, 0
     try:
-        priced = [
-            price_line(
-                n, line, products[line.sku], document.currency, _treatment(session, document)
-            )
-            for n, line in enumerate(document.lines, start=1)
-        ]
+        priced = price_lines(document, products, _treatment(session, document))
         return [], total(priced).total_minor
     except ValueError as error:
         return [FieldError("lines", str(error))], 0
@@ -125,18 +117,33 @@ def order_of_invoice(session: Session, number: str) -> str | None:
     return row.order_id if row else None
 
 
+def order_of_payment(session: Session, payment_id: str) -> str | None:
+    """The order that a payment is of; None where there is no such payment, or it has no order."""
+    row = session.get(Payment, payment_id)
+    return row.order_id if row else None
+
+
 def waiting_refunds(session: Session, order_id: str) -> list[str]:
-    """The workflows that may be giving back late money of an order that is over and in attention,
-    the latest first."""
+    """The workflows beside its own that may be giving back money of an order in attention, the
+    latest first."""
     order = session.get(Order, order_id)
-    if order is None or order.stage is not Stage.CANCELLED or order.attention_code is None:
+    if order is None or order.attention_code is None:
         return []
+    asked = select(Refund.refund_key).where(
+        Refund.order_id == order_id, Refund.state == RefundState.ASKED
+    )
+    commanded = [refund_workflow(key) for key in session.exec(asked)]
+    if order.stage is not Stage.CANCELLED:
+        return commanded
     facts = (
         select(FactRow.source, FactRow.fact_id)
         .where(FactRow.order_id == order_id, FactRow.type == "payment.received")
         .order_by(col(FactRow.fact_no).desc())
     )
-    return [f"fact-{source}-{fact_id}" for source, fact_id in session.exec(facts)]
+    return [
+        *commanded,
+        *(f"fact-{source}-{fact_id}" for source, fact_id in session.exec(facts)),
+    ]
 
 
 def order_terms(session: Session, order_id: str) -> tuple[str, str] | None:
@@ -179,14 +186,19 @@ def order_details(session: Session, order_id: str) -> OrderDetails | None:
 
 
 def list_orders(
-    session: Session, stage: Stage | None = None, attention: bool = False, limit: int = 50
+    session: Session,
+    stage: Stage | None = None,
+    attention: bool = False,
+    limit: int = 50,
+    ended: Collection[str] = (),
 ) -> list[OrderView]:
-    """Orders, newest first; `limit` 0 means all."""
+    """Orders, newest first; `limit` 0 means all. `ended`: those whose workflow was cut off need
+    attention too."""
     query = select(Order).order_by(col(Order.placed_at).desc(), col(Order.order_id))
     if stage is not None:
         query = query.where(Order.stage == stage)
     if attention:
-        query = query.where(col(Order.attention_code).is_not(None))
+        query = query.where(col(Order.attention_code).is_not(None) | col(Order.order_id).in_(ended))
     if limit:
         query = query.limit(limit)
     return _views(session, session.exec(query).all())
@@ -235,56 +247,19 @@ def unmatched_payments(session: Session) -> list[PaymentView]:
     ]
 
 
+def odd_facts(session: Session, limit: int) -> list[OddFactView]:
+    """Messages that could not be used, whatever they were about, the latest first; 0: all."""
+    query = select(OddFactRow).order_by(col(OddFactRow.recorded_at).desc())
+    rows = session.exec(query.limit(limit) if limit else query)
+    return [OddFactView.model_validate(row.model_dump()) for row in rows]
+
+
 def findings(session: Session, gone: bool = False) -> list[FindingView]:
     """What reconciliation found to differ; `gone`: also what has come right since."""
     query = select(Finding).order_by(col(Finding.found_at), col(Finding.finding_id))
     if not gone:
         query = query.where(col(Finding.gone_at).is_(None))
     return [FindingView.model_validate(row.model_dump()) for row in session.exec(query)]
-
-
-def trial_balance(session: Session) -> TrialBalance:
-    """The balance of every account that was posted to, and whether it all adds up."""
-    rows = session.exec(
-        select(
-            JournalPosting.account,
-            AccountRow.title,
-            JournalPosting.currency,
-            func.sum(JournalPosting.amount_minor),
-        )
-        .join(AccountRow, col(AccountRow.code) == col(JournalPosting.account))
-        .group_by(col(JournalPosting.account), col(AccountRow.title), col(JournalPosting.currency))
-        .order_by(col(JournalPosting.account), col(JournalPosting.currency))
-    ).all()
-    stock_minor = int(session.exec(select(func.sum(Stock.value_minor))).one() or 0)
-    inventory = sum(int(sum_) for code, _, _, sum_ in rows if code == Account.INVENTORY.value)
-    debited: dict[str, int] = defaultdict(int)
-    credited: dict[str, int] = defaultdict(int)
-    for _, _, currency, balance in rows:
-        (debited if balance > 0 else credited)[currency] += abs(int(balance))
-    balanced = all(debited[currency] == credited[currency] for currency in {**debited, **credited})
-    return TrialBalance(
-        balanced=balanced and inventory == stock_minor,
-        inventory_equals_stock=inventory == stock_minor,
-        currencies=tuple(
-            CurrencyBalance(
-                currency=currency,
-                debit=format_amount(debited[currency], currency),
-                credit=format_amount(credited[currency], currency),
-            )
-            for currency in sorted({**debited, **credited})
-        ),
-        accounts=tuple(
-            AccountBalance(
-                account=code,
-                title=title,
-                currency=currency,
-                debit=format_amount(max(0, int(balance)), currency),
-                credit=format_amount(max(0, -int(balance)), currency),
-            )
-            for code, title, currency, balance in rows
-        ),
-    )
 
 
 def _check_customer(session: Session, document: OrderDocument) -> list[FieldError]:
@@ -309,10 +284,7 @@ def _check_customer(session: Session, document: OrderDocument) -> list[FieldErro
 
 def _treatment(session: Session, document: OrderDocument) -> TaxTreatment:
     known = session.get(Customer, document.customer_id)
-    if known is not None:
-        return known.tax_treatment
-    assert not isinstance(document.customer, str)
-    return document.customer.tax_treatment
+    return known.tax_treatment if known is not None else TaxTreatment.STANDARD
 
 
 def _prices(session: Session, document: OrderDocument) -> dict[str, ProductPrice]:
@@ -329,7 +301,7 @@ def _views(session: Session, orders: Sequence[Order]) -> list[OrderView]:
     for batch in _batches(orders):
         query = select(InvoiceRow.order_id, InvoiceRow.number)
         invoices.update(session.exec(query.where(col(InvoiceRow.order_id).in_(batch))).all())
-    short = _expected_dates(session, orders)
+    short, refunded = _expected_dates(session, orders), _refunded(session, orders)
     return [
         OrderView(
             order_id=order.order_id,
@@ -341,6 +313,8 @@ def _views(session: Session, orders: Sequence[Order]) -> list[OrderView]:
             currency=order.currency,
             total=format_amount(order.total_minor, order.currency),
             paid=format_amount(order.paid_minor, order.currency),
+            due=format_amount(_due(order), order.currency),
+            refunded=format_amount(refunded.get(order.order_id, 0), order.currency),
             invoice_number=invoices.get(order.order_id),
             lines=tuple(lines[order.order_id]),
             shipments=tuple(
@@ -361,6 +335,25 @@ def _views(session: Session, orders: Sequence[Order]) -> list[OrderView]:
         )
         for order in orders
     ]
+
+
+def _due(order: Order) -> int:
+    """What a customer is asked for; nothing once the order is (being) cancelled."""
+    if order.cancellation is not Cancellation.NONE:
+        return 0
+    return progress.balance(order, invoiced=False).due_minor
+
+
+def _refunded(session: Session, orders: Sequence[Order]) -> dict[str, int]:
+    """What has been given back, by order."""
+    found: dict[str, int] = {}
+    for batch in _batches(orders):
+        query = select(Refund.order_id, func.sum(col(Refund.amount_minor))).where(
+            col(Refund.order_id).in_(batch), Refund.state == RefundState.REFUNDED
+        )
+        for order_id, amount_minor in session.exec(query.group_by(col(Refund.order_id))):
+            found[order_id or ""] = int(amount_minor)
+    return found
 
 
 def _expected_dates(session: Session, orders: Sequence[Order]) -> dict[str, date | None]:

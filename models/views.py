@@ -38,6 +38,9 @@ class OrderView(Payload):
     currency: str
     total: str
     paid: str
+    due: str | None = None
+    """What is still to be paid, fees included; None: not known yet."""
+    refunded: str | None = None
     invoice_number: str | None = None
     lines: tuple[LineView, ...]
     shipments: tuple[ShipmentView, ...] = ()
@@ -64,6 +67,8 @@ class OddFactView(Payload):
     """A message that could not be used."""
 
     recorded_at: datetime
+    subject: str
+    """The order or purchase order it reached, or named."""
     name: str
     body: str
     reason: str
@@ -136,31 +141,3 @@ class FindingView(Payload):
     found_at: datetime
     last_seen_at: datetime
     gone_at: datetime | None
-
-
-class AccountBalance(Payload):
-    """One account of the trial balance."""
-
-    account: str
-    title: str
-    currency: str
-    debit: str
-    credit: str
-
-
-class CurrencyBalance(Payload):
-    """All debits and credits of one currency."""
-
-    currency: str
-    debit: str
-    credit: str
-
-
-class TrialBalance(Payload):
-    """Every account's balance; balanced when debits equal credits in each currency and the
-    inventory account equals the value of the stock."""
-
-    balanced: bool
-    inventory_equals_stock: bool
-    currencies: tuple[CurrencyBalance, ...]
-    accounts: tuple[AccountBalance, ...]

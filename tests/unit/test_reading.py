@@ -8,6 +8,7 @@ from activities.database.engine import Database
 from activities.database.importing import import_folder
 from activities.orders import Orders
 from intake import parse_order
+from models.billing import BillingRules
 from models.messages import CancelOrder, CancelRequest, OrderStep, Policy, RecordOrder
 from tests.support.shop import order, write_shop
 from tools.prepare import migrate
@@ -23,7 +24,7 @@ def test_open_credit_is_what_the_credit_check_counts(tmp_path: Path) -> None:
     database = Database(url)
     write_shop(tmp_path / "shop", "DRILL", "C-1", 5, credit_limit="500.00")
     import_folder(database, tmp_path / "shop", lambda: NOW)
-    orders = Orders(database, lambda: NOW, POLICY)
+    orders = Orders(database, lambda: NOW, POLICY, BillingRules())
     document = order("DRILL", "C-1", order_id="R-1", terms="net30")
 
     def open_credit() -> str:

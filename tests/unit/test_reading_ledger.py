@@ -1,0 +1,734 @@
+"""The ledger as it is read: balances at a day, statements, exports, and what customers owe."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+from beancount import loader
+from beancount.core import data
+from beancount.core.realization import RealAccount, get, realize
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlmodel import Session, select
+
+import starter
+from activities import reading_ledger
+from activities.database.engine import Database
+from activities.database.importing import import_folder
+from activities.ledger import post
+from api import problems
+from api.ledger import ledger_router
+from models.customers import TaxTreatment
+from models.errors import InvalidInput, NotFound
+from models.ledger import Account, Entry, Posting, entry
+from models.ledger_export import account_name
+from models.ledger_views import Ageing, AgeingBucket, ExportFormat, Statement
+from models.money import parse_amount
+from models.orders import Cancellation, Channel, Delivery, Terms
+from models.tables import AccountRow, Company, InvoiceRow, OpenPeriod, Order
+from tests.support.shop import write_csv, write_shop
+from tools.prepare import migrate
+
+NOW = datetime(2026, 7, 6, 12, tzinfo=UTC)
+TODAY = NOW.date()
+RECEIVABLE, REVENUE, CASH = Account.ACCOUNTS_RECEIVABLE, Account.REVENUE, Account.CASH_CLEARING
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database without rows, to copy."""
+    path = tmp_path_factory.mktemp("template") / "orders.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def database(template: Path, tmp_path: Path) -> Iterator[Database]:
+    """A migrated database of the test's own."""
+    shutil.copy(template, tmp_path / "orders.db")
+    made = Database(f"sqlite:///{tmp_path / 'orders.db'}")
+    yield made
+    made.close()
+
+
+def book(
+    database: Database,
+    entry_id: str,
+    debit: Account,
+    credit: Account,
+    amount_minor: int,
+    happened: date = TODAY,
+    currency: str = "EUR",
+) -> None:
+    """Post an entry of two lines for order O-1."""
+    made = entry(entry_id, currency, {debit: amount_minor}, {credit: amount_minor}, "O-1")
+    database.transaction(lambda session: post(session, made, NOW, happened))
+
+
+def sales(database: Database) -> None:
+    """A sale in each of three months, the first of which is paid in the second."""
+    book(database, "invoice:1", RECEIVABLE, REVENUE, 10_000, date(2026, 4, 30))
+    book(database, "invoice:2", RECEIVABLE, REVENUE, 2_000, date(2026, 5, 1))
+    book(database, "payment:1", CASH, RECEIVABLE, 10_000, date(2026, 5, 31))
+    book(database, "invoice:3", RECEIVABLE, REVENUE, 300, date(2026, 6, 1))
+
+
+def statement(
+    database: Database, account: str, from_: date | None = None, to: date | None = None
+) -> Statement:
+    """An account's statement."""
+    return database.read(lambda s: reading_ledger.statement(s, account, from_, to))
+
+
+# --- balances ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at", "receivable"),
+    [
+        (date(2026, 4, 29), None),
+        (date(2026, 4, 30), "100.00"),
+        (date(2026, 5, 30), "120.00"),
+        (date(2026, 5, 31), "20.00"),
+        (None, "23.00"),
+    ],
+)
+def test_a_trial_balance_has_what_was_posted_up_to_its_day(
+    database: Database, at: date | None, receivable: str | None
+) -> None:
+    """The day itself included; only the last is compared with the stock."""
+    sales(database)
+    view = database.read(lambda s: reading_ledger.trial_balance(s, at))
+    amounts = {row.code: row.debit for row in view.accounts}
+    assert amounts.get(RECEIVABLE.value) == receivable
+    assert (view.at, view.balanced) == (at, True)
+    assert view.inventory_equals_stock is (None if at else True)
+
+
+def test_goods_that_only_the_ledger_knows_are_told_but_not_of_a_day_before(
+    database: Database,
+) -> None:
+    book(database, "opening:X", Account.INVENTORY, Account.OPENING_BALANCE_EQUITY, 5)
+    now = database.read(reading_ledger.trial_balance)
+    assert (now.balanced, now.inventory_equals_stock) == (False, False)
+    assert database.read(lambda s: reading_ledger.trial_balance(s, TODAY)).balanced
+
+
+def test_currencies_are_never_added_up(database: Database) -> None:
+    book(database, "a", CASH, REVENUE, 150, currency="JPY")
+    book(database, "b", CASH, REVENUE, 1_500, currency="KWD")
+    view = database.read(reading_ledger.trial_balance)
+    assert [(row.currency, row.debit, row.credit) for row in view.currencies] == [
+        ("JPY", "150", "150"),
+        ("KWD", "1.500", "1.500"),
+    ]
+
+
+# --- statements --------------------------------------------------------------------------------
+
+
+def test_a_statement_runs_from_its_opening_to_its_closing_balance(database: Database) -> None:
+    sales(database)
+    view = statement(database, "accounts_receivable", date(2026, 5, 1), date(2026, 5, 31))
+    [euros] = view.currencies
+    assert (euros.opening, euros.debit, euros.credit, euros.closing) == (
+        *("100.00", "20.00", "100.00", "20.00"),
+    )
+    assert [(line.entry_id, line.debit, line.credit, line.balance) for line in euros.lines] == [
+        ("invoice:2", "20.00", "0.00", "120.00"),
+        ("payment:1", "0.00", "100.00", "20.00"),
+    ]
+    assert {line.order_id for line in euros.lines} == {"O-1"}
+
+
+def test_a_statement_of_all_time_opens_at_zero(database: Database) -> None:
+    sales(database)
+    [euros] = statement(database, "revenue").currencies
+    assert (euros.opening, euros.closing, len(euros.lines)) == ("0.00", "-123.00", 3)
+
+
+def test_a_period_without_postings_keeps_the_balance(database: Database) -> None:
+    sales(database)
+    [euros] = statement(database, "1200", date(2026, 6, 2)).currencies
+    assert (euros.opening, euros.lines, euros.closing) == ("23.00", (), "23.00")
+    assert statement(database, "bank").currencies == ()
+
+
+def test_what_happened_in_a_closed_period_counts_for_the_open_one(database: Database) -> None:
+    """And says when it happened."""
+
+    def close(session: Session) -> None:
+        session.exec(select(OpenPeriod)).one().open_from = date(2026, 7, 1)
+
+    database.transaction(close)
+    book(database, "late", RECEIVABLE, REVENUE, 10, date(2026, 6, 15))
+    assert not statement(database, "1200", to=date(2026, 6, 30)).currencies
+    [line] = statement(database, "1200", date(2026, 7, 1)).currencies[0].lines
+    assert (line.posting_date, line.tax_date) == (date(2026, 7, 1), date(2026, 6, 15))
+
+
+@pytest.mark.parametrize(
+    "given_",
+    [
+        "1200",
+        "accounts_receivable",
+        "Accounts receivable",
+        "ACCOUNTS-RECEIVABLE",
+        "debitoren",
+        "D-1",
+    ],
+)
+def test_an_account_is_found_by_number_code_name_or_title(database: Database, given_: str) -> None:
+    renumber(database, RECEIVABLE, "D-1", "Debitoren")
+    assert statement(database, given_).code == "1200"
+
+
+def test_a_number_goes_before_another_accounts_code(database: Database) -> None:
+    renumber(database, CASH, "x", "Kasse")
+    renumber(database, RECEIVABLE, "1100", "Debitoren")
+    assert statement(database, "1100").code == "1200"
+    assert statement(database, "cash_clearing").code == "1100"
+
+
+@pytest.mark.parametrize("given_", ["nowhere", "", "12", "Same"])
+def test_an_unknown_account_is_refused_and_told_where_they_are_listed(
+    database: Database, given_: str
+) -> None:
+    """So is a title that two have."""
+    renumber(database, CASH, "x", "Same")
+    renumber(database, RECEIVABLE, "y", "Same")
+    with pytest.raises(NotFound, match=r"starter\.py ledger accounts") as refused:
+        statement(database, given_)
+    assert refused.value.code == "account_unknown"
+
+
+def test_a_period_that_ends_before_it_begins_is_refused(database: Database) -> None:
+    days = date(2026, 5, 2), date(2026, 5, 1)
+    for read in (
+        lambda s: reading_ledger.journal(s, *days),
+        lambda s: reading_ledger.statement(s, "bank", *days),
+    ):
+        with pytest.raises(InvalidInput, match="from: 2026-05-02 is after 2026-05-01"):
+            database.read(read)
+
+
+def test_the_journal_is_in_the_order_in_which_entries_count(database: Database) -> None:
+    """By posting date, then as they were posted; debits first."""
+    sales(database)
+    book(database, "invoice:0", RECEIVABLE, REVENUE, 1, date(2026, 5, 1))
+    whole = database.read(reading_ledger.journal)
+    assert [view.entry_id for view in whole] == [
+        *("invoice:1", "invoice:0", "invoice:2", "payment:1", "invoice:3"),
+    ]
+    assert [(row.code, row.debit, row.credit) for row in whole[3].postings] == [
+        ("1100", "100.00", "0.00"),
+        ("1200", "0.00", "100.00"),
+    ]
+    may = database.read(lambda s: reading_ledger.journal(s, date(2026, 5, 1), date(2026, 5, 31)))
+    assert may == whole[1:4]
+
+
+# --- the chart ---------------------------------------------------------------------------------
+
+
+def renumber(database: Database, account: Account, number: str, title: str) -> None:
+    """Give an account a number and title of the company's."""
+
+    def work(session: Session) -> None:
+        row = session.get_one(AccountRow, account.value)
+        row.number, row.title = number, title
+
+    database.transaction(work)
+
+
+def test_the_companys_numbers_are_shown_and_ours_stay(database: Database, tmp_path: Path) -> None:
+    """Everywhere: balances, statements, journal, chart, exports."""
+    sales(database)
+    write_csv(
+        tmp_path, "accounts.csv", [{"account": "revenue", "number": "0800", "title": "Erlöse"}]
+    )
+    import_folder(database, tmp_path, lambda: NOW)
+    balance = database.read(reading_ledger.trial_balance)
+    shown = [(row.account, row.code, row.title) for row in balance.accounts]
+    assert shown[0] == ("0800", "4000", "Erlöse")
+    assert statement(database, "0800").account == "0800"
+    assert database.read(reading_ledger.journal)[0].postings[1].account == "0800"
+    assert database.read(reading_ledger.chart)[0].role == "revenue"
+    text = database.read(reading_ledger.export_beancount)
+    assert 'open Income:Revenue\n  number: "0800"\n  title: "Erlöse"' in text
+
+
+# --- exports -----------------------------------------------------------------------------------
+
+
+def test_the_csv_has_a_row_for_each_posting(database: Database) -> None:
+    sales(database)
+    book(database, 'a "b", c', CASH, REVENUE, 7, currency="JPY")
+    rows = list(csv.DictReader(io.StringIO(database.read(reading_ledger.export_csv))))
+    assert len(rows) == 10
+    assert rows[0] == {
+        "posting_date": "2026-04-30",
+        "tax_date": "2026-04-30",
+        "posted_at": "2026-07-06T12:00:00+00:00",
+        "entry_id": "invoice:1",
+        "order_id": "O-1",
+        "account": "1200",
+        "code": "1200",
+        "title": "Accounts receivable",
+        "currency": "EUR",
+        "debit": "100.00",
+        "credit": "0.00",
+    }
+    assert (rows[-1]["entry_id"], rows[-1]["credit"]) == ('a "b", c', "7")
+
+
+def bean_check(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """What beancount's own checker says."""
+    file = folder / "ledger.beancount"
+    file.write_text(text, encoding="utf-8")
+    command = (sys.executable, "-m", "beancount.scripts.check", str(file))
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_bean_check_accepts_the_export_and_verifies_its_balances(
+    database: Database, tmp_path: Path
+) -> None:
+    """To the last minor unit: one more, anywhere, and it refuses."""
+    database.transaction(lambda s: s.add(company('Müller "&" Söhne \\')))
+    sales(database)
+    book(database, 'odd "\\n:1', CASH, REVENUE, 1_001, currency="KWD")
+    text = database.read(reading_ledger.export_beancount)
+    checked = bean_check(text, tmp_path)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    for right, wrong in (
+        ("balance Assets:CashClearing  1.001 ~", "balance Assets:CashClearing  1.002 ~"),
+        ("balance Assets:Bank  0.00 ~", "balance Assets:Bank  0.01 ~"),
+        ("\n  Assets:CashClearing  1.001 KWD", "\n  Assets:CashClearing  1.002 KWD"),
+    ):
+        assert text.count(right) == 1
+        assert bean_check(text.replace(right, wrong), tmp_path).returncode != 0
+
+
+def test_an_empty_ledger_is_exported_too(database: Database, tmp_path: Path) -> None:
+    assert database.read(reading_ledger.export_csv).count("\n") == 1
+    text = database.read(reading_ledger.export_beancount)
+    assert bean_check(text, tmp_path).returncode == 0
+    assert text.count(" open ") == len(Account)
+
+
+def test_every_account_has_a_name_of_beancounts() -> None:
+    names = {account_name(account) for account in Account}
+    assert len(names) == len(Account)
+    assert {"Assets:AccountsReceivable", "Liabilities:GoodsReceivedNotInvoiced"} <= names
+    assert {"Expenses:CostOfGoodsSold", "Income:SalesReturns"} <= names
+
+
+def company(name: str) -> Company:
+    """Who keeps the books."""
+    where = {"street": "S", "city": "C", "postal_code": "1", "country": "DE"}
+    return Company(legal_entity="L", name=name, vat_id="", iban="", currency="EUR", **where)
+
+
+@st.composite
+def balanced(draw: st.DrawFn) -> list[tuple[Entry, date]]:
+    """Entries of two to six accounts, with odd ids, on days of some years."""
+    made = []
+    days = st.dates(date(2020, 1, 1), TODAY)
+    words = st.text(
+        st.one_of(st.characters(exclude_categories=("C",)), st.sampled_from('"\\\n\t;:')),
+        max_size=12,
+    )
+    for number in range(draw(st.integers(0, 12))):
+        accounts = draw(st.lists(st.sampled_from(Account), min_size=2, max_size=6, unique=True))
+        amounts = draw(
+            st.lists(
+                st.integers(-(10**12), 10**12).filter(bool),
+                min_size=len(accounts) - 1,
+                max_size=len(accounts) - 1,
+            )
+        )
+        amounts.append(-sum(amounts))
+        postings = tuple(
+            Posting(account=account, amount_minor=amount)
+            for account, amount in zip(accounts, amounts, strict=True)
+            if amount
+        )
+        entry_id = f"{draw(words)}{number}"
+        currency = draw(st.sampled_from(["EUR", "JPY", "KWD"]))
+        order_id = draw(st.none() | words)
+        one = Entry(entry_id=entry_id, currency=currency, postings=postings, order_id=order_id)
+        made.append((one, draw(days)))
+    return made
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(entries=balanced(), name=st.text(st.characters(exclude_categories=("C",)), min_size=1))
+def test_any_ledger_is_exported_with_the_balances_that_it_has(
+    template: Path, entries: list[tuple[Entry, date]], name: str
+) -> None:
+    """Beancount reads it without errors and comes to the same balances, exactly."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(template, f"{folder}/orders.db")
+        database = Database(f"sqlite:///{folder}/orders.db")
+
+        def fill(session: Session) -> None:
+            session.add(company(name))
+            for one, happened in entries:
+                post(session, one, NOW, happened)
+
+        database.transaction(fill)
+        text = database.read(reading_ledger.export_beancount)
+        balance = database.read(reading_ledger.trial_balance)
+        rows = list(csv.DictReader(io.StringIO(database.read(reading_ledger.export_csv))))
+        database.close()
+    directives, errors, options = loader.load_string(text)
+    assert errors == []
+    assert options["title"] == name
+    ours = {
+        (account_name(row.code), row.currency): Decimal(row.debit) - Decimal(row.credit)
+        for row in balance.accounts
+    }
+    assert {key: amount for key, amount in ours.items() if amount} == theirs(directives)
+    ids = [one.meta["entry"] for one in directives if isinstance(one, data.Transaction)]
+    assert sorted(ids) == sorted(one.entry_id for one, _ in entries if one.postings)
+    summed: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for row in rows:
+        key = account_name(row["code"]), row["currency"]
+        summed[key] += Decimal(row["debit"]) - Decimal(row["credit"])
+    assert summed == ours
+
+
+def theirs(directives: data.Entries) -> dict[tuple[str, str], Decimal]:
+    """Balances that aren't zero, as beancount adds them up."""
+    root: RealAccount = realize(directives)
+    return {
+        (name, position.units.currency): position.units.number
+        for name in map(account_name, Account)
+        for position in get(root, name).balance
+    }
+
+
+# --- what customers owe ------------------------------------------------------------------------
+
+
+def owe(
+    database: Database,
+    order_id: str,
+    due_on: date | None,
+    *,
+    customer_id: str = "C-1",
+    total_minor: int = 10_000,
+    invoiced: bool = True,
+    posted: bool = True,
+    **sums: int,
+) -> None:
+    """An order with its invoice, and what it comes to in the ledger."""
+    row = Order(
+        order_id=order_id,
+        customer_id=customer_id,
+        channel=Channel.ONLINE,
+        terms=Terms.NET30,
+        delivery=Delivery.COMPLETE,
+        currency="EUR",
+        ship_to={},
+        bill_to={},
+        requested_delivery_date=None,
+        tax_treatment=TaxTreatment.STANDARD,
+        digest="",
+        workflow_id=f"order-{order_id}",
+        net_minor=total_minor,
+        total_minor=total_minor,
+        placed_at=NOW,
+        updated_at=NOW,
+        **sums,
+    )
+    invoice = InvoiceRow(
+        number=f"INV-{order_id}",
+        order_id=order_id,
+        customer_id=customer_id,
+        currency="EUR",
+        net_minor=total_minor,
+        total_minor=total_minor,
+        issued_on=date(2026, 5, 1),
+        due_on=due_on,
+        content={},
+    )
+
+    def work(session: Session) -> None:
+        session.add(row)
+        session.flush()
+        if invoiced:
+            session.add(invoice)
+
+    database.transaction(work)
+    of = sums.get
+    amount_minor = total_minor + of("fees_minor", 0) - of("credited_minor", 0)
+    amount_minor += of("payable_minor", 0) - of("paid_minor", 0) - of("forgiven_minor", 0)
+    if posted and invoiced and amount_minor > 0:
+        book(database, f"invoice:{order_id}", RECEIVABLE, REVENUE, amount_minor)
+
+
+@pytest.fixture
+def customers(database: Database, tmp_path: Path) -> Database:
+    """Two of them."""
+    for customer_id in ("C-1", "C-2"):
+        write_shop(tmp_path / customer_id, "DRILL", customer_id, 0)
+        import_folder(database, tmp_path / customer_id, lambda: NOW)
+    return database
+
+
+def ageing(database: Database) -> Ageing:
+    """As of today."""
+    return database.read(lambda s: reading_ledger.ageing(s, TODAY))
+
+
+@pytest.mark.parametrize(
+    ("days", "bucket"),
+    [
+        (-1, "current"),
+        (0, "current"),
+        (1, "1-30"),
+        (30, "1-30"),
+        (31, "31-60"),
+        (60, "31-60"),
+        (61, "61-90"),
+        (90, "61-90"),
+        (91, "over 90"),
+        (4000, "over 90"),
+    ],
+)
+def test_an_invoice_is_in_the_bucket_of_the_days_it_is_overdue(
+    customers: Database, days: int, bucket: str
+) -> None:
+    owe(customers, "O-1", TODAY - timedelta(days=days))
+    view = ageing(customers)
+    [row] = view.invoices
+    assert (row.bucket, row.days_overdue, row.amount) == (bucket, max(0, days), "100.00")
+    [total] = view.totals
+    assert {name: amount for name, amount in total.buckets.items() if amount != "0.00"} == {
+        AgeingBucket(bucket): "100.00"
+    }
+    assert (total.total, total.ledger, view.equals_ledger) == ("100.00", "100.00", True)
+
+
+def test_an_invoice_without_a_due_day_is_due_when_it_is_issued(customers: Database) -> None:
+    owe(customers, "O-1", None)
+    [row] = ageing(customers).invoices
+    assert (row.due, row.issued, row.bucket) == (date(2026, 5, 1), date(2026, 5, 1), "61-90")
+
+
+def test_what_is_owed_is_what_was_invoiced_less_all_that_settled_it(customers: Database) -> None:
+    """With fees; a refund that we owe is no receivable. Cancelled orders count as well."""
+    owe(customers, "PART", TODAY, paid_minor=4_000)
+    owe(customers, "PAID", TODAY, paid_minor=10_000)
+    owe(customers, "FEES", TODAY, fees_minor=500, dunning_level=1)
+    owe(customers, "GONE", TODAY, forgiven_minor=10_000)
+    owe(customers, "BACK", TODAY, credited_minor=3_000, payable_minor=0)
+    owe(customers, "REFUND", TODAY, paid_minor=10_000, credited_minor=3_000, payable_minor=3_000)
+    owe(customers, "NOTYET", TODAY, invoiced=False)
+    owe(customers, "CANCELLED", TODAY, cancellation=Cancellation.DONE, fees_minor=1)
+    view = ageing(customers)
+    assert {row.order_id: row.amount for row in view.invoices} == {
+        "PART": "60.00",
+        "FEES": "105.00",
+        "BACK": "70.00",
+        "CANCELLED": "100.01",
+    }
+    assert {row.order_id: row.dunning_level for row in view.invoices}["FEES"] == 1
+    assert view.equals_ledger
+
+
+def test_customers_are_added_up_each_and_together(customers: Database) -> None:
+    owe(customers, "O-1", TODAY - timedelta(days=40))
+    owe(customers, "O-2", TODAY, customer_id="C-2")
+    owe(customers, "O-3", TODAY)
+    view = ageing(customers)
+    assert [row.order_id for row in view.invoices] == ["O-1", "O-3", "O-2"]
+    assert [(row.customer_id, row.total) for row in view.customers] == [
+        ("C-1", "200.00"),
+        ("C-2", "100.00"),
+    ]
+    assert view.totals[0].buckets[AgeingBucket.TO_60] == "100.00"
+    assert view.totals[0].total == "300.00"
+
+
+def test_a_difference_from_the_ledger_is_told(customers: Database) -> None:
+    """In either direction, and where nothing is open any more."""
+    owe(customers, "O-1", TODAY, posted=False)
+    assert not ageing(customers).equals_ledger
+    book(customers, "invoice:O-1", RECEIVABLE, REVENUE, 10_000)
+    assert ageing(customers).equals_ledger
+    book(customers, "x", RECEIVABLE, REVENUE, 5, currency="USD")
+    view = ageing(customers)
+    assert not view.equals_ledger
+    assert [(row.currency, row.total, row.ledger) for row in view.totals] == [
+        ("EUR", "100.00", "100.00"),
+        ("USD", "0.00", "0.05"),
+    ]
+
+
+# --- the doors ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def api(customers: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """The ledger's routes alone."""
+    app = FastAPI()
+    problems.install(app)
+    app.include_router(ledger_router(customers, lambda: NOW))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        yield client
+
+
+async def test_the_api_shows_the_same(api: httpx.AsyncClient, customers: Database) -> None:
+    sales(customers)
+    at = (await api.get("/ledger/trial-balance", params={"at": "2026-04-30"})).json()
+    assert (at["balanced"], at["currencies"][0]["debit"]) == (True, "100.00")
+    june = {"account": "accounts_receivable", "from": "2026-06-01", "to": "2026-06-30"}
+    shown = (await api.get("/ledger/statement", params=june)).json()
+    assert shown["currencies"][0]["closing"] == "23.00"
+    journal = (await api.get("/ledger/journal", params={"to": "2026-04-30"})).json()
+    assert [row["entry_id"] for row in journal] == ["invoice:1"]
+    assert len((await api.get("/ledger/accounts")).json()) == len(Account)
+    text = await api.get("/ledger/export")
+    assert text.headers["content-type"].startswith("text/csv")
+    assert text.text == customers.read(reading_ledger.export_csv)
+    plain = await api.get("/ledger/export", params={"format": "beancount"})
+    assert plain.headers["content-type"].startswith("text/plain")
+    assert "Assets:AccountsReceivable" in plain.text
+    assert (await api.get("/receivables/ageing")).json()["equals_ledger"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "reason"),
+    [
+        ("/ledger/trial-balance?at=soon", "at", "'soon' is not a date such as 2026-12-31"),
+        ("/ledger/trial-balance?at=1893456000", "at", "is not a date such as"),
+        ("/ledger/statement?account=bank&from=2026-02-30", "from", "day value is outside"),
+        ("/ledger/journal?from=2026-02-02&to=2026-02-01", "from", "is after 2026-02-01"),
+        ("/ledger/export?format=xls", "format", "'csv' or 'beancount'"),
+        ("/ledger/statement", "account", "required"),
+    ],
+)
+async def test_the_api_refuses_what_it_can_not_read(
+    api: httpx.AsyncClient, path: str, field: str, reason: str
+) -> None:
+    answer = await api.get(path)
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"] == field
+    assert reason in error["reason"]
+    assert not error["reason"].startswith("Value error")
+
+
+async def test_an_unknown_account_is_a_404(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/ledger/statement", params={"account": "nowhere"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "account_unknown")
+
+
+@pytest.fixture
+def run(
+    customers: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> "Run":
+    """The command line on this database."""
+    monkeypatch.setenv("DATABASE_URL", customers.url)
+    return Run(monkeypatch, capsys)
+
+
+class Run:
+    """Calls `starter.py`; gives exit status, standard output and error."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        self._monkeypatch.setattr(sys, "argv", ["starter.py", *words])
+        self._capsys.readouterr()
+        status = starter.main()
+        said = self._capsys.readouterr()
+        return status, said.out, said.err
+
+
+def test_the_command_line_shows_the_same(run: Run, customers: Database) -> None:
+    sales(customers)
+    status, text, _ = run("ledger", "trial-balance", "--at", "2026-05-31")
+    assert (status, "balanced at the end of 2026-05-31" in text) == (0, True)
+    status, text, _ = run("ledger", "statement", "1200", "--from", "2026-05-01")
+    assert status == 0
+    assert "opening balance" in text
+    assert "23.00" in text
+    status, text, _ = run("ledger", "statement", "--to", "2026-04-30")
+    assert text.splitlines() == [
+        "2026-04-30 invoice:1 (O-1)",
+        "    1200 Accounts receivable  100.00         EUR",
+        "    4000 Revenue                      100.00 EUR",
+    ]
+    status, text, _ = run("ledger", "statement", "--json")
+    assert len(json.loads(text)) == 4
+    status, text, _ = run("ledger", "accounts")
+    assert "accounts_receivable" in text
+
+
+def test_an_export_is_written_whole(run: Run, customers: Database, tmp_path: Path) -> None:
+    """To standard output, or to a file, over what was there; nothing else is left."""
+    sales(customers)
+    expected = customers.read(lambda s: reading_ledger.export(s, ExportFormat.BEANCOUNT))
+    assert run("ledger", "export", "--format", "beancount")[1] == expected
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "books").write_text("old")
+    status, text, _ = run(
+        "ledger", "export", "--format", "beancount", "--out", str(folder / "books")
+    )
+    assert (status, text) == (0, f"beancount written to {folder / 'books'}\n")
+    assert (folder / "books").read_text() == expected
+    assert [path.name for path in folder.iterdir()] == ["books"]
+    for nowhere in (folder, folder / "no" / "file"):
+        assert run("ledger", "export", "--out", str(nowhere))[0] == 2
+
+
+def test_ageing_ends_with_1_where_it_is_not_what_the_ledger_says(
+    run: Run, customers: Database
+) -> None:
+    assert run("receivables", "ageing")[:2] == (0, "nothing is due\n")
+    owe(customers, "O-1", date(2026, 5, 31), posted=False)
+    status, text, _ = run("receivables", "ageing")
+    assert status == 1
+    assert "NOT what the ledger says: 0.00 EUR" in text
+    book(customers, "invoice:O-1", RECEIVABLE, REVENUE, 10_000)
+    status, text, _ = run("receivables", "ageing", "--json")
+    assert (status, json.loads(text)["equals_ledger"]) == (0, True)
+    assert parse_amount(json.loads(text)["totals"][0]["total"], "EUR") == 10_000
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("trial-balance", "--at", "soon"), 2, "soon"),
+        (("statement", "--from", "2026-13-01"), 2, "2026-13-01"),
+        (("statement", "--from", "2026-02-02", "--to", "2026-02-01"), 1, "is after 2026-02-01"),
+        (("statement", "nowhere"), 1, "ledger accounts"),
+        (("export", "--format", "xls"), 2, "xls"),
+    ],
+)
+def test_the_command_line_refuses_what_it_can_not_read(
+    run: Run, words: tuple[str, ...], status: int, told: str
+) -> None:
+    ended, text, _ = run("ledger", *words, "--json")
+    assert ended == status
+    assert told in json.loads(text)["detail"]
