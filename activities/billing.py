@@ -1,10 +1,8 @@
 """Billing: the payment request, the invoice, payments, and giving money back."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func
 from sqlmodel import Session, col, select
 from temporalio import activity
 
@@ -12,57 +10,76 @@ from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
 from activities.gateways.calls import once
 from activities.gateways.payments import Payments
-from activities.ledger import draw_number, post
+from activities.invoicing import credit, invoice_of, issue, left_minor
+from activities.ledger import post
 from activities.progress import (
-    credit_note_of,
+    balance_of,
     find_order,
     invoice_number,
     lock_order,
     look,
     note,
     note_odd_fact,
-    refund_due,
     touch,
 )
+from activities.refunds import demand_of, given_back, next_refund
+from activities.settling import (
+    keep_unmatched,
+    settle,
+    take_back,
+    take_up_again,
+    unusable,
+)
 from models import billing, ledger
-from models.customers import Address
+from models.billing import AuthorisationState, BillingRules
+from models.errors import Refused
 from models.messages import (
+    AuthorisationStep,
+    CaptureDemand,
     OrderStep,
     PaymentDemand,
     PaymentReceived,
+    PaymentReversed,
     PaymentStep,
+    PayoutPaid,
     Policy,
     RefundDemand,
+    RefundStep,
+    ReversalStep,
 )
-from models.money import MAX_AMOUNT_MINOR, Money, decimals, format_amount, parse_amount
-from models.orders import Cancellation, PricedLine, Progress, total
-from models.promises import PromisePolicy, promised_date
+from models.money import Money, format_amount, parse_amount
+from models.orders import Cancellation, Capture, Progress
 from models.tables import (
-    Company,
-    CreditNote,
-    Customer,
-    InvoiceRow,
+    Authorisation,
     Order,
-    OrderLineRow,
     PartnerCall,
     Payment,
     PaymentRequest,
+    PaymentReversal,
+    Payout,
     Refund,
 )
 
-MORE_THAN_DUE = "more than was due"
+A_WEEK = timedelta(days=7)
+"""How long a card's authorisation commonly lasts, where the provider doesn't say."""
 
 
 class Billing:
     """The steps of the bill phase, and their undoing."""
 
     def __init__(
-        self, database: Database, clock: Clock, payments: Payments, policy: Policy
+        self,
+        database: Database,
+        clock: Clock,
+        payments: Payments,
+        policy: Policy,
+        rules: BillingRules,
     ) -> None:
         self._database = database
         self._clock = clock
         self._payments = payments
         self._policy = policy
+        self._rules = rules
 
     @activity.defn
     def issue_invoice(self, step: OrderStep) -> Progress:
@@ -78,17 +95,50 @@ class Billing:
 
     @activity.defn
     async def request_payment(self, step: OrderStep) -> Progress:
-        """Ask the provider to collect what is due, once per order."""
-        demand = await asyncio.to_thread(self._database.read, lambda s: self._demand(s, step))
+        """Ask the provider to collect what is due (or to have it authorised), once per order; again
+        where an authorisation has lapsed."""
+        number, demand = await asyncio.to_thread(
+            self._database.read, lambda s: self._demand(s, step)
+        )
         if demand is not None:
             asked, request_id = await once(
                 self._database,
-                f"{step.order_id}/request-payment/1",
+                f"{step.order_id}/request-payment/{number}",
                 demand,
                 self._payments.request,
             )
             await asyncio.to_thread(
-                self._database.transaction, lambda s: self._requested(s, asked, request_id)
+                self._database.transaction, lambda s: self._requested(s, asked, number, request_id)
+            )
+        return await asyncio.to_thread(
+            self._database.read, lambda s: look(s, s.get_one(Order, step.order_id))
+        )
+
+    @activity.defn
+    def apply_authorisation(self, step: AuthorisationStep) -> Progress:
+        """Record a card's authorisation, once; it posts nothing."""
+        return self._database.transaction(lambda session: self._authorised(session, step))
+
+    @activity.defn
+    def lapse_authorisation(self, step: OrderStep) -> Progress:
+        """Count no longer on an authorisation whose time is over."""
+        return self._database.transaction(lambda session: self._lapse(session, step.order_id))
+
+    @activity.defn
+    async def capture_payment(self, step: OrderStep) -> Progress:
+        """Turn the authorisation into money, which brings the invoice; once per authorisation."""
+        demand = await asyncio.to_thread(
+            self._database.read, lambda s: self._capture_demand(s, step.order_id)
+        )
+        if demand is not None:
+            asked, payment_id = await once(
+                self._database,
+                f"{step.order_id}/capture/{demand.authorisation_id}",
+                demand,
+                self._payments.capture,
+            )
+            await asyncio.to_thread(
+                self._database.transaction, lambda s: self._captured(s, asked, payment_id)
             )
         return await asyncio.to_thread(
             self._database.read, lambda s: look(s, s.get_one(Order, step.order_id))
@@ -107,6 +157,17 @@ class Billing:
         self._database.transaction(lambda session: self._keep_unmatched(session, payment))
 
     @activity.defn
+    def apply_reversal(self, step: ReversalStep) -> Progress | None:
+        """Record money that the payer's bank took back, once; with its order, if it has one. Where
+        its payment isn't known yet, it waits for it."""
+        return self._database.transaction(lambda session: self._reverse(session, step))
+
+    @activity.defn
+    def record_payout(self, fact: PayoutPaid) -> None:
+        """Record what the provider paid out, and its fee; once."""
+        self._database.transaction(lambda session: self._paid_out(session, fact))
+
+    @activity.defn
     async def void_payment_request(self, step: OrderStep) -> int:
         """Undo of `request_payment`: also where the request may or may not have been made.
 
@@ -118,10 +179,9 @@ class Billing:
             step,
             lambda asked, key: self._payments.void(asked.order_id, key),
         )
-        if not collected:
-            return 0
         return await asyncio.to_thread(
-            self._database.read, lambda session: _asked_minor(session, step.order_id)
+            self._database.transaction,
+            lambda session: self._voided(session, step.order_id, collected),
         )
 
     @activity.defn
@@ -130,69 +190,182 @@ class Billing:
 
         def work(session: Session) -> Progress:
             order, now = lock_order(session, step.order_id), self._clock()
-            if not _credit(session, order, now):
+            invoice = invoice_of(session, order.order_id)
+            if invoice is None or not left_minor(session, invoice):
                 return look(session, order)
+            credit(session, order, order.cancel_reason, now)
             return touch(session, order, now)
 
         return self._database.transaction(work)
 
     @activity.defn
     async def refund_payment(self, step: OrderStep) -> Progress:
-        """Give back what a cancelled order's customer has paid."""
-        number, demand = await asyncio.to_thread(
-            self._database.read, lambda s: self._refund_demand(s, step.order_id)
+        """Give back what a cancelled order's customer has paid: one refund at a time."""
+        found = await asyncio.to_thread(
+            self._database.transaction, lambda s: self._next_refund(s, step.order_id)
         )
-        if demand is not None:
-            asked, refund_id = await once(
-                self._database,
-                f"{step.order_id}/refund/{number}",
-                demand,
-                self._payments.refund,
-            )
-            await asyncio.to_thread(
-                self._database.transaction, lambda s: self._refunded(s, asked, refund_id)
-            )
+        if found is not None:
+            await self._give_back(*found)
         return await asyncio.to_thread(
             self._database.read, lambda s: look(s, s.get_one(Order, step.order_id))
         )
 
-    def _demand(self, session: Session, step: OrderStep) -> PaymentDemand | None:
-        order = session.get_one(Order, step.order_id)
-        due_minor = order.total_minor - order.paid_minor
-        if session.get(PaymentRequest, step.order_id) is not None or due_minor <= 0:
+    @activity.defn
+    async def pay_refund(self, step: RefundStep) -> None:
+        """Give back what a person's command has set aside."""
+        demand = await asyncio.to_thread(
+            self._database.read,
+            lambda s: demand_of(s, s.get_one(Refund, step.refund_key)),
+        )
+        await self._give_back(step.refund_key, demand)
+
+    async def _give_back(self, refund_key: str, demand: RefundDemand) -> None:
+        _, refund_id = await once(self._database, refund_key, demand, self._payments.refund)
+        await asyncio.to_thread(
+            self._database.transaction,
+            lambda s: given_back(s, refund_key, refund_id, self._clock()),
+        )
+
+    def _next_refund(self, session: Session, order_id: str) -> tuple[str, RefundDemand] | None:
+        order = lock_order(session, order_id)
+        if order.cancellation is Cancellation.NONE:
             return None
+        refund = next_refund(session, order, self._clock())
+        return (refund.refund_key, demand_of(session, refund)) if refund else None
+
+    def _demand(self, session: Session, step: OrderStep) -> tuple[int, PaymentDemand | None]:
+        order = session.get_one(Order, step.order_id)
+        due_minor = balance_of(session, order).due_minor
+        known = session.get(PaymentRequest, step.order_id)
+        lapsed = len(_authorisations(session, order.order_id, AuthorisationState.EXPIRED))
+        number = 1 + lapsed
+        if due_minor <= 0 or (known is not None and known.number >= number):
+            return number, None
         today = self._clock().date()
         deadline = (self._clock() + timedelta(seconds=self._policy.payment_deadline)).date()
-        return PaymentDemand(
+        return number, PaymentDemand(
             order_id=order.order_id,
             amount=format_amount(due_minor, order.currency),
             currency=order.currency,
             due_date=billing.due_date(order.terms, today) or deadline,
+            capture=order.capture,
         )
 
-    def _requested(self, session: Session, demand: PaymentDemand, request_id: str) -> None:
+    def _requested(
+        self, session: Session, demand: PaymentDemand, number: int, request_id: str
+    ) -> None:
         order, now = lock_order(session, demand.order_id), self._clock()
-        if session.get(PaymentRequest, order.order_id) is not None:
+        known = session.get(PaymentRequest, order.order_id)
+        if known is not None and known.number >= number:
             return
-        amount_minor = parse_amount(demand.amount, demand.currency)
-        session.add(
+        session.merge(
             PaymentRequest(
                 order_id=order.order_id,
-                amount_minor=amount_minor,
+                amount_minor=parse_amount(demand.amount, demand.currency),
                 currency=demand.currency,
                 due_date=demand.due_date,
                 request_id=request_id,
                 requested_at=now,
+                number=number,
             )
         )
         detail = f"{demand.amount} {demand.currency} until {demand.due_date}"
+        if order.capture is Capture.AT_DISPATCH:
+            detail += ", to be authorised"
         note(session, order.order_id, "payment_requested", detail, now)
+
+    def _authorised(self, session: Session, step: AuthorisationStep) -> Progress:
+        fact = step.fact
+        order, now = lock_order(session, step.order_id), self._clock()
+        mark_applied(session, fact, now)
+        known = session.get(Authorisation, fact.authorisation_id)
+        if fact.order_id not in (None, order.order_id):
+            reason = f"order_id: it says {fact.order_id} and reached {order.order_id}"
+            note_odd_fact(session, order.order_id, fact, reason, now)
+        elif problem := billing.not_an_amount(fact.amount, fact.currency, "amount", least=1):
+            note_odd_fact(session, order.order_id, fact, problem, now)
+        elif fact.currency != order.currency:
+            reason = f"currency: the order is in {order.currency}"
+            note_odd_fact(session, order.order_id, fact, reason, now)
+        elif order.capture is not Capture.AT_DISPATCH:
+            note_odd_fact(session, order.order_id, fact, "the order wants the money at once", now)
+        elif known is None:
+            assert fact.amount is not None
+            expires_at = fact.expires_at or now + A_WEEK
+            session.add(
+                Authorisation(
+                    authorisation_id=fact.authorisation_id,
+                    order_id=order.order_id,
+                    amount_minor=parse_amount(fact.amount, order.currency),
+                    currency=order.currency,
+                    state=_state_at(order, expires_at, now),
+                    authorised_at=now,
+                    expires_at=expires_at,
+                )
+            )
+            detail = f"{fact.amount} {fact.currency} until {expires_at:%Y-%m-%d %H:%M} UTC"
+            note(session, order.order_id, "payment_authorised", detail, now)
+        return touch(session, order, now)
+
+    def _lapse(self, session: Session, order_id: str) -> Progress:
+        order, now = lock_order(session, order_id), self._clock()
+        over = [
+            row
+            for row in _authorisations(session, order_id, AuthorisationState.LIVE)
+            if row.expires_at <= now
+        ]
+        for row in over:
+            row.state = AuthorisationState.EXPIRED
+            note(session, order_id, "authorisation_lapsed", row.authorisation_id, now)
+        return touch(session, order, now) if over else look(session, order)
+
+    def _capture_demand(self, session: Session, order_id: str) -> CaptureDemand | None:
+        order, now = session.get_one(Order, order_id), self._clock()
+        due_minor = balance_of(session, order).due_minor
+        if not due_minor or order.cancellation is not Cancellation.NONE:
+            return None
+        live = _authorisations(session, order_id, AuthorisationState.LIVE)
+        for row in live:
+            if row.amount_minor >= due_minor and row.expires_at > now:
+                return CaptureDemand(
+                    order_id=order_id,
+                    authorisation_id=row.authorisation_id,
+                    amount=format_amount(due_minor, order.currency),
+                    currency=order.currency,
+                )
+        raise Refused(billing.AUTHORISATION_LAPSED, "the card's authorisation has lapsed")
+
+    def _captured(self, session: Session, demand: CaptureDemand, payment_id: str) -> None:
+        order, now = lock_order(session, demand.order_id), self._clock()
+        row = session.get_one(Authorisation, demand.authorisation_id, with_for_update=True)
+        row.state = AuthorisationState.CAPTURED
+        if session.get(Payment, payment_id) is None:
+            fact = PaymentReceived(
+                payment_id=payment_id,
+                order_id=order.order_id,
+                amount=demand.amount,
+                currency=demand.currency,
+                method="card",
+                received_at=now,
+            )
+            settle(session, order, fact, self._rules, now)
+        touch(session, order, now)
+
+    def _voided(self, session: Session, order_id: str, collected: bool) -> int:
+        order, now = lock_order(session, order_id), self._clock()
+        for row in _authorisations(session, order_id, AuthorisationState.LIVE):
+            row.state = AuthorisationState.VOIDED
+            note(session, order_id, "authorisation_released", row.authorisation_id, now)
+        session.flush()
+        if not collected or order.capture is Capture.AT_DISPATCH:
+            return 0
+        return _asked_minor(session, order_id)
 
     def _apply_to_order(self, session: Session, order_id: str, fact: PaymentReceived) -> Progress:
         order, now = lock_order(session, order_id), self._clock()
         mark_applied(session, fact, now)
         known = session.get(Payment, fact.payment_id)
-        problem = _unusable(fact, order.currency)
+        problem = unusable(fact, order.currency)
         if fact.order_id not in (None, order_id):
             reason = f"order_id: it says {fact.order_id} and reached {order_id}"
             note_odd_fact(session, order_id, fact, reason, now)
@@ -202,11 +375,11 @@ class Billing:
             note_odd_fact(session, order_id, fact, problem, now)
         elif fact.currency != order.currency:
             reason = f"the order is in {order.currency}"
-            _keep(session, fact, order_id, reason, now)
+            keep_unmatched(session, fact, order_id, reason, now)
             note(session, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}", now)
         else:
-            owed_minor = refund_due(order)
-            _settle(session, order, fact, now)
+            owed_minor = balance_of(session, order).owed_minor
+            settle(session, order, fact, self._rules, now)
             if order.cancellation is Cancellation.DONE:
                 self._decide_late_money(session, order, owed_minor, now)
         return touch(session, order, now)
@@ -216,19 +389,21 @@ class Billing:
     ) -> None:
         """Money for an order that is cancelled is a deposit, which waits for being given back;
         or the order is taken up again."""
+        in_hand_minor = balance_of(session, order).owed_minor
         use = billing.late_money(
             self._policy.late_money,
             expired=order.expired,
             invoiced=invoice_number(session, order.order_id) is not None,
             kept=order.document is not None,
             owed_minor=owed_minor,
-            received_minor=refund_due(order) - owed_minor,
+            received_minor=in_hand_minor - owed_minor,
             total_minor=order.total_minor,
         )
         if use is billing.LateMoney.REALLOCATE:
-            _take_up_again(session, order, self._policy.promises, now)
+            take_up_again(session, order, self._policy.promises, self._rules, now)
             return
-        detail = f"{_money(order, refund_due(order))}: the order is cancelled, it is given back"
+        in_hand = Money(amount_minor=in_hand_minor, currency=order.currency)
+        detail = f"{in_hand}: the order is cancelled, it is given back"
         note(session, order.order_id, "late_money", detail, now)
 
     def _keep_unmatched(self, session: Session, fact: PaymentReceived) -> None:
@@ -241,164 +416,78 @@ class Billing:
         if find_order(session, fact.order_id or "") is not None:  # placed a moment ago
             self._apply_to_order(session, fact.order_id or "", fact)
             return
-        if problem := _unusable(fact, fact.currency or ""):
+        if problem := unusable(fact, fact.currency or ""):
             note_odd_fact(session, fact.order_id or "", fact, problem, now)
             return
-        _keep(session, fact, None, "no such order", now)
+        keep_unmatched(session, fact, None, "no such order", now)
 
-    def _refund_demand(self, session: Session, order_id: str) -> tuple[int, RefundDemand | None]:
-        order = session.get_one(Order, order_id)
-        due_minor = refund_due(order)
-        count = select(func.count()).select_from(Refund).where(col(Refund.order_id) == order_id)
-        number = session.exec(count).one() + 1
-        if due_minor <= 0:
-            return number, None
-        demand = RefundDemand(
-            order_id=order_id,
-            amount=format_amount(due_minor, order.currency),
-            currency=order.currency,
-            reason=order.cancel_reason or "cancelled",
-        )
-        return number, demand
+    def _reverse(self, session: Session, step: ReversalStep) -> Progress | None:
+        fact, now = step.fact, self._clock()
+        order = find_order(session, step.order_id or "")
+        mark_applied(session, fact, now)
+        known = session.get(PaymentReversal, fact.reversal_id)
+        payment = session.get(Payment, fact.payment_id or "", with_for_update=True)
+        problem = _not_a_reversal(fact, payment, order)
+        if known is not None:
+            if _content(known) != _content_told(fact, known):
+                reason = "reversal_id: known with other content"
+                note_odd_fact(session, step.order_id or "", fact, reason, now)
+        elif problem:
+            note_odd_fact(session, step.order_id or "", fact, problem, now)
+        else:
+            reversal = _reversal(fact, payment, now)
+            session.add(reversal)
+            if payment is not None:
+                take_back(session, reversal, payment, self._rules, now)
+        return touch(session, order, now) if order is not None else None
 
-    def _refunded(self, session: Session, demand: RefundDemand, refund_id: str) -> None:
-        order, now = lock_order(session, demand.order_id), self._clock()
-        if session.get(Refund, refund_id) is not None:
+    def _paid_out(self, session: Session, fact: PayoutPaid) -> None:
+        now = self._clock()
+        mark_applied(session, fact, now)
+        problem = billing.not_an_amount(fact.amount, fact.currency, "amount", least=0)
+        problem = problem or billing.not_an_amount(fact.fee, fact.currency, "fee", least=0)
+        if problem:
+            note_odd_fact(session, fact.payout_id, fact, problem, now)
             return
-        amount_minor = parse_amount(demand.amount, demand.currency)
-        credited = credit_note_of(session, order.order_id) is not None
-        payable_minor = order.paid_minor if credited and not order.refunded_minor else 0
+        assert fact.amount is not None
+        assert fact.currency is not None
+        amount_minor = parse_amount(fact.amount, fact.currency)
+        fee_minor = parse_amount(fact.fee, fact.currency)
+        known = session.get(Payout, fact.payout_id)
+        if known is not None:
+            told = (amount_minor, fee_minor, fact.currency)
+            if (known.amount_minor, known.fee_minor, known.currency) != told:
+                reason = "payout_id: known with other content"
+                note_odd_fact(session, fact.payout_id, fact, reason, now)
+            return
         session.add(
-            Refund(
-                refund_id=refund_id,
-                order_id=order.order_id,
+            Payout(
+                payout_id=fact.payout_id,
                 amount_minor=amount_minor,
-                currency=order.currency,
-                refunded_at=now,
+                fee_minor=fee_minor,
+                currency=fact.currency,
+                recorded_at=now,
             )
         )
-        order.refunded_minor += amount_minor
-        if not refund_due(order):
-            _all_has_a_use(session, order)
-        entry = ledger.refund_entry(
-            refund_id,
-            order.order_id,
-            order.currency,
-            payable_minor=payable_minor,
-            deposit_minor=amount_minor - payable_minor,
+        entry = ledger.payout_entry(
+            fact.payout_id, fact.currency, amount_minor=amount_minor, fee_minor=fee_minor
         )
-        post(session, entry, now)
-        note(session, order.order_id, "refunded", f"{demand.amount} {demand.currency}", now)
-        touch(session, order, now)
+        post(session, entry, now, fact.occurred_at.date() if fact.occurred_at else None)
 
 
-def issue(session: Session, order: Order, now: datetime) -> bool:
-    """Number, store and post the order's invoice; False where it has one."""
-    if invoice_number(session, order.order_id) is not None:
-        return False
-    number = billing.invoice_number(now.year, draw_number(session, f"INV-{now.year}"))
-    invoice = _compose(session, order, number, now)
-    session.add(
-        InvoiceRow(
-            number=number,
-            order_id=order.order_id,
-            customer_id=order.customer_id,
-            currency=order.currency,
-            net_minor=invoice.net_minor,
-            total_minor=invoice.total_minor,
-            issued_on=invoice.issued_on,
-            due_on=invoice.due_on,
-            content=invoice.model_dump(mode="json"),
-        )
+def _authorisations(
+    session: Session, order_id: str, state: AuthorisationState
+) -> list[Authorisation]:
+    query = select(Authorisation).where(
+        Authorisation.order_id == order_id, Authorisation.state == state
     )
-    entry = ledger.invoice_entry(
-        number,
-        order.order_id,
-        order.currency,
-        net_minor=invoice.net_minor,
-        tax_minor=invoice.tax_minor,
-        deposit_minor=order.paid_minor,
-    )
-    post(session, entry, now)
-    note(session, order.order_id, "invoiced", f"{number}, {_money(order, order.total_minor)}", now)
-    return True
+    return list(session.exec(query.order_by(col(Authorisation.expires_at).desc())))
 
 
-def _compose(session: Session, order: Order, number: str, now: datetime) -> billing.Invoice:
-    company = session.exec(select(Company)).one()
-    customer = session.get_one(Customer, order.customer_id)
-    lines = _lines(session, order.order_id)
-    totals = total(lines)
-    return billing.Invoice(
-        number=number,
-        order_id=order.order_id,
-        issued_on=now.date(),
-        due_on=billing.due_date(order.terms, now.date()),
-        seller=billing.Seller.model_validate(company.model_dump()),
-        customer_id=customer.customer_id,
-        customer_name=customer.name,
-        customer_vat_id=customer.vat_id,
-        bill_to=Address.model_validate(order.bill_to),
-        ship_to=Address.model_validate(order.ship_to),
-        language=customer.language,
-        terms=order.terms,
-        tax_treatment=order.tax_treatment,
-        currency=order.currency,
-        lines=tuple(lines),
-        taxes=totals.taxes,
-        net_minor=totals.net_minor,
-        total_minor=totals.total_minor,
-        paid_minor=order.paid_minor,
-    )
-
-
-def _lines(session: Session, order_id: str) -> Sequence[PricedLine]:
-    rows = session.exec(
-        select(OrderLineRow)
-        .where(OrderLineRow.order_id == order_id)
-        .order_by(col(OrderLineRow.line_no))
-    )
-    return [PricedLine.model_validate(row.model_dump()) for row in rows]
-
-
-def _settle(session: Session, order: Order, fact: PaymentReceived, now: datetime) -> None:
-    """Money for an order that wants it: what is due first, the rest is a deposit."""
-    assert fact.amount is not None
-    amount_minor = parse_amount(fact.amount, order.currency)
-    due_minor = order.total_minor - order.paid_minor
+def _state_at(order: Order, expires_at: datetime, now: datetime) -> AuthorisationState:
     if order.cancellation is not Cancellation.NONE:
-        due_minor = 0  # it will be given back
-    split = billing.split_payment(amount_minor, due_minor)
-    invoiced = invoice_number(session, order.order_id) is not None
-    session.add(
-        Payment(
-            payment_id=fact.payment_id,
-            order_id=order.order_id,
-            claimed_order_id=fact.order_id,
-            amount_minor=amount_minor,
-            currency=order.currency,
-            method=fact.method,
-            applied_minor=split.applied_minor,
-            unmatched_reason=_unmatched(order) if split.deposit_minor else None,
-            received_at=fact.received_at or now,
-        )
-    )
-    order.paid_minor += split.applied_minor
-    order.deposit_minor += split.deposit_minor
-    receivable_minor = split.applied_minor if invoiced else 0
-    entry = ledger.payment_entry(
-        fact.payment_id,
-        order.currency,
-        receivable_minor=receivable_minor,
-        deposit_minor=amount_minor - receivable_minor,
-        unapplied_minor=0,
-        order_id=order.order_id,
-    )
-    post(session, entry, now)
-    detail = f"{_money(order, amount_minor)} by {fact.method} ({fact.payment_id})"
-    note(session, order.order_id, "payment_received", detail, now)
-    if order.paid_minor >= order.total_minor and order.cancellation is Cancellation.NONE:
-        issue(session, order, now)
+        return AuthorisationState.VOIDED
+    return AuthorisationState.LIVE if expires_at > now else AuthorisationState.EXPIRED
 
 
 def _asked_minor(session: Session, order_id: str) -> int:
@@ -410,132 +499,6 @@ def _asked_minor(session: Session, order_id: str) -> int:
     return parse_amount(demand.amount, demand.currency)
 
 
-def _unmatched(order: Order) -> str:
-    cancelled = order.cancellation is Cancellation.DONE
-    return "the order is cancelled" if cancelled else MORE_THAN_DUE
-
-
-def _take_up_again(session: Session, order: Order, promises: PromisePolicy, now: datetime) -> None:
-    """An order that wasn't paid in time is paid now: as if it had just been placed. What was given
-    back before is no money of its own any more."""
-    in_hand_minor = refund_due(order)
-    order.cancellation, order.cancel_reason, order.expired = Cancellation.NONE, "", False
-    order.allocated = False
-    order.paid_minor, order.deposit_minor, order.refunded_minor = 0, in_hand_minor, 0
-    order.promised_date = promised_date(now.date(), order.requested_delivery_date, promises)
-    order.told_date, order.consent_by, order.delay_notices = None, None, 0
-    detail = f"{_money(order, in_hand_minor)} came after all: the order is taken up again"
-    note(session, order.order_id, "late_money", detail, now)
-    use_deposit(session, order, now)
-
-
-def use_deposit(session: Session, order: Order, now: datetime) -> None:
-    """Money that came while the order was being cancelled, or after, settles it after all."""
-    used_minor = min(order.deposit_minor, order.total_minor - order.paid_minor)
-    if used_minor <= 0:
-        return
-    order.deposit_minor -= used_minor
-    order.paid_minor += used_minor
-    rest_minor = used_minor
-    waiting = select(Payment).where(
-        Payment.order_id == order.order_id,
-        Payment.currency == order.currency,
-        col(Payment.unmatched_reason).is_not(None),
-    )
-    for payment in session.exec(
-        waiting.order_by(col(Payment.received_at), col(Payment.payment_id))
-    ):
-        part_minor = min(rest_minor, payment.amount_minor - payment.applied_minor)
-        payment.applied_minor += part_minor
-        rest_minor -= part_minor
-        settled = payment.applied_minor == payment.amount_minor
-        payment.unmatched_reason = None if settled else MORE_THAN_DUE
-    if invoice_number(session, order.order_id) is not None:
-        key = f"{order.order_id}:{order.version}"
-        post(session, ledger.deposit_entry(key, order.order_id, order.currency, used_minor), now)
-    note(session, order.order_id, "deposit_used", f"{_money(order, used_minor)}", now)
-    if order.paid_minor >= order.total_minor:
-        issue(session, order, now)
-
-
-def _all_has_a_use(session: Session, order: Order) -> None:
-    """Whatever was more than was due has been given back."""
-    given_back = select(Payment).where(
-        Payment.order_id == order.order_id, Payment.currency == order.currency
-    )
-    for payment in session.exec(given_back):
-        payment.unmatched_reason = None
-
-
-def use_waiting_money(session: Session, order: Order, now: datetime) -> None:
-    """Money that named this order before it was placed is its own; there is no invoice yet."""
-    waiting = select(Payment).where(
-        Payment.claimed_order_id == order.order_id,
-        col(Payment.order_id).is_(None),
-        Payment.currency == order.currency,
-    )
-    for payment in session.exec(waiting.order_by(col(Payment.payment_id)).with_for_update()):
-        due_minor = order.total_minor - order.paid_minor
-        split = billing.split_payment(payment.amount_minor, due_minor)
-        payment.order_id = order.order_id
-        payment.applied_minor = split.applied_minor
-        payment.unmatched_reason = MORE_THAN_DUE if split.deposit_minor else None
-        order.paid_minor += split.applied_minor
-        order.deposit_minor += split.deposit_minor
-        entry = ledger.matched_entry(
-            payment.payment_id, order.order_id, order.currency, payment.amount_minor
-        )
-        post(session, entry, now)
-        detail = f"{_money(order, payment.amount_minor)}, before the order ({payment.payment_id})"
-        note(session, order.order_id, "payment_received", detail, now)
-        if order.paid_minor >= order.total_minor:
-            issue(session, order, now)
-
-
-def _keep(
-    session: Session, fact: PaymentReceived, order_id: str | None, reason: str, now: datetime
-) -> None:
-    assert fact.amount is not None
-    assert fact.currency is not None
-    amount_minor = parse_amount(fact.amount, fact.currency)
-    session.add(
-        Payment(
-            payment_id=fact.payment_id,
-            order_id=order_id,
-            claimed_order_id=fact.order_id,
-            amount_minor=amount_minor,
-            currency=fact.currency,
-            method=fact.method,
-            applied_minor=0,
-            unmatched_reason=reason,
-            received_at=fact.received_at or now,
-        )
-    )
-    entry = ledger.payment_entry(
-        fact.payment_id,
-        fact.currency,
-        receivable_minor=0,
-        deposit_minor=0,
-        unapplied_minor=amount_minor,
-        order_id=order_id,
-    )
-    post(session, entry, now)
-
-
-def _unusable(fact: PaymentReceived, currency: str) -> str | None:
-    """Why the fact isn't a payment: what is missing or wrong. None: it is one."""
-    if fact.amount is None:
-        return "amount: missing"
-    try:
-        decimals(fact.currency or currency)
-        amount_minor = parse_amount(fact.amount, fact.currency or currency)
-    except ValueError as error:
-        return f"amount: {error}"
-    if fact.currency is None:
-        return "currency: missing"
-    return None if 0 < amount_minor <= MAX_AMOUNT_MINOR else "amount: not above zero"
-
-
 def _note_difference(
     session: Session, order_id: str, known: Payment, fact: PaymentReceived, now: datetime
 ) -> None:
@@ -545,43 +508,62 @@ def _note_difference(
     same = (
         order_id in (known.order_id, known.claimed_order_id)
         and fact.currency == known.currency
-        and _unusable(fact, known.currency) is None
+        and unusable(fact, known.currency) is None
         and parse_amount(fact.amount, known.currency) == known.amount_minor
     )
     if not same:
         note_odd_fact(session, order_id, fact, "payment_id: known with other content", now)
 
 
-def _credit(session: Session, order: Order, now: datetime) -> bool:
-    """Reverse the invoice; False where there is nothing (left) to reverse."""
-    number = invoice_number(session, order.order_id)
-    if number is None or credit_note_of(session, order.order_id) is not None:
-        return False
-    credit_number = billing.credit_note_number(now.year, draw_number(session, f"CN-{now.year}"))
-    session.add(
-        CreditNote(
-            number=credit_number,
-            invoice_number=number,
-            order_id=order.order_id,
-            currency=order.currency,
-            net_minor=order.net_minor,
-            total_minor=order.total_minor,
-            reason=order.cancel_reason,
-            issued_on=now.date(),
-        )
-    )
-    entry = ledger.credit_note_entry(
-        credit_number,
-        order.order_id,
-        order.currency,
-        net_minor=order.net_minor,
-        tax_minor=order.total_minor - order.net_minor,
-        refund_minor=order.paid_minor,
-    )
-    post(session, entry, now)
-    note(session, order.order_id, "credited", f"{credit_number} reverses {number}", now)
-    return True
+def _not_a_reversal(
+    fact: PaymentReversed, payment: Payment | None, order: Order | None
+) -> str | None:
+    """What of it can't be; None: it may be. One that comes before its payment must say all."""
+    if not fact.payment_id:
+        return "payment_id: missing"
+    if order is not None and payment is not None and payment.order_id != order.order_id:
+        return f"payment_id: {fact.payment_id} isn't a payment of {order.order_id}"
+    currency = fact.currency or (payment.currency if payment else None)
+    if payment is not None and currency != payment.currency:
+        return f"currency: the payment was in {payment.currency}"
+    if fact.amount is None and payment is None:
+        return "amount: missing, and the payment isn't known yet"
+    problem = billing.not_an_amount(fact.fee, currency, "fee", least=0)
+    if fact.amount is not None:
+        problem = problem or billing.not_an_amount(fact.amount, currency, "amount", least=1)
+    if problem or payment is None or currency is None:
+        return problem
+    left_minor = payment.amount_minor - payment.reversed_minor
+    if not left_minor or (fact.amount and parse_amount(fact.amount, currency) > left_minor):
+        left = Money(amount_minor=left_minor, currency=currency)
+        return f"amount: {left} of the payment are left"
+    return None
 
 
-def _money(order: Order, amount_minor: int) -> Money:
-    return Money(amount_minor=amount_minor, currency=order.currency)
+def _reversal(fact: PaymentReversed, payment: Payment | None, now: datetime) -> PaymentReversal:
+    currency = fact.currency or (payment.currency if payment else "")
+    left_minor = payment.amount_minor - payment.reversed_minor if payment else 0
+    return PaymentReversal(
+        reversal_id=fact.reversal_id,
+        payment_id=fact.payment_id or "",
+        order_id=fact.order_id,
+        amount_minor=parse_amount(fact.amount, currency) if fact.amount else left_minor,
+        fee_minor=parse_amount(fact.fee, currency),
+        currency=currency,
+        reason=fact.reason,
+        recorded_at=fact.occurred_at or now,
+    )
+
+
+def _content(known: PaymentReversal) -> tuple[object, ...]:
+    return known.payment_id, known.amount_minor, known.currency
+
+
+def _content_told(fact: PaymentReversed, known: PaymentReversal) -> tuple[object, ...]:
+    """What it leaves out is as it was."""
+    currency = fact.currency or known.currency
+    if fact.amount is None:
+        return fact.payment_id or known.payment_id, known.amount_minor, currency
+    problem = billing.not_an_amount(fact.amount, currency, "amount", least=1)
+    amount_minor = None if problem else parse_amount(fact.amount, currency)
+    return fact.payment_id or known.payment_id, amount_minor, currency

@@ -3,9 +3,8 @@
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from models.customers import CustomerDocument
+from models.customers import CustomerDocument, CustomerStatus, TaxTreatment
 from models.errors import NotFound
-from models.money import parse_amount
 from models.orders import Cancellation, Terms
 from models.tables import Customer, Order
 
@@ -22,34 +21,41 @@ def lock_customer(session: Session, customer_id: str) -> Customer:
     return customer
 
 
-def record_customer(session: Session, document: CustomerDocument, currency: str) -> Customer:
+def record_customer(session: Session, document: CustomerDocument) -> Customer:
     """Insert a new customer; of one we know, update what the customer may decide: contact and
-    payment preference. `currency` is the company's, in which the credit limit is given."""
+    payment preference. What is ours to decide (credit limit, status, tax treatment) no order
+    says: a new customer has no credit and pays tax until an import says otherwise."""
     known = session.get(Customer, document.customer_id, with_for_update=True)
     if known is None:
-        return insert_customer(session, document, currency)
-    for field in (*CONTACT_FIELDS, *ADDRESS_FIELDS):
-        if value := getattr(document, field):
-            setattr(known, field, value)
-    known.payment_preference = document.payment_preference
+        ours = {"credit_limit", "status", "tax_treatment"}
+        known = Customer(
+            **document.model_dump(exclude=ours),
+            credit_limit_minor=0,
+            status=CustomerStatus.ACTIVE,
+            tax_treatment=TaxTreatment.STANDARD,
+        )
+        session.add(known)
+    else:
+        for field in (*CONTACT_FIELDS, *ADDRESS_FIELDS):
+            if value := getattr(document, field):
+                setattr(known, field, value)
+        known.payment_preference = document.payment_preference
     session.flush()
     return known
-
-
-def insert_customer(session: Session, document: CustomerDocument, currency: str) -> Customer:
-    """A new row, as the document says."""
-    fields = document.model_dump(exclude={"credit_limit"})
-    limit_minor = parse_amount(document.credit_limit, currency)
-    customer = Customer(**fields, credit_limit_minor=limit_minor)
-    session.add(customer)
-    session.flush()
-    return customer
 
 
 def exposure(session: Session, customer_id: str, without_order: str = "") -> int:
     """What the customer owes or will owe on credit, in minor units: every accepted net30 order
     that isn't paid or cancelled, invoiced or not, but for `without_order`."""
-    owed = select(func.sum(col(Order.total_minor) - col(Order.paid_minor))).where(
+    charges = (
+        col(Order.fees_minor)
+        + col(Order.reclaimed_minor)
+        - col(Order.credited_minor)
+        + col(Order.payable_minor)
+        - col(Order.forgiven_minor)
+    )
+    due = col(Order.total_minor) + charges - col(Order.paid_minor)
+    owed = select(func.sum(due)).where(
         col(Order.customer_id) == customer_id,
         col(Order.order_id) != without_order,
         col(Order.terms) == Terms.NET30,

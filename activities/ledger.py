@@ -1,21 +1,27 @@
 """Posting to the ledger."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import insert
 from sqlmodel import Session
 
 from models.ledger import Entry
-from models.tables import JournalEntry, JournalPosting, NumberSeries
+from models.tables import JournalEntry, JournalPosting, NumberSeries, OpenPeriod
+
+THE_LEDGER = "main"
 
 
-def post(session: Session, entry: Entry, now: datetime) -> None:
+def post(session: Session, entry: Entry, now: datetime, happened: date | None = None) -> None:
     """Write a balanced entry: postings first, then the header, whose trigger checks and seals.
 
+    `happened`: the day it counts for, if not today; where its period is closed it is posted to the
+    first open day, and keeps its own for tax. A day to come counts as today.
     An entry without postings (all amounts zero) moves no value and isn't written.
     """
     if not entry.postings:
         return
+    tax_date = min(happened or now.date(), now.date())
+    posting_date = max(tax_date, open_from(session))
     session.execute(
         insert(JournalPosting),
         [
@@ -34,8 +40,16 @@ def post(session: Session, entry: Entry, now: datetime) -> None:
             currency=entry.currency,
             order_id=entry.order_id,
             posted_at=now,
+            tax_date=tax_date,
+            posting_date=posting_date,
         )
     )
+
+
+def open_from(session: Session) -> date:
+    """The first day that is open; it stays so until the transaction ends."""
+    held = session.get_one(OpenPeriod, THE_LEDGER, with_for_update={"read": True})
+    return held.open_from
 
 
 def lock_series(session: Session, series: str) -> NumberSeries:

@@ -6,13 +6,23 @@ from sqlmodel import Session, col, select
 from temporalio import activity
 
 from activities import customers
-from activities.billing import use_deposit, use_waiting_money
-from activities.database.door import waiting_facts
+from activities.database.door import mark_applied, waiting_facts
 from activities.database.engine import Clock, Database
-from activities.progress import find_order, lock_order, look, note, note_odd, touch
+from activities.progress import (
+    balance_of,
+    find_order,
+    lock_order,
+    look,
+    note,
+    note_odd,
+    touch,
+)
+from activities.settling import use_deposit, use_waiting_money
+from models.billing import BillingRules
 from models.customers import TaxTreatment
 from models.errors import Refused
 from models.messages import (
+    FACT_TYPES,
     Attention,
     Cancelled,
     CancelOrder,
@@ -24,14 +34,14 @@ from models.messages import (
     RecordOrder,
     SetAttention,
 )
-from models.money import Money
+from models.money import Money, parse_percent
 from models.orders import (
     Cancellation,
     OrderDocument,
     PricedLine,
     ProductPrice,
     Progress,
-    price_line,
+    price_lines,
     total,
 )
 from models.promises import PromisePolicy, promised_date
@@ -41,10 +51,13 @@ from models.tables import Company, Customer, Order, OrderLineRow, Product
 class Orders:
     """Steps on the order as a whole."""
 
-    def __init__(self, database: Database, clock: Clock, policy: Policy) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, policy: Policy, rules: BillingRules
+    ) -> None:
         self._database = database
         self._clock = clock
         self._policy = policy
+        self._rules = rules
 
     @activity.defn
     def record_order(self, step: RecordOrder) -> Recorded:
@@ -61,6 +74,11 @@ class Orders:
         return self._database.transaction(work)
 
     @activity.defn
+    def read_policy(self, step: OrderStep) -> Policy:
+        """The durations that whoever works beside an order's own workflow lives by."""
+        return self._policy
+
+    @activity.defn
     def set_attention(self, step: SetAttention) -> None:
         """Show or clear the order's attention."""
         self._database.transaction(lambda session: attend(session, step, self._clock()))
@@ -68,11 +86,15 @@ class Orders:
     @activity.defn
     def keep_odd_fact(self, odd: OddFact) -> None:
         """Keep a message that can't be used; the same one is kept once."""
-        self._database.transaction(
-            lambda session: note_odd(
-                session, odd.subject, odd.name, odd.body, odd.reason, self._clock()
-            )
-        )
+
+        def work(session: Session) -> None:
+            now = self._clock()
+            note_odd(session, odd.subject, odd.name, odd.body, odd.reason, now)
+            if odd.fact is not None:
+                kind = FACT_TYPES[odd.fact.type]
+                mark_applied(session, kind.model_validate(odd.fact.data), now)
+
+        self._database.transaction(work)
 
     @activity.defn
     def start_cancelling(self, step: CancelOrder) -> Cancelled:
@@ -89,18 +111,16 @@ class Orders:
                 return look(session, order)
             order.cancellation = Cancellation.NONE
             note(session, order.order_id, "cancel_given_up", "the carrier has the goods", now)
-            use_deposit(session, order, now)
+            use_deposit(session, order, self._rules, now)
             return touch(session, order, now)
 
         return self._database.transaction(work)
 
     @activity.defn
     def read_document(self, step: OrderStep) -> RecordedOrder | None:
-        """The order that late money took up again, as it was placed; None for any other."""
+        """The order as it was placed; None where it wasn't kept."""
         order = self._database.read(lambda session: session.get(Order, step.order_id))
         if order is None or order.document is None:
-            return None
-        if order.allocated or not order.allocation_no:
             return None
         document = OrderDocument.model_validate(order.document)
         return RecordedOrder(document=document, digest=order.digest)
@@ -127,7 +147,7 @@ class Orders:
             order = _insert_order(session, step, self._policy.promises)
             order.updated_at = now
             note(session, order.order_id, "recorded", f"placed {order.channel}", now)
-            use_waiting_money(session, order, now)
+            use_waiting_money(session, order, self._rules, now)
         if order.attention_code is not None:  # this run hasn't raised any
             attend(session, SetAttention(order_id=order.order_id, attention=None), now)
         refusal = _check_credit(session, order)
@@ -187,7 +207,7 @@ def _insert_order(session: Session, step: RecordOrder, promises: PromisePolicy) 
     customer = (
         customers.lock_customer(session, document.customer)
         if isinstance(document.customer, str)
-        else customers.record_customer(session, document.customer, company.currency)
+        else customers.record_customer(session, document.customer)
     )
     lines = _price(session, document, customer.tax_treatment)
     totals = total(lines)
@@ -204,6 +224,9 @@ def _insert_order(session: Session, step: RecordOrder, promises: PromisePolicy) 
         tax_treatment=customer.tax_treatment,
         digest=step.digest,
         workflow_id=step.workflow_id,
+        discount_ppm=parse_percent(document.discount_percent or "0"),
+        payment_method=document.payment_method,
+        capture=document.capture,
         net_minor=totals.net_minor,
         total_minor=totals.total_minor,
         promised_date=promised_date(
@@ -226,10 +249,7 @@ def _price(session: Session, document: OrderDocument, tax: TaxTreatment) -> list
     products = {row.sku: ProductPrice.model_validate(row.model_dump()) for row in rows}
     if missing := sorted(skus - products.keys()):
         raise Refused("sku_unknown", f"there is no SKU {', '.join(missing)}: import it, then retry")
-    return [
-        price_line(number, line, products[line.sku], document.currency, tax)
-        for number, line in enumerate(document.lines, start=1)
-    ]
+    return price_lines(document, products, tax)
 
 
 def _check_credit(session: Session, order: Order) -> Attention | None:
@@ -238,7 +258,7 @@ def _check_credit(session: Session, order: Order) -> Attention | None:
         return None
     customer: Customer = customers.lock_customer(session, order.customer_id)
     owed_minor = customers.exposure(session, order.customer_id, order.order_id)
-    due_minor = order.total_minor - order.paid_minor
+    due_minor = balance_of(session, order).due_minor
     if not due_minor or owed_minor + due_minor <= customer.credit_limit_minor:
         order.credit_accepted = True
         return None

@@ -2,22 +2,35 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from models.billing import BEING_GIVEN_BACK, AuthorisationState, Balance, RefundState
 from models.errors import NotFound
 from models.messages import Fact, type_of
-from models.orders import Cancellation, Progress, ShipmentProgress, ShipmentState, stage
+from models.money import Money
+from models.orders import (
+    Cancellation,
+    Capture,
+    MoneyProblem,
+    Progress,
+    ShipmentProgress,
+    ShipmentState,
+    stage,
+)
 from models.stock import ReservationState, ShortageState
 from models.tables import (
     AuditRow,
-    CreditNote,
+    Authorisation,
     InvoiceRow,
     OddFactRow,
     Order,
     OrderLineRow,
+    Payment,
+    Refund,
     Reservation,
     Shipment,
     Shortage,
@@ -102,6 +115,8 @@ def look(session: Session, order: Order) -> Progress:
     delivered = [s.shipment_id for s in shipments if s.state is ShipmentState.DELIVERED]
     shipped = _reserved(session, order.order_id, delivered_by=None)
     short, expected = _short(session, order.order_id)
+    number = invoice_number(session, order.order_id)
+    money = balance(order, invoiced=number is not None)
     return Progress(
         order_id=order.order_id,
         version=order.version,
@@ -110,7 +125,11 @@ def look(session: Session, order: Order) -> Progress:
         total_minor=order.total_minor,
         paid_minor=order.paid_minor,
         received_minor=order.paid_minor + order.deposit_minor,
-        invoice_number=invoice_number(session, order.order_id),
+        charges_minor=money.charges_minor,
+        captured_later=order.capture is Capture.AT_DISPATCH,
+        authorised_until=_authorised_until(session, order, money.due_minor),
+        money_problem=_money_problem(session, order, money.due_minor),
+        invoice_number=number,
         allocated=order.allocated,
         ordered=_ordered(session, order.order_id),
         backordered=short,
@@ -121,18 +140,79 @@ def look(session: Session, order: Order) -> Progress:
         consent_by=order.consent_by if short else None,
         supply_problem=_problem(session, order.order_id) if short else None,
         cancellation=order.cancellation,
-        refund_due_minor=refund_due(order),
+        refund_due_minor=_refund_due(session, order, money),
         shipments=tuple(
             ShipmentProgress(shipment_id=s.shipment_id, state=s.state) for s in shipments
         ),
     )
 
 
-def refund_due(order: Order) -> int:
+def balance_of(session: Session, order: Order) -> Balance:
+    """The order's money as its row has it now."""
+    return balance(order, invoiced=invoice_number(session, order.order_id) is not None)
+
+
+def balance(order: Order, *, invoiced: bool) -> Balance:
+    """As `balance_of`, where it is known whether there is an invoice."""
+    return Balance(
+        **order.model_dump(include=set(Balance.model_fields)),
+        tax_minor=order.total_minor - order.net_minor,
+        invoiced=invoiced,
+        cancelled=order.cancellation is not Cancellation.NONE,
+    )
+
+
+def _refund_due(session: Session, order: Order, money: Balance) -> int:
     """What the customer of an order that is being cancelled is still to get back."""
     if order.cancellation is Cancellation.NONE:
         return 0
-    return order.paid_minor + order.deposit_minor - order.refunded_minor
+    return money.owed_minor + sum(row.amount_minor for row in asked_refunds(session, order))
+
+
+def asked_refunds(session: Session, order: Order) -> Sequence[Refund]:
+    """What the provider is being asked to give back."""
+    asked = select(Refund).where(
+        Refund.order_id == order.order_id, Refund.state == RefundState.ASKED
+    )
+    return session.exec(asked.order_by(col(Refund.asked_at), col(Refund.refund_key))).all()
+
+
+def _authorised_until(session: Session, order: Order, due_minor: int) -> datetime | None:
+    """Until when a card's authorisation stands for what is due."""
+    if order.capture is not Capture.AT_DISPATCH:
+        return None
+    live = select(func.max(Authorisation.expires_at)).where(
+        Authorisation.order_id == order.order_id,
+        Authorisation.state == AuthorisationState.LIVE,
+        Authorisation.amount_minor >= due_minor,
+    )
+    return session.exec(live).one()
+
+
+def _money_problem(session: Session, order: Order, due_minor: int) -> MoneyProblem | None:
+    """Money that a person has to look at: in another currency, or taken back."""
+    payments = select(Payment).where(
+        Payment.order_id == order.order_id,
+        (col(Payment.currency) != order.currency) | (col(Payment.reversed_minor) > 0),
+    )
+    for row in session.exec(payments.order_by(col(Payment.payment_id))):
+        paid = Money(amount_minor=row.amount_minor, currency=row.currency)
+        if row.reversed_minor and due_minor:
+            due = Money(amount_minor=due_minor, currency=order.currency)
+            return MoneyProblem(
+                code="payment_reversed",
+                message=f"payment {row.payment_id} of {paid} was taken back by the payer's bank: "
+                f"{due} are due; retry once it is seen to",
+            )
+        if row.unmatched_reason in (None, BEING_GIVEN_BACK):
+            continue
+        if row.currency != order.currency:
+            return MoneyProblem(
+                code="payment_currency",
+                message=f"payment {row.payment_id} is {paid}, the order is in {order.currency}: "
+                "give it back or assign it elsewhere; retry once it is seen to",
+            )
+    return None
 
 
 def invoice_number(session: Session, order_id: str) -> str | None:
@@ -140,11 +220,6 @@ def invoice_number(session: Session, order_id: str) -> str | None:
     return session.exec(
         select(InvoiceRow.number).where(InvoiceRow.order_id == order_id)
     ).one_or_none()
-
-
-def credit_note_of(session: Session, order_id: str) -> CreditNote | None:
-    """The credit note that reverses the order's invoice."""
-    return session.exec(select(CreditNote).where(CreditNote.order_id == order_id)).one_or_none()
 
 
 def _ordered(session: Session, order_id: str) -> int:

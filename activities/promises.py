@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.database.engine import Clock, Database
 from activities.progress import lock_order, look, note, touch
 from models.messages import Accepted, AcceptStep, OrderStep, PromiseReview
-from models.orders import Cancellation
+from models.orders import Cancellation, stage
 from models.promises import (
     Letter,
     LetterKind,
@@ -47,6 +47,8 @@ class Promises:
         order, now = lock_order(session, order_id), self._clock()
         progress, before = look(session, order), _promise(order, self._policy)
         if not progress.backordered or order.cancellation is not Cancellation.NONE:
+            if order.stage is not stage(progress):  # its goods came, and nobody told it
+                progress = touch(session, order, now)
             return PromiseReview(progress=progress, letter=None, look_in=A_DAY_S, lapsed=False)
         found = review(before, progress.expected_date, now.date(), self._policy)
         if found.promise != before or order.promised_date != before.promised:

@@ -7,7 +7,7 @@ where it came from.
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -23,9 +23,11 @@ from activities.stock_review import next_skus
 from models.findings import (
     Counted,
     Difference,
+    asleep_difference,
     inventory_difference,
     line_difference,
     place_differences,
+    unused_fact,
     workflow_difference,
 )
 from models.ledger import Account
@@ -34,6 +36,7 @@ from models.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
 from models.orders import Cancellation, Stage
 from models.stock import ReservationState, ShortageState
 from models.tables import (
+    FactRow,
     Finding,
     JournalPosting,
     Order,
@@ -49,6 +52,8 @@ HELD = (ReservationState.HELD, ReservationState.PICKED)
 ASKED_AT_ONCE = 10
 """Questions to the engine that are out at a time."""
 EXAMPLES = 5
+SOON_USED = timedelta(hours=1)
+"""By then a fact is applied, whatever was busy."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,12 @@ class Reconciliation:
 
     @activity.defn
     async def compare_ledger(self, step: CloseStep) -> None:
-        """Compare the inventory account with the value of the stock."""
-        differences = await asyncio.to_thread(self._database.read, _compare_ledger)
+        """Compare the inventory account with the value of the stock; and whether every fact that
+        the doors took was used."""
+        differences = await asyncio.to_thread(
+            self._database.read,
+            lambda session: [*_compare_ledger(session), *_unused_facts(session, step.seen_at)],
+        )
         await self._keep(differences, step.seen_at)
 
     @activity.defn
@@ -224,6 +233,17 @@ def _compare_ledger(session: Session) -> list[Difference]:
     return [difference for difference in found if difference]
 
 
+def _unused_facts(session: Session, seen_at: datetime) -> list[Difference]:
+    rows = session.exec(
+        select(FactRow)
+        .where(col(FactRow.applied_at).is_(None), FactRow.received_at < seen_at - SOON_USED)
+        .order_by(col(FactRow.fact_no))
+    )
+    return [
+        unused_fact(row.source, row.fact_id, row.type, row.order_id or row.po_id) for row in rows
+    ]
+
+
 def _compare_orders(
     session: Session, step: CompareStep
 ) -> tuple[list[LiveOrder], list[Difference]]:
@@ -237,7 +257,19 @@ def _compare_orders(
         row.order_id for row in rows if row.allocated and row.cancellation is Cancellation.NONE
     ]
     orders = [LiveOrder(row.order_id, row.workflow_id, row.stage, row.version) for row in rows]
-    return orders, list(_compare_lines(session, allocated))
+    return orders, [*_compare_lines(session, allocated), *_asleep(session, rows)]
+
+
+def _asleep(session: Session, orders: Sequence[Order]) -> Iterable[Difference]:
+    """Orders that show that they wait for stock, though nothing of theirs is short."""
+    waiting = [row.order_id for row in orders if row.stage is Stage.AWAITING_STOCK]
+    short = session.exec(
+        select(Shortage.order_id).where(
+            col(Shortage.order_id).in_(waiting), Shortage.state == ShortageState.OPEN
+        )
+    )
+    for order_id in sorted({*waiting} - {*short}):
+        yield asleep_difference(order_id)
 
 
 def _compare_lines(session: Session, order_ids: Sequence[str]) -> Iterable[Difference]:

@@ -5,7 +5,6 @@ from datetime import date
 from typing import NoReturn
 
 from sqlmodel import Session, col, select
-from temporalio import activity
 
 from activities.backorders import (
     date_shortages,
@@ -14,29 +13,27 @@ from activities.backorders import (
     open_shortages,
     position,
 )
-from activities.database.engine import Clock, Database
+from activities.database.engine import Clock
 from activities.ledger import post
 from activities.stock import Change, Place, lock_stock, move
 from models import ledger
-from models.messages import Echo, StockPlace
-from models.money import MAX_AMOUNT_MINOR, Money, parse_amount
-from models.purchasing import PurchaseOrderState
-from models.stock import MovementKind, ReservationState, issue_cost
-from models.stock_commands import (
-    COMMAND_ID_TAKEN,
+from models.commands import (
     STOCK_REFUSED,
     UNKNOWN_PURCHASE_ORDER,
     UNKNOWN_SKU,
     AdjustStock,
     ClosePurchase,
-    Command,
     Commanded,
-    CommandStep,
     CountStock,
-    Refusal,
     StockChange,
+    StockCommand,
     TransferStock,
+    refuse,
 )
+from models.messages import Echo, StockPlace
+from models.money import MAX_AMOUNT_MINOR, Money, parse_amount
+from models.purchasing import PurchaseOrderState
+from models.stock import MovementKind, ReservationState, issue_cost
 from models.tables import (
     Company,
     Location,
@@ -45,7 +42,6 @@ from models.tables import (
     PurchaseOrderLine,
     Reservation,
     Stock,
-    StockCommandRow,
     StockPolicy,
 )
 
@@ -56,61 +52,23 @@ Waiting = Mapping[str, tuple[str, Place, object]]
 """Shortage id -> order, place, and what is known of it."""
 
 
-class _NoChange(Exception):
-    """The command can't be done; what was begun is rolled back."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.reason)
-        self.refusal = refusal
-
-
 class StockControl:
-    """The step of StockWorkflow."""
+    """What people command on stock and purchases."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    @activity.defn
-    def obey_command(self, step: CommandStep) -> Commanded:
-        """Do what a person asks for, once per command id, or say why not and change nothing."""
-        try:
-            return self._database.transaction(lambda session: self._obey(session, step.command))
-        except _NoChange as no:
-            echo = Echo(cause=_cause(step.command))
-            return Commanded(command=step.command, echo=echo, refusal=no.refusal)
-
-    def _obey(self, session: Session, command: Command) -> Commanded:
-        known = session.get(StockCommandRow, command.command_id)
-        if known is not None:
-            done = Commanded.model_validate(known.outcome)
-            if done.command != command:
-                _refuse(
-                    "command_id",
-                    f"{command.command_id!r} was used for another command; use another id",
-                    COMMAND_ID_TAKEN,
-                )
-            return done
+    def do(self, session: Session, command: StockCommand) -> Commanded:
+        """Do it, in the caller's transaction. Raises NoChange."""
         match command:
             case AdjustStock():
-                done = self._adjust(session, command)
+                return self._adjust(session, command)
             case CountStock():
-                done = self._count(session, command)
+                return self._count(session, command)
             case TransferStock():
-                done = self._transfer(session, command)
+                return self._transfer(session, command)
             case ClosePurchase():
-                done = self._close(session, command)
-        session.add(
-            StockCommandRow(
-                command_id=command.command_id,
-                kind=command.kind,
-                actor=command.actor,
-                reason=command.reason,
-                outcome=done.model_dump(mode="json"),
-                recorded_at=self._clock(),
-            )
-        )
-        return done
+                return self._close(session, command)
 
     def _adjust(self, session: Session, command: AdjustStock) -> Commanded:
         stock = _lock(session, command.sku, command.location)
@@ -251,10 +209,10 @@ class StockControl:
 
 
 def _refuse(field: str, reason: str, code: str = STOCK_REFUSED) -> NoReturn:
-    raise _NoChange(Refusal(code=code, field=field, reason=reason))
+    refuse(field, reason, code)
 
 
-def _cause(command: Command) -> str:
+def _cause(command: StockCommand) -> str:
     return f"{command.kind}:{command.command_id}"
 
 
@@ -351,7 +309,9 @@ def _waiting(session: Session, skus: Sequence[str]) -> Waiting:
     }
 
 
-def _echo(session: Session, command: Command, before: Waiting, places: Iterable[Place]) -> Echo:
+def _echo(
+    session: Session, command: StockCommand, before: Waiting, places: Iterable[Place]
+) -> Echo:
     """Whoever waits otherwise than `before` looks; so do `places`."""
     skus = sorted({place[0] for _, place, _ in before.values()})
     after = _waiting(session, skus)

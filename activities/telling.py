@@ -7,17 +7,20 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.database.door import waiting_purchase_facts
 from activities.database.engine import Database
 from models.messages import (
     REPLENISHES,
     Echo,
+    Missed,
     ReportStep,
     ShortageReported,
     StockArrived,
     StockPlace,
 )
+from models.orders import Stage
 from models.stock import ShortageState
-from models.tables import Shortage
+from models.tables import Order, Shortage
 
 AT_ONCE = 10
 """Orders that are told at a time."""
@@ -40,6 +43,12 @@ class Telling:
         )
         for shortage_id, place in places:
             await self._look(place, ShortageReported(shortage_id=shortage_id, again=step.again))
+
+    @activity.defn
+    def find_missed(self, place: StockPlace) -> Missed:
+        """What the last replenishment of a place was told, or was to tell, and didn't: it was
+        ended before."""
+        return self._database.read(lambda session: _missed(session, place))
 
     @activity.defn
     async def tell(self, echo: Echo) -> None:
@@ -69,6 +78,23 @@ class Telling:
             static_summary=place.summary,
             static_details=REPLENISHES,
         )
+
+
+def _missed(session: Session, place: StockPlace) -> Missed:
+    """Orders that show that they wait for stock, though nothing of theirs is short any more."""
+    short = select(Shortage.order_id).where(Shortage.state == ShortageState.OPEN)
+    here = select(Shortage.order_id).where(
+        Shortage.sku == place.sku, Shortage.location == place.location
+    )
+    asleep = select(Order.order_id).where(
+        Order.stage == Stage.AWAITING_STOCK,
+        col(Order.order_id).in_(here),
+        col(Order.order_id).not_in(short),
+    )
+    return Missed(
+        facts=waiting_purchase_facts(session, place.sku, place.location),
+        echo=Echo(cause="missed", orders=tuple(session.exec(asleep.order_by(Order.order_id)))),
+    )
 
 
 def _short_places(session: Session, order_id: str) -> list[tuple[str, StockPlace]]:

@@ -96,3 +96,22 @@ def workflow_difference(order_id: str, stage: str, workflow: str) -> Difference:
         message=f"order {order_id} is {stage} and its workflow is {workflow}: place the same "
         "document again, it goes on",
     )
+
+
+def unused_fact(source: str, fact_id: str, type_: str, subject: str | None) -> Difference:
+    """A fact that a door took, and that nobody has applied."""
+    about = f"{type_} {fact_id} from {source}, about {subject or 'nothing'}"
+    return Difference(
+        finding_id=f"fact:{source}:{fact_id}",
+        subject=subject or fact_id,
+        message=f"{about}: it was taken and never used; have it sent again under the same id",
+    )
+
+
+def asleep_difference(order_id: str) -> Difference:
+    """An order that wasn't told that its goods are there."""
+    return Difference(
+        finding_id=f"asleep:{order_id}",
+        subject=order_id,
+        message=f"{order_id} waits for stock, and nothing of it is short: a retry wakes it",
+    )

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import JsonValue
-from sqlalchemy import update
+from sqlalchemy import func, update
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from models.errors import Conflict
 from models.messages import Fact, StoredFact, business_id, type_of
-from models.tables import FactRow
+from models.tables import FactRow, PurchaseOrder, PurchaseOrderLine
 
 TIMES = ("received_at", "occurred_at")
 
@@ -63,6 +64,34 @@ def mark_applied(session: Session, fact: Fact, now: datetime) -> None:
 def _told(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """What a fact says, but for when: a command that is given again says another time."""
     return {name: value for name, value in data.items() if name not in TIMES}
+
+
+def waiting_purchase_facts(session: Session, sku: str, location: str) -> tuple[StoredFact, ...]:
+    """Facts of purchase orders that were kept and never applied, and that the replenishment of
+    this place was to apply: its workflow was ended before."""
+    ours = aliased(PurchaseOrderLine)
+    first = (
+        select(func.min(PurchaseOrderLine.sku))
+        .where(PurchaseOrderLine.po_id == PurchaseOrder.po_id)
+        .correlate(PurchaseOrder)
+        .scalar_subquery()
+    )
+    rows = session.exec(
+        select(FactRow, first)
+        .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(FactRow.po_id))
+        .join(ours, col(ours.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            ours.sku == sku,
+            PurchaseOrder.location == location,
+            col(FactRow.applied_at).is_(None),
+        )
+        .order_by(col(FactRow.fact_no))
+    )
+    return tuple(
+        StoredFact(type=row.type, data=row.data)
+        for row, first_sku in rows
+        if (row.data.get("sku") or first_sku) == sku
+    )
 
 
 def waiting_facts(session: Session, order_id: str) -> tuple[StoredFact, ...]:

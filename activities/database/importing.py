@@ -3,8 +3,9 @@
 import csv
 import io
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from models.errors import FieldError, InvalidInput, invalid_input
 from models.money import MAX_AMOUNT_MINOR, parse_amount, parse_percent
 from models.stock import MovementKind
 from models.tables import (
+    AccountRow,
     Company,
     Customer,
     Distance,
@@ -95,6 +97,14 @@ class Context:
     currency: str
     now: datetime
     causes: list[str]
+    numbered: set[ledger.Account] = field(default_factory=set)
+    """The accounts that rows so far have given a number."""
+
+    @cached_property
+    def renumbered(self) -> set[ledger.Account]:
+        """The accounts that valid rows name."""
+        named = (ledger.account_named(row.document.account) for row in self.read[AccountRow].rows)
+        return {account for account in named if account}
 
 
 class Undecided(Exception):
@@ -242,6 +252,36 @@ def _company(session: Session, row: imports.CompanyRow, context: Context) -> Non
     context.currency = row.currency
 
 
+def _account(session: Session, row: imports.AccountNumberRow, context: Context) -> None:
+    """Number and title; two accounts may swap their numbers within one file."""
+    account = ledger.account_named(row.account)
+    if account is None:
+        hint = "`starter.py ledger accounts` lists them"
+        raise ValueError(f"account: there is no account {row.account!r}: {hint}")
+    if account in context.numbered:
+        raise ValueError(f"account: {row.account} stands twice")
+    numbered = select(AccountRow).where(AccountRow.number == row.number)
+    holder = session.exec(numbered.where(AccountRow.code != account.value)).one_or_none()
+    if holder is not None:
+        _make_way(holder, context)
+        session.flush()
+    known = session.get_one(AccountRow, account.value)
+    known.number, known.title = row.number, row.title
+    session.flush()
+    context.numbered.add(account)
+
+
+def _make_way(holder: AccountRow, context: Context) -> None:
+    """Who holds a number gives it up, if a later row of the file gives it another."""
+    account, read = ledger.Account(holder.code), context.read[AccountRow]
+    if account in context.renumbered - context.numbered:
+        holder.number = f"(was {holder.number})"  # no row can say that
+    elif any(read.may_bring("account", name) for name in (account, account.role, account.label)):
+        raise Undecided
+    else:
+        raise ValueError(f"number: {holder.number} is the number of {account.role}")
+
+
 def _location(session: Session, row: imports.LocationRow, context: Context) -> None:
     with at_field("handling_cost"):
         cost_minor = parse_amount(row.handling_cost, context.currency)
@@ -347,6 +387,7 @@ def _exists(
 
 FILES = (
     CsvFile("company.csv", imports.CompanyRow, _company, Company),
+    CsvFile("accounts.csv", imports.AccountNumberRow, _account, AccountRow),
     CsvFile("locations.csv", imports.LocationRow, _location, Location),
     CsvFile("distances.csv", imports.DistanceRow, _distance, Distance),
     CsvFile("products.csv", imports.ProductRow, _product, Product),

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from activities.gateways.http import PartnerClient
-from models.messages import PaymentDemand, RefundDemand
+from models.messages import CaptureDemand, PaymentDemand, RefundDemand
 
 
 class Payments(Protocol):
@@ -12,9 +12,13 @@ class Payments(Protocol):
     async def request(self, demand: PaymentDemand, key: str) -> str:
         """Ask for money; returns the provider's request id."""
 
+    async def capture(self, demand: CaptureDemand, key: str) -> str:
+        """Turn a card's authorisation into money; returns the payment's id. Refused where the card
+        stands for it no longer (`authorisation_lapsed`) or says no."""
+
     async def void(self, order_id: str, key: str) -> bool:
-        """Ask for it no longer; a request that was never made is fine. True where it was collected
-        before: then that money comes, and is to be given back."""
+        """Ask for it no longer, and release what was authorised; a request that was never made is
+        fine. True where it was collected before: then that money comes, and is to be given back."""
 
     async def refund(self, demand: RefundDemand, key: str) -> str:
         """Give money back; returns the provider's refund id."""
@@ -32,6 +36,13 @@ class HttpPayments:
         asked = f"the payment provider, asked to {wish}"
         answer = await self._client.post("/requests", demand.model_dump(mode="json"), key, asked)
         return str(answer["request_id"])
+
+    async def capture(self, demand: CaptureDemand, key: str) -> str:
+        """See `Payments`."""
+        wish = f"capture {demand.amount} {demand.currency} for {demand.order_id}"
+        asked = f"the payment provider, asked to {wish}"
+        answer = await self._client.post("/captures", demand.model_dump(mode="json"), key, asked)
+        return str(answer["payment_id"])
 
     async def void(self, order_id: str, key: str) -> bool:
         """See `Payments`."""

@@ -1,0 +1,72 @@
+"""Commands: what a person asks for is done once, and kept with who asked and why."""
+
+from sqlmodel import Session
+from temporalio import activity
+
+from activities.database.engine import Clock, Database
+from activities.money_control import MoneyControl
+from activities.stock_control import StockControl
+from models.commands import (
+    COMMAND_ID_TAKEN,
+    AdjustStock,
+    ClosePurchase,
+    Command,
+    Commanded,
+    CommandStep,
+    CountStock,
+    NoChange,
+    TransferStock,
+    refuse,
+)
+from models.messages import Echo
+from models.tables import CommandRow
+
+
+class Commands:
+    """The step of CommandWorkflow."""
+
+    def __init__(
+        self, database: Database, clock: Clock, stock: StockControl, money: MoneyControl
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._stock = stock
+        self._money = money
+
+    @activity.defn
+    def obey_command(self, step: CommandStep) -> Commanded:
+        """Do what a person asks for, once per command id, or say why not and change nothing."""
+        command = step.command
+        try:
+            return self._database.transaction(lambda session: self._obey(session, command))
+        except NoChange as no:
+            echo = Echo(cause=f"{command.kind}:{command.command_id}")
+            return Commanded(command=command, echo=echo, refusal=no.refusal)
+
+    def _obey(self, session: Session, command: Command) -> Commanded:
+        known = session.get(CommandRow, command.command_id)
+        if known is not None:
+            done = Commanded.model_validate(known.outcome)
+            if done.command != command:
+                refuse(
+                    "command_id",
+                    f"{command.command_id!r} was used for another command; use another id",
+                    COMMAND_ID_TAKEN,
+                )
+            return done
+        match command:
+            case AdjustStock() | CountStock() | TransferStock() | ClosePurchase():
+                done = self._stock.do(session, command)
+            case _:
+                done = self._money.do(session, command)
+        session.add(
+            CommandRow(
+                command_id=command.command_id,
+                kind=command.kind,
+                actor=command.actor,
+                reason=command.reason,
+                outcome=done.model_dump(mode="json"),
+                recorded_at=self._clock(),
+            )
+        )
+        return done

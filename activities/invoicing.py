@@ -1,0 +1,285 @@
+"""Invoicing: invoices and credit notes numbered, stored and posted, in the caller's transaction."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from activities.ledger import draw_number, post
+from activities.progress import balance_of, invoice_number, note
+from models import billing, ledger
+from models.billing import (
+    Bill,
+    CreditNote,
+    Invoice,
+    OnAccount,
+    Seller,
+    credit_note_number,
+    due_date,
+    split_credit,
+)
+from models.customers import Address
+from models.money import Money, round_half_up
+from models.orders import PricedLine, TaxAmount, total
+from models.stock import ReservationState
+from models.tables import (
+    Company,
+    CreditNoteRow,
+    Customer,
+    InvoiceRow,
+    Order,
+    OrderLineRow,
+    Payment,
+    Reservation,
+)
+
+
+def issue(session: Session, order: Order, now: datetime) -> bool:
+    """Number, store and post the order's invoice; False where it has one."""
+    if invoice_number(session, order.order_id) is not None:
+        return False
+    company = session.exec(select(Company)).one()
+    series = f"{company.legal_entity}:INV-{now.year}"
+    number = billing.invoice_number(now.year, draw_number(session, series))
+    invoice = _compose(session, order, company, number, now)
+    session.add(
+        InvoiceRow(
+            number=invoice.number,
+            order_id=order.order_id,
+            customer_id=order.customer_id,
+            currency=order.currency,
+            net_minor=invoice.net_minor,
+            total_minor=invoice.total_minor,
+            issued_on=invoice.issued_on,
+            due_on=invoice.due_on,
+            content=invoice.model_dump(mode="json"),
+        )
+    )
+    entry = ledger.invoice_entry(
+        invoice.number,
+        order.order_id,
+        order.currency,
+        net_minor=invoice.net_minor,
+        tax_minor=invoice.tax_minor,
+        paid_minor=order.paid_minor,
+        taxed_minor=order.taxed_minor,
+    )
+    post(session, entry, now)
+    order.taxed_minor = 0
+    detail = f"{invoice.number}, {_money(order, order.total_minor)}"
+    note(session, order.order_id, "invoiced", detail, now)
+    session.flush()
+    return True
+
+
+def credit(
+    session: Session, order: Order, reason: str, now: datetime, amount_minor: int | None = None
+) -> CreditNoteRow:
+    """Credit `amount_minor` (tax included; None: all that is left) of the order's invoice.
+
+    What was paid is owed back, the rest is due no longer. Raises ValueError for more than is left.
+    """
+    invoice = invoice_of(session, order.order_id)
+    assert invoice is not None, f"{order.order_id} has no invoice to credit"
+    left = _left_of(session, invoice)
+    left_minor = sum(tax.taxable_minor + tax.tax_minor for tax in left)
+    wanted_minor = left_minor if amount_minor is None else amount_minor
+    taxes = split_credit(left, wanted_minor)
+    left_us = goods_left(session, order.order_id)
+    before = balance_of(session, order)
+    beyond_minor = max(0, wanted_minor - before.receivable_minor)
+    refund_minor = min(beyond_minor, order.paid_minor - order.payable_minor)
+    credit_note = _compose_credit(session, invoice, taxes, reason, refund_minor, now)
+    session.add(
+        CreditNoteRow(
+            number=credit_note.number,
+            invoice_number=invoice.number,
+            order_id=order.order_id,
+            currency=order.currency,
+            net_minor=credit_note.net_minor,
+            total_minor=credit_note.total_minor,
+            reason=reason,
+            issued_on=credit_note.issued_on,
+            content=credit_note.model_dump(mode="json"),
+        )
+    )
+    order.credited_minor += wanted_minor
+    order.payable_minor += refund_minor
+    entry = ledger.credit_note_entry(
+        credit_note.number,
+        order.order_id,
+        order.currency,
+        net_minor=credit_note.net_minor,
+        tax_minor=credit_note.tax_minor,
+        refund_minor=refund_minor,
+        goods_left=left_us,
+    )
+    post(session, entry, now)
+    if forgiven_minor := beyond_minor - refund_minor:
+        order.forgiven_minor -= forgiven_minor
+        post(session, _not_written_off(order, credit_note.number, forgiven_minor), now)
+    what = _money(order, wanted_minor)
+    detail = f"{credit_note.number} credits {what} of {invoice.number}"
+    note(session, order.order_id, "credited", detail, now)
+    session.flush()
+    return session.get_one(CreditNoteRow, credit_note.number)
+
+
+def invoice_of(session: Session, order_id: str) -> Invoice | None:
+    """The order's invoice as issued, if it has one."""
+    query = select(InvoiceRow).where(InvoiceRow.order_id == order_id)
+    row = session.exec(query).one_or_none()
+    return Invoice.model_validate(row.content) if row else None
+
+
+def tax_share(order: Order, amount_minor: int) -> int:
+    """The tax in a part of an order's total, rounded half up."""
+    tax_minor = order.total_minor - order.net_minor
+    return round_half_up(tax_minor * amount_minor, order.total_minor) if order.total_minor else 0
+
+
+def _compose(
+    session: Session, order: Order, company: Company, number: str, now: datetime
+) -> Invoice:
+    customer = session.get_one(Customer, order.customer_id)
+    lines = _lines(session, order.order_id)
+    totals = total(lines)
+    return Invoice(
+        number=number,
+        order_id=order.order_id,
+        issued_on=now.date(),
+        due_on=due_date(order.terms, now.date()),
+        seller=Seller.model_validate(company.model_dump()),
+        customer_id=customer.customer_id,
+        customer_name=customer.name,
+        customer_vat_id=customer.vat_id,
+        bill_to=Address.model_validate(order.bill_to),
+        ship_to=Address.model_validate(order.ship_to),
+        language=customer.language,
+        terms=order.terms,
+        tax_treatment=order.tax_treatment,
+        currency=order.currency,
+        discount_ppm=order.discount_ppm,
+        lines=tuple(lines),
+        taxes=totals.taxes,
+        net_minor=totals.net_minor,
+        total_minor=totals.total_minor,
+        paid_minor=order.paid_minor,
+        on_account=tuple(_on_account(session, order)),
+        supply_by=order.promised_date,
+    )
+
+
+def _lines(session: Session, order_id: str) -> list[PricedLine]:
+    rows = session.exec(
+        select(OrderLineRow)
+        .where(OrderLineRow.order_id == order_id)
+        .order_by(col(OrderLineRow.line_no))
+    )
+    return [PricedLine.model_validate(row.model_dump()) for row in rows]
+
+
+def _on_account(session: Session, order: Order) -> Iterator[OnAccount]:
+    """Payments whose tax fell due before the invoice."""
+    before = select(Payment).where(Payment.order_id == order.order_id, Payment.taxed_minor > 0)
+    for row in session.exec(before.order_by(col(Payment.received_at), col(Payment.payment_id))):
+        yield OnAccount(
+            payment_id=row.payment_id,
+            received_on=row.received_at.date(),
+            amount_minor=row.applied_minor,
+            tax_minor=row.taxed_minor,
+        )
+
+
+def _left_of(session: Session, invoice: Invoice) -> list[TaxAmount]:
+    """What of an invoice isn't credited yet, by rate."""
+    left = {tax.rate_ppm: tax for tax in invoice.taxes}
+    query = select(CreditNoteRow).where(CreditNoteRow.invoice_number == invoice.number)
+    for row in session.exec(query):
+        if row.content is None:
+            return []  # of before there were parts: all of it
+        for tax in CreditNote.model_validate(row.content).taxes:
+            rest = left[tax.rate_ppm]
+            less = {
+                "taxable_minor": rest.taxable_minor - tax.taxable_minor,
+                "tax_minor": rest.tax_minor - tax.tax_minor,
+            }
+            left[tax.rate_ppm] = rest.model_copy(update=less)
+    return list(left.values())
+
+
+def left_minor(session: Session, invoice: Invoice) -> int:
+    """What of an invoice isn't credited yet, tax included."""
+    return sum(tax.taxable_minor + tax.tax_minor for tax in _left_of(session, invoice))
+
+
+def _compose_credit(
+    session: Session,
+    invoice: Invoice,
+    taxes: Sequence[TaxAmount],
+    reason: str,
+    refund_minor: int,
+    now: datetime,
+) -> CreditNote:
+    series = f"{invoice.seller.legal_entity}:CN-{now.year}"
+    whole = tuple(taxes) == invoice.taxes
+    net_minor = sum(tax.taxable_minor for tax in taxes)
+    common = invoice.model_dump(include=set(Bill.model_fields))
+    return CreditNote.model_validate(
+        common
+        | {
+            "number": credit_note_number(now.year, draw_number(session, series)),
+            "issued_on": now.date(),
+            "discount_ppm": invoice.discount_ppm if whole else 0,
+            "lines": invoice.lines if whole else _parts(taxes, reason),
+            "taxes": tuple(taxes),
+            "net_minor": net_minor,
+            "total_minor": net_minor + sum(tax.tax_minor for tax in taxes),
+            "invoice_number": invoice.number,
+            "invoice_issued_on": invoice.issued_on,
+            "reason": reason,
+            "refund_minor": refund_minor,
+        }
+    )
+
+
+def _parts(taxes: Sequence[TaxAmount], reason: str) -> tuple[PricedLine, ...]:
+    """A part of an invoice: a line for each rate."""
+    return tuple(
+        PricedLine(
+            line_no=number,
+            sku="",
+            name=reason,
+            quantity=1,
+            list_price_minor=tax.taxable_minor,
+            unit_price_minor=tax.taxable_minor,
+            discount_ppm=0,
+            net_minor=tax.taxable_minor,
+            tax_rate_ppm=tax.rate_ppm,
+        )
+        for number, tax in enumerate(taxes, start=1)
+    )
+
+
+def _not_written_off(order: Order, number: str, amount_minor: int) -> ledger.Entry:
+    """What was written off is credited instead."""
+    return ledger.write_off_entry(
+        number,
+        order.order_id,
+        order.currency,
+        ledger.Account.BAD_DEBTS,
+        amount_minor=-amount_minor,
+        tax_minor=-tax_share(order, amount_minor),
+    )
+
+
+def goods_left(session: Session, order_id: str) -> bool:
+    """Whether anything of an order has left our hands."""
+    shipped = select(Reservation.order_id).where(
+        Reservation.order_id == order_id, Reservation.state == ReservationState.SHIPPED
+    )
+    return session.exec(shipped).first() is not None
+
+
+def _money(order: Order, amount_minor: int) -> Money:
+    return Money(amount_minor=amount_minor, currency=order.currency)

@@ -1,0 +1,224 @@
+"""Commands of people on stock, purchases and money: what is asked for, and what came of it."""
+
+from datetime import date
+from typing import Annotated, Literal, NoReturn, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from models.base import Document, Identifier, Payload, Text
+from models.customers import AmountText
+from models.imports import LocationId
+from models.messages import BillStep, Echo
+
+MAX_UNITS = 1_000_000_000
+"""No command moves more."""
+
+Change = Annotated[int, Field(strict=True, ge=-MAX_UNITS, le=MAX_UNITS)]
+Counted = Annotated[int, Field(strict=True, ge=0, le=MAX_UNITS)]
+Moved = Annotated[int, Field(strict=True, ge=1, le=MAX_UNITS)]
+
+
+class _Command(Document):
+    """The same `command_id` with the same content is the same command, done once."""
+
+    command_id: Identifier
+    reason: Text
+    actor: Text = "operator"
+
+
+class AdjustStock(_Command):
+    """So many units more (or, below zero, fewer) are there than the books say.
+
+    `unit_cost`, in the company's currency, values a gain where nothing is on hand to take the
+    average of.
+    """
+
+    kind: Literal["adjust"] = "adjust"
+    sku: Identifier
+    location: LocationId
+    by: Change
+    unit_cost: AmountText | None = None
+
+    @field_validator("by")
+    @classmethod
+    def _something(cls, by: int) -> int:
+        if not by:
+            raise ValueError("0 changes nothing: say how many units more, or fewer with a minus")
+        return by
+
+    @model_validator(mode="after")
+    def _cost_of_a_gain(self) -> Self:
+        if self.by < 0 and self.unit_cost is not None:
+            raise ValueError("unit_cost: values a gain; what is lost costs its average")
+        return self
+
+
+class CountStock(_Command):
+    """A cycle count: so many units are there, the reserved ones included. `unit_cost` as in
+    `AdjustStock`."""
+
+    kind: Literal["count"] = "count"
+    sku: Identifier
+    location: LocationId
+    counted: Counted
+    unit_cost: AmountText | None = None
+
+
+class TransferStock(_Command):
+    """Units go from one location to another, with their value."""
+
+    kind: Literal["transfer"] = "transfer"
+    sku: Identifier
+    from_location: LocationId
+    to_location: LocationId
+    quantity: Moved
+
+    @model_validator(mode="after")
+    def _elsewhere(self) -> Self:
+        if self.from_location == self.to_location:
+            raise ValueError(f"to_location: is {self.to_location}, where the goods are already")
+        return self
+
+
+class ClosePurchase(_Command):
+    """What a purchase order has not brought yet isn't expected any more."""
+
+    kind: Literal["close"] = "close"
+    po_id: Text
+
+
+class AssignPayment(_Command):
+    """Money that has no order (or came in excess of none) is this order's."""
+
+    kind: Literal["assign"] = "assign"
+    payment_id: Identifier
+    order_id: Identifier
+
+
+class GiveRefund(_Command):
+    """Give money back: of an order, what credit notes and overpayments owe its customer (without
+    an amount all of it); of a payment, what has no order."""
+
+    kind: Literal["refund"] = "refund"
+    order_id: Identifier | None = None
+    payment_id: Identifier | None = None
+    amount: AmountText | None = None
+
+    @model_validator(mode="after")
+    def _of_one(self) -> Self:
+        if (self.order_id is None) == (self.payment_id is None):
+            raise ValueError("order_id: say either an order or a payment")
+        if self.payment_id is not None and self.amount is not None:
+            raise ValueError("amount: a payment is given back whole")
+        return self
+
+
+class CreditInvoice(_Command):
+    """Credit (a part of) an invoice whose goods have left; `amount` with tax, absent: all that is
+    left. What was paid of it is given back, unless `refund` is false: then it is owed."""
+
+    kind: Literal["credit"] = "credit"
+    invoice_number: Text
+    amount: AmountText | None = None
+    refund: Annotated[bool, Field(strict=True)] = True
+
+
+class WriteOff(_Command):
+    """What an order's customer still owes won't come."""
+
+    kind: Literal["write_off"] = "write_off"
+    order_id: Identifier
+
+
+class ClosePeriod(_Command):
+    """Nothing more is posted to days up to and including `through`."""
+
+    kind: Literal["close_period"] = "close_period"
+    through: date
+
+
+class ResendBill(_Command):
+    """Mail an invoice or a credit note again."""
+
+    kind: Literal["resend"] = "resend"
+    number: Text
+
+
+StockChange = AdjustStock | CountStock | TransferStock
+StockCommand = StockChange | ClosePurchase
+MoneyCommand = AssignPayment | GiveRefund | CreditInvoice | WriteOff | ClosePeriod | ResendBill
+Command = StockCommand | MoneyCommand
+
+
+class CommandStep(Payload):
+    """The argument of CommandWorkflow and of its step."""
+
+    command: Annotated[Command, Field(discriminator="kind")]
+
+
+class Refusal(Payload):
+    """Why a command changes nothing: `code` is stable, `field` names what of it can't be."""
+
+    code: str
+    field: str
+    reason: str
+
+
+STOCK_REFUSED = "stock_refused"
+MONEY_REFUSED = "money_refused"
+"""The codes of refusals whose field says what to change."""
+UNKNOWN = "unknown"
+"""The code of a refusal because there is no such thing."""
+UNKNOWN_SKU = "sku_unknown"
+UNKNOWN_PURCHASE_ORDER = "purchase_order_unknown"
+COMMAND_ID_TAKEN = "command_id_taken"
+
+
+class NoChange(Exception):  # a refusal isn't wrong
+    """The command can't be done; what was begun is rolled back."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def refuse(field: str, reason: str, code: str) -> NoReturn:
+    """Raises NoChange."""
+    raise NoChange(Refusal(code=code, field=field, reason=reason))
+
+
+class FollowUp(Payload):
+    """What is left to do after a command: partners to be asked. `order_id`: whose attention shows
+    what goes wrong."""
+
+    order_id: str | None = None
+    refund_key: str | None = None
+    bill: BillStep | None = None
+
+    def workflow_id(self, command_id: str) -> str:
+        """Named for the refund, where there is one: so that it is found by it."""
+        return refund_workflow(self.refund_key) if self.refund_key else f"after-{command_id}"
+
+
+def refund_workflow(refund_key: str) -> str:
+    """The id of the workflow that gives money back after a command: `refund-<order>-<n>`."""
+    return f"refund-{refund_key.replace('/refund/', '-')}"
+
+
+class Commanded(Payload):
+    """What came of a command: done, with a sentence, who is to be told, and what follows; or
+    refused."""
+
+    command: Annotated[Command, Field(discriminator="kind")]
+    message: str = ""
+    echo: Echo
+    refusal: Refusal | None = None
+    follow_up: FollowUp | None = None
+
+
+class CommandDone(Payload):
+    """What the doors answer."""
+
+    command_id: str
+    accepted: bool = True
+    message: str
