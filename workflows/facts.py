@@ -11,6 +11,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.billing import Billing
+    from activities.mail import CustomerMail
     from activities.orders import Orders
     from activities.purchasing import Purchasing
     from activities.receiving import Receiving
@@ -19,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages import (
         FACT_TYPES,
         Attention,
+        AuthorisationStep,
         CommandOutcome,
         DeliveryStep,
         DispatchStep,
@@ -30,9 +32,13 @@ with workflow.unsafe.imports_passed_through():
         OddFact,
         OrderFact,
         OrderStep,
+        PaymentAuthorised,
         PaymentReceived,
+        PaymentReversed,
         PaymentStep,
+        PayoutPaid,
         PurchaseFact,
+        ReversalStep,
         SetAttention,
         ShipmentDispatched,
         StockPlace,
@@ -42,7 +48,7 @@ with workflow.unsafe.imports_passed_through():
         business_id,
         type_of,
     )
-    from models.orders import Cancellation, Progress
+    from models.orders import Cancellation, Progress, Stage, stage
     from workflows import attributes
     from workflows.narrative import summary as summary_of
     from workflows.steps import Board, RefusedStep, Steps, run_database_step
@@ -82,6 +88,17 @@ async def apply_order_fact(order_id: str, fact: OrderFact) -> Progress:
         return await run_database_step(
             Billing.apply_payment, payment, f"Record payment {fact.payment_id}"
         )
+    if isinstance(fact, PaymentAuthorised):
+        authorised = AuthorisationStep(order_id=order_id, fact=fact)
+        summary = f"Record authorisation {fact.authorisation_id}"
+        return await run_database_step(Billing.apply_authorisation, authorised, summary)
+    if isinstance(fact, PaymentReversed):
+        reversal = ReversalStep(order_id=order_id, fact=fact)
+        summary = f"Record reversal {fact.reversal_id}"
+        progress = await run_database_step(Billing.apply_reversal, reversal, summary)
+        if progress is None:
+            raise RefusedStep(Attention(code="order_unknown", message="no such order"))
+        return progress
     if isinstance(fact, ShipmentDispatched):
         dispatch = DispatchStep(order_id=order_id, fact=fact)
         return await run_database_step(
@@ -148,11 +165,16 @@ class FactWorkflow:
     async def run(self, given: FactInput) -> str:
         """Returns what became of the fact, in words."""
         fact = read_stored(given.fact_id, given.fact)
+        nobodys = OrderStep(order_id="")
+        self._board.policy = await run_database_step(Orders.read_policy, nobodys, "Read the policy")
         if isinstance(fact, OddFact):
             await run_database_step(Orders.keep_odd_fact, fact, "Keep an odd fact")
             return f"odd: {fact.reason}"
         if isinstance(fact, PurchaseFact):
             await apply_purchase_fact(self._steps, fact)
+            return "applied"
+        if isinstance(fact, PayoutPaid):
+            await run_database_step(Billing.record_payout, fact, f"Record payout {fact.payout_id}")
             return "applied"
         said = await self._apply(fact)
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -161,11 +183,7 @@ class FactWorkflow:
     @workflow.update
     def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
         """Try again what waits for a person; anything may be sent along."""
-        attention = self._board.attention
-        if attention is None:
-            return CommandOutcome(accepted=False, message="nothing waits for a retry")
-        self._board.retries += 1
-        return CommandOutcome(accepted=True, message=f"trying again: {attention.code}")
+        return self._board.retry()
 
     async def _apply(self, fact: OrderFact) -> str:
         try:
@@ -174,15 +192,19 @@ class FactWorkflow:
             return await self._keep(fact, refusal.attention.message)
         if progress.cancellation is Cancellation.DONE and progress.refund_due_minor:
             self._order_id = progress.order_id
-            await give_back(self._steps, OrderStep(order_id=progress.order_id))
+            order = OrderStep(order_id=progress.order_id)
+            await give_back(self._steps, order)
+            summary = "Mail credit note and refund"
+            await self._steps.partner(CustomerMail.mail_settlement, order, summary)
             return "given back: the order is cancelled"
-        if progress.cancellation is Cancellation.NONE and not progress.allocated:
+        if _waits_again(progress, fact):
             await self._go_on(OrderStep(order_id=progress.order_id))
         await self._tell(fact)
         return "applied"
 
     async def _go_on(self, order: OrderStep) -> None:
-        """Start the workflow of an order that was taken up again; one that runs is left alone."""
+        """Start the workflow of an order that waits for something again; one that runs is left
+        alone."""
         summary = "Read the order's document"
         recorded = await self._steps.database(Orders.read_document, order, summary)
         if recorded is None:
@@ -198,7 +220,7 @@ class FactWorkflow:
                 memo={"digest": recorded.digest},
                 search_attributes=attributes.at_start(document.customer_id, document.channel),
                 static_summary=summary_of(document),
-                static_details=f"Order {order.order_id}, taken up again: it was paid after all.",
+                static_details=f"Order {order.order_id}, taken up again after it was over.",
             )
         except WorkflowAlreadyStartedError:
             return
@@ -209,6 +231,8 @@ class FactWorkflow:
         await tell(self._steps, echo)
 
     async def _keep(self, fact: OrderFact, reason: str) -> str:
+        if isinstance(fact, PaymentReversed):
+            return f"kept: {reason}"  # the step did: it may belong to a payment without an order
         if isinstance(fact, PaymentReceived):
             await run_database_step(Billing.keep_unmatched_payment, fact, "Keep unmatched payment")
             await self._tell(fact)
@@ -218,19 +242,34 @@ class FactWorkflow:
             name=type_of(fact).replace(".", "_"),
             body=fact.model_dump_json(),
             reason=reason,
+            fact=self._given.fact,
         )
         await run_database_step(Orders.keep_odd_fact, odd, "Keep an odd fact")
         return f"odd: {reason}"
 
     async def _show_attention(self, attention: Attention | None) -> None:
         workflow.upsert_search_attributes(attributes.for_attention(attention))
-        if self._order_id is None:
-            return
-        if attention:
-            message = f"{attention.message} (workflow {workflow.info().workflow_id})"
-            attention = attention.model_copy(update={"message": message})
-        await run_database_step(
-            Orders.set_attention,
-            SetAttention(order_id=self._order_id, attention=attention),
-            "Show attention" if attention else "Clear attention",
-        )
+        await show_on_order(self._order_id, attention)
+
+
+async def show_on_order(order_id: str | None, attention: Attention | None) -> None:
+    """Show what waits for a person in this workflow on the order it is about, if there is one."""
+    if order_id is None:
+        return
+    if attention:
+        message = f"{attention.message} (workflow {workflow.info().workflow_id})"
+        attention = attention.model_copy(update={"message": message})
+    await run_database_step(
+        Orders.set_attention,
+        SetAttention(order_id=order_id, attention=attention),
+        "Show attention" if attention else "Clear attention",
+    )
+
+
+def _waits_again(progress: Progress, fact: OrderFact) -> bool:
+    """Late money took up an order that had been cancelled; or the payment of one that was delivered
+    was taken back."""
+    if progress.cancellation is not Cancellation.NONE:
+        return False
+    unpaid_again = isinstance(fact, PaymentReversed) and stage(progress) is Stage.DELIVERED
+    return unpaid_again or not progress.allocated

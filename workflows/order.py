@@ -11,12 +11,14 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.billing import Billing
+    from activities.dunning import Dunning
     from activities.inventory import Inventory
     from activities.mail import CustomerMail
     from activities.orders import Orders
     from activities.promises import Promises
     from activities.shipping import Shipping
     from activities.telling import Telling
+    from models.billing import AUTHORISATION_LAPSED
     from models.messages import (
         NO_SUPPLY,
         AcceptRequest,
@@ -32,9 +34,12 @@ with workflow.unsafe.imports_passed_through():
         OrderOutcome,
         OrderStatus,
         OrderStep,
+        PaymentAuthorised,
         PaymentReceived,
+        PaymentReversed,
         PromiseReview,
         RecordOrder,
+        ReminderStep,
         ReportStep,
         RetryRequest,
         SetAttention,
@@ -45,6 +50,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.orders import (
         Cancellation,
+        MoneyProblem,
         OrderDocument,
         Progress,
         ShipmentState,
@@ -56,11 +62,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.compensation import undo
     from workflows.facts import apply_order_fact, read_fact, read_stored, tell
     from workflows.narrative import in_words
-    from workflows.steps import Board, Steps, Stopped, run_database_step
+    from workflows.steps import Board, RefusedStep, Steps, Stopped, run_database_step
 
 Result = TypeVar("Result")
 OrderSignal = OrderFact | StockArrived
 Message = Fact | StockArrived | OddFact
+MONEY = "money"
+"""What waits for a person because of money that came, or went."""
 
 
 @workflow.defn
@@ -84,6 +92,8 @@ class OrderWorkflow:
         self._while_unpaid = Steps(self._board, stops=self._need_not_ask)
         self._surely = Steps(self._board, stops=lambda: False)
         self._letters = 0
+        self._seen_to: MoneyProblem | None = None
+        self._watched = False
         self._writing = asyncio.Lock()
 
     @workflow.run
@@ -119,6 +129,7 @@ class OrderWorkflow:
         """The four phases, and the wait for what is still due."""
         try:
             await self._record()
+            self._start_beside(self._mail_confirmation())
             await self._allocate()
             await self._bill()
             await self._dispatch()
@@ -146,8 +157,12 @@ class OrderWorkflow:
                 self._cancelling = True  # a run before this one was ended while it was undoing
                 raise Stopped
             if recorded.refusal is None:
-                return
+                break
             await self._steps.attend("Check credit", recorded.refusal)
+        self._look_at_money()
+        if self._known().captured_later and not self._watched:
+            self._watched = True
+            self._start_beside(self._watch_authorisation())
 
     async def _allocate(self) -> None:
         """Reserve stock; buy what is short and wait for it."""
@@ -208,23 +223,26 @@ class OrderWorkflow:
             )
         if self._known().terms.on_credit:
             self._start_beside(self._request_payment())
+            self._start_beside(self._remind())
         else:
             await self._collect()
-        self._start_beside(self._mail_invoice())
+        if self._known().invoice_number:
+            self._start_beside(self._mail_invoice())
 
     async def _collect(self) -> None:
-        """Wait for the payment; an order that isn't paid in time is cancelled."""
+        """Wait for the payment, or for a card to stand for it; an order for which neither comes in
+        time is cancelled."""
         if self._known().terms is Terms.PREPAID:
             await self._request_payment()
-        paid = await self._steps.until(
-            lambda: self._known().paid_in_full,
+        secured = await self._steps.until(
+            lambda: self._known().secured,
             "Payment deadline",
             self._board.policy.payment_deadline,
         )
-        if not paid:
+        if not secured:
             late = CancelRequest(reason="not paid in time", actor="deadline")
             await self._cancel(late, unless_paid=True)
-            await self._steps.until(lambda: self._known().paid_in_full, "Payment")
+            await self._steps.until(lambda: self._known().secured, "Payment")
 
     async def _request_payment(self) -> None:
         """Ask the provider; a payment that comes all the same makes asking needless."""
@@ -240,7 +258,11 @@ class OrderWorkflow:
                 raise
 
     async def _dispatch(self) -> None:
-        """Book a carrier for each consignment, and wait until all are delivered."""
+        """Book a carrier for each consignment, and wait until all are delivered. A card that only
+        stood for the payment is charged before: goods that leave are paid."""
+        if self._known().captured_later and not self._known().paid_in_full:
+            await self._capture()
+            self._start_beside(self._mail_invoice())
         self._see(await self._steps.database(Shipping.plan_shipments, self._step, "Plan shipments"))
         ways = [
             asyncio.create_task(self._ship(shipment.shipment_id))
@@ -250,6 +272,53 @@ class OrderWorkflow:
         await workflow.wait_condition(lambda: all(way.done() for way in ways))
         for way in ways:
             way.result()
+
+    async def _capture(self) -> None:
+        """Charge the card, which brings the invoice. One that stands for it no longer is asked
+        again; any other refusal waits for a person, or for the authorisation to lapse."""
+        summary = "Charge the card"
+        while not self._known().paid_in_full:
+            if not self._known().secured:
+                await self._collect()
+            try:
+                capture = self._steps.ask(Billing.capture_payment, self._step, summary)
+                self._see(await capture)
+            except RefusedStep as refusal:
+                if refusal.attention.code == AUTHORISATION_LAPSED:
+                    await self._lapse()
+                else:
+                    await self._attend_while_held(summary, refusal.attention)
+
+    async def _attend_while_held(self, step: str, attention: Attention) -> None:
+        retries = self._board.retries
+        await self._board.raise_flag(step, attention)
+        await self._steps.until(
+            lambda: self._board.retries != retries or not self._is_held(), "Waiting for a person"
+        )
+        await self._board.lower_flag(step)
+
+    async def _watch_authorisation(self) -> None:
+        """A card's authorisation lapses by itself: then the order doesn't count on it any more."""
+        while True:
+            await self._while_unpaid.until(self._is_held, "Waiting for an authorisation")
+            if not await self._lasts_no_longer(self._known().authorised_until):
+                await self._lapse()
+
+    async def _lasts_no_longer(self, until: datetime | None) -> bool:
+        """Wait for the end of an authorisation: True where it went before, or another came."""
+        assert until is not None
+        return await self._while_unpaid.until(
+            lambda: self._known().authorised_until != until,
+            "Until the authorisation lapses",
+            max(1.0, (until - workflow.now()).total_seconds()),
+        )
+
+    async def _lapse(self) -> None:
+        summary = "Look whether the authorisation has lapsed"
+        self._see(await self._steps.database(Billing.lapse_authorisation, self._step, summary))
+
+    def _is_held(self) -> bool:
+        return self._known().authorised_until is not None
 
     async def _ship(self, shipment_id: str) -> None:
         step = ShipmentStep(order_id=self._order.order_id, shipment_id=shipment_id)
@@ -280,6 +349,8 @@ class OrderWorkflow:
         await self._board.lower_all()
         self._see(await undo(self._surely, self._step, self._known))
         self._cancelling = self._known().cancellation is not Cancellation.NONE
+        if self._cancelling and (self._known().invoice_number or self._known().received_minor):
+            self._start_beside(self._mail_settlement())
         return self._cancelling
 
     # What happens beside the way: facts as they come, mail that may take its time.
@@ -298,9 +369,57 @@ class OrderWorkflow:
             elif isinstance(message, OrderFact):
                 self._see(await apply_order_fact(self._order.order_id, message))
             self._inbox.popleft()
+            self._look_at_money()
+
+    def _look_at_money(self) -> None:
+        """Money that a person has to see to is shown once; a retry says that it is seen."""
+        problem = self._known().money_problem
+        if problem is not None and problem != self._seen_to:
+            self._start_beside(self._see_to_money(problem))
+        self._seen_to = problem
+
+    async def _see_to_money(self, problem: MoneyProblem) -> None:
+        retries = self._board.retries
+        attention = Attention(code=problem.code, message=problem.message)
+        await self._board.raise_flag(MONEY, attention)
+        await self._steps.until(
+            lambda: self._board.retries != retries or self._known().money_problem != problem,
+            "Waiting for a person",
+        )
+        if self._known().money_problem in (problem, None):
+            await self._board.lower_flag(MONEY)
+
+    async def _remind(self) -> None:
+        """Remind of what is overdue, for as long as it isn't paid."""
+        while True:
+            review = await self._while_unpaid.database(
+                Dunning.review_dunning, self._step, "Look whether it is overdue"
+            )
+            self._see(review.progress)
+            if review.remind is not None:
+                step = ReminderStep(order_id=self._order.order_id, level=review.remind)
+                self._start_beside(self._mail_reminder(step))
+            elif review.look_in is None:
+                return
+            else:
+                await self._while_unpaid.until(lambda: False, "Until a reminder", review.look_in)
 
     def _start_beside(self, work: Coroutine[None, None, None]) -> None:
         self._beside.append(asyncio.create_task(_unless_stopped(work)))
+
+    async def _mail_confirmation(self) -> None:
+        await self._surely.partner(
+            CustomerMail.mail_confirmation, self._step, "Mail the confirmation"
+        )
+
+    async def _mail_settlement(self) -> None:
+        await self._surely.partner(
+            CustomerMail.mail_settlement, self._step, "Mail credit note and refund"
+        )
+
+    async def _mail_reminder(self, step: ReminderStep) -> None:
+        summary = f"Mail reminder {step.level}"
+        await self._surely.partner(CustomerMail.mail_reminder, step, summary)
 
     async def _mail_invoice(self) -> None:
         await self._surely.partner(CustomerMail.mail_invoice, self._step, "Mail the invoice")
@@ -322,6 +441,16 @@ class OrderWorkflow:
     def payment_received(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """Money has come in: see `PaymentReceived`."""
         self._take(PaymentReceived, "payment_received", fact)
+
+    @workflow.signal
+    def payment_authorised(self, fact: JsonValue = None, *_more: JsonValue) -> None:
+        """A card stands for the payment: see `PaymentAuthorised`."""
+        self._take(PaymentAuthorised, "payment_authorised", fact)
+
+    @workflow.signal
+    def payment_reversed(self, fact: JsonValue = None, *_more: JsonValue) -> None:
+        """The payer's bank took money back: see `PaymentReversed`."""
+        self._take(PaymentReversed, "payment_reversed", fact)
 
     @workflow.signal
     def shipment_dispatched(self, fact: JsonValue = None, *_more: JsonValue) -> None:
@@ -369,11 +498,13 @@ class OrderWorkflow:
         wish = read_fact(RetryRequest, self._order.order_id, "retry_step", _given(request))
         if isinstance(wish, OddFact):
             return CommandOutcome(accepted=False, message=wish.reason)
-        attention = self._board.attention
-        if attention is None:
-            return CommandOutcome(accepted=False, message="nothing waits for a retry")
-        self._board.retries += 1
-        return CommandOutcome(accepted=True, message=f"trying again: {attention.code}")
+        if self._board.attention is None and self._waits_for_stock():
+            self._board.retries += 1
+            return CommandOutcome(accepted=True, message="looking at the stock again")
+        return self._board.retry()
+
+    def _waits_for_stock(self) -> bool:
+        return self._progress is not None and self._stage() is Stage.AWAITING_STOCK
 
     @workflow.query
     def status(self, *_more: JsonValue) -> OrderStatus:

@@ -9,6 +9,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.orders import Orders
     from activities.purchasing import Purchasing
+    from activities.telling import Telling
     from models.messages import (
         Attention,
         CommandOutcome,
@@ -26,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
         SupplierInvoiced,
     )
     from workflows import attributes
-    from workflows.facts import apply_purchase_fact, read_fact, tell
+    from workflows.facts import apply_purchase_fact, read_fact, read_stored, tell
     from workflows.steps import Board, Steps, Stopped, run_database_step
 
 
@@ -55,6 +56,8 @@ class ReplenishmentWorkflow:
         """Rounds of planning, until there is nothing to wait for."""
         if workflow.info().continued_run_id:
             await self._show_attention(None)  # the run before may have left another
+        else:
+            await self._catch_up()
         while True:
             await self._until_something_happens()
             await self._take_facts()
@@ -68,6 +71,16 @@ class ReplenishmentWorkflow:
                 if not self._inbox and not self._look:
                     workflow.continue_as_new(place)
         await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _catch_up(self) -> None:
+        """A run before this one may have been ended with facts in hand, or before it had told."""
+        summary = "Look for what was missed"
+        missed = await run_database_step(Telling.find_missed, self._place, summary)
+        for stored in missed.facts:
+            fact = read_stored(self._subject, stored)
+            if isinstance(fact, PurchaseFact | OddFact):
+                self._inbox.append(fact)
+        await tell(self._steps, missed.echo, self._place)
 
     async def _until_something_happens(self) -> None:
         """A fact, a call to look, or the time when something is due that nobody tells us of."""

@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
-    from models.messages import Attention, Policy
+    from models.messages import Attention, CommandOutcome, Policy
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -64,6 +64,13 @@ class Board:
         """It waits no longer; again does nothing."""
         if step in self._waiting:
             await self._change(step, None)
+
+    def retry(self) -> CommandOutcome:
+        """A person wants what waits to be tried again."""
+        if self.attention is None:
+            return CommandOutcome(accepted=False, message="nothing waits for a retry")
+        self.retries += 1
+        return CommandOutcome(accepted=True, message=f"trying again: {self.attention.code}")
 
     async def lower_all(self) -> None:
         """What waited for a person doesn't any more: the order takes another way."""

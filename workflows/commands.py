@@ -1,0 +1,88 @@
+"""Commands: one of a person's, done once, told to whom it concerns, and what follows it."""
+
+from pydantic import JsonValue
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.billing import Billing
+    from activities.commands import Commands
+    from activities.mail import CustomerMail
+    from activities.orders import Orders
+    from models.commands import Commanded, CommandStep, FollowUp
+    from models.messages import Attention, CommandOutcome, OrderStep, RefundStep
+    from workflows import attributes
+    from workflows.facts import show_on_order, tell
+    from workflows.steps import Board, Steps, run_database_step
+
+
+@workflow.defn
+class CommandWorkflow:
+    """Does one command. Who gave it waits for what came of it."""
+
+    @workflow.run
+    async def run(self, step: CommandStep) -> Commanded:
+        """A refused command has changed nothing, and concerns nobody else."""
+        command = step.command
+        summary = f"Do the {command.kind.replace('_', ' ')}"
+        done = await run_database_step(Commands.obey_command, step, summary)
+        await tell(Steps(Board(_show_nothing), lambda: False), done.echo)
+        if done.follow_up is not None:
+            await _follow_up(done, done.follow_up)
+        return done
+
+
+async def _follow_up(done: Commanded, follow_up: FollowUp) -> None:
+    """Once: the same command again has nothing more to follow."""
+    kind = done.command.kind.replace("_", " ")
+    try:
+        await workflow.start_child_workflow(
+            FollowUpWorkflow.run,
+            follow_up,
+            id=follow_up.workflow_id(done.command.command_id),
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            static_summary=f"After a {kind}",
+            static_details=done.message,
+        )
+    except WorkflowAlreadyStartedError:
+        return
+
+
+@workflow.defn
+class FollowUpWorkflow:
+    """What partners do after a command: money is given back, mail is sent. It may take its time."""
+
+    @workflow.init
+    def __init__(self, given: FollowUp) -> None:
+        self._order_id = given.order_id
+        self._board = Board(self._show_attention)
+        self._steps = Steps(self._board, lambda: False)
+
+    @workflow.run
+    async def run(self, given: FollowUp) -> None:
+        """One after the other: a refund is told when it was given."""
+        order = OrderStep(order_id=given.order_id or "")
+        self._board.policy = await run_database_step(Orders.read_policy, order, "Read the policy")
+        if given.bill is not None:
+            summary = f"Mail {given.bill.number}"
+            await self._steps.partner(CustomerMail.mail_bill, given.bill, summary)
+        if given.refund_key is not None:
+            refund = RefundStep(refund_key=given.refund_key)
+            await self._steps.partner(Billing.pay_refund, refund, "Refund the customer")
+            await self._steps.partner(CustomerMail.mail_refund, refund, "Mail about the refund")
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    @workflow.update
+    def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
+        """Try again what waits for a person; anything may be sent along."""
+        return self._board.retry()
+
+    async def _show_attention(self, attention: Attention | None) -> None:
+        workflow.upsert_search_attributes(attributes.for_attention(attention))
+        await show_on_order(self._order_id, attention)
+
+
+async def _show_nothing(_attention: object) -> None:
+    """There is no order to show attention on: the workflow's activities are what one sees."""
