@@ -31,6 +31,17 @@ from activities.database.door import keep_fact
 from activities.database.engine import Clock, Database
 from models import nightly
 from models.base import Identifier
+from models.billing import not_an_amount
+from models.commands import (
+    COMMAND_ID_TAKEN,
+    UNKNOWN,
+    UNKNOWN_PURCHASE_ORDER,
+    UNKNOWN_SKU,
+    Command,
+    CommandDone,
+    CommandStep,
+    Refusal,
+)
 from models.errors import (
     Conflict,
     EngineUnavailable,
@@ -51,7 +62,10 @@ from models.messages import (
     FactInput,
     GoodsReceived,
     GoodsShipped,
+    PaymentAuthorised,
     PaymentReceived,
+    PaymentReversed,
+    PayoutPaid,
     PurchaseFact,
     RetryRequest,
     ShipmentDelivered,
@@ -67,23 +81,13 @@ from models.money import format_amount, parse_amount
 from models.nightly import ReconcileOutcome, ReviewOutcome
 from models.orders import OrderDocument, Stage, digest
 from models.purchasing import BuyingPolicy
-from models.stock_commands import (
-    COMMAND_ID_TAKEN,
-    STOCK_REFUSED,
-    UNKNOWN_PURCHASE_ORDER,
-    UNKNOWN_SKU,
-    Command,
-    CommandDone,
-    CommandStep,
-    Refusal,
-)
 from models.views import LineView, OrderDetails, OrderView
 from workflows import attributes
+from workflows.commands import CommandWorkflow
 from workflows.facts import FactWorkflow
 from workflows.narrative import summary
 from workflows.order import OrderWorkflow
 from workflows.replenishment import ReplenishmentWorkflow
-from workflows.stock import StockWorkflow
 
 ENGINE_TIMEOUT = engine.CALL_TIMEOUT
 LAZY_CONNECT_FAILED = "Failed client connect"
@@ -102,6 +106,9 @@ NIGHTLY_TIMEOUT = timedelta(minutes=10)
 """How long one waits for what else happens at night."""
 REQUIRED = {
     PaymentReceived: ("payment_id", "order_id", "amount", "currency"),
+    PaymentAuthorised: ("authorisation_id", "order_id", "amount", "currency"),
+    PaymentReversed: ("reversal_id", "payment_id"),
+    PayoutPaid: ("payout_id", "amount", "currency"),
     ShipmentDispatched: ("event_id", "order_id", "shipment_id"),
     ShipmentDelivered: ("event_id", "order_id", "shipment_id"),
     SupplierAcknowledged: ("acknowledgement_id", "po_id"),
@@ -112,6 +119,8 @@ REQUIRED = {
 """What a fact must say at the door. From the Temporal UI a person may leave out more."""
 SIGNALS = {
     PaymentReceived: "payment_received",
+    PaymentAuthorised: "payment_authorised",
+    PaymentReversed: "payment_reversed",
     ShipmentDispatched: "shipment_dispatched",
     ShipmentDelivered: "shipment_delivered",
     SupplierAcknowledged: "supplier_acknowledged",
@@ -189,7 +198,7 @@ class Intake:
         Raises InvalidInput, NotFound, EngineUnavailable (then the fact is kept: send it again).
         """
         fact = parse_fact(type_, data)
-        if isinstance(fact, PaymentReceived):
+        if isinstance(fact, PaymentReceived | PaymentReversed):
             fact = await self._for_its_order(fact)
         if by_person and isinstance(fact, GoodsReceived | SupplierAcknowledged):
             await self._read(lambda session: self._check_purchase(session, source, fact_id, fact))
@@ -200,11 +209,20 @@ class Intake:
         )
         if not waits:
             return Taken(fact_id, None)
+        try:
+            return Taken(fact_id, await self._pass_on(source, fact_id, fact, stored))
+        except EngineUnavailable as error:
+            raise EngineUnavailable(
+                f"{error.message}; it is kept as {fact_id}: say it again under this id, later"
+            ) from error
+
+    async def _pass_on(self, source: str, fact_id: str, fact: Fact, stored: StoredFact) -> str:
+        """Tell whoever waits for a fact; where nobody does, FactWorkflow applies it."""
         target = await self._target(fact)
         if target is not None and await self._signal(target, SIGNALS[type(fact)], fact):
-            return Taken(fact_id, target)
+            return target
         given = FactInput(source=source, fact_id=fact_id, fact=stored)
-        return Taken(fact_id, await self._apply_alone(given))
+        return await self._apply_alone(given)
 
     async def status(self, order_id: str) -> OrderDetails:
         """The order as the tables have it, and whether its workflow was cut off; one that was
@@ -221,6 +239,38 @@ class Intake:
             raise NotFound("order_unknown", f"there is no order {order_id!r}")
         return OrderDetails(**dict(view), delivery="")
 
+    async def list_orders(
+        self, stage: Stage | None, attention: bool, limit: int
+    ) -> list[OrderView]:
+        """Orders, newest first; one whose workflow was cut off shows that as its attention. Where
+        the engine doesn't answer, only the tables are asked."""
+        ended = await self._ended()
+        views = await self._read(
+            lambda session: reading.list_orders(session, stage, attention, limit, ended)
+        )
+        return [
+            view.model_copy(update={"attention": WORKFLOW_ENDED})
+            if view.order_id in ended and view.stage not in OVER
+            else view
+            for view in views
+        ]
+
+    async def _ended(self) -> frozenset[str]:
+        """The orders whose workflow was cut off, and not started again."""
+        statuses = ", ".join(f"'{status.name.title().replace('_', '')}'" for status in CUT_OFF)
+        query = f"WorkflowType = 'OrderWorkflow' AND ExecutionStatus IN ({statuses})"
+        try:
+            found = {run.id async for run in self._client.list_workflows(query)}
+            checks = [self._cut_off(workflow_id.removeprefix("order-")) for workflow_id in found]
+            cut_off = await asyncio.gather(*checks)
+        except (RPCError, RuntimeError):
+            return frozenset()
+        return frozenset(
+            workflow_id.removeprefix("order-")
+            for workflow_id, ended in zip(found, cut_off, strict=True)
+            if ended
+        )
+
     async def cancel(self, order_id: str, reason: str, actor: str) -> CommandOutcome:
         """Ask an order to cancel. Raises NotFound, Refused (with the order's reason)."""
         return await self._command(order_id, "cancel", CancelRequest(reason=reason, actor=actor))
@@ -230,7 +280,7 @@ class Intake:
         late money back. Raises as `cancel`."""
         facts = await self._read(lambda session: reading.waiting_refunds(session, order_id))
         for workflow_id in facts:
-            with suppress(Refused):
+            with suppress(Refused):  # it is over, or waits for nothing
                 return await self._ask(workflow_id, "retry_step", RetryRequest(actor=actor))
         return await self._command(order_id, "retry_step", RetryRequest(actor=actor))
 
@@ -243,8 +293,8 @@ class Intake:
         for order_id in order_ids:
             await self._signal(f"order-{order_id}", "stock_arrived", StockArrived(receipt_id=cause))
 
-    async def command_stock(self, kind: type[Command], sent: JsonValue) -> CommandDone:
-        """Have a command on stock or purchases done, once per command id.
+    async def command(self, kind: type[Command], sent: JsonValue) -> CommandDone:
+        """Have a command on stock, purchases or money done, once per command id.
 
         Raises InvalidInput (naming what of it can't be), NotFound, Conflict, Refused,
         EngineUnavailable: then it may have been done, and the same again tells.
@@ -252,9 +302,9 @@ class Intake:
         command = parse_command(kind, sent)
         handle = await _reach(
             self._client.start_workflow(
-                StockWorkflow.run,
+                CommandWorkflow.run,
                 CommandStep(command=command),
-                id=f"stock-{command.command_id}",
+                id=f"command-{command.command_id}",
                 task_queue=engine.TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary=f"{command.kind}, by {command.actor}",
@@ -380,11 +430,18 @@ class Intake:
             return False
         return True
 
-    async def _for_its_order(self, fact: PaymentReceived) -> PaymentReceived:
-        """A payer may name the invoice, as it says: then its order is meant."""
-        order_id = await self._read(
-            lambda session: reading.order_of_invoice(session, fact.order_id or "")
-        )
+    async def _for_its_order(
+        self, fact: PaymentReceived | PaymentReversed
+    ) -> PaymentReceived | PaymentReversed:
+        """A payer may name the invoice, as it says: then its order is meant. Who takes money back
+        names the payment."""
+
+        def find(session: Session) -> str | None:
+            if isinstance(fact, PaymentReversed):
+                return reading.order_of_payment(session, fact.payment_id or "")
+            return reading.order_of_invoice(session, fact.order_id or "")
+
+        order_id = await self._read(find)
         return fact.model_copy(update={"order_id": order_id}) if order_id else fact
 
     def _check_purchase(
@@ -420,6 +477,8 @@ class Intake:
                 lambda session: reading.purchase_place(session, fact.po_id or "", sku)
             )
             return StockPlace(location=place[0], sku=place[1]).workflow_id if place else None
+        if isinstance(fact, PayoutPaid):
+            return None
         return f"order-{fact.order_id}"
 
     async def _signal(self, workflow_id: str, name: str, message: object) -> bool:
@@ -563,6 +622,13 @@ def of_sku(view: Result | None, sku: str) -> Result:
     return view
 
 
+def of_bill(view: Result | None, number: str) -> Result:
+    """An invoice or credit note as it is shown. Raises NotFound where there is none."""
+    if view is None:
+        raise NotFound("invoice_unknown", f"there is no invoice or credit note {number!r}")
+    return view
+
+
 def of_purchase_order(view: Result | None, po_id: str) -> Result:
     """What is shown of a purchase order. Raises NotFound where there is none."""
     if view is None:
@@ -593,8 +659,12 @@ def _check_values(fact: Fact) -> list[FieldError]:
         value = getattr(fact, name, None)
         if value is not None and not (0 < len(value) <= 200 and value.isprintable()):
             errors.append(FieldError(name, "is not 1 to 200 printable characters"))
-    if isinstance(fact, PaymentReceived):
+    if isinstance(fact, PaymentReceived | PaymentAuthorised):
         errors += _check_amount(fact.amount or "", fact.currency or "")
+    if isinstance(fact, PaymentReversed) and fact.amount is not None:
+        errors += _check_amounts(fact.currency, amount=(fact.amount, 1), fee=(fact.fee, 0))
+    if isinstance(fact, PayoutPaid):
+        errors += _check_amounts(fact.currency, amount=(fact.amount, 0), fee=(fact.fee, 0))
     if isinstance(fact, GoodsReceived) and not 0 < (fact.quantity or 0) <= 1_000_000_000:
         errors.append(FieldError("quantity", "is not between 1 and 1,000,000,000"))
     return errors
@@ -607,6 +677,16 @@ def _check_amount(amount: str, currency: str) -> list[FieldError]:
     except ValueError as error:
         return [FieldError("currency" if "ISO 4217" in str(error) else "amount", str(error))]
     return []
+
+
+def _check_amounts(currency: str | None, **amounts: tuple[str | None, int]) -> list[FieldError]:
+    """`amounts`: by field, the text and the least it may be, in minor units."""
+    problems = (
+        not_an_amount(text, currency, field, least=least)
+        for field, (text, least) in amounts.items()
+    )
+    parts = (problem.partition(": ") for problem in problems if problem)
+    return [FieldError(field, reason) for field, _, reason in parts]
 
 
 def _received(document: OrderDocument, total_minor: int, now: datetime) -> OrderView:
@@ -642,9 +722,9 @@ def _refused(refusal: Refusal) -> Refused:
     """A step's refusal as the error that the doors show."""
     if refusal.code == COMMAND_ID_TAKEN:
         return Conflict(refusal.code, f"{refusal.field}: {refusal.reason}")
-    if refusal.code in (UNKNOWN_SKU, UNKNOWN_PURCHASE_ORDER):
+    if refusal.code in (UNKNOWN, UNKNOWN_SKU, UNKNOWN_PURCHASE_ORDER):
         return NotFound(refusal.code, refusal.reason)
-    return InvalidInput([FieldError(refusal.field, refusal.reason)], STOCK_REFUSED)
+    return InvalidInput([FieldError(refusal.field, refusal.reason)], refusal.code)
 
 
 def _taken(order_id: str) -> Conflict:
@@ -665,9 +745,12 @@ async def _reach(call: Awaitable[Result]) -> Result:
             RPCStatusCode.CANCELLED,
             RPCStatusCode.UNKNOWN,
         ):
-            raise EngineUnavailable(f"the engine doesn't answer: {error.message}") from error
+            said = error.status.name.lower().replace("_", " ")
+            raise EngineUnavailable(
+                f"the engine doesn't answer ({said}); is it running?"
+            ) from error
         raise
     except RuntimeError as error:
         if LAZY_CONNECT_FAILED not in str(error):
             raise
-        raise EngineUnavailable(f"the engine can't be reached: {error}") from error
+        raise EngineUnavailable("the engine can't be reached; is it running?") from error

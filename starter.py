@@ -11,12 +11,19 @@ from typing import Annotated
 
 import typer
 from pydantic import JsonValue
-from rich.text import Text
 
 from activities import reading
 from activities.database.engine import utc_now
 from activities.database.importing import import_folder
 from command_line.doors import Doors, new_id
+from command_line.ledger import add_ledger
+from command_line.money import (
+    add_close,
+    add_money,
+    add_write_off,
+    invoice_commands,
+    payment_commands,
+)
 from command_line.orders import orders_table, print_order
 from command_line.purchases import add_purchases
 from command_line.showing import (
@@ -40,10 +47,6 @@ from roots import exit_status, leave
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
 )
-ledger = typer.Typer(no_args_is_help=True, help="The ledger.")
-payments = typer.Typer(no_args_is_help=True, help="Payments.")
-app.add_typer(ledger, name="ledger")
-app.add_typer(payments, name="payments")
 
 
 def open_doors() -> Doors:
@@ -52,7 +55,13 @@ def open_doors() -> Doors:
 
 
 app.add_typer(stock_commands(open_doors), name="stock")
+app.add_typer(invoice_commands(open_doors), name="invoice")
+app.add_typer(payment_commands(open_doors), name="payments")
 add_purchases(app, open_doors)
+ledger, receivables = add_ledger(app, open_doors)
+add_money(app, open_doors)
+add_write_off(receivables, open_doors)
+add_close(ledger, open_doors)
 
 OrderId = Annotated[str, typer.Argument(help="The order's id.")]
 
@@ -209,7 +218,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List orders, newest first."""
-    orders = open_doors().read(lambda s: reading.list_orders(s, stage, attention, limit))
+    orders = open_doors().with_intake(lambda intake: intake.list_orders(stage, attention, limit))
     if as_json:
         print_json(orders)
     else:
@@ -269,35 +278,22 @@ def findings(
     out.print(table)
 
 
-@ledger.command("trial-balance")
-def trial_balance(as_json: Json = False) -> None:
-    """Every account's balance; exit status 1 unless it all adds up."""
-    view = open_doors().read(reading.trial_balance)
-    if as_json:
-        print_json(view)
-    else:
-        table = new_table("account", "title", "currency", "debit", "credit")
-        for row in view.accounts:
-            table.add_row(row.account, row.title, row.currency, row.debit, row.credit)
-        for total in view.currencies:
-            table.add_section()
-            table.add_row("", "total", total.currency, total.debit, total.credit, style="bold")
-        out.print(table, "balanced" if view.balanced else Text("NOT balanced", "red"))
-    if not view.balanced:
-        raise typer.Exit(1)
-
-
-@payments.command()
-def unmatched(as_json: Json = False) -> None:
-    """Money that has, at least in part, no use yet: unknown orders, overpayments, late money."""
-    rows = open_doors().read(reading.unmatched_payments)
+@app.command("odd-facts")
+def odd_facts(
+    limit: Annotated[
+        int, typer.Option(min=0, max=reading.MAX_LISTED, help="At most so many; 0: all.")
+    ] = 50,
+    as_json: Json = False,
+) -> None:
+    """Messages that could not be used, with the reason; also those that named no order of ours."""
+    rows = open_doors().read(lambda s: reading.odd_facts(s, limit))
     if as_json:
         print_json(rows)
         return
-    table = new_table("payment", "for order", "amount", "applied", "why")
+    table = new_table("when", "about", "what", "reason", "message")
     for row in rows:
-        amounts = (f"{row.amount} {row.currency}", row.applied)
-        table.add_row(row.payment_id, row.claimed_order_id or "", *amounts, row.reason)
+        when = f"{row.recorded_at:%Y-%m-%d %H:%M}"
+        table.add_row(when, row.subject or "-", row.name, row.reason, row.body)
     out.print(table)
 
 

@@ -18,8 +18,10 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 import engine
 from activities.billing import Billing
+from activities.commands import Commands
 from activities.database.engine import Clock, Database, utc_now
-from activities.documents import prepare_fonts
+from activities.documents.fonts import prepare_fonts
+from activities.dunning import Dunning
 from activities.failures import Failures
 from activities.gateways.carriers import HttpCarriers
 from activities.gateways.http import PartnerClient
@@ -28,6 +30,7 @@ from activities.gateways.smtp import SmtpMailer
 from activities.gateways.suppliers import HttpSuppliers
 from activities.inventory import Inventory
 from activities.mail import CustomerMail
+from activities.money_control import MoneyControl
 from activities.orders import Orders
 from activities.promises import Promises
 from activities.purchasing import Purchasing
@@ -43,17 +46,18 @@ from models.promises import PromisePolicy
 from models.replenishment import ReviewPolicy
 from models.settings import Settings
 from roots import leave, told
+from workflows.commands import CommandWorkflow, FollowUpWorkflow
 from workflows.facts import FactWorkflow
 from workflows.order import OrderWorkflow
 from workflows.replenishment import ReplenishmentWorkflow
 from workflows.schedules import ReconcileWorkflow, StockReviewWorkflow
-from workflows.stock import StockWorkflow
 
 WORKFLOWS = [
     OrderWorkflow,
     ReplenishmentWorkflow,
     FactWorkflow,
-    StockWorkflow,
+    CommandWorkflow,
+    FollowUpWorkflow,
     StockReviewWorkflow,
     ReconcileWorkflow,
 ]
@@ -82,17 +86,19 @@ def build_activities(
     def partner(url: str) -> PartnerClient:
         return PartnerClient(url, settings.partner_timeout)
 
+    rules = settings.billing
     mailer = SmtpMailer(settings.smtp_url, settings.partner_timeout)
-    orders = Orders(database, clock, policy)
+    orders = Orders(database, clock, policy, rules)
     promises = Promises(database, clock, policy.promises)
     inventory = Inventory(database, clock)
     payments = HttpPayments(partner(settings.payments_url))
-    billing = Billing(database, clock, payments, policy)
+    billing = Billing(database, clock, payments, policy, rules)
     suppliers = HttpSuppliers(partner(settings.suppliers_url))
     buying = settings.buying
     purchasing = Purchasing(database, clock, suppliers, policy, buying)
     receiving = Receiving(database, clock, buying)
-    stock_control = StockControl(database, clock)
+    commands = Commands(database, clock, StockControl(clock), MoneyControl(clock, rules))
+    dunning = Dunning(database, clock, rules)
     telling = Telling(database, client, engine.TASK_QUEUE)
     shipping = Shipping(database, clock, HttpCarriers(partner(settings.carriers_url)))
     mail = CustomerMail(database, clock, mailer, settings.mail_from)
@@ -101,6 +107,7 @@ def build_activities(
     return [
         orders.record_order,
         orders.look_at_order,
+        orders.read_policy,
         orders.set_attention,
         orders.keep_odd_fact,
         orders.start_cancelling,
@@ -114,10 +121,16 @@ def build_activities(
         billing.issue_invoice,
         billing.request_payment,
         billing.apply_payment,
+        billing.apply_authorisation,
+        billing.lapse_authorisation,
+        billing.capture_payment,
+        billing.apply_reversal,
+        billing.record_payout,
         billing.keep_unmatched_payment,
         billing.void_payment_request,
         billing.credit_invoice,
         billing.refund_payment,
+        billing.pay_refund,
         purchasing.plan_purchases,
         purchasing.send_purchase_order,
         purchasing.apply_acknowledgement,
@@ -125,14 +138,21 @@ def build_activities(
         receiving.receive_goods,
         receiving.record_supplier_invoice,
         telling.report_shortages,
+        telling.find_missed,
         telling.tell,
-        stock_control.obey_command,
+        commands.obey_command,
+        dunning.review_dunning,
         shipping.plan_shipments,
         shipping.book_shipment,
         shipping.cancel_booking,
         shipping.apply_dispatch,
         shipping.apply_delivery,
+        mail.mail_confirmation,
         mail.mail_invoice,
+        mail.mail_bill,
+        mail.mail_reminder,
+        mail.mail_refund,
+        mail.mail_settlement,
         mail.mail_dispatch,
         mail.mail_letter,
         review.review_stock,

@@ -11,6 +11,8 @@ from temporalio.client import Client
 import engine
 from activities.database.engine import Database, utc_now
 from api import problems
+from api.ledger import ledger_router
+from api.money import money_router
 from api.orders import order_router
 from api.purchases import purchase_router
 from api.stock import stock_router
@@ -36,6 +38,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
         app.include_router(order_router(intake, database))
         app.include_router(stock_router(intake, database, utc_now))
         app.include_router(purchase_router(intake, database, utc_now))
+        app.include_router(money_router(intake, database))
+        app.include_router(ledger_router(database, utc_now))
         app.include_router(webhook_router(intake, _secrets(settings)))
         yield
         database.close()

@@ -15,10 +15,9 @@ from models.orders import OrderDocument, Stage
 from models.views import (
     CustomerView,
     FindingView,
+    OddFactView,
     OrderDetails,
     OrderView,
-    PaymentView,
-    TrialBalance,
 )
 
 Result = TypeVar("Result")
@@ -66,27 +65,24 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
         limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
     ) -> list[OrderView]:
         """Orders, newest first."""
-        return await read(lambda s: reading.list_orders(s, stage, attention, limit))
+        return await intake.list_orders(stage, attention, limit)
 
     @router.get("/customers/{customer_id}")
     async def show_customer(customer_id: str) -> CustomerView:
         """A customer with history, volume and preferences."""
         return await read(lambda s: reading.customer(s, customer_id))
 
-    @router.get("/payments/unmatched")
-    async def list_unmatched_payments() -> list[PaymentView]:
-        """Money that has, at least in part, no use yet."""
-        return await read(reading.unmatched_payments)
+    @router.get("/odd-facts")
+    async def list_odd_facts(
+        limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
+    ) -> list[OddFactView]:
+        """Messages that could not be used, with the reason."""
+        return await read(lambda s: reading.odd_facts(s, limit))
 
     @router.get("/findings")
     async def list_findings(gone: bool = False) -> list[FindingView]:
         """What reconciliation found to differ; `gone`: also what has come right since."""
         return await read(lambda s: reading.findings(s, gone))
-
-    @router.get("/ledger/trial-balance")
-    async def show_trial_balance() -> TrialBalance:
-        """Every account's balance."""
-        return await read(reading.trial_balance)
 
     @router.get("/schemas/order")
     async def order_schema() -> dict[str, Any]:

@@ -48,7 +48,10 @@ async def _ours(_request: Request, error: Exception) -> JSONResponse:
 async def _parameters(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"field": ".".join(map(str, found["loc"][1:])), "reason": found["msg"]}
+        {
+            "field": ".".join(map(str, found["loc"][1:])),
+            "reason": found["msg"].removeprefix("Value error, "),
+        }
         for found in error.errors()
     ]
     detail = "; ".join(f"{e['field']}: {e['reason']}" for e in errors)

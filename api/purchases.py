@@ -11,9 +11,9 @@ from activities.database.engine import Clock, Database
 from api.bodies import body_of, described
 from api.orders import PROBLEMS
 from intake import Intake, of_purchase_order
+from models.commands import ClosePurchase, CommandDone
 from models.messages import Fact, GoodsReceived, SupplierAcknowledged
 from models.purchasing import PurchaseOrderState
-from models.stock_commands import ClosePurchase, CommandDone
 from models.stock_views import PurchaseOrderDetails, PurchaseOrderView
 
 
@@ -79,6 +79,6 @@ def purchase_router(intake: Intake, database: Database, clock: Clock) -> APIRout
     async def close(po_id: str, request: Request) -> CommandDone:
         """What hasn't come isn't expected any more."""
         body = await body_of(request, ClosePurchase, po_id=po_id)
-        return await intake.command_stock(ClosePurchase, body)
+        return await intake.command(ClosePurchase, body)
 
     return router

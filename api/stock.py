@@ -12,9 +12,9 @@ from api.bodies import body_of, described
 from api.orders import PROBLEMS
 from intake import Intake, of_sku
 from models.base import Document, Identifier
+from models.commands import AdjustStock, CommandDone, CountStock, TransferStock
 from models.errors import invalid_input
 from models.imports import LocationId
-from models.stock_commands import AdjustStock, CommandDone, CountStock, TransferStock
 from models.stock_views import OffersView, StockView
 
 
@@ -46,19 +46,19 @@ def stock_router(intake: Intake, database: Database, clock: Clock) -> APIRouter:
     async def adjust(sku: str, request: Request) -> CommandDone:
         """So many units more, or fewer, than the books say."""
         body = await body_of(request, AdjustStock, sku=sku)
-        return await intake.command_stock(AdjustStock, body)
+        return await intake.command(AdjustStock, body)
 
     @router.post("/stock/{sku}/counts", **commanded(CountStock))
     async def count(sku: str, request: Request) -> CommandDone:
         """So many units are there."""
         body = await body_of(request, CountStock, sku=sku)
-        return await intake.command_stock(CountStock, body)
+        return await intake.command(CountStock, body)
 
     @router.post("/stock/{sku}/transfers", **commanded(TransferStock))
     async def transfer(sku: str, request: Request) -> CommandDone:
         """Units go from one location to another."""
         body = await body_of(request, TransferStock, sku=sku)
-        return await intake.command_stock(TransferStock, body)
+        return await intake.command(TransferStock, body)
 
     @router.get("/offers/{sku}")
     async def offers(sku: str) -> OffersView:

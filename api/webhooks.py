@@ -13,7 +13,12 @@ from models.errors import FieldError, InvalidInput
 from models.json_text import parse_json
 
 PARTNER_TYPES = {
-    "payments": ("payment.received",),
+    "payments": (
+        "payment.received",
+        "payment.authorised",
+        "payment.reversed",
+        "payout.paid",
+    ),
     "carriers": ("shipment.dispatched", "shipment.delivered"),
     "suppliers": (
         "purchase_order.acknowledged",

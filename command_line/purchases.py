@@ -14,8 +14,8 @@ from command_line.doors import OpenDoors, new_id
 from command_line.showing import Json, new_table, or_dash, out, print_json, show
 from command_line.stock import NEGATIVES, Actor, CommandId, Reason, Sku, obey
 from intake import of_purchase_order, of_sku
+from models.commands import ClosePurchase
 from models.purchasing import PurchaseOrderState
-from models.stock_commands import ClosePurchase
 from models.stock_views import (
     OffersView,
     PurchaseOrderDetails,

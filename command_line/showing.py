@@ -19,6 +19,7 @@ BOX = box.SIMPLE_HEAD
 TO_THE_RIGHT = {
     *("total", "paid", "debit", "credit", "value", "amount", "difference"),
     *("quantity", "on hand", "reserved", "available", "on order", "backordered", "units"),
+    *("balance", "current", "1-30", "31-60", "61-90", "over 90", "late", "level"),
     *("unit cost", "landed", "received", "damaged", "invoiced", "due", "ordered"),
 }
 """Columns of amounts and units."""

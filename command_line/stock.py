@@ -12,7 +12,7 @@ from activities.database.engine import utc_now
 from command_line.doors import Doors, OpenDoors, new_id
 from command_line.showing import Json, new_table, or_dash, out, print_json, show
 from intake import of_sku
-from models.stock_commands import AdjustStock, Command, CountStock, TransferStock
+from models.commands import AdjustStock, Command, CountStock, TransferStock
 from models.stock_views import StockView
 
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
@@ -127,7 +127,7 @@ def obey(
     reason and the actor."""
     given, reason, actor = by_whom
     sent = {**said, "command_id": given or new_id(), "reason": reason, "actor": actor}
-    done = doors.with_intake(lambda intake: intake.command_stock(kind, sent))
+    done = doors.with_intake(lambda intake: intake.command(kind, sent))
     show(done, as_json, done.message)
 
 

@@ -1,0 +1,100 @@
+"""Money over HTTP: invoices and credit notes, payments without a use, refunds, write-offs."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from sqlmodel import Session
+
+from activities import reading, reading_bills
+from activities.database.engine import Database
+from api.bodies import body_of, described
+from api.orders import PROBLEMS
+from intake import Intake, of_bill
+from models.base import Document
+from models.bill_views import BillView
+from models.commands import (
+    AssignPayment,
+    ClosePeriod,
+    CommandDone,
+    CreditInvoice,
+    GiveRefund,
+    ResendBill,
+    WriteOff,
+)
+from models.views import PaymentView
+
+Result = TypeVar("Result")
+
+
+def money_router(intake: Intake, database: Database) -> APIRouter:
+    """Bills, payments, and the commands on them."""
+    router = APIRouter(tags=["money"])
+
+    async def read(work: Callable[[Session], Result]) -> Result:
+        return await asyncio.to_thread(database.read, work)
+
+    def commanded(kind: type[Document], *of_path: str) -> dict[str, Any]:
+        """`Any`: FastAPI's own type."""
+        return {"responses": PROBLEMS, "openapi_extra": described(kind, *of_path, "kind")}
+
+    @router.get("/invoices/{number}")
+    async def show(number: str) -> BillView:
+        """An invoice or a credit note, and to whom it was mailed."""
+        return of_bill(await read(lambda s: reading_bills.bill(s, number)), number)
+
+    @router.get("/invoices/{number}/pdf", response_class=Response)
+    async def pdf(number: str) -> Response:
+        """The document as PDF, with the e-invoice (Factur-X) inside."""
+        document = of_bill(await read(lambda s: reading_bills.bill_pdf(s, number)), number)
+        headers = {"content-disposition": f'inline; filename="{number}.pdf"'}
+        return Response(document, media_type="application/pdf", headers=headers)
+
+    @router.post("/invoices/{number}/resend", **commanded(ResendBill, "number"))
+    async def resend(number: str, request: Request) -> CommandDone:
+        """Mail it again."""
+        return await intake.command(ResendBill, await body_of(request, ResendBill, number=number))
+
+    @router.post(
+        "/invoices/{invoice_number}/credit-notes", **commanded(CreditInvoice, "invoice_number")
+    )
+    async def credit(invoice_number: str, request: Request) -> CommandDone:
+        """Credit (a part of) it, and give back what was paid."""
+        body = await body_of(request, CreditInvoice, invoice_number=invoice_number)
+        return await intake.command(CreditInvoice, body)
+
+    @router.get("/payments/unmatched")
+    async def list_unmatched_payments() -> list[PaymentView]:
+        """Money that has, at least in part, no use yet."""
+        return await read(reading.unmatched_payments)
+
+    @router.post("/payments/{payment_id}/assign", **commanded(AssignPayment, "payment_id"))
+    async def assign(payment_id: str, request: Request) -> CommandDone:
+        """Use money that has no order for one."""
+        body = await body_of(request, AssignPayment, payment_id=payment_id)
+        return await intake.command(AssignPayment, body)
+
+    @router.post("/payments/{payment_id}/refund", **commanded(GiveRefund, "payment_id", "order_id"))
+    async def refund_payment(payment_id: str, request: Request) -> CommandDone:
+        """Give money back that has no order."""
+        body = await body_of(request, GiveRefund, payment_id=payment_id)
+        return await intake.command(GiveRefund, body)
+
+    @router.post("/orders/{order_id}/refunds", **commanded(GiveRefund, "order_id", "payment_id"))
+    async def refund(order_id: str, request: Request) -> CommandDone:
+        """Give back what credit notes and overpayments owe an order's customer."""
+        body = await body_of(request, GiveRefund, order_id=order_id)
+        return await intake.command(GiveRefund, body)
+
+    @router.post("/orders/{order_id}/write-off", **commanded(WriteOff, "order_id"))
+    async def write_off(order_id: str, request: Request) -> CommandDone:
+        """What the customer still owes won't come."""
+        return await intake.command(WriteOff, await body_of(request, WriteOff, order_id=order_id))
+
+    @router.post("/ledger/close", **commanded(ClosePeriod))
+    async def close(request: Request) -> CommandDone:
+        """Close the ledger through a day."""
+        return await intake.command(ClosePeriod, await body_of(request, ClosePeriod))
+
+    return router

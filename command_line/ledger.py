@@ -1,0 +1,242 @@
+"""`ledger ...` and `receivables ...`: what the books say, and who owes us."""
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from activities import reading_ledger
+from activities.database.engine import utc_now
+from command_line.doors import OpenDoors
+from command_line.showing import Json, new_table, out, print_json, show
+from models.ledger_views import (
+    Ageing,
+    AgeingBucket,
+    CurrencyStatement,
+    ExportFormat,
+    JournalEntryView,
+    Statement,
+    TrialBalance,
+)
+
+DAYS = ["%Y-%m-%d"]
+From = Annotated[
+    datetime | None, typer.Option("--from", formats=DAYS, help="The first day; else all before.")
+]
+To = Annotated[
+    datetime | None, typer.Option("--to", formats=DAYS, help="The last day; else all after.")
+]
+
+
+def add_ledger(app: typer.Typer, open_doors: OpenDoors) -> tuple[typer.Typer, typer.Typer]:
+    """Add the commands of bookkeepers; returns `ledger` and `receivables`, for more of them."""
+    ledger = typer.Typer(no_args_is_help=True, help="The ledger.")
+    receivables = typer.Typer(no_args_is_help=True, help="What customers owe.")
+    app.add_typer(ledger, name="ledger")
+    app.add_typer(receivables, name="receivables")
+
+    @ledger.command("trial-balance")
+    def trial_balance(
+        at: Annotated[
+            datetime | None, typer.Option(formats=DAYS, help="At the end of this day; else now.")
+        ] = None,
+        as_json: Json = False,
+    ) -> None:
+        """Every account's balance; exit status 1 unless it all adds up."""
+        view = open_doors().read(lambda s: reading_ledger.trial_balance(s, _day(at)))
+        if as_json:
+            print_json(view)
+        else:
+            _print_balance(view)
+        if not view.balanced:
+            raise typer.Exit(1)
+
+    @ledger.command()
+    def accounts(as_json: Json = False) -> None:
+        """The chart of accounts."""
+        rows = open_doors().read(reading_ledger.chart)
+        if as_json:
+            print_json(rows)
+            return
+        table = new_table("account", "code", "title", "name")
+        for row in rows:
+            table.add_row(row.account, row.code, row.title, row.role)
+        out.print(table)
+
+    @ledger.command()
+    def statement(
+        account: Annotated[
+            str | None, typer.Argument(help="Its number, code, title, or name; else all entries.")
+        ] = None,
+        from_: From = None,
+        to: To = None,
+        as_json: Json = False,
+    ) -> None:
+        """An account's postings with its balances; without ACCOUNT, the general ledger by date."""
+        days = _day(from_), _day(to)
+        if account is None:
+            entries = open_doors().read(lambda s: reading_ledger.journal(s, *days))
+            if as_json:
+                print_json(entries)
+            else:
+                _print_journal(entries)
+            return
+        view = open_doors().read(lambda s: reading_ledger.statement(s, account, *days))
+        if as_json:
+            print_json(view)
+        else:
+            _print_statement(view)
+
+    @ledger.command()
+    def export(
+        format_: Annotated[
+            ExportFormat, typer.Option("--format", help="What to write.")
+        ] = ExportFormat.CSV,
+        file: Annotated[
+            Path | None, typer.Option("--out", metavar="FILE", help="Else standard output.")
+        ] = None,
+        as_json: Json = False,
+    ) -> None:
+        """The whole ledger, for a spreadsheet or for beancount."""
+        text = open_doors().read(lambda s: reading_ledger.export(s, format_))
+        if file is not None:
+            _write(file, text)
+            show({"format": format_, "file": str(file)}, as_json, f"{format_} written to {file}")
+        elif as_json:
+            print_json({"format": format_, "text": text})
+        else:
+            sys.stdout.write(text)
+
+    @receivables.command("ageing")
+    def ageing(as_json: Json = False) -> None:
+        """What customers owe, by how long it is overdue; exit status 1 unless it is what the
+        ledger says."""
+        view = open_doors().read(lambda s: reading_ledger.ageing(s, utc_now().date()))
+        if as_json:
+            print_json(view)
+        else:
+            _print_ageing(view)
+        if not view.equals_ledger:
+            raise typer.Exit(1)
+
+    return ledger, receivables
+
+
+def _day(given: datetime | None) -> date | None:
+    return given.date() if given else None
+
+
+def _write(file: Path, text: str) -> None:
+    """All of it or nothing: whoever reads the file meanwhile has the one before."""
+    file = file.resolve()  # a link stays one
+    if file.exists() and not file.is_file():
+        raise typer.BadParameter(f"{file} is no file")
+    half = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        try:
+            half.write_text(text, encoding="utf-8", newline="")
+            half.replace(file)
+        finally:
+            half.unlink(missing_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}") from error
+
+
+def _print_balance(view: TrialBalance) -> None:
+    table = new_table("account", "title", "currency", "debit", "credit")
+    for row in view.accounts:
+        table.add_row(row.account, row.title, row.currency, row.debit, row.credit)
+    for total in view.currencies:
+        table.add_section()
+        table.add_row("", "total", total.currency, total.debit, total.credit, style="bold")
+    out.print(table)
+    when = f" at the end of {view.at}" if view.at else ""
+    word = Text("balanced") if view.balanced else Text("NOT balanced", "red")
+    out.print(word.append(when))
+
+
+def _print_statement(view: Statement) -> None:
+    period = " ".join(
+        f"{word} {day}" for word, day in (("from", view.from_date), ("to", view.to_date)) if day
+    )
+    out.print(f"{view.account} {view.title} {period}".strip(), highlight=False, soft_wrap=True)
+    if not view.currencies:
+        out.print("nothing was posted")
+    for currency in view.currencies:
+        _print_currency(currency)
+
+
+def _print_currency(view: CurrencyStatement) -> None:
+    table = new_table("date", "entry", "order", "debit", "credit", "balance")
+    table.columns[0].no_wrap = True
+    table.title = view.currency
+    table.add_row("", "opening balance", "", "", "", view.opening, style="bold")
+    for line in view.lines:
+        day = _dated(line.posting_date, line.tax_date)
+        amounts = (_unless_zero(line.debit), _unless_zero(line.credit), line.balance)
+        table.add_row(day, line.entry_id, line.order_id or "", *amounts)
+    table.add_section()
+    closing = ("", "closing balance", "", view.debit, view.credit, view.closing)
+    table.add_row(*closing, style="bold")
+    out.print(table)
+
+
+def _print_journal(entries: Sequence[JournalEntryView]) -> None:
+    rows = [(entry, posting) for entry in entries for posting in entry.postings]
+    if not rows:
+        out.print("nothing was posted")
+        return
+    number, title, debit, credit = (
+        max(len(getattr(posting, field)) for _, posting in rows)
+        for field in ("account", "title", "debit", "credit")
+    )
+    for entry in entries:
+        day = _dated(entry.posting_date, entry.tax_date, ", ")
+        order = f" ({entry.order_id})" if entry.order_id else ""
+        out.print(Text(f"{day} {entry.entry_id}{order}", "bold"), soft_wrap=True)
+        for row in entry.postings:
+            account = f"{row.account:<{number}} {row.title:<{title}}"
+            amounts = f"{_unless_zero(row.debit):>{debit}}  {_unless_zero(row.credit):>{credit}}"
+            line = f"    {account}  {amounts} {entry.currency}"
+            out.print(line, highlight=False, soft_wrap=True)
+
+
+def _dated(posting_date: date, tax_date: date, between: str = "\n") -> str:
+    """The day it counts for; where it happened on another, that too."""
+    happened = "" if posting_date == tax_date else f"{between}of {tax_date}"
+    return f"{posting_date}{happened}"
+
+
+def _unless_zero(amount: str) -> str:
+    return amount if amount.strip("0.") else ""
+
+
+def _print_ageing(view: Ageing) -> None:
+    invoices = new_table("customer", "order", "invoice", "due on", "late", "amount", "level")
+    invoices.columns[3].no_wrap = invoices.columns[5].no_wrap = True
+    for row in view.invoices:
+        names = (row.customer_id, row.order_id, row.invoice_number)
+        amount = f"{row.amount} {row.currency}"
+        late, level = str(row.days_overdue), str(row.dunning_level)
+        invoices.add_row(*names, str(row.due), late, amount, level)
+    sums = new_table("customer", "currency", *AgeingBucket, "total")
+    for customer in view.customers:
+        buckets = (customer.buckets[bucket] for bucket in AgeingBucket)
+        sums.add_row(customer.customer_id, customer.currency, *buckets, customer.total)
+    for total in view.totals:
+        sums.add_section()
+        buckets = (total.buckets[bucket] for bucket in AgeingBucket)
+        sums.add_row("total", total.currency, *buckets, total.total, style="bold")
+    if view.totals:
+        out.print(invoices, sums)
+    for total in view.totals:
+        if total.total != total.ledger:
+            wrong = f"NOT what the ledger says: {total.ledger} {total.currency}"
+            out.print(Text(wrong, "red"))
+    if view.equals_ledger:
+        out.print("nothing is due" if not view.totals else "equals Accounts receivable")
