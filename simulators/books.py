@@ -33,6 +33,7 @@ CREATE INDEX IF NOT EXISTS callbacks_subject ON callbacks (partner, subject, pos
 # What a callback, once sent, makes of the request it is about.
 CONSEQUENCES = {
     "payment.received": ("request", "paid"),
+    "payment.authorised": ("request", "authorised"),
     "purchase_order.acknowledged": ("purchase_order", "acknowledged"),
     "purchase_order.shipped": ("purchase_order", "shipped"),
     "goods.received": ("purchase_order", "shipped"),

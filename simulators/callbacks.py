@@ -26,7 +26,8 @@ SUBJECT_FIELD: dict[Partner, str] = {
     "carriers": "shipment_id",
 }
 ID_FIELDS = (
-    "payment_id", "acknowledgement_id", "notice_id", "receipt_id", "invoice_id", "event_id",
+    "reversal_id", "authorisation_id", "payout_id", "payment_id",
+    "acknowledgement_id", "notice_id", "receipt_id", "invoice_id", "event_id",
 )  # fmt: skip
 
 

@@ -8,7 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from simulators.contract import Partner
 
 OperationName = Literal[
-    "request", "void", "refund", "purchase_order", "fulfilment", "booking", "cancel", "callback"
+    "request",
+    "capture",
+    "void",
+    "refund",
+    "purchase_order",
+    "fulfilment",
+    "booking",
+    "cancel",
+    "callback",
 ]
 FaultName = Literal[
     "delay", "error", "timeout_after", "refuse", "duplicate", "reorder",
@@ -17,7 +25,7 @@ FaultName = Literal[
 ]  # fmt: skip
 
 OPERATIONS_OF: dict[Partner, set[OperationName]] = {
-    "payments": {"request", "void", "refund", "callback"},
+    "payments": {"request", "capture", "void", "refund", "callback"},
     "suppliers": {"purchase_order", "fulfilment", "callback"},
     "carriers": {"booking", "cancel", "callback"},
 }

@@ -1,7 +1,9 @@
 """The payment provider: asks customers for money, takes it, gives it back."""
 
-from datetime import date
+from datetime import date, timedelta
+from typing import Literal
 
+from simulators import clock
 from simulators.books import Books
 from simulators.contract import (
     Amount,
@@ -16,6 +18,9 @@ from simulators.contract import (
 )
 from simulators.desk import Operation
 
+AUTHORISED_FOR = timedelta(days=7)
+"""How long a card's authorisation lasts, commonly."""
+
 
 class PaymentRequest(Body):
     """Ask for the payment of an order."""
@@ -24,6 +29,16 @@ class PaymentRequest(Body):
     amount: Amount
     currency: Currency
     due_date: date
+    capture: Literal["at_once", "at_dispatch"] = "at_once"
+
+
+class CaptureRequest(Body):
+    """Turn an authorisation into money."""
+
+    order_id: BusinessId
+    authorisation_id: BusinessId
+    amount: Amount
+    currency: Currency
 
 
 class VoidRequest(Body):
@@ -42,11 +57,14 @@ class RefundRequest(Body):
 
 
 def request_payment(books: Books, body: PaymentRequest) -> Outcome:
-    """Ask for the payment; it is paid in full one delay later. Not where it was voided before: a
-    request may be on its way longer than its undo."""
+    """Ask for the payment; it is paid (or a card authorised for it) in full one delay later. Not
+    where it was voided before: a request may be on its way longer than its undo."""
     if books.states("payments", "void", body.order_id):
         return Outcome(409, problem("voided", f"the request of {body.order_id} was voided before"))
     suffix = _numbered(body.order_id, books.states("payments", "request", body.order_id))
+    answer: Data = {"request_id": f"req-{suffix}", "state": "requested"}
+    if body.capture == "at_dispatch":
+        return Outcome(201, answer, "requested", (_authorised(body, suffix),))
     payment_id = f"pay-{suffix}"
     paid = Callback(
         "payment.received",
@@ -60,8 +78,32 @@ def request_payment(books: Books, body: PaymentRequest) -> Outcome:
         },
         time_field="received_at",
     )
-    answer: Data = {"request_id": f"req-{suffix}", "state": "requested"}
     return Outcome(201, answer, "requested", (paid,))
+
+
+def _authorised(body: PaymentRequest, suffix: str) -> Callback:
+    authorisation_id = f"auth-{suffix.replace('#', '-')}"
+    return Callback(
+        "payment.authorised",
+        authorisation_id,
+        {
+            "authorisation_id": authorisation_id,
+            "order_id": body.order_id,
+            "amount": body.amount,
+            "currency": body.currency,
+            "expires_at": clock.stamp(clock.now() + AUTHORISED_FOR),
+        },
+    )
+
+
+def capture(books: Books, body: CaptureRequest) -> Outcome:
+    """Charge the card at once; an authorisation that was released, or used, stands for nothing."""
+    if books.states("payments", "void", body.order_id):
+        return Outcome(409, problem("authorisation_lapsed", "the authorisation was released"))
+    if books.states("payments", "capture", body.authorisation_id):
+        return Outcome(409, problem("authorisation_lapsed", "the authorisation is used up"))
+    answer: Data = {"payment_id": f"pay-{body.authorisation_id}", "state": "captured"}
+    return Outcome(201, answer, "captured")
 
 
 def void(books: Books, body: VoidRequest) -> Outcome:
@@ -87,6 +129,10 @@ OPERATIONS = (
     Operation(
         "payments", "request", "/payments/requests",
         PaymentRequest, lambda body: body.order_id, request_payment,
+    ),
+    Operation(
+        "payments", "capture", "/payments/captures",
+        CaptureRequest, lambda body: body.authorisation_id, capture,
     ),
     Operation(
         "payments", "void", "/payments/requests/void",
