@@ -12,6 +12,7 @@ from activities.database.engine import Database, utc_now
 from activities.inventory import Inventory
 from activities.orders import Orders
 from activities.shipping import Shipping
+from models.billing import BillingRules
 from models.messages import (
     BookedFreight,
     DispatchStep,
@@ -74,7 +75,7 @@ class Warehouse:
 
     def __post_init__(self) -> None:
         policy = Policy(payment_deadline=1, partner_timeout=1, attention_after_attempts=1)
-        self.orders = Orders(self.database, utc_now, policy)
+        self.orders = Orders(self.database, utc_now, policy, BillingRules())
         self.inventory = Inventory(self.database, utc_now)
         self.shipping = Shipping(self.database, utc_now, NoCarrier())
         self._random = random.Random(self.rows)  # noqa: S311 - no secret

@@ -152,7 +152,8 @@ async def invoice_mail_is_out(case: Case) -> None:
                 ),
             )
             case.process.kill()
-        assert not ask(f"SELECT 1 FROM mails WHERE order_id = '{case.order_id}'")
+        invoices = f"order_id = '{case.order_id}' AND kind = 'invoice'"
+        assert not ask(f"SELECT 1 FROM mails WHERE {invoices}")
 
 
 async def request_in_flight(case: Case) -> None:

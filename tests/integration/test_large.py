@@ -49,6 +49,7 @@ async def test_an_order_of_a_thousand_lines_stays_within_the_time_of_a_step(
     ]
     assert sorted(scheduled) == [
         "book_shipment",
+        "mail_confirmation",
         "mail_dispatch",
         "mail_invoice",
         "request_payment",

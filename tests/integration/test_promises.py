@@ -94,7 +94,8 @@ def letters_of(world: World, order_id: str) -> list[tuple[str, str, str]]:
     mails = [mail for name in directory.names() if (mail := directory.read(name))]
     found = []
     for mail in mails:
-        if order_id in str(mail["Subject"]):
+        kind = str(mail["Message-ID"]).strip("<").split(".")[0]
+        if order_id in str(mail["Subject"]) and kind in ("backorder", "delay"):
             text, html = (mail.get_body((kind,)) for kind in ("plain", "html"))
             assert text is not None
             assert html is not None

@@ -15,6 +15,7 @@ from activities.database.importing import import_folder
 from models.ledger import Account
 from models.purchasing import PurchaseOrderState
 from models.tables import (
+    CommandRow,
     FactRow,
     GoodsReceipt,
     JournalEntry,
@@ -22,7 +23,6 @@ from models.tables import (
     PurchaseOrder,
     PurchaseOrderLine,
     Stock,
-    StockCommandRow,
     StockMovement,
 )
 from tests.support.command_line import run, run_json
@@ -141,7 +141,7 @@ def everything(world: World, sku: str) -> tuple[object, ...]:
     def count(session: Session, table: Any) -> int:
         return session.exec(select(func.count()).select_from(table)).one()
 
-    tables = (StockCommandRow, StockMovement, JournalEntry, FactRow, GoodsReceipt)
+    tables = (CommandRow, StockMovement, JournalEntry, FactRow, GoodsReceipt)
     counts = world.database.read(lambda s: tuple(count(s, table) for table in tables))
     return counters(world, sku), counts
 

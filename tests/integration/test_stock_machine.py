@@ -20,10 +20,11 @@ QUICKLY = settings(
     max_examples=10,
     stateful_step_count=30,
     deadline=None,
+    derandomize=True,  # the small size is the same for everybody: it must reach what is SURE
     suppress_health_check=list(HealthCheck),
     database=None,
 )
-FULLY = settings(QUICKLY, max_examples=200, stateful_step_count=50)
+FULLY = settings(QUICKLY, derandomize=False, max_examples=200, stateful_step_count=50)
 
 
 @pytest.mark.sized

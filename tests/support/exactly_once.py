@@ -75,11 +75,12 @@ def assert_happened_once(shown: Document) -> None:
 
 
 async def assert_mails(world: World, order_id: str, invoice_number: str) -> None:
-    """One Message-ID for the invoice, one for the dispatch: each may have arrived twice. Goods that
-    were short may have had one about their date."""
+    """One Message-ID for the order, one for the invoice, one for the dispatch: each may have
+    arrived twice. Goods that were short may have had one about their date."""
     mails = await world.mails(order_id, invoice_number)
     kinds = [mail_id.strip("<").split(".")[0] for mail_id in {m["message_id"] for m in mails}]
-    assert sorted(kinds) in (["dispatch", "invoice"], ["backorder", "dispatch", "invoice"]), mails
+    expected = ["confirmation", "dispatch", "invoice"]
+    assert sorted(kinds) in (expected, sorted([*expected, "backorder"])), mails
 
 
 def _assert_one_receipt(session: Session, sku: str) -> None:

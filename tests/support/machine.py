@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
-from activities import reading
+from activities import reading_ledger
 from activities.backorders import fill_shortages, incoming
 from activities.database.engine import Database
 from activities.database.importing import import_folder
@@ -25,6 +25,7 @@ from activities.receiving import Receiving
 from activities.shipping import Shipping
 from activities.stock import Change, lock_stock, move
 from models import ledger
+from models.billing import BillingRules
 from models.messages import (
     BookedFreight,
     CancelOrder,
@@ -195,7 +196,7 @@ class Warehouse(RuleBasedStateMachine):
         self.number = 0
         self.allocated_at: dict[str, datetime] = {}
         partners = Partners()
-        self.orders = Orders(self.database, self.clock, POLICY)
+        self.orders = Orders(self.database, self.clock, POLICY, BillingRules())
         self.inventory = Inventory(self.database, self.clock)
         self.purchasing = Purchasing(self.database, self.clock, partners, POLICY, BUYING)
         self.receiving = Receiving(self.database, self.clock, BUYING)
@@ -475,7 +476,7 @@ class Warehouse(RuleBasedStateMachine):
     @invariant()
     def the_ledger_balances_and_is_worth_the_stock(self) -> None:
         """As the trial balance says."""
-        assert self.database.read(reading.trial_balance).balanced
+        assert self.database.read(reading_ledger.trial_balance).balanced
 
     @invariant()
     def nobody_overtakes(self) -> None:

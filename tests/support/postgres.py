@@ -5,10 +5,12 @@ As root, PostgreSQL's programs run as the user `postgres`, who must own the dire
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -34,22 +36,72 @@ def run(*command: str) -> None:
     assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
 
 
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL in a folder of its own, which can be killed and started again."""
+
+    folder: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Of all its databases, without a name."""
+        return f"postgresql://orders@127.0.0.1:{self.port}"
+
+    @property
+    def data(self) -> Path:
+        """Where its files are."""
+        return self.folder / "data"
+
+    def make(self) -> None:
+        """Lay out its files."""
+        user = ("-U", "orders", "-A", "trust", "-E", "UTF8", "--no-sync")
+        run(binary("initdb"), "-D", str(self.data), *user)
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        options = (
+            f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c max_connections=200"
+        )
+        log = str(self.folder / "log")
+        run(binary("pg_ctl"), "-D", str(self.data), "-w", "-l", log, "-o", options, "start")
+
+    def kill(self) -> None:
+        """SIGKILL to all its processes: what wasn't on disk is lost."""
+        pid = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for process in (pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        while any(Path(f"/proc/{process}").exists() for process in (pid, *map(int, children))):
+            pass
+
+    def stop(self) -> None:
+        """It is of no use any more."""
+        run(binary("pg_ctl"), "-D", str(self.data), "-w", "-m", "immediate", "stop")
+        shutil.rmtree(self.folder)
+
+
 @contextmanager
-def server() -> Iterator[str]:
-    """A running server; yields the URL of its maintenance database, without the name."""
+def own_server() -> Iterator[Server]:
+    """A running server."""
     folder = Path(tempfile.mkdtemp(prefix="orders-pg-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
-    data, port = folder / "data", any_free()
-    run(binary("initdb"), "-D", str(data), "-U", "orders", "-A", "trust", "-E", "UTF8", "--no-sync")
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=200"
+    made = Server(folder, any_free())
+    made.make()
     try:
-        log = str(folder / "log")
-        run(binary("pg_ctl"), "-D", str(data), "-w", "-l", log, "-o", options, "start")
-        yield f"postgresql://orders@127.0.0.1:{port}"
+        made.start()
+        yield made
     finally:
-        run(binary("pg_ctl"), "-D", str(data), "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
+        made.stop()
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """A running server; yields the URL of its maintenance database, without the name."""
+    with own_server() as made:
+        yield made.url
 
 
 def create_database(server_url: str, name: str, template: str = "template1") -> str:

@@ -19,7 +19,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
-from activities import reading
+from activities import reading_ledger
 from activities.database.engine import Database, utc_now
 from activities.database.importing import import_folder
 from api.app import create_app
@@ -37,6 +37,9 @@ SECRETS = {
 }
 PARTNER_OF = {
     "payment.received": "payments",
+    "payment.authorised": "payments",
+    "payment.reversed": "payments",
+    "payout.paid": "payments",
     "shipment.dispatched": "carriers",
     "shipment.delivered": "carriers",
     "purchase_order.acknowledged": "suppliers",
@@ -227,7 +230,7 @@ class World:
 
     def check_books(self) -> None:
         """Everything adds up: the ledger, and the inventory account against the stock."""
-        balance = self.database.read(reading.trial_balance)
+        balance = self.database.read(reading_ledger.trial_balance)
         assert balance.balanced, balance.model_dump_json(indent=1)
 
 

@@ -181,7 +181,9 @@ def _codes_in(call: ast.Call) -> Iterator[str]:
     """The code of an attention, of a refusal, or of a class of errors that has one of its own."""
     name = ast.unparse(call.func).rpartition(".")[2]
     given = {keyword.arg: keyword.value for keyword in call.keywords}
-    place = {"Attention": given.get("code"), "ApplicationError": given.get("type")}.get(name)
+    code = given.get("code")
+    places = {"Attention": code, "MoneyProblem": code, "ApplicationError": given.get("type")}
+    place = places.get(name)
     if call.args and (name in REFUSALS or ast.unparse(call.func) == "super().__init__"):
         place = call.args[0]
     for node in ast.walk(place) if place else ():

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from api.webhooks import PARTNER_TYPES
 from intake import REQUIRED, SIGNALS, parse_fact
 from models.errors import InvalidInput
-from models.messages import FACT_TYPES, GoodsReceived, PaymentReceived, business_id, type_of
+from models.messages import (
+    FACT_TYPES,
+    GoodsReceived,
+    PaymentReceived,
+    PayoutPaid,
+    business_id,
+    type_of,
+)
 
 VALID: dict[str, dict[str, Any]] = {
     "payment.received": {
@@ -22,6 +29,21 @@ VALID: dict[str, dict[str, Any]] = {
         "method": "card",
         "received_at": "2026-07-06T12:00:00Z",
     },
+    "payment.authorised": {
+        "authorisation_id": "A-1",
+        "order_id": "O-1",
+        "amount": "18.00",
+        "currency": "EUR",
+        "expires_at": "2026-07-13T12:00:00Z",
+    },
+    "payment.reversed": {
+        "reversal_id": "RV-1",
+        "payment_id": "P-1",
+        "amount": "18.00",
+        "currency": "EUR",
+        "fee": "5.00",
+    },
+    "payout.paid": {"payout_id": "PO-1", "amount": "17.50", "fee": "0.50", "currency": "EUR"},
     "shipment.dispatched": {"event_id": "E-1", "order_id": "O-1", "shipment_id": "S-1"},
     "shipment.delivered": {"event_id": "E-2", "order_id": "O-1", "shipment_id": "S-1"},
     "purchase_order.acknowledged": {
@@ -45,6 +67,9 @@ VALID: dict[str, dict[str, Any]] = {
 REQUIRED_FIELDS = [(type_, field) for type_, kind in FACT_TYPES.items() for field in REQUIRED[kind]]
 OWN_IDS = {
     "payment.received": "payment_id",
+    "payment.authorised": "authorisation_id",
+    "payment.reversed": "reversal_id",
+    "payout.paid": "payout_id",
     "shipment.dispatched": "event_id",
     "shipment.delivered": "event_id",
     "purchase_order.acknowledged": "acknowledgement_id",
@@ -74,7 +99,7 @@ def receipt(**changes: Any) -> dict[str, Any]:
 
 def test_every_type_has_its_message_its_signal_and_its_required_fields() -> None:
     assert set(FACT_TYPES) == set(VALID)
-    assert set(FACT_TYPES.values()) == set(REQUIRED) == set(SIGNALS)
+    assert set(FACT_TYPES.values()) == set(REQUIRED) == set(SIGNALS) | {PayoutPaid}
 
 
 def test_every_type_has_one_partner_who_may_tell_it() -> None:

@@ -21,6 +21,7 @@ from models.tables import (
     Distance,
     JournalPosting,
     Location,
+    OpenPeriod,
     Product,
     Stock,
     StockMovement,
@@ -47,6 +48,7 @@ ROWS: dict[str, dict[str, object]] = {
         "iban": "DE89370400440532013000",
         "currency": "EUR",
     },
+    "accounts.csv": {"account": "accounts_receivable", "number": "1400-D", "title": "Debitoren"},
     "locations.csv": {
         "location": "BER",
         "name": "Berlin",
@@ -157,8 +159,9 @@ def dump(database: Database) -> Dump:
 
 
 def kept(database: Database) -> set[str]:
-    """The tables with rows, but for the chart of accounts."""
-    return {name for name, rows in dump(database).items() if rows} - {AccountRow.__tablename__}
+    """The tables with rows, but for those that migrations fill."""
+    filled = {AccountRow.__tablename__, OpenPeriod.__tablename__}
+    return {name for name, rows in dump(database).items() if rows} - filled
 
 
 def change(folder: Path, name: str, /, **cells: object) -> None:
@@ -410,6 +413,11 @@ BAD_CELLS = [
     ("company.csv", "iban", "X: Y", "not a valid IBAN"),
     ("company.csv", "vat_id", "DE136695977", "not a valid VAT id"),
     ("company.csv", "name", "", "required"),
+    ("accounts.csv", "account", "petty_cash", "there is no account 'petty_cash'"),
+    ("accounts.csv", "account", "", "required"),
+    ("accounts.csv", "number", "12 00", "match pattern"),
+    ("accounts.csv", "number", "", "required"),
+    ("accounts.csv", "title", "", "required"),
     ("locations.csv", "location", "a b", "match pattern"),
     ("locations.csv", "location", "x" * 33, "match pattern"),
     ("locations.csv", "country", "XX", "ISO 3166"),
@@ -659,6 +667,83 @@ def test_a_folder_without_rows_is_refused(
 
 def test_what_is_no_folder_is_refused(database: Database, tmp_path: Path) -> None:
     assert refusal(database, tmp_path / "nowhere").endswith("is not a folder")
+
+
+# --- the chart of accounts ---------------------------------------------------------------------
+
+
+def write_accounts(folder: Path, *rows: tuple[str, str]) -> None:
+    """accounts.csv of these accounts and numbers."""
+    titled = [{"account": a, "number": number, "title": f"T {number}"} for a, number in rows]
+    write_csv(folder, "accounts.csv", titled)
+
+
+def numbers(database: Database) -> dict[str, str]:
+    """The accounts' numbers by code, where they differ from it."""
+    rows = database.read(lambda s: s.exec(select(AccountRow.code, AccountRow.number)).all())
+    return {code: number for code, number in rows if code != number}
+
+
+def test_an_account_gets_the_companys_number_and_title(database: Database, folder: Path) -> None:
+    """Named by role, as printed, or by code; its code stays."""
+    write_accounts(
+        folder, ("accounts_receivable", "1400-D"), ("Tax payable", "3806"), ("4000", "8400")
+    )
+    assert take(database, folder).rows["accounts.csv"] == 3
+    assert numbers(database) == {"1200": "1400-D", "2200": "3806", "4000": "8400"}
+    titled = database.read(lambda s: s.get_one(AccountRow, "1200").title)
+    assert titled == "T 1400-D"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (("bank", "1100"), ("cash_clearing", "1000")),
+        (("bank", "1100"), ("cash_clearing", "1200"), ("accounts_receivable", "1000")),
+        (("accounts_receivable", "1000"), ("cash_clearing", "1200"), ("bank", "1100")),
+    ],
+)
+def test_accounts_exchange_their_numbers_in_one_import(
+    database: Database, folder: Path, rows: tuple[tuple[str, str], ...]
+) -> None:
+    """In any order, again, and back."""
+    for _ in range(2):
+        write_accounts(folder, *rows)
+        take(database, folder)
+        assert numbers(database) == {Account[a.upper()].value: number for a, number in rows}
+    write_accounts(folder, *((account, Account[account.upper()].value) for account, _ in rows))
+    take(database, folder)
+    assert numbers(database) == {}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ((("bank", "1100"),), "accounts.csv line 2, number: 1100 is the number of cash_clearing"),
+        (
+            (("bank", "77"), ("revenue", "77")),
+            "accounts.csv line 3, number: 77 is the number of bank",
+        ),
+        (
+            (("bank", "1100"), ("revenue", "1100"), ("cash_clearing", "9")),
+            "accounts.csv line 3, number: 1100 is the number of bank",
+        ),
+        ((("bank", "77"), ("1000", "78")), "accounts.csv line 3, account: 1000 stands twice"),
+    ],
+)
+def test_a_number_is_one_accounts(
+    database: Database, folder: Path, rows: tuple[tuple[str, str], ...], message: str
+) -> None:
+    write_accounts(folder, *rows)
+    assert refusal(database, folder) == message
+
+
+def test_a_number_is_not_blamed_where_the_row_that_frees_it_is_refused(
+    database: Database, folder: Path
+) -> None:
+    write_accounts(folder, ("bank", "1100"), ("cash_clearing", "a b"))
+    message = refusal(database, folder)
+    assert (message.count(".csv"), "line 3, number" in message) == (1, True)
 
 
 # --- the opening balance -----------------------------------------------------------------------

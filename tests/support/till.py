@@ -1,0 +1,505 @@
+"""A bookkeeper whom hypothesis keeps busy: orders, payments, goods, credit notes, refunds,
+chargebacks, reminders, write-offs, in any order, through the real steps; and what must be true
+after each."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from beancount import loader
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from sqlmodel import Session, col, select
+
+from activities import reading_ledger
+from activities.billing import Billing
+from activities.commands import Commands
+from activities.database.engine import Database
+from activities.database.importing import import_folder
+from activities.dunning import Dunning
+from activities.inventory import Inventory
+from activities.money_control import MoneyControl
+from activities.orders import Orders
+from activities.progress import balance_of, look
+from activities.shipping import Shipping
+from activities.stock_control import StockControl
+from models.billing import BillingRules, DunningLevel, RefundState
+from models.commands import Commanded, CommandStep
+from models.ledger import Account
+from models.messages import (
+    CancelOrder,
+    CancelRequest,
+    CaptureDemand,
+    DispatchStep,
+    OrderStep,
+    PaymentDemand,
+    PaymentReceived,
+    PaymentReversed,
+    PaymentStep,
+    PayoutPaid,
+    Policy,
+    RecordOrder,
+    RefundDemand,
+    RefundStep,
+    ReversalStep,
+    ShipmentDispatched,
+)
+from models.money import format_amount
+from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
+from models.tables import (
+    InvoiceRow,
+    JournalEntry,
+    JournalPosting,
+    Order,
+    Payment,
+    Refund,
+)
+from tests.support.machine import Partners
+from tests.support.shop import SHIP_TO, write_csv
+
+BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+POLICY = Policy(payment_deadline=86_400, partner_timeout=1, attention_after_attempts=1)
+RULES = BillingRules(
+    tolerance="0.03", dunning=(DunningLevel(days=7), DunningLevel(days=14, fee="5.00"))
+)
+GOODS = (("A", "9.99", "19"), ("B", "0.37", "7"), ("C", "120.00", "0"))
+PARTS = ("a third", "all", "all but two cents", "too much")
+picks = st.integers(0, 1_000)
+"""Which of what is there: taken modulo its number."""
+
+ALL_THAT_HAPPENED: Counter[str] = Counter()
+"""In all machines of this process: so that a test can tell that it tested something."""
+
+
+class Provider:
+    """A payment provider who says yes at once; what it gave back is in `given_back`."""
+
+    def __init__(self) -> None:
+        self.given_back: dict[str, RefundDemand] = {}
+
+    async def request(self, demand: PaymentDemand, key: str) -> str:
+        """See `Payments`."""
+        return f"req-{key}"
+
+    async def capture(self, demand: CaptureDemand, key: str) -> str:
+        """See `Payments`."""
+        return f"pay-{key}"
+
+    async def void(self, order_id: str, key: str) -> bool:
+        """See `Payments`."""
+        return False
+
+    async def refund(self, demand: RefundDemand, key: str) -> str:
+        """See `Payments`; another wish under the same key would be one too many."""
+        assert self.given_back.setdefault(key, demand) == demand
+        return f"rf-{key}"
+
+
+def furnish(url: str, folder: Path) -> None:
+    """Goods at three rates, and two customers, in a migrated database."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = {"location": "BER", "name": "Berlin", "country": "DE", "postal_code": "10115"}
+    write_csv(folder, "locations.csv", [place])
+    size = {"weight_g": 900, "length_mm": 300, "width_mm": 200, "height_mm": 100}
+    products = [
+        {
+            "sku": sku,
+            "name": f"Product {sku}",
+            "unit_price": price,
+            "currency": "EUR",
+            "tax_rate_percent": rate,
+            **size,
+        }
+        for sku, price, rate in GOODS
+    ]
+    write_csv(folder, "products.csv", products)
+    people = [
+        {
+            "customer_id": name,
+            "name": name,
+            "email": f"{name.lower()}@example.com",
+            "phone": "1",
+            "country": "DE",
+            "payment_preference": "card",
+            "credit_limit": "10000000.00",
+        }
+        for name in ("ADA", "BOB")
+    ]
+    write_csv(folder, "customers.csv", people)
+    stock = [
+        {"location": "BER", "sku": sku, "on_hand": 100_000, "unit_cost": "0.33"}
+        for sku, _, _ in GOODS
+    ]
+    write_csv(folder, "stock.csv", stock)
+    database = Database(url)
+    import_folder(database, folder, lambda: BEGIN)
+    database.close()
+
+
+class Bookkeeper(RuleBasedStateMachine):
+    """Money, in whatever order hypothesis likes."""
+
+    def __init__(self, new_database: Callable[[], str]) -> None:
+        super().__init__()
+        self.database = Database(new_database())
+        self.now = BEGIN
+        self.number = 0
+        self.happened: Counter[str] = Counter()
+        self.provider = Provider()
+        database, clock = self.database, self.clock
+        self.orders = Orders(database, clock, POLICY, RULES)
+        self.inventory = Inventory(database, clock)
+        self.billing = Billing(database, clock, self.provider, POLICY, RULES)
+        self.shipping = Shipping(database, clock, Partners())
+        self.dunning = Dunning(database, clock, RULES)
+        money = MoneyControl(clock, RULES)
+        self.commands = Commands(database, clock, StockControl(clock), money)
+
+    def teardown(self) -> None:
+        """Beancount comes to our balances, which the export asserts; add up what happened, and give
+        the connections back."""
+        _, errors, _ = loader.load_string(self.database.read(reading_ledger.export_beancount))
+        assert errors == []
+        ALL_THAT_HAPPENED.update(self.happened)
+        self.database.close()
+
+    def clock(self) -> datetime:
+        """No two looks at it see the same."""
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def next_id(self, prefix: str) -> str:
+        """In the order of time."""
+        self.number += 1
+        return f"{prefix}{self.number:04d}"
+
+    def read(self, query: Any) -> list[Any]:
+        """All rows of a query."""
+        return self.database.read(lambda session: list(session.exec(query)))
+
+    def pick(self, query: Any, pick: int) -> Any | None:
+        """One of a query's rows."""
+        rows = self.read(query)
+        return rows[pick % len(rows)] if rows else None
+
+    # What happens.
+
+    @rule(
+        lines=st.lists(
+            st.tuples(st.sampled_from("ABC"), st.integers(1, 9)), min_size=1, max_size=3
+        ),
+        terms=st.sampled_from(["prepaid", "net30"]),
+        customer=st.sampled_from(["ADA", "BOB"]),
+        discount=st.sampled_from(["0", "3", "12.5"]),
+        early=st.booleans(),
+    )
+    def place(
+        self, lines: list[tuple[str, int]], terms: str, customer: str, discount: str, early: bool
+    ) -> None:
+        """An order; on credit it is billed, now or later."""
+        order_id = self.next_id("O")
+        document = OrderDocument.model_validate(
+            {
+                "order_id": order_id,
+                "channel": "online",
+                "customer": customer,
+                "ship_to": SHIP_TO,
+                "currency": "EUR",
+                "terms": terms,
+                "discount_percent": discount,
+                "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines],
+            }
+        )
+        record = RecordOrder(
+            order=document, digest="d", placed_at=self.clock(), workflow_id=f"order-{order_id}"
+        )
+        self.orders.record_order(record)
+        step = OrderStep(order_id=order_id)
+        self.inventory.allocate_stock(step)
+        if terms == "net30" and not early:
+            self.billing.issue_invoice(step)
+
+    @rule(pick=picks)
+    def bill(self, pick: int) -> None:
+        """An order on credit whose invoice wasn't written yet."""
+        billed = select(InvoiceRow.order_id)
+        order = self.pick(
+            select(Order).where(Order.terms == "net30", col(Order.order_id).not_in(billed)), pick
+        )
+        if order is not None:
+            self.billing.issue_invoice(OrderStep(order_id=order.order_id))
+
+    @rule(pick=picks, part=st.sampled_from(PARTS), twice=st.booleans())
+    def pay(self, pick: int, part: str, twice: bool) -> None:
+        """Money for an order, whatever has become of it."""
+        order = self.pick(select(Order), pick)
+        if order is None:
+            return
+        due_minor = order.total_minor + order.fees_minor - order.paid_minor
+        amount_minor = {
+            "a third": due_minor // 3,
+            "all": due_minor,
+            "all but two cents": due_minor - 2,
+            "too much": due_minor + 777,
+        }[part]
+        if amount_minor <= 0:
+            return
+        fact = PaymentReceived(
+            payment_id=self.next_id("P"),
+            order_id=order.order_id,
+            amount=format_amount(amount_minor, "EUR"),
+            currency="EUR",
+            received_at=self.clock(),
+        )
+        for _ in range(1 + twice):
+            self.billing.apply_payment(PaymentStep(order_id=order.order_id, fact=fact))
+        self.happened[f"paid {part}"] += 1
+
+    @rule(pick=picks, reversed_first=st.booleans())
+    def pay_for_nothing(self, pick: int, reversed_first: bool) -> None:
+        """Money for an order that isn't there; its reversal may be known before it."""
+        payment_id = self.next_id("P")
+        if reversed_first:
+            fact = PaymentReversed(
+                reversal_id=self.next_id("RV"), payment_id=payment_id, amount="1.00", currency="EUR"
+            )
+            self.billing.apply_reversal(ReversalStep(order_id=None, fact=fact))
+        self.billing.keep_unmatched_payment(
+            PaymentReceived(
+                payment_id=payment_id, order_id="NOBODY", amount=f"{1 + pick}.10", currency="EUR"
+            )
+        )
+
+    @rule(pick=picks, which=picks)
+    def assign(self, pick: int, which: int) -> None:
+        """It is somebody's after all."""
+        payment = self.pick(select(Payment).where(col(Payment.order_id).is_(None)), pick)
+        order = self.pick(select(Order), which)
+        if payment is not None and order is not None:
+            self.command(
+                "assign", kind="assign", payment_id=payment.payment_id, order_id=order.order_id
+            )
+
+    @rule(pick=picks)
+    def issue_goods(self, pick: int) -> None:
+        """An order that may leaves: no shipment is planned before the invoice is written."""
+        billed = select(InvoiceRow.order_id)
+        ready = (Order.stage == Stage.DISPATCHING) & col(Order.order_id).in_(billed)
+        order = self.pick(select(Order).where(ready), pick)
+        if order is None:
+            return
+        planned = self.shipping.plan_shipments(OrderStep(order_id=order.order_id))
+        alive = planned.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED)
+        fact = ShipmentDispatched(
+            event_id=self.next_id("E"), order_id=order.order_id, shipment_id=alive[0]
+        )
+        self.shipping.apply_dispatch(DispatchStep(order_id=order.order_id, fact=fact))
+        self.happened["issued"] += 1
+
+    @rule(pick=picks, amount=st.sampled_from([None, "0.01", "3.33", "50.00"]), keep=st.booleans())
+    def credit(self, pick: int, amount: str | None, keep: bool) -> None:
+        """A part of an invoice, or all of it."""
+        invoice = self.pick(select(InvoiceRow), pick)
+        if invoice is not None:
+            self.command(
+                "credit",
+                kind="credit",
+                invoice_number=invoice.number,
+                amount=amount,
+                refund=not keep,
+            )
+
+    @rule(pick=picks, amount=st.sampled_from([None, "0.01", "5.00"]))
+    def refund(self, pick: int, amount: str | None) -> None:
+        """What we owe a customer."""
+        order = self.pick(select(Order), pick)
+        if order is not None:
+            self.command("refund", kind="refund", order_id=order.order_id, amount=amount)
+
+    @rule(pick=picks)
+    def refund_payment(self, pick: int) -> None:
+        """Money without an order goes back."""
+        payment = self.pick(select(Payment).where(col(Payment.order_id).is_(None)), pick)
+        if payment is not None:
+            self.command("refund payment", kind="refund", payment_id=payment.payment_id)
+
+    @rule(pick=picks, some=st.booleans(), twice=st.booleans())
+    def charge_back(self, pick: int, some: bool, twice: bool) -> None:
+        """The payer's bank takes money back, all of it or some."""
+        payment = self.pick(select(Payment), pick)
+        if payment is None:
+            return
+        left_minor = payment.amount_minor - payment.reversed_minor
+        amount_minor = left_minor // 2 if some else left_minor
+        if amount_minor <= 0:
+            return
+        fact = PaymentReversed(
+            reversal_id=self.next_id("RV"),
+            payment_id=payment.payment_id,
+            order_id=payment.order_id,
+            amount=format_amount(amount_minor, "EUR"),
+            currency="EUR",
+            fee="7.50",
+            occurred_at=self.clock(),
+        )
+        for _ in range(1 + twice):
+            self.billing.apply_reversal(ReversalStep(order_id=payment.order_id, fact=fact))
+        self.happened["charged back"] += 1
+
+    @rule(pick=picks)
+    def cancel(self, pick: int) -> None:
+        """Until goods leave; then everything is undone."""
+        order = self.pick(select(Order).where(Order.cancellation == Cancellation.NONE), pick)
+        if order is None:
+            return
+        wish = CancelOrder(order_id=order.order_id, request=CancelRequest())
+        if not self.orders.start_cancelling(wish).accepted:
+            return
+        step = OrderStep(order_id=order.order_id)
+        asyncio.run(self.billing.void_payment_request(step))
+        self.billing.credit_invoice(step)
+        self.inventory.release_stock(step)
+        self.give_back(order.order_id)
+        self.happened["cancelled"] += 1
+
+    @rule(pick=picks)
+    def give_late_money_back(self, pick: int) -> None:
+        """As FactWorkflow does for a cancelled order."""
+        order = self.pick(select(Order).where(Order.cancellation == Cancellation.DONE), pick)
+        if order is not None:
+            self.give_back(order.order_id)
+
+    @rule(days=st.integers(1, 40), pick=picks)
+    def remind(self, days: int, pick: int) -> None:
+        """Time goes by, and somebody is reminded."""
+        self.now += timedelta(days=days)
+        order = self.pick(select(Order), pick)
+        if order is not None:
+            review = self.dunning.review_dunning(OrderStep(order_id=order.order_id))
+            self.happened["reminded"] += review.remind is not None
+
+    @rule(pick=picks)
+    def write_off(self, pick: int) -> None:
+        """What isn't paid won't be."""
+        order = self.pick(select(Order), pick)
+        if order is not None:
+            self.command("write off", kind="write_off", order_id=order.order_id)
+
+    @rule(amount=st.integers(0, 10_000), fee=st.integers(0, 99))
+    def pay_out(self, amount: int, fee: int) -> None:
+        """The provider pays."""
+        self.billing.record_payout(
+            PayoutPaid(
+                payout_id=self.next_id("PO"),
+                amount=format_amount(amount, "EUR"),
+                fee=format_amount(fee, "EUR"),
+                currency="EUR",
+            )
+        )
+
+    @rule(days=st.integers(1, 20))
+    def close(self, days: int) -> None:
+        """The books of the past are closed."""
+        through = (self.now - timedelta(days=days)).date()
+        self.command("close", kind="close_period", through=through)
+
+    def command(self, name: str, **said: Any) -> Commanded:
+        """A person's command, and what follows it."""
+        command = {"command_id": self.next_id("CMD"), "reason": "because", **said}
+        step = CommandStep.model_validate({"command": command})
+        done = self.commands.obey_command(step)
+        assert self.commands.obey_command(step) == done
+        if done.follow_up is not None and done.follow_up.refund_key is not None:
+            asyncio.run(self.billing.pay_refund(RefundStep(refund_key=done.follow_up.refund_key)))
+        self.happened[name if done.refusal is None else f"{name} refused"] += 1
+        return done
+
+    def give_back(self, order_id: str) -> None:
+        """Until nothing is owed."""
+        step = OrderStep(order_id=order_id)
+        while True:
+            progress = self.orders.finish_cancelling(step)
+            if progress.cancellation is Cancellation.DONE and not progress.refund_due_minor:
+                return
+            asyncio.run(self.billing.refund_payment(step))
+
+    # What must be true.
+
+    @invariant()
+    def books_balance(self) -> None:
+        """Debits equal credits, and the inventory account equals the stock."""
+        balance = self.database.read(reading_ledger.trial_balance)
+        assert balance.balanced, balance.model_dump_json(indent=1)
+
+    @invariant()
+    def each_account_says_what_the_orders_say(self) -> None:
+        """By order: receivable, deposits, what is to be given back, contract liabilities."""
+        ledger = self.database.read(_by_order)
+        for order in self.read(select(Order)):
+            said = self.database.read(lambda s, o=order: _said_by(s, o))
+            posted = ledger[order.order_id]
+            assert {account: posted[account] for account in said} == said, order.order_id
+
+    @invariant()
+    def ageing_agrees(self) -> None:
+        """The report of receivables is the ledger's account."""
+        report = self.database.read(lambda s: reading_ledger.ageing(s, self.now.date()))
+        assert report.equals_ledger, report.model_dump_json(indent=1)
+
+    @invariant()
+    def nobody_is_given_more_than_came(self) -> None:
+        """By the provider's own book."""
+        given: Counter[str] = Counter()
+        for demand in self.provider.given_back.values():
+            given[demand.order_id] += int(demand.amount.replace(".", ""))
+        for order_id, given_minor in given.items():
+            named = (Payment.order_id == order_id) | (Payment.payment_id == order_id)
+            came = self.read(select(Payment.amount_minor).where(named))
+            assert given_minor <= sum(came), order_id
+
+    @invariant()
+    def stages_fit(self) -> None:
+        """What the row shows is what its facts say."""
+        for order in self.read(select(Order)):
+            progress = self.database.read(lambda s, o=order: look(s, s.get_one(Order, o.order_id)))
+            assert stage(progress) is order.stage
+
+
+def _by_order(session: Session) -> dict[str, Counter[Account]]:
+    """The ledger, by order and account; credits are below zero."""
+    sums: dict[str, Counter[Account]] = defaultdict(Counter)
+    rows = select(JournalEntry.order_id, JournalPosting.account, JournalPosting.amount_minor).join(
+        JournalPosting, col(JournalPosting.entry_id) == col(JournalEntry.entry_id)
+    )
+    for order_id, account, amount_minor in session.exec(rows):
+        sums[order_id or ""][Account(account)] += amount_minor
+    return sums
+
+
+def _said_by(session: Session, order: Order) -> dict[Account, int]:
+    """What the ledger must have of an order, from its own facts."""
+    balance = balance_of(session, order)
+    refunds = session.exec(select(Refund).where(Refund.order_id == order.order_id)).all()
+    asked = [r for r in refunds if r.state is RefundState.ASKED]
+    invoiced_minor = order.total_minor + order.fees_minor + order.reclaimed_minor
+    credited_minor = order.credited_minor - order.payable_minor + order.forgiven_minor
+    receivable_minor = invoiced_minor - credited_minor - order.paid_minor
+    deposits_minor = order.deposit_minor - order.taxed_minor
+    deposits_minor += 0 if balance.invoiced else order.paid_minor
+    if balance.cancelled:
+        deposits_minor -= sum(r.amount_minor - r.payable_minor for r in refunds)
+    deposits_minor += sum(r.amount_minor - r.payable_minor - r.taxed_minor for r in asked)
+    paid_back = sum(r.payable_minor for r in refunds if r.state is RefundState.REFUNDED)
+    shipped = order.stage in (Stage.IN_TRANSIT, Stage.DELIVERED, Stage.COMPLETED)
+    waiting = balance.invoiced and not balance.cancelled and not shipped
+    return {
+        Account.ACCOUNTS_RECEIVABLE: receivable_minor
+        if balance.invoiced
+        else order.reclaimed_minor,
+        Account.CUSTOMER_DEPOSITS: -deposits_minor,
+        Account.REFUNDS_PAYABLE: paid_back - order.payable_minor,
+        Account.CONTRACT_LIABILITIES: -order.net_minor if waiting else 0,
+    }
