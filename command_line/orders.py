@@ -21,13 +21,24 @@ def orders_table(orders: Sequence[OrderView]) -> Table:
     return table
 
 
+def _besides(order: OrderView) -> str:
+    """What total and paid alone don't say."""
+    refunded = f", {order.refunded} given back" if (order.refunded or "").strip("0.") else ""
+    due = (
+        f", {order.due} due"
+        if order.due and order.paid.strip("0.") and order.due.strip("0.")
+        else ""
+    )
+    return due + refunded
+
+
 def print_order(order: OrderDetails) -> None:
     """One order with everything that happened to it."""
     out.print(
         f"Order {order.order_id}: {order.stage}\n"
         f"{order.channel}, {order.terms}, for {order.customer_id}, "
         f"placed {order.placed_at:%Y-%m-%d %H:%M} UTC\n"
-        f"paid {order.paid} of {order.total} {order.currency}, "
+        f"paid {order.paid} of {order.total} {order.currency}{_besides(order)}, "
         f"invoice {order.invoice_number or 'not issued'}",
         highlight=False,
         soft_wrap=True,

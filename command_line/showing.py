@@ -20,6 +20,7 @@ TO_THE_RIGHT = {
     *("total", "paid", "debit", "credit", "value", "amount", "difference"),
     *("quantity", "on hand", "reserved", "available", "on order", "backordered", "units"),
     *("balance", "current", "1-30", "31-60", "61-90", "over 90", "late", "level"),
+    *("net", "tax %", "discount %", "unit price", "shipped", "delivered", "applied"),
     *("unit cost", "landed", "received", "damaged", "invoiced", "due", "ordered"),
 }
 """Columns of amounts and units."""
