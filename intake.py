@@ -462,7 +462,8 @@ class Intake:
             message = f"there is no purchase order {fact.po_id!r}{of}"
             raise NotFound(UNKNOWN_PURCHASE_ORDER, message)
         if isinstance(fact, GoodsReceived):
-            problem = reading_purchases.why_not_receipt(session, fact, self._buying)
+            now = self._clock()
+            problem = reading_purchases.why_not_receipt(session, fact, self._buying, now)
         else:
             problem = reading_purchases.why_not_acknowledged(session, fact)
         if problem is not None:

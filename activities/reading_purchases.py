@@ -3,6 +3,7 @@ supplier's fact in."""
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
@@ -35,6 +36,8 @@ from models.views import OddFactView
 
 BATCH = 500
 """Purchase orders in one query."""
+AHEAD = timedelta(days=1)
+"""How far ahead of ours a person's clock may be, with its time zone mistaken."""
 
 
 def purchase_orders(
@@ -90,13 +93,17 @@ def is_known_fact(session: Session, source: str, fact_id: str) -> bool:
     return session.exec(known).first() is not None
 
 
-def why_not_receipt(session: Session, fact: GoodsReceived, buying: BuyingPolicy) -> str | None:
+def why_not_receipt(
+    session: Session, fact: GoodsReceived, buying: BuyingPolicy, now: datetime
+) -> str | None:
     """Why goods can't be taken in, the field in front; None: they can, or they were before, or
     nobody knows the purchase order."""
     order = session.get(PurchaseOrder, fact.po_id or "")
     line = session.get(PurchaseOrderLine, (fact.po_id or "", fact.sku or ""))
     if order is None or line is None or session.get(GoodsReceipt, fact.receipt_id) is not None:
         return None
+    if fact.occurred_at and fact.occurred_at > now + AHEAD:
+        return f"occurred_at: {fact.occurred_at:%Y-%m-%d %H:%M} UTC is still to come"
     return why_not_receive(fact, order, line, buying)
 
 

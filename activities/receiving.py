@@ -99,7 +99,7 @@ class Receiving:
                 quantity=fact.quantity,
                 damaged=fact.damaged,
                 value_minor=value.total_minor,
-                occurred_at=fact.occurred_at or now,
+                occurred_at=min(fact.occurred_at or now, now),
             )
         )
         change = Change(

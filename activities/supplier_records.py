@@ -46,7 +46,7 @@ def lead_times(session: Session, skus: Iterable[str]) -> dict[Place, list[int]]:
     days: dict[Place, list[int]] = defaultdict(list)
     for sku, location, sent, came in rows:
         if sent:
-            days[sku, location].append((came - sent).days)
+            days[sku, location].append(max(0, (came - sent).days))
     return {place: took[-LATEST:] for place, took in days.items()}
 
 

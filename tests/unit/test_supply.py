@@ -1,0 +1,100 @@
+"""The steps of buying and receiving, on SQLite and without an engine: what is let in, what becomes
+of it, and who is told."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from activities import reading_purchases
+from activities.supplier_records import lead_times, track_records
+from models.messages import GoodsReceived, StockPlace
+from models.orders import Delivery
+from models.tables import GoodsReceipt, PurchaseOrder, PurchaseOrderLine
+from tests.support.machine import BUYING, Warehouse, furnish
+from tools.prepare import migrate
+
+BERLIN_C = StockPlace(location="BER", sku="C")
+"""Nothing of it is there."""
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with goods and offers, to be copied."""
+    folder = tmp_path_factory.mktemp("furnished")
+    url = f"sqlite:///{folder / 'orders.db'}"
+    migrate(url)
+    furnish(url, folder / "csv")
+    return folder / "orders.db"
+
+
+@pytest.fixture
+def warehouse(furnished: Path, tmp_path: Path) -> Iterator[Warehouse]:
+    """A warehouse whose suppliers take every order at once."""
+    shutil.copy(furnished, tmp_path / "orders.db")
+    made = Warehouse(lambda: f"sqlite:///{tmp_path / 'orders.db'}")
+    yield made
+    made.teardown()
+
+
+def place(warehouse: Warehouse, quantity: int, sku: str = "C") -> str:
+    """An order from Berlin; returns its id."""
+    warehouse.reserve([(sku, quantity)], Delivery.COMPLETE, "DE", twice=False)
+    return f"O{warehouse.number:04d}"
+
+
+def buy(warehouse: Warehouse, quantity: int) -> PurchaseOrderLine:
+    """An order is short of so many, and they are bought."""
+    place(warehouse, quantity)
+    warehouse._buy(BERLIN_C, sends=True, again=False)
+    [line] = warehouse.read(select(PurchaseOrderLine))
+    return line
+
+
+def receipt(line: PurchaseOrderLine, quantity: int, **changes: Any) -> GoodsReceived:
+    """Goods of a line."""
+    said = {"receipt_id": "R", "po_id": line.po_id, "sku": line.sku, "quantity": quantity}
+    return GoodsReceived.model_validate(said | changes)
+
+
+def why_not(warehouse: Warehouse, fact: GoodsReceived) -> str | None:
+    """What the door says to a person."""
+    return warehouse.database.read(
+        lambda session: reading_purchases.why_not_receipt(session, fact, BUYING, warehouse.now)
+    )
+
+
+# What is let in.
+
+
+def test_a_person_receives_nothing_that_is_still_to_come(warehouse: Warehouse) -> None:
+    """A day is allowed for, as clocks and time zones go."""
+    line = buy(warehouse, 4)
+    late = receipt(line, 4, occurred_at=datetime(2099, 1, 1, tzinfo=UTC))
+    refusal = why_not(warehouse, late)
+    assert refusal
+    assert refusal.startswith("occurred_at: 2099-01-01")
+    for hours in (-100, 0, 23):
+        fact = receipt(line, 4, occurred_at=warehouse.now + timedelta(hours=hours))
+        assert why_not(warehouse, fact) is None
+
+
+@pytest.mark.parametrize("days", [-30, 30_000])
+def test_a_receipt_took_no_less_than_nothing_and_came_by_now(
+    warehouse: Warehouse, days: int
+) -> None:
+    """Whatever date a partner gives it: no lead time is below zero, or beyond what has passed."""
+    line = buy(warehouse, 4)
+    fact = receipt(line, 4, occurred_at=warehouse.now + timedelta(days=days))
+    warehouse.receiving.receive_goods(fact)
+    [kept] = warehouse.read(select(GoodsReceipt))
+    assert kept.occurred_at <= warehouse.now
+    took = warehouse.database.read(lambda session: lead_times(session, ["C"]))
+    assert took == {("C", "BER"): [0]}
+    [supplier] = warehouse.read(select(PurchaseOrder.supplier_id))
+    records = warehouse.database.read(lambda session: track_records(session, [supplier]))
+    assert records[supplier].mean_lead_time_days == 0
