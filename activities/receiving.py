@@ -264,7 +264,7 @@ def why_not_receive(
     if fact.damaged > fact.quantity:
         return f"damaged: {fact.damaged} of {fact.quantity} units can't be"
     most = buying.most_units(line.quantity) - line.received
-    if fact.quantity - fact.damaged > most:
+    if fact.quantity > most:
         return (
             f"quantity: {line.quantity} x {line.sku} were ordered with {order.po_id} and "
             f"{line.received} came: {max(0, most)} more can be taken, not {fact.quantity}"

@@ -98,3 +98,16 @@ def test_a_receipt_took_no_less_than_nothing_and_came_by_now(
     [supplier] = warehouse.read(select(PurchaseOrder.supplier_id))
     records = warehouse.database.read(lambda session: track_records(session, [supplier]))
     assert records[supplier].mean_lead_time_days == 0
+
+
+def test_damaged_units_count_as_units_that_come(warehouse: Warehouse) -> None:
+    """Twenty were ordered, so that twenty-two may come, of use or not; who sends others for the
+    damaged ones isn't sent away."""
+    line = buy(warehouse, 20)
+    for quantity, damaged in ((1_000_000, 1_000_000), (23, 23), (23, 1), (23, 0)):
+        refusal = why_not(warehouse, receipt(line, quantity, damaged=damaged))
+        assert refusal
+        assert refusal.startswith("quantity: 20 x C")
+        assert f"22 more can be taken, not {quantity}" in refusal
+    warehouse.receiving.receive_goods(receipt(line, 22, damaged=22))
+    assert why_not(warehouse, receipt(line, 22, receipt_id="R2")) is None
