@@ -461,11 +461,11 @@ class Intake:
             of = f" of {sku!r}" if sku else ""
             message = f"there is no purchase order {fact.po_id!r}{of}"
             raise NotFound(UNKNOWN_PURCHASE_ORDER, message)
+        now = self._clock()
         if isinstance(fact, GoodsReceived):
-            now = self._clock()
             problem = reading_purchases.why_not_receipt(session, fact, self._buying, now)
         else:
-            problem = reading_purchases.why_not_acknowledged(session, fact)
+            problem = reading_purchases.why_not_acknowledged(session, fact, now.date())
         if problem is not None:
             field, _, reason = problem.partition(": ")
             raise InvalidInput([FieldError(field, reason)], "fact_refused")

@@ -176,7 +176,7 @@ def incoming_of(session: Session, skus: Iterable[str], today: date) -> dict[Plac
     coming: dict[Place, list[Incoming]] = defaultdict(list)
     for order, line in rows:
         if units := due_units(line):
-            expected = _still_ahead(line.expected_date or order.expected_date, today)
+            expected = still_ahead(line.expected_date or order.expected_date, today)
             coming[line.sku, order.location].append(
                 Incoming(order.po_id, units, expected, sent=order.sent_at is not None)
             )
@@ -308,5 +308,6 @@ def _set_date(shortage: Shortage, completes: Incoming | None, parts: Parts) -> N
         shortage.problem = None
 
 
-def _still_ahead(expected: date | None, today: date) -> date | None:
+def still_ahead(expected: date | None, today: date) -> date | None:
+    """A date that has passed is none."""
     return expected if expected is None or expected >= today else None

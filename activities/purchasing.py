@@ -16,6 +16,7 @@ from activities.backorders import (
     due_units,
     incoming,
     open_shortages,
+    still_ahead,
 )
 from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
@@ -115,7 +116,8 @@ class Purchasing:
 
     @activity.defn
     def apply_acknowledgement(self, fact: SupplierAcknowledged) -> Echo:
-        """The supplier confirms, all or in part, or refuses: who waits gets a date."""
+        """The supplier confirms, all or in part, or refuses: who waits gets a date. One that has
+        passed is none."""
         return self._database.transaction(lambda session: self._acknowledge(session, fact))
 
     @activity.defn
@@ -292,6 +294,7 @@ class Purchasing:
         before = [_waiting(session, (line.sku, order.location)) for line in lines]
         is_news = order.told_at is None or said_at >= order.told_at
         order.acknowledged_at = said_at
+        on_all = still_ahead(fact.expected_date, now.date())
         promised = {line.sku: line for line in fact.lines or ()}
         for line in lines:
             promise = promised.pop(line.sku, None)
@@ -300,13 +303,13 @@ class Purchasing:
                 line.expected = max(line.received, min(units, line.quantity))
                 line.let_down = line.expected < line.quantity
             if is_news:
-                on = promise.expected_date if promise else None
-                line.expected_date = on or fact.expected_date or _quoted_date(line)
+                on = still_ahead(promise.expected_date, now.date()) if promise else None
+                line.expected_date = on or on_all or _quoted_date(line)
         if promised:
             reason = f"lines: {', '.join(promised)} aren't on {order.po_id}"
             note_odd_fact(session, order.po_id, fact, reason, now)
         if is_news:
-            order.expected_date, order.told_at = fact.expected_date or order.expected_date, said_at
+            order.expected_date, order.told_at = on_all or order.expected_date, said_at
         if all(line.expected == 0 for line in lines) and is_news and order.state.is_open:
             order.state, order.ended_at = State.REFUSED, now
             order.ended_reason = "refused: it promises nothing"
@@ -327,10 +330,10 @@ class Purchasing:
             order.state = State.SHIPPED
         if order.told_at is None or said_at >= order.told_at:
             order.told_at = said_at
-            if fact.expected_date:
-                order.expected_date = fact.expected_date
+            on_all = still_ahead(fact.expected_date, now.date())
+            order.expected_date = on_all or order.expected_date
             for line in lines:
-                line.expected_date = fact.expected_date or line.expected_date or _quoted_date(line)
+                line.expected_date = on_all or line.expected_date or _quoted_date(line)
         return self._echo(session, order, lines, before, fact.notice_id, now)
 
     def _spoken_of(

@@ -3,11 +3,11 @@ supplier's fact in."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from activities.backorders import due_units
+from activities.backorders import due_units, still_ahead
 from activities.reading_stock import waiting_view
 from activities.receiving import why_not_receive
 from models.messages import GoodsReceived, SupplierAcknowledged
@@ -107,7 +107,7 @@ def why_not_receipt(
     return why_not_receive(fact, order, line, buying)
 
 
-def why_not_acknowledged(session: Session, fact: SupplierAcknowledged) -> str | None:
+def why_not_acknowledged(session: Session, fact: SupplierAcknowledged, today: date) -> str | None:
     """What an acknowledgement says that can't be, the field in front; None: all of it can."""
     order = session.get(PurchaseOrder, fact.po_id or "")
     if order is None:
@@ -116,6 +116,12 @@ def why_not_acknowledged(session: Session, fact: SupplierAcknowledged) -> str | 
         return f"po_id: {order.po_id} hasn't been sent yet"
     if order.state.is_over or order.state is PurchaseOrderState.RECEIVED:
         return f"po_id: {order.po_id} is {order.state}: nothing more is expected of it"
+    said = {"expected_date": fact.expected_date}
+    for number, promised in enumerate(fact.lines or ()):
+        said[f"lines.{number}.expected_date"] = promised.expected_date
+    for field, expected in said.items():
+        if expected != still_ahead(expected, today):
+            return f"{field}: {expected} has passed"
     ordered = {line.sku: line.quantity for line in _lines(session, [order])[order.po_id]}
     for number, promised in enumerate(fact.lines or ()):
         if promised.sku not in ordered:

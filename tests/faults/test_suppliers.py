@@ -17,6 +17,7 @@ from tests.support.purchases import (
     Bought,
     acknowledge,
     bought,
+    expect_on,
     invoice,
     ledger_of,
     odd_reasons,
@@ -228,8 +229,9 @@ async def test_what_is_overdue_for_too_long_is_bought_of_the_next_offer(busy_wor
     await market.goes_wrong(market.cheap, "ship_short", units=2)
     order_id = await market.place(5)
     only = await market.until_received(3)
-    long_ago = (datetime.now(UTC) - timedelta(days=60)).date().isoformat()
-    await acknowledge(busy_world, only.order.po_id, expected_date=long_ago)
+    expect_on(busy_world, only.order.po_id, (datetime.now(UTC) - timedelta(days=60)).date())
+    door = Intake(busy_world.client, busy_world.database, utc_now, busy_world.settings.buying)
+    await door.look_again(market.sku, None)
     await market.completed(order_id)
     await market.until_states(State.INVOICED, State.INVOICED)
     assert await market.taken() == [("C", 5), ("D", 2)]

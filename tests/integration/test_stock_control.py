@@ -543,6 +543,11 @@ BAD_ACKNOWLEDGEMENTS: list[tuple[Document, str]] = [
     ({"lines": [{"sku": "S", "quantity": 4}]}, "lines.0.quantity"),
     ({"lines": [{"sku": "S", "quantity": -1}]}, "lines.0.quantity"),
     ({"expected_date": "soon"}, "expected_date"),
+    ({"expected_date": "2020-01-01"}, "expected_date"),
+    (
+        {"lines": [{"sku": "S", "quantity": 1, "expected_date": "2020-01-01"}]},
+        "lines.0.expected_date",
+    ),
     ({"expected": "2030-01-01"}, "expected"),
     ({"acknowledgement_id": None}, "acknowledgement_id"),
 ]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -156,6 +156,17 @@ def stock_at(world: World, sku: str, location: str = "BER") -> tuple[int, int, i
     """On hand, reserved and value in minor units."""
     row = world.database.read(lambda session: session.get_one(Stock, (sku, location)))
     return row.on_hand, row.reserved, row.value_minor
+
+
+def expect_on(world: World, po_id: str, day: date) -> None:
+    """As if the supplier had named that day, some time ago."""
+
+    def work(session: Session) -> None:
+        of_it = select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == po_id)
+        for row in (session.get_one(PurchaseOrder, po_id), *session.exec(of_it)):
+            row.expected_date = day
+
+    world.database.transaction(work)
 
 
 def odd_reasons(world: World, po_id: str) -> list[str]:

@@ -12,7 +12,13 @@ from sqlmodel import select
 
 from activities import reading_purchases
 from activities.supplier_records import lead_times, track_records
-from models.messages import GoodsReceived, StockPlace
+from models.messages import (
+    GoodsReceived,
+    GoodsShipped,
+    PlanStep,
+    StockPlace,
+    SupplierAcknowledged,
+)
 from models.orders import Delivery
 from models.tables import GoodsReceipt, PurchaseOrder, PurchaseOrderLine
 from tests.support.machine import BUYING, Warehouse, furnish
@@ -111,3 +117,28 @@ def test_damaged_units_count_as_units_that_come(warehouse: Warehouse) -> None:
         assert f"22 more can be taken, not {quantity}" in refusal
     warehouse.receiving.receive_goods(receipt(line, 22, damaged=22))
     assert why_not(warehouse, receipt(line, 22, receipt_id="R2")) is None
+
+
+@pytest.mark.parametrize("of_line", [True, False])
+def test_a_date_that_has_passed_is_none(warehouse: Warehouse, of_line: bool) -> None:
+    """From a partner: the offer's date stands in, and the purchase order is no sooner overdue. A
+    person is refused it, naming the field."""
+    line = buy(warehouse, 4)
+    today = warehouse.now.date()
+    passed = {"expected_date": (today - timedelta(days=40)).isoformat()}
+    lines = [{"sku": "C", "quantity": 4, **passed}]
+    said = {"acknowledgement_id": "K", "po_id": line.po_id}
+    said |= {"lines": lines} if of_line else passed
+    fact = SupplierAcknowledged.model_validate(said)
+    refusal = warehouse.database.read(
+        lambda session: reading_purchases.why_not_acknowledged(session, fact, today)
+    )
+    field = "lines.0.expected_date" if of_line else "expected_date"
+    assert refusal == f"{field}: {passed['expected_date']} has passed"
+    warehouse.purchasing.apply_acknowledgement(fact)
+    notice = GoodsShipped.model_validate({"notice_id": "N", "po_id": line.po_id, **passed})
+    warehouse.purchasing.apply_ship_notice(notice)
+    plan = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    assert plan.open == (line.po_id,)
+    [line] = warehouse.read(select(PurchaseOrderLine))
+    assert line.expected_date == today + timedelta(days=3)
