@@ -49,6 +49,17 @@ def open_shortages(session: Session, skus: Iterable[str]) -> list[Shortage]:
     return list(rows)
 
 
+def waiting_orders(
+    session: Session, skus: Iterable[str], location: str | None = None
+) -> tuple[str, ...]:
+    """The orders that wait for any of `skus`, anywhere or at a location: whom a step tells that
+    runs again after its commit, as it can't know any more whose wait it has changed. Whoever has
+    nothing new only looks."""
+    waiting = open_shortages(session, skus)
+    at = [s.order_id for s in waiting if location in (None, s.location)]
+    return tuple(dict.fromkeys(at))
+
+
 def fill_shortages(
     session: Session, skus: Iterable[str], cause: str, now: datetime
 ) -> tuple[str, ...]:

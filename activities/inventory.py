@@ -12,6 +12,7 @@ from activities.backorders import (
     orders_served,
     places_relieved,
     positions,
+    waiting_orders,
 )
 from activities.database.engine import Clock, Database
 from activities.progress import lock_order, look, note, touch
@@ -107,6 +108,13 @@ class Inventory:
         redated = fill_shortages(session, skus, cause, now)
         if skus:
             note(session, order_id, "released", ", ".join(sorted(skus))[:1_000], now)
+        elif order.allocated:  # released before: whose wait that has changed isn't known any more
+            ordered = select(OrderLineRow.sku).where(OrderLineRow.order_id == order_id)
+            redated = waiting_orders(session, session.exec(ordered))
+            withdrawn_before = select(Shortage).where(
+                Shortage.order_id == order_id, Shortage.state == ShortageState.WITHDRAWN
+            )
+            waiting = session.exec(withdrawn_before).all()
         withdrawn = tuple(StockPlace(location=s.location, sku=s.sku) for s in waiting)
         places = tuple(dict.fromkeys((*withdrawn, *places_relieved(session, cause))))
         served = orders_served(session, cause, redated)

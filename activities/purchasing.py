@@ -17,8 +17,9 @@ from activities.backorders import (
     incoming,
     open_shortages,
     still_ahead,
+    waiting_orders,
 )
-from activities.database.door import mark_applied
+from activities.database.door import mark_applied, was_applied
 from activities.database.engine import Clock, Database
 from activities.gateways.calls import once
 from activities.gateways.suppliers import Suppliers
@@ -54,6 +55,7 @@ from models.purchasing import (
 from models.replenishment import position, restock
 from models.stock import ShortageState
 from models.tables import (
+    AuditRow,
     Company,
     Order,
     PurchaseOrder,
@@ -98,7 +100,7 @@ class Purchasing:
         )
         if order is None:  # sent before; the activity may have failed after that
             return await asyncio.to_thread(
-                self._database.read, lambda session: _waiting_for(session, step.po_id)
+                self._database.read, lambda session: _answered(session, step.po_id)
             )
         try:
             _, reference = await once(
@@ -137,19 +139,22 @@ class Purchasing:
         before = _waiting(session, place)
         places = self._end_overdue(session, place, now)
         problem, unmet = self._cover(session, place, now)
-        date_shortages(session, [place[0]], now)
+        redated = date_shortages(session, [place[0]], now)
         for shortage in open_shortages(session, [place[0]]):
             if shortage.location == place[1] and shortage.po_id is None:
                 shortage.problem = problem
         changed = _changed(before, _waiting(session, place))
+        news = _with_news(session, place, step.since)
         orders = _lines_at(session, place)
-        echo = Echo(cause="plan", orders=changed, places=tuple(places))
+        told = tuple(dict.fromkeys([*changed, *redated, *news]))
+        echo = Echo(cause="plan", orders=told, places=tuple(places))
         return PurchasePlan(
             send=tuple(_sends(orders, place[0])),
             open=tuple(o.po_id for o, line in orders if o.state.is_open and due_units(line)),
             unmet=unmet,
             problem=problem if unmet else None,
             look_at=self._next_look(orders, now),
+            made_at=now,
             echo=echo,
             policy=self._policy,
         )
@@ -285,6 +290,8 @@ class Purchasing:
         return _waiting_for(session, po_id)
 
     def _acknowledge(self, session: Session, fact: SupplierAcknowledged) -> Echo:
+        if was_applied(session, fact):
+            return _told_before(session, fact.po_id or "", fact.acknowledgement_id)
         mark_applied(session, fact, self._clock())
         order, lines = self._spoken_of(session, fact)
         now = self._clock()
@@ -319,6 +326,8 @@ class Purchasing:
         return self._echo(session, order, lines, before, fact.acknowledgement_id, now)
 
     def _ship(self, session: Session, fact: GoodsShipped) -> Echo:
+        if was_applied(session, fact):
+            return _told_before(session, fact.po_id or "", fact.notice_id)
         mark_applied(session, fact, self._clock())
         order, lines = self._spoken_of(session, fact)
         now = self._clock()
@@ -476,6 +485,58 @@ def _waiting_for(session: Session, po_id: str) -> Echo:
         .distinct()
     )
     return Echo(cause=po_id, orders=tuple(orders))
+
+
+def _answered(session: Session, po_id: str) -> Echo:
+    """What the supplier's answer came to, asked again: who waits for it, or, where it is over, the
+    places that look for another offer."""
+    order = session.get(PurchaseOrder, po_id)
+    if order is not None and order.state.has_failed:
+        return _told_before(session, po_id, f"{po_id}-{order.state}")
+    return _waiting_for(session, po_id)
+
+
+def _told_before(session: Session, po_id: str, cause: str) -> Echo:
+    """Whom a fact concerns that was applied before: all that wait where its goods go."""
+    order = session.get(PurchaseOrder, po_id)
+    if order is None:
+        return Echo(cause=cause)
+    skus = [line.sku for line in _lines(session, po_id)]
+    return Echo(
+        cause=cause,
+        orders=waiting_orders(session, skus, order.location),
+        places=tuple(StockPlace(location=order.location, sku=sku) for sku in skus),
+    )
+
+
+def _with_news(session: Session, place: Place, since: datetime | None) -> tuple[str, ...]:
+    """The orders at a place whose wait has changed after `since`, by their history, or that nobody
+    serves; None: all that wait. So a plan that is made again, as its first answer was lost, tells
+    whom the first one meant to tell."""
+    if since is None:
+        return waiting_orders(session, [place[0]], place[1])
+    session.flush()
+    dated = (
+        select(AuditRow.order_id)
+        .where(
+            AuditRow.order_id == Shortage.order_id,
+            col(AuditRow.event).in_(("backorder_dated", "backorder_undated")),
+            AuditRow.recorded_at > since,
+        )
+        .exists()
+    )
+    rows = session.exec(
+        select(Shortage.order_id)
+        .where(
+            Shortage.sku == place[0],
+            Shortage.location == place[1],
+            Shortage.state == ShortageState.OPEN,
+            dated | col(Shortage.problem).is_not(None),
+        )
+        .order_by(col(Shortage.order_id))
+        .distinct()
+    )
+    return tuple(rows)
 
 
 def _waiting(session: Session, place: Place) -> Waiting:

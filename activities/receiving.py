@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 from temporalio import activity
 
-from activities.backorders import fill_shortages, orders_served, places_relieved
+from activities.backorders import fill_shortages, orders_served, places_relieved, waiting_orders
 from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
 from activities.ledger import post
@@ -64,6 +64,7 @@ class Receiving:
         redated: tuple[str, ...] = ()
         if known is not None:
             _note_difference(session, known, fact, now)
+            redated = waiting_orders(session, [line.sku])
         elif problem := why_not_receive(fact, order, line, self._buying):
             note_odd_fact(session, order.po_id, fact, problem, now)
         else:

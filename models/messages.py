@@ -504,10 +504,14 @@ class StockPlace(Payload):
 
 
 class PlanStep(Payload):
-    """Plan the purchases of a SKU at a location; `again`: ask also those who have let us down."""
+    """Plan the purchases of a SKU at a location; `again`: ask also those who have let us down.
+
+    `since`: when the plan before was made; None: it is the first of this run of the workflow, or
+    nobody knows."""
 
     place: StockPlace
     again: bool = False
+    since: Moment | None = None
 
 
 class Missed(Payload):
@@ -537,6 +541,7 @@ class PurchasePlan(Payload):
     """Why nobody will."""
     look_at: Moment | None = None
     """When something is due that nobody tells us of: an acknowledgement, overdue goods."""
+    made_at: Moment | None = None
     echo: "Echo"
     policy: Policy
 

@@ -103,7 +103,8 @@ class ReplenishmentWorkflow:
     async def _buy(self) -> PurchasePlan:
         """Plan for what is short and not bought yet; send what has collected its lines."""
         self._look, again, self._again = False, self._again, False
-        step = PlanStep(place=self._place, again=again)
+        since = self._plan.made_at if self._plan else None
+        step = PlanStep(place=self._place, again=again, since=since)
         plan = await self._steps.database(Purchasing.plan_purchases, step, "Plan purchases")
         self._plan, self._board.policy = plan, plan.policy
         self._tell()

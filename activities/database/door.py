@@ -61,6 +61,19 @@ def mark_applied(session: Session, fact: Fact, now: datetime) -> None:
     )
 
 
+def was_applied(session: Session, fact: Fact) -> bool:
+    """Whether the door kept `fact`, and all that it kept of it was applied: the step that asks runs
+    again after its commit, and has only to tell whom it concerns."""
+    applied = select(FactRow.applied_at).where(
+        FactRow.type == type_of(fact),
+        FactRow.business_id == business_id(fact),
+        col(FactRow.order_id).is_not_distinct_from(getattr(fact, "order_id", None)),
+        col(FactRow.po_id).is_not_distinct_from(getattr(fact, "po_id", None)),
+    )
+    rows = session.exec(applied).all()
+    return bool(rows) and None not in rows
+
+
 def _told(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """What a fact says, but for when: a command that is given again says another time."""
     return {name: value for name, value in data.items() if name not in TIMES}

@@ -1,8 +1,9 @@
 """The steps of buying and receiving, on SQLite and without an engine: what is let in, what becomes
 of it, and who is told."""
 
+import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,27 @@ import pytest
 from sqlmodel import select
 
 from activities import reading_purchases
+from activities.database.door import keep_fact
 from activities.supplier_records import lead_times, track_records
+from models.errors import PartnerRefused
 from models.messages import (
+    CancelOrder,
+    CancelRequest,
+    Fact,
     GoodsReceived,
     GoodsShipped,
+    OrderStep,
     PlanStep,
+    PromisedLine,
+    PurchaseStep,
     StockPlace,
     SupplierAcknowledged,
+    SupplierOrder,
+    business_id,
 )
 from models.orders import Delivery
-from models.tables import GoodsReceipt, PurchaseOrder, PurchaseOrderLine
-from tests.support.machine import BUYING, Warehouse, furnish
+from models.tables import GoodsReceipt, OddFactRow, PurchaseOrder, PurchaseOrderLine
+from tests.support.machine import BUYING, Partners, Warehouse, furnish
 from tools.prepare import migrate
 
 BERLIN_C = StockPlace(location="BER", sku="C")
@@ -142,3 +153,113 @@ def test_a_date_that_has_passed_is_none(warehouse: Warehouse, of_line: bool) -> 
     assert plan.open == (line.po_id,)
     [line] = warehouse.read(select(PurchaseOrderLine))
     assert line.expected_date == today + timedelta(days=3)
+
+
+# Who is told, though a step runs again after its commit and its first answer is lost.
+
+
+@pytest.fixture
+def kept(warehouse: Warehouse) -> Callable[[Fact], None]:
+    """Keep a fact as the door does."""
+
+    def keep(fact: Fact) -> None:
+        warehouse.database.transaction(
+            lambda session: keep_fact(session, "partner", business_id(fact), fact, warehouse.now)
+        )
+
+    return keep
+
+
+def test_a_suppliers_word_that_is_applied_again_names_all_who_wait(
+    warehouse: Warehouse, kept: Callable[[Fact], None]
+) -> None:
+    """A date, a better date, and a refusal, which is no odd fact for being said again."""
+    line = buy(warehouse, 4)
+    waits = {f"O{warehouse.number:04d}", place(warehouse, 5)}
+    warehouse._buy(BERLIN_C, sends=False, again=False)
+    today = warehouse.now.date()
+    said: dict[str, Any] = {"po_id": line.po_id, "expected_date": today + timedelta(days=9)}
+    dated = SupplierAcknowledged(acknowledgement_id="K", **said)
+    shipped = GoodsShipped(notice_id="N", **said | {"expected_date": today + timedelta(days=2)})
+    nothing = (PromisedLine(sku="C", quantity=0),)
+    refused = SupplierAcknowledged(acknowledgement_id="K2", po_id=line.po_id, lines=nothing)
+    for fact in (dated, shipped, refused):
+        kept(fact)
+        apply = (
+            warehouse.purchasing.apply_ship_notice
+            if isinstance(fact, GoodsShipped)
+            else warehouse.purchasing.apply_acknowledgement
+        )
+        first, again = apply(fact), apply(fact)
+        assert first.orders
+        assert set(first.orders) <= waits == set(again.orders)
+        assert set(again.places) == set(first.places) == {BERLIN_C}
+    assert warehouse.read(select(OddFactRow)) == []
+
+
+def test_a_receipt_that_is_taken_in_again_names_all_whose_date_it_moved(
+    warehouse: Warehouse,
+) -> None:
+    """Who got goods, and who still waits."""
+    line = buy(warehouse, 4)
+    waits = f"O{warehouse.number:04d}"
+    later = place(warehouse, 5)
+    fact = receipt(line, 4)
+    first = warehouse.receiving.receive_goods(fact)
+    again = warehouse.receiving.receive_goods(fact)
+    assert set(first.orders) <= {waits, later} == set(again.orders)
+
+
+def test_a_plan_that_is_made_again_names_whom_the_first_one_meant(warehouse: Warehouse) -> None:
+    """Nobody who has no news; the first plan of a run, all who wait."""
+    line = buy(warehouse, 4)
+    waits = f"O{warehouse.number:04d}"
+    said = {"acknowledgement_id": "K", "po_id": line.po_id, "expected_date": warehouse.now.date()}
+    warehouse.purchasing.apply_acknowledgement(SupplierAcknowledged.model_validate(said))
+    plan = warehouse.purchasing.plan_purchases
+    calm = plan(PlanStep(place=BERLIN_C))
+    assert calm.echo.orders == (waits,)
+    assert plan(PlanStep(place=BERLIN_C, since=calm.made_at)).echo.orders == ()
+    warehouse.wait(2)  # the day has passed: no date any more
+    step = PlanStep(place=BERLIN_C, since=calm.made_at)
+    first, again = plan(step), plan(step)
+    assert first.echo.orders == again.echo.orders == (waits,)
+    assert plan(PlanStep(place=BERLIN_C, since=again.made_at)).echo.orders == ()
+
+
+def test_a_refusal_that_is_asked_for_again_names_the_places_that_look_elsewhere(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer of the step was lost, the purchase order is refused."""
+
+    async def refuse(self: Partners, order: SupplierOrder, key: str) -> str:
+        raise PartnerRefused("out_of_stock", "no")
+
+    monkeypatch.setattr(Partners, "send", refuse)
+    waits = place(warehouse, 4)
+    [planned] = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C)).send
+    step = PurchaseStep(po_id=planned.po_id, sku="C")
+    first = asyncio.run(warehouse.purchasing.send_purchase_order(step))
+    again = asyncio.run(warehouse.purchasing.send_purchase_order(step))
+    assert first.places == again.places == (BERLIN_C,)
+    assert again.orders == (waits,)
+
+
+def test_a_cancelled_orders_stock_that_is_given_back_again_names_all_who_wait(
+    warehouse: Warehouse,
+) -> None:
+    """The one after it gets its purchase order's date."""
+    line = buy(warehouse, 4)
+    first_id, second = f"O{warehouse.number:04d}", place(warehouse, 4)
+    expected = warehouse.now.date() + timedelta(days=3)
+    said = {"acknowledgement_id": "K", "po_id": line.po_id, "expected_date": expected}
+    warehouse.purchasing.apply_acknowledgement(SupplierAcknowledged.model_validate(said))
+    step = OrderStep(order_id=first_id)
+    request = CancelRequest(reason="r", actor="operator")
+    assert warehouse.orders.start_cancelling(
+        CancelOrder(order_id=first_id, request=request)
+    ).accepted
+    first = warehouse.inventory.release_stock(step).echo
+    again = warehouse.inventory.release_stock(step).echo
+    assert first.orders == again.orders == (second,)
+    assert first.places == again.places == (BERLIN_C,)
