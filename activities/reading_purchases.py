@@ -231,6 +231,7 @@ def _invoices(session: Session, order: PurchaseOrder) -> list[SupplierInvoiceVie
             difference=format_amount(row.difference_minor, row.currency),
             lines=tuple(row.lines),
             recorded_at=row.recorded_at,
+            matched_at=row.matched_at,
         )
         for row in rows
     ]

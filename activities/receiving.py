@@ -162,7 +162,7 @@ class Receiving:
             return "lines: missing"
         waiting = Counter[str]()
         for invoice in _unmatched(session, order):
-            waiting.update({sku: units for sku, (units, _) in _totals(invoice).items()})
+            waiting.update({sku: units for sku, (units, _) in asked_by(invoice).items()})
         asked, amount_minor = Counter[str](), 0
         for told in fact.lines:
             if session.get(PurchaseOrderLine, (order.po_id, told.sku)) is None:
@@ -191,7 +191,7 @@ class Receiving:
         """
         session.flush()
         for invoice in _unmatched(session, order):
-            totals = _totals(invoice)
+            totals = asked_by(invoice)
             if not totals.keys() <= locked:
                 raise DatabaseBusy(f"invoice {invoice.invoice_id} has come meanwhile")
             lines = {sku: session.get_one(PurchaseOrderLine, (order.po_id, sku)) for sku in totals}
@@ -211,7 +211,7 @@ class Receiving:
         """The goods' own price clears what was received; a difference is cost of the goods: of
         those still held to the inventory, of the rest to cost of goods sold."""
         held_minor = 0
-        for sku, (units, asked_minor) in sorted(_totals(invoice).items()):
+        for sku, (units, asked_minor) in sorted(asked_by(invoice).items()):
             difference_minor = asked_minor - units * lines[sku].unit_cost_minor
             held_minor += _revalue(session, invoice, order, sku, units, difference_minor, now)
             lines[sku].invoiced += units
@@ -325,14 +325,14 @@ def _recorded(
         lines=[line.model_dump(mode="json") for line in fact.lines or ()],
         recorded_at=now,
     )
-    for sku, (units, asked_minor) in _totals(invoice).items():
+    for sku, (units, asked_minor) in asked_by(invoice).items():
         line = session.get_one(PurchaseOrderLine, (order.po_id, sku))
         invoice.amount_minor += asked_minor
         invoice.difference_minor += asked_minor - units * line.unit_cost_minor
     return invoice
 
 
-def _totals(invoice: SupplierInvoice) -> dict[str, tuple[int, int]]:
+def asked_by(invoice: SupplierInvoice) -> dict[str, tuple[int, int]]:
     """Units and minor units that an invoice asks for, by SKU."""
     totals: dict[str, tuple[int, int]] = {}
     for told in map(InvoicedLine.model_validate, invoice.lines):
@@ -343,7 +343,7 @@ def _totals(invoice: SupplierInvoice) -> dict[str, tuple[int, int]]:
 
 
 def _asked_for(invoices: Iterable[SupplierInvoice]) -> set[str]:
-    return {sku for invoice in invoices for sku in _totals(invoice)}
+    return {sku for invoice in invoices for sku in asked_by(invoice)}
 
 
 def _content(known: SupplierInvoice) -> tuple[object, ...]:

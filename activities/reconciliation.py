@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.database.engine import Clock, Database
 from activities.orders import attend
 from activities.progress import find_order
+from activities.receiving import asked_by
 from activities.stock import Place
 from activities.stock_review import next_skus
 from models.findings import (
@@ -25,6 +26,7 @@ from models.findings import (
     Difference,
     asleep_difference,
     inventory_difference,
+    invoice_difference,
     line_difference,
     place_differences,
     unused_fact,
@@ -34,6 +36,7 @@ from models.ledger import Account
 from models.messages import WORKFLOW_ENDED, SetAttention
 from models.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
 from models.orders import Cancellation, Stage
+from models.purchasing import PurchaseOrderState
 from models.stock import ReservationState, ShortageState
 from models.tables import (
     FactRow,
@@ -41,10 +44,13 @@ from models.tables import (
     JournalPosting,
     Order,
     OrderLineRow,
+    PurchaseOrder,
+    PurchaseOrderLine,
     Reservation,
     Shortage,
     Stock,
     StockMovement,
+    SupplierInvoice,
 )
 
 OVER = (Stage.COMPLETED, Stage.CANCELLED)
@@ -54,6 +60,9 @@ ASKED_AT_ONCE = 10
 EXAMPLES = 5
 SOON_USED = timedelta(hours=1)
 """By then a fact is applied, whatever was busy."""
+UNMATCHED_FOR = timedelta(days=14)
+"""How long a supplier's invoice may wait for goods that are still due, before it is a finding."""
+NOTHING_DUE = tuple(s for s in PurchaseOrderState if s.is_over or s is PurchaseOrderState.RECEIVED)
 
 
 @dataclass(frozen=True)
@@ -102,11 +111,15 @@ class Reconciliation:
 
     @activity.defn
     async def compare_ledger(self, step: CloseStep) -> None:
-        """Compare the inventory account with the value of the stock; and whether every fact that
-        the doors took was used."""
+        """Compare the inventory account with the value of the stock, what suppliers ask for with what
+        came; and whether every fact that the doors took was used."""
         differences = await asyncio.to_thread(
             self._database.read,
-            lambda session: [*_compare_ledger(session), *_unused_facts(session, step.seen_at)],
+            lambda session: [
+                *_compare_ledger(session),
+                *_compare_invoices(session, step.seen_at),
+                *_unused_facts(session, step.seen_at),
+            ],
         )
         await self._keep(differences, step.seen_at)
 
@@ -242,6 +255,28 @@ def _unused_facts(session: Session, seen_at: datetime) -> list[Difference]:
     return [
         unused_fact(row.source, row.fact_id, row.type, row.order_id or row.po_id) for row in rows
     ]
+
+
+def _compare_invoices(session: Session, now: datetime) -> list[Difference]:
+    """The suppliers' invoices whose goods don't come any more, or haven't for long."""
+    rows = session.exec(
+        select(SupplierInvoice)
+        .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(SupplierInvoice.po_id))
+        .where(
+            col(SupplierInvoice.matched_at).is_(None),
+            (col(SupplierInvoice.recorded_at) <= now - UNMATCHED_FOR)
+            | col(PurchaseOrder.state).in_(NOTHING_DUE),
+        )
+        .order_by(col(SupplierInvoice.invoice_id))
+    ).all()
+    found = []
+    for invoice in rows:
+        lines = {}
+        for sku, (asked, _) in asked_by(invoice).items():
+            line = session.get_one(PurchaseOrderLine, (invoice.po_id, sku))
+            lines[sku] = (asked, max(0, line.received - line.invoiced), line.damaged)
+        found.append(invoice_difference(invoice.invoice_id, invoice.po_id, lines))
+    return found
 
 
 def _compare_orders(

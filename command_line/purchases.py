@@ -187,9 +187,10 @@ def _print_details(po: PurchaseOrderDetails) -> None:
             soft_wrap=True,
         )
     for invoice in po.invoices:
+        waits = "" if invoice.matched_at else ", not posted: its goods aren't all here"
         out.print(
             f"{invoice.recorded_at:%Y-%m-%d} invoice {invoice.invoice_id}: {invoice.amount} "
-            f"{po.currency}, {invoice.difference} from what was agreed",
+            f"{po.currency}, {invoice.difference} from what was agreed{waits}",
             highlight=False,
             soft_wrap=True,
         )

@@ -1,5 +1,7 @@
 """What must agree in the books, and what is said where it doesn't. Nothing here mends anything."""
 
+from collections.abc import Mapping
+
 from models.base import Payload
 
 
@@ -85,6 +87,24 @@ def inventory_difference(currency: str, account_minor: int, stock_minor: int) ->
         subject="ledger",
         message=f"the inventory account has {account_minor} minor units {currency}, the stock is "
         f"worth {stock_minor}",
+    )
+
+
+def invoice_difference(
+    invoice_id: str, po_id: str, lines: Mapping[str, tuple[int, int, int]]
+) -> Difference:
+    """A supplier's invoice that waits in vain for its goods. `lines`: by SKU the units it asks for,
+    the good ones that came for it, and the damaged ones."""
+    parts = [
+        f"{asked} x {sku}, {came} came" + (f" and {damaged} damaged ones" if damaged else "")
+        for sku, (asked, came, damaged) in sorted(lines.items())
+        if came < asked
+    ]
+    return Difference(
+        finding_id=f"supplier_invoice:{invoice_id}",
+        subject=po_id,
+        message=f"supplier invoice {invoice_id} of {po_id} asks for {'; '.join(parts)}: nothing of "
+        "it is posted. Receive what is missing, or settle it with the supplier",
     )
 
 

@@ -182,13 +182,16 @@ class ReceiptView(Payload):
 
 
 class SupplierInvoiceView(Payload):
-    """What the supplier asks for, and how far that is from the purchase order's prices."""
+    """What the supplier asks for, and how far that is from the purchase order's prices.
+
+    `matched_at`: when its goods were here, so that it was posted; None: it waits for them."""
 
     invoice_id: str
     amount: str
     difference: str
     lines: tuple[dict[str, JsonValue], ...]
     recorded_at: datetime
+    matched_at: datetime | None = None
 
 
 class PurchaseOrderDetails(PurchaseOrderView):

@@ -13,6 +13,7 @@ from sqlmodel import select
 
 from activities import reading_purchases
 from activities.database.door import keep_fact
+from activities.reconciliation import Reconciliation
 from activities.supplier_records import lead_times, track_records
 from models.errors import PartnerRefused
 from models.messages import (
@@ -21,17 +22,20 @@ from models.messages import (
     Fact,
     GoodsReceived,
     GoodsShipped,
+    InvoicedLine,
     OrderStep,
     PlanStep,
     PromisedLine,
     PurchaseStep,
     StockPlace,
     SupplierAcknowledged,
+    SupplierInvoiced,
     SupplierOrder,
     business_id,
 )
+from models.nightly import CloseStep
 from models.orders import Delivery
-from models.tables import GoodsReceipt, OddFactRow, PurchaseOrder, PurchaseOrderLine
+from models.tables import Finding, GoodsReceipt, OddFactRow, PurchaseOrder, PurchaseOrderLine
 from tests.support.machine import BUYING, Partners, Warehouse, furnish
 from tools.prepare import migrate
 
@@ -263,3 +267,61 @@ def test_a_cancelled_orders_stock_that_is_given_back_again_names_all_who_wait(
     again = warehouse.inventory.release_stock(step).echo
     assert first.orders == again.orders == (second,)
     assert first.places == again.places == (BERLIN_C,)
+
+
+# What suppliers ask for.
+
+
+def test_an_invoice_that_waits_in_vain_for_its_goods_is_shown_and_found(
+    warehouse: Warehouse,
+) -> None:
+    """Short, it waits two weeks; where nothing more is due, it is found at once."""
+    line = buy(warehouse, 5)
+    po_id = line.po_id
+    asked = InvoicedLine(sku="C", quantity=line.quantity, unit_cost="0.11")
+    fact = SupplierInvoiced(invoice_id="I", po_id=po_id, currency="EUR", lines=(asked,))
+    warehouse.receiving.receive_goods(receipt(line, 3, damaged=1))
+    warehouse.receiving.record_supplier_invoice(fact)
+
+    def shown() -> bool:
+        details = warehouse.database.read(lambda s: reading_purchases.purchase_order(s, po_id))
+        assert details
+        [invoice] = details.invoices
+        return invoice.matched_at is not None
+
+    def found() -> list[str]:
+        asyncio.run(reconciliation.compare_ledger(CloseStep(seen_at=warehouse.now)))
+        return [row.message for row in warehouse.read(select(Finding))]
+
+    unused: Any = None  # this step doesn't ask the engine
+    reconciliation = Reconciliation(warehouse.database, warehouse.clock, unused)
+    assert not shown()
+    assert found() == []
+    warehouse.wait(14)
+    [message] = found()
+    assert message.startswith(
+        f"supplier invoice I of {po_id} asks for {line.quantity} x C, 2 came and 1 damaged ones: "
+    )
+    rest = receipt(line, line.quantity - 2, receipt_id="R2")
+    warehouse.receiving.receive_goods(rest)
+    assert shown()
+
+
+def test_an_invoice_of_a_purchase_order_that_is_over_is_found_at_once(
+    warehouse: Warehouse,
+) -> None:
+    """The supplier brings less and says so."""
+    line = buy(warehouse, 5)
+    asked = InvoicedLine(sku="C", quantity=line.quantity, unit_cost="0.11")
+    fact = SupplierInvoiced(invoice_id="I", po_id=line.po_id, currency="EUR", lines=(asked,))
+    warehouse.receiving.record_supplier_invoice(fact)
+    warehouse.receiving.receive_goods(receipt(line, 3))
+    promised = (PromisedLine(sku="C", quantity=3),)
+    said = SupplierAcknowledged(acknowledgement_id="K", po_id=line.po_id, lines=promised)
+    warehouse.purchasing.apply_acknowledgement(said)
+    unused: Any = None
+    reconciliation = Reconciliation(warehouse.database, warehouse.clock, unused)
+    asyncio.run(reconciliation.compare_ledger(CloseStep(seen_at=warehouse.now)))
+    [finding] = warehouse.read(select(Finding))
+    assert (finding.finding_id, finding.subject) == ("supplier_invoice:I", line.po_id)
+    assert f"asks for {line.quantity} x C, 3 came: " in finding.message
