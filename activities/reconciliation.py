@@ -111,8 +111,8 @@ class Reconciliation:
 
     @activity.defn
     async def compare_ledger(self, step: CloseStep) -> None:
-        """Compare the inventory account with the value of the stock, what suppliers ask for with what
-        came; and whether every fact that the doors took was used."""
+        """Compare the inventory account with the value of the stock, and what suppliers ask for
+        with what came; and whether every fact that the doors took was used."""
         differences = await asyncio.to_thread(
             self._database.read,
             lambda session: [

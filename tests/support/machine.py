@@ -14,18 +14,19 @@ from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from activities import reading_ledger
-from activities.backorders import fill_shortages, incoming
+from activities.backorders import incoming
+from activities.commands import Commands
 from activities.database.engine import Database
 from activities.database.importing import import_folder
 from activities.inventory import Inventory
-from activities.ledger import post
+from activities.money_control import MoneyControl
 from activities.orders import Orders
 from activities.purchasing import Purchasing
 from activities.receiving import Receiving
 from activities.shipping import Shipping
-from activities.stock import Change, lock_stock, move
-from models import ledger
+from activities.stock_control import StockControl
 from models.billing import BillingRules
+from models.commands import AdjustStock, CommandStep, CountStock, StockCommand, TransferStock
 from models.messages import (
     BookedFreight,
     CancelOrder,
@@ -51,10 +52,11 @@ from models.messages import (
 from models.money import format_amount
 from models.orders import Cancellation, Delivery, OrderDocument, ShipmentState
 from models.purchasing import BuyingPolicy, PurchaseOrderState
-from models.stock import MovementKind, ReservationState, ShortageState, issue_cost
+from models.stock import MovementKind, ReservationState, ShortageState
 from models.tables import (
     Distance,
     GoodsReceipt,
+    JournalPosting,
     Order,
     OrderLineRow,
     PurchaseOrder,
@@ -80,6 +82,8 @@ BUYING = BuyingPolicy(
     tolerance_ppm=100_000,
 )
 SENT = tuple(s for s in PurchaseOrderState if s is not PurchaseOrderState.PLANNED)
+FOUND_COST = "2.11"
+"""Of a unit that somebody finds where nothing is."""
 HELD = (ReservationState.HELD, ReservationState.PICKED)
 skus = st.sampled_from(SKUS)
 locations = st.sampled_from(tuple(LOCATIONS))
@@ -170,22 +174,6 @@ def _add_freight_and_distances(session: Session) -> None:
     session.add(Distance(location="MUC", country="AT", postal_prefix="", distance_km=400))
 
 
-def change_by_hand(
-    session: Session, kind: MovementKind, cause: str, changes: list[Change], now: datetime
-) -> None:
-    """Adjustment, count or transfer: the only place in this machine that doesn't go through a step
-    of the project. Counters and movements, the ledger's entry for what was gained or lost, and
-    goods that come free to who waits."""
-    lock_stock(session, {c.sku for c in changes}, {(c.sku, c.location) for c in changes})
-    move(session, changes, now)
-    value_minor = sum(change.value_minor for change in changes)
-    if value_minor > 0:
-        post(session, ledger.stock_gain_entry(cause, "EUR", value_minor), now)
-    if value_minor < 0:
-        post(session, ledger.stock_loss_entry(cause, "EUR", -value_minor), now)
-    fill_shortages(session, {change.sku for change in changes}, cause, now)
-
-
 class Warehouse(RuleBasedStateMachine):
     """Orders, purchases, receipts and hands, in whatever order hypothesis likes."""
 
@@ -201,6 +189,8 @@ class Warehouse(RuleBasedStateMachine):
         self.purchasing = Purchasing(self.database, self.clock, partners, POLICY, BUYING)
         self.receiving = Receiving(self.database, self.clock, BUYING)
         self.shipping = Shipping(self.database, self.clock, partners)
+        money = MoneyControl(self.clock, BillingRules())
+        self.commands = Commands(self.database, self.clock, StockControl(self.clock), money)
 
     def teardown(self) -> None:
         """Add up what happened, and give the connections back."""
@@ -418,34 +408,70 @@ class Warehouse(RuleBasedStateMachine):
         )
         self.receiving.record_supplier_invoice(fact)
 
-    @rule(sku=skus, location=locations, difference=st.integers(-5, 5).filter(bool))
-    def adjust(self, sku: str, location: str, difference: int) -> None:
-        """Somebody finds goods, or writes them off; never what is reserved."""
-        self._correct(MovementKind.ADJUST, sku, location, difference)
-
-    @rule(sku=skus, location=locations, counted=st.integers(0, 12))
-    def count(self, sku: str, location: str, counted: int) -> None:
-        """Somebody counts; fewer than are reserved are refused."""
+    @rule(
+        sku=skus,
+        location=locations,
+        difference=st.integers(-5, 5).filter(bool),
+        twice=st.booleans(),
+    )
+    def adjust(self, sku: str, location: str, difference: int, twice: bool) -> None:
+        """Somebody finds goods, or writes them off; what is reserved is refused."""
         stock = self._stock(sku, location)
-        self._correct(MovementKind.COUNT, sku, location, counted - stock.on_hand)
-
-    @rule(sku=skus, source=locations, goal=locations, quantity=units)
-    def transfer(self, sku: str, source: str, goal: str, quantity: int) -> None:
-        """Goods move between locations at what they cost; never what is reserved."""
-        stock = self._stock(sku, source)
-        if source == goal or quantity > stock.on_hand - stock.reserved:
-            return
-        value = issue_cost(stock.value_minor, stock.on_hand, quantity)
-        cause, kind = self.next_id("transfer:"), MovementKind.TRANSFER
-        changes = [
-            Change(
-                f"{cause}:{location}", cause, kind, sku, location, sign * quantity, 0, sign * value
-            )
-            for location, sign in ((source, -1), (goal, 1))
-        ]
-        self.database.transaction(
-            lambda session: change_by_hand(session, kind, cause, changes, self.clock())
+        command = AdjustStock(
+            command_id=self.next_id("A"),
+            reason="r",
+            sku=sku,
+            location=location,
+            by=difference,
+            unit_cost=FOUND_COST if difference > 0 else None,
         )
+        self._obey(command, stock.on_hand + difference >= stock.reserved, twice)
+
+    @rule(sku=skus, location=locations, counted=st.integers(0, 12), twice=st.booleans())
+    def count(self, sku: str, location: str, counted: int, twice: bool) -> None:
+        """Somebody counts; fewer than are reserved are refused."""
+        command = CountStock(
+            command_id=self.next_id("N"),
+            reason="r",
+            sku=sku,
+            location=location,
+            counted=counted,
+            unit_cost=FOUND_COST,
+        )
+        self._obey(command, counted >= self._stock(sku, location).reserved, twice)
+
+    @rule(sku=skus, source=locations, goal=locations, quantity=units, twice=st.booleans())
+    def transfer(self, sku: str, source: str, goal: str, quantity: int, twice: bool) -> None:
+        """Goods move between locations at what they cost; what is reserved is refused."""
+        if source == goal:
+            return
+        stock = self._stock(sku, source)
+        command = TransferStock(
+            command_id=self.next_id("T"),
+            reason="r",
+            sku=sku,
+            from_location=source,
+            to_location=goal,
+            quantity=quantity,
+        )
+        self._obey(command, quantity <= stock.on_hand - stock.reserved, twice)
+
+    def _obey(self, command: StockCommand, allowed: bool, twice: bool) -> None:
+        """It is done where that can be, once however often it is asked for; else nothing is."""
+        before = self._stock_and_books()
+        done = self.commands.obey_command(CommandStep(command=command))
+        assert (done.refusal is None) == allowed, done
+        after = self._stock_and_books()
+        assert (before == after) == (not allowed)
+        if twice:
+            assert self.commands.obey_command(CommandStep(command=command)) == done
+            assert self._stock_and_books() == after
+
+    def _stock_and_books(self) -> list[Any]:
+        return [
+            sorted(str(row.model_dump()) for row in self.read(select(table)))
+            for table in (Stock, StockMovement, Shortage, JournalPosting)
+        ]
 
     @rule(days=st.integers(1, 4))
     def wait(self, days: int) -> None:
@@ -535,21 +561,6 @@ class Warehouse(RuleBasedStateMachine):
     def _stock(self, sku: str, location: str) -> Stock:
         rows = self.read(select(Stock).where(Stock.sku == sku, Stock.location == location))
         return rows[0] if rows else Stock(sku=sku, location=location)
-
-    def _correct(self, kind: MovementKind, sku: str, location: str, difference: int) -> None:
-        stock = self._stock(sku, location)
-        if not difference or stock.on_hand + difference < stock.reserved:
-            return
-        value = (
-            211 * difference
-            if difference > 0
-            else -issue_cost(stock.value_minor, stock.on_hand, -difference)
-        )
-        cause = self.next_id(f"{kind}:")
-        change = Change(cause, cause, kind, sku, location, difference, 0, value)
-        self.database.transaction(
-            lambda session: change_by_hand(session, kind, cause, [change], self.clock())
-        )
 
     def _short_and_coming(self, session: Session, place: StockPlace) -> tuple[int, int]:
         missing = select(func.sum(col(Shortage.quantity) - col(Shortage.filled))).where(
