@@ -197,7 +197,7 @@ class Purchasing:
         if comparison.chosen is None:
             return _no_offer(place, short, comparison), short
         reason = Reason(
-            orders=tuple(dict.fromkeys(s.order_id for s in _open_at(session, place))),
+            orders=_not_covered(_open_at(session, place), coming),
             short=short,
             restock=more,
             position=level,
@@ -552,6 +552,17 @@ def _changed(before: Waiting, after: Waiting) -> tuple[str, ...]:
 
 def _open_at(session: Session, place: Place) -> list[Shortage]:
     return [s for s in open_shortages(session, [place[0]]) if s.location == place[1]]
+
+
+def _not_covered(waiting: Iterable[Shortage], coming: int) -> tuple[str, ...]:
+    """The orders that so many units on order leave short, first promised, first served."""
+    orders = []
+    for shortage in waiting:
+        missing = shortage.quantity - shortage.filled
+        if missing > coming:
+            orders.append(shortage.order_id)
+        coming = max(0, coming - missing)
+    return tuple(dict.fromkeys(orders))
 
 
 def _needed_by(session: Session, place: Place) -> date | None:

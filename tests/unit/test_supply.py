@@ -35,6 +35,7 @@ from models.messages import (
 )
 from models.nightly import CloseStep
 from models.orders import Delivery
+from models.purchasing import Reason
 from models.tables import Finding, GoodsReceipt, OddFactRow, PurchaseOrder, PurchaseOrderLine
 from tests.support.machine import BUYING, Partners, Warehouse, furnish
 from tools.prepare import migrate
@@ -267,6 +268,22 @@ def test_a_cancelled_orders_stock_that_is_given_back_again_names_all_who_wait(
     again = warehouse.inventory.release_stock(step).echo
     assert first.orders == again.orders == (second,)
     assert first.places == again.places == (BERLIN_C,)
+
+
+# Why it is bought.
+
+
+def test_a_purchase_names_only_the_orders_that_it_covers(warehouse: Warehouse) -> None:
+    """Those before them are served by what was bought before."""
+    first = buy(warehouse, 4)
+    assert Reason.model_validate(first.reason).orders == (f"O{warehouse.number:04d}",)
+    covered_in_part = place(warehouse, first.quantity - 4 + 1)
+    alone = place(warehouse, 2)
+    warehouse._buy(BERLIN_C, sends=True, again=False)
+    lines = warehouse.read(select(PurchaseOrderLine))
+    [second] = [line for line in lines if line.po_id != first.po_id]
+    reason = Reason.model_validate(second.reason)
+    assert (reason.orders, reason.short) == ((covered_in_part, alone), 3)
 
 
 # What suppliers ask for.
