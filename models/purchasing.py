@@ -321,6 +321,7 @@ def _why_best(
     if not rivals:
         return "the only offer that can be used"
     among = f"of {len(rivals) + 1} offers{which}"
+    units = f"{requirement.wanted} unit{'' if requirement.wanted == 1 else 's'}"
     following = rivals[0]
     if _cost_per_unit(requirement, best) == _cost_per_unit(requirement, following):
         cheap = f"as cheap as {following.supplier_id}"
@@ -333,10 +334,11 @@ def _why_best(
     if cheapest.landed_minor < best.landed_minor:
         percent = cheapest.fill_rate_ppm // PPM_PER_PERCENT
         return (
-            f"cheapest landed cost per unit that really arrives {among}: {cheapest.supplier_id} "
+            f"lowest landed cost for the {units} wanted, by what really arrives, {among}: "
+            f"{cheapest.supplier_id} "
             f"asks less and has delivered {percent} % of what was ordered"
         )
-    return f"cheapest landed cost per unit {among}"
+    return f"lowest landed cost for the {units} wanted, {among}"
 
 
 class Reason(Payload):

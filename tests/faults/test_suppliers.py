@@ -433,7 +433,7 @@ async def test_a_purchase_order_says_why(pipeline: World) -> None:
     assert (reason.demand_a_day, reason.lead_time_days) == (2.0, 3.0)
     rows = [(row.supplier_id, row.landed_minor) for row in reason.comparison.rows]
     assert rows == [(market.cheap, 23 * CHEAP_MINOR), (market.dear, 23 * DEAR_MINOR)]
-    cheapest = "cheapest landed cost per unit of 2 offers that arrive by"
+    cheapest = "lowest landed cost for the 23 units wanted, of 2 offers that arrive by"
     assert reason.comparison.reason.startswith(cheapest)
     assert only.lines[market.sku].quantity == 23
     assert only.order.reason.startswith(

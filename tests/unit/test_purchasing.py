@@ -255,6 +255,16 @@ def test_what_is_restocked_counts_as_wanted() -> None:
     assert (comparison.chosen.supplier_id, comparison.chosen.quantity) == ("BULK", 1_000)
 
 
+def test_the_reason_says_that_the_wanted_units_decide() -> None:
+    """BULK's units are cheaper, and ten of them can't be had alone."""
+    bulk, single = offer("BULK", 100, minimum=1_000), offer("SINGLE", 900)
+    comparison = asked(wanting(10), bulk, single)
+    assert order_of(comparison) == ["SINGLE", "BULK"]
+    assert comparison.reason == "lowest landed cost for the 10 units wanted, of 2 offers"
+    one = asked(wanting(1), bulk, single)
+    assert one.reason == "lowest landed cost for the 1 unit wanted, of 2 offers"
+
+
 def test_a_price_break_is_bought_up_to_where_that_is_cheaper() -> None:
     """90 at 10.00 are 900.00, 100 at 8.50 are 850.00, 80 at 10.00 are 800.00."""
     broken = offer(price_break=(100, 850))
@@ -285,7 +295,7 @@ def test_what_arrives_in_time_is_bought_whatever_it_costs() -> None:
     assert order_of(comparison) == ["DEAR", "MORE", "LATE"]
     assert [row.on_time for row in comparison.rows] == [True, True, False]
     assert comparison.reason == (
-        "cheapest landed cost per unit of 2 offers that arrive by 2026-12-01"
+        "lowest landed cost for the 5 units wanted, of 2 offers that arrive by 2026-12-01"
     )
 
 
@@ -306,7 +316,7 @@ def test_who_delivers_half_costs_twice() -> None:
     comparison = asked(wanting(10), half, whole, records=records)
     assert order_of(comparison) == ["WHOLE", "HALF"]
     assert comparison.reason == (
-        "cheapest landed cost per unit that really arrives of 2 offers: "
+        "lowest landed cost for the 10 units wanted, by what really arrives, of 2 offers: "
         "HALF asks less and has delivered 50 % of what was ordered"
     )
 
@@ -355,7 +365,7 @@ def test_offers_that_cannot_be_used_say_why() -> None:
         (["A"], day(30), "the only offer that can be used"),
         (["A", "B"], None, "as cheap as B and sooner here, of 2 offers"),
         (["A", "B"], day(5), "the only one of 2 offers that arrives by 2026-11-06"),
-        (["B", "C"], day(5), "no offer arrives by 2026-11-06: cheapest landed cost per unit of 2 offers"),
+        (["B", "C"], day(5), "no offer arrives by 2026-11-06: lowest landed cost for the 5 units wanted, of 2 offers"),
         (["B"], day(5), "no offer arrives by 2026-11-06: the only offer that can be used"),
     ],
 )  # fmt: skip
