@@ -662,8 +662,9 @@ def _check_values(fact: Fact) -> list[FieldError]:
             errors.append(FieldError(name, "is not 1 to 200 printable characters"))
     if isinstance(fact, PaymentReceived | PaymentAuthorised):
         errors += _check_amount(fact.amount or "", fact.currency or "")
-    if isinstance(fact, PaymentReversed) and fact.amount is not None:
-        errors += _check_amounts(fact.currency, amount=(fact.amount, 1), fee=(fact.fee, 0))
+    if isinstance(fact, PaymentReversed) and (fact.amount, fact.fee) != (None, "0"):
+        amount = {} if fact.amount is None else {"amount": (fact.amount, 1)}
+        errors += _check_amounts(fact.currency, **amount, fee=(fact.fee, 0))
     if isinstance(fact, PayoutPaid):
         errors += _check_amounts(fact.currency, amount=(fact.amount, 0), fee=(fact.fee, 0))
     if isinstance(fact, GoodsReceived) and not 0 < (fact.quantity or 0) <= 1_000_000_000:

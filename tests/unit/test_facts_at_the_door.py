@@ -253,3 +253,24 @@ def test_what_is_no_time_is_refused(type_: str, field: str, wrong: object) -> No
 def test_what_is_no_date_is_refused() -> None:
     type_ = "purchase_order.acknowledged"
     assert refused(type_, VALID[type_] | {"expected_date": "soon"}) == ["expected_date"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"fee": "NaN"}, ["fee"]),
+        ({"fee": "-1.00"}, ["fee"]),
+        ({"amount": "0"}, ["amount"]),
+        ({"amount": None, "fee": "NaN"}, ["fee"]),
+        ({"amount": None, "currency": None, "fee": "1.00"}, ["currency"]),
+    ],
+)
+def test_what_a_reversal_costs_is_money_too(changes: dict[str, Any], fields: list[str]) -> None:
+    """Also where it leaves the amount out, and so takes all of the payment back."""
+    found = refused("payment.reversed", VALID["payment.reversed"] | changes)
+    assert found == fields
+
+
+def test_a_reversal_of_the_whole_payment_needs_no_currency() -> None:
+    data = {"reversal_id": "RV-1", "payment_id": "P-1"}
+    assert parse_fact("payment.reversed", data).model_dump()["fee"] == "0"
