@@ -68,6 +68,8 @@ from models.tables import (
 
 State = PurchaseOrderState
 UNANSWERED = (State.SENDING, State.SENT)
+LOOK_AGAIN = timedelta(days=1)
+"""After which what nobody brings is looked at again."""
 
 
 class Purchasing:
@@ -142,7 +144,7 @@ class Purchasing:
         redated = date_shortages(session, [place[0]], now)
         for shortage in open_shortages(session, [place[0]]):
             if shortage.location == place[1] and shortage.po_id is None:
-                shortage.problem = problem
+                shortage.problem = problem if unmet else None
         changed = _changed(before, _waiting(session, place))
         news = _with_news(session, place, step.since)
         orders = _lines_at(session, place)
@@ -152,15 +154,16 @@ class Purchasing:
             send=tuple(_sends(orders, place[0])),
             open=tuple(o.po_id for o, line in orders if o.state.is_open and due_units(line)),
             unmet=unmet,
-            problem=problem if unmet else None,
-            look_at=self._next_look(orders, now),
+            problem=problem,
+            look_at=self._next_look(orders, now, problem),
             made_at=now,
             echo=echo,
             policy=self._policy,
         )
 
     def _cover(self, session: Session, place: Place, now: datetime) -> tuple[str | None, int]:
-        """Write the line that buys what isn't bought yet; returns why units stay unmet."""
+        """Write the line that buys what isn't bought yet; returns why nobody brings it, and how
+        many units that leaves orders short of."""
         dropped = _drop_planned(session, place)
         problem, unmet = self._buy(session, place, now)
         for order in dropped:
@@ -195,7 +198,7 @@ class Purchasing:
             _let_down(session, place, now - self._buying.rest),
         )
         if comparison.chosen is None:
-            return _no_offer(place, short, comparison), short
+            return _no_offer(requirement, place, comparison), short
         reason = Reason(
             orders=_not_covered(_open_at(session, place), coming),
             short=short,
@@ -400,10 +403,15 @@ class Purchasing:
         return Echo(cause=f"{po_id}-{state}", places=tuple(places))
 
     def _next_look(
-        self, orders: Sequence[tuple[PurchaseOrder, PurchaseOrderLine]], now: datetime
+        self,
+        orders: Sequence[tuple[PurchaseOrder, PurchaseOrderLine]],
+        now: datetime,
+        problem: str | None,
     ) -> datetime | None:
-        """When something is due that nobody tells us of."""
-        times = [
+        """When something is due that nobody tells us of. A `problem` is looked at every day: an
+        offer may have been imported, or the stock may run low no longer."""
+        times = [now + LOOK_AGAIN] if problem else []
+        times += [
             order.acknowledge_by
             for order, _ in orders
             if order.state in UNANSWERED and order.acknowledge_by
@@ -579,15 +587,16 @@ def _needed_by(session: Session, place: Place) -> date | None:
     return session.exec(promised).one()
 
 
-def _no_offer(place: Place, short: int, comparison: Comparison) -> str | None:
-    """Why nobody brings what is short; None where nothing is."""
-    if not short:
-        return None
+def _no_offer(wanted: Requirement, place: Place, comparison: Comparison) -> str:
+    """Why nobody brings what orders are short of, or else what runs low."""
     tried = "; ".join(f"{row.supplier_id}: {row.why_not}" for row in comparison.rows)
+    short = f"{wanted.short} x {wanted.sku} are short at {place[1]}"
+    low = f"{wanted.restock} x {wanted.sku} are to be restocked at {place[1]}"
+    again = "retry the order" if wanted.short else f"look again with `replenish {wanted.sku}`"
     return (
-        f"{short} x {place[0]} are short at {place[1]} and "
+        f"{short if wanted.short else low} and "
         + (f"no supplier is left ({tried})" if tried else "no supplier offers them")
-        + ": import an offer, then retry the order"
+        + f": import an offer, then {again}"
     )
 
 

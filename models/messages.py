@@ -538,7 +538,7 @@ class PurchasePlan(Payload):
     unmet: int
     """Units that are short and that nobody will bring."""
     problem: str | None = None
-    """Why nobody will."""
+    """Why nobody will, or why nobody brings what runs low, though no order is short."""
     look_at: Moment | None = None
     """When something is due that nobody tells us of: an acknowledgement, overdue goods."""
     made_at: Moment | None = None

@@ -33,7 +33,8 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn
 class ReplenishmentWorkflow:
-    """Buys what is short or runs low, and takes in what arrives, until nothing is awaited.
+    """Buys what is short or runs low, and takes in what arrives, until nothing is awaited. Where no
+    offer is left for it, it waits for a person, and looks again every day.
 
     It carries nothing in memory: every round plans anew from the tables. A later shortage or
     receipt starts it again.
@@ -64,7 +65,7 @@ class ReplenishmentWorkflow:
             plan = await self._buy()
             if self._inbox or self._look:
                 continue
-            if not plan.open and not plan.unmet and not self._sending:
+            if not (plan.open or plan.unmet or plan.problem or self._sending):
                 break
             if workflow.info().is_continue_as_new_suggested() and not self._sending:
                 await workflow.wait_condition(workflow.all_handlers_finished)

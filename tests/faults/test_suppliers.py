@@ -10,6 +10,7 @@ import pytest
 
 from activities.database.engine import utc_now
 from intake import Intake
+from models.messages import PurchasePlan
 from models.purchasing import PurchaseOrderState as State
 from tests.conftest import DATABASES, new_world
 from tests.support.exactly_once import assert_happened_once
@@ -31,6 +32,7 @@ from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import SANDBOX, World
 from worker import build_worker
+from workflows.replenishment import ReplenishmentWorkflow
 
 CHEAP_MINOR, DEAR_MINOR = 5_000, 5_500
 IMPATIENT = {"acknowledge_within": 2.0}
@@ -348,6 +350,34 @@ async def test_where_no_offer_is_left_the_order_says_who_was_tried(busy_world: W
     await market.completed(order_id)
     await market.until_states(State.REFUSED, State.REFUSED, State.INVOICED)
     assert await market.taken() == [("C", 5), ("D", 5), ("C", 5)]
+
+
+async def test_what_runs_low_and_nobody_brings_waits_for_a_person_until_it_is_offered(
+    pipeline: World,
+) -> None:
+    """The order that took the last above the reorder point goes on."""
+    sku, customer = pipeline.shop(on_hand=10, offers=False)
+    reorder_at(pipeline, sku, reorder_point=8, order_quantity=20)
+    document = order(sku, customer, quantity=3)
+    await pipeline.place(document)
+    await pipeline.until(document["order_id"], "awaiting_payment")
+    replenishment = pipeline.client.get_workflow_handle(f"replenish-BER-{sku}")
+
+    async def plan() -> PurchasePlan | None:
+        return await replenishment.query(ReplenishmentWorkflow.status)
+
+    stuck = await until(plan, lambda seen: seen and seen.problem)
+    assert stuck
+    assert f"20 x {sku} are to be restocked at BER" in (stuck.problem or "")
+    assert (await pipeline.order(document["order_id"]))["attention"] is None
+    offer(pipeline, sku, unique("S"), CHEAP_MINOR)
+    door = Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying)
+    await door.look_again(sku, None)
+    [only] = await until_bought(
+        pipeline, sku, lambda found: [b.order.state for b in found] == [State.SENT]
+    )
+    assert only.lines[sku].quantity == 20
+    assert await until(plan, lambda seen: seen and not seen.problem)
 
 
 # What a purchase order is made of.

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
 
 from activities import reading_purchases
 from activities.database.door import keep_fact
@@ -36,8 +37,16 @@ from models.messages import (
 from models.nightly import CloseStep
 from models.orders import Delivery
 from models.purchasing import Reason
-from models.tables import Finding, GoodsReceipt, OddFactRow, PurchaseOrder, PurchaseOrderLine
-from tests.support.machine import BUYING, Partners, Warehouse, furnish
+from models.tables import (
+    Finding,
+    GoodsReceipt,
+    OddFactRow,
+    PurchaseOrder,
+    PurchaseOrderLine,
+    StockPolicy,
+    SupplierOffer,
+)
+from tests.support.machine import BEGIN, BUYING, Partners, Warehouse, furnish
 from tools.prepare import migrate
 
 BERLIN_C = StockPlace(location="BER", sku="C")
@@ -75,6 +84,21 @@ def buy(warehouse: Warehouse, quantity: int) -> PurchaseOrderLine:
     warehouse._buy(BERLIN_C, sends=True, again=False)
     [line] = warehouse.read(select(PurchaseOrderLine))
     return line
+
+
+def policy(sku: str, **found: int) -> StockPolicy:
+    """What the nightly review found for Berlin."""
+    return StockPolicy(
+        sku=sku,
+        location="BER",
+        demand_a_day=2.0,
+        demand_deviation=0.5,
+        observed_days=90,
+        lead_time_days=3.0,
+        lead_time_deviation=0.0,
+        reviewed_at=BEGIN,
+        **{"safety_stock": 2, **found},
+    )
 
 
 def receipt(line: PurchaseOrderLine, quantity: int, **changes: Any) -> GoodsReceived:
@@ -284,6 +308,30 @@ def test_a_purchase_names_only_the_orders_that_it_covers(warehouse: Warehouse) -
     [second] = [line for line in lines if line.po_id != first.po_id]
     reason = Reason.model_validate(second.reason)
     assert (reason.orders, reason.short) == ((covered_in_part, alone), 3)
+
+
+def test_what_runs_low_and_nobody_offers_needs_a_person(warehouse: Warehouse) -> None:
+    """Orders that are served don't: the plan says what was tried, and is looked at every day."""
+    order_id = place(warehouse, 2, sku="B")
+
+    def lower(session: Session) -> None:
+        session.execute(delete(SupplierOffer).where(col(SupplierOffer.sku) == "C"))
+        session.add(policy("C", reorder_point=5, order_quantity=20))
+
+    warehouse.database.transaction(lower)
+    plan = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    assert plan.problem
+    assert plan.problem.startswith("20 x C are to be restocked at BER and no supplier offers them")
+    assert (plan.unmet, plan.open, plan.send, plan.echo.orders) == (0, (), (), ())
+    assert plan.look_at
+    assert timedelta(0) < plan.look_at - warehouse.now <= timedelta(days=1)
+    assert order_id not in plan.echo.orders
+
+    warehouse.database.transaction(
+        lambda session: session.execute(delete(StockPolicy).where(col(StockPolicy.sku) == "C"))
+    )
+    plan = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    assert (plan.problem, plan.look_at) == (None, None)
 
 
 # What suppliers ask for.
