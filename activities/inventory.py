@@ -176,7 +176,7 @@ def _low_places(session: Session, order_id: str, today: date) -> list[StockPlace
             & (col(Stock.location) == col(StockPolicy.location)),
         )
         .where(
-            col(StockPolicy.order_quantity) > 0,
+            (col(StockPolicy.order_quantity) > 0) | (col(StockPolicy.reorder_point) > 0),
             col(StockPolicy.sku).in_(held.with_only_columns(col(Reservation.sku))),
             Stock.on_hand - Stock.reserved <= StockPolicy.reorder_point,
         )

@@ -183,7 +183,7 @@ class Purchasing:
             backordered=backordered(session, place),
         )
         review = session.get(StockPolicy, place)
-        more = restock(level + short, review.reorder_point, review.order_quantity) if review else 0
+        more = _restock(level + short, review) if review else 0
         if not short + more:
             return None, 0
         requirement = Requirement(
@@ -560,6 +560,10 @@ def _changed(before: Waiting, after: Waiting) -> tuple[str, ...]:
 
 def _open_at(session: Session, place: Place) -> list[Shortage]:
     return [s for s in open_shortages(session, [place[0]]) if s.location == place[1]]
+
+
+def _restock(level: int, review: StockPolicy) -> int:
+    return restock(level, review.reorder_point, review.order_quantity, review.safety_stock)
 
 
 def _not_covered(waiting: Iterable[Shortage], coming: int) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from models.commands import (
 from models.messages import Echo, StockPlace
 from models.money import MAX_AMOUNT_MINOR, Money, parse_amount
 from models.purchasing import PurchaseOrderState
+from models.replenishment import is_reordered
 from models.stock import MovementKind, ReservationState, issue_cost
 from models.tables import (
     Company,
@@ -326,6 +327,6 @@ def _echo(
 
 def _runs_low(session: Session, place: Place, today: date) -> bool:
     review = session.get(StockPolicy, place)
-    if review is None or review.order_quantity <= 0:
+    if review is None or not is_reordered(review.reorder_point, review.order_quantity):
         return False
     return position(session, place, today) <= review.reorder_point

@@ -23,6 +23,7 @@ from models.replenishment import (
     Demand,
     ReviewPolicy,
     demand_of_window,
+    is_reordered,
     lead_time,
     lot_size,
     observed_window,
@@ -218,7 +219,7 @@ def _low(
     points = {
         (policy.sku, policy.location): policy.reorder_point
         for policy in policies
-        if policy.order_quantity
+        if is_reordered(policy.reorder_point, policy.order_quantity)
         and _available(stock.get((policy.sku, policy.location))) <= policy.reorder_point
     }
     return tuple(

@@ -180,12 +180,22 @@ def position(on_hand: int, on_order: int, reserved: int, backordered: int) -> in
     return on_hand + on_order - reserved - backordered
 
 
-def restock(position: int, reorder_point: int, order_quantity: int) -> int:
+def is_reordered(reorder_point: int, order_quantity: int) -> bool:
+    """Whether anything is bought before orders are short of it: not where both are 0, as nothing is
+    in demand, or the lead time is unknown."""
+    return reorder_point > 0 or order_quantity > 0
+
+
+def restock(position: int, reorder_point: int, order_quantity: int, safety_units: int) -> int:
     """Units to buy so that a position at or below the reorder point gets above it again: the order
-    quantity, or more where that doesn't do. 0 above it, and where nothing is in demand."""
-    if order_quantity <= 0 or position > reorder_point:
+    quantity, or more where that doesn't do. Where no lot is better than another (a quantity of 0),
+    what is lacking up to the reorder point and the safety stock. 0 above the reorder point, and
+    where nothing `is_reordered`."""
+    if position > reorder_point or not is_reordered(reorder_point, order_quantity):
         return 0
-    return max(order_quantity, reorder_point + 1 - position)
+    enough = reorder_point + 1 - position
+    lot = order_quantity or reorder_point + safety_units - position
+    return max(lot, enough)
 
 
 def available_to_promise(

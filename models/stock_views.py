@@ -23,7 +23,7 @@ class StockAtLocation(Payload):
     reorder_point: int | None = None
     safety_stock: int | None = None
     order_quantity: int | None = None
-    """EOQ; 0: nothing is in demand."""
+    """EOQ; 0: nothing is in demand, or no lot is better than another: what is lacking is bought."""
     demand_a_day: float | None = None
     lead_time_days: float | None = None
     reviewed_at: datetime | None = None

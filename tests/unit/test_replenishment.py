@@ -19,9 +19,11 @@ from models.replenishment import (
     demand,
     demand_of_window,
     economic_order_quantity,
+    is_reordered,
     lead_time,
     position,
     reorder_point,
+    restock,
     safety_stock,
     service_factor,
 )
@@ -245,6 +247,46 @@ def test_an_economic_order_quantity_is_the_nearest_whole_root(
 
 def test_the_position_counts_what_comes_and_not_what_is_taken() -> None:
     assert position(on_hand=10, on_order=20, reserved=4, backordered=9) == 17
+
+
+@pytest.mark.parametrize(
+    ("level", "point", "lot", "safety", "bought"),
+    [
+        (51, 50, 20, 5, 0),
+        (50, 50, 20, 5, 20),
+        (20, 50, 20, 5, 31),
+        (0, 50, 0, 10, 60),
+        (50, 50, 0, 10, 10),
+        (50, 50, 0, 0, 1),
+        (0, 0, 0, 0, 0),
+        (-3, 0, 0, 0, 0),
+        (0, 0, 20, 0, 20),
+    ],
+)
+def test_what_is_bought_at_the_reorder_point(
+    level: int, point: int, lot: int, safety: int, bought: int
+) -> None:
+    """Above it; at it; a lot that doesn't do; no lot is better than another (holding is free);
+    nothing in demand; a lead time of no days."""
+    assert restock(level, point, lot, safety) == bought
+
+
+@given(
+    level=st.integers(-100, 100),
+    point=st.integers(0, 100),
+    lot=st.integers(0, 100),
+    safety=st.integers(0, 100),
+)
+def test_what_is_bought_lifts_the_position_above_the_reorder_point(
+    level: int, point: int, lot: int, safety: int
+) -> None:
+    """Or nothing is, where the position is above it or nothing is bought ahead."""
+    bought = restock(level, point, lot, safety)
+    if bought:
+        assert level <= point < level + bought
+        assert bought >= lot
+    else:
+        assert level > point or not is_reordered(point, lot)
 
 
 def test_what_is_there_can_be_promised_from_today() -> None:

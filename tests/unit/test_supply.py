@@ -16,6 +16,7 @@ from activities import reading_purchases
 from activities.database.door import keep_fact
 from activities.reconciliation import Reconciliation
 from activities.supplier_records import lead_times, track_records
+from models.commands import AdjustStock, CommandStep
 from models.errors import PartnerRefused
 from models.messages import (
     CancelOrder,
@@ -332,6 +333,28 @@ def test_what_runs_low_and_nobody_offers_needs_a_person(warehouse: Warehouse) ->
     )
     plan = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
     assert (plan.problem, plan.look_at) == (None, None)
+
+
+@pytest.mark.parametrize(("lot", "units"), [(20, 20), (0, 7)])
+def test_where_holding_costs_nothing_what_is_lacking_is_bought(
+    warehouse: Warehouse, lot: int, units: int
+) -> None:
+    """Up to the reorder point and the safety stock: five and two; wherever somebody looks."""
+    place(warehouse, 5, sku="B")
+    line = policy("C", reorder_point=5, order_quantity=lot, safety_stock=2)
+    held = policy("A", reorder_point=6, order_quantity=lot)
+    warehouse.database.transaction(lambda session: session.add_all([line, held]))
+    warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    [bought] = warehouse.read(select(PurchaseOrderLine))
+    assert Reason.model_validate(bought.reason).restock == units
+
+    order_id = place(warehouse, 1, sku="A")
+    berlin_a = StockPlace(location="BER", sku="A")
+    again = warehouse.inventory.allocate_stock(OrderStep(order_id=order_id))
+    assert again.echo.places == (berlin_a,)
+    lost = AdjustStock(command_id="A", reason="r", sku="A", location="BER", by=-1)
+    done = warehouse.commands.obey_command(CommandStep(command=lost))
+    assert done.echo.places == (berlin_a,)
 
 
 # What suppliers ask for.
