@@ -112,7 +112,7 @@ class StockReview:
         lot = lot_size(
             self._policy,
             currency,
-            units_ordered=sum(ordered.values()),
+            units_ordered=sum(units for day, units in ordered.items() if day <= last_day),
             days=days,
             value_minor=value_minor,
             units=units,

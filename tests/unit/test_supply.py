@@ -4,7 +4,9 @@ of it, and who is told."""
 import asyncio
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from sqlmodel import Session, col, select
 from activities import reading_purchases
 from activities.database.door import keep_fact
 from activities.reconciliation import Reconciliation
+from activities.stock_review import StockReview
 from activities.supplier_records import lead_times, track_records
 from models.commands import AdjustStock, CommandStep
 from models.errors import PartnerRefused
@@ -35,9 +38,10 @@ from models.messages import (
     SupplierOrder,
     business_id,
 )
-from models.nightly import CloseStep
+from models.nightly import CloseStep, ReviewedBatch, ReviewStep
 from models.orders import Delivery
 from models.purchasing import Reason
+from models.replenishment import ReviewPolicy, lot_size
 from models.tables import (
     Finding,
     GoodsReceipt,
@@ -355,6 +359,44 @@ def test_where_holding_costs_nothing_what_is_lacking_is_bought(
     lost = AdjustStock(command_id="A", reason="r", sku="A", location="BER", by=-1)
     done = warehouse.commands.obey_command(CommandStep(command=lost))
     assert done.echo.places == (berlin_a,)
+
+
+REVIEW = ReviewPolicy(
+    window_days=90,
+    service_level_ppm=950_000,
+    order_cost=Decimal("25.00"),
+    holding_cost_ppm=200_000,
+)
+
+
+def reviewed(warehouse: Warehouse, rules: ReviewPolicy) -> tuple[StockPolicy, ReviewedBatch]:
+    """What the review finds for A in Berlin, and the whole batch."""
+    step = ReviewStep(after="", batch_skus=10)
+    review = StockReview(warehouse.database, warehouse.clock, rules)
+    batch = asyncio.run(review.review_stock(step))
+    found = select(StockPolicy).where(StockPolicy.sku == "A", StockPolicy.location == "BER")
+    [row] = warehouse.read(found)
+    return row, batch
+
+
+def test_the_order_quantity_and_the_demand_are_of_the_same_days(warehouse: Warehouse) -> None:
+    """Three were ordered yesterday; today, which isn't over yet, counts in neither."""
+    place(warehouse, 3, sku="A")
+    warehouse.wait(1)
+    place(warehouse, 2, sku="A")
+    found, _ = reviewed(warehouse, REVIEW)
+    assert (found.demand_a_day, found.observed_days) == (3.0, 1)
+    lot = lot_size(REVIEW, "EUR", units_ordered=3, days=1, value_minor=333, units=1)
+    assert found.order_quantity == lot
+
+
+def test_the_review_finds_low_what_costs_nothing_to_hold(warehouse: Warehouse) -> None:
+    """No lot is better than another, and yet it runs low."""
+    place(warehouse, 6, sku="A")
+    warehouse.wait(1)
+    found, batch = reviewed(warehouse, replace(REVIEW, holding_cost_ppm=0))
+    assert (found.order_quantity, found.reorder_point) == (0, 18)
+    assert StockPlace(location="BER", sku="A") in batch.low
 
 
 # What suppliers ask for.
