@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -99,7 +98,8 @@ async def test_nobody_is_promised_what_is_not_there_however_many_ask_at_once(
             while not await is_taken(crowded, document):  # as a shop does after a 503
                 pass
 
-    watch = asyncio.create_task(never_negative(crowded, sku))
+    over = asyncio.Event()
+    watch = asyncio.create_task(never_negative(crowded, sku, over))
     await asyncio.gather(*(buy(client) for client in range(clients)))
     await until_tables(crowded, lambda session: is_settled(session, len(documents)))
     crowded.database.read(lambda session: assert_nothing_oversold(session, sku, units))
@@ -116,9 +116,8 @@ async def test_nobody_is_promised_what_is_not_there_however_many_ask_at_once(
     await until_tables(crowded, lambda session: filled(session) == received)
     crowded.database.read(lambda session: assert_nothing_oversold(session, sku, units + received))
     crowded.database.read(assert_first_promised_first_served)
-    watch.cancel()
-    with suppress(asyncio.CancelledError):
-        await watch
+    over.set()
+    await watch
     orders = len(bought(crowded.database, sku))
     print(f"\n{len(documents)} orders of {units} units, {orders} purchase orders")
 
@@ -130,14 +129,17 @@ async def is_taken(world: World, document: Document) -> bool:
     return response.is_success
 
 
-async def never_negative(world: World, sku: str) -> None:
-    """Look at the counters again and again."""
-    while True:
-        rows = await asyncio.to_thread(world.database.read, lambda session: _stock(session, sku))
-        for row in rows:
+async def never_negative(world: World, sku: str, over: asyncio.Event) -> None:
+    """Look at the counters again and again, until it is over."""
+
+    def look(session: Session) -> None:
+        for row in _stock(session, sku):
             assert 0 <= row.reserved <= row.on_hand, row
             assert row.value_minor >= 0, row
-        await asyncio.sleep(0.1)
+
+    await until(
+        lambda: asyncio.to_thread(world.database.read, look), lambda _: over.is_set(), LONGEST_S
+    )
 
 
 def _stock(session: Session, sku: str) -> list[Stock]:
