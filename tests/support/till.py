@@ -11,7 +11,7 @@ from typing import Any
 
 from beancount import loader
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlmodel import Session, col, select
 
 from activities import reading_ledger
@@ -186,6 +186,19 @@ class Bookkeeper(RuleBasedStateMachine):
         return rows[pick % len(rows)] if rows else None
 
     # What happens.
+
+    @initialize(pick=picks)
+    def begin(self, pick: int) -> None:
+        """A shop that has been open for a while: there is something to pay, send, credit, take
+        back and write off."""
+        for number, terms in enumerate(("prepaid", "net30", "prepaid", "net30")):
+            self.place([("A", 2), ("B", 1)], terms, "ADA" if number < 2 else "BOB", "3", False)
+        for part in ("all", "a third", "too much"):
+            self.pay(pick, part, twice=False)
+            pick += 1
+        for which in range(3):
+            self.issue_goods(which)
+        self.pay_for_nothing(pick, reversed_first=False)
 
     @rule(
         lines=st.lists(
