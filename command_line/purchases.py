@@ -21,6 +21,7 @@ from models.stock_views import (
     PurchaseOrderDetails,
     PurchaseOrderView,
     ReasonView,
+    TrackRecordView,
 )
 
 PurchaseOrderId = Annotated[str, typer.Argument(metavar="PO", help="The purchase order's id.")]
@@ -167,12 +168,10 @@ def _print_details(po: PurchaseOrderDetails) -> None:
         f"expected {po.expected_date or 'without a date'}",
     ]
     out.print("\n".join(head), highlight=False, soft_wrap=True)
-    lines = new_table(
-        *("SKU", "ordered", "unit cost", "due", "received", "damaged", "invoiced", "expected")
-    )
+    lines = new_table("SKU", "ordered", "due", "received", "damaged", "invoiced", "expected")
     for line in po.lines:
         units = (line.due, line.received, line.damaged, line.invoiced, line.expected_date)
-        lines.add_row(line.sku, str(line.quantity), line.unit_cost, *map(or_dash, units))
+        lines.add_row(line.sku, f"{line.quantity} at {line.unit_cost}", *map(or_dash, units))
     out.print(lines)
     for reason in po.reasons:
         _print_reason(reason)
@@ -203,7 +202,7 @@ def _print_reason(reason: ReasonView) -> None:
     table = new_table("offer", "quantity", "unit cost", "landed", "expected", "fill rate", "")
     for row in reason.offers:
         late = "" if row.on_time else "too late"
-        remark = "chosen" if row.chosen else row.why_not or late
+        remark = "chosen" if row.chosen else "no" if row.why_not else late
         table.add_row(
             row.supplier_id,
             str(row.quantity),
@@ -214,27 +213,30 @@ def _print_reason(reason: ReasonView) -> None:
             remark,
         )
     out.print(table)
+    for row in reason.offers:
+        if row.why_not:
+            out.print(f"not by {row.supplier_id}: {row.why_not}", highlight=False, soft_wrap=True)
 
 
 def _print_offers(view: OffersView) -> None:
     out.print(f"{view.sku}, {view.name}, in {view.currency}", highlight=False)
-    table = new_table(
-        *("supplier", "unit cost", "from", "then", "freight", "duty", "minimum", "pack", "days"),
-        *("smallest purchase", "landed", "a unit", "record", "until"),
-    )
+    prices = new_table("supplier", "unit cost", "break", "freight", "duty", "minimum", "pack")
+    smallest = new_table("supplier", "smallest", "landed", "a unit", "days", "until")
     for row in view.offers:
-        record = row.track_record
-        observed = "none"
-        if record is not None:
-            days = record.mean_lead_time_days
-            took = "" if days is None else f", {days:.1f} days"
-            filled = f", {record.fill_rate_percent} % came" if record.fill_rate_percent else ""
-            observed = f"{record.purchase_orders} orders{took}{filled}"
-        cells = (
-            *(row.unit_cost, row.break_quantity, row.break_unit_cost, row.freight_cost),
-            *(f"{row.duty_percent} %", row.minimum_quantity, row.pack_size, row.lead_time_days),
-            *(row.smallest_purchase, row.landed_cost, row.landed_unit_cost, observed),
-            row.why_not or row.valid_until,
-        )
-        table.add_row(row.supplier_id, *map(or_dash, cells))
-    out.print(table)
+        cheaper = f"{row.break_unit_cost} from {row.break_quantity}" if row.break_quantity else None
+        terms = (row.freight_cost, f"{row.duty_percent} %", row.minimum_quantity, row.pack_size)
+        prices.add_row(row.supplier_id, row.unit_cost, *map(or_dash, (cheaper, *terms)))
+        landed = (row.smallest_purchase, row.landed_cost, row.landed_unit_cost, row.lead_time_days)
+        smallest.add_row(row.supplier_id, *map(or_dash, (*landed, row.why_not or row.valid_until)))
+    out.print(prices)
+    out.print(smallest)
+    for row in view.offers:
+        if row.track_record:
+            record = _in_words(row.track_record)
+            out.print(f"{row.supplier_id} so far: {record}", highlight=False, soft_wrap=True)
+
+
+def _in_words(record: TrackRecordView) -> str:
+    days, rate = record.mean_lead_time_days, record.fill_rate_percent
+    took = "" if days is None else f", {days:.1f} days"
+    return f"{record.purchase_orders} orders{took}" + (f", {rate} % came" if rate else "")

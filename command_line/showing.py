@@ -18,9 +18,12 @@ err = Console(markup=False, emoji=False, stderr=True)
 BOX = box.SIMPLE_HEAD
 TO_THE_RIGHT = {
     *("total", "paid", "debit", "credit", "value", "amount", "difference"),
-    *("quantity", "on hand", "reserved", "available", "on order", "backordered", "units"),
     *("balance", "current", "1-30", "31-60", "61-90", "over 90", "late", "level"),
     *("net", "tax %", "discount %", "unit price", "shipped", "delivered", "applied"),
+    *("quantity", "on hand", "reserved", "available", "on order", "backordered"),
+    *("short", "units"),
+    *("reorder point", "safety", "EOQ", "a day", "lead days", "freight", "duty", "minimum"),
+    *("pack", "smallest", "a unit", "days", "fill rate"),
     *("unit cost", "landed", "received", "damaged", "invoiced", "due", "ordered"),
 }
 """Columns of amounts and units."""

@@ -1,6 +1,6 @@
 """`stock`: looking at a SKU's stock, and commands on it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +13,7 @@ from command_line.doors import Doors, OpenDoors, new_id
 from command_line.showing import Json, new_table, or_dash, out, print_json, show
 from intake import of_sku
 from models.commands import AdjustStock, Command, CountStock, TransferStock
-from models.stock_views import StockView
+from models.stock_views import StockAtLocation, StockView
 
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 Actor = Annotated[str, typer.Option(help="Who says so, for the record.")]
@@ -134,17 +134,13 @@ def obey(
 def _print_stock(view: StockView) -> None:
     out.print(f"{view.sku}, {view.name}: {view.available} available", highlight=False)
     counters = new_table(
-        *("location", "on hand", "reserved", "available", "on order", "backordered", "value"),
-        *("reorder point", "safety", "EOQ", "a day", "reviewed"),
+        *("location", "on hand", "reserved", "available", "on order", "short", "value")
     )
     for at in view.locations:
-        units = (at.on_hand, at.reserved, at.available, at.on_order, at.backordered, at.value)
-        review = (at.reorder_point, at.safety_stock, at.order_quantity)
-        demand = None if at.demand_a_day is None else f"{at.demand_a_day:.2f}"
-        reviewed = f"{at.reviewed_at:%Y-%m-%d}" if at.reviewed_at else None
-        cells = (*units, *review, demand, reviewed)
-        counters.add_row(at.location, *map(or_dash, cells))
+        units = (at.on_hand, at.reserved, at.available, at.on_order, at.backordered)
+        counters.add_row(at.location, *map(str, units), at.value)
     out.print(counters)
+    _print_review([at for at in view.locations if at.reviewed_at])
     promisable = ", ".join(f"{row.units} from {row.day}" for row in view.available_to_promise)
     out.print(f"available to promise: {promisable}", highlight=False, soft_wrap=True)
     for row in view.waiting:
@@ -156,16 +152,32 @@ def _print_stock(view: StockView) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    movements = new_table("when", "kind", "location", "on hand", "reserved", "value", "why")
+    movements = new_table("when", "kind", "location", "on hand", "reserved", "why")
     for moved in view.movements:
         why = f"{moved.reason} ({moved.actor})" if moved.reason else moved.order_id or ""
         movements.add_row(
-            f"{moved.recorded_at:%Y-%m-%d %H:%M:%S}",
+            f"{moved.recorded_at:%Y-%m-%d %H:%M}",
             moved.kind,
             moved.location,
             f"{moved.on_hand:+d}" if moved.on_hand else "",
             f"{moved.reserved:+d}" if moved.reserved else "",
-            moved.value,
             why,
         )
     out.print(movements)
+
+
+def _print_review(reviewed: Sequence[StockAtLocation]) -> None:
+    """What the nightly review found; nothing before its first."""
+    if not reviewed:
+        return
+    table = new_table(
+        *("location", "reorder point", "safety", "EOQ", "a day", "lead days", "reviewed")
+    )
+    for at in reviewed:
+        units = (at.reorder_point, at.safety_stock, at.order_quantity)
+        means = (
+            None if mean is None else f"{mean:.2f}" for mean in (at.demand_a_day, at.lead_time_days)
+        )
+        when = f"{at.reviewed_at:%Y-%m-%d}"
+        table.add_row(at.location, *map(or_dash, (*units, *means)), when)
+    out.print(table)
