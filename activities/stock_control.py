@@ -48,6 +48,7 @@ from models.tables import (
 
 NAMED_ORDERS = 5
 """Orders that a refusal names, of those that hold what is to go."""
+UNUSED_COST = "; its unit cost isn't used: only a gain where nothing is on hand is valued by it"
 
 Waiting = Mapping[str, tuple[str, Place, object]]
 """Shortage id -> order, place, and what is known of it."""
@@ -96,7 +97,10 @@ class StockControl:
         """Put the books right by so many units, with their value; a count that found nothing
         wrong leaves its movement too."""
         now, cause, currency = self._clock(), _cause(command), _currency(session)
-        value_minor = _value(stock, by, command.unit_cost, currency, field)
+        told = command.unit_cost
+        cost_minor = None if told is None else _cost_minor(told, currency)
+        value_minor = _value(stock, by, cost_minor, field)
+        is_used = cost_minor is None or (by > 0 and not stock.on_hand)
         before = _waiting(session, [stock.sku])
         on_hand, location = stock.on_hand, stock.location
         change = Change(
@@ -121,7 +125,7 @@ class StockControl:
         return self._done(
             session,
             command,
-            f"{message}: {on_hand + by} on hand",
+            f"{message}: {on_hand + by} on hand" + ("" if is_used else UNUSED_COST),
             before,
             [(command.sku, location)],
         )
@@ -263,15 +267,15 @@ def _check_reserved(session: Session, stock: Stock, left: int, field: str) -> No
     )
 
 
-def _value(stock: Stock, by: int, unit_cost: str | None, currency: str, field: str) -> int:
+def _value(stock: Stock, by: int, unit_cost_minor: int | None, field: str) -> int:
     """What so many units more (or fewer) are worth: their moving average; of a gain where nothing
     is on hand, what a unit is said to cost."""
     if by <= 0:
         return -issue_cost(stock.value_minor, stock.on_hand, -by) if by else 0
     if stock.on_hand:
         value_minor = issue_cost(stock.value_minor, stock.on_hand, by)
-    elif unit_cost is not None:
-        value_minor = _cost_minor(unit_cost, currency) * by
+    elif unit_cost_minor is not None:
+        value_minor = unit_cost_minor * by
     else:
         reason = f"nothing {_at(stock)} is on hand, so there is no average: say what a unit costs"
         _refuse("unit_cost", reason)

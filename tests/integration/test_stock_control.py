@@ -251,6 +251,24 @@ async def test_a_gain_of_nothing_there_needs_its_cost(pipeline: World, door: Doo
 
 
 @DOORS
+async def test_a_cost_that_is_not_used_is_checked_and_said(pipeline: World, door: Door) -> None:
+    """There is an average to value it by; what is no amount is refused all the same."""
+    sku, _ = shop(pipeline)
+    for kind, says in (
+        ("adjust", {"by": 5}),
+        ("count", {"counted": 20}),
+        ("count", {"counted": 9}),
+    ):
+        before = everything(pipeline, sku)
+        refused = await door(pipeline, kind, sku, command(**says, unit_cost="1.999"))
+        assert (refused.done, refused.fields) == (False, ["unit_cost"])
+        assert everything(pipeline, sku) == before
+        done = await door(pipeline, kind, sku, command(**says, unit_cost="1.99"))
+        assert "its unit cost isn't used" in done.said["message"]
+    assert counters(pipeline, sku) == {"BER": (9, 0, 9 * 6_000)}
+
+
+@DOORS
 async def test_a_count_puts_the_books_right(pipeline: World, door: Door) -> None:
     """Less is a loss, more a gain, and a count that agrees is on record too."""
     sku, _ = shop(pipeline)
