@@ -31,7 +31,8 @@ from tests.support.shop import write_csv, write_shop
 from tools.prepare import migrate
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
-FILES = ("company", "locations", "products", "suppliers", "offers", "customers", "stock")
+SHOP = ("company", "locations", "distances", "products")
+FILES = (*SHOP, "suppliers", "offers", "customers", "stock")
 NOW = datetime(2026, 7, 6, 12, tzinfo=UTC)
 
 Dump = dict[str, list[tuple[object, ...]]]
