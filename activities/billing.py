@@ -32,7 +32,7 @@ from activities.settling import (
 )
 from models import billing, ledger
 from models.billing import AuthorisationState, BillingRules
-from models.errors import Refused
+from models.errors import PartnerRefused, Refused
 from models.messages import (
     AuthorisationStep,
     CaptureDemand,
@@ -171,7 +171,9 @@ class Billing:
     async def void_payment_request(self, step: OrderStep) -> int:
         """Undo of `request_payment`: also where the request may or may not have been made.
 
-        Returns what the provider has collected all the same, in minor units: that money comes.
+        Returns what the provider has collected all the same, in minor units: that money comes. A
+        card that was being charged when the order was cancelled is asked for after the void, under
+        the same key: what was charged is answered as before, what wasn't is refused.
         """
         _, collected = await once(
             self._database,
@@ -179,10 +181,26 @@ class Billing:
             step,
             lambda asked, key: self._payments.void(asked.order_id, key),
         )
+        await self._settle_captures(step.order_id)
         return await asyncio.to_thread(
             self._database.transaction,
             lambda session: self._voided(session, step.order_id, collected),
         )
+
+    async def _settle_captures(self, order_id: str) -> None:
+        demands = await asyncio.to_thread(
+            self._database.read, lambda session: _asked_captures(session, order_id)
+        )
+        for demand in demands:
+            call = f"{order_id}/capture/{demand.authorisation_id}"
+            try:
+                asked, payment_id = await once(self._database, call, demand, self._payments.capture)
+            except PartnerRefused:
+                continue  # it wasn't charged
+            await asyncio.to_thread(
+                self._database.transaction,
+                lambda s, a=asked, p=payment_id: self._captured(s, a, p),
+            )
 
     @activity.defn
     def credit_invoice(self, step: OrderStep) -> Progress:
@@ -488,6 +506,16 @@ def _state_at(order: Order, expires_at: datetime, now: datetime) -> Authorisatio
     if order.cancellation is not Cancellation.NONE:
         return AuthorisationState.VOIDED
     return AuthorisationState.LIVE if expires_at > now else AuthorisationState.EXPIRED
+
+
+def _asked_captures(session: Session, order_id: str) -> list[CaptureDemand]:
+    """Charges of cards that the provider was asked for, and whose answer isn't recorded."""
+    demands = []
+    for row in _authorisations(session, order_id, AuthorisationState.LIVE):
+        call = session.get(PartnerCall, f"{order_id}/capture/{row.authorisation_id}")
+        if call is not None and call.asked is not None:
+            demands.append(CaptureDemand.model_validate(call.asked))
+    return demands
 
 
 def _asked_minor(session: Session, order_id: str) -> int:

@@ -3,10 +3,11 @@
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.progress import balance_of
 from models.customers import CustomerDocument, CustomerStatus, TaxTreatment
 from models.errors import NotFound
 from models.orders import Cancellation, Terms
-from models.tables import Customer, Order
+from models.tables import Customer, Order, PaymentReversal
 
 CONTACT_FIELDS = ("name", "email", "phone", "country", "vat_id", "language")
 ADDRESS_FIELDS = ("street", "city", "postal_code")
@@ -45,8 +46,9 @@ def record_customer(session: Session, document: CustomerDocument) -> Customer:
 
 
 def exposure(session: Session, customer_id: str, without_order: str = "") -> int:
-    """What the customer owes or will owe on credit, in minor units: every accepted net30 order
-    that isn't paid or cancelled, invoiced or not, but for `without_order`."""
+    """What the customer owes or will owe, in minor units, but for `without_order`: every accepted
+    net30 order that isn't paid or cancelled, invoiced or not; and what is due again of others,
+    because a payment was taken back."""
     charges = (
         col(Order.fees_minor)
         + col(Order.reclaimed_minor)
@@ -62,4 +64,22 @@ def exposure(session: Session, customer_id: str, without_order: str = "") -> int
         col(Order.credit_accepted).is_(True),
         col(Order.cancellation) != Cancellation.DONE,
     )
-    return int(session.exec(owed).one() or 0)
+    return int(session.exec(owed).one() or 0) + _due_again(session, customer_id, without_order)
+
+
+def _due_again(session: Session, customer_id: str, without_order: str) -> int:
+    taken_back = select(PaymentReversal.order_id).where(col(PaymentReversal.order_id).is_not(None))
+    on_credit = (
+        (col(Order.terms) == Terms.NET30)
+        & col(Order.credit_accepted).is_(True)
+        & (col(Order.cancellation) != Cancellation.DONE)
+    )
+    orders = session.exec(
+        select(Order).where(
+            col(Order.customer_id) == customer_id,
+            col(Order.order_id) != without_order,
+            col(Order.order_id).in_(taken_back),
+            ~on_credit,
+        )
+    )
+    return sum(balance_of(session, order).receivable_minor for order in orders)

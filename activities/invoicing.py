@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.ledger import draw_number, post
@@ -89,6 +90,7 @@ def credit(
     before = balance_of(session, order)
     beyond_minor = max(0, wanted_minor - before.receivable_minor)
     refund_minor = min(beyond_minor, order.paid_minor - order.payable_minor)
+    recover(session, order, beyond_minor - refund_minor, now)
     credit_note = _compose_credit(session, invoice, taxes, reason, refund_minor, now)
     session.add(
         CreditNoteRow(
@@ -115,9 +117,6 @@ def credit(
         goods_left=left_us,
     )
     post(session, entry, now)
-    if forgiven_minor := beyond_minor - refund_minor:
-        order.forgiven_minor -= forgiven_minor
-        post(session, _not_written_off(order, credit_note.number, forgiven_minor), now)
     what = _money(order, wanted_minor)
     detail = f"{credit_note.number} credits {what} of {invoice.number}"
     note(session, order.order_id, "credited", detail, now)
@@ -132,10 +131,40 @@ def invoice_of(session: Session, order_id: str) -> Invoice | None:
     return Invoice.model_validate(row.content) if row else None
 
 
-def tax_share(order: Order, amount_minor: int) -> int:
-    """The tax in a part of an order's total, rounded half up."""
-    tax_minor = order.total_minor - order.net_minor
-    return round_half_up(tax_minor * amount_minor, order.total_minor) if order.total_minor else 0
+def tax_relief(session: Session, order: Order, lost_minor: int) -> int:
+    """The tax in what of the order's receivable is lost; see `models.billing.relief`."""
+    credited = select(func.sum(col(CreditNoteRow.total_minor) - col(CreditNoteRow.net_minor)))
+    return billing.relief(
+        balance_of(session, order),
+        lost_minor,
+        credited_tax_minor=int(
+            session.exec(credited.where(CreditNoteRow.order_id == order.order_id)).one() or 0
+        ),
+        relieved_minor=order.relieved_minor,
+    )
+
+
+def recover(session: Session, order: Order, amount_minor: int, now: datetime) -> None:
+    """`amount_minor` of what was forgiven is due after all: because it is paid, or credited. What
+    was too small a difference comes back last."""
+    if not amount_minor:
+        return
+    lost_minor = order.forgiven_minor - order.difference_minor
+    difference_minor = max(0, amount_minor - lost_minor)
+    tax_minor = round_half_up(order.relieved_minor * amount_minor, order.forgiven_minor)
+    order.forgiven_minor -= amount_minor
+    order.difference_minor -= difference_minor
+    order.relieved_minor -= tax_minor
+    entry = ledger.recovery_entry(
+        f"{order.order_id}:{order.version}",
+        order.order_id,
+        order.currency,
+        amount_minor=amount_minor,
+        difference_minor=difference_minor,
+        tax_minor=tax_minor,
+    )
+    post(session, entry, now)
+    note(session, order.order_id, "recovered", str(_money(order, amount_minor)), now)
 
 
 def _compose(
@@ -258,18 +287,6 @@ def _parts(taxes: Sequence[TaxAmount], reason: str) -> tuple[PricedLine, ...]:
             tax_rate_ppm=tax.rate_ppm,
         )
         for number, tax in enumerate(taxes, start=1)
-    )
-
-
-def _not_written_off(order: Order, number: str, amount_minor: int) -> ledger.Entry:
-    """What was written off is credited instead."""
-    return ledger.write_off_entry(
-        number,
-        order.order_id,
-        order.currency,
-        ledger.Account.BAD_DEBTS,
-        amount_minor=-amount_minor,
-        tax_minor=-tax_share(order, amount_minor),
     )
 
 

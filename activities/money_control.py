@@ -154,7 +154,6 @@ class MoneyControl:
             if balance.due_minor and not balance.cancelled:
                 reason += ": it has no invoice yet; cancel it instead"
             refuse("order_id", reason, MONEY_REFUSED)
-        order.forgiven_minor += lost_minor
         write_off(session, order, Account.BAD_DEBTS, lost_minor, self._rules, now)
         money = Money(amount_minor=lost_minor, currency=order.currency)
         detail = f"{money} by {command.actor}: {command.reason}"

@@ -37,6 +37,7 @@ from models.tables import (
 )
 
 LONGEST_BODY = 10_000
+MONEY_PROBLEMS = ("payment_reversed", "payment_currency")
 LONGEST_LINES = 1_000
 
 
@@ -104,7 +105,17 @@ def touch(session: Session, order: Order, now: datetime) -> Progress:
     order.updated_at = now
     progress = look(session, order)
     order.stage = stage(progress)
+    if order.cancellation is Cancellation.DONE:
+        _show_problem(order, progress.money_problem)
     return progress
+
+
+def _show_problem(order: Order, problem: MoneyProblem | None) -> None:
+    """A cancelled order has no workflow that would show what a person has to see to."""
+    if problem is not None and order.attention_code is None:
+        order.attention_code, order.attention_message = problem.code, problem.message
+    elif problem is None and order.attention_code in MONEY_PROBLEMS:
+        order.attention_code = order.attention_message = None
 
 
 def look(session: Session, order: Order) -> Progress:
@@ -128,7 +139,9 @@ def look(session: Session, order: Order) -> Progress:
         charges_minor=money.charges_minor,
         captured_later=order.capture is Capture.AT_DISPATCH,
         authorised_until=_authorised_until(session, order, money.due_minor),
-        money_problem=_money_problem(session, order, money.due_minor),
+        money_problem=_money_problem(
+            session, order, money.receivable_minor if money.cancelled else money.due_minor
+        ),
         invoice_number=number,
         allocated=order.allocated,
         ordered=_ordered(session, order.order_id),

@@ -15,6 +15,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities import reading_ledger
 from activities.database.engine import Clock, Database
 from activities.orders import attend
 from activities.progress import find_order
@@ -29,6 +30,7 @@ from models.findings import (
     invoice_difference,
     line_difference,
     place_differences,
+    receivable_difference,
     unused_fact,
     workflow_difference,
 )
@@ -117,6 +119,7 @@ class Reconciliation:
             self._database.read,
             lambda session: [
                 *_compare_ledger(session),
+                *_compare_receivables(session, step.seen_at),
                 *_compare_invoices(session, step.seen_at),
                 *_unused_facts(session, step.seen_at),
             ],
@@ -244,6 +247,15 @@ def _compare_ledger(session: Session) -> list[Difference]:
         for currency, account_minor in accounts or [("", 0)]
     ]
     return [difference for difference in found if difference]
+
+
+def _compare_receivables(session: Session, seen_at: datetime) -> list[Difference]:
+    report = reading_ledger.ageing(session, seen_at.date())
+    return [
+        receivable_difference(total.currency, total.ledger, total.total)
+        for total in report.totals
+        if total.ledger != total.total
+    ]
 
 
 def _unused_facts(session: Session, seen_at: datetime) -> list[Difference]:

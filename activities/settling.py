@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from activities.invoicing import issue, tax_share
+from activities.invoicing import issue, recover, tax_relief
 from activities.ledger import post
 from activities.progress import balance_of, invoice_number, note
 from models import billing, ledger
@@ -14,7 +14,7 @@ from models.messages import PaymentReceived
 from models.money import MAX_AMOUNT_MINOR, Money, decimals, parse_amount
 from models.orders import Cancellation
 from models.promises import PromisePolicy, promised_date
-from models.tables import Order, Payment, PaymentReversal
+from models.tables import Order, Payment, PaymentReversal, Refund
 
 MORE_THAN_DUE = "more than was due"
 
@@ -36,7 +36,7 @@ def settle(
         received_at=fact.received_at or now,
     )
     session.add(payment)
-    invoiced = _apply(session, order, payment, rules)
+    invoiced = _apply(session, order, payment, rules, now)
     entry = ledger.payment_entry(
         fact.payment_id,
         order.currency,
@@ -57,7 +57,7 @@ def use_for(
 ) -> None:
     """Money that had no order is this one's."""
     payment.order_id, payment.unmatched_reason = order.order_id, None
-    invoiced = _apply(session, order, payment, rules)
+    invoiced = _apply(session, order, payment, rules, now)
     free_minor = payment.amount_minor - payment.reversed_minor
     receivable_minor = payment.applied_minor if invoiced else 0
     entry = ledger.matched_entry(
@@ -74,12 +74,19 @@ def use_for(
     close_if_paid(session, order, rules, now)
 
 
-def _apply(session: Session, order: Order, payment: Payment, rules: BillingRules) -> bool:
-    """Spread a payment over what is due and the customer's deposit; whether there is an invoice.
-    While there is none, and the order isn't paid in full, its part of the tax falls due."""
-    balance = balance_of(session, order)
+def _apply(
+    session: Session, order: Order, payment: Payment, rules: BillingRules, now: datetime
+) -> bool:
+    """Spread a payment over what is due, what was written off, and the customer's deposit; whether
+    there is an invoice. While there is none, and the order isn't paid in full, its part of the tax
+    falls due."""
+    balance, free_minor = balance_of(session, order), payment.amount_minor - payment.reversed_minor
     due_minor = 0 if balance.cancelled else balance.due_minor  # then it will be given back
-    split = billing.split_payment(payment.amount_minor - payment.reversed_minor, due_minor)
+    if balance.invoiced and not balance.cancelled:
+        recovered_minor = max(0, min(free_minor - due_minor, order.forgiven_minor))
+        recover(session, order, recovered_minor, now)
+        due_minor += recovered_minor
+    split = billing.split_payment(free_minor, due_minor)
     payment.applied_minor = split.applied_minor
     order.paid_minor += split.applied_minor
     order.deposit_minor += split.deposit_minor
@@ -107,9 +114,11 @@ def close_if_paid(session: Session, order: Order, rules: BillingRules, now: date
     due_minor = balance_of(session, order).due_minor
     if due_minor > _tolerance(order, rules) or order.cancellation is not Cancellation.NONE:
         return
-    order.forgiven_minor += due_minor
+    order.forgiven_minor += due_minor  # an invoice is for who has paid enough
     issue(session, order, now)
+    order.forgiven_minor -= due_minor
     if due_minor:
+        order.difference_minor += due_minor
         write_off(session, order, Account.PAYMENT_DIFFERENCES, due_minor, rules, now)
         detail = f"{_money(order, due_minor)}: too little to ask for"
         note(session, order.order_id, "difference_forgiven", detail, now)
@@ -123,14 +132,17 @@ def write_off(
     rules: BillingRules,
     now: datetime,
 ) -> None:
-    """Post what won't come; `forgiven_minor` of the order has it already."""
+    """What won't come is forgiven and posted, with the tax that is owed no longer."""
+    tax_minor = tax_relief(session, order, amount_minor) if rules.bad_debt_relief else 0
+    order.forgiven_minor += amount_minor
+    order.relieved_minor += tax_minor
     entry = ledger.write_off_entry(
         f"{order.order_id}:{order.version}",
         order.order_id,
         order.currency,
         account,
         amount_minor=amount_minor,
-        tax_minor=tax_share(order, amount_minor) if rules.bad_debt_relief else 0,
+        tax_minor=tax_minor,
     )
     post(session, entry, now)
 
@@ -249,17 +261,9 @@ def take_back(
     payment.reversed_minor += amount_minor
     reversal.order_id, reversal.applied_at = payment.order_id, now
     if order is None or payment.currency != order.currency:
-        if payment.reversed_minor == payment.amount_minor:
-            payment.unmatched_reason = None
-        entry = ledger.reversal_entry(
-            reversal.reversal_id,
-            payment.currency,
-            unapplied_minor=amount_minor,
-            fee_minor=reversal.fee_minor,
-            order_id=payment.order_id,
-        )
+        entry = _take_unused(session, reversal, payment, amount_minor)
     else:
-        entry = _take_from_order(session, order, reversal, amount_minor, rules)
+        entry = _take_from_order(session, order, reversal, payment, amount_minor, rules)
         if payment.amount_minor - payment.reversed_minor <= payment.applied_minor:
             payment.unmatched_reason = None
         why = f"({reversal.reason})" if reversal.reason else ""
@@ -268,18 +272,46 @@ def take_back(
     post(session, entry, now, reversal.recorded_at.date())
 
 
+def _take_unused(
+    session: Session, reversal: PaymentReversal, payment: Payment, amount_minor: int
+) -> ledger.Entry:
+    """Money that has no order; what is (being) given back is lost."""
+    given_back = select(Refund.refund_key).where(Refund.payment_id == payment.payment_id)
+    if session.exec(given_back).first() is not None:
+        return ledger.loss_entry(
+            reversal.reversal_id,
+            payment.currency,
+            amount_minor=amount_minor,
+            fee_minor=reversal.fee_minor,
+        )
+    if payment.reversed_minor == payment.amount_minor:
+        payment.unmatched_reason = None
+    return ledger.reversal_entry(
+        reversal.reversal_id,
+        payment.currency,
+        unapplied_minor=amount_minor,
+        fee_minor=reversal.fee_minor,
+        order_id=payment.order_id,
+    )
+
+
 def _take_from_order(
     session: Session,
     order: Order,
     reversal: PaymentReversal,
+    payment: Payment,
     amount_minor: int,
     rules: BillingRules,
 ) -> ledger.Entry:
     balance = balance_of(session, order)
+    payment.applied_minor = min(
+        payment.applied_minor, payment.amount_minor - payment.reversed_minor
+    )
     if not balance.invoiced and not balance.cancelled:
         order.paid_minor -= amount_minor
         taxed_minor = order.taxed_minor - _on_account(order, rules)
         order.taxed_minor -= taxed_minor
+        payment.taxed_minor = max(0, payment.taxed_minor - taxed_minor)
         return ledger.reversal_entry(
             reversal.reversal_id,
             order.currency,

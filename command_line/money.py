@@ -196,6 +196,8 @@ def _print_bill(view: BillView) -> None:
     sums.show_header = False
     for tax in view.taxes:
         sums.add_row(f"tax {tax.rate_percent} % of {tax.taxable}", tax.tax)
+    if view.discount.strip("0."):
+        sums.add_row("discount of the order, in the lines", f"-{view.discount}")
     for label, amount in (
         ("net", view.net),
         ("total", f"{view.total} {view.currency}"),

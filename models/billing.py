@@ -198,7 +198,9 @@ class Balance(Payload):
     def receivable_minor(self) -> int:
         """What the ledger has as receivable: nothing but what was given back twice before there is
         an invoice."""
-        return self.due_minor if self.invoiced else self.reclaimed_minor
+        if self.invoiced:
+            return self.due_minor
+        return max(0, self.reclaimed_minor - self.forgiven_minor)
 
     @property
     def owed_minor(self) -> int:
@@ -210,6 +212,22 @@ class Balance(Payload):
     def owed_payable_minor(self) -> int:
         """The part of it that credit notes owe; they are served first."""
         return min(self.owed_minor, max(0, self.payable_minor - self.refunded_minor))
+
+
+def relief(
+    balance: Balance, lost_minor: int, *, credited_tax_minor: int, relieved_minor: int
+) -> int:
+    """The tax in `lost_minor` of what is receivable, rounded half up: the goods' share of what
+    isn't credited, never more than what of the tax is still owed. Fees, and what was given back
+    twice, have none; they are lost first."""
+    without_tax_minor = balance.fees_minor + balance.reclaimed_minor
+    goods_minor = max(0, lost_minor - without_tax_minor)
+    whole_minor = balance.total_minor - balance.credited_minor
+    tax_minor = balance.tax_minor - credited_tax_minor
+    if not balance.invoiced or whole_minor <= 0:
+        return 0
+    wanted_minor = round_half_up(tax_minor * min(goods_minor, whole_minor), whole_minor)
+    return max(0, min(wanted_minor, tax_minor - relieved_minor))
 
 
 class TakenBack(Payload):

@@ -135,3 +135,12 @@ def asleep_difference(order_id: str) -> Difference:
         subject=order_id,
         message=f"{order_id} waits for stock, and nothing of it is short: a retry wakes it",
     )
+
+
+def receivable_difference(currency: str, account: str, owed: str) -> Difference:
+    """The account of receivables isn't what customers owe by their orders."""
+    return Difference(
+        finding_id=f"receivables:{currency}",
+        subject="Accounts receivable",
+        message=f"Accounts receivable is {account} {currency}, the orders' customers owe {owed}",
+    )

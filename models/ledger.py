@@ -275,16 +275,51 @@ def write_off_entry(
     key: str, order_id: str, currency: str, account: Account, *, amount_minor: int, tax_minor: int
 ) -> Entry:
     """What is due won't come: to `account` (Bad debts, or Payment differences) less the tax of
-    which we are relieved (2006/112/EC art. 90). Amounts below zero undo one."""
-    lost = {account: amount_minor - tax_minor, Account.TAX_PAYABLE: tax_minor}
-    due = {Account.ACCOUNTS_RECEIVABLE: amount_minor}
-    if amount_minor < 0:
-        lost, due = _negated(due), _negated(lost)
-    return entry(f"write_off:{key}", currency, lost, due, order_id)
+    which we are relieved (2006/112/EC art. 90)."""
+    return entry(
+        f"write_off:{key}",
+        currency,
+        {account: amount_minor - tax_minor, Account.TAX_PAYABLE: tax_minor},
+        {Account.ACCOUNTS_RECEIVABLE: amount_minor},
+        order_id,
+    )
 
 
-def _negated(amounts: Mapping[Account, int]) -> dict[Account, int]:
-    return {account: -amount_minor for account, amount_minor in amounts.items()}
+def recovery_entry(
+    key: str,
+    order_id: str,
+    currency: str,
+    *,
+    amount_minor: int,
+    difference_minor: int,
+    tax_minor: int,
+) -> Entry:
+    """What was written off is due after all: it was paid, or is credited. `difference_minor` of it
+    had been a payment difference; `tax_minor` is owed again."""
+    lost_minor = amount_minor - difference_minor
+    from_lost_minor = min(tax_minor, lost_minor)
+    return entry(
+        f"recovery:{key}",
+        currency,
+        {Account.ACCOUNTS_RECEIVABLE: amount_minor},
+        {
+            Account.BAD_DEBTS: lost_minor - from_lost_minor,
+            Account.PAYMENT_DIFFERENCES: difference_minor - (tax_minor - from_lost_minor),
+            Account.TAX_PAYABLE: tax_minor,
+        },
+        order_id,
+    )
+
+
+def loss_entry(reversal_id: str, currency: str, *, amount_minor: int, fee_minor: int) -> Entry:
+    """Money without an order was given back, and then taken back by its payer's bank as well: there
+    is nobody to ask."""
+    return entry(
+        f"reversal:{reversal_id}",
+        currency,
+        {Account.BAD_DEBTS: amount_minor, Account.PAYMENT_FEES: fee_minor},
+        {Account.CASH_CLEARING: amount_minor + fee_minor},
+    )
 
 
 def dunning_fee_entry(order_id: str, level: int, currency: str, fee_minor: int) -> Entry:

@@ -279,6 +279,10 @@ class Order(SQLModel, table=True):
     """Given back, and then taken back by the payer's bank as well: due again."""
     forgiven_minor: int = total_of_facts()
     """Due and not paid: written off, or too small a difference to ask for."""
+    difference_minor: int = total_of_facts()
+    """The part of it that was too small a difference."""
+    relieved_minor: int = total_of_facts()
+    """The tax in what was forgiven that is owed no longer."""
     taxed_minor: int = total_of_facts()
     """Tax that fell due on payments before the invoice (2006/112/EC art. 65)."""
     dunning_level: int = Field(default=0, sa_column_kwargs={"server_default": "0"})

@@ -21,7 +21,7 @@ ACCOUNTS = {
 }
 SUMS = (
     *("fees_minor", "credited_minor", "payable_minor", "reclaimed_minor", "forgiven_minor"),
-    "taxed_minor",
+    *("difference_minor", "relieved_minor", "taxed_minor"),
 )
 CLOSED = """
     SELECT 1 FROM open_period WHERE NEW.posting_date < open_from
