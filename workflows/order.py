@@ -288,12 +288,19 @@ class OrderWorkflow:
                     await self._lapse()
                 else:
                     await self._attend_while_held(summary, refusal.attention)
+        if self._is_held():  # it was paid in another way
+            await self._steps.partner(
+                Billing.void_payment_request, self._step, "Release the authorisation"
+            )
 
     async def _attend_while_held(self, step: str, attention: Attention) -> None:
         retries = self._board.retries
         await self._board.raise_flag(step, attention)
         await self._steps.until(
-            lambda: self._board.retries != retries or not self._is_held(), "Waiting for a person"
+            lambda: (
+                self._board.retries != retries or self._known().paid_in_full or not self._is_held()
+            ),
+            "Waiting for a person",
         )
         await self._board.lower_flag(step)
 
@@ -328,17 +335,26 @@ class OrderWorkflow:
         await self._steps.until(lambda: self._has_arrived(shipment_id), "Waiting for delivery")
 
     async def _book(self, step: ShipmentStep) -> None:
-        """Book a carrier; goods that have left all the same need none."""
-        steps = Steps(
-            self._board, stops=lambda: self._cancelling or self._has_left(step.shipment_id)
-        )
-        summary = f"Book {step.shipment_id}"
-        try:
-            self._see(await steps.partner(Shipping.book_shipment, step, summary))
-        except Stopped:
-            await self._board.lower_flag(summary)
-            if self._cancelling:
-                raise
+        """Book a carrier, while the order is paid or on credit: a payment may be taken back before.
+        Goods that have left all the same need none."""
+
+        def has_left() -> bool:
+            return self._has_left(step.shipment_id)
+
+        def stops() -> bool:
+            return self._cancelling or has_left() or not self._known().secured
+
+        steps, summary = Steps(self._board, stops), f"Book {step.shipment_id}"
+        while not has_left():
+            await self._steps.until(lambda: not stops() or has_left(), "Waiting for payment")
+            try:
+                self._see(await steps.partner(Shipping.book_shipment, step, summary))
+            except Stopped:
+                await self._board.lower_flag(summary)
+                if self._cancelling:
+                    raise
+            else:
+                return
 
     async def _settle(self) -> None:
         """On credit the payment may come after the goods."""
