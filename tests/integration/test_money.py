@@ -4,14 +4,14 @@ reminded of, written off, credited, given back."""
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlmodel import Session, col, select
 
-from activities.ledger import THE_LEDGER, post
 from models import ledger
-from models.tables import JournalEntry, OpenPeriod
+from models.tables import InvoiceRow, JournalEntry, JournalPosting
 from tests.conftest import DATABASES, new_world
 from tests.integration.test_cli import run, run_json
 from tests.integration.test_promises import events, in_days, working
@@ -173,6 +173,45 @@ async def test_cancelling_releases_what_a_card_stood_for(pipeline: World) -> Non
     assert accounts_of(pipeline, order_id) == {}
 
 
+async def test_a_card_that_was_charged_while_the_order_was_cancelled_is_given_back(
+    pipeline: World,
+) -> None:
+    """The answer was still out; by the provider's book it was charged once, and given back."""
+    await pipeline.misbehave(
+        partner="payments", operation="capture", fault="timeout_after", seconds=30, times=1
+    )
+    order_id = await placed(pipeline, **CARD)
+    await pipeline.until_event(order_id, "payment_requested")
+    await authorise(pipeline, order_id)
+    await until(lambda: pipeline.requests("payments", "capture", order_id))
+    await run(pipeline, "cancel", order_id)
+    shown = await pipeline.until(order_id, "cancelled")
+    assert shown["refunded"] == TOTAL
+    assert len(await pipeline.requests("payments", "capture", order_id)) == 1
+    [refund] = await pipeline.requests("payments", "refund", order_id)
+    assert refund["body"]["amount"] == TOTAL
+    assert accounts_of(pipeline, order_id) == {}
+
+
+async def test_who_pays_otherwise_while_the_card_says_no_is_done_and_the_card_is_released(
+    pipeline: World,
+) -> None:
+    """Nobody has to retry."""
+    await pipeline.misbehave(
+        partner="payments", operation="capture", fault="refuse", code="card_declined"
+    )
+    order_id = await placed(pipeline, **CARD)
+    await pipeline.until_event(order_id, "payment_requested")
+    await authorise(pipeline, order_id)
+    await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
+    await pipeline.pay(order_id, TOTAL)
+    shown = await pipeline.until_event(order_id, "booked")
+    assert "authorisation_released" in events(shown)
+    assert shown["attention"] is None
+    await delivered(pipeline, order_id)
+    await pipeline.until(order_id, "completed")
+
+
 # Parts, too much, too little, unknown, in another currency.
 
 
@@ -206,8 +245,6 @@ async def test_the_tax_of_a_part_falls_due_with_it_and_the_invoice_deducts_it(
 
 def ledger_entry(session: Session, entry_id: str) -> dict[str, int]:
     """The postings of one entry."""
-    from models.tables import JournalPosting
-
     rows = session.exec(select(JournalPosting).where(JournalPosting.entry_id == entry_id))
     return {ledger.Account(row.account).name: row.amount_minor for row in rows}
 
@@ -292,8 +329,6 @@ async def test_money_that_names_no_order_is_assigned_to_one_once(pipeline: World
 
 async def test_a_little_less_is_enough_where_that_is_wished(idle: World) -> None:
     """The difference is posted, with the tax in it; the order goes on."""
-    from decimal import Decimal
-
     async with working(idle, payment_tolerance=Decimal("0.05")):
         order_id = await placed(idle)
         await idle.until_event(order_id, "payment_requested")
@@ -347,13 +382,57 @@ async def test_a_reversal_may_be_known_before_its_payment(pipeline: World) -> No
     assert "CASH_CLEARING" not in found
 
 
+async def test_goods_whose_payment_is_taken_back_before_they_are_booked_stay(
+    pipeline: World,
+) -> None:
+    """No carrier gets them until it is paid again."""
+    await pipeline.misbehave(
+        partner="carriers", operation="booking", fault="refuse", code="closed", times=1
+    )
+    order_id = await placed(pipeline)
+    await pipeline.until_event(order_id, "payment_requested")
+    payment_id = await pipeline.pay(order_id, TOTAL)
+    await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
+    await charge_back(pipeline, payment_id)
+    await pipeline.until(order_id, "awaiting_payment")
+    await run(pipeline, "retry", order_id)
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"] is None)
+    assert [s["state"] for s in shown["shipments"]] == ["planned"]
+    assert await pipeline.requests("carriers", "booking", order_id) == []
+    await pipeline.pay(order_id, TOTAL)
+    await delivered(pipeline, order_id)
+    await pipeline.until(order_id, "completed")
+
+
+async def test_a_chargeback_of_a_cancelled_order_needs_a_person_and_counts_as_credit(
+    pipeline: World,
+) -> None:
+    """It was given back, and then taken back as well: it is due again, and written off once."""
+    order_id = await placed(pipeline)
+    await pipeline.until_event(order_id, "payment_requested")
+    payment_id = await pipeline.pay(order_id, "20.00")
+    await pipeline.until_event(order_id, "payment_received")
+    await run(pipeline, "cancel", order_id)
+    shown = await pipeline.until(order_id, "cancelled")
+    await pipeline.ended(order_id)
+    await charge_back(pipeline, payment_id)
+    shown = await until(lambda: pipeline.order(order_id), lambda o: o["attention"] is not None)
+    assert shown["attention"]["code"] == "payment_reversed"
+    customer = (await pipeline.api.get(f"/customers/{shown['customer_id']}")).json()
+    assert customer["open_credit"] == "20.00"
+    path = f"/orders/{order_id}/write-off"
+    await command(pipeline, path)
+    assert await refused(pipeline, path) == "money_refused order_id"
+    assert (await pipeline.order(order_id))["attention"] is None
+    found = accounts_of(pipeline, order_id)
+    assert (found["BAD_DEBTS"], found.get("TAX_PAYABLE")) == (2_000, None)
+
+
 # Reminded of, written off, credited.
 
 
 async def test_what_is_overdue_is_reminded_of_with_fees_until_it_is_paid(idle: World) -> None:
     """By durable timers: each level once, a mail each, stopped at once by the payment."""
-    from tests.integration.test_promises import Hands
-
     sku, customer = idle.shop(on_hand=5)
     document = order(sku, customer, terms="net30")
     order_id = str(document["order_id"])
@@ -364,7 +443,6 @@ async def test_what_is_overdue_is_reminded_of_with_fees_until_it_is_paid(idle: W
     handle = idle.client.get_workflow_handle(f"order-{order_id}")
     await handle.terminate("time goes by")
     async with working(idle, dunning="7:0 14:5.00") as hands:
-        assert isinstance(hands, Hands)
         hands.end_of(in_days(36))
         await idle.api.post("/orders", json=document)
         hands.begin(in_days(37))
@@ -398,6 +476,39 @@ async def test_what_wont_come_is_written_off_with_its_tax(pipeline: World) -> No
     assert (found["BAD_DEBTS"], found["TAX_PAYABLE"]) == (8_403, -303)
     assert "ACCOUNTS_RECEIVABLE" not in found
     assert await refused(pipeline, path) == "money_refused order_id"
+
+
+async def test_who_pays_after_the_write_off_has_paid(pipeline: World) -> None:
+    """The loss and the relief of its tax are undone; nothing is too much."""
+    order_id = await placed(pipeline, terms="net30")
+    await delivered(pipeline, order_id)
+    await pipeline.until(order_id, "delivered")
+    await command(pipeline, f"/orders/{order_id}/write-off")
+    await pipeline.until(order_id, "completed")
+    await pipeline.ended(order_id)
+    await pipeline.pay(order_id, TOTAL)
+    shown = await until(lambda: pipeline.order(order_id), lambda o: o["paid"] == TOTAL)
+    assert "recovered" in events(shown)
+    found = accounts_of(pipeline, order_id)
+    assert not {"BAD_DEBTS", "ACCOUNTS_RECEIVABLE", "CUSTOMER_DEPOSITS"} & found.keys()
+    assert found["TAX_PAYABLE"] == -1_900
+
+
+async def test_an_invoice_lists_no_payment_that_was_taken_back(pipeline: World) -> None:
+    """And the tax in it is owed no longer."""
+    order_id = await placed(pipeline)
+    await pipeline.until_event(order_id, "payment_requested")
+    payment_id = await pipeline.pay(order_id, "20.00")
+    await pipeline.until_event(order_id, "payment_received")
+    await charge_back(pipeline, payment_id)
+    await pipeline.until_event(order_id, "payment_reversed")
+    await pipeline.pay(order_id, TOTAL)
+    shown = await pipeline.until_event(order_id, "invoiced")
+    content = pipeline.database.read(
+        lambda s: s.get_one(InvoiceRow, shown["invoice_number"]).content
+    )
+    assert content["on_account"] == []
+    assert accounts_of(pipeline, order_id)["TAX_PAYABLE"] == -1_900
 
 
 async def test_a_credit_note_gives_back_a_part_and_never_more_than_the_invoice(
@@ -487,14 +598,6 @@ async def test_after_closing_what_happened_before_is_posted_to_the_open_period(
     entry = idle.database.read(lambda s: s.get_one(JournalEntry, f"payment:{payment_id}"))
     assert entry.tax_date == today - timedelta(days=9)
     assert entry.posting_date == closed + timedelta(days=1)
-
-    def into_the_past(session: Session) -> None:
-        period = session.get_one(OpenPeriod, THE_LEDGER)
-        period.open_from = today - timedelta(days=30)
-        before = ledger.payout_entry("late", "EUR", amount_minor=1, fee_minor=0)
-        with session.no_autoflush:
-            post(session, before, datetime.now(UTC), closed)
-        session.flush()
 
     def check(session: Session) -> None:
         rows = session.exec(select(JournalEntry).where(col(JournalEntry.posting_date) <= closed))

@@ -12,6 +12,7 @@ from typing import Any
 from beancount import loader
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities import reading_ledger
@@ -50,6 +51,7 @@ from models.messages import (
 from models.money import format_amount
 from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
 from models.tables import (
+    CreditNoteRow,
     InvoiceRow,
     JournalEntry,
     JournalPosting,
@@ -149,13 +151,17 @@ class Bookkeeper(RuleBasedStateMachine):
         self.number = 0
         self.happened: Counter[str] = Counter()
         self.provider = Provider()
+        self.inventory = Inventory(self.database, self.clock)
+        self.shipping = Shipping(self.database, self.clock, Partners())
+        self.use(RULES)
+
+    def use(self, rules: BillingRules) -> None:
+        """Bill by these rules."""
         database, clock = self.database, self.clock
-        self.orders = Orders(database, clock, POLICY, RULES)
-        self.inventory = Inventory(database, clock)
-        self.billing = Billing(database, clock, self.provider, POLICY, RULES)
-        self.shipping = Shipping(database, clock, Partners())
-        self.dunning = Dunning(database, clock, RULES)
-        money = MoneyControl(clock, RULES)
+        self.orders = Orders(database, clock, POLICY, rules)
+        self.billing = Billing(database, clock, self.provider, POLICY, rules)
+        self.dunning = Dunning(database, clock, rules)
+        money = MoneyControl(clock, rules)
         self.commands = Commands(database, clock, StockControl(clock), money)
 
     def teardown(self) -> None:
@@ -187,10 +193,11 @@ class Bookkeeper(RuleBasedStateMachine):
 
     # What happens.
 
-    @initialize(pick=picks)
-    def begin(self, pick: int) -> None:
+    @initialize(pick=picks, relief=st.booleans())
+    def begin(self, pick: int, relief: bool) -> None:
         """A shop that has been open for a while: there is something to pay, send, credit, take
-        back and write off."""
+        back and write off; with or without relief of tax on bad debts."""
+        self.use(RULES.model_copy(update={"bad_debt_relief": relief}))
         for number, terms in enumerate(("prepaid", "net30", "prepaid", "net30")):
             self.place([("A", 2), ("B", 1)], terms, "ADA" if number < 2 else "BOB", "3", False)
         for part in ("all", "a third", "too much"):
@@ -506,12 +513,21 @@ def _said_by(session: Session, order: Order) -> dict[Account, int]:
         deposits_minor -= sum(r.amount_minor - r.payable_minor for r in refunds)
     deposits_minor += sum(r.amount_minor - r.payable_minor - r.taxed_minor for r in asked)
     paid_back = sum(r.payable_minor for r in refunds if r.state is RefundState.REFUNDED)
+    credited_tax = session.exec(
+        select(func.sum(col(CreditNoteRow.total_minor) - col(CreditNoteRow.net_minor))).where(
+            CreditNoteRow.order_id == order.order_id
+        )
+    ).one()
+    tax_minor = order.total_minor - order.net_minor if balance.invoiced else 0
+    tax_minor += order.taxed_minor + sum(r.taxed_minor for r in asked)
+    tax_minor -= int(credited_tax or 0) + order.relieved_minor
     shipped = order.stage in (Stage.IN_TRANSIT, Stage.DELIVERED, Stage.COMPLETED)
     waiting = balance.invoiced and not balance.cancelled and not shipped
     return {
         Account.ACCOUNTS_RECEIVABLE: receivable_minor
         if balance.invoiced
-        else order.reclaimed_minor,
+        else max(0, order.reclaimed_minor - order.forgiven_minor),
+        Account.TAX_PAYABLE: -tax_minor,
         Account.CUSTOMER_DEPOSITS: -deposits_minor,
         Account.REFUNDS_PAYABLE: paid_back - order.payable_minor,
         Account.CONTRACT_LIABILITIES: -order.net_minor if waiting else 0,
