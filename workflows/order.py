@@ -11,14 +11,12 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.billing import Billing
-    from activities.dunning import Dunning
     from activities.inventory import Inventory
     from activities.mail import CustomerMail
     from activities.orders import Orders
     from activities.promises import Promises
     from activities.shipping import Shipping
     from activities.telling import Telling
-    from models.billing import AUTHORISATION_LAPSED
     from models.messages import (
         NO_SUPPLY,
         AcceptRequest,
@@ -39,7 +37,6 @@ with workflow.unsafe.imports_passed_through():
         PaymentReversed,
         PromiseReview,
         RecordOrder,
-        ReminderStep,
         ReportStep,
         RetryRequest,
         SetAttention,
@@ -50,7 +47,6 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.orders import (
         Cancellation,
-        MoneyProblem,
         OrderDocument,
         Progress,
         ShipmentState,
@@ -61,14 +57,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows import attributes
     from workflows.compensation import undo
     from workflows.facts import apply_order_fact, read_fact, read_stored, tell
+    from workflows.money import OrderMoney
     from workflows.narrative import in_words
-    from workflows.steps import Board, RefusedStep, Steps, Stopped, run_database_step
+    from workflows.steps import Board, Steps, Stopped, run_database_step
 
 Result = TypeVar("Result")
 OrderSignal = OrderFact | StockArrived
 Message = Fact | StockArrived | OddFact
-MONEY = "money"
-"""What waits for a person because of money that came, or went."""
 
 
 @workflow.defn
@@ -92,7 +87,15 @@ class OrderWorkflow:
         self._while_unpaid = Steps(self._board, stops=self._need_not_ask)
         self._surely = Steps(self._board, stops=lambda: False)
         self._letters = 0
-        self._seen_to: MoneyProblem | None = None
+        self._money = OrderMoney(
+            self._step,
+            self._board,
+            known=self._known,
+            see=self._see,
+            beside=self._start_beside,
+            collect=self._collect,
+            is_cancelling=lambda: self._cancelling,
+        )
         self._watched = False
         self._writing = asyncio.Lock()
 
@@ -159,10 +162,10 @@ class OrderWorkflow:
             if recorded.refusal is None:
                 break
             await self._steps.attend("Check credit", recorded.refusal)
-        self._look_at_money()
+        self._money.look()
         if self._known().captured_later and not self._watched:
             self._watched = True
-            self._start_beside(self._watch_authorisation())
+            self._start_beside(self._money.watch_authorisation())
 
     async def _allocate(self) -> None:
         """Reserve stock; buy what is short and wait for it."""
@@ -223,7 +226,7 @@ class OrderWorkflow:
             )
         if self._known().terms.on_credit:
             self._start_beside(self._request_payment())
-            self._start_beside(self._remind())
+            self._start_beside(self._money.remind())
         else:
             await self._collect()
         if self._known().invoice_number:
@@ -261,7 +264,7 @@ class OrderWorkflow:
         """Book a carrier for each consignment, and wait until all are delivered. A card that only
         stood for the payment is charged before: goods that leave are paid."""
         if self._known().captured_later and not self._known().paid_in_full:
-            await self._capture()
+            await self._money.capture()
             self._start_beside(self._mail_invoice())
         self._see(await self._steps.database(Shipping.plan_shipments, self._step, "Plan shipments"))
         ways = [
@@ -272,60 +275,6 @@ class OrderWorkflow:
         await workflow.wait_condition(lambda: all(way.done() for way in ways))
         for way in ways:
             way.result()
-
-    async def _capture(self) -> None:
-        """Charge the card, which brings the invoice. One that stands for it no longer is asked
-        again; any other refusal waits for a person, or for the authorisation to lapse."""
-        summary = "Charge the card"
-        while not self._known().paid_in_full:
-            if not self._known().secured:
-                await self._collect()
-            try:
-                capture = self._steps.ask(Billing.capture_payment, self._step, summary)
-                self._see(await capture)
-            except RefusedStep as refusal:
-                if refusal.attention.code == AUTHORISATION_LAPSED:
-                    await self._lapse()
-                else:
-                    await self._attend_while_held(summary, refusal.attention)
-        if self._is_held():  # it was paid in another way
-            await self._steps.partner(
-                Billing.void_payment_request, self._step, "Release the authorisation"
-            )
-
-    async def _attend_while_held(self, step: str, attention: Attention) -> None:
-        retries = self._board.retries
-        await self._board.raise_flag(step, attention)
-        await self._steps.until(
-            lambda: (
-                self._board.retries != retries or self._known().paid_in_full or not self._is_held()
-            ),
-            "Waiting for a person",
-        )
-        await self._board.lower_flag(step)
-
-    async def _watch_authorisation(self) -> None:
-        """A card's authorisation lapses by itself: then the order doesn't count on it any more."""
-        while True:
-            await self._while_unpaid.until(self._is_held, "Waiting for an authorisation")
-            if not await self._lasts_no_longer(self._known().authorised_until):
-                await self._lapse()
-
-    async def _lasts_no_longer(self, until: datetime | None) -> bool:
-        """Wait for the end of an authorisation: True where it went before, or another came."""
-        assert until is not None
-        return await self._while_unpaid.until(
-            lambda: self._known().authorised_until != until,
-            "Until the authorisation lapses",
-            max(1.0, (until - workflow.now()).total_seconds()),
-        )
-
-    async def _lapse(self) -> None:
-        summary = "Look whether the authorisation has lapsed"
-        self._see(await self._steps.database(Billing.lapse_authorisation, self._step, summary))
-
-    def _is_held(self) -> bool:
-        return self._known().authorised_until is not None
 
     async def _ship(self, shipment_id: str) -> None:
         step = ShipmentStep(order_id=self._order.order_id, shipment_id=shipment_id)
@@ -385,40 +334,7 @@ class OrderWorkflow:
             elif isinstance(message, OrderFact):
                 self._see(await apply_order_fact(self._order.order_id, message))
             self._inbox.popleft()
-            self._look_at_money()
-
-    def _look_at_money(self) -> None:
-        """Money that a person has to see to is shown once; a retry says that it is seen."""
-        problem = self._known().money_problem
-        if problem is not None and problem != self._seen_to:
-            self._start_beside(self._see_to_money(problem))
-        self._seen_to = problem
-
-    async def _see_to_money(self, problem: MoneyProblem) -> None:
-        retries = self._board.retries
-        attention = Attention(code=problem.code, message=problem.message)
-        await self._board.raise_flag(MONEY, attention)
-        await self._steps.until(
-            lambda: self._board.retries != retries or self._known().money_problem != problem,
-            "Waiting for a person",
-        )
-        if self._known().money_problem in (problem, None):
-            await self._board.lower_flag(MONEY)
-
-    async def _remind(self) -> None:
-        """Remind of what is overdue, for as long as it isn't paid."""
-        while True:
-            review = await self._while_unpaid.database(
-                Dunning.review_dunning, self._step, "Look whether it is overdue"
-            )
-            self._see(review.progress)
-            if review.remind is not None:
-                step = ReminderStep(order_id=self._order.order_id, level=review.remind)
-                self._start_beside(self._mail_reminder(step))
-            elif review.look_in is None:
-                return
-            else:
-                await self._while_unpaid.until(lambda: False, "Until a reminder", review.look_in)
+            self._money.look()
 
     def _start_beside(self, work: Coroutine[None, None, None]) -> None:
         self._beside.append(asyncio.create_task(_unless_stopped(work)))
@@ -432,10 +348,6 @@ class OrderWorkflow:
         await self._surely.partner(
             CustomerMail.mail_settlement, self._step, "Mail credit note and refund"
         )
-
-    async def _mail_reminder(self, step: ReminderStep) -> None:
-        summary = f"Mail reminder {step.level}"
-        await self._surely.partner(CustomerMail.mail_reminder, step, summary)
 
     async def _mail_invoice(self) -> None:
         await self._surely.partner(CustomerMail.mail_invoice, self._step, "Mail the invoice")
