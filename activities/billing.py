@@ -24,6 +24,7 @@ from activities.progress import (
 )
 from activities.refunds import demand_of, given_back, next_refund
 from activities.settling import (
+    in_another_currency,
     keep_unmatched,
     settle,
     take_back,
@@ -392,7 +393,7 @@ class Billing:
         elif problem:
             note_odd_fact(session, order_id, fact, problem, now)
         elif fact.currency != order.currency:
-            reason = f"the order is in {order.currency}"
+            reason = in_another_currency(order)
             keep_unmatched(session, fact, order_id, reason, now)
             note(session, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}", now)
         else:

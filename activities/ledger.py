@@ -1,6 +1,6 @@
 """Posting to the ledger."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import insert
 from sqlmodel import Session
@@ -9,18 +9,21 @@ from models.ledger import Entry
 from models.tables import JournalEntry, JournalPosting, NumberSeries, OpenPeriod
 
 THE_LEDGER = "main"
+A_YEAR = timedelta(days=366)
 
 
 def post(session: Session, entry: Entry, now: datetime, happened: date | None = None) -> None:
     """Write a balanced entry: postings first, then the header, whose trigger checks and seals.
 
     `happened`: the day it counts for, if not today; where its period is closed it is posted to the
-    first open day, and keeps its own for tax. A day to come counts as today.
+    first open day, and keeps its own for tax. A day to come, or more than a year ago, is a mistake
+    of who says so, and counts as today.
     An entry without postings (all amounts zero) moves no value and isn't written.
     """
     if not entry.postings:
         return
-    tax_date = min(happened or now.date(), now.date())
+    today = now.date()
+    tax_date = happened if happened and today - A_YEAR <= happened <= today else today
     posting_date = max(tax_date, open_from(session))
     session.execute(
         insert(JournalPosting),

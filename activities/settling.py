@@ -8,7 +8,7 @@ from activities.invoicing import issue, recover, tax_relief
 from activities.ledger import post
 from activities.progress import balance_of, invoice_number, note
 from models import billing, ledger
-from models.billing import BillingRules
+from models.billing import BEING_GIVEN_BACK, BillingRules
 from models.ledger import Account
 from models.messages import PaymentReceived
 from models.money import MAX_AMOUNT_MINOR, Money, decimals, parse_amount
@@ -199,10 +199,14 @@ def use_waiting_money(session: Session, order: Order, rules: BillingRules, now: 
         Payment.claimed_order_id == order.order_id,
         col(Payment.order_id).is_(None),
         col(Payment.unmatched_reason).is_not(None),
-        Payment.currency == order.currency,
+        Payment.unmatched_reason != BEING_GIVEN_BACK,
     )
     for payment in session.exec(waiting.order_by(col(Payment.payment_id)).with_for_update()):
-        use_for(session, order, payment, rules, now, "before the order")
+        if payment.currency == order.currency:
+            use_for(session, order, payment, rules, now, "before the order")
+        else:
+            payment.order_id = order.order_id
+            payment.unmatched_reason = in_another_currency(order)
 
 
 def take_up_again(
@@ -219,6 +223,11 @@ def take_up_again(
     detail = f"{_money(order, in_hand_minor)} came after all: the order is taken up again"
     note(session, order.order_id, "late_money", detail, now)
     use_deposit(session, order, rules, now)
+
+
+def in_another_currency(order: Order) -> str:
+    """Why money of an order has no use."""
+    return f"the order is in {order.currency}"
 
 
 def keep_unmatched(

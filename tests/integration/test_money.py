@@ -310,6 +310,25 @@ async def test_money_in_another_currency_is_shown_and_given_back(pipeline: World
     await pipeline.until(order_id, "completed")
 
 
+async def test_money_in_another_currency_that_came_before_its_order_is_shown_on_it(
+    pipeline: World,
+) -> None:
+    """As if it had come after."""
+    sku, customer = pipeline.shop(on_hand=1)
+    document = order(sku, customer)
+    order_id, payment_id = str(document["order_id"]), unique("pay")
+    data = {"payment_id": payment_id, "order_id": order_id, "amount": TOTAL, "currency": "USD"}
+    assert (await pipeline.tell("payment.received", data)).status_code == 204
+    await until(lambda: unmatched(pipeline), lambda rows: payment_id in rows)
+    await pipeline.place(document)
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
+    assert shown["attention"]["code"] == "payment_currency"
+    await command(pipeline, f"/payments/{payment_id}/refund")
+    await pipeline.until_order(order_id, lambda o: o["attention"] is None)
+    await run(pipeline, "cancel", order_id)
+    await pipeline.until(order_id, "cancelled")
+
+
 async def test_money_that_names_no_order_is_assigned_to_one_once(pipeline: World) -> None:
     """By command; then the order goes on."""
     order_id = await placed(pipeline)
