@@ -166,6 +166,26 @@ def test_a_period_without_postings_keeps_the_balance(database: Database) -> None
     assert statement(database, "bank").currencies == ()
 
 
+@pytest.mark.parametrize(
+    ("happened", "counts"),
+    [
+        (date(1985, 1, 1), TODAY),
+        (date(2025, 7, 4), TODAY),
+        (date(2025, 7, 5), date(2025, 7, 5)),
+        (TODAY, TODAY),
+        (date(2026, 7, 7), TODAY),
+        (date(2099, 1, 1), TODAY),
+    ],
+)
+def test_a_day_that_cannot_be_counts_as_today(
+    database: Database, happened: date, counts: date
+) -> None:
+    """To come, or more than a year ago: a mistake of who says so."""
+    book(database, "some", RECEIVABLE, REVENUE, 10, happened)
+    [line] = statement(database, "1200").currencies[0].lines
+    assert (line.posting_date, line.tax_date) == (counts, counts)
+
+
 def test_what_happened_in_a_closed_period_counts_for_the_open_one(database: Database) -> None:
     """And says when it happened."""
 
