@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
@@ -26,6 +27,8 @@ LOCAL_RETRIES = RetryPolicy(
 )
 DATABASE_TIMEOUT = timedelta(seconds=10)
 MAXIMUM_BACKOFF = timedelta(minutes=1)
+SPENT = (ActivityError, ApplicationError, TimedOut)
+"""What a local activity ends with: a time-out is an ActivityError, but on replay bare."""
 BESIDE_THE_CALL = timedelta(seconds=5)
 """What a partner step needs for its own transactions, beside the call."""
 
@@ -198,7 +201,7 @@ async def run_database_step(step: DatabaseStep[In, Out], argument: In, summary: 
             retry_policy=LOCAL_RETRIES,
             summary=summary,
         )
-    except (ActivityError, ApplicationError) as error:
+    except SPENT as error:
         failure = _failure(error)
         if failure.non_retryable:
             raise RefusedStep(_attention(failure)) from error
