@@ -3,14 +3,12 @@
 from pathlib import Path
 
 import pytest
-from hypothesis.stateful import run_state_machine_as_test
 
 from tests.conftest import DATABASES
-from tests.support.copies import copies, sized
-from tests.support.till import ALL_THAT_HAPPENED, Bookkeeper, furnish
+from tests.support.stateful import copies, explore
+from tests.support.till import Bookkeeper, furnish
 
 SURE = {"paid all", "issued", "cancelled", "charged back", "credit", "refund payment", "reminded"}
-"""What must have happened, lest nothing was tested."""
 EXAMPLES = {"sqlite": (8, 100), "postgresql": (2, 30)}
 STEPS = (25, 50)
 
@@ -20,9 +18,11 @@ STEPS = (25, 50)
 def test_the_ledger_says_what_the_orders_say(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, full: bool
 ) -> None:
-    copy = copies(kind, request, tmp_path, furnish)
-    ALL_THAT_HAPPENED.clear()
-    size = sized(full, examples=EXAMPLES[kind][full], steps=STEPS[full])
-    run_state_machine_as_test(lambda: Bookkeeper(copy), settings=size)
-    if kind == "sqlite":
-        assert ALL_THAT_HAPPENED.keys() >= SURE, ALL_THAT_HAPPENED
+    explore(
+        Bookkeeper,
+        copies(kind, request, tmp_path, furnish),
+        full=full,
+        examples=EXAMPLES[kind][full],
+        steps=STEPS[full],
+        sure=SURE if kind == "sqlite" else (),
+    )

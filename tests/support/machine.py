@@ -2,14 +2,14 @@
 the real steps; and what must be true after each."""
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
@@ -68,11 +68,11 @@ from models.tables import (
     SupplierOffer,
 )
 from tests.support.shop import SHIP_TO, write_csv
+from tests.support.stateful import BEGIN, Machine, picks
 
 LOCATIONS = {"BER": "DE", "MUC": "DE", "VIE": "AT"}
 SKUS = ("A", "B", "C")
 OPENING = {("BER", "A"): 7, ("MUC", "A"): 3, ("VIE", "B"): 5}
-BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 POLICY = Policy(payment_deadline=1, partner_timeout=1, attention_after_attempts=1)
 BUYING = BuyingPolicy(
     window=timedelta(0),
@@ -88,12 +88,6 @@ HELD = (ReservationState.HELD, ReservationState.PICKED)
 skus = st.sampled_from(SKUS)
 locations = st.sampled_from(tuple(LOCATIONS))
 units = st.integers(1, 6)
-picks = st.integers(0, 1_000)
-"""Which of what is there: taken modulo its number."""
-
-
-ALL_THAT_HAPPENED: Counter[str] = Counter()
-"""In all machines of this process: so that a test can tell that it tested something."""
 
 
 class Partners:
@@ -174,14 +168,11 @@ def _add_freight_and_distances(session: Session) -> None:
     session.add(Distance(location="MUC", country="AT", postal_prefix="", distance_km=400))
 
 
-class Warehouse(RuleBasedStateMachine):
+class Warehouse(Machine):
     """Orders, purchases, receipts and hands, in whatever order hypothesis likes."""
 
     def __init__(self, new_database: Callable[[], str]) -> None:
-        super().__init__()
-        self.database = Database(new_database())
-        self.now = BEGIN
-        self.number = 0
+        super().__init__(new_database)
         self.allocated_at: dict[str, datetime] = {}
         partners = Partners()
         self.orders = Orders(self.database, self.clock, POLICY, BillingRules())
@@ -193,34 +184,20 @@ class Warehouse(RuleBasedStateMachine):
         self.commands = Commands(self.database, self.clock, StockControl(self.clock), money)
 
     def teardown(self) -> None:
-        """Add up what happened, and give the connections back."""
-        ALL_THAT_HAPPENED.update(self.happened)
-        self.database.close()
-
-    def clock(self) -> datetime:
-        """No two looks at it see the same."""
-        self.now += timedelta(milliseconds=1)
-        return self.now
-
-    def next_id(self, prefix: str) -> str:
-        """In the order of time."""
-        self.number += 1
-        return f"{prefix}{self.number:04d}"
-
-    def read(self, query: Any) -> list[Any]:
-        """All rows of a query."""
-        return self.database.read(lambda session: list(session.exec(query)))
-
-    @property
-    def happened(self) -> Counter[str]:
         """How often stock was touched, by kind."""
-        return Counter(row.kind.value for row in self.read(select(StockMovement)))
+        self.happened.update(row.kind.value for row in self.read(select(StockMovement)))
+        super().teardown()
 
     # What happens.
 
     @initialize(waits=st.booleans())
     def begin(self, waits: bool) -> None:
-        """Half of the time, people wait from the start."""
+        """A shop that has been open for a while: what was short was bought and came, an order was
+        given up, somebody counted. Half of the time, people wait from the start."""
+        self.reserve([("C", 2)], Delivery.COMPLETE, "DE", twice=False)
+        self.supply(pick=0, quantity=2)
+        self.release(pick=0, expires=False, twice=False)
+        self.count("B", "VIE", 4, twice=False)
         if waits:
             for delivery in (Delivery.COMPLETE, Delivery.PARTIAL):
                 self.reserve([("A", 9), ("C", 4)], delivery, "DE", twice=False)
@@ -264,7 +241,7 @@ class Warehouse(RuleBasedStateMachine):
     @rule(pick=picks, expires=st.booleans(), twice=st.booleans())
     def release(self, pick: int, expires: bool, twice: bool) -> None:
         """An order is cancelled, by a person or because it isn't paid in time."""
-        order = self._pick(select(Order).where(Order.cancellation == Cancellation.NONE), pick)
+        order = self.pick(select(Order).where(Order.cancellation == Cancellation.NONE), pick)
         if order is None:
             return
         request = CancelRequest(reason="r", actor="deadline" if expires else "operator")
@@ -286,7 +263,7 @@ class Warehouse(RuleBasedStateMachine):
     def issue(self, pick: int, twice: bool) -> None:
         """An order that waits for nothing leaves, one consignment at a time."""
         waiting = select(Shortage.order_id).where(Shortage.state == ShortageState.OPEN)
-        order = self._pick(
+        order = self.pick(
             select(Order).where(
                 col(Order.order_id).not_in(waiting),
                 Order.cancellation == Cancellation.NONE,
@@ -309,7 +286,7 @@ class Warehouse(RuleBasedStateMachine):
     @rule(pick=picks, sku=skus, location=locations, sends=st.booleans(), again=st.booleans())
     def buy(self, pick: int, sku: str, location: str, sends: bool, again: bool) -> None:
         """The replenishment of a place plans; it sends what it planned, at once or later."""
-        short = self._pick(self._open().order_by(Shortage.shortage_id), pick)
+        short = self.pick(self._open().order_by(Shortage.shortage_id), pick)
         place = StockPlace(
             location=short.location if short else location, sku=short.sku if short else sku
         )
@@ -318,7 +295,7 @@ class Warehouse(RuleBasedStateMachine):
     @rule(pick=picks, quantity=units)
     def supply(self, pick: int, quantity: int) -> None:
         """What somebody waits for is bought, and some of it comes."""
-        short = self._pick(self._open().order_by(Shortage.shortage_id), pick)
+        short = self.pick(self._open().order_by(Shortage.shortage_id), pick)
         if short is None:
             return
         self._buy(StockPlace(location=short.location, sku=short.sku), sends=True, again=True)
@@ -331,7 +308,7 @@ class Warehouse(RuleBasedStateMachine):
                 PurchaseOrder.state == PurchaseOrderState.SENT,
             )
         )
-        line = self._pick(bought.order_by(PurchaseOrderLine.po_id), pick)
+        line = self.pick(bought.order_by(PurchaseOrderLine.po_id), pick)
         if line is not None:
             self._receive(line, min(quantity, line.quantity), 0)
 
@@ -395,7 +372,7 @@ class Warehouse(RuleBasedStateMachine):
         lines = select(PurchaseOrderLine).where(
             PurchaseOrderLine.received > PurchaseOrderLine.invoiced
         )
-        line = self._pick(lines.order_by(PurchaseOrderLine.po_id, PurchaseOrderLine.sku), pick)
+        line = self.pick(lines.order_by(PurchaseOrderLine.po_id, PurchaseOrderLine.sku), pick)
         if line is None:
             return
         asked = InvoicedLine(
@@ -547,16 +524,12 @@ class Warehouse(RuleBasedStateMachine):
     def _open(self) -> Any:
         return select(Shortage).where(Shortage.state == ShortageState.OPEN)
 
-    def _pick(self, query: Any, pick: int) -> Any:
-        rows = self.read(query)
-        return rows[pick % len(rows)] if rows else None
-
     def _pick_line(self, pick: int, *states: PurchaseOrderState) -> Any:
         lines = select(PurchaseOrderLine).order_by(PurchaseOrderLine.po_id, PurchaseOrderLine.sku)
         if states:
             sent = select(PurchaseOrder.po_id).where(col(PurchaseOrder.state).in_(states))
             lines = lines.where(col(PurchaseOrderLine.po_id).in_(sent))
-        return self._pick(lines, pick)
+        return self.pick(lines, pick)
 
     def _stock(self, sku: str, location: str) -> Stock:
         rows = self.read(select(Stock).where(Stock.sku == sku, Stock.location == location))

@@ -5,13 +5,13 @@ after each."""
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from beancount import loader
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
@@ -61,19 +61,14 @@ from models.tables import (
 )
 from tests.support.machine import Partners
 from tests.support.shop import SHIP_TO, write_csv
+from tests.support.stateful import BEGIN, Machine, picks
 
-BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 POLICY = Policy(payment_deadline=86_400, partner_timeout=1, attention_after_attempts=1)
 RULES = BillingRules(
     tolerance="0.03", dunning=(DunningLevel(days=7), DunningLevel(days=14, fee="5.00"))
 )
 GOODS = (("A", "9.99", "19"), ("B", "0.37", "7"), ("C", "120.00", "0"))
 PARTS = ("a third", "all", "all but two cents", "too much")
-picks = st.integers(0, 1_000)
-"""Which of what is there: taken modulo its number."""
-
-ALL_THAT_HAPPENED: Counter[str] = Counter()
-"""In all machines of this process: so that a test can tell that it tested something."""
 
 
 class Provider:
@@ -141,15 +136,11 @@ def furnish(url: str, folder: Path) -> None:
     database.close()
 
 
-class Bookkeeper(RuleBasedStateMachine):
+class Bookkeeper(Machine):
     """Money, in whatever order hypothesis likes."""
 
     def __init__(self, new_database: Callable[[], str]) -> None:
-        super().__init__()
-        self.database = Database(new_database())
-        self.now = BEGIN
-        self.number = 0
-        self.happened: Counter[str] = Counter()
+        super().__init__(new_database)
         self.provider = Provider()
         self.inventory = Inventory(self.database, self.clock)
         self.shipping = Shipping(self.database, self.clock, Partners())
@@ -165,38 +156,17 @@ class Bookkeeper(RuleBasedStateMachine):
         self.commands = Commands(database, clock, StockControl(clock), money)
 
     def teardown(self) -> None:
-        """Beancount comes to our balances, which the export asserts; add up what happened, and give
-        the connections back."""
+        """Beancount comes to our balances, which the export asserts."""
         _, errors, _ = loader.load_string(self.database.read(reading_ledger.export_beancount))
         assert errors == []
-        ALL_THAT_HAPPENED.update(self.happened)
-        self.database.close()
-
-    def clock(self) -> datetime:
-        """No two looks at it see the same."""
-        self.now += timedelta(milliseconds=1)
-        return self.now
-
-    def next_id(self, prefix: str) -> str:
-        """In the order of time."""
-        self.number += 1
-        return f"{prefix}{self.number:04d}"
-
-    def read(self, query: Any) -> list[Any]:
-        """All rows of a query."""
-        return self.database.read(lambda session: list(session.exec(query)))
-
-    def pick(self, query: Any, pick: int) -> Any | None:
-        """One of a query's rows."""
-        rows = self.read(query)
-        return rows[pick % len(rows)] if rows else None
+        super().teardown()
 
     # What happens.
 
     @initialize(pick=picks, relief=st.booleans())
     def begin(self, pick: int, relief: bool) -> None:
         """A shop that has been open for a while: there is something to pay, send, credit, take
-        back and write off; with or without relief of tax on bad debts."""
+        back, remind of and write off; with or without relief of tax on bad debts."""
         self.use(RULES.model_copy(update={"bad_debt_relief": relief}))
         for number, terms in enumerate(("prepaid", "net30", "prepaid", "net30")):
             self.place([("A", 2), ("B", 1)], terms, "ADA" if number < 2 else "BOB", "3", False)
@@ -206,6 +176,7 @@ class Bookkeeper(RuleBasedStateMachine):
         for which in range(3):
             self.issue_goods(which)
         self.pay_for_nothing(pick, reversed_first=False)
+        self.remind(40, pick)  # who paid nothing
 
     @rule(
         lines=st.lists(
