@@ -7,11 +7,10 @@ from temporalio import activity
 
 from activities.database.engine import Clock, Database
 from activities.ledger import post
-from activities.progress import balance_of, lock_order, look, note, touch
+from activities.progress import balance_of, lock_order, look, money_of, note, touch
 from models import ledger
 from models.billing import BillingRules, minor_units
 from models.messages import DunningReview, OrderStep
-from models.money import Money
 from models.orders import Cancellation
 from models.tables import InvoiceRow, Order, Reminder
 
@@ -66,8 +65,8 @@ class Dunning:
         )
         entry = ledger.dunning_fee_entry(order.order_id, level, order.currency, fee_minor)
         post(session, entry, now)
-        due = Money(amount_minor=due_minor, currency=order.currency)
-        fee = Money(amount_minor=fee_minor, currency=order.currency)
+        due = money_of(order, due_minor)
+        fee = money_of(order, fee_minor)
         detail = f"level {level}, {due} are due" + (f", {fee} of it for this" if fee_minor else "")
         note(session, order.order_id, "reminded", detail, now)
 

@@ -7,7 +7,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.ledger import draw_number, post
-from activities.progress import balance_of, invoice_number, note
+from activities.progress import balance_of, invoice_number, money_of, note
 from models import billing, ledger
 from models.billing import (
     Bill,
@@ -20,7 +20,7 @@ from models.billing import (
     split_credit,
 )
 from models.customers import Address
-from models.money import Money, round_half_up
+from models.money import round_half_up
 from models.orders import PricedLine, TaxAmount, total
 from models.stock import ReservationState
 from models.tables import (
@@ -67,7 +67,7 @@ def issue(session: Session, order: Order, now: datetime) -> bool:
     )
     post(session, entry, now)
     order.taxed_minor = 0
-    detail = f"{invoice.number}, {_money(order, order.total_minor)}"
+    detail = f"{invoice.number}, {money_of(order, order.total_minor)}"
     note(session, order.order_id, "invoiced", detail, now)
     session.flush()
     return True
@@ -117,7 +117,7 @@ def credit(
         goods_left=left_us,
     )
     post(session, entry, now)
-    what = _money(order, wanted_minor)
+    what = money_of(order, wanted_minor)
     detail = f"{credit_note.number} credits {what} of {invoice.number}"
     note(session, order.order_id, "credited", detail, now)
     session.flush()
@@ -164,7 +164,7 @@ def recover(session: Session, order: Order, amount_minor: int, now: datetime) ->
         tax_minor=tax_minor,
     )
     post(session, entry, now)
-    note(session, order.order_id, "recovered", str(_money(order, amount_minor)), now)
+    note(session, order.order_id, "recovered", str(money_of(order, amount_minor)), now)
 
 
 def _compose(
@@ -296,7 +296,3 @@ def goods_left(session: Session, order_id: str) -> bool:
         Reservation.order_id == order_id, Reservation.state == ReservationState.SHIPPED
     )
     return session.exec(shipped).first() is not None
-
-
-def _money(order: Order, amount_minor: int) -> Money:
-    return Money(amount_minor=amount_minor, currency=order.currency)

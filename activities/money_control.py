@@ -7,7 +7,7 @@ from sqlmodel import Session
 from activities.database.engine import Clock
 from activities.invoicing import credit, goods_left, invoice_of, left_minor
 from activities.ledger import THE_LEDGER
-from activities.progress import balance_of, find_order, note, touch
+from activities.progress import balance_of, find_order, money_of, note, touch
 from activities.refunds import ask_back, ask_payment_back
 from activities.settling import use_for, write_off
 from models.billing import BEING_GIVEN_BACK, BillingRules
@@ -88,7 +88,7 @@ class MoneyControl:
         if refund is None:
             reason = f"we owe the customer of {order.order_id} nothing"
             refuse("order_id", reason, MONEY_REFUSED)
-        money = Money(amount_minor=refund.amount_minor, currency=order.currency)
+        money = money_of(order, refund.amount_minor)
         note(session, order.order_id, "refund_asked", f"{money} by {command.actor}", now)
         touch(session, order, now)
         follow_up = FollowUp(order_id=order.order_id, refund_key=refund.refund_key)
@@ -123,10 +123,10 @@ class MoneyControl:
         if command.refund and owed_minor:
             refund = ask_back(session, order, command.reason, now, owed_minor)
         touch(session, order, now)
-        money = Money(amount_minor=credit_note.total_minor, currency=order.currency)
+        money = money_of(order, credit_note.total_minor)
         message = f"{credit_note.number} credits {money} of {row.number}"
         if refund is not None:
-            back = Money(amount_minor=refund.amount_minor, currency=order.currency)
+            back = money_of(order, refund.amount_minor)
             message += f"; {back} are being given back"
         follow_up = FollowUp(
             order_id=order.order_id,
@@ -140,7 +140,7 @@ class MoneyControl:
         rest_minor = left_minor(session, invoice) if invoice else 0
         amount_minor = _amount(command.amount, order.currency) or rest_minor
         if not rest_minor or amount_minor > rest_minor:
-            rest = Money(amount_minor=rest_minor, currency=order.currency)
+            rest = money_of(order, rest_minor)
             reason = f"{rest} of {command.invoice_number} are left to credit"
             refuse("amount", reason, MONEY_REFUSED)
         return amount_minor
@@ -155,7 +155,7 @@ class MoneyControl:
                 reason += ": it has no invoice yet; cancel it instead"
             refuse("order_id", reason, MONEY_REFUSED)
         write_off(session, order, Account.BAD_DEBTS, lost_minor, self._rules, now)
-        money = Money(amount_minor=lost_minor, currency=order.currency)
+        money = money_of(order, lost_minor)
         detail = f"{money} by {command.actor}: {command.reason}"
         note(session, order.order_id, "written_off", detail, now)
         touch(session, order, now)

@@ -13,6 +13,7 @@ from activities.progress import (
     find_order,
     lock_order,
     look,
+    money_of,
     note,
     note_odd,
     touch,
@@ -34,7 +35,7 @@ from models.messages import (
     RecordOrder,
     SetAttention,
 )
-from models.money import Money, parse_percent
+from models.money import parse_percent
 from models.orders import (
     Cancellation,
     OrderDocument,
@@ -262,8 +263,8 @@ def _check_credit(session: Session, order: Order) -> Attention | None:
     if not due_minor or owed_minor + due_minor <= customer.credit_limit_minor:
         order.credit_accepted = True
         return None
-    limit = Money(amount_minor=customer.credit_limit_minor, currency=order.currency)
-    exposed = Money(amount_minor=owed_minor + due_minor, currency=order.currency)
+    limit = money_of(order, customer.credit_limit_minor)
+    exposed = money_of(order, owed_minor + due_minor)
     return Attention(
         code="credit_limit_exceeded",
         message=f"with this order customer {order.customer_id} would owe {exposed}, the limit is "

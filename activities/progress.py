@@ -118,6 +118,11 @@ def _show_problem(order: Order, problem: MoneyProblem | None) -> None:
         order.attention_code = order.attention_message = None
 
 
+def money_of(order: Order, amount_minor: int) -> Money:
+    """An amount in the order's currency."""
+    return Money(amount_minor=amount_minor, currency=order.currency)
+
+
 def look(session: Session, order: Order) -> Progress:
     """The order's progress as the tables say."""
     shipments = session.exec(
@@ -211,7 +216,7 @@ def _money_problem(session: Session, order: Order, due_minor: int) -> MoneyProbl
     for row in session.exec(payments.order_by(col(Payment.payment_id))):
         paid = Money(amount_minor=row.amount_minor, currency=row.currency)
         if row.reversed_minor and due_minor:
-            due = Money(amount_minor=due_minor, currency=order.currency)
+            due = money_of(order, due_minor)
             return MoneyProblem(
                 code="payment_reversed",
                 message=f"payment {row.payment_id} of {paid} was taken back by the payer's bank: "

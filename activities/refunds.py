@@ -9,7 +9,7 @@ from sqlalchemy import func
 from sqlmodel import Session, select
 
 from activities.ledger import post
-from activities.progress import asked_refunds, balance_of, note, touch
+from activities.progress import asked_refunds, balance_of, money_of, note, touch
 from activities.settling import all_has_a_use
 from models import ledger
 from models.billing import BEING_GIVEN_BACK, RefundState
@@ -26,7 +26,7 @@ def ask_back(
     balance = balance_of(session, order)
     wanted_minor = balance.owed_minor if amount_minor is None else amount_minor
     if wanted_minor > balance.owed_minor:
-        owed = Money(amount_minor=balance.owed_minor, currency=order.currency)
+        owed = money_of(order, balance.owed_minor)
         raise ValueError(f"is more than the {owed} that we owe the customer")
     if wanted_minor <= 0:
         return None

@@ -6,12 +6,12 @@ from sqlmodel import Session, col, select
 
 from activities.invoicing import issue, recover, tax_relief
 from activities.ledger import post
-from activities.progress import balance_of, invoice_number, note
+from activities.progress import balance_of, invoice_number, money_of, note
 from models import billing, ledger
 from models.billing import BEING_GIVEN_BACK, BillingRules
 from models.ledger import Account
 from models.messages import PaymentReceived
-from models.money import MAX_AMOUNT_MINOR, Money, decimals, parse_amount
+from models.money import MAX_AMOUNT_MINOR, decimals, parse_amount
 from models.orders import Cancellation
 from models.promises import PromisePolicy, promised_date
 from models.tables import Order, Payment, PaymentReversal, Refund
@@ -46,7 +46,7 @@ def settle(
         order_id=order.order_id,
     )
     post(session, entry, now, payment.received_at.date())
-    detail = f"{_money(order, amount_minor)} by {fact.method} ({fact.payment_id})"
+    detail = f"{money_of(order, amount_minor)} by {fact.method} ({fact.payment_id})"
     note(session, order.order_id, "payment_received", detail, now)
     close_if_paid(session, order, rules, now)
     take_back_early(session, payment, rules, now)
@@ -69,7 +69,7 @@ def use_for(
         taxed_minor=payment.taxed_minor,
     )
     post(session, entry, now)
-    detail = f"{_money(order, free_minor)}, {why} ({payment.payment_id})"
+    detail = f"{money_of(order, free_minor)}, {why} ({payment.payment_id})"
     note(session, order.order_id, "payment_received", detail, now)
     close_if_paid(session, order, rules, now)
 
@@ -120,7 +120,7 @@ def close_if_paid(session: Session, order: Order, rules: BillingRules, now: date
     if due_minor:
         order.difference_minor += due_minor
         write_off(session, order, Account.PAYMENT_DIFFERENCES, due_minor, rules, now)
-        detail = f"{_money(order, due_minor)}: too little to ask for"
+        detail = f"{money_of(order, due_minor)}: too little to ask for"
         note(session, order.order_id, "difference_forgiven", detail, now)
 
 
@@ -163,7 +163,7 @@ def use_deposit(session: Session, order: Order, rules: BillingRules, now: dateti
         order.taxed_minor += more_minor
         entry = ledger.on_account_entry(key, order.order_id, order.currency, more_minor)
         post(session, entry, now)
-    note(session, order.order_id, "deposit_used", f"{_money(order, used_minor)}", now)
+    note(session, order.order_id, "deposit_used", str(money_of(order, used_minor)), now)
     close_if_paid(session, order, rules, now)
 
 
@@ -220,7 +220,7 @@ def take_up_again(
     order.paid_minor, order.deposit_minor, order.refunded_minor = 0, in_hand_minor, 0
     order.promised_date = promised_date(now.date(), order.requested_delivery_date, promises)
     order.told_date, order.consent_by, order.delay_notices = None, None, 0
-    detail = f"{_money(order, in_hand_minor)} came after all: the order is taken up again"
+    detail = f"{money_of(order, in_hand_minor)} came after all: the order is taken up again"
     note(session, order.order_id, "late_money", detail, now)
     use_deposit(session, order, rules, now)
 
@@ -276,7 +276,7 @@ def take_back(
         if payment.amount_minor - payment.reversed_minor <= payment.applied_minor:
             payment.unmatched_reason = None
         why = f"({reversal.reason})" if reversal.reason else ""
-        detail = f"{_money(order, amount_minor)} of {payment.payment_id} {why}".strip()
+        detail = f"{money_of(order, amount_minor)} of {payment.payment_id} {why}".strip()
         note(session, order.order_id, "payment_reversed", detail, now)
     post(session, entry, now, reversal.recorded_at.date())
 
@@ -376,7 +376,3 @@ def unusable(fact: PaymentReceived, currency: str) -> str | None:
     if fact.currency is None:
         return "currency: missing"
     return None if 0 < amount_minor <= MAX_AMOUNT_MINOR else "amount: not above zero"
-
-
-def _money(order: Order, amount_minor: int) -> Money:
-    return Money(amount_minor=amount_minor, currency=order.currency)
