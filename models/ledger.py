@@ -186,12 +186,19 @@ def payment_entry(
         {Account.CASH_CLEARING: receivable_minor + deposit_minor + unapplied_minor},
         {
             Account.ACCOUNTS_RECEIVABLE: receivable_minor,
-            Account.CUSTOMER_DEPOSITS: deposit_minor - taxed_minor,
-            Account.TAX_PAYABLE: taxed_minor,
+            **_deposit(deposit_minor, taxed_minor),
             Account.UNAPPLIED_RECEIPTS: unapplied_minor,
         },
         order_id,
     )
+
+
+def _deposit(deposit_minor: int, taxed_minor: int) -> dict[Account, int]:
+    """A customer's deposit, of which `taxed_minor` is tax that fell due with it."""
+    return {
+        Account.CUSTOMER_DEPOSITS: deposit_minor - taxed_minor,
+        Account.TAX_PAYABLE: taxed_minor,
+    }
 
 
 def deposit_entry(key: str, order_id: str, currency: str, amount_minor: int) -> Entry:
@@ -233,8 +240,7 @@ def matched_entry(
         {Account.UNAPPLIED_RECEIPTS: receivable_minor + deposit_minor},
         {
             Account.ACCOUNTS_RECEIVABLE: receivable_minor,
-            Account.CUSTOMER_DEPOSITS: deposit_minor - taxed_minor,
-            Account.TAX_PAYABLE: taxed_minor,
+            **_deposit(deposit_minor, taxed_minor),
         },
         order_id,
     )
@@ -261,8 +267,7 @@ def reversal_entry(
         {
             Account.ACCOUNTS_RECEIVABLE: receivable_minor,
             Account.REFUNDS_PAYABLE: payable_minor,
-            Account.CUSTOMER_DEPOSITS: deposit_minor - taxed_minor,
-            Account.TAX_PAYABLE: taxed_minor,
+            **_deposit(deposit_minor, taxed_minor),
             Account.UNAPPLIED_RECEIPTS: unapplied_minor,
             Account.PAYMENT_FEES: fee_minor,
         },
@@ -440,8 +445,7 @@ def refund_entry(
         currency,
         {
             Account.REFUNDS_PAYABLE: payable_minor,
-            Account.CUSTOMER_DEPOSITS: deposit_minor - taxed_minor,
-            Account.TAX_PAYABLE: taxed_minor,
+            **_deposit(deposit_minor, taxed_minor),
             Account.UNAPPLIED_RECEIPTS: unapplied_minor,
         },
         {Account.CASH_CLEARING: payable_minor + deposit_minor + unapplied_minor},
