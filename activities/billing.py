@@ -1,6 +1,7 @@
 """Billing: the payment request, the invoice, payments, and giving money back."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
@@ -18,6 +19,7 @@ from activities.progress import (
     invoice_number,
     lock_order,
     look,
+    money_of,
     note,
     note_odd_fact,
     touch,
@@ -111,9 +113,7 @@ class Billing:
             await asyncio.to_thread(
                 self._database.transaction, lambda s: self._requested(s, asked, number, request_id)
             )
-        return await asyncio.to_thread(
-            self._database.read, lambda s: look(s, s.get_one(Order, step.order_id))
-        )
+        return await self._look(step.order_id)
 
     @activity.defn
     def apply_authorisation(self, step: AuthorisationStep) -> Progress:
@@ -132,18 +132,8 @@ class Billing:
             self._database.read, lambda s: self._capture_demand(s, step.order_id)
         )
         if demand is not None:
-            asked, payment_id = await once(
-                self._database,
-                f"{step.order_id}/capture/{demand.authorisation_id}",
-                demand,
-                self._payments.capture,
-            )
-            await asyncio.to_thread(
-                self._database.transaction, lambda s: self._captured(s, asked, payment_id)
-            )
-        return await asyncio.to_thread(
-            self._database.read, lambda s: look(s, s.get_one(Order, step.order_id))
-        )
+            await self._capture(demand)
+        return await self._look(step.order_id)
 
     @activity.defn
     def apply_payment(self, step: PaymentStep) -> Progress:
@@ -193,15 +183,15 @@ class Billing:
             self._database.read, lambda session: _asked_captures(session, order_id)
         )
         for demand in demands:
-            call = f"{order_id}/capture/{demand.authorisation_id}"
-            try:
-                asked, payment_id = await once(self._database, call, demand, self._payments.capture)
-            except PartnerRefused:
-                continue  # it wasn't charged
-            await asyncio.to_thread(
-                self._database.transaction,
-                lambda s, a=asked, p=payment_id: self._captured(s, a, p),
-            )
+            with suppress(PartnerRefused):  # then it wasn't charged
+                await self._capture(demand)
+
+    async def _capture(self, demand: CaptureDemand) -> None:
+        call = _capture_call(demand.order_id, demand.authorisation_id)
+        asked, payment_id = await once(self._database, call, demand, self._payments.capture)
+        await asyncio.to_thread(
+            self._database.transaction, lambda s: self._captured(s, asked, payment_id)
+        )
 
     @activity.defn
     def credit_invoice(self, step: OrderStep) -> Progress:
@@ -225,9 +215,7 @@ class Billing:
         )
         if found is not None:
             await self._give_back(*found)
-        return await asyncio.to_thread(
-            self._database.read, lambda s: look(s, s.get_one(Order, step.order_id))
-        )
+        return await self._look(step.order_id)
 
     @activity.defn
     async def pay_refund(self, step: RefundStep) -> None:
@@ -243,6 +231,11 @@ class Billing:
         await asyncio.to_thread(
             self._database.transaction,
             lambda s: given_back(s, refund_key, refund_id, self._clock()),
+        )
+
+    async def _look(self, order_id: str) -> Progress:
+        return await asyncio.to_thread(
+            self._database.read, lambda s: look(s, s.get_one(Order, order_id))
         )
 
     def _next_refund(self, session: Session, order_id: str) -> tuple[str, RefundDemand] | None:
@@ -421,7 +414,7 @@ class Billing:
         if use is billing.LateMoney.REALLOCATE:
             take_up_again(session, order, self._policy.promises, self._rules, now)
             return
-        in_hand = Money(amount_minor=in_hand_minor, currency=order.currency)
+        in_hand = money_of(order, in_hand_minor)
         detail = f"{in_hand}: the order is cancelled, it is given back"
         note(session, order.order_id, "late_money", detail, now)
 
@@ -513,10 +506,14 @@ def _asked_captures(session: Session, order_id: str) -> list[CaptureDemand]:
     """Charges of cards that the provider was asked for, and whose answer isn't recorded."""
     demands = []
     for row in _authorisations(session, order_id, AuthorisationState.LIVE):
-        call = session.get(PartnerCall, f"{order_id}/capture/{row.authorisation_id}")
+        call = session.get(PartnerCall, _capture_call(order_id, row.authorisation_id))
         if call is not None and call.asked is not None:
             demands.append(CaptureDemand.model_validate(call.asked))
     return demands
+
+
+def _capture_call(order_id: str, authorisation_id: str) -> str:
+    return f"{order_id}/capture/{authorisation_id}"
 
 
 def _asked_minor(session: Session, order_id: str) -> int:
