@@ -20,7 +20,7 @@ from tests.support.processes import (
     watch_until,
 )
 from tests.support.shop import Document, order
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import until_history
 from tests.support.world import World
 
 TOTAL = "119.00"
@@ -179,10 +179,10 @@ async def bought(case: Case) -> None:
     await case.place()
     await case.po_id()
     replenishment = case.world.client.get_workflow_handle(f"replenish-BER-{case.sku}")
-    async with asyncio.timeout(PATIENCE_S):
-        async for event in replenishment.fetch_history_events(wait_new_event=True):
-            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-                return
+    await until_history(
+        replenishment,
+        lambda event: event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+    )
 
 
 async def in_transit(case: Case) -> None:

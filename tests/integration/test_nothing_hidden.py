@@ -1,13 +1,13 @@
 """What could get lost, and where it is seen: facts that nobody used, orders that weren't told, runs
 that were cut off, customers who say what isn't theirs to say."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 
 from activities.database.door import keep_fact
 from activities.database.engine import utc_now
@@ -16,7 +16,7 @@ from models.messages import GoodsReceived
 from models.tables import FactRow
 from tests.support.command_line import run, run_json
 from tests.support.shop import order, unique
-from tests.support.waiting import PATIENCE_S, until
+from tests.support.waiting import until, until_history
 from tests.support.world import World
 
 
@@ -109,13 +109,14 @@ async def test_an_order_that_was_not_told_of_its_goods_is_found_and_woken(
 
 async def told_of(world: World, order_id: str, po_id: str) -> None:
     """Wait until the order has looked, after it was told that its goods are bought."""
-    handle = world.client.get_workflow_handle(f"order-{order_id}")
     told = False
-    async with asyncio.timeout(PATIENCE_S):
-        async for event in handle.fetch_history_events(wait_new_event=True):
-            told = told or po_id in str(event.workflow_execution_signaled_event_attributes.input)
-            if told and event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-                return
+
+    def looked(event: HistoryEvent) -> bool:
+        nonlocal told
+        told = told or po_id in str(event.workflow_execution_signaled_event_attributes.input)
+        return told and event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+
+    await until_history(world.client.get_workflow_handle(f"order-{order_id}"), looked)
 
 
 def receive_untold(world: World, po_id: str, sku: str) -> None:

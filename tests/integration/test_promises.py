@@ -17,6 +17,7 @@ from tests.conftest import DATABASES, new_world
 from tests.integration.test_cli import run, run_json
 from tests.support.exactly_once import accounts_of
 from tests.support.shop import Document, order, unique
+from tests.support.waiting import until
 from tests.support.world import SANDBOX, World
 from worker import build_worker
 
@@ -383,11 +384,7 @@ async def test_a_refused_refund_of_late_money_waits_for_a_person(idle: World) ->
         data = {"payment_id": "P-9", "order_id": order_id, "amount": TOTAL, "currency": "EUR"}
         await idle.tell("payment.received", data, fact_id)
         handle = idle.client.get_workflow_handle(f"fact-payments-{fact_id}")
-        shown: Document = {}
-        async for _ in handle.fetch_history_events(wait_new_event=True):
-            shown = await idle.order(order_id)
-            if shown["attention"]:
-                break
+        shown = await until(lambda: idle.order(order_id), lambda order: order["attention"])
         assert shown["attention"]["code"] == "refused"
         assert f"fact-payments-{fact_id}" in shown["attention"]["message"]
         assert len(await unmatched(idle, order_id)) == 1

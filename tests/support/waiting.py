@@ -1,9 +1,13 @@
-"""Waiting for what rings no bell when it happens: the tables, a partner's books."""
+"""Waiting for what rings no bell when it happens (the tables, a partner's books), and for what does:
+a workflow's history."""
 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHandle
 
 PATIENCE_S = 30.0
 GLANCE_S = 0.02
@@ -28,3 +32,14 @@ async def until(
                 await asyncio.sleep(GLANCE_S)
     except TimeoutError:
         raise AssertionError(f"still {seen!r}") from None
+
+
+async def until_history(
+    handle: WorkflowHandle[Any, Any], reached: Callable[[HistoryEvent], object]
+) -> None:
+    """Read the workflow's history, as it grows, up to the first event that satisfies `reached`."""
+    async with asyncio.timeout(PATIENCE_S):
+        async for event in handle.fetch_history_events(wait_new_event=True):
+            if reached(event):
+                return
+    raise AssertionError("the workflow has ended without it")
