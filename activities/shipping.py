@@ -31,7 +31,8 @@ from models.messages import (
 )
 from models.money import round_half_up
 from models.orders import Cancellation, Progress, ShipmentState
-from models.shipping import Piece, choose_mode
+from models.packing import Piece
+from models.shipping import choose_freight
 from models.stock import MovementKind, ReservationState, issue_cost
 from models.tables import (
     Location,
@@ -242,7 +243,7 @@ def _plan_one(
         Piece.model_validate(products[row.sku].model_dump() | {"quantity": row.quantity})
         for row in rows
     ]
-    choice = choose_mode(pieces)
+    choice = choose_freight(pieces)
     session.add(
         Shipment(
             shipment_id=shipment_id,

@@ -1,15 +1,43 @@
-"""Freight: parcel, LTL or truckload."""
+"""Freight: parcel, LTL or truckload; what is billed for it."""
 
 from collections.abc import Sequence
 from enum import StrEnum
+from fractions import Fraction
 
 from models.base import Payload
+from models.packing import (
+    CARTONS,
+    MAX_PACKAGES,
+    PALLET,
+    Package,
+    PackageKind,
+    Piece,
+    TooManyPackages,
+    pack,
+)
 
 PARCEL_WEIGHT_G = 68_000
 PARCEL_LENGTH_MM = 2_740
 PARCEL_LENGTH_AND_GIRTH_MM = 4_190
 LTL_WEIGHT_G = 6_800_000
+LTL_PALLETS = 10
 """Limits of the common North American carriers: 150 lb, 108 in, 165 in; LTL to 15,000 lb."""
+
+MAX_PARCELS = 20
+"""A consignment of more cartons goes on pallets."""
+
+DIMENSIONAL_MM3_PER_G = 5_000
+"""5,000 cm3/kg; 139 in3/lb is half a percent more."""
+
+_G_PER_LB = Fraction("453.59237")
+_MM_PER_FT = Fraction("304.8")
+_CLASSES = (
+    *((Fraction(50), "50"), (Fraction(35), "55"), (Fraction(30), "60")),
+    *((Fraction("22.5"), "65"), (Fraction(15), "70"), (Fraction(12), "85")),
+    *((Fraction(10), "92.5"), (Fraction(8), "100"), (Fraction(6), "125")),
+    *((Fraction(4), "175"), (Fraction(2), "250"), (Fraction(1), "300")),
+)
+"""From so many pounds per cubic foot on, the class."""
 
 
 class FreightMode(StrEnum):
@@ -20,37 +48,51 @@ class FreightMode(StrEnum):
     TRUCKLOAD = "truckload"
 
 
-class Piece(Payload):
-    """`quantity` units of one product, each of this weight and size."""
-
-    quantity: int
-    weight_g: int
-    length_mm: int
-    width_mm: int
-    height_mm: int
-
-
 class FreightChoice(Payload):
-    """The mode and, in a sentence, why."""
+    """The mode and, in a sentence, why.
+
+    `weight_g` is that of the goods: products' weights are shipping weights, and the limits are
+    for them. `billed_weight_g` is at least that; `freight_class` is for LTL only. `packages` is
+    empty where there are more than MAX_PACKAGES: a truckload isn't counted package by package.
+    """
 
     mode: FreightMode
     reason: str
     weight_g: int
+    packages: tuple[Package, ...]
+    billed_weight_g: int
+    freight_class: str | None = None
 
 
-def choose_mode(pieces: Sequence[Piece]) -> FreightChoice:
-    """The smallest mode whose limits the whole consignment keeps."""
+def choose_freight(pieces: Sequence[Piece]) -> FreightChoice:
+    """The smallest mode whose limits the whole consignment keeps, and its packages.
+
+    A parcel consignment is at most 68 kg in at most MAX_PARCELS cartons; what fits no carton is a
+    parcel of its own, up to 274 cm long and 419 cm of length plus girth. LTL is at most 6,800 kg
+    on at most 10 pallets; what fits no pallet takes the place of one. All else is a truckload.
+
+    How many cartons and pallets it takes is as good as `models.packing.load`.
+    """
     weight_g = sum(piece.quantity * piece.weight_g for piece in pieces)
-    if weight_g > LTL_WEIGHT_G:
-        return FreightChoice(
-            mode=FreightMode.TRUCKLOAD, reason="heavier than 6,800 kg", weight_g=weight_g
-        )
     too_much = _beyond_parcel(weight_g, pieces)
-    if too_much:
-        return FreightChoice(mode=FreightMode.LTL, reason=too_much, weight_g=weight_g)
-    return FreightChoice(
-        mode=FreightMode.PARCEL, reason="within a parcel's weight and size", weight_g=weight_g
-    )
+    if too_much is None:
+        try:
+            parcels = pack(pieces, CARTONS, PackageKind.CARTON, MAX_PARCELS)
+        except TooManyPackages:
+            too_much = f"more than {MAX_PARCELS} parcels"
+        else:
+            reason = "within a parcel's weight and size"
+            return _choice(FreightMode.PARCEL, reason, weight_g, parcels)
+    try:
+        pallets = pack(pieces, (PALLET,), PackageKind.PALLET)
+    except TooManyPackages:
+        reason = f"more than {MAX_PACKAGES:,} pallets, which are not listed"
+        return _choice(FreightMode.TRUCKLOAD, reason, weight_g, ())
+    if weight_g > LTL_WEIGHT_G:
+        return _choice(FreightMode.TRUCKLOAD, "heavier than 6,800 kg", weight_g, pallets)
+    if len(pallets) > LTL_PALLETS:
+        return _choice(FreightMode.TRUCKLOAD, f"more than {LTL_PALLETS} pallets", weight_g, pallets)
+    return _choice(FreightMode.LTL, too_much, weight_g, pallets)
 
 
 def _beyond_parcel(weight_g: int, pieces: Sequence[Piece]) -> str | None:
@@ -63,3 +105,42 @@ def _beyond_parcel(weight_g: int, pieces: Sequence[Piece]) -> str | None:
         if longest + 2 * (shortest + middle) > PARCEL_LENGTH_AND_GIRTH_MM:
             return "a piece is beyond a parcel's 419 cm of length plus girth"
     return None
+
+
+def _choice(
+    mode: FreightMode, reason: str, weight_g: int, packages: tuple[Package, ...]
+) -> FreightChoice:
+    density_class = None
+    if mode is FreightMode.LTL:
+        density_class = freight_class(
+            sum(package.weight_g for package in packages),
+            sum(package.volume_mm3 for package in packages),
+        )
+    return FreightChoice(
+        mode=mode,
+        reason=reason,
+        weight_g=weight_g,
+        packages=packages,
+        billed_weight_g=max(weight_g, sum(map(_billed_g, packages))),
+        freight_class=density_class,
+    )
+
+
+def _billed_g(package: Package) -> int:
+    """Each package's own: of a light and a heavy one, neither makes up for the other."""
+    dimensional_g = dimensional_weight_g(package.length_mm, package.width_mm, package.height_mm)
+    return max(package.weight_g, dimensional_g)
+
+
+def dimensional_weight_g(length_mm: int, width_mm: int, height_mm: int) -> int:
+    """What a package counts as where it is light for its size: 1 kg for 5,000 cm3, rounded up to
+    the gram."""
+    return -(-length_mm * width_mm * height_mm // DIMENSIONAL_MM3_PER_G)
+
+
+def freight_class(weight_g: int, volume_mm3: int) -> str:
+    """The NMFC class by density, on the scale of 19 July 2025 with its 13 classes: "400" below 1
+    pound per cubic foot to "50" from 50 on. Exact. `volume_mm3` is above 0."""
+    pounds = weight_g / _G_PER_LB
+    density = pounds / (volume_mm3 / _MM_PER_FT**3)
+    return next((name for at_least, name in _CLASSES if density >= at_least), "400")

@@ -1,10 +1,21 @@
-"""The freight mode: the smallest whose limits a consignment keeps."""
+"""The freight mode: the smallest whose limits a consignment keeps; what is billed for it."""
+
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.shipping import FreightMode, Piece, choose_mode
+from models.packing import CARTONS, Container, PackageKind, Piece
+from models.shipping import (
+    PARCEL_LENGTH_AND_GIRTH_MM,
+    PARCEL_LENGTH_MM,
+    PARCEL_WEIGHT_G,
+    FreightMode,
+    choose_freight,
+    dimensional_weight_g,
+    freight_class,
+)
 
 PARCEL, LTL, TRUCKLOAD = FreightMode.PARCEL, FreightMode.LTL, FreightMode.TRUCKLOAD
 
@@ -42,7 +53,7 @@ def piece(*, quantity: int = 1, weight_g: int = 1_000, size_mm: str = "300x200x1
     ],
 )
 def test_the_weight_decides_at_68_and_6800_kilograms(weight_g: int, mode: FreightMode) -> None:
-    choice = choose_mode([piece(weight_g=weight_g)])
+    choice = choose_freight([piece(weight_g=weight_g)])
     assert (choice.mode, choice.weight_g) == (mode, weight_g)
 
 
@@ -56,7 +67,7 @@ def test_the_weight_decides_at_68_and_6800_kilograms(weight_g: int, mode: Freigh
     ],
 )
 def test_a_parcel_is_at_most_274_centimetres_long(size_mm: str, mode: FreightMode) -> None:
-    assert choose_mode([piece(size_mm=size_mm)]).mode is mode
+    assert choose_freight([piece(size_mm=size_mm)]).mode is mode
 
 
 @pytest.mark.parametrize(
@@ -72,16 +83,16 @@ def test_a_parcel_is_at_most_274_centimetres_long(size_mm: str, mode: FreightMod
 def test_a_parcel_has_at_most_419_centimetres_of_length_and_girth(
     size_mm: str, mode: FreightMode
 ) -> None:
-    assert choose_mode([piece(size_mm=size_mm)]).mode is mode
+    assert choose_freight([piece(size_mm=size_mm)]).mode is mode
 
 
 @pytest.mark.parametrize(("quantity", "mode"), [(34, PARCEL), (35, LTL)])
 def test_the_whole_consignment_is_weighed(quantity: int, mode: FreightMode) -> None:
-    assert choose_mode([piece(quantity=quantity, weight_g=2_000)]).mode is mode
+    assert choose_freight([piece(quantity=quantity, weight_g=2_000)]).mode is mode
 
 
 def test_one_piece_that_is_too_large_takes_the_others_along() -> None:
-    assert choose_mode([piece(), piece(size_mm="3000x10x10"), piece()]).mode is LTL
+    assert choose_freight([piece(), piece(size_mm="3000x10x10"), piece()]).mode is LTL
 
 
 @pytest.mark.parametrize(
@@ -95,25 +106,206 @@ def test_one_piece_that_is_too_large_takes_the_others_along() -> None:
             "a piece is beyond a parcel's 419 cm of length plus girth",
         ),
         (piece(weight_g=6_800_001), "heavier than 6,800 kg"),
+        (piece(quantity=21, weight_g=0, size_mm="600x400x400"), "more than 20 parcels"),
+        (piece(quantity=11, size_mm="1200x800x1656"), "more than 10 pallets"),
+        (
+            piece(quantity=2_001, size_mm="1200x800x1656"),
+            "more than 2,000 pallets, which are not listed",
+        ),
     ],
 )
 def test_the_choice_says_why(goods: Piece, reason: str) -> None:
-    assert choose_mode([goods]).reason == reason
+    assert choose_freight([goods]).reason == reason
 
 
 @given(goods=pieces, turned=st.permutations(["length_mm", "width_mm", "height_mm"]))
 def test_it_does_not_matter_which_side_is_called_length(goods: Piece, turned: list[str]) -> None:
     sides = dict(zip(turned, (goods.length_mm, goods.width_mm, goods.height_mm), strict=True))
-    assert choose_mode([goods.model_copy(update=sides)]) == choose_mode([goods])
+    assert choose_freight([goods.model_copy(update=sides)]) == choose_freight([goods])
 
 
 @given(goods=st.lists(pieces, max_size=6), more=pieces)
 def test_more_goods_never_travel_in_a_smaller_mode(goods: list[Piece], more: Piece) -> None:
+    """But where their number of packages decided: more goods can turn out to be fewer packages."""
     modes = list(FreightMode)
-    before, after = choose_mode(goods), choose_mode([*goods, more])
-    assert modes.index(after.mode) >= modes.index(before.mode)
+    before, after = choose_freight(goods), choose_freight([*goods, more])
+    if not before.reason.startswith("more than"):
+        assert modes.index(after.mode) >= modes.index(before.mode)
+
+
+@given(goods=pieces, more=st.integers(1, 100))
+def test_more_of_one_product_never_travel_in_a_smaller_mode(goods: Piece, more: int) -> None:
+    modes = list(FreightMode)
+    after = choose_freight([goods.model_copy(update={"quantity": goods.quantity + more})])
+    assert modes.index(after.mode) >= modes.index(choose_freight([goods]).mode)
 
 
 @given(goods=st.lists(pieces, max_size=6))
-def test_the_order_of_the_pieces_does_not_matter_for_the_mode(goods: list[Piece]) -> None:
-    assert choose_mode(goods).mode is choose_mode(goods[::-1]).mode
+def test_the_order_of_the_pieces_does_not_matter(goods: list[Piece]) -> None:
+    assert choose_freight(goods) == choose_freight(goods[::-1])
+
+
+@pytest.mark.parametrize(
+    ("goods", "mode", "count"),
+    [
+        (piece(quantity=20, size_mm="600x400x400"), PARCEL, 20),
+        (piece(quantity=21, size_mm="600x400x400"), LTL, 2),
+        (piece(quantity=20, size_mm="2740x20x20"), PARCEL, 20),
+        (piece(quantity=10**9, weight_g=0, size_mm="3x2x1"), LTL, 4),
+    ],
+)
+def test_a_consignment_of_more_than_twenty_parcels_goes_on_pallets(
+    goods: Piece, mode: FreightMode, count: int
+) -> None:
+    choice = choose_freight([goods])
+    assert (choice.mode, len(choice.packages)) == (mode, count)
+
+
+@pytest.mark.parametrize(
+    ("goods", "mode", "count"),
+    [
+        ([piece(quantity=10, weight_g=70_000, size_mm="1200x800x1656")], LTL, 10),
+        ([piece(quantity=11, weight_g=70_000, size_mm="1200x800x1656")], TRUCKLOAD, 11),
+        ([piece(quantity=10, weight_g=70_000, size_mm="3000x100x100")], LTL, 10),
+        ([piece(quantity=11, weight_g=70_000, size_mm="3000x100x100")], TRUCKLOAD, 11),
+        (
+            [
+                piece(quantity=9, weight_g=70_000, size_mm="3000x100x100"),
+                piece(quantity=2, weight_g=500_000),
+            ],
+            LTL,
+            10,
+        ),
+        (
+            [
+                piece(quantity=9, weight_g=70_000, size_mm="3000x100x100"),
+                piece(quantity=2, weight_g=500_001),
+            ],
+            TRUCKLOAD,
+            11,
+        ),
+    ],
+)
+def test_ltl_takes_ten_pallets_and_a_large_piece_takes_the_place_of_one(
+    goods: list[Piece], mode: FreightMode, count: int
+) -> None:
+    choice = choose_freight(goods)
+    assert (choice.mode, len(choice.packages)) == (mode, count)
+
+
+@pytest.mark.parametrize(
+    ("goods", "kinds"),
+    [
+        (piece(), {PackageKind.CARTON}),
+        (piece(size_mm="2740x10x10"), {PackageKind.PIECE}),
+        (piece(quantity=100), {PackageKind.PALLET}),
+        (piece(quantity=10_000), {PackageKind.PALLET}),
+    ],
+)
+def test_parcels_are_cartons_and_all_else_is_on_pallets(
+    goods: Piece, kinds: set[PackageKind]
+) -> None:
+    assert {package.kind for package in choose_freight([goods]).packages} == kinds
+
+
+def test_nothing_is_a_parcel_of_nothing() -> None:
+    choice = choose_freight([])
+    assert (choice.mode, choice.packages, choice.billed_weight_g) == (PARCEL, (), 0)
+
+
+def test_a_truckload_of_too_many_packages_to_list_is_billed_by_its_goods() -> None:
+    choice = choose_freight([piece(quantity=10**6, weight_g=900_000, size_mm="1200x800x1656")])
+    assert (choice.mode, choice.packages) == (TRUCKLOAD, ())
+    assert choice.billed_weight_g == choice.weight_g == 900_000 * 10**6
+
+
+@pytest.mark.parametrize("carton", CARTONS, ids=lambda carton: carton.name)
+def test_every_carton_keeps_the_limits_of_a_parcel(carton: Container) -> None:
+    """So that only what fits none has to be looked at."""
+    size_mm = f"{carton.length_mm}x{carton.width_mm}x{carton.height_mm}"
+    goods = piece(weight_g=carton.max_weight_g, size_mm=size_mm)
+    (package,) = choose_freight([goods]).packages
+    length, width, height = package.length_mm, package.width_mm, package.height_mm
+    assert package.kind is PackageKind.CARTON
+    assert package.weight_g <= PARCEL_WEIGHT_G
+    assert length <= PARCEL_LENGTH_MM
+    assert length + 2 * (width + height) <= PARCEL_LENGTH_AND_GIRTH_MM
+
+
+@pytest.mark.parametrize(
+    ("size_mm", "weight_g"),
+    [
+        ((50, 100, 1), 1),
+        ((5_001, 1, 1), 2),
+        ((4_999, 1, 1), 1),
+        ((1, 1, 1), 1),
+        ((600, 400, 400), 19_200),
+        ((1_000, 1_000, 1_000), 200_000),
+    ],
+)
+def test_five_thousand_cubic_centimetres_count_as_a_kilogram(
+    size_mm: tuple[int, int, int], weight_g: int
+) -> None:
+    assert dimensional_weight_g(*size_mm) == weight_g
+
+
+@pytest.mark.parametrize(
+    ("goods", "billed_g"),
+    [
+        (piece(weight_g=100, size_mm="600x400x400"), 20_509),  # 610 x 410 x 410 mm
+        (piece(weight_g=28_000, size_mm="600x400x400"), 29_150),  # and its carton
+        (piece(weight_g=20_000, size_mm="1000x250x400"), 20_000),  # no carton holds it
+        (piece(weight_g=19_999, size_mm="1000x250x400"), 20_000),
+        (piece(weight_g=20_001, size_mm="1000x250x400"), 20_001),
+    ],
+)
+def test_a_package_is_billed_by_its_weight_or_its_size(goods: Piece, billed_g: int) -> None:
+    assert choose_freight([goods]).billed_weight_g == billed_g
+
+
+def test_a_heavy_package_does_not_make_up_for_a_light_one() -> None:
+    heavy, light = (piece(weight_g=grams, size_mm="1000x250x400") for grams in (30_000, 1_000))
+    assert choose_freight([heavy, light]).billed_weight_g == 30_000 + 20_000
+
+
+@given(goods=st.lists(pieces, max_size=6))
+def test_billed_is_never_less_than_the_goods_weigh(goods: list[Piece]) -> None:
+    choice = choose_freight(goods)
+    assert choice.billed_weight_g >= choice.weight_g
+    assert (choice.freight_class is not None) == (choice.mode is LTL)
+
+
+CLASSES = (
+    *((1, "300", "400"), (2, "250", "300"), (4, "175", "250"), (6, "125", "175")),
+    *((8, "100", "125"), (10, "92.5", "100"), (12, "85", "92.5"), (15, "70", "85")),
+    *((22.5, "65", "70"), (30, "60", "65"), (35, "55", "60"), (50, "50", "55")),
+)
+"""Pounds per cubic foot, the class from there on, the class below."""
+
+
+@pytest.mark.parametrize(("density", "at", "below"), CLASSES)
+def test_the_density_decides_the_class_to_the_gram(density: float, at: str, below: str) -> None:
+    """Of 200,000 cubic feet, so that volume and weight at the edge are both whole."""
+    volume_mm3 = 200 * 3_048**3
+    weight_g = Fraction(density) * 200_000 * 45_359_237 / 100_000
+    assert weight_g.denominator == 1
+    assert freight_class(int(weight_g), volume_mm3) == at
+    assert freight_class(int(weight_g) - 1, volume_mm3) == below
+    assert freight_class(int(weight_g), volume_mm3 + 1) == below
+
+
+@pytest.mark.parametrize(("weight_g", "name"), [(0, "400"), (1, "400"), (10**9, "50")])
+def test_the_scale_has_a_class_for_every_density(weight_g: int, name: str) -> None:
+    assert freight_class(weight_g, 1_728 * 16_387) == name
+
+
+@pytest.mark.parametrize(
+    ("goods", "name"),
+    [
+        (piece(weight_g=500_000, size_mm="1200x800x1656"), "70"),  # 525 kg, 1.728 m3: 18.97 lb/ft3
+        (piece(weight_g=70_000, size_mm="1200x800x1656"), "250"),  # 95 kg: 3.43
+        (piece(weight_g=70_000, size_mm="1200x800x56"), "60"),  # 95 kg, 0.192 m3: 30.89
+    ],
+)
+def test_the_class_is_that_of_the_pallets_with_what_is_on_them(goods: Piece, name: str) -> None:
+    assert choose_freight([goods]).freight_class == name
