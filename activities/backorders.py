@@ -17,7 +17,7 @@ from models import replenishment
 from models.messages import StockPlace
 from models.orders import Delivery
 from models.purchasing import OPEN_STATES
-from models.stock import Assignment, MovementKind, ReservationState, ShortageState
+from models.stock import SERVING, Assignment, MovementKind, ShortageState
 from models.tables import (
     Order,
     PurchaseOrder,
@@ -115,7 +115,7 @@ def _holds_some(session: Session, shortage: Shortage) -> bool:
     held = select(Reservation.order_id).where(
         Reservation.order_id == shortage.order_id,
         Reservation.line_no == shortage.line_no,
-        Reservation.state != ReservationState.RELEASED,
+        col(Reservation.state).in_(SERVING),
     )
     return session.exec(held).first() is not None
 

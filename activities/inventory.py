@@ -223,7 +223,7 @@ def _open_shortages(
 
 def _given_back(row: Reservation, cause: str) -> Change:
     return Change(
-        movement_id=f"{cause}:{row.line_no}:{row.location}",
+        movement_id=f"{cause}:{row.line_no}:{row.location}:{row.part}",
         cause=cause,
         kind=MovementKind.RELEASE,
         sku=row.sku,

@@ -15,6 +15,7 @@ from models.money import Money
 from models.orders import (
     Cancellation,
     Capture,
+    Delivery,
     MoneyProblem,
     Progress,
     ShipmentProgress,
@@ -128,8 +129,8 @@ def look(session: Session, order: Order) -> Progress:
     shipments = session.exec(
         select(Shipment).where(Shipment.order_id == order.order_id).order_by(Shipment.shipment_id)
     ).all()
+    units = _reserved(session, order.order_id)
     delivered = [s.shipment_id for s in shipments if s.state is ShipmentState.DELIVERED]
-    shipped = _reserved(session, order.order_id, delivered_by=None)
     short, expected = _short(session, order.order_id)
     number = invoice_number(session, order.order_id)
     money = balance(order, invoiced=number is not None)
@@ -149,10 +150,13 @@ def look(session: Session, order: Order) -> Progress:
         ),
         invoice_number=number,
         allocated=order.allocated,
+        in_parts=order.delivery is Delivery.PARTIAL,
         ordered=_ordered(session, order.order_id),
+        held=_units(units, ReservationState.HELD),
         backordered=short,
-        shipped=shipped,
-        delivered=_reserved(session, order.order_id, delivered_by=delivered) if delivered else 0,
+        shipped=_units(units, ReservationState.SHIPPED),
+        delivered=sum(units.get((ReservationState.SHIPPED, by), 0) for by in delivered),
+        forgone=_units(units, ReservationState.FORGONE),
         promised_date=order.promised_date,
         expected_date=expected,
         consent_by=order.consent_by if short else None,
@@ -266,10 +270,17 @@ def _problem(session: Session, order_id: str) -> str | None:
     return session.exec(problem.order_by(Shortage.shortage_id)).first()
 
 
-def _reserved(session: Session, order_id: str, delivered_by: list[str] | None) -> int:
-    total = select(func.sum(Reservation.quantity)).where(
-        col(Reservation.order_id) == order_id, col(Reservation.state) == ReservationState.SHIPPED
-    )
-    if delivered_by is not None:
-        total = total.where(col(Reservation.shipment_id).in_(delivered_by))
-    return int(session.exec(total).one() or 0)
+Units = dict[tuple[ReservationState, str | None], int]
+"""Units of an order by state and shipment."""
+
+
+def _reserved(session: Session, order_id: str) -> Units:
+    found = select(
+        Reservation.state, Reservation.shipment_id, func.sum(Reservation.quantity)
+    ).where(col(Reservation.order_id) == order_id)
+    rows = session.exec(found.group_by(col(Reservation.state), col(Reservation.shipment_id)))
+    return {(state, shipment_id): int(units) for state, shipment_id, units in rows}
+
+
+def _units(units: Units, state: ReservationState) -> int:
+    return sum(count for (of_state, _), count in units.items() if of_state is state)

@@ -17,7 +17,6 @@ from models.messages import Attention
 from models.money import format_amount, parse_amount
 from models.orders import (
     Cancellation,
-    Delivery,
     OrderDocument,
     ProductPrice,
     ShipmentState,
@@ -60,7 +59,6 @@ from models.views import (
 
 MAX_LISTED = 1_000_000
 """The largest `limit` that a list takes."""
-PARTIAL_NOTE = "partial delivery isn't offered yet: everything is shipped together"
 
 
 def company_currency(session: Session) -> str | None:
@@ -166,7 +164,6 @@ def order_details(session: Session, order_id: str) -> OrderDetails | None:
     return OrderDetails(
         **dict(view),
         delivery=order.delivery,
-        delivery_note=PARTIAL_NOTE if order.delivery is Delivery.PARTIAL else None,
         backorders=tuple(
             BackorderView(
                 sku=row.sku,

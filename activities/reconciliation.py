@@ -39,7 +39,7 @@ from models.messages import WORKFLOW_ENDED, SetAttention
 from models.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
 from models.orders import Cancellation, Stage
 from models.purchasing import PurchaseOrderState
-from models.stock import ReservationState, ShortageState
+from models.stock import SERVING, ReservationState, ShortageState
 from models.tables import (
     FactRow,
     Finding,
@@ -324,7 +324,7 @@ def _compare_lines(session: Session, order_ids: Sequence[str]) -> Iterable[Diffe
         select(Reservation.order_id, Reservation.line_no, func.sum(Reservation.quantity))
         .where(
             col(Reservation.order_id).in_(order_ids),
-            Reservation.state != ReservationState.RELEASED,
+            col(Reservation.state).in_(SERVING),
         )
         .group_by(col(Reservation.order_id), col(Reservation.line_no))
     )

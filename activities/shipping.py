@@ -198,7 +198,7 @@ def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetim
 
 def _issued(row: Reservation, shipment_id: str, cost_minor: int) -> Change:
     return Change(
-        movement_id=f"issue:{shipment_id}:{row.line_no}",
+        movement_id=f"issue:{shipment_id}:{row.line_no}:{row.part}",
         cause=f"issue:{shipment_id}",
         kind=MovementKind.ISSUE,
         sku=row.sku,

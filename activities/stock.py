@@ -5,6 +5,7 @@ transaction. The rows of a SKU at all its locations are locked first, SKUs in so
 guard its reservations and shortages.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -136,26 +137,28 @@ def reserve(
     session: Session, assignments: Sequence[tuple[str, Assignment]], cause: str, now: datetime
 ) -> None:
     """Hold units for lines of orders, each with its order's id; a later hold at the same location
-    adds to the first."""
+    adds to what is held there, unless that is being picked already."""
     session.flush()
     known = _reservations(session, {order_id for order_id, _ in assignments})
     for order_id, assignment in assignments:
-        key = (order_id, assignment.line_no, assignment.location)
-        row = known.get(key)
-        if row is None:
-            known[key] = Reservation(
+        parts = known[order_id, assignment.line_no, assignment.location]
+        open_part = next((row for row in parts if row.state in _OPEN), None)
+        if open_part is None:
+            row = Reservation(
                 order_id=order_id,
                 line_no=assignment.line_no,
                 location=assignment.location,
+                part=len(parts) + 1,
                 sku=assignment.sku,
                 quantity=assignment.quantity,
                 state=ReservationState.HELD,
             )
-            session.add(known[key])
-        elif row.state is ReservationState.RELEASED:
-            row.quantity, row.state = assignment.quantity, ReservationState.HELD
+            parts.append(row)
+            session.add(row)
+        elif open_part.state is ReservationState.RELEASED:
+            open_part.quantity, open_part.state = assignment.quantity, ReservationState.HELD
         else:
-            row.quantity += assignment.quantity
+            open_part.quantity += assignment.quantity
     changes = [
         Change(
             movement_id=f"reserve:{order_id}:{a.line_no}:{a.location}:{cause}",
@@ -171,9 +174,17 @@ def reserve(
     move(session, changes, now)
 
 
-def _reservations(session: Session, order_ids: set[str]) -> dict[tuple[str, int, str], Reservation]:
-    found = {}
+_OPEN = (ReservationState.HELD, ReservationState.RELEASED)
+"""More may be added to them."""
+
+
+def _reservations(
+    session: Session, order_ids: set[str]
+) -> dict[tuple[str, int, str], list[Reservation]]:
+    """What is known of each line at each location, in parts; where nothing is, an empty list."""
+    found: dict[tuple[str, int, str], list[Reservation]] = defaultdict(list)
     for some in _chunks(sorted(order_ids)):
-        for row in session.exec(select(Reservation).where(col(Reservation.order_id).in_(some))):
-            found[row.order_id, row.line_no, row.location] = row
+        rows = select(Reservation).where(col(Reservation.order_id).in_(some))
+        for row in session.exec(rows.order_by(col(Reservation.part))):
+            found[row.order_id, row.line_no, row.location].append(row)
     return found

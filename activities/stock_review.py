@@ -30,7 +30,7 @@ from models.replenishment import (
     reorder_point,
     service_factor,
 )
-from models.stock import ReservationState, ShortageState
+from models.stock import SERVING, ShortageState
 from models.tables import Company, Order, Product, Reservation, Shortage, Stock, StockPolicy
 
 DaysUnits = dict[date, int]
@@ -157,7 +157,7 @@ def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Plac
         .join(Order, col(Order.order_id) == col(Reservation.order_id))
         .where(
             col(Reservation.sku).in_(skus),
-            Reservation.state != ReservationState.RELEASED,
+            col(Reservation.state).in_(SERVING),
             Order.placed_at >= since,
         )
     )

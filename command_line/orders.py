@@ -46,8 +46,6 @@ def print_order(order: OrderDetails) -> None:
     if order.attention:
         text = Text.assemble((order.attention.code, "yellow"), ": ", order.attention.message)
         out.print(text, soft_wrap=True)
-    if order.delivery_note:
-        out.print(order.delivery_note)
     lines = new_table("SKU", "ordered", "reserved", "backordered", "shipped", "delivered")
     for line in order.lines:
         lines.add_row(*(str(value) for value in line.model_dump().values()))

@@ -49,10 +49,19 @@ class Terms(StrEnum):
 
 
 class Delivery(StrEnum):
-    """Whether what is there may leave before the rest; `partial` is shipped complete for now."""
+    """Whether what is there may leave before the rest."""
 
     COMPLETE = "complete"
     PARTIAL = "partial"
+
+
+class Fulfilment(StrEnum):
+    """How the goods come to the customer: by a carrier, over the counter as soon as they are paid
+    (or on credit), or collected at a location of ours."""
+
+    CARRIER = "carrier"
+    COUNTER = "counter"
+    PICK_UP = "pick_up"
 
 
 class PaymentMethod(StrEnum):
@@ -319,11 +328,13 @@ class ShipmentState(StrEnum):
     DISPATCHED = "dispatched"
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
+    FAILED = "failed"
+    """It left and won't arrive: the customer was served anew, or refunded."""
 
     @property
     def has_left(self) -> bool:
         """The goods are out of our hands."""
-        return self in (ShipmentState.DISPATCHED, ShipmentState.DELIVERED)
+        return self in (ShipmentState.DISPATCHED, ShipmentState.DELIVERED, ShipmentState.FAILED)
 
 
 class ShipmentProgress(Payload):
@@ -360,10 +371,16 @@ class Progress(Payload):
     money_problem: MoneyProblem | None = None
     invoice_number: str | None = None
     allocated: bool = False
+    in_parts: bool = False
+    """What is there may leave before the rest."""
     ordered: int
+    held: int = 0
+    """Reserved, and in no shipment yet."""
     backordered: int = 0
     shipped: int = 0
     delivered: int = 0
+    forgone: int = 0
+    """Refunded instead of delivered."""
     promised_date: date | None = None
     """By when the goods are to leave."""
     expected_date: date | None = None
@@ -395,7 +412,24 @@ class Progress(Payload):
     @property
     def goods_left(self) -> bool:
         """Something has left our hands: too late to cancel."""
-        return self.shipped > 0
+        return self.shipped + self.forgone > 0
+
+    @property
+    def at_hand(self) -> int:
+        """Units that are here for the order, and haven't left."""
+        return self.ordered - self.shipped - self.forgone - self.backordered
+
+    @property
+    def fulfilled(self) -> bool:
+        """Nothing is to be delivered any more."""
+        return self.delivered + self.forgone >= self.ordered
+
+    @property
+    def lacks_stock(self) -> bool:
+        """It waits for goods before anything else can be done."""
+        if not self.backordered:
+            return False
+        return not (self.in_parts and self.at_hand)
 
     def in_state(self, *states: ShipmentState) -> Sequence[str]:
         """The ids of the shipments in one of `states`."""
@@ -408,13 +442,13 @@ def stage(progress: Progress) -> Stage:
         return Stage.CANCELLED
     if progress.cancellation is Cancellation.REQUESTED:
         return Stage.CANCELLING
-    if progress.delivered >= progress.ordered:
+    if progress.fulfilled:
         return Stage.COMPLETED if progress.paid_in_full else Stage.DELIVERED
-    if progress.shipped >= progress.ordered:
+    if progress.shipped + progress.forgone >= progress.ordered:
         return Stage.IN_TRANSIT
     if not progress.allocated:
         return Stage.RECEIVED
-    if progress.backordered:
+    if progress.lacks_stock:
         return Stage.AWAITING_STOCK
     if not progress.secured:
         return Stage.AWAITING_PAYMENT

@@ -46,6 +46,8 @@ class FreightMode(StrEnum):
     PARCEL = "parcel"
     LTL = "ltl"
     TRUCKLOAD = "truckload"
+    HAND_OVER = "hand_over"
+    """It doesn't: the customer takes the goods at a location of ours."""
 
 
 class FreightChoice(Payload):

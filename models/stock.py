@@ -18,6 +18,17 @@ class ReservationState(StrEnum):
     PICKED = "picked"
     SHIPPED = "shipped"
     RELEASED = "released"
+    LOST = "lost"
+    """It left and won't arrive; the customer is served anew."""
+    FORGONE = "forgone"
+    """It left and won't arrive; the customer was refunded."""
+
+
+SERVING = (
+    *(ReservationState.HELD, ReservationState.PICKED),
+    *(ReservationState.SHIPPED, ReservationState.FORGONE),
+)
+"""What fulfils (or has settled) a part of an order's line."""
 
 
 class ShortageState(StrEnum):
@@ -40,6 +51,7 @@ class MovementKind(StrEnum):
     ADJUST = "adjust"
     COUNT = "count"
     TRANSFER = "transfer"
+    RETURN = "return"
 
 
 class Need(Payload):

@@ -4,7 +4,7 @@ Validation is the messages' work; the CHECK constraints here are the last line. 
 invoices are also guarded by triggers (see `migrations/`).
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Any
 
@@ -28,14 +28,18 @@ from models.orders import (
     Capture,
     Channel,
     Delivery,
+    Fulfilment,
     PaymentMethod,
     ShipmentState,
     Stage,
     Terms,
 )
+from models.packing import PackageKind
 from models.purchasing import PurchaseOrderState
+from models.returns import ReturnReason, ReturnState, ReturnWish
 from models.shipping import FreightMode
 from models.stock import MovementKind, ReservationState, ShortageState
+from models.tracking import TrackingStatus
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -79,6 +83,8 @@ class Company(SQLModel, table=True):
     vat_id: str
     iban: str
     currency: str
+    gs1_prefix: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Our GS1 company prefix, of 7 to 10 digits; empty: labels carry no real SSCC."""
 
 
 class Location(SQLModel, table=True):
@@ -92,6 +98,14 @@ class Location(SQLModel, table=True):
     postal_code: str
     handling_cost_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
     """What one consignment costs us there."""
+    street: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    city: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    cutoff: time | None = None
+    """What is ready after that is handed over on the next working day; local time. None: goods
+    leave at any time."""
+    timezone: str = Field(default="UTC", sa_column_kwargs={"server_default": "UTC"})
+    region: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Whose holidays it keeps, beside its country's: "BE" for Berlin."""
 
 
 class Distance(SQLModel, table=True):
@@ -310,6 +324,13 @@ class Order(SQLModel, table=True):
     """It was cancelled because it wasn't paid in time."""
     document: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
     """The order as it was placed: late money may start it again."""
+    fulfilment: Fulfilment = word(
+        Fulfilment, default=Fulfilment.CARRIER, sa_column_kwargs={"server_default": "carrier"}
+    )
+    location: str | None = None
+    """Where the goods are handed over to the customer."""
+    taken_by: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Who of us took the order."""
     attention_code: str | None = Field(default=None, index=True)
     attention_message: str | None = None
     version: int = 1
@@ -336,7 +357,8 @@ class OrderLineRow(SQLModel, table=True):
 
 
 class Reservation(SQLModel, table=True):
-    """Stock held for one order line at one location."""
+    """Stock held for one order line at one location: what came later, when the first part had left
+    already, is a part of its own."""
 
     __tablename__ = "reservations"
     __table_args__ = (CheckConstraint("quantity > 0", "quantity_above_zero"),)
@@ -344,6 +366,7 @@ class Reservation(SQLModel, table=True):
     order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
     line_no: int = Field(primary_key=True)
     location: str = Field(primary_key=True)
+    part: int = Field(default=1, primary_key=True, sa_column_kwargs={"server_default": "1"})
     sku: str = Field(index=True)
     quantity: int
     state: ReservationState = word(ReservationState)
@@ -717,12 +740,139 @@ class Shipment(SQLModel, table=True):
     mode: FreightMode = word(FreightMode)
     mode_reason: str
     weight_g: int = big()
+    billed_weight_g: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    """The greater of weight and dimensional weight."""
+    freight_class: str | None = None
     state: ShipmentState = word(ShipmentState)
+    planned_at: datetime | None = None
+    book_from: datetime | None = None
+    """When the location hands it over at the earliest; None: at once."""
     booking_id: str | None = None
     carrier: str | None = None
+    service: str | None = None
+    charge_minor: int | None = big(default=None)
+    """What the carrier asked for it, in the company's currency."""
+    arrives_on: date | None = None
+    """As the carrier promised with its quote."""
+    choice: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Why this carrier and service."""
     tracking_number: str | None = None
+    tracking: TrackingStatus | None = word(TrackingStatus, default=None, nullable=True)
+    """What the carrier's reports say together."""
+    news_at: datetime | None = None
+    """When the carrier told us something last."""
     dispatched_at: datetime | None = None
     delivered_at: datetime | None = None
+
+
+class PackageRow(SQLModel, table=True):
+    """A carton or pallet of a shipment, with its label's number."""
+
+    __tablename__ = "packages"
+
+    package_no: int | None = Field(default=None, primary_key=True)
+    """The serial of its SSCC."""
+    shipment_id: str = Field(foreign_key="shipments.shipment_id", index=True)
+    sscc: str
+    kind: PackageKind = word(PackageKind)
+    container: str
+    weight_g: int = big()
+    length_mm: int
+    width_mm: int
+    height_mm: int
+    contents: list[dict[str, JsonValue]] = Field(sa_type=JSON)
+    """`models.packing.Content`."""
+
+
+class TrackingRow(SQLModel, table=True):
+    """A report of a carrier's, with the proof of a delivery."""
+
+    __tablename__ = "tracking_events"
+
+    shipment_id: str = Field(primary_key=True, foreign_key="shipments.shipment_id")
+    event_id: str = Field(primary_key=True)
+    status: TrackingStatus = word(TrackingStatus)
+    occurred_at: datetime
+    """As the carrier says; where it doesn't, when we heard of it."""
+    place: str
+    detail: str
+    signed_by: str
+    reference: str
+    recorded_at: datetime
+
+
+class Claim(SQLModel, table=True):
+    """What a carrier owes us for goods that it lost or damaged."""
+
+    __tablename__ = "claims"
+
+    claim_id: str = Field(primary_key=True)
+    shipment_id: str = Field(foreign_key="shipments.shipment_id", unique=True)
+    carrier: str
+    amount_minor: int = big()
+    currency: str
+    reason: str
+    claimed_at: datetime
+
+
+class ReturnRow(SQLModel, table=True):
+    """Goods of an order that come back."""
+
+    __tablename__ = "returns"
+
+    return_id: str = Field(primary_key=True)
+    order_id: str = Field(foreign_key="orders.order_id", index=True)
+    state: ReturnState = word(ReturnState)
+    reason: ReturnReason = word(ReturnReason)
+    wish: ReturnWish = word(ReturnWish)
+    location: str
+    """Where the goods are to come."""
+    note: str
+    """What was said about it last: why it was refused, say."""
+    requested_at: datetime
+    authorised_at: datetime | None = None
+    expires_at: datetime | None = None
+    """Until then the goods must be on their way."""
+    received_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class ReturnLine(SQLModel, table=True):
+    """One SKU of a return, in units."""
+
+    __tablename__ = "return_lines"
+    __table_args__ = (CheckConstraint("quantity > 0", "quantity_above_zero"),)
+
+    return_id: str = Field(primary_key=True, foreign_key="returns.return_id")
+    line_no: int = Field(primary_key=True)
+    """Of the order."""
+    sku: str
+    quantity: int
+    received: int = 0
+    restocked: int = 0
+    scrapped: int = 0
+    sent_back: int = 0
+    """To their supplier."""
+
+    @property
+    def inspected(self) -> int:
+        """Units whose disposition is decided."""
+        return self.restocked + self.scrapped + self.sent_back
+
+
+class Settlement(SQLModel, table=True):
+    """What the customer gets for goods that came back and were inspected."""
+
+    __tablename__ = "return_settlements"
+
+    settlement_id: str = Field(primary_key=True)
+    return_id: str = Field(foreign_key="returns.return_id", index=True)
+    credit_note: str | None = None
+    refund_key: str | None = Field(default=None, index=True)
+    exchange_order_id: str | None = None
+    settled_at: datetime
+    done_at: datetime | None = None
+    """When the customer was refunded and told, or the new order was started."""
 
 
 class PartnerCall(SQLModel, table=True):

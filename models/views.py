@@ -88,7 +88,6 @@ class OrderDetails(OrderView):
     """One order with everything that happened to it."""
 
     delivery: str
-    delivery_note: str | None = None
     backorders: tuple[BackorderView, ...] = ()
     history: tuple[HistoryView, ...] = ()
     odd_facts: tuple[OddFactView, ...] = ()

@@ -62,6 +62,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps import Board, Steps, Stopped, run_database_step
 
 Result = TypeVar("Result")
+UNDER_WAY = (ShipmentState.PLANNED, ShipmentState.BOOKED, ShipmentState.DISPATCHED)
 OrderSignal = OrderFact | StockArrived
 Message = Fact | StockArrived | OddFact
 
@@ -173,6 +174,14 @@ class OrderWorkflow:
         self._see(allocated.progress)
         if allocated.echo:
             self._start_beside(tell(self._surely, allocated.echo))
+        if self._known().in_parts:
+            self._start_beside(self._await_stock())
+            await self._steps.until(lambda: not self._known().lacks_stock, "Waiting for stock")
+        else:
+            await self._await_stock()
+
+    async def _await_stock(self) -> None:
+        """Have what is short bought, keep the customer informed, until all of it is here."""
         reported_at: int | None = None
         while self._known().backordered:
             review = await self._keep_promise()
@@ -266,15 +275,34 @@ class OrderWorkflow:
         if self._known().captured_later and not self._known().paid_in_full:
             await self._money.capture()
             self._start_beside(self._mail_invoice())
-        self._see(await self._steps.database(Shipping.plan_shipments, self._step, "Plan shipments"))
-        ways = [
-            asyncio.create_task(self._ship(shipment.shipment_id))
-            for shipment in self._known().shipments
-            if shipment.state is not ShipmentState.CANCELLED
-        ]
-        await workflow.wait_condition(lambda: all(way.done() for way in ways))
-        for way in ways:
+        ways: dict[str, asyncio.Task[None]] = {}
+        try:
+            while not self._known().fulfilled:
+                await self._consign(ways)
+                await self._steps.until(lambda: self._goes_on(ways), "Waiting for the rest")
+                for way in ways.values():
+                    if way.done():
+                        way.result()
+        except Stopped:
+            await workflow.wait_condition(lambda: all(way.done() for way in ways.values()))
+            raise
+        await workflow.wait_condition(lambda: all(way.done() for way in ways.values()))
+        for way in ways.values():
             way.result()
+
+    async def _consign(self, ways: dict[str, asyncio.Task[None]]) -> None:
+        """Put what is held into consignments, and send each on its way."""
+        if self._known().held:
+            plan = self._steps.database(Shipping.plan_shipments, self._step, "Plan shipments")
+            self._see(await plan)
+        for shipment_id in self._known().in_state(*UNDER_WAY):
+            if shipment_id not in ways:
+                ways[shipment_id] = asyncio.create_task(self._ship(shipment_id))
+
+    def _goes_on(self, ways: dict[str, asyncio.Task[None]]) -> bool:
+        """There is something to consign, or nothing left to deliver, or a way ended badly."""
+        failed = any(way.done() and way.exception() for way in ways.values())
+        return failed or self._known().held > 0 or self._known().fulfilled
 
     async def _ship(self, shipment_id: str) -> None:
         step = ShipmentStep(order_id=self._order.order_id, shipment_id=shipment_id)
@@ -432,7 +460,7 @@ class OrderWorkflow:
         return self._board.retry()
 
     def _waits_for_stock(self) -> bool:
-        return self._progress is not None and self._stage() is Stage.AWAITING_STOCK
+        return self._progress is not None and self._progress.backordered > 0
 
     @workflow.query
     def status(self, *_more: JsonValue) -> OrderStatus:

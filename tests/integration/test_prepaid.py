@@ -1,14 +1,16 @@
 """A prepaid order, all the way, and what it costs the engine."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
+import pytest
 from sqlalchemy import Connection, Engine, event
 from temporalio.api.enums.v1 import EventType
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from tests.conftest import DATABASES, new_world
 from tests.support.shop import order
 from tests.support.world import World
 from workflows.order import OrderWorkflow
@@ -19,6 +21,13 @@ MOST_TRANSACTIONS = 16
 ACTIVITIES = [
     *("book_shipment", "mail_confirmation", "mail_dispatch", "mail_invoice", "request_payment"),
 ]
+
+
+@pytest.fixture(params=DATABASES)
+async def alone(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
+    """A pipeline in which nothing else is going on: every transaction counts."""
+    async with new_world(request, engine_address, worker=True, auto=False) as made:
+        yield made
 
 
 @contextmanager
@@ -38,16 +47,16 @@ def counted_transactions() -> Iterator[list[Connection]]:
 
 
 async def test_a_prepaid_order_takes_one_workflow_and_at_most_sixty_six_events(
-    pipeline: World,
+    alone: World,
 ) -> None:
     """Facts arriving one by one; counted from the order's own history."""
-    sku, customer = pipeline.shop()
+    sku, customer = alone.shop()
     document = order(sku, customer, quantity=2)
-    placed = await pipeline.place(document)
+    placed = await alone.place(document)
     assert placed["total"] == "238.00"
     with counted_transactions() as transactions:
-        shown = await pipeline.complete(document["order_id"], "238.00")
-        handle = await pipeline.ended(document["order_id"])
+        shown = await alone.complete(document["order_id"], "238.00")
+        handle = await alone.ended(document["order_id"])
     assert len(transactions) <= MOST_TRANSACTIONS
 
     history = await handle.fetch_history()
