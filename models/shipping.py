@@ -100,12 +100,14 @@ def choose_freight(pieces: Sequence[Piece]) -> FreightChoice:
 def _beyond_parcel(weight_g: int, pieces: Sequence[Piece]) -> str | None:
     if weight_g > PARCEL_WEIGHT_G:
         return "heavier than a parcel's 68 kg"
-    for piece in pieces:
-        shortest, middle, longest = sorted((piece.length_mm, piece.width_mm, piece.height_mm))
-        if longest > PARCEL_LENGTH_MM:
-            return "a piece is longer than a parcel's 274 cm"
-        if longest + 2 * (shortest + middle) > PARCEL_LENGTH_AND_GIRTH_MM:
-            return "a piece is beyond a parcel's 419 cm of length plus girth"
+    sides = [sorted((piece.length_mm, piece.width_mm, piece.height_mm)) for piece in pieces]
+    if any(longest > PARCEL_LENGTH_MM for _, _, longest in sides):
+        return "a piece is longer than a parcel's 274 cm"
+    if any(
+        longest + 2 * (shortest + middle) > PARCEL_LENGTH_AND_GIRTH_MM
+        for shortest, middle, longest in sides
+    ):
+        return "a piece is beyond a parcel's 419 cm of length plus girth"
     return None
 
 
