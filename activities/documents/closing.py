@@ -3,7 +3,7 @@
 import segno
 
 from activities.documents.notation import grouped_iban
-from activities.documents.sheet import (
+from activities.documents.page import (
     ACCENT,
     BODY,
     BOTTOM,
@@ -14,9 +14,9 @@ from activities.documents.sheet import (
     SMALL,
     STRONG,
     WIDTH,
-    Sheet,
     Style,
 )
+from activities.documents.sheet import Sheet
 from activities.documents.transfer import takes_transfer, transfer_code
 from activities.documents.wording import (
     Sum,
