@@ -45,10 +45,11 @@ class Table(NamedTuple):
             page.put(title, column.x, top + 1.5, column.width, HEAD, column.align)
         page.y = top + height
 
-    def row(self, page: Page, texts: Sequence[str]) -> float:
+    def row(self, page: Page, texts: Sequence[str], *, bold: bool = False) -> float:
         """One row, below the head on a new page where it doesn't fit on this one; its top."""
+        style = CELL._replace(bold=bold)
         cells = [
-            page.wrapped(text, column.width, CELL) if column.align == "L" else [text]
+            page.wrapped(text, column.width, style) if column.align == "L" else [text]
             for column, text in zip(self.columns, texts, strict=True)
         ]
         height = max(map(len, cells)) * CELL.line_mm + 2.4
@@ -58,7 +59,7 @@ class Table(NamedTuple):
         for column, lines in zip(self.columns, cells, strict=True):
             for number, line in enumerate(lines):
                 y = top + 1.2 + number * CELL.line_mm
-                page.put(line, column.x, y, column.width, CELL, column.align)
+                page.put(line, column.x, y, column.width, style, column.align)
         page.y = top + height
         page.rule(self._left, page.y, self._width)
         return top
