@@ -14,15 +14,17 @@ _QUIET_MODULES = 10
 _QUIET_QR_MODULES = 4
 _CAPTION = Style(8)
 _SSCC_CAPTION = Style(10, bold=True)
+_GAP_MM = 0.8
+"""Between a code and its caption."""
 
 
 def draw_sscc(page: Page, sscc: str, x: float, y: float, width: float, height: float) -> None:
     """A handling unit's number as GS1-128 (application identifier 00), with its digits below."""
     digits = [sscc[0], *(sscc[i : i + 4] for i in range(1, 17, 4)), sscc[17:]]
-    bars_mm = height - _SSCC_CAPTION.line_mm
+    bars_mm = height - _SSCC_CAPTION.line_mm - _GAP_MM
     _draw_bars(page, Gs1_128(f"00{sscc}").build()[0], x, y, width, bars_mm)
     caption = f"(00) {' '.join(digits)}"
-    page.put(caption, x, y + bars_mm, width, _SSCC_CAPTION, "C")
+    page.put(caption, x, y + bars_mm + _GAP_MM, width, _SSCC_CAPTION, "C")
 
 
 def draw_code(page: Page, text: str, x: float, y: float, width: float, height: float) -> None:
@@ -31,7 +33,7 @@ def draw_code(page: Page, text: str, x: float, y: float, width: float, height: f
     As Code 128; as QR code where modules of Code 128 would be narrower than `NARROWEST_MM`, which
     hand scanners can't be trusted with, and where characters aren't ASCII.
     """
-    bars_mm = height - _CAPTION.line_mm
+    bars_mm = height - _CAPTION.line_mm - _GAP_MM
     bars = _bars(text)
     if bars and _module_mm(bars, width) >= NARROWEST_MM:
         _draw_bars(page, bars, x, y, width, bars_mm)
@@ -40,7 +42,7 @@ def draw_code(page: Page, text: str, x: float, y: float, width: float, height: f
         quiet_mm = bars_mm / code.symbol_size(_QUIET_QR_MODULES)[0] * _QUIET_QR_MODULES
         side = bars_mm - 2 * quiet_mm
         draw_qr(page, code, x + (width - side) / 2, y + quiet_mm, side)
-    page.put(text, x, y + bars_mm, width, _CAPTION, "C")
+    page.put(text, x, y + bars_mm + _GAP_MM, width, _CAPTION, "C")
 
 
 def draw_qr(page: Page, code: segno.QRCode, x: float, y: float, side: float) -> None:

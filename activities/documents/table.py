@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from activities.documents.page import CELL, HEAD, LEFT, PAD, Align, Page
 
+_HEAD_AND_ROW_MM = 14.0
+
 
 class Column(NamedTuple):
     """Where the text of a column goes; what stands to the left is wrapped, the rest never is."""
@@ -38,7 +40,8 @@ class Table(NamedTuple):
             self.row(page, row)
 
     def head(self, page: Page) -> None:
-        """The titles."""
+        """The titles, on a page that has room for a row below them."""
+        page.reserve(_HEAD_AND_ROW_MM)
         top, height = page.y, HEAD.line_mm + 3
         page.panel(self._left, top, self._width, height)
         for column, title in zip(self.columns, self.titles, strict=True):

@@ -28,7 +28,8 @@ _RECEIVED = (
     "Received in apparent good order, except as noted, the goods described above; contents and "
     "condition of contents of packages unknown."
 )
-_SIGNATURES_MM = 36.0
+_CLOSING_MM = 56.0
+"""Totals and signatures, which stand together."""
 
 
 def bill_of_lading_pdf(paper: ShipmentPaper) -> bytes:
@@ -54,19 +55,22 @@ def bill_of_lading_pdf(paper: ShipmentPaper) -> bytes:
 
 
 def _parties(sheet: PaperSheet, top: float) -> None:
+    below = top
     for label, address, x in (
         ("Shipper", sheet.paper.ship_from, LEFT),
         ("Consignee", sheet.paper.ship_to, _RIGHT_HALF),
     ):
-        _party(sheet, label, address, x, top)
-    sheet.y = top + 42
+        below = max(below, _party(sheet, label, address, x, top))
+    sheet.y = below + 5
 
 
-def _party(sheet: PaperSheet, label: str, address: PaperAddress, x: float, top: float) -> None:
+def _party(sheet: PaperSheet, label: str, address: PaperAddress, x: float, top: float) -> float:
+    """Returns where it ends."""
     sheet.panel(x, top, _HALF, 6)
     sheet.put(label, x + PAD, top + 1.2, _HALF, HEAD)
     sheet.y = top + 7.5
     address_block(sheet, address, x + PAD, _HALF - 2 * PAD, 30, 10)
+    return sheet.y
 
 
 def _terms(sheet: PaperSheet) -> None:
@@ -114,14 +118,15 @@ def _totals(sheet: PaperSheet) -> None:
         ("Total weight", f"{notation.kilograms(paper.weight_g)} kg"),
         ("Freight class", paper.freight_class or ""),
     )
-    sheet.y += 5
-    sheet.reserve(len(rows) * 5.5 + 14 + _SIGNATURES_MM)
-    for label, value in rows:
+    sheet.y += 4
+    sheet.reserve(_CLOSING_MM)
+    top, width = sheet.y, WIDTH / len(rows)
+    for place, (label, value) in enumerate(rows):
+        x = LEFT + PAD + place * width
         if value:
-            sheet.put(label, LEFT + PAD, sheet.y, 40, LABEL)
-            sheet.put(value, LEFT + 40, sheet.y, 60, STRONG)
-            sheet.y += 5.5
-    sheet.y += 2
+            sheet.put(label, x, top, width - 2, LABEL)
+            sheet.put(value, x, top + 4.5, width - 2, STRONG)
+    sheet.y = top + 12
     sheet.paragraph(_RECEIVED, LEFT + PAD, WIDTH - PAD, BODY)
 
 

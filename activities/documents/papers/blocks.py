@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 
 from activities.documents.notation import Notation
-from activities.documents.page import BODY, LABEL, STRONG, Align, Page, Style
+from activities.documents.page import BODY, LABEL, STRONG, Page, Style
 from activities.documents.papers.words import PaperWords
-from activities.documents.table import Column, Table, columns
+from activities.documents.table import Table, columns
 from models.papers import PaperAddress, PaperPackage
 
-PACKAGE_LAYOUT: Sequence[tuple[float, Align]] = (
-    *((10, "L"), (28, "L"), (44, "L"), (40, "R"), (20, "R"), (28, "R")),
-)
+_PACKAGE_COLUMNS = columns([(10, "L"), (28, "L"), (44, "L"), (40, "R"), (20, "R"), (28, "R")])
 _SMALLEST_PT = 5
 
 
@@ -23,7 +21,10 @@ def postal_lines(address: PaperAddress, notation: Notation) -> list[str]:
 def address_block(
     page: Page, address: PaperAddress, x: float, width: float, height: float, largest_pt: float
 ) -> None:
-    """From `y` on, the name in bold: as large as leaves all of it within `height`."""
+    """From `y` on, the name in bold: as large as leaves all of it within `height`.
+
+    What doesn't fit in the smallest letters is cut.
+    """
     name, *rest = postal_lines(address, page.notation)
     size_pt = largest_pt
     while True:
@@ -36,7 +37,7 @@ def address_block(
         if len(lines) * styles[0].line_mm <= height or size_pt <= _SMALLEST_PT:
             break
         size_pt -= 0.5
-    for line, style in lines:
+    for line, style in lines[: int(height / styles[0].line_mm)]:
         page.put(line, x, page.y, width, style)
         page.y += style.line_mm
 
@@ -66,8 +67,7 @@ def note(page: Page, label: str, text: str, x: float, width: float) -> None:
 
 def package_table(page: Page, words: PaperWords, packages: Sequence[PaperPackage]) -> None:
     """One row per package, and what they come to."""
-    package_columns: tuple[Column, ...] = columns(PACKAGE_LAYOUT)
-    table, notation = Table(package_columns, words.package_titles), page.notation
+    table, notation = Table(_PACKAGE_COLUMNS, words.package_titles), page.notation
     table.draw(
         page,
         (

@@ -10,9 +10,11 @@ from models.papers import PaperPackage, ShipmentPaper
 A6_MM = (105.0, 148.0)
 EDGE, INNER = 5.0, 95.0
 """Where content starts on A6, and how wide it is."""
-CAPTION, VALUE = Style(6.5, color=LABEL.color), Style(8.5)
+CAPTION = Style(6.5, color=LABEL.color)
+_VALUE, _SMALL = Style(8.5), Style(6.5)
 _NUMBER = Style(17, bold=True)
-_HALF = INNER / 2
+_CAPTION_WIDTH = 20.0
+_VALUE_LEFT, _VALUE_WIDTH = EDGE + _CAPTION_WIDTH + 1, INNER - _CAPTION_WIDTH - 1
 
 
 def label_pdf(paper: ShipmentPaper) -> bytes:
@@ -34,16 +36,16 @@ def label_pdf(paper: ShipmentPaper) -> bytes:
         _addresses(page, paper, number)
         _facts(page, paper, package)
         if paper.tracking_number:
-            draw_code(page, paper.tracking_number, EDGE, 84, INNER, 18)
+            draw_code(page, paper.tracking_number, EDGE, 86, INNER, 17)
         page.rule(EDGE, 104, INNER, INK)
-        draw_sscc(page, package.sscc, EDGE, 106, INNER, 37)
+        draw_sscc(page, package.sscc, EDGE, 105.5, INNER, 37.6)
     return bytes(page.output())
 
 
 def _addresses(page: Page, paper: ShipmentPaper, number: int) -> None:
     page.put("From", EDGE, 4, 20, CAPTION)
     page.y = 7
-    address_block(page, paper.ship_from, EDGE, 60, 16, 7.5)
+    address_block(page, paper.ship_from, EDGE, 60, 16.8, 7.5)
     of = f"{number} / {len(paper.packages)}"
     page.put(of, 70, 4, 30, _NUMBER, "R")
     mode = Style(10, bold=True)
@@ -56,25 +58,26 @@ def _addresses(page: Page, paper: ShipmentPaper, number: int) -> None:
 
 
 def _facts(page: Page, paper: ShipmentPaper, package: PaperPackage) -> None:
-    """In pairs, each value below its label; what is too long is cut."""
     notation = page.notation
+    kind = ENGLISH.kinds.get(package.kind, package.kind)
     size = notation.centimetres(package.length_mm, package.width_mm, package.height_mm)
+    page.y = 61.3
     carrier = " · ".join(text for text in (paper.carrier, paper.service) if text)
-    facts = (
-        ("Carrier", carrier),
-        ("Weight, size", f"{notation.kilograms(package.weight_g)} kg, {size} cm"),
-        ("Order", paper.order_id),
-        ("Shipment", paper.shipment_id),
-        ("Kind", ENGLISH.kinds.get(package.kind, package.kind)),
-        ("Instructions", paper.instructions),
-    )
-    for place, (label, value) in enumerate(facts):
-        if value:
-            x, y = EDGE + place % 2 * _HALF, 61 + place // 2 * 7.2
-            cell(page, label, value, x, y, _HALF - 2)
+    label_fact(page, "Carrier", page.shortened(carrier, _VALUE_WIDTH, _VALUE))
+    label_fact(page, "Package", f"{kind}, {notation.kilograms(package.weight_g)} kg, {size} cm")
+    label_fact(page, "Order", paper.order_id)
+    label_fact(page, "Shipment", paper.shipment_id)
+    if paper.instructions:
+        top = page.y + 0.3
+        page.put("Instructions", EDGE, top, _CAPTION_WIDTH, CAPTION)
+        for row, line in enumerate(page.wrapped(paper.instructions, _VALUE_WIDTH, _SMALL)[:2]):
+            page.put(line, _VALUE_LEFT, top + row * _SMALL.line_mm, _VALUE_WIDTH, _SMALL)
 
 
-def cell(page: Page, label: str, value: str, x: float, y: float, width: float) -> None:
-    """A value below its label, in one line; what is too long is cut."""
-    page.put(label, x, y, width, CAPTION)
-    page.put(page.shortened(value, width, VALUE), x, y + 2.6, width, VALUE)
+def label_fact(page: Page, label: str, value: str) -> None:
+    """A value beside its label, in one line that is never cut; `y` moves below it."""
+    top = page.y
+    if value:
+        page.put(label, EDGE, top + 0.8, _CAPTION_WIDTH, CAPTION)
+        page.put(value, _VALUE_LEFT, top, _VALUE_WIDTH, _VALUE)
+    page.y = top + 4.3

@@ -4,7 +4,6 @@ from activities.documents.page import GREY, LEFT, RIGHT, STRONG, WIDTH, Style
 from activities.documents.papers.blocks import (
     address_block,
     facts,
-    note,
     package_table,
     postal_lines,
 )
@@ -23,7 +22,6 @@ def packing_slip_pdf(paper: ShipmentPaper) -> bytes:
     _address_window(sheet)
     _facts(sheet)
     sheet.head()
-    note(sheet, sheet.words.instructions, paper.instructions, LEFT, WIDTH)
     _lines(sheet)
     _packages(sheet)
     return bytes(sheet.output())

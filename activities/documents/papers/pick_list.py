@@ -23,8 +23,9 @@ def pick_list_pdf(paper: ShipmentPaper) -> bytes:
     """What to pick, with a box to tick for each line; then what goes into each package."""
     sheet = PaperSheet(paper, "Pick list")
     sheet.head()
-    draw_code(sheet, paper.shipment_id, LEFT, sheet.y, WIDTH, 22)
-    sheet.y += 26
+    top = sheet.y + 2
+    draw_code(sheet, paper.shipment_id, LEFT, top, WIDTH, 22)
+    sheet.y = top + 27
     _facts(sheet)
     note(sheet, "Instructions", paper.instructions, LEFT, WIDTH)
     _lines(sheet)

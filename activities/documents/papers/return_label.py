@@ -4,7 +4,7 @@ from activities.documents.codes import draw_code
 from activities.documents.notation import Notation, written_language
 from activities.documents.page import INK, STRONG, Page, Style
 from activities.documents.papers.blocks import address_block
-from activities.documents.papers.label import A6_MM, CAPTION, EDGE, INNER, cell
+from activities.documents.papers.label import A6_MM, CAPTION, EDGE, INNER, label_fact
 from activities.documents.papers.words import PaperWords, paper_words
 from activities.documents.table import Table, columns
 from models.papers import ReturnPaper
@@ -63,14 +63,10 @@ def _label(page: Page, paper: ReturnPaper, words: PaperWords) -> None:
     page.y = 34
     address_block(page, paper.to_address, EDGE, INNER, 41, 15)
     page.rule(EDGE, 77, INNER, INK)
-    half = INNER / 2
-    facts = (
-        (words.return_number, paper.return_id),
-        (words.order, paper.order_id),
-        (words.authorised_on, day(paper.authorised_on)),
-        (words.valid_until, day(paper.valid_until)),
-    )
-    for place, (label, value) in enumerate(facts):
-        cell(page, label, value, EDGE + place % 2 * half, 79 + place // 2 * 9, half - 2)
+    page.y = 79
+    label_fact(page, words.return_number, paper.return_id)
+    label_fact(page, words.order, paper.order_id)
+    label_fact(page, words.authorised_on, day(paper.authorised_on))
+    label_fact(page, words.valid_until, day(paper.valid_until))
     page.rule(EDGE, 98, INNER, INK)
     draw_code(page, paper.return_id, EDGE, 102, INNER, 38)

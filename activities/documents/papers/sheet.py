@@ -41,7 +41,7 @@ class PaperSheet(Page):
         """The letterhead on the first page, a line to tell pages apart on the others."""
         sender, half = self.paper.ship_from, WIDTH / 2 - 2
         if self.page_no() == 1:
-            letterhead(self, sender.name, postal_lines(sender, self.notation)[1:][-4:])
+            letterhead(self, sender.name, postal_lines(sender, self.notation)[1:])
             self.y = 36
             return
         self.put(self.shortened(sender.name, half, STRONG), LEFT, 15, half, STRONG)

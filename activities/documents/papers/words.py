@@ -19,7 +19,6 @@ class PaperWords(NamedTuple):
     carrier: str
     tracking_number: str
     taken_by: str
-    instructions: str
     line_titles: tuple[str, ...]
     total: str
     packages: str
@@ -46,7 +45,6 @@ WORDS = {
         carrier="Carrier",
         tracking_number="Tracking number",
         taken_by="Taken by",
-        instructions="Instructions",
         line_titles=("#", "SKU", "Description", "Ordered", "In this shipment", "To follow"),
         total="Total",
         packages="Packages",
@@ -71,7 +69,6 @@ WORDS = {
         carrier="Versand durch",
         tracking_number="Sendungsnummer",
         taken_by="Abgeholt von",
-        instructions="Hinweise",
         line_titles=("Pos.", "Artikelnr.", "Bezeichnung", "Bestellt", "In dieser Sendung", "Folgt"),
         total="Summe",
         packages="Packstücke",
