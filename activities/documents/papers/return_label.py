@@ -19,8 +19,9 @@ class _ReturnPages(Page):
     def __init__(self, paper: ReturnPaper) -> None:
         self.paper = paper
         self.words = paper_words(paper.language)
+        title = f"{self.words.return_label} {paper.return_id}"
         super().__init__(
-            f"{self.words.return_label} {paper.return_id}",
+            title,
             paper.from_address.name,
             paper.authorised_on,
             Notation(written_language(paper.language)),
