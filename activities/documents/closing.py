@@ -2,8 +2,9 @@
 
 import segno
 
+from activities.documents.codes import draw_qr
 from activities.documents.notation import grouped_iban
-from activities.documents.sheet import (
+from activities.documents.page import (
     ACCENT,
     BODY,
     BOTTOM,
@@ -14,9 +15,9 @@ from activities.documents.sheet import (
     SMALL,
     STRONG,
     WIDTH,
-    Sheet,
     Style,
 )
+from activities.documents.sheet import Sheet
 from activities.documents.transfer import takes_transfer, transfer_code
 from activities.documents.wording import (
     Sum,
@@ -124,25 +125,7 @@ def _account(sheet: Sheet, width: float) -> None:
 
 
 def _code(sheet: Sheet, code: segno.QRCode, top: float) -> None:
-    """The modules as black squares, those that touch in a row as one; and what they are for."""
+    """The code, and what it is for."""
     left = RIGHT - _CODE_MM
-    module_mm = _CODE_MM / code.symbol_size(border=0)[0]
-    sheet.set_fill_color(0)
-    for row, modules in enumerate(code.matrix):
-        y = top + row * module_mm
-        for start, length in _runs(modules):
-            x = left + start * module_mm
-            sheet.rect(x, y, length * module_mm, module_mm, style="F")
-    below = top + _CODE_MM + 0.8
-    sheet.put(sheet.words.scan, left, below, _CODE_MM, SMALL, "C")
-
-
-def _runs(modules: bytearray) -> list[tuple[int, int]]:
-    """Where dark modules start, and how many there are: 0110 -> [(1, 2)]."""
-    runs, start = [], 0
-    for end, dark in enumerate([*modules, 0]):
-        if not dark:
-            if end > start:
-                runs.append((start, end - start))
-            start = end + 1
-    return runs
+    draw_qr(sheet, code, left, top, _CODE_MM)
+    sheet.put(sheet.words.scan, left, top + _CODE_MM + 0.8, _CODE_MM, SMALL, "C")

@@ -1,6 +1,6 @@
 """Above the lines: to whom, which bill, of what day, for which order."""
 
-from activities.documents.sheet import (
+from activities.documents.page import (
     ACCENT,
     BODY,
     GREY,
@@ -8,9 +8,9 @@ from activities.documents.sheet import (
     LEFT,
     RIGHT,
     WIDTH,
-    Sheet,
     Style,
 )
+from activities.documents.sheet import Sheet
 from activities.documents.wording import facts_of, title_of, why
 
 _FACTS_LEFT, _FACTS_SPLIT = 115.0, 147.0

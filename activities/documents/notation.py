@@ -23,7 +23,8 @@ class Notation:
     """Numbers, dates and countries as people who speak `language` write them."""
 
     language: str
-    currency: str
+    currency: str = ""
+    """ISO 4217; documents without amounts have none."""
 
     @property
     def _locale(self) -> Locale:
@@ -47,6 +48,16 @@ class Notation:
     def count(self, quantity: int) -> str:
         """A whole number."""
         return format_decimal(quantity, locale=self._locale)
+
+    def kilograms(self, weight_g: int) -> str:
+        """To the gram, without the unit: 12500 -> "12.5"."""
+        return format_decimal(Decimal(weight_g).scaleb(-3), "#,##0.0##", locale=self._locale)
+
+    def centimetres(self, *lengths_mm: int) -> str:
+        """Without the unit: 400, 305 -> "40 x 30.5", with a real multiplication sign."""
+        lengths = (Decimal(length_mm).scaleb(-1) for length_mm in lengths_mm)
+        shown = (format_decimal(length, "#,##0.#", locale=self._locale) for length in lengths)
+        return " \N{MULTIPLICATION SIGN} ".join(shown)
 
     def day(self, day: date) -> str:
         """With the month's name, so that nobody mistakes it."""

@@ -1,0 +1,140 @@
+"""The page: what every document is drawn on; lengths in mm."""
+
+from datetime import UTC, date, datetime, time
+from typing import Literal, NamedTuple, cast
+
+from fpdf import FPDF
+from fpdf.enums import MethodReturnValue
+
+from activities.documents.fonts import prepared_fonts, showable
+from activities.documents.notation import Notation
+
+LEFT, RIGHT, BOTTOM = 25.0, 195.0, 262.0
+WIDTH = RIGHT - LEFT
+"""Where content goes on A4."""
+PAD = 1.2
+_SMALLEST = 0.7
+"""Of its size; names that would be smaller are cut, amounts never are."""
+PAGES = "\ue000\ue000\ue000"
+"""Stands for the number of pages while it isn't known; no text can contain it (`showable`)."""
+
+Align = Literal["L", "C", "R"]
+Color = tuple[int, int, int]
+INK: Color = (33, 37, 41)
+GREY: Color = (108, 117, 125)
+ACCENT: Color = (24, 70, 99)
+RULE: Color = (206, 212, 218)
+TINT: Color = (238, 243, 246)
+
+
+class Style(NamedTuple):
+    size_pt: float
+    bold: bool = False
+    color: Color = INK
+
+    @property
+    def line_mm(self) -> float:
+        return self.size_pt * 0.3528 * 1.35
+
+
+BODY = Style(9)
+STRONG = Style(9, bold=True)
+LABEL = Style(9, color=GREY)
+CELL = Style(8.5)
+HEAD = Style(8, bold=True, color=ACCENT)
+SMALL = Style(7, color=GREY)
+
+
+class Page(FPDF):
+    """Pages of one size in our font, whose content goes down to `bottom`; `y` is where to go on.
+
+    Nothing in them tells when they were drawn: they are dated by the `day` they are of.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        author: str,
+        day: date,
+        notation: Notation,
+        *,
+        size: Literal["A4"] | tuple[float, float] = "A4",
+        bottom: float = BOTTOM,
+        compliance: str | None = None,
+    ) -> None:
+        super().__init__(format=size, enforce_compliance=compliance)
+        self.notation = notation
+        self.bottom = bottom
+        fonts = prepared_fonts()
+        self.characters = fonts.characters
+        self.add_font("noto", "", fonts.regular)
+        self.add_font("noto", "B", fonts.bold)
+        self.alias_nb_pages(PAGES)
+        self.set_auto_page_break(False)
+        self.c_margin = 0
+        self.set_lang(notation.language)
+        self.set_title(title)
+        self.set_author(author)
+        self.set_creation_date(datetime.combine(day, time(), UTC))
+
+    def put(
+        self, text: str, x: float, y: float, width: float, style: Style, align: Align = "L"
+    ) -> None:
+        """One line, set smaller where it would be wider than `width`."""
+        shown = self.styled(text, style)
+        text_width = self.get_string_width(shown)
+        if text_width > width:
+            self.set_font_size(style.size_pt * width / text_width)
+        self.set_xy(x, y)
+        self.cell(width, style.line_mm, shown, align=align)
+
+    def shortened(self, text: str, width: float, style: Style) -> str:
+        """`text`, with an ellipsis for its end where `put` would have to make it too small."""
+        shown, widest = self.styled(text, style), width / _SMALLEST
+        if self.get_string_width(shown) <= widest:
+            return shown
+        while shown and self.get_string_width(f"{shown}\N{HORIZONTAL ELLIPSIS}") > widest:
+            shown = shown[:-1]
+        return f"{shown.rstrip()}\N{HORIZONTAL ELLIPSIS}"
+
+    def wrapped(self, text: str, width: float, style: Style) -> list[str]:
+        """`text` in lines that fit `width`; words that are longer are cut."""
+        shown = self.styled(text, style)
+        if self.get_string_width(shown) <= width:
+            return [shown]
+        lines = self.multi_cell(
+            width, text=shown, align="L", dry_run=True, output=MethodReturnValue.LINES
+        )
+        return cast(list[str], lines)  # fpdf types the result of every `output` at once
+
+    def styled(self, text: str, style: Style) -> str:
+        """Choose the font; returns `text` as that font can show it."""
+        self.set_font("noto", "B" if style.bold else "", style.size_pt)
+        self.set_text_color(*style.color)
+        return showable(text, self.characters)
+
+    def paragraph(self, text: str, x: float, width: float, style: Style) -> None:
+        """Wrapped lines from `y` on, which moves below them."""
+        top = self.y
+        for line in self.wrapped(text, width, style):
+            self.put(line, x, top, width, style)
+            top += style.line_mm
+        self.y = top
+
+    def rule(self, x: float, y: float, width: float, color: Color = RULE) -> None:
+        """A fine line."""
+        self.set_draw_color(*color)
+        self.set_line_width(0.2)
+        self.line(x, y, x + width, y)
+
+    def panel(self, x: float, y: float, width: float, height: float) -> None:
+        """A tinted area."""
+        self.set_fill_color(*TINT)
+        self.rect(x, y, width, height, style="F")
+
+    def reserve(self, height: float) -> bool:
+        """Start a new page unless `height` fits on this one; True where it did."""
+        if self.y + height <= self.bottom:
+            return False
+        self.add_page()
+        return True

@@ -1,0 +1,110 @@
+"""What the papers of a shipment, and of a return, say."""
+
+from datetime import date
+from typing import Self
+
+from models.base import Payload
+from models.customers import Address
+
+
+class PaperAddress(Payload):
+    """Who and where: `lines` stand between the name and the country, ready to print."""
+
+    name: str
+    lines: tuple[str, ...]
+    country: str
+    """ISO 3166 alpha-2; papers print its name."""
+
+    @classmethod
+    def of(cls, address: Address) -> Self:
+        """An address as orders bring it."""
+        name, *lines, country = address.lines()
+        return cls(name=name, lines=tuple(lines), country=country)
+
+
+class PaperContent(Payload):
+    """`quantity` units of one SKU."""
+
+    sku: str
+    name: str
+    quantity: int
+
+
+class PaperPackage(Payload):
+    """One handling unit, which has a label of its own."""
+
+    sscc: str
+    """18 digits: see `models.sscc`."""
+    kind: str
+    """`carton`, `pallet` or `piece`."""
+    weight_g: int
+    length_mm: int
+    width_mm: int
+    height_mm: int
+    contents: tuple[PaperContent, ...] = ()
+
+
+class PaperLine(Payload):
+    """A line of the order, and how much of it is in this shipment and comes later, in units."""
+
+    line_no: int
+    sku: str
+    name: str
+    gtin: str = ""
+    ordered: int
+    in_shipment: int
+    to_follow: int
+
+
+class ShipmentPaper(Payload):
+    """A shipment, for its labels, bill of lading, pick list and packing slip.
+
+    What isn't known, such as the tracking number before booking, is empty and isn't printed.
+    """
+
+    shipment_id: str
+    order_id: str
+    customer_order_date: date
+    mode: str
+    """`parcel`, `ltl` or `truckload`."""
+    carrier: str = ""
+    service: str = ""
+    tracking_number: str = ""
+    booking_id: str = ""
+    """The carrier's own number of the booking (PRO number)."""
+    ship_from: PaperAddress
+    ship_to: PaperAddress
+    packages: tuple[PaperPackage, ...]
+    lines: tuple[PaperLine, ...]
+    freight_class: str | None = None
+    location: str
+    planned_on: date
+    language: str
+    """Of the packing slip, two letters: en or de; others get English."""
+    instructions: str = ""
+    taken_by: str = ""
+    """Who took the goods from us."""
+
+    @property
+    def weight_g(self) -> int:
+        """Of all packages."""
+        return sum(package.weight_g for package in self.packages)
+
+    @property
+    def units(self) -> int:
+        """Of all SKUs in this shipment."""
+        return sum(line.in_shipment for line in self.lines)
+
+
+class ReturnPaper(Payload):
+    """A return, for the label that a customer sticks on it."""
+
+    return_id: str
+    order_id: str
+    authorised_on: date
+    valid_until: date
+    from_address: PaperAddress
+    to_address: PaperAddress
+    lines: tuple[PaperContent, ...]
+    language: str
+    """Two letters: en or de; others get English."""

@@ -1,0 +1,91 @@
+"""Papers to print: builders with values that are easy to recognise."""
+
+from datetime import date
+from typing import Any
+
+from models.papers import (
+    PaperAddress,
+    PaperContent,
+    PaperLine,
+    PaperPackage,
+    ReturnPaper,
+    ShipmentPaper,
+)
+from models.sscc import sscc
+
+WAREHOUSE = PaperAddress(
+    name="Northwind Tools GmbH", lines=("Hafenstraße 12", "20457 Hamburg"), country="DE"
+)
+CUSTOMER = PaperAddress(
+    name="Acme Warehouse", lines=("Unit 7, Dock Road", "London EC1A 1BB"), country="GB"
+)
+
+
+def content_of(number: int = 1, quantity: int = 2, name: str = "Cordless drill") -> PaperContent:
+    """What goes into a package, or comes back."""
+    return PaperContent(sku=f"SKU-{number}", name=name, quantity=quantity)
+
+
+def package_of(number: int = 1, **changes: Any) -> PaperPackage:
+    """A carton that weighs 12.5 kg and as many grams as its number."""
+    package = PaperPackage(
+        sscc=sscc("4012345", number, extension=3),
+        kind="carton",
+        weight_g=12_500 + number,
+        length_mm=400,
+        width_mm=305,
+        height_mm=200,
+        contents=(content_of(number),),
+    )
+    return package.model_copy(update=changes)
+
+
+def line_of(number: int = 1, **changes: Any) -> PaperLine:
+    """Two of three units are in the shipment."""
+    line = PaperLine(
+        line_no=number,
+        sku=f"SKU-{number}",
+        name="Cordless drill",
+        gtin="04012345678901",
+        ordered=3,
+        in_shipment=2,
+        to_follow=1,
+    )
+    return line.model_copy(update=changes)
+
+
+def shipment_of(**changes: Any) -> ShipmentPaper:
+    """Three cartons to London."""
+    paper = ShipmentPaper(
+        shipment_id="SH-ORD-0815-1",
+        order_id="ORD-0815",
+        customer_order_date=date(2026, 7, 1),
+        mode="parcel",
+        carrier="Swift Freight",
+        service="Express",
+        tracking_number="SWF0123456789DE",
+        booking_id="PRO-4711",
+        ship_from=WAREHOUSE,
+        ship_to=CUSTOMER,
+        packages=tuple(map(package_of, (1, 2, 3))),
+        lines=tuple(map(line_of, (1, 2, 3))),
+        location="HAM",
+        planned_on=date(2026, 7, 6),
+        language="en",
+    )
+    return paper.model_copy(update=changes)
+
+
+def return_of(**changes: Any) -> ReturnPaper:
+    """Two drills from London."""
+    paper = ReturnPaper(
+        return_id="RET-ORD-0815-1",
+        order_id="ORD-0815",
+        authorised_on=date(2026, 8, 1),
+        valid_until=date(2026, 8, 31),
+        from_address=CUSTOMER,
+        to_address=WAREHOUSE,
+        lines=(content_of(),),
+        language="en",
+    )
+    return paper.model_copy(update=changes)
