@@ -70,6 +70,8 @@ from models.messages import (
     RetryRequest,
     ShipmentDelivered,
     ShipmentDispatched,
+    ShipmentFact,
+    ShipmentTracked,
     ShortageReported,
     StockArrived,
     StockPlace,
@@ -100,6 +102,8 @@ CUT_OFF = (
 )
 """How a workflow of ours ends by another's hand only."""
 OVER = (Stage.COMPLETED, Stage.CANCELLED)
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""What is said to have happened so much later than now is taken all the same."""
 LOOK_TIMEOUT = timedelta(seconds=1)
 """How long a view waits for what it can do without."""
 NIGHTLY_TIMEOUT = timedelta(minutes=10)
@@ -111,6 +115,7 @@ REQUIRED = {
     PayoutPaid: ("payout_id", "amount", "currency"),
     ShipmentDispatched: ("event_id", "order_id", "shipment_id"),
     ShipmentDelivered: ("event_id", "order_id", "shipment_id"),
+    ShipmentTracked: ("event_id", "order_id", "shipment_id", "status"),
     SupplierAcknowledged: ("acknowledgement_id", "po_id"),
     GoodsShipped: ("notice_id", "po_id"),
     SupplierInvoiced: ("invoice_id", "po_id", "currency", "lines"),
@@ -123,6 +128,7 @@ SIGNALS = {
     PaymentReversed: "payment_reversed",
     ShipmentDispatched: "shipment_dispatched",
     ShipmentDelivered: "shipment_delivered",
+    ShipmentTracked: "shipment_tracked",
     SupplierAcknowledged: "supplier_acknowledged",
     GoodsShipped: "goods_shipped",
     SupplierInvoiced: "supplier_invoiced",
@@ -198,6 +204,8 @@ class Intake:
         Raises InvalidInput, NotFound, EngineUnavailable (then the fact is kept: send it again).
         """
         fact = parse_fact(type_, data)
+        if isinstance(fact, ShipmentFact):
+            _check_past(fact, self._clock())
         if isinstance(fact, PaymentReceived | PaymentReversed):
             fact = await self._for_its_order(fact)
         if by_person and isinstance(fact, GoodsReceived | SupplierAcknowledged):
@@ -670,6 +678,14 @@ def _check_values(fact: Fact) -> list[FieldError]:
     if isinstance(fact, GoodsReceived) and not 0 < (fact.quantity or 0) <= 1_000_000_000:
         errors.append(FieldError("quantity", "is not between 1 and 1,000,000,000"))
     return errors
+
+
+def _check_past(fact: ShipmentFact, now: datetime) -> None:
+    """Raises InvalidInput for what hasn't happened yet. A partner says it again, and then it may
+    have: no clock is right to the second."""
+    if fact.occurred_at is not None and fact.occurred_at > now + CLOCKS_DIFFER:
+        reason = f"{fact.occurred_at:%Y-%m-%d %H:%M:%S} UTC hasn't come yet"
+        raise InvalidInput([FieldError("occurred_at", reason)])
 
 
 def _check_amount(amount: str, currency: str) -> list[FieldError]:

@@ -77,6 +77,7 @@ def build_activities(
         partner_timeout=settings.partner_timeout,
         attention_after_attempts=settings.attention_after_attempts,
         late_money=settings.late_money,
+        tracking_silence=settings.tracking_silence,
         promises=PromisePolicy(
             ship_within_days=settings.ship_within_days,
             silent_delay_days=settings.silent_delay_days,
@@ -147,6 +148,7 @@ def build_activities(
         shipping.cancel_booking,
         shipping.apply_dispatch,
         shipping.apply_delivery,
+        shipping.apply_tracking,
         mail.mail_confirmation,
         mail.mail_invoice,
         mail.mail_bill,

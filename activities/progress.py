@@ -164,7 +164,7 @@ def look(session: Session, order: Order) -> Progress:
         cancellation=order.cancellation,
         refund_due_minor=_refund_due(session, order, money),
         shipments=tuple(
-            ShipmentProgress(shipment_id=s.shipment_id, state=s.state) for s in shipments
+            ShipmentProgress.model_validate(s.model_dump(include=_SHOWN)) for s in shipments
         ),
     )
 
@@ -270,6 +270,7 @@ def _problem(session: Session, order_id: str) -> str | None:
     return session.exec(problem.order_by(Shortage.shortage_id)).first()
 
 
+_SHOWN = set(ShipmentProgress.model_fields)
 Units = dict[tuple[ReservationState, str | None], int]
 """Units of an order by state and shipment."""
 
@@ -279,7 +280,9 @@ def _reserved(session: Session, order_id: str) -> Units:
         Reservation.state, Reservation.shipment_id, func.sum(Reservation.quantity)
     ).where(col(Reservation.order_id) == order_id)
     rows = session.exec(found.group_by(col(Reservation.state), col(Reservation.shipment_id)))
-    return {(state, shipment_id): int(units) for state, shipment_id, units in rows}
+    return {
+        (ReservationState(state), shipment_id): int(count) for state, shipment_id, count in rows
+    }
 
 
 def _units(units: Units, state: ReservationState) -> int:

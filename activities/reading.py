@@ -320,6 +320,7 @@ def _views(session: Session, orders: Sequence[Order]) -> list[OrderView]:
                     state=row.state,
                     carrier=row.carrier,
                     tracking_number=row.tracking_number,
+                    tracking=row.tracking,
                 )
                 for row in shipments[order.order_id]
             ),

@@ -19,14 +19,16 @@ from activities.stock import Change, lock_stock, move
 from models import ledger
 from models.errors import Refused
 from models.messages import (
+    Attention,
     BookedFreight,
     DeliveryStep,
     DispatchStep,
     FreightBooking,
     OrderStep,
-    ShipmentDelivered,
-    ShipmentDispatched,
+    ShipmentFact,
     ShipmentStep,
+    TrackingStep,
+    arrived_after_all,
     called_back_in_vain,
 )
 from models.money import round_half_up
@@ -41,9 +43,11 @@ from models.tables import (
     Product,
     Reservation,
     Shipment,
+    TrackingRow,
 )
+from models.tracking import TrackingEvent, TrackingStatus, fold
 
-ShipmentFact = ShipmentDispatched | ShipmentDelivered
+NOTED_ANYWAY = (TrackingStatus.PICKED_UP, TrackingStatus.DELIVERED)
 
 
 class Shipping:
@@ -98,12 +102,27 @@ class Shipping:
     @activity.defn
     def apply_dispatch(self, step: DispatchStep) -> Progress:
         """Goods have left: goods issue, once per shipment."""
-        return self._database.transaction(lambda session: self._apply(session, step))
+        return self._take(step, step.fact, TrackingStatus.PICKED_UP)
 
     @activity.defn
     def apply_delivery(self, step: DeliveryStep) -> Progress:
         """Goods have arrived; where nobody said that they left, they have left now."""
-        return self._database.transaction(lambda session: self._apply(session, step))
+        return self._take(step, step.fact, TrackingStatus.DELIVERED)
+
+    @activity.defn
+    def apply_tracking(self, step: TrackingStep) -> Progress:
+        """Where goods are on their way; where nobody said that they left, they have left now."""
+        return self._take(step, step.fact, step.fact.status)
+
+    def _take(
+        self,
+        step: DispatchStep | DeliveryStep | TrackingStep,
+        fact: ShipmentFact,
+        status: TrackingStatus | None,
+    ) -> Progress:
+        return self._database.transaction(
+            lambda session: self._apply(session, step.order_id, fact, status)
+        )
 
     def _plan(self, session: Session, order_id: str) -> Progress:
         order, now = lock_order(session, order_id), self._clock()
@@ -130,6 +149,7 @@ class Shipping:
         shipment.booking_id = booked.booking_id
         shipment.carrier = booked.carrier
         shipment.tracking_number = booked.tracking_number
+        shipment.news_at = now
         if shipment.state is ShipmentState.PLANNED:
             shipment.state = ShipmentState.BOOKED
         detail = f"{shipment.shipment_id} with {booked.carrier}, tracking {booked.tracking_number}"
@@ -147,29 +167,87 @@ class Shipping:
         note(session, order.order_id, "booking_cancelled", shipment.shipment_id, now)
         return touch(session, order, now)
 
-    def _apply(self, session: Session, step: DispatchStep | DeliveryStep) -> Progress:
-        fact = step.fact
-        order, now = lock_order(session, step.order_id), self._clock()
+    def _apply(
+        self, session: Session, order_id: str, fact: ShipmentFact, status: TrackingStatus | None
+    ) -> Progress:
+        order, now = lock_order(session, order_id), self._clock()
         mark_applied(session, fact, now)
         ours = fact.order_id in (None, order.order_id)
         shipment = _find(session, order.order_id, fact.shipment_id) if ours else None
-        if shipment is None or shipment.state is ShipmentState.CANCELLED:
-            reason = "its booking was cancelled" if shipment else "shipment_id: not one of its own"
+        if shipment is None or status is None:
+            reason = "status: missing" if shipment else "shipment_id: not one of its own"
             note_odd_fact(session, order.order_id, fact, reason, now)
-            if shipment is not None:
-                attention = called_back_in_vain(shipment.shipment_id)
-                order.attention_code, order.attention_message = attention.code, attention.message
             return touch(session, order, now)
+        if shipment.state is ShipmentState.CANCELLED:
+            note_odd_fact(session, order.order_id, fact, "its booking was cancelled", now)
+            if status.has_goods:
+                _attend(order, called_back_in_vain(shipment.shipment_id))
+            return touch(session, order, now)
+        if keep_report(session, shipment, fact, status, now):
+            self._move_on(session, order, shipment, now)
+        return touch(session, order, now)
+
+    def _move_on(self, session: Session, order: Order, shipment: Shipment, now: datetime) -> None:
+        """What all reports together make of a shipment, whatever their order."""
+        tracked = fold(reports_of(session, shipment.shipment_id))
+        assert tracked is not None, "a report was kept"
+        shipment.tracking, shipment.news_at = tracked.status, now
+        if tracked.left_at is None:
+            return
+        shipment.dispatched_at, shipment.delivered_at = tracked.left_at, tracked.arrived_at
         if not shipment.state.has_left:
             issue_goods(session, order, shipment, now)
             shipment.state = ShipmentState.DISPATCHED
-            shipment.dispatched_at = fact.occurred_at or now
             note(session, order.order_id, "dispatched", shipment.shipment_id, now)
-        if isinstance(fact, ShipmentDelivered) and shipment.state is not ShipmentState.DELIVERED:
+        if tracked.arrived_at is None:
+            return
+        if shipment.state is ShipmentState.DISPATCHED:
             shipment.state = ShipmentState.DELIVERED
-            shipment.delivered_at = fact.occurred_at or now
             note(session, order.order_id, "delivered", shipment.shipment_id, now)
-        return touch(session, order, now)
+        elif shipment.state is ShipmentState.FAILED:
+            _attend(order, arrived_after_all(shipment.shipment_id))
+
+
+def keep_report(
+    session: Session,
+    shipment: Shipment,
+    fact: ShipmentFact,
+    status: TrackingStatus,
+    now: datetime,
+) -> bool:
+    """Keep a carrier's report, once; False where it was kept before."""
+    if session.get(TrackingRow, (shipment.shipment_id, fact.event_id)) is not None:
+        return False
+    session.add(
+        TrackingRow(
+            shipment_id=shipment.shipment_id,
+            event_id=fact.event_id,
+            status=status,
+            occurred_at=fact.occurred_at or now,
+            place=fact.place,
+            detail=fact.detail,
+            signed_by=fact.signed_by,
+            reference=fact.reference,
+            recorded_at=now,
+        )
+    )
+    session.flush()
+    if status not in NOTED_ANYWAY:
+        said = [shipment.shipment_id, status.words, fact.place, fact.detail]
+        note(session, shipment.order_id, "tracked", ", ".join(filter(None, said)), now)
+    return True
+
+
+def reports_of(session: Session, shipment_id: str) -> list[TrackingEvent]:
+    """All that the carrier said of a shipment."""
+    rows = session.exec(select(TrackingRow).where(TrackingRow.shipment_id == shipment_id))
+    return [
+        TrackingEvent(event_id=row.event_id, status=row.status, at=row.occurred_at) for row in rows
+    ]
+
+
+def _attend(order: Order, attention: Attention) -> None:
+    order.attention_code, order.attention_message = attention.code, attention.message
 
 
 def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetime) -> None:
@@ -177,26 +255,26 @@ def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetim
     rows = sorted(_reservations(session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
     stock = lock_stock(session, {row.sku for row in rows})
     there = {place: (row.value_minor, row.on_hand) for place, row in stock.items()}
-    revenue_minor = _revenue(session, order.order_id, rows)
+    _recognise(session, order.order_id, rows)
     changes = []
     for row in rows:
         value_minor, on_hand = there[row.sku, row.location]
-        cost_minor = issue_cost(value_minor, on_hand, row.quantity)
-        there[row.sku, row.location] = (value_minor - cost_minor, on_hand - row.quantity)
-        changes.append(_issued(row, shipment.shipment_id, cost_minor))
+        row.cost_minor = issue_cost(value_minor, on_hand, row.quantity)
+        there[row.sku, row.location] = (value_minor - row.cost_minor, on_hand - row.quantity)
+        changes.append(_issued(row, shipment.shipment_id))
         row.state = ReservationState.SHIPPED
     move(session, changes, now)
     entry = ledger.goods_issue_entry(
         shipment.shipment_id,
         order.order_id,
         order.currency,
-        revenue_minor=revenue_minor,
-        cost_minor=-sum(change.value_minor for change in changes),
+        revenue_minor=sum(row.revenue_minor for row in rows),
+        cost_minor=sum(row.cost_minor for row in rows),
     )
     post(session, entry, now)
 
 
-def _issued(row: Reservation, shipment_id: str, cost_minor: int) -> Change:
+def _issued(row: Reservation, shipment_id: str) -> Change:
     return Change(
         movement_id=f"issue:{shipment_id}:{row.line_no}:{row.part}",
         cause=f"issue:{shipment_id}",
@@ -205,33 +283,31 @@ def _issued(row: Reservation, shipment_id: str, cost_minor: int) -> Change:
         location=row.location,
         on_hand=-row.quantity,
         reserved=-row.quantity,
-        value_minor=-cost_minor,
+        value_minor=-row.cost_minor,
         order_id=row.order_id,
     )
 
 
-def _revenue(session: Session, order_id: str, leaving: Sequence[Reservation]) -> int:
-    """The net amount of what leaves; over all units of a line exactly the line's net."""
+def _recognise(session: Session, order_id: str, leaving: Sequence[Reservation]) -> None:
+    """The revenue of what leaves: over all units of a line exactly the line's net."""
     lines = {
         line.line_no: line
         for line in session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
     }
-    shipped = session.exec(
-        select(Reservation.line_no, func.sum(Reservation.quantity))
-        .where(
-            Reservation.order_id == order_id,
-            Reservation.state == ReservationState.SHIPPED,
+    gone: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    posted = (ReservationState.SHIPPED, ReservationState.FORGONE)
+    for row in session.exec(
+        select(Reservation).where(
+            Reservation.order_id == order_id, col(Reservation.state).in_(posted)
         )
-        .group_by(col(Reservation.line_no))
-    )
-    gone = {line_no: int(units) for line_no, units in shipped}
-    revenue_minor = 0
+    ):
+        units, revenue_minor = gone[row.line_no]
+        gone[row.line_no] = (units + row.quantity, revenue_minor + row.revenue_minor)
     for row in leaving:
-        line, before = lines[row.line_no], gone.get(row.line_no, 0)
-        gone[row.line_no] = before + row.quantity
-        revenue_minor += round_half_up(line.net_minor * (before + row.quantity), line.quantity)
-        revenue_minor -= round_half_up(line.net_minor * before, line.quantity)
-    return revenue_minor
+        line, (units, revenue_minor) = lines[row.line_no], gone[row.line_no]
+        units += row.quantity
+        row.revenue_minor = round_half_up(line.net_minor * units, line.quantity) - revenue_minor
+        gone[row.line_no] = (units, revenue_minor + row.revenue_minor)
 
 
 def _plan_one(
@@ -298,5 +374,6 @@ def _find(session: Session, order_id: str, shipment_id: str | None) -> Shipment 
     query = select(Shipment).where(Shipment.order_id == order_id)
     if shipment_id is not None:
         return session.exec(query.where(Shipment.shipment_id == shipment_id)).one_or_none()
-    alive = session.exec(query.where(Shipment.state != ShipmentState.CANCELLED)).all()
+    over = (ShipmentState.CANCELLED, ShipmentState.FAILED)
+    alive = session.exec(query.where(col(Shipment.state).not_in(over))).all()
     return alive[0] if len(alive) == 1 else None

@@ -19,7 +19,7 @@ PARTNER_TYPES = {
         "payment.reversed",
         "payout.paid",
     ),
-    "carriers": ("shipment.dispatched", "shipment.delivered"),
+    "carriers": ("shipment.dispatched", "shipment.delivered", "shipment.tracked"),
     "suppliers": (
         "purchase_order.acknowledged",
         "purchase_order.shipped",

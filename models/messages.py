@@ -13,6 +13,7 @@ from models.base import NO_CONTROL_CHARACTERS, Identifier, Payload
 from models.orders import OrderDocument, Progress, Stage
 from models.promises import Letter, PromisePolicy
 from models.shipping import FreightMode
+from models.tracking import TrackingStatus
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -39,22 +40,31 @@ class PaymentReceived(Payload):
     received_at: Moment | None = None
 
 
-class ShipmentDispatched(Payload):
-    """Goods have left."""
+class CarrierReport(Payload):
+    """What a carrier says of a shipment. `signed_by` and `reference`: its proof of a delivery."""
 
     event_id: Identifier
     order_id: Words | None = None
     shipment_id: Words | None = None
     occurred_at: Moment | None = None
+    place: Words = ""
+    detail: Words = ""
+    signed_by: Words = ""
+    reference: Words = ""
 
 
-class ShipmentDelivered(Payload):
+class ShipmentDispatched(CarrierReport):
+    """Goods have left: the carrier has picked them up."""
+
+
+class ShipmentDelivered(CarrierReport):
     """Goods have arrived at the customer's."""
 
-    event_id: Identifier
-    order_id: Words | None = None
-    shipment_id: Words | None = None
-    occurred_at: Moment | None = None
+
+class ShipmentTracked(CarrierReport):
+    """Where goods are, or what has happened to them, on their way."""
+
+    status: TrackingStatus | None = None
 
 
 class PaymentAuthorised(Payload):
@@ -165,9 +175,8 @@ class GoodsReceived(Payload):
     occurred_at: Moment | None = None
 
 
-OrderFact = (
-    PaymentReceived | PaymentAuthorised | PaymentReversed | ShipmentDispatched | ShipmentDelivered
-)
+ShipmentFact = ShipmentDispatched | ShipmentDelivered | ShipmentTracked
+OrderFact = PaymentReceived | PaymentAuthorised | PaymentReversed | ShipmentFact
 PurchaseFact = SupplierAcknowledged | GoodsShipped | GoodsReceived | SupplierInvoiced
 Fact = OrderFact | PurchaseFact | PayoutPaid
 
@@ -179,6 +188,7 @@ FACT_TYPES: dict[str, type[Fact]] = {
     "payout.paid": PayoutPaid,
     "shipment.dispatched": ShipmentDispatched,
     "shipment.delivered": ShipmentDelivered,
+    "shipment.tracked": ShipmentTracked,
     "purchase_order.acknowledged": SupplierAcknowledged,
     "purchase_order.shipped": GoodsShipped,
     "purchase_order.invoiced": SupplierInvoiced,
@@ -198,7 +208,7 @@ def business_id(fact: Fact) -> str:
             return fact.reversal_id
         case PayoutPaid():
             return fact.payout_id
-        case ShipmentDispatched() | ShipmentDelivered():
+        case ShipmentDispatched() | ShipmentDelivered() | ShipmentTracked():
             return fact.event_id
         case SupplierAcknowledged():
             return fact.acknowledgement_id
@@ -293,6 +303,34 @@ def called_back_in_vain(shipment_id: str) -> Attention:
     )
 
 
+def will_not_arrive(shipment_id: str, tracking: TrackingStatus) -> Attention:
+    """The carrier says so."""
+    return Attention(
+        code=f"shipment_{tracking}",
+        message=f"the carrier says that {shipment_id} is {tracking.words}: send the goods again "
+        f"(`shipment reship {shipment_id}`) or give the money back (`shipment refund "
+        f"{shipment_id}`), unless it arrives after all",
+    )
+
+
+def silent(shipment_id: str, since: datetime) -> Attention:
+    """The carrier says nothing."""
+    return Attention(
+        code="shipment_silent",
+        message=f"nothing was heard of {shipment_id} since {since:%Y-%m-%d %H:%M} UTC: ask the "
+        f"carrier, and record what it says (`shipment event {shipment_id} STATUS`)",
+    )
+
+
+def arrived_after_all(shipment_id: str) -> Attention:
+    """A shipment that was given up has been delivered."""
+    return Attention(
+        code="arrived_after_all",
+        message=f"{shipment_id} was delivered after it was replaced or refunded: ask the customer "
+        "to pay for it or to send it back, and withdraw the claim against the carrier",
+    )
+
+
 class SetAttention(Payload):
     """Show (or, with None, clear) an order's attention."""
 
@@ -307,6 +345,8 @@ class Policy(Payload):
     partner_timeout: float
     attention_after_attempts: int
     late_money: Literal["refund", "reallocate"] = "refund"
+    tracking_silence: float = 7 * 86_400.0
+    """How long a carrier may say nothing of a shipment."""
     promises: PromisePolicy = PromisePolicy()
     """Days, not seconds: what customers are promised is a date."""
 
@@ -399,6 +439,13 @@ class DeliveryStep(Payload):
 
     order_id: str
     fact: ShipmentDelivered
+
+
+class TrackingStep(Payload):
+    """A carrier's report to record with the order it reached."""
+
+    order_id: str
+    fact: ShipmentTracked
 
 
 class CancelOrder(Payload):

@@ -20,6 +20,7 @@ from models.money import (
     parse_percent,
     share,
 )
+from models.tracking import TrackingStatus
 
 MAX_LINES = 1_000
 MAX_QUANTITY = 1_000_000
@@ -342,6 +343,12 @@ class ShipmentProgress(Payload):
 
     shipment_id: str
     state: ShipmentState
+    tracking: TrackingStatus | None = None
+    """What the carrier says."""
+    news_at: datetime | None = None
+    """When it said something last."""
+    book_from: datetime | None = None
+    """It isn't booked before; None: at once."""
 
 
 class MoneyProblem(Payload):
@@ -430,6 +437,10 @@ class Progress(Payload):
         if not self.backordered:
             return False
         return not (self.in_parts and self.at_hand)
+
+    def shipment(self, shipment_id: str) -> ShipmentProgress:
+        """One of its shipments."""
+        return next(s for s in self.shipments if s.shipment_id == shipment_id)
 
     def in_state(self, *states: ShipmentState) -> Sequence[str]:
         """The ids of the shipments in one of `states`."""

@@ -177,6 +177,8 @@ class Settings(BaseSettings):
     )
     """Reminders of what is overdue: how many days after the invoice was due, and what each adds to
     what is due, in the company's currency."""
+    tracking_silence: Seconds = 7 * 86400.0
+    """How long a carrier may say nothing of a shipment before a person is to ask, in seconds."""
     ship_within_days: Days = 30
     """What an order is promised that names no date, in days after it was placed."""
     silent_delay_days: Days = 30

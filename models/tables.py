@@ -371,6 +371,10 @@ class Reservation(SQLModel, table=True):
     quantity: int
     state: ReservationState = word(ReservationState)
     shipment_id: str | None = Field(default=None, index=True)
+    revenue_minor: int = total_of_facts()
+    """Net of tax, posted when it left."""
+    cost_minor: int = total_of_facts()
+    """Posted when it left."""
 
 
 class Shortage(SQLModel, table=True):

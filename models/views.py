@@ -15,6 +15,7 @@ class LineView(Payload):
     backordered: int = 0
     shipped: int = 0
     delivered: int = 0
+    returned: int = 0
 
 
 class ShipmentView(Payload):
@@ -24,6 +25,8 @@ class ShipmentView(Payload):
     state: str
     carrier: str | None
     tracking_number: str | None
+    tracking: str | None = None
+    """What the carrier says: in_transit, lost..."""
 
 
 class OrderView(Payload):

@@ -41,10 +41,12 @@ with workflow.unsafe.imports_passed_through():
         ReversalStep,
         SetAttention,
         ShipmentDispatched,
+        ShipmentTracked,
         StockPlace,
         StoredFact,
         SupplierAcknowledged,
         SupplierInvoiced,
+        TrackingStep,
         business_id,
         type_of,
     )
@@ -104,6 +106,10 @@ async def apply_order_fact(order_id: str, fact: OrderFact) -> Progress:
         return await run_database_step(
             Shipping.apply_dispatch, dispatch, f"Issue goods ({fact.event_id})"
         )
+    if isinstance(fact, ShipmentTracked):
+        tracking = TrackingStep(order_id=order_id, fact=fact)
+        summary = f"Record tracking ({fact.event_id})"
+        return await run_database_step(Shipping.apply_tracking, tracking, summary)
     delivery = DeliveryStep(order_id=order_id, fact=fact)
     return await run_database_step(
         Shipping.apply_delivery, delivery, f"Record delivery ({fact.event_id})"

@@ -3,7 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -43,12 +44,16 @@ with workflow.unsafe.imports_passed_through():
         ShipmentDelivered,
         ShipmentDispatched,
         ShipmentStep,
+        ShipmentTracked,
         StockArrived,
+        silent,
+        will_not_arrive,
     )
     from models.orders import (
         Cancellation,
         OrderDocument,
         Progress,
+        ShipmentProgress,
         ShipmentState,
         Stage,
         Terms,
@@ -98,6 +103,7 @@ class OrderWorkflow:
             is_cancelling=lambda: self._cancelling,
         )
         self._watched = False
+        self._supplying = False
         self._writing = asyncio.Lock()
 
     @workflow.run
@@ -175,10 +181,22 @@ class OrderWorkflow:
         if allocated.echo:
             self._start_beside(tell(self._surely, allocated.echo))
         if self._known().in_parts:
-            self._start_beside(self._await_stock())
+            self._watch_supply()
             await self._steps.until(lambda: not self._known().lacks_stock, "Waiting for stock")
         else:
             await self._await_stock()
+
+    def _watch_supply(self) -> None:
+        """Beside the way: some goods may leave while others are waited for."""
+        if self._known().backordered and not self._supplying:
+            self._start_beside(self._await_stock_beside())
+
+    async def _await_stock_beside(self) -> None:
+        self._supplying = True
+        try:
+            await self._await_stock()
+        finally:
+            self._supplying = False
 
     async def _await_stock(self) -> None:
         """Have what is short bought, keep the customer informed, until all of it is here."""
@@ -292,6 +310,7 @@ class OrderWorkflow:
 
     async def _consign(self, ways: dict[str, asyncio.Task[None]]) -> None:
         """Put what is held into consignments, and send each on its way."""
+        self._watch_supply()
         if self._known().held:
             plan = self._steps.database(Shipping.plan_shipments, self._step, "Plan shipments")
             self._see(await plan)
@@ -302,14 +321,48 @@ class OrderWorkflow:
     def _goes_on(self, ways: dict[str, asyncio.Task[None]]) -> bool:
         """There is something to consign, or nothing left to deliver, or a way ended badly."""
         failed = any(way.done() and way.exception() for way in ways.values())
-        return failed or self._known().held > 0 or self._known().fulfilled
+        short = self._known().backordered > 0 and not self._supplying
+        return failed or short or self._known().held > 0 or self._known().fulfilled
 
     async def _ship(self, shipment_id: str) -> None:
         step = ShipmentStep(order_id=self._order.order_id, shipment_id=shipment_id)
         await self._book(step)
+        self._start_beside(self._watch(shipment_id))
         await self._steps.until(lambda: self._has_left(shipment_id), "Waiting for goods issue")
         self._start_beside(self._mail_dispatch(step))
-        await self._steps.until(lambda: self._has_arrived(shipment_id), "Waiting for delivery")
+        await self._arrive(shipment_id)
+
+    async def _arrive(self, shipment_id: str) -> None:
+        """Wait for the delivery; goods that won't arrive by themselves wait for a person."""
+        flag = f"Delivery of {shipment_id}"
+        while not self._is_over(shipment_id):
+            known = self._known().shipment(shipment_id)
+            if known.tracking is not None and known.tracking.wants_a_person:
+                await self._board.raise_flag(flag, will_not_arrive(shipment_id, known.tracking))
+            else:
+                await self._board.lower_flag(flag)
+            await self._until_news(known, "Waiting for delivery")
+        await self._board.lower_flag(flag)
+
+    async def _watch(self, shipment_id: str) -> None:
+        """A carrier that says nothing of a shipment for too long waits for a person."""
+        flag = f"News of {shipment_id}"
+        while not self._is_over(shipment_id):
+            known = self._known().shipment(shipment_id)
+            news_at = known.news_at or workflow.now()
+            silent_at = news_at + timedelta(seconds=self._board.policy.tracking_silence)
+            left = (silent_at - workflow.now()).total_seconds()
+            if left > 0:
+                over = partial(self._is_over, shipment_id)
+                await self._steps.until(over, "Until the carrier's silence is too long", left)
+                continue
+            await self._board.raise_flag(flag, silent(shipment_id, news_at))
+            await self._until_news(known, "Waiting for news")
+            await self._board.lower_flag(flag)
+
+    async def _until_news(self, known: ShipmentProgress, summary: str) -> None:
+        """Wait until something else is known of a shipment."""
+        await self._steps.until(lambda: self._known().shipment(known.shipment_id) != known, summary)
 
     async def _book(self, step: ShipmentStep) -> None:
         """Book a carrier, while the order is paid or on credit: a payment may be taken back before.
@@ -417,6 +470,11 @@ class OrderWorkflow:
     def shipment_delivered(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """Goods have arrived: see `ShipmentDelivered`."""
         self._take(ShipmentDelivered, "shipment_delivered", fact)
+
+    @workflow.signal
+    def shipment_tracked(self, fact: JsonValue = None, *_more: JsonValue) -> None:
+        """Where goods are: see `ShipmentTracked`."""
+        self._take(ShipmentTracked, "shipment_tracked", fact)
 
     @workflow.signal
     def stock_arrived(self, fact: JsonValue = None, *_more: JsonValue) -> None:
@@ -551,12 +609,11 @@ class OrderWorkflow:
         return stage(self._progress) if self._progress else Stage.RECEIVED
 
     def _has_left(self, shipment_id: str) -> bool:
-        return shipment_id in self._known().in_state(
-            ShipmentState.DISPATCHED, ShipmentState.DELIVERED
-        )
+        return self._known().shipment(shipment_id).state.has_left
 
-    def _has_arrived(self, shipment_id: str) -> bool:
-        return shipment_id in self._known().in_state(ShipmentState.DELIVERED)
+    def _is_over(self, shipment_id: str) -> bool:
+        """It has arrived, or never will."""
+        return self._known().shipment(shipment_id).state not in UNDER_WAY
 
 
 def _given(request: JsonValue) -> JsonValue:

@@ -172,6 +172,44 @@ def _reservations_in_parts() -> None:
         batch_op.add_column(sa.Column("part", sa.Integer(), server_default="1", nullable=False))
         batch_op.drop_constraint("pk_reservations", type_="primary")
         batch_op.create_primary_key("pk_reservations", ["order_id", "line_no", "location", "part"])
+        for name in ("revenue_minor", "cost_minor"):
+            batch_op.add_column(
+                sa.Column(name, sa.BigInteger(), server_default="0", nullable=False)
+            )
+    op.execute(
+        "UPDATE reservations SET cost_minor = COALESCE((SELECT -m.value_change_minor "
+        "FROM stock_movements m WHERE m.movement_id = "
+        "'issue:' || reservations.shipment_id || ':' || reservations.line_no), 0)"
+    )
+    _revenue_of_what_left()
+
+
+def _revenue_of_what_left() -> None:
+    """As it was posted: over all units of a line exactly the line's net, in the order in which
+    they left."""
+    connection = op.get_bind()
+    left = sa.text(
+        "SELECT r.order_id, r.line_no, r.location, r.quantity, l.quantity, l.net_minor "
+        "FROM reservations r JOIN order_lines l ON l.order_id = r.order_id "
+        "AND l.line_no = r.line_no JOIN shipments s ON s.shipment_id = r.shipment_id "
+        "WHERE r.state = 'shipped' ORDER BY r.order_id, r.line_no, s.dispatched_at, r.location"
+    )
+    write = sa.text(
+        "UPDATE reservations SET revenue_minor = :revenue WHERE order_id = :order_id "
+        "AND line_no = :line_no AND location = :location"
+    )
+    gone: dict[tuple[str, int], int] = {}
+    for order_id, line_no, location, units, ordered, net_minor in connection.execute(left).all():
+        before = gone.get((order_id, line_no), 0)
+        gone[order_id, line_no] = before + units
+        revenue = _share(net_minor, before + units, ordered) - _share(net_minor, before, ordered)
+        place = {"order_id": order_id, "line_no": line_no, "location": location}
+        connection.execute(write, {"revenue": revenue, **place})
+
+
+def _share(amount: int, units: int, of: int) -> int:
+    """Rounded half up."""
+    return (2 * amount * units + of) // (2 * of)
 
 
 def _claims_receivable() -> None:

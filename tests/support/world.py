@@ -42,6 +42,7 @@ PARTNER_OF = {
     "payout.paid": "payments",
     "shipment.dispatched": "carriers",
     "shipment.delivered": "carriers",
+    "shipment.tracked": "carriers",
     "purchase_order.acknowledged": "suppliers",
     "purchase_order.shipped": "suppliers",
     "purchase_order.invoiced": "suppliers",

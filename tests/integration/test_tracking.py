@@ -1,0 +1,134 @@
+"""What a carrier reports on the way, and what of it waits for a person."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from tests.conftest import DATABASES, new_world
+from tests.support.shop import Document, order, unique
+from tests.support.world import SANDBOX, World
+from worker import build_worker
+
+TOTAL = "119.00"
+
+
+async def report(world: World, order_id: str, status: str, event_id: str = "", **said: Any) -> int:
+    """The carrier says something of the order's first shipment; returns the answer's status."""
+    data = {
+        "event_id": event_id or unique("ev"),
+        "order_id": order_id,
+        "shipment_id": f"SH-{order_id}-1",
+        "status": status,
+        "occurred_at": datetime.now(UTC).isoformat(),
+    }
+    response = await world.tell("shipment.tracked", data | said)
+    return response.status_code
+
+
+async def booked(world: World) -> str:
+    """A paid order whose carrier is booked; returns its id."""
+    sku, customer = world.shop()
+    document = order(sku, customer)
+    order_id = str(document["order_id"])
+    await world.place(document)
+    await world.until_event(order_id, "payment_requested")
+    await world.pay(order_id, TOTAL)
+    await world.until_event(order_id, "booked")
+    return order_id
+
+
+def tracking(shown: Document) -> str | None:
+    """What the carrier says of the first shipment."""
+    status: str | None = shown["shipments"][0]["tracking"]
+    return status
+
+
+async def test_a_shipment_is_followed_to_its_proof_of_delivery(pipeline: World) -> None:
+    order_id = await booked(pipeline)
+    assert tracking(await pipeline.order(order_id)) is None
+    for status in ("booked", "picked_up", "in_transit", "out_for_delivery"):
+        assert await report(pipeline, order_id, status) == 204
+        shown = await pipeline.until_order(order_id, lambda o, s=status: tracking(o) == s)
+    assert shown["stage"] == "in_transit"
+    assert shown["shipments"][0]["state"] == "dispatched"
+    await report(
+        pipeline, order_id, "delivered", signed_by="Ada", place="Berlin", reference="POD-1"
+    )
+    await pipeline.until(order_id, "completed")
+    events = [row["event"] for row in (await pipeline.order(order_id))["history"]]
+    assert events.count("dispatched") == events.count("delivered") == 1
+    assert events.count("tracked") == 3
+
+
+@pytest.mark.parametrize(
+    "exception", ["lost", "damaged", "refused", "undeliverable", "returned_to_sender"]
+)
+async def test_what_will_not_arrive_waits_for_a_person_unless_it_arrives_after_all(
+    pipeline: World, exception: str
+) -> None:
+    order_id = await booked(pipeline)
+    await report(pipeline, order_id, exception)
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"])
+    assert shown["attention"]["code"] == f"shipment_{exception}"
+    assert f"SH-{order_id}-1" in shown["attention"]["message"]
+    assert shown["stage"] == "in_transit"
+    await report(pipeline, order_id, "delivered")
+    await pipeline.ended(order_id)
+    shown = await pipeline.order(order_id)
+    assert (shown["stage"], shown["attention"]) == ("completed", None)
+
+
+async def test_the_same_facts_in_any_order_end_the_same(pipeline: World) -> None:
+    """Four reports, one of them twice, through the real door and the real workflow."""
+    start = datetime.now(UTC) - timedelta(hours=9)
+    told = [
+        (status, (start + timedelta(hours=hour)).isoformat())
+        for hour, status in enumerate(("picked_up", "lost", "in_transit", "delivered"))
+    ]
+    ends = []
+    for order_of_facts in list(permutations(range(4)))[::5]:
+        order_id = await booked(pipeline)
+        for number in (*order_of_facts, order_of_facts[0]):
+            status, at = told[number]
+            event_id = f"ev-{order_id}-{number}"
+            await report(pipeline, order_id, status, event_id, occurred_at=at)
+        await pipeline.ended(order_id)
+        shown = await pipeline.order(order_id)
+        ends.append((shown["attention"], tracking(shown), shown["lines"][0]["delivered"]))
+    assert ends == [(None, "delivered", 1)] * len(ends)
+
+
+async def test_what_has_not_happened_yet_is_refused(pipeline: World) -> None:
+    """By a carrier too: it says it again, and one day it has."""
+    order_id = await booked(pipeline)
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    assert await report(pipeline, order_id, "picked_up", occurred_at=later) == 422
+    assert await report(pipeline, order_id, "vanished") == 422
+    assert tracking(await pipeline.order(order_id)) is None
+    await report(pipeline, order_id, "delivered")
+    await pipeline.until(order_id, "completed")
+
+
+@pytest.fixture(params=DATABASES)
+async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
+    """A pipeline without a worker: the test brings one with other settings."""
+    async with new_world(request, engine_address, worker=False, auto=False) as made:
+        yield made
+
+
+async def test_a_carrier_that_says_nothing_for_too_long_waits_for_a_person(idle: World) -> None:
+    settings = idle.settings.model_copy(update={"tracking_silence": 0.5})
+    async with build_worker(settings, idle.database, idle.client, SANDBOX):
+        order_id = await booked(idle)
+        shown = await idle.until_order(order_id, lambda o: o["attention"])
+        assert shown["attention"]["code"] == "shipment_silent"
+        await report(idle, order_id, "picked_up")
+        await idle.until_order(order_id, lambda o: not o["attention"])
+        await idle.until_order(order_id, lambda o: o["attention"])
+        await report(idle, order_id, "delivered")
+        await idle.ended(order_id)
+        shown = await idle.order(order_id)
+        assert (shown["stage"], shown["attention"]) == ("completed", None)
