@@ -146,6 +146,7 @@ def build_activities(
         shipping.plan_shipments,
         shipping.book_shipment,
         shipping.cancel_booking,
+        shipping.hand_over,
         shipping.apply_dispatch,
         shipping.apply_delivery,
         shipping.apply_tracking,

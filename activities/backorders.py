@@ -103,7 +103,10 @@ def _elsewhere(session: Session, shortage: Shortage, free: dict[Place, int]) -> 
     )
     if not missing or not others:
         return []
-    if session.get_one(Order, shortage.order_id).delivery is Delivery.PARTIAL:
+    order = session.get_one(Order, shortage.order_id)
+    if order.location is not None:
+        return []
+    if order.delivery is Delivery.PARTIAL:
         return others
     has_all = [location for location in others if free[shortage.sku, location] >= missing]
     whole = has_all and not shortage.filled and not _holds_some(session, shortage)

@@ -142,7 +142,8 @@ def _available(session: Session, skus: set[str]) -> dict[tuple[str, str], int]:
 
 
 def _origins(session: Session, order: Order) -> list[Origin]:
-    """Every location, with its distance from where the order goes. Raises Refused."""
+    """Every location, or the one where the order is handed over, with its distance from where the
+    order goes. Raises Refused."""
     country, postal_code = order.ship_to["country"], order.ship_to["postal_code"] or ""
     rows = session.exec(select(Distance).where(Distance.country == country))
     fitting = [row for row in rows if postal_code.startswith(row.postal_prefix)]
@@ -157,7 +158,11 @@ def _origins(session: Session, order: Order) -> list[Origin]:
             cost_minor=place.handling_cost_minor,
         )
         for place in session.exec(select(Location))
+        if order.location in (None, place.location)
     ]
+    if not origins and order.location:
+        message = f"there is no location {order.location}: import it, then retry"
+        raise Refused("no_location", message)
     if not origins:
         raise Refused("no_location", "there is no location: import locations.csv, then retry")
     return origins

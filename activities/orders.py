@@ -233,6 +233,9 @@ def _insert_order(session: Session, step: RecordOrder, promises: PromisePolicy) 
         promised_date=promised_date(
             step.placed_at.date(), document.requested_delivery_date, promises
         ),
+        fulfilment=document.fulfilment,
+        location=document.location,
+        taken_by=document.taken_by or "",
         document=document.model_dump(mode="json"),
         placed_at=step.placed_at,
         updated_at=step.placed_at,

@@ -150,6 +150,7 @@ def look(session: Session, order: Order) -> Progress:
         ),
         invoice_number=number,
         allocated=order.allocated,
+        fulfilment=order.fulfilment,
         in_parts=order.delivery is Delivery.PARTIAL,
         ordered=_ordered(session, order.order_id),
         held=_units(units, ReservationState.HELD),

@@ -32,6 +32,7 @@ from models.tables import (
     FactRow,
     Finding,
     InvoiceRow,
+    Location,
     OddFactRow,
     Order,
     OrderLineRow,
@@ -80,6 +81,8 @@ def check_order(session: Session, document: OrderDocument) -> tuple[list[FieldEr
         errors.append(FieldError("lines", "there are no products: import some first"))
     elif document.currency != currency:
         errors.append(FieldError("currency", f"we trade in {currency}, not {document.currency}"))
+    if document.location is not None and session.get(Location, document.location) is None:
+        errors.append(FieldError("location", f"there is no location {document.location!r}"))
     products = _prices(session, document)
     for number, line in enumerate(document.lines):
         if line.sku not in products:
@@ -164,6 +167,9 @@ def order_details(session: Session, order_id: str) -> OrderDetails | None:
     return OrderDetails(
         **dict(view),
         delivery=order.delivery,
+        fulfilment=order.fulfilment,
+        location=order.location,
+        taken_by=order.taken_by or None,
         backorders=tuple(
             BackorderView(
                 sku=row.sku,

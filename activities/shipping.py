@@ -2,21 +2,20 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 from temporalio import activity
 
+from activities.consigning import consign, inquiry_of
 from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
-from activities.gateways.calls import once
+from activities.gateways.calls import asked_before, once
 from activities.gateways.carriers import Carriers
-from activities.ledger import post
+from activities.goods_issue import issue_goods, picked
 from activities.progress import lock_order, look, note, note_odd_fact, touch
-from activities.stock import Change, lock_stock, move
-from models import ledger
+from activities.tracking import keep_report, reports_of
 from models.errors import Refused
 from models.messages import (
     Attention,
@@ -24,30 +23,21 @@ from models.messages import (
     DeliveryStep,
     DispatchStep,
     FreightBooking,
+    FreightInquiry,
     OrderStep,
+    ShipmentDelivered,
     ShipmentFact,
     ShipmentStep,
     TrackingStep,
     arrived_after_all,
     called_back_in_vain,
 )
-from models.money import round_half_up
-from models.orders import Cancellation, Progress, ShipmentState
-from models.packing import Piece
-from models.shipping import choose_freight
-from models.stock import MovementKind, ReservationState, issue_cost
-from models.tables import (
-    Location,
-    Order,
-    OrderLineRow,
-    Product,
-    Reservation,
-    Shipment,
-    TrackingRow,
-)
-from models.tracking import TrackingEvent, TrackingStatus, fold
-
-NOTED_ANYWAY = (TrackingStatus.PICKED_UP, TrackingStatus.DELIVERED)
+from models.money import parse_amount
+from models.orders import Cancellation, Progress, ShipmentState, digest
+from models.shipping import FreightMode, choose_quote
+from models.stock import ReservationState
+from models.tables import Order, Reservation, Shipment
+from models.tracking import TrackingStatus, fold
 
 
 class Shipping:
@@ -66,35 +56,61 @@ class Shipping:
 
     @activity.defn
     async def book_shipment(self, step: ShipmentStep) -> Progress:
-        """Book a planned shipment with a carrier, once."""
-        booking = await asyncio.to_thread(
-            self._database.read, lambda session: _booking(session, step.shipment_id)
+        """Book a planned shipment with the carrier whose quote is best, once."""
+        call = f"{step.order_id}/book/{step.shipment_id}"
+        inquiry = await asyncio.to_thread(
+            self._database.read, lambda session: inquiry_of(session, step.shipment_id)
         )
-        if booking is not None:
-            _, booked = await once(
-                self._database,
-                f"{step.order_id}/book/{step.shipment_id}",
-                booking,
-                self._carriers.book,
+        if inquiry is not None:
+            attempt, asked = await asyncio.to_thread(
+                self._database.read, lambda session: asked_before(session, call, FreightBooking)
             )
+            if asked is None:
+                asked = await self._choose(inquiry, attempt)
+            booking, booked = await once(self._database, call, asked, self._carriers.book)
             await asyncio.to_thread(
-                self._database.transaction, lambda session: self._booked(session, step, booked)
+                self._database.transaction,
+                lambda session: self._booked(session, step, booking, booked),
             )
         return await asyncio.to_thread(
             self._database.read,
             lambda session: look(session, session.get_one(Order, step.order_id)),
         )
 
+    async def _choose(self, inquiry: FreightInquiry, attempt: int) -> FreightBooking:
+        """Ask what it costs, and choose. Raises Refused where nobody takes it. Other words are
+        another question: a quote changes nothing, so it needn't be the one asked before."""
+        words = digest(inquiry.model_dump(mode="json"))[:16]
+        key = f"{inquiry.order_id}/quote/{inquiry.shipment_id}/{attempt}-{words}"
+        quotes = await self._carriers.quote(inquiry, key)
+        try:
+            chosen = choose_quote(quotes, inquiry.currency, inquiry.needed_by)
+        except ValueError as error:
+            raise Refused("no_quote", f"{inquiry.shipment_id}: {error}") from error
+        return FreightBooking(**dict(inquiry), quote=chosen.quote, choice=chosen.reason)
+
+    @activity.defn
+    def hand_over(self, step: ShipmentStep) -> Progress:
+        """Over the counter: the goods leave, and have arrived."""
+        fact = ShipmentDelivered(event_id="handed-over", shipment_id=step.shipment_id)
+        return self._database.transaction(
+            lambda session: self._apply(session, step.order_id, fact, TrackingStatus.DELIVERED)
+        )
+
     @activity.defn
     async def cancel_booking(self, step: ShipmentStep) -> Progress:
         """Undo of `book_shipment`, also where it may or may not have been booked. Refused where
         the carrier has the goods."""
-        await once(
-            self._database,
-            f"{step.order_id}/cancel-booking/{step.shipment_id}",
-            step,
-            lambda asked, key: self._carriers.cancel(asked.shipment_id, key),
+        shipment = await asyncio.to_thread(
+            self._database.read, lambda session: session.get_one(Shipment, step.shipment_id)
         )
+        if shipment.mode is not FreightMode.HAND_OVER:
+            await once(
+                self._database,
+                f"{step.order_id}/cancel-booking/{step.shipment_id}",
+                step,
+                lambda asked, key: self._carriers.cancel(asked.shipment_id, key),
+            )
         return await asyncio.to_thread(
             self._database.transaction, lambda session: self._called_back(session, step)
         )
@@ -138,10 +154,12 @@ class Shipping:
         count = select(func.count()).select_from(Shipment).where(col(Shipment.order_id) == order_id)
         first = session.exec(count).one() + 1
         for number, location in enumerate(sorted(held), start=first):
-            _plan_one(session, order, f"SH-{order_id}-{number}", held[location], now)
+            consign(session, order, f"SH-{order_id}-{number}", held[location], now)
         return touch(session, order, now)
 
-    def _booked(self, session: Session, step: ShipmentStep, booked: BookedFreight) -> None:
+    def _booked(
+        self, session: Session, step: ShipmentStep, booking: FreightBooking, booked: BookedFreight
+    ) -> None:
         order, now = lock_order(session, step.order_id), self._clock()
         shipment = session.get_one(Shipment, step.shipment_id)
         if shipment.booking_id is not None:
@@ -149,10 +167,16 @@ class Shipping:
         shipment.booking_id = booked.booking_id
         shipment.carrier = booked.carrier
         shipment.tracking_number = booked.tracking_number
+        shipment.service = booking.quote.service
+        shipment.charge_minor = parse_amount(booking.quote.charge, booking.quote.currency)
+        shipment.arrives_on, shipment.choice = booking.quote.arrives_on, booking.choice
         shipment.news_at = now
         if shipment.state is ShipmentState.PLANNED:
             shipment.state = ShipmentState.BOOKED
-        detail = f"{shipment.shipment_id} with {booked.carrier}, tracking {booked.tracking_number}"
+        detail = (
+            f"{shipment.shipment_id} with {booked.carrier}, tracking {booked.tracking_number}: "
+            f"{booking.choice}"
+        )
         note(session, order.order_id, "booked", detail, now)
         touch(session, order, now)
 
@@ -162,7 +186,7 @@ class Shipping:
         if shipment.state not in (ShipmentState.PLANNED, ShipmentState.BOOKED):
             return look(session, order)
         shipment.state = ShipmentState.CANCELLED
-        for row in _reservations(session, shipment.shipment_id):
+        for row in picked(session, shipment.shipment_id):
             row.state, row.shipment_id = ReservationState.HELD, None
         note(session, order.order_id, "booking_cancelled", shipment.shipment_id, now)
         return touch(session, order, now)
@@ -208,167 +232,6 @@ class Shipping:
             _attend(order, arrived_after_all(shipment.shipment_id))
 
 
-def keep_report(
-    session: Session,
-    shipment: Shipment,
-    fact: ShipmentFact,
-    status: TrackingStatus,
-    now: datetime,
-) -> bool:
-    """Keep a carrier's report, once; False where it was kept before."""
-    if session.get(TrackingRow, (shipment.shipment_id, fact.event_id)) is not None:
-        return False
-    session.add(
-        TrackingRow(
-            shipment_id=shipment.shipment_id,
-            event_id=fact.event_id,
-            status=status,
-            occurred_at=fact.occurred_at or now,
-            place=fact.place,
-            detail=fact.detail,
-            signed_by=fact.signed_by,
-            reference=fact.reference,
-            recorded_at=now,
-        )
-    )
-    session.flush()
-    if status not in NOTED_ANYWAY:
-        said = [shipment.shipment_id, status.words, fact.place, fact.detail]
-        note(session, shipment.order_id, "tracked", ", ".join(filter(None, said)), now)
-    return True
-
-
-def reports_of(session: Session, shipment_id: str) -> list[TrackingEvent]:
-    """All that the carrier said of a shipment."""
-    rows = session.exec(select(TrackingRow).where(TrackingRow.shipment_id == shipment_id))
-    return [
-        TrackingEvent(event_id=row.event_id, status=row.status, at=row.occurred_at) for row in rows
-    ]
-
-
-def _attend(order: Order, attention: Attention) -> None:
-    order.attention_code, order.attention_message = attention.code, attention.message
-
-
-def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetime) -> None:
-    """Goods issue: stock down, reservation shipped, revenue and cost posted in one entry."""
-    rows = sorted(_reservations(session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
-    stock = lock_stock(session, {row.sku for row in rows})
-    there = {place: (row.value_minor, row.on_hand) for place, row in stock.items()}
-    _recognise(session, order.order_id, rows)
-    changes = []
-    for row in rows:
-        value_minor, on_hand = there[row.sku, row.location]
-        row.cost_minor = issue_cost(value_minor, on_hand, row.quantity)
-        there[row.sku, row.location] = (value_minor - row.cost_minor, on_hand - row.quantity)
-        changes.append(_issued(row, shipment.shipment_id))
-        row.state = ReservationState.SHIPPED
-    move(session, changes, now)
-    entry = ledger.goods_issue_entry(
-        shipment.shipment_id,
-        order.order_id,
-        order.currency,
-        revenue_minor=sum(row.revenue_minor for row in rows),
-        cost_minor=sum(row.cost_minor for row in rows),
-    )
-    post(session, entry, now)
-
-
-def _issued(row: Reservation, shipment_id: str) -> Change:
-    return Change(
-        movement_id=f"issue:{shipment_id}:{row.line_no}:{row.part}",
-        cause=f"issue:{shipment_id}",
-        kind=MovementKind.ISSUE,
-        sku=row.sku,
-        location=row.location,
-        on_hand=-row.quantity,
-        reserved=-row.quantity,
-        value_minor=-row.cost_minor,
-        order_id=row.order_id,
-    )
-
-
-def _recognise(session: Session, order_id: str, leaving: Sequence[Reservation]) -> None:
-    """The revenue of what leaves: over all units of a line exactly the line's net."""
-    lines = {
-        line.line_no: line
-        for line in session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
-    }
-    gone: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    posted = (ReservationState.SHIPPED, ReservationState.FORGONE)
-    for row in session.exec(
-        select(Reservation).where(
-            Reservation.order_id == order_id, col(Reservation.state).in_(posted)
-        )
-    ):
-        units, revenue_minor = gone[row.line_no]
-        gone[row.line_no] = (units + row.quantity, revenue_minor + row.revenue_minor)
-    for row in leaving:
-        line, (units, revenue_minor) = lines[row.line_no], gone[row.line_no]
-        units += row.quantity
-        row.revenue_minor = round_half_up(line.net_minor * units, line.quantity) - revenue_minor
-        gone[row.line_no] = (units, revenue_minor + row.revenue_minor)
-
-
-def _plan_one(
-    session: Session, order: Order, shipment_id: str, rows: list[Reservation], now: datetime
-) -> None:
-    skus = {row.sku for row in rows}
-    products = {p.sku: p for p in session.exec(select(Product).where(col(Product.sku).in_(skus)))}
-    pieces = [
-        Piece.model_validate(products[row.sku].model_dump() | {"quantity": row.quantity})
-        for row in rows
-    ]
-    choice = choose_freight(pieces)
-    session.add(
-        Shipment(
-            shipment_id=shipment_id,
-            order_id=order.order_id,
-            location=rows[0].location,
-            mode=choice.mode,
-            mode_reason=choice.reason,
-            weight_g=choice.weight_g,
-            state=ShipmentState.PLANNED,
-        )
-    )
-    for row in rows:
-        row.state, row.shipment_id = ReservationState.PICKED, shipment_id
-    detail = f"{shipment_id} from {rows[0].location} by {choice.mode}: {choice.reason}"
-    note(session, order.order_id, "consigned", detail, now)
-
-
-def _booking(session: Session, shipment_id: str) -> FreightBooking | None:
-    """What to ask the carrier; None where it was booked or nothing is to be booked any more."""
-    shipment = session.get_one(Shipment, shipment_id)
-    order = session.get_one(Order, shipment.order_id)
-    if shipment.booking_id is not None or shipment.state is not ShipmentState.PLANNED:
-        return None
-    if order.cancellation is not Cancellation.NONE:
-        return None
-    location = session.get(Location, shipment.location)
-    if location is None:
-        raise Refused("no_location", f"there is no location {shipment.location}: import it, retry")
-    return FreightBooking(
-        shipment_id=shipment_id,
-        order_id=shipment.order_id,
-        mode=shipment.mode,
-        weight_g=shipment.weight_g,
-        ship_from=location.model_dump(include={"location", "name", "country", "postal_code"}),
-        ship_to=order.ship_to,
-    )
-
-
-def _reservations(session: Session, shipment_id: str) -> list[Reservation]:
-    return list(
-        session.exec(
-            select(Reservation).where(
-                Reservation.shipment_id == shipment_id,
-                col(Reservation.state).in_([ReservationState.HELD, ReservationState.PICKED]),
-            )
-        )
-    )
-
-
 def _find(session: Session, order_id: str, shipment_id: str | None) -> Shipment | None:
     """The order's shipment by that id; without an id the only one there is."""
     query = select(Shipment).where(Shipment.order_id == order_id)
@@ -377,3 +240,7 @@ def _find(session: Session, order_id: str, shipment_id: str | None) -> Shipment 
     over = (ShipmentState.CANCELLED, ShipmentState.FAILED)
     alive = session.exec(query.where(col(Shipment.state).not_in(over))).all()
     return alive[0] if len(alive) == 1 else None
+
+
+def _attend(order: Order, attention: Attention) -> None:
+    order.attention_code, order.attention_message = attention.code, attention.message

@@ -11,10 +11,9 @@ from activities.database.engine import Clock, Database
 from api.bodies import body_of, described
 from api.orders import PROBLEMS
 from intake import Intake, of_sku
-from models.base import Document, Identifier
+from models.base import Document, Identifier, LocationId
 from models.commands import AdjustStock, CommandDone, CountStock, TransferStock
 from models.errors import invalid_input
-from models.imports import LocationId
 from models.stock_views import OffersView, StockView
 
 

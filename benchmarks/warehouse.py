@@ -17,6 +17,7 @@ from models.messages import (
     BookedFreight,
     DispatchStep,
     FreightBooking,
+    FreightInquiry,
     OrderStep,
     Policy,
     RecordOrder,
@@ -24,6 +25,7 @@ from models.messages import (
 )
 from models.orders import Delivery, OrderDocument, Progress
 from models.replenishment import Promisable, available_to_promise
+from models.shipping import Quote
 from models.tables import Company, Customer, Location, Stock, Supplier
 from tools.prepare import migrate
 
@@ -56,6 +58,10 @@ FILL = (
 
 class NoCarrier:
     """Nobody is asked here."""
+
+    async def quote(self, inquiry: FreightInquiry, key: str) -> list[Quote]:
+        """See `Carriers`."""
+        raise NotImplementedError
 
     async def book(self, booking: FreightBooking, key: str) -> BookedFreight:
         """See `Carriers`."""

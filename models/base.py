@@ -31,6 +31,10 @@ Identifier = Annotated[
 """An id as callers choose them."""
 
 
+LocationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+"""The id of a place, or of a supplier: part of other ids, so it is short."""
+
+
 class Payload(BaseModel):
     """What our parts send each other: unknown fields are ignored, so that a worker that was
     rolled back can read what a newer one wrote."""

@@ -5,9 +5,8 @@ from typing import Annotated, Literal, NoReturn, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from models.base import Document, Identifier, Payload, Text
+from models.base import Document, Identifier, LocationId, Payload, Text
 from models.customers import AmountText
-from models.imports import LocationId
 from models.messages import BillStep, Echo
 
 MAX_UNITS = 1_000_000_000

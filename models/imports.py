@@ -1,13 +1,13 @@
 """The rows of an import: what each CSV file may say."""
 
 import re
-from datetime import date
+from datetime import date, time
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 from stdnum import ean, iban
 
-from models.base import Document, Identifier, Text, at_field
+from models.base import Document, Identifier, LocationId, Text, at_field
 from models.customers import (
     AmountText,
     Country,
@@ -18,8 +18,10 @@ from models.customers import (
     checked_number,
 )
 from models.money import decimals, parse_amount, parse_percent
+from models.working_days import check_calendar
 
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -37,13 +39,24 @@ def _plain_day(cell: object) -> object:
     return cell
 
 
+def _plain_time(cell: object) -> object:
+    """Pydantic alone would take seconds since midnight, and an offset."""
+    if isinstance(cell, str) and not _TIME.fullmatch(cell):
+        raise ValueError(f"{cell!r} is not a time of the day such as 15:00")
+    return cell
+
+
 Whole = Annotated[int, BeforeValidator(_plain_number)]
 Count = Annotated[Whole, Field(ge=0, le=1_000_000_000)]
 Positive = Annotated[Whole, Field(ge=1, le=1_000_000_000)]
 Day = Annotated[date, BeforeValidator(_plain_day)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-LocationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
-
+Gs1Prefix = Annotated[
+    str,
+    StringConstraints(pattern=r"^([0-9]{7,10})?$"),
+    Field(description="7 to 10 digits"),
+]
+TimeOfDay = Annotated[time, BeforeValidator(_plain_time)]
 AccountNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
 
 
@@ -59,6 +72,7 @@ class CompanyRow(Document):
     vat_id: VatId = ""
     iban: OptionalText = ""
     currency: Currency
+    gs1_prefix: Gs1Prefix = ""
 
     @field_validator("currency")
     @classmethod
@@ -82,13 +96,25 @@ class AccountNumberRow(Document):
 
 
 class LocationRow(Document):
-    """locations.csv; `handling_cost` of one consignment, in the company's currency."""
+    """locations.csv; `handling_cost` of one consignment, in the company's currency. `cutoff` is
+    the local time from which goods wait for the next working day; without one they never wait.
+    `region`, such as BE, adds its holidays to the country's."""
 
     location: LocationId
     name: Text
     country: Country
     postal_code: Text
     handling_cost: AmountText = "0"
+    street: OptionalText = ""
+    city: OptionalText = ""
+    cutoff: TimeOfDay | None = None
+    timezone: Text = "UTC"
+    region: OptionalText = ""
+
+    @model_validator(mode="after")
+    def _calendar(self) -> Self:
+        check_calendar(self.timezone, self.cutoff, self.country, self.region)
+        return self
 
 
 class DistanceRow(Document):

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 from models.base import NO_CONTROL_CHARACTERS, Identifier, Payload
 from models.orders import OrderDocument, Progress, Stage
 from models.promises import Letter, PromisePolicy
-from models.shipping import FreightMode
+from models.shipping import FreightMode, Quote
 from models.tracking import TrackingStatus
 
 
@@ -306,7 +306,7 @@ def called_back_in_vain(shipment_id: str) -> Attention:
 def will_not_arrive(shipment_id: str, tracking: TrackingStatus) -> Attention:
     """The carrier says so."""
     return Attention(
-        code=f"shipment_{tracking}",
+        code="shipment_exception",
         message=f"the carrier says that {shipment_id} is {tracking.words}: send the goods again "
         f"(`shipment reship {shipment_id}`) or give the money back (`shipment refund "
         f"{shipment_id}`), unless it arrives after all",
@@ -641,15 +641,40 @@ class FactInput(Payload):
     fact: StoredFact
 
 
-class FreightBooking(Payload):
-    """What a carrier needs to know."""
+class FreightPackage(Payload):
+    """A carton or pallet, as a carrier is told of it."""
+
+    sscc: str
+    kind: str
+    weight_g: int
+    length_mm: int
+    width_mm: int
+    height_mm: int
+
+
+class FreightInquiry(Payload):
+    """What carriers are asked for a quote for. `needed_by`: when it should have arrived."""
 
     shipment_id: str
     order_id: str
     mode: FreightMode
     weight_g: int
+    billed_weight_g: int
+    freight_class: str | None = None
+    packages: tuple[FreightPackage, ...] = ()
+    ready_on: date
+    needed_by: date | None = None
+    currency: str
     ship_from: dict[str, str]
     ship_to: dict[str, str | None]
+
+
+class FreightBooking(FreightInquiry):
+    """What a carrier is asked to carry, by which of its quotes."""
+
+    quote: Quote
+    choice: str
+    """Why this quote."""
 
 
 class BookedFreight(Payload):

@@ -10,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
 
-from models.base import Document, Identifier, Payload, Text, at_field
+from models.base import Document, Identifier, LocationId, Payload, Text, at_field
 from models.customers import Address, AmountText, CustomerDocument, PercentText, TaxTreatment
 from models.money import (
     MAX_AMOUNT_MINOR,
@@ -140,6 +140,12 @@ class OrderDocument(Document):
     payment_method: PaymentMethod | None = None
     capture: Capture = Capture.AT_ONCE
     requested_delivery_date: CalendarDate | None = None
+    fulfilment: Fulfilment = Fulfilment.CARRIER
+    location: LocationId | None = Field(
+        default=None,
+        description="Where the goods are handed over: of ours, for counter or pick_up.",
+    )
+    taken_by: Text | None = Field(default=None, description="Who of us took the order.")
 
     @model_validator(mode="after")
     def _amounts_fit_the_currency(self) -> Self:
@@ -166,6 +172,22 @@ class OrderDocument(Document):
                 raise ValueError("at_dispatch is for cards: say payment_method card")
             if self.terms is not Terms.PREPAID:
                 raise ValueError(f"at_dispatch is for terms prepaid, not {self.terms}")
+        return self
+
+    @model_validator(mode="after")
+    def _handed_over_somewhere(self) -> Self:
+        """What no carrier brings is handed over at a place of ours, a counter in a store."""
+        with at_field("location"):
+            if self.fulfilment is Fulfilment.CARRIER and self.location is not None:
+                raise ValueError("is for fulfilment counter or pick_up; a carrier starts anywhere")
+            if self.fulfilment is not Fulfilment.CARRIER and self.location is None:
+                raise ValueError(f"is missing: say where the goods of a {self.fulfilment} are")
+        with at_field("fulfilment"):
+            if self.fulfilment is Fulfilment.COUNTER and self.channel is not Channel.STORE:
+                raise ValueError(f"counter is for channel store, not {self.channel}")
+        with at_field("delivery"):
+            if self.fulfilment is Fulfilment.COUNTER and self.delivery is Delivery.PARTIAL:
+                raise ValueError("partial is for carrier or pick_up, not for a counter")
         return self
 
     @property
@@ -378,6 +400,7 @@ class Progress(Payload):
     money_problem: MoneyProblem | None = None
     invoice_number: str | None = None
     allocated: bool = False
+    fulfilment: Fulfilment = Fulfilment.CARRIER
     in_parts: bool = False
     """What is there may leave before the rest."""
     ordered: int

@@ -1,10 +1,12 @@
 """Freight: parcel, LTL or truckload; what is billed for it."""
 
 from collections.abc import Sequence
+from datetime import date
 from enum import StrEnum
 from fractions import Fraction
 
 from models.base import Payload
+from models.money import parse_amount
 from models.packing import (
     CARTONS,
     MAX_PACKAGES,
@@ -48,6 +50,60 @@ class FreightMode(StrEnum):
     TRUCKLOAD = "truckload"
     HAND_OVER = "hand_over"
     """It doesn't: the customer takes the goods at a location of ours."""
+
+    @property
+    def words(self) -> str:
+        """As printed: "hand over"."""
+        return self.value.replace("_", " ")
+
+
+class Quote(Payload):
+    """What a carrier asks for a shipment, and by when it would bring it. `charge` is a decimal
+    string."""
+
+    quote_id: str
+    carrier: str
+    service: str
+    charge: str
+    currency: str
+    arrives_on: date
+
+
+class QuoteChoice(Payload):
+    """The best quote and, in a sentence, why."""
+
+    quote: Quote
+    reason: str
+
+
+def choose_quote(quotes: Sequence[Quote], currency: str, needed_by: date | None) -> QuoteChoice:
+    """The cheapest of those that bring it by `needed_by`; where none does, the earliest.
+
+    Of two that cost the same, the earlier; then the first by name. Raises ValueError where no
+    carrier asks for an amount in our currency.
+    """
+    ours = [(parse_amount(q.charge, currency), q) for q in quotes if q.currency == currency]
+    if not ours:
+        raise ValueError(f"no carrier takes it for an amount in {currency}; retry later")
+    in_time = [one for one in ours if needed_by is None or one[1].arrives_on <= needed_by]
+
+    def cheapest(one: tuple[int, Quote]) -> tuple[int, date, str, str]:
+        charge_minor, quote = one
+        return (charge_minor, quote.arrives_on, quote.carrier, quote.service)
+
+    if in_time:
+        _, best = min(in_time, key=cheapest)
+        when = f" that arrive by {needed_by}" if needed_by else ""
+        reason = f"the cheapest of {_counted(len(in_time), 'quote')}{when}"
+    else:
+        _, best = min(ours, key=lambda one: (one[1].arrives_on, *cheapest(one)))
+        reason = f"the earliest of {_counted(len(ours), 'quote')}: none arrives by {needed_by}"
+    words = f"{best.service} for {best.charge} {best.currency}, {reason}"
+    return QuoteChoice(quote=best, reason=words)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("s" if count != 1 else "")
 
 
 class FreightChoice(Payload):

@@ -91,6 +91,11 @@ class OrderDetails(OrderView):
     """One order with everything that happened to it."""
 
     delivery: str
+    fulfilment: str = "carrier"
+    location: str | None = None
+    """Where the goods are handed over."""
+    taken_by: str | None = None
+    """Who of us took the order."""
     backorders: tuple[BackorderView, ...] = ()
     history: tuple[HistoryView, ...] = ()
     odd_facts: tuple[OddFactView, ...] = ()

@@ -1,9 +1,10 @@
 """The carriers: one for each freight mode; pick a shipment up and deliver it."""
 
 import hashlib
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from simulators.books import Books
 from simulators.contract import (
@@ -23,21 +24,64 @@ CARRIERS = {
 }
 
 
-class Booking(Body):
-    """Carry a shipment; the address is passed on as it is in the order document."""
+SERVICES = {
+    "parcel": (("economy", 4, 1, 4), ("express", 9, 2, 1)),
+    "ltl": (("standard", 60, 1, 5), ("guaranteed", 110, 1, 3)),
+    "truckload": (("full truck", 900, 0, 3),),
+}
+"""By mode: name, price of a shipment, price per kilogram, days on the way."""
+
+
+class Inquiry(Body):
+    """What does it cost to carry a shipment? Addresses are as in the order document."""
 
     shipment_id: BusinessId
     order_id: BusinessId
     mode: Literal["parcel", "ltl", "truckload"]
     weight_g: Annotated[int, Field(strict=True, ge=0)]
+    billed_weight_g: Annotated[int, Field(strict=True, ge=0)]
+    freight_class: str | None
+    packages: list[Data]
+    ready_on: date
+    needed_by: date | None
+    currency: str
     ship_from: Annotated[Data, Field(min_length=1)]
     ship_to: Annotated[Data, Field(min_length=1)]
+
+
+class Booking(Inquiry):
+    """Carry it, by a quote of ours."""
+
+    quote: Data
+    choice: str
 
 
 class Cancellation(Body):
     """Do not carry it."""
 
     shipment_id: BusinessId
+
+
+def quote(books: Books, body: Inquiry) -> Outcome:
+    """Every service of the mode's carrier, priced by the billed weight."""
+    carrier, _ = CARRIERS[body.mode]
+    quotes: list[JsonValue] = [
+        {
+            "quote_id": f"qt-{body.shipment_id}-{service}",
+            "carrier": carrier,
+            "service": service,
+            "charge": _charge(body.billed_weight_g, base, per_kg),
+            "currency": body.currency,
+            "arrives_on": (body.ready_on + timedelta(days=days)).isoformat(),
+        }
+        for service, base, per_kg, days in SERVICES[body.mode]
+    ]
+    return Outcome(201, {"quotes": quotes}, "quoted")
+
+
+def _charge(weight_g: int, base: int, per_kg: int) -> str:
+    """Per kilogram begun, in whole units of the currency."""
+    return str(base + per_kg * -(-weight_g // 1000))
 
 
 def book(books: Books, body: Booking) -> Outcome:
@@ -85,6 +129,10 @@ def _tracking_number(prefix: str, shipment_id: str) -> str:
 
 
 OPERATIONS = (
+    Operation(
+        "carriers", "quote", "/carriers/quotes",
+        Inquiry, lambda body: body.shipment_id, quote,
+    ),
     Operation(
         "carriers", "booking", "/carriers/bookings",
         Booking, lambda body: body.shipment_id, book,

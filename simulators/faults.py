@@ -14,6 +14,7 @@ OperationName = Literal[
     "refund",
     "purchase_order",
     "fulfilment",
+    "quote",
     "booking",
     "cancel",
     "callback",
@@ -27,7 +28,7 @@ FaultName = Literal[
 OPERATIONS_OF: dict[Partner, set[OperationName]] = {
     "payments": {"request", "capture", "void", "refund", "callback"},
     "suppliers": {"purchase_order", "fulfilment", "callback"},
-    "carriers": {"booking", "cancel", "callback"},
+    "carriers": {"quote", "booking", "cancel", "callback"},
 }
 FAULTS_OF_CALLS: set[FaultName] = {"delay", "error", "timeout_after", "refuse"}
 FAULTS_OF_CALLBACKS: set[FaultName] = {"delay", "duplicate", "reorder"}

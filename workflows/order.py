@@ -51,6 +51,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.orders import (
         Cancellation,
+        Fulfilment,
         OrderDocument,
         Progress,
         ShipmentProgress,
@@ -326,11 +327,22 @@ class OrderWorkflow:
 
     async def _ship(self, shipment_id: str) -> None:
         step = ShipmentStep(order_id=self._order.order_id, shipment_id=shipment_id)
-        await self._book(step)
-        self._start_beside(self._watch(shipment_id))
+        if self._known().fulfilment is Fulfilment.COUNTER:
+            await self._hand_over(step)
+        elif self._known().fulfilment is Fulfilment.CARRIER:
+            await self._book(step)
+            self._start_beside(self._watch(shipment_id))
         await self._steps.until(lambda: self._has_left(shipment_id), "Waiting for goods issue")
-        self._start_beside(self._mail_dispatch(step))
+        if self._known().fulfilment is Fulfilment.CARRIER:
+            self._start_beside(self._mail_dispatch(step))
         await self._arrive(shipment_id)
+
+    async def _hand_over(self, step: ShipmentStep) -> None:
+        """Over the counter, once it is paid: a payment may be taken back before."""
+        while not self._has_left(step.shipment_id):
+            await self._steps.until(lambda: self._known().secured, "Waiting for payment")
+            summary = f"Hand {step.shipment_id} over"
+            self._see(await self._steps.database(Shipping.hand_over, step, summary))
 
     async def _arrive(self, shipment_id: str) -> None:
         """Wait for the delivery; goods that won't arrive by themselves wait for a person."""
@@ -375,6 +387,10 @@ class OrderWorkflow:
             return self._cancelling or has_left() or not self._known().secured
 
         steps, summary = Steps(self._board, stops), f"Book {step.shipment_id}"
+        book_from = self._known().shipment(step.shipment_id).book_from
+        if book_from is not None and book_from > workflow.now():
+            closed = (book_from - workflow.now()).total_seconds()
+            await self._steps.until(has_left, "Until the location hands it over", closed)
         while not has_left():
             await self._steps.until(lambda: not stops() or has_left(), "Waiting for payment")
             try:

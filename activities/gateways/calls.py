@@ -37,6 +37,14 @@ async def once(
         raise
 
 
+def asked_before(session: Session, call: str, kind: type[Wish]) -> tuple[int, Wish | None]:
+    """Which attempt of a call we are at, and what was written down for it; None: nothing yet."""
+    row = session.get(PartnerCall, call)
+    if row is None or row.asked is None:
+        return (row.attempt if row else 1), None
+    return row.attempt, kind.model_validate(row.asked)
+
+
 def _write_down(session: Session, call: str, wish: Wish) -> tuple[int, Wish]:
     row = session.get(PartnerCall, call, with_for_update=True)
     if row is None:

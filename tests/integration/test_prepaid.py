@@ -76,7 +76,15 @@ async def test_a_prepaid_order_takes_one_workflow_and_at_most_sixty_six_events(
 
     assert shown["paid"] == "238.00"
     assert shown["lines"] == [
-        {"sku": sku, "ordered": 2, "reserved": 0, "backordered": 0, "shipped": 2, "delivered": 2, "returned": 0}
+        {
+            "sku": sku,
+            "ordered": 2,
+            "reserved": 0,
+            "backordered": 0,
+            "shipped": 2,
+            "delivered": 2,
+            "returned": 0,
+        }
     ]
     events = [row["event"] for row in shown["history"]]
     assert [e for e in events if e != "mailed"] == [

@@ -72,8 +72,8 @@ async def test_what_will_not_arrive_waits_for_a_person_unless_it_arrives_after_a
     order_id = await booked(pipeline)
     await report(pipeline, order_id, exception)
     shown = await pipeline.until_order(order_id, lambda o: o["attention"])
-    assert shown["attention"]["code"] == f"shipment_{exception}"
-    assert f"SH-{order_id}-1" in shown["attention"]["message"]
+    assert shown["attention"]["code"] == "shipment_exception"
+    assert f"SH-{order_id}-1 is {exception.replace('_', ' ')}" in shown["attention"]["message"]
     assert shown["stage"] == "in_transit"
     await report(pipeline, order_id, "delivered")
     await pipeline.ended(order_id)

@@ -34,6 +34,7 @@ from models.messages import (
     DispatchStep,
     Echo,
     FreightBooking,
+    FreightInquiry,
     GoodsReceived,
     InvoicedLine,
     OrderStep,
@@ -52,6 +53,7 @@ from models.messages import (
 from models.money import format_amount
 from models.orders import Cancellation, Delivery, OrderDocument, ShipmentState
 from models.purchasing import BuyingPolicy, PurchaseOrderState
+from models.shipping import Quote
 from models.stock import MovementKind, ReservationState, ShortageState
 from models.tables import (
     Distance,
@@ -96,6 +98,19 @@ class Partners:
     async def send(self, order: SupplierOrder, key: str) -> str:
         """See `Suppliers`."""
         return f"SO-{order.po_id}"
+
+    async def quote(self, inquiry: FreightInquiry, key: str) -> list[Quote]:
+        """See `Carriers`."""
+        return [
+            Quote(
+                quote_id="Q",
+                carrier="C",
+                service="S",
+                charge="1",
+                currency=inquiry.currency,
+                arrives_on=inquiry.ready_on,
+            )
+        ]
 
     async def book(self, booking: FreightBooking, key: str) -> BookedFreight:
         """See `Carriers`."""

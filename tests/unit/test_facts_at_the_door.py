@@ -46,6 +46,12 @@ VALID: dict[str, dict[str, Any]] = {
     "payout.paid": {"payout_id": "PO-1", "amount": "17.50", "fee": "0.50", "currency": "EUR"},
     "shipment.dispatched": {"event_id": "E-1", "order_id": "O-1", "shipment_id": "S-1"},
     "shipment.delivered": {"event_id": "E-2", "order_id": "O-1", "shipment_id": "S-1"},
+    "shipment.tracked": {
+        "event_id": "E-3",
+        "order_id": "O-1",
+        "shipment_id": "S-1",
+        "status": "in_transit",
+    },
     "purchase_order.acknowledged": {
         "acknowledgement_id": "A-1",
         "po_id": "PO-1",
@@ -72,6 +78,7 @@ OWN_IDS = {
     "payout.paid": "payout_id",
     "shipment.dispatched": "event_id",
     "shipment.delivered": "event_id",
+    "shipment.tracked": "event_id",
     "purchase_order.acknowledged": "acknowledgement_id",
     "purchase_order.shipped": "notice_id",
     "purchase_order.invoiced": "invoice_id",

@@ -1,0 +1,147 @@
+"""Consigning: what leaves one location together is packed, numbered and offered to carriers."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from activities.progress import note
+from models.errors import Refused
+from models.messages import FreightInquiry, FreightPackage
+from models.orders import Cancellation, Fulfilment, ShipmentState
+from models.packing import Package, Piece
+from models.shipping import FreightChoice, FreightMode, choose_freight
+from models.sscc import sscc
+from models.stock import ReservationState
+from models.tables import Company, Location, Order, PackageRow, Product, Reservation, Shipment
+from models.working_days import Calendar, hand_over_at
+
+NO_PREFIX = "0000000"
+"""Stands for a GS1 company prefix where the company has none: such labels are for ourselves."""
+SHIP_FROM = {"location", "name", "street", "city", "country", "postal_code"}
+
+
+def consign(
+    session: Session, order: Order, shipment_id: str, rows: Sequence[Reservation], now: datetime
+) -> None:
+    """Make a shipment of what is held at one location, with its packages."""
+    location = session.get(Location, rows[0].location)
+    by_carrier = order.fulfilment is Fulfilment.CARRIER
+    choice = _freight(session, rows) if by_carrier else _handed_over(session, rows)
+    shipment = Shipment(
+        shipment_id=shipment_id,
+        order_id=order.order_id,
+        location=rows[0].location,
+        mode=choice.mode,
+        mode_reason=choice.reason,
+        weight_g=choice.weight_g,
+        billed_weight_g=choice.billed_weight_g,
+        freight_class=choice.freight_class,
+        state=ShipmentState.PLANNED,
+        planned_at=now,
+        book_from=_book_from(location, now) if location and by_carrier else None,
+    )
+    session.add(shipment)
+    for row in rows:
+        row.state, row.shipment_id = ReservationState.PICKED, shipment_id
+    session.flush()
+    if choice.packages:
+        _number(session, shipment_id, choice.packages)
+    detail = f"{shipment_id} from {rows[0].location} by {choice.mode.words}: {choice.reason}"
+    note(session, order.order_id, "consigned", detail, now)
+
+
+def _freight(session: Session, rows: Sequence[Reservation]) -> FreightChoice:
+    return choose_freight(_pieces(session, rows))
+
+
+def _handed_over(session: Session, rows: Sequence[Reservation]) -> FreightChoice:
+    """Nothing is packed: the customer takes it."""
+    weight_g = sum(piece.quantity * piece.weight_g for piece in _pieces(session, rows))
+    return FreightChoice(
+        mode=FreightMode.HAND_OVER,
+        reason="the customer takes it here",
+        weight_g=weight_g,
+        packages=(),
+        billed_weight_g=0,
+    )
+
+
+def _pieces(session: Session, rows: Sequence[Reservation]) -> list[Piece]:
+    skus = {row.sku for row in rows}
+    products = {p.sku: p for p in session.exec(select(Product).where(col(Product.sku).in_(skus)))}
+    return [
+        Piece.model_validate(products[row.sku].model_dump() | {"quantity": row.quantity})
+        for row in rows
+    ]
+
+
+def _book_from(location: Location, now: datetime) -> datetime | None:
+    """When the location hands over what is ready now; None: at once."""
+    calendar = Calendar(
+        timezone=location.timezone,
+        cutoff=location.cutoff,
+        country=location.country,
+        region=location.region,
+    )
+    handed_over_at = hand_over_at(calendar, now)
+    return handed_over_at if handed_over_at > now else None
+
+
+def _number(session: Session, shipment_id: str, packages: Sequence[Package]) -> None:
+    """Each package gets the number of its label: the row's own is the serial."""
+    prefix = session.exec(select(Company.gs1_prefix)).one() or NO_PREFIX
+    rows = [
+        PackageRow(
+            shipment_id=shipment_id,
+            sscc="",
+            contents=[content.model_dump() for content in package.contents],
+            **package.model_dump(exclude={"contents"}),
+        )
+        for package in packages
+    ]
+    session.add_all(rows)
+    session.flush()
+    for row in rows:
+        row.sscc = _sscc(prefix, row.package_no or 0)
+
+
+def _sscc(prefix: str, serial: int) -> str:
+    """What doesn't fit the serial any more counts up the extension digit. Raises Refused."""
+    extension, rest = divmod(serial, 10 ** (16 - len(prefix)))
+    try:
+        return sscc(prefix, rest, extension)
+    except ValueError as error:
+        raise Refused("sscc_exhausted", f"{error}: a shorter GS1 prefix is needed") from error
+
+
+def inquiry_of(session: Session, shipment_id: str) -> FreightInquiry | None:
+    """What to ask carriers; None where it was booked or nothing is to be booked any more."""
+    shipment = session.get_one(Shipment, shipment_id)
+    order = session.get_one(Order, shipment.order_id)
+    if shipment.booking_id is not None or shipment.state is not ShipmentState.PLANNED:
+        return None
+    if order.cancellation is not Cancellation.NONE:
+        return None
+    location = session.get(Location, shipment.location)
+    if location is None:
+        raise Refused("no_location", f"there is no location {shipment.location}: import it, retry")
+    packages = select(PackageRow).where(PackageRow.shipment_id == shipment_id)
+    ready_at = shipment.book_from or shipment.planned_at or order.placed_at
+    return FreightInquiry(
+        shipment_id=shipment_id,
+        order_id=shipment.order_id,
+        mode=shipment.mode,
+        weight_g=shipment.weight_g,
+        billed_weight_g=shipment.billed_weight_g or shipment.weight_g,
+        freight_class=shipment.freight_class,
+        packages=tuple(
+            FreightPackage.model_validate(row.model_dump())
+            for row in session.exec(packages.order_by(col(PackageRow.package_no)))
+        ),
+        ready_on=ready_at.date(),
+        needed_by=order.requested_delivery_date,
+        currency=order.currency,
+        ship_from=location.model_dump(include=SHIP_FROM),
+        ship_to=order.ship_to,
+    )
