@@ -36,6 +36,7 @@ from activities.promises import Promises
 from activities.purchasing import Purchasing
 from activities.receiving import Receiving
 from activities.reconciliation import Reconciliation
+from activities.shipment_control import ShipmentControl
 from activities.shipping import Shipping
 from activities.stock_control import StockControl
 from activities.stock_review import StockReview
@@ -98,7 +99,13 @@ def build_activities(
     buying = settings.buying
     purchasing = Purchasing(database, clock, suppliers, policy, buying)
     receiving = Receiving(database, clock, buying)
-    commands = Commands(database, clock, StockControl(clock), MoneyControl(clock, rules))
+    commands = Commands(
+        database,
+        clock,
+        StockControl(clock),
+        MoneyControl(clock, rules),
+        ShipmentControl(clock),
+    )
     dunning = Dunning(database, clock, rules)
     telling = Telling(database, client, engine.TASK_QUEUE)
     shipping = Shipping(database, clock, HttpCarriers(partner(settings.carriers_url)))

@@ -5,6 +5,7 @@ from temporalio import activity
 
 from activities.database.engine import Clock, Database
 from activities.money_control import MoneyControl
+from activities.shipment_control import ShipmentControl
 from activities.stock_control import StockControl
 from models.commands import (
     COMMAND_ID_TAKEN,
@@ -15,6 +16,8 @@ from models.commands import (
     CommandStep,
     CountStock,
     NoChange,
+    RefundShipment,
+    Reship,
     TransferStock,
     refuse,
 )
@@ -26,12 +29,18 @@ class Commands:
     """The step of CommandWorkflow."""
 
     def __init__(
-        self, database: Database, clock: Clock, stock: StockControl, money: MoneyControl
+        self,
+        database: Database,
+        clock: Clock,
+        stock: StockControl,
+        money: MoneyControl,
+        shipments: ShipmentControl,
     ) -> None:
         self._database = database
         self._clock = clock
         self._stock = stock
         self._money = money
+        self._shipments = shipments
 
     @activity.defn
     def obey_command(self, step: CommandStep) -> Commanded:
@@ -57,6 +66,8 @@ class Commands:
         match command:
             case AdjustStock() | CountStock() | TransferStock() | ClosePurchase():
                 done = self._stock.do(session, command)
+            case Reship() | RefundShipment():
+                done = self._shipments.do(session, command)
             case _:
                 done = self._money.do(session, command)
         session.add(

@@ -70,18 +70,9 @@ class Inventory:
             Need(line_no=line.line_no, sku=line.sku, quantity=line.quantity)
             for line in session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
         ]
-        available = _available(session, {need.sku for need in needs})
-        split = order.delivery is Delivery.PARTIAL
-        plan = allocate(needs, available, _origins(session, order), split)
-        lock_stock(session, (), ((s.sku, s.location) for s in plan.shortages))
-        now = self._clock()  # under the locks: promises are in the order in which they were made
         order.allocated = True
         order.allocation_no += 1
-        held = [(order_id, assignment) for assignment in plan.reservations]
-        reserve(session, held, f"allocate:{order.allocation_no}", now)
-        opened = _open_shortages(session, order, plan.shortages, now)
-        note(session, order_id, "allocated", _in_words(plan.reservations, plan.shortages), now)
-        date_newest(session, opened, now)
+        now = serve(session, order, needs, f"allocate:{order.allocation_no}", self._clock)
         low = _low_places(session, order_id, now.date())
         return Allocated(progress=touch(session, order, now), echo=_echo(order_id, low))
 
@@ -120,6 +111,24 @@ class Inventory:
         served = orders_served(session, cause, redated)
         echo = Echo(cause=cause, orders=served, places=places)
         return Released(progress=touch(session, order, now), echo=echo)
+
+
+def serve(
+    session: Session, order: Order, needs: Sequence[Need], cause: str, clock: Clock
+) -> datetime:
+    """Reserve what is there for an order's needs; what isn't becomes a shortage. Returns when."""
+    available = _available(session, {need.sku for need in needs})
+    split = order.delivery is Delivery.PARTIAL
+    plan = allocate(needs, available, _origins(session, order), split)
+    lock_stock(session, (), ((s.sku, s.location) for s in plan.shortages))
+    now = clock()  # under the locks: promises are in the order in which they were made
+    held = [(order.order_id, assignment) for assignment in plan.reservations]
+    reserve(session, held, cause, now)
+    opened = _open_shortages(session, order, plan.shortages, now)
+    words = _in_words(plan.reservations, plan.shortages)
+    note(session, order.order_id, "allocated", words, now)
+    date_newest(session, opened, now)
+    return now
 
 
 def _echo(order_id: str, places: Sequence[StockPlace]) -> Echo:

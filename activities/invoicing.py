@@ -1,7 +1,8 @@
 """Invoicing: invoices and credit notes numbered, stored and posted, in the caller's transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -20,7 +21,7 @@ from models.billing import (
     split_credit,
 )
 from models.customers import Address
-from models.money import round_half_up
+from models.money import round_half_up, share
 from models.orders import PricedLine, TaxAmount, total
 from models.stock import ReservationState
 from models.tables import (
@@ -84,14 +85,65 @@ def credit(
     assert invoice is not None, f"{order.order_id} has no invoice to credit"
     left = _left_of(session, invoice)
     left_minor = sum(tax.taxable_minor + tax.tax_minor for tax in left)
-    wanted_minor = left_minor if amount_minor is None else amount_minor
-    taxes = split_credit(left, wanted_minor)
+    taxes = split_credit(left, left_minor if amount_minor is None else amount_minor)
+    lines = invoice.lines if tuple(taxes) == invoice.taxes else _parts(taxes, reason)
     left_us = goods_left(session, order.order_id)
+    return _credit(session, order, invoice, _Credited(taxes, lines, reason, left_us), now)
+
+
+def credit_units(
+    session: Session,
+    order: Order,
+    lines: Sequence[PricedLine],
+    reason: str,
+    now: datetime,
+    *,
+    delivered: bool,
+) -> CreditNoteRow | None:
+    """Credit units of the order's lines, at most what is left of its invoice at their rates; None
+    where nothing is. `delivered`: they were, and come back; else they never arrived."""
+    invoice = invoice_of(session, order.order_id)
+    assert invoice is not None, f"{order.order_id} has no invoice to credit"
+    left = {tax.rate_ppm: tax for tax in _left_of(session, invoice)}
+    taxes = [part for tax in total(lines).taxes if (part := _within(tax, left))]
+    if not sum(tax.taxable_minor + tax.tax_minor for tax in taxes):
+        return None
+    net_minor = sum(tax.taxable_minor for tax in taxes)
+    whole = net_minor == sum(line.net_minor for line in lines)
+    shown = tuple(lines) if whole else _parts(taxes, reason)
+    return _credit(session, order, invoice, _Credited(taxes, shown, reason, delivered), now)
+
+
+def _within(tax: TaxAmount, left: Mapping[int, TaxAmount]) -> TaxAmount | None:
+    """What is asked for at a rate, within what is left at it; all of it takes all of the tax."""
+    rest = left.get(tax.rate_ppm)
+    if rest is None:
+        return None
+    taxable_minor = min(tax.taxable_minor, rest.taxable_minor)
+    is_all = taxable_minor == rest.taxable_minor
+    tax_minor = (
+        rest.tax_minor if is_all else min(share(taxable_minor, tax.rate_ppm), rest.tax_minor)
+    )
+    return tax.model_copy(update={"taxable_minor": taxable_minor, "tax_minor": tax_minor})
+
+
+class _Credited(NamedTuple):
+    taxes: Sequence[TaxAmount]
+    lines: Sequence[PricedLine]
+    reason: str
+    goods_left: bool
+
+
+def _credit(
+    session: Session, order: Order, invoice: Invoice, credited: _Credited, now: datetime
+) -> CreditNoteRow:
+    taxes, reason = credited.taxes, credited.reason
+    wanted_minor = sum(tax.taxable_minor + tax.tax_minor for tax in taxes)
     before = balance_of(session, order)
     beyond_minor = max(0, wanted_minor - before.receivable_minor)
     refund_minor = min(beyond_minor, order.paid_minor - order.payable_minor)
     recover(session, order, beyond_minor - refund_minor, now)
-    credit_note = _compose_credit(session, invoice, taxes, reason, refund_minor, now)
+    credit_note = _compose_credit(session, invoice, credited, refund_minor, now)
     session.add(
         CreditNoteRow(
             number=credit_note.number,
@@ -114,7 +166,7 @@ def credit(
         net_minor=credit_note.net_minor,
         tax_minor=credit_note.tax_minor,
         refund_minor=refund_minor,
-        goods_left=left_us,
+        goods_left=credited.goods_left,
     )
     post(session, entry, now)
     what = money_of(order, wanted_minor)
@@ -245,11 +297,11 @@ def left_minor(session: Session, invoice: Invoice) -> int:
 def _compose_credit(
     session: Session,
     invoice: Invoice,
-    taxes: Sequence[TaxAmount],
-    reason: str,
+    credited: _Credited,
     refund_minor: int,
     now: datetime,
 ) -> CreditNote:
+    taxes = credited.taxes
     series = f"{invoice.seller.legal_entity}:CN-{now.year}"
     whole = tuple(taxes) == invoice.taxes
     net_minor = sum(tax.taxable_minor for tax in taxes)
@@ -260,13 +312,13 @@ def _compose_credit(
             "number": credit_note_number(now.year, draw_number(session, series)),
             "issued_on": now.date(),
             "discount_ppm": invoice.discount_ppm if whole else 0,
-            "lines": invoice.lines if whole else _parts(taxes, reason),
+            "lines": tuple(credited.lines),
             "taxes": tuple(taxes),
             "net_minor": net_minor,
             "total_minor": net_minor + sum(tax.tax_minor for tax in taxes),
             "invoice_number": invoice.number,
             "invoice_issued_on": invoice.issued_on,
-            "reason": reason,
+            "reason": credited.reason,
             "refund_minor": refund_minor,
         }
     )
@@ -292,7 +344,8 @@ def _parts(taxes: Sequence[TaxAmount], reason: str) -> tuple[PricedLine, ...]:
 
 def goods_left(session: Session, order_id: str) -> bool:
     """Whether anything of an order has left our hands."""
+    left = (ReservationState.SHIPPED, ReservationState.LOST, ReservationState.FORGONE)
     shipped = select(Reservation.order_id).where(
-        Reservation.order_id == order_id, Reservation.state == ReservationState.SHIPPED
+        Reservation.order_id == order_id, col(Reservation.state).in_(left)
     )
     return session.exec(shipped).first() is not None

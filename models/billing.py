@@ -8,7 +8,7 @@ from typing import Literal
 
 from models.base import Payload
 from models.customers import Address, TaxTreatment
-from models.money import decimals, parse_amount, round_half_up
+from models.money import PPM_PER_PERCENT, decimals, parse_amount, round_half_up
 from models.orders import PricedLine, TaxAmount, Terms
 
 NET_DAYS = 30
@@ -248,6 +248,21 @@ def take_back(balance: Balance, amount_minor: int) -> TakenBack:
         payable_minor=payable_minor,
         due_again_minor=amount_minor - deposit_minor - payable_minor,
     )
+
+
+def units_of(line: PricedLine, quantity: int, net_minor: int) -> PricedLine:
+    """`quantity` units of a line, credited for `net_minor`: its discount, and its share of the
+    order's, are one."""
+    full_minor = quantity * line.unit_price_minor
+    off_minor = max(0, full_minor - net_minor)
+    off_ppm = round_half_up(100 * PPM_PER_PERCENT * off_minor, full_minor) if full_minor else 0
+    changed = {
+        "quantity": quantity,
+        "net_minor": net_minor,
+        "discount_ppm": off_ppm,
+        "order_discount_minor": 0,
+    }
+    return line.model_copy(update=changed)
 
 
 def split_credit(left: Sequence[TaxAmount], amount_minor: int) -> tuple[TaxAmount, ...]:

@@ -143,10 +143,28 @@ class ResendBill(_Command):
     number: Text
 
 
+class Reship(_Command):
+    """Send the goods of a shipment again that won't arrive. `claim`: what the carrier owes us for
+    them; absent: what they cost us, or nothing where they came back."""
+
+    kind: Literal["reship"] = "reship"
+    shipment_id: Text
+    claim: AmountText | None = None
+
+
+class RefundShipment(_Command):
+    """Give back the price of the goods of a shipment that won't arrive; `claim` as in Reship."""
+
+    kind: Literal["refund_shipment"] = "refund_shipment"
+    shipment_id: Text
+    claim: AmountText | None = None
+
+
 StockChange = AdjustStock | CountStock | TransferStock
 StockCommand = StockChange | ClosePurchase
 MoneyCommand = AssignPayment | GiveRefund | CreditInvoice | WriteOff | ClosePeriod | ResendBill
-Command = StockCommand | MoneyCommand
+ShipmentCommand = Reship | RefundShipment
+Command = StockCommand | MoneyCommand | ShipmentCommand
 
 
 class CommandStep(Payload):
@@ -165,6 +183,7 @@ class Refusal(Payload):
 
 STOCK_REFUSED = "stock_refused"
 MONEY_REFUSED = "money_refused"
+SHIPMENT_REFUSED = "shipment_refused"
 """The codes of refusals whose field says what to change."""
 UNKNOWN = "unknown"
 """The code of a refusal because there is no such thing."""

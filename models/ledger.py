@@ -362,6 +362,62 @@ def goods_issue_entry(
     )
 
 
+def failed_shipment_entry(
+    shipment_id: str,
+    order_id: str,
+    currency: str,
+    *,
+    revenue_minor: int,
+    cost_minor: int,
+    restocked: bool,
+) -> Entry:
+    """Goods that left won't arrive: they are owed again, so it was no sale. What they cost is lost,
+    or in stock again."""
+    account = Account.INVENTORY if restocked else Account.INVENTORY_LOSS
+    return entry(
+        f"shipment_failed:{shipment_id}",
+        currency,
+        {Account.REVENUE: revenue_minor, account: cost_minor},
+        {Account.CONTRACT_LIABILITIES: revenue_minor, Account.COST_OF_GOODS_SOLD: cost_minor},
+        order_id,
+    )
+
+
+def claim_entry(claim_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
+    """A carrier owes us what it lost or damaged."""
+    return entry(
+        f"claim:{claim_id}",
+        currency,
+        {Account.CLAIMS_RECEIVABLE: amount_minor},
+        {Account.INVENTORY_LOSS: amount_minor},
+        order_id,
+    )
+
+
+def return_entry(
+    inspection_id: str,
+    order_id: str,
+    currency: str,
+    *,
+    restocked_minor: int,
+    scrapped_minor: int,
+    sent_back_minor: int,
+) -> Entry:
+    """Goods that were sold are back, at what they cost: in stock, lost, or their supplier's to take
+    back, who owes us for them."""
+    return entry(
+        f"return:{inspection_id}",
+        currency,
+        {
+            Account.INVENTORY: restocked_minor,
+            Account.INVENTORY_LOSS: scrapped_minor,
+            Account.ACCOUNTS_PAYABLE: sent_back_minor,
+        },
+        {Account.COST_OF_GOODS_SOLD: restocked_minor + scrapped_minor + sent_back_minor},
+        order_id,
+    )
+
+
 def receipt_entry(receipt_id: str, currency: str, *, goods_minor: int, freight_minor: int) -> Entry:
     """Goods received from a supplier, whose invoice is still to come; so are freight and duty."""
     return entry(

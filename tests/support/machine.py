@@ -23,6 +23,7 @@ from activities.money_control import MoneyControl
 from activities.orders import Orders
 from activities.purchasing import Purchasing
 from activities.receiving import Receiving
+from activities.shipment_control import ShipmentControl
 from activities.shipping import Shipping
 from activities.stock_control import StockControl
 from models.billing import BillingRules
@@ -196,7 +197,9 @@ class Warehouse(Machine):
         self.receiving = Receiving(self.database, self.clock, BUYING)
         self.shipping = Shipping(self.database, self.clock, partners)
         money = MoneyControl(self.clock, BillingRules())
-        self.commands = Commands(self.database, self.clock, StockControl(self.clock), money)
+        self.commands = Commands(
+            self.database, self.clock, StockControl(self.clock), money, ShipmentControl(self.clock)
+        )
 
     def teardown(self) -> None:
         """How often stock was touched, by kind."""

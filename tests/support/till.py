@@ -25,6 +25,7 @@ from activities.inventory import Inventory
 from activities.money_control import MoneyControl
 from activities.orders import Orders
 from activities.progress import balance_of, look
+from activities.shipment_control import ShipmentControl
 from activities.shipping import Shipping
 from activities.stock_control import StockControl
 from models.billing import BillingRules, DunningLevel, RefundState
@@ -153,7 +154,9 @@ class Bookkeeper(Machine):
         self.billing = Billing(database, clock, self.provider, POLICY, rules)
         self.dunning = Dunning(database, clock, rules)
         money = MoneyControl(clock, rules)
-        self.commands = Commands(database, clock, StockControl(clock), money)
+        self.commands = Commands(
+            database, clock, StockControl(clock), money, ShipmentControl(clock)
+        )
 
     def teardown(self) -> None:
         """Beancount comes to our balances, which the export asserts."""
