@@ -36,6 +36,8 @@ from activities.promises import Promises
 from activities.purchasing import Purchasing
 from activities.receiving import Receiving
 from activities.reconciliation import Reconciliation
+from activities.returns import Returns
+from activities.returns_control import ReturnsControl
 from activities.shipment_control import ShipmentControl
 from activities.shipping import Shipping
 from activities.stock_control import StockControl
@@ -51,11 +53,13 @@ from workflows.commands import CommandWorkflow, FollowUpWorkflow
 from workflows.facts import FactWorkflow
 from workflows.order import OrderWorkflow
 from workflows.replenishment import ReplenishmentWorkflow
+from workflows.returns import ReturnWorkflow
 from workflows.schedules import ReconcileWorkflow, StockReviewWorkflow
 
 WORKFLOWS = [
     OrderWorkflow,
     ReplenishmentWorkflow,
+    ReturnWorkflow,
     FactWorkflow,
     CommandWorkflow,
     FollowUpWorkflow,
@@ -105,7 +109,9 @@ def build_activities(
         StockControl(clock),
         MoneyControl(clock, rules),
         ShipmentControl(clock),
+        ReturnsControl(clock, settings.returns),
     )
+    returns = Returns(database, clock)
     dunning = Dunning(database, clock, rules)
     telling = Telling(database, client, engine.TASK_QUEUE)
     shipping = Shipping(database, clock, HttpCarriers(partner(settings.carriers_url)))
@@ -122,6 +128,10 @@ def build_activities(
         orders.give_up_cancelling,
         orders.finish_cancelling,
         orders.read_document,
+        returns.look_at_return,
+        returns.expire_return,
+        returns.finish_settlement,
+        returns.write_exchange,
         promises.review_promise,
         promises.accept_delay,
         inventory.allocate_stock,
@@ -164,6 +174,7 @@ def build_activities(
         mail.mail_refund,
         mail.mail_settlement,
         mail.mail_dispatch,
+        mail.mail_return,
         mail.mail_letter,
         review.review_stock,
         reconciliation.compare_stock,

@@ -5,19 +5,26 @@ from temporalio import activity
 
 from activities.database.engine import Clock, Database
 from activities.money_control import MoneyControl
+from activities.returns_control import ReturnsControl
 from activities.shipment_control import ShipmentControl
 from activities.stock_control import StockControl
 from models.commands import (
     COMMAND_ID_TAKEN,
     AdjustStock,
+    AuthoriseReturn,
     ClosePurchase,
     Command,
     Commanded,
     CommandStep,
     CountStock,
+    InspectReturn,
     NoChange,
+    ReceiveReturn,
     RefundShipment,
+    RejectReturn,
+    RequestReturn,
     Reship,
+    ReturnOnItsWay,
     TransferStock,
     refuse,
 )
@@ -35,12 +42,14 @@ class Commands:
         stock: StockControl,
         money: MoneyControl,
         shipments: ShipmentControl,
+        returns: ReturnsControl,
     ) -> None:
         self._database = database
         self._clock = clock
         self._stock = stock
         self._money = money
         self._shipments = shipments
+        self._returns = returns
 
     @activity.defn
     def obey_command(self, step: CommandStep) -> Commanded:
@@ -68,6 +77,15 @@ class Commands:
                 done = self._stock.do(session, command)
             case Reship() | RefundShipment():
                 done = self._shipments.do(session, command)
+            case (
+                RequestReturn()
+                | AuthoriseReturn()
+                | RejectReturn()
+                | ReturnOnItsWay()
+                | ReceiveReturn()
+                | InspectReturn()
+            ):
+                done = self._returns.do(session, command)
             case _:
                 done = self._money.do(session, command)
         session.add(

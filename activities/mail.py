@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.database.engine import Clock, Database
 from activities.documents.bills import render_credit_note, render_invoice
+from activities.documents.papers.return_label import return_label_pdf
 from activities.gateways.smtp import Mailer
 from activities.invoicing import invoice_of
 from activities.mail_goods import dispatch_mail, letter_mail
@@ -24,11 +25,23 @@ from activities.mail_money import (
     refund_mail,
     reminder_mail,
 )
+from activities.mail_returns import ReturnNews, return_mail
 from activities.progress import balance_of, invoice_number, note
+from activities.reading_returns import return_details, return_paper
 from models.billing import CreditNote, Invoice, RefundState
 from models.errors import PartnerRefused
-from models.messages import BillStep, LetterStep, OrderStep, RefundStep, ReminderStep, ShipmentStep
+from models.messages import (
+    BillStep,
+    LetterStep,
+    OrderStep,
+    RefundStep,
+    ReminderStep,
+    ReturnStep,
+    ShipmentStep,
+)
 from models.orders import Cancellation, Capture
+from models.papers import ReturnPaper
+from models.returns import ReturnState
 from models.stock import ShortageState
 from models.tables import (
     Company,
@@ -41,9 +54,13 @@ from models.tables import (
     Refund,
     Reminder,
     Reservation,
+    ReturnRow,
     Shipment,
     Shortage,
 )
+
+TOLD = (ReturnState.AUTHORISED, ReturnState.REJECTED, ReturnState.EXPIRED)
+"""The states of a return of which its customer hears."""
 
 
 class CustomerMail:
@@ -132,6 +149,16 @@ class CustomerMail:
         mail = await self._composed(lambda s: self._letter(s, step))
         if mail is not None:
             await self._send(step.order_id, step.letter.kind, mail)
+
+    @activity.defn
+    async def mail_return(self, step: ReturnStep) -> None:
+        """Tell the customer that goods may come back, with their label, or may not."""
+        found = await asyncio.to_thread(self._database.read, lambda s: self._return(s, step))
+        if found is None:
+            return
+        news, paper, reader, envelope = found
+        label = await asyncio.to_thread(return_label_pdf, paper) if paper else None
+        await self._send(news.order_id, "return", return_mail(news, label, reader, envelope))
 
     async def _composed(
         self, compose: Callable[[Session], EmailMessage | None]
@@ -246,6 +273,31 @@ class CustomerMail:
             return None
         reader = _reader(session, order, customer)
         return refund_mail(order.order_id, refund.amount_minor, reader, envelope)
+
+    def _return(
+        self, session: Session, step: ReturnStep
+    ) -> tuple[ReturnNews, ReturnPaper | None, Reader, Envelope] | None:
+        row = session.get_one(ReturnRow, step.return_id)
+        order, customer = _of(session, row.order_id)
+        key = f"{row.return_id}-{row.state}"
+        envelope = self._envelope(session, "return", key, customer)
+        details = return_details(session, row.return_id)
+        if envelope is None or details is None or row.state not in TOLD:
+            return None
+        news = ReturnNews(
+            return_id=row.return_id,
+            order_id=row.order_id,
+            state=row.state,
+            until=row.expires_at.date() if row.expires_at else None,
+            note=row.note,
+            lines=tuple(
+                MailedLine(sku=line.sku, name=line.name, quantity=line.quantity)
+                for line in details.lines
+            ),
+        )
+        authorised = row.state is ReturnState.AUTHORISED
+        paper = return_paper(session, row.return_id) if authorised else None
+        return news, paper, _reader(session, order, customer), envelope
 
     def _dispatch(self, session: Session, step: ShipmentStep) -> EmailMessage | None:
         mail_id = message_id("dispatch", step.shipment_id, self._sender)

@@ -42,6 +42,8 @@ from models.tables import (
     PurchaseOrderLine,
     Refund,
     Reservation,
+    ReturnLine,
+    ReturnRow,
     Shipment,
     Shortage,
 )
@@ -391,6 +393,13 @@ def _line_views(session: Session, orders: Sequence[Order]) -> dict[str, list[Lin
         for short in session.exec(select(Shortage).where(col(Shortage.order_id).in_(batch))):
             if short.state is ShortageState.OPEN:
                 reserved[short.order_id, short.line_no, "short"] += short.quantity - short.filled
+        came_back = (
+            select(ReturnRow.order_id, ReturnLine.line_no, ReturnLine.received)
+            .join(ReturnLine, col(ReturnLine.return_id) == col(ReturnRow.return_id))
+            .where(col(ReturnRow.order_id).in_(batch))
+        )
+        for order_id, line_no, received in session.exec(came_back):
+            reserved[order_id, line_no, "returned"] += received
     views: dict[str, list[LineView]] = defaultdict(list)
     for batch in _batches(orders):
         rows = select(OrderLineRow).where(col(OrderLineRow.order_id).in_(batch))
@@ -404,6 +413,7 @@ def _line_views(session: Session, orders: Sequence[Order]) -> dict[str, list[Lin
                     + reserved[*key, ReservationState.PICKED.value],
                     backordered=reserved[*key, "short"],
                     shipped=reserved[*key, ReservationState.SHIPPED.value],
+                    returned=reserved[*key, "returned"],
                     delivered=reserved[*key, "delivered"],
                 )
             )

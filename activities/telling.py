@@ -14,6 +14,7 @@ from models.messages import (
     Echo,
     Missed,
     ReportStep,
+    ReturnStep,
     ShortageReported,
     StockArrived,
     StockPlace,
@@ -54,10 +55,24 @@ class Telling:
     async def tell(self, echo: Echo) -> None:
         """Tell orders and replenishments to look. An order that is over needs no telling."""
         cause = echo.cause.replace(":", "-")[:64]
+        for return_id in echo.returns:
+            await self._follow(ReturnStep(return_id=return_id))
         for place in echo.places:
             await self._look(place, ShortageReported(shortage_id=cause))
         for some in (echo.orders[i : i + AT_ONCE] for i in range(0, len(echo.orders), AT_ONCE)):
             await asyncio.gather(*(self._wake(order_id, cause) for order_id in some))
+
+    async def _follow(self, step: ReturnStep) -> None:
+        """Have a return looked at, by its workflow or a new one."""
+        await self._client.start_workflow(
+            "ReturnWorkflow",
+            step,
+            id=step.workflow_id,
+            task_queue=self._queue,
+            start_signal="return_changed",
+            static_summary=f"Return {step.return_id}",
+            static_details="Goods that come back, until what they are worth is paid.",
+        )
 
     async def _wake(self, order_id: str, cause: str) -> None:
         handle = self._client.get_workflow_handle(f"order-{order_id}")

@@ -3,11 +3,13 @@
 from datetime import date
 from typing import Annotated, Literal, NoReturn, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from models.base import Document, Identifier, LocationId, Payload, Text
 from models.customers import AmountText
 from models.messages import BillStep, Echo
+from models.orders import MAX_LINES
+from models.returns import Condition, Disposition, ReturnReason, ReturnWish
 
 MAX_UNITS = 1_000_000_000
 """No command moves more."""
@@ -160,11 +162,98 @@ class RefundShipment(_Command):
     claim: AmountText | None = None
 
 
+def _some_lines(given: object) -> object:
+    """Counted before they are looked at."""
+    if isinstance(given, list | tuple) and not 1 <= len(given) <= MAX_LINES:
+        raise ValueError(f"has {len(given)} lines; say 1 to {MAX_LINES}")
+    return given
+
+
+class ReturnedUnits(Document):
+    """So many units of a SKU."""
+
+    sku: Identifier
+    quantity: Moved
+
+
+class InspectedUnits(ReturnedUnits):
+    """What units that came back look like, and what becomes of them."""
+
+    disposition: Disposition
+    condition: Condition = Condition.AS_NEW
+
+
+class RequestReturn(_Command):
+    """A customer wants to send goods of an order back, for `because`."""
+
+    kind: Literal["request_return"] = "request_return"
+    order_id: Identifier
+    lines: Annotated[tuple[ReturnedUnits, ...], BeforeValidator(_some_lines)]
+    because: ReturnReason = ReturnReason.CHANGED_MIND
+    wish: ReturnWish = ReturnWish.REFUND
+    location: LocationId | None = None
+
+    @field_validator("because")
+    @classmethod
+    def _announced(cls, because: ReturnReason) -> ReturnReason:
+        if because is ReturnReason.UNANNOUNCED:
+            raise ValueError("unannounced goods are received, not requested")
+        return because
+
+
+class AuthoriseReturn(_Command):
+    """The goods may come."""
+
+    kind: Literal["authorise_return"] = "authorise_return"
+    return_id: Text
+
+
+class RejectReturn(_Command):
+    """The goods may not come; the customer reads why."""
+
+    kind: Literal["reject_return"] = "reject_return"
+    return_id: Text
+
+
+class ReturnOnItsWay(_Command):
+    """The customer has sent the goods: the authorisation expires no more."""
+
+    kind: Literal["return_on_its_way"] = "return_on_its_way"
+    return_id: Text
+
+
+class ReceiveReturn(_Command):
+    """Goods have come back: of a return, or, where nobody had announced them, of an order."""
+
+    kind: Literal["receive_return"] = "receive_return"
+    return_id: Text | None = None
+    order_id: Identifier | None = None
+    lines: Annotated[tuple[ReturnedUnits, ...], BeforeValidator(_some_lines)]
+    location: LocationId | None = None
+
+    @model_validator(mode="after")
+    def _of_one(self) -> Self:
+        if (self.return_id is None) == (self.order_id is None):
+            raise ValueError("return_id: say either a return or, for unannounced goods, an order")
+        return self
+
+
+class InspectReturn(_Command):
+    """Somebody has looked at goods that came back; the customer gets what they are worth."""
+
+    kind: Literal["inspect_return"] = "inspect_return"
+    return_id: Text
+    lines: Annotated[tuple[InspectedUnits, ...], BeforeValidator(_some_lines)]
+
+
 StockChange = AdjustStock | CountStock | TransferStock
 StockCommand = StockChange | ClosePurchase
 MoneyCommand = AssignPayment | GiveRefund | CreditInvoice | WriteOff | ClosePeriod | ResendBill
 ShipmentCommand = Reship | RefundShipment
-Command = StockCommand | MoneyCommand | ShipmentCommand
+ReturnCommand = (
+    RequestReturn | AuthoriseReturn | RejectReturn | ReturnOnItsWay | ReceiveReturn | InspectReturn
+)
+Command = StockCommand | MoneyCommand | ShipmentCommand | ReturnCommand
 
 
 class CommandStep(Payload):
@@ -184,6 +273,7 @@ class Refusal(Payload):
 STOCK_REFUSED = "stock_refused"
 MONEY_REFUSED = "money_refused"
 SHIPMENT_REFUSED = "shipment_refused"
+RETURN_REFUSED = "return_refused"
 """The codes of refusals whose field says what to change."""
 UNKNOWN = "unknown"
 """The code of a refusal because there is no such thing."""

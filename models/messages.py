@@ -426,6 +426,29 @@ class DunningReview(Payload):
     look_in: float | None = None
 
 
+class ReturnStep(Payload):
+    """A step that needs to know only the return; the argument of ReturnWorkflow."""
+
+    return_id: str
+
+    @property
+    def workflow_id(self) -> str:
+        """`return-<return id>`."""
+        return f"return-{self.return_id}"
+
+
+class SettlementStep(Payload):
+    """A settlement of a return that is done."""
+
+    settlement_id: str
+
+
+class ExchangeStep(Payload):
+    """The order that replaces returned goods, to be written."""
+
+    settlement_id: str
+
+
 class DispatchStep(Payload):
     """A goods issue to record with the order it reached."""
 
@@ -607,9 +630,10 @@ class Echo(Payload):
     cause: str
     orders: tuple[str, ...] = ()
     places: tuple[StockPlace, ...] = ()
+    returns: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.orders or self.places)
+        return bool(self.orders or self.places or self.returns)
 
 
 class Released(Payload):

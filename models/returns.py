@@ -1,6 +1,9 @@
 """Returns: goods that come back, what is allowed, and what becomes of them."""
 
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+
+from models.base import Payload
 
 
 class ReturnState(StrEnum):
@@ -57,3 +60,64 @@ class Condition(StrEnum):
     AS_NEW = "as_new"
     OPENED = "opened"
     WORN = "worn"
+
+
+class ReturnRules(Payload):
+    """`window_days`: how long after the delivery goods may come back for any reason;
+    `warranty_days`: for one that is our fault. `expires_days`: how long an authorisation stands.
+    `opened_percent`, `worn_percent`: what of the price is given back for goods in that condition,
+    where it isn't our fault. `by_itself`: what is within the rules needs no person's word."""
+
+    window_days: int = 30
+    warranty_days: int = 730
+    expires_days: int = 14
+    opened_percent: int = 100
+    worn_percent: int = 50
+    by_itself: bool = False
+
+    def delivered_since(self, reason: ReturnReason, now: datetime) -> datetime:
+        """Goods that were delivered before that don't come back any more."""
+        days = self.warranty_days if reason.is_our_fault else self.window_days
+        return now - timedelta(days=days)
+
+    def percent(self, reason: ReturnReason, condition: Condition) -> int:
+        """What of the price is given back for a unit in this condition."""
+        if reason.is_our_fault or condition is Condition.AS_NEW:
+            return 100
+        return self.opened_percent if condition is Condition.OPENED else self.worn_percent
+
+
+class PendingSettlement(Payload):
+    """What a customer is still to get for goods that came back."""
+
+    settlement_id: str
+    credit_note: str | None = None
+    refund_key: str | None = None
+    exchange_order_id: str | None = None
+
+
+class ReturnProgress(Payload):
+    """How far the tables say a return has come."""
+
+    return_id: str
+    order_id: str
+    state: ReturnState
+    expires_at: datetime | None = None
+    note: str = ""
+    pending: tuple[PendingSettlement, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing is left to do."""
+        return self.state.is_over and not self.pending
+
+
+def exchange_order_id(order_id: str, number: int) -> str:
+    """The id of the order that replaces returned goods; a long one is cut, so that it is an id."""
+    suffix = f"-X{number}"
+    return order_id[: 64 - len(suffix)] + suffix
+
+
+def closed_on(delivered_at: datetime, days: int) -> date:
+    """The last day for sending goods back."""
+    return (delivered_at + timedelta(days=days)).date()

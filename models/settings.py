@@ -17,6 +17,7 @@ from models.billing import BillingRules, DunningLevel
 from models.errors import FieldError, WrongVariables
 from models.money import PPM_PER_PERCENT
 from models.purchasing import BuyingPolicy
+from models.returns import ReturnRules
 
 _SQLITE = re.compile(r"sqlite(\+pysqlite)?:///.+")
 _POSTGRESQL = re.compile(
@@ -95,6 +96,7 @@ Secrets = Annotated[
 ]
 Days = Annotated[int, Field(ge=0, le=3650, description="days: a whole number from 0 to 3650")]
 Percent = Annotated[Decimal, Field(ge=0, le=100, description="a number from 0 to 100")]
+WholePercent = Annotated[int, Field(ge=0, le=100, description="a whole number from 0 to 100")]
 TimeOfDay = Annotated[
     str, _only(_is_time), Field(description="a time of the day, UTC, such as 02:30")
 ]
@@ -185,6 +187,21 @@ class Settings(BaseSettings):
     """The longest first delay to which a customer's silence is consent, in days; also how long
     there is to answer about a longer one."""
 
+    return_window_days: Days = 30
+    """How long after the delivery goods may come back for any reason."""
+    return_warranty_days: Days = 730
+    """How long they may come back where it is our fault: wrong, defective or damaged."""
+    return_expires_days: Days = 14
+    """How long an authorised return may take to be on its way."""
+    return_authorisation: Literal["manual", "auto"] = Field(
+        default="manual", description="manual or auto"
+    )
+    """Whether a person allows each return, or the rules alone."""
+    return_opened_percent: WholePercent = 100
+    """What of the price is given back for goods that were opened, where it isn't our fault."""
+    return_worn_percent: WholePercent = 50
+    """The same for goods that were worn."""
+
     replenishment_window: Seconds = 2.0
     """How long a purchase order collects lines before it is sent, in seconds."""
     acknowledge_within: Seconds = 2 * 86400.0
@@ -241,6 +258,18 @@ class Settings(BaseSettings):
             tolerance=str(self.payment_tolerance),
             bad_debt_relief=self.bad_debt_relief,
             dunning=tuple(DunningLevel(days=int(days), fee=fee) for days, fee in levels),
+        )
+
+    @property
+    def returns(self) -> ReturnRules:
+        """What may come back, and for how much."""
+        return ReturnRules(
+            window_days=self.return_window_days,
+            warranty_days=self.return_warranty_days,
+            expires_days=self.return_expires_days,
+            opened_percent=self.return_opened_percent,
+            worn_percent=self.return_worn_percent,
+            by_itself=self.return_authorisation == "auto",
         )
 
     @property

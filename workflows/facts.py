@@ -141,7 +141,8 @@ async def tell(steps: Steps, echo: Echo, here: StockPlace | None = None) -> None
     places = tuple(place for place in echo.places if place != here)
     for first in range(0, max(1, len(echo.orders)), TOLD_AT_ONCE):
         orders = echo.orders[first : first + TOLD_AT_ONCE]
-        some = Echo(cause=echo.cause, orders=orders, places=() if first else places)
+        rest = {} if first else {"places": places, "returns": echo.returns}
+        some = Echo(cause=echo.cause, orders=orders, **rest)
         if some:
             await steps.partner(Telling.tell, some, f"Tell of {echo.cause}")
 

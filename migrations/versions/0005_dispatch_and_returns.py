@@ -100,6 +100,7 @@ def _new_tables() -> None:
         sa.Column("credit_note", text(), nullable=True),
         sa.Column("refund_key", text(), nullable=True),
         sa.Column("exchange_order_id", text(), nullable=True),
+        sa.Column("exchange_lines", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("settled_at", moment(), nullable=False),
         sa.Column("done_at", moment(), nullable=True),
         sa.ForeignKeyConstraint(

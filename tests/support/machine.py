@@ -23,6 +23,7 @@ from activities.money_control import MoneyControl
 from activities.orders import Orders
 from activities.purchasing import Purchasing
 from activities.receiving import Receiving
+from activities.returns_control import ReturnsControl
 from activities.shipment_control import ShipmentControl
 from activities.shipping import Shipping
 from activities.stock_control import StockControl
@@ -54,6 +55,7 @@ from models.messages import (
 from models.money import format_amount
 from models.orders import Cancellation, Delivery, OrderDocument, ShipmentState
 from models.purchasing import BuyingPolicy, PurchaseOrderState
+from models.returns import ReturnRules
 from models.shipping import Quote
 from models.stock import MovementKind, ReservationState, ShortageState
 from models.tables import (
@@ -198,7 +200,12 @@ class Warehouse(Machine):
         self.shipping = Shipping(self.database, self.clock, partners)
         money = MoneyControl(self.clock, BillingRules())
         self.commands = Commands(
-            self.database, self.clock, StockControl(self.clock), money, ShipmentControl(self.clock)
+            self.database,
+            self.clock,
+            StockControl(self.clock),
+            money,
+            ShipmentControl(self.clock),
+            ReturnsControl(self.clock, ReturnRules()),
         )
 
     def teardown(self) -> None:

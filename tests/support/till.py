@@ -25,6 +25,7 @@ from activities.inventory import Inventory
 from activities.money_control import MoneyControl
 from activities.orders import Orders
 from activities.progress import balance_of, look
+from activities.returns_control import ReturnsControl
 from activities.shipment_control import ShipmentControl
 from activities.shipping import Shipping
 from activities.stock_control import StockControl
@@ -51,6 +52,7 @@ from models.messages import (
 )
 from models.money import format_amount
 from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
+from models.returns import ReturnRules
 from models.tables import (
     CreditNoteRow,
     InvoiceRow,
@@ -155,7 +157,12 @@ class Bookkeeper(Machine):
         self.dunning = Dunning(database, clock, rules)
         money = MoneyControl(clock, rules)
         self.commands = Commands(
-            database, clock, StockControl(clock), money, ShipmentControl(clock)
+            database,
+            clock,
+            StockControl(clock),
+            money,
+            ShipmentControl(clock),
+            ReturnsControl(clock, ReturnRules()),
         )
 
     def teardown(self) -> None:

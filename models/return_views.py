@@ -1,0 +1,56 @@
+"""What CLI and API show of returns. Amounts are decimal strings."""
+
+from datetime import datetime
+
+from models.base import Payload
+
+
+class ReturnSummary(Payload):
+    """A return in a list."""
+
+    return_id: str
+    order_id: str
+    state: str
+    reason: str
+    wish: str
+    units: int
+    received: int
+    requested_at: datetime
+    expires_at: datetime | None
+
+
+class ReturnLineView(Payload):
+    """One SKU of a return, in units."""
+
+    line_no: int
+    sku: str
+    name: str
+    quantity: int
+    received: int
+    restocked: int
+    scrapped: int
+    sent_back: int
+
+
+class SettlementView(Payload):
+    """What the customer got, or is to get (`done_at` None), for inspected goods."""
+
+    credit_note: str | None
+    refunded: str | None
+    currency: str
+    exchange_order_id: str | None
+    settled_at: datetime
+    done_at: datetime | None
+
+
+class ReturnDetails(ReturnSummary):
+    """One return with everything about it."""
+
+    location: str
+    note: str
+    authorised_at: datetime | None
+    received_at: datetime | None
+    ended_at: datetime | None
+    lines: tuple[ReturnLineView, ...]
+    settlements: tuple[SettlementView, ...]
+    workflow_id: str

@@ -1,0 +1,278 @@
+"""Goods that come back: asked for, allowed, received, inspected, settled."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from activities.database.engine import utc_now
+from activities.reading_returns import return_details
+from intake import Intake
+from models.commands import (
+    AuthoriseReturn,
+    InspectReturn,
+    ReceiveReturn,
+    RejectReturn,
+    RequestReturn,
+    ReturnCommand,
+    ReturnOnItsWay,
+)
+from models.errors import InvalidInput, NotFound
+from models.return_views import ReturnDetails
+from tests.conftest import DATABASES, new_world
+from tests.support.exactly_once import accounts_of
+from tests.support.shop import Document, order, unique
+from tests.support.waiting import until
+from tests.support.world import SANDBOX, World
+from worker import build_worker
+
+
+async def delivered(world: World, quantity: int = 3, **changes: Any) -> tuple[str, str]:
+    """An order of some units that was paid and delivered; its id and SKU."""
+    sku, customer = world.shop(on_hand=quantity)
+    document = order(sku, customer, quantity=quantity, **changes)
+    await world.place(document)
+    await world.complete(document["order_id"], f"{119 * quantity}.00")
+    await world.ended(document["order_id"])
+    return document["order_id"], sku
+
+
+async def command(world: World, kind: type[ReturnCommand], **said: Any) -> str:
+    """A person's command; returns what came of it."""
+    intake = Intake(world.client, world.database, utc_now, world.settings.buying)
+    sent = {"command_id": unique("cmd"), "reason": "a person said so"} | said
+    return (await intake.command(kind, sent)).message
+
+
+def details(world: World, return_id: str) -> ReturnDetails:
+    """A return as shown."""
+    found = world.database.read(lambda session: return_details(session, return_id))
+    assert found is not None
+    return found
+
+
+async def came_back(world: World, order_id: str, sku: str, quantity: int, **said: Any) -> str:
+    """Goods that were announced, allowed and received; returns the return's id."""
+    return_id = f"RMA-{order_id}-1"
+    lines = [{"sku": sku, "quantity": quantity}]
+    await command(world, RequestReturn, order_id=order_id, lines=lines, **said)
+    await command(world, AuthoriseReturn, return_id=return_id)
+    await command(world, ReturnOnItsWay, return_id=return_id)
+    await command(world, ReceiveReturn, return_id=return_id, lines=lines)
+    return return_id
+
+
+async def settled(world: World, return_id: str) -> ReturnDetails:
+    """Wait until the return's workflow has ended."""
+    await world.client.get_workflow_handle(f"return-{return_id}").result()
+    return details(world, return_id)
+
+
+def inspected(sku: str, **units: int) -> list[Document]:
+    """Units by disposition."""
+    return [{"sku": sku, "quantity": n, "disposition": what} for what, n in units.items()]
+
+
+@pytest.mark.parametrize(
+    ("disposition", "accounts"),
+    [
+        ("restock", {"INVENTORY": -12_000, "COST_OF_GOODS_SOLD": 12_000}),
+        ("scrap", {"INVENTORY": -18_000, "COST_OF_GOODS_SOLD": 12_000, "INVENTORY_LOSS": 6_000}),
+        (
+            "to_supplier",
+            {"INVENTORY": -18_000, "COST_OF_GOODS_SOLD": 12_000, "ACCOUNTS_PAYABLE": 6_000},
+        ),
+    ],
+)
+async def test_a_unit_comes_back_and_its_price_is_given_back(
+    pipeline: World, disposition: str, accounts: dict[str, int]
+) -> None:
+    """One of three: stock, value, ledger and refund, for each disposition."""
+    order_id, sku = await delivered(pipeline)
+    return_id = await came_back(pipeline, order_id, sku, 1)
+    await command(
+        pipeline, InspectReturn, return_id=return_id, lines=inspected(sku, **{disposition: 1})
+    )
+    shown = await settled(pipeline, return_id)
+    assert shown.state == "settled"
+    assert [(s.refunded, s.done_at is not None) for s in shown.settlements] == [("119.00", True)]
+    assert accounts_of(pipeline, order_id) == accounts | {
+        "CASH_CLEARING": 23_800,
+        "TAX_PAYABLE": -3_800,
+        "REVENUE": -30_000,
+        "SALES_RETURNS": 10_000,
+    }
+    seen = await pipeline.order(order_id)
+    assert (seen["lines"][0]["delivered"], seen["lines"][0]["returned"]) == (3, 1)
+    assert (seen["refunded"], seen["stage"], seen["attention"]) == ("119.00", "completed", None)
+    stock = (await pipeline.api.get(f"/stock/{sku}")).json()
+    assert sum(place["on_hand"] for place in stock["locations"]) == (disposition == "restock")
+    mails = await pipeline.mails(return_id)
+    assert len(mails) == 1
+    [refund] = await pipeline.requests("payments", "refund", order_id)
+    assert refund["body"]["amount"] == "119.00"
+
+
+async def test_all_of_an_order_comes_back_in_three_parts(pipeline: World) -> None:
+    """To the cent: what the parts are worth is what was paid, and cost what it had cost."""
+    sku, customer = pipeline.shop(on_hand=3, price="33.33")
+    document = order(sku, customer, quantity=3, discount_percent="7")
+    order_id = document["order_id"]
+    placed = await pipeline.place(document)
+    await pipeline.complete(order_id, placed["total"])
+    await pipeline.ended(order_id)
+    return_id = await came_back(pipeline, order_id, sku, 3)
+    for _ in range(3):
+        lines = inspected(sku, restock=1)
+        await command(pipeline, InspectReturn, return_id=return_id, lines=lines)
+    shown = await settled(pipeline, return_id)
+    assert len(shown.settlements) == 3
+    left = accounts_of(pipeline, order_id)
+    assert left.pop("REVENUE") == -left.pop("SALES_RETURNS")
+    assert left == {}
+    assert (await pipeline.order(order_id))["refunded"] == placed["total"]
+
+
+async def test_an_exchange_is_a_linked_order_that_costs_nothing(pipeline: World) -> None:
+    order_id, sku = await delivered(pipeline)
+    return_id = await came_back(pipeline, order_id, sku, 1, wish="exchange", because="defective")
+    lines = inspected(sku, scrap=1)
+    await command(pipeline, InspectReturn, return_id=return_id, lines=lines)
+    shown = await settled(pipeline, return_id)
+    [settlement] = shown.settlements
+    assert settlement.exchange_order_id == f"{order_id}-X1"
+    linked = await pipeline.until_order(f"{order_id}-X1", lambda o: o["backorders"])
+    assert linked["total"] == "0.00"
+    linked = await pipeline.until_event(f"{order_id}-X1", "bought")
+    await pipeline.receive(linked["backorders"][0]["po_id"], sku, 1)
+    await pipeline.until_event(f"{order_id}-X1", "booked")
+    await pipeline.ship(f"{order_id}-X1", "delivered")
+    await pipeline.until(f"{order_id}-X1", "completed")
+    assert (await pipeline.order(order_id))["refunded"] == "0.00"
+
+
+async def test_a_worn_unit_is_worth_half_unless_it_is_our_fault(pipeline: World) -> None:
+    for because, refunded in (("changed_mind", "59.50"), ("wrong_item", "119.00")):
+        order_id, sku = await delivered(pipeline, quantity=1)
+        return_id = await came_back(pipeline, order_id, sku, 1, because=because)
+        [line] = inspected(sku, restock=1)
+        lines = [line | {"condition": "worn"}]
+        await command(pipeline, InspectReturn, return_id=return_id, lines=lines)
+        shown = await settled(pipeline, return_id)
+        assert [s.refunded for s in shown.settlements] == [refunded]
+
+
+async def test_an_unannounced_parcel_is_taken_in_and_settled(pipeline: World) -> None:
+    order_id, sku = await delivered(pipeline, quantity=1)
+    lines = [{"sku": sku, "quantity": 1}]
+    await command(pipeline, ReceiveReturn, order_id=order_id, lines=lines)
+    return_id = f"RMA-{order_id}-1"
+    assert details(pipeline, return_id).reason == "unannounced"
+    lines = inspected(sku, restock=1)
+    await command(pipeline, InspectReturn, return_id=return_id, lines=lines)
+    assert (await settled(pipeline, return_id)).state == "settled"
+
+
+async def test_an_unpaid_order_owes_less_for_what_came_back(pipeline: World) -> None:
+    """On credit: nothing is given back, less is due."""
+    sku, customer = pipeline.shop(on_hand=2)
+    document = order(sku, customer, quantity=2, terms="net30")
+    order_id = document["order_id"]
+    await pipeline.place(document)
+    await pipeline.until_event(order_id, "booked")
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.until(order_id, "delivered")
+    return_id = await came_back(pipeline, order_id, sku, 1)
+    lines = inspected(sku, restock=1)
+    await command(pipeline, InspectReturn, return_id=return_id, lines=lines)
+    shown = await settled(pipeline, return_id)
+    assert [s.refunded for s in shown.settlements] == [None]
+    assert (await pipeline.order(order_id))["due"] == "119.00"
+    await pipeline.pay(order_id, "119.00")
+    await pipeline.until(order_id, "completed")
+
+
+async def test_what_may_not_come_back_is_refused(pipeline: World) -> None:
+    """Nothing changes; each refusal names the field and the way out."""
+    order_id, sku = await delivered(pipeline)
+    other, other_sku = await delivered(pipeline, quantity=1)
+    return_id = f"RMA-{order_id}-1"
+
+    async def refused(kind: type[ReturnCommand], field: str, **said: Any) -> None:
+        with pytest.raises(InvalidInput) as error:
+            await command(pipeline, kind, **said)
+        assert [e.field for e in error.value.fields] == [field], error.value
+
+    def of(quantity: int, what: str = sku) -> list[Document]:
+        return [{"sku": what, "quantity": quantity}]
+
+    await refused(RequestReturn, "lines.0.quantity", order_id=order_id, lines=of(0))
+    await refused(RequestReturn, "lines.0.quantity", order_id=order_id, lines=of(4))
+    await refused(RequestReturn, "lines.0.sku", order_id=order_id, lines=of(1, other_sku))
+    await refused(RequestReturn, "lines", order_id=order_id, lines=[])
+    await refused(RequestReturn, "because", order_id=order_id, lines=of(1), because="unannounced")
+    with pytest.raises(NotFound):
+        await command(pipeline, RequestReturn, order_id="nobody", lines=of(1))
+    await command(pipeline, RequestReturn, order_id=order_id, lines=of(2))
+    await refused(RequestReturn, "lines.0.quantity", order_id=order_id, lines=of(2))
+    await refused(ReceiveReturn, "return_id", return_id=return_id, lines=of(1))
+    await refused(InspectReturn, "return_id", return_id=return_id, lines=inspected(sku, restock=1))
+    await command(pipeline, AuthoriseReturn, return_id=return_id)
+    await refused(AuthoriseReturn, "return_id", return_id=return_id)
+    await refused(ReceiveReturn, "lines.0.quantity", return_id=return_id, lines=of(3))
+    await command(pipeline, ReceiveReturn, return_id=return_id, lines=of(1))
+    await refused(
+        InspectReturn, "lines.0.quantity", return_id=return_id, lines=inspected(sku, restock=2)
+    )
+    assert details(pipeline, return_id).received == 1
+    assert (await pipeline.order(other))["lines"][0]["returned"] == 0
+
+
+async def test_a_rejected_return_frees_its_units_and_is_told(pipeline: World) -> None:
+    order_id, sku = await delivered(pipeline, quantity=1)
+    lines = [{"sku": sku, "quantity": 1}]
+    await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
+    rejected = f"RMA-{order_id}-1"
+    await command(pipeline, RejectReturn, return_id=rejected, reason="it was used up")
+    assert (await settled(pipeline, rejected)).state == "rejected"
+    [mail] = await pipeline.mails(rejected)
+    assert "it was used up" in mail["text"]
+    await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
+
+
+@pytest.fixture(params=DATABASES)
+async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
+    """A pipeline without a worker: the test brings one with other settings."""
+    async with new_world(request, engine_address, worker=False, auto=False) as made:
+        yield made
+
+
+async def test_an_authorisation_expires_and_what_comes_late_is_taken_all_the_same(
+    idle: World,
+) -> None:
+    """By its rules alone: allowed without a person, expired at once."""
+    changes = {"return_authorisation": "auto", "return_expires_days": 0}
+    settings = idle.settings.model_copy(update=changes)
+    async with build_worker(settings, idle.database, idle.client, SANDBOX):
+        order_id, sku = await delivered(idle, quantity=1)
+        lines = [{"sku": sku, "quantity": 1}]
+        await command(idle, RequestReturn, order_id=order_id, lines=lines)
+        return_id = f"RMA-{order_id}-1"
+        await until(lambda: details(idle, return_id).state, lambda state: state == "expired")
+        await command(idle, ReceiveReturn, return_id=return_id, lines=lines)
+        restock = inspected(sku, restock=1)
+        await command(idle, InspectReturn, return_id=return_id, lines=restock)
+        await until(
+            lambda: details(idle, return_id), lambda d: d.settlements and d.settlements[0].done_at
+        )
+        assert details(idle, return_id).state == "settled"
+
+
+async def test_after_the_window_only_what_is_our_fault_comes_back(idle: World) -> None:
+    settings = idle.settings.model_copy(update={"return_window_days": 0})
+    async with build_worker(settings, idle.database, idle.client, SANDBOX):
+        order_id, sku = await delivered(idle, quantity=1)
+        lines = [{"sku": sku, "quantity": 1}]
+        with pytest.raises(InvalidInput, match="may not any more"):
+            await command(idle, RequestReturn, order_id=order_id, lines=lines)
+        await command(idle, RequestReturn, order_id=order_id, lines=lines, because="defective")

@@ -1,0 +1,144 @@
+"""One return: goods that come back, from the customer's wish until what they are worth is paid."""
+
+from datetime import datetime
+
+from pydantic import JsonValue
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.billing import Billing
+    from activities.mail import CustomerMail
+    from activities.orders import Orders
+    from activities.returns import Returns
+    from models.messages import (
+        Attention,
+        BillStep,
+        CommandOutcome,
+        OrderStep,
+        RefundStep,
+        ReturnStep,
+        SettlementStep,
+    )
+    from models.orders import digest
+    from models.returns import PendingSettlement, ReturnProgress, ReturnState
+    from workflows import attributes
+    from workflows.facts import show_on_order
+    from workflows.narrative import summary as summary_of
+    from workflows.steps import Board, Steps, run_database_step
+
+
+@workflow.defn
+class ReturnWorkflow:
+    """Follows a return. People's commands change the tables; it is told to look, does what is left
+    to do by partners, and waits as long as the goods may come."""
+
+    @workflow.init
+    def __init__(self, step: ReturnStep) -> None:
+        self._step = step
+        self._order_id: str | None = None
+        self._changes = 0
+        self._board = Board(self._show_attention)
+        self._steps = Steps(self._board, stops=lambda: False)
+
+    @workflow.run
+    async def run(self, step: ReturnStep) -> str:
+        """Returns how it ended."""
+        nobodys = OrderStep(order_id="")
+        self._board.policy = await run_database_step(Orders.read_policy, nobodys, "Read the policy")
+        told: ReturnState | None = None
+        while True:
+            changes = self._changes
+            known = await self._look()
+            for settlement in known.pending:
+                await self._settle(settlement)
+            if known.state is not told and known.state in MAILED:
+                told = known.state
+                await self._steps.partner(
+                    CustomerMail.mail_return, self._step, f"Mail that it is {known.state}"
+                )
+            known = await self._look()
+            if known.is_over and self._changes == changes:
+                break
+            await self._wait(known, changes)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return known.state.value
+
+    async def _look(self) -> ReturnProgress:
+        known = await self._steps.database(Returns.look_at_return, self._step, "Look at the return")
+        self._order_id = known.order_id
+        workflow.set_current_details(f"Return {known.return_id} of {known.order_id}: {known.state}")
+        return known
+
+    async def _wait(self, known: ReturnProgress, changes: int) -> None:
+        """Until somebody changed something, or the authorisation runs out."""
+        expires = known.expires_at if known.state is ReturnState.AUTHORISED else None
+        seconds = None if expires is None else max(1.0, _until(expires))
+        changed = await self._steps.until(
+            lambda: self._changes != changes, "Until the authorisation expires", seconds
+        )
+        if not changed:
+            await self._steps.database(Returns.expire_return, self._step, "Let it expire")
+
+    async def _settle(self, settlement: PendingSettlement) -> None:
+        """Give the customer what the goods are worth."""
+        if settlement.refund_key is not None:
+            refund = RefundStep(refund_key=settlement.refund_key)
+            await self._steps.partner(Billing.pay_refund, refund, "Refund the customer")
+        if settlement.credit_note is not None:
+            bill = BillStep(number=settlement.credit_note)
+            await self._steps.partner(CustomerMail.mail_bill, bill, f"Mail {bill.number}")
+        if settlement.refund_key is not None:
+            refund = RefundStep(refund_key=settlement.refund_key)
+            await self._steps.partner(CustomerMail.mail_refund, refund, "Mail about the refund")
+        done = SettlementStep(settlement_id=settlement.settlement_id)
+        if settlement.exchange_order_id is not None:
+            await self._exchange(done)
+        await self._steps.database(Returns.finish_settlement, done, "Note that it is settled")
+
+    async def _exchange(self, settlement: SettlementStep) -> None:
+        """Start the order that replaces the goods; again, it runs already or is over."""
+        document = await self._steps.database(
+            Returns.write_exchange, settlement, "Write the order that replaces it"
+        )
+        try:
+            await workflow.start_child_workflow(
+                "OrderWorkflow",
+                document,
+                id=f"order-{document.order_id}",
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                memo={
+                    "digest": digest(document.model_dump(mode="json")),
+                    "placed_at": workflow.now(),
+                    "total_minor": 0,
+                },
+                search_attributes=attributes.at_start(document.customer_id, document.channel),
+                static_summary=summary_of(document),
+                static_details=f"Replaces goods of return {self._step.return_id}.",
+            )
+        except WorkflowAlreadyStartedError:
+            return
+
+    @workflow.signal
+    def return_changed(self, change: JsonValue = None, *_more: JsonValue) -> None:
+        """Somebody has commanded something; anything may be sent along."""
+        self._changes += 1
+
+    @workflow.update
+    def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
+        """Try again what waits for a person; anything may be sent along."""
+        return self._board.retry()
+
+    async def _show_attention(self, attention: Attention | None) -> None:
+        workflow.upsert_search_attributes(attributes.for_attention(attention))
+        await show_on_order(self._order_id, attention)
+
+
+MAILED = (ReturnState.AUTHORISED, ReturnState.REJECTED, ReturnState.EXPIRED)
+"""What a customer is told of by a mail of its own."""
+
+
+def _until(moment: datetime) -> float:
+    return (moment - workflow.now()).total_seconds()
