@@ -148,7 +148,8 @@ def _print_list(rows: Sequence[ShipmentSummary]) -> None:
 
 def _print_details(view: ShipmentDetails) -> None:
     carrier = " ".join(filter(None, (view.carrier, view.service, view.tracking_number)))
-    _say(f"Shipment {view.shipment_id}: {view.state}", view.tracking or "")
+    says = f"the carrier says {TrackingStatus(view.tracking).words}" if view.tracking else ""
+    _say(f"Shipment {view.shipment_id}: {view.state}", says)
     _say(f"order {view.order_id}, from {view.location}")
     _say(f"by {view.mode}: {view.mode_reason}")
     weights = f"{_kilograms(view.weight_g)} kg, billed {_kilograms(view.billed_weight_g)} kg"

@@ -84,7 +84,10 @@ async def test_a_shipment_is_followed_by_command_line(pipeline: World) -> None:
     assert proof == {"signed_by": "Ada [x]", "place": "Berlin", "reference": "POD-1"}
     assert shown == await run_json(pipeline, "shipment", "show", shipment_id)
     _, table, _ = await run(pipeline, "shipment", shipment_id)
-    assert all(word in table for word in ("Leipzig", "signed by Ada [x]", "POD-1", "carton"))
+    assert all(
+        word in table
+        for word in ("Leipzig", "signed by Ada [x]", "POD-1", "carton", "says delivered")
+    )
     _, table, _ = await run(pipeline, "shipments", "--order", order_id)
     assert shipment_id in table
     _, status, _ = await run(pipeline, "status", order_id)
