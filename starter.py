@@ -26,6 +26,7 @@ from command_line.money import (
 )
 from command_line.orders import orders_table, print_order
 from command_line.purchases import add_purchases
+from command_line.shipments import add_shipments
 from command_line.showing import (
     Json,
     complain,
@@ -38,10 +39,11 @@ from command_line.showing import (
 )
 from command_line.stock import stock_commands
 from intake import Intake
-from models.errors import InvalidInput, NotFound, PipelineError
+from models.errors import InvalidInput, PipelineError
 from models.json_text import parse_json
 from models.orders import Stage, Terms
 from models.settings import Settings
+from models.shipment_views import of_shipment
 from roots import exit_status, leave
 
 app = typer.Typer(
@@ -58,6 +60,7 @@ app.add_typer(stock_commands(open_doors), name="stock")
 app.add_typer(invoice_commands(open_doors), name="invoice")
 app.add_typer(payment_commands(open_doors), name="payments")
 add_purchases(app, open_doors)
+add_shipments(app, open_doors)
 ledger, receivables = add_ledger(app, open_doors)
 add_money(app, open_doors)
 add_write_off(receivables, open_doors)
@@ -160,9 +163,7 @@ def deliver(
 ) -> None:
     """Record that a shipment was delivered."""
     doors = open_doors()
-    order_id = doors.read(lambda s: reading.order_of_shipment(s, shipment))
-    if order_id is None:
-        raise NotFound("shipment_unknown", f"there is no shipment {shipment!r}")
+    order_id = of_shipment(doors.read(lambda s: reading.order_of_shipment(s, shipment)), shipment)
     event_id = f"cli-{uuid.uuid5(uuid.NAMESPACE_OID, shipment)}"
     data: JsonValue = {
         "event_id": event_id,

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from activities import reading, reading_bills
 from command_line.doors import OpenDoors
-from command_line.showing import Json, new_table, or_dash, out, print_json, show
+from command_line.showing import Json, new_table, or_dash, out, print_json, show, write_file
 from command_line.stock import Actor, CommandId, Reason, Said, obey
 from intake import of_bill
 from models.bill_views import BillView
@@ -48,10 +48,7 @@ def invoice_commands(open_doors: OpenDoors) -> typer.Typer:
     ) -> None:
         """Write an invoice or a credit note as PDF, with the e-invoice (Factur-X) inside."""
         document = of_bill(open_doors().read(lambda s: reading_bills.bill_pdf(s, number)), number)
-        try:
-            file.write_bytes(document)
-        except OSError as error:
-            raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--out") from error
+        write_file(file, document)
         said = {"number": number, "file": str(file), "bytes": len(document)}
         show(said, as_json, f"{number} written to {file}")
 

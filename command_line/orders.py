@@ -6,7 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from command_line.showing import new_table, out
-from models.views import OrderDetails, OrderView
+from models.orders import Fulfilment
+from models.views import OrderDetails, OrderView, ShipmentView
 
 
 def orders_table(orders: Sequence[OrderView]) -> Table:
@@ -32,12 +33,29 @@ def _besides(order: OrderView) -> str:
     return due + refunded
 
 
+def _handed_over(order: OrderDetails) -> str:
+    """By whom it was taken, and where the goods are handed over; nothing where a carrier brings
+    them."""
+    taken = f", taken by {order.taken_by}" if order.taken_by else ""
+    if order.fulfilment == Fulfilment.CARRIER:
+        return taken
+    return f"{taken}\n{order.fulfilment.replace('_', ' ')} at {order.location}"
+
+
+def _shipment(order: OrderDetails, shipment: ShipmentView) -> str:
+    """Its state, its carrier, and what that says."""
+    nobody = "no carrier yet" if order.fulfilment == Fulfilment.CARRIER else "no carrier"
+    carrier = " ".join(filter(None, (shipment.carrier or nobody, shipment.tracking_number)))
+    says = f": {shipment.tracking.replace('_', ' ')}" if shipment.tracking else ""
+    return f"shipment {shipment.shipment_id}: {shipment.state}, {carrier}{says}"
+
+
 def print_order(order: OrderDetails) -> None:
     """One order with everything that happened to it."""
     out.print(
         f"Order {order.order_id}: {order.stage}\n"
         f"{order.channel}, {order.terms}, for {order.customer_id}, "
-        f"placed {order.placed_at:%Y-%m-%d %H:%M} UTC\n"
+        f"placed {order.placed_at:%Y-%m-%d %H:%M} UTC{_handed_over(order)}\n"
         f"paid {order.paid} of {order.total} {order.currency}{_besides(order)}, "
         f"invoice {order.invoice_number or 'not issued'}",
         highlight=False,
@@ -46,7 +64,9 @@ def print_order(order: OrderDetails) -> None:
     if order.attention:
         text = Text.assemble((order.attention.code, "yellow"), ": ", order.attention.message)
         out.print(text, soft_wrap=True)
-    lines = new_table("SKU", "ordered", "reserved", "backordered", "shipped", "delivered")
+    lines = new_table(
+        "SKU", "ordered", "reserved", "backordered", "shipped", "delivered", "returned"
+    )
     for line in order.lines:
         lines.add_row(*(str(value) for value in line.model_dump().values()))
     out.print(lines)
@@ -61,8 +81,7 @@ def print_order(order: OrderDetails) -> None:
         consent = f"the customer must accept the delay by {order.consent_by}"
         out.print(consent, style="yellow", highlight=False, soft_wrap=True)
     for shipment in order.shipments:
-        carrier = f"{shipment.carrier or 'no carrier yet'} {shipment.tracking_number or ''}"
-        out.print(f"shipment {shipment.shipment_id}: {shipment.state}, {carrier}")
+        out.print(_shipment(order, shipment), highlight=False, soft_wrap=True)
     history = new_table("when", "what", "details")
     for row in order.history:
         history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, row.detail)

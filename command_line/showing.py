@@ -1,6 +1,7 @@
 """How the command line shows things: words and tables for people, JSON for machines."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,7 @@ TO_THE_RIGHT = {
     *("reorder point", "safety", "EOQ", "a day", "lead days", "freight", "duty", "minimum"),
     *("pack", "smallest", "a unit", "days", "fill rate"),
     *("unit cost", "landed", "received", "damaged", "invoiced", "due", "ordered"),
+    *("returned", "packages", "kg", "line"),
 }
 """Columns of amounts and units."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -53,6 +55,14 @@ def show(value: BaseModel | dict[str, Any], as_json: bool, text: str) -> None:
 def or_dash(value: object) -> str:
     """A cell; what isn't known is a dash."""
     return "-" if value is None else str(value)
+
+
+def write_file(file: Path, document: bytes) -> None:
+    """Write a document to where `--out` says."""
+    try:
+        file.write_bytes(document)
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--out") from error
 
 
 def complain(what: str, message: str) -> None:

@@ -29,8 +29,8 @@ NEGATIVES = {"ignore_unknown_options": True}
 """So that -3 is a number, not an option."""
 
 
-class SkuOrCommand(TyperGroup):
-    """A first word that is no command is a SKU to show."""
+class IdOrCommand(TyperGroup):
+    """A first word that is no command is the id of what is to be shown."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """See typer's own. `Any`: the class of its context isn't public."""
@@ -42,7 +42,7 @@ class SkuOrCommand(TyperGroup):
 def stock_commands(open_doors: OpenDoors) -> typer.Typer:
     """`stock SKU`, `stock adjust`, `stock count`, `stock transfer`."""
     app = typer.Typer(
-        cls=SkuOrCommand,
+        cls=IdOrCommand,
         no_args_is_help=True,
         help="Stock: `stock SKU` shows it, the commands change it.",
     )

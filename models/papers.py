@@ -66,7 +66,7 @@ class ShipmentPaper(Payload):
     order_id: str
     customer_order_date: date
     mode: str
-    """`parcel`, `ltl` or `truckload`."""
+    """`parcel`, `ltl`, `truckload` or `hand_over`."""
     carrier: str = ""
     service: str = ""
     tracking_number: str = ""

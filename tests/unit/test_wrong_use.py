@@ -15,6 +15,10 @@ CASES = [
     (["po", "ack", "PO", "--line", "S"], "SKU=UNITS"),
     (["po", "ack", "PO", "--date", "soon"], "soon"),
     (["po", "close", "PO"], "--reason"),
+    (["shipment", "event", "SH", "vanished"], "vanished"),
+    (["shipment", "event", "SH", "lost", "--at", "soon"], "soon"),
+    (["shipment", "label", "SH"], "--out"),
+    (["shipments", "--state", "nowhere"], "nowhere"),
     (["purchase-orders", "--state", "nowhere"], "nowhere"),
 ]
 

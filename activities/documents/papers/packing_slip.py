@@ -74,6 +74,9 @@ def _lines(sheet: PaperSheet) -> None:
 
 
 def _packages(sheet: PaperSheet) -> None:
+    """Nothing where nothing is packed, or more than is listed."""
+    if not sheet.paper.packages:
+        return
     sheet.y += 6
     sheet.reserve(30)
     sheet.paragraph(sheet.words.packages, LEFT, WIDTH, STRONG)

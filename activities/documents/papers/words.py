@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from activities.documents.notation import written_language
 
-MODES = {"parcel": "Parcel", "ltl": "LTL", "truckload": "Truckload"}
+MODES = {"parcel": "Parcel", "ltl": "LTL", "truckload": "Truckload", "hand_over": "Hand over"}
 
 
 class PaperWords(NamedTuple):

@@ -1,0 +1,91 @@
+"""Shipments over HTTP: looking at them, what carriers say of them, and their papers."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+from sqlmodel import Session
+
+from activities import reading, reading_shipments
+from activities.database.engine import Clock, Database
+from api.bodies import body_of, described
+from api.orders import PROBLEMS
+from api.purchases import FactTaken
+from intake import Intake
+from models.base import Identifier
+from models.messages import ShipmentTracked
+from models.orders import ShipmentState
+from models.shipment_views import PaperKind, ShipmentDetails, ShipmentSummary, of_shipment
+from models.tracking import TrackingStatus
+
+Result = TypeVar("Result")
+
+
+def _new_id() -> str:
+    return f"api-{uuid.uuid4()}"
+
+
+class TrackingReport(ShipmentTracked):
+    """What a person knows of a shipment. `event_id`: the event's own; absent: each call is
+    another."""
+
+    event_id: Identifier = Field(default_factory=_new_id)
+    status: TrackingStatus
+
+
+def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRouter:
+    """Shipments, the facts about them, and their papers."""
+    router = APIRouter(prefix="/shipments", tags=["shipments"])
+
+    async def read(work: Callable[[Session], Result]) -> Result:
+        return await asyncio.to_thread(database.read, work)
+
+    @router.get("")
+    async def list_shipments(
+        order_id: str | None = None,
+        state: ShipmentState | None = None,
+        limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
+    ) -> list[ShipmentSummary]:
+        """Shipments, newest first."""
+        return await read(lambda s: reading_shipments.shipments(s, order_id, state, limit))
+
+    @router.get("/{shipment_id}")
+    async def show(shipment_id: str) -> ShipmentDetails:
+        """One shipment: why it goes so, what is in it, and what happened to it."""
+        view = await read(lambda s: reading_shipments.shipment(s, shipment_id))
+        return of_shipment(view, shipment_id)
+
+    @router.post(
+        "/{shipment_id}/events",
+        status_code=202,
+        responses=PROBLEMS,
+        openapi_extra=described(TrackingReport, "order_id", "shipment_id"),
+    )
+    async def report(shipment_id: str, request: Request) -> FactTaken:
+        """What the carrier would tell by webhook."""
+        order_id = of_shipment(
+            await read(lambda s: reading.order_of_shipment(s, shipment_id)), shipment_id
+        )
+        said = {"event_id": _new_id(), "occurred_at": clock().isoformat()}
+        body = said | await body_of(
+            request, TrackingReport, order_id=order_id, shipment_id=shipment_id
+        )
+        given = body["event_id"]
+        fact_id = given if isinstance(given, str) else ""  # what is wrong with it is told below
+        taken = await intake.take_fact("api", fact_id, "shipment.tracked", body)
+        return FactTaken(fact_id=taken.fact_id, workflow_id=taken.workflow_id)
+
+    @router.get("/{shipment_id}/{kind}.pdf", response_class=Response, responses=PROBLEMS)
+    async def paper(shipment_id: str, kind: PaperKind) -> Response:
+        """A paper of the shipment as PDF. 404: it has none of this kind, and why."""
+        document = of_shipment(
+            await read(lambda s: reading_shipments.shipment_pdf(s, shipment_id, kind)),
+            shipment_id,
+        )
+        headers = {"content-disposition": f'inline; filename="{shipment_id}-{kind}.pdf"'}
+        return Response(document, media_type="application/pdf", headers=headers)
+
+    return router

@@ -1,0 +1,201 @@
+"""What the doors read of shipments, and what their papers say."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from activities import reading_shipments
+from activities.database.engine import Database
+from activities.database.importing import import_folder
+from activities.orders import Orders
+from intake import parse_order
+from models.billing import BillingRules
+from models.errors import NotFound
+from models.messages import Policy, RecordOrder
+from models.orders import ShipmentState
+from models.papers import PaperAddress, ShipmentPaper
+from models.shipment_views import PaperKind, ShipmentDetails
+from models.shipping import FreightMode
+from models.stock import ReservationState
+from models.tables import Claim, Location, Reservation, Shipment, TrackingRow
+from models.tracking import TrackingStatus
+from tests.support.shop import order, write_shop
+from tools.prepare import migrate
+
+NOW = datetime(2026, 7, 6, 12, tzinfo=UTC)
+POLICY = Policy(payment_deadline=60, partner_timeout=2, attention_after_attempts=2)
+HOLDS = ReservationState.PICKED
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """The order R of five drills is recorded."""
+    url = f"sqlite:///{tmp_path / 'orders.db'}"
+    migrate(url)
+    database = Database(url)
+    write_shop(tmp_path / "shop", "DRILL", "C-1", 5, credit_limit="5000.00")
+    import_folder(database, tmp_path / "shop", lambda: NOW)
+    document = order("DRILL", "C-1", 5, order_id="R", terms="net30", taken_by="Mia")
+    Orders(database, lambda: NOW, POLICY, BillingRules()).record_order(
+        RecordOrder(order=parse_order(document), digest="", placed_at=NOW, workflow_id="order-R")
+    )
+    yield database
+    database.close()
+
+
+def ship(
+    database: Database,
+    number: int,
+    quantity: int,
+    held: ReservationState = HOLDS,
+    **changes: Any,
+) -> str:
+    """A shipment of so many drills; returns its id."""
+    shipment_id = f"SH-R-{number}"
+    said: dict[str, Any] = {
+        "mode": FreightMode.PARCEL,
+        "mode_reason": "small",
+        "weight_g": 2000 * quantity,
+        "state": ShipmentState.PLANNED,
+        "planned_at": NOW,
+    }
+    ids = {"shipment_id": shipment_id, "order_id": "R", "location": "BER"}
+    reservation = Reservation(
+        order_id="R",
+        line_no=1,
+        location="BER",
+        part=number,
+        sku="DRILL",
+        quantity=quantity,
+        state=held,
+        shipment_id=shipment_id,
+    )
+    rows = [Shipment(**ids, **said | changes), reservation]
+    database.transaction(lambda session: session.add_all(rows))
+    return shipment_id
+
+
+def paper(database: Database, shipment_id: str) -> ShipmentPaper:
+    """What its papers say."""
+    found = database.read(lambda s: reading_shipments.shipment_paper(s, shipment_id))
+    assert found is not None
+    return found
+
+
+def details(database: Database, shipment_id: str) -> ShipmentDetails:
+    """As shown."""
+    found = database.read(lambda s: reading_shipments.shipment(s, shipment_id))
+    assert found is not None
+    return found
+
+
+def test_what_follows_is_what_no_shipment_so_far_brings(database: Database) -> None:
+    """The tenth comes after the second; what was lost is brought again, what was refunded isn't."""
+    ship(database, 1, 2, ReservationState.SHIPPED)
+    ship(database, 2, 1, ReservationState.LOST)
+    ship(database, 9, 1, ReservationState.FORGONE)
+    ship(database, 10, 1)
+
+    def line(number: int) -> tuple[int, int, int]:
+        [line] = paper(database, f"SH-R-{number}").lines
+        return line.ordered, line.in_shipment, line.to_follow
+
+    assert [line(number) for number in (1, 2, 9, 10)] == [
+        *((5, 2, 3), (5, 1, 2), (5, 1, 2), (5, 1, 1))
+    ]
+
+
+def test_papers_are_from_us_at_the_location_and_dated_there(database: Database) -> None:
+    """Noon in London is tomorrow on Kiritimati. Who took the order didn't take the goods."""
+    shipment_id = ship(database, 1, 5)
+
+    def move(session: Any) -> None:
+        location = session.get_one(Location, "BER")
+        location.street, location.city = "Torstr. 1", "Berlin"
+        location.timezone = "Pacific/Kiritimati"
+
+    database.transaction(move)
+    said = paper(database, shipment_id)
+    assert said.ship_from == PaperAddress(
+        name="Our company", lines=("Berlin", "Torstr. 1", "10115 Berlin"), country="DE"
+    )
+    assert said.ship_to.name == "Ada Lovelace"
+    assert (str(said.planned_on), str(said.customer_order_date)) == ("2026-07-07", "2026-07-06")
+    assert (said.language, said.taken_by, said.carrier) == ("en", "", "")
+
+
+def test_without_packages_there_is_no_label(database: Database) -> None:
+    """They are too many to be listed; what is picked is on paper all the same."""
+    shipment_id = ship(database, 1, 5, mode=FreightMode.TRUCKLOAD)
+
+    def pdf(kind: PaperKind) -> bytes | None:
+        return database.read(lambda s: reading_shipments.shipment_pdf(s, shipment_id, kind))
+
+    for kind in (PaperKind.LABEL, PaperKind.BILL_OF_LADING):
+        with pytest.raises(NotFound, match="too many to be listed"):
+            pdf(kind)
+    for kind in (PaperKind.PICK_LIST, PaperKind.PACKING_SLIP):
+        assert (pdf(kind) or b"").startswith(b"%PDF")
+
+
+def test_events_are_in_the_order_in_which_they_happened(database: Database) -> None:
+    """However they came; the first delivery is the proof."""
+    shipment_id = ship(database, 1, 5)
+    assert (details(database, shipment_id).proof, details(database, shipment_id).claim) == (
+        None,
+        None,
+    )
+    told = [
+        ("a", TrackingStatus.DELIVERED, 11, "Eve"),
+        ("b", TrackingStatus.DELIVERED, 10, "Ada"),
+        ("c", TrackingStatus.IN_TRANSIT, 9, ""),
+        ("d", TrackingStatus.PICKED_UP, 9, ""),
+    ]
+    rows = [
+        TrackingRow(
+            shipment_id=shipment_id,
+            event_id=event_id,
+            status=status,
+            occurred_at=NOW.replace(hour=hour),
+            place="Berlin",
+            detail="",
+            signed_by=signed_by,
+            reference="",
+            recorded_at=NOW,
+        )
+        for event_id, status, hour, signed_by in told
+    ]
+    claim = Claim(
+        claim_id="CL-1",
+        shipment_id=shipment_id,
+        carrier="Swift",
+        amount_minor=30_000,
+        currency="EUR",
+        reason="lost",
+        claimed_at=NOW,
+    )
+    database.transaction(lambda session: session.add_all([*rows, claim]))
+    shown = details(database, shipment_id)
+    assert [event.event_id for event in shown.events] == ["d", "c", "b", "a"]
+    assert shown.proof is not None
+    assert (shown.proof.signed_by, shown.proof.at) == ("Ada", NOW.replace(hour=10))
+    assert shown.claim is not None
+    assert shown.claim.amount == "300.00"
+
+
+def test_shipments_are_listed_newest_first(database: Database) -> None:
+    """One of before they were dated comes last."""
+    ship(database, 1, 1, planned_at=None)
+    ship(database, 2, 1, planned_at=NOW.replace(hour=9))
+    ship(database, 3, 1, state=ShipmentState.BOOKED)
+
+    def ids(**wanted: Any) -> list[str]:
+        rows = database.read(lambda s: reading_shipments.shipments(s, **wanted))
+        return [row.shipment_id.removeprefix("SH-R-") for row in rows]
+
+    assert ids() == ids(limit=0) == ids(order_id="R") == ["3", "2", "1"]
+    assert ids(limit=1) == ids(state=ShipmentState.BOOKED) == ["3"]
+    assert ids(order_id="other") == []
