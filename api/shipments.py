@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
@@ -15,7 +15,8 @@ from api.bodies import body_of, described
 from api.orders import PROBLEMS
 from api.purchases import FactTaken
 from intake import Intake
-from models.base import Identifier
+from models.base import Document, Identifier
+from models.commands import CommandDone, RefundShipment, Reship
 from models.messages import ShipmentTracked
 from models.orders import ShipmentState
 from models.shipment_views import PaperKind, ShipmentDetails, ShipmentSummary, of_shipment
@@ -42,6 +43,10 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
 
     async def read(work: Callable[[Session], Result]) -> Result:
         return await asyncio.to_thread(database.read, work)
+
+    def commanded(kind: type[Document]) -> dict[str, Any]:
+        """`Any`: FastAPI's own type."""
+        return {"responses": PROBLEMS, "openapi_extra": described(kind, "shipment_id", "kind")}
 
     @router.get("")
     async def list_shipments(
@@ -77,6 +82,18 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
         fact_id = given if isinstance(given, str) else ""  # what is wrong with it is told below
         taken = await intake.take_fact("api", fact_id, "shipment.tracked", body)
         return FactTaken(fact_id=taken.fact_id, workflow_id=taken.workflow_id)
+
+    @router.post("/{shipment_id}/reship", **commanded(Reship))
+    async def reship(shipment_id: str, request: Request) -> CommandDone:
+        """Send goods again that won't arrive."""
+        body = await body_of(request, Reship, shipment_id=shipment_id)
+        return await intake.command(Reship, body)
+
+    @router.post("/{shipment_id}/refund", **commanded(RefundShipment))
+    async def refund(shipment_id: str, request: Request) -> CommandDone:
+        """Give the price of goods back that won't arrive."""
+        body = await body_of(request, RefundShipment, shipment_id=shipment_id)
+        return await intake.command(RefundShipment, body)
 
     @router.get("/{shipment_id}/{kind}.pdf", response_class=Response, responses=PROBLEMS)
     async def paper(shipment_id: str, kind: PaperKind) -> Response:

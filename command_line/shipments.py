@@ -13,11 +13,15 @@ from activities import reading, reading_shipments
 from activities.database.engine import utc_now
 from command_line.doors import OpenDoors, new_id
 from command_line.showing import Json, new_table, or_dash, out, print_json, show, write_file
-from command_line.stock import IdOrCommand
+from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
+from models.commands import RefundShipment, Reship
 from models.orders import ShipmentState
 from models.shipment_views import PaperKind, ShipmentDetails, ShipmentSummary, of_shipment
 from models.tracking import TrackingStatus
 
+ClaimAmount = Annotated[
+    str | None, typer.Option(help='What we claim of the carrier: "45.00"; else what they cost us.')
+]
 ShipmentId = Annotated[str, typer.Argument(metavar="SHIPMENT", help="The shipment's id.")]
 
 
@@ -43,8 +47,39 @@ def add_shipments(app: typer.Typer, open_doors: OpenDoors) -> typer.Typer:
             _print_list(rows)
 
     one = _one_shipment(open_doors)
+    _add_give_up(one, open_doors)
     app.add_typer(one, name="shipment")
     return one
+
+
+def _add_give_up(app: typer.Typer, open_doors: OpenDoors) -> None:
+    """`shipment reship|refund`, of what the carrier says won't arrive."""
+
+    @app.command()
+    def reship(
+        shipment: ShipmentId,
+        reason: Reason,
+        claim: ClaimAmount = None,
+        id_: CommandId = "",
+        actor: Actor = "operator",
+        as_json: Json = False,
+    ) -> None:
+        """Send its goods again; the carrier owes us for what it lost."""
+        said: Said = {"shipment_id": shipment, "claim": claim}
+        obey(open_doors(), Reship, said, (id_, reason, actor), as_json)
+
+    @app.command()
+    def refund(
+        shipment: ShipmentId,
+        reason: Reason,
+        claim: ClaimAmount = None,
+        id_: CommandId = "",
+        actor: Actor = "operator",
+        as_json: Json = False,
+    ) -> None:
+        """Give the price of its goods back; the carrier owes us for what it lost."""
+        said: Said = {"shipment_id": shipment, "claim": claim}
+        obey(open_doors(), RefundShipment, said, (id_, reason, actor), as_json)
 
 
 def _one_shipment(open_doors: OpenDoors) -> typer.Typer:

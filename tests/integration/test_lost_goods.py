@@ -8,6 +8,7 @@ from models.commands import RefundShipment, Reship
 from models.errors import InvalidInput, NotFound
 from tests.integration.test_consignments import states
 from tests.integration.test_tracking import booked, report
+from tests.support.command_line import run_json
 from tests.support.exactly_once import accounts_of
 from tests.support.shop import order, unique
 from tests.support.waiting import until
@@ -116,3 +117,26 @@ async def test_what_may_still_arrive_is_not_given_up(pipeline: World) -> None:
     await pipeline.ended(order_id)
     with pytest.raises(InvalidInput, match="return"):
         await give_up(pipeline, RefundShipment, shipment_id)
+
+
+async def test_both_doors_take_the_commands(pipeline: World) -> None:
+    """By command line and by HTTP; the claim is shown with the shipment."""
+    order_id = await booked(pipeline)
+    first = f"SH-{order_id}-1"
+    await report(pipeline, order_id, "lost")
+    await pipeline.until_order(order_id, lambda o: o["attention"])
+    done = await run_json(pipeline, "shipment", "reship", first, "--reason", "it is lost")
+    assert done["accepted"], done
+    shown = await run_json(pipeline, "shipment", first)
+    assert (shown["state"], shown["claim"]["amount"]) == ("failed", "60.00")
+    await pipeline.until_order(order_id, lambda o: states(o) == ["failed", "booked"])
+    second = f"SH-{order_id}-2"
+    response = await pipeline.api.post(f"/shipments/{second}/refund", json={"reason": "no"})
+    assert response.status_code == 422, response.text
+    await pipeline.api.post(f"/shipments/{second}/events", json={"status": "lost"})
+    await pipeline.until_order(order_id, lambda o: o["attention"])
+    body = {"command_id": unique("cmd"), "reason": "enough"}
+    response = await pipeline.api.post(f"/shipments/{second}/refund", json=body)
+    assert response.status_code == 200, response.text
+    await pipeline.ended(order_id)
+    await until(lambda: pipeline.order(order_id), lambda shown: shown["refunded"] == "119.00")
