@@ -2,6 +2,7 @@
 
 from datetime import UTC, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from temporalio.api.history.v1 import HistoryEvent
@@ -12,7 +13,7 @@ from intake import Intake
 from models.tables import Location, Shipment
 from models.working_days import Calendar, hand_over_at
 from tests.support.exactly_once import assert_happened_once, keys_of
-from tests.support.places import closed_location
+from tests.support.places import closed_location, open_location
 from tests.support.shop import Document, order
 from tests.support.waiting import PATIENCE_S, until_history
 from tests.support.world import World
@@ -115,6 +116,21 @@ async def test_what_is_needed_late_goes_by_the_cheapest(pipeline: World) -> None
     body, detail = await booking_of(pipeline, order_id)
     assert body["quote"]["service"] == "economy"
     assert f"the cheapest of 2 quotes that arrive by {late}" in detail
+
+
+async def test_goods_are_ready_on_the_day_that_it_is_where_they_are(pipeline: World) -> None:
+    """Somewhere it is another day than in UTC, at any hour: a Berlin Monday begins on a Sunday."""
+    zone = "Etc/GMT-14" if utc_now().hour >= 11 else "Etc/GMT+12"  # their sign: ahead, behind
+    sku, customer = pipeline.shop(on_hand=0)
+    open_location(pipeline, sku, on_hand=1, timezone=zone)
+    document = order(sku, customer, **NET30)
+    await pipeline.place(document)
+    body, _ = await booking_of(pipeline, document["order_id"])
+    shipment = pipeline.database.read(lambda s: s.get_one(Shipment, body["shipment_id"]))
+    assert shipment.planned_at is not None
+    there = shipment.planned_at.astimezone(ZoneInfo(zone)).date()
+    assert there != shipment.planned_at.date()
+    assert body["ready_on"] == there.isoformat()
 
 
 async def retry(world: World, order_id: str) -> None:
