@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 
@@ -139,7 +140,7 @@ def inquiry_of(session: Session, shipment_id: str) -> FreightInquiry | None:
             FreightPackage.model_validate(row.model_dump())
             for row in session.exec(packages.order_by(col(PackageRow.package_no)))
         ),
-        ready_on=ready_at.date(),
+        ready_on=ready_at.astimezone(ZoneInfo(location.timezone)).date(),
         needed_by=order.requested_delivery_date,
         currency=order.currency,
         ship_from=location.model_dump(include=SHIP_FROM),

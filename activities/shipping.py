@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.consigning import consign, inquiry_of
 from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
-from activities.gateways.calls import asked_before, once
+from activities.gateways.calls import asked_before, once, refused
 from activities.gateways.carriers import Carriers
 from activities.goods_issue import issue_goods, picked
 from activities.progress import lock_order, look, note, note_odd_fact, touch
@@ -66,7 +66,7 @@ class Shipping:
                 self._database.read, lambda session: asked_before(session, call, FreightBooking)
             )
             if asked is None:
-                asked = await self._choose(inquiry, attempt)
+                asked = await self._choose_or_ask_anew(inquiry, call, attempt)
             booking, booked = await once(self._database, call, asked, self._carriers.book)
             await asyncio.to_thread(
                 self._database.transaction,
@@ -76,6 +76,19 @@ class Shipping:
             self._database.read,
             lambda session: look(session, session.get_one(Order, step.order_id)),
         )
+
+    async def _choose_or_ask_anew(
+        self, inquiry: FreightInquiry, call: str, attempt: int
+    ) -> FreightBooking:
+        """As `_choose`. After a no the next question is another one: under the same key the
+        carriers would give the same answer for ever."""
+        try:
+            return await self._choose(inquiry, attempt)
+        except Refused:
+            await asyncio.to_thread(
+                self._database.transaction, lambda session: refused(session, call, attempt)
+            )
+            raise
 
     async def _choose(self, inquiry: FreightInquiry, attempt: int) -> FreightBooking:
         """Ask what it costs, and choose. Raises Refused where nobody takes it. Other words are

@@ -32,7 +32,7 @@ async def once(
         return asked, await ask(asked, f"{call}/{attempt}")
     except PartnerRefused:
         await asyncio.to_thread(
-            database.transaction, lambda session: _refused(session, call, attempt)
+            database.transaction, lambda session: refused(session, call, attempt)
         )
         raise
 
@@ -56,7 +56,10 @@ def _write_down(session: Session, call: str, wish: Wish) -> tuple[int, Wish]:
     return row.attempt, type(wish).model_validate(row.asked)
 
 
-def _refused(session: Session, call: str, attempt: int) -> None:
-    row = session.get_one(PartnerCall, call, with_for_update=True)
-    if row.attempt == attempt:
+def refused(session: Session, call: str, attempt: int) -> None:
+    """There was a definite no: what is asked next is the next attempt; again does nothing."""
+    row = session.get(PartnerCall, call, with_for_update=True)
+    if row is None:
+        session.add(PartnerCall(call=call, attempt=attempt + 1))
+    elif row.attempt == attempt:
         row.attempt, row.asked = attempt + 1, None

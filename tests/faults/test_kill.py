@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from tests.support.exactly_once import assert_completed_once, until_asked
+from tests.support.exactly_once import assert_asked_once, assert_completed_once, until_asked
 from tests.support.processes import (
     WorkerProcess,
     asking,
@@ -174,6 +174,14 @@ async def booking_in_flight(case: Case) -> None:
     await case.asked("carriers", "booking", case.order_id)
 
 
+async def quote_in_flight(case: Case) -> None:
+    """The carriers have said what it costs, and we haven't heard it. Only now do these answers hang:
+    no booking would be reached."""
+    await hang(case.world, "carriers", "quote")
+    await case.pay()
+    await case.asked("carriers", "quote", case.order_id)
+
+
 async def bought(case: Case) -> None:
     """The supplier's answer is recorded."""
     await case.place()
@@ -225,8 +233,10 @@ IN_FLIGHT = {
     "booking in flight": Phase(booking_in_flight, lead=Case.requested),
 }
 """The same kill again: every answer of these partners hangs until then."""
+LAST = {"quote in flight": Phase(quote_in_flight, lead=Case.requested)}
+"""Again the same kill, reached when all others are."""
 HANGING = (("payments", "request"), ("suppliers", "purchase_order"), ("carriers", "booking"))
-PHASES = CAUGHT_IN_THE_ACT | WAITING | IN_FLIGHT
+PHASES = CAUGHT_IN_THE_ACT | WAITING | IN_FLIGHT | LAST
 Cases = dict[str, Case]
 
 
@@ -242,10 +252,12 @@ async def killed(idle_world: World, worker_process: WorkerProcess) -> AsyncItera
     worker_process.start()
     await asyncio.gather(
         *(phase.reach(cases[name]) for name, phase in WAITING.items()),
-        *(phase.lead(cases[name]) for name, phase in IN_FLIGHT.items()),
+        *(phase.lead(cases[name]) for name, phase in (IN_FLIGHT | LAST).items()),
     )
     await hang_all(idle_world)
     await asyncio.gather(*(phase.reach(cases[name]) for name, phase in IN_FLIGHT.items()))
+    for name, phase in LAST.items():
+        await phase.reach(cases[name])
     worker_process.kill()
     await idle_world.partners.delete("/control/faults")
     for name, phase in WAITING.items():
@@ -258,20 +270,22 @@ async def killed(idle_world: World, worker_process: WorkerProcess) -> AsyncItera
 async def hang_all(world: World) -> None:
     """From now on partners do what they are asked and don't answer."""
     for partner, operation in HANGING:
-        await world.misbehave(
-            partner=partner,
-            operation=operation,
-            fault="timeout_after",
-            times=None,
-            seconds=HANGS_S,
-        )
+        await hang(world, partner, operation)
+
+
+async def hang(world: World, partner: str, operation: str) -> None:
+    """From now on a partner does this and doesn't answer."""
+    await world.misbehave(
+        partner=partner, operation=operation, fault="timeout_after", times=None, seconds=HANGS_S
+    )
 
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_killed_at_any_phase_the_order_completes_and_nothing_happens_twice(
     killed: Cases, worker_process: WorkerProcess, phase: str
 ) -> None:
-    """One invoice, payment request, booking, purchase order, receipt."""
+    """One invoice, payment request, quote, booking, purchase order, receipt."""
     case = killed[phase]
     await case.finish()
     await assert_completed_once(case.world, case.order_id, bought=case.bought)
+    await assert_asked_once(case.world, "carriers", "quote", f"SH-{case.order_id}-")

@@ -1,5 +1,7 @@
-"""The freight mode: the smallest whose limits a consignment keeps; what is billed for it."""
+"""The freight mode: the smallest whose limits a consignment keeps; what is billed for it; and which
+carrier's quote is taken."""
 
+from datetime import date, timedelta
 from fractions import Fraction
 
 import pytest
@@ -12,7 +14,9 @@ from models.shipping import (
     PARCEL_LENGTH_MM,
     PARCEL_WEIGHT_G,
     FreightMode,
+    Quote,
     choose_freight,
+    choose_quote,
     dimensional_weight_g,
     freight_class,
 )
@@ -309,3 +313,127 @@ def test_the_scale_has_a_class_for_every_density(weight_g: int, name: str) -> No
 )
 def test_the_class_is_that_of_the_pallets_with_what_is_on_them(goods: Piece, name: str) -> None:
     assert choose_freight([goods]).freight_class == name
+
+
+MONDAY = date(2026, 3, 2)
+
+
+def quoted(
+    charge: str, days: int = 1, *, currency: str = "EUR", carrier: str = "A", service: str = "road"
+) -> Quote:
+    """Arrives so many days after a Monday."""
+    return Quote(
+        quote_id=f"{carrier}-{service}",
+        carrier=carrier,
+        service=service,
+        charge=charge,
+        currency=currency,
+        arrives_on=MONDAY + timedelta(days=days),
+    )
+
+
+def test_without_a_wish_the_cheapest_quote_is_taken_however_long_it_takes() -> None:
+    slow, fast = quoted("8.00", 9), quoted("8.01", 1, service="air")
+    choice = choose_quote([fast, slow], "EUR", None)
+    assert choice.quote == slow
+    assert choice.reason == "road for 8.00 EUR, the cheapest of 2 quotes"
+
+
+def test_charges_are_compared_as_amounts_and_not_as_words() -> None:
+    assert choose_quote([quoted("100"), quoted("9.5")], "EUR", None).quote.charge == "9.5"
+
+
+@pytest.mark.parametrize(
+    ("wished", "service"), [(1, "express"), (3, "express"), (4, "economy"), (9, "economy")]
+)
+def test_the_cheapest_that_arrives_by_the_wish_is_taken(wished: int, service: str) -> None:
+    """Economy takes four days: on the day itself is in time."""
+    quotes = [quoted("5.00", 4, service="economy"), quoted("11.00", 1, service="express")]
+    needed_by = MONDAY + timedelta(days=wished)
+    choice = choose_quote(quotes, "EUR", needed_by)
+    assert choice.quote.service == service
+    assert f"that arrive by {needed_by}" in choice.reason
+
+
+def test_the_sentence_counts_only_the_quotes_that_it_is_chosen_from() -> None:
+    quotes = [quoted("5.00", 4), quoted("11.00", 1, service="express"), quoted("1", currency="USD")]
+    choice = choose_quote(quotes, "EUR", MONDAY + timedelta(days=1))
+    assert choice.reason == (
+        "express for 11.00 EUR, the cheapest of 1 quote that arrive by 2026-03-03"
+    )
+
+
+def test_where_none_is_in_time_the_earliest_is_taken_and_of_those_the_cheapest() -> None:
+    cheap, early, dear = quoted("1.00", 5), quoted("9.00", 3), quoted("9.01", 3, carrier="B")
+    choice = choose_quote([cheap, dear, early], "EUR", MONDAY)
+    assert choice.quote == early
+    assert choice.reason == (
+        "road for 9.00 EUR, the earliest of 3 quotes: none arrives by 2026-03-02"
+    )
+
+
+def test_of_two_that_cost_the_same_the_earlier_and_then_the_first_by_name() -> None:
+    """Whatever the order in which carriers answer."""
+    late = quoted("7.00", 3, carrier="A")
+    others = [quoted("7.00", 2, carrier="B", service=s) for s in ("rail", "air")]
+    last = quoted("7.0", 2, carrier="C", service="air")
+    for quotes in ([late, *others, last], [last, *reversed(others), late]):
+        assert choose_quote(quotes, "EUR", None).quote == others[1]
+
+
+def test_a_charge_in_another_currency_is_left_out_however_cheap_and_early() -> None:
+    ours = quoted("90.00", 5)
+    quotes = [quoted("1.00", 0, currency="USD"), ours]
+    assert choose_quote(quotes, "EUR", None).quote == ours
+    assert choose_quote(quotes, "EUR", MONDAY).quote == ours
+
+
+@pytest.mark.parametrize("quotes", [[], [quoted("1.00", currency="USD")]])
+def test_without_a_quote_in_our_currency_there_is_no_choice(quotes: list[Quote]) -> None:
+    with pytest.raises(ValueError, match="no carrier takes it for an amount in EUR; retry later"):
+        choose_quote(quotes, "EUR", MONDAY)
+
+
+def test_yen_have_no_decimals() -> None:
+    quotes = [quoted("1000", currency="JPY"), quoted("999", 2, currency="JPY")]
+    choice = choose_quote(quotes, "JPY", None)
+    assert choice.reason == "road for 999 JPY, the cheapest of 2 quotes"
+    with pytest.raises(ValueError, match="has more than 0 decimals"):
+        choose_quote([quoted("999.50", currency="JPY")], "JPY", None)
+
+
+quotes_of_a_day = st.lists(
+    st.builds(
+        quoted,
+        st.decimals(0, 500, places=2).map(str),
+        st.integers(0, 10),
+        currency=st.sampled_from(["EUR", "EUR", "USD"]),
+        carrier=st.sampled_from("ABC"),
+        service=st.sampled_from(["road", "rail", "air"]),
+    ),
+    max_size=8,
+)
+
+
+@given(quotes_of_a_day, st.none() | st.integers(-1, 11))
+def test_no_other_quote_in_time_costs_less_and_the_order_of_the_answers_is_of_no_matter(
+    quotes: list[Quote], wished: int | None
+) -> None:
+    needed_by = None if wished is None else MONDAY + timedelta(days=wished)
+    ours = [quote for quote in quotes if quote.currency == "EUR"]
+    if not ours:
+        with pytest.raises(ValueError, match="no carrier takes it"):
+            choose_quote(quotes, "EUR", needed_by)
+        return
+    best = choose_quote(quotes, "EUR", needed_by).quote
+    assert best in ours
+    in_time = [quote for quote in ours if needed_by is None or quote.arrives_on <= needed_by]
+    if in_time:
+        assert best in in_time
+        assert float(best.charge) == min(float(quote.charge) for quote in in_time)
+    else:
+        assert best.arrives_on == min(quote.arrives_on for quote in ours)
+    again = choose_quote(quotes[::-1], "EUR", needed_by).quote
+    assert again.model_dump(exclude={"quote_id", "charge"}) == best.model_dump(
+        exclude={"quote_id", "charge"}
+    )

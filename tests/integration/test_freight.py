@@ -1,0 +1,266 @@
+"""What carriers are asked, which of their quotes is taken, and when."""
+
+from datetime import UTC, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHandle
+
+from activities.database.engine import utc_now
+from intake import Intake
+from models.tables import Location, Shipment
+from models.working_days import Calendar, hand_over_at
+from tests.support.exactly_once import assert_happened_once, keys_of
+from tests.support.places import closed_location, open_location
+from tests.support.shop import Document, order
+from tests.support.waiting import PATIENCE_S, until_history
+from tests.support.world import World
+
+TOTAL = "119.00"
+SILENT_S = 2.5
+"""Longer than PARTNER_TIMEOUT."""
+NET30: Document = {"terms": "net30", "channel": "phone"}
+CLOSED = "Until the location hands it over"
+
+
+async def place(world: World, on_hand: int = 1, quantity: int = 1, **changes: Any) -> str:
+    """A new order on credit, which goes to its booking by itself; returns its id."""
+    sku, customer = world.shop(on_hand=on_hand)
+    document = order(sku, customer, quantity, **(NET30 | changes))
+    await world.place(document)
+    return str(document["order_id"])
+
+
+async def booking_of(world: World, order_id: str) -> tuple[Document, str]:
+    """The one booking by the carrier's own book, and what the order's history says of it."""
+    shown = await world.until_event(order_id, "booked")
+    [booking] = await world.requests("carriers", "booking", order_id)
+    [detail] = [row["detail"] for row in shown["history"] if row["event"] == "booked"]
+    body: Document = booking["body"]
+    return body, detail
+
+
+async def finish(world: World, order_id: str) -> None:
+    """Delivered and paid: nothing of it happened twice."""
+    await world.ship(order_id, "delivered")
+    await world.pay(order_id, TOTAL)
+    await world.until(order_id, "completed")
+    await world.ended(order_id)
+    shown = await world.order(order_id)
+    assert shown["attention"] is None
+    assert_happened_once(shown)
+
+
+def check_digit_is_right(sscc: str) -> bool:
+    """GS1's own sum over all 18 digits: by three and by one in turn, from the left."""
+    weighted = sum(int(digit) * (3, 1)[place % 2] for place, digit in enumerate(sscc))
+    return len(sscc) == 18 and sscc.isdigit() and weighted % 10 == 0
+
+
+async def test_a_booking_names_its_packages_and_the_quote_that_it_is_by(pipeline: World) -> None:
+    order_id = await place(pipeline, on_hand=30, quantity=30)
+    body, detail = await booking_of(pipeline, order_id)
+    packages = body["packages"]
+    assert len(packages) > 1
+    assert all(check_digit_is_right(package["sscc"]) for package in packages)
+    assert len({package["sscc"] for package in packages}) == len(packages)
+    assert sum(package["weight_g"] for package in packages) >= body["weight_g"] == 60_000
+    quote = body["quote"]
+    assert quote["service"] == "economy"
+    assert quote["charge"] == str(4 + -(-body["billed_weight_g"] // 1000))
+    assert (quote["currency"], body["currency"]) == ("EUR", "EUR")
+    [asked] = await pipeline.requests("carriers", "quote", order_id)
+    assert asked["body"] == {k: v for k, v in body.items() if k not in ("quote", "choice")}
+    assert body["choice"] == f"economy for {quote['charge']} EUR, the cheapest of 2 quotes"
+    assert body["choice"] in detail
+    shipment = pipeline.database.read(lambda s: s.get_one(Shipment, f"SH-{order_id}-1"))
+    assert (shipment.service, shipment.choice) == ("economy", body["choice"])
+    assert shipment.charge_minor == int(quote["charge"]) * 100
+    assert str(shipment.arrives_on) == quote["arrives_on"]
+
+
+async def test_no_two_packages_have_the_same_number(pipeline: World) -> None:
+    """Of two orders with the same goods."""
+    numbers = []
+    for _ in range(2):
+        body, _ = await booking_of(pipeline, await place(pipeline))
+        numbers += [package["sscc"] for package in body["packages"]]
+    assert len(set(numbers)) == len(numbers) == 2
+
+
+async def test_what_is_needed_soon_goes_by_the_service_that_is_fast_enough(
+    pipeline: World,
+) -> None:
+    """Express takes a day and economy four; the history says why the dearer one."""
+    soon = (utc_now() + timedelta(days=2)).date()
+    order_id = await place(pipeline, requested_delivery_date=soon.isoformat())
+    body, detail = await booking_of(pipeline, order_id)
+    assert body["needed_by"] == soon.isoformat()
+    assert body["quote"]["service"] == "express"
+    assert f"the cheapest of 1 quote that arrive by {soon}" in detail
+
+
+async def test_what_no_service_brings_in_time_goes_by_the_earliest(pipeline: World) -> None:
+    today = utc_now().date()
+    order_id = await place(pipeline, requested_delivery_date=today.isoformat())
+    body, detail = await booking_of(pipeline, order_id)
+    assert body["quote"]["service"] == "express"
+    assert f"the earliest of 2 quotes: none arrives by {today}" in detail
+
+
+async def test_what_is_needed_late_goes_by_the_cheapest(pipeline: World) -> None:
+    late = (utc_now() + timedelta(days=20)).date()
+    order_id = await place(pipeline, requested_delivery_date=late.isoformat())
+    body, detail = await booking_of(pipeline, order_id)
+    assert body["quote"]["service"] == "economy"
+    assert f"the cheapest of 2 quotes that arrive by {late}" in detail
+
+
+async def test_goods_are_ready_on_the_day_that_it_is_where_they_are(pipeline: World) -> None:
+    """Somewhere it is another day than in UTC, at any hour: a Berlin Monday begins on a Sunday."""
+    zone = "Etc/GMT-14" if utc_now().hour >= 11 else "Etc/GMT+12"  # their sign: ahead, behind
+    sku, customer = pipeline.shop(on_hand=0)
+    open_location(pipeline, sku, on_hand=1, timezone=zone)
+    document = order(sku, customer, **NET30)
+    await pipeline.place(document)
+    body, _ = await booking_of(pipeline, document["order_id"])
+    shipment = pipeline.database.read(lambda s: s.get_one(Shipment, body["shipment_id"]))
+    assert shipment.planned_at is not None
+    there = shipment.planned_at.astimezone(ZoneInfo(zone)).date()
+    assert there != shipment.planned_at.date()
+    assert body["ready_on"] == there.isoformat()
+
+
+async def retry(world: World, order_id: str) -> None:
+    """A person looks at what is shown, and has it tried again."""
+    shown = await world.until_order(order_id, lambda o: o["attention"] is not None)
+    assert shown["attention"]["code"] == "refused"
+    door = Intake(world.client, world.database, utc_now, world.settings.buying)
+    assert (await door.retry(order_id, "ann")).accepted
+
+
+@pytest.mark.parametrize("operation", ["quote", "booking"])
+async def test_what_was_refused_is_asked_anew_when_a_person_says_so(
+    pipeline: World, operation: str
+) -> None:
+    """A refused booking may have been the quote's fault: another one is asked for. Each question
+    has a key of its own, or the carrier would repeat its first answer."""
+    await pipeline.misbehave(partner="carriers", operation=operation, fault="refuse")
+    order_id = await place(pipeline)
+    await retry(pipeline, order_id)
+    await booking_of(pipeline, order_id)
+    assert len(await keys_of(pipeline, "carriers", "quote", order_id)) == 2
+    granted = await pipeline.requests("carriers", "quote", order_id)
+    assert len(granted) == (1 if operation == "quote" else 2)
+    await finish(pipeline, order_id)
+    [_] = await pipeline.requests("carriers", "booking", order_id)
+
+
+FAILING: list[Document] = [
+    {"fault": "error", "status": 503},
+    {"fault": "timeout_after", "seconds": SILENT_S},
+    {"fault": "delay", "seconds": SILENT_S},
+]
+
+
+@pytest.mark.parametrize("operation", ["quote", "booking"])
+@pytest.mark.parametrize("fault", FAILING, ids=lambda fault: fault["fault"])
+async def test_a_carrier_that_fails_once_is_asked_again_and_books_once(
+    pipeline: World, operation: str, fault: Document
+) -> None:
+    """By itself, under the same key: nobody is shown anything."""
+    await pipeline.misbehave(partner="carriers", operation=operation, **fault)
+    order_id = await place(pipeline)
+    await booking_of(pipeline, order_id)
+    for asked in ("quote", "booking"):
+        assert len(await keys_of(pipeline, "carriers", asked, order_id)) == 1
+    calls = (await pipeline.books("carriers"))["calls"]
+    again = [c for c in calls if c["operation"] == operation and order_id in str(c["body"])]
+    assert len(again) == 2
+    await finish(pipeline, order_id)
+    shown = await pipeline.order(order_id)
+    assert "attention" not in {row["event"] for row in shown["history"]}
+    [_] = await pipeline.requests("carriers", "booking", order_id)
+
+
+# A location that is closed.
+
+
+def is_wait_for_the_location(event: HistoryEvent) -> bool:
+    """A timer that is called so."""
+    started = event.HasField("timer_started_event_attributes")
+    return started and CLOSED in event.user_metadata.summary.data.decode()
+
+
+async def until_it_waits(world: World, order_id: str) -> WorkflowHandle[Any, Any]:
+    """The durable timer stands."""
+    handle = world.client.get_workflow_handle(f"order-{order_id}")
+    await until_history(handle, is_wait_for_the_location)
+    return handle
+
+
+async def place_where_it_is_closed(world: World) -> tuple[str, str]:
+    """A new order on credit, all of it at a location that is closed; returns its id and SKU."""
+    sku, customer = world.shop(on_hand=0)
+    closed_location(world, sku, on_hand=1)
+    document = order(sku, customer, **NET30)
+    await world.place(document)
+    await until_it_waits(world, document["order_id"])
+    return str(document["order_id"]), sku
+
+
+async def assert_nobody_asked(world: World, order_id: str) -> None:
+    """Neither for a quote nor for a booking."""
+    for operation in ("quote", "booking"):
+        assert await keys_of(world, "carriers", operation, order_id) == set()
+
+
+async def test_goods_of_a_closed_location_are_booked_when_its_next_working_day_begins(
+    pipeline: World,
+) -> None:
+    """A durable timer until then; no carrier is asked before."""
+    order_id, _ = await place_where_it_is_closed(pipeline)
+
+    def expected(session: Any) -> tuple[Any, Any]:
+        shipment = session.get_one(Shipment, f"SH-{order_id}-1")
+        location = session.get_one(Location, shipment.location)
+        fields = location.model_dump(include=set(Calendar.model_fields))
+        return hand_over_at(Calendar.model_validate(fields), shipment.planned_at), shipment
+
+    opens_at, shipment = pipeline.database.read(expected)
+    assert shipment.book_from == opens_at > utc_now()
+    handle = await until_it_waits(pipeline, order_id)
+    events = (await handle.fetch_history()).events
+    [timer] = [event for event in events if is_wait_for_the_location(event)]
+    duration = timer.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+    fires_at = timer.event_time.ToDatetime(tzinfo=UTC) + duration
+    assert timedelta(0) <= fires_at - opens_at < timedelta(seconds=PATIENCE_S)
+    shown = await pipeline.order(order_id)
+    assert shown["stage"] == "dispatching"
+    assert [s["state"] for s in shown["shipments"]] == ["planned"]
+    await assert_nobody_asked(pipeline, order_id)
+
+
+async def test_while_a_location_is_closed_the_order_can_be_cancelled(pipeline: World) -> None:
+    order_id, sku = await place_where_it_is_closed(pipeline)
+    door = Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying)
+    assert (await door.cancel(order_id, "changed my mind", "ann")).accepted
+    shown = await pipeline.until(order_id, "cancelled")
+    assert [s["state"] for s in shown["shipments"]] == ["cancelled"]
+    await pipeline.ended(order_id)
+    await assert_nobody_asked(pipeline, order_id)
+    stock = (await pipeline.api.get(f"/stock/{sku}")).json()
+    assert [(p["on_hand"], p["reserved"]) for p in stock["locations"] if p["on_hand"]] == [(1, 0)]
+
+
+@pytest.mark.parametrize("what", ["dispatched", "delivered"])
+async def test_goods_that_leave_while_their_location_is_closed_need_no_booking(
+    pipeline: World, what: str
+) -> None:
+    order_id, _ = await place_where_it_is_closed(pipeline)
+    await pipeline.ship(order_id, what)
+    await pipeline.until_event(order_id, what)
+    await finish(pipeline, order_id)
+    await assert_nobody_asked(pipeline, order_id)

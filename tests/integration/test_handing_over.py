@@ -1,0 +1,187 @@
+"""Goods that no carrier brings: over a store's counter, or collected at a location of ours."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from models.tables import TrackingRow
+from tests.support.exactly_once import accounts_of, assert_happened_once
+from tests.support.places import open_location
+from tests.support.shop import Document, order, unique
+from tests.support.world import World
+
+TOTAL = "119.00"
+
+
+async def place(world: World, sku: str, customer: str, **changes: Any) -> str:
+    """A new order of one unit; returns its id."""
+    document = order(sku, customer, **changes)
+    await world.place(document)
+    return str(document["order_id"])
+
+
+def at_the_counter(location: str = "BER") -> Document:
+    """What a store's order says."""
+    return {"channel": "store", "terms": "cash", "fulfilment": "counter", "location": location}
+
+
+async def assert_no_carrier(world: World, order_id: str) -> None:
+    """No carrier ever heard of the order, by its own book of calls."""
+    calls = (await world.books("carriers"))["calls"]
+    assert not [call for call in calls if order_id in str(call["body"])]
+
+
+async def test_over_the_counter_goods_are_handed_over_as_soon_as_they_are_paid(
+    pipeline: World,
+) -> None:
+    """The till's payment is the last that anybody says."""
+    sku, customer = pipeline.shop(on_hand=3)
+    order_id = await place(pipeline, sku, customer, **at_the_counter())
+    waiting = await pipeline.until(order_id, "awaiting_payment")
+    assert (waiting["fulfilment"], waiting["location"]) == ("counter", "BER")
+    assert waiting["lines"][0]["reserved"] == 1
+    await pipeline.pay(order_id, TOTAL)
+    await pipeline.until(order_id, "completed")
+    await pipeline.ended(order_id)
+    shown = await pipeline.order(order_id)
+    events = [row["event"] for row in shown["history"]]
+    assert events.index("payment_received") < events.index("dispatched")
+    assert events.index("dispatched") < events.index("delivered")
+    assert "booked" not in events
+    assert_happened_once(shown)
+    [shipment] = shown["shipments"]
+    assert (shipment["state"], shipment["carrier"]) == ("delivered", None)
+    assert shown["lines"][0]["delivered"] == 1
+    await assert_no_carrier(pipeline, order_id)
+    accounts = accounts_of(pipeline, order_id)
+    assert accounts["COST_OF_GOODS_SOLD"] == -accounts["INVENTORY"] == 6_000
+    stock = (await pipeline.api.get(f"/stock/{sku}")).json()
+    assert sum(place["on_hand"] for place in stock["locations"]) == 2
+
+
+async def test_on_credit_goods_are_handed_over_before_the_money_is_in(pipeline: World) -> None:
+    """Credit stands for the payment, at a counter too."""
+    sku, customer = pipeline.shop()
+    changes = at_the_counter() | {"terms": "net30"}
+    order_id = await place(pipeline, sku, customer, **changes)
+    shown = await pipeline.until(order_id, "delivered")
+    assert shown["paid"] == "0.00"
+    await pipeline.pay(order_id, TOTAL)
+    await pipeline.until(order_id, "completed")
+    await assert_no_carrier(pipeline, order_id)
+
+
+async def test_an_order_is_served_only_where_it_is_handed_over(pipeline: World) -> None:
+    """Berlin has it, the store hasn't: the store buys it, and the order waits for that."""
+    sku, customer = pipeline.shop(on_hand=5)
+    store = open_location(pipeline)
+    order_id = await place(pipeline, sku, customer, **at_the_counter(store))
+    shown = await pipeline.until_event(order_id, "bought")
+    assert shown["stage"] == "awaiting_stock"
+    assert (shown["lines"][0]["reserved"], shown["lines"][0]["backordered"]) == (0, 1)
+    [backorder] = shown["backorders"]
+    assert backorder["location"] == store
+    await pipeline.receive(backorder["po_id"], sku, 1)
+    await pipeline.until(order_id, "awaiting_payment")
+    await pipeline.pay(order_id, TOTAL)
+    await pipeline.until(order_id, "completed")
+    shown = await pipeline.order(order_id)
+    [consigned] = [row["detail"] for row in shown["history"] if row["event"] == "consigned"]
+    assert consigned.startswith(f"SH-{order_id}-1 from {store} by hand over")
+    stock = (await pipeline.api.get(f"/stock/{sku}")).json()
+    assert {p["location"]: p["on_hand"] for p in stock["locations"] if p["on_hand"]} == {"BER": 5}
+
+
+async def to_be_picked_up(world: World, sku: str, customer: str) -> str:
+    """A paid order whose goods wait for the customer; returns its id."""
+    order_id = await place(world, sku, customer, fulfilment="pick_up", location="BER")
+    await world.until_event(order_id, "payment_requested")
+    await world.pay(order_id, TOTAL)
+    shown = await world.until_event(order_id, "consigned")
+    assert shown["stage"] == "dispatching"
+    assert [shipment["state"] for shipment in shown["shipments"]] == ["planned"]
+    return order_id
+
+
+async def test_a_pick_up_waits_until_somebody_has_signed_for_it(pipeline: World) -> None:
+    sku, customer = pipeline.shop(on_hand=1)
+    order_id = await to_be_picked_up(pipeline, sku, customer)
+    assert (await pipeline.order(order_id))["stage"] == "dispatching"
+    said = {
+        "event_id": unique("ev"),
+        "order_id": order_id,
+        "shipment_id": f"SH-{order_id}-1",
+        "status": "delivered",
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "signed_by": "Ada Lovelace",
+    }
+    assert (await pipeline.tell("shipment.tracked", said)).status_code == 204
+    await pipeline.until(order_id, "completed")
+    await pipeline.ended(order_id)
+    shown = await pipeline.order(order_id)
+    assert_happened_once(shown)
+    assert {"dispatched", "delivered"} <= {row["event"] for row in shown["history"]}
+    key = (f"SH-{order_id}-1", said["event_id"])
+    kept = pipeline.database.read(lambda session: session.get_one(TrackingRow, key))
+    assert kept.signed_by == "Ada Lovelace"
+    await assert_no_carrier(pipeline, order_id)
+    mails = {mail["message_id"].strip("<").split(".")[0] for mail in await pipeline.mails(order_id)}
+    assert "dispatch" not in mails
+
+
+async def test_a_pick_up_that_is_cancelled_before_gives_goods_and_money_back(
+    pipeline: World,
+) -> None:
+    """And no carrier is asked to call anything off."""
+    sku, customer = pipeline.shop(on_hand=1)
+    order_id = await to_be_picked_up(pipeline, sku, customer)
+    handle = pipeline.client.get_workflow_handle(f"order-{order_id}")
+    outcome = await handle.execute_update("cancel", {"reason": "never came"})
+    assert outcome["accepted"], outcome
+    await pipeline.until(order_id, "cancelled")
+    await pipeline.ended(order_id)
+    shown = await pipeline.order(order_id)
+    assert [shipment["state"] for shipment in shown["shipments"]] == ["cancelled"]
+    assert (shown["lines"][0]["reserved"], shown["lines"][0]["shipped"]) == (0, 0)
+    assert shown["refunded"] == TOTAL
+    assert accounts_of(pipeline, order_id) == {}
+    await assert_no_carrier(pipeline, order_id)
+    again = await to_be_picked_up(pipeline, sku, customer)
+    assert again != order_id, "what was given back serves the next"
+
+
+AT_A_COUNTER = at_the_counter()
+REFUSED: dict[str, tuple[Document, str]] = {
+    "counter without a location": (AT_A_COUNTER | {"location": None}, "location"),
+    "pick-up without a location": ({"fulfilment": "pick_up"}, "location"),
+    "counter online": (AT_A_COUNTER | {"channel": "online"}, "fulfilment"),
+    "location with a carrier": ({"location": "BER"}, "location"),
+    "unknown location": (AT_A_COUNTER | {"location": "NOWHERE"}, "location"),
+    "part at a counter": (AT_A_COUNTER | {"delivery": "partial"}, "delivery"),
+    "unknown fulfilment": ({"fulfilment": "drone"}, "fulfilment"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_what_can_not_be_handed_over_is_refused_naming_the_field(
+    pipeline: World, case: str
+) -> None:
+    changes, field = REFUSED[case]
+    sku, customer = pipeline.shop()
+    document = order(sku, customer, **changes)
+    response = await pipeline.api.post("/orders", json=document)
+    assert response.status_code == 422, response.text
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+    assert (await pipeline.api.get(f"/orders/{document['order_id']}")).status_code == 404
+
+
+async def test_who_took_an_order_on_the_phone_is_shown_with_it(pipeline: World) -> None:
+    sku, customer = pipeline.shop()
+    said: Document = {"channel": "phone", "terms": "net30"}
+    order_id = await place(pipeline, sku, customer, taken_by="Grace Hopper", **said)
+    shown = await pipeline.until_event(order_id, "booked")
+    assert (shown["taken_by"], shown["channel"]) == ("Grace Hopper", "phone")
+    assert (shown["fulfilment"], shown["location"]) == ("carrier", None)
+    nobody = await place(pipeline, sku, customer, **said)
+    assert (await pipeline.until_event(nobody, "booked"))["taken_by"] is None
