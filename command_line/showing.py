@@ -25,6 +25,7 @@ TO_THE_RIGHT = {
     *("reorder point", "safety", "EOQ", "a day", "lead days", "freight", "duty", "minimum"),
     *("pack", "smallest", "a unit", "days", "fill rate"),
     *("unit cost", "landed", "received", "damaged", "invoiced", "due", "ordered"),
+    *("restocked", "scrapped", "sent back"),
 }
 """Columns of amounts and units."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

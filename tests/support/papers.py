@@ -1,6 +1,8 @@
-"""Papers to print: builders with values that are easy to recognise."""
+"""Papers to print: builders with values that are easy to recognise, and a scanner."""
 
+import subprocess
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from models.papers import (
@@ -89,3 +91,22 @@ def return_of(**changes: Any) -> ReturnPaper:
         language="en",
     )
     return paper.model_copy(update=changes)
+
+
+def zbar(pdf: bytes, folder: Path, page: int, *options: str) -> str:
+    """What a scanner says of the upper 148 mm of a page."""
+    image = folder / "page"
+    draw = (
+        "pdftoppm",
+        *["-r", "300", "-H", "1748", "-gray", "-png", "-singlefile", "-f"],
+        str(page),
+    )
+    subprocess.run((*draw, "-", image), input=pdf, check=True)
+    kinds = ("-Sdisable", "-Scode128.enable", "-Sqrcode.enable")
+    scan = ("zbarimg", "--quiet", *options, *kinds, f"{image}.png")
+    return subprocess.run(scan, check=False, capture_output=True, text=True).stdout  # 4: no code
+
+
+def scanned(pdf: bytes, folder: Path, page: int = 1) -> set[str]:
+    """The codes of a page, such as "CODE-128:SH-1"; FNC1 in front isn't shown."""
+    return set(zbar(pdf, folder, page).splitlines())

@@ -18,7 +18,15 @@ from activities.documents.papers.pick_list import pick_list_pdf
 from activities.documents.papers.return_label import return_label_pdf
 from models.customers import Address
 from models.papers import PaperAddress, ShipmentPaper
-from tests.support.papers import content_of, line_of, package_of, return_of, shipment_of
+from tests.support.papers import (
+    content_of,
+    line_of,
+    package_of,
+    return_of,
+    scanned,
+    shipment_of,
+    zbar,
+)
 
 LONGEST_ORDER = "Order_2026-Ab.c" + "x9Q-" * 12 + "z"
 LONGEST_SHIPMENT = f"SH-{LONGEST_ORDER}-12"
@@ -52,25 +60,6 @@ def pages_of(pdf: bytes) -> list[str]:
 def text_of(pdf: bytes) -> str:
     """The text of all pages."""
     return " ".join(pages_of(pdf))
-
-
-def zbar(pdf: bytes, folder: Path, page: int, *options: str) -> str:
-    """What a scanner says of the upper 148 mm of a page."""
-    image = folder / "page"
-    draw = (
-        "pdftoppm",
-        *["-r", "300", "-H", "1748", "-gray", "-png", "-singlefile", "-f"],
-        str(page),
-    )
-    subprocess.run((*draw, "-", image), input=pdf, check=True)
-    kinds = ("-Sdisable", "-Scode128.enable", "-Sqrcode.enable")
-    scan = ("zbarimg", "--quiet", *options, *kinds, f"{image}.png")
-    return subprocess.run(scan, check=False, capture_output=True, text=True).stdout  # 4: no code
-
-
-def scanned(pdf: bytes, folder: Path, page: int = 1) -> set[str]:
-    """The codes of a page, such as "CODE-128:SH-1"; FNC1 in front isn't shown."""
-    return set(zbar(pdf, folder, page).splitlines())
 
 
 def black_bars(pdf: bytes) -> list[tuple[float, float, float]]:
