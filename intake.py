@@ -26,7 +26,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 import engine
-from activities import reading, reading_purchases, reading_stock
+from activities import reading, reading_purchases, reading_returns, reading_stock
 from activities.database.door import keep_fact
 from activities.database.engine import Clock, Database
 from models import nightly
@@ -636,6 +636,24 @@ def of_bill(view: Result | None, number: str) -> Result:
     if view is None:
         raise NotFound("invoice_unknown", f"there is no invoice or credit note {number!r}")
     return view
+
+
+def of_return(view: Result | None, return_id: str) -> Result:
+    """What is shown of a return. Raises NotFound where there is none."""
+    if view is None:
+        raise NotFound("return_unknown", f"there is no return {return_id!r}")
+    return view
+
+
+def return_label(session: Session, return_id: str) -> bytes:
+    """The label of a return, as PDF. Raises NotFound, and Refused where its goods may not come."""
+    view = of_return(reading_returns.return_details(session, return_id), return_id)
+    label = reading_returns.return_label(session, return_id)
+    if label is None:
+        state = view.state.replace("_", " ")
+        message = f"{return_id} is {state}: only a return that is authorised has a label"
+        raise Refused("label_refused", message)
+    return label
 
 
 def of_purchase_order(view: Result | None, po_id: str) -> Result:

@@ -26,6 +26,7 @@ from command_line.money import (
 )
 from command_line.orders import orders_table, print_order
 from command_line.purchases import add_purchases
+from command_line.returns import return_commands
 from command_line.shipments import add_shipments
 from command_line.showing import (
     Json,
@@ -59,6 +60,7 @@ def open_doors() -> Doors:
 app.add_typer(stock_commands(open_doors), name="stock")
 app.add_typer(invoice_commands(open_doors), name="invoice")
 app.add_typer(payment_commands(open_doors), name="payments")
+app.add_typer(return_commands(open_doors), name="returns")
 add_purchases(app, open_doors)
 add_shipments(app, open_doors)
 ledger, receivables = add_ledger(app, open_doors)

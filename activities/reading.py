@@ -13,7 +13,7 @@ from models.billing import RefundState
 from models.commands import refund_workflow
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError, NotFound
-from models.messages import Attention
+from models.messages import Attention, ReturnStep
 from models.money import format_amount, parse_amount
 from models.orders import (
     Cancellation,
@@ -44,6 +44,7 @@ from models.tables import (
     Reservation,
     ReturnLine,
     ReturnRow,
+    Settlement,
     Shipment,
     Shortage,
 )
@@ -132,10 +133,26 @@ def waiting_refunds(session: Session, order_id: str) -> list[str]:
     order = session.get(Order, order_id)
     if order is None or order.attention_code is None:
         return []
+    of_returns = select(Settlement.refund_key).where(col(Settlement.refund_key).is_not(None))
     asked = select(Refund.refund_key).where(
-        Refund.order_id == order_id, Refund.state == RefundState.ASKED
+        Refund.order_id == order_id,
+        Refund.state == RefundState.ASKED,
+        col(Refund.refund_key).not_in(of_returns),
     )
-    commanded = [refund_workflow(key) for key in session.exec(asked)]
+    returned = (
+        select(ReturnRow.return_id)
+        .where(
+            ReturnRow.order_id == order_id,
+            col(ReturnRow.return_id).in_(
+                select(Settlement.return_id).where(col(Settlement.done_at).is_(None))
+            ),
+        )
+        .order_by(col(ReturnRow.requested_at).desc())
+    )
+    commanded = [
+        *(refund_workflow(key) for key in session.exec(asked)),
+        *(ReturnStep(return_id=return_id).workflow_id for return_id in session.exec(returned)),
+    ]
     if order.stage is not Stage.CANCELLED:
         return commanded
     facts = (

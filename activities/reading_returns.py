@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.documents.papers.return_label import return_label_pdf
 from models.customers import Address
 from models.messages import ReturnStep
 from models.money import format_amount
@@ -95,6 +96,13 @@ def return_paper(session: Session, return_id: str) -> ReturnPaper | None:
         ),
         language=session.get_one(Customer, order.customer_id).language,
     )
+
+
+def return_label(session: Session, return_id: str) -> bytes | None:
+    """The label as PDF; None where nobody allowed the return, or no more of it may come."""
+    row = session.get(ReturnRow, return_id)
+    paper = None if row is None or row.state.is_over else return_paper(session, return_id)
+    return return_label_pdf(paper) if paper else None
 
 
 def _lines(session: Session, row: ReturnRow) -> Sequence[tuple[ReturnLine, str]]:

@@ -15,6 +15,7 @@ from api.ledger import ledger_router
 from api.money import money_router
 from api.orders import order_router
 from api.purchases import purchase_router
+from api.returns import return_router
 from api.shipments import shipment_router
 from api.stock import stock_router
 from api.webhooks import webhook_router
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
         app.include_router(purchase_router(intake, database, utc_now))
         app.include_router(shipment_router(intake, database, utc_now))
         app.include_router(money_router(intake, database))
+        app.include_router(return_router(intake, database))
         app.include_router(ledger_router(database, utc_now))
         app.include_router(webhook_router(intake, _secrets(settings)))
         yield

@@ -31,7 +31,19 @@ async def body_of(
 def described(kind: type[BaseModel], *of_path: str) -> dict[str, Any]:
     """OpenAPI's description of such a body. `Any`: FastAPI's own type for it."""
     schema = kind.model_json_schema()
+    schema = _inlined(schema, schema.pop("$defs", {}))
     for name in of_path:
         schema["properties"].pop(name, None)
     schema["required"] = [name for name in schema.get("required", ()) if name not in of_path]
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A schema that refers to nothing: in OpenAPI's document its own definitions aren't found."""
+    if isinstance(schema, list):
+        return [_inlined(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    named = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
+    whole = {**named, **{name: value for name, value in schema.items() if name != "$ref"}}
+    return {name: _inlined(value, definitions) for name, value in whole.items()}

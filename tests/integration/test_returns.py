@@ -276,3 +276,20 @@ async def test_after_the_window_only_what_is_our_fault_comes_back(idle: World) -
         with pytest.raises(InvalidInput, match="may not any more"):
             await command(idle, RequestReturn, order_id=order_id, lines=lines)
         await command(idle, RequestReturn, order_id=order_id, lines=lines, because="defective")
+
+
+async def test_a_refused_refund_of_a_return_waits_for_a_person(pipeline: World) -> None:
+    """Shown on the order; a retry of the order reaches the return's workflow."""
+    order_id, sku = await delivered(pipeline, quantity=1)
+    return_id = await came_back(pipeline, order_id, sku, 1)
+    await pipeline.misbehave(partner="payments", operation="refund", fault="refuse")
+    await command(pipeline, InspectReturn, return_id=return_id, lines=inspected(sku, restock=1))
+    shown = await until(lambda: pipeline.order(order_id), lambda o: o["attention"])
+    assert shown["attention"]["code"] == "refused"
+    assert f"return-{return_id}" in shown["attention"]["message"]
+    doors = Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying)
+    assert (await doors.retry(order_id, "ann")).accepted
+    assert [s.refunded for s in (await settled(pipeline, return_id)).settlements] == ["119.00"]
+    shown = await pipeline.order(order_id)
+    assert (shown["attention"], shown["refunded"]) == (None, "119.00")
+    assert len(await pipeline.requests("payments", "refund", order_id)) == 1

@@ -21,10 +21,11 @@ PARTS = (
 READERS = (
     *("activities.reading", "activities.reading_stock", "activities.reading_purchases"),
     *("activities.reading_bills", "activities.reading_ledger", "activities.reading_shipments"),
+    "activities.reading_returns",
     "activities.database",
 )
 """All that the doors see of activities: what reads for them (orders and money, stock, purchases,
-the ledger, shipments: each a subject of its own), and the database."""
+the ledger, shipments, returns: each a subject of its own), and the database."""
 
 MAY_IMPORT = {
     "models": ("models",),
