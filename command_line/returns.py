@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from activities import reading, reading_returns
 from command_line.doors import OpenDoors
 from command_line.showing import Json, new_table, or_dash, out, print_json, show
-from command_line.stock import Actor, CommandId, Reason, Said, SkuOrCommand, obey
+from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
 from intake import of_return, return_label
 from models.commands import (
     AuthoriseReturn,
@@ -37,7 +37,7 @@ INSPECTED = (
 def return_commands(open_doors: OpenDoors) -> typer.Typer:
     """`returns ID`, `returns list|show|label`, and the commands on returns."""
     app = typer.Typer(
-        cls=SkuOrCommand,
+        cls=IdOrCommand,
         no_args_is_help=True,
         help="Returns: `returns ID` shows one, the commands change it.",
     )
