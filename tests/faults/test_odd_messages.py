@@ -95,6 +95,7 @@ async def assert_as_plain(world: World, order_id: str) -> Document:
         "backordered": 0,
         "shipped": 1,
         "delivered": 1,
+        "returned": 0,
     }
     return shown
 
