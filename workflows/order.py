@@ -296,12 +296,13 @@ class OrderWorkflow:
             self._start_beside(self._mail_invoice())
         ways: dict[str, asyncio.Task[None]] = {}
         try:
+            await self._consign(ways)
             while not self._known().fulfilled:
-                await self._consign(ways)
                 await self._steps.until(lambda: self._goes_on(ways), "Waiting for the rest")
                 for way in ways.values():
                     if way.done():
                         way.result()
+                await self._consign(ways)
         except Stopped:
             await workflow.wait_condition(lambda: all(way.done() for way in ways.values()))
             raise
@@ -310,12 +311,13 @@ class OrderWorkflow:
             way.result()
 
     async def _consign(self, ways: dict[str, asyncio.Task[None]]) -> None:
-        """Put what is held into consignments, and send each on its way."""
+        """Put what is held into consignments, and send each on its way; one that has arrived while
+        nobody looked is told to its customer all the same."""
         self._watch_supply()
         if self._known().held:
             plan = self._steps.database(Shipping.plan_shipments, self._step, "Plan shipments")
             self._see(await plan)
-        for shipment_id in self._known().in_state(*UNDER_WAY):
+        for shipment_id in self._known().in_state(*UNDER_WAY, ShipmentState.DELIVERED):
             if shipment_id not in ways:
                 ways[shipment_id] = asyncio.create_task(self._ship(shipment_id))
 

@@ -39,7 +39,10 @@ UNUSABLE: dict[str, Sequence[Any]] = {
     "two arguments": ("hello", {"a": 1}),
 }
 """What a person may send from the Temporal UI: a list of JSON values."""
-SIGNALS = ("payment_received", "shipment_dispatched", "shipment_delivered", "stock_arrived")
+SIGNALS = (
+    *("payment_received", "shipment_dispatched", "shipment_delivered", "shipment_tracked"),
+    "stock_arrived",
+)
 LIFE = [
     "recorded",
     "allocated",
