@@ -35,17 +35,14 @@ from models.ledger import Account
 from models.messages import (
     CancelOrder,
     CancelRequest,
-    CaptureDemand,
     DispatchStep,
     OrderStep,
-    PaymentDemand,
     PaymentReceived,
     PaymentReversed,
     PaymentStep,
     PayoutPaid,
     Policy,
     RecordOrder,
-    RefundDemand,
     RefundStep,
     ReversalStep,
     ShipmentDispatched,
@@ -62,7 +59,7 @@ from models.tables import (
     Payment,
     Refund,
 )
-from tests.support.machine import Partners
+from tests.support.machine import Partners, Provider
 from tests.support.shop import SHIP_TO, write_csv
 from tests.support.stateful import BEGIN, Machine, picks
 
@@ -72,30 +69,6 @@ RULES = BillingRules(
 )
 GOODS = (("A", "9.99", "19"), ("B", "0.37", "7"), ("C", "120.00", "0"))
 PARTS = ("a third", "all", "all but two cents", "too much")
-
-
-class Provider:
-    """A payment provider who says yes at once; what it gave back is in `given_back`."""
-
-    def __init__(self) -> None:
-        self.given_back: dict[str, RefundDemand] = {}
-
-    async def request(self, demand: PaymentDemand, key: str) -> str:
-        """See `Payments`."""
-        return f"req-{key}"
-
-    async def capture(self, demand: CaptureDemand, key: str) -> str:
-        """See `Payments`."""
-        return f"pay-{key}"
-
-    async def void(self, order_id: str, key: str) -> bool:
-        """See `Payments`."""
-        return False
-
-    async def refund(self, demand: RefundDemand, key: str) -> str:
-        """See `Payments`; another wish under the same key would be one too many."""
-        assert self.given_back.setdefault(key, demand) == demand
-        return f"rf-{key}"
 
 
 def furnish(url: str, folder: Path) -> None:
