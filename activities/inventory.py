@@ -211,7 +211,8 @@ def _low_places(session: Session, order_id: str, today: date) -> list[StockPlace
 def _open_shortages(
     session: Session, order: Order, shortages: Sequence[Assignment], now: datetime
 ) -> list[Shortage]:
-    """A line's shortage is one row, however often its order is allocated."""
+    """A line's shortage is one row, however often its order is allocated. Where it waits already,
+    it waits for so much more, at the same place and under the same promise."""
     opened = []
     known = {
         row.line_no: row
@@ -228,8 +229,11 @@ def _open_shortages(
             state=ShortageState.OPEN,
             promised_at=now,
         )
-        row.location, row.quantity, row.filled = short.location, short.quantity, 0
-        row.state, row.promised_at = ShortageState.OPEN, now
+        if short.line_no in known and row.state is ShortageState.OPEN:
+            row.quantity += short.quantity
+        else:
+            row.location, row.quantity, row.filled = short.location, short.quantity, 0
+            row.state, row.promised_at = ShortageState.OPEN, now
         session.add(row)
         opened.append(row)
     return opened

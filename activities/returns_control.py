@@ -52,7 +52,9 @@ from models.tables import (
     ReturnRow,
     Settlement,
     Shipment,
+    TrackingRow,
 )
+from models.tracking import TrackingStatus
 
 COMING = (ReturnState.AUTHORISED, ReturnState.IN_TRANSIT, ReturnState.RECEIVED)
 
@@ -217,18 +219,16 @@ def _value(
     rules: ReturnRules,
 ) -> _Inspected:
     """What `units` of a line cost us, and what the customer gets for them: over all units of the
-    line, exactly what was posted when they left."""
-    shipped = select(
-        func.sum(Reservation.quantity),
-        func.sum(col(Reservation.cost_minor)),
-        func.sum(col(Reservation.revenue_minor)),
-    ).where(
-        Reservation.order_id == order.order_id,
-        Reservation.line_no == line.line_no,
-        Reservation.state == ReservationState.SHIPPED,
-    )
-    left, cost_minor, revenue_minor = (int(value or 0) for value in session.exec(shipped).one())
+    line, exactly what was posted when they left. Its parts come back in the order in which we heard
+    that they arrived, each at what it cost: what leaves later changes nothing of what is back."""
     before = _inspected_before(session, order.order_id, line.line_no)
+    cost_minor = net_minor = 0
+    for part in _arrived(session, order.order_id, line.line_no):
+        first, until = max(0, before), min(part.quantity, before + units)
+        if first < until:
+            cost_minor += _part(part.cost_minor, first, until - first, part.quantity)
+            net_minor += _part(part.revenue_minor, first, until - first, part.quantity)
+        before -= part.quantity
     match wanted.disposition:
         case Disposition.RESTOCK:
             line.restocked += units
@@ -237,16 +237,42 @@ def _value(
         case Disposition.TO_SUPPLIER:
             line.sent_back += units
     session.flush()
-    net_minor = _part(revenue_minor, before, units, left)
     net_minor = round_half_up(net_minor * rules.percent(row.reason, wanted.condition), 100)
     priced = session.get_one(OrderLineRow, (order.order_id, line.line_no))
     return _Inspected(
         line=line,
         disposition=wanted.disposition,
         quantity=units,
-        cost_minor=_part(cost_minor, before, units, left),
+        cost_minor=cost_minor,
         credited=units_of(PricedLine.model_validate(priced.model_dump()), units, net_minor),
     )
+
+
+def _arrived(session: Session, order_id: str, line_no: int) -> Sequence[Reservation]:
+    """The parts of a line that were delivered, in the order in which we heard of it."""
+    heard = (
+        select(TrackingRow.shipment_id, func.min(col(TrackingRow.recorded_at)).label("heard_at"))
+        .where(TrackingRow.status == TrackingStatus.DELIVERED)
+        .group_by(col(TrackingRow.shipment_id))
+        .subquery()
+    )
+    parts = (
+        select(Reservation)
+        .join(Shipment, col(Shipment.shipment_id) == col(Reservation.shipment_id))
+        .outerjoin(heard, heard.c.shipment_id == col(Shipment.shipment_id))
+        .where(
+            Reservation.order_id == order_id,
+            Reservation.line_no == line_no,
+            Reservation.state == ReservationState.SHIPPED,
+            Shipment.state == ShipmentState.DELIVERED,
+        )
+        .order_by(
+            func.coalesce(heard.c.heard_at, col(Shipment.delivered_at)),
+            col(Reservation.location),
+            col(Reservation.part),
+        )
+    )
+    return session.exec(parts).all()
 
 
 def _part(amount_minor: int, before: int, units: int, of: int) -> int:

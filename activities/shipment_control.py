@@ -72,7 +72,8 @@ class ShipmentControl:
             Need(line_no=line_no, sku=sku, quantity=quantity)
             for (line_no, sku), quantity in sorted(units.items())
         ]
-        serve(session, order, needs, cause, self._clock)
+        # a cause of its own: what came back may have served the same line's shortage already
+        serve(session, order, needs, f"{cause}:again", self._clock)
         return _done(session, command, given_up, f"{shipment.shipment_id} is sent again")
 
     def _refund(self, session: Session, command: RefundShipment) -> Commanded:
@@ -81,6 +82,12 @@ class ShipmentControl:
         reason = f"{shipment.shipment_id}: {command.reason}"
         lines = _undelivered(session, order.order_id, rows)
         credit_note = credit_units(session, order, lines, reason, now, delivered=False)
+        revenue_minor = sum(row.revenue_minor for row in rows)
+        credited_minor = credit_note.net_minor if credit_note else 0
+        before = ledger.credited_before_entry(
+            shipment.shipment_id, order.order_id, order.currency, revenue_minor - credited_minor
+        )
+        post(session, before, now)
         message = f"{shipment.shipment_id} is given up"
         if credit_note is None:
             return _done(session, command, given_up, f"{message}; it was credited before")

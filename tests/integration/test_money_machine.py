@@ -8,7 +8,10 @@ from tests.conftest import DATABASES
 from tests.support.stateful import copies, explore
 from tests.support.till import Bookkeeper, furnish
 
-SURE = {"paid all", "issued", "cancelled", "charged back", "credit", "refund payment", "reminded"}
+SURE = {
+    *("paid all", "issued", "cancelled", "charged back", "credit", "refund payment", "reminded"),
+    *("delivered", "returned whole", "returned some", "return refunded", "refund_shipment"),
+}
 EXAMPLES = {"sqlite": (8, 100), "postgresql": (2, 30)}
 STEPS = (25, 50)
 

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from activities import reading_ledger
 from activities.backorders import incoming
+from activities.billing import Billing
 from activities.commands import Commands
 from activities.database.engine import Database
 from activities.database.importing import import_folder
@@ -28,11 +29,29 @@ from activities.shipment_control import ShipmentControl
 from activities.shipping import Shipping
 from activities.stock_control import StockControl
 from models.billing import BillingRules
-from models.commands import AdjustStock, CommandStep, CountStock, StockCommand, TransferStock
+from models.commands import (
+    AdjustStock,
+    AuthoriseReturn,
+    Command,
+    CommandStep,
+    CountStock,
+    InspectedUnits,
+    InspectReturn,
+    ReceiveReturn,
+    RefundShipment,
+    RequestReturn,
+    Reship,
+    ReturnedUnits,
+    StockCommand,
+    TransferStock,
+)
+from models.ledger import Account
 from models.messages import (
     BookedFreight,
     CancelOrder,
     CancelRequest,
+    CaptureDemand,
+    DeliveryStep,
     DispatchStep,
     Echo,
     FreightBooking,
@@ -40,38 +59,57 @@ from models.messages import (
     GoodsReceived,
     InvoicedLine,
     OrderStep,
+    PaymentDemand,
     PlanStep,
     Policy,
     PromisedLine,
     PurchaseStep,
     RecordOrder,
+    RefundDemand,
+    ShipmentDelivered,
     ShipmentDispatched,
     ShipmentStep,
+    ShipmentTracked,
     StockPlace,
     SupplierAcknowledged,
     SupplierInvoiced,
     SupplierOrder,
+    TrackingStep,
 )
 from models.money import format_amount
 from models.orders import Cancellation, Delivery, OrderDocument, ShipmentState
 from models.purchasing import BuyingPolicy, PurchaseOrderState
-from models.returns import ReturnRules
+from models.returns import (
+    Condition,
+    Disposition,
+    ReturnReason,
+    ReturnRules,
+    ReturnState,
+    ReturnWish,
+)
 from models.shipping import Quote
-from models.stock import MovementKind, ReservationState, ShortageState
+from models.stock import SERVING, MovementKind, ReservationState, ShortageState
 from models.tables import (
+    Claim,
     Distance,
     GoodsReceipt,
+    InvoiceRow,
+    JournalEntry,
     JournalPosting,
     Order,
     OrderLineRow,
     PurchaseOrder,
     PurchaseOrderLine,
     Reservation,
+    ReturnLine,
+    ReturnRow,
+    Shipment,
     Shortage,
     Stock,
     StockMovement,
     SupplierOffer,
 )
+from models.tracking import TrackingStatus
 from tests.support.shop import SHIP_TO, write_csv
 from tests.support.stateful import BEGIN, Machine, picks
 
@@ -89,6 +127,11 @@ BUYING = BuyingPolicy(
 SENT = tuple(s for s in PurchaseOrderState if s is not PurchaseOrderState.PLANNED)
 FOUND_COST = "2.11"
 """Of a unit that somebody finds where nothing is."""
+RETURN_RULES = ReturnRules(window_days=100_000, warranty_days=100_000)
+"""Goods may come back however late it is."""
+COMING = (ReturnState.AUTHORISED, ReturnState.RECEIVED)
+OUTCOMES = (None, Reship, RefundShipment)
+"""What a person decides of goods that won't arrive; None: nothing yet."""
 HELD = (ReservationState.HELD, ReservationState.PICKED)
 skus = st.sampled_from(SKUS)
 locations = st.sampled_from(tuple(LOCATIONS))
@@ -121,6 +164,30 @@ class Partners:
 
     async def cancel(self, shipment_id: str, key: str) -> None:
         """See `Carriers`."""
+
+
+class Provider:
+    """A payment provider who says yes at once; what it gave back is in `given_back`."""
+
+    def __init__(self) -> None:
+        self.given_back: dict[str, RefundDemand] = {}
+
+    async def request(self, demand: PaymentDemand, key: str) -> str:
+        """See `Payments`."""
+        return f"req-{key}"
+
+    async def capture(self, demand: CaptureDemand, key: str) -> str:
+        """See `Payments`."""
+        return f"pay-{key}"
+
+    async def void(self, order_id: str, key: str) -> bool:
+        """See `Payments`."""
+        return False
+
+    async def refund(self, demand: RefundDemand, key: str) -> str:
+        """See `Payments`; another wish under the same key would be one too many."""
+        assert self.given_back.setdefault(key, demand) == demand
+        return f"rf-{key}"
 
 
 def furnish(url: str, folder: Path) -> None:
@@ -198,6 +265,7 @@ class Warehouse(Machine):
         self.purchasing = Purchasing(self.database, self.clock, partners, POLICY, BUYING)
         self.receiving = Receiving(self.database, self.clock, BUYING)
         self.shipping = Shipping(self.database, self.clock, partners)
+        self.billing = Billing(self.database, self.clock, Provider(), POLICY, BillingRules())
         money = MoneyControl(self.clock, BillingRules())
         self.commands = Commands(
             self.database,
@@ -205,12 +273,14 @@ class Warehouse(Machine):
             StockControl(self.clock),
             money,
             ShipmentControl(self.clock),
-            ReturnsControl(self.clock, ReturnRules()),
+            ReturnsControl(self.clock, RETURN_RULES),
         )
 
     def teardown(self) -> None:
         """How often stock was touched, by kind."""
         self.happened.update(row.kind.value for row in self.read(select(StockMovement)))
+        later = self.read(select(Reservation).where(Reservation.part > 1))
+        self.happened["a later part"] += len(later)
         super().teardown()
 
     # What happens.
@@ -218,14 +288,29 @@ class Warehouse(Machine):
     @initialize(waits=st.booleans())
     def begin(self, waits: bool) -> None:
         """A shop that has been open for a while: what was short was bought and came, an order was
-        given up, somebody counted. Half of the time, people wait from the start."""
+        given up, somebody counted; goods were delivered, came back and served who waited, were
+        lost and sent again. Half of the time, people wait from the start."""
         self.reserve([("C", 2)], Delivery.COMPLETE, "DE", twice=False)
         self.supply(pick=0, quantity=2)
         self.release(pick=0, expires=False, twice=False)
         self.count("B", "VIE", 4, twice=False)
+        self._serve_in_two_parts()
         if waits:
             for delivery in (Delivery.COMPLETE, Delivery.PARTIAL):
                 self.reserve([("A", 9), ("C", 4)], delivery, "DE", twice=False)
+
+    def _serve_in_two_parts(self) -> None:
+        """What is there is delivered, and half of it comes back, for the rest that waits; that is
+        sent as a part of its own, lost, and bought anew."""
+        self.reserve([("B", 6)], Delivery.PARTIAL, "DE", twice=False)
+        self.issue(pick=0, twice=False)
+        self.deliver(pick=0, twice=False)
+        self.announce(0, 2, ReturnReason.DEFECTIVE, ReturnWish.REFUND, authorises=True, twice=False)
+        self.take_in(pick=0, quantity=2, location=None, announced=True, twice=False)
+        self.inspect(0, 2, Disposition.RESTOCK, Condition.AS_NEW, twice=False)
+        self.issue(pick=0, twice=False)
+        self.fail(0, TrackingStatus.LOST, Reship, claim=None, twice=False)
+        self.supply(pick=0, quantity=2)
 
     @rule(
         lines=st.lists(st.tuples(skus, units), min_size=1, max_size=4),
@@ -254,6 +339,8 @@ class Warehouse(Machine):
             order=document, digest="d", placed_at=self.clock(), workflow_id=f"order-{order_id}"
         )
         self.orders.record_order(record)
+        if self.number % 2:  # some are billed at once, the others before they leave
+            self.billing.issue_invoice(OrderStep(order_id=order_id))
         open_before = {(s.sku, s.location) for s in self.read(self._open())}
         self.allocated_at[order_id] = self.now
         first = self.inventory.allocate_stock(OrderStep(order_id=order_id))
@@ -279,6 +366,7 @@ class Warehouse(Machine):
         for shipment_id in alive:
             call = ShipmentStep(order_id=order.order_id, shipment_id=shipment_id)
             asyncio.run(self.shipping.cancel_booking(call))
+        self.billing.credit_invoice(step)
         first = self.inventory.release_stock(step)
         if twice:
             self._is_told_again(first.echo, self.inventory.release_stock(step).echo)
@@ -286,11 +374,12 @@ class Warehouse(Machine):
 
     @rule(pick=picks, twice=st.booleans())
     def issue(self, pick: int, twice: bool) -> None:
-        """An order that waits for nothing leaves, one consignment at a time."""
+        """An order leaves, one consignment at a time: once it waits for nothing or, where it may
+        come in parts, whatever is there."""
         waiting = select(Shortage.order_id).where(Shortage.state == ShortageState.OPEN)
         order = self.pick(
             select(Order).where(
-                col(Order.order_id).not_in(waiting),
+                col(Order.order_id).not_in(waiting) | (Order.delivery == Delivery.PARTIAL),
                 Order.cancellation == Cancellation.NONE,
                 col(Order.order_id).in_(
                     select(Reservation.order_id).where(col(Reservation.state).in_(HELD))
@@ -300,6 +389,7 @@ class Warehouse(Machine):
         )
         if order is None:
             return
+        self.billing.issue_invoice(OrderStep(order_id=order.order_id))
         planned = self.shipping.plan_shipments(OrderStep(order_id=order.order_id))
         shipment_id = planned.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED)[0]
         fact = ShipmentDispatched(
@@ -307,6 +397,163 @@ class Warehouse(Machine):
         )
         for _ in range(1 + twice):
             self.shipping.apply_dispatch(DispatchStep(order_id=order.order_id, fact=fact))
+
+    @rule(pick=picks, twice=st.booleans())
+    def deliver(self, pick: int, twice: bool) -> None:
+        """Goods that left arrive."""
+        shipment = self._on_its_way(pick)
+        if shipment is None:
+            return
+        fact = ShipmentDelivered(
+            event_id=self.next_id("E"), order_id=shipment.order_id, shipment_id=shipment.shipment_id
+        )
+        for _ in range(1 + twice):
+            self.shipping.apply_delivery(DeliveryStep(order_id=shipment.order_id, fact=fact))
+
+    @rule(
+        pick=picks,
+        says=st.sampled_from([TrackingStatus.LOST, TrackingStatus.RETURNED_TO_SENDER]),
+        outcome=st.sampled_from(OUTCOMES),
+        claim=st.sampled_from([None, "0.00", "1.50"]),
+        twice=st.booleans(),
+    )
+    def fail(
+        self,
+        pick: int,
+        says: TrackingStatus,
+        outcome: type[Reship | RefundShipment] | None,
+        claim: str | None,
+        twice: bool,
+    ) -> None:
+        """Goods won't arrive: they are sent again, or their price is given back; or nobody has
+        decided yet, and they may arrive after all."""
+        shipment = self._on_its_way(pick)
+        if shipment is None:
+            return
+        order_id, shipment_id = shipment.order_id, shipment.shipment_id
+        fact = ShipmentTracked(
+            event_id=self.next_id("E"), order_id=order_id, shipment_id=shipment_id, status=says
+        )
+        for _ in range(1 + twice):
+            self.shipping.apply_tracking(TrackingStep(order_id=order_id, fact=fact))
+        if outcome is None:
+            return
+        said = {"reason": "r", "shipment_id": shipment_id, "claim": claim}
+        command = outcome.model_validate({"command_id": self.next_id("X"), **said})
+        self._command(command, allowed=True, twice=twice)
+        other = outcome.model_validate({"command_id": self.next_id("X"), **said})
+        self._command(other, allowed=False, twice=False)
+        self.happened[f"{command.kind} {says}"] += 1
+
+    @rule(
+        pick=picks,
+        quantity=units,
+        because=st.sampled_from([ReturnReason.CHANGED_MIND, ReturnReason.DEFECTIVE]),
+        wish=st.sampled_from(ReturnWish),
+        authorises=st.booleans(),
+        twice=st.booleans(),
+    )
+    def announce(
+        self,
+        pick: int,
+        quantity: int,
+        because: ReturnReason,
+        wish: ReturnWish,
+        authorises: bool,
+        twice: bool,
+    ) -> None:
+        """A customer wants to send back what arrived; more than that is refused."""
+        wanted = self._wanted(pick, quantity)
+        if wanted is None:
+            return
+        order_id, lines, allowed = wanted
+        command = RequestReturn(
+            command_id=self.next_id("Q"),
+            reason="r",
+            order_id=order_id,
+            lines=lines,
+            because=because,
+            wish=wish,
+        )
+        return_ids = self._command(command, allowed, twice)
+        for return_id in return_ids if authorises else ():
+            word = AuthoriseReturn(command_id=self.next_id("Q"), reason="r", return_id=return_id)
+            self._command(word, allowed=True, twice=twice)
+
+    @rule(
+        pick=picks,
+        quantity=units,
+        location=st.none() | locations,
+        announced=st.booleans(),
+        twice=st.booleans(),
+    )
+    def take_in(
+        self, pick: int, quantity: int, location: str | None, announced: bool, twice: bool
+    ) -> None:
+        """Goods come back, announced or not; more than are expected are refused."""
+        if announced:
+            found = self._return_line(ReturnLine.quantity > ReturnLine.received, pick)
+            if found is None:
+                return
+            expected = self._return_lines(found.return_id, found.sku)
+            allowed = quantity <= sum(line.quantity - line.received for line in expected)
+            lines = (ReturnedUnits(sku=found.sku, quantity=quantity),)
+            of = {"return_id": found.return_id}
+        else:
+            wanted = self._wanted(pick, quantity)
+            if wanted is None:
+                return
+            order_id, lines, allowed = wanted
+            of = {"order_id": order_id}
+        command = ReceiveReturn.model_validate(
+            {
+                "command_id": self.next_id("Q"),
+                "reason": "r",
+                "lines": [line.model_dump() for line in lines],
+                "location": location,
+                **of,
+            }
+        )
+        self._command(command, allowed, twice)
+        self.happened["unannounced"] += allowed and not announced
+
+    @rule(
+        pick=picks,
+        quantity=units,
+        disposition=st.sampled_from(Disposition),
+        condition=st.sampled_from(Condition),
+        twice=st.booleans(),
+    )
+    def inspect(
+        self, pick: int, quantity: int, disposition: Disposition, condition: Condition, twice: bool
+    ) -> None:
+        """What came back is sold again, thrown away or sent back to its supplier."""
+        inspected = ReturnLine.restocked + ReturnLine.scrapped + ReturnLine.sent_back
+        found = self._return_line(ReturnLine.received > inspected, pick)
+        if found is None:
+            return
+        here = self._return_lines(found.return_id, found.sku)
+        allowed = quantity <= sum(line.received - line.inspected for line in here)
+        line = InspectedUnits(
+            sku=found.sku, quantity=quantity, disposition=disposition, condition=condition
+        )
+        command = InspectReturn(
+            command_id=self.next_id("Q"), reason="r", return_id=found.return_id, lines=(line,)
+        )
+        self._command(command, allowed, twice)
+        self.happened[disposition.value] += allowed
+
+    def _command(self, command: Command, allowed: bool, twice: bool) -> tuple[str, ...]:
+        """As `_obey`, of what needn't touch stock; returns the returns it is about."""
+        before = self._stock_and_books()
+        done = self.commands.obey_command(CommandStep(command=command))
+        assert (done.refusal is None) == allowed, done
+        after = self._stock_and_books()
+        assert allowed or before == after
+        if twice:
+            assert self.commands.obey_command(CommandStep(command=command)) == done
+            assert self._stock_and_books() == after
+        return done.echo.returns
 
     @rule(pick=picks, sku=skus, location=locations, sends=st.booleans(), again=st.booleans())
     def buy(self, pick: int, sku: str, location: str, sends: bool, again: bool) -> None:
@@ -472,7 +719,7 @@ class Warehouse(Machine):
     def _stock_and_books(self) -> list[Any]:
         return [
             sorted(str(row.model_dump()) for row in self.read(select(table)))
-            for table in (Stock, StockMovement, Shortage, JournalPosting)
+            for table in (Stock, StockMovement, Shortage, Reservation, JournalPosting, ReturnLine)
         ]
 
     @rule(days=st.integers(1, 4))
@@ -522,11 +769,9 @@ class Warehouse(Machine):
 
     @invariant()
     def what_is_reserved_and_short_is_what_was_ordered(self) -> None:
-        """Of every line of every order that lives."""
+        """Of every line of every order that lives; what was lost on its way serves nobody."""
         found: dict[tuple[str, int], int] = defaultdict(int)
-        for held in self.read(
-            select(Reservation).where(Reservation.state != ReservationState.RELEASED)
-        ):
+        for held in self.read(select(Reservation).where(col(Reservation.state).in_(SERVING))):
             found[held.order_id, held.line_no] += held.quantity
         for short in self.read(self._open()):
             assert short.filled < short.quantity
@@ -534,6 +779,55 @@ class Warehouse(Machine):
         live = select(Order.order_id).where(Order.cancellation == Cancellation.NONE)
         lines = self.read(select(OrderLineRow).where(col(OrderLineRow.order_id).in_(live)))
         assert {(row.order_id, row.line_no): row.quantity for row in lines} == found
+
+    @invariant()
+    def nothing_comes_back_that_was_not_delivered(self) -> None:
+        """Of a line of an order, and nothing is inspected before it came."""
+        delivered = self._delivered()
+        came: dict[tuple[str, int], int] = defaultdict(int)
+        returns = select(ReturnRow.order_id, ReturnLine).join(ReturnRow)
+        for order_id, line in self.read(returns):
+            assert 0 <= line.inspected <= line.received <= line.quantity
+            came[order_id, line.line_no] += line.quantity
+        for place, count in came.items():
+            assert count <= delivered[place], place
+
+    @invariant()
+    def an_order_owes_goods_for_what_was_invoiced(self) -> None:
+        """Its contract liability: its invoice less what left, or was given up and credited. A
+        cancelled one owes none."""
+        net = self._order_sums(
+            select(InvoiceRow.order_id, InvoiceRow.net_minor)
+            .join(Order, col(Order.order_id) == col(InvoiceRow.order_id))
+            .where(Order.cancellation == Cancellation.NONE)
+        )
+        gone = self._order_sums(
+            select(Reservation.order_id, Reservation.revenue_minor).where(
+                col(Reservation.state).in_([ReservationState.SHIPPED, ReservationState.FORGONE])
+            )
+        )
+        posted = self._posted(Account.CONTRACT_LIABILITIES)
+        for order_id in {*net, *gone, *posted}:
+            owed_minor = net[order_id] - gone[order_id]
+            assert owed_minor >= 0, order_id
+            assert -posted[order_id] == owed_minor, order_id
+
+    @invariant()
+    def value_goes_nowhere(self) -> None:
+        """All accounts together are zero; what was sold cost something until it is back, and
+        nothing once all of it is; what carriers owe us is what was claimed."""
+        sums: dict[str, int] = defaultdict(int)
+        for row in self.read(select(JournalPosting)):
+            sums[row.account] += row.amount_minor
+        assert sum(sums.values()) == 0
+        stock = self.read(select(Stock.value_minor))
+        assert sums[Account.INVENTORY] == sum(stock)
+        claims = self.read(select(Claim.amount_minor))
+        assert sums[Account.CLAIMS_RECEIVABLE] == sum(claims)
+        shipped, back = self._units_out(), self._units_back()
+        for order_id, cost_minor in self._posted(Account.COST_OF_GOODS_SOLD).items():
+            assert cost_minor >= 0, (order_id, cost_minor)
+            assert cost_minor == 0 or shipped[order_id] > back[order_id], (order_id, cost_minor)
 
     @invariant()
     def no_more_is_taken_in_than_may_be(self) -> None:
@@ -548,6 +842,79 @@ class Warehouse(Machine):
 
     def _open(self) -> Any:
         return select(Shortage).where(Shortage.state == ShortageState.OPEN)
+
+    def _on_its_way(self, pick: int) -> Shipment | None:
+        gone = select(Shipment).where(Shipment.state == ShipmentState.DISPATCHED)
+        return self.pick(gone.order_by(Shipment.shipment_id), pick)
+
+    def _delivered(self) -> dict[tuple[str, int], int]:
+        """Units that arrived, by order and line."""
+        units: dict[tuple[str, int], int] = defaultdict(int)
+        arrived = (
+            select(Reservation)
+            .join(Shipment, col(Shipment.shipment_id) == col(Reservation.shipment_id))
+            .where(Shipment.state == ShipmentState.DELIVERED)
+        )
+        for row in self.read(arrived):
+            units[row.order_id, row.line_no] += row.quantity
+        return units
+
+    def _wanted(
+        self, pick: int, quantity: int
+    ) -> tuple[str, tuple[ReturnedUnits, ...], bool] | None:
+        """Of which order so many units of which SKU are to come back, and whether they may."""
+        delivered = self._delivered()
+        if not delivered:
+            return None
+        order_id, line_no = sorted(delivered)[pick % len(delivered)]
+        lines = {
+            line.line_no: line.sku
+            for line in self.read(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
+        }
+        sku = lines[line_no]
+        may = sum(n for (of, no), n in delivered.items() if of == order_id and lines[no] == sku)
+        asked = select(ReturnLine.quantity).join(ReturnRow)
+        coming = self.read(asked.where(ReturnRow.order_id == order_id, ReturnLine.sku == sku))
+        allowed = quantity <= may - sum(coming)
+        return order_id, (ReturnedUnits(sku=sku, quantity=quantity),), allowed
+
+    def _return_line(self, which: Any, pick: int) -> ReturnLine | None:
+        lines = select(ReturnLine).join(ReturnRow).where(col(ReturnRow.state).in_(COMING), which)
+        return self.pick(lines.order_by(ReturnLine.return_id, col(ReturnLine.line_no)), pick)
+
+    def _return_lines(self, return_id: str, sku: str) -> list[ReturnLine]:
+        of = select(ReturnLine).where(ReturnLine.return_id == return_id, ReturnLine.sku == sku)
+        return self.read(of)
+
+    def _order_sums(self, query: Any) -> dict[str, int]:
+        """Of rows of an order and a number."""
+        sums: dict[str, int] = defaultdict(int)
+        for order_id, number in self.read(query):
+            sums[order_id] += number
+        return sums
+
+    def _posted(self, account: Account) -> dict[str, int]:
+        """What an account has, by order."""
+        return self._order_sums(
+            select(JournalEntry.order_id, JournalPosting.amount_minor)
+            .join(JournalPosting, col(JournalPosting.entry_id) == col(JournalEntry.entry_id))
+            .where(JournalPosting.account == account, col(JournalEntry.order_id).is_not(None))
+        )
+
+    def _units_out(self) -> dict[str, int]:
+        """Units that left, and weren't given up, by order."""
+        return self._order_sums(
+            select(Reservation.order_id, Reservation.quantity).where(
+                Reservation.state == ReservationState.SHIPPED
+            )
+        )
+
+    def _units_back(self) -> dict[str, int]:
+        """Units that came back and were inspected, by order."""
+        sums: dict[str, int] = defaultdict(int)
+        for order_id, line in self.read(select(ReturnRow.order_id, ReturnLine).join(ReturnRow)):
+            sums[order_id] += line.inspected
+        return sums
 
     def _pick_line(self, pick: int, *states: PurchaseOrderState) -> Any:
         lines = select(PurchaseOrderLine).order_by(PurchaseOrderLine.po_id, PurchaseOrderLine.sku)

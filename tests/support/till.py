@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -35,24 +36,25 @@ from models.ledger import Account
 from models.messages import (
     CancelOrder,
     CancelRequest,
-    CaptureDemand,
+    DeliveryStep,
     DispatchStep,
     OrderStep,
-    PaymentDemand,
     PaymentReceived,
     PaymentReversed,
     PaymentStep,
     PayoutPaid,
     Policy,
     RecordOrder,
-    RefundDemand,
     RefundStep,
     ReversalStep,
+    ShipmentDelivered,
     ShipmentDispatched,
+    ShipmentTracked,
+    TrackingStep,
 )
 from models.money import format_amount
 from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
-from models.returns import ReturnRules
+from models.returns import Condition, Disposition, ReturnRules
 from models.tables import (
     CreditNoteRow,
     InvoiceRow,
@@ -61,8 +63,13 @@ from models.tables import (
     Order,
     Payment,
     Refund,
+    Reservation,
+    ReturnLine,
+    ReturnRow,
+    Shipment,
 )
-from tests.support.machine import Partners
+from models.tracking import TrackingStatus
+from tests.support.machine import Partners, Provider
 from tests.support.shop import SHIP_TO, write_csv
 from tests.support.stateful import BEGIN, Machine, picks
 
@@ -71,31 +78,16 @@ RULES = BillingRules(
     tolerance="0.03", dunning=(DunningLevel(days=7), DunningLevel(days=14, fee="5.00"))
 )
 GOODS = (("A", "9.99", "19"), ("B", "0.37", "7"), ("C", "120.00", "0"))
+
+
+class Part(StrEnum):
+    """How much of an order comes back at once."""
+
+    SOME = "some"
+    WHOLE = "whole"
+
+
 PARTS = ("a third", "all", "all but two cents", "too much")
-
-
-class Provider:
-    """A payment provider who says yes at once; what it gave back is in `given_back`."""
-
-    def __init__(self) -> None:
-        self.given_back: dict[str, RefundDemand] = {}
-
-    async def request(self, demand: PaymentDemand, key: str) -> str:
-        """See `Payments`."""
-        return f"req-{key}"
-
-    async def capture(self, demand: CaptureDemand, key: str) -> str:
-        """See `Payments`."""
-        return f"pay-{key}"
-
-    async def void(self, order_id: str, key: str) -> bool:
-        """See `Payments`."""
-        return False
-
-    async def refund(self, demand: RefundDemand, key: str) -> str:
-        """See `Payments`; another wish under the same key would be one too many."""
-        assert self.given_back.setdefault(key, demand) == demand
-        return f"rf-{key}"
 
 
 def furnish(url: str, folder: Path) -> None:
@@ -187,6 +179,15 @@ class Bookkeeper(Machine):
             self.issue_goods(which)
         self.pay_for_nothing(pick, reversed_first=False)
         self.remind(40, pick)  # who paid nothing
+        for which, part in enumerate((Part.WHOLE, Part.SOME)):
+            self.deliver(pick=0)
+            self.take_back(which, part, Disposition.RESTOCK, Condition.AS_NEW)
+        self.place([("B", 3), ("A", 1)], "net30", "BOB", "12.5", early=False)
+        self.pay(4, "all", twice=False)
+        self.issue_goods(pick=0)
+        self.lose(pick=0, says=TrackingStatus.LOST, again=False)
+        self.place([("A", 1)], "prepaid", "ADA", "0", early=False)
+        self.cancel_order(self.read(select(Order).order_by(col(Order.order_id).desc()))[0])
 
     @rule(
         lines=st.lists(
@@ -300,6 +301,87 @@ class Bookkeeper(Machine):
         self.shipping.apply_dispatch(DispatchStep(order_id=order.order_id, fact=fact))
         self.happened["issued"] += 1
 
+    @rule(pick=picks)
+    def deliver(self, pick: int) -> None:
+        """Goods arrive."""
+        shipment = self.on_its_way(pick)
+        if shipment is None:
+            return
+        fact = ShipmentDelivered(
+            event_id=self.next_id("E"), order_id=shipment.order_id, shipment_id=shipment.shipment_id
+        )
+        self.shipping.apply_delivery(DeliveryStep(order_id=shipment.order_id, fact=fact))
+        self.happened["delivered"] += 1
+
+    @rule(
+        pick=picks,
+        says=st.sampled_from([TrackingStatus.LOST, TrackingStatus.RETURNED_TO_SENDER]),
+        again=st.booleans(),
+    )
+    def lose(self, pick: int, says: TrackingStatus, again: bool) -> None:
+        """Goods won't arrive: they are sent again, or their price is given back."""
+        shipment = self.on_its_way(pick)
+        if shipment is None:
+            return
+        fact = ShipmentTracked(
+            event_id=self.next_id("E"),
+            order_id=shipment.order_id,
+            shipment_id=shipment.shipment_id,
+            status=says,
+        )
+        self.shipping.apply_tracking(TrackingStep(order_id=shipment.order_id, fact=fact))
+        kind = "reship" if again else "refund_shipment"
+        self.command(kind, kind=kind, shipment_id=shipment.shipment_id)
+
+    @rule(
+        pick=picks,
+        part=st.sampled_from(Part),
+        disposition=st.sampled_from(Disposition),
+        condition=st.sampled_from(Condition),
+    )
+    def take_back(
+        self, pick: int, part: Part, disposition: Disposition, condition: Condition
+    ) -> None:
+        """Goods come back, unannounced: a unit of an order, or all that is left of it; their price
+        is given back."""
+        units = self.read(
+            select(Reservation)
+            .join(Shipment, col(Shipment.shipment_id) == col(Reservation.shipment_id))
+            .where(Shipment.state == ShipmentState.DELIVERED)
+            .order_by(Reservation.order_id, col(Reservation.line_no))
+        )
+        if not units:
+            return
+        order_id = sorted({row.order_id for row in units})[pick % len({u.order_id for u in units})]
+        left: Counter[str] = Counter()
+        for row in units:
+            left[row.sku] += row.quantity if row.order_id == order_id else 0
+        came = select(ReturnLine).join(ReturnRow).where(ReturnRow.order_id == order_id)
+        for line in self.read(came):
+            left[line.sku] -= line.quantity
+        lines = [{"sku": sku, "quantity": n} for sku, n in sorted(left.items()) if n > 0]
+        if part is Part.SOME:
+            lines = [line | {"quantity": 1} for line in lines[:1]]
+        if not lines:
+            return
+        done = self.command("receive", kind="receive_return", order_id=order_id, lines=lines)
+        assert done.refusal is None, done
+        [return_id] = done.echo.returns
+        looked_at = [line | {"disposition": disposition, "condition": condition} for line in lines]
+        done = self.command(
+            f"returned {part}", kind="inspect_return", return_id=return_id, lines=looked_at
+        )
+        assert done.refusal is None, done
+        asked = select(Refund).where(Refund.order_id == order_id, Refund.state == RefundState.ASKED)
+        for refund in self.read(asked):  # as ReturnWorkflow does
+            asyncio.run(self.billing.pay_refund(RefundStep(refund_key=refund.refund_key)))
+            self.happened["return refunded"] += 1
+
+    def on_its_way(self, pick: int) -> Shipment | None:
+        """One of the shipments that left and haven't arrived."""
+        gone = select(Shipment).where(Shipment.state == ShipmentState.DISPATCHED)
+        return self.pick(gone.order_by(Shipment.shipment_id), pick)
+
     @rule(pick=picks, amount=st.sampled_from([None, "0.01", "3.33", "50.00"]), keep=st.booleans())
     def credit(self, pick: int, amount: str | None, keep: bool) -> None:
         """A part of an invoice, or all of it."""
@@ -354,8 +436,11 @@ class Bookkeeper(Machine):
     def cancel(self, pick: int) -> None:
         """Until goods leave; then everything is undone."""
         order = self.pick(select(Order).where(Order.cancellation == Cancellation.NONE), pick)
-        if order is None:
-            return
+        if order is not None:
+            self.cancel_order(order)
+
+    def cancel_order(self, order: Order) -> None:
+        """As its workflow does; refused once goods have left."""
         wish = CancelOrder(order_id=order.order_id, request=CancelRequest())
         if not self.orders.start_cancelling(wish).accepted:
             return

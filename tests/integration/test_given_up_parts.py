@@ -1,0 +1,88 @@
+"""What is given up, or comes back, after something else happened to its order."""
+
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from models.commands import Reship
+from models.orders import Delivery
+from models.returns import Condition, Disposition, ReturnReason, ReturnWish
+from models.tables import Reservation
+from models.tracking import TrackingStatus
+from tests.conftest import DATABASES
+from tests.support import machine, till
+from tests.support.stateful import Machine, copies
+
+
+def check(of: Machine) -> None:
+    """All that must always be true."""
+    for invariant in of.invariants:
+        invariant.function(of)
+
+
+@pytest.fixture(params=DATABASES)
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> machine.Warehouse:
+    return machine.Warehouse(copies(request.param, request, tmp_path, machine.furnish))
+
+
+@pytest.fixture(params=DATABASES)
+def bookkeeper(request: pytest.FixtureRequest, tmp_path: Path) -> till.Bookkeeper:
+    return till.Bookkeeper(copies(request.param, request, tmp_path, till.furnish))
+
+
+def test_a_part_that_came_back_serves_the_rest_of_its_own_line_and_is_sent_again(
+    warehouse: machine.Warehouse,
+) -> None:
+    """Five were there and left; three are short. What came back serves these first, and what is
+    left of it is reserved once more."""
+    warehouse.reserve([("B", 8)], Delivery.PARTIAL, "AT", twice=False)
+    warehouse.issue(pick=0, twice=False)
+    warehouse.fail(0, TrackingStatus.RETURNED_TO_SENDER, Reship, claim=None, twice=True)
+    check(warehouse)
+    held = warehouse.read(select(Reservation).where(Reservation.part > 1))
+    assert [(row.part, row.quantity) for row in held] == [(2, 5)]
+
+
+def test_lost_goods_wait_beside_the_rest_of_their_line(warehouse: machine.Warehouse) -> None:
+    """Lost goods are short at the place where the rest of their line is short already."""
+    warehouse.reserve([("B", 6)], Delivery.PARTIAL, "AT", twice=False)
+    warehouse.issue(pick=0, twice=False)
+    warehouse.fail(0, TrackingStatus.LOST, Reship, claim=None, twice=False)
+    check(warehouse)
+    warehouse.count("B", "VIE", 6, twice=True)
+    check(warehouse)
+    held = warehouse.read(select(Reservation).where(Reservation.part > 1))
+    assert [row.quantity for row in held] == [6]
+
+
+def test_what_comes_back_costs_what_its_own_part_cost(warehouse: machine.Warehouse) -> None:
+    """A dear part, all of it returned; then a cheap one leaves, and is returned as well."""
+    warehouse.reserve([("B", 6)], Delivery.PARTIAL, "AT", twice=False)
+    warehouse.issue(pick=0, twice=False)
+    warehouse.deliver(pick=0, twice=False)
+    for part in (5, 1):
+        wish = ReturnWish.REFUND
+        warehouse.announce(0, part, ReturnReason.DEFECTIVE, wish, authorises=True, twice=False)
+        warehouse.take_in(0, part, None, announced=True, twice=False)
+        warehouse.inspect(0, part, Disposition.SCRAP, Condition.AS_NEW, twice=True)
+        check(warehouse)
+        if part == 5:
+            warehouse.count("B", "VIE", 1, twice=False)
+            warehouse.supply(pick=0, quantity=1)
+            warehouse.issue(pick=0, twice=False)
+            check(warehouse)
+            warehouse.deliver(pick=0, twice=False)
+    [cost_minor] = warehouse._posted(machine.Account.COST_OF_GOODS_SOLD).values()
+    assert cost_minor == 0
+
+
+@pytest.mark.parametrize("amount", [None, "3.33"])
+def test_nothing_is_owed_for_lost_goods_that_were_credited_before(
+    bookkeeper: till.Bookkeeper, amount: str | None
+) -> None:
+    bookkeeper.place([("A", 2), ("B", 1)], "net30", "ADA", "3", early=False)
+    bookkeeper.issue_goods(pick=0)
+    bookkeeper.credit(pick=0, amount=amount, keep=False)
+    bookkeeper.lose(pick=0, says=TrackingStatus.LOST, again=False)
+    check(bookkeeper)
