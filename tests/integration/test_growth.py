@@ -31,7 +31,7 @@ def statements() -> Iterator[list[Statement]]:
     seen: list[Statement] = []
 
     def note(_c: Connection, _cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
-        many = rest[-1]
+        many = rest[-1] and isinstance(parameters, list)  # else they are in one statement
         seen.append((statement, parameters[0] if many else parameters))
 
     event.listen(Engine, "before_cursor_execute", note)
