@@ -79,10 +79,11 @@ class QuoteChoice(Payload):
 def choose_quote(quotes: Sequence[Quote], currency: str, needed_by: date | None) -> QuoteChoice:
     """The cheapest of those that bring it by `needed_by`; where none does, the earliest.
 
-    Of two that cost the same, the earlier; then the first by name. Raises ValueError where no
-    carrier asks for an amount in our currency.
+    Of two that cost the same, the earlier; then the first by name. What asks for no amount in our
+    currency, or for one below zero, isn't an offer. Raises ValueError where there is none.
     """
-    ours = [(parse_amount(q.charge, currency), q) for q in quotes if q.currency == currency]
+    asked = [(_charge_minor(quote, currency), quote) for quote in quotes]
+    ours = [(charge_minor, quote) for charge_minor, quote in asked if charge_minor is not None]
     if not ours:
         raise ValueError(f"no carrier takes it for an amount in {currency}; retry later")
     in_time = [one for one in ours if needed_by is None or one[1].arrives_on <= needed_by]
@@ -100,6 +101,17 @@ def choose_quote(quotes: Sequence[Quote], currency: str, needed_by: date | None)
         reason = f"the earliest of {_counted(len(ours), 'quote')}: none arrives by {needed_by}"
     words = f"{best.service} for {best.charge} {best.currency}, {reason}"
     return QuoteChoice(quote=best, reason=words)
+
+
+def _charge_minor(quote: Quote, currency: str) -> int | None:
+    """What a quote asks for; None: nothing that we could pay."""
+    if quote.currency != currency:
+        return None
+    try:
+        charge_minor = parse_amount(quote.charge, currency)
+    except ValueError:
+        return None
+    return charge_minor if charge_minor >= 0 else None
 
 
 def _counted(count: int, what: str) -> str:

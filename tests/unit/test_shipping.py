@@ -388,6 +388,14 @@ def test_a_charge_in_another_currency_is_left_out_however_cheap_and_early() -> N
     assert choose_quote(quotes, "EUR", MONDAY).quote == ours
 
 
+@pytest.mark.parametrize("charge", ["-5.00", "1.005", "free", "", "NaN", "1e3"])
+def test_what_asks_for_no_amount_that_we_could_pay_is_no_offer(charge: str) -> None:
+    ours = quoted("90.00", 5)
+    assert choose_quote([quoted(charge, 0), ours], "EUR", None).quote == ours
+    with pytest.raises(ValueError, match="no carrier takes it"):
+        choose_quote([quoted(charge, 0)], "EUR", None)
+
+
 @pytest.mark.parametrize("quotes", [[], [quoted("1.00", currency="USD")]])
 def test_without_a_quote_in_our_currency_there_is_no_choice(quotes: list[Quote]) -> None:
     with pytest.raises(ValueError, match="no carrier takes it for an amount in EUR; retry later"):
@@ -398,7 +406,7 @@ def test_yen_have_no_decimals() -> None:
     quotes = [quoted("1000", currency="JPY"), quoted("999", 2, currency="JPY")]
     choice = choose_quote(quotes, "JPY", None)
     assert choice.reason == "road for 999 JPY, the cheapest of 2 quotes"
-    with pytest.raises(ValueError, match="has more than 0 decimals"):
+    with pytest.raises(ValueError, match="no carrier takes it for an amount in JPY"):
         choose_quote([quoted("999.50", currency="JPY")], "JPY", None)
 
 
