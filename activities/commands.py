@@ -13,6 +13,7 @@ from models.commands import (
     AdjustStock,
     AuthoriseReturn,
     ClosePurchase,
+    CloseReturn,
     Command,
     Commanded,
     CommandStep,
@@ -82,6 +83,7 @@ class Commands:
                 | AuthoriseReturn()
                 | RejectReturn()
                 | ReturnOnItsWay()
+                | CloseReturn()
                 | ReceiveReturn()
                 | InspectReturn()
             ):

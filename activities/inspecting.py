@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import count
 from typing import NamedTuple
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.backorders import fill_shortages
-from activities.invoicing import credit_units
+from activities.invoicing import credit_units, is_left
 from activities.progress import balance_of, money_of
 from activities.refunds import ask_back
 from activities.stock import Change, lock_stock, move
 from models.billing import units_of
 from models.commands import (
+    RETURN_REFUSED,
     InspectedUnits,
     InspectReturn,
+    refuse,
 )
 from models.money import round_half_up
 from models.orders import PricedLine, ShipmentState
@@ -157,19 +160,17 @@ def settle(
     now: datetime,
 ) -> str:
     """What the customer gets: the price back, or the same goods once more."""
-    count = select(func.count()).select_from(Settlement)
-    number = session.exec(count.where(Settlement.return_id == row.return_id)).one() + 1
+    before = select(func.count()).select_from(Settlement)
+    number = session.exec(before.where(Settlement.return_id == row.return_id)).one() + 1
     settlement = Settlement(
         settlement_id=f"{row.return_id}/{number}", return_id=row.return_id, settled_at=now
     )
     message = f"{row.return_id} is inspected"
     if row.wish is ReturnWish.EXCHANGE:
-        of_order = select(func.count()).select_from(Settlement).join(ReturnRow)
-        exchanges = of_order.where(
-            ReturnRow.order_id == order.order_id, col(Settlement.exchange_order_id).is_not(None)
-        )
-        number = session.exec(exchanges).one() + 1
-        settlement.exchange_order_id = exchange_order_id(order.order_id, number)
+        if not is_left(session, order, [one.credited for one in looked_at]):
+            reason = "its price was given back already: settle it without an exchange"
+            refuse("return_id", f"{row.return_id}: {reason}", RETURN_REFUSED)
+        settlement.exchange_order_id = _free_id(session, order.order_id)
         settlement.exchange_lines = [
             {"sku": one.line.sku, "quantity": one.quantity} for one in looked_at
         ]
@@ -189,6 +190,16 @@ def settle(
             message += f", {money_of(order, refund.amount_minor)} are being given back"
     session.add(settlement)
     return message
+
+
+def _free_id(session: Session, order_id: str) -> str:
+    """For the order that replaces goods: one that no order has, or is to have."""
+    for number in count(1):
+        free = exchange_order_id(order_id, number)
+        promised = select(Settlement).where(Settlement.exchange_order_id == free)
+        if session.get(Order, free) is None and session.exec(promised).first() is None:
+            return free
+    raise AssertionError("there are more numbers than orders")
 
 
 def cost_of(looked_at: Sequence[Inspected], disposition: Disposition) -> int:

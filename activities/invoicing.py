@@ -114,6 +114,16 @@ def credit_units(
     return _credit(session, order, invoice, _Credited(taxes, shown, reason, delivered), now)
 
 
+def is_left(session: Session, order: Order, lines: Sequence[PricedLine]) -> bool:
+    """Whether as much as `lines` come to isn't credited yet, at each of their rates."""
+    invoice = invoice_of(session, order.order_id)
+    left = {tax.rate_ppm: tax for tax in _left_of(session, invoice)} if invoice else {}
+    return all(
+        tax.rate_ppm in left and tax.taxable_minor <= left[tax.rate_ppm].taxable_minor
+        for tax in total(lines).taxes
+    )
+
+
 def _within(tax: TaxAmount, left: Mapping[int, TaxAmount]) -> TaxAmount | None:
     """What is asked for at a rate, within what is left at it; all of it takes all of the tax."""
     rest = left.get(tax.rate_ppm)
@@ -343,8 +353,8 @@ def _parts(taxes: Sequence[TaxAmount], reason: str) -> tuple[PricedLine, ...]:
 
 
 def goods_left(session: Session, order_id: str) -> bool:
-    """Whether anything of an order has left our hands."""
-    left = (ReservationState.SHIPPED, ReservationState.LOST, ReservationState.FORGONE)
+    """Whether anything of an order has left our hands; what was lost and is sent again hasn't."""
+    left = (ReservationState.SHIPPED, ReservationState.FORGONE)
     shipped = select(Reservation.order_id).where(
         Reservation.order_id == order_id, col(Reservation.state).in_(left)
     )

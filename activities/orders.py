@@ -181,7 +181,8 @@ def attend(session: Session, step: SetAttention, now: datetime) -> None:
     order, new = find_order(session, step.order_id), step.attention
     if order is None:
         return  # refused before it was recorded: the workflow's search attributes show it
-    if order.attention_code == (new.code if new else None):
+    shown = (order.attention_code, order.attention_message)
+    if shown == ((new.code, new.message) if new else (None, None)):
         return
     order.attention_code = new.code if new else None
     order.attention_message = new.message if new else None

@@ -12,9 +12,7 @@ from models.commands import (
     refuse,
 )
 from models.orders import ShipmentState
-from models.returns import (
-    ReturnState,
-)
+from models.returns import ReturnState
 from models.stock import ReservationState
 from models.tables import (
     Order,
@@ -67,6 +65,15 @@ def returnable(
     return [(line_no, sku, count) for (line_no, sku), count in sorted(units.items())]
 
 
+def room(session: Session, order_id: str) -> dict[int, int]:
+    """By line, delivered units that neither came back nor are to come."""
+    coming = _coming(session, order_id)
+    return {
+        line_no: units - coming.get(line_no, 0)
+        for (line_no, _), units in _delivered(session, order_id, None).items()
+    }
+
+
 def _delivered(
     session: Session, order_id: str, since: datetime | None
 ) -> dict[tuple[int, str], int]:
@@ -94,7 +101,6 @@ def _coming(session: Session, order_id: str) -> dict[int, int]:
         .where(ReturnRow.order_id == order_id)
     )
     for line, state in rows:
-        given_up = state in (ReturnState.REJECTED, ReturnState.EXPIRED)
-        units = line.received if given_up else line.quantity
+        units = line.received if ReturnState(state).is_over else line.quantity
         found[line.line_no] = found.get(line.line_no, 0) + units
     return found

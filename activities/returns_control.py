@@ -1,6 +1,6 @@
 """Returns control: a person's commands on goods that come back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func
@@ -11,12 +11,13 @@ from activities.database.engine import Clock
 from activities.inspecting import Inspected, cost_of, restock, settle, value_units
 from activities.ledger import post
 from activities.progress import find_order, note, touch
-from activities.returnable import Units, returnable
+from activities.returnable import Units, returnable, room
 from models import ledger
 from models.commands import (
     RETURN_REFUSED,
     UNKNOWN,
     AuthoriseReturn,
+    CloseReturn,
     Commanded,
     InspectedUnits,
     InspectReturn,
@@ -66,6 +67,8 @@ class ReturnsControl:
                 return self._reject(session, command)
             case ReturnOnItsWay():
                 return self._send(session, command)
+            case CloseReturn():
+                return self._close(session, command)
             case ReceiveReturn(return_id=None):
                 return self._receive_unannounced(session, command)
             case ReceiveReturn():
@@ -113,12 +116,27 @@ class ReturnsControl:
         note(session, order.order_id, "return_on_its_way", row.return_id, now)
         return _done(session, command, order, row, f"{row.return_id} is on its way", now)
 
+    def _close(self, session: Session, command: CloseReturn) -> Commanded:
+        order, row = _return(session, command.return_id, ReturnState.REQUESTED, *COMING)
+        now, lines = self._clock(), _lines_of(session, row.return_id)
+        here = sum(line.received - line.inspected for line in lines)
+        if here:
+            reason = f"{here} units of {row.return_id} are here: inspect them first"
+            refuse("return_id", reason, RETURN_REFUSED)
+        came = any(line.received for line in lines)
+        row.state = ReturnState.SETTLED if came else ReturnState.EXPIRED
+        row.note, row.ended_at = command.reason, now
+        detail = f"{row.return_id} by {command.actor}: {command.reason}"
+        note(session, order.order_id, "return_closed", detail, now)
+        return _done(session, command, order, row, f"{row.return_id} is {row.state}", now)
+
     def _receive(self, session: Session, command: ReceiveReturn) -> Commanded:
         late = (ReturnState.EXPIRED,)
         order, row = _return(session, command.return_id or "", *COMING, *late)
         now, lines = self._clock(), _lines_of(session, row.return_id)
+        free = room(session, order.order_id) if row.state is ReturnState.EXPIRED else None
         for number, wanted in enumerate(command.lines):
-            _spread(lines, wanted, f"lines.{number}.quantity")
+            _spread(lines, wanted, f"lines.{number}.quantity", free)
         row.state, row.received_at, row.ended_at = ReturnState.RECEIVED, now, None
         row.location = _location(session, command.location) or row.location
         detail = f"{row.return_id}: {_words(command.lines)}"
@@ -230,11 +248,19 @@ def _lines_of(session: Session, return_id: str) -> Sequence[ReturnLine]:
     return session.exec(rows.order_by(col(ReturnLine.line_no))).all()
 
 
-def _spread(lines: Sequence[ReturnLine], wanted: ReturnedUnits, field: str) -> None:
-    """Count units in, at most what is expected of their SKU. Raises NoChange."""
+def _spread(
+    lines: Sequence[ReturnLine],
+    wanted: ReturnedUnits,
+    field: str,
+    free: Mapping[int, int] | None,
+) -> None:
+    """Count units in, at most what is expected of their SKU; of a return that had expired, at most
+    what is `free` of each line: others may have come meanwhile. Raises NoChange."""
     missing = wanted.quantity
     for line in lines:
         units = min(missing, line.quantity - line.received) if line.sku == wanted.sku else 0
+        if free is not None:
+            units = max(0, min(units, free.get(line.line_no, 0)))
         line.received += units
         missing -= units
     if missing:

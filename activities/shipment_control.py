@@ -37,6 +37,10 @@ from models.tracking import TrackingStatus
 _EVENTS = {ReservationState.LOST: "reshipped", ReservationState.FORGONE: "given_up"}
 
 
+CARRIERS_FAULT = (TrackingStatus.LOST, TrackingStatus.DAMAGED)
+"""What a carrier owes us for, unless a person says otherwise."""
+
+
 class _GivenUp(NamedTuple):
     """A shipment that is given up, its order, and what was in it."""
 
@@ -146,7 +150,10 @@ class ShipmentControl:
         shipment: Shipment,
         cost_minor: int,
     ) -> None:
-        amount_minor = cost_minor if command.claim is None else _amount(command.claim, order)
+        owes = shipment.carrier and shipment.tracking in CARRIERS_FAULT
+        amount_minor = cost_minor if owes else 0
+        if command.claim is not None:
+            amount_minor = _amount(command.claim, order)
         if not amount_minor:
             return
         claim = Claim(

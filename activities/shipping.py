@@ -15,6 +15,7 @@ from activities.gateways.calls import asked_before, once, refused
 from activities.gateways.carriers import Carriers
 from activities.goods_issue import issue_goods, picked
 from activities.progress import lock_order, look, note, note_odd_fact, touch
+from activities.stock import lock_stock
 from activities.tracking import keep_report, reports_of
 from models.errors import Refused
 from models.messages import (
@@ -31,6 +32,7 @@ from models.messages import (
     TrackingStep,
     arrived_after_all,
     called_back_in_vain,
+    came_back_after_all,
 )
 from models.money import parse_amount
 from models.orders import Cancellation, Progress, ShipmentState, digest
@@ -95,7 +97,11 @@ class Shipping:
         another question: a quote changes nothing, so it needn't be the one asked before."""
         words = digest(inquiry.model_dump(mode="json"))[:16]
         key = f"{inquiry.order_id}/quote/{inquiry.shipment_id}/{attempt}-{words}"
-        quotes = await self._carriers.quote(inquiry, key)
+        quotes = [
+            quote
+            for quote in await self._carriers.quote(inquiry, key)
+            if quote.arrives_on >= inquiry.ready_on
+        ]
         try:
             chosen = choose_quote(quotes, inquiry.currency, inquiry.needed_by)
         except ValueError as error:
@@ -155,12 +161,12 @@ class Shipping:
 
     def _plan(self, session: Session, order_id: str) -> Progress:
         order, now = lock_order(session, order_id), self._clock()
+        query = select(Reservation).where(
+            Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
+        )
+        lock_stock(session, {row.sku for row in session.exec(query)})  # goods may be arriving
         held: dict[str, list[Reservation]] = defaultdict(list)
-        for row in session.exec(
-            select(Reservation).where(
-                Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
-            )
-        ):
+        for row in session.exec(query.execution_options(populate_existing=True)):
             held[row.location].append(row)
         if not held or order.cancellation is not Cancellation.NONE:
             return look(session, order)
@@ -228,6 +234,8 @@ class Shipping:
         """What all reports together make of a shipment, whatever their order."""
         tracked = fold(reports_of(session, shipment.shipment_id))
         assert tracked is not None, "a report was kept"
+        was_there = shipment.delivered_at is not None
+        was_back = shipment.tracking is TrackingStatus.RETURNED_TO_SENDER
         shipment.tracking, shipment.news_at = tracked.status, now
         if tracked.left_at is None:
             return
@@ -236,12 +244,15 @@ class Shipping:
             issue_goods(session, order, shipment, now)
             shipment.state = ShipmentState.DISPATCHED
             note(session, order.order_id, "dispatched", shipment.shipment_id, now)
+        is_back = tracked.status is TrackingStatus.RETURNED_TO_SENDER
+        if shipment.state is ShipmentState.FAILED and is_back and not was_back:
+            _attend(order, came_back_after_all(shipment.shipment_id))
         if tracked.arrived_at is None:
             return
         if shipment.state is ShipmentState.DISPATCHED:
             shipment.state = ShipmentState.DELIVERED
             note(session, order.order_id, "delivered", shipment.shipment_id, now)
-        elif shipment.state is ShipmentState.FAILED:
+        elif shipment.state is ShipmentState.FAILED and not was_there:
             _attend(order, arrived_after_all(shipment.shipment_id))
 
 

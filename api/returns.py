@@ -15,6 +15,7 @@ from intake import Intake, of_return, return_label
 from models.base import Document
 from models.commands import (
     AuthoriseReturn,
+    CloseReturn,
     CommandDone,
     InspectReturn,
     ReceiveReturn,
@@ -77,6 +78,12 @@ def return_router(intake: Intake, database: Database) -> APIRouter:
         """The goods may not come; the customer reads why."""
         body = await body_of(request, RejectReturn, return_id=return_id)
         return await intake.command(RejectReturn, body)
+
+    @router.post("/returns/{return_id}/closing", **commanded(CloseReturn, "return_id"))
+    async def close(return_id: str, request: Request) -> CommandDone:
+        """Nothing more is expected: the customer keeps the goods, or they got lost."""
+        body = await body_of(request, CloseReturn, return_id=return_id)
+        return await intake.command(CloseReturn, body)
 
     @router.post("/returns/{return_id}/dispatch", **commanded(ReturnOnItsWay, "return_id"))
     async def dispatch(return_id: str, request: Request) -> CommandDone:

@@ -13,6 +13,7 @@ from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
 from intake import of_return, return_label
 from models.commands import (
     AuthoriseReturn,
+    CloseReturn,
     InspectReturn,
     ReceiveReturn,
     RejectReturn,
@@ -157,6 +158,17 @@ def _add_handling(app: typer.Typer, open_doors: OpenDoors) -> None:
     ) -> None:
         """The customer has sent the goods: the authorisation expires no more."""
         obey(open_doors(), ReturnOnItsWay, {"return_id": return_}, (id_, reason, actor), as_json)
+
+    @app.command()
+    def close(
+        return_: ReturnId,
+        reason: Reason,
+        id_: CommandId = "",
+        actor: Actor = "operator",
+        as_json: Json = False,
+    ) -> None:
+        """Nothing more is expected: the customer keeps the goods, or they got lost."""
+        obey(open_doors(), CloseReturn, {"return_id": return_}, (id_, reason, actor), as_json)
 
     @app.command()
     def receive(

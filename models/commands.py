@@ -147,7 +147,7 @@ class ResendBill(_Command):
 
 class Reship(_Command):
     """Send the goods of a shipment again that won't arrive. `claim`: what the carrier owes us for
-    them; absent: what they cost us, or nothing where they came back."""
+    them; absent: what they cost us, where it lost or damaged them."""
 
     kind: Literal["reship"] = "reship"
     shipment_id: Text
@@ -222,6 +222,13 @@ class ReturnOnItsWay(_Command):
     return_id: Text
 
 
+class CloseReturn(_Command):
+    """Nothing more is expected of it: the customer keeps the goods, or they got lost."""
+
+    kind: Literal["close_return"] = "close_return"
+    return_id: Text
+
+
 class ReceiveReturn(_Command):
     """Goods have come back: of a return, or, where nobody had announced them, of an order."""
 
@@ -251,7 +258,19 @@ StockCommand = StockChange | ClosePurchase
 MoneyCommand = AssignPayment | GiveRefund | CreditInvoice | WriteOff | ClosePeriod | ResendBill
 ShipmentCommand = Reship | RefundShipment
 ReturnCommand = (
-    RequestReturn | AuthoriseReturn | RejectReturn | ReturnOnItsWay | ReceiveReturn | InspectReturn
+    RequestReturn
+    | AuthoriseReturn
+    | RejectReturn
+    | ReturnOnItsWay
+    | CloseReturn
+    | ReceiveReturn
+    | InspectReturn
+    | AuthoriseReturn
+    | RejectReturn
+    | ReturnOnItsWay
+    | CloseReturn
+    | ReceiveReturn
+    | InspectReturn
 )
 Command = StockCommand | MoneyCommand | ShipmentCommand | ReturnCommand
 

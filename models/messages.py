@@ -331,6 +331,15 @@ def arrived_after_all(shipment_id: str) -> Attention:
     )
 
 
+def came_back_after_all(shipment_id: str) -> Attention:
+    """A shipment that was written off is here again."""
+    return Attention(
+        code="came_back_after_all",
+        message=f"{shipment_id} came back after it was replaced or refunded: take its goods into "
+        "stock (`stock adjust`), and withdraw the claim against the carrier",
+    )
+
+
 class SetAttention(Payload):
     """Show (or, with None, clear) an order's attention."""
 

@@ -450,6 +450,11 @@ class Progress(Payload):
         return self.ordered - self.shipped - self.forgone - self.backordered
 
     @property
+    def may_consign(self) -> bool:
+        """Something is held, and may leave: with the rest, or before it."""
+        return self.held > 0 and (self.in_parts or not self.backordered)
+
+    @property
     def fulfilled(self) -> bool:
         """Nothing is to be delivered any more."""
         return self.delivered + self.forgone >= self.ordered

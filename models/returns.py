@@ -2,8 +2,11 @@
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 
 from models.base import Payload
+
+LONGEST_ID = 64
 
 
 class ReturnState(StrEnum):
@@ -113,9 +116,13 @@ class ReturnProgress(Payload):
 
 
 def exchange_order_id(order_id: str, number: int) -> str:
-    """The id of the order that replaces returned goods; a long one is cut, so that it is an id."""
+    """The id of the order that replaces returned goods; of a long one, so that it is an id, a
+    digest stands for the end."""
     suffix = f"-X{number}"
-    return order_id[: 64 - len(suffix)] + suffix
+    if len(order_id) + len(suffix) <= LONGEST_ID:
+        return order_id + suffix
+    suffix = f"-{sha256(order_id.encode()).hexdigest()[:12]}{suffix}"
+    return order_id[: LONGEST_ID - len(suffix)] + suffix
 
 
 def closed_on(delivered_at: datetime, days: int) -> date:

@@ -314,7 +314,7 @@ class OrderWorkflow:
         """Put what is held into consignments, and send each on its way; one that has arrived while
         nobody looked is told to its customer all the same."""
         self._watch_supply()
-        if self._known().held:
+        if self._known().may_consign:
             plan = self._steps.database(Shipping.plan_shipments, self._step, "Plan shipments")
             self._see(await plan)
         for shipment_id in self._known().in_state(*UNDER_WAY, ShipmentState.DELIVERED):
@@ -325,7 +325,7 @@ class OrderWorkflow:
         """There is something to consign, or nothing left to deliver, or a way ended badly."""
         failed = any(way.done() and way.exception() for way in ways.values())
         short = self._known().backordered > 0 and not self._supplying
-        return failed or short or self._known().held > 0 or self._known().fulfilled
+        return failed or short or self._known().may_consign or self._known().fulfilled
 
     async def _ship(self, shipment_id: str) -> None:
         step = ShipmentStep(order_id=self._order.order_id, shipment_id=shipment_id)

@@ -99,6 +99,25 @@ async def test_half_of_an_order_is_lost_and_nothing_is_in_stock(pipeline: World)
     await pipeline.until(order_id, "completed")
 
 
+async def test_a_complete_order_is_sent_again_when_all_of_it_is_there(pipeline: World) -> None:
+    """And may be cancelled until then: nothing of it has arrived, or is on its way."""
+    sku, customer = pipeline.shop(on_hand=3)
+    document = order(sku, customer, quantity=2, terms="net30")
+    order_id = document["order_id"]
+    await pipeline.place(document)
+    await pipeline.until_event(order_id, "booked")
+    await report(pipeline, order_id, "lost")
+    await pipeline.until_order(order_id, lambda o: o["attention"])
+    await give_up(pipeline, Reship, f"SH-{order_id}-1")
+    shown = await pipeline.until_event(order_id, "bought")
+    assert (states(shown), shown["lines"][0]["reserved"]) == (["failed"], 1)
+    handle = pipeline.client.get_workflow_handle(f"order-{order_id}")
+    outcome = await handle.execute_update("cancel", {"reason": "no more"})
+    assert outcome["accepted"], outcome
+    await pipeline.until(order_id, "cancelled")
+    assert accounts_of(pipeline, order_id) == {"CLAIMS_RECEIVABLE": 12_000, "INVENTORY": -12_000}
+
+
 async def test_what_may_still_arrive_is_not_given_up(pipeline: World) -> None:
     order_id = await booked(pipeline)
     shipment_id = f"SH-{order_id}-1"

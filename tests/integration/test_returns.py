@@ -12,6 +12,8 @@ from activities.reading_returns import return_details
 from intake import Intake
 from models.commands import (
     AuthoriseReturn,
+    CloseReturn,
+    CreditInvoice,
     InspectReturn,
     ReceiveReturn,
     RejectReturn,
@@ -39,7 +41,7 @@ async def delivered(world: World, quantity: int = 3, **changes: Any) -> tuple[st
     return document["order_id"], sku
 
 
-async def command(world: World, kind: type[ReturnCommand], **said: Any) -> str:
+async def command(world: World, kind: type[ReturnCommand | CreditInvoice], **said: Any) -> str:
     """A person's command; returns what came of it."""
     intake = Intake(world.client, world.database, utc_now, world.settings.buying)
     sent = {"command_id": unique("cmd"), "reason": "a person said so"} | said
@@ -247,6 +249,35 @@ async def test_a_rejected_return_frees_its_units_and_is_told(pipeline: World) ->
     await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
 
 
+async def test_a_return_of_which_no_more_comes_is_closed(pipeline: World) -> None:
+    """One of two came: the other may be asked for again, and the workflow ends."""
+    order_id, sku = await delivered(pipeline, quantity=2)
+    return_id = f"RMA-{order_id}-1"
+    two, one = ([{"sku": sku, "quantity": quantity}] for quantity in (2, 1))
+    await command(pipeline, RequestReturn, order_id=order_id, lines=two)
+    await command(pipeline, AuthoriseReturn, return_id=return_id)
+    await command(pipeline, ReceiveReturn, return_id=return_id, lines=one)
+    with pytest.raises(InvalidInput, match="inspect them first"):
+        await command(pipeline, CloseReturn, return_id=return_id)
+    await command(pipeline, InspectReturn, return_id=return_id, lines=inspected(sku, scrap=1))
+    await command(pipeline, CloseReturn, return_id=return_id)
+    assert (await settled(pipeline, return_id)).state == "settled"
+    with pytest.raises(InvalidInput, match="may come back"):
+        await command(pipeline, RequestReturn, order_id=order_id, lines=two)
+    await command(pipeline, RequestReturn, order_id=order_id, lines=one)
+
+
+async def test_what_was_credited_already_is_not_exchanged(pipeline: World) -> None:
+    """Its price was given back: another one would be a present."""
+    order_id, sku = await delivered(pipeline, quantity=1)
+    number = (await pipeline.order(order_id))["invoice_number"]
+    await command(pipeline, CreditInvoice, invoice_number=number)
+    return_id = await came_back(pipeline, order_id, sku, 1, wish="exchange")
+    with pytest.raises(InvalidInput, match="given back already"):
+        await command(pipeline, InspectReturn, return_id=return_id, lines=inspected(sku, scrap=1))
+    assert details(pipeline, return_id).received == 1
+
+
 @pytest.fixture(params=DATABASES)
 async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
     """A pipeline without a worker: the test brings one with other settings."""
@@ -273,6 +304,21 @@ async def test_an_authorisation_expires_and_what_comes_late_is_taken_all_the_sam
             lambda: details(idle, return_id), lambda d: d.settlements and d.settlements[0].done_at
         )
         assert details(idle, return_id).state == "settled"
+
+
+async def test_what_comes_late_is_not_taken_in_twice(idle: World) -> None:
+    """Its authorisation expired, and the same unit came with another return."""
+    changes = {"return_authorisation": "auto", "return_expires_days": 0}
+    settings = idle.settings.model_copy(update=changes)
+    async with build_worker(settings, idle.database, idle.client, SANDBOX):
+        order_id, sku = await delivered(idle, quantity=1)
+        lines = [{"sku": sku, "quantity": 1}]
+        await command(idle, RequestReturn, order_id=order_id, lines=lines)
+        expired = f"RMA-{order_id}-1"
+        await until(lambda: details(idle, expired).state, lambda state: state == "expired")
+        await command(idle, ReceiveReturn, order_id=order_id, lines=lines)
+        with pytest.raises(InvalidInput, match="0 x"):
+            await command(idle, ReceiveReturn, return_id=expired, lines=lines)
 
 
 async def test_after_the_window_only_what_is_our_fault_comes_back(idle: World) -> None:
