@@ -605,7 +605,7 @@ class Intake:
         return document
 
     async def _read(self, work: Callable[[Session], Result]) -> Result:
-        return await asyncio.to_thread(self._database.read, work)
+        return await self._database.read_async(work)
 
 
 def parse_order(sent: JsonValue) -> OrderDocument:

@@ -100,9 +100,7 @@ class Billing:
     async def request_payment(self, step: OrderStep) -> Progress:
         """Ask the provider to collect what is due (or to have it authorised), once per order; again
         where an authorisation has lapsed."""
-        number, demand = await asyncio.to_thread(
-            self._database.read, lambda s: self._demand(s, step)
-        )
+        number, demand = await self._database.read_async(lambda s: self._demand(s, step))
         if demand is not None:
             asked, request_id = await once(
                 self._database,
@@ -128,9 +126,7 @@ class Billing:
     @activity.defn
     async def capture_payment(self, step: OrderStep) -> Progress:
         """Turn the authorisation into money, which brings the invoice; once per authorisation."""
-        demand = await asyncio.to_thread(
-            self._database.read, lambda s: self._capture_demand(s, step.order_id)
-        )
+        demand = await self._database.read_async(lambda s: self._capture_demand(s, step.order_id))
         if demand is not None:
             await self._capture(demand)
         return await self._look(step.order_id)
@@ -179,8 +175,8 @@ class Billing:
         )
 
     async def _settle_captures(self, order_id: str) -> None:
-        demands = await asyncio.to_thread(
-            self._database.read, lambda session: _asked_captures(session, order_id)
+        demands = await self._database.read_async(
+            lambda session: _asked_captures(session, order_id)
         )
         for demand in demands:
             with suppress(PartnerRefused):  # then it wasn't charged
@@ -220,8 +216,7 @@ class Billing:
     @activity.defn
     async def pay_refund(self, step: RefundStep) -> None:
         """Give back what a person's command has set aside."""
-        demand = await asyncio.to_thread(
-            self._database.read,
+        demand = await self._database.read_async(
             lambda s: demand_of(s, s.get_one(Refund, step.refund_key)),
         )
         await self._give_back(step.refund_key, demand)
@@ -234,9 +229,7 @@ class Billing:
         )
 
     async def _look(self, order_id: str) -> Progress:
-        return await asyncio.to_thread(
-            self._database.read, lambda s: look(s, s.get_one(Order, order_id))
-        )
+        return await self._database.read_async(lambda s: look(s, s.get_one(Order, order_id)))
 
     def _next_refund(self, session: Session, order_id: str) -> tuple[str, RefundDemand] | None:
         order = lock_order(session, order_id)

@@ -1,7 +1,7 @@
 """Consigning: what leaves one location together is packed, numbered and offered to carriers."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
@@ -28,7 +28,8 @@ def consign(
     """Make a shipment of what is held at one location, with its packages."""
     location = session.get(Location, rows[0].location)
     by_carrier = order.fulfilment is Fulfilment.CARRIER
-    choice = _freight(session, rows) if by_carrier else _handed_over(session, rows)
+    pieces = _pieces(session, rows)
+    choice = choose_freight(pieces) if by_carrier else _handed_over(pieces)
     shipment = Shipment(
         shipment_id=shipment_id,
         order_id=order.order_id,
@@ -52,17 +53,12 @@ def consign(
     note(session, order.order_id, "consigned", detail, now)
 
 
-def _freight(session: Session, rows: Sequence[Reservation]) -> FreightChoice:
-    return choose_freight(_pieces(session, rows))
-
-
-def _handed_over(session: Session, rows: Sequence[Reservation]) -> FreightChoice:
+def _handed_over(pieces: Sequence[Piece]) -> FreightChoice:
     """Nothing is packed: the customer takes it."""
-    weight_g = sum(piece.quantity * piece.weight_g for piece in _pieces(session, rows))
     return FreightChoice(
         mode=FreightMode.HAND_OVER,
         reason="the customer takes it here",
-        weight_g=weight_g,
+        weight_g=sum(piece.quantity * piece.weight_g for piece in pieces),
         packages=(),
         billed_weight_g=0,
     )
@@ -116,6 +112,12 @@ def _sscc(prefix: str, serial: int) -> str:
         raise Refused("sscc_exhausted", f"{error}: a shorter GS1 prefix is needed") from error
 
 
+def ready_on(shipment: Shipment, order: Order, location: Location | None) -> date:
+    """The day, at the location, on which it hands the goods over."""
+    moment = shipment.book_from or shipment.planned_at or order.placed_at
+    return moment.astimezone(ZoneInfo(location.timezone if location else "UTC")).date()
+
+
 def inquiry_of(session: Session, shipment_id: str) -> FreightInquiry | None:
     """What to ask carriers; None where it was booked or nothing is to be booked any more."""
     shipment = session.get_one(Shipment, shipment_id)
@@ -128,7 +130,6 @@ def inquiry_of(session: Session, shipment_id: str) -> FreightInquiry | None:
     if location is None:
         raise Refused("no_location", f"there is no location {shipment.location}: import it, retry")
     packages = select(PackageRow).where(PackageRow.shipment_id == shipment_id)
-    ready_at = shipment.book_from or shipment.planned_at or order.placed_at
     return FreightInquiry(
         shipment_id=shipment_id,
         order_id=shipment.order_id,
@@ -140,7 +141,7 @@ def inquiry_of(session: Session, shipment_id: str) -> FreightInquiry | None:
             FreightPackage.model_validate(row.model_dump())
             for row in session.exec(packages.order_by(col(PackageRow.package_no)))
         ),
-        ready_on=ready_at.astimezone(ZoneInfo(location.timezone)).date(),
+        ready_on=ready_on(shipment, order, location),
         needed_by=order.requested_delivery_date,
         currency=order.currency,
         ship_from=location.model_dump(include=SHIP_FROM),

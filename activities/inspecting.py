@@ -10,8 +10,8 @@ from sqlmodel import Session, col, select
 
 from activities.backorders import fill_shortages
 from activities.invoicing import credit_units, is_left
-from activities.progress import balance_of, money_of
-from activities.refunds import ask_back
+from activities.refunds import ask_credit_back
+from activities.returnable import returned_lines
 from activities.stock import Change, lock_stock, move
 from models.billing import units_of
 from models.commands import (
@@ -182,12 +182,9 @@ def settle(
         if credit_note is None:
             return f"{message}; nothing of its price is left to give back"
         settlement.credit_note = credit_note.number
-        owed_minor = min(credit_note.total_minor, balance_of(session, order).owed_payable_minor)
-        refund = ask_back(session, order, reason, now, owed_minor) if owed_minor else None
-        message += f"; {credit_note.number} credits {money_of(order, credit_note.total_minor)}"
-        if refund is not None:
-            settlement.refund_key = refund.refund_key
-            message += f", {money_of(order, refund.amount_minor)} are being given back"
+        refund, credited = ask_credit_back(session, order, credit_note, reason, now)
+        settlement.refund_key = refund.refund_key if refund else None
+        message += f"; {credited}"
     session.add(settlement)
     return message
 
@@ -207,9 +204,6 @@ def cost_of(looked_at: Sequence[Inspected], disposition: Disposition) -> int:
 
 
 def _inspected_before(session: Session, order_id: str, line_no: int) -> int:
-    rows = session.exec(
-        select(ReturnLine)
-        .join(ReturnRow, col(ReturnRow.return_id) == col(ReturnLine.return_id))
-        .where(ReturnRow.order_id == order_id, ReturnLine.line_no == line_no)
+    return sum(
+        line.inspected for line, _ in returned_lines(session, order_id) if line.line_no == line_no
     )
-    return sum(row.inspected for row in rows)

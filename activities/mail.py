@@ -59,9 +59,6 @@ from models.tables import (
     Shortage,
 )
 
-TOLD = (ReturnState.AUTHORISED, ReturnState.REJECTED, ReturnState.EXPIRED)
-"""The states of a return of which its customer hears."""
-
 
 class CustomerMail:
     """The mail steps."""
@@ -82,16 +79,14 @@ class CustomerMail:
     @activity.defn
     async def mail_invoice(self, step: OrderStep) -> None:
         """Send the order's invoice as PDF."""
-        number = await asyncio.to_thread(
-            self._database.read, lambda s: invoice_number(s, step.order_id)
-        )
+        number = await self._database.read_async(lambda s: invoice_number(s, step.order_id))
         assert number is not None, f"{step.order_id} has no invoice yet"
         await self.mail_bill(BillStep(number=number))
 
     @activity.defn
     async def mail_bill(self, step: BillStep) -> None:
         """Send an invoice or a credit note as PDF; once, and once more for each command to."""
-        found = await asyncio.to_thread(self._database.read, lambda s: self._bill(s, step))
+        found = await self._database.read_async(lambda s: self._bill(s, step))
         if found is None:
             return
         bill, envelope = found
@@ -105,7 +100,7 @@ class CustomerMail:
     @activity.defn
     async def mail_reminder(self, step: ReminderStep) -> None:
         """Remind the customer of an invoice that is overdue; nothing, if it was paid meanwhile."""
-        found = await asyncio.to_thread(self._database.read, lambda s: self._reminder(s, step))
+        found = await self._database.read_async(lambda s: self._reminder(s, step))
         if found is None:
             return
         invoice, reminder, envelope = found
@@ -116,8 +111,8 @@ class CustomerMail:
     @activity.defn
     async def mail_refund(self, step: RefundStep) -> None:
         """Tell the customer what was given back; nobody, where money had no order."""
-        order_id = await asyncio.to_thread(
-            self._database.read, lambda s: s.get_one(Refund, step.refund_key).order_id
+        order_id = await self._database.read_async(
+            lambda s: s.get_one(Refund, step.refund_key).order_id
         )
         mail = await self._composed(lambda s: self._refund(s, step))
         if mail is not None and order_id is not None:
@@ -127,9 +122,7 @@ class CustomerMail:
     async def mail_settlement(self, step: OrderStep) -> None:
         """Send a cancelled order's customer what isn't sent yet: credit notes, and what was given
         back."""
-        numbers, refunds = await asyncio.to_thread(
-            self._database.read, lambda s: _settled_by(s, step.order_id)
-        )
+        numbers, refunds = await self._database.read_async(lambda s: _settled_by(s, step.order_id))
         for number in numbers:
             await self.mail_bill(BillStep(number=number))
         for refund_key in refunds:
@@ -153,7 +146,7 @@ class CustomerMail:
     @activity.defn
     async def mail_return(self, step: ReturnStep) -> None:
         """Tell the customer that goods may come back, with their label, or may not."""
-        found = await asyncio.to_thread(self._database.read, lambda s: self._return(s, step))
+        found = await self._database.read_async(lambda s: self._return(s, step))
         if found is None:
             return
         news, paper, reader, envelope = found
@@ -164,7 +157,7 @@ class CustomerMail:
         self, compose: Callable[[Session], EmailMessage | None]
     ) -> EmailMessage | None:
         """A mail from what the tables say; None where it was sent, or needn't be any more."""
-        return await asyncio.to_thread(self._database.read, compose)
+        return await self._database.read_async(compose)
 
     async def _send(self, order_id: str, kind: str, mail: EmailMessage) -> None:
         """Send, then record. A crash in between repeats the same Message-ID and no other."""
@@ -282,7 +275,7 @@ class CustomerMail:
         key = f"{row.return_id}-{row.state}"
         envelope = self._envelope(session, "return", key, customer)
         details = return_details(session, row.return_id)
-        if envelope is None or details is None or row.state not in TOLD:
+        if envelope is None or details is None or not row.state.is_told:
             return None
         news = ReturnNews(
             return_id=row.return_id,

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 from sqlmodel import Session
 
+from activities.commanding import amount_of, order_of
 from activities.database.engine import Clock
 from activities.invoicing import credit, goods_left, invoice_of, left_minor
 from activities.ledger import THE_LEDGER
-from activities.progress import balance_of, find_order, money_of, note, touch
+from activities.progress import balance_of, money_of, note, touch
 from activities.refunds import ask_back, ask_payment_back
 from activities.settling import use_for, write_off
 from models.billing import BEING_GIVEN_BACK, BillingRules
@@ -27,7 +28,7 @@ from models.commands import (
 )
 from models.ledger import Account
 from models.messages import BillStep, Echo
-from models.money import Money, parse_amount
+from models.money import Money
 from models.orders import Cancellation
 from models.tables import CreditNoteRow, InvoiceRow, OpenPeriod, Order, Payment, Refund
 
@@ -58,7 +59,7 @@ class MoneyControl:
                 return self._resend(session, command)
 
     def _assign(self, session: Session, command: AssignPayment) -> Commanded:
-        order, now = _order(session, command.order_id), self._clock()
+        order, now = order_of(session, command.order_id), self._clock()
         payment = _unused(session, command.payment_id)
         if payment.currency != order.currency:
             refuse(
@@ -76,7 +77,7 @@ class MoneyControl:
         return _done(command, message, order)
 
     def _refund(self, session: Session, command: GiveRefund) -> Commanded:
-        order, now = _order(session, command.order_id or ""), self._clock()
+        order, now = order_of(session, command.order_id or ""), self._clock()
         if order.cancellation is not Cancellation.NONE:
             reason = f"{order.order_id} is (being) cancelled: its money is given back by itself"
             refuse("order_id", reason, MONEY_REFUSED)
@@ -110,7 +111,7 @@ class MoneyControl:
         if row is None:
             reason = f"there is no invoice {command.invoice_number!r}"
             refuse("invoice_number", reason, UNKNOWN)
-        order, now = _order(session, row.order_id), self._clock()
+        order, now = order_of(session, row.order_id), self._clock()
         if order.cancellation is not Cancellation.NONE:
             refuse("invoice_number", f"{row.number} is credited already", MONEY_REFUSED)
         if not goods_left(session, order.order_id):
@@ -146,7 +147,7 @@ class MoneyControl:
         return amount_minor
 
     def _write_off(self, session: Session, command: WriteOff) -> Commanded:
-        order, now = _order(session, command.order_id), self._clock()
+        order, now = order_of(session, command.order_id), self._clock()
         balance = balance_of(session, order)
         lost_minor = balance.receivable_minor
         if not lost_minor:
@@ -194,13 +195,6 @@ def _done(
     return Commanded(command=command, message=message, echo=echo, follow_up=follow_up)
 
 
-def _order(session: Session, order_id: str) -> Order:
-    order = find_order(session, order_id)
-    if order is None:
-        refuse("order_id", f"there is no order {order_id!r}", UNKNOWN)
-    return order
-
-
 def _unused(session: Session, payment_id: str) -> Payment:
     """A payment that is posted as unapplied: of no order, or in another currency than its own."""
     payment = session.get(Payment, payment_id, with_for_update=True)
@@ -219,12 +213,4 @@ def _unused(session: Session, payment_id: str) -> Payment:
 
 
 def _amount(text: str | None, currency: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        amount_minor = parse_amount(text, currency)
-    except ValueError as error:
-        refuse("amount", str(error), MONEY_REFUSED)
-    if amount_minor <= 0:
-        refuse("amount", "is not above zero", MONEY_REFUSED)
-    return amount_minor
+    return None if text is None else amount_of(text, currency, "amount", MONEY_REFUSED)

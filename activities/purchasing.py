@@ -101,9 +101,7 @@ class Purchasing:
             self._database.transaction, lambda session: self._close_lines(session, step)
         )
         if order is None:  # sent before; the activity may have failed after that
-            return await asyncio.to_thread(
-                self._database.read, lambda session: _answered(session, step.po_id)
-            )
+            return await self._database.read_async(lambda session: _answered(session, step.po_id))
         try:
             _, reference = await once(
                 self._database, f"{step.po_id}/send/1", order, self._suppliers.send

@@ -2,12 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.consigning import ready_on
 from activities.documents.papers.bill_of_lading import bill_of_lading_pdf
 from activities.documents.papers.label import label_pdf
 from activities.documents.papers.packing_slip import packing_slip_pdf
@@ -141,7 +140,7 @@ def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
         lines=_paper_lines(session, row),
         freight_class=row.freight_class,
         location=row.location,
-        planned_on=_planned_on(row, order, location),
+        planned_on=ready_on(row, order, location),
         language=session.get_one(Customer, order.customer_id).language,
     )
 
@@ -227,12 +226,6 @@ def _ship_from(session: Session, name: str, location: Location | None) -> PaperA
     return PaperAddress(
         name=company.name, lines=tuple(filter(None, lines)), country=location.country
     )
-
-
-def _planned_on(row: Shipment, order: Order, location: Location | None) -> date:
-    """The day, at the location, on which it hands the goods over."""
-    moment = row.book_from or row.planned_at or order.placed_at
-    return moment.astimezone(ZoneInfo(location.timezone if location else "UTC")).date()
 
 
 def _paper_packages(session: Session, row: Shipment) -> tuple[PaperPackage, ...]:

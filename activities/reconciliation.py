@@ -88,8 +88,8 @@ class Reconciliation:
     @activity.defn
     async def compare_stock(self, step: CompareStep) -> ComparedBatch:
         """Compare the counters of a batch of SKUs with movements and reservations."""
-        skus, places, differences = await asyncio.to_thread(
-            self._database.read, lambda session: _compare_places(session, step)
+        skus, places, differences = await self._database.read_async(
+            lambda session: _compare_places(session, step)
         )
         await self._keep(differences, step.seen_at)
         last = skus[-1] if len(skus) == step.batch else None
@@ -99,8 +99,8 @@ class Reconciliation:
     async def compare_orders(self, step: CompareStep) -> ComparedBatch:
         """Compare a batch of orders that aren't over with what they hold and lack, and ask the
         engine whether their workflows run."""
-        orders, differences = await asyncio.to_thread(
-            self._database.read, lambda session: _compare_orders(session, step)
+        orders, differences = await self._database.read_async(
+            lambda session: _compare_orders(session, step)
         )
         await self._keep(differences, step.seen_at)
         gate = asyncio.Semaphore(ASKED_AT_ONCE)
@@ -115,8 +115,7 @@ class Reconciliation:
     async def compare_ledger(self, step: CloseStep) -> None:
         """Compare the inventory account with the value of the stock, and what suppliers ask for
         with what came; and whether every fact that the doors took was used."""
-        differences = await asyncio.to_thread(
-            self._database.read,
+        differences = await self._database.read_async(
             lambda session: [
                 *_compare_ledger(session),
                 *_compare_receivables(session, step.seen_at),

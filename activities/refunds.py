@@ -15,7 +15,7 @@ from models import ledger
 from models.billing import BEING_GIVEN_BACK, RefundState
 from models.messages import RefundDemand
 from models.money import Money, format_amount
-from models.tables import Order, Payment, Refund
+from models.tables import CreditNoteRow, Order, Payment, Refund
 
 
 def ask_back(
@@ -52,6 +52,19 @@ def ask_back(
     session.add(refund)
     session.flush()
     return refund
+
+
+def ask_credit_back(
+    session: Session, order: Order, credit_note: CreditNoteRow, reason: str, now: datetime
+) -> tuple[Refund | None, str]:
+    """What of a credit note we owe the customer, to give it back (None: nothing, it wasn't paid);
+    and both in words."""
+    owed_minor = min(credit_note.total_minor, balance_of(session, order).owed_payable_minor)
+    refund = ask_back(session, order, reason, now, owed_minor) if owed_minor else None
+    words = f"{credit_note.number} credits {money_of(order, credit_note.total_minor)}"
+    if refund is not None:
+        words += f"; {money_of(order, refund.amount_minor)} are being given back"
+    return refund, words
 
 
 def ask_payment_back(session: Session, payment: Payment, reason: str, now: datetime) -> Refund:

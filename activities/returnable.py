@@ -1,7 +1,9 @@
 """Returnable: which units of an order may come back."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import NoReturn
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -31,45 +33,48 @@ def returnable(
 ) -> Units:
     """Which units of which lines come back: at most what was delivered (`since` then), less what
     came back already, or is on its way. Raises NoChange."""
-    delivered = _delivered(session, order.order_id, since)
-    ever = _delivered(session, order.order_id, None)
-    coming = _coming(session, order.order_id)
-    units: dict[tuple[int, str], int] = {}
+    delivered, coming = _delivered(session, order.order_id, since), _coming(session, order.order_id)
+    units = Counter[tuple[int, str]]()
     for number, one in enumerate(wanted):
         missing = one.quantity
         for (line_no, sku), count in sorted(delivered.items()):
-            if sku != one.sku:
-                continue
-            free = count - coming.get(line_no, 0) - units.get((line_no, sku), 0)
+            free = count - coming[line_no] - units[line_no, sku] if sku == one.sku else 0
             taken = max(0, min(missing, free))
-            if taken:
-                units[line_no, sku] = units.get((line_no, sku), 0) + taken
-                missing -= taken
+            units[line_no, sku] += taken
+            missing -= taken
         if missing:
-            were = sum(count for (_, sku), count in ever.items() if sku == one.sku)
-            fitting = one.quantity - missing
-            reason = f"{fitting} x {one.sku} of {order.order_id} may come back"
-            if (
-                were
-                and since is not None
-                and were > sum(count for (_, sku), count in delivered.items() if sku == one.sku)
-            ):
-                reason += f": what was delivered before {since:%Y-%m-%d} may not any more"
-            elif not were:
-                reason += ": none was delivered"
-            refuse(
-                f"lines.{number}.quantity" if were else f"lines.{number}.sku",
-                reason,
-                RETURN_REFUSED,
-            )
-    return [(line_no, sku, count) for (line_no, sku), count in sorted(units.items())]
+            _refuse(session, order, one, number, one.quantity - missing, since)
+    return [(line_no, sku, count) for (line_no, sku), count in sorted(units.items()) if count]
+
+
+def _refuse(
+    session: Session,
+    order: Order,
+    wanted: ReturnedUnits,
+    number: int,
+    fitting: int,
+    since: datetime | None,
+) -> NoReturn:
+    """Say how many may come back, and why no more. Raises NoChange."""
+    ever = _of_sku(_delivered(session, order.order_id, None), wanted.sku)
+    lately = _of_sku(_delivered(session, order.order_id, since), wanted.sku)
+    reason = f"{fitting} x {wanted.sku} of {order.order_id} may come back"
+    if not ever:
+        refuse(f"lines.{number}.sku", f"{reason}: none was delivered", RETURN_REFUSED)
+    if since is not None and lately < ever:
+        reason += f": what was delivered before {since:%Y-%m-%d} may not any more"
+    refuse(f"lines.{number}.quantity", reason, RETURN_REFUSED)
+
+
+def _of_sku(units: Mapping[tuple[int, str], int], sku: str) -> int:
+    return sum(count for (_, of), count in units.items() if of == sku)
 
 
 def room(session: Session, order_id: str) -> dict[int, int]:
     """By line, delivered units that neither came back nor are to come."""
     coming = _coming(session, order_id)
     return {
-        line_no: units - coming.get(line_no, 0)
+        line_no: units - coming[line_no]
         for (line_no, _), units in _delivered(session, order_id, None).items()
     }
 
@@ -92,15 +97,19 @@ def _delivered(
     return {(line_no, sku): int(units) for line_no, sku, units in session.exec(arrived)}
 
 
-def _coming(session: Session, order_id: str) -> dict[int, int]:
-    """By line, units that came back, or are to come."""
-    found: dict[int, int] = {}
-    rows = session.exec(
-        select(ReturnLine, ReturnRow.state)
+def returned_lines(session: Session, order_id: str) -> Iterator[tuple[ReturnLine, ReturnState]]:
+    """The lines of all returns of an order, and the state of each one's return."""
+    rows = (
+        select(ReturnLine, ReturnRow)
         .join(ReturnRow, col(ReturnRow.return_id) == col(ReturnLine.return_id))
         .where(ReturnRow.order_id == order_id)
     )
-    for line, state in rows:
-        units = line.received if ReturnState(state).is_over else line.quantity
-        found[line.line_no] = found.get(line.line_no, 0) + units
+    return ((line, row.state) for line, row in session.exec(rows))
+
+
+def _coming(session: Session, order_id: str) -> Counter[int]:
+    """By line, units that came back, or are to come."""
+    found = Counter[int]()
+    for line, state in returned_lines(session, order_id):
+        found[line.line_no] += line.received if state.is_over else line.quantity
     return found

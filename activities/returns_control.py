@@ -7,10 +7,11 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.backorders import orders_served
+from activities.commanding import order_of
 from activities.database.engine import Clock
 from activities.inspecting import Inspected, cost_of, restock, settle, value_units
 from activities.ledger import post
-from activities.progress import find_order, note, touch
+from activities.progress import note, touch
 from activities.returnable import Units, returnable, room
 from models import ledger
 from models.commands import (
@@ -77,7 +78,7 @@ class ReturnsControl:
                 return self._inspect(session, command)
 
     def _request(self, session: Session, command: RequestReturn) -> Commanded:
-        order, now = _order(session, command.order_id), self._clock()
+        order, now = order_of(session, command.order_id), self._clock()
         since = self._rules.delivered_since(command.because, now)
         units = returnable(session, order, command.lines, since)
         row = _open(session, order, command.because, command.wish, command.location, now)
@@ -144,7 +145,7 @@ class ReturnsControl:
         return _done(session, command, order, row, f"{row.return_id} is here", now)
 
     def _receive_unannounced(self, session: Session, command: ReceiveReturn) -> Commanded:
-        order, now = _order(session, command.order_id or ""), self._clock()
+        order, now = order_of(session, command.order_id or ""), self._clock()
         units = returnable(session, order, command.lines, None)
         wish = ReturnWish.REFUND
         row = _open(session, order, ReturnReason.UNANNOUNCED, wish, command.location, now)
@@ -271,19 +272,12 @@ def _spread(
         refuse(field, reason, RETURN_REFUSED)
 
 
-def _order(session: Session, order_id: str) -> Order:
-    order = find_order(session, order_id)
-    if order is None:
-        refuse("order_id", f"there is no order {order_id!r}", UNKNOWN)
-    return order
-
-
 def _return(session: Session, return_id: str, *states: ReturnState) -> tuple[Order, ReturnRow]:
     """A return in one of `states`, and its order, locked. Raises NoChange."""
     found = session.get(ReturnRow, return_id)
     if found is None:
         refuse("return_id", f"there is no return {return_id!r}", UNKNOWN)
-    order = _order(session, found.order_id)
+    order = order_of(session, found.order_id)
     row = session.get_one(ReturnRow, return_id, populate_existing=True)
     if row.state not in states:
         refuse("return_id", f"{return_id} is {row.state.value.replace('_', ' ')}", RETURN_REFUSED)

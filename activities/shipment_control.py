@@ -8,12 +8,13 @@ from typing import NamedTuple
 from sqlmodel import Session, col, select
 
 from activities.backorders import fill_shortages, orders_served
+from activities.commanding import amount_of
 from activities.database.engine import Clock
 from activities.inventory import serve
 from activities.invoicing import credit_units
 from activities.ledger import post
-from activities.progress import balance_of, find_order, money_of, note, touch
-from activities.refunds import ask_back
+from activities.progress import find_order, money_of, note, touch
+from activities.refunds import ask_credit_back
 from activities.stock import Change, lock_stock, move
 from models import ledger
 from models.billing import units_of
@@ -28,7 +29,6 @@ from models.commands import (
     refuse,
 )
 from models.messages import BillStep, Echo
-from models.money import parse_amount
 from models.orders import PricedLine, ShipmentState
 from models.stock import MovementKind, Need, ReservationState
 from models.tables import Claim, Order, OrderLineRow, Reservation, Shipment
@@ -95,12 +95,8 @@ class ShipmentControl:
         message = f"{shipment.shipment_id} is given up"
         if credit_note is None:
             return _done(session, command, given_up, f"{message}; it was credited before")
-        owed_minor = min(credit_note.total_minor, balance_of(session, order).owed_payable_minor)
-        refund = ask_back(session, order, reason, now, owed_minor) if owed_minor else None
-        credited = money_of(order, credit_note.total_minor)
-        message += f", {credit_note.number} credits {credited}"
-        if refund is not None:
-            message += f"; {money_of(order, refund.amount_minor)} are being given back"
+        refund, credited = ask_credit_back(session, order, credit_note, reason, now)
+        message += f", {credited}"
         follow_up = FollowUp(
             order_id=order.order_id,
             refund_key=refund.refund_key if refund else None,
@@ -153,7 +149,9 @@ class ShipmentControl:
         owes = shipment.carrier and shipment.tracking in CARRIERS_FAULT
         amount_minor = cost_minor if owes else 0
         if command.claim is not None:
-            amount_minor = _amount(command.claim, order)
+            amount_minor = amount_of(
+                command.claim, order.currency, "claim", SHIPMENT_REFUSED, zero=True
+            )
         if not amount_minor:
             return
         claim = Claim(
@@ -218,16 +216,6 @@ def _undelivered(session: Session, order_id: str, rows: Sequence[Reservation]) -
     found = session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
     lines = {row.line_no: PricedLine.model_validate(row.model_dump()) for row in found}
     return [units_of(lines[row.line_no], row.quantity, row.revenue_minor) for row in rows]
-
-
-def _amount(text: str, order: Order) -> int:
-    try:
-        amount_minor = parse_amount(text, order.currency)
-    except ValueError as error:
-        refuse("claim", str(error), SHIPMENT_REFUSED)
-    if amount_minor < 0:
-        refuse("claim", "is below zero", SHIPMENT_REFUSED)
-    return amount_minor
 
 
 def _done(

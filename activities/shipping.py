@@ -60,12 +60,12 @@ class Shipping:
     async def book_shipment(self, step: ShipmentStep) -> Progress:
         """Book a planned shipment with the carrier whose quote is best, once."""
         call = f"{step.order_id}/book/{step.shipment_id}"
-        inquiry = await asyncio.to_thread(
-            self._database.read, lambda session: inquiry_of(session, step.shipment_id)
+        inquiry = await self._database.read_async(
+            lambda session: inquiry_of(session, step.shipment_id)
         )
         if inquiry is not None:
-            attempt, asked = await asyncio.to_thread(
-                self._database.read, lambda session: asked_before(session, call, FreightBooking)
+            attempt, asked = await self._database.read_async(
+                lambda session: asked_before(session, call, FreightBooking)
             )
             if asked is None:
                 asked = await self._choose_or_ask_anew(inquiry, call, attempt)
@@ -74,8 +74,7 @@ class Shipping:
                 self._database.transaction,
                 lambda session: self._booked(session, step, booking, booked),
             )
-        return await asyncio.to_thread(
-            self._database.read,
+        return await self._database.read_async(
             lambda session: look(session, session.get_one(Order, step.order_id)),
         )
 
@@ -120,8 +119,8 @@ class Shipping:
     async def cancel_booking(self, step: ShipmentStep) -> Progress:
         """Undo of `book_shipment`, also where it may or may not have been booked. Refused where
         the carrier has the goods."""
-        shipment = await asyncio.to_thread(
-            self._database.read, lambda session: session.get_one(Shipment, step.shipment_id)
+        shipment = await self._database.read_async(
+            lambda session: session.get_one(Shipment, step.shipment_id)
         )
         if shipment.mode is not FreightMode.HAND_OVER:
             await once(

@@ -66,8 +66,8 @@ class StockReview:
         """Review a batch of SKUs at all locations. Read first, then written in one transaction:
         nobody waits for what is computed. Again gives the same."""
         now = self._clock()
-        batch, policies = await asyncio.to_thread(
-            self._database.read, lambda session: self._review(session, step, now)
+        batch, policies = await self._database.read_async(
+            lambda session: self._review(session, step, now)
         )
         if policies:
             await asyncio.to_thread(

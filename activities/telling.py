@@ -39,8 +39,8 @@ class Telling:
     @activity.defn
     async def report_shortages(self, step: ReportStep) -> None:
         """Tell (and, where none runs, start) the replenishment of everything an order lacks."""
-        places = await asyncio.to_thread(
-            self._database.read, lambda session: _short_places(session, step.order_id)
+        places = await self._database.read_async(
+            lambda session: _short_places(session, step.order_id)
         )
         for shortage_id, place in places:
             await self._look(place, ShortageReported(shortage_id=shortage_id, again=step.again))

@@ -1,18 +1,13 @@
 """Money over HTTP: invoices and credit notes, payments without a use, refunds, write-offs."""
 
-import asyncio
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
-from sqlmodel import Session
 
 from activities import reading, reading_bills
 from activities.database.engine import Database
-from api.bodies import body_of, described
-from api.orders import PROBLEMS
+from api.bodies import body_of, commanded
 from intake import Intake, of_bill
-from models.base import Document
 from models.bill_views import BillView
 from models.commands import (
     AssignPayment,
@@ -32,22 +27,17 @@ def money_router(intake: Intake, database: Database) -> APIRouter:
     """Bills, payments, and the commands on them."""
     router = APIRouter(tags=["money"])
 
-    async def read(work: Callable[[Session], Result]) -> Result:
-        return await asyncio.to_thread(database.read, work)
-
-    def commanded(kind: type[Document], *of_path: str) -> dict[str, Any]:
-        """`Any`: FastAPI's own type."""
-        return {"responses": PROBLEMS, "openapi_extra": described(kind, *of_path, "kind")}
-
     @router.get("/invoices/{number}")
     async def show(number: str) -> BillView:
         """An invoice or a credit note, and to whom it was mailed."""
-        return of_bill(await read(lambda s: reading_bills.bill(s, number)), number)
+        return of_bill(await database.read_async(lambda s: reading_bills.bill(s, number)), number)
 
     @router.get("/invoices/{number}/pdf", response_class=Response)
     async def pdf(number: str) -> Response:
         """The document as PDF, with the e-invoice (Factur-X) inside."""
-        document = of_bill(await read(lambda s: reading_bills.bill_pdf(s, number)), number)
+        document = of_bill(
+            await database.read_async(lambda s: reading_bills.bill_pdf(s, number)), number
+        )
         headers = {"content-disposition": f'inline; filename="{number}.pdf"'}
         return Response(document, media_type="application/pdf", headers=headers)
 
@@ -67,7 +57,7 @@ def money_router(intake: Intake, database: Database) -> APIRouter:
     @router.get("/payments/unmatched")
     async def list_unmatched_payments() -> list[PaymentView]:
         """Money that has, at least in part, no use yet."""
-        return await read(reading.unmatched_payments)
+        return await database.read_async(reading.unmatched_payments)
 
     @router.post("/payments/{payment_id}/assign", **commanded(AssignPayment, "payment_id"))
     async def assign(payment_id: str, request: Request) -> CommandDone:

@@ -1,11 +1,8 @@
 """Orders over HTTP: placing them, looking at them; and whether we are there at all."""
 
-import asyncio
-from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
-from sqlmodel import Session
 
 from activities import reading
 from activities.database.engine import Database
@@ -42,9 +39,6 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     """Orders, customers, health."""
     router = APIRouter()
 
-    async def read(work: Callable[[Session], Result]) -> Result:
-        return await asyncio.to_thread(database.read, work)
-
     @router.post("/orders", status_code=201, responses=PROBLEMS, openapi_extra=DOCUMENT)
     async def place(request: Request, response: Response) -> OrderView:
         """Place an order. 201: it is new; 200: the same document was placed before."""
@@ -70,19 +64,19 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     @router.get("/customers/{customer_id}")
     async def show_customer(customer_id: str) -> CustomerView:
         """A customer with history, volume and preferences."""
-        return await read(lambda s: reading.customer(s, customer_id))
+        return await database.read_async(lambda s: reading.customer(s, customer_id))
 
     @router.get("/odd-facts")
     async def list_odd_facts(
         limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
     ) -> list[OddFactView]:
         """Messages that could not be used, with the reason."""
-        return await read(lambda s: reading.odd_facts(s, limit))
+        return await database.read_async(lambda s: reading.odd_facts(s, limit))
 
     @router.get("/findings")
     async def list_findings(gone: bool = False) -> list[FindingView]:
         """What reconciliation found to differ; `gone`: also what has come right since."""
-        return await read(lambda s: reading.findings(s, gone))
+        return await database.read_async(lambda s: reading.findings(s, gone))
 
     @router.get("/schemas/order")
     async def order_schema() -> dict[str, Any]:
@@ -97,7 +91,7 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     @router.get("/readyz", responses={503: PROBLEMS[503]})
     async def readyz() -> dict[str, str]:
         """Database and engine answer."""
-        await read(reading.company_currency)
+        await database.read_async(reading.company_currency)
         await intake.check_engine()
         return {"status": "ready"}
 

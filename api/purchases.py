@@ -1,6 +1,5 @@
 """Purchase orders over HTTP: looking at them, and what came of them."""
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -47,16 +46,15 @@ def purchase_router(intake: Intake, database: Database, clock: Clock) -> APIRout
         limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
     ) -> list[PurchaseOrderView]:
         """Purchase orders, newest first."""
-        return await asyncio.to_thread(
-            database.read,
+        return await database.read_async(
             lambda session: reading_purchases.purchase_orders(session, state, limit),
         )
 
     @router.get("/{po_id}")
     async def show(po_id: str) -> PurchaseOrderDetails:
         """One purchase order: why it was made, and what happened to it."""
-        view = await asyncio.to_thread(
-            database.read, lambda session: reading_purchases.purchase_order(session, po_id)
+        view = await database.read_async(
+            lambda session: reading_purchases.purchase_order(session, po_id)
         )
         return of_purchase_order(view, po_id)
 

@@ -1,18 +1,13 @@
 """Returns over HTTP: goods that come back, the commands on them, and their labels."""
 
-import asyncio
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
-from sqlmodel import Session
 
 from activities import reading, reading_returns
 from activities.database.engine import Database
-from api.bodies import body_of, described
-from api.orders import PROBLEMS
+from api.bodies import body_of, commanded
 from intake import Intake, of_return, return_label
-from models.base import Document
 from models.commands import (
     AuthoriseReturn,
     CloseReturn,
@@ -33,13 +28,6 @@ def return_router(intake: Intake, database: Database) -> APIRouter:
     """Returns, and the commands on them."""
     router = APIRouter(tags=["returns"])
 
-    async def read(work: Callable[[Session], Result]) -> Result:
-        return await asyncio.to_thread(database.read, work)
-
-    def commanded(kind: type[Document], *of_path: str) -> dict[str, Any]:
-        """`Any`: FastAPI's own type."""
-        return {"responses": PROBLEMS, "openapi_extra": described(kind, *of_path, "kind")}
-
     @router.get("/returns")
     async def list_returns(
         order_id: str | None = None,
@@ -47,18 +35,20 @@ def return_router(intake: Intake, database: Database) -> APIRouter:
         limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
     ) -> list[ReturnSummary]:
         """Returns, the latest first."""
-        return await read(lambda s: reading_returns.list_returns(s, order_id, state, limit))
+        return await database.read_async(
+            lambda s: reading_returns.list_returns(s, order_id, state, limit)
+        )
 
     @router.get("/returns/{return_id}")
     async def show(return_id: str) -> ReturnDetails:
         """A return: its units, what became of them, and what the customer got."""
-        view = await read(lambda s: reading_returns.return_details(s, return_id))
+        view = await database.read_async(lambda s: reading_returns.return_details(s, return_id))
         return of_return(view, return_id)
 
     @router.get("/returns/{return_id}/label.pdf", response_class=Response)
     async def label(return_id: str) -> Response:
         """The label of an authorised return, as PDF."""
-        document = await read(lambda s: return_label(s, return_id))
+        document = await database.read_async(lambda s: return_label(s, return_id))
         headers = {"content-disposition": f'inline; filename="{return_id}.pdf"'}
         return Response(document, media_type="application/pdf", headers=headers)
 

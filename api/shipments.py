@@ -1,21 +1,18 @@
 """Shipments over HTTP: looking at them, what carriers say of them, and their papers."""
 
-import asyncio
 import uuid
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
-from sqlmodel import Session
 
 from activities import reading, reading_shipments
 from activities.database.engine import Clock, Database
-from api.bodies import body_of, described
+from api.bodies import body_of, commanded, described
 from api.orders import PROBLEMS
 from api.purchases import FactTaken
 from intake import Intake
-from models.base import Document, Identifier
+from models.base import Identifier
 from models.commands import CommandDone, RefundShipment, Reship
 from models.messages import ShipmentTracked
 from models.orders import ShipmentState
@@ -41,13 +38,6 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
     """Shipments, the facts about them, and their papers."""
     router = APIRouter(prefix="/shipments", tags=["shipments"])
 
-    async def read(work: Callable[[Session], Result]) -> Result:
-        return await asyncio.to_thread(database.read, work)
-
-    def commanded(kind: type[Document]) -> dict[str, Any]:
-        """`Any`: FastAPI's own type."""
-        return {"responses": PROBLEMS, "openapi_extra": described(kind, "shipment_id", "kind")}
-
     @router.get("")
     async def list_shipments(
         order_id: str | None = None,
@@ -55,12 +45,14 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
         limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
     ) -> list[ShipmentSummary]:
         """Shipments, newest first."""
-        return await read(lambda s: reading_shipments.shipments(s, order_id, state, limit))
+        return await database.read_async(
+            lambda s: reading_shipments.shipments(s, order_id, state, limit)
+        )
 
     @router.get("/{shipment_id}")
     async def show(shipment_id: str) -> ShipmentDetails:
         """One shipment: why it goes so, what is in it, and what happened to it."""
-        view = await read(lambda s: reading_shipments.shipment(s, shipment_id))
+        view = await database.read_async(lambda s: reading_shipments.shipment(s, shipment_id))
         return of_shipment(view, shipment_id)
 
     @router.post(
@@ -72,7 +64,8 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
     async def report(shipment_id: str, request: Request) -> FactTaken:
         """What the carrier would tell by webhook."""
         order_id = of_shipment(
-            await read(lambda s: reading.order_of_shipment(s, shipment_id)), shipment_id
+            await database.read_async(lambda s: reading.order_of_shipment(s, shipment_id)),
+            shipment_id,
         )
         said = {"event_id": _new_id(), "occurred_at": clock().isoformat()}
         body = said | await body_of(
@@ -83,13 +76,13 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
         taken = await intake.take_fact("api", fact_id, "shipment.tracked", body)
         return FactTaken(fact_id=taken.fact_id, workflow_id=taken.workflow_id)
 
-    @router.post("/{shipment_id}/reship", **commanded(Reship))
+    @router.post("/{shipment_id}/reship", **commanded(Reship, "shipment_id"))
     async def reship(shipment_id: str, request: Request) -> CommandDone:
         """Send goods again that won't arrive."""
         body = await body_of(request, Reship, shipment_id=shipment_id)
         return await intake.command(Reship, body)
 
-    @router.post("/{shipment_id}/refund", **commanded(RefundShipment))
+    @router.post("/{shipment_id}/refund", **commanded(RefundShipment, "shipment_id"))
     async def refund(shipment_id: str, request: Request) -> CommandDone:
         """Give the price of goods back that won't arrive."""
         body = await body_of(request, RefundShipment, shipment_id=shipment_id)
@@ -99,7 +92,9 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
     async def paper(shipment_id: str, kind: PaperKind) -> Response:
         """A paper of the shipment as PDF. 404: it has none of this kind, and why."""
         document = of_shipment(
-            await read(lambda s: reading_shipments.shipment_pdf(s, shipment_id, kind)),
+            await database.read_async(
+                lambda s: reading_shipments.shipment_pdf(s, shipment_id, kind)
+            ),
             shipment_id,
         )
         headers = {"content-disposition": f'inline; filename="{shipment_id}-{kind}.pdf"'}

@@ -1,14 +1,11 @@
 """Stock over HTTP: looking at it, commands on it, and who sells it to us."""
 
-import asyncio
-from typing import Any
-
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
 from activities import reading_stock
 from activities.database.engine import Clock, Database
-from api.bodies import body_of, described
+from api.bodies import body_of, commanded, described
 from api.orders import PROBLEMS
 from intake import Intake, of_sku
 from models.base import Document, Identifier, LocationId
@@ -28,32 +25,28 @@ def stock_router(intake: Intake, database: Database, clock: Clock) -> APIRouter:
     """Stock, its commands, offers, and replenishment."""
     router = APIRouter(tags=["stock"])
 
-    def commanded(kind: type[Document]) -> dict[str, Any]:
-        """`Any`: FastAPI's own type."""
-        return {"responses": PROBLEMS, "openapi_extra": described(kind, "sku", "kind")}
-
     @router.get("/stock/{sku}")
     async def show(sku: str) -> StockView:
         """A SKU at every location: counters, what may be promised, who waits, movements."""
         today = clock().date()
-        view = await asyncio.to_thread(
-            database.read, lambda session: reading_stock.stock_of(session, sku, today)
+        view = await database.read_async(
+            lambda session: reading_stock.stock_of(session, sku, today)
         )
         return of_sku(view, sku)
 
-    @router.post("/stock/{sku}/adjustments", **commanded(AdjustStock))
+    @router.post("/stock/{sku}/adjustments", **commanded(AdjustStock, "sku"))
     async def adjust(sku: str, request: Request) -> CommandDone:
         """So many units more, or fewer, than the books say."""
         body = await body_of(request, AdjustStock, sku=sku)
         return await intake.command(AdjustStock, body)
 
-    @router.post("/stock/{sku}/counts", **commanded(CountStock))
+    @router.post("/stock/{sku}/counts", **commanded(CountStock, "sku"))
     async def count(sku: str, request: Request) -> CommandDone:
         """So many units are there."""
         body = await body_of(request, CountStock, sku=sku)
         return await intake.command(CountStock, body)
 
-    @router.post("/stock/{sku}/transfers", **commanded(TransferStock))
+    @router.post("/stock/{sku}/transfers", **commanded(TransferStock, "sku"))
     async def transfer(sku: str, request: Request) -> CommandDone:
         """Units go from one location to another."""
         body = await body_of(request, TransferStock, sku=sku)
@@ -63,8 +56,8 @@ def stock_router(intake: Intake, database: Database, clock: Clock) -> APIRouter:
     async def offers(sku: str) -> OffersView:
         """Who sells a SKU to us, at what landed cost, and how reliably."""
         today = clock().date()
-        view = await asyncio.to_thread(
-            database.read, lambda session: reading_stock.offers_of(session, sku, today)
+        view = await database.read_async(
+            lambda session: reading_stock.offers_of(session, sku, today)
         )
         return of_sku(view, sku)
 

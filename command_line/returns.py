@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from activities import reading, reading_returns
 from command_line.doors import OpenDoors
-from command_line.showing import Json, new_table, or_dash, out, print_json, show
+from command_line.showing import Json, new_table, or_dash, out, print_json, show, write_file
 from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
 from intake import of_return, return_label
 from models.commands import (
@@ -87,10 +87,7 @@ def _add_looking(app: typer.Typer, open_doors: OpenDoors) -> None:
     ) -> None:
         """Write the label of an authorised return as PDF."""
         document = open_doors().read(lambda s: return_label(s, id_))
-        try:
-            file.write_bytes(document)
-        except OSError as error:
-            raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--out") from error
+        write_file(file, document)
         said = {"return_id": id_, "file": str(file), "bytes": len(document)}
         show(said, as_json, f"label of {id_} written to {file}")
 

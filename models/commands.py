@@ -265,12 +265,6 @@ ReturnCommand = (
     | CloseReturn
     | ReceiveReturn
     | InspectReturn
-    | AuthoriseReturn
-    | RejectReturn
-    | ReturnOnItsWay
-    | CloseReturn
-    | ReceiveReturn
-    | InspectReturn
 )
 Command = StockCommand | MoneyCommand | ShipmentCommand | ReturnCommand
 

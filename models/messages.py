@@ -452,12 +452,6 @@ class SettlementStep(Payload):
     settlement_id: str
 
 
-class ExchangeStep(Payload):
-    """The order that replaces returned goods, to be written."""
-
-    settlement_id: str
-
-
 class DispatchStep(Payload):
     """A goods issue to record with the order it reached."""
 

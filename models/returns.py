@@ -1,6 +1,6 @@
 """Returns: goods that come back, what is allowed, and what becomes of them."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
@@ -19,6 +19,11 @@ class ReturnState(StrEnum):
     SETTLED = "settled"
     REJECTED = "rejected"
     EXPIRED = "expired"
+
+    @property
+    def is_told(self) -> bool:
+        """The customer has a mail of its own about it."""
+        return self in (ReturnState.AUTHORISED, ReturnState.REJECTED, ReturnState.EXPIRED)
 
     @property
     def is_over(self) -> bool:
@@ -123,8 +128,3 @@ def exchange_order_id(order_id: str, number: int) -> str:
         return order_id + suffix
     suffix = f"-{sha256(order_id.encode()).hexdigest()[:12]}{suffix}"
     return order_id[: LONGEST_ID - len(suffix)] + suffix
-
-
-def closed_on(delivered_at: datetime, days: int) -> date:
-    """The last day for sending goods back."""
-    return (delivered_at + timedelta(days=days)).date()

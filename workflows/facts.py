@@ -7,7 +7,6 @@ from typing import TypeVar
 from pydantic import BaseModel, JsonValue, ValidationError
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.billing import Billing
@@ -52,7 +51,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.orders import Cancellation, Progress, Stage, stage
     from workflows import attributes
-    from workflows.narrative import summary as summary_of
+    from workflows.starting import start_order
     from workflows.steps import Board, RefusedStep, Steps, run_database_step
 
 F = TypeVar("F", bound=BaseModel)
@@ -216,21 +215,9 @@ class FactWorkflow:
         recorded = await self._steps.database(Orders.read_document, order, summary)
         if recorded is None:
             return
-        document = recorded.document
-        try:
-            await workflow.start_child_workflow(
-                "OrderWorkflow",
-                document,
-                id=f"order-{order.order_id}",
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                memo={"digest": recorded.digest},
-                search_attributes=attributes.at_start(document.customer_id, document.channel),
-                static_summary=summary_of(document),
-                static_details=f"Order {order.order_id}, taken up again after it was over.",
-            )
-        except WorkflowAlreadyStartedError:
-            return
+        details = f"Order {order.order_id}, taken up again after it was over."
+        memo, reuse = {"digest": recorded.digest}, WorkflowIDReusePolicy.ALLOW_DUPLICATE
+        await start_order(recorded.document, memo, details, reuse)
 
     async def _tell(self, fact: OrderFact) -> None:
         """An order that was placed while we applied its fact looks again."""

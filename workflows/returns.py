@@ -5,7 +5,6 @@ from datetime import datetime
 from pydantic import JsonValue
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.billing import Billing
@@ -25,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from models.returns import PendingSettlement, ReturnProgress, ReturnState
     from workflows import attributes
     from workflows.facts import show_on_order
-    from workflows.narrative import summary as summary_of
+    from workflows.starting import start_order
     from workflows.steps import Board, Steps, run_database_step
 
 
@@ -53,12 +52,13 @@ class ReturnWorkflow:
             known = await self._look()
             for settlement in known.pending:
                 await self._settle(settlement)
-            if known.state is not told and known.state in MAILED:
+            if known.pending:
+                continue
+            if known.state is not told and known.state.is_told:
                 told = known.state
                 await self._steps.partner(
                     CustomerMail.mail_return, self._step, f"Mail that it is {known.state}"
                 )
-            known = await self._look()
             if known.is_over and self._changes == changes:
                 break
             await self._wait(known, changes)
@@ -102,24 +102,14 @@ class ReturnWorkflow:
         document = await self._steps.database(
             Returns.write_exchange, settlement, "Write the order that replaces it"
         )
-        try:
-            await workflow.start_child_workflow(
-                "OrderWorkflow",
-                document,
-                id=f"order-{document.order_id}",
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                memo={
-                    "digest": digest(document.model_dump(mode="json")),
-                    "placed_at": workflow.now(),
-                    "total_minor": 0,
-                },
-                search_attributes=attributes.at_start(document.customer_id, document.channel),
-                static_summary=summary_of(document),
-                static_details=f"Replaces goods of return {self._step.return_id}.",
-            )
-        except WorkflowAlreadyStartedError:
-            return
+        memo = {
+            "digest": digest(document.model_dump(mode="json")),
+            "placed_at": workflow.now(),
+            "total_minor": 0,
+        }
+        details = f"Replaces goods of return {self._step.return_id}."
+        reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
+        await start_order(document, memo, details, reuse)
 
     @workflow.signal
     def return_changed(self, change: JsonValue = None, *_more: JsonValue) -> None:
@@ -134,10 +124,6 @@ class ReturnWorkflow:
     async def _show_attention(self, attention: Attention | None) -> None:
         workflow.upsert_search_attributes(attributes.for_attention(attention))
         await show_on_order(self._order_id, attention)
-
-
-MAILED = (ReturnState.AUTHORISED, ReturnState.REJECTED, ReturnState.EXPIRED)
-"""What a customer is told of by a mail of its own."""
 
 
 def _until(moment: datetime) -> float:

@@ -1,5 +1,6 @@
 """Engine and transactions, for SQLite and PostgreSQL alike."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -57,6 +58,10 @@ class Database:
     def read(self, work: Callable[[Session], Result]) -> Result:
         """Run `work`, which only reads, on one consistent view."""
         return self._run(self._reader, work)
+
+    async def read_async(self, work: Callable[[Session], Result]) -> Result:
+        """As `read`, in a thread: nobody else waits for it."""
+        return await asyncio.to_thread(self.read, work)
 
     def close(self) -> None:
         """Give the connections back."""

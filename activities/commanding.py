@@ -1,0 +1,28 @@
+"""Commanding: what commands of all kinds look up, and refuse."""
+
+from sqlmodel import Session
+
+from activities.progress import find_order
+from models.commands import UNKNOWN, refuse
+from models.money import parse_amount
+from models.tables import Order
+
+
+def order_of(session: Session, order_id: str) -> Order:
+    """The order that a command names, locked. Raises NoChange."""
+    order = find_order(session, order_id)
+    if order is None:
+        refuse("order_id", f"there is no order {order_id!r}", UNKNOWN)
+    return order
+
+
+def amount_of(text: str, currency: str, field: str, code: str, *, zero: bool = False) -> int:
+    """What a command's `field` comes to, in minor units; `zero`: it may be nothing. Raises
+    NoChange, with `code`."""
+    try:
+        amount_minor = parse_amount(text, currency)
+    except ValueError as error:
+        refuse(field, str(error), code)
+    if amount_minor < 0 or not (amount_minor or zero):
+        refuse(field, "is below zero" if zero else "is not above zero", code)
+    return amount_minor
