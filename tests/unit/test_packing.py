@@ -120,6 +120,7 @@ def is_a_grid(block: Block) -> bool:
     )
 
 
+@settings(deadline=None)
 @given(pieces=some_pieces, how=some_containers)
 def test_every_unit_is_in_exactly_one_package(
     pieces: list[Piece], how: tuple[tuple[Container, ...], PackageKind]
@@ -127,6 +128,7 @@ def test_every_unit_is_in_exactly_one_package(
     assert packed(pack(pieces, *how)) == units_of(pieces)
 
 
+@settings(deadline=None)
 @given(pieces=some_pieces, how=some_containers)
 def test_a_package_weighs_what_is_in_it_and_no_more_than_its_container_bears(
     pieces: list[Piece], how: tuple[tuple[Container, ...], PackageKind]
@@ -143,7 +145,7 @@ def test_a_package_weighs_what_is_in_it_and_no_more_than_its_container_bears(
     assert sum(package.weight_g for package in packages) == goods_g + tare_g
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(pieces=some_pieces, how=some_containers)
 def test_a_person_could_pack_it_like_that(
     pieces: list[Piece], how: tuple[tuple[Container, ...], PackageKind]
@@ -162,6 +164,7 @@ def test_a_person_could_pack_it_like_that(
                 assert all(end <= side for end, side in zip(ends, inside, strict=True))
 
 
+@settings(deadline=None)
 @given(pieces=some_pieces, how=some_containers, random=st.randoms(use_true_random=False))
 def test_the_order_of_the_pieces_changes_nothing(
     pieces: list[Piece], how: tuple[tuple[Container, ...], PackageKind], random: Random
@@ -172,6 +175,7 @@ def test_the_order_of_the_pieces_changes_nothing(
     assert pack(shuffled, again, kind) == pack(pieces, containers, kind)
 
 
+@settings(deadline=None)
 @given(pieces=some_pieces, how=some_containers)
 def test_a_unit_is_a_package_of_its_own_only_where_no_container_holds_it(
     pieces: list[Piece], how: tuple[tuple[Container, ...], PackageKind]
@@ -188,7 +192,7 @@ def test_a_unit_is_a_package_of_its_own_only_where_no_container_holds_it(
     assert sum(package.kind is PIECE for package in pack(pieces, containers, kind)) == alone
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     sides=st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 7)),
     weight_g=st.integers(0, 5),
@@ -206,7 +210,7 @@ def test_of_one_product_all_containers_but_the_last_hold_equally_many(
     assert units[-1] <= units[0]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     room=st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6)),
     sides=st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)),
@@ -262,6 +266,7 @@ def test_room_that_one_product_leaves_is_used_for_others() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(lengths=st.lists(st.integers(1, 10), min_size=1, max_size=6))
 def test_along_one_line_it_takes_at_most_one_container_more_than_the_best(
     lengths: list[int],

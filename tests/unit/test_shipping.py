@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.packing import CARTONS, Container, PackageKind, Piece
@@ -122,12 +122,14 @@ def test_the_choice_says_why(goods: Piece, reason: str) -> None:
     assert choose_freight([goods]).reason == reason
 
 
+@settings(deadline=None)
 @given(goods=pieces, turned=st.permutations(["length_mm", "width_mm", "height_mm"]))
 def test_it_does_not_matter_which_side_is_called_length(goods: Piece, turned: list[str]) -> None:
     sides = dict(zip(turned, (goods.length_mm, goods.width_mm, goods.height_mm), strict=True))
     assert choose_freight([goods.model_copy(update=sides)]) == choose_freight([goods])
 
 
+@settings(deadline=None)
 @given(goods=st.lists(pieces, max_size=6), more=pieces)
 def test_more_goods_never_travel_in_a_smaller_mode(goods: list[Piece], more: Piece) -> None:
     """But where their number of packages decided: more goods can turn out to be fewer packages."""
@@ -137,6 +139,7 @@ def test_more_goods_never_travel_in_a_smaller_mode(goods: list[Piece], more: Pie
         assert modes.index(after.mode) >= modes.index(before.mode)
 
 
+@settings(deadline=None)
 @given(goods=pieces, more=st.integers(1, 100))
 def test_more_of_one_product_never_travel_in_a_smaller_mode(goods: Piece, more: int) -> None:
     modes = list(FreightMode)
@@ -144,6 +147,7 @@ def test_more_of_one_product_never_travel_in_a_smaller_mode(goods: Piece, more: 
     assert modes.index(after.mode) >= modes.index(choose_freight([goods]).mode)
 
 
+@settings(deadline=None)
 @given(goods=st.lists(pieces, max_size=6))
 def test_the_order_of_the_pieces_does_not_matter(goods: list[Piece]) -> None:
     assert choose_freight(goods) == choose_freight(goods[::-1])
@@ -272,6 +276,7 @@ def test_a_heavy_package_does_not_make_up_for_a_light_one() -> None:
     assert choose_freight([heavy, light]).billed_weight_g == 30_000 + 20_000
 
 
+@settings(deadline=None)
 @given(goods=st.lists(pieces, max_size=6))
 def test_billed_is_never_less_than_the_goods_weigh(goods: list[Piece]) -> None:
     choice = choose_freight(goods)
