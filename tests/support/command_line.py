@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.support.forking import run_program
+from tests.support.forking import Program
 from tests.support.world import World
 
 PROGRAM = Path(__file__).parents[2] / "starter.py"
@@ -25,7 +25,8 @@ async def run(pipeline: World, *words: str, stdin: str = "") -> tuple[int, str, 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "stdin").write_text(stdin)
-        status = await asyncio.to_thread(run_program, PROGRAM, words, environment, folder)
+        program = Program(PROGRAM, words, environment, folder, stdin=Path("stdin"))
+        status = await asyncio.to_thread(program.run)
         return status, (folder / "stdout").read_text(), (folder / "stderr").read_text()
 
 

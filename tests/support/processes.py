@@ -1,19 +1,18 @@
 """Real worker processes, to be killed; and what their database says meanwhile."""
 
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic, sleep
 
 import psycopg
 
 from activities.database.engine import normalised
+from tests.support.forking import Program
 from tests.support.waiting import PATIENCE_S
 from tests.support.world import World
 
@@ -25,10 +24,10 @@ SHOWN_OF_LINE = 700
 
 @dataclass
 class WorkerProcess:
-    """`python worker.py` in a process group of its own; one runs at a time."""
+    """`python worker.py`; one runs at a time."""
 
     world: World
-    running: subprocess.Popen[bytes] | None = field(default=None)
+    running: BaseProcess | None = field(default=None)
 
     @property
     def log(self) -> Path:
@@ -38,21 +37,20 @@ class WorkerProcess:
     def start(self) -> None:
         """Start a new process; returns at once."""
         assert self.running is None, "one worker at a time"
-        with self.log.open("ab") as log:
-            self.running = subprocess.Popen(
-                [sys.executable, str(ROOT / "worker.py")],
-                cwd=self.world.folder,
-                env=self._environment(),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self.running = Program(
+            ROOT / "worker.py",
+            (),
+            self._environment(),
+            self.world.folder,
+            out=self.log,
+            err=self.log,
+        ).start()
 
     def kill(self) -> None:
-        """SIGKILL to the whole group: nothing is finished, nothing is said."""
+        """SIGKILL: nothing is finished, nothing is said."""
         if self.running is not None:
-            os.killpg(self.running.pid, signal.SIGKILL)
-            self.running.wait()
+            self.running.kill()
+            self.running.join()
             self.running = None
 
     def tail(self) -> str:

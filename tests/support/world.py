@@ -5,7 +5,7 @@ import base64
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +14,11 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from standardwebhooks import Webhook
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
-from activities import reading_ledger
+from activities import reading, reading_ledger
 from activities.database.engine import Database, utc_now
 from activities.database.importing import import_folder
 from api.app import create_app
@@ -28,7 +27,7 @@ from simulators.app import create_app as create_partners
 from simulators.contract import SimulatorConfig
 from tests.support.serving import served
 from tests.support.shop import Document, unique, write_shop
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, news
 from worker import build_worker
 
 SECRETS = {
@@ -176,26 +175,26 @@ class World:
         )
 
     async def until_order(self, order_id: str, reached: Callable[[Document], bool]) -> Document:
-        """Wait until what is shown of the order satisfies `reached`: looked at now, and after each
-        event that is new."""
+        """Wait until what is shown of the order satisfies `reached`: looked at now, after each new
+        event, and where none comes: others change it too. Before the door is asked after an event,
+        a look at the tables says whether that is worth it."""
         handle = self.client.get_workflow_handle(f"order-{order_id}")
         seen = (await handle.describe()).history_length
         last = await self.order(order_id)
         if reached(last):
             return last
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
-                async for event in handle.fetch_history_events(wait_new_event=True):
-                    if event.event_id > seen and event.event_type in LOOK_AFTER:
+                async for event in news(handle, seen):
+                    if event is None or reached(await self._in_tables(order_id) or last):
                         last = await self.order(order_id)
                         if reached(last):
                             return last
-        except TimeoutError:
-            last = await self.order(order_id)
-        else:
-            last = await self.order(order_id)
-        assert reached(last), f"still {json.dumps(last, indent=1)}"
-        return last
+        raise AssertionError(f"still {json.dumps(last, indent=1)}")
+
+    async def _in_tables(self, order_id: str) -> Document | None:
+        details = await self.database.read_async(lambda s: reading.order_details(s, order_id))
+        return None if details is None else details.model_dump(mode="json")
 
     async def ended(self, order_id: str) -> WorkflowHandle[Any, Any]:
         """Wait until the order's workflow has ended; what it leaves is final."""
@@ -233,14 +232,6 @@ class World:
         """Everything adds up: the ledger, and the inventory account against the stock."""
         balance = self.database.read(reading_ledger.trial_balance)
         assert balance.balanced, balance.model_dump_json(indent=1)
-
-
-LOOK_AFTER = {
-    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
-    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
-}
 
 
 @asynccontextmanager

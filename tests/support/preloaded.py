@@ -1,0 +1,16 @@
+"""What the programs that tests start have at hand: modules that make nothing of the environment and
+of what is a terminal when they are loaded, the tables' mappers, and the fonts."""
+
+import typer.rich_utils
+from sqlalchemy.orm import configure_mappers
+
+import intake
+import worker
+from activities.database import importing
+from activities.documents.fonts import prepare_fonts
+from models import ledger_export, settings
+
+__all__ = ["importing", "intake", "ledger_export", "settings", "typer", "worker"]
+
+configure_mappers()
+prepare_fonts()
