@@ -83,6 +83,7 @@ def build_activities(
         attention_after_attempts=settings.attention_after_attempts,
         late_money=settings.late_money,
         tracking_silence=settings.tracking_silence,
+        collect_within=timedelta(days=settings.collect_within_days).total_seconds(),
         promises=PromisePolicy(
             ship_within_days=settings.ship_within_days,
             silent_delay_days=settings.silent_delay_days,
@@ -174,6 +175,7 @@ def build_activities(
         mail.mail_refund,
         mail.mail_settlement,
         mail.mail_dispatch,
+        mail.mail_collection,
         mail.mail_return,
         mail.mail_letter,
         review.review_stock,

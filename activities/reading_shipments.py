@@ -11,7 +11,9 @@ from activities.documents.papers.bill_of_lading import bill_of_lading_pdf
 from activities.documents.papers.label import label_pdf
 from activities.documents.papers.packing_slip import packing_slip_pdf
 from activities.documents.papers.pick_list import pick_list_pdf
+from activities.progress import look, money_of
 from models.customers import Address
+from models.messages import ShipmentFact, ShipmentTracked
 from models.money import format_amount
 from models.orders import ShipmentState
 from models.papers import (
@@ -33,6 +35,7 @@ from models.shipment_views import (
     TrackingEventView,
     check_printed,
 )
+from models.shipping import FreightMode
 from models.stock import SERVING
 from models.tables import (
     Claim,
@@ -115,6 +118,27 @@ def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
         events=events,
         proof=_proof(events),
         claim=_claim(session, shipment_id),
+    )
+
+
+def why_not_handed_over(session: Session, fact: ShipmentFact) -> str | None:
+    """Why a customer can't have been given goods of ours yet: they aren't paid. None: they may, or
+    have been, or `fact` says nothing of the kind."""
+    if isinstance(fact, ShipmentTracked) and not (fact.status and fact.status.has_goods):
+        return None
+    row = session.get(Shipment, fact.shipment_id or "")
+    if row is None or row.mode is not FreightMode.HAND_OVER:
+        return None
+    if row.state is not ShipmentState.PLANNED or row.order_id != fact.order_id:
+        return None
+    order = session.get_one(Order, row.order_id)
+    known = look(session, order)
+    if known.secured:
+        return None
+    due = money_of(order, known.due_minor)
+    return (
+        f"{due} of {order.order_id} are due: what isn't paid is not handed over; take the payment "
+        f"first (`pay {order.order_id} AMOUNT`)"
     )
 
 

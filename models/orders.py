@@ -371,6 +371,8 @@ class ShipmentProgress(Payload):
     """When it said something last."""
     book_from: datetime | None = None
     """It isn't booked before; None: at once."""
+    planned_at: datetime | None = None
+    """Since when its goods are ready."""
 
 
 class MoneyProblem(Payload):

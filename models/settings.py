@@ -181,6 +181,10 @@ class Settings(BaseSettings):
     what is due, in the company's currency."""
     tracking_silence: Seconds = 7 * 86400.0
     """How long a carrier may say nothing of a shipment before a person is to ask, in seconds."""
+    collect_within_days: int = Field(
+        default=14, ge=1, le=3650, description="days: a whole number from 1 to 3650"
+    )
+    """How long goods wait to be collected before a person is to ask, in days."""
     ship_within_days: Days = 30
     """What an order is promised that names no date, in days after it was placed."""
     silent_delay_days: Days = 30
