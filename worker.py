@@ -31,6 +31,7 @@ from activities.gateways.suppliers import HttpSuppliers
 from activities.inventory import Inventory
 from activities.mail import CustomerMail
 from activities.money_control import MoneyControl
+from activities.order_control import OrderControl
 from activities.orders import Orders
 from activities.promises import Promises
 from activities.purchasing import Purchasing
@@ -109,6 +110,7 @@ def build_activities(
         clock,
         StockControl(clock),
         MoneyControl(clock, rules),
+        OrderControl(clock),
         ShipmentControl(clock),
         ReturnsControl(clock, settings.returns),
     )

@@ -36,7 +36,7 @@ from models.shipment_views import (
     check_printed,
 )
 from models.shipping import FreightMode
-from models.stock import SERVING
+from models.stock import SERVING, ReservationState
 from models.tables import (
     Claim,
     Company,
@@ -290,13 +290,14 @@ def _paper_lines(session: Session, row: Shipment) -> tuple[PaperLine, ...]:
 
 
 def _units_before(session: Session, row: Shipment) -> dict[int, int]:
-    """By line: how many units shipments before this one bring, or settled; what was lost isn't
-    among them."""
+    """By line: how many units shipments before this one bring, or settled, or were given up before
+    they left; what was lost isn't among them."""
     of_order = session.exec(select(Shipment).where(Shipment.order_id == row.order_id)).all()
     earlier = {other.shipment_id for other in of_order if _place(other) < _place(row)}
     found: dict[int, int] = defaultdict(int)
     for held in session.exec(select(Reservation).where(Reservation.order_id == row.order_id)):
-        if held.shipment_id in earlier and held.state in SERVING:
+        never_left = held.shipment_id is None and held.state is ReservationState.FORGONE
+        if never_left or (held.shipment_id in earlier and held.state in SERVING):
             found[held.line_no] += held.quantity
     return found
 

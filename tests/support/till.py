@@ -24,6 +24,7 @@ from activities.database.importing import import_folder
 from activities.dunning import Dunning
 from activities.inventory import Inventory
 from activities.money_control import MoneyControl
+from activities.order_control import OrderControl
 from activities.orders import Orders
 from activities.progress import balance_of, look
 from activities.returns_control import ReturnsControl
@@ -153,6 +154,7 @@ class Bookkeeper(Machine):
             clock,
             StockControl(clock),
             money,
+            OrderControl(self.clock),
             ShipmentControl(clock),
             ReturnsControl(clock, ReturnRules()),
         )
