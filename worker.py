@@ -84,6 +84,8 @@ def build_activities(
         attention_after_attempts=settings.attention_after_attempts,
         late_money=settings.late_money,
         tracking_silence=settings.tracking_silence,
+        tracking_silence_ltl=settings.tracking_silence_ltl,
+        tracking_silence_truckload=settings.tracking_silence_truckload,
         collect_within=timedelta(days=settings.collect_within_days).total_seconds(),
         promises=PromisePolicy(
             ship_within_days=settings.ship_within_days,
@@ -117,7 +119,8 @@ def build_activities(
     returns = Returns(database, clock)
     dunning = Dunning(database, clock, rules)
     telling = Telling(database, client, engine.TASK_QUEUE)
-    shipping = Shipping(database, clock, HttpCarriers(partner(settings.carriers_url)))
+    carriers = HttpCarriers(partner(settings.carriers_url))
+    shipping = Shipping(database, clock, carriers, settings.packaging)
     mail = CustomerMail(database, clock, mailer, settings.mail_from)
     review = StockReview(database, clock, review_policy(settings))
     reconciliation = Reconciliation(database, clock, client)

@@ -11,7 +11,7 @@ from models.errors import Refused
 from models.messages import FreightInquiry, FreightPackage
 from models.orders import Cancellation, Fulfilment, ShipmentState
 from models.packing import Package, Piece
-from models.shipping import FreightChoice, FreightMode, choose_freight
+from models.shipping import FreightChoice, FreightMode, Packaging, choose_freight
 from models.sscc import sscc
 from models.stock import ReservationState
 from models.tables import Company, Location, Order, PackageRow, Product, Reservation, Shipment
@@ -23,13 +23,18 @@ SHIP_FROM = {"location", "name", "street", "city", "country", "postal_code"}
 
 
 def consign(
-    session: Session, order: Order, shipment_id: str, rows: Sequence[Reservation], now: datetime
+    session: Session,
+    order: Order,
+    shipment_id: str,
+    rows: Sequence[Reservation],
+    packaging: Packaging,
+    now: datetime,
 ) -> None:
     """Make a shipment of what is held at one location, with its packages."""
     location = session.get(Location, rows[0].location)
     by_carrier = order.fulfilment is Fulfilment.CARRIER
     pieces = _pieces(session, rows)
-    choice = choose_freight(pieces) if by_carrier else _handed_over(pieces)
+    choice = choose_freight(pieces, packaging) if by_carrier else _handed_over(pieces)
     shipment = Shipment(
         shipment_id=shipment_id,
         order_id=order.order_id,

@@ -36,7 +36,7 @@ from models.messages import (
 )
 from models.money import parse_amount
 from models.orders import Cancellation, Progress, ShipmentState, digest
-from models.shipping import FreightMode, choose_quote
+from models.shipping import FreightMode, Packaging, choose_quote
 from models.stock import ReservationState
 from models.tables import Order, Reservation, Shipment
 from models.tracking import TrackingStatus, fold
@@ -45,10 +45,13 @@ from models.tracking import TrackingStatus, fold
 class Shipping:
     """The steps of the dispatch phase."""
 
-    def __init__(self, database: Database, clock: Clock, carriers: Carriers) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, carriers: Carriers, packaging: Packaging
+    ) -> None:
         self._database = database
         self._clock = clock
         self._carriers = carriers
+        self._packaging = packaging
 
     @activity.defn
     def plan_shipments(self, step: OrderStep) -> Progress:
@@ -172,7 +175,8 @@ class Shipping:
         count = select(func.count()).select_from(Shipment).where(col(Shipment.order_id) == order_id)
         first = session.exec(count).one() + 1
         for number, location in enumerate(sorted(held), start=first):
-            consign(session, order, f"SH-{order_id}-{number}", held[location], now)
+            shipment_id = f"SH-{order_id}-{number}"
+            consign(session, order, shipment_id, held[location], self._packaging, now)
         return touch(session, order, now)
 
     def _booked(

@@ -20,6 +20,7 @@ from models.money import (
     parse_percent,
     share,
 )
+from models.shipping import FreightMode
 from models.tracking import TrackingStatus
 
 MAX_LINES = 1_000
@@ -373,6 +374,7 @@ class ShipmentProgress(Payload):
     """It isn't booked before; None: at once."""
     planned_at: datetime | None = None
     """Since when its goods are ready."""
+    mode: FreightMode = FreightMode.PARCEL
 
 
 class MoneyProblem(Payload):

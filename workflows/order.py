@@ -388,7 +388,7 @@ class OrderWorkflow:
         while not self._is_over(shipment_id):
             known = self._known().shipment(shipment_id)
             news_at = known.news_at or workflow.now()
-            silent_at = news_at + timedelta(seconds=self._board.policy.tracking_silence)
+            silent_at = news_at + timedelta(seconds=self._board.policy.silence_of(known.mode))
             left = (silent_at - workflow.now()).total_seconds()
             if left > 0:
                 over = partial(self._is_over, shipment_id)

@@ -90,7 +90,7 @@ from models.returns import (
     ReturnState,
     ReturnWish,
 )
-from models.shipping import Quote
+from models.shipping import STANDARD, Quote
 from models.stock import SERVING, MovementKind, ReservationState, ShortageState
 from models.tables import (
     Claim,
@@ -267,7 +267,7 @@ class Warehouse(Machine):
         self.inventory = Inventory(self.database, self.clock)
         self.purchasing = Purchasing(self.database, self.clock, partners, POLICY, BUYING)
         self.receiving = Receiving(self.database, self.clock, BUYING)
-        self.shipping = Shipping(self.database, self.clock, partners)
+        self.shipping = Shipping(self.database, self.clock, partners, STANDARD)
         self.billing = Billing(self.database, self.clock, Provider(), POLICY, BillingRules())
         money = MoneyControl(self.clock, BillingRules())
         self.commands = Commands(

@@ -56,6 +56,7 @@ from models.messages import (
 from models.money import format_amount
 from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
 from models.returns import Condition, Disposition, ReturnRules
+from models.shipping import STANDARD
 from models.tables import (
     CreditNoteRow,
     InvoiceRow,
@@ -139,7 +140,7 @@ class Bookkeeper(Machine):
         super().__init__(new_database)
         self.provider = Provider()
         self.inventory = Inventory(self.database, self.clock)
-        self.shipping = Shipping(self.database, self.clock, Partners())
+        self.shipping = Shipping(self.database, self.clock, Partners(), STANDARD)
         self.use(RULES)
 
     def use(self, rules: BillingRules) -> None:

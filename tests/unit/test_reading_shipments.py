@@ -108,6 +108,16 @@ def test_what_follows_is_what_no_shipment_so_far_brings(database: Database) -> N
     ]
 
 
+def test_what_was_given_up_before_it_left_does_not_follow(database: Database) -> None:
+    """Nor does it count as brought twice."""
+    ship(database, 1, 2, ReservationState.SHIPPED)
+    ids = {"order_id": "R", "line_no": 1, "location": "BER", "part": 2, "sku": "DRILL"}
+    rest = Reservation(**ids, quantity=3, state=ReservationState.FORGONE)
+    database.transaction(lambda session: session.add(rest))
+    [line] = paper(database, "SH-R-1").lines
+    assert (line.in_shipment, line.to_follow) == (2, 0)
+
+
 def test_papers_are_from_us_at_the_location_and_dated_there(database: Database) -> None:
     """Noon in London is tomorrow on Kiritimati. Who took the order didn't take the goods."""
     shipment_id = ship(database, 1, 5)
