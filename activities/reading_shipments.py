@@ -164,7 +164,7 @@ def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
         lines=_paper_lines(session, row),
         freight_class=row.freight_class,
         location=row.location,
-        planned_on=ready_on(row, order, location),
+        planned_on=ready_on(session, row, order, location),
         language=session.get_one(Customer, order.customer_id).language,
     )
 

@@ -8,7 +8,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 from temporalio import activity
 
-from activities.consigning import consign, inquiry_of
+from activities.consigning import booking_call, consign, inquiry_of
 from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
 from activities.gateways.calls import asked_before, once, refused
@@ -62,9 +62,9 @@ class Shipping:
     @activity.defn
     async def book_shipment(self, step: ShipmentStep) -> Progress:
         """Book a planned shipment with the carrier whose quote is best, once."""
-        call = f"{step.order_id}/book/{step.shipment_id}"
+        call = booking_call(step.order_id, step.shipment_id)
         inquiry = await self._database.read_async(
-            lambda session: inquiry_of(session, step.shipment_id)
+            lambda session: inquiry_of(session, step.shipment_id, self._clock())
         )
         if inquiry is not None:
             attempt, asked = await self._database.read_async(
