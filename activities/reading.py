@@ -116,8 +116,8 @@ def is_known_fact(session: Session, source: str, fact_id: str) -> bool:
 
 
 def order_of_shipment(session: Session, shipment_id: str) -> str | None:
-    """The order a shipment belongs to."""
-    row = session.get(Shipment, shipment_id)
+    """The order that a shipment belongs to, or a return: carriers know it as a shipment."""
+    row = session.get(Shipment, shipment_id) or session.get(ReturnRow, shipment_id)
     return row.order_id if row else None
 
 

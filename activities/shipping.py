@@ -16,7 +16,7 @@ from activities.gateways.carriers import Carriers
 from activities.goods_issue import issue_goods, picked
 from activities.progress import lock_order, look, note, note_odd_fact, touch
 from activities.stock import lock_stock
-from activities.tracking import keep_report, reports_of
+from activities.tracking import follow_return, keep_report, reports_of
 from models.errors import Refused
 from models.messages import (
     Attention,
@@ -38,7 +38,7 @@ from models.money import parse_amount
 from models.orders import Cancellation, Progress, ShipmentState, digest
 from models.shipping import FreightMode, Packaging, choose_quote
 from models.stock import ReservationState
-from models.tables import Order, Reservation, Shipment
+from models.tables import Order, Reservation, ReturnRow, Shipment
 from models.tracking import TrackingStatus, fold
 
 
@@ -220,8 +220,13 @@ class Shipping:
         mark_applied(session, fact, now)
         ours = fact.order_id in (None, order.order_id)
         shipment = _find(session, order.order_id, fact.shipment_id) if ours else None
+        coming = _find_return(session, order.order_id, fact.shipment_id) if ours else None
+        if coming is not None and status is not None:
+            follow_return(session, coming, fact, status, now)
+            return touch(session, order, now)
         if shipment is None or status is None:
-            reason = "status: missing" if shipment else "shipment_id: not one of its own"
+            known = shipment or coming
+            reason = "status: missing" if known else "shipment_id: not one of its own"
             note_odd_fact(session, order.order_id, fact, reason, now)
             return touch(session, order, now)
         if shipment.state is ShipmentState.CANCELLED:
@@ -267,6 +272,12 @@ def _find(session: Session, order_id: str, shipment_id: str | None) -> Shipment 
     over = (ShipmentState.CANCELLED, ShipmentState.FAILED)
     alive = session.exec(query.where(col(Shipment.state).not_in(over))).all()
     return alive[0] if len(alive) == 1 else None
+
+
+def _find_return(session: Session, order_id: str, return_id: str | None) -> ReturnRow | None:
+    """The order's return by that id: carriers know it as a shipment."""
+    row = session.get(ReturnRow, return_id or "")
+    return row if row is not None and row.order_id == order_id else None
 
 
 def _attend(order: Order, attention: Attention) -> None:
