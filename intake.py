@@ -26,7 +26,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 import engine
-from activities import reading, reading_purchases, reading_returns, reading_stock
+from activities import (
+    reading,
+    reading_purchases,
+    reading_returns,
+    reading_shipments,
+    reading_stock,
+)
 from activities.database.door import keep_fact
 from activities.database.engine import Clock, Database
 from models import nightly
@@ -199,7 +205,8 @@ class Intake:
         none runs, FactWorkflow applies it. Again, any number of times, is the same.
 
         `by_person`: what of a purchase order could only be kept as odd (goods beyond the
-        tolerance) is refused instead: a person can mend it at once, a partner would only repeat.
+        tolerance) is refused instead, and so are goods that are handed over unpaid: a person can
+        mend it at once, a partner would only repeat.
 
         Raises InvalidInput, NotFound, EngineUnavailable (then the fact is kept: send it again).
         """
@@ -210,6 +217,8 @@ class Intake:
             fact = await self._for_its_order(fact)
         if by_person and isinstance(fact, GoodsReceived | SupplierAcknowledged):
             await self._read(lambda session: self._check_purchase(session, source, fact_id, fact))
+        if by_person and isinstance(fact, ShipmentFact):
+            await self._read(lambda session: _check_hand_over(session, source, fact_id, fact))
         stored = StoredFact(type=type_, data=fact.model_dump(mode="json"))
         waits = await asyncio.to_thread(
             self._database.transaction,
@@ -461,7 +470,7 @@ class Intake:
     ) -> None:
         """Raises InvalidInput, NotFound for what of a purchase order can't be. What came before
         is let in: it was answered then."""
-        if reading_purchases.is_known_fact(session, source, fact_id):
+        if reading.is_known_fact(session, source, fact_id):
             return
         sku = fact.sku if isinstance(fact, GoodsReceived) else None
         place = reading.purchase_place(session, fact.po_id or "", sku)
@@ -704,6 +713,16 @@ def _check_past(fact: ShipmentFact, now: datetime) -> None:
     if fact.occurred_at is not None and fact.occurred_at > now + CLOCKS_DIFFER:
         reason = f"{fact.occurred_at:%Y-%m-%d %H:%M:%S} UTC hasn't come yet"
         raise InvalidInput([FieldError("occurred_at", reason)])
+
+
+def _check_hand_over(session: Session, source: str, fact_id: str, fact: ShipmentFact) -> None:
+    """Raises InvalidInput for goods that are handed over unpaid. What came before is let in: it
+    was answered then."""
+    if reading.is_known_fact(session, source, fact_id):
+        return
+    reason = reading_shipments.why_not_handed_over(session, fact)
+    if reason is not None:
+        raise InvalidInput([FieldError("shipment_id", reason)], "fact_refused")
 
 
 def _check_amount(amount: str, currency: str) -> list[FieldError]:

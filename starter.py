@@ -173,7 +173,7 @@ def deliver(
         "shipment_id": shipment,
         "occurred_at": utc_now().isoformat(),
     }
-    doors.tell("shipment.delivered", event_id, data, as_json)
+    doors.tell("shipment.delivered", event_id, data, as_json, by_person=True)
 
 
 @app.command()

@@ -31,6 +31,7 @@ from activities.gateways.suppliers import HttpSuppliers
 from activities.inventory import Inventory
 from activities.mail import CustomerMail
 from activities.money_control import MoneyControl
+from activities.order_control import OrderControl
 from activities.orders import Orders
 from activities.promises import Promises
 from activities.purchasing import Purchasing
@@ -83,6 +84,9 @@ def build_activities(
         attention_after_attempts=settings.attention_after_attempts,
         late_money=settings.late_money,
         tracking_silence=settings.tracking_silence,
+        tracking_silence_ltl=settings.tracking_silence_ltl,
+        tracking_silence_truckload=settings.tracking_silence_truckload,
+        collect_within=timedelta(days=settings.collect_within_days).total_seconds(),
         promises=PromisePolicy(
             ship_within_days=settings.ship_within_days,
             silent_delay_days=settings.silent_delay_days,
@@ -108,13 +112,15 @@ def build_activities(
         clock,
         StockControl(clock),
         MoneyControl(clock, rules),
+        OrderControl(clock),
         ShipmentControl(clock),
         ReturnsControl(clock, settings.returns),
     )
     returns = Returns(database, clock)
     dunning = Dunning(database, clock, rules)
     telling = Telling(database, client, engine.TASK_QUEUE)
-    shipping = Shipping(database, clock, HttpCarriers(partner(settings.carriers_url)))
+    carriers = HttpCarriers(partner(settings.carriers_url))
+    shipping = Shipping(database, clock, carriers, settings.packaging)
     mail = CustomerMail(database, clock, mailer, settings.mail_from)
     review = StockReview(database, clock, review_policy(settings))
     reconciliation = Reconciliation(database, clock, client)
@@ -174,6 +180,7 @@ def build_activities(
         mail.mail_refund,
         mail.mail_settlement,
         mail.mail_dispatch,
+        mail.mail_collection,
         mail.mail_return,
         mail.mail_letter,
         review.review_stock,

@@ -5,6 +5,7 @@ from temporalio import activity
 
 from activities.database.engine import Clock, Database
 from activities.money_control import MoneyControl
+from activities.order_control import OrderControl
 from activities.returns_control import ReturnsControl
 from activities.shipment_control import ShipmentControl
 from activities.stock_control import StockControl
@@ -12,6 +13,7 @@ from models.commands import (
     COMMAND_ID_TAKEN,
     AdjustStock,
     AuthoriseReturn,
+    CancelRest,
     ClosePurchase,
     CloseReturn,
     Command,
@@ -42,6 +44,7 @@ class Commands:
         clock: Clock,
         stock: StockControl,
         money: MoneyControl,
+        orders: OrderControl,
         shipments: ShipmentControl,
         returns: ReturnsControl,
     ) -> None:
@@ -49,6 +52,7 @@ class Commands:
         self._clock = clock
         self._stock = stock
         self._money = money
+        self._orders = orders
         self._shipments = shipments
         self._returns = returns
 
@@ -76,6 +80,8 @@ class Commands:
         match command:
             case AdjustStock() | CountStock() | TransferStock() | ClosePurchase():
                 done = self._stock.do(session, command)
+            case CancelRest():
+                done = self._orders.do(session, command)
             case Reship() | RefundShipment():
                 done = self._shipments.do(session, command)
             case (

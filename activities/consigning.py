@@ -6,12 +6,13 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 
+from activities.gateways.calls import asked_before
 from activities.progress import note
 from models.errors import Refused
-from models.messages import FreightInquiry, FreightPackage
+from models.messages import FreightBooking, FreightInquiry, FreightPackage
 from models.orders import Cancellation, Fulfilment, ShipmentState
 from models.packing import Package, Piece
-from models.shipping import FreightChoice, FreightMode, choose_freight
+from models.shipping import FreightChoice, FreightMode, Packaging, choose_freight
 from models.sscc import sscc
 from models.stock import ReservationState
 from models.tables import Company, Location, Order, PackageRow, Product, Reservation, Shipment
@@ -23,13 +24,18 @@ SHIP_FROM = {"location", "name", "street", "city", "country", "postal_code"}
 
 
 def consign(
-    session: Session, order: Order, shipment_id: str, rows: Sequence[Reservation], now: datetime
+    session: Session,
+    order: Order,
+    shipment_id: str,
+    rows: Sequence[Reservation],
+    packaging: Packaging,
+    now: datetime,
 ) -> None:
     """Make a shipment of what is held at one location, with its packages."""
     location = session.get(Location, rows[0].location)
     by_carrier = order.fulfilment is Fulfilment.CARRIER
     pieces = _pieces(session, rows)
-    choice = choose_freight(pieces) if by_carrier else _handed_over(pieces)
+    choice = choose_freight(pieces, packaging) if by_carrier else _handed_over(pieces)
     shipment = Shipment(
         shipment_id=shipment_id,
         order_id=order.order_id,
@@ -75,14 +81,18 @@ def _pieces(session: Session, rows: Sequence[Reservation]) -> list[Piece]:
 
 def _book_from(location: Location, now: datetime) -> datetime | None:
     """When the location hands over what is ready now; None: at once."""
+    handed_over_at = _hand_over_at(location, now)
+    return handed_over_at if handed_over_at > now else None
+
+
+def _hand_over_at(location: Location, now: datetime) -> datetime:
     calendar = Calendar(
         timezone=location.timezone,
         cutoff=location.cutoff,
         country=location.country,
         region=location.region,
     )
-    handed_over_at = hand_over_at(calendar, now)
-    return handed_over_at if handed_over_at > now else None
+    return hand_over_at(calendar, now)
 
 
 def _number(session: Session, shipment_id: str, packages: Sequence[Package]) -> None:
@@ -112,13 +122,31 @@ def _sscc(prefix: str, serial: int) -> str:
         raise Refused("sscc_exhausted", f"{error}: a shorter GS1 prefix is needed") from error
 
 
-def ready_on(shipment: Shipment, order: Order, location: Location | None) -> date:
-    """The day, at the location, on which it hands the goods over."""
+def booking_call(order_id: str, shipment_id: str) -> str:
+    """By which name a carrier is asked to carry a shipment."""
+    return f"{order_id}/book/{shipment_id}"
+
+
+def ready_on(session: Session, shipment: Shipment, order: Order, location: Location | None) -> date:
+    """The day, at the location, on which it hands the goods over: the one that a carrier was asked
+    for, else the one that was planned."""
+    call = booking_call(order.order_id, shipment.shipment_id)
+    _, asked = asked_before(session, call, FreightBooking)
+    return asked.ready_on if asked else _planned_on(shipment, order, location)
+
+
+def _planned_on(shipment: Shipment, order: Order, location: Location | None) -> date:
     moment = shipment.book_from or shipment.planned_at or order.placed_at
     return moment.astimezone(ZoneInfo(location.timezone if location else "UTC")).date()
 
 
-def inquiry_of(session: Session, shipment_id: str) -> FreightInquiry | None:
+def _ready_on(shipment: Shipment, order: Order, location: Location, now: datetime) -> date:
+    """As planned; where that has passed, as soon as the location can."""
+    earliest = _hand_over_at(location, now).astimezone(ZoneInfo(location.timezone)).date()
+    return max(earliest, _planned_on(shipment, order, location))
+
+
+def inquiry_of(session: Session, shipment_id: str, now: datetime) -> FreightInquiry | None:
     """What to ask carriers; None where it was booked or nothing is to be booked any more."""
     shipment = session.get_one(Shipment, shipment_id)
     order = session.get_one(Order, shipment.order_id)
@@ -141,7 +169,7 @@ def inquiry_of(session: Session, shipment_id: str) -> FreightInquiry | None:
             FreightPackage.model_validate(row.model_dump())
             for row in session.exec(packages.order_by(col(PackageRow.package_no)))
         ),
-        ready_on=ready_on(shipment, order, location),
+        ready_on=_ready_on(shipment, order, location, now),
         needed_by=order.requested_delivery_date,
         currency=order.currency,
         ship_from=location.model_dump(include=SHIP_FROM),

@@ -19,7 +19,7 @@ def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetim
     rows = sorted(picked(session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
     stock = lock_stock(session, {row.sku for row in rows})
     there = {place: (row.value_minor, row.on_hand) for place, row in stock.items()}
-    _recognise(session, order.order_id, rows)
+    recognise(session, order.order_id, rows)
     changes = []
     for row in rows:
         value_minor, on_hand = there[row.sku, row.location]
@@ -52,8 +52,9 @@ def _issued(row: Reservation, shipment_id: str) -> Change:
     )
 
 
-def _recognise(session: Session, order_id: str, leaving: Sequence[Reservation]) -> None:
-    """The revenue of what leaves: over all units of a line exactly the line's net."""
+def recognise(session: Session, order_id: str, leaving: Sequence[Reservation]) -> None:
+    """The revenue of what leaves, or never will: over all units of a line exactly the line's
+    net."""
     lines = {
         line.line_no: line
         for line in session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))

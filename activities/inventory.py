@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 from temporalio import activity
@@ -80,24 +81,9 @@ class Inventory:
         order = lock_order(session, order_id)
         cause = f"release:{order_id}:{order.allocation_no}"
         held = (ReservationState.HELD, ReservationState.PICKED)
-        reservations = select(Reservation).where(
-            Reservation.order_id == order_id, col(Reservation.state).in_(held)
-        )
-        shortages = select(Shortage).where(
-            Shortage.order_id == order_id, Shortage.state == ShortageState.OPEN
-        )
-        skus = {row.sku for row in (*session.exec(reservations), *session.exec(shortages))}
-        lock_stock(session, skus)
-        now = self._clock()
-        waiting = session.exec(shortages.execution_options(populate_existing=True)).all()
-        for shortage in waiting:
-            shortage.state, shortage.problem = ShortageState.WITHDRAWN, None
-        rows = session.exec(reservations.execution_options(populate_existing=True)).all()
-        for row in rows:
-            row.state = ReservationState.RELEASED
-        move(session, [_given_back(row, cause) for row in rows], now)
-        redated = fill_shortages(session, skus, cause, now)
-        if skus:
+        freed = let_go(session, order, held, cause, self._clock)
+        echo, now = freed.echo, freed.now
+        if skus := {row.sku for row in freed.rows} | {short.sku for short in freed.waiting}:
             note(session, order_id, "released", ", ".join(sorted(skus))[:1_000], now)
         elif order.allocated:  # released before: whose wait that has changed isn't known any more
             ordered = select(OrderLineRow.sku).where(OrderLineRow.order_id == order_id)
@@ -105,12 +91,54 @@ class Inventory:
             withdrawn_before = select(Shortage).where(
                 Shortage.order_id == order_id, Shortage.state == ShortageState.WITHDRAWN
             )
-            waiting = session.exec(withdrawn_before).all()
-        withdrawn = tuple(StockPlace(location=s.location, sku=s.sku) for s in waiting)
-        places = tuple(dict.fromkeys((*withdrawn, *places_relieved(session, cause))))
-        served = orders_served(session, cause, redated)
-        echo = Echo(cause=cause, orders=served, places=places)
+            echo = _echo_of(session, session.exec(withdrawn_before).all(), cause, redated)
         return Released(progress=touch(session, order, now), echo=echo)
+
+
+class LetGo(NamedTuple):
+    """What an order held and what it waited for, until now; and who is to be told."""
+
+    rows: Sequence[Reservation]
+    waiting: Sequence[Shortage]
+    echo: Echo
+    now: datetime
+
+
+def let_go(
+    session: Session,
+    order: Order,
+    states: Sequence[ReservationState],
+    cause: str,
+    clock: Clock,
+) -> LetGo:
+    """What an order holds in one of `states` goes to who waits for it, or is free; what it is short
+    of, it waits for no more."""
+    reservations = select(Reservation).where(
+        Reservation.order_id == order.order_id, col(Reservation.state).in_(states)
+    )
+    shortages = select(Shortage).where(
+        Shortage.order_id == order.order_id, Shortage.state == ShortageState.OPEN
+    )
+    skus = {row.sku for row in (*session.exec(reservations), *session.exec(shortages))}
+    lock_stock(session, skus)
+    now = clock()
+    waiting = session.exec(shortages.execution_options(populate_existing=True)).all()
+    for shortage in waiting:
+        shortage.state, shortage.problem = ShortageState.WITHDRAWN, None
+    rows = session.exec(reservations.execution_options(populate_existing=True)).all()
+    for row in rows:
+        row.state = ReservationState.RELEASED
+    move(session, [_given_back(row, cause) for row in rows], now)
+    redated = fill_shortages(session, skus, cause, now)
+    return LetGo(rows, waiting, _echo_of(session, waiting, cause, redated), now)
+
+
+def _echo_of(
+    session: Session, waiting: Sequence[Shortage], cause: str, redated: tuple[str, ...]
+) -> Echo:
+    withdrawn = tuple(StockPlace(location=s.location, sku=s.sku) for s in waiting)
+    places = tuple(dict.fromkeys((*withdrawn, *places_relieved(session, cause))))
+    return Echo(cause=cause, orders=orders_served(session, cause, redated), places=places)
 
 
 def serve(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from email.message import EmailMessage
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 from temporalio import activity
@@ -12,7 +13,7 @@ from activities.documents.bills import render_credit_note, render_invoice
 from activities.documents.papers.return_label import return_label_pdf
 from activities.gateways.smtp import Mailer
 from activities.invoicing import invoice_of
-from activities.mail_goods import dispatch_mail, letter_mail
+from activities.mail_goods import collection_mail, dispatch_mail, letter_mail
 from activities.mail_layout import MailedLine, message_id
 from activities.mail_money import (
     Confirmed,
@@ -32,6 +33,7 @@ from models.billing import CreditNote, Invoice, RefundState
 from models.errors import PartnerRefused
 from models.messages import (
     BillStep,
+    CollectionStep,
     LetterStep,
     OrderStep,
     RefundStep,
@@ -39,7 +41,7 @@ from models.messages import (
     ReturnStep,
     ShipmentStep,
 )
-from models.orders import Cancellation, Capture
+from models.orders import Cancellation, Capture, ShipmentState
 from models.papers import ReturnPaper
 from models.returns import ReturnState
 from models.stock import ShortageState
@@ -48,6 +50,7 @@ from models.tables import (
     CreditNoteRow,
     Customer,
     InvoiceRow,
+    Location,
     Mail,
     Order,
     OrderLineRow,
@@ -134,6 +137,13 @@ class CustomerMail:
         mail = await self._composed(lambda s: self._dispatch(s, step))
         if mail is not None:
             await self._send(step.order_id, "dispatch", mail)
+
+    @activity.defn
+    async def mail_collection(self, step: CollectionStep) -> None:
+        """Tell the customer that goods wait to be collected; nothing, if they wait no more."""
+        mail = await self._composed(lambda s: self._collection(s, step))
+        if mail is not None:
+            await self._send(step.order_id, "collection", mail)
 
     @activity.defn
     async def mail_letter(self, step: LetterStep) -> None:
@@ -311,6 +321,27 @@ class CustomerMail:
             message_id=mail_id,
         )
 
+    def _collection(self, session: Session, step: CollectionStep) -> EmailMessage | None:
+        order, customer = _of(session, step.order_id)
+        envelope = self._envelope(session, "collection", step.shipment_id, customer)
+        shipment = session.get_one(Shipment, step.shipment_id)
+        is_over = order.cancellation is not Cancellation.NONE
+        if envelope is None or is_over or shipment.state is not ShipmentState.PLANNED:
+            return None
+        location = session.get_one(Location, shipment.location)
+        return collection_mail(
+            order_id=order.order_id,
+            currency=order.currency,
+            customer_name=customer.name,
+            language=customer.language,
+            lines=_lines(session, shipment.shipment_id),
+            where=_address(location),
+            collect_by=step.collect_by.astimezone(ZoneInfo(location.timezone)).date(),
+            sender=envelope.sender,
+            recipient=envelope.recipient,
+            message_id=envelope.message_id,
+        )
+
     def _letter(self, session: Session, step: LetterStep) -> EmailMessage | None:
         letter = step.letter
         key = f"{step.order_id}-{letter.number}-{letter.expected or 'unknown'}"
@@ -337,6 +368,11 @@ class CustomerMail:
 def _of(session: Session, order_id: str) -> tuple[Order, Customer]:
     order = session.get_one(Order, order_id)
     return order, session.get_one(Customer, order.customer_id)
+
+
+def _address(location: Location) -> str:
+    town = f"{location.postal_code} {location.city}".strip()
+    return ", ".join(filter(None, (location.name, location.street, town)))
 
 
 def _settled_by(session: Session, order_id: str) -> tuple[list[str], list[str]]:

@@ -1,7 +1,8 @@
-"""Mails about goods: when they come that are short, and that they are on their way; English and
-German."""
+"""Mails about goods: when they come that are short, and that they are on their way or wait to be
+collected; English and German."""
 
 from collections.abc import Sequence
+from datetime import date
 from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import NamedTuple
@@ -18,6 +19,11 @@ class _Words(NamedTuple):
     dispatch_intro: str
     carrier: str
     tracking: str
+    collection_subject: str
+    collection_intro: str
+    collection_outro: str
+    collect_at: str
+    collect_by: str
     backorder_subject: str
     backorder_intro: str
     backorder_outro: str
@@ -38,6 +44,11 @@ _WORDS = {
         dispatch_intro="these goods of your order {order} have left our warehouse:",
         carrier="Carrier",
         tracking="Tracking number",
+        collection_subject="Your order {order} is ready for collection",
+        collection_intro="these goods of your order {order} are ready for you:",
+        collection_outro="Please bring this mail with you.",
+        collect_at="Collect at",
+        collect_by="Until",
         backorder_subject="Your order {order}: goods expected on {day}",
         backorder_intro="these goods of your order {order} are not in stock. We expect them on "
         "{day} and will ship your order then:",
@@ -70,6 +81,11 @@ _WORDS = {
         dispatch_intro="diese Waren Ihrer Bestellung {order} haben unser Lager verlassen:",
         carrier="Versand durch",
         tracking="Sendungsnummer",
+        collection_subject="Ihre Bestellung {order} liegt zur Abholung bereit",
+        collection_intro="diese Waren Ihrer Bestellung {order} liegen für Sie bereit:",
+        collection_outro="Bitte bringen Sie diese E-Mail mit.",
+        collect_at="Abholung bei",
+        collect_by="Bis zum",
         backorder_subject="Ihre Bestellung {order}: Ware erwartet am {day}",
         backorder_intro="diese Waren Ihrer Bestellung {order} sind nicht auf Lager. Wir erwarten "
         "sie am {day} und versenden Ihre Bestellung dann:",
@@ -122,6 +138,38 @@ def dispatch_mail(
         intro=words.dispatch_intro.format(order=order_id),
         tables=[goods(lines), [(words.carrier, carrier), (words.tracking, tracking_number)]],
         outro=[],
+        closing=words.closing,
+        signature=parseaddr(sender)[0],
+    )
+    return message(letter, sender, recipient, message_id)
+
+
+def collection_mail(
+    *,
+    order_id: str,
+    currency: str,
+    customer_name: str,
+    language: str,
+    lines: Sequence[MailedLine],
+    where: str,
+    collect_by: date,
+    sender: str,
+    recipient: str,
+    message_id: str,
+) -> EmailMessage:
+    """Tells the customer what waits for them, where, and until when."""
+    language = written_language(language)
+    words, notation = _WORDS[language], Notation(language, currency)
+    letter = Letter(
+        language=language,
+        subject=words.collection_subject.format(order=order_id),
+        greeting=words.greeting.format(name=customer_name),
+        intro=words.collection_intro.format(order=order_id),
+        tables=[
+            goods(lines),
+            [(words.collect_at, where), (words.collect_by, notation.day(collect_by))],
+        ],
+        outro=[words.collection_outro],
         closing=words.closing,
         signature=parseaddr(sender)[0],
     )

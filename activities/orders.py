@@ -193,6 +193,8 @@ def attend(session: Session, step: SetAttention, now: datetime) -> None:
 
 def _why_not_cancel(progress: Progress, step: CancelOrder) -> str | None:
     if progress.goods_left:
+        if progress.in_parts and not progress.fulfilled:
+            return "goods have left: only what is still to come can be cancelled (`cancel-rest`)"
         return "goods have left: the order can be returned, not cancelled"
     if progress.cancellation is Cancellation.DONE:
         return "the order is cancelled already"

@@ -109,9 +109,15 @@ def purchase_place(session: Session, po_id: str, sku: str | None) -> tuple[str, 
     return order.location, sku if sku and sku in skus else skus[0]
 
 
+def is_known_fact(session: Session, source: str, fact_id: str) -> bool:
+    """Whether a fact came through this door before."""
+    known = select(FactRow.fact_no).where(FactRow.source == source, FactRow.fact_id == fact_id)
+    return session.exec(known).first() is not None
+
+
 def order_of_shipment(session: Session, shipment_id: str) -> str | None:
-    """The order a shipment belongs to."""
-    row = session.get(Shipment, shipment_id)
+    """The order that a shipment belongs to, or a return: carriers know it as a shipment."""
+    row = session.get(Shipment, shipment_id) or session.get(ReturnRow, shipment_id)
     return row.order_id if row else None
 
 

@@ -24,7 +24,6 @@ from models.stock_views import (
     SupplierInvoiceView,
 )
 from models.tables import (
-    FactRow,
     GoodsReceipt,
     OddFactRow,
     PurchaseOrder,
@@ -85,12 +84,6 @@ def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
             for row in session.exec(odd.order_by(col(OddFactRow.recorded_at)))
         ),
     )
-
-
-def is_known_fact(session: Session, source: str, fact_id: str) -> bool:
-    """Whether a fact came through this door before."""
-    known = select(FactRow.fact_no).where(FactRow.source == source, FactRow.fact_id == fact_id)
-    return session.exec(known).first() is not None
 
 
 def why_not_receipt(

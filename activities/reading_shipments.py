@@ -11,7 +11,9 @@ from activities.documents.papers.bill_of_lading import bill_of_lading_pdf
 from activities.documents.papers.label import label_pdf
 from activities.documents.papers.packing_slip import packing_slip_pdf
 from activities.documents.papers.pick_list import pick_list_pdf
+from activities.progress import look, money_of
 from models.customers import Address
+from models.messages import ShipmentFact, ShipmentTracked
 from models.money import format_amount
 from models.orders import ShipmentState
 from models.papers import (
@@ -33,7 +35,8 @@ from models.shipment_views import (
     TrackingEventView,
     check_printed,
 )
-from models.stock import SERVING
+from models.shipping import FreightMode
+from models.stock import SERVING, ReservationState
 from models.tables import (
     Claim,
     Company,
@@ -118,6 +121,27 @@ def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
     )
 
 
+def why_not_handed_over(session: Session, fact: ShipmentFact) -> str | None:
+    """Why a customer can't have been given goods of ours yet: they aren't paid. None: they may, or
+    have been, or `fact` says nothing of the kind."""
+    if isinstance(fact, ShipmentTracked) and not (fact.status and fact.status.has_goods):
+        return None
+    row = session.get(Shipment, fact.shipment_id or "")
+    if row is None or row.mode is not FreightMode.HAND_OVER:
+        return None
+    if row.state is not ShipmentState.PLANNED or row.order_id != fact.order_id:
+        return None
+    order = session.get_one(Order, row.order_id)
+    known = look(session, order)
+    if known.secured:
+        return None
+    due = money_of(order, known.due_minor)
+    return (
+        f"{due} of {order.order_id} are due: what isn't paid is not handed over; take the payment "
+        f"first (`pay {order.order_id} AMOUNT`)"
+    )
+
+
 def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
     """What the papers of a shipment say; None where there is none."""
     row = session.get(Shipment, shipment_id)
@@ -140,7 +164,7 @@ def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
         lines=_paper_lines(session, row),
         freight_class=row.freight_class,
         location=row.location,
-        planned_on=ready_on(row, order, location),
+        planned_on=ready_on(session, row, order, location),
         language=session.get_one(Customer, order.customer_id).language,
     )
 
@@ -266,13 +290,14 @@ def _paper_lines(session: Session, row: Shipment) -> tuple[PaperLine, ...]:
 
 
 def _units_before(session: Session, row: Shipment) -> dict[int, int]:
-    """By line: how many units shipments before this one bring, or settled; what was lost isn't
-    among them."""
+    """By line: how many units shipments before this one bring, or settled, or were given up before
+    they left; what was lost isn't among them."""
     of_order = session.exec(select(Shipment).where(Shipment.order_id == row.order_id)).all()
     earlier = {other.shipment_id for other in of_order if _place(other) < _place(row)}
     found: dict[int, int] = defaultdict(int)
     for held in session.exec(select(Reservation).where(Reservation.order_id == row.order_id)):
-        if held.shipment_id in earlier and held.state in SERVING:
+        never_left = held.shipment_id is None and held.state is ReservationState.FORGONE
+        if never_left or (held.shipment_id in earlier and held.state in SERVING):
             found[held.line_no] += held.quantity
     return found
 

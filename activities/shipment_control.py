@@ -10,14 +10,12 @@ from sqlmodel import Session, col, select
 from activities.backorders import fill_shortages, orders_served
 from activities.commanding import amount_of
 from activities.database.engine import Clock
+from activities.forgoing import give_price_back
 from activities.inventory import serve
-from activities.invoicing import credit_units
 from activities.ledger import post
 from activities.progress import find_order, money_of, note, touch
-from activities.refunds import ask_credit_back
 from activities.stock import Change, lock_stock, move
 from models import ledger
-from models.billing import units_of
 from models.commands import (
     SHIPMENT_REFUSED,
     UNKNOWN,
@@ -28,10 +26,10 @@ from models.commands import (
     ShipmentCommand,
     refuse,
 )
-from models.messages import BillStep, Echo
-from models.orders import PricedLine, ShipmentState
+from models.messages import Echo
+from models.orders import ShipmentState
 from models.stock import MovementKind, Need, ReservationState
-from models.tables import Claim, Order, OrderLineRow, Reservation, Shipment
+from models.tables import Claim, Order, Reservation, Shipment
 from models.tracking import TrackingStatus
 
 _EVENTS = {ReservationState.LOST: "reshipped", ReservationState.FORGONE: "given_up"}
@@ -82,26 +80,12 @@ class ShipmentControl:
 
     def _refund(self, session: Session, command: RefundShipment) -> Commanded:
         given_up = self._give_up(session, command, ReservationState.FORGONE)
-        order, shipment, rows, now = given_up.order, given_up.shipment, given_up.rows, given_up.now
-        reason = f"{shipment.shipment_id}: {command.reason}"
-        lines = _undelivered(session, order.order_id, rows)
-        credit_note = credit_units(session, order, lines, reason, now, delivered=False)
-        revenue_minor = sum(row.revenue_minor for row in rows)
-        credited_minor = credit_note.net_minor if credit_note else 0
-        before = ledger.credited_before_entry(
-            shipment.shipment_id, order.order_id, order.currency, revenue_minor - credited_minor
+        shipment_id, rows = given_up.shipment.shipment_id, given_up.rows
+        reason, entry_id = f"{shipment_id}: {command.reason}", f"shipment_credited:{shipment_id}"
+        words, follow_up = give_price_back(
+            session, given_up.order, rows, entry_id, reason, given_up.now
         )
-        post(session, before, now)
-        message = f"{shipment.shipment_id} is given up"
-        if credit_note is None:
-            return _done(session, command, given_up, f"{message}; it was credited before")
-        refund, credited = ask_credit_back(session, order, credit_note, reason, now)
-        message += f", {credited}"
-        follow_up = FollowUp(
-            order_id=order.order_id,
-            refund_key=refund.refund_key if refund else None,
-            bill=BillStep(number=credit_note.number),
-        )
+        message = f"{shipment_id} is given up; {words}"
         return _done(session, command, given_up, message, follow_up)
 
     def _give_up(
@@ -209,13 +193,6 @@ def _back(row: Reservation, cause: str) -> Change:
         value_minor=row.cost_minor,
         order_id=row.order_id,
     )
-
-
-def _undelivered(session: Session, order_id: str, rows: Sequence[Reservation]) -> list[PricedLine]:
-    """What was in a shipment, as lines of a credit note."""
-    found = session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
-    lines = {row.line_no: PricedLine.model_validate(row.model_dump()) for row in found}
-    return [units_of(lines[row.line_no], row.quantity, row.revenue_minor) for row in rows]
 
 
 def _done(

@@ -8,7 +8,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 from temporalio import activity
 
-from activities.consigning import consign, inquiry_of
+from activities.consigning import booking_call, consign, inquiry_of
 from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
 from activities.gateways.calls import asked_before, once, refused
@@ -16,7 +16,7 @@ from activities.gateways.carriers import Carriers
 from activities.goods_issue import issue_goods, picked
 from activities.progress import lock_order, look, note, note_odd_fact, touch
 from activities.stock import lock_stock
-from activities.tracking import keep_report, reports_of
+from activities.tracking import follow_return, keep_report, reports_of
 from models.errors import Refused
 from models.messages import (
     Attention,
@@ -36,19 +36,22 @@ from models.messages import (
 )
 from models.money import parse_amount
 from models.orders import Cancellation, Progress, ShipmentState, digest
-from models.shipping import FreightMode, choose_quote
+from models.shipping import FreightMode, Packaging, choose_quote
 from models.stock import ReservationState
-from models.tables import Order, Reservation, Shipment
+from models.tables import Order, Reservation, ReturnRow, Shipment
 from models.tracking import TrackingStatus, fold
 
 
 class Shipping:
     """The steps of the dispatch phase."""
 
-    def __init__(self, database: Database, clock: Clock, carriers: Carriers) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, carriers: Carriers, packaging: Packaging
+    ) -> None:
         self._database = database
         self._clock = clock
         self._carriers = carriers
+        self._packaging = packaging
 
     @activity.defn
     def plan_shipments(self, step: OrderStep) -> Progress:
@@ -59,9 +62,9 @@ class Shipping:
     @activity.defn
     async def book_shipment(self, step: ShipmentStep) -> Progress:
         """Book a planned shipment with the carrier whose quote is best, once."""
-        call = f"{step.order_id}/book/{step.shipment_id}"
+        call = booking_call(step.order_id, step.shipment_id)
         inquiry = await self._database.read_async(
-            lambda session: inquiry_of(session, step.shipment_id)
+            lambda session: inquiry_of(session, step.shipment_id, self._clock())
         )
         if inquiry is not None:
             attempt, asked = await self._database.read_async(
@@ -172,7 +175,8 @@ class Shipping:
         count = select(func.count()).select_from(Shipment).where(col(Shipment.order_id) == order_id)
         first = session.exec(count).one() + 1
         for number, location in enumerate(sorted(held), start=first):
-            consign(session, order, f"SH-{order_id}-{number}", held[location], now)
+            shipment_id = f"SH-{order_id}-{number}"
+            consign(session, order, shipment_id, held[location], self._packaging, now)
         return touch(session, order, now)
 
     def _booked(
@@ -216,8 +220,13 @@ class Shipping:
         mark_applied(session, fact, now)
         ours = fact.order_id in (None, order.order_id)
         shipment = _find(session, order.order_id, fact.shipment_id) if ours else None
+        coming = _find_return(session, order.order_id, fact.shipment_id) if ours else None
+        if coming is not None and status is not None:
+            follow_return(session, coming, fact, status, now)
+            return touch(session, order, now)
         if shipment is None or status is None:
-            reason = "status: missing" if shipment else "shipment_id: not one of its own"
+            known = shipment or coming
+            reason = "status: missing" if known else "shipment_id: not one of its own"
             note_odd_fact(session, order.order_id, fact, reason, now)
             return touch(session, order, now)
         if shipment.state is ShipmentState.CANCELLED:
@@ -263,6 +272,12 @@ def _find(session: Session, order_id: str, shipment_id: str | None) -> Shipment 
     over = (ShipmentState.CANCELLED, ShipmentState.FAILED)
     alive = session.exec(query.where(col(Shipment.state).not_in(over))).all()
     return alive[0] if len(alive) == 1 else None
+
+
+def _find_return(session: Session, order_id: str, return_id: str | None) -> ReturnRow | None:
+    """The order's return by that id: carriers know it as a shipment."""
+    row = session.get(ReturnRow, return_id or "")
+    return row if row is not None and row.order_id == order_id else None
 
 
 def _attend(order: Order, attention: Attention) -> None:

@@ -30,7 +30,7 @@ from models.replenishment import (
     reorder_point,
     service_factor,
 )
-from models.stock import SERVING, ShortageState
+from models.stock import SERVING, ReservationState, ShortageState
 from models.tables import Company, Order, Product, Reservation, Shortage, Stock, StockPolicy
 
 DaysUnits = dict[date, int]
@@ -158,6 +158,8 @@ def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Plac
         .where(
             col(Reservation.sku).in_(skus),
             col(Reservation.state).in_(SERVING),
+            (col(Reservation.state) != ReservationState.FORGONE)
+            | col(Reservation.shipment_id).is_not(None),  # else it was cancelled before it left
             Order.placed_at >= since,
         )
     )

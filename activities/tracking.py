@@ -6,7 +6,8 @@ from sqlmodel import Session, select
 
 from activities.progress import note
 from models.messages import ShipmentFact
-from models.tables import Shipment, TrackingRow
+from models.returns import ReturnState
+from models.tables import AuditRow, ReturnRow, Shipment, TrackingRow
 from models.tracking import TrackingEvent, TrackingStatus
 
 NOTED_ANYWAY = (TrackingStatus.PICKED_UP, TrackingStatus.DELIVERED)
@@ -40,6 +41,22 @@ def keep_report(
         said = [shipment.shipment_id, status.words, fact.place, fact.detail]
         note(session, shipment.order_id, "tracked", ", ".join(filter(None, said)), now)
     return True
+
+
+def follow_return(
+    session: Session, row: ReturnRow, fact: ShipmentFact, status: TrackingStatus, now: datetime
+) -> None:
+    """Note what a carrier reports of goods that come back, once; that it has them, keeps their
+    authorisation from running out."""
+    said = [row.return_id, status.words, fact.place, fact.detail]
+    detail = f"{', '.join(filter(None, said))} ({fact.event_id})"
+    noted = select(AuditRow).where(AuditRow.order_id == row.order_id, AuditRow.detail == detail)
+    if session.exec(noted).first() is not None:
+        return
+    note(session, row.order_id, "tracked", detail, now)
+    if status.has_goods and row.state is ReturnState.AUTHORISED:
+        row.state = ReturnState.IN_TRANSIT
+        note(session, row.order_id, "return_on_its_way", row.return_id, now)
 
 
 def reports_of(session: Session, shipment_id: str) -> list[TrackingEvent]:

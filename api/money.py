@@ -11,6 +11,7 @@ from intake import Intake, of_bill
 from models.bill_views import BillView
 from models.commands import (
     AssignPayment,
+    CancelRest,
     ClosePeriod,
     CommandDone,
     CreditInvoice,
@@ -76,6 +77,12 @@ def money_router(intake: Intake, database: Database) -> APIRouter:
         """Give back what credit notes and overpayments owe an order's customer."""
         body = await body_of(request, GiveRefund, order_id=order_id)
         return await intake.command(GiveRefund, body)
+
+    @router.post("/orders/{order_id}/rest-cancellation", **commanded(CancelRest, "order_id"))
+    async def cancel_rest(order_id: str, request: Request) -> CommandDone:
+        """Give up what of a partial order is still to come, and give its price back."""
+        body = await body_of(request, CancelRest, order_id=order_id)
+        return await intake.command(CancelRest, body)
 
     @router.post("/orders/{order_id}/write-off", **commanded(WriteOff, "order_id"))
     async def write_off(order_id: str, request: Request) -> CommandDone:

@@ -73,7 +73,7 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
         )
         given = body["event_id"]
         fact_id = given if isinstance(given, str) else ""  # what is wrong with it is told below
-        taken = await intake.take_fact("api", fact_id, "shipment.tracked", body)
+        taken = await intake.take_fact("api", fact_id, "shipment.tracked", body, by_person=True)
         return FactTaken(fact_id=taken.fact_id, workflow_id=taken.workflow_id)
 
     @router.post("/{shipment_id}/reship", **commanded(Reship, "shipment_id"))

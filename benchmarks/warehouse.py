@@ -25,7 +25,7 @@ from models.messages import (
 )
 from models.orders import Delivery, OrderDocument, Progress
 from models.replenishment import Promisable, available_to_promise
-from models.shipping import Quote
+from models.shipping import STANDARD, Quote
 from models.tables import Company, Customer, Location, Stock, Supplier
 from tools.prepare import migrate
 
@@ -83,7 +83,7 @@ class Warehouse:
         policy = Policy(payment_deadline=1, partner_timeout=1, attention_after_attempts=1)
         self.orders = Orders(self.database, utc_now, policy, BillingRules())
         self.inventory = Inventory(self.database, utc_now)
-        self.shipping = Shipping(self.database, utc_now, NoCarrier())
+        self.shipping = Shipping(self.database, utc_now, NoCarrier(), STANDARD)
         self._random = random.Random(self.rows)  # noqa: S311 - no secret
         self._placed = 0
 

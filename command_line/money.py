@@ -15,6 +15,7 @@ from intake import of_bill
 from models.bill_views import BillView
 from models.commands import (
     AssignPayment,
+    CancelRest,
     ClosePeriod,
     CreditInvoice,
     GiveRefund,
@@ -102,7 +103,7 @@ def payment_commands(open_doors: OpenDoors) -> typer.Typer:
 
 
 def add_money(app: typer.Typer, open_doors: OpenDoors) -> None:
-    """Add `refund` and `credit-note`."""
+    """Add `refund`, `credit-note` and `cancel-rest`."""
 
     @app.command()
     def refund(
@@ -141,6 +142,17 @@ def add_money(app: typer.Typer, open_doors: OpenDoors) -> None:
         """Credit (a part of) an invoice whose goods have left, and give back what was paid."""
         said: Said = {"invoice_number": invoice, "amount": amount, "refund": not keep}
         obey(open_doors(), CreditInvoice, said, (id_, reason, actor), as_json)
+
+    @app.command("cancel-rest")
+    def cancel_rest(
+        order: OrderId,
+        reason: Reason,
+        id_: CommandId = "",
+        actor: Actor = "operator",
+        as_json: Json = False,
+    ) -> None:
+        """Give up what of a partial order is still to come, and give its price back."""
+        obey(open_doors(), CancelRest, {"order_id": order}, (id_, reason, actor), as_json)
 
 
 def add_write_off(app: typer.Typer, open_doors: OpenDoors) -> None:

@@ -132,7 +132,7 @@ def _one_shipment(open_doors: OpenDoors) -> typer.Typer:
             "signed_by": signed_by,
             "reference": reference,
         }
-        doors.tell("shipment.tracked", event_id, data, as_json)
+        doors.tell("shipment.tracked", event_id, data, as_json, by_person=True)
 
     for kind in PaperKind:
         app.command(kind.value, help=f"Write its {kind.words} as PDF.")(_print(open_doors, kind))

@@ -1,4 +1,5 @@
-"""Commands of people on stock, purchases and money: what is asked for, and what came of it."""
+"""Commands of people on stock, purchases, money, orders and what leaves or comes back: what is
+asked for, and what came of it."""
 
 from datetime import date
 from typing import Annotated, Literal, NoReturn, Self
@@ -145,6 +146,14 @@ class ResendBill(_Command):
     number: Text
 
 
+class CancelRest(_Command):
+    """The customer doesn't wait for what of a partial order is still short or held: its price is
+    given back. What left, and what is planned or booked, goes its way."""
+
+    kind: Literal["cancel_rest"] = "cancel_rest"
+    order_id: Identifier
+
+
 class Reship(_Command):
     """Send the goods of a shipment again that won't arrive. `claim`: what the carrier owes us for
     them; absent: what they cost us, where it lost or damaged them."""
@@ -266,7 +275,7 @@ ReturnCommand = (
     | ReceiveReturn
     | InspectReturn
 )
-Command = StockCommand | MoneyCommand | ShipmentCommand | ReturnCommand
+Command = StockCommand | MoneyCommand | CancelRest | ShipmentCommand | ReturnCommand
 
 
 class CommandStep(Payload):
@@ -285,6 +294,7 @@ class Refusal(Payload):
 
 STOCK_REFUSED = "stock_refused"
 MONEY_REFUSED = "money_refused"
+ORDER_REFUSED = "order_refused"
 SHIPMENT_REFUSED = "shipment_refused"
 RETURN_REFUSED = "return_refused"
 """The codes of refusals whose field says what to change."""

@@ -383,13 +383,11 @@ def failed_shipment_entry(
     )
 
 
-def credited_before_entry(
-    shipment_id: str, order_id: str, currency: str, amount_minor: int
-) -> Entry:
+def credited_before_entry(entry_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
     """What won't arrive had been credited, as an allowance, before it was given up: it was no sale,
     so there is nothing to allow for, and no goods are owed for it."""
     return entry(
-        f"shipment_credited:{shipment_id}",
+        entry_id,
         currency,
         {Account.CONTRACT_LIABILITIES: amount_minor},
         {Account.SALES_RETURNS: amount_minor},

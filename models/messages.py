@@ -340,6 +340,15 @@ def came_back_after_all(shipment_id: str) -> Attention:
     )
 
 
+def not_collected(shipment_id: str, collect_by: datetime) -> Attention:
+    """The customer hasn't come."""
+    return Attention(
+        code="not_collected",
+        message=f"the goods of {shipment_id} were to be collected by {collect_by:%Y-%m-%d %H:%M} "
+        "UTC: ask the customer; a retry waits as long again, cancelling gives goods and money back",
+    )
+
+
 class SetAttention(Payload):
     """Show (or, with None, clear) an order's attention."""
 
@@ -356,8 +365,21 @@ class Policy(Payload):
     late_money: Literal["refund", "reallocate"] = "refund"
     tracking_silence: float = 7 * 86_400.0
     """How long a carrier may say nothing of a shipment."""
+    tracking_silence_ltl: float | None = None
+    tracking_silence_truckload: float | None = None
+    """The same of what goes by LTL, or by truckload; None: as of all others."""
+    collect_within: float = 14 * 86_400.0
+    """How long goods wait to be collected before a person is to ask."""
     promises: PromisePolicy = PromisePolicy()
     """Days, not seconds: what customers are promised is a date."""
+
+    def silence_of(self, mode: FreightMode) -> float:
+        """How long a carrier may say nothing of a shipment that goes so."""
+        of_mode = {
+            FreightMode.LTL: self.tracking_silence_ltl,
+            FreightMode.TRUCKLOAD: self.tracking_silence_truckload,
+        }
+        return of_mode.get(mode) or self.tracking_silence
 
 
 class RecordOrder(Payload):
@@ -540,6 +562,12 @@ class ShipmentStep(Payload):
 
     order_id: str
     shipment_id: str
+
+
+class CollectionStep(ShipmentStep):
+    """Goods that wait to be collected, until when."""
+
+    collect_by: datetime
 
 
 class OrderStatus(Payload):

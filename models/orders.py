@@ -20,6 +20,7 @@ from models.money import (
     parse_percent,
     share,
 )
+from models.shipping import FreightMode
 from models.tracking import TrackingStatus
 
 MAX_LINES = 1_000
@@ -371,6 +372,9 @@ class ShipmentProgress(Payload):
     """When it said something last."""
     book_from: datetime | None = None
     """It isn't booked before; None: at once."""
+    planned_at: datetime | None = None
+    """Since when its goods are ready."""
+    mode: FreightMode = FreightMode.PARCEL
 
 
 class MoneyProblem(Payload):

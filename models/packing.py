@@ -4,9 +4,11 @@ from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import permutations
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from models.base import Payload
+from pydantic import ConfigDict, Field
+
+from models.base import Payload, Text
 
 MAX_PACKAGES = 2_000
 """No consignment is packed into more: sixty trucks, or a mistake."""
@@ -44,15 +46,22 @@ class Piece(Payload):
     height_mm: int
 
 
-class Container(Payload):
-    """A carton or pallet: the room for goods, the weight of goods it bears, and its own."""
+Side = Annotated[int, Field(ge=1, le=100_000)]
+"""Of a container, in mm."""
 
-    name: str
-    length_mm: int
-    width_mm: int
-    height_mm: int
-    max_weight_g: int
-    tare_g: int = 0
+
+class Container(Payload):
+    """A carton or pallet: the room for goods, the weight of goods it bears, and its own. Operators
+    write it: a typing error isn't taken for a default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Text
+    length_mm: Side
+    width_mm: Side
+    height_mm: Side
+    max_weight_g: Annotated[int, Field(ge=1, le=100_000_000)]
+    tare_g: Annotated[int, Field(ge=0, le=100_000_000)] = 0
 
 
 class Content(Payload):

@@ -7,17 +7,19 @@ from datetime import timedelta
 from decimal import Decimal
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, Json, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.billing import BillingRules, DunningLevel
 from models.errors import FieldError, WrongVariables
 from models.money import PPM_PER_PERCENT
+from models.packing import CARTONS, PALLET, Container
 from models.purchasing import BuyingPolicy
 from models.returns import ReturnRules
+from models.shipping import Packaging, is_parcel
 
 _SQLITE = re.compile(r"sqlite(\+pysqlite)?:///.+")
 _POSTGRESQL = re.compile(
@@ -25,12 +27,13 @@ _POSTGRESQL = re.compile(
 )
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _LEVEL = re.compile(r"\d{1,4}:\d{1,9}(\.\d{1,4})?", re.ASCII)
+T = TypeVar("T")
 _LONGEST_S = 1e9
 """Some thirty years: more than that is no time to wait, and too much for a clock."""
 
 
-def _only(is_right: Callable[[str], bool]) -> AfterValidator:
-    def check(value: str) -> str:
+def _only(is_right: Callable[[T], bool]) -> AfterValidator:
+    def check(value: T) -> T:
         if not is_right(value):
             raise ValueError
         return value
@@ -83,6 +86,10 @@ def _is_secret(text: str) -> bool:
     except ValueError:
         return False
     return text.startswith("whsec_") and bool(key)
+
+
+def _are_cartons(cartons: tuple[Container, ...]) -> bool:
+    return bool(cartons) and all(map(is_parcel, cartons))
 
 
 # A description says what is accepted: it is what people read where something else was given.
@@ -181,6 +188,30 @@ class Settings(BaseSettings):
     what is due, in the company's currency."""
     tracking_silence: Seconds = 7 * 86400.0
     """How long a carrier may say nothing of a shipment before a person is to ask, in seconds."""
+    tracking_silence_ltl: Seconds | None = Field(
+        default=None, description="seconds: a number above 0"
+    )
+    tracking_silence_truckload: Seconds | None = Field(
+        default=None, description="seconds: a number above 0"
+    )
+    """The same of what goes by LTL, or by truckload; None: as of all others."""
+    cartons: Annotated[Json[tuple[Container, ...]], _only(_are_cartons)] = Field(
+        default=CARTONS,
+        validate_default=False,
+        description="JSON: a list of objects with name, length_mm, width_mm, height_mm (inside), "
+        "max_weight_g (of goods) and tare_g, each within the limits of a parcel",
+    )
+    pallet: Json[Container] = Field(
+        default=PALLET,
+        validate_default=False,
+        description="JSON: an object with name, length_mm, width_mm, height_mm (of goods), "
+        "max_weight_g (of goods) and tare_g",
+    )
+    """What we pack in."""
+    collect_within_days: int = Field(
+        default=14, ge=1, le=3650, description="days: a whole number from 1 to 3650"
+    )
+    """How long goods wait to be collected before a person is to ask, in days."""
     ship_within_days: Days = 30
     """What an order is promised that names no date, in days after it was placed."""
     silent_delay_days: Days = 30
@@ -271,6 +302,11 @@ class Settings(BaseSettings):
             worn_percent=self.return_worn_percent,
             by_itself=self.return_authorisation == "auto",
         )
+
+    @property
+    def packaging(self) -> Packaging:
+        """What we pack in."""
+        return Packaging(cartons=self.cartons, pallet=self.pallet)
 
     @property
     def buying(self) -> BuyingPolicy:

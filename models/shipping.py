@@ -8,9 +8,11 @@ from fractions import Fraction
 from models.base import Payload
 from models.money import parse_amount
 from models.packing import (
+    CARTON_WALL_MM,
     CARTONS,
     MAX_PACKAGES,
     PALLET,
+    Container,
     Package,
     PackageKind,
     Piece,
@@ -134,7 +136,31 @@ class FreightChoice(Payload):
     freight_class: str | None = None
 
 
-def choose_freight(pieces: Sequence[Piece]) -> FreightChoice:
+class Packaging(Payload):
+    """What we pack in."""
+
+    cartons: tuple[Container, ...] = CARTONS
+    pallet: Container = PALLET
+
+
+STANDARD = Packaging()
+
+
+def is_parcel(carton: Container) -> bool:
+    """Whether a carton, filled to its limit, is within a parcel's: so that only what fits none has
+    to be looked at."""
+    walls = 2 * CARTON_WALL_MM
+    outside = Piece(
+        quantity=1,
+        weight_g=carton.tare_g + carton.max_weight_g,
+        length_mm=carton.length_mm + walls,
+        width_mm=carton.width_mm + walls,
+        height_mm=carton.height_mm + walls,
+    )
+    return _beyond_parcel(outside.weight_g, [outside]) is None
+
+
+def choose_freight(pieces: Sequence[Piece], packaging: Packaging = STANDARD) -> FreightChoice:
     """The smallest mode whose limits the whole consignment keeps, and its packages.
 
     A parcel consignment is at most 68 kg in at most MAX_PARCELS cartons; what fits no carton is a
@@ -147,14 +173,14 @@ def choose_freight(pieces: Sequence[Piece]) -> FreightChoice:
     too_much = _beyond_parcel(weight_g, pieces)
     if too_much is None:
         try:
-            parcels = pack(pieces, CARTONS, PackageKind.CARTON, MAX_PARCELS)
+            parcels = pack(pieces, packaging.cartons, PackageKind.CARTON, MAX_PARCELS)
         except TooManyPackages:
             too_much = f"more than {MAX_PARCELS} parcels"
         else:
             reason = "within a parcel's weight and size"
             return _choice(FreightMode.PARCEL, reason, weight_g, parcels)
     try:
-        pallets = pack(pieces, (PALLET,), PackageKind.PALLET)
+        pallets = pack(pieces, (packaging.pallet,), PackageKind.PALLET)
     except TooManyPackages:
         reason = f"more than {MAX_PACKAGES:,} pallets, which are not listed"
         return _choice(FreightMode.TRUCKLOAD, reason, weight_g, ())

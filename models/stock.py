@@ -21,7 +21,7 @@ class ReservationState(StrEnum):
     LOST = "lost"
     """It left and won't arrive; the customer is served anew."""
     FORGONE = "forgone"
-    """It left and won't arrive; the customer was refunded."""
+    """It won't arrive, whether it had left or was cancelled before; the customer was refunded."""
 
 
 SERVING = (

@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         Attention,
         CancelOrder,
         CancelRequest,
+        CollectionStep,
         CommandOutcome,
         Fact,
         LetterStep,
@@ -46,6 +47,7 @@ with workflow.unsafe.imports_passed_through():
         ShipmentStep,
         ShipmentTracked,
         StockArrived,
+        not_collected,
         silent,
         will_not_arrive,
     )
@@ -71,6 +73,8 @@ Result = TypeVar("Result")
 UNDER_WAY = (ShipmentState.PLANNED, ShipmentState.BOOKED, ShipmentState.DISPATCHED)
 OrderSignal = OrderFact | StockArrived
 Message = Fact | StockArrived | OddFact
+COLLECTION = "collection"
+"""Orders that wait to be collected without telling anybody are older than this patch."""
 
 
 @workflow.defn
@@ -334,10 +338,30 @@ class OrderWorkflow:
         elif self._known().fulfilment is Fulfilment.CARRIER:
             await self._book(step)
             self._start_beside(self._watch(shipment_id))
+        elif workflow.patched(COLLECTION):
+            self._start_beside(self._await_collection(step))
         await self._steps.until(lambda: self._has_left(shipment_id), "Waiting for goods issue")
         if self._known().fulfilment is Fulfilment.CARRIER:
             self._start_beside(self._mail_dispatch(step))
         await self._arrive(shipment_id)
+
+    async def _await_collection(self, step: ShipmentStep) -> None:
+        """Tell the customer what waits to be collected. What isn't, in time, waits for a person; a
+        retry gives it as long again."""
+        flag = f"Collection of {step.shipment_id}"
+        within = timedelta(seconds=self._board.policy.collect_within)
+        ready_at = self._known().shipment(step.shipment_id).planned_at or workflow.now()
+        collect_by = ready_at + within
+        mail = CollectionStep(**dict(step), collect_by=collect_by)
+        self._start_beside(self._mail_collection(mail))
+        gone = partial(self._has_left, step.shipment_id)
+        while not gone():
+            left = (collect_by - workflow.now()).total_seconds()
+            if left > 0:
+                await self._steps.until(gone, "Until it should have been collected", left)
+            else:
+                await self._steps.attend(flag, not_collected(step.shipment_id, collect_by), gone)
+                collect_by = workflow.now() + within
 
     async def _hand_over(self, step: ShipmentStep) -> None:
         """Over the counter, once it is paid: a payment may be taken back before."""
@@ -364,7 +388,7 @@ class OrderWorkflow:
         while not self._is_over(shipment_id):
             known = self._known().shipment(shipment_id)
             news_at = known.news_at or workflow.now()
-            silent_at = news_at + timedelta(seconds=self._board.policy.tracking_silence)
+            silent_at = news_at + timedelta(seconds=self._board.policy.silence_of(known.mode))
             left = (silent_at - workflow.now()).total_seconds()
             if left > 0:
                 over = partial(self._is_over, shipment_id)
@@ -455,6 +479,10 @@ class OrderWorkflow:
         await self._surely.partner(
             CustomerMail.mail_dispatch, step, f"Mail the dispatch of {step.shipment_id}"
         )
+
+    async def _mail_collection(self, step: CollectionStep) -> None:
+        summary = f"Mail that {step.shipment_id} is ready"
+        await self._surely.partner(CustomerMail.mail_collection, step, summary)
 
     async def _mail_letter(self, step: LetterStep) -> None:
         """One after the other: the last that arrives is the last that was written."""

@@ -144,11 +144,13 @@ class Steps:
                 await self._board.lower_flag(summary)
                 return result
 
-    async def attend(self, step: str, attention: Attention) -> None:
-        """Show `attention` until somebody commands a retry."""
+    async def attend(
+        self, step: str, attention: Attention, mended: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Show `attention` until somebody commands a retry, or it is `mended`."""
         retries = self._board.retries
         await self._board.raise_flag(step, attention)
-        await self.until(lambda: self._board.retries != retries, "Waiting for a person")
+        await self.until(lambda: self._board.retries != retries or mended(), "Waiting for a person")
         await self._board.lower_flag(step)
 
     async def until(

@@ -13,6 +13,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 import engine
+from activities.database.engine import utc_now
+from intake import Intake
 from models.tables import Shipment
 from tests.conftest import DATABASES, new_database
 from tests.support.exactly_once import assert_asked_once, assert_happened_once, keys_of
@@ -113,6 +115,35 @@ async def test_a_carrier_that_is_away_for_an_hour_books_once_when_it_is_back(
         await assert_asked_once(away, "carriers", asked, f"SH-{order_id}-")
     await deliver(away, order_id)
     [_] = await away.requests("carriers", "booking", order_id)
+
+
+async def test_goods_that_nobody_collects_wait_for_a_person(
+    away: World, skipping: WorkflowEnvironment
+) -> None:
+    """Nothing is cancelled by itself. A retry gives the customer as long again; who comes at last
+    ends it."""
+    sku, customer = away.shop(on_hand=1)
+    document = order(sku, customer, **NET30, fulfilment="pick_up", location="BER")
+    order_id = document["order_id"]
+    await away.place(document)
+    await until_shown(away, order_id, has("consigned"))
+    within = timedelta(days=away.settings.collect_within_days)
+    await skipping.sleep(within - AWAY)
+    assert (await away.order(order_id))["attention"] is None
+
+    def not_collected(shown: Document) -> bool:
+        return (shown["attention"] or {}).get("code") == "not_collected"
+
+    await skipping.sleep(2 * AWAY)
+    await until_shown(away, order_id, not_collected)
+    door = Intake(away.client, away.database, utc_now, away.settings.buying)
+    assert (await door.retry(order_id, "ann")).accepted
+    await until_shown(away, order_id, lambda o: o["attention"] is None)
+    await skipping.sleep(within - AWAY)
+    assert (await away.order(order_id))["attention"] is None
+    await skipping.sleep(2 * AWAY)
+    await until_shown(away, order_id, not_collected)
+    await deliver(away, order_id)
 
 
 async def test_a_location_that_was_closed_is_sent_a_carrier_when_it_opens(

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from models.commands import Reship
+from models.commands import CancelRest, Commanded, CommandStep, CreditInvoice, Reship
+from models.messages import OrderStep
 from models.orders import Delivery
 from models.returns import Condition, Disposition, ReturnReason, ReturnWish
-from models.tables import Reservation
+from models.stock import ReservationState
+from models.tables import InvoiceRow, Order, Reservation
 from models.tracking import TrackingStatus
 from tests.conftest import DATABASES
 from tests.support import machine, till
@@ -75,6 +77,64 @@ def test_what_comes_back_costs_what_its_own_part_cost(warehouse: machine.Warehou
             warehouse.deliver(pick=0, twice=False)
     [cost_minor] = warehouse._posted(machine.Account.COST_OF_GOODS_SOLD).values()
     assert cost_minor == 0
+
+
+def cancel_rest(of: machine.Warehouse, order_id: str) -> Commanded:
+    """The customer of an order waits no more."""
+    command = CancelRest(command_id=of.next_id("X"), reason="r", order_id=order_id)
+    return of.commands.obey_command(CommandStep(command=command))
+
+
+def test_the_rest_of_a_line_is_given_up_to_the_cent_and_serves_who_waits(
+    warehouse: machine.Warehouse,
+) -> None:
+    """Five of eight left, one is held for the next shipment, two are short; somebody else waits for
+    two."""
+    warehouse.reserve([("B", 8)], Delivery.PARTIAL, "AT", twice=False)
+    warehouse.issue(pick=0, twice=False)
+    warehouse.supply(pick=0, quantity=1)
+    warehouse.reserve([("B", 2)], Delivery.PARTIAL, "AT", twice=False)
+    first, second = (
+        row.order_id for row in warehouse.read(select(Order).order_by(Order.placed_at))
+    )
+    done = cancel_rest(warehouse, first)
+    assert done.refusal is None, done
+    check(warehouse)
+    assert set(done.echo.orders) == {first, second}
+    rows = warehouse.read(select(Reservation).where(Reservation.order_id == first))
+    by_state = {(row.state, row.quantity, row.cost_minor > 0) for row in rows}
+    assert by_state == {
+        (ReservationState.SHIPPED, 5, True),
+        (ReservationState.FORGONE, 1, False),
+        (ReservationState.FORGONE, 2, False),
+    }
+    assert sum(row.revenue_minor for row in rows) == 8 * 999
+    assert warehouse._posted(machine.Account.CONTRACT_LIABILITIES)[first] == 0
+    [held] = warehouse.read(select(Reservation).where(Reservation.order_id == second))
+    assert (held.state, held.quantity) == (ReservationState.HELD, 1)
+    refused = cancel_rest(warehouse, first)
+    assert refused.refusal is not None
+    warehouse.deliver(pick=0, twice=False)
+    assert warehouse.orders.look_at_order(OrderStep(order_id=first)).fulfilled
+
+
+def test_of_a_rest_that_was_credited_before_no_goods_are_owed(
+    warehouse: machine.Warehouse,
+) -> None:
+    """A part of the invoice is credited as an allowance, more than what has left: the rest is worth
+    what is left of it."""
+    warehouse.reserve([("B", 8)], Delivery.PARTIAL, "AT", twice=False)
+    warehouse.issue(pick=0, twice=False)
+    [invoice] = warehouse.read(select(InvoiceRow))
+    allowance = CreditInvoice(
+        command_id="C1", reason="late", invoice_number=invoice.number, amount="80.00"
+    )
+    assert warehouse.commands.obey_command(CommandStep(command=allowance)).refusal is None
+    done = cancel_rest(warehouse, invoice.order_id)
+    assert done.refusal is None, done
+    check(warehouse)
+    posted = warehouse._posted(machine.Account.CONTRACT_LIABILITIES)
+    assert posted[invoice.order_id] == 0
 
 
 @pytest.mark.parametrize("amount", [None, "3.33"])

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from models.tables import TrackingRow
+from tests.support.command_line import run
 from tests.support.exactly_once import accounts_of, assert_happened_once
 from tests.support.places import open_location
 from tests.support.shop import Document, order, unique
+from tests.support.waiting import until
 from tests.support.world import World
 
 TOTAL = "119.00"
@@ -149,6 +151,62 @@ async def test_a_pick_up_that_is_cancelled_before_gives_goods_and_money_back(
     await assert_no_carrier(pipeline, order_id)
     again = await to_be_picked_up(pipeline, sku, customer)
     assert again != order_id, "what was given back serves the next"
+
+
+async def test_the_customer_is_told_once_what_waits_where_and_until_when(
+    pipeline: World,
+) -> None:
+    sku, customer = pipeline.shop(on_hand=1)
+    order_id = await to_be_picked_up(pipeline, sku, customer)
+
+    async def told() -> list[Document]:
+        return [m for m in await pipeline.mails(order_id) if "<collection." in m["message_id"]]
+
+    [mail] = await until(told)
+    assert mail["message_id"].startswith(f"<collection.SH-{order_id}-1@")
+    assert mail["subject"] == f"Your order {order_id} is ready for collection"
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.ended(order_id)
+    assert len(await told()) == 1
+
+
+async def charge_back(world: World, order_id: str, payment_id: str) -> None:
+    """The payer's bank takes the payment back."""
+    data = {"reversal_id": unique("rev"), "payment_id": payment_id}
+    assert (await world.tell("payment.reversed", data)).status_code == 204
+    await world.until_event(order_id, "payment_reversed")
+
+
+async def test_what_is_no_longer_paid_is_not_handed_over(pipeline: World) -> None:
+    """Whoever says so at a door is refused, and nothing is kept; paid again, it may go. Who repeats
+    what was taken gets the answer of then."""
+    sku, customer = pipeline.shop(on_hand=1)
+    order_id = await place(pipeline, sku, customer, fulfilment="pick_up", location="BER")
+    await pipeline.until_event(order_id, "payment_requested")
+    payment_id = await pipeline.pay(order_id, TOTAL)
+    await pipeline.until_event(order_id, "consigned")
+    await charge_back(pipeline, order_id, payment_id)
+    shipment_id, event = f"SH-{order_id}-1", {"event_id": unique("ev"), "status": "picked_up"}
+    url = f"/shipments/{shipment_id}/events"
+    refused = await pipeline.api.post(url, json=event)
+    assert refused.status_code == 422, refused.text
+    [error] = refused.json()["errors"]
+    assert (refused.json()["code"], error["field"]) == ("fact_refused", "shipment_id")
+    assert f"119.00 EUR of {order_id} are due" in error["reason"]
+    for words in (("shipment", "event", shipment_id, "delivered"), ("deliver", shipment_id)):
+        status, _, said = await run(pipeline, *words)
+        assert (status, "not handed over" in said) == (1, True), said
+    shown = await pipeline.order(order_id)
+    assert (shown["lines"][0]["shipped"], shown["odd_facts"]) == (0, [])
+    await pipeline.api.post(url, json={"status": "booked"})
+    await pipeline.pay(order_id, TOTAL)
+    await pipeline.until_order(order_id, lambda o: o["due"] == "0.00")
+    assert (await pipeline.api.post(url, json=event)).status_code == 202
+    await pipeline.until_event(order_id, "dispatched")
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.ended(order_id)
+    again = await pipeline.api.post(url, json=event)
+    assert (again.status_code, again.json()["workflow_id"]) == (202, None)
 
 
 AT_A_COUNTER = at_the_counter()

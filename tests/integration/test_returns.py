@@ -117,6 +117,42 @@ async def test_a_unit_comes_back_and_its_price_is_given_back(
     assert refund["body"]["amount"] == "119.00"
 
 
+async def test_a_carrier_that_has_the_goods_keeps_their_authorisation(pipeline: World) -> None:
+    """Its label bears the return's id. What it says before it has them is noted; told twice, once.
+    Whose return it is must be right."""
+    order_id, sku = await delivered(pipeline)
+    return_id, lines = f"RMA-{order_id}-1", [{"sku": sku, "quantity": 1}]
+    await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
+    await command(pipeline, AuthoriseReturn, return_id=return_id)
+    url = f"/shipments/{return_id}/events"
+    assert (await pipeline.api.post(url, json={"status": "booked"})).status_code == 202
+
+    def noted(shown: Document) -> list[str]:
+        rows = [row["detail"] for row in shown["history"] if row["event"] == "tracked"]
+        return [detail.rpartition(" (")[0] for detail in rows]
+
+    first = f"{return_id}, booked"
+    await until(lambda: pipeline.order(order_id), lambda o: noted(o) == [first])
+    assert details(pipeline, return_id).state == "authorised"
+    said = {
+        "event_id": unique("ev"),
+        "order_id": order_id,
+        "shipment_id": return_id,
+        "status": "picked_up",
+        "place": "Potsdam",
+    }
+    for _ in range(2):
+        assert (await pipeline.tell("shipment.tracked", said)).status_code == 204
+    other, _ = await delivered(pipeline)
+    await pipeline.tell("shipment.tracked", said | {"order_id": other, "event_id": unique("ev")})
+    await until(lambda: pipeline.order(other), lambda o: o["odd_facts"])
+    await until(lambda: details(pipeline, return_id), lambda shown: shown.state == "in_transit")
+    shown = await pipeline.order(order_id)
+    assert noted(shown) == [first, f"{return_id}, picked up, Potsdam"]
+    assert shown["odd_facts"] == []
+    await command(pipeline, CloseReturn, return_id=return_id)
+
+
 async def test_all_of_an_order_comes_back_in_three_parts(pipeline: World) -> None:
     """To the cent: what the parts are worth is what was paid, and cost what it had cost."""
     sku, customer = pipeline.shop(on_hand=3, price="33.33")

@@ -21,7 +21,9 @@ from activities.database.engine import Database
 from activities.database.importing import import_folder
 from activities.inventory import Inventory
 from activities.money_control import MoneyControl
+from activities.order_control import OrderControl
 from activities.orders import Orders
+from activities.progress import look
 from activities.purchasing import Purchasing
 from activities.receiving import Receiving
 from activities.returns_control import ReturnsControl
@@ -32,6 +34,7 @@ from models.billing import BillingRules
 from models.commands import (
     AdjustStock,
     AuthoriseReturn,
+    CancelRest,
     Command,
     CommandStep,
     CountStock,
@@ -87,7 +90,7 @@ from models.returns import (
     ReturnState,
     ReturnWish,
 )
-from models.shipping import Quote
+from models.shipping import STANDARD, Quote
 from models.stock import SERVING, MovementKind, ReservationState, ShortageState
 from models.tables import (
     Claim,
@@ -264,7 +267,7 @@ class Warehouse(Machine):
         self.inventory = Inventory(self.database, self.clock)
         self.purchasing = Purchasing(self.database, self.clock, partners, POLICY, BUYING)
         self.receiving = Receiving(self.database, self.clock, BUYING)
-        self.shipping = Shipping(self.database, self.clock, partners)
+        self.shipping = Shipping(self.database, self.clock, partners, STANDARD)
         self.billing = Billing(self.database, self.clock, Provider(), POLICY, BillingRules())
         money = MoneyControl(self.clock, BillingRules())
         self.commands = Commands(
@@ -272,6 +275,7 @@ class Warehouse(Machine):
             self.clock,
             StockControl(self.clock),
             money,
+            OrderControl(self.clock),
             ShipmentControl(self.clock),
             ReturnsControl(self.clock, RETURN_RULES),
         )
@@ -397,6 +401,23 @@ class Warehouse(Machine):
         )
         for _ in range(1 + twice):
             self.shipping.apply_dispatch(DispatchStep(order_id=order.order_id, fact=fact))
+
+    @rule(pick=picks, twice=st.booleans())
+    def cancel_rest(self, pick: int, twice: bool) -> None:
+        """A customer doesn't wait for what of a partial order is still to come. Refused where
+        nothing has left, and where all that is left goes its way."""
+        order = self.pick(select(Order).where(Order.delivery == Delivery.PARTIAL), pick)
+        if order is None:
+            return
+        known = self.database.read(lambda session: look(session, order))
+        allowed = order.cancellation is Cancellation.NONE and known.goods_left
+        allowed = allowed and known.held + known.backordered > 0
+        command = CancelRest(command_id=self.next_id("X"), reason="r", order_id=order.order_id)
+        self._command(command, allowed, twice)
+        if allowed:
+            known = self.database.read(lambda session: look(session, order))
+            assert known.held + known.backordered == 0
+        self.happened[command.kind] += allowed
 
     @rule(pick=picks, twice=st.booleans())
     def deliver(self, pick: int, twice: bool) -> None:

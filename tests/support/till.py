@@ -24,6 +24,7 @@ from activities.database.importing import import_folder
 from activities.dunning import Dunning
 from activities.inventory import Inventory
 from activities.money_control import MoneyControl
+from activities.order_control import OrderControl
 from activities.orders import Orders
 from activities.progress import balance_of, look
 from activities.returns_control import ReturnsControl
@@ -55,6 +56,7 @@ from models.messages import (
 from models.money import format_amount
 from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
 from models.returns import Condition, Disposition, ReturnRules
+from models.shipping import STANDARD
 from models.tables import (
     CreditNoteRow,
     InvoiceRow,
@@ -138,7 +140,7 @@ class Bookkeeper(Machine):
         super().__init__(new_database)
         self.provider = Provider()
         self.inventory = Inventory(self.database, self.clock)
-        self.shipping = Shipping(self.database, self.clock, Partners())
+        self.shipping = Shipping(self.database, self.clock, Partners(), STANDARD)
         self.use(RULES)
 
     def use(self, rules: BillingRules) -> None:
@@ -153,6 +155,7 @@ class Bookkeeper(Machine):
             clock,
             StockControl(clock),
             money,
+            OrderControl(self.clock),
             ShipmentControl(clock),
             ReturnsControl(clock, ReturnRules()),
         )

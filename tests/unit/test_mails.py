@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.mail_goods import dispatch_mail, letter_mail
+from activities.mail_goods import collection_mail, dispatch_mail, letter_mail
 from activities.mail_layout import MailedLine, message_id
 from activities.mail_money import (
     Confirmed,
@@ -90,6 +90,32 @@ def test_a_dispatch_mail_says_what_left_and_how_to_follow_it() -> None:
     assert "SW123" in text
     assert "Swift Freight" in html
     assert dispatch_of(language="de")["Subject"] == "Ihre Bestellung ORD-0815 ist unterwegs"
+
+
+def test_a_mail_about_collecting_says_what_where_and_until_when() -> None:
+    """In the customer's language; markup in names is text."""
+    for language, said in (
+        ("en", ["ready for you", "Collect at", "August 1, 2026"]),
+        ("de", ["liegen für Sie bereit", "Abholung bei", "1. August 2026"]),
+    ):
+        mail = collection_mail(
+            order_id="ORD-0815",
+            currency="EUR",
+            customer_name="Acme Ltd",
+            language=language,
+            lines=[MailedLine(sku="DRILL-18V", name="Drill <18 V>", quantity=3)],
+            where="Berlin, Kantstr. 1, 10623 Berlin",
+            collect_by=date(2026, 8, 1),
+            sender=SENDER,
+            recipient="buyer@acme.example",
+            message_id=message_id("collection", "SH-ORD-0815-1", SENDER),
+        )
+        assert "ORD-0815" in str(mail["Subject"])
+        text, html = parts_of(mail)
+        for words in (*said, "Berlin, Kantstr. 1, 10623 Berlin", "DRILL-18V"):
+            assert words in text
+            assert words in html
+        assert "Drill &lt;18 V&gt;" in html
 
 
 def letter_of(letter: Letter, language: str = "en", name: str = "Acme Ltd") -> EmailMessage:

@@ -1,7 +1,8 @@
 """What the doors read of shipments, and what their papers say."""
 
+import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,19 @@ from activities import reading_shipments
 from activities.database.engine import Database
 from activities.database.importing import import_folder
 from activities.orders import Orders
+from activities.shipping import Shipping
 from intake import parse_order
 from models.billing import BillingRules
 from models.errors import NotFound
-from models.messages import Policy, RecordOrder
+from models.messages import Policy, RecordOrder, ShipmentStep
 from models.orders import ShipmentState
 from models.papers import PaperAddress, ShipmentPaper
 from models.shipment_views import PaperKind, ShipmentDetails
-from models.shipping import FreightMode
+from models.shipping import STANDARD, FreightMode
 from models.stock import ReservationState
-from models.tables import Claim, Location, Reservation, Shipment, TrackingRow
+from models.tables import Claim, Location, PartnerCall, Reservation, Shipment, TrackingRow
 from models.tracking import TrackingStatus
+from tests.support.machine import Partners
 from tests.support.shop import order, write_shop
 from tools.prepare import migrate
 
@@ -92,6 +95,43 @@ def details(database: Database, shipment_id: str) -> ShipmentDetails:
     return found
 
 
+def book(database: Database, shipment_id: str, at: datetime) -> date:
+    """Ask carriers at that time; the day on which they were told that the goods are ready."""
+    shipping = Shipping(database, lambda: at, Partners(), STANDARD)
+    asyncio.run(shipping.book_shipment(ShipmentStep(order_id="R", shipment_id=shipment_id)))
+    call = f"R/book/{shipment_id}"
+    asked = database.read(lambda s: s.get_one(PartnerCall, call)).asked or {}
+    return date.fromisoformat(str(asked["ready_on"]))
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "at", "day"),
+    [
+        (None, datetime(2026, 7, 6, 12, 1, tzinfo=UTC), 6),
+        (None, datetime(2026, 7, 9, 23, tzinfo=UTC), 9),
+        (time(15), datetime(2026, 7, 9, 14, tzinfo=UTC), 9),
+        (time(15), datetime(2026, 7, 9, 16, tzinfo=UTC), 10),
+        (time(15), datetime(2026, 7, 10, 16, tzinfo=UTC), 13),
+        (time(11), datetime(2026, 7, 5, 10, tzinfo=UTC), 6),
+    ],
+)
+def test_a_late_booking_asks_for_the_day_on_which_the_goods_can_go(
+    database: Database, cutoff: time | None, at: datetime, day: int
+) -> None:
+    """Not for the planned one, 6 July, when that has passed; the location's cut-off counts anew.
+    The papers are of the day that the carrier was asked for."""
+    shipment_id = ship(database, 1, 5)
+
+    def close(session: Any) -> None:
+        session.get_one(Location, "BER").cutoff = cutoff
+
+    database.transaction(close)
+    assert paper(database, shipment_id).planned_on == NOW.date()
+    assert book(database, shipment_id, at) == date(2026, 7, day)
+    assert paper(database, shipment_id).planned_on == date(2026, 7, day)
+    assert book(database, shipment_id, at + timedelta(days=9)) == date(2026, 7, day)
+
+
 def test_what_follows_is_what_no_shipment_so_far_brings(database: Database) -> None:
     """The tenth comes after the second; what was lost is brought again, what was refunded isn't."""
     ship(database, 1, 2, ReservationState.SHIPPED)
@@ -106,6 +146,16 @@ def test_what_follows_is_what_no_shipment_so_far_brings(database: Database) -> N
     assert [line(number) for number in (1, 2, 9, 10)] == [
         *((5, 2, 3), (5, 1, 2), (5, 1, 2), (5, 1, 1))
     ]
+
+
+def test_what_was_given_up_before_it_left_does_not_follow(database: Database) -> None:
+    """Nor does it count as brought twice."""
+    ship(database, 1, 2, ReservationState.SHIPPED)
+    ids = {"order_id": "R", "line_no": 1, "location": "BER", "part": 2, "sku": "DRILL"}
+    rest = Reservation(**ids, quantity=3, state=ReservationState.FORGONE)
+    database.transaction(lambda session: session.add(rest))
+    [line] = paper(database, "SH-R-1").lines
+    assert (line.in_shipment, line.to_follow) == (2, 0)
 
 
 def test_papers_are_from_us_at_the_location_and_dated_there(database: Database) -> None:

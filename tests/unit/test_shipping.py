@@ -14,6 +14,7 @@ from models.shipping import (
     PARCEL_LENGTH_MM,
     PARCEL_WEIGHT_G,
     FreightMode,
+    Packaging,
     Quote,
     choose_freight,
     choose_quote,
@@ -225,6 +226,20 @@ def test_a_truckload_of_too_many_packages_to_list_is_billed_by_its_goods() -> No
     choice = choose_freight([piece(quantity=10**6, weight_g=900_000, size_mm="1200x800x1656")])
     assert (choice.mode, choice.packages) == (TRUCKLOAD, ())
     assert choice.billed_weight_g == choice.weight_g == 900_000 * 10**6
+
+
+def test_goods_are_packed_in_what_there_is() -> None:
+    """Ten drills: in small cartons of a unit each; or, of those that take them all, on one."""
+    small = Container(
+        name="S", length_mm=300, width_mm=200, height_mm=100, max_weight_g=5_000, tare_g=200
+    )
+    goods = piece(quantity=10, size_mm="300x200x100", weight_g=2_000)
+    choice = choose_freight([goods], Packaging(cartons=(small,)))
+    assert [package.container for package in choice.packages] == ["S"] * 10
+    goods = goods.model_copy(update={"quantity": 40})
+    low = small.model_copy(update={"name": "L", "max_weight_g": 20_000, "height_mm": 1_000})
+    choice = choose_freight([goods], Packaging(cartons=(small,), pallet=low))
+    assert [package.container for package in choice.packages] == ["L"] * 4
 
 
 @pytest.mark.parametrize("carton", CARTONS, ids=lambda carton: carton.name)

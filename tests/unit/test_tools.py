@@ -21,6 +21,7 @@ from models.customers import TaxTreatment
 from models.errors import PipelineError, WrongVariables
 from models.orders import OrderDocument, ProductPrice, price_line, total
 from models.settings import Settings
+from models.shipping import Packaging
 from tools import server, var_dir
 from tools.addresses import choose_addresses
 from tools.demo import SHOP, Script, matches, read_scripts
@@ -169,6 +170,10 @@ def test_a_partner_of_the_users_own_is_respected() -> None:
     assert found.env["SUPPLIERS_URL"] == "http://127.0.0.1:8090/suppliers"
 
 
+CARTON = (
+    '[{"name": "S", "length_mm": %d, "width_mm": 100, "height_mm": 50, "max_weight_g": 9000, '
+    '"%s": 90}]'
+)
 WRONG = [
     ("API_PORT", "abc"),
     ("API_PORT", "99999"),
@@ -189,6 +194,13 @@ WRONG = [
     ("SMTP_URL", "bad"),
     ("SMTP_URL", "smtp://user:secret@host:mail"),
     ("MAIL_FROM", "nobody"),
+    ("TRACKING_SILENCE_LTL", "0"),
+    ("CARTONS", "secret"),
+    ("CARTONS", "[]"),
+    ("CARTONS", CARTON % (0, "tare_g")),
+    ("CARTONS", CARTON % (200, "tara")),
+    ("CARTONS", CARTON % (4_000, "tare_g")),
+    ("PALLET", CARTON % (200, "tare_g")),
     ("WEBHOOK_SECRET_PAYMENTS", "secret"),
     ("WEBHOOK_SECRET_SUPPLIERS", "whsec_"),
     ("WEBHOOK_SECRET_CARRIERS", "whsec_c2VjcmV0 whsec_secret!"),
@@ -242,6 +254,18 @@ def test_what_a_variable_may_be_is_taken_as_it_is(
     monkeypatch.setenv(name, value)
     read = getattr(Settings.read(), name.lower())
     assert read == type(read)(value)
+
+
+def test_what_goods_are_packed_in_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cartons and the pallet, in JSON; who says nothing has those of every trade."""
+    assert Settings.read().packaging == Packaging()
+    small = CARTON % (200, "tare_g")
+    monkeypatch.setenv("CARTONS", small)
+    monkeypatch.setenv("PALLET", small.strip("[]"))
+    packaging = Settings.read().packaging
+    [carton] = packaging.cartons
+    assert (carton.name, carton.length_mm, carton.tare_g) == ("S", 200, 90)
+    assert packaging.pallet == carton
 
 
 def test_every_variable_says_what_it_accepts() -> None:

@@ -1,0 +1,95 @@
+"""Order control: a person's commands on what is left of an order."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func
+from sqlmodel import Session, select
+
+from activities.commanding import order_of
+from activities.database.engine import Clock
+from activities.forgoing import give_price_back
+from activities.goods_issue import recognise
+from activities.inventory import let_go
+from activities.progress import look, note, touch
+from models.commands import ORDER_REFUSED, CancelRest, Commanded, refuse
+from models.messages import Echo
+from models.orders import Cancellation, Progress
+from models.stock import ReservationState
+from models.tables import Reservation, Shortage
+
+
+class OrderControl:
+    """What people command on orders, beside what their workflows are asked for."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def do(self, session: Session, command: CancelRest) -> Commanded:
+        """Do it, in the caller's transaction. Raises NoChange."""
+        order = order_of(session, command.order_id)
+        _check_rest(look(session, order))
+        cause = f"{command.kind}:{command.command_id}"
+        freed = let_go(session, order, (ReservationState.HELD,), cause, self._clock)
+        now, rest = freed.now, [*freed.rows, *_never_here(session, freed.waiting)]
+        recognise(session, order.order_id, rest)
+        for row in rest:
+            row.state = ReservationState.FORGONE
+        session.add_all(rest)
+        units = sum(row.quantity for row in rest)
+        detail = f"{units} units by {command.actor}: {command.reason}"
+        note(session, order.order_id, "rest_cancelled", detail, now)
+        entry_id = f"rest_credited:{command.command_id}"
+        words, follow_up = give_price_back(session, order, rest, entry_id, command.reason, now)
+        touch(session, order, now)
+        orders = tuple(dict.fromkeys((order.order_id, *freed.echo.orders)))
+        return Commanded(
+            command=command,
+            message=f"{units} units of {order.order_id} are given up; {words}",
+            echo=Echo(cause=cause, orders=orders, places=freed.echo.places),
+            follow_up=follow_up,
+        )
+
+
+def _check_rest(known: Progress) -> None:
+    """Raises NoChange."""
+    order_id, problem = known.order_id, None
+    if known.cancellation is not Cancellation.NONE:
+        problem = f"{order_id} is (being) cancelled"
+    elif known.fulfilled:
+        problem = f"{order_id} is delivered: what comes back is a return"
+    elif not known.goods_left:
+        problem = f"nothing of {order_id} has left: cancel the order instead"
+    elif not known.in_parts:
+        problem = f"{order_id} isn't delivered in parts: it has no rest"
+    elif not known.held + known.backordered:
+        problem = f"{order_id} waits for nothing: what is planned or booked goes its way"
+    if problem:
+        refuse("order_id", problem, ORDER_REFUSED)
+
+
+def _never_here(session: Session, waiting: Sequence[Shortage]) -> list[Reservation]:
+    """What an order waited for, as parts of its lines."""
+    return [
+        Reservation(
+            order_id=short.order_id,
+            line_no=short.line_no,
+            location=short.location,
+            part=_parts(session, short) + 1,
+            sku=short.sku,
+            quantity=short.quantity - short.filled,
+            state=ReservationState.RELEASED,
+        )
+        for short in waiting
+    ]
+
+
+def _parts(session: Session, short: Shortage) -> int:
+    """How many its line has at its location."""
+    count = select(func.count()).select_from(Reservation)
+    return session.exec(
+        count.where(
+            Reservation.order_id == short.order_id,
+            Reservation.line_no == short.line_no,
+            Reservation.location == short.location,
+        )
+    ).one()

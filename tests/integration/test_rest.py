@@ -1,0 +1,139 @@
+"""The rest of a partial order: what a customer doesn't wait for any more, when some has left."""
+
+from typing import Any
+
+from tests.integration.test_consignments import states, units
+from tests.support.command_line import run_json
+from tests.support.exactly_once import accounts_of
+from tests.support.shop import Document, order, unique
+from tests.support.waiting import until
+from tests.support.world import World
+
+PAID = {"CASH_CLEARING": 11_900, "COST_OF_GOODS_SOLD": 6_000, "INVENTORY": -6_000}
+SOLD = {"REVENUE": -10_000, "TAX_PAYABLE": -1_900}
+"""One unit of a shop's product."""
+
+
+async def one_of_three(world: World, **changes: Any) -> tuple[str, str]:
+    """An order of three units of which the only one there has left; its id and SKU."""
+    sku, customer = world.shop(on_hand=1)
+    document = order(sku, customer, quantity=3, **({"delivery": "partial"} | changes))
+    order_id = str(document["order_id"])
+    await world.place(document)
+    if document["terms"] == "prepaid":
+        await world.until_event(order_id, "payment_requested")
+        await world.pay(order_id, "357.00")
+    await world.until_event(order_id, "booked")
+    await world.ship(order_id, "dispatched")
+    await world.until_event(order_id, "dispatched")
+    await world.until_event(order_id, "bought")
+    return order_id, sku
+
+
+async def give_up(world: World, order_id: str) -> Any:
+    """The customer doesn't wait any more."""
+    body = {"command_id": unique("cmd"), "reason": "bought elsewhere"}
+    return await world.api.post(f"/orders/{order_id}/rest-cancellation", json=body)
+
+
+async def test_the_rest_is_given_back_and_the_order_completes(pipeline: World) -> None:
+    """What is on its way arrives; the customer has a credit note and the money; what was bought
+    comes all the same, and is stock."""
+    order_id, sku = await one_of_three(pipeline)
+    [backorder] = (await pipeline.order(order_id))["backorders"]
+    response = await give_up(pipeline, order_id)
+    assert response.status_code == 200, response.text
+    message = response.json()["message"]
+    assert message.startswith(f"2 units of {order_id} are given up; CN-"), message
+    assert message.endswith("238.00 EUR are being given back"), message
+    shown = await pipeline.until(order_id, "in_transit")
+    assert units(shown, "ordered", "reserved", "backordered", "shipped") == [[3, 0, 0, 1]]
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.ended(order_id)
+    shown = await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == "238.00")
+    assert (shown["stage"], shown["due"], states(shown)) == ("completed", "0.00", ["delivered"])
+    assert accounts_of(pipeline, order_id) == PAID | SOLD
+    mailed = [row["detail"] for row in shown["history"] if row["event"] == "mailed"]
+    assert sorted(d.split()[0] for d in mailed if "credit_note" in d) == ["credit_note"]
+    await until(lambda: pipeline.mails(f"refund of order {order_id}", order_id))
+    await pipeline.receive(backorder["po_id"], sku, 2)
+
+    async def on_hand() -> int:
+        stock = (await pipeline.api.get(f"/stock/{sku}")).json()
+        return sum(place["available"] for place in stock["locations"])
+
+    await until(on_hand, lambda count: count == 2)
+
+
+async def test_on_credit_what_is_given_up_is_due_no_more(pipeline: World) -> None:
+    """By command line, after the first part has arrived: all that is left is its payment."""
+    order_id, _ = await one_of_three(pipeline, terms="net30")
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.until(order_id, "awaiting_stock")
+    words = ("cancel-rest", order_id, "--reason", "bought elsewhere")
+    done = await run_json(pipeline, *words, "--id", f"rest-{order_id}")
+    assert done["accepted"], done
+    assert await run_json(pipeline, *words, "--id", f"rest-{order_id}") == done
+    shown = await pipeline.until(order_id, "delivered")
+    assert (shown["due"], shown["attention"]) == ("119.00", None)
+    await pipeline.pay(order_id, "119.00")
+    await pipeline.until(order_id, "completed")
+    await pipeline.ended(order_id)
+    assert accounts_of(pipeline, order_id) == PAID | SOLD
+
+
+async def test_what_nobody_offers_needs_no_person_any_more(pipeline: World) -> None:
+    """The attention goes with the wait."""
+    sku, customer = pipeline.shop(on_hand=1, offers=False)
+    document = order(sku, customer, quantity=2, delivery="partial", terms="net30")
+    order_id = str(document["order_id"])
+    await pipeline.place(document)
+    await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
+    await pipeline.until_event(order_id, "booked")
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.until_event(order_id, "delivered")
+    assert (await give_up(pipeline, order_id)).status_code == 200
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"] is None)
+    assert shown["stage"] == "delivered"
+    await pipeline.pay(order_id, "119.00")
+    await pipeline.ended(order_id)
+
+
+async def refusal(world: World, order_id: str) -> Document:
+    """Why it isn't done."""
+    response = await give_up(world, order_id)
+    assert response.status_code == 422, response.text
+    problem: Document = response.json()
+    assert problem["code"] == "order_refused"
+    assert [error["field"] for error in problem["errors"]] == ["order_id"]
+    return problem
+
+
+async def test_where_there_is_no_rest_nothing_is_given_up(pipeline: World) -> None:
+    sku, customer = pipeline.shop(on_hand=2)
+    document = order(sku, customer, quantity=2, delivery="partial", terms="net30")
+    order_id = str(document["order_id"])
+    await pipeline.place(document)
+    await pipeline.until_event(order_id, "booked")
+    assert "cancel the order instead" in (await refusal(pipeline, order_id))["detail"]
+    await pipeline.ship(order_id, "dispatched")
+    await pipeline.until_event(order_id, "dispatched")
+    assert "waits for nothing" in (await refusal(pipeline, order_id))["detail"]
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.until(order_id, "delivered")
+    assert "a return" in (await refusal(pipeline, order_id))["detail"]
+    await pipeline.pay(order_id, "238.00")
+    await pipeline.ended(order_id)
+    assert (await give_up(pipeline, unique("T"))).status_code == 404
+
+
+async def test_who_can_not_cancel_is_told_of_the_rest(pipeline: World) -> None:
+    order_id, _ = await one_of_three(pipeline, terms="net30")
+    handle = pipeline.client.get_workflow_handle(f"order-{order_id}")
+    outcome = await handle.execute_update("cancel", {"reason": "too late"})
+    assert not outcome["accepted"]
+    assert "cancel-rest" in outcome["message"]
+    assert (await give_up(pipeline, order_id)).status_code == 200
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.pay(order_id, "119.00")
+    await pipeline.ended(order_id)
