@@ -1,6 +1,11 @@
 """What the programs that tests start have at hand: modules that make nothing of the environment and
 of what is a terminal when they are loaded, the tables' mappers, and the fonts."""
 
+import gc
+
+import psycopg
+import sqlalchemy.dialects.postgresql.psycopg
+import sqlalchemy.dialects.sqlite.pysqlite
 import typer.rich_utils
 from sqlalchemy.orm import configure_mappers
 
@@ -10,7 +15,18 @@ from activities.database import importing
 from activities.documents.fonts import prepare_fonts
 from models import ledger_export, settings
 
-__all__ = ["importing", "intake", "ledger_export", "settings", "typer", "worker"]
+__all__ = [
+    "importing",
+    "intake",
+    "ledger_export",
+    "psycopg",
+    "settings",
+    "sqlalchemy",
+    "typer",
+    "worker",
+]
 
 configure_mappers()
 prepare_fonts()
+gc.collect()
+gc.freeze()  # a copy that looks for garbage here would copy all of it
