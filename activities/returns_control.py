@@ -184,7 +184,8 @@ class ReturnsControl:
         if all(line.inspected == line.quantity for line in lines):
             row.state, row.ended_at = ReturnState.SETTLED, now
         served = orders_served(session, cause, redated)
-        return _done(session, command, order, row, message, now, served)
+        told = tuple(dict.fromkeys((order.order_id, *served)))
+        return _done(session, command, order, row, message, now, told)
 
     def _look_at(
         self,
@@ -301,10 +302,10 @@ def _done(
     row: ReturnRow,
     message: str,
     now: datetime,
-    served: tuple[str, ...] = (),
+    told: tuple[str, ...] = (),
 ) -> Commanded:
     touch(session, order, now)
     echo = Echo(
-        cause=f"{command.kind}:{command.command_id}", orders=served, returns=(row.return_id,)
+        cause=f"{command.kind}:{command.command_id}", orders=told, returns=(row.return_id,)
     )
     return Commanded(command=command, message=message, echo=echo)
