@@ -15,6 +15,7 @@ from activities.backorders import (
     waiting_orders,
 )
 from activities.database.engine import Clock, Database
+from activities.exchanges import replaced_by
 from activities.progress import lock_order, look, note, touch
 from activities.stock import Change, lock_stock, move, reserve
 from models.errors import Refused
@@ -58,7 +59,8 @@ class Inventory:
 
     @activity.defn
     def release_stock(self, step: OrderStep) -> Released:
-        """Give back what an order holds, and withdraw its shortages."""
+        """Give back what an order holds, and withdraw its shortages. Of an exchange, the order that
+        was paid and the return are to look: they have got a credit note."""
         return self._database.transaction(lambda session: self._release(session, step.order_id))
 
     def _allocate(self, session: Session, order_id: str) -> Allocated:
@@ -109,7 +111,10 @@ class Inventory:
         withdrawn = tuple(StockPlace(location=s.location, sku=s.sku) for s in waiting)
         places = tuple(dict.fromkeys((*withdrawn, *places_relieved(session, cause))))
         served = orders_served(session, cause, redated)
-        echo = Echo(cause=cause, orders=served, places=places)
+        replaced = replaced_by(session, order_id)
+        paid = (replaced.paid_id,) if replaced else ()
+        returns = (replaced.settlement.return_id,) if replaced else ()
+        echo = Echo(cause=cause, orders=(*served, *paid), places=places, returns=returns)
         return Released(progress=touch(session, order, now), echo=echo)
 
 

@@ -10,11 +10,10 @@ from sqlmodel import Session, col, select
 from activities.backorders import fill_shortages, orders_served
 from activities.commanding import amount_of
 from activities.database.engine import Clock
+from activities.exchanges import Payer, give_back, payer_of, take
 from activities.inventory import serve
-from activities.invoicing import credit_units
 from activities.ledger import post
 from activities.progress import find_order, money_of, note, touch
-from activities.refunds import ask_credit_back
 from activities.stock import Change, lock_stock, move
 from models import ledger
 from models.billing import units_of
@@ -42,9 +41,10 @@ CARRIERS_FAULT = (TrackingStatus.LOST, TrackingStatus.DAMAGED)
 
 
 class _GivenUp(NamedTuple):
-    """A shipment that is given up, its order, and what was in it."""
+    """A shipment that is given up, its order and who has paid for it, and what was in it."""
 
     order: Order
+    payer: Payer
     shipment: Shipment
     rows: Sequence[Reservation]
     cause: str
@@ -68,7 +68,7 @@ class ShipmentControl:
 
     def _reship(self, session: Session, command: Reship) -> Commanded:
         given_up = self._give_up(session, command, ReservationState.LOST)
-        order, shipment, rows, cause, *_ = given_up
+        order, _, shipment, rows, cause, *_ = given_up
         units = Counter[tuple[int, str]]()
         for row in rows:
             units[row.line_no, row.sku] += row.quantity
@@ -82,27 +82,27 @@ class ShipmentControl:
 
     def _refund(self, session: Session, command: RefundShipment) -> Commanded:
         given_up = self._give_up(session, command, ReservationState.FORGONE)
-        order, shipment, rows, now = given_up.order, given_up.shipment, given_up.rows, given_up.now
+        order, payer, shipment, rows, _, _, now = given_up
         reason = f"{shipment.shipment_id}: {command.reason}"
-        lines = _undelivered(session, order.order_id, rows)
-        credit_note = credit_units(session, order, lines, reason, now, delivered=False)
-        revenue_minor = sum(row.revenue_minor for row in rows)
-        credited_minor = credit_note.net_minor if credit_note else 0
-        before = ledger.credited_before_entry(
-            shipment.shipment_id, order.order_id, order.currency, revenue_minor - credited_minor
-        )
-        post(session, before, now)
+        lines = _undelivered(session, payer, order.order_id, rows)
+        is_exchange = payer.settlement is not None  # what it replaces had been delivered
+        given_back = give_back(session, payer, lines, reason, now, delivered=is_exchange)
+        if not is_exchange:
+            credited_minor = given_back.credit_note.net_minor if given_back else 0
+            before_minor = sum(row.revenue_minor for row in rows) - credited_minor
+            before = ledger.credited_before_entry(
+                shipment.shipment_id, order.order_id, order.currency, before_minor
+            )
+            post(session, before, now)
         message = f"{shipment.shipment_id} is given up"
-        if credit_note is None:
+        if given_back is None:
             return _done(session, command, given_up, f"{message}; it was credited before")
-        refund, credited = ask_credit_back(session, order, credit_note, reason, now)
-        message += f", {credited}"
         follow_up = FollowUp(
-            order_id=order.order_id,
-            refund_key=refund.refund_key if refund else None,
-            bill=BillStep(number=credit_note.number),
+            order_id=payer.order.order_id,
+            refund_key=given_back.refund_key,
+            bill=BillStep(number=given_back.credit_note.number),
         )
-        return _done(session, command, given_up, message, follow_up)
+        return _done(session, command, given_up, f"{message}, {given_back.words}", follow_up)
 
     def _give_up(
         self, session: Session, command: ShipmentCommand, outcome: ReservationState
@@ -110,6 +110,7 @@ class ShipmentControl:
         """The goods won't arrive: what was posted when they left is taken back, they are lost or,
         where they came back, in stock again; the carrier owes us for what it lost."""
         order, shipment = _lost(session, command.shipment_id)
+        payer = payer_of(session, order)
         rows = _shipped(session, shipment.shipment_id)
         restocked = shipment.tracking is TrackingStatus.RETURNED_TO_SENDER
         cause, now = f"{command.kind}:{shipment.shipment_id}", self._clock()
@@ -136,7 +137,7 @@ class ShipmentControl:
         detail = f"{shipment.shipment_id} by {command.actor}: {command.reason}"
         note(session, order.order_id, _EVENTS[outcome], detail, now)
         session.flush()
-        return _GivenUp(order, shipment, rows, cause, redated, now)
+        return _GivenUp(order, payer, shipment, rows, cause, redated, now)
 
     def _claim(
         self,
@@ -211,11 +212,17 @@ def _back(row: Reservation, cause: str) -> Change:
     )
 
 
-def _undelivered(session: Session, order_id: str, rows: Sequence[Reservation]) -> list[PricedLine]:
-    """What was in a shipment, as lines of a credit note."""
+def _undelivered(
+    session: Session, payer: Payer, order_id: str, rows: Sequence[Reservation]
+) -> list[PricedLine]:
+    """What was in a shipment, as lines of a credit note to who has paid for it."""
     found = session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
     lines = {row.line_no: PricedLine.model_validate(row.model_dump()) for row in found}
-    return [units_of(lines[row.line_no], row.quantity, row.revenue_minor) for row in rows]
+    return [
+        take(payer, row.line_no, row.quantity)
+        or units_of(lines[row.line_no], row.quantity, row.revenue_minor)
+        for row in rows
+    ]
 
 
 def _done(
@@ -227,6 +234,7 @@ def _done(
 ) -> Commanded:
     touch(session, given_up.order, given_up.now)
     served = orders_served(session, given_up.cause, given_up.redated)
-    orders = tuple(dict.fromkeys((given_up.order.order_id, *served)))
+    concerned = (given_up.order.order_id, given_up.payer.order.order_id, *served)
+    orders = tuple(dict.fromkeys(concerned))
     echo = Echo(cause=given_up.cause, orders=orders)
     return Commanded(command=command, message=message, echo=echo, follow_up=follow_up)
