@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
+from activities.exchanges import settle_cancelled
 from activities.gateways.calls import once
 from activities.gateways.payments import Payments
 from activities.invoicing import credit, invoice_of, issue, left_minor
@@ -191,15 +192,17 @@ class Billing:
 
     @activity.defn
     def credit_invoice(self, step: OrderStep) -> Progress:
-        """Undo of the invoice: a credit note, before any goods left."""
+        """Undo of the invoice: a credit note, before any goods left. Of an exchange it is that of
+        the order which was paid, for what won't be sent."""
 
         def work(session: Session) -> Progress:
             order, now = lock_order(session, step.order_id), self._clock()
             invoice = invoice_of(session, order.order_id)
-            if invoice is None or not left_minor(session, invoice):
-                return look(session, order)
-            credit(session, order, order.cancel_reason, now)
-            return touch(session, order, now)
+            credited = settle_cancelled(session, order, now)
+            if invoice is not None and left_minor(session, invoice):
+                credit(session, order, order.cancel_reason, now)
+                credited = True
+            return touch(session, order, now) if credited else look(session, order)
 
         return self._database.transaction(work)
 

@@ -7,56 +7,58 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from activities.invoicing import credit_units
+from activities.exchanges import Payer, give_back, take
 from activities.ledger import post
-from activities.refunds import ask_credit_back
 from models import ledger
 from models.billing import units_of
 from models.commands import FollowUp
 from models.messages import BillStep
 from models.orders import PricedLine
-from models.tables import Order, OrderLineRow, Reservation
+from models.tables import OrderLineRow, Reservation
 
 
 def give_price_back(
     session: Session,
-    order: Order,
+    payer: Payer,
     rows: Sequence[Reservation],
     entry_id: str,
     reason: str,
     now: datetime,
 ) -> tuple[str, FollowUp | None]:
-    """Credit what was invoiced for units that won't come, and give back what was paid of it; in
-    words, and what follows. `entry_id`: of what had been credited of them before."""
-    credit_note = credit_units(
-        session, order, _lines(session, order.order_id, rows), reason, now, delivered=False
-    )
-    revenue_minor = sum(row.revenue_minor for row in rows)
-    credited_minor = credit_note.net_minor if credit_note else 0
-    before = ledger.credited_before_entry(
-        entry_id, order.order_id, order.currency, revenue_minor - credited_minor
-    )
-    post(session, before, now)
-    if credit_note is None:
+    """Credit what was invoiced for units of an order that won't come, to who has paid for them, and
+    give back what was paid of it; in words, and what follows. `entry_id`: of what had been credited
+    of them before."""
+    is_exchange = payer.settlement is not None  # what it replaces had been delivered
+    lines = _lines(session, payer, rows)
+    given_back = give_back(session, payer, lines, reason, now, delivered=is_exchange)
+    order = payer.order
+    if not is_exchange:
+        credited_minor = given_back.credit_note.net_minor if given_back else 0
+        before_minor = sum(row.revenue_minor for row in rows) - credited_minor
+        before = ledger.credited_before_entry(
+            entry_id, order.order_id, order.currency, before_minor
+        )
+        post(session, before, now)
+    if given_back is None:
         return "nothing of its price is left to give back", None
-    refund, words = ask_credit_back(session, order, credit_note, reason, now)
     follow_up = FollowUp(
         order_id=order.order_id,
-        refund_key=refund.refund_key if refund else None,
-        bill=BillStep(number=credit_note.number),
+        refund_key=given_back.refund_key,
+        bill=BillStep(number=given_back.credit_note.number),
     )
-    return words, follow_up
+    return given_back.words, follow_up
 
 
-def _lines(session: Session, order_id: str, rows: Sequence[Reservation]) -> list[PricedLine]:
-    """Units that won't come, as lines of a credit note."""
+def _lines(session: Session, payer: Payer, rows: Sequence[Reservation]) -> list[PricedLine]:
+    """Units of an order that won't come, as lines of a credit note to who has paid for them."""
     units, net_minor = Counter[int](), Counter[int]()
     for row in rows:
         units[row.line_no] += row.quantity
         net_minor[row.line_no] += row.revenue_minor
-    of_order = select(OrderLineRow).where(OrderLineRow.order_id == order_id)
+    of_order = select(OrderLineRow).where(OrderLineRow.order_id == rows[0].order_id)
     return [
-        units_of(
+        take(payer, line.line_no, units[line.line_no])
+        or units_of(
             PricedLine.model_validate(line.model_dump()),
             units[line.line_no],
             net_minor[line.line_no],

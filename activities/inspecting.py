@@ -9,8 +9,8 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.backorders import fill_shortages
-from activities.invoicing import credit_units, is_left
-from activities.refunds import ask_credit_back
+from activities.exchanges import Payer, give_back, new_settlement, take
+from activities.invoicing import is_left
 from activities.returnable import returned_lines
 from activities.stock import Change, lock_stock, move
 from models.billing import units_of
@@ -20,10 +20,11 @@ from models.commands import (
     InspectReturn,
     refuse,
 )
-from models.money import round_half_up
+from models.money import part, round_half_up
 from models.orders import PricedLine, ShipmentState
 from models.returns import (
     Disposition,
+    ExchangeLine,
     ReturnRules,
     ReturnWish,
     exchange_order_id,
@@ -54,7 +55,7 @@ class Inspected(NamedTuple):
 
 def value_units(
     session: Session,
-    order: Order,
+    payer: Payer,
     row: ReturnRow,
     line: ReturnLine,
     units: int,
@@ -62,16 +63,17 @@ def value_units(
     rules: ReturnRules,
 ) -> Inspected:
     """What `units` of a line cost us, and what the customer gets for them: over all units of the
-    line, exactly what was posted when they left. Its parts come back in the order in which we heard
-    that they arrived, each at what it cost: what leaves later changes nothing of what is back."""
-    before = _inspected_before(session, order.order_id, line.line_no)
+    line, exactly what was posted when they left; of an exchange, what was paid for them. Its parts
+    come back in the order in which we heard that they arrived, each at what it cost: what leaves
+    later changes nothing of what is back."""
+    before = _inspected_before(session, row.order_id, line.line_no)
     cost_minor = net_minor = 0
-    for part in _arrived(session, order.order_id, line.line_no):
-        first, until = max(0, before), min(part.quantity, before + units)
+    for held in _arrived(session, row.order_id, line.line_no):
+        first, until = max(0, before), min(held.quantity, before + units)
         if first < until:
-            cost_minor += _part(part.cost_minor, first, until - first, part.quantity)
-            net_minor += _part(part.revenue_minor, first, until - first, part.quantity)
-        before -= part.quantity
+            cost_minor += part(held.cost_minor, first, until - first, held.quantity)
+            net_minor += part(held.revenue_minor, first, until - first, held.quantity)
+        before -= held.quantity
     match wanted.disposition:
         case Disposition.RESTOCK:
             line.restocked += units
@@ -80,14 +82,16 @@ def value_units(
         case Disposition.TO_SUPPLIER:
             line.sent_back += units
     session.flush()
-    net_minor = round_half_up(net_minor * rules.percent(row.reason, wanted.condition), 100)
-    priced = session.get_one(OrderLineRow, (order.order_id, line.line_no))
+    ordered = session.get_one(OrderLineRow, (row.order_id, line.line_no))
+    own = units_of(PricedLine.model_validate(ordered.model_dump()), units, net_minor)
+    paid = take(payer, line.line_no, units) or own
+    percent = rules.percent(row.reason, wanted.condition)
     return Inspected(
         line=line,
         disposition=wanted.disposition,
         quantity=units,
         cost_minor=cost_minor,
-        credited=units_of(PricedLine.model_validate(priced.model_dump()), units, net_minor),
+        credited=units_of(paid, units, round_half_up(paid.net_minor * percent, 100)),
     )
 
 
@@ -116,12 +120,6 @@ def _arrived(session: Session, order_id: str, line_no: int) -> Sequence[Reservat
         )
     )
     return session.exec(parts).all()
-
-
-def _part(amount_minor: int, before: int, units: int, of: int) -> int:
-    """What `units` are of an amount, after `before` others: all of them are all of it."""
-    until = round_half_up(amount_minor * (before + units), of)
-    return until - round_half_up(amount_minor * before, of)
 
 
 def restock(
@@ -153,38 +151,36 @@ def restock(
 
 def settle(
     session: Session,
-    order: Order,
+    payer: Payer,
     row: ReturnRow,
     looked_at: Sequence[Inspected],
     command: InspectReturn,
     now: datetime,
 ) -> str:
     """What the customer gets: the price back, or the same goods once more."""
-    before = select(func.count()).select_from(Settlement)
-    number = session.exec(before.where(Settlement.return_id == row.return_id)).one() + 1
-    settlement = Settlement(
-        settlement_id=f"{row.return_id}/{number}", return_id=row.return_id, settled_at=now
-    )
+    settlement = new_settlement(session, row.return_id, now)
+    lines = [one.credited for one in looked_at]
     message = f"{row.return_id} is inspected"
     if row.wish is ReturnWish.EXCHANGE:
-        if not is_left(session, order, [one.credited for one in looked_at]):
+        if not is_left(session, payer.order, lines):
             reason = "its price was given back already: settle it without an exchange"
             refuse("return_id", f"{row.return_id}: {reason}", RETURN_REFUSED)
-        settlement.exchange_order_id = _free_id(session, order.order_id)
+        settlement.exchange_order_id = _free_id(session, row.order_id)
         settlement.exchange_lines = [
-            {"sku": one.line.sku, "quantity": one.quantity} for one in looked_at
+            ExchangeLine(sku=one.line.sku, quantity=one.quantity, credited=one.credited).model_dump(
+                mode="json"
+            )
+            for one in looked_at
         ]
         message += f"; {settlement.exchange_order_id} replaces it"
     else:
-        lines = [one.credited for one in looked_at]
         reason = f"{row.return_id}: {command.reason}"
-        credit_note = credit_units(session, order, lines, reason, now, delivered=True)
-        if credit_note is None:
+        given_back = give_back(session, payer, lines, reason, now, delivered=True)
+        if given_back is None:
             return f"{message}; nothing of its price is left to give back"
-        settlement.credit_note = credit_note.number
-        refund, credited = ask_credit_back(session, order, credit_note, reason, now)
-        settlement.refund_key = refund.refund_key if refund else None
-        message += f"; {credited}"
+        settlement.credit_note = given_back.credit_note.number
+        settlement.refund_key = given_back.refund_key
+        message += f"; {given_back.words}"
     session.add(settlement)
     return message
 

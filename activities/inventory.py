@@ -16,6 +16,7 @@ from activities.backorders import (
     waiting_orders,
 )
 from activities.database.engine import Clock, Database
+from activities.exchanges import replaced_by
 from activities.progress import lock_order, look, note, touch
 from activities.stock import Change, lock_stock, move, reserve
 from models.errors import Refused
@@ -59,7 +60,8 @@ class Inventory:
 
     @activity.defn
     def release_stock(self, step: OrderStep) -> Released:
-        """Give back what an order holds, and withdraw its shortages."""
+        """Give back what an order holds, and withdraw its shortages. Of an exchange, the order that
+        was paid and the return are to look: they have got a credit note."""
         return self._database.transaction(lambda session: self._release(session, step.order_id))
 
     def _allocate(self, session: Session, order_id: str) -> Allocated:
@@ -92,6 +94,11 @@ class Inventory:
                 Shortage.order_id == order_id, Shortage.state == ShortageState.WITHDRAWN
             )
             echo = _echo_of(session, session.exec(withdrawn_before).all(), cause, redated)
+        replaced = replaced_by(session, order_id)
+        if replaced is not None:
+            orders = (*echo.orders, replaced.paid_id)
+            returns = (replaced.settlement.return_id,)
+            echo = echo.model_copy(update={"orders": orders, "returns": returns})
         return Released(progress=touch(session, order, now), echo=echo)
 
 

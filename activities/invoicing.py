@@ -151,7 +151,7 @@ def _credit(
     wanted_minor = sum(tax.taxable_minor + tax.tax_minor for tax in taxes)
     before = balance_of(session, order)
     beyond_minor = max(0, wanted_minor - before.receivable_minor)
-    refund_minor = min(beyond_minor, order.paid_minor - order.payable_minor)
+    refund_minor = min(beyond_minor, max(0, order.paid_minor - order.payable_minor))
     recover(session, order, beyond_minor - refund_minor, now)
     credit_note = _compose_credit(session, invoice, credited, refund_minor, now)
     session.add(

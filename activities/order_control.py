@@ -7,6 +7,7 @@ from sqlmodel import Session, select
 
 from activities.commanding import order_of
 from activities.database.engine import Clock
+from activities.exchanges import payer_of
 from activities.forgoing import give_price_back
 from activities.goods_issue import recognise
 from activities.inventory import let_go
@@ -28,6 +29,7 @@ class OrderControl:
         """Do it, in the caller's transaction. Raises NoChange."""
         order = order_of(session, command.order_id)
         _check_rest(look(session, order))
+        payer = payer_of(session, order)
         cause = f"{command.kind}:{command.command_id}"
         freed = let_go(session, order, (ReservationState.HELD,), cause, self._clock)
         now, rest = freed.now, [*freed.rows, *_never_here(session, freed.waiting)]
@@ -39,7 +41,7 @@ class OrderControl:
         detail = f"{units} units by {command.actor}: {command.reason}"
         note(session, order.order_id, "rest_cancelled", detail, now)
         entry_id = f"rest_credited:{command.command_id}"
-        words, follow_up = give_price_back(session, order, rest, entry_id, command.reason, now)
+        words, follow_up = give_price_back(session, payer, rest, entry_id, command.reason, now)
         touch(session, order, now)
         orders = tuple(dict.fromkeys((order.order_id, *freed.echo.orders)))
         return Commanded(

@@ -4,6 +4,7 @@ from sqlmodel import Session, col, select
 from temporalio import activity
 
 from activities.database.engine import Clock, Database
+from activities.exchanges import lines_of
 from activities.progress import lock_order, note, touch
 from models.messages import ReturnStep, SettlementStep
 from models.orders import OrderDocument
@@ -78,6 +79,10 @@ def _exchange(session: Session, settlement_id: str) -> OrderDocument:
     settlement = session.get_one(Settlement, settlement_id)
     row = session.get_one(ReturnRow, settlement.return_id)
     order = session.get_one(Order, row.order_id)
+    lines = [
+        {"sku": line.sku, "quantity": line.quantity, "unit_price": "0"}
+        for line in lines_of(settlement)
+    ]
     return OrderDocument.model_validate(
         {
             "order_id": settlement.exchange_order_id,
@@ -87,6 +92,6 @@ def _exchange(session: Session, settlement_id: str) -> OrderDocument:
             "bill_to": order.bill_to,
             "currency": order.currency,
             "terms": "prepaid",
-            "lines": [{**line, "unit_price": "0"} for line in settlement.exchange_lines or ()],
+            "lines": lines,
         }
     )

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 from activities.backorders import orders_served
 from activities.commanding import order_of
 from activities.database.engine import Clock
+from activities.exchanges import Payer, payer_of
 from activities.inspecting import Inspected, cost_of, restock, settle, value_units
 from activities.ledger import post
 from activities.progress import note, touch
@@ -159,12 +160,13 @@ class ReturnsControl:
 
     def _inspect(self, session: Session, command: InspectReturn) -> Commanded:
         order, row = _return(session, command.return_id, ReturnState.RECEIVED)
+        payer = payer_of(session, order)
         now, lines = self._clock(), _lines_of(session, row.return_id)
         cause = f"return:{row.return_id}:{command.command_id}"
         looked_at = [
             one
             for number, wanted in enumerate(command.lines)
-            for one in self._look_at(session, order, row, lines, wanted, f"lines.{number}.quantity")
+            for one in self._look_at(session, payer, row, lines, wanted, f"lines.{number}.quantity")
         ]
         redated = restock(session, row, looked_at, cause, now)
         entry = ledger.return_entry(
@@ -180,16 +182,17 @@ class ReturnsControl:
             f"{one.quantity} x {one.line.sku} {one.disposition}" for one in looked_at
         )
         note(session, order.order_id, "return_inspected", f"{row.return_id}: {detail}", now)
-        message = settle(session, order, row, looked_at, command, now)
+        message = settle(session, payer, row, looked_at, command, now)
         if all(line.inspected == line.quantity for line in lines):
             row.state, row.ended_at = ReturnState.SETTLED, now
         served = orders_served(session, cause, redated)
-        return _done(session, command, order, row, message, now, served)
+        told = tuple(dict.fromkeys((payer.order.order_id, *served)))
+        return _done(session, command, order, row, message, now, told)
 
     def _look_at(
         self,
         session: Session,
-        order: Order,
+        payer: Payer,
         row: ReturnRow,
         lines: Sequence[ReturnLine],
         wanted: InspectedUnits,
@@ -199,7 +202,7 @@ class ReturnsControl:
         for line in lines:
             units = min(missing, line.received - line.inspected) if line.sku == wanted.sku else 0
             if units:
-                found.append(value_units(session, order, row, line, units, wanted, self._rules))
+                found.append(value_units(session, payer, row, line, units, wanted, self._rules))
                 missing -= units
         if missing:
             reason = f"{wanted.quantity - missing} x {wanted.sku} of {row.return_id} wait for that"
@@ -301,10 +304,8 @@ def _done(
     row: ReturnRow,
     message: str,
     now: datetime,
-    served: tuple[str, ...] = (),
+    told: tuple[str, ...] = (),
 ) -> Commanded:
     touch(session, order, now)
-    echo = Echo(
-        cause=f"{command.kind}:{command.command_id}", orders=served, returns=(row.return_id,)
-    )
+    echo = Echo(cause=f"{command.kind}:{command.command_id}", orders=told, returns=(row.return_id,))
     return Commanded(command=command, message=message, echo=echo)

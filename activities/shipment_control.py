@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from activities.backorders import fill_shortages, orders_served
 from activities.commanding import amount_of
 from activities.database.engine import Clock
+from activities.exchanges import Payer, payer_of
 from activities.forgoing import give_price_back
 from activities.inventory import serve
 from activities.ledger import post
@@ -40,9 +41,10 @@ CARRIERS_FAULT = (TrackingStatus.LOST, TrackingStatus.DAMAGED)
 
 
 class _GivenUp(NamedTuple):
-    """A shipment that is given up, its order, and what was in it."""
+    """A shipment that is given up, its order and who has paid for it, and what was in it."""
 
     order: Order
+    payer: Payer
     shipment: Shipment
     rows: Sequence[Reservation]
     cause: str
@@ -66,7 +68,7 @@ class ShipmentControl:
 
     def _reship(self, session: Session, command: Reship) -> Commanded:
         given_up = self._give_up(session, command, ReservationState.LOST)
-        order, shipment, rows, cause, *_ = given_up
+        order, _, shipment, rows, cause, *_ = given_up
         units = Counter[tuple[int, str]]()
         for row in rows:
             units[row.line_no, row.sku] += row.quantity
@@ -83,7 +85,7 @@ class ShipmentControl:
         shipment_id, rows = given_up.shipment.shipment_id, given_up.rows
         reason, entry_id = f"{shipment_id}: {command.reason}", f"shipment_credited:{shipment_id}"
         words, follow_up = give_price_back(
-            session, given_up.order, rows, entry_id, reason, given_up.now
+            session, given_up.payer, rows, entry_id, reason, given_up.now
         )
         message = f"{shipment_id} is given up; {words}"
         return _done(session, command, given_up, message, follow_up)
@@ -94,6 +96,7 @@ class ShipmentControl:
         """The goods won't arrive: what was posted when they left is taken back, they are lost or,
         where they came back, in stock again; the carrier owes us for what it lost."""
         order, shipment = _lost(session, command.shipment_id)
+        payer = payer_of(session, order)
         rows = _shipped(session, shipment.shipment_id)
         restocked = shipment.tracking is TrackingStatus.RETURNED_TO_SENDER
         cause, now = f"{command.kind}:{shipment.shipment_id}", self._clock()
@@ -120,7 +123,7 @@ class ShipmentControl:
         detail = f"{shipment.shipment_id} by {command.actor}: {command.reason}"
         note(session, order.order_id, _EVENTS[outcome], detail, now)
         session.flush()
-        return _GivenUp(order, shipment, rows, cause, redated, now)
+        return _GivenUp(order, payer, shipment, rows, cause, redated, now)
 
     def _claim(
         self,
@@ -204,6 +207,7 @@ def _done(
 ) -> Commanded:
     touch(session, given_up.order, given_up.now)
     served = orders_served(session, given_up.cause, given_up.redated)
-    orders = tuple(dict.fromkeys((given_up.order.order_id, *served)))
+    concerned = (given_up.order.order_id, given_up.payer.order.order_id, *served)
+    orders = tuple(dict.fromkeys(concerned))
     echo = Echo(cause=given_up.cause, orders=orders)
     return Commanded(command=command, message=message, echo=echo, follow_up=follow_up)

@@ -88,6 +88,11 @@ def share(amount: int, ppm: int) -> int:
     return round_half_up(amount * ppm, 100 * PPM_PER_PERCENT)
 
 
+def part(amount: int, before: int, units: int, of: int) -> int:
+    """What `units` are of an amount for `of`, after `before` others: all of them are all of it."""
+    return round_half_up(amount * (before + units), of) - round_half_up(amount * before, of)
+
+
 class Money(Payload):
     """An amount in minor units with its currency."""
 

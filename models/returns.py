@@ -5,6 +5,9 @@ from enum import StrEnum
 from hashlib import sha256
 
 from models.base import Payload
+from models.billing import units_of
+from models.money import part
+from models.orders import PricedLine
 
 LONGEST_ID = 64
 
@@ -93,6 +96,27 @@ class ReturnRules(Payload):
         if reason.is_our_fault or condition is Condition.AS_NEW:
             return 100
         return self.opened_percent if condition is Condition.OPENED else self.worn_percent
+
+
+class ExchangeLine(Payload):
+    """Units that are sent once more, for nothing. `credited`: as a line of the order that was paid,
+    at what the customer would have got for them (None: nobody kept it). `settled`: those that the
+    customer doesn't keep either, whose worth was given back or went to another exchange."""
+
+    sku: str
+    quantity: int
+    credited: PricedLine | None = None
+    settled: int = 0
+
+    def take(self, units: int) -> tuple["ExchangeLine", PricedLine | None]:
+        """The line with `units` more settled, and these as a line to credit: no unit twice, and
+        over all of them exactly what they are worth."""
+        taken = min(units, self.quantity - self.settled)
+        rest = self.model_copy(update={"settled": self.settled + taken})
+        if self.credited is None:
+            return rest, None
+        net_minor = part(self.credited.net_minor, self.settled, taken, self.quantity)
+        return rest, units_of(self.credited, taken, net_minor)
 
 
 class PendingSettlement(Payload):

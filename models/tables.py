@@ -873,11 +873,11 @@ class Settlement(SQLModel, table=True):
     return_id: str = Field(foreign_key="returns.return_id", index=True)
     credit_note: str | None = None
     refund_key: str | None = Field(default=None, index=True)
-    exchange_order_id: str | None = None
+    exchange_order_id: str | None = Field(default=None, index=True, unique=True)
     exchange_lines: list[dict[str, JsonValue]] | None = Field(
         default=None, sa_type=JSON(none_as_null=True)
     )
-    """What of it replaces the goods: SKU and quantity."""
+    """What of it replaces the goods: `models.returns.ExchangeLine`."""
     settled_at: datetime
     done_at: datetime | None = None
     """When the customer was refunded and told, or the new order was started."""

@@ -557,6 +557,21 @@ async def test_a_credit_note_gives_back_a_part_and_never_more_than_the_invoice(
     assert (await pipeline.order(order_id))["stage"] == "completed"
 
 
+async def test_the_rest_is_credited_though_all_of_the_payment_was_taken_back(
+    pipeline: World,
+) -> None:
+    """What was given back before is due: the bank has given it to the customer once more."""
+    order_id, payment_id = await completed(pipeline)
+    path = f"/invoices/{(await pipeline.order(order_id))['invoice_number']}/credit-notes"
+    await command(pipeline, path, amount="19.00")
+    await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == "19.00")
+    await charge_back(pipeline, payment_id)
+    await until(lambda: pipeline.order(order_id), lambda o: o["due"] == TOTAL)
+    await command(pipeline, path)
+    assert (await pipeline.order(order_id))["due"] == "19.00"
+    assert accounts_of(pipeline, order_id)["ACCOUNTS_RECEIVABLE"] == 1_900
+
+
 async def test_before_goods_leave_an_order_is_cancelled_not_credited(pipeline: World) -> None:
     """And its customer gets credit note and refund by mail."""
     order_id = await placed(pipeline)

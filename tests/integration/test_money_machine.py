@@ -11,6 +11,7 @@ from tests.support.till import Bookkeeper, furnish
 SURE = {
     *("paid all", "issued", "cancelled", "charged back", "credit", "refund payment", "reminded"),
     *("delivered", "returned whole", "returned some", "return refunded", "refund_shipment"),
+    "exchanged",
 }
 EXAMPLES = {"sqlite": (8, 100), "postgresql": (2, 30)}
 STEPS = (25, 50)

@@ -232,6 +232,22 @@ async def test_an_unpaid_order_owes_less_for_what_came_back(pipeline: World) -> 
     await pipeline.until(order_id, "completed")
 
 
+async def test_an_unpaid_order_that_comes_back_whole_waits_for_no_payment(pipeline: World) -> None:
+    """Nothing is due any more, and its workflow hears of it."""
+    sku, customer = pipeline.shop(on_hand=1)
+    document = order(sku, customer, terms="net30")
+    order_id = document["order_id"]
+    await pipeline.place(document)
+    await pipeline.until_event(order_id, "booked")
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.until(order_id, "delivered")
+    return_id = await came_back(pipeline, order_id, sku, 1)
+    await command(pipeline, InspectReturn, return_id=return_id, lines=inspected(sku, scrap=1))
+    await pipeline.ended(order_id)
+    shown = await pipeline.order(order_id)
+    assert (shown["due"], shown["stage"]) == ("0.00", "completed")
+
+
 async def test_what_may_not_come_back_is_refused(pipeline: World) -> None:
     """Nothing changes; each refusal names the field and the way out."""
     order_id, sku = await delivered(pipeline)

@@ -26,6 +26,7 @@ from activities.orders import Orders
 from activities.progress import look
 from activities.purchasing import Purchasing
 from activities.receiving import Receiving
+from activities.returns import Returns
 from activities.returns_control import ReturnsControl
 from activities.shipment_control import ShipmentControl
 from activities.shipping import Shipping
@@ -69,6 +70,7 @@ from models.messages import (
     PurchaseStep,
     RecordOrder,
     RefundDemand,
+    SettlementStep,
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentStep,
@@ -85,6 +87,7 @@ from models.purchasing import BuyingPolicy, PurchaseOrderState
 from models.returns import (
     Condition,
     Disposition,
+    ExchangeLine,
     ReturnReason,
     ReturnRules,
     ReturnState,
@@ -94,6 +97,7 @@ from models.shipping import STANDARD, Quote
 from models.stock import SERVING, MovementKind, ReservationState, ShortageState
 from models.tables import (
     Claim,
+    CreditNoteRow,
     Distance,
     GoodsReceipt,
     InvoiceRow,
@@ -106,6 +110,7 @@ from models.tables import (
     Reservation,
     ReturnLine,
     ReturnRow,
+    Settlement,
     Shipment,
     Shortage,
     Stock,
@@ -268,6 +273,7 @@ class Warehouse(Machine):
         self.purchasing = Purchasing(self.database, self.clock, partners, POLICY, BUYING)
         self.receiving = Receiving(self.database, self.clock, BUYING)
         self.shipping = Shipping(self.database, self.clock, partners, STANDARD)
+        self.returns = Returns(self.database, self.clock)
         self.billing = Billing(self.database, self.clock, Provider(), POLICY, BillingRules())
         money = MoneyControl(self.clock, BillingRules())
         self.commands = Commands(
@@ -293,12 +299,13 @@ class Warehouse(Machine):
     def begin(self, waits: bool) -> None:
         """A shop that has been open for a while: what was short was bought and came, an order was
         given up, somebody counted; goods were delivered, came back and served who waited, were
-        lost and sent again. Half of the time, people wait from the start."""
+        lost and sent again, were exchanged. Half of the time, people wait from the start."""
         self.reserve([("C", 2)], Delivery.COMPLETE, "DE", twice=False)
         self.supply(pick=0, quantity=2)
         self.release(pick=0, expires=False, twice=False)
         self.count("B", "VIE", 4, twice=False)
         self._serve_in_two_parts()
+        self._exchange()
         if waits:
             for delivery in (Delivery.COMPLETE, Delivery.PARTIAL):
                 self.reserve([("A", 9), ("C", 4)], delivery, "DE", twice=False)
@@ -315,6 +322,19 @@ class Warehouse(Machine):
         self.issue(pick=0, twice=False)
         self.fail(0, TrackingStatus.LOST, Reship, claim=None, twice=False)
         self.supply(pick=0, quantity=2)
+
+    def _exchange(self) -> None:
+        """Two units are broken, and sent once more, each by an order of its own; one of these is
+        cancelled."""
+        self.reserve([("A", 2)], Delivery.COMPLETE, "DE", twice=False)
+        self.issue(pick=0, twice=False)
+        self.deliver(pick=0, twice=False)
+        wish = ReturnWish.EXCHANGE
+        self.announce(-1, 2, ReturnReason.DEFECTIVE, wish, authorises=True, twice=False)
+        self.take_in(pick=-1, quantity=2, location=None, announced=True, twice=False)
+        for _ in range(2):
+            self.inspect(-1, 1, Disposition.SCRAP, Condition.AS_NEW, twice=False)
+        self.release(pick=-1, expires=False, twice=True)
 
     @rule(
         lines=st.lists(st.tuples(skus, units), min_size=1, max_size=4),
@@ -339,6 +359,10 @@ class Warehouse(Machine):
                 "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines],
             }
         )
+        self._place(document, twice)
+
+    def _place(self, document: OrderDocument, twice: bool) -> None:
+        order_id = document.order_id
         record = RecordOrder(
             order=document, digest="d", placed_at=self.clock(), workflow_id=f"order-{order_id}"
         )
@@ -357,7 +381,8 @@ class Warehouse(Machine):
     @rule(pick=picks, expires=st.booleans(), twice=st.booleans())
     def release(self, pick: int, expires: bool, twice: bool) -> None:
         """An order is cancelled, by a person or because it isn't paid in time."""
-        order = self.pick(select(Order).where(Order.cancellation == Cancellation.NONE), pick)
+        alive = select(Order).where(Order.cancellation == Cancellation.NONE)
+        order = self.pick(alive.order_by(Order.order_id), pick)
         if order is None:
             return
         request = CancelRequest(reason="r", actor="deadline" if expires else "operator")
@@ -366,11 +391,12 @@ class Warehouse(Machine):
         if not cancelled.accepted:
             return
         step = OrderStep(order_id=order.order_id)
-        alive = cancelled.progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED)
-        for shipment_id in alive:
+        booked = cancelled.progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED)
+        for shipment_id in booked:
             call = ShipmentStep(order_id=order.order_id, shipment_id=shipment_id)
             asyncio.run(self.shipping.cancel_booking(call))
-        self.billing.credit_invoice(step)
+        for _ in range(1 + twice):
+            self.billing.credit_invoice(step)
         first = self.inventory.release_stock(step)
         if twice:
             self._is_told_again(first.echo, self.inventory.release_stock(step).echo)
@@ -563,6 +589,18 @@ class Warehouse(Machine):
         )
         self._command(command, allowed, twice)
         self.happened[disposition.value] += allowed
+        self._place_exchanges()
+
+    def _place_exchanges(self) -> None:
+        """As ReturnWorkflow does: what replaces returned goods is an order like any other."""
+        promised = select(Settlement).where(
+            col(Settlement.exchange_order_id).is_not(None),
+            col(Settlement.exchange_order_id).not_in(select(Order.order_id)),
+        )
+        for settlement in self.read(promised):
+            step = SettlementStep(settlement_id=settlement.settlement_id)
+            self._place(self.returns.write_exchange(step), twice=False)
+            self.happened["exchange"] += 1
 
     def _command(self, command: Command, allowed: bool, twice: bool) -> tuple[str, ...]:
         """As `_obey`, of what needn't touch stock; returns the returns it is about."""
@@ -849,6 +887,28 @@ class Warehouse(Machine):
         for order_id, cost_minor in self._posted(Account.COST_OF_GOODS_SOLD).items():
             assert cost_minor >= 0, (order_id, cost_minor)
             assert cost_minor == 0 or shipped[order_id] > back[order_id], (order_id, cost_minor)
+
+    @invariant()
+    def what_an_exchange_sends_in_vain_is_settled_once(self) -> None:
+        """By line, the units that its customer doesn't keep: given up, or back and inspected, or
+        all of them where it is cancelled. It has no credit notes of its own."""
+        gone: dict[tuple[str, int], int] = defaultdict(int)
+        for row in self.read(
+            select(Reservation).where(Reservation.state == ReservationState.FORGONE)
+        ):
+            gone[row.order_id, row.line_no] += row.quantity
+        for order_id, line in self.read(select(ReturnRow.order_id, ReturnLine).join(ReturnRow)):
+            gone[order_id, line.line_no] += line.inspected
+        cancelled = select(Order.order_id).where(Order.cancellation == Cancellation.DONE)
+        over, credited = set(self.read(cancelled)), set(self.read(select(CreditNoteRow.order_id)))
+        for row in self.read(select(Settlement).where(col(Settlement.exchange_lines).is_not(None))):
+            order_id = row.exchange_order_id
+            assert order_id not in credited
+            for line_no, kept in enumerate(row.exchange_lines, start=1):
+                line = ExchangeLine.model_validate(kept)
+                wanted = line.quantity if order_id in over else gone[order_id, line_no]
+                assert line.settled == wanted, (order_id, line_no)
+                self.happened["exchange settled"] += line.settled > 0
 
     @invariant()
     def no_more_is_taken_in_than_may_be(self) -> None:

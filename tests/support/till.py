@@ -27,6 +27,7 @@ from activities.money_control import MoneyControl
 from activities.order_control import OrderControl
 from activities.orders import Orders
 from activities.progress import balance_of, look
+from activities.returns import Returns
 from activities.returns_control import ReturnsControl
 from activities.shipment_control import ShipmentControl
 from activities.shipping import Shipping
@@ -48,6 +49,7 @@ from models.messages import (
     RecordOrder,
     RefundStep,
     ReversalStep,
+    SettlementStep,
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentTracked,
@@ -55,7 +57,7 @@ from models.messages import (
 )
 from models.money import format_amount
 from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
-from models.returns import Condition, Disposition, ReturnRules
+from models.returns import Condition, Disposition, ReturnWish
 from models.shipping import STANDARD
 from models.tables import (
     CreditNoteRow,
@@ -68,10 +70,11 @@ from models.tables import (
     Reservation,
     ReturnLine,
     ReturnRow,
+    Settlement,
     Shipment,
 )
 from models.tracking import TrackingStatus
-from tests.support.machine import Partners, Provider
+from tests.support.machine import RETURN_RULES, Partners, Provider
 from tests.support.shop import SHIP_TO, write_csv
 from tests.support.stateful import BEGIN, Machine, picks
 
@@ -141,6 +144,7 @@ class Bookkeeper(Machine):
         self.provider = Provider()
         self.inventory = Inventory(self.database, self.clock)
         self.shipping = Shipping(self.database, self.clock, Partners(), STANDARD)
+        self.returns = Returns(self.database, self.clock)
         self.use(RULES)
 
     def use(self, rules: BillingRules) -> None:
@@ -157,7 +161,7 @@ class Bookkeeper(Machine):
             money,
             OrderControl(self.clock),
             ShipmentControl(clock),
-            ReturnsControl(clock, ReturnRules()),
+            ReturnsControl(clock, RETURN_RULES),
         )
 
     def teardown(self) -> None:
@@ -184,13 +188,33 @@ class Bookkeeper(Machine):
         self.remind(40, pick)  # who paid nothing
         for which, part in enumerate((Part.WHOLE, Part.SOME)):
             self.deliver(pick=0)
-            self.take_back(which, part, Disposition.RESTOCK, Condition.AS_NEW)
+            self.take_back(which, part, Disposition.RESTOCK, Condition.AS_NEW, ReturnWish.REFUND)
+        self.exchange_in_vain()
         self.place([("B", 3), ("A", 1)], "net30", "BOB", "12.5", early=False)
         self.pay(4, "all", twice=False)
         self.issue_goods(pick=0)
         self.lose(pick=0, says=TrackingStatus.LOST, again=False)
         self.place([("A", 1)], "prepaid", "ADA", "0", early=False)
         self.cancel_order(self.read(select(Order).order_by(col(Order.order_id).desc()))[0])
+
+    def exchange_in_vain(self) -> None:
+        """Three orders are paid, delivered and exchanged: one exchange is cancelled, one is lost,
+        and one comes back."""
+        for _ in range(3):
+            self.place([("A", 3), ("B", 2)], "prepaid", "ADA", "3", early=False)
+            self.pay(-1, "all", twice=False)
+            self.issue_goods(pick=-1)
+            self.deliver(pick=-1)
+            wish = ReturnWish.EXCHANGE
+            self.take_back(-1, Part.WHOLE, Disposition.SCRAP, Condition.WORN, wish)
+        exchanges = select(Order).where(col(Order.order_id).endswith("-X1"))
+        cancelled, *_ = self.read(exchanges.order_by(Order.order_id))
+        self.cancel_order(cancelled)
+        for _ in range(2):
+            self.issue_goods(pick=-1)
+        self.deliver(pick=-1)
+        self.take_back(-1, Part.SOME, Disposition.SCRAP, Condition.AS_NEW, ReturnWish.REFUND)
+        self.lose(pick=-1, says=TrackingStatus.LOST, again=False)
 
     @rule(
         lines=st.lists(
@@ -218,14 +242,20 @@ class Bookkeeper(Machine):
                 "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines],
             }
         )
+        step = self.record(document)
+        if terms == "net30" and not early:
+            self.billing.issue_invoice(step)
+
+    def record(self, document: OrderDocument) -> OrderStep:
+        """An order comes, and its goods are reserved."""
+        order_id = document.order_id
         record = RecordOrder(
             order=document, digest="d", placed_at=self.clock(), workflow_id=f"order-{order_id}"
         )
         self.orders.record_order(record)
         step = OrderStep(order_id=order_id)
         self.inventory.allocate_stock(step)
-        if terms == "net30" and not early:
-            self.billing.issue_invoice(step)
+        return step
 
     @rule(pick=picks)
     def bill(self, pick: int) -> None:
@@ -240,7 +270,7 @@ class Bookkeeper(Machine):
     @rule(pick=picks, part=st.sampled_from(PARTS), twice=st.booleans())
     def pay(self, pick: int, part: str, twice: bool) -> None:
         """Money for an order, whatever has become of it."""
-        order = self.pick(select(Order), pick)
+        order = self.pick(select(Order).order_by(Order.order_id), pick)
         if order is None:
             return
         due_minor = order.total_minor + order.fees_minor - order.paid_minor
@@ -293,7 +323,7 @@ class Bookkeeper(Machine):
         """An order that may leaves: no shipment is planned before the invoice is written."""
         billed = select(InvoiceRow.order_id)
         ready = (Order.stage == Stage.DISPATCHING) & col(Order.order_id).in_(billed)
-        order = self.pick(select(Order).where(ready), pick)
+        order = self.pick(select(Order).where(ready).order_by(Order.order_id), pick)
         if order is None:
             return
         planned = self.shipping.plan_shipments(OrderStep(order_id=order.order_id))
@@ -341,12 +371,18 @@ class Bookkeeper(Machine):
         part=st.sampled_from(Part),
         disposition=st.sampled_from(Disposition),
         condition=st.sampled_from(Condition),
+        wish=st.sampled_from(ReturnWish),
     )
     def take_back(
-        self, pick: int, part: Part, disposition: Disposition, condition: Condition
+        self,
+        pick: int,
+        part: Part,
+        disposition: Disposition,
+        condition: Condition,
+        wish: ReturnWish,
     ) -> None:
-        """Goods come back, unannounced: a unit of an order, or all that is left of it; their price
-        is given back."""
+        """Goods come back: a unit of an order, or all that is left of it; their price is given
+        back, or they are sent once more. Who wants a refund sends them unannounced."""
         units = self.read(
             select(Reservation)
             .join(Shipment, col(Shipment.shipment_id) == col(Reservation.shipment_id))
@@ -367,18 +403,33 @@ class Bookkeeper(Machine):
             lines = [line | {"quantity": 1} for line in lines[:1]]
         if not lines:
             return
-        done = self.command("receive", kind="receive_return", order_id=order_id, lines=lines)
+        of = {"order_id": order_id}
+        if wish is ReturnWish.EXCHANGE:
+            done = self.command("request", kind="request_return", lines=lines, wish=wish, **of)
+            of = {"return_id": done.echo.returns[0]}
+            self.command("authorise", kind="authorise_return", **of)
+        done = self.command("receive", kind="receive_return", lines=lines, **of)
         assert done.refusal is None, done
         [return_id] = done.echo.returns
         looked_at = [line | {"disposition": disposition, "condition": condition} for line in lines]
         done = self.command(
             f"returned {part}", kind="inspect_return", return_id=return_id, lines=looked_at
         )
-        assert done.refusal is None, done
-        asked = select(Refund).where(Refund.order_id == order_id, Refund.state == RefundState.ASKED)
-        for refund in self.read(asked):  # as ReturnWorkflow does
-            asyncio.run(self.billing.pay_refund(RefundStep(refund_key=refund.refund_key)))
-            self.happened["return refunded"] += 1
+        credited = wish is ReturnWish.EXCHANGE and done.refusal is not None
+        assert credited or done.refusal is None, done
+        self.settle_returns()
+
+    def settle_returns(self) -> None:
+        """As ReturnWorkflow does: refunds are paid, exchanges placed, which are paid in full."""
+        for row in self.read(select(Settlement).where(col(Settlement.done_at).is_(None))):
+            step = SettlementStep(settlement_id=row.settlement_id)
+            if row.refund_key is not None:
+                asyncio.run(self.billing.pay_refund(RefundStep(refund_key=row.refund_key)))
+                self.happened["return refunded"] += 1
+            if row.exchange_order_id is not None:
+                self.billing.issue_invoice(self.record(self.returns.write_exchange(step)))
+                self.happened["exchanged"] += 1
+            self.returns.finish_settlement(step)
 
     def on_its_way(self, pick: int) -> Shipment | None:
         """One of the shipments that left and haven't arrived."""
@@ -452,6 +503,7 @@ class Bookkeeper(Machine):
         self.billing.credit_invoice(step)
         self.inventory.release_stock(step)
         self.give_back(order.order_id)
+        self.settle_returns()
         self.happened["cancelled"] += 1
 
     @rule(pick=picks)

@@ -1,0 +1,50 @@
+"""What units of an exchange are worth: by property."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.orders import PricedLine
+from models.returns import ExchangeLine
+
+lines = st.builds(
+    lambda quantity, net_minor: ExchangeLine(
+        sku="A",
+        quantity=quantity,
+        credited=PricedLine(
+            line_no=7,
+            sku="A",
+            name="Drill",
+            quantity=quantity,
+            list_price_minor=999,
+            unit_price_minor=999,
+            discount_ppm=0,
+            net_minor=net_minor,
+            tax_rate_ppm=190_000,
+        ),
+    ),
+    st.integers(1, 20),
+    st.integers(0, 100_000),
+)
+
+
+@given(line=lines, steps=st.lists(st.integers(0, 9), max_size=9))
+def test_all_units_together_are_worth_the_line_and_none_counts_twice(
+    line: ExchangeLine, steps: list[int]
+) -> None:
+    """However they are taken: one by one, more than are left, or none."""
+    rest, parts = line, []
+    for units in (*steps, line.quantity):
+        rest, part = rest.take(units)
+        assert part is not None
+        assert part.net_minor >= 0
+        parts.append(part)
+    assert rest.settled == line.quantity
+    assert sum(part.quantity for part in parts) == line.quantity
+    assert line.credited is not None
+    assert sum(part.net_minor for part in parts) == line.credited.net_minor
+    assert {part.line_no for part in parts} == {line.credited.line_no}
+
+
+def test_units_whose_price_nobody_kept_are_counted_and_worth_nothing_that_we_know() -> None:
+    rest, part = ExchangeLine(sku="A", quantity=3).take(2)
+    assert (rest.settled, part) == (2, None)
