@@ -18,6 +18,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 import engine
 from activities.billing import Billing
+from activities.claims import ClaimControl
 from activities.commands import Commands
 from activities.database.engine import Clock, Database, utc_now
 from activities.documents.fonts import prepare_fonts
@@ -31,6 +32,7 @@ from activities.gateways.suppliers import HttpSuppliers
 from activities.inventory import Inventory
 from activities.mail import CustomerMail
 from activities.money_control import MoneyControl
+from activities.order_control import OrderControl
 from activities.orders import Orders
 from activities.promises import Promises
 from activities.purchasing import Purchasing
@@ -109,7 +111,9 @@ def build_activities(
         StockControl(clock),
         MoneyControl(clock, rules),
         ShipmentControl(clock),
+        ClaimControl(clock),
         ReturnsControl(clock, settings.returns),
+        OrderControl(clock),
     )
     returns = Returns(database, clock)
     dunning = Dunning(database, clock, rules)

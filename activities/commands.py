@@ -3,8 +3,10 @@
 from sqlmodel import Session
 from temporalio import activity
 
+from activities.claims import ClaimControl
 from activities.database.engine import Clock, Database
 from activities.money_control import MoneyControl
+from activities.order_control import OrderControl
 from activities.returns_control import ReturnsControl
 from activities.shipment_control import ShipmentControl
 from activities.stock_control import StockControl
@@ -18,15 +20,20 @@ from models.commands import (
     Commanded,
     CommandStep,
     CountStock,
+    FileClaim,
     InspectReturn,
     NoChange,
     ReceiveReturn,
+    RecoverShipment,
     RefundShipment,
     RejectReturn,
     RequestReturn,
     Reship,
     ReturnOnItsWay,
+    SeeTo,
+    SettleClaim,
     TransferStock,
+    WithdrawClaim,
     refuse,
 )
 from models.messages import Echo
@@ -43,14 +50,18 @@ class Commands:
         stock: StockControl,
         money: MoneyControl,
         shipments: ShipmentControl,
+        claims: ClaimControl,
         returns: ReturnsControl,
+        orders: OrderControl,
     ) -> None:
         self._database = database
         self._clock = clock
         self._stock = stock
         self._money = money
         self._shipments = shipments
+        self._claims = claims
         self._returns = returns
+        self._orders = orders
 
     @activity.defn
     def obey_command(self, step: CommandStep) -> Commanded:
@@ -76,8 +87,12 @@ class Commands:
         match command:
             case AdjustStock() | CountStock() | TransferStock() | ClosePurchase():
                 done = self._stock.do(session, command)
-            case Reship() | RefundShipment():
+            case Reship() | RefundShipment() | RecoverShipment():
                 done = self._shipments.do(session, command)
+            case FileClaim() | SettleClaim() | WithdrawClaim():
+                done = self._claims.do(session, command)
+            case SeeTo():
+                done = self._orders.do(session, command)
             case (
                 RequestReturn()
                 | AuthoriseReturn()

@@ -1,4 +1,4 @@
-"""Commands of people on stock, purchases and money: what is asked for, and what came of it."""
+"""Commands of people: what is asked for, and what came of it."""
 
 from datetime import date
 from typing import Annotated, Literal, NoReturn, Self
@@ -162,6 +162,45 @@ class RefundShipment(_Command):
     claim: AmountText | None = None
 
 
+class RecoverShipment(_Command):
+    """The goods of a shipment that was given up are here again: where they left, or at
+    `location`."""
+
+    kind: Literal["recover_shipment"] = "recover_shipment"
+    shipment_id: Text
+    location: LocationId | None = None
+
+
+class FileClaim(_Command):
+    """The carrier of a shipment owes us so much for what it lost or damaged."""
+
+    kind: Literal["file_claim"] = "file_claim"
+    shipment_id: Text
+    amount: AmountText
+
+
+class SettleClaim(_Command):
+    """The carrier has paid so much to our bank account; nothing more will come."""
+
+    kind: Literal["settle_claim"] = "settle_claim"
+    claim_id: Text
+    amount: AmountText
+
+
+class WithdrawClaim(_Command):
+    """The carrier owes us nothing after all."""
+
+    kind: Literal["withdraw_claim"] = "withdraw_claim"
+    claim_id: Text
+
+
+class SeeTo(_Command):
+    """A person has seen to what happened to an order's money or goods."""
+
+    kind: Literal["see_to"] = "see_to"
+    order_id: Identifier
+
+
 def _some_lines(given: object) -> object:
     """Counted before they are looked at."""
     if isinstance(given, list | tuple) and not 1 <= len(given) <= MAX_LINES:
@@ -256,7 +295,9 @@ class InspectReturn(_Command):
 StockChange = AdjustStock | CountStock | TransferStock
 StockCommand = StockChange | ClosePurchase
 MoneyCommand = AssignPayment | GiveRefund | CreditInvoice | WriteOff | ClosePeriod | ResendBill
-ShipmentCommand = Reship | RefundShipment
+GiveUp = Reship | RefundShipment
+ShipmentCommand = GiveUp | RecoverShipment
+ClaimCommand = FileClaim | SettleClaim | WithdrawClaim
 ReturnCommand = (
     RequestReturn
     | AuthoriseReturn
@@ -266,7 +307,7 @@ ReturnCommand = (
     | ReceiveReturn
     | InspectReturn
 )
-Command = StockCommand | MoneyCommand | ShipmentCommand | ReturnCommand
+Command = StockCommand | MoneyCommand | ShipmentCommand | ClaimCommand | ReturnCommand | SeeTo
 
 
 class CommandStep(Payload):
@@ -287,6 +328,7 @@ STOCK_REFUSED = "stock_refused"
 MONEY_REFUSED = "money_refused"
 SHIPMENT_REFUSED = "shipment_refused"
 RETURN_REFUSED = "return_refused"
+ORDER_REFUSED = "order_refused"
 """The codes of refusals whose field says what to change."""
 UNKNOWN = "unknown"
 """The code of a refusal because there is no such thing."""

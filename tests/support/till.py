@@ -18,12 +18,14 @@ from sqlmodel import Session, col, select
 
 from activities import reading_ledger
 from activities.billing import Billing
+from activities.claims import ClaimControl
 from activities.commands import Commands
 from activities.database.engine import Database
 from activities.database.importing import import_folder
 from activities.dunning import Dunning
 from activities.inventory import Inventory
 from activities.money_control import MoneyControl
+from activities.order_control import OrderControl
 from activities.orders import Orders
 from activities.progress import balance_of, look
 from activities.returns_control import ReturnsControl
@@ -154,7 +156,9 @@ class Bookkeeper(Machine):
             StockControl(clock),
             money,
             ShipmentControl(clock),
+            ClaimControl(clock),
             ReturnsControl(clock, ReturnRules()),
+            OrderControl(clock),
         )
 
     def teardown(self) -> None:
