@@ -10,7 +10,16 @@ from tests.support.machine import Warehouse, furnish
 from tests.support.stateful import copies, explore
 
 MOVED = (MovementKind.RESERVE, MovementKind.RELEASE, MovementKind.ISSUE, MovementKind.RECEIPT)
-SURE = (*MOVED, MovementKind.COUNT, MovementKind.RETURN, "a later part", "reship lost", "restock")
+SURE = (
+    *MOVED,
+    MovementKind.COUNT,
+    MovementKind.RETURN,
+    "a later part",
+    "reship lost",
+    "restock",
+    "recovered",
+    "settle_claim",
+)
 EXAMPLES = {"sqlite": (10, 200), "postgresql": (3, 100)}
 STEPS = (30, 50)
 
