@@ -4,6 +4,7 @@ Nothing here decides about stock or money: orders become workflows, facts become
 """
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ from models.commands import (
     CommandDone,
     CommandStep,
     Refusal,
+    SeeTo,
 )
 from models.errors import (
     Conflict,
@@ -292,14 +294,33 @@ class Intake:
         """Ask an order to cancel. Raises NotFound, Refused (with the order's reason)."""
         return await self._command(order_id, "cancel", CancelRequest(reason=reason, actor=actor))
 
-    async def retry(self, order_id: str, actor: str) -> CommandOutcome:
-        """Ask an order to try again what waits for a person; of one that is over, what gives its
-        late money back. Raises as `cancel`."""
-        facts = await self._read(lambda session: reading.waiting_refunds(session, order_id))
-        for workflow_id in facts:
+    async def retry(self, order_id: str, actor: str, reason: str = "retried") -> CommandOutcome:
+        """Have everything of an order that waits for a person tried again, beside it too; what only
+        had to be seen to is shown no longer. Raises as `cancel`, where nothing waits."""
+        request, said = RetryRequest(actor=actor), []
+        if await self._read(lambda session: reading.is_to_be_seen_to(session, order_id)):
+            with suppress(Refused):  # somebody else was quicker
+                said.append(await self._see_to(order_id, actor, reason))
+        beside = await self._read(lambda session: reading.waiting_beside(session, order_id))
+        for workflow_id in beside:
             with suppress(Refused):  # it is over, or waits for nothing
-                return await self._ask(workflow_id, "retry_step", RetryRequest(actor=actor))
-        return await self._command(order_id, "retry_step", RetryRequest(actor=actor))
+                outcome = await self._ask(workflow_id, "retry_step", request)
+                said.append(f"{workflow_id}: {outcome.message}")
+        try:
+            said.append((await self._command(order_id, "retry_step", request)).message)
+        except Refused:
+            if not said:
+                raise
+        return CommandOutcome(accepted=True, message="; ".join(said))
+
+    async def _see_to(self, order_id: str, actor: str, reason: str) -> str:
+        sent: JsonValue = {
+            "command_id": f"seen-{uuid.uuid4()}",
+            "order_id": order_id,
+            "actor": actor,
+            "reason": reason,
+        }
+        return (await self.command(SeeTo, sent)).message
 
     async def accept_delay(self, order_id: str, actor: str) -> CommandOutcome:
         """The customer accepts the delay that was told. Raises as `cancel`."""

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from activities import reading
 from activities.database.engine import utc_now
 from activities.database.importing import import_folder
+from command_line.claims import add_claims
 from command_line.doors import Doors, new_id
 from command_line.ledger import add_ledger
 from command_line.money import (
@@ -38,7 +39,7 @@ from command_line.showing import (
     problem_of,
     show,
 )
-from command_line.stock import stock_commands
+from command_line.stock import Actor, Reason, stock_commands
 from intake import Intake
 from models.errors import InvalidInput, PipelineError
 from models.json_text import parse_json
@@ -63,6 +64,7 @@ app.add_typer(payment_commands(open_doors), name="payments")
 app.add_typer(return_commands(open_doors), name="returns")
 add_purchases(app, open_doors)
 add_shipments(app, open_doors)
+add_claims(app, open_doors)
 ledger, receivables = add_ledger(app, open_doors)
 add_money(app, open_doors)
 add_write_off(receivables, open_doors)
@@ -188,9 +190,14 @@ def cancel(
 
 
 @app.command()
-def retry(order: OrderId, as_json: Json = False) -> None:
-    """Try again what waits for a person."""
-    outcome = open_doors().with_intake(lambda intake: intake.retry(order, "operator"))
+def retry(
+    order: OrderId,
+    reason: Reason = "retried",
+    actor: Actor = "operator",
+    as_json: Json = False,
+) -> None:
+    """Try again what waits for a person; what only had to be seen to is shown no longer."""
+    outcome = open_doors().with_intake(lambda intake: intake.retry(order, actor, reason))
     show(outcome, as_json, outcome.message)
 
 

@@ -18,6 +18,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 import engine
 from activities.billing import Billing
+from activities.claims import ClaimControl
 from activities.commands import Commands
 from activities.database.engine import Clock, Database, utc_now
 from activities.documents.fonts import prepare_fonts
@@ -114,6 +115,7 @@ def build_activities(
         MoneyControl(clock, rules),
         OrderControl(clock),
         ShipmentControl(clock),
+        ClaimControl(clock),
         ReturnsControl(clock, settings.returns),
     )
     returns = Returns(database, clock)

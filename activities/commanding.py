@@ -5,7 +5,7 @@ from sqlmodel import Session
 from activities.progress import find_order
 from models.commands import UNKNOWN, refuse
 from models.money import parse_amount
-from models.tables import Order
+from models.tables import Location, Order, Shipment
 
 
 def order_of(session: Session, order_id: str) -> Order:
@@ -14,6 +14,22 @@ def order_of(session: Session, order_id: str) -> Order:
     if order is None:
         refuse("order_id", f"there is no order {order_id!r}", UNKNOWN)
     return order
+
+
+def shipment_of(session: Session, shipment_id: str) -> tuple[Order, Shipment]:
+    """The shipment that a command names, and its order, locked. Raises NoChange."""
+    found = session.get(Shipment, shipment_id)
+    order = find_order(session, found.order_id) if found else None
+    if order is None:
+        refuse("shipment_id", f"there is no shipment {shipment_id!r}", UNKNOWN)
+    return order, session.get_one(Shipment, shipment_id, populate_existing=True)
+
+
+def location_of(session: Session, location: str | None, code: str) -> str | None:
+    """The location that a command names, if it does. Raises NoChange, with `code`."""
+    if location is not None and session.get(Location, location) is None:
+        refuse("location", f"there is no location {location!r}", code)
+    return location
 
 
 def amount_of(text: str, currency: str, field: str, code: str, *, zero: bool = False) -> int:

@@ -3,6 +3,7 @@
 from sqlmodel import Session
 from temporalio import activity
 
+from activities.claims import ClaimControl
 from activities.database.engine import Clock, Database
 from activities.money_control import MoneyControl
 from activities.order_control import OrderControl
@@ -20,15 +21,20 @@ from models.commands import (
     Commanded,
     CommandStep,
     CountStock,
+    FileClaim,
     InspectReturn,
     NoChange,
     ReceiveReturn,
+    RecoverShipment,
     RefundShipment,
     RejectReturn,
     RequestReturn,
     Reship,
     ReturnOnItsWay,
+    SeeTo,
+    SettleClaim,
     TransferStock,
+    WithdrawClaim,
     refuse,
 )
 from models.messages import Echo
@@ -46,6 +52,7 @@ class Commands:
         money: MoneyControl,
         orders: OrderControl,
         shipments: ShipmentControl,
+        claims: ClaimControl,
         returns: ReturnsControl,
     ) -> None:
         self._database = database
@@ -54,6 +61,7 @@ class Commands:
         self._money = money
         self._orders = orders
         self._shipments = shipments
+        self._claims = claims
         self._returns = returns
 
     @activity.defn
@@ -80,10 +88,12 @@ class Commands:
         match command:
             case AdjustStock() | CountStock() | TransferStock() | ClosePurchase():
                 done = self._stock.do(session, command)
-            case CancelRest():
+            case CancelRest() | SeeTo():
                 done = self._orders.do(session, command)
-            case Reship() | RefundShipment():
+            case Reship() | RefundShipment() | RecoverShipment():
                 done = self._shipments.do(session, command)
+            case FileClaim() | SettleClaim() | WithdrawClaim():
+                done = self._claims.do(session, command)
             case (
                 RequestReturn()
                 | AuthoriseReturn()

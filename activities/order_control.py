@@ -1,9 +1,9 @@
-"""Order control: a person's commands on what is left of an order."""
+"""Order control: a person's commands on orders, beside what their workflows are asked for."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import func
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from activities.commanding import order_of
 from activities.database.engine import Clock
@@ -11,22 +11,37 @@ from activities.exchanges import payer_of
 from activities.forgoing import give_price_back
 from activities.goods_issue import recognise
 from activities.inventory import let_go
-from activities.progress import look, note, touch
-from models.commands import ORDER_REFUSED, CancelRest, Commanded, refuse
+from activities.progress import (
+    balance_of,
+    look,
+    missing_minor,
+    money_problems,
+    note,
+    touch,
+)
+from models.commands import ORDER_REFUSED, CancelRest, Commanded, OrderCommand, SeeTo, refuse
 from models.messages import Echo
 from models.orders import Cancellation, Progress
 from models.stock import ReservationState
-from models.tables import Reservation, Shortage
+from models.tables import Order, Reservation, Shipment, Shortage
 
 
 class OrderControl:
-    """What people command on orders, beside what their workflows are asked for."""
+    """What people command on orders."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def do(self, session: Session, command: CancelRest) -> Commanded:
+    def do(self, session: Session, command: OrderCommand) -> Commanded:
         """Do it, in the caller's transaction. Raises NoChange."""
+        match command:
+            case CancelRest():
+                return self._cancel_rest(session, command)
+            case SeeTo():
+                return self._see_to(session, command)
+
+    def _cancel_rest(self, session: Session, command: CancelRest) -> Commanded:
+        """What hasn't left, and isn't on its way to a carrier, won't come."""
         order = order_of(session, command.order_id)
         _check_rest(look(session, order))
         payer = payer_of(session, order)
@@ -50,6 +65,20 @@ class OrderControl:
             echo=Echo(cause=cause, orders=orders, places=freed.echo.places),
             follow_up=follow_up,
         )
+
+    def _see_to(self, session: Session, command: SeeTo) -> Commanded:
+        """What happened to the order's money or goods is shown no longer."""
+        order, now = order_of(session, command.order_id), self._clock()
+        seen = [*_see_to_money(session, order), *_see_to_goods(session, order)]
+        if not seen:
+            reason = f"nothing of {order.order_id} is to be seen to"
+            refuse("order_id", reason, ORDER_REFUSED)
+        codes = ", ".join(seen)
+        detail = f"{codes} by {command.actor}: {command.reason}"
+        note(session, order.order_id, "seen_to", detail, now)
+        touch(session, order, now)
+        echo = Echo(cause=f"{command.kind}:{command.command_id}", orders=(order.order_id,))
+        return Commanded(command=command, message=f"seen to: {codes}", echo=echo)
 
 
 def _check_rest(known: Progress) -> None:
@@ -95,3 +124,25 @@ def _parts(session: Session, short: Shortage) -> int:
             Reservation.location == short.location,
         )
     ).one()
+
+
+def _see_to_money(session: Session, order: Order) -> list[str]:
+    """Returns what was said of each payment, in short."""
+    due_minor = missing_minor(balance_of(session, order))
+    seen = []
+    for row, problem in list(money_problems(session, order, due_minor)):
+        row.seen_to = problem.message
+        seen.append(f"{problem.code} ({row.payment_id})")
+    return seen
+
+
+def _see_to_goods(session: Session, order: Order) -> list[str]:
+    """As `_see_to_money`, of each shipment."""
+    rows = select(Shipment).where(
+        Shipment.order_id == order.order_id, col(Shipment.problem).is_not(None)
+    )
+    seen = []
+    for row in session.exec(rows.order_by(Shipment.shipment_id)):
+        seen.append(f"{row.problem} ({row.shipment_id})")
+        row.problem = None
+    return seen

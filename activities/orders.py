@@ -16,6 +16,7 @@ from activities.progress import (
     money_of,
     note,
     note_odd,
+    show_problem,
     touch,
 )
 from activities.settling import use_deposit, use_waiting_money
@@ -177,7 +178,8 @@ class Orders:
 
 
 def attend(session: Session, step: SetAttention, now: datetime) -> None:
-    """Show or clear an order's attention, in the caller's transaction."""
+    """Show or clear an order's attention, in the caller's transaction. Where one is cleared, what a
+    person has yet to see to is shown again."""
     order, new = find_order(session, step.order_id), step.attention
     if order is None:
         return  # refused before it was recorded: the workflow's search attributes show it
@@ -189,6 +191,8 @@ def attend(session: Session, step: SetAttention, now: datetime) -> None:
     order.updated_at = now
     event, detail = ("attention", f"{new.code}: {new.message}") if new else ("mended", "")
     note(session, order.order_id, event, detail, now)
+    if new is None:
+        show_problem(order, look(session, order))
 
 
 def _why_not_cancel(progress: Progress, step: CancelOrder) -> str | None:

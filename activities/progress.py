@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import func
@@ -16,10 +16,12 @@ from models.orders import (
     Cancellation,
     Capture,
     Delivery,
-    MoneyProblem,
+    Problem,
     Progress,
+    ShipmentProblem,
     ShipmentProgress,
     ShipmentState,
+    Stage,
     stage,
 )
 from models.stock import ReservationState, ShortageState
@@ -38,7 +40,8 @@ from models.tables import (
 )
 
 LONGEST_BODY = 10_000
-MONEY_PROBLEMS = ("payment_reversed", "payment_currency")
+PROBLEMS = ("payment_reversed", "payment_currency", *ShipmentProblem)
+"""What an order may show without a workflow of its own."""
 LONGEST_LINES = 1_000
 
 
@@ -106,17 +109,18 @@ def touch(session: Session, order: Order, now: datetime) -> Progress:
     order.updated_at = now
     progress = look(session, order)
     order.stage = stage(progress)
-    if order.cancellation is Cancellation.DONE:
-        _show_problem(order, progress.money_problem)
+    if order.stage in (Stage.COMPLETED, Stage.CANCELLING, Stage.CANCELLED):
+        show_problem(order, progress)
     return progress
 
 
-def _show_problem(order: Order, problem: MoneyProblem | None) -> None:
-    """A cancelled order has no workflow that would show what a person has to see to."""
-    if problem is not None and order.attention_code is None:
-        order.attention_code, order.attention_message = problem.code, problem.message
-    elif problem is None and order.attention_code in MONEY_PROBLEMS:
-        order.attention_code = order.attention_message = None
+def show_problem(order: Order, progress: Progress) -> None:
+    """Show what a person has to see to, unless something else is shown: of an order that is over,
+    or being cancelled, no workflow does."""
+    problem = progress.money_problem or progress.goods_problem
+    if order.attention_code in (None, *PROBLEMS):
+        order.attention_code = problem.code if problem else None
+        order.attention_message = problem.message if problem else None
 
 
 def money_of(order: Order, amount_minor: int) -> Money:
@@ -145,9 +149,8 @@ def look(session: Session, order: Order) -> Progress:
         charges_minor=money.charges_minor,
         captured_later=order.capture is Capture.AT_DISPATCH,
         authorised_until=_authorised_until(session, order, money.due_minor),
-        money_problem=_money_problem(
-            session, order, money.receivable_minor if money.cancelled else money.due_minor
-        ),
+        money_problem=_money_problem(session, order, missing_minor(money)),
+        goods_problem=_goods_problem(shipments),
         invoice_number=number,
         allocated=order.allocated,
         fulfilment=order.fulfilment,
@@ -185,6 +188,11 @@ def balance(order: Order, *, invoiced: bool) -> Balance:
     )
 
 
+def missing_minor(money: Balance) -> int:
+    """What is due; of an order that is cancelled, what is due all the same."""
+    return money.receivable_minor if money.cancelled else money.due_minor
+
+
 def _refund_due(session: Session, order: Order, money: Balance) -> int:
     """What the customer of an order that is being cancelled is still to get back."""
     if order.cancellation is Cancellation.NONE:
@@ -212,29 +220,48 @@ def _authorised_until(session: Session, order: Order, due_minor: int) -> datetim
     return session.exec(live).one()
 
 
-def _money_problem(session: Session, order: Order, due_minor: int) -> MoneyProblem | None:
-    """Money that a person has to look at: in another currency, or taken back."""
+def _money_problem(session: Session, order: Order, due_minor: int) -> Problem | None:
+    """Money that a person has to look at, and nobody has seen to."""
+    return next((problem for _, problem in money_problems(session, order, due_minor)), None)
+
+
+def money_problems(
+    session: Session, order: Order, due_minor: int
+) -> Iterator[tuple[Payment, Problem]]:
+    """Payments that nobody has seen to: in another currency, or taken back."""
     payments = select(Payment).where(
         Payment.order_id == order.order_id,
         (col(Payment.currency) != order.currency) | (col(Payment.reversed_minor) > 0),
     )
     for row in session.exec(payments.order_by(col(Payment.payment_id))):
-        paid = Money(amount_minor=row.amount_minor, currency=row.currency)
-        if row.reversed_minor and due_minor:
-            due = money_of(order, due_minor)
-            return MoneyProblem(
-                code="payment_reversed",
-                message=f"payment {row.payment_id} of {paid} was taken back by the payer's bank: "
-                f"{due} are due; retry once it is seen to",
-            )
-        if row.unmatched_reason in (None, BEING_GIVEN_BACK):
-            continue
-        if row.currency != order.currency:
-            return MoneyProblem(
-                code="payment_currency",
-                message=f"payment {row.payment_id} is {paid}, the order is in {order.currency}: "
-                "give it back or assign it elsewhere; retry once it is seen to",
-            )
+        problem = _problem_with(row, order, due_minor)
+        if problem is not None and problem.message != row.seen_to:
+            yield row, problem
+
+
+def _problem_with(row: Payment, order: Order, due_minor: int) -> Problem | None:
+    paid = Money(amount_minor=row.amount_minor, currency=row.currency)
+    if row.reversed_minor and due_minor:
+        due = money_of(order, due_minor)
+        return Problem(
+            code="payment_reversed",
+            message=f"payment {row.payment_id} of {paid} was taken back by the payer's bank: "
+            f"{due} are due; retry once it is seen to",
+        )
+    if row.unmatched_reason in (None, BEING_GIVEN_BACK) or row.currency == order.currency:
+        return None
+    return Problem(
+        code="payment_currency",
+        message=f"payment {row.payment_id} is {paid}, the order is in {order.currency}: "
+        "give it back or assign it elsewhere; retry once it is seen to",
+    )
+
+
+def _goods_problem(shipments: Sequence[Shipment]) -> Problem | None:
+    """What happened to a shipment, and nobody has seen to."""
+    for row in shipments:
+        if row.problem is not None:
+            return Problem(code=row.problem, message=row.problem.words(row.shipment_id))
     return None
 
 

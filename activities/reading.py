@@ -44,7 +44,6 @@ from models.tables import (
     Reservation,
     ReturnLine,
     ReturnRow,
-    Settlement,
     Shipment,
     Shortage,
 )
@@ -133,43 +132,36 @@ def order_of_payment(session: Session, payment_id: str) -> str | None:
     return row.order_id if row else None
 
 
-def waiting_refunds(session: Session, order_id: str) -> list[str]:
-    """The workflows beside its own that may be giving back money of an order in attention, the
-    latest first."""
-    order = session.get(Order, order_id)
-    if order is None or order.attention_code is None:
-        return []
-    of_returns = select(Settlement.refund_key).where(col(Settlement.refund_key).is_not(None))
-    asked = select(Refund.refund_key).where(
-        Refund.order_id == order_id,
-        Refund.state == RefundState.ASKED,
-        col(Refund.refund_key).not_in(of_returns),
-    )
-    returned = (
-        select(ReturnRow.return_id)
-        .where(
-            ReturnRow.order_id == order_id,
-            col(ReturnRow.return_id).in_(
-                select(Settlement.return_id).where(col(Settlement.done_at).is_(None))
-            ),
-        )
-        .order_by(col(ReturnRow.requested_at).desc())
-    )
-    commanded = [
-        *(refund_workflow(key) for key in session.exec(asked)),
-        *(ReturnStep(return_id=return_id).workflow_id for return_id in session.exec(returned)),
+def waiting_beside(session: Session, order_id: str) -> list[str]:
+    """The workflows beside its own that may wait for a person because of an order: its refunds, its
+    returns, and what gives late money of a cancelled one back."""
+    refunds = select(Refund.refund_key).where(Refund.order_id == order_id)
+    returns = select(ReturnRow.return_id).where(ReturnRow.order_id == order_id)
+    beside = [
+        *(refund_workflow(key) for key in session.exec(refunds.order_by(Refund.refund_key))),
+        *(
+            ReturnStep(return_id=return_id).workflow_id
+            for return_id in session.exec(returns.order_by(ReturnRow.return_id))
+        ),
     ]
-    if order.stage is not Stage.CANCELLED:
-        return commanded
+    order = session.get(Order, order_id)
+    if order is None or order.stage is not Stage.CANCELLED:
+        return beside
     facts = (
         select(FactRow.source, FactRow.fact_id)
         .where(FactRow.order_id == order_id, FactRow.type == "payment.received")
-        .order_by(col(FactRow.fact_no).desc())
+        .order_by(col(FactRow.fact_no))
     )
-    return [
-        *commanded,
-        *(f"fact-{source}-{fact_id}" for source, fact_id in session.exec(facts)),
-    ]
+    return [*beside, *(f"fact-{source}-{fact_id}" for source, fact_id in session.exec(facts))]
+
+
+def is_to_be_seen_to(session: Session, order_id: str) -> bool:
+    """Whether something happened to an order's money or goods that nobody has seen to."""
+    order = session.get(Order, order_id)
+    if order is None:
+        return False
+    known = progress.look(session, order)
+    return bool(known.money_problem or known.goods_problem)
 
 
 def order_terms(session: Session, order_id: str) -> tuple[str, str] | None:

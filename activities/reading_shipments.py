@@ -1,4 +1,4 @@
-"""Reading shipments: what CLI and API show of them, and their papers."""
+"""Reading shipments: what CLI and API show of them, their papers, and claims for them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.claims import claims_of
 from activities.consigning import ready_on
 from activities.documents.papers.bill_of_lading import bill_of_lading_pdf
 from activities.documents.papers.label import label_pdf
 from activities.documents.papers.packing_slip import packing_slip_pdf
 from activities.documents.papers.pick_list import pick_list_pdf
 from activities.progress import look, money_of
+from models.claims import ClaimState
 from models.customers import Address
 from models.messages import ShipmentFact, ShipmentTracked
 from models.money import format_amount
@@ -117,7 +119,8 @@ def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
         ),
         events=events,
         proof=_proof(events),
-        claim=_claim(session, shipment_id),
+        claims=tuple(_claim(row) for row in claims_of(session, shipment_id)),
+        restocked_at=row.restocked_at,
     )
 
 
@@ -140,6 +143,22 @@ def why_not_handed_over(session: Session, fact: ShipmentFact) -> str | None:
         f"{due} of {order.order_id} are due: what isn't paid is not handed over; take the payment "
         f"first (`pay {order.order_id} AMOUNT`)"
     )
+
+
+def claims(session: Session, open_only: bool = False, limit: int = 50) -> list[ClaimView]:
+    """Claims against carriers, the latest first; `limit` 0 means all."""
+    query = select(Claim).order_by(col(Claim.claimed_at).desc(), col(Claim.claim_id).desc())
+    if open_only:
+        query = query.where(Claim.state == ClaimState.OPEN)
+    if limit:
+        query = query.limit(limit)
+    return [_claim(row) for row in session.exec(query)]
+
+
+def claim(session: Session, claim_id: str) -> ClaimView | None:
+    """One claim; None where there is none."""
+    row = session.get(Claim, claim_id)
+    return _claim(row) if row else None
 
 
 def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
@@ -233,11 +252,13 @@ def _proof(events: Sequence[TrackingEventView]) -> ProofView | None:
     return None
 
 
-def _claim(session: Session, shipment_id: str) -> ClaimView | None:
-    row = session.exec(select(Claim).where(Claim.shipment_id == shipment_id)).one_or_none()
-    if row is None:
-        return None
-    return ClaimView(**row.model_dump(), amount=format_amount(row.amount_minor, row.currency))
+def _claim(row: Claim) -> ClaimView:
+    paid_minor = row.settled_minor
+    return ClaimView(
+        **row.model_dump(),
+        amount=format_amount(row.amount_minor, row.currency),
+        settled=None if paid_minor is None else format_amount(paid_minor, row.currency),
+    )
 
 
 def _ship_from(session: Session, name: str, location: Location | None) -> PaperAddress:

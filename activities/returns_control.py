@@ -7,7 +7,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.backorders import orders_served
-from activities.commanding import order_of
+from activities.commanding import location_of, order_of
 from activities.database.engine import Clock
 from activities.exchanges import Payer, payer_of
 from activities.inspecting import Inspected, cost_of, restock, settle, value_units
@@ -41,7 +41,6 @@ from models.returns import (
     ReturnWish,
 )
 from models.tables import (
-    Location,
     Order,
     ReturnLine,
     ReturnRow,
@@ -140,7 +139,7 @@ class ReturnsControl:
         for number, wanted in enumerate(command.lines):
             _spread(lines, wanted, f"lines.{number}.quantity", free)
         row.state, row.received_at, row.ended_at = ReturnState.RECEIVED, now, None
-        row.location = _location(session, command.location) or row.location
+        row.location = location_of(session, command.location, RETURN_REFUSED) or row.location
         detail = f"{row.return_id}: {_words(command.lines)}"
         note(session, order.order_id, "return_received", detail, now)
         return _done(session, command, order, row, f"{row.return_id} is here", now)
@@ -229,7 +228,7 @@ def _open(
         state=ReturnState.REQUESTED,
         reason=because,
         wish=wish,
-        location=_location(session, location)
+        location=location_of(session, location, RETURN_REFUSED)
         or session.exec(first.order_by(col(Shipment.shipment_id))).first()
         or "",
         note="",
@@ -285,12 +284,6 @@ def _return(session: Session, return_id: str, *states: ReturnState) -> tuple[Ord
     if row.state not in states:
         refuse("return_id", f"{return_id} is {row.state.value.replace('_', ' ')}", RETURN_REFUSED)
     return order, row
-
-
-def _location(session: Session, location: str | None) -> str | None:
-    if location is not None and session.get(Location, location) is None:
-        refuse("location", f"there is no location {location!r}", RETURN_REFUSED)
-    return location
 
 
 def _words(lines: Sequence[ReturnedUnits]) -> str:

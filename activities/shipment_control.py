@@ -1,4 +1,4 @@
-"""Shipment control: a person's commands on shipments that won't arrive."""
+"""Shipment control: a person's commands on shipments that won't arrive, or come back after all."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,20 +8,23 @@ from typing import NamedTuple
 from sqlmodel import Session, col, select
 
 from activities.backorders import fill_shortages, orders_served
-from activities.commanding import amount_of
+from activities.claims import check_claimable, claims_of, file_claim, withdraw_claim
+from activities.commanding import amount_of, location_of, shipment_of
 from activities.database.engine import Clock
 from activities.exchanges import Payer, payer_of
 from activities.forgoing import give_price_back
 from activities.inventory import serve
 from activities.ledger import post
-from activities.progress import find_order, money_of, note, touch
+from activities.progress import money_of, note, touch
 from activities.stock import Change, lock_stock, move
 from models import ledger
+from models.claims import ClaimState
 from models.commands import (
     SHIPMENT_REFUSED,
-    UNKNOWN,
     Commanded,
     FollowUp,
+    GiveUp,
+    RecoverShipment,
     RefundShipment,
     Reship,
     ShipmentCommand,
@@ -30,12 +33,11 @@ from models.commands import (
 from models.messages import Echo
 from models.orders import ShipmentState
 from models.stock import MovementKind, Need, ReservationState
-from models.tables import Claim, Order, Reservation, Shipment
+from models.tables import Order, Reservation, Shipment
 from models.tracking import TrackingStatus
 
+GIVEN_UP = (ReservationState.LOST, ReservationState.FORGONE)
 _EVENTS = {ReservationState.LOST: "reshipped", ReservationState.FORGONE: "given_up"}
-
-
 CARRIERS_FAULT = (TrackingStatus.LOST, TrackingStatus.DAMAGED)
 """What a carrier owes us for, unless a person says otherwise."""
 
@@ -65,6 +67,8 @@ class ShipmentControl:
                 return self._reship(session, command)
             case RefundShipment():
                 return self._refund(session, command)
+            case RecoverShipment():
+                return self._recover(session, command)
 
     def _reship(self, session: Session, command: Reship) -> Commanded:
         given_up = self._give_up(session, command, ReservationState.LOST)
@@ -90,22 +94,43 @@ class ShipmentControl:
         message = f"{shipment_id} is given up; {words}"
         return _done(session, command, given_up, message, follow_up)
 
-    def _give_up(
-        self, session: Session, command: ShipmentCommand, outcome: ReservationState
-    ) -> _GivenUp:
+    def _recover(self, session: Session, command: RecoverShipment) -> Commanded:
+        """What was written off is on the shelf again; its carrier owes us nothing for it."""
+        order, shipment = _written_off(session, command.shipment_id)
+        rows = _contents(session, shipment.shipment_id, *GIVEN_UP)
+        location = location_of(session, command.location, SHIPMENT_REFUSED) or shipment.location
+        cause, now = f"{command.kind}:{shipment.shipment_id}", self._clock()
+        redated = _restock(session, shipment, rows, location, cause, now)
+        cost_minor = sum(row.cost_minor for row in rows)
+        entry = ledger.recovered_shipment_entry(
+            shipment.shipment_id, order.order_id, order.currency, cost_minor
+        )
+        post(session, entry, now)
+        shipment.problem = None
+        detail = f"{shipment.shipment_id} at {location} by {command.actor}: {command.reason}"
+        note(session, order.order_id, "recovered", detail, now)
+        message = f"{shipment.shipment_id} is in stock again at {location}"
+        for claim in claims_of(session, shipment.shipment_id):
+            if claim.state is ClaimState.OPEN:
+                withdraw_claim(session, order, claim, "as its goods are here again", now)
+                message += f"; {claim.claim_id} is withdrawn"
+            elif claim.state is ClaimState.SETTLED:
+                paid = money_of(order, claim.settled_minor or 0)
+                message += f"; {claim.claim_id} stays settled: {claim.carrier} has paid {paid}"
+        found = _GivenUp(order, Payer(order), shipment, rows, cause, redated, now)
+        return _done(session, command, found, message)
+
+    def _give_up(self, session: Session, command: GiveUp, outcome: ReservationState) -> _GivenUp:
         """The goods won't arrive: what was posted when they left is taken back, they are lost or,
         where they came back, in stock again; the carrier owes us for what it lost."""
         order, shipment = _lost(session, command.shipment_id)
         payer = payer_of(session, order)
-        rows = _shipped(session, shipment.shipment_id)
+        rows = _contents(session, shipment.shipment_id, ReservationState.SHIPPED)
         restocked = shipment.tracking is TrackingStatus.RETURNED_TO_SENDER
         cause, now = f"{command.kind}:{shipment.shipment_id}", self._clock()
         redated: tuple[str, ...] = ()
         if restocked:
-            skus = {row.sku for row in rows}
-            lock_stock(session, skus)
-            move(session, [_back(row, cause) for row in rows], now)
-            redated = fill_shortages(session, skus, cause, now)
+            redated = _restock(session, shipment, rows, shipment.location, cause, now)
         cost_minor = sum(row.cost_minor for row in rows)
         entry = ledger.failed_shipment_entry(
             shipment.shipment_id,
@@ -128,42 +153,32 @@ class ShipmentControl:
     def _claim(
         self,
         session: Session,
-        command: ShipmentCommand,
+        command: GiveUp,
         order: Order,
         shipment: Shipment,
         cost_minor: int,
     ) -> None:
-        owes = shipment.carrier and shipment.tracking in CARRIERS_FAULT
-        amount_minor = cost_minor if owes else 0
-        if command.claim is not None:
+        """Unless a person says how much: what was lost or damaged, where nothing was claimed for it
+        before."""
+        if command.claim is None:
+            claimed = any(
+                claim.state is not ClaimState.WITHDRAWN
+                for claim in claims_of(session, shipment.shipment_id)
+            )
+            owes = shipment.carrier and shipment.tracking in CARRIERS_FAULT and not claimed
+            amount_minor = cost_minor if owes else 0
+        else:
             amount_minor = amount_of(
                 command.claim, order.currency, "claim", SHIPMENT_REFUSED, zero=True
             )
-        if not amount_minor:
-            return
-        claim = Claim(
-            claim_id=f"CL-{shipment.shipment_id}",
-            shipment_id=shipment.shipment_id,
-            carrier=shipment.carrier or "",
-            amount_minor=amount_minor,
-            currency=order.currency,
-            reason=command.reason,
-            claimed_at=self._clock(),
-        )
-        session.add(claim)
-        entry = ledger.claim_entry(claim.claim_id, order.order_id, order.currency, amount_minor)
-        post(session, entry, claim.claimed_at)
-        detail = f"{claim.claim_id} against {claim.carrier}: {money_of(order, amount_minor)}"
-        note(session, order.order_id, "claimed", detail, claim.claimed_at)
+        if amount_minor:
+            check_claimable(session, shipment, "claim")
+            file_claim(session, order, shipment, amount_minor, command.reason, self._clock())
 
 
 def _lost(session: Session, shipment_id: str) -> tuple[Order, Shipment]:
     """A shipment of which the carrier says that it won't arrive, and its order, locked."""
-    found = session.get(Shipment, shipment_id)
-    order = find_order(session, found.order_id) if found else None
-    if order is None:
-        refuse("shipment_id", f"there is no shipment {shipment_id!r}", UNKNOWN)
-    shipment = session.get_one(Shipment, shipment_id, populate_existing=True)
+    order, shipment = shipment_of(session, shipment_id)
     problem = None
     if shipment.state is ShipmentState.FAILED:
         problem = "was given up before"
@@ -178,20 +193,51 @@ def _lost(session: Session, shipment_id: str) -> tuple[Order, Shipment]:
     return order, shipment
 
 
-def _shipped(session: Session, shipment_id: str) -> list[Reservation]:
+def _written_off(session: Session, shipment_id: str) -> tuple[Order, Shipment]:
+    """A shipment that was given up and isn't here yet, and its order, locked."""
+    order, shipment = shipment_of(session, shipment_id)
+    problem = None
+    if shipment.state is not ShipmentState.FAILED:
+        problem = f"is {shipment.state}: only what was given up is recovered"
+    elif shipment.restocked_at is not None:
+        problem = f"is in stock again since {shipment.restocked_at:%Y-%m-%d}"
+    if problem:
+        refuse("shipment_id", f"{shipment_id} {problem}", SHIPMENT_REFUSED)
+    return order, shipment
+
+
+def _contents(session: Session, shipment_id: str, *states: ReservationState) -> list[Reservation]:
+    """What of a shipment is in one of `states`."""
     rows = select(Reservation).where(
-        Reservation.shipment_id == shipment_id, Reservation.state == ReservationState.SHIPPED
+        Reservation.shipment_id == shipment_id, col(Reservation.state).in_(states)
     )
     return list(session.exec(rows.order_by(col(Reservation.line_no), col(Reservation.part))))
 
 
-def _back(row: Reservation, cause: str) -> Change:
+def _restock(
+    session: Session,
+    shipment: Shipment,
+    rows: Sequence[Reservation],
+    location: str,
+    cause: str,
+    now: datetime,
+) -> tuple[str, ...]:
+    """Put goods on the shelf again, at what they cost; who waits for them gets them. Returns the
+    orders whose date is another now."""
+    skus = {row.sku for row in rows}
+    lock_stock(session, skus, {(sku, location) for sku in skus})
+    move(session, [_back(row, location, cause) for row in rows], now)
+    shipment.restocked_at = now
+    return fill_shortages(session, skus, cause, now)
+
+
+def _back(row: Reservation, location: str, cause: str) -> Change:
     return Change(
         movement_id=f"{cause}:{row.line_no}:{row.part}",
         cause=cause,
         kind=MovementKind.RETURN,
         sku=row.sku,
-        location=row.location,
+        location=location,
         on_hand=row.quantity,
         value_minor=row.cost_minor,
         order_id=row.order_id,

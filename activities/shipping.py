@@ -19,7 +19,6 @@ from activities.stock import lock_stock
 from activities.tracking import follow_return, keep_report, reports_of
 from models.errors import Refused
 from models.messages import (
-    Attention,
     BookedFreight,
     DeliveryStep,
     DispatchStep,
@@ -30,12 +29,9 @@ from models.messages import (
     ShipmentFact,
     ShipmentStep,
     TrackingStep,
-    arrived_after_all,
-    called_back_in_vain,
-    came_back_after_all,
 )
 from models.money import parse_amount
-from models.orders import Cancellation, Progress, ShipmentState, digest
+from models.orders import Cancellation, Progress, ShipmentProblem, ShipmentState, digest
 from models.shipping import FreightMode, Packaging, choose_quote
 from models.stock import ReservationState
 from models.tables import Order, Reservation, ReturnRow, Shipment
@@ -232,7 +228,7 @@ class Shipping:
         if shipment.state is ShipmentState.CANCELLED:
             note_odd_fact(session, order.order_id, fact, "its booking was cancelled", now)
             if status.has_goods:
-                _attend(order, called_back_in_vain(shipment.shipment_id))
+                _show(session, shipment, ShipmentProblem.CALLED_BACK_IN_VAIN, now)
             return touch(session, order, now)
         if keep_report(session, shipment, fact, status, now):
             self._move_on(session, order, shipment, now)
@@ -253,15 +249,16 @@ class Shipping:
             shipment.state = ShipmentState.DISPATCHED
             note(session, order.order_id, "dispatched", shipment.shipment_id, now)
         is_back = tracked.status is TrackingStatus.RETURNED_TO_SENDER
-        if shipment.state is ShipmentState.FAILED and is_back and not was_back:
-            _attend(order, came_back_after_all(shipment.shipment_id))
+        lost = shipment.state is ShipmentState.FAILED and shipment.restocked_at is None
+        if lost and is_back and not was_back:
+            _show(session, shipment, ShipmentProblem.CAME_BACK_AFTER_ALL, now)
         if tracked.arrived_at is None:
             return
         if shipment.state is ShipmentState.DISPATCHED:
             shipment.state = ShipmentState.DELIVERED
             note(session, order.order_id, "delivered", shipment.shipment_id, now)
         elif shipment.state is ShipmentState.FAILED and not was_there:
-            _attend(order, arrived_after_all(shipment.shipment_id))
+            _show(session, shipment, ShipmentProblem.ARRIVED_AFTER_ALL, now)
 
 
 def _find(session: Session, order_id: str, shipment_id: str | None) -> Shipment | None:
@@ -280,5 +277,7 @@ def _find_return(session: Session, order_id: str, return_id: str | None) -> Retu
     return row if row is not None and row.order_id == order_id else None
 
 
-def _attend(order: Order, attention: Attention) -> None:
-    order.attention_code, order.attention_message = attention.code, attention.message
+def _show(session: Session, shipment: Shipment, problem: ShipmentProblem, now: datetime) -> None:
+    """Until it is mended, or a person has seen to it."""
+    shipment.problem = problem
+    note(session, shipment.order_id, problem, shipment.shipment_id, now)

@@ -11,6 +11,7 @@ from temporalio.client import Client
 import engine
 from activities.database.engine import Database, utc_now
 from api import problems
+from api.claims import claim_router
 from api.ledger import ledger_router
 from api.money import money_router
 from api.orders import order_router
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
         app.include_router(stock_router(intake, database, utc_now))
         app.include_router(purchase_router(intake, database, utc_now))
         app.include_router(shipment_router(intake, database, utc_now))
+        app.include_router(claim_router(intake, database))
         app.include_router(money_router(intake, database))
         app.include_router(return_router(intake, database))
         app.include_router(ledger_router(database, utc_now))

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Request
 from pydantic import BaseModel, JsonValue
 
-from api.orders import PROBLEMS
+from api.problems import PROBLEMS
 from models.errors import FieldError, InvalidInput
 from models.json_text import parse_json
 

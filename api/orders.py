@@ -6,7 +6,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from activities import reading
 from activities.database.engine import Database
+from api.bodies import body_of, commanded
+from api.problems import PROBLEMS
 from intake import Intake
+from models.commands import CommandDone, SeeTo
 from models.json_text import parse_json
 from models.orders import OrderDocument, Stage
 from models.views import (
@@ -18,15 +21,6 @@ from models.views import (
 )
 
 Result = TypeVar("Result")
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {"application/problem+json": {}}}
-    for status, text in {
-        409: "The id is taken by another order",
-        422: "The document is invalid: each field is named",
-        503: "The engine or the database is away: send it again",
-    }.items()
-}
-"""`Any`: FastAPI's own type for descriptions of responses."""
 DOCUMENT = {
     "requestBody": {
         "required": True,
@@ -51,6 +45,11 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     async def show(order_id: str) -> OrderDetails:
         """One order with its history."""
         return await intake.status(order_id)
+
+    @router.post("/orders/{order_id}/seen-to", **commanded(SeeTo, "order_id"))
+    async def see_to(order_id: str, request: Request) -> CommandDone:
+        """A person has seen to what happened to its money or goods."""
+        return await intake.command(SeeTo, await body_of(request, SeeTo, order_id=order_id))
 
     @router.get("/orders")
     async def list_orders(

@@ -1,5 +1,7 @@
 """Errors as RFC 9457 problem documents."""
 
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -16,6 +18,15 @@ from models.errors import (
 
 STATUS = {InvalidInput: 422, Conflict: 409, NotFound: 404, Refused: 409, Unavailable: 503}
 """By the closest base class."""
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": {"application/problem+json": {}}}
+    for status, text in {
+        409: "The id is taken by another order",
+        422: "The document is invalid: each field is named",
+        503: "The engine or the database is away: send it again",
+    }.items()
+}
+"""`Any`: FastAPI's own type for descriptions of responses."""
 
 
 def problem(status: int, code: str, detail: str, **more: object) -> JSONResponse:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from activities import reading, reading_purchases
 from activities.database.engine import Clock, Database
 from api.bodies import body_of, described
-from api.orders import PROBLEMS
+from api.problems import PROBLEMS
 from intake import Intake, of_purchase_order
 from models.commands import ClosePurchase, CommandDone
 from models.messages import Fact, GoodsReceived, SupplierAcknowledged

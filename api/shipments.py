@@ -9,11 +9,11 @@ from pydantic import Field
 from activities import reading, reading_shipments
 from activities.database.engine import Clock, Database
 from api.bodies import body_of, commanded, described
-from api.orders import PROBLEMS
+from api.problems import PROBLEMS
 from api.purchases import FactTaken
 from intake import Intake
 from models.base import Identifier
-from models.commands import CommandDone, RefundShipment, Reship
+from models.commands import CommandDone, RecoverShipment, RefundShipment, Reship
 from models.messages import ShipmentTracked
 from models.orders import ShipmentState
 from models.shipment_views import PaperKind, ShipmentDetails, ShipmentSummary, of_shipment
@@ -87,6 +87,12 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
         """Give the price of goods back that won't arrive."""
         body = await body_of(request, RefundShipment, shipment_id=shipment_id)
         return await intake.command(RefundShipment, body)
+
+    @router.post("/{shipment_id}/recovery", **commanded(RecoverShipment, "shipment_id"))
+    async def recover(shipment_id: str, request: Request) -> CommandDone:
+        """Goods that were given up are in stock again."""
+        body = await body_of(request, RecoverShipment, shipment_id=shipment_id)
+        return await intake.command(RecoverShipment, body)
 
     @router.get("/{shipment_id}/{kind}.pdf", response_class=Response, responses=PROBLEMS)
     async def paper(shipment_id: str, kind: PaperKind) -> Response:

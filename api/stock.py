@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from activities import reading_stock
 from activities.database.engine import Clock, Database
 from api.bodies import body_of, commanded, described
-from api.orders import PROBLEMS
+from api.problems import PROBLEMS
 from intake import Intake, of_sku
 from models.base import Document, Identifier, LocationId
 from models.commands import AdjustStock, CommandDone, CountStock, TransferStock

@@ -11,10 +11,11 @@ from rich.text import Text
 
 from activities import reading, reading_shipments
 from activities.database.engine import utc_now
+from command_line.claims import in_words
 from command_line.doors import OpenDoors, new_id
 from command_line.showing import Json, new_table, or_dash, out, print_json, show, write_file
 from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
-from models.commands import RefundShipment, Reship
+from models.commands import RecoverShipment, RefundShipment, Reship
 from models.orders import ShipmentState
 from models.shipment_views import PaperKind, ShipmentDetails, ShipmentSummary, of_shipment
 from models.tracking import TrackingStatus
@@ -53,7 +54,8 @@ def add_shipments(app: typer.Typer, open_doors: OpenDoors) -> typer.Typer:
 
 
 def _add_give_up(app: typer.Typer, open_doors: OpenDoors) -> None:
-    """`shipment reship|refund`, of what the carrier says won't arrive."""
+    """`shipment reship|refund`, of what the carrier says won't arrive; `recover`, of what comes
+    back after that."""
 
     @app.command()
     def reship(
@@ -80,6 +82,21 @@ def _add_give_up(app: typer.Typer, open_doors: OpenDoors) -> None:
         """Give the price of its goods back; the carrier owes us for what it lost."""
         said: Said = {"shipment_id": shipment, "claim": claim}
         obey(open_doors(), RefundShipment, said, (id_, reason, actor), as_json)
+
+    @app.command()
+    def recover(
+        shipment: ShipmentId,
+        reason: Reason,
+        location: Annotated[
+            str | None, typer.Option(help="Where the goods are; absent: where they left.")
+        ] = None,
+        id_: CommandId = "",
+        actor: Actor = "operator",
+        as_json: Json = False,
+    ) -> None:
+        """Put its goods into stock again, though it was given up."""
+        said: Said = {"shipment_id": shipment, "location": location}
+        obey(open_doors(), RecoverShipment, said, (id_, reason, actor), as_json)
 
 
 def _one_shipment(open_doors: OpenDoors) -> typer.Typer:
@@ -207,9 +224,10 @@ def _print_details(view: ShipmentDetails) -> None:
         signed = f"signed by {view.proof.signed_by}" if view.proof.signed_by else "not signed"
         when = f"delivered {view.proof.at:%Y-%m-%d %H:%M} UTC"
         _say(when, view.proof.place, signed, view.proof.reference)
-    if view.claim:
-        claimed = f"claim {view.claim.claim_id}: {view.claim.amount} {view.claim.currency}"
-        _say(claimed, view.claim.reason, f"of {view.claim.claimed_at:%Y-%m-%d}")
+    if view.restocked_at:
+        _say(f"in stock again since {view.restocked_at:%Y-%m-%d %H:%M} UTC")
+    for claim in view.claims:
+        _say(in_words(claim))
 
 
 def _print_packages(view: ShipmentDetails) -> None:

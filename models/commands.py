@@ -1,5 +1,4 @@
-"""Commands of people on stock, purchases, money, orders and what leaves or comes back: what is
-asked for, and what came of it."""
+"""Commands of people: what is asked for, and what came of it."""
 
 from datetime import date
 from typing import Annotated, Literal, NoReturn, Self
@@ -171,6 +170,45 @@ class RefundShipment(_Command):
     claim: AmountText | None = None
 
 
+class RecoverShipment(_Command):
+    """The goods of a shipment that was given up are here again: where they left, or at
+    `location`."""
+
+    kind: Literal["recover_shipment"] = "recover_shipment"
+    shipment_id: Text
+    location: LocationId | None = None
+
+
+class FileClaim(_Command):
+    """The carrier of a shipment owes us so much for what it lost or damaged."""
+
+    kind: Literal["file_claim"] = "file_claim"
+    shipment_id: Text
+    amount: AmountText
+
+
+class SettleClaim(_Command):
+    """The carrier has paid so much to our bank account; nothing more will come."""
+
+    kind: Literal["settle_claim"] = "settle_claim"
+    claim_id: Text
+    amount: AmountText
+
+
+class WithdrawClaim(_Command):
+    """The carrier owes us nothing after all."""
+
+    kind: Literal["withdraw_claim"] = "withdraw_claim"
+    claim_id: Text
+
+
+class SeeTo(_Command):
+    """A person has seen to what happened to an order's money or goods."""
+
+    kind: Literal["see_to"] = "see_to"
+    order_id: Identifier
+
+
 def _some_lines(given: object) -> object:
     """Counted before they are looked at."""
     if isinstance(given, list | tuple) and not 1 <= len(given) <= MAX_LINES:
@@ -265,7 +303,10 @@ class InspectReturn(_Command):
 StockChange = AdjustStock | CountStock | TransferStock
 StockCommand = StockChange | ClosePurchase
 MoneyCommand = AssignPayment | GiveRefund | CreditInvoice | WriteOff | ClosePeriod | ResendBill
-ShipmentCommand = Reship | RefundShipment
+GiveUp = Reship | RefundShipment
+ShipmentCommand = GiveUp | RecoverShipment
+ClaimCommand = FileClaim | SettleClaim | WithdrawClaim
+OrderCommand = CancelRest | SeeTo
 ReturnCommand = (
     RequestReturn
     | AuthoriseReturn
@@ -275,7 +316,9 @@ ReturnCommand = (
     | ReceiveReturn
     | InspectReturn
 )
-Command = StockCommand | MoneyCommand | CancelRest | ShipmentCommand | ReturnCommand
+Command = (
+    StockCommand | MoneyCommand | OrderCommand | ShipmentCommand | ClaimCommand | ReturnCommand
+)
 
 
 class CommandStep(Payload):

@@ -406,6 +406,47 @@ def claim_entry(claim_id: str, order_id: str, currency: str, amount_minor: int) 
     )
 
 
+def claim_settled_entry(
+    claim_id: str, order_id: str, currency: str, *, claimed_minor: int, paid_minor: int
+) -> Entry:
+    """A carrier has paid to our bank what it owed, or less, or more: the loss is greater or
+    smaller by the difference."""
+    return entry(
+        f"claim_settled:{claim_id}",
+        currency,
+        {Account.BANK: paid_minor, Account.INVENTORY_LOSS: max(0, claimed_minor - paid_minor)},
+        {
+            Account.CLAIMS_RECEIVABLE: claimed_minor,
+            Account.INVENTORY_LOSS: max(0, paid_minor - claimed_minor),
+        },
+        order_id,
+    )
+
+
+def claim_withdrawn_entry(claim_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
+    """A carrier owes us nothing after all."""
+    return entry(
+        f"claim_withdrawn:{claim_id}",
+        currency,
+        {Account.INVENTORY_LOSS: amount_minor},
+        {Account.CLAIMS_RECEIVABLE: amount_minor},
+        order_id,
+    )
+
+
+def recovered_shipment_entry(
+    shipment_id: str, order_id: str, currency: str, cost_minor: int
+) -> Entry:
+    """Goods that were lost are in stock again, at what they cost."""
+    return entry(
+        f"shipment_recovered:{shipment_id}",
+        currency,
+        {Account.INVENTORY: cost_minor},
+        {Account.INVENTORY_LOSS: cost_minor},
+        order_id,
+    )
+
+
 def return_entry(
     inspection_id: str,
     order_id: str,

@@ -294,15 +294,6 @@ WORKFLOW_ENDED = Attention(
 """What a view says of an order that isn't over and has no workflow."""
 
 
-def called_back_in_vain(shipment_id: str) -> Attention:
-    """A carrier carries what it had agreed not to."""
-    return Attention(
-        code="called_back_in_vain",
-        message=f"the carrier carries {shipment_id}, whose booking was cancelled: get the goods "
-        "back, or write them off",
-    )
-
-
 def will_not_arrive(shipment_id: str, tracking: TrackingStatus) -> Attention:
     """The carrier says so."""
     return Attention(
@@ -319,24 +310,6 @@ def silent(shipment_id: str, since: datetime) -> Attention:
         code="shipment_silent",
         message=f"nothing was heard of {shipment_id} since {since:%Y-%m-%d %H:%M} UTC: ask the "
         f"carrier, and record what it says (`shipment event {shipment_id} STATUS`)",
-    )
-
-
-def arrived_after_all(shipment_id: str) -> Attention:
-    """A shipment that was given up has been delivered."""
-    return Attention(
-        code="arrived_after_all",
-        message=f"{shipment_id} was delivered after it was replaced or refunded: ask the customer "
-        "to pay for it or to send it back, and withdraw the claim against the carrier",
-    )
-
-
-def came_back_after_all(shipment_id: str) -> Attention:
-    """A shipment that was written off is here again."""
-    return Attention(
-        code="came_back_after_all",
-        message=f"{shipment_id} came back after it was replaced or refunded: take its goods into "
-        "stock (`stock adjust`), and withdraw the claim against the carrier",
     )
 
 

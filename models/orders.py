@@ -361,6 +361,34 @@ class ShipmentState(StrEnum):
         return self in (ShipmentState.DISPATCHED, ShipmentState.DELIVERED, ShipmentState.FAILED)
 
 
+class ShipmentProblem(StrEnum):
+    """What happened to a shipment after we had counted on something else."""
+
+    ARRIVED_AFTER_ALL = "arrived_after_all"
+    CAME_BACK_AFTER_ALL = "came_back_after_all"
+    CALLED_BACK_IN_VAIN = "called_back_in_vain"
+
+    def words(self, shipment_id: str) -> str:
+        """What happened, and what to do."""
+        match self:
+            case ShipmentProblem.ARRIVED_AFTER_ALL:
+                return (
+                    f"{shipment_id} was delivered after it was replaced or refunded: ask the "
+                    "customer to pay for it or to send it back, and withdraw the claim against the "
+                    "carrier; retry once it is seen to"
+                )
+            case ShipmentProblem.CAME_BACK_AFTER_ALL:
+                return (
+                    f"{shipment_id} came back after it was replaced or refunded: take its goods "
+                    f"into stock (`shipment recover {shipment_id}`); retry if they are of no use"
+                )
+            case ShipmentProblem.CALLED_BACK_IN_VAIN:
+                return (
+                    f"the carrier carries {shipment_id}, whose booking was cancelled: get the "
+                    "goods back, or write them off; retry once it is seen to"
+                )
+
+
 class ShipmentProgress(Payload):
     """One shipment, as the workflow sees it."""
 
@@ -377,8 +405,8 @@ class ShipmentProgress(Payload):
     mode: FreightMode = FreightMode.PARCEL
 
 
-class MoneyProblem(Payload):
-    """Money of an order that a person has to look at."""
+class Problem(Payload):
+    """What a person has to see to, though no step waits for it."""
 
     code: str
     message: str
@@ -401,7 +429,8 @@ class Progress(Payload):
     """A card is charged when the goods are about to go."""
     authorised_until: datetime | None = None
     """A card's live authorisation stands for what is due until then."""
-    money_problem: MoneyProblem | None = None
+    money_problem: Problem | None = None
+    goods_problem: Problem | None = None
     invoice_number: str | None = None
     allocated: bool = False
     fulfilment: Fulfilment = Fulfilment.CARRIER

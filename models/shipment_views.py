@@ -101,13 +101,19 @@ class ProofView(Payload):
 
 
 class ClaimView(Payload):
-    """What we ask of the carrier for goods that didn't arrive."""
+    """What we ask of a carrier for goods that it lost or damaged."""
 
     claim_id: str
+    shipment_id: str
+    carrier: str
+    state: str
     amount: str
     currency: str
+    settled: str | None
+    """What the carrier has paid; None: nothing, as yet or at all."""
     reason: str
     claimed_at: datetime
+    ended_at: datetime | None
 
 
 class ShipmentDetails(ShipmentSummary):
@@ -128,13 +134,23 @@ class ShipmentDetails(ShipmentSummary):
     events: tuple[TrackingEventView, ...]
     """In the order in which they happened."""
     proof: ProofView | None
-    claim: ClaimView | None
+    claims: tuple[ClaimView, ...]
+    """The latest last."""
+    restocked_at: datetime | None
+    """When the goods of one that was given up were on the shelf again."""
 
 
 def of_shipment(view: View | None, shipment_id: str) -> View:
     """What is shown of a shipment. Raises NotFound where there is none."""
     if view is None:
         raise NotFound("shipment_unknown", f"there is no shipment {shipment_id!r}")
+    return view
+
+
+def of_claim(view: View | None, claim_id: str) -> View:
+    """What is shown of a claim. Raises NotFound where there is none."""
+    if view is None:
+        raise NotFound("claim_unknown", f"there is no claim {claim_id!r}")
     return view
 
 

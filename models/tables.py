@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from models.billing import AuthorisationState, RefundState
+from models.claims import ClaimState
 from models.customers import CustomerStatus, PaymentPreference, TaxTreatment
 from models.orders import (
     Cancellation,
@@ -30,6 +31,7 @@ from models.orders import (
     Delivery,
     Fulfilment,
     PaymentMethod,
+    ShipmentProblem,
     ShipmentState,
     Stage,
     Terms,
@@ -608,6 +610,8 @@ class Payment(SQLModel, table=True):
     """Taken back by the payer's bank."""
     taxed_minor: int = total_of_facts()
     """The tax that fell due with it, as it came before the invoice."""
+    seen_to: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """What was said of a problem with it that a person has seen to."""
     received_at: datetime
 
 
@@ -767,6 +771,10 @@ class Shipment(SQLModel, table=True):
     """When the carrier told us something last."""
     dispatched_at: datetime | None = None
     delivered_at: datetime | None = None
+    restocked_at: datetime | None = None
+    """When the goods of one that was given up were on the shelf again."""
+    problem: ShipmentProblem | None = word(ShipmentProblem, default=None, nullable=True)
+    """What happened to it, and nobody has seen to yet."""
 
 
 class PackageRow(SQLModel, table=True):
@@ -811,12 +819,18 @@ class Claim(SQLModel, table=True):
     __tablename__ = "claims"
 
     claim_id: str = Field(primary_key=True)
-    shipment_id: str = Field(foreign_key="shipments.shipment_id", unique=True)
+    shipment_id: str = Field(foreign_key="shipments.shipment_id", index=True)
     carrier: str
     amount_minor: int = big()
     currency: str
     reason: str
     claimed_at: datetime
+    state: ClaimState = word(
+        ClaimState, default=ClaimState.OPEN, sa_column_kwargs={"server_default": "open"}
+    )
+    settled_minor: int | None = big(default=None)
+    """What the carrier has paid for it."""
+    ended_at: datetime | None = None
 
 
 class ReturnRow(SQLModel, table=True):

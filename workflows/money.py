@@ -12,11 +12,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.mail import CustomerMail
     from models.billing import AUTHORISATION_LAPSED
     from models.messages import Attention, OrderStep, ReminderStep
-    from models.orders import MoneyProblem, Progress
+    from models.orders import Problem, Progress
+    from workflows.goods import see_to
     from workflows.steps import Board, RefusedStep, Steps
 
 MONEY = "money"
 """What waits for a person because of money that came, or went."""
+SEEN_TO = "money-seen-to"
+"""Orders that a person retried before that was kept replay without it."""
 
 
 class OrderMoney:
@@ -42,7 +45,7 @@ class OrderMoney:
         self._steps = Steps(board, is_cancelling)
         self._while_unpaid = Steps(board, lambda: is_cancelling() or known().paid_in_full)
         self._surely = Steps(board, lambda: False)
-        self._seen_to: MoneyProblem | None = None
+        self._seen_to: Problem | None = None
 
     async def capture(self) -> None:
         """Charge the card, which brings the invoice. One that stands for it no longer is asked
@@ -105,7 +108,7 @@ class OrderMoney:
             self._beside(self._see_to_money(problem))
         self._seen_to = problem
 
-    async def _see_to_money(self, problem: MoneyProblem) -> None:
+    async def _see_to_money(self, problem: Problem) -> None:
         retries = self._board.retries
         attention = Attention(code=problem.code, message=problem.message)
         await self._board.raise_flag(MONEY, attention)
@@ -113,6 +116,8 @@ class OrderMoney:
             lambda: self._board.retries != retries or self._known().money_problem != problem,
             "Waiting for a person",
         )
+        if self._known().money_problem == problem and workflow.patched(SEEN_TO):
+            self._see(await see_to(self._steps, self._step))
         if self._known().money_problem in (problem, None):
             await self._board.lower_flag(MONEY)
 

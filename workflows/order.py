@@ -65,6 +65,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import attributes
     from workflows.compensation import undo
     from workflows.facts import apply_order_fact, read_fact, read_stored, tell
+    from workflows.goods import OrderGoods
     from workflows.money import OrderMoney
     from workflows.narrative import in_words
     from workflows.steps import Board, Steps, Stopped, run_database_step
@@ -105,6 +106,14 @@ class OrderWorkflow:
             see=self._see,
             beside=self._start_beside,
             collect=self._collect,
+            is_cancelling=lambda: self._cancelling,
+        )
+        self._goods = OrderGoods(
+            self._step,
+            self._board,
+            known=self._known,
+            see=self._see,
+            beside=self._start_beside,
             is_cancelling=lambda: self._cancelling,
         )
         self._watched = False
@@ -175,6 +184,7 @@ class OrderWorkflow:
                 break
             await self._steps.attend("Check credit", recorded.refusal)
         self._money.look()
+        self._goods.look()
         if self._known().captured_later and not self._watched:
             self._watched = True
             self._start_beside(self._money.watch_authorisation())
@@ -458,6 +468,7 @@ class OrderWorkflow:
                 self._see(await apply_order_fact(self._order.order_id, message))
             self._inbox.popleft()
             self._money.look()
+            self._goods.look()
 
     def _start_beside(self, work: Coroutine[None, None, None]) -> None:
         self._beside.append(asyncio.create_task(_unless_stopped(work)))

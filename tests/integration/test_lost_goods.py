@@ -1,16 +1,19 @@
 """Goods that a carrier loses, damages or brings back: sent again, or their price given back."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from activities.database.engine import utc_now
+from activities.database.importing import import_folder
 from intake import Intake
-from models.commands import RefundShipment, Reship
+from models.commands import GiveUp, RecoverShipment, RefundShipment, Reship
 from models.errors import InvalidInput, NotFound
 from tests.integration.test_consignments import states
 from tests.integration.test_tracking import booked, report
-from tests.support.command_line import run_json
+from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of
-from tests.support.shop import order, unique
+from tests.support.shop import order, unique, write_csv
 from tests.support.waiting import until
 from tests.support.world import World
 
@@ -21,11 +24,19 @@ def doors(world: World) -> Intake:
 
 
 async def give_up(
-    world: World, kind: type[Reship | RefundShipment], shipment_id: str, **said: str
+    world: World, kind: type[GiveUp | RecoverShipment], shipment_id: str, **said: str
 ) -> str:
     """A person's command; returns what came of it."""
     command = {"command_id": unique("cmd"), "reason": "lost", "shipment_id": shipment_id}
     return (await doors(world).command(kind, command | said)).message
+
+
+async def lost(world: World) -> str:
+    """A paid order of one unit that its carrier has lost; returns its id."""
+    order_id = await booked(world)
+    await report(world, order_id, "lost")
+    await world.until_order(order_id, lambda o: o["attention"])
+    return order_id
 
 
 @pytest.mark.parametrize("exception", ["lost", "returned_to_sender"])
@@ -147,7 +158,7 @@ async def test_both_doors_take_the_commands(pipeline: World) -> None:
     done = await run_json(pipeline, "shipment", "reship", first, "--reason", "it is lost")
     assert done["accepted"], done
     shown = await run_json(pipeline, "shipment", first)
-    assert (shown["state"], shown["claim"]["amount"]) == ("failed", "60.00")
+    assert (shown["state"], shown["claims"][0]["amount"]) == ("failed", "60.00")
     await pipeline.until_order(order_id, lambda o: states(o) == ["failed", "booked"])
     second = f"SH-{order_id}-2"
     response = await pipeline.api.post(f"/shipments/{second}/refund", json={"reason": "no"})
@@ -159,3 +170,117 @@ async def test_both_doors_take_the_commands(pipeline: World) -> None:
     assert response.status_code == 200, response.text
     await pipeline.ended(order_id)
     await until(lambda: pipeline.order(order_id), lambda shown: shown["refunded"] == "119.00")
+
+
+async def by_command_line(world: World, shipment_id: str, *location: str) -> bool:
+    """`shipment recover SHIPMENT`; whether it was done."""
+    words = ("shipment", "recover", shipment_id, "--reason", "at the door")
+    status, _, _ = await run(world, *words, *(("--location", *location) if location else ()))
+    return status == 0
+
+
+async def by_api(world: World, shipment_id: str, *location: str) -> bool:
+    """`POST /shipments/{id}/recovery`; whether it was done."""
+    where = {"location": location[0]} if location else {}
+    body = {"command_id": unique("cmd"), "reason": "at the door"} | where
+    response = await world.api.post(f"/shipments/{shipment_id}/recovery", json=body)
+    return response.status_code == 200
+
+
+RECOVER = pytest.mark.parametrize("recover", [by_command_line, by_api])
+
+
+@RECOVER
+async def test_goods_that_come_back_after_all_serve_who_waits(
+    pipeline: World, recover: Callable[..., Awaitable[bool]]
+) -> None:
+    """The order that was to be sent again gets them; the carrier owes nothing; once."""
+    sku, customer = pipeline.shop(on_hand=1)
+    document = order(sku, customer)
+    order_id, first = document["order_id"], f"SH-{document['order_id']}-1"
+    await pipeline.place(document)
+    await pipeline.until_event(order_id, "payment_requested")
+    await pipeline.pay(order_id, "119.00")
+    await pipeline.until_event(order_id, "booked")
+    await report(pipeline, order_id, "lost")
+    await pipeline.until_order(order_id, lambda o: o["attention"])
+    await give_up(pipeline, Reship, first)
+    await pipeline.until(order_id, "awaiting_stock")
+    await report(pipeline, order_id, "returned_to_sender")
+    shown = await until(
+        lambda: pipeline.order(order_id),
+        lambda o: o["attention"] and o["attention"]["code"] == "came_back_after_all",
+    )
+    assert f"shipment recover {first}" in shown["attention"]["message"]
+    assert await recover(pipeline, first)
+    shown = await pipeline.until_order(order_id, lambda o: states(o) == ["failed", "booked"])
+    await until(lambda: pipeline.order(order_id), lambda o: o["attention"] is None)
+    await pipeline.ship(order_id, "delivered", f"SH-{order_id}-2")
+    await pipeline.ended(order_id)
+    assert accounts_of(pipeline, order_id) == {
+        "CASH_CLEARING": 11_900,
+        "COST_OF_GOODS_SOLD": 6_000,
+        "INVENTORY": -6_000,
+        "REVENUE": -10_000,
+        "TAX_PAYABLE": -1_900,
+    }
+    shown = (await pipeline.api.get(f"/shipments/{first}")).json()
+    assert [claim["state"] for claim in shown["claims"]] == ["withdrawn"]
+    assert shown["restocked_at"]
+    assert not await recover(pipeline, first)
+
+
+@RECOVER
+async def test_goods_are_found_at_the_door_of_another_location(
+    pipeline: World, recover: Callable[..., Awaitable[bool]]
+) -> None:
+    """No carrier has said anything; a settled claim stays, and a later report is no news."""
+    place = unique("LOC")
+    write_csv(
+        pipeline.folder,
+        "locations.csv",
+        [{"location": place, "name": place, "country": "DE", "postal_code": "80331"}],
+    )
+    import_folder(pipeline.database, pipeline.folder, utc_now)
+    order_id = await lost(pipeline)
+    shipment_id = f"SH-{order_id}-1"
+    assert not await recover(pipeline, shipment_id)
+    await give_up(pipeline, RefundShipment, shipment_id)
+    await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == "119.00")
+    body = {"command_id": unique("cmd"), "reason": "paid", "amount": "60.00"}
+    await pipeline.api.post(f"/claims/CL-{shipment_id}/settlement", json=body)
+    assert not await recover(pipeline, shipment_id, "NOWHERE")
+    assert await recover(pipeline, shipment_id, place)
+    assert accounts_of(pipeline, order_id) == {"BANK": 6_000, "INVENTORY_LOSS": -6_000}
+    sku = (await pipeline.order(order_id))["lines"][0]["sku"]
+    stock = (await pipeline.api.get(f"/stock/{sku}")).json()
+    assert {at["location"]: at["on_hand"] for at in stock["locations"]} == {"BER": 9, place: 1}
+    await report(pipeline, order_id, "returned_to_sender")
+    await until(
+        lambda: pipeline.order(order_id),
+        lambda o: o["shipments"][0]["tracking"] == "returned_to_sender",
+    )
+    assert (await pipeline.order(order_id))["attention"] is None
+
+
+async def test_what_is_not_lost_is_not_recovered(pipeline: World) -> None:
+    """Nor what was restocked as it was given up; each refusal says why."""
+    order_id = await booked(pipeline)
+    shipment_id = f"SH-{order_id}-1"
+    with pytest.raises(InvalidInput, match=r"shipment_id: .* is booked"):
+        await give_up(pipeline, RecoverShipment, shipment_id)
+    with pytest.raises(NotFound):
+        await give_up(pipeline, RecoverShipment, "SH-nobody-1")
+    await report(pipeline, order_id, "returned_to_sender")
+    await pipeline.until_order(order_id, lambda o: o["attention"])
+    await give_up(pipeline, RefundShipment, shipment_id)
+    with pytest.raises(InvalidInput, match=r"shipment_id: .* in stock again since"):
+        await give_up(pipeline, RecoverShipment, shipment_id)
+    await pipeline.ended(order_id)
+    other = await lost(pipeline)
+    await give_up(pipeline, RefundShipment, f"SH-{other}-1")
+    with pytest.raises(InvalidInput, match="location: there is no location"):
+        await give_up(pipeline, RecoverShipment, f"SH-{other}-1", location="NOWHERE")
+    message = await give_up(pipeline, RecoverShipment, f"SH-{other}-1")
+    assert message == f"SH-{other}-1 is in stock again at BER; CL-SH-{other}-1 is withdrawn"
+    await pipeline.ended(other)

@@ -12,7 +12,7 @@ from tests.support.stateful import copies, explore
 MOVED = (MovementKind.RESERVE, MovementKind.RELEASE, MovementKind.ISSUE, MovementKind.RECEIPT)
 SURE = (
     *(*MOVED, MovementKind.COUNT, MovementKind.RETURN, "a later part", "reship lost", "restock"),
-    *("cancel_rest", "exchange", "exchange settled"),
+    *("cancel_rest", "exchange", "exchange settled", "recovered", "settle_claim"),
 )
 EXAMPLES = {"sqlite": (10, 200), "postgresql": (3, 100)}
 STEPS = (30, 50)

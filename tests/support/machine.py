@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from activities import reading_ledger
 from activities.backorders import incoming
 from activities.billing import Billing
+from activities.claims import ClaimControl
 from activities.commands import Commands
 from activities.database.engine import Database
 from activities.database.importing import import_folder
@@ -32,6 +33,7 @@ from activities.shipment_control import ShipmentControl
 from activities.shipping import Shipping
 from activities.stock_control import StockControl
 from models.billing import BillingRules
+from models.claims import ClaimState
 from models.commands import (
     AdjustStock,
     AuthoriseReturn,
@@ -39,15 +41,19 @@ from models.commands import (
     Command,
     CommandStep,
     CountStock,
+    FileClaim,
     InspectedUnits,
     InspectReturn,
     ReceiveReturn,
+    RecoverShipment,
     RefundShipment,
     RequestReturn,
     Reship,
     ReturnedUnits,
+    SettleClaim,
     StockCommand,
     TransferStock,
+    WithdrawClaim,
 )
 from models.ledger import Account
 from models.messages import (
@@ -283,6 +289,7 @@ class Warehouse(Machine):
             money,
             OrderControl(self.clock),
             ShipmentControl(self.clock),
+            ClaimControl(self.clock),
             ReturnsControl(self.clock, RETURN_RULES),
         )
 
@@ -312,7 +319,8 @@ class Warehouse(Machine):
 
     def _serve_in_two_parts(self) -> None:
         """What is there is delivered, and half of it comes back, for the rest that waits; that is
-        sent as a part of its own, lost, and bought anew."""
+        sent as a part of its own, lost, bought anew in part, and comes back after all. The carrier
+        pays something for what arrived damaged."""
         self.reserve([("B", 6)], Delivery.PARTIAL, "DE", twice=False)
         self.issue(pick=0, twice=False)
         self.deliver(pick=0, twice=False)
@@ -321,7 +329,10 @@ class Warehouse(Machine):
         self.inspect(0, 2, Disposition.RESTOCK, Condition.AS_NEW, twice=False)
         self.issue(pick=0, twice=False)
         self.fail(0, TrackingStatus.LOST, Reship, claim=None, twice=False)
-        self.supply(pick=0, quantity=2)
+        self.supply(pick=0, quantity=1)
+        self.recover(pick=0, location=None, returns=True, twice=False)
+        self.claim(pick=0, amount="1.50", twice=False)
+        self.end_claim(pick=0, paid="0.50", twice=False)
 
     def _exchange(self) -> None:
         """Two units are broken, and sent once more, each by an order of its own; one of these is
@@ -422,6 +433,8 @@ class Warehouse(Machine):
         self.billing.issue_invoice(OrderStep(order_id=order.order_id))
         planned = self.shipping.plan_shipments(OrderStep(order_id=order.order_id))
         shipment_id = planned.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED)[0]
+        call = ShipmentStep(order_id=order.order_id, shipment_id=shipment_id)
+        asyncio.run(self.shipping.book_shipment(call))
         fact = ShipmentDispatched(
             event_id=self.next_id("E"), order_id=order.order_id, shipment_id=shipment_id
         )
@@ -487,10 +500,66 @@ class Warehouse(Machine):
             return
         said = {"reason": "r", "shipment_id": shipment_id, "claim": claim}
         command = outcome.model_validate({"command_id": self.next_id("X"), **said})
-        self._command(command, allowed=True, twice=twice)
+        allowed = claim != "1.50" or shipment_id not in self._claimed()
+        self._command(command, allowed, twice=twice)
+        if not allowed:
+            return
         other = outcome.model_validate({"command_id": self.next_id("X"), **said})
         self._command(other, allowed=False, twice=False)
         self.happened[f"{command.kind} {says}"] += 1
+
+    @rule(pick=picks, location=st.none() | locations, returns=st.booleans(), twice=st.booleans())
+    def recover(self, pick: int, location: str | None, returns: bool, twice: bool) -> None:
+        """Goods that were given up are here after all, once; a carrier may have brought them."""
+        failed = select(Shipment).where(Shipment.state == ShipmentState.FAILED)
+        shipment = self.pick(failed.order_by(Shipment.shipment_id), pick)
+        if shipment is None:
+            return
+        order_id, shipment_id = shipment.order_id, shipment.shipment_id
+        if returns:
+            says = TrackingStatus.RETURNED_TO_SENDER
+            fact = ShipmentTracked(
+                event_id=self.next_id("E"), order_id=order_id, shipment_id=shipment_id, status=says
+            )
+            self.shipping.apply_tracking(TrackingStep(order_id=order_id, fact=fact))
+        command = RecoverShipment(
+            command_id=self.next_id("V"), reason="r", shipment_id=shipment_id, location=location
+        )
+        allowed = shipment.restocked_at is None
+        self._command(command, allowed, twice)
+        self.happened["recovered"] += allowed
+
+    @rule(pick=picks, amount=st.sampled_from(["0.50", "1.50", "7.00"]), twice=st.booleans())
+    def claim(self, pick: int, amount: str, twice: bool) -> None:
+        """Something is claimed for goods that left, where nothing is already."""
+        left = (ShipmentState.DISPATCHED, ShipmentState.DELIVERED, ShipmentState.FAILED)
+        gone = select(Shipment).where(col(Shipment.state).in_(left))
+        shipment = self.pick(gone.order_by(Shipment.shipment_id), pick)
+        if shipment is None:
+            return
+        allowed = shipment.shipment_id not in self._claimed()
+        command = FileClaim(
+            command_id=self.next_id("F"),
+            reason="r",
+            shipment_id=shipment.shipment_id,
+            amount=amount,
+        )
+        self._command(command, allowed, twice)
+        self.happened["claimed"] += allowed
+
+    @rule(
+        pick=picks, paid=st.none() | st.sampled_from(["0.50", "1.50", "7.00"]), twice=st.booleans()
+    )
+    def end_claim(self, pick: int, paid: str | None, twice: bool) -> None:
+        """A carrier pays what it owes, more or less; or owes nothing. Once."""
+        claim = self.pick(select(Claim).order_by(Claim.claim_id), pick)
+        if claim is None:
+            return
+        said = {"command_id": self.next_id("F"), "reason": "r", "claim_id": claim.claim_id}
+        command = SettleClaim(**said, amount=paid) if paid else WithdrawClaim(**said)
+        allowed = claim.state is ClaimState.OPEN
+        self._command(command, allowed, twice)
+        self.happened[command.kind] += allowed
 
     @rule(
         pick=picks,
@@ -874,15 +943,18 @@ class Warehouse(Machine):
     @invariant()
     def value_goes_nowhere(self) -> None:
         """All accounts together are zero; what was sold cost something until it is back, and
-        nothing once all of it is; what carriers owe us is what was claimed."""
+        nothing once all of it is; what carriers owe us is what is claimed, what they paid is in
+        the bank."""
         sums: dict[str, int] = defaultdict(int)
         for row in self.read(select(JournalPosting)):
             sums[row.account] += row.amount_minor
         assert sum(sums.values()) == 0
         stock = self.read(select(Stock.value_minor))
         assert sums[Account.INVENTORY] == sum(stock)
-        claims = self.read(select(Claim.amount_minor))
-        assert sums[Account.CLAIMS_RECEIVABLE] == sum(claims)
+        claims = self.read(select(Claim))
+        open_now = [claim.amount_minor for claim in claims if claim.state is ClaimState.OPEN]
+        assert sums[Account.CLAIMS_RECEIVABLE] == sum(open_now)
+        assert sums[Account.BANK] == sum(claim.settled_minor or 0 for claim in claims)
         shipped, back = self._units_out(), self._units_back()
         for order_id, cost_minor in self._posted(Account.COST_OF_GOODS_SOLD).items():
             assert cost_minor >= 0, (order_id, cost_minor)
@@ -927,6 +999,10 @@ class Warehouse(Machine):
     def _on_its_way(self, pick: int) -> Shipment | None:
         gone = select(Shipment).where(Shipment.state == ShipmentState.DISPATCHED)
         return self.pick(gone.order_by(Shipment.shipment_id), pick)
+
+    def _claimed(self) -> list[str]:
+        """The shipments for which something is claimed."""
+        return self.read(select(Claim.shipment_id).where(Claim.state == ClaimState.OPEN))
 
     def _delivered(self) -> dict[tuple[str, int], int]:
         """Units that arrived, by order and line."""

@@ -18,6 +18,7 @@ from sqlmodel import Session, col, select
 
 from activities import reading_ledger
 from activities.billing import Billing
+from activities.claims import ClaimControl
 from activities.commands import Commands
 from activities.database.engine import Database
 from activities.database.importing import import_folder
@@ -161,6 +162,7 @@ class Bookkeeper(Machine):
             money,
             OrderControl(self.clock),
             ShipmentControl(clock),
+            ClaimControl(clock),
             ReturnsControl(clock, RETURN_RULES),
         )
 

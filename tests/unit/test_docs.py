@@ -13,7 +13,7 @@ import typer
 from jsonschema import Draft202012Validator
 
 from models import messages
-from models.orders import OrderDocument
+from models.orders import OrderDocument, ShipmentProblem
 from models.settings import Settings
 from starter import app
 
@@ -160,7 +160,7 @@ def test_every_attention_code_says_what_to_do() -> None:
     """Codes that steps and workflows raise; the partners' own codes are theirs."""
     table = words_of("docs/operating.md").split("## Attention")[1].split("\n## ")[0]
     rows = "\n".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
-    raised = set(_codes())
+    raised = {*_codes(), *ShipmentProblem}
     assert {"credit_limit_exceeded", "no_supply", "database_busy", "partner_refused"} <= raised
     assert set(re.findall(r"`([a-z_]+)`", rows)) == raised - {"engine_unavailable"}
 
@@ -182,7 +182,7 @@ def _codes_in(call: ast.Call) -> Iterator[str]:
     name = ast.unparse(call.func).rpartition(".")[2]
     given = {keyword.arg: keyword.value for keyword in call.keywords}
     code = given.get("code")
-    places = {"Attention": code, "MoneyProblem": code, "ApplicationError": given.get("type")}
+    places = {"Attention": code, "Problem": code, "ApplicationError": given.get("type")}
     place = places.get(name)
     if call.args and (name in REFUSALS or ast.unparse(call.func) == "super().__init__"):
         place = call.args[0]

@@ -364,3 +364,44 @@ def test_accounting_keeps_what_was_recorded_before_it(tmp_path: Path) -> None:
                 after.execute(f"DELETE FROM {table}")
         with pytest.raises(sqlite3.IntegrityError, match=SEALED):
             after.execute("INSERT INTO journal_postings VALUES ('E-1', '1400', 'EUR', 5)")
+
+
+def test_what_was_given_up_before_goods_could_be_recovered_stays_so(tmp_path: Path) -> None:
+    """What was restocked at once can't be again; what an order showed of a shipment is still to be
+    seen to; claims are open, and there may be a second one."""
+    url, path = f"sqlite:///{tmp_path / 'orders.db'}", tmp_path / "orders.db"
+    command.upgrade(alembic_config(url), "0005")
+    shipments = (("SH-1", "failed"), ("SH-10", "failed"), ("SH-2", "failed"), ("SH-3", "delivered"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as before:
+        before.executescript(MASTER_DATA)
+        before.executemany(
+            "INSERT INTO shipments (shipment_id, order_id, location, mode, mode_reason, weight_g, "
+            "state) VALUES (?, 'O-1', 'BER', 'parcel', '', 1, ?)",
+            shipments,
+        )
+        before.executescript(
+            f"""
+            INSERT INTO stock_movements (movement_id, sku, location, kind, on_hand_change,
+                reserved_change, value_change_minor, cause, recorded_at)
+                VALUES ('M-1', 'DRILL', 'BER', 'return', 1, 0, 1, 'reship:SH-1', '{NOW}'),
+                    ('M-2', 'DRILL', 'BER', 'return', 1, 0, 1, 'return:SH-10', '{NOW}');
+            INSERT INTO claims VALUES ('CL-SH-1', 'SH-1', 'Swift', 100, 'EUR', 'lost', '{NOW}');
+            UPDATE orders SET attention_code = 'came_back_after_all',
+                attention_message = 'SH-10 came back after it was replaced or refunded: take it';
+            """
+        )
+    migrate(url)
+    with closing(sqlite3.connect(path, isolation_level=None)) as after:
+        found = "SELECT shipment_id, restocked_at, problem FROM shipments ORDER BY shipment_id"
+        assert after.execute(found).fetchall() == [
+            ("SH-1", NOW, None),
+            ("SH-10", None, "came_back_after_all"),
+            ("SH-2", None, None),
+            ("SH-3", None, None),
+        ]
+        claim = "SELECT state, settled_minor, ended_at FROM claims"
+        assert after.execute(claim).fetchall() == [("open", None, None)]
+        after.execute(
+            "INSERT INTO claims (claim_id, shipment_id, carrier, amount_minor, currency, reason, "
+            f"claimed_at) VALUES ('CL-SH-1-2', 'SH-1', 'Swift', 1, 'EUR', '', '{NOW}')"
+        )

@@ -194,9 +194,9 @@ def test_without_packages_there_is_no_label(database: Database) -> None:
 def test_events_are_in_the_order_in_which_they_happened(database: Database) -> None:
     """However they came; the first delivery is the proof."""
     shipment_id = ship(database, 1, 5)
-    assert (details(database, shipment_id).proof, details(database, shipment_id).claim) == (
+    assert (details(database, shipment_id).proof, details(database, shipment_id).claims) == (
         None,
-        None,
+        (),
     )
     told = [
         ("a", TrackingStatus.DELIVERED, 11, "Eve"),
@@ -232,8 +232,7 @@ def test_events_are_in_the_order_in_which_they_happened(database: Database) -> N
     assert [event.event_id for event in shown.events] == ["d", "c", "b", "a"]
     assert shown.proof is not None
     assert (shown.proof.signed_by, shown.proof.at) == ("Ada", NOW.replace(hour=10))
-    assert shown.claim is not None
-    assert shown.claim.amount == "300.00"
+    assert [(claim.amount, claim.state) for claim in shown.claims] == [("300.00", "open")]
 
 
 def test_shipments_are_listed_newest_first(database: Database) -> None:
