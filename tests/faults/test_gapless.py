@@ -93,10 +93,10 @@ async def test_invoices_have_no_gaps_though_workers_and_database_are_killed(
     clients = asyncio.gather(*(buy(client) for client in range(CLIENTS)))
     for number in range(1, kills + 1):
         part = count * number // (kills + 1)
-        await _until(doomed.world, lambda issued, least=part: len(issued) >= least)
+        await _until(doomed, lambda issued, least=part: len(issued) >= least)
         await doomed.kill()
     await clients
-    issued = await _until(doomed.world, lambda issued: len(issued) == count)
+    issued = await _until(doomed, lambda issued: len(issued) == count)
     numbers = sorted(int(number.rpartition("-")[2]) for number in issued)
     assert numbers == list(range(1, count + 1))
     assert doomed.world.database.read(_drawn) == count
@@ -110,12 +110,14 @@ async def _is_taken(world: World, document: Document) -> bool:
     return response.is_success
 
 
-async def _until(world: World, reached: Callable[[list[str]], bool]) -> list[str]:
+async def _until(doomed: Doomed, reached: Callable[[list[str]], bool]) -> list[str]:
     """Wait for invoices; the database may be away."""
 
     def look() -> list[str]:
+        for worker in doomed.workers:
+            worker.check()
         try:
-            return world.database.read(lambda s: list(s.exec(select(InvoiceRow.number))))
+            return doomed.world.database.read(lambda s: list(s.exec(select(InvoiceRow.number))))
         except Unavailable:
             return []
 

@@ -61,6 +61,7 @@ async def came_back(world: World, order_id: str, sku: str, quantity: int, **said
     lines = [{"sku": sku, "quantity": quantity}]
     await command(world, RequestReturn, order_id=order_id, lines=lines, **said)
     await command(world, AuthoriseReturn, return_id=return_id)
+    await until(lambda: world.mails(return_id))  # who sends goods at once isn't told that they may
     await command(world, ReturnOnItsWay, return_id=return_id)
     await command(world, ReceiveReturn, return_id=return_id, lines=lines)
     return return_id

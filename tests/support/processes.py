@@ -53,16 +53,19 @@ class WorkerProcess:
             self.running.join()
             self.running = None
 
+    def check(self) -> None:
+        """It runs, or is killed: it hasn't ended by itself."""
+        assert self.running is None or self.running.is_alive(), self.tail()
+
     def tail(self) -> str:
         """The end of the log."""
         text = self.log.read_text(errors="replace") if self.log.exists() else "(no log)"
         return "\n".join(line[:SHOWN_OF_LINE] for line in text.splitlines()[-SHOWN_LINES:])
 
     def _environment(self) -> dict[str, str]:
-        """The world's settings, and of our own environment only what programs need."""
-        settings = {
-            name.upper(): str(value) for name, value in self.world.settings.model_dump().items()
-        }
+        """What the world sets, and of our own environment only what programs need."""
+        said = self.world.settings.model_dump(exclude_unset=True)
+        settings = {name.upper(): str(value) for name, value in said.items()}
         config = self.world.client.config()["service_client"].config
         engine = {
             "TEMPORAL_ADDRESS": config.target_host,
