@@ -2,6 +2,7 @@
 
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
+from functools import cache
 from html import escape
 from urllib.parse import quote
 
@@ -46,10 +47,14 @@ def mail_routes(directory: MailDirectory) -> APIRouter:
             raise HTTPException(404, "there is no such message")
         return message
 
+    @cache
+    def kept(name: str) -> KeptMail:
+        return _kept(name, message_in(name))
+
     @router.get("/control/mail")
     def listed() -> list[KeptMail]:
-        """Every kept message, oldest first."""
-        return [_kept(name, message_in(name)) for name in directory.names()]
+        """Every kept message, oldest first; what was read once never changes."""
+        return [kept(name) for name in directory.names()]
 
     @router.get("/mail")
     def index() -> HTMLResponse:

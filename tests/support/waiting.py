@@ -55,17 +55,22 @@ async def until_history(
 
 
 async def news(handle: WorkflowHandle[Any, Any], seen: int) -> AsyncIterator[HistoryEvent | None]:
-    """The workflow's events after number `seen` that may have changed something, as they come; and
-    None where it has been quiet for a while, or is over."""
+    """The latest of the workflow's events that may have changed something, where it pauses for a
+    moment: at first any up to number `seen`, then those after it; and None where it has been quiet
+    for a while, or is over."""
     events = handle.fetch_history_events(wait_new_event=True)
     never = asyncio.get_running_loop().create_future()
     coming = asyncio.ensure_future(anext(events, None))
+    latest: HistoryEvent | None = None
     try:
         while True:
-            done, _ = await asyncio.wait({coming}, timeout=QUIET_S)
+            done, _ = await asyncio.wait({coming}, timeout=GLANCE_S if latest else QUIET_S)
             event = coming.result() if done else None
-            if event is None or (event.event_id > seen and event.event_type in CHANGING):
-                yield event
+            if event is None or event.event_id == seen:
+                yield event or latest
+                latest = None
+            elif event.event_id > seen and event.event_type in CHANGING:
+                latest = event
             if done:
                 coming = never if event is None else asyncio.ensure_future(anext(events, None))
     finally:

@@ -176,25 +176,24 @@ class World:
 
     async def until_order(self, order_id: str, reached: Callable[[Document], bool]) -> Document:
         """Wait until what is shown of the order satisfies `reached`: looked at now, after each new
-        event, and where none comes: others change it too. Before the door is asked after an event,
-        a look at the tables says whether that is worth it."""
+        event, and where none comes: others change it too. Before the door is asked, a look at the
+        tables says whether that is worth it."""
         handle = self.client.get_workflow_handle(f"order-{order_id}")
         seen = (await handle.describe()).history_length
-        last = await self.order(order_id)
-        if reached(last):
-            return last
+        shown: Document | None = None
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 async for event in news(handle, seen):
-                    if event is None or reached(await self._in_tables(order_id) or last):
-                        last = await self.order(order_id)
-                        if reached(last):
-                            return last
-        raise AssertionError(f"still {json.dumps(last, indent=1)}")
+                    if event is None or await self._may_have(order_id, reached):
+                        shown = await self.order(order_id)
+                        if reached(shown):
+                            return shown
+        raise AssertionError(f"still {json.dumps(shown, indent=1)}")
 
-    async def _in_tables(self, order_id: str) -> Document | None:
+    async def _may_have(self, order_id: str, reached: Callable[[Document], bool]) -> bool:
+        """Whether what the tables say satisfies `reached`; True where they don't know the order."""
         details = await self.database.read_async(lambda s: reading.order_details(s, order_id))
-        return None if details is None else details.model_dump(mode="json")
+        return details is None or bool(reached(details.model_dump(mode="json")))
 
     async def ended(self, order_id: str) -> WorkflowHandle[Any, Any]:
         """Wait until the order's workflow has ended; what it leaves is final."""
