@@ -75,10 +75,11 @@ class Processes:
         same free port.
         """
         while True:
+            taken = program.name in self.deaths and not all(map(is_free, program.ports))
             groups = [pid for pid, running in self._running.items() if running == program]
             if groups and all(listens(groups[0], port) for port in program.ports):
                 return True
-            if program.name in self.deaths and not all(map(is_free, program.ports)):
+            if taken:  # before we looked whether it is by us
                 return False
             await asyncio.sleep(0.1)
 

@@ -76,6 +76,8 @@ OrderSignal = OrderFact | StockArrived
 Message = Fact | StockArrived | OddFact
 COLLECTION = "collection"
 """Orders that wait to be collected without telling anybody are older than this patch."""
+FACTS_FIRST = "facts-first"
+"""Orders that went on beside what had come before they were recorded are older than this one."""
 
 
 @workflow.defn
@@ -177,6 +179,8 @@ class OrderWorkflow:
                 for waiting in recorded.waiting_facts:
                     self._inbox.append(read_stored(self._order.order_id, waiting))
             self._see(recorded.progress)
+            if self._inbox and workflow.patched(FACTS_FIRST):  # who has paid isn't asked to
+                await self._steps.until(lambda: not self._inbox, "Waiting for what is known")
             if recorded.progress.cancellation is not Cancellation.NONE:
                 self._cancelling = True  # a run before this one was ended while it was undoing
                 raise Stopped
