@@ -303,8 +303,13 @@ class Intake:
                 said.append(await self._see_to(order_id, actor, reason))
         beside = await self._read(lambda session: reading.waiting_beside(session, order_id))
         for workflow_id in beside:
-            with suppress(Refused):  # it is over, or waits for nothing
+            try:
                 outcome = await self._ask(workflow_id, "retry_step", request)
+            except Refused:  # it is over, or waits for nothing
+                continue
+            except EngineUnavailable as error:  # the others may answer
+                said.append(f"{workflow_id}: {error.message}")
+            else:
                 said.append(f"{workflow_id}: {outcome.message}")
         try:
             said.append((await self._command(order_id, "retry_step", request)).message)

@@ -10,6 +10,7 @@ from activities.ledger import post
 from activities.stock import Change, lock_stock, move
 from models import ledger
 from models.money import round_half_up
+from models.orders import ShipmentState
 from models.stock import MovementKind, ReservationState, issue_cost
 from models.tables import Order, OrderLineRow, Reservation, Shipment
 
@@ -73,6 +74,14 @@ def recognise(session: Session, order_id: str, leaving: Sequence[Reservation]) -
         units += row.quantity
         row.revenue_minor = round_half_up(line.net_minor * units, line.quantity) - revenue_minor
         gone[row.line_no] = (units, revenue_minor + row.revenue_minor)
+
+
+def put_back(session: Session, shipment: Shipment) -> None:
+    """A shipment that hasn't left won't: its goods are held as before it was planned."""
+    shipment.state = ShipmentState.CANCELLED
+    for row in picked(session, shipment.shipment_id):
+        row.state, row.shipment_id = ReservationState.HELD, None
+    session.flush()
 
 
 def picked(session: Session, shipment_id: str) -> list[Reservation]:

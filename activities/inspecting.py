@@ -15,10 +15,8 @@ from activities.returnable import returned_lines
 from activities.stock import Change, lock_stock, move
 from models.billing import units_of
 from models.commands import (
-    RETURN_REFUSED,
     InspectedUnits,
     InspectReturn,
-    refuse,
 )
 from models.money import part, round_half_up
 from models.orders import PricedLine, ShipmentState
@@ -157,14 +155,12 @@ def settle(
     command: InspectReturn,
     now: datetime,
 ) -> str:
-    """What the customer gets: the price back, or the same goods once more."""
+    """What the customer gets: the same goods once more, if nothing of their price was given back
+    before, or what is left of the price."""
     settlement = new_settlement(session, row.return_id, now)
     lines = [one.credited for one in looked_at]
     message = f"{row.return_id} is inspected"
-    if row.wish is ReturnWish.EXCHANGE:
-        if not is_left(session, payer.order, lines):
-            reason = "its price was given back already: settle it without an exchange"
-            refuse("return_id", f"{row.return_id}: {reason}", RETURN_REFUSED)
+    if row.wish is ReturnWish.EXCHANGE and is_left(session, payer.order, lines):
         settlement.exchange_order_id = _free_id(session, row.order_id)
         settlement.exchange_lines = [
             ExchangeLine(sku=one.line.sku, quantity=one.quantity, credited=one.credited).model_dump(

@@ -9,7 +9,7 @@ from activities.commanding import order_of
 from activities.database.engine import Clock
 from activities.exchanges import payer_of
 from activities.forgoing import give_price_back
-from activities.goods_issue import recognise
+from activities.goods_issue import put_back, recognise
 from activities.inventory import let_go
 from activities.progress import (
     balance_of,
@@ -18,10 +18,12 @@ from activities.progress import (
     money_problems,
     note,
     touch,
+    what_is_seen,
 )
 from models.commands import ORDER_REFUSED, CancelRest, Commanded, OrderCommand, SeeTo, refuse
 from models.messages import Echo
-from models.orders import Cancellation, Progress
+from models.orders import Cancellation, Progress, ShipmentState
+from models.shipping import FreightMode
 from models.stock import ReservationState
 from models.tables import Order, Reservation, Shipment, Shortage
 
@@ -41,10 +43,13 @@ class OrderControl:
                 return self._see_to(session, command)
 
     def _cancel_rest(self, session: Session, command: CancelRest) -> Commanded:
-        """What hasn't left, and isn't on its way to a carrier, won't come."""
+        """What hasn't left, and no carrier is asked to fetch, won't come."""
         order = order_of(session, command.order_id)
-        _check_rest(look(session, order))
+        uncollected = _uncollected(session, order.order_id)
+        _check_rest(look(session, order), len(uncollected))
         payer = payer_of(session, order)
+        for shipment in uncollected:
+            put_back(session, shipment)
         cause = f"{command.kind}:{command.command_id}"
         freed = let_go(session, order, (ReservationState.HELD,), cause, self._clock)
         now, rest = freed.now, [*freed.rows, *_never_here(session, freed.waiting)]
@@ -81,7 +86,17 @@ class OrderControl:
         return Commanded(command=command, message=f"seen to: {codes}", echo=echo)
 
 
-def _check_rest(known: Progress) -> None:
+def _uncollected(session: Session, order_id: str) -> Sequence[Shipment]:
+    """Shipments that the customer was to collect, and hasn't."""
+    query = select(Shipment).where(
+        Shipment.order_id == order_id,
+        Shipment.mode == FreightMode.HAND_OVER,
+        Shipment.state == ShipmentState.PLANNED,
+    )
+    return session.exec(query.order_by(Shipment.shipment_id)).all()
+
+
+def _check_rest(known: Progress, uncollected: int) -> None:
     """Raises NoChange."""
     order_id, problem = known.order_id, None
     if known.cancellation is not Cancellation.NONE:
@@ -90,9 +105,7 @@ def _check_rest(known: Progress) -> None:
         problem = f"{order_id} is delivered: what comes back is a return"
     elif not known.goods_left:
         problem = f"nothing of {order_id} has left: cancel the order instead"
-    elif not known.in_parts:
-        problem = f"{order_id} isn't delivered in parts: it has no rest"
-    elif not known.held + known.backordered:
+    elif not known.held + known.backordered + uncollected:
         problem = f"{order_id} waits for nothing: what is planned or booked goes its way"
     if problem:
         refuse("order_id", problem, ORDER_REFUSED)
@@ -131,7 +144,7 @@ def _see_to_money(session: Session, order: Order) -> list[str]:
     due_minor = missing_minor(balance_of(session, order))
     seen = []
     for row, problem in list(money_problems(session, order, due_minor)):
-        row.seen_to = problem.message
+        row.seen_to = what_is_seen(row, problem)
         seen.append(f"{problem.code} ({row.payment_id})")
     return seen
 

@@ -134,7 +134,7 @@ class Orders:
         def work(session: Session) -> Progress:
             order, now = lock_order(session, step.order_id), self._clock()
             progress = look(session, order)
-            if order.cancellation is Cancellation.DONE or progress.refund_due_minor:
+            if order.cancellation is not Cancellation.REQUESTED or progress.refund_due_minor:
                 return progress
             order.cancellation = Cancellation.DONE
             note(session, order.order_id, "cancelled", order.cancel_reason, now)
@@ -197,7 +197,7 @@ def attend(session: Session, step: SetAttention, now: datetime) -> None:
 
 def _why_not_cancel(progress: Progress, step: CancelOrder) -> str | None:
     if progress.goods_left:
-        if progress.in_parts and not progress.fulfilled:
+        if not progress.fulfilled:
             return "goods have left: only what is still to come can be cancelled (`cancel-rest`)"
         return "goods have left: the order can be returned, not cancelled"
     if progress.cancellation is Cancellation.DONE:

@@ -109,7 +109,8 @@ def touch(session: Session, order: Order, now: datetime) -> Progress:
     order.updated_at = now
     progress = look(session, order)
     order.stage = stage(progress)
-    if order.stage in (Stage.COMPLETED, Stage.CANCELLING, Stage.CANCELLED):
+    unattended = order.stage in (Stage.COMPLETED, Stage.CANCELLING, Stage.CANCELLED)
+    if unattended or order.attention_code in PROBLEMS:
         show_problem(order, progress)
     return progress
 
@@ -235,8 +236,13 @@ def money_problems(
     )
     for row in session.exec(payments.order_by(col(Payment.payment_id))):
         problem = _problem_with(row, order, due_minor)
-        if problem is not None and problem.message != row.seen_to:
+        if problem is not None and what_is_seen(row, problem) != row.seen_to:
             yield row, problem
+
+
+def what_is_seen(row: Payment, problem: Problem) -> str:
+    """Names a problem with a payment, whatever else its order comes to owe."""
+    return f"{problem.code} {row.reversed_minor}"
 
 
 def _problem_with(row: Payment, order: Order, due_minor: int) -> Problem | None:

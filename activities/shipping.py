@@ -13,7 +13,7 @@ from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
 from activities.gateways.calls import asked_before, once, refused
 from activities.gateways.carriers import Carriers
-from activities.goods_issue import issue_goods, picked
+from activities.goods_issue import issue_goods, put_back
 from activities.progress import lock_order, look, note, note_odd_fact, touch
 from activities.stock import lock_stock
 from activities.tracking import follow_return, keep_report, reports_of
@@ -203,9 +203,7 @@ class Shipping:
         shipment = session.get_one(Shipment, step.shipment_id)
         if shipment.state not in (ShipmentState.PLANNED, ShipmentState.BOOKED):
             return look(session, order)
-        shipment.state = ShipmentState.CANCELLED
-        for row in picked(session, shipment.shipment_id):
-            row.state, row.shipment_id = ReservationState.HELD, None
+        put_back(session, shipment)
         note(session, order.order_id, "booking_cancelled", shipment.shipment_id, now)
         return touch(session, order, now)
 
@@ -227,8 +225,10 @@ class Shipping:
             return touch(session, order, now)
         if shipment.state is ShipmentState.CANCELLED:
             note_odd_fact(session, order.order_id, fact, "its booking was cancelled", now)
-            if status.has_goods:
-                _show(session, shipment, ShipmentProblem.CALLED_BACK_IN_VAIN, now)
+            if keep_report(session, shipment, fact, status, now) and status.has_goods:
+                had = [r for r in reports_of(session, shipment.shipment_id) if r.status.has_goods]
+                if len(had) == 1:  # what a person has seen to once isn't shown again
+                    _show(session, shipment, ShipmentProblem.CALLED_BACK_IN_VAIN, now)
             return touch(session, order, now)
         if keep_report(session, shipment, fact, status, now):
             self._move_on(session, order, shipment, now)

@@ -54,7 +54,8 @@ def follow_return(
     if session.exec(noted).first() is not None:
         return
     note(session, row.order_id, "tracked", detail, now)
-    if status.has_goods and row.state is ReturnState.AUTHORISED:
+    carries = status.has_goods and not status.wants_a_person
+    if carries and row.state is ReturnState.AUTHORISED:
         row.state = ReturnState.IN_TRANSIT
         note(session, row.order_id, "return_on_its_way", row.return_id, now)
 

@@ -318,7 +318,8 @@ def not_collected(shipment_id: str, collect_by: datetime) -> Attention:
     return Attention(
         code="not_collected",
         message=f"the goods of {shipment_id} were to be collected by {collect_by:%Y-%m-%d %H:%M} "
-        "UTC: ask the customer; a retry waits as long again, cancelling gives goods and money back",
+        "UTC: ask the customer; a retry waits as long again, `cancel` (`cancel-rest` where others "
+        "were collected before) gives goods and money back",
     )
 
 

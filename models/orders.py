@@ -374,8 +374,8 @@ class ShipmentProblem(StrEnum):
             case ShipmentProblem.ARRIVED_AFTER_ALL:
                 return (
                     f"{shipment_id} was delivered after it was replaced or refunded: ask the "
-                    "customer to pay for it or to send it back, and withdraw the claim against the "
-                    "carrier; retry once it is seen to"
+                    "customer to send it back (then `shipment recover`), or keep it as agreed, and "
+                    "withdraw the claim against the carrier; retry once it is seen to"
                 )
             case ShipmentProblem.CAME_BACK_AFTER_ALL:
                 return (

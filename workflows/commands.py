@@ -24,13 +24,17 @@ class CommandWorkflow:
     @workflow.run
     async def run(self, step: CommandStep) -> Commanded:
         """A refused command has changed nothing, and concerns nobody else."""
-        command = step.command
-        summary = f"Do the {command.kind.replace('_', ' ')}"
-        done = await run_database_step(Commands.obey_command, step, summary)
-        await tell(Steps(Board(_show_nothing), lambda: False), done.echo)
-        if done.follow_up is not None:
-            await _follow_up(done, done.follow_up)
-        return done
+        return await obey(Steps(Board(_show_nothing), lambda: False), step)
+
+
+async def obey(steps: Steps, step: CommandStep) -> Commanded:
+    """Do a command, tell whom it concerns, and start what follows it."""
+    summary = f"Do the {step.command.kind.replace('_', ' ')}"
+    done = await run_database_step(Commands.obey_command, step, summary)
+    await tell(steps, done.echo)
+    if done.follow_up is not None:
+        await _follow_up(done, done.follow_up)
+    return done
 
 
 async def _follow_up(done: Commanded, follow_up: FollowUp) -> None:

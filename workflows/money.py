@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages import Attention, OrderStep, ReminderStep
     from models.orders import Problem, Progress
     from workflows.goods import see_to
-    from workflows.steps import Board, RefusedStep, Steps
+    from workflows.steps import Board, RefusedStep, Steps, Stopped
 
 MONEY = "money"
 """What waits for a person because of money that came, or went."""
@@ -105,8 +105,15 @@ class OrderMoney:
         """Money that a person has to see to is shown once; a retry says that it is seen."""
         problem = self._known().money_problem
         if problem is not None and problem != self._seen_to:
-            self._beside(self._see_to_money(problem))
+            self._beside(self._show(problem))
         self._seen_to = problem
+
+    async def _show(self, problem: Problem) -> None:
+        try:
+            await self._see_to_money(problem)
+        except Stopped:
+            self._seen_to = None  # an order that goes on after all shows it again
+            raise
 
     async def _see_to_money(self, problem: Problem) -> None:
         retries = self._board.retries

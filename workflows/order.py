@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.promises import Promises
     from activities.shipping import Shipping
     from activities.telling import Telling
+    from models.commands import CancelRest, CommandStep
     from models.messages import (
         NO_SUPPLY,
         AcceptRequest,
@@ -63,6 +64,7 @@ with workflow.unsafe.imports_passed_through():
         stage,
     )
     from workflows import attributes
+    from workflows.commands import obey
     from workflows.compensation import undo
     from workflows.facts import apply_order_fact, read_fact, read_stored, tell
     from workflows.goods import OrderGoods
@@ -74,6 +76,9 @@ Result = TypeVar("Result")
 UNDER_WAY = (ShipmentState.PLANNED, ShipmentState.BOOKED, ShipmentState.DISPATCHED)
 OrderSignal = OrderFact | StockArrived
 Message = Fact | StockArrived | OddFact
+NOT_ACCEPTED = "the delay was not accepted in time"
+REST_LAPSES = "rest-lapses"
+"""Orders that wanted all cancelled, though some of it had left, are older than this patch."""
 COLLECTION = "collection"
 """Orders that wait to be collected without telling anybody are older than this patch."""
 FACTS_FIRST = "facts-first"
@@ -181,7 +186,7 @@ class OrderWorkflow:
             self._see(recorded.progress)
             if self._inbox and workflow.patched(FACTS_FIRST):  # who has paid isn't asked to
                 await self._steps.until(lambda: not self._inbox, "Waiting for what is known")
-            if recorded.progress.cancellation is not Cancellation.NONE:
+            if self._known().cancellation is not Cancellation.NONE:
                 self._cancelling = True  # a run before this one was ended while it was undoing
                 raise Stopped
             if recorded.refusal is None:
@@ -242,11 +247,24 @@ class OrderWorkflow:
             self._letters = review.letter.number
             letter = LetterStep(order_id=self._order.order_id, letter=review.letter)
             self._start_beside(self._mail_letter(letter))
-        if review.lapsed:
-            late = CancelRequest(reason="the delay was not accepted in time", actor="deadline")
+        if review.lapsed and self._known().goods_left and workflow.patched(REST_LAPSES):
+            await self._cancel_rest(self._known().consent_by)
+        elif review.lapsed:
+            late = CancelRequest(reason=NOT_ACCEPTED, actor="deadline")
             if (await self._cancel(late, unless_accepted=True)).accepted:
                 raise Stopped
         return review
+
+    async def _cancel_rest(self, consent_by: date | None) -> None:
+        """Some of the goods have left: what is late won't come."""
+        rest = CancelRest(
+            command_id=f"late-{self._order.order_id[:40]}-{consent_by}",
+            order_id=self._order.order_id,
+            reason=NOT_ACCEPTED,
+            actor="deadline",
+        )
+        await obey(self._steps, CommandStep(command=rest))
+        self._see(await self._steps.database(Orders.look_at_order, self._step, "Look what is left"))
 
     async def _show_supply(self, problem: str | None) -> None:
         if problem:
@@ -354,7 +372,10 @@ class OrderWorkflow:
             self._start_beside(self._watch(shipment_id))
         elif workflow.patched(COLLECTION):
             self._start_beside(self._await_collection(step))
-        await self._steps.until(lambda: self._has_left(shipment_id), "Waiting for goods issue")
+        await self._steps.until(
+            lambda: self._has_left(shipment_id) or self._is_over(shipment_id),
+            "Waiting for goods issue",
+        )
         if self._known().fulfilment is Fulfilment.CARRIER:
             self._start_beside(self._mail_dispatch(step))
         await self._arrive(shipment_id)
@@ -368,7 +389,10 @@ class OrderWorkflow:
         collect_by = ready_at + within
         mail = CollectionStep(**dict(step), collect_by=collect_by)
         self._start_beside(self._mail_collection(mail))
-        gone = partial(self._has_left, step.shipment_id)
+
+        def gone() -> bool:
+            return self._has_left(step.shipment_id) or self._is_over(step.shipment_id)
+
         while not gone():
             left = (collect_by - workflow.now()).total_seconds()
             if left > 0:

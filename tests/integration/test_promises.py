@@ -163,6 +163,38 @@ async def test_silence_is_consent_to_a_first_delay_of_thirty_days(idle: World) -
         assert shown["promised_date"] == in_days(40).isoformat()
 
 
+async def test_where_some_has_left_only_the_late_rest_is_cancelled_and_refunded(
+    idle: World,
+) -> None:
+    """As if a person had given the rest up."""
+    async with working(idle) as hands:
+        sku, customer = idle.shop(on_hand=1, email="ada@example.com")
+        soon = {"requested_delivery_date": in_days(1).isoformat(), "delivery": "partial"}
+        document = order(sku, customer, quantity=2, **soon)
+        order_id = str(document["order_id"])
+        await idle.place(document)
+        await idle.until_event(order_id, "payment_requested")
+        await idle.pay(order_id, "238.00")
+        shown = await idle.until_event(order_id, "bought")
+        po_id = shown["backorders"][0]["po_id"]
+        await idle.until_event(order_id, "booked")
+        await idle.ship(order_id, "delivered")
+        await dated(idle, po_id, in_days(60))
+        await told(idle, order_id, 1)
+        hands.end_of(in_days(31))
+        await idle.client.get_workflow_handle(f"order-{order_id}").signal("stock_arrived")
+        await dated(idle, po_id, in_days(61))
+        await told(idle, order_id, 2)
+        hands.begin(in_days(32))
+        shown = await idle.until_event(order_id, "rest_cancelled")
+        [given_up] = [r["detail"] for r in shown["history"] if r["event"] == "rest_cancelled"]
+        assert given_up == "1 units by deadline: the delay was not accepted in time"
+        await idle.ended(order_id)
+        shown = await until(lambda: idle.order(order_id), lambda o: o["refunded"] == "119.00")
+        assert (shown["stage"], shown["attention"]) == ("completed", None)
+        assert len(await idle.requests("payments", "refund", order_id)) == 1
+
+
 async def test_a_longer_delay_that_nobody_accepts_cancels_the_order_and_refunds_it(
     idle: World,
 ) -> None:

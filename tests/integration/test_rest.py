@@ -137,3 +137,27 @@ async def test_who_can_not_cancel_is_told_of_the_rest(pipeline: World) -> None:
     await pipeline.ship(order_id, "delivered")
     await pipeline.pay(order_id, "119.00")
     await pipeline.ended(order_id)
+
+
+async def test_what_nobody_collects_is_given_up_with_the_rest(pipeline: World) -> None:
+    """The first part was collected; the second waits on the shelf, and is for others again."""
+    sku, customer = pipeline.shop(on_hand=1)
+    place = {"fulfilment": "pick_up", "location": "BER", "delivery": "partial"}
+    document = order(sku, customer, quantity=2, **place)
+    order_id = str(document["order_id"])
+    await pipeline.place(document)
+    await pipeline.until_event(order_id, "payment_requested")
+    await pipeline.pay(order_id, "238.00")
+    await pipeline.until_event(order_id, "consigned")
+    await pipeline.ship(order_id, "delivered", f"SH-{order_id}-1")
+    shown = await pipeline.until_event(order_id, "bought")
+    await pipeline.receive(shown["backorders"][0]["po_id"], sku, 1)
+    await pipeline.until_order(order_id, lambda o: states(o) == ["delivered", "planned"])
+    response = await give_up(pipeline, order_id)
+    assert response.status_code == 200, response.text
+    await pipeline.ended(order_id)
+    shown = await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == "119.00")
+    assert (shown["stage"], states(shown)) == ("completed", ["delivered", "cancelled"])
+    stock = (await pipeline.api.get(f"/stock/{sku}")).json()
+    assert [(p["on_hand"], p["reserved"]) for p in stock["locations"]] == [(1, 0)]
+    assert accounts_of(pipeline, order_id) == PAID | SOLD

@@ -321,14 +321,15 @@ async def test_a_return_of_which_no_more_comes_is_closed(pipeline: World) -> Non
 
 
 async def test_what_was_credited_already_is_not_exchanged(pipeline: World) -> None:
-    """Its price was given back: another one would be a present."""
+    """A part of its price was given back: the rest is, another one would be a present."""
     order_id, sku = await delivered(pipeline, quantity=1)
     number = (await pipeline.order(order_id))["invoice_number"]
-    await command(pipeline, CreditInvoice, invoice_number=number)
+    await command(pipeline, CreditInvoice, invoice_number=number, amount="19.00")
     return_id = await came_back(pipeline, order_id, sku, 1, wish="exchange")
-    with pytest.raises(InvalidInput, match="given back already"):
-        await command(pipeline, InspectReturn, return_id=return_id, lines=inspected(sku, scrap=1))
-    assert details(pipeline, return_id).received == 1
+    await command(pipeline, InspectReturn, return_id=return_id, lines=inspected(sku, scrap=1))
+    shown = await settled(pipeline, return_id)
+    assert [(s.refunded, s.exchange_order_id) for s in shown.settlements] == [("100.00", None)]
+    assert (await pipeline.order(order_id))["refunded"] == "119.00"
 
 
 @pytest.fixture(params=DATABASES)

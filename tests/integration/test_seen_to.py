@@ -118,6 +118,9 @@ async def test_a_carrier_that_carries_what_it_had_cancelled_is_shown(pipeline: W
     said = await run_json(pipeline, "retry", order_id)
     assert said["message"] == f"seen to: called_back_in_vain (SH-{order_id}-1)"
     await shown(pipeline, order_id, None)
+    await report(pipeline, order_id, "out_for_delivery")
+    odd = await until(lambda: pipeline.order(order_id), lambda o: len(o["odd_facts"]) == 2)
+    assert odd["attention"] is None  # what was seen to once isn't shown with each report
 
 
 async def test_a_person_sees_to_it_in_the_temporal_ui(pipeline: World) -> None:
@@ -240,3 +243,34 @@ async def waits(handle: Any) -> bool:
     return any(
         pair.key.name == "Attention" and pair.value for pair in found.typed_search_attributes
     )
+
+
+async def test_money_taken_back_is_shown_again_where_a_cancellation_is_given_up(
+    pipeline: World,
+) -> None:
+    """And a retry takes it away, though the order isn't over."""
+    sku, customer = pipeline.shop(on_hand=1)
+    document = order(sku, customer)
+    order_id = str(document["order_id"])
+    await pipeline.place(document)
+    await pipeline.until_event(order_id, "payment_requested")
+    payment_id = await pipeline.pay(order_id, "119.00")
+    await pipeline.until_event(order_id, "booked")
+    taken = {"reversal_id": unique("rv"), "payment_id": payment_id, "reason": "fraud"}
+    await pipeline.report("payment.reversed", taken)
+    await shown(pipeline, order_id, "payment_reversed")
+    await pipeline.misbehave(
+        partner="carriers", operation="cancel", fault="refuse", code="already_picked_up"
+    )
+    handle = pipeline.client.get_workflow_handle(f"order-{order_id}")
+    assert (await handle.execute_update("cancel", {"reason": "fraud"}))["accepted"]
+    await pipeline.until_event(order_id, "cancel_given_up")
+    await report(pipeline, order_id, "picked_up")
+    await shown(pipeline, order_id, "payment_reversed")
+    await until(lambda: handle.query("status"), lambda status: status["attention"])
+    await run_json(pipeline, "retry", order_id)
+    await shown(pipeline, order_id, None)
+    assert (await handle.query("status"))["attention"] is None
+    await report(pipeline, order_id, "delivered")
+    await pipeline.pay(order_id, "119.00")
+    await pipeline.ended(order_id)
