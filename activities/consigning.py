@@ -146,6 +146,13 @@ def _ready_on(shipment: Shipment, order: Order, location: Location, now: datetim
     return max(earliest, _planned_on(shipment, order, location))
 
 
+def _needed_by(order: Order) -> date | None:
+    """The day that the customer has asked for, or has consented to since."""
+    if order.requested_delivery_date is None:
+        return None
+    return order.promised_date or order.requested_delivery_date
+
+
 def inquiry_of(session: Session, shipment_id: str, now: datetime) -> FreightInquiry | None:
     """What to ask carriers; None where it was booked or nothing is to be booked any more."""
     shipment = session.get_one(Shipment, shipment_id)
@@ -170,7 +177,7 @@ def inquiry_of(session: Session, shipment_id: str, now: datetime) -> FreightInqu
             for row in session.exec(packages.order_by(col(PackageRow.package_no)))
         ),
         ready_on=_ready_on(shipment, order, location, now),
-        needed_by=order.requested_delivery_date,
+        needed_by=_needed_by(order),
         currency=order.currency,
         ship_from=location.model_dump(include=SHIP_FROM),
         ship_to=order.ship_to,

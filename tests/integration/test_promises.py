@@ -249,6 +249,10 @@ async def test_a_delay_that_is_accepted_keeps_the_order(idle: World) -> None:
         await idle.receive(po_id, shown["lines"][0]["sku"], 1)
         shown = await idle.until(order_id, "awaiting_payment")
         assert shown["expected_date"] is None
+        await idle.pay(order_id, TOTAL)
+        await idle.until_event(order_id, "booked")
+        [booking] = await idle.requests("carriers", "booking", order_id)
+        assert booking["body"]["needed_by"] == in_days(60).isoformat()
 
 
 async def _details(world: World, order_id: str) -> str:
