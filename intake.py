@@ -297,7 +297,8 @@ class Intake:
     async def retry(self, order_id: str, actor: str, reason: str = "retried") -> CommandOutcome:
         """Have everything of an order that waits for a person tried again, beside it too; what only
         had to be seen to is shown no longer. Raises as `cancel`, where nothing waits."""
-        request, said = RetryRequest(actor=actor), []
+        request, said = RetryRequest(actor=actor), list[str]()
+        unreached = list[EngineUnavailable]()
         if await self._read(lambda session: reading.is_to_be_seen_to(session, order_id)):
             with suppress(Refused):  # somebody else was quicker
                 said.append(await self._see_to(order_id, actor, reason))
@@ -308,15 +309,17 @@ class Intake:
             except Refused:  # it is over, or waits for nothing
                 continue
             except EngineUnavailable as error:  # the others may answer
-                said.append(f"{workflow_id}: {error.message}")
+                unreached.append(EngineUnavailable(f"{workflow_id}: {error.message}"))
             else:
                 said.append(f"{workflow_id}: {outcome.message}")
         try:
             said.append((await self._command(order_id, "retry_step", request)).message)
         except Refused:
+            if not said and unreached:
+                raise unreached[0] from None
             if not said:
                 raise
-        return CommandOutcome(accepted=True, message="; ".join(said))
+        return CommandOutcome(accepted=True, message="; ".join([*said, *map(str, unreached)]))
 
     async def _see_to(self, order_id: str, actor: str, reason: str) -> str:
         sent: JsonValue = {
