@@ -140,7 +140,7 @@ def _planned_on(shipment: Shipment, order: Order, location: Location | None) -> 
     return moment.astimezone(ZoneInfo(location.timezone if location else "UTC")).date()
 
 
-def _ready_on(shipment: Shipment, order: Order, location: Location, now: datetime) -> date:
+def _earliest_on(shipment: Shipment, order: Order, location: Location, now: datetime) -> date:
     """As planned; where that has passed, as soon as the location can."""
     earliest = _hand_over_at(location, now).astimezone(ZoneInfo(location.timezone)).date()
     return max(earliest, _planned_on(shipment, order, location))
@@ -176,7 +176,7 @@ def inquiry_of(session: Session, shipment_id: str, now: datetime) -> FreightInqu
             FreightPackage.model_validate(row.model_dump())
             for row in session.exec(packages.order_by(col(PackageRow.package_no)))
         ),
-        ready_on=_ready_on(shipment, order, location, now),
+        ready_on=_earliest_on(shipment, order, location, now),
         needed_by=_needed_by(order),
         currency=order.currency,
         ship_from=location.model_dump(include=SHIP_FROM),

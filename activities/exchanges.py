@@ -46,6 +46,11 @@ class Payer(NamedTuple):
     order: Order
     settlement: Settlement | None = None
 
+    @property
+    def is_of_exchange(self) -> bool:
+        """The goods were paid for with others, which had been delivered, and came back."""
+        return self.settlement is not None
+
 
 def payer_of(session: Session, order: Order) -> Payer:
     """Who has paid for the goods of `order`, which is locked; so is its payer then."""
@@ -92,7 +97,9 @@ def give_back(
     delivered: bool,
 ) -> GivenBack | None:
     """Credit units to who has paid for them, see `credit_units`, and ask back what was paid of it;
-    None where nothing is left. An exchange's history tells of it too."""
+    None where nothing is left. `delivered`: they were, and come back. An exchange's history tells
+    of it too."""
+    delivered = delivered or payer.is_of_exchange
     credit_note = credit_units(session, payer.order, lines, reason, now, delivered=delivered)
     if credit_note is None:
         return None
@@ -119,8 +126,7 @@ def settle_cancelled(session: Session, order: Order, now: datetime) -> bool:
         return False
     lines = _take_rest(payer)
     reason = f"{order.order_id} is cancelled: {order.cancel_reason}".removesuffix(": ")
-    # the goods for which it was paid had been delivered, and came back
-    given_back = give_back(session, payer, lines, reason, now, delivered=True)
+    given_back = give_back(session, payer, lines, reason, now, delivered=False)
     if given_back is None:
         return False
     settlement = new_settlement(session, payer.settlement.return_id, now)

@@ -28,11 +28,9 @@ def give_price_back(
     """Credit what was invoiced for units of an order that won't come, to who has paid for them, and
     give back what was paid of it; in words, and what follows. `entry_id`: of what had been credited
     of them before."""
-    is_exchange = payer.settlement is not None  # what it replaces had been delivered
-    lines = _lines(session, payer, rows)
-    given_back = give_back(session, payer, lines, reason, now, delivered=is_exchange)
-    order = payer.order
-    if not is_exchange:
+    lines, order = _lines(session, payer, rows), payer.order
+    given_back = give_back(session, payer, lines, reason, now, delivered=False)
+    if not payer.is_of_exchange:
         credited_minor = given_back.credit_note.net_minor if given_back else 0
         before_minor = sum(row.revenue_minor for row in rows) - credited_minor
         before = ledger.credited_before_entry(

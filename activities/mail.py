@@ -335,7 +335,7 @@ class CustomerMail:
             customer_name=customer.name,
             language=customer.language,
             lines=_lines(session, shipment.shipment_id),
-            where=_address(location),
+            where=", ".join(location.address_lines),
             collect_by=step.collect_by.astimezone(ZoneInfo(location.timezone)).date(),
             sender=envelope.sender,
             recipient=envelope.recipient,
@@ -368,11 +368,6 @@ class CustomerMail:
 def _of(session: Session, order_id: str) -> tuple[Order, Customer]:
     order = session.get_one(Order, order_id)
     return order, session.get_one(Customer, order.customer_id)
-
-
-def _address(location: Location) -> str:
-    town = f"{location.postal_code} {location.city}".strip()
-    return ", ".join(filter(None, (location.name, location.street, town)))
 
 
 def _settled_by(session: Session, order_id: str) -> tuple[list[str], list[str]]:

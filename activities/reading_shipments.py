@@ -266,11 +266,7 @@ def _ship_from(session: Session, name: str, location: Location | None) -> PaperA
     company = session.exec(select(Company)).one()
     if location is None:
         return PaperAddress(name=company.name, lines=(name,), country=company.country)
-    town = f"{location.postal_code} {location.city}".strip()
-    lines = (location.name, location.street, town)
-    return PaperAddress(
-        name=company.name, lines=tuple(filter(None, lines)), country=location.country
-    )
+    return PaperAddress(name=company.name, lines=location.address_lines, country=location.country)
 
 
 def _paper_packages(session: Session, row: Shipment) -> tuple[PaperPackage, ...]:

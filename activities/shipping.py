@@ -214,7 +214,9 @@ class Shipping:
         mark_applied(session, fact, now)
         ours = fact.order_id in (None, order.order_id)
         shipment = _find(session, order.order_id, fact.shipment_id) if ours else None
-        coming = _find_return(session, order.order_id, fact.shipment_id) if ours else None
+        coming = None
+        if ours and shipment is None:
+            coming = _find_return(session, order.order_id, fact.shipment_id)
         if coming is not None and status is not None:
             follow_return(session, coming, fact, status, now)
             return touch(session, order, now)

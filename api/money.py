@@ -80,7 +80,7 @@ def money_router(intake: Intake, database: Database) -> APIRouter:
 
     @router.post("/orders/{order_id}/rest-cancellation", **commanded(CancelRest, "order_id"))
     async def cancel_rest(order_id: str, request: Request) -> CommandDone:
-        """Give up what of a partial order is still to come, and give its price back."""
+        """Give up what is still to come of an order, and give its price back."""
         body = await body_of(request, CancelRest, order_id=order_id)
         return await intake.command(CancelRest, body)
 

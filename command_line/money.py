@@ -151,7 +151,7 @@ def add_money(app: typer.Typer, open_doors: OpenDoors) -> None:
         actor: Actor = "operator",
         as_json: Json = False,
     ) -> None:
-        """Give up what of a partial order is still to come, and give its price back."""
+        """Give up what is still to come of an order, and give its price back."""
         obey(open_doors(), CancelRest, {"order_id": order}, (id_, reason, actor), as_json)
 
 

@@ -146,8 +146,8 @@ class ResendBill(_Command):
 
 
 class CancelRest(_Command):
-    """The customer doesn't wait for what of a partial order is still short or held: its price is
-    given back. What left, and what is planned or booked, goes its way."""
+    """The customer doesn't wait for what of an order is still short, held or to be collected, after
+    some of it has left: its price is given back. What a carrier is to fetch goes its way."""
 
     kind: Literal["cancel_rest"] = "cancel_rest"
     order_id: Identifier

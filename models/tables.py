@@ -109,6 +109,12 @@ class Location(SQLModel, table=True):
     region: str = Field(default="", sa_column_kwargs={"server_default": ""})
     """Whose holidays it keeps, beside its country's: "BE" for Berlin."""
 
+    @property
+    def address_lines(self) -> tuple[str, ...]:
+        """Name, street and town, as far as they are known."""
+        town = f"{self.postal_code} {self.city}".strip()
+        return tuple(filter(None, (self.name, self.street, town)))
+
 
 class Distance(SQLModel, table=True):
     """How far a location is from the customers of a country, or of a part of it."""

@@ -372,10 +372,7 @@ class OrderWorkflow:
             self._start_beside(self._watch(shipment_id))
         elif workflow.patched(COLLECTION):
             self._start_beside(self._await_collection(step))
-        await self._steps.until(
-            lambda: self._has_left(shipment_id) or self._is_over(shipment_id),
-            "Waiting for goods issue",
-        )
+        await self._steps.until(lambda: self._is_gone(shipment_id), "Waiting for goods issue")
         if self._known().fulfilment is Fulfilment.CARRIER:
             self._start_beside(self._mail_dispatch(step))
         await self._arrive(shipment_id)
@@ -389,10 +386,7 @@ class OrderWorkflow:
         collect_by = ready_at + within
         mail = CollectionStep(**dict(step), collect_by=collect_by)
         self._start_beside(self._mail_collection(mail))
-
-        def gone() -> bool:
-            return self._has_left(step.shipment_id) or self._is_over(step.shipment_id)
-
+        gone = partial(self._is_gone, step.shipment_id)
         while not gone():
             left = (collect_by - workflow.now()).total_seconds()
             if left > 0:
@@ -695,6 +689,10 @@ class OrderWorkflow:
 
     def _has_left(self, shipment_id: str) -> bool:
         return self._known().shipment(shipment_id).state.has_left
+
+    def _is_gone(self, shipment_id: str) -> bool:
+        """It has left, or won't any more."""
+        return self._has_left(shipment_id) or self._is_over(shipment_id)
 
     def _is_over(self, shipment_id: str) -> bool:
         """It has arrived, or never will."""
