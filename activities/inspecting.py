@@ -64,7 +64,7 @@ def value_units(
     line, exactly what was posted when they left; of an exchange, what was paid for them. Its parts
     come back in the order in which we heard that they arrived, each at what it cost: what leaves
     later changes nothing of what is back."""
-    before = _inspected_before(session, row.order_id, line.line_no)
+    before = _settled_before(session, row.order_id, line.line_no)
     cost_minor = net_minor = 0
     for held in _arrived(session, row.order_id, line.line_no):
         first, until = max(0, before), min(held.quantity, before + units)
@@ -79,6 +79,8 @@ def value_units(
             line.scrapped += units
         case Disposition.TO_SUPPLIER:
             line.sent_back += units
+        case Disposition.LOST:
+            line.lost += units
     session.flush()
     ordered = session.get_one(OrderLineRow, (row.order_id, line.line_no))
     own = units_of(PricedLine.model_validate(ordered.model_dump()), units, net_minor)
@@ -191,11 +193,11 @@ def _free_id(session: Session, order_id: str) -> str:
     raise AssertionError("there are more numbers than orders")
 
 
-def cost_of(looked_at: Sequence[Inspected], disposition: Disposition) -> int:
-    return sum(one.cost_minor for one in looked_at if one.disposition is disposition)
+def cost_of(looked_at: Sequence[Inspected], *dispositions: Disposition) -> int:
+    return sum(one.cost_minor for one in looked_at if one.disposition in dispositions)
 
 
-def _inspected_before(session: Session, order_id: str, line_no: int) -> int:
+def _settled_before(session: Session, order_id: str, line_no: int) -> int:
     return sum(
-        line.inspected for line, _ in returned_lines(session, order_id) if line.line_no == line_no
+        line.settled for line, _ in returned_lines(session, order_id) if line.line_no == line_no
     )

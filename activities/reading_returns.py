@@ -6,12 +6,14 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.documents.papers.return_label import return_label_pdf
+from activities.tracking import return_reports
 from models.customers import Address
 from models.messages import ReturnStep
 from models.money import format_amount
 from models.papers import PaperAddress, PaperContent, ReturnPaper
 from models.return_views import ReturnDetails, ReturnLineView, ReturnSummary, SettlementView
 from models.returns import ReturnState
+from models.shipment_views import TrackingEventView
 from models.tables import (
     Company,
     Customer,
@@ -57,6 +59,11 @@ def return_details(session: Session, return_id: str) -> ReturnDetails | None:
         authorised_at=row.authorised_at,
         received_at=row.received_at,
         ended_at=row.ended_at,
+        tracking=row.tracking,
+        events=tuple(
+            TrackingEventView.model_validate(one.model_dump())
+            for one in return_reports(session, return_id)
+        ),
         lines=tuple(
             ReturnLineView.model_validate(line.model_dump() | {"name": name})
             for line, name in _lines(session, row)

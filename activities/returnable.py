@@ -32,7 +32,7 @@ def returnable(
     session: Session, order: Order, wanted: Sequence[ReturnedUnits], since: datetime | None
 ) -> Units:
     """Which units of which lines come back: at most what was delivered (`since` then), less what
-    came back already, or is on its way. Raises NoChange."""
+    came back already, or is (or was lost) on its way. Raises NoChange."""
     delivered, coming = _delivered(session, order.order_id, since), _coming(session, order.order_id)
     units = Counter[tuple[int, str]]()
     for number, one in enumerate(wanted):
@@ -63,6 +63,11 @@ def _refuse(
         refuse(f"lines.{number}.sku", f"{reason}: none was delivered", RETURN_REFUSED)
     if since is not None and lately < ever:
         reason += f": what was delivered before {since:%Y-%m-%d} may not any more"
+    lost = sum(
+        line.lost for line, _ in returned_lines(session, order.order_id) if line.sku == wanted.sku
+    )
+    if lost:
+        reason += f"; {lost} were lost on their way: `stock adjust` takes in what turns up"
     refuse(f"lines.{number}.quantity", reason, RETURN_REFUSED)
 
 
@@ -108,8 +113,8 @@ def returned_lines(session: Session, order_id: str) -> Iterator[tuple[ReturnLine
 
 
 def _coming(session: Session, order_id: str) -> Counter[int]:
-    """By line, units that came back, or are to come."""
+    """By line, units that came back, were lost on their way, or are to come."""
     found = Counter[int]()
     for line, state in returned_lines(session, order_id):
-        found[line.line_no] += line.received if state.is_over else line.quantity
+        found[line.line_no] += line.received + line.lost if state.is_over else line.quantity
     return found

@@ -70,6 +70,8 @@ def _progress(session: Session, return_id: str) -> ReturnProgress:
         order_id=row.order_id,
         state=row.state,
         expires_at=row.expires_at,
+        tracking=row.tracking,
+        news_at=row.news_at,
         note=row.note,
         pending=tuple(PendingSettlement.model_validate(one.model_dump()) for one in pending),
     )

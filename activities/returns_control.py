@@ -113,19 +113,19 @@ class ReturnsControl:
     def _send(self, session: Session, command: ReturnOnItsWay) -> Commanded:
         order, row = _return(session, command.return_id, ReturnState.AUTHORISED)
         now = self._clock()
-        row.state = ReturnState.IN_TRANSIT
+        row.state, row.news_at = ReturnState.IN_TRANSIT, now
         note(session, order.order_id, "return_on_its_way", row.return_id, now)
         return _done(session, command, order, row, f"{row.return_id} is on its way", now)
 
     def _close(self, session: Session, command: CloseReturn) -> Commanded:
         order, row = _return(session, command.return_id, ReturnState.REQUESTED, *COMING)
         now, lines = self._clock(), _lines_of(session, row.return_id)
-        here = sum(line.received - line.inspected for line in lines)
+        here = sum(line.here for line in lines)
         if here:
             reason = f"{here} units of {row.return_id} are here: inspect them first"
             refuse("return_id", reason, RETURN_REFUSED)
-        came = any(line.received for line in lines)
-        row.state = ReturnState.SETTLED if came else ReturnState.EXPIRED
+        settled = any(line.settled for line in lines)
+        row.state = ReturnState.SETTLED if settled else ReturnState.EXPIRED
         row.note, row.ended_at = command.reason, now
         detail = f"{row.return_id} by {command.actor}: {command.reason}"
         note(session, order.order_id, "return_closed", detail, now)
@@ -158,7 +158,8 @@ class ReturnsControl:
         return _done(session, command, order, row, f"{row.return_id} is here, unannounced", now)
 
     def _inspect(self, session: Session, command: InspectReturn) -> Commanded:
-        order, row = _return(session, command.return_id, ReturnState.RECEIVED)
+        late = (ReturnState.IN_TRANSIT,) if _all_lost(command) else ()
+        order, row = _return(session, command.return_id, ReturnState.RECEIVED, *late)
         payer = payer_of(session, order)
         now, lines = self._clock(), _lines_of(session, row.return_id)
         cause = f"return:{row.return_id}:{command.command_id}"
@@ -173,7 +174,7 @@ class ReturnsControl:
             order.order_id,
             order.currency,
             restocked_minor=cost_of(looked_at, Disposition.RESTOCK),
-            scrapped_minor=cost_of(looked_at, Disposition.SCRAP),
+            lost_minor=cost_of(looked_at, Disposition.SCRAP, Disposition.LOST),
             sent_back_minor=cost_of(looked_at, Disposition.TO_SUPPLIER),
         )
         post(session, entry, now)
@@ -182,7 +183,7 @@ class ReturnsControl:
         )
         note(session, order.order_id, "return_inspected", f"{row.return_id}: {detail}", now)
         message = settle(session, payer, row, looked_at, command, now)
-        if all(line.inspected == line.quantity for line in lines):
+        if all(line.settled == line.quantity for line in lines):
             row.state, row.ended_at = ReturnState.SETTLED, now
         served = orders_served(session, cause, redated)
         told = tuple(dict.fromkeys((payer.order.order_id, *served)))
@@ -199,7 +200,8 @@ class ReturnsControl:
     ) -> list[Inspected]:
         found, missing = [], wanted.quantity
         for line in lines:
-            units = min(missing, line.received - line.inspected) if line.sku == wanted.sku else 0
+            there = line.expected if wanted.disposition is Disposition.LOST else line.here
+            units = min(missing, there) if line.sku == wanted.sku else 0
             if units:
                 found.append(value_units(session, payer, row, line, units, wanted, self._rules))
                 missing -= units
@@ -261,7 +263,7 @@ def _spread(
     what is `free` of each line: others may have come meanwhile. Raises NoChange."""
     missing = wanted.quantity
     for line in lines:
-        units = min(missing, line.quantity - line.received) if line.sku == wanted.sku else 0
+        units = min(missing, line.expected) if line.sku == wanted.sku else 0
         if free is not None:
             units = max(0, min(units, free.get(line.line_no, 0)))
         line.received += units
@@ -272,6 +274,11 @@ def _spread(
             "unannounced, of the order"
         )
         refuse(field, reason, RETURN_REFUSED)
+
+
+def _all_lost(command: InspectReturn) -> bool:
+    """It is about goods that never came: they needn't have been received."""
+    return all(line.disposition is Disposition.LOST for line in command.lines)
 
 
 def _return(session: Session, return_id: str, *states: ReturnState) -> tuple[Order, ReturnRow]:

@@ -1,14 +1,16 @@
 """Tracking: what carriers report is kept, once, in the caller's transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from activities.progress import note
 from models.messages import ShipmentFact
 from models.returns import ReturnState
-from models.tables import AuditRow, ReturnRow, Shipment, TrackingRow
-from models.tracking import TrackingEvent, TrackingStatus
+from models.tables import ReturnRow, ReturnTrackingRow, Shipment, TrackingRow
+from models.tracking import TrackingEvent, TrackingStatus, fold
 
 NOTED_ANYWAY = (TrackingStatus.PICKED_UP, TrackingStatus.DELIVERED)
 
@@ -23,46 +25,74 @@ def keep_report(
     """Keep a carrier's report, once; False where it was kept before."""
     if session.get(TrackingRow, (shipment.shipment_id, fact.event_id)) is not None:
         return False
-    session.add(
-        TrackingRow(
-            shipment_id=shipment.shipment_id,
-            event_id=fact.event_id,
-            status=status,
-            occurred_at=fact.occurred_at or now,
-            place=fact.place,
-            detail=fact.detail,
-            signed_by=fact.signed_by,
-            reference=fact.reference,
-            recorded_at=now,
-        )
-    )
+    told = _as_told(fact, status, now)
+    session.add(TrackingRow(shipment_id=shipment.shipment_id, **told))
     session.flush()
     if status not in NOTED_ANYWAY:
-        said = [shipment.shipment_id, status.words, fact.place, fact.detail]
-        note(session, shipment.order_id, "tracked", ", ".join(filter(None, said)), now)
+        _note(session, shipment.order_id, shipment.shipment_id, fact, status, now)
     return True
 
 
 def follow_return(
     session: Session, row: ReturnRow, fact: ShipmentFact, status: TrackingStatus, now: datetime
-) -> None:
-    """Note what a carrier reports of goods that come back, once; that it has them, keeps their
-    authorisation from running out."""
-    said = [row.return_id, status.words, fact.place, fact.detail]
-    detail = f"{', '.join(filter(None, said))} ({fact.event_id})"
-    noted = select(AuditRow).where(AuditRow.order_id == row.order_id, AuditRow.detail == detail)
-    if session.exec(noted).first() is not None:
-        return
-    note(session, row.order_id, "tracked", detail, now)
-    carries = status.has_goods and not status.wants_a_person
-    if carries and row.state is ReturnState.AUTHORISED:
+) -> bool:
+    """Keep what a carrier reports of goods that come back, once; that it has (or had) them, keeps
+    their authorisation from running out. False where it was kept before."""
+    if session.get(ReturnTrackingRow, (row.return_id, fact.event_id)) is not None:
+        return False
+    told = _as_told(fact, status, now)
+    session.add(ReturnTrackingRow(return_id=row.return_id, **told))
+    session.flush()
+    _note(session, row.order_id, row.return_id, fact, status, now)
+    tracked = fold(_events(return_reports(session, row.return_id)))
+    assert tracked is not None, "a report was kept"
+    row.tracking, row.news_at = tracked.status, now
+    if tracked.left_at is not None and row.state is ReturnState.AUTHORISED:
         row.state = ReturnState.IN_TRANSIT
         note(session, row.order_id, "return_on_its_way", row.return_id, now)
+    return True
 
 
 def reports_of(session: Session, shipment_id: str) -> list[TrackingEvent]:
     """All that the carrier said of a shipment."""
-    rows = session.exec(select(TrackingRow).where(TrackingRow.shipment_id == shipment_id))
+    return _events(
+        session.exec(select(TrackingRow).where(TrackingRow.shipment_id == shipment_id)).all()
+    )
+
+
+def return_reports(session: Session, return_id: str) -> Sequence[ReturnTrackingRow]:
+    """All that carriers said of a return, the earliest first."""
+    rows = select(ReturnTrackingRow).where(ReturnTrackingRow.return_id == return_id)
+    return session.exec(rows.order_by(col(ReturnTrackingRow.occurred_at))).all()
+
+
+def _events(rows: Sequence[TrackingRow] | Sequence[ReturnTrackingRow]) -> list[TrackingEvent]:
     return [
         TrackingEvent(event_id=row.event_id, status=row.status, at=row.occurred_at) for row in rows
     ]
+
+
+def _as_told(fact: ShipmentFact, status: TrackingStatus, now: datetime) -> dict[str, Any]:
+    """What both kinds of report keep."""
+    return {
+        "event_id": fact.event_id,
+        "status": status,
+        "occurred_at": fact.occurred_at or now,
+        "place": fact.place,
+        "detail": fact.detail,
+        "signed_by": fact.signed_by,
+        "reference": fact.reference,
+        "recorded_at": now,
+    }
+
+
+def _note(
+    session: Session,
+    order_id: str,
+    subject: str,
+    fact: ShipmentFact,
+    status: TrackingStatus,
+    now: datetime,
+) -> None:
+    said = [subject, status.words, fact.place, fact.detail]
+    note(session, order_id, "tracked", ", ".join(filter(None, said)), now)

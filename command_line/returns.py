@@ -8,7 +8,16 @@ from pydantic import JsonValue
 
 from activities import reading, reading_returns
 from command_line.doors import OpenDoors
-from command_line.showing import Json, new_table, or_dash, out, print_json, show, write_file
+from command_line.showing import (
+    Json,
+    new_table,
+    or_dash,
+    out,
+    print_events,
+    print_json,
+    show,
+    write_file,
+)
 from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
 from intake import of_return, return_label
 from models.commands import (
@@ -262,11 +271,16 @@ def _print_return(view: ReturnDetails) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    lines = new_table("SKU", "what", "units", "received", "restocked", "scrapped", "sent back")
+    lines = new_table(
+        "SKU", "what", "units", "received", "restocked", "scrapped", "sent back", "lost"
+    )
     for line in view.lines:
-        units = (line.quantity, line.received, line.restocked, line.scrapped, line.sent_back)
+        became = (line.restocked, line.scrapped, line.sent_back, line.lost)
+        units = (line.quantity, line.received, *became)
         lines.add_row(line.sku, line.name, *map(str, units))
     out.print(lines)
+    if view.events:
+        print_events(view.events)
     if not view.settlements:
         return
     settled = new_table("settled", "credit note", "given back", "exchange", "done")

@@ -13,7 +13,16 @@ from activities import reading, reading_shipments
 from activities.database.engine import utc_now
 from command_line.claims import in_words
 from command_line.doors import OpenDoors, new_id
-from command_line.showing import Json, new_table, or_dash, out, print_json, show, write_file
+from command_line.showing import (
+    Json,
+    new_table,
+    or_dash,
+    out,
+    print_events,
+    print_json,
+    show,
+    write_file,
+)
 from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
 from models.commands import RecoverShipment, RefundShipment, Reship
 from models.orders import ShipmentState
@@ -219,7 +228,7 @@ def _print_details(view: ShipmentDetails) -> None:
     if view.packages:
         _print_packages(view)
     if view.events:
-        _print_events(view)
+        print_events(view.events)
     if view.proof:
         signed = f"signed by {view.proof.signed_by}" if view.proof.signed_by else "not signed"
         when = f"delivered {view.proof.at:%Y-%m-%d %H:%M} UTC"
@@ -241,18 +250,6 @@ def _print_packages(view: ShipmentDetails) -> None:
             ", ".join(f"{packed.quantity} x {packed.sku}" for packed in package.contents),
         )
     out.print(packages)
-
-
-def _print_events(view: ShipmentDetails) -> None:
-    events = new_table("when", "status", "where", "details", "recorded")
-    for event in view.events:
-        signed = f"signed by {event.signed_by}" if event.signed_by else ""
-        said = ", ".join(filter(None, (event.detail, signed, event.reference)))
-        events.add_row(
-            f"{event.occurred_at:%Y-%m-%d %H:%M}",
-            *(event.status, event.place, said, f"{event.recorded_at:%Y-%m-%d %H:%M}"),
-        )
-    out.print(events)
 
 
 def _say(*words: str) -> None:

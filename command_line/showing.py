@@ -1,6 +1,7 @@
 """How the command line shows things: words and tables for people, JSON for machines."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from models.errors import InvalidInput, PipelineError
+from models.shipment_views import TrackingEventView
 
 out = Console(markup=False, emoji=False)
 err = Console(markup=False, emoji=False, stderr=True)
@@ -27,7 +29,7 @@ TO_THE_RIGHT = {
     *("pack", "smallest", "a unit", "days", "fill rate"),
     *("unit cost", "landed", "received", "damaged", "invoiced", "due", "ordered"),
     *("returned", "packages", "kg", "line"),
-    *("restocked", "scrapped", "sent back"),
+    *("restocked", "scrapped", "sent back", "lost"),
 }
 """Columns of amounts and units."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -87,3 +89,16 @@ def problem_of(error: PipelineError) -> dict[str, Any]:
     if isinstance(error, InvalidInput):
         problem["errors"] = [{"field": f.field, "reason": f.reason} for f in error.fields]
     return problem
+
+
+def print_events(events: Sequence[TrackingEventView]) -> None:
+    """What a carrier, or somebody for it, reported."""
+    table = new_table("when", "status", "where", "details", "recorded")
+    for event in events:
+        signed = f"signed by {event.signed_by}" if event.signed_by else ""
+        said = ", ".join(filter(None, (event.detail, signed, event.reference)))
+        table.add_row(
+            f"{event.occurred_at:%Y-%m-%d %H:%M}",
+            *(event.status, event.place, said, f"{event.recorded_at:%Y-%m-%d %H:%M}"),
+        )
+    out.print(table)

@@ -453,20 +453,20 @@ def return_entry(
     currency: str,
     *,
     restocked_minor: int,
-    scrapped_minor: int,
+    lost_minor: int,
     sent_back_minor: int,
 ) -> Entry:
-    """Goods that were sold are back, at what they cost: in stock, lost, or their supplier's to take
-    back, who owes us for them."""
+    """Goods that were sold are ours again, at what they cost: in stock, lost (also as scrap), or
+    their supplier's to take back, who owes us for them."""
     return entry(
         f"return:{inspection_id}",
         currency,
         {
             Account.INVENTORY: restocked_minor,
-            Account.INVENTORY_LOSS: scrapped_minor,
+            Account.INVENTORY_LOSS: lost_minor,
             Account.ACCOUNTS_PAYABLE: sent_back_minor,
         },
-        {Account.COST_OF_GOODS_SOLD: restocked_minor + scrapped_minor + sent_back_minor},
+        {Account.COST_OF_GOODS_SOLD: restocked_minor + lost_minor + sent_back_minor},
         order_id,
     )
 

@@ -313,6 +313,33 @@ def silent(shipment_id: str, since: datetime) -> Attention:
     )
 
 
+def return_will_not_arrive(return_id: str, tracking: TrackingStatus) -> Attention:
+    """The carrier says so."""
+    return Attention(
+        code="return_exception",
+        message=f"the carrier says that {return_id} is {tracking.words}: give the customer what "
+        f"its goods are worth (`returns inspect {return_id} SKU:QUANTITY:lost`) or close it, "
+        "unless it arrives after all; a retry waits on",
+    )
+
+
+def return_silent(return_id: str, since: datetime, tracking: TrackingStatus | None) -> Attention:
+    """Nobody says anything of goods that are to come back."""
+    if tracking is TrackingStatus.DELIVERED:
+        said = f"the carrier delivered {return_id}, and nobody has received it"
+        todo = f"look for it, and `returns receive {return_id} SKU:QUANTITY`"
+    else:
+        said = f"nothing was heard of {return_id}"
+        todo = (
+            f"ask its carrier, and record what it says (`shipment event {return_id} STATUS`), or "
+            "close it"
+        )
+    return Attention(
+        code="return_silent",
+        message=f"{said} since {since:%Y-%m-%d %H:%M} UTC: {todo}; a retry waits as long again",
+    )
+
+
 def not_collected(shipment_id: str, collect_by: datetime) -> Attention:
     """The customer hasn't come."""
     return Attention(

@@ -456,6 +456,8 @@ class Progress(Payload):
     refund_due_minor: int = 0
     """What a cancelled order's customer is still to get back."""
     shipments: tuple[ShipmentProgress, ...] = ()
+    coming_back: tuple[str, ...] = ()
+    """Returns of which a carrier has just told something."""
 
     @property
     def due_minor(self) -> int:

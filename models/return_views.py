@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from models.base import Payload
+from models.shipment_views import TrackingEventView
 
 
 class ReturnSummary(Payload):
@@ -30,6 +31,7 @@ class ReturnLineView(Payload):
     restocked: int
     scrapped: int
     sent_back: int
+    lost: int
 
 
 class SettlementView(Payload):
@@ -51,6 +53,8 @@ class ReturnDetails(ReturnSummary):
     authorised_at: datetime | None
     received_at: datetime | None
     ended_at: datetime | None
+    tracking: str | None
+    events: tuple[TrackingEventView, ...]
     lines: tuple[ReturnLineView, ...]
     settlements: tuple[SettlementView, ...]
     workflow_id: str

@@ -8,6 +8,7 @@ from models.base import Payload
 from models.billing import units_of
 from models.money import part
 from models.orders import PricedLine
+from models.tracking import TrackingStatus
 
 LONGEST_ID = 64
 
@@ -63,6 +64,8 @@ class Disposition(StrEnum):
     RESTOCK = "restock"
     SCRAP = "scrap"
     TO_SUPPLIER = "to_supplier"
+    LOST = "lost"
+    """It never came: whoever carried it lost it."""
 
 
 class Condition(StrEnum):
@@ -135,8 +138,17 @@ class ReturnProgress(Payload):
     order_id: str
     state: ReturnState
     expires_at: datetime | None = None
+    tracking: TrackingStatus | None = None
+    """What the carrier's reports say together."""
+    news_at: datetime | None = None
+    """Since when it is on its way, or when its carrier told us something last."""
     note: str = ""
     pending: tuple[PendingSettlement, ...] = ()
+
+    @property
+    def is_coming(self) -> bool:
+        """Its goods may be with a carrier."""
+        return self.state in (ReturnState.AUTHORISED, ReturnState.IN_TRANSIT)
 
     @property
     def is_over(self) -> bool:

@@ -819,6 +819,22 @@ class TrackingRow(SQLModel, table=True):
     recorded_at: datetime
 
 
+class ReturnTrackingRow(SQLModel, table=True):
+    """As `TrackingRow`, of goods that come back."""
+
+    __tablename__ = "return_tracking_events"
+
+    return_id: str = Field(primary_key=True, foreign_key="returns.return_id")
+    event_id: str = Field(primary_key=True)
+    status: TrackingStatus = word(TrackingStatus)
+    occurred_at: datetime
+    place: str
+    detail: str
+    signed_by: str
+    reference: str
+    recorded_at: datetime
+
+
 class Claim(SQLModel, table=True):
     """What a carrier owes us for goods that it lost or damaged."""
 
@@ -857,6 +873,10 @@ class ReturnRow(SQLModel, table=True):
     authorised_at: datetime | None = None
     expires_at: datetime | None = None
     """Until then the goods must be on their way."""
+    tracking: TrackingStatus | None = word(TrackingStatus, default=None, nullable=True)
+    """What the carrier's reports say together."""
+    news_at: datetime | None = None
+    """Since when the goods are on their way, or when their carrier told us something last."""
     received_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -877,11 +897,28 @@ class ReturnLine(SQLModel, table=True):
     scrapped: int = 0
     sent_back: int = 0
     """To their supplier."""
+    lost: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """On their way back."""
 
     @property
     def inspected(self) -> int:
-        """Units whose disposition is decided."""
+        """Units that came, and whose disposition is decided."""
         return self.restocked + self.scrapped + self.sent_back
+
+    @property
+    def here(self) -> int:
+        """Units that came, and that nobody has looked at."""
+        return self.received - self.inspected
+
+    @property
+    def expected(self) -> int:
+        """Units that may still come."""
+        return self.quantity - self.received - self.lost
+
+    @property
+    def settled(self) -> int:
+        """Units for which the customer has got, or is to get, what they are worth."""
+        return self.inspected + self.lost
 
 
 class Settlement(SQLModel, table=True):

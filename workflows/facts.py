@@ -205,7 +205,7 @@ class FactWorkflow:
             return "given back: the order is cancelled"
         if _waits_again(progress, fact):
             await self._go_on(OrderStep(order_id=progress.order_id))
-        await self._tell(fact)
+        await self._tell(fact, progress.coming_back)
         return "applied"
 
     async def _go_on(self, order: OrderStep) -> None:
@@ -219,9 +219,9 @@ class FactWorkflow:
         memo, reuse = {"digest": recorded.digest}, WorkflowIDReusePolicy.ALLOW_DUPLICATE
         await start_order(recorded.document, memo, details, reuse)
 
-    async def _tell(self, fact: OrderFact) -> None:
-        """An order that was placed while we applied its fact looks again."""
-        echo = Echo(cause=business_id(fact), orders=(fact.order_id or "",))
+    async def _tell(self, fact: OrderFact, returns: tuple[str, ...] = ()) -> None:
+        """An order that was placed while we applied its fact looks again; so do returns."""
+        echo = Echo(cause=business_id(fact), orders=(fact.order_id or "",), returns=returns)
         await tell(self._steps, echo)
 
     async def _keep(self, fact: OrderFact, reason: str) -> str:

@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         CancelRequest,
         CollectionStep,
         CommandOutcome,
+        Echo,
         Fact,
         LetterStep,
         OddFact,
@@ -48,6 +49,7 @@ with workflow.unsafe.imports_passed_through():
         ShipmentStep,
         ShipmentTracked,
         StockArrived,
+        business_id,
         not_collected,
         silent,
         will_not_arrive,
@@ -487,7 +489,11 @@ class OrderWorkflow:
                     await run_database_step(Orders.look_at_order, self._step, "Look for stock")
                 )
             elif isinstance(message, OrderFact):
-                self._see(await apply_order_fact(self._order.order_id, message))
+                progress = await apply_order_fact(self._order.order_id, message)
+                self._see(progress)
+                if progress.coming_back:
+                    echo = Echo(cause=business_id(message), returns=progress.coming_back)
+                    self._start_beside(tell(self._surely, echo))
             self._inbox.popleft()
             self._money.look()
             self._goods.look()

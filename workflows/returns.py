@@ -1,6 +1,6 @@
 """One return: goods that come back, from the customer's wish until what they are worth is paid."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 from temporalio import workflow
@@ -19,13 +19,19 @@ with workflow.unsafe.imports_passed_through():
         RefundStep,
         ReturnStep,
         SettlementStep,
+        return_silent,
+        return_will_not_arrive,
     )
     from models.orders import digest
     from models.returns import PendingSettlement, ReturnProgress, ReturnState
+    from models.tracking import TrackingStatus
     from workflows import attributes
     from workflows.facts import show_on_order
     from workflows.starting import start_order
     from workflows.steps import Board, Steps, run_database_step
+
+WATCHED = "return-watched"
+"""Returns that waited before their way was watched replay as they went."""
 
 
 @workflow.defn
@@ -38,6 +44,8 @@ class ReturnWorkflow:
         self._step = step
         self._order_id: str | None = None
         self._changes = 0
+        self._seen_at: datetime | None = None
+        """When a person has said that where the goods are is seen to."""
         self._board = Board(self._show_attention)
         self._steps = Steps(self._board, stops=lambda: False)
 
@@ -62,6 +70,7 @@ class ReturnWorkflow:
             if known.is_over and self._changes == changes:
                 break
             await self._wait(known, changes)
+        await self._board.lower_all()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return known.state.value
 
@@ -72,7 +81,12 @@ class ReturnWorkflow:
         return known
 
     async def _wait(self, known: ReturnProgress, changes: int) -> None:
-        """Until somebody changed something, or the authorisation runs out."""
+        """Until somebody changed something, or the authorisation runs out, or where the goods are
+        wants a person."""
+        on_its_way = known.state is not ReturnState.AUTHORISED or self._stuck(known)
+        if on_its_way and workflow.patched(WATCHED):
+            await self._watch(known, changes)
+            return
         expires = known.expires_at if known.state is ReturnState.AUTHORISED else None
         seconds = None if expires is None else max(1.0, _until(expires))
         changed = await self._steps.until(
@@ -80,6 +94,38 @@ class ReturnWorkflow:
         )
         if not changed:
             await self._steps.database(Returns.expire_return, self._step, "Let it expire")
+
+    async def _watch(self, known: ReturnProgress, changes: int) -> None:
+        """Goods that won't come by themselves wait for a person, and so do those of which nothing
+        is heard for too long."""
+        flag, retries = f"Goods of {known.return_id}", self._board.retries
+        since = max(filter(None, (known.news_at, self._seen_at)), default=workflow.now())
+        silence = timedelta(seconds=self._board.policy.tracking_silence)
+        left = _until(since + silence) if known.state is ReturnState.IN_TRANSIT else None
+        attention = None
+        if stuck := self._stuck(known):
+            attention, left = return_will_not_arrive(known.return_id, stuck), None
+        elif left is not None and left <= 0:
+            attention, left = return_silent(known.return_id, since, known.tracking), None
+        if attention is None:
+            await self._board.lower_flag(flag)
+        else:
+            await self._board.raise_flag(flag, attention)
+        await self._steps.until(
+            lambda: self._changes != changes or self._board.retries != retries,
+            "Waiting for a person" if attention else "Until the silence is too long",
+            left,
+        )
+        if self._board.retries != retries:
+            self._seen_at = workflow.now()
+
+    def _stuck(self, known: ReturnProgress) -> TrackingStatus | None:
+        """Why the goods won't come by themselves, as the carrier says; None also where a person has
+        seen to it."""
+        if not known.is_coming or known.tracking is None or not known.tracking.wants_a_person:
+            return None
+        seen = self._seen_at and known.news_at and known.news_at <= self._seen_at
+        return None if seen else known.tracking
 
     async def _settle(self, settlement: PendingSettlement) -> None:
         """Give the customer what the goods are worth."""

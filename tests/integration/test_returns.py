@@ -129,8 +129,7 @@ async def test_a_carrier_that_has_the_goods_keeps_their_authorisation(pipeline: 
     assert (await pipeline.api.post(url, json={"status": "booked"})).status_code == 202
 
     def noted(shown: Document) -> list[str]:
-        rows = [row["detail"] for row in shown["history"] if row["event"] == "tracked"]
-        return [detail.rpartition(" (")[0] for detail in rows]
+        return [row["detail"] for row in shown["history"] if row["event"] == "tracked"]
 
     first = f"{return_id}, booked"
     await until(lambda: pipeline.order(order_id), lambda o: noted(o) == [first])

@@ -50,6 +50,7 @@ from models.commands import (
     RequestReturn,
     Reship,
     ReturnedUnits,
+    ReturnOnItsWay,
     SettleClaim,
     StockCommand,
     TransferStock,
@@ -143,7 +144,7 @@ FOUND_COST = "2.11"
 """Of a unit that somebody finds where nothing is."""
 RETURN_RULES = ReturnRules(window_days=100_000, warranty_days=100_000)
 """Goods may come back however late it is."""
-COMING = (ReturnState.AUTHORISED, ReturnState.RECEIVED)
+COMING = (ReturnState.AUTHORISED, ReturnState.IN_TRANSIT, ReturnState.RECEIVED)
 OUTCOMES = (None, Reship, RefundShipment)
 """What a person decides of goods that won't arrive; None: nothing yet."""
 HELD = (ReservationState.HELD, ReservationState.PICKED)
@@ -608,11 +609,12 @@ class Warehouse(Machine):
     ) -> None:
         """Goods come back, announced or not; more than are expected are refused."""
         if announced:
-            found = self._return_line(ReturnLine.quantity > ReturnLine.received, pick)
+            open_ = ReturnLine.quantity > ReturnLine.received + ReturnLine.lost
+            found = self._return_line(open_, pick)
             if found is None:
                 return
             expected = self._return_lines(found.return_id, found.sku)
-            allowed = quantity <= sum(line.quantity - line.received for line in expected)
+            allowed = quantity <= sum(line.expected for line in expected)
             lines = (ReturnedUnits(sku=found.sku, quantity=quantity),)
             of = {"return_id": found.return_id}
         else:
@@ -643,13 +645,18 @@ class Warehouse(Machine):
     def inspect(
         self, pick: int, quantity: int, disposition: Disposition, condition: Condition, twice: bool
     ) -> None:
-        """What came back is sold again, thrown away or sent back to its supplier."""
+        """What came back is sold again, thrown away or sent back to its supplier; what didn't come
+        was lost."""
+        lost = disposition is Disposition.LOST
         inspected = ReturnLine.restocked + ReturnLine.scrapped + ReturnLine.sent_back
-        found = self._return_line(ReturnLine.received > inspected, pick)
+        open_ = ReturnLine.quantity > ReturnLine.received + ReturnLine.lost
+        found = self._return_line(open_ if lost else ReturnLine.received > inspected, pick)
         if found is None:
             return
-        here = self._return_lines(found.return_id, found.sku)
-        allowed = quantity <= sum(line.received - line.inspected for line in here)
+        there = self._return_lines(found.return_id, found.sku)
+        if lost:
+            self._send(found.return_id)
+        allowed = quantity <= sum(line.expected if lost else line.here for line in there)
         line = InspectedUnits(
             sku=found.sku, quantity=quantity, disposition=disposition, condition=condition
         )
@@ -659,6 +666,13 @@ class Warehouse(Machine):
         self._command(command, allowed, twice)
         self.happened[disposition.value] += allowed
         self._place_exchanges()
+
+    def _send(self, return_id: str) -> None:
+        """Goods that may come back are on their way."""
+        of = select(ReturnRow.state).where(ReturnRow.return_id == return_id)
+        if self.read(of) == [ReturnState.AUTHORISED]:
+            sent = ReturnOnItsWay(command_id=self.next_id("Q"), reason="r", return_id=return_id)
+            self._command(sent, allowed=True, twice=False)
 
     def _place_exchanges(self) -> None:
         """As ReturnWorkflow does: what replaces returned goods is an order like any other."""
@@ -915,7 +929,7 @@ class Warehouse(Machine):
         came: dict[tuple[str, int], int] = defaultdict(int)
         returns = select(ReturnRow.order_id, ReturnLine).join(ReturnRow)
         for order_id, line in self.read(returns):
-            assert 0 <= line.inspected <= line.received <= line.quantity
+            assert 0 <= line.inspected <= line.received <= line.quantity - line.lost
             came[order_id, line.line_no] += line.quantity
         for place, count in came.items():
             assert count <= delivered[place], place
@@ -962,7 +976,7 @@ class Warehouse(Machine):
 
     @invariant()
     def what_an_exchange_sends_in_vain_is_settled_once(self) -> None:
-        """By line, the units that its customer doesn't keep: given up, or back and inspected, or
+        """By line, the units that its customer doesn't keep: given up, or back and settled, or
         all of them where it is cancelled. It has no credit notes of its own."""
         gone: dict[tuple[str, int], int] = defaultdict(int)
         for row in self.read(
@@ -970,7 +984,7 @@ class Warehouse(Machine):
         ):
             gone[row.order_id, row.line_no] += row.quantity
         for order_id, line in self.read(select(ReturnRow.order_id, ReturnLine).join(ReturnRow)):
-            gone[order_id, line.line_no] += line.inspected
+            gone[order_id, line.line_no] += line.settled
         cancelled = select(Order.order_id).where(Order.cancellation == Cancellation.DONE)
         over, credited = set(self.read(cancelled)), set(self.read(select(CreditNoteRow.order_id)))
         for row in self.read(select(Settlement).where(col(Settlement.exchange_lines).is_not(None))):
@@ -1067,10 +1081,10 @@ class Warehouse(Machine):
         )
 
     def _units_back(self) -> dict[str, int]:
-        """Units that came back and were inspected, by order."""
+        """Units that came back and were inspected, or were lost on their way, by order."""
         sums: dict[str, int] = defaultdict(int)
         for order_id, line in self.read(select(ReturnRow.order_id, ReturnLine).join(ReturnRow)):
-            sums[order_id] += line.inspected
+            sums[order_id] += line.settled
         return sums
 
     def _pick_line(self, pick: int, *states: PurchaseOrderState) -> Any:

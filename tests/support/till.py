@@ -384,7 +384,8 @@ class Bookkeeper(Machine):
         wish: ReturnWish,
     ) -> None:
         """Goods come back: a unit of an order, or all that is left of it; their price is given
-        back, or they are sent once more. Who wants a refund sends them unannounced."""
+        back, or they are sent once more. Who wants a refund sends them unannounced, unless they
+        are lost on their way."""
         units = self.read(
             select(Reservation)
             .join(Shipment, col(Shipment.shipment_id) == col(Reservation.shipment_id))
@@ -406,11 +407,15 @@ class Bookkeeper(Machine):
         if not lines:
             return
         of = {"order_id": order_id}
-        if wish is ReturnWish.EXCHANGE:
+        lost = disposition is Disposition.LOST
+        if lost or wish is ReturnWish.EXCHANGE:
             done = self.command("request", kind="request_return", lines=lines, wish=wish, **of)
             of = {"return_id": done.echo.returns[0]}
             self.command("authorise", kind="authorise_return", **of)
-        done = self.command("receive", kind="receive_return", lines=lines, **of)
+        if lost:
+            done = self.command("send", kind="return_on_its_way", **of)
+        else:
+            done = self.command("receive", kind="receive_return", lines=lines, **of)
         assert done.refusal is None, done
         [return_id] = done.echo.returns
         looked_at = [line | {"disposition": disposition, "condition": condition} for line in lines]
