@@ -1,7 +1,7 @@
 """Reading: what CLI and API show, and what the doors ask before they let something in."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
 from sqlalchemy import func
@@ -316,7 +316,8 @@ def _prices(session: Session, document: OrderDocument) -> dict[str, ProductPrice
 
 def _views(session: Session, orders: Sequence[Order]) -> list[OrderView]:
     """Views of many orders with one query for each kind of row."""
-    lines, shipments = _line_views(session, orders), _shipments(session, orders)
+    shipments = _shipments(session, orders)
+    lines = _line_views(session, orders, shipments)
     invoices: dict[str, str] = {}
     for batch in _batches(orders):
         query = select(InvoiceRow.order_id, InvoiceRow.number)
@@ -392,11 +393,13 @@ def _expected_dates(session: Session, orders: Sequence[Order]) -> dict[str, date
     return found
 
 
-def _line_views(session: Session, orders: Sequence[Order]) -> dict[str, list[LineView]]:
+def _line_views(
+    session: Session, orders: Sequence[Order], shipments: Mapping[str, Sequence[Shipment]]
+) -> dict[str, list[LineView]]:
     reserved: dict[tuple[str, int, str], int] = defaultdict(int)
     delivered = {
         row.shipment_id
-        for rows in _shipments(session, orders).values()
+        for rows in shipments.values()
         for row in rows
         if row.state is ShipmentState.DELIVERED
     }

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
-from email.parser import BytesParser
+from email.parser import BytesHeaderParser, BytesParser
 from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -40,7 +40,8 @@ class MailDirectory:
 
     def keep(self, content: bytes) -> str:
         """Write a message down, wholly or not at all; return its file's name."""
-        message_id = str(parsed(content).get("Message-ID", "")).strip("<> ")
+        headers = BytesHeaderParser(EmailMessage, policy=policy.default).parsebytes(content)
+        message_id = str(headers.get("Message-ID", "")).strip("<> ")
         safe_id = UNSAFE.sub("_", message_id)[:120] or "without-id"
         self._count += 1
         name = f"{self._count:06d}-{safe_id}.eml"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -37,7 +38,9 @@ def full(request: pytest.FixtureRequest) -> bool:
 async def engine_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A Temporal dev server of the tests' own."""
     async with running_engine(tmp_path_factory.mktemp("engine")) as address:
+        _spare[address] = asyncio.create_task(_made_client(address))
         yield address
+        _spare.pop(address).cancel()
 
 
 @asynccontextmanager
@@ -64,8 +67,19 @@ def postgresql_server() -> Iterator[str]:
         yield url
 
 
+_spare: dict[str, asyncio.Task[Client]] = {}
+"""One is made ahead: a namespace takes the engine a second, for which no test needs to wait."""
+
+
 async def new_client(address: str) -> Client:
     """A client of a namespace of its own."""
+    if address not in _spare:
+        return await _made_client(address)
+    spare, _spare[address] = _spare[address], asyncio.create_task(_made_client(address))
+    return await spare
+
+
+async def _made_client(address: str) -> Client:
     client = await engine.connect(
         {"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": unique("test")}
     )
@@ -73,16 +87,31 @@ async def new_client(address: str) -> Client:
     return client
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database that nobody uses, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "orders.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgresql_server: str) -> str:
+    """The name of such a PostgreSQL database."""
+    name = unique("migrated")
+    migrate(postgres.create_database(postgresql_server, name))
+    return name
+
+
 def new_database(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
     """A migrated database of `kind`; returns its URL."""
     if kind == "sqlite":
-        url = f"sqlite:///{folder / 'orders.db'}"
-    else:
-        url = postgres.create_database(
-            request.getfixturevalue("postgresql_server"), unique("orders")
-        )
-    migrate(url)
-    return url
+        path = folder / "orders.db"
+        shutil.copyfile(request.getfixturevalue("migrated_file"), path)
+        return f"sqlite:///{path}"
+    server = request.getfixturevalue("postgresql_server")
+    template = request.getfixturevalue("migrated_database")
+    return postgres.create_database(server, unique("orders"), template)
 
 
 @asynccontextmanager

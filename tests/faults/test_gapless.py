@@ -21,7 +21,7 @@ from tests.support.world import World, world
 from tools.prepare import migrate
 
 CLIENTS, WORKERS = 16, 2
-SMALL, FULL = 48, 2_000
+SMALL, FULL = 32, 2_000
 KILLS = (1, 3)
 LONGEST_S = 1_200.0
 

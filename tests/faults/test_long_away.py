@@ -20,7 +20,6 @@ from tests.conftest import DATABASES, new_database
 from tests.support.exactly_once import assert_asked_once, assert_happened_once, keys_of
 from tests.support.places import closed_location
 from tests.support.shop import Document, order
-from tests.support.waiting import until
 from tests.support.world import World, world
 
 TOTAL = "119.00"
@@ -65,7 +64,7 @@ async def until_shown(
     world: World, order_id: str, reached: Callable[[Document], object]
 ) -> Document:
     """As `World.until_order`; this engine doesn't tell of every event as it happens."""
-    return await until(lambda: world.order(order_id), reached)
+    return await world.until_order(order_id, reached)
 
 
 def has(event: str) -> Callable[[Document], bool]:

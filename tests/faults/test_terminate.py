@@ -17,7 +17,6 @@ from tests.support.exactly_once import (
     until_asked,
 )
 from tests.support.shop import Document, order
-from tests.support.waiting import until
 from tests.support.world import SANDBOX, World
 from worker import build_worker
 
@@ -279,7 +278,7 @@ async def test_completed_by_facts_alone_the_mails_are_sent_when_it_is_placed_aga
     await booked(pipeline, order_id)
     await terminate(pipeline, order_id)
     await pipeline.ship(order_id, "delivered")
-    await until(lambda: pipeline.order(order_id), lambda shown: shown["stage"] == "completed")
+    await pipeline.until_order(order_id, lambda shown: shown["stage"] == "completed")
     await place_again(pipeline, document)
     await pipeline.ended(order_id)
     details = [r["detail"] for r in (await pipeline.order(order_id))["history"]]

@@ -17,7 +17,7 @@ from tests.support.purchases import bought, offer, reorder_at, stock_at, until_b
 from tests.support.shop import order, unique
 from tests.support.world import World
 
-SMALL, FULL = 150, 1_000
+SMALL, FULL = 90, 1_000
 WAVES = 15
 ON_HAND, COST_MINOR = 1, 5_000
 SUGGESTED_AFTER = 40

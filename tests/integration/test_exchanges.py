@@ -64,7 +64,7 @@ async def cancel(world: World, order_id: str) -> None:
 
 async def given_back(world: World, order_id: str, amount: str) -> None:
     """In the end the order's customer has got back so much."""
-    await until(lambda: world.order(order_id), lambda shown: shown["refunded"] == amount)
+    await world.until_order(order_id, lambda shown: shown["refunded"] == amount)
 
 
 def credit_notes(world: World, order_id: str) -> list[CreditNoteRow]:

@@ -14,7 +14,6 @@ from tests.integration.test_tracking import booked, report
 from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of
 from tests.support.shop import order, unique, write_csv
-from tests.support.waiting import until
 from tests.support.world import World
 
 
@@ -79,9 +78,7 @@ async def test_the_price_of_lost_goods_is_given_back(pipeline: World) -> None:
     await pipeline.until_order(order_id, lambda o: o["attention"])
     await give_up(pipeline, RefundShipment, f"SH-{order_id}-1", claim="45.00")
     await pipeline.ended(order_id)
-    shown = await until(
-        lambda: pipeline.order(order_id), lambda shown: shown["refunded"] == "119.00"
-    )
+    shown = await pipeline.until_order(order_id, lambda shown: shown["refunded"] == "119.00")
     assert (shown["stage"], states(shown)) == ("completed", ["failed"])
     assert accounts_of(pipeline, order_id) == {
         "CLAIMS_RECEIVABLE": 4_500,
@@ -169,7 +166,7 @@ async def test_both_doors_take_the_commands(pipeline: World) -> None:
     response = await pipeline.api.post(f"/shipments/{second}/refund", json=body)
     assert response.status_code == 200, response.text
     await pipeline.ended(order_id)
-    await until(lambda: pipeline.order(order_id), lambda shown: shown["refunded"] == "119.00")
+    await pipeline.until_order(order_id, lambda shown: shown["refunded"] == "119.00")
 
 
 async def by_command_line(world: World, shipment_id: str, *location: str) -> bool:
@@ -207,14 +204,14 @@ async def test_goods_that_come_back_after_all_serve_who_waits(
     await give_up(pipeline, Reship, first)
     await pipeline.until(order_id, "awaiting_stock")
     await report(pipeline, order_id, "returned_to_sender")
-    shown = await until(
-        lambda: pipeline.order(order_id),
+    shown = await pipeline.until_order(
+        order_id,
         lambda o: o["attention"] and o["attention"]["code"] == "came_back_after_all",
     )
     assert f"shipment recover {first}" in shown["attention"]["message"]
     assert await recover(pipeline, first)
     shown = await pipeline.until_order(order_id, lambda o: states(o) == ["failed", "booked"])
-    await until(lambda: pipeline.order(order_id), lambda o: o["attention"] is None)
+    await pipeline.until_order(order_id, lambda o: o["attention"] is None)
     await pipeline.ship(order_id, "delivered", f"SH-{order_id}-2")
     await pipeline.ended(order_id)
     assert accounts_of(pipeline, order_id) == {
@@ -246,7 +243,7 @@ async def test_goods_are_found_at_the_door_of_another_location(
     shipment_id = f"SH-{order_id}-1"
     assert not await recover(pipeline, shipment_id)
     await give_up(pipeline, RefundShipment, shipment_id)
-    await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == "119.00")
+    await pipeline.until_order(order_id, lambda o: o["refunded"] == "119.00")
     body = {"command_id": unique("cmd"), "reason": "paid", "amount": "60.00"}
     await pipeline.api.post(f"/claims/CL-{shipment_id}/settlement", json=body)
     assert not await recover(pipeline, shipment_id, "NOWHERE")
@@ -256,8 +253,8 @@ async def test_goods_are_found_at_the_door_of_another_location(
     stock = (await pipeline.api.get(f"/stock/{sku}")).json()
     assert {at["location"]: at["on_hand"] for at in stock["locations"]} == {"BER": 9, place: 1}
     await report(pipeline, order_id, "returned_to_sender")
-    await until(
-        lambda: pipeline.order(order_id),
+    await pipeline.until_order(
+        order_id,
         lambda o: o["shipments"][0]["tracking"] == "returned_to_sender",
     )
     assert (await pipeline.order(order_id))["attention"] is None

@@ -21,7 +21,6 @@ from tests.conftest import DATABASES, new_world
 from tests.integration.test_returns import command, delivered, details, inspected, settled
 from tests.support.exactly_once import accounts_of
 from tests.support.shop import Document, order, unique
-from tests.support.waiting import until
 from tests.support.world import SANDBOX, World
 from worker import build_worker
 
@@ -54,7 +53,7 @@ async def attention(world: World, order_id: str, code: str | None, says: str = "
         found = shown["attention"]
         return found is None if code is None else bool(found) and says in found["message"]
 
-    shown = await until(lambda: world.order(order_id), reached)
+    shown = await world.until_order(order_id, reached)
     assert (shown["attention"] or {}).get("code") == code
 
 

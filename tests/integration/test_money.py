@@ -285,12 +285,12 @@ async def test_a_refund_that_is_refused_waits_on_the_order_for_a_person(pipeline
         partner="payments", operation="refund", fault="refuse", code="account_closed"
     )
     await command(pipeline, f"/orders/{order_id}/refunds")
-    shown = await until(lambda: pipeline.order(order_id), lambda o: o["attention"] is not None)
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
     assert shown["attention"]["code"] == "account_closed"
     assert await refused(pipeline, f"/orders/{order_id}/refunds") == "money_refused order_id"
     await run(pipeline, "retry", order_id)
-    shown = await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == "20.00")
-    await until(lambda: pipeline.order(order_id), lambda o: o["attention"] is None)
+    shown = await pipeline.until_order(order_id, lambda o: o["refunded"] == "20.00")
+    await pipeline.until_order(order_id, lambda o: o["attention"] is None)
 
 
 async def test_money_in_another_currency_is_shown_and_given_back(pipeline: World) -> None:
@@ -372,14 +372,14 @@ async def test_a_chargeback_after_completion_brings_the_order_back_until_it_is_p
     """Shown as delivered and due, with attention; a new payment completes it again."""
     order_id, payment_id = await completed(pipeline)
     await charge_back(pipeline, payment_id, fee="7.50", currency="EUR", amount=TOTAL)
-    shown = await until(lambda: pipeline.order(order_id), lambda o: o["attention"] is not None)
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
     assert shown["attention"]["code"] == "payment_reversed"
     assert (shown["stage"], shown["paid"], shown["due"]) == ("delivered", "0.00", TOTAL)
     found = accounts_of(pipeline, order_id)
     assert (found["ACCOUNTS_RECEIVABLE"], found["PAYMENT_FEES"]) == (11_900, 750)
     await pipeline.pay(order_id, TOTAL)
-    shown = await until(lambda: pipeline.order(order_id), lambda o: o["stage"] == "completed")
-    await until(lambda: pipeline.order(order_id), lambda o: o["attention"] is None)
+    shown = await pipeline.until_order(order_id, lambda o: o["stage"] == "completed")
+    await pipeline.until_order(order_id, lambda o: o["attention"] is None)
     await pipeline.ended(order_id)
     assert "ACCOUNTS_RECEIVABLE" not in accounts_of(pipeline, order_id)
 
@@ -435,7 +435,7 @@ async def test_a_chargeback_of_a_cancelled_order_needs_a_person_and_counts_as_cr
     shown = await pipeline.until(order_id, "cancelled")
     await pipeline.ended(order_id)
     await charge_back(pipeline, payment_id)
-    shown = await until(lambda: pipeline.order(order_id), lambda o: o["attention"] is not None)
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
     assert shown["attention"]["code"] == "payment_reversed"
     customer = (await pipeline.api.get(f"/customers/{shown['customer_id']}")).json()
     assert customer["open_credit"] == "20.00"
@@ -506,7 +506,7 @@ async def test_who_pays_after_the_write_off_has_paid(pipeline: World) -> None:
     await pipeline.until(order_id, "completed")
     await pipeline.ended(order_id)
     await pipeline.pay(order_id, TOTAL)
-    shown = await until(lambda: pipeline.order(order_id), lambda o: o["paid"] == TOTAL)
+    shown = await pipeline.until_order(order_id, lambda o: o["paid"] == TOTAL)
     assert "recovered" in events(shown)
     found = accounts_of(pipeline, order_id)
     assert not {"BAD_DEBTS", "ACCOUNTS_RECEIVABLE", "CUSTOMER_DEPOSITS"} & found.keys()
@@ -541,7 +541,7 @@ async def test_a_credit_note_gives_back_a_part_and_never_more_than_the_invoice(
     assert await refused(pipeline, "/invoices/INV-1/credit-notes") == "unknown"
     done = await command(pipeline, path, amount="19.00")
     credit_number = done["message"].split()[0]
-    await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == "19.00")
+    await pipeline.until_order(order_id, lambda o: o["refunded"] == "19.00")
     shown = (await pipeline.api.get(f"/invoices/{credit_number}")).json()
     assert (shown["total"], shown["tax"], shown["refund"]) == ("19.00", "3.03", "19.00")
     pdf = await pipeline.api.get(f"/invoices/{credit_number}/pdf")
@@ -549,7 +549,7 @@ async def test_a_credit_note_gives_back_a_part_and_never_more_than_the_invoice(
     await until(lambda: pipeline.mails(f"Credit note {credit_number}"), lambda m: len(m) == 1)
     assert await refused(pipeline, path, amount="100.01") == "money_refused amount"
     await command(pipeline, path)
-    await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == TOTAL)
+    await pipeline.until_order(order_id, lambda o: o["refunded"] == TOTAL)
     assert await refused(pipeline, path) == "money_refused amount"
     found = accounts_of(pipeline, order_id)
     assert found["SALES_RETURNS"] == 10_000
@@ -564,9 +564,9 @@ async def test_the_rest_is_credited_though_all_of_the_payment_was_taken_back(
     order_id, payment_id = await completed(pipeline)
     path = f"/invoices/{(await pipeline.order(order_id))['invoice_number']}/credit-notes"
     await command(pipeline, path, amount="19.00")
-    await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == "19.00")
+    await pipeline.until_order(order_id, lambda o: o["refunded"] == "19.00")
     await charge_back(pipeline, payment_id)
-    await until(lambda: pipeline.order(order_id), lambda o: o["due"] == TOTAL)
+    await pipeline.until_order(order_id, lambda o: o["due"] == TOTAL)
     await command(pipeline, path)
     assert (await pipeline.order(order_id))["due"] == "19.00"
     assert accounts_of(pipeline, order_id)["ACCOUNTS_RECEIVABLE"] == 1_900
@@ -694,4 +694,4 @@ async def test_the_command_line_does_what_the_api_does(pipeline: World) -> None:
     assert (await asyncio.to_thread(target.read_bytes)).startswith(b"%PDF")
     done = await run_json(pipeline, "credit-note", number, "1.19", "--reason", "scratched")
     assert "credits 1.19 EUR" in done["message"]
-    await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == "1.19")
+    await pipeline.until_order(order_id, lambda o: o["refunded"] == "1.19")

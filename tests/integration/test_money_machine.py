@@ -13,7 +13,7 @@ SURE = {
     *("delivered", "returned whole", "returned some", "return refunded", "refund_shipment"),
     "exchanged",
 }
-EXAMPLES = {"sqlite": (8, 100), "postgresql": (2, 30)}
+EXAMPLES = {"sqlite": (6, 100), "postgresql": (2, 30)}
 STEPS = (25, 50)
 
 

@@ -17,7 +17,6 @@ from tests.conftest import DATABASES, new_world
 from tests.integration.test_cli import run, run_json
 from tests.support.exactly_once import accounts_of
 from tests.support.shop import Document, order, unique
-from tests.support.waiting import until
 from tests.support.world import SANDBOX, World
 from worker import build_worker
 
@@ -190,7 +189,7 @@ async def test_where_some_has_left_only_the_late_rest_is_cancelled_and_refunded(
         [given_up] = [r["detail"] for r in shown["history"] if r["event"] == "rest_cancelled"]
         assert given_up == "1 units by deadline: the delay was not accepted in time"
         await idle.ended(order_id)
-        shown = await until(lambda: idle.order(order_id), lambda o: o["refunded"] == "119.00")
+        shown = await idle.until_order(order_id, lambda o: o["refunded"] == "119.00")
         assert (shown["stage"], shown["attention"]) == ("completed", None)
         assert len(await idle.requests("payments", "refund", order_id)) == 1
 
@@ -420,7 +419,7 @@ async def test_a_refused_refund_of_late_money_waits_for_a_person(idle: World) ->
         data = {"payment_id": "P-9", "order_id": order_id, "amount": TOTAL, "currency": "EUR"}
         await idle.tell("payment.received", data, fact_id)
         handle = idle.client.get_workflow_handle(f"fact-payments-{fact_id}")
-        shown = await until(lambda: idle.order(order_id), lambda order: order["attention"])
+        shown = await idle.until_order(order_id, lambda order: order["attention"])
         assert shown["attention"]["code"] == "refused"
         assert f"fact-payments-{fact_id}" in shown["attention"]["message"]
         assert len(await unmatched(idle, order_id)) == 1

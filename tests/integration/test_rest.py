@@ -50,7 +50,7 @@ async def test_the_rest_is_given_back_and_the_order_completes(pipeline: World) -
     assert units(shown, "ordered", "reserved", "backordered", "shipped") == [[3, 0, 0, 1]]
     await pipeline.ship(order_id, "delivered")
     await pipeline.ended(order_id)
-    shown = await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == "238.00")
+    shown = await pipeline.until_order(order_id, lambda o: o["refunded"] == "238.00")
     assert (shown["stage"], shown["due"], states(shown)) == ("completed", "0.00", ["delivered"])
     assert accounts_of(pipeline, order_id) == PAID | SOLD
     mailed = [row["detail"] for row in shown["history"] if row["event"] == "mailed"]
@@ -156,7 +156,7 @@ async def test_what_nobody_collects_is_given_up_with_the_rest(pipeline: World) -
     response = await give_up(pipeline, order_id)
     assert response.status_code == 200, response.text
     await pipeline.ended(order_id)
-    shown = await until(lambda: pipeline.order(order_id), lambda o: o["refunded"] == "119.00")
+    shown = await pipeline.until_order(order_id, lambda o: o["refunded"] == "119.00")
     assert (shown["stage"], states(shown)) == ("completed", ["delivered", "cancelled"])
     stock = (await pipeline.api.get(f"/stock/{sku}")).json()
     assert [(p["on_hand"], p["reserved"]) for p in stock["locations"]] == [(1, 0)]

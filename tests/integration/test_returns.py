@@ -132,7 +132,7 @@ async def test_a_carrier_that_has_the_goods_keeps_their_authorisation(pipeline: 
         return [row["detail"] for row in shown["history"] if row["event"] == "tracked"]
 
     first = f"{return_id}, booked"
-    await until(lambda: pipeline.order(order_id), lambda o: noted(o) == [first])
+    await pipeline.until_order(order_id, lambda o: noted(o) == [first])
     assert details(pipeline, return_id).state == "authorised"
     said = {
         "event_id": unique("ev"),
@@ -145,7 +145,7 @@ async def test_a_carrier_that_has_the_goods_keeps_their_authorisation(pipeline: 
         assert (await pipeline.tell("shipment.tracked", said)).status_code == 204
     other, _ = await delivered(pipeline)
     await pipeline.tell("shipment.tracked", said | {"order_id": other, "event_id": unique("ev")})
-    await until(lambda: pipeline.order(other), lambda o: o["odd_facts"])
+    await pipeline.until_order(other, lambda o: o["odd_facts"])
     await until(lambda: details(pipeline, return_id), lambda shown: shown.state == "in_transit")
     shown = await pipeline.order(order_id)
     assert noted(shown) == [first, f"{return_id}, picked up, Potsdam"]
@@ -390,7 +390,7 @@ async def test_a_refused_refund_of_a_return_waits_for_a_person(pipeline: World) 
     return_id = await came_back(pipeline, order_id, sku, 1)
     await pipeline.misbehave(partner="payments", operation="refund", fault="refuse")
     await command(pipeline, InspectReturn, return_id=return_id, lines=inspected(sku, restock=1))
-    shown = await until(lambda: pipeline.order(order_id), lambda o: o["attention"])
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"])
     assert shown["attention"]["code"] == "refused"
     assert f"return-{return_id}" in shown["attention"]["message"]
     doors = Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying)

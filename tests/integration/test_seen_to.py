@@ -39,9 +39,7 @@ AFTER_ALL = pytest.mark.parametrize(
 
 async def shown(world: World, order_id: str, code: str | None) -> Document:
     """Wait until the order shows this attention, or none."""
-    return await until(
-        lambda: world.order(order_id), lambda o: (o["attention"] or {}).get("code") == code
-    )
+    return await world.until_order(order_id, lambda o: (o["attention"] or {}).get("code") == code)
 
 
 def hide_and_clear(world: World, order_id: str) -> None:
@@ -119,7 +117,7 @@ async def test_a_carrier_that_carries_what_it_had_cancelled_is_shown(pipeline: W
     assert said["message"] == f"seen to: called_back_in_vain (SH-{order_id}-1)"
     await shown(pipeline, order_id, None)
     await report(pipeline, order_id, "out_for_delivery")
-    odd = await until(lambda: pipeline.order(order_id), lambda o: len(o["odd_facts"]) == 2)
+    odd = await pipeline.until_order(order_id, lambda o: len(o["odd_facts"]) == 2)
     assert odd["attention"] is None  # what was seen to once isn't shown with each report
 
 
@@ -178,9 +176,9 @@ async def test_a_second_problem_of_the_same_kind_is_shown_after_the_first(pipeli
     def about(shipment_id: str) -> Any:
         return lambda o: o["attention"] and shipment_id in o["attention"]["message"]
 
-    await until(lambda: pipeline.order(order_id), about(first))
+    await pipeline.until_order(order_id, about(first))
     await give_up(pipeline, RecoverShipment, first)
-    last = await until(lambda: pipeline.order(order_id), about(second))
+    last = await pipeline.until_order(order_id, about(second))
     assert last["attention"]["code"] == "came_back_after_all"
     await give_up(pipeline, RecoverShipment, second)
     await shown(pipeline, order_id, None)
@@ -188,9 +186,9 @@ async def test_a_second_problem_of_the_same_kind_is_shown_after_the_first(pipeli
     await pipeline.ended(order_id)
     for shipment_id in (first, second):
         await report(pipeline, order_id, "delivered", shipment_id=shipment_id)
-    await until(lambda: pipeline.order(order_id), about(first))
-    await until(
-        lambda: pipeline.order(order_id),
+    await pipeline.until_order(order_id, about(first))
+    await pipeline.until_order(
+        order_id,
         lambda o: [s["tracking"] for s in o["shipments"]] == ["delivered"] * 3,
     )
     message = (await doors(pipeline).retry(order_id, "ann")).message

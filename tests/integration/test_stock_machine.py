@@ -14,8 +14,8 @@ SURE = (
     *(*MOVED, MovementKind.COUNT, MovementKind.RETURN, "a later part", "reship lost", "restock"),
     *("cancel_rest", "exchange", "exchange settled", "recovered", "settle_claim"),
 )
-EXAMPLES = {"sqlite": (10, 200), "postgresql": (3, 100)}
-STEPS = (30, 50)
+EXAMPLES = {"sqlite": (9, 200), "postgresql": (2, 100)}
+STEPS = (28, 50)
 
 
 @pytest.mark.sized

@@ -3,23 +3,14 @@ a workflow's history."""
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle
 
 PATIENCE_S = 30.0
-GLANCE_S = 0.02
-QUIET_S = 0.5
-CHANGING = {
-    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
-    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
-}
-"""Events after which the tables may say something else."""
+GLANCE_S = 0.03
 
 Seen = TypeVar("Seen")
 
@@ -52,26 +43,3 @@ async def until_history(
             if reached(event):
                 return
     raise AssertionError("the workflow has ended without it")
-
-
-async def news(handle: WorkflowHandle[Any, Any], seen: int) -> AsyncIterator[HistoryEvent | None]:
-    """The latest of the workflow's events that may have changed something, where it pauses for a
-    moment: at first any up to number `seen`, then those after it; and None where it has been quiet
-    for a while, or is over."""
-    events = handle.fetch_history_events(wait_new_event=True)
-    never = asyncio.get_running_loop().create_future()
-    coming = asyncio.ensure_future(anext(events, None))
-    latest: HistoryEvent | None = None
-    try:
-        while True:
-            done, _ = await asyncio.wait({coming}, timeout=GLANCE_S if latest else QUIET_S)
-            event = coming.result() if done else None
-            if event is None or event.event_id == seen:
-                yield event or latest
-                latest = None
-            elif event.event_id > seen and event.event_type in CHANGING:
-                latest = event
-            if done:
-                coming = never if event is None else asyncio.ensure_future(anext(events, None))
-    finally:
-        coming.cancel()
