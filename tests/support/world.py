@@ -21,7 +21,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
-from activities import reading_ledger
+from activities import reading, reading_ledger
 from activities.database.engine import Database, utc_now
 from activities.database.importing import import_folder
 from api.app import create_app
@@ -182,16 +182,24 @@ class World:
 
     async def until_order(self, order_id: str, reached: Callable[[Document], object]) -> Document:
         """Wait until what is shown of the order satisfies `reached`: looked at now, when its row or
-        its history has changed, and now and then: others change it too."""
+        its history has changed so that it may, and now and then: others change it too."""
         shown: Document | None = None
         seen, looked_at = None, 0.0
+
+        def may_have(session: Session) -> bool:
+            """Whether there is something new, and what the tables say satisfies `reached`."""
+            nonlocal seen
+            before, seen = seen, _mark(session, order_id)
+            if seen is None or seen == before:
+                return False
+            details = reading.order_details(session, order_id)
+            return details is not None and bool(reached(details.model_dump(mode="json")))
+
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 while True:
-                    mark = self.database.read(lambda session: _mark(session, order_id))
-                    if mark != seen or monotonic() - looked_at > QUIET_S:
-                        shown = await self.order(order_id)
-                        seen, looked_at = mark, monotonic()
+                    if self.database.read(may_have) or monotonic() - looked_at > QUIET_S:
+                        shown, looked_at = await self.order(order_id), monotonic()
                         if reached(shown):
                             return shown
                     await asyncio.sleep(GLANCE_S)
