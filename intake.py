@@ -730,7 +730,7 @@ def _check_values(fact: Fact) -> list[FieldError]:
         amount = {} if fact.amount is None else {"amount": (fact.amount, 1)}
         errors += _check_amounts(fact.currency, **amount, fee=(fact.fee, 0))
     if isinstance(fact, PayoutPaid):
-        errors += _check_amounts(fact.currency, amount=(fact.amount, 0), fee=(fact.fee, 0))
+        errors += _check_amounts(fact.currency, amount=(fact.amount, None), fee=(fact.fee, 0))
     if isinstance(fact, GoodsReceived) and not 0 < (fact.quantity or 0) <= 1_000_000_000:
         errors.append(FieldError("quantity", "is not between 1 and 1,000,000,000"))
     return errors
@@ -763,8 +763,10 @@ def _check_amount(amount: str, currency: str) -> list[FieldError]:
     return []
 
 
-def _check_amounts(currency: str | None, **amounts: tuple[str | None, int]) -> list[FieldError]:
-    """`amounts`: by field, the text and the least it may be, in minor units."""
+def _check_amounts(
+    currency: str | None, **amounts: tuple[str | None, int | None]
+) -> list[FieldError]:
+    """`amounts`: by field, the text and the least it may be, in minor units; None: anything."""
     problems = (
         not_an_amount(text, currency, field, least=least)
         for field, (text, least) in amounts.items()

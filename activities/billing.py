@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
 from activities.exchanges import settle_cancelled
-from activities.gateways.calls import once
+from activities.gateways.calls import asked_before, once
 from activities.gateways.payments import Payments
 from activities.invoicing import credit, invoice_of, issue, left_minor
 from activities.ledger import post
@@ -41,6 +41,7 @@ from models.messages import (
     AuthorisationStep,
     CaptureDemand,
     OrderStep,
+    PaymentAuthorised,
     PaymentDemand,
     PaymentReceived,
     PaymentReversed,
@@ -297,6 +298,8 @@ class Billing:
             note_odd_fact(session, order.order_id, fact, reason, now)
         elif order.capture is not Capture.AT_DISPATCH:
             note_odd_fact(session, order.order_id, fact, "the order wants the money at once", now)
+        elif known is None and (problem := _too_little(session, order, fact)):
+            note_odd_fact(session, order.order_id, fact, problem, now)
         elif known is None:
             assert fact.amount is not None
             expires_at = fact.expires_at or now + A_WEEK
@@ -320,7 +323,7 @@ class Billing:
         over = [
             row
             for row in _authorisations(session, order_id, AuthorisationState.LIVE)
-            if row.expires_at <= now
+            if row.expires_at <= now and _asked_capture(session, row) is None
         ]
         for row in over:
             row.state = AuthorisationState.EXPIRED
@@ -332,8 +335,9 @@ class Billing:
         due_minor = balance_of(session, order).due_minor
         if not due_minor or order.cancellation is not Cancellation.NONE:
             return None
-        live = _authorisations(session, order_id, AuthorisationState.LIVE)
-        for row in live:
+        if in_doubt := _asked_captures(session, order_id):
+            return in_doubt[0]  # it may have been charged: nothing else is
+        for row in _authorisations(session, order_id, AuthorisationState.LIVE):
             if row.amount_minor >= due_minor and row.expires_at > now:
                 return CaptureDemand(
                     order_id=order_id,
@@ -404,6 +408,7 @@ class Billing:
             invoiced=invoice_number(session, order.order_id) is not None,
             kept=order.document is not None,
             owed_minor=owed_minor,
+            reclaimed_minor=order.reclaimed_minor,
             received_minor=in_hand_minor - owed_minor,
             total_minor=order.total_minor,
         )
@@ -452,7 +457,7 @@ class Billing:
     def _paid_out(self, session: Session, fact: PayoutPaid) -> None:
         now = self._clock()
         mark_applied(session, fact, now)
-        problem = billing.not_an_amount(fact.amount, fact.currency, "amount", least=0)
+        problem = billing.not_an_amount(fact.amount, fact.currency, "amount", least=None)
         problem = problem or billing.not_an_amount(fact.fee, fact.currency, "fee", least=0)
         if problem:
             note_odd_fact(session, fact.payout_id, fact, problem, now)
@@ -492,6 +497,16 @@ def _authorisations(
     return list(session.exec(query.order_by(col(Authorisation.expires_at).desc())))
 
 
+def _too_little(session: Session, order: Order, fact: PaymentAuthorised) -> str | None:
+    """Why a card doesn't stand for what is due; None: it does."""
+    amount_minor = parse_amount(fact.amount or "", order.currency)
+    due_minor = balance_of(session, order).due_minor
+    if amount_minor >= due_minor:
+        return None
+    amount, due = money_of(order, amount_minor), money_of(order, due_minor)
+    return f"amount: {amount} are authorised, {due} are due"
+
+
 def _state_at(order: Order, expires_at: datetime, now: datetime) -> AuthorisationState:
     if order.cancellation is not Cancellation.NONE:
         return AuthorisationState.VOIDED
@@ -499,13 +514,21 @@ def _state_at(order: Order, expires_at: datetime, now: datetime) -> Authorisatio
 
 
 def _asked_captures(session: Session, order_id: str) -> list[CaptureDemand]:
-    """Charges of cards that the provider was asked for, and whose answer isn't recorded."""
+    """Charges of cards that the provider was asked for, and whose answer isn't recorded: however
+    long ago the card stood for them."""
     demands = []
-    for row in _authorisations(session, order_id, AuthorisationState.LIVE):
-        call = session.get(PartnerCall, _capture_call(order_id, row.authorisation_id))
-        if call is not None and call.asked is not None:
-            demands.append(CaptureDemand.model_validate(call.asked))
+    for state in (AuthorisationState.LIVE, AuthorisationState.EXPIRED):
+        for row in _authorisations(session, order_id, state):
+            demand = _asked_capture(session, row)
+            if demand is not None:
+                demands.append(demand)
     return demands
+
+
+def _asked_capture(session: Session, row: Authorisation) -> CaptureDemand | None:
+    """As `_asked_captures`, of one authorisation that isn't captured."""
+    call = _capture_call(row.order_id, row.authorisation_id)
+    return asked_before(session, call, CaptureDemand)[1]
 
 
 def _capture_call(order_id: str, authorisation_id: str) -> str:

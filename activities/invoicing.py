@@ -312,7 +312,8 @@ def _compose_credit(
     now: datetime,
 ) -> CreditNote:
     taxes = credited.taxes
-    series = f"{invoice.seller.legal_entity}:CN-{now.year}"
+    legal_entity = session.exec(select(Company.legal_entity)).one()
+    series = f"{legal_entity}:CN-{now.year}"
     whole = tuple(taxes) == invoice.taxes
     net_minor = sum(tax.taxable_minor for tax in taxes)
     common = invoice.model_dump(include=set(Bill.model_fields))

@@ -1,5 +1,6 @@
 """Settling: what money does for its order, in the caller's transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -11,7 +12,7 @@ from models import billing, ledger
 from models.billing import BEING_GIVEN_BACK, BillingRules
 from models.ledger import Account
 from models.messages import PaymentReceived
-from models.money import MAX_AMOUNT_MINOR, decimals, parse_amount
+from models.money import MAX_AMOUNT_MINOR, decimals, parse_amount, round_half_up
 from models.orders import Cancellation
 from models.promises import PromisePolicy, promised_date
 from models.tables import Order, Payment, PaymentReversal, Refund
@@ -186,10 +187,7 @@ def _mark_as_used(session: Session, order: Order, used_minor: int) -> None:
 
 def all_has_a_use(session: Session, order: Order) -> None:
     """Whatever was more than was due has been given back."""
-    given_back = select(Payment).where(
-        Payment.order_id == order.order_id, Payment.currency == order.currency
-    )
-    for payment in session.exec(given_back):
+    for payment in _payments(session, order):
         payment.unmatched_reason = None
 
 
@@ -204,6 +202,7 @@ def use_waiting_money(session: Session, order: Order, rules: BillingRules, now: 
     for payment in session.exec(waiting.order_by(col(Payment.payment_id)).with_for_update()):
         if payment.currency == order.currency:
             use_for(session, order, payment, rules, now, "before the order")
+            order.version += 1  # each is a change of its own
         else:
             payment.order_id = order.order_id
             payment.unmatched_reason = in_another_currency(order)
@@ -218,6 +217,8 @@ def take_up_again(
     order.cancellation, order.cancel_reason, order.expired = Cancellation.NONE, "", False
     order.allocated = False
     order.paid_minor, order.deposit_minor, order.refunded_minor = 0, in_hand_minor, 0
+    for payment in _payments(session, order):
+        payment.taxed_minor = 0
     order.promised_date = promised_date(now.date(), order.requested_delivery_date, promises)
     order.told_date, order.consent_by, order.delay_notices = None, None, 0
     detail = f"{money_of(order, in_hand_minor)} came after all: the order is taken up again"
@@ -320,7 +321,7 @@ def _take_from_order(
         order.paid_minor -= amount_minor
         taxed_minor = order.taxed_minor - _on_account(order, rules)
         order.taxed_minor -= taxed_minor
-        payment.taxed_minor = max(0, payment.taxed_minor - taxed_minor)
+        _share_tax(session, order)
         return ledger.reversal_entry(
             reversal.reversal_id,
             order.currency,
@@ -350,6 +351,25 @@ def _take_from_order(
         fee_minor=reversal.fee_minor,
         order_id=order.order_id,
     )
+
+
+def _share_tax(session: Session, order: Order) -> None:
+    """The tax that fell due with payments is that of those that stand: in the order they came, each
+    the tax of all until then less that of those before it."""
+    paid_minor = shared_minor = 0
+    for payment in _payments(session, order):
+        paid_minor += payment.applied_minor
+        until_minor = round_half_up(order.taxed_minor * paid_minor, order.paid_minor or 1)
+        payment.taxed_minor = until_minor - shared_minor
+        shared_minor = until_minor
+
+
+def _payments(session: Session, order: Order) -> Sequence[Payment]:
+    """Of an order, in its currency, as they came."""
+    rows = select(Payment).where(
+        Payment.order_id == order.order_id, Payment.currency == order.currency
+    )
+    return session.exec(rows.order_by(col(Payment.received_at), col(Payment.payment_id))).all()
 
 
 def take_back_early(session: Session, payment: Payment, rules: BillingRules, now: datetime) -> None:

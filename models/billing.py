@@ -148,8 +148,10 @@ AUTHORISATION_LAPSED = "authorisation_lapsed"
 """The code of a refusal to capture what a card stands for no longer."""
 
 
-def not_an_amount(text: str | None, currency: str | None, field: str, *, least: int) -> str | None:
-    """Why `text` isn't money of at least `least` minor units; None: it is."""
+def not_an_amount(
+    text: str | None, currency: str | None, field: str, *, least: int | None
+) -> str | None:
+    """Why `text` isn't money of at least `least` minor units (None: any); None: it is."""
     if not text:
         return f"{field}: missing"
     if not currency:
@@ -158,7 +160,7 @@ def not_an_amount(text: str | None, currency: str | None, field: str, *, least: 
         amount_minor = parse_amount(text, currency)
     except ValueError as error:
         return f"{field}: {error}"
-    return None if amount_minor >= least else f"{field}: {text} is too little"
+    return None if least is None or amount_minor >= least else f"{field}: {text} is too little"
 
 
 class Balance(Payload):
@@ -337,6 +339,7 @@ def late_money(
     invoiced: bool,
     kept: bool,
     owed_minor: int,
+    reclaimed_minor: int,
     received_minor: int,
     total_minor: int,
 ) -> LateMoney:
@@ -345,7 +348,9 @@ def late_money(
     `expired`: it was cancelled by its payment deadline, not by a person. `invoiced`: it has an
     invoice, which was credited then. `kept`: its document is there to start it again.
     `owed_minor`: what came before and is being given back: it pays nothing any more.
+    `reclaimed_minor`: what was given back, and taken back by the payer's bank too: that is due of
+    the order that is over.
     """
-    possible = expired and kept and not invoiced and not owed_minor
+    possible = expired and kept and not invoiced and not owed_minor and not reclaimed_minor
     possible = possible and received_minor >= total_minor
     return LateMoney.REALLOCATE if wish == "reallocate" and possible else LateMoney.REFUND

@@ -340,12 +340,18 @@ def dunning_fee_entry(order_id: str, level: int, currency: str, fee_minor: int) 
 
 
 def payout_entry(payout_id: str, currency: str, *, amount_minor: int, fee_minor: int) -> Entry:
-    """The provider pays out what it collected, less its fee."""
+    """The provider pays out what it collected, less its fee; where it gave back more than it
+    collected, the amount is below zero, and comes from our bank account."""
+    collected_minor = amount_minor + fee_minor
     return entry(
         f"payout:{payout_id}",
         currency,
-        {Account.BANK: amount_minor, Account.PAYMENT_FEES: fee_minor},
-        {Account.CASH_CLEARING: amount_minor + fee_minor},
+        {
+            Account.BANK: max(0, amount_minor),
+            Account.PAYMENT_FEES: fee_minor,
+            Account.CASH_CLEARING: max(0, -collected_minor),
+        },
+        {Account.BANK: max(0, -amount_minor), Account.CASH_CLEARING: max(0, collected_minor)},
     )
 
 

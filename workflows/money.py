@@ -2,7 +2,7 @@
 what a person has to see to."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
@@ -16,8 +16,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.goods import see_to
     from workflows.steps import Board, RefusedStep, Steps, Stopped
 
+LOOK_AGAIN = timedelta(minutes=1)
+"""How long after its end an authorisation that is being charged is looked at again."""
 MONEY = "money"
 """What waits for a person because of money that came, or went."""
+REMIND_AGAIN = "remind-again"
+"""Orders that were paid, and weren't any more, without being reminded again replay as they went."""
 SEEN_TO = "money-seen-to"
 """Orders that a person retried before that was kept replay without it."""
 
@@ -46,6 +50,8 @@ class OrderMoney:
         self._while_unpaid = Steps(board, lambda: is_cancelling() or known().paid_in_full)
         self._surely = Steps(board, lambda: False)
         self._seen_to: Problem | None = None
+        self._reminded_in_full = False
+        """Reminding has ended because it was paid."""
 
     async def capture(self) -> None:
         """Charge the card, which brings the invoice. One that stands for it no longer is asked
@@ -82,16 +88,19 @@ class OrderMoney:
         """A card's authorisation lapses by itself: then the order doesn't count on it any more."""
         while True:
             await self._while_unpaid.until(self._is_held, "Waiting for an authorisation")
-            if not await self._lasts_no_longer(self._known().authorised_until):
+            until = self._known().authorised_until
+            assert until is not None
+            if not await self._lasts_no_longer(until, until):
                 await self._lapse()
+            if self._known().authorised_until == until:  # it is being charged, and may have been
+                await self._lasts_no_longer(until, workflow.now() + LOOK_AGAIN)
 
-    async def _lasts_no_longer(self, until: datetime | None) -> bool:
-        """Wait for the end of an authorisation: True where it went before, or another came."""
-        assert until is not None
+    async def _lasts_no_longer(self, until: datetime, look_at: datetime) -> bool:
+        """Wait to look at an authorisation: True where it went before, or another came."""
         return await self._while_unpaid.until(
             lambda: self._known().authorised_until != until,
             "Until the authorisation lapses",
-            max(1.0, (until - workflow.now()).total_seconds()),
+            max(1.0, (look_at - workflow.now()).total_seconds()),
         )
 
     async def _lapse(self) -> None:
@@ -107,6 +116,10 @@ class OrderMoney:
         if problem is not None and problem != self._seen_to:
             self._beside(self._show(problem))
         self._seen_to = problem
+        if self._reminded_in_full and not self._known().paid_in_full:
+            self._reminded_in_full = False
+            if workflow.patched(REMIND_AGAIN):
+                self._beside(self.remind())
 
     async def _show(self, problem: Problem) -> None:
         try:
@@ -129,7 +142,14 @@ class OrderMoney:
             await self._board.lower_flag(MONEY)
 
     async def remind(self) -> None:
-        """Remind of what is overdue, for as long as it isn't paid."""
+        """Remind of what is overdue, for as long as it isn't paid; where a payment is taken back,
+        once more."""
+        try:
+            await self._remind()
+        finally:
+            self._reminded_in_full = self._known().paid_in_full
+
+    async def _remind(self) -> None:
         while True:
             review = await self._while_unpaid.database(
                 Dunning.review_dunning, self._step, "Look whether it is overdue"

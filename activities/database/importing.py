@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlmodel import Session, SQLModel, select
+from sqlmodel import Session, SQLModel, col, select
 
 from activities.backorders import fill_shortages, orders_served
 from activities.database.engine import Clock, Database
@@ -28,6 +28,7 @@ from models.tables import (
     Customer,
     Distance,
     Location,
+    NumberSeries,
     Product,
     Stock,
     StockMovement,
@@ -245,11 +246,19 @@ def _company(session: Session, row: imports.CompanyRow, context: Context) -> Non
     if context.currency:
         raise ValueError("legal_entity: there can be one company only")
     if known is not None and known.legal_entity != row.legal_entity:
+        _take_over_series(session, known.legal_entity, row.legal_entity)
         session.delete(known)
         session.flush()
     _upsert(session, Company(**row.model_dump()))
     session.flush()
     context.currency = row.currency
+
+
+def _take_over_series(session: Session, before: str, now: str) -> None:
+    """The numbers of bills go on where they were: we are the same company by another name."""
+    rows = select(NumberSeries).where(col(NumberSeries.series).startswith(f"{before}:"))
+    for series in session.exec(rows):
+        series.series = f"{now}:{series.series.removeprefix(f'{before}:')}"
 
 
 def _account(session: Session, row: imports.AccountNumberRow, context: Context) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlmodel import Session, col, select
+from temporalio.api.history.v1 import HistoryEvent
 
 from models import ledger
 from models.tables import InvoiceRow, JournalEntry, JournalPosting
@@ -17,7 +18,7 @@ from tests.integration.test_cli import run, run_json
 from tests.integration.test_promises import events, in_days, working
 from tests.support.exactly_once import accounts_of, assert_asked_once
 from tests.support.shop import Document, order, unique
-from tests.support.waiting import until
+from tests.support.waiting import until, until_history
 from tests.support.world import World
 
 TOTAL = "119.00"
@@ -480,6 +481,29 @@ async def test_what_is_overdue_is_reminded_of_with_fees_until_it_is_paid(idle: W
     assert accounts_of(idle, order_id)["OTHER_INCOME"] == -500
 
 
+async def test_who_paid_and_took_it_back_is_reminded_again(idle: World) -> None:
+    """The timer for the first reminder is set once more."""
+    timers = 0
+
+    def is_second_timer(event: HistoryEvent) -> bool:
+        nonlocal timers
+        if event.HasField("timer_started_event_attributes"):
+            timers += b"Until a reminder" in event.user_metadata.summary.data
+        return timers == 2
+
+    sku, customer = idle.shop(on_hand=5)
+    document = order(sku, customer, terms="net30")
+    order_id = str(document["order_id"])
+    async with working(idle, dunning="7:0 14:5.00"):
+        await idle.place(document)
+        await idle.until_event(order_id, "booked")
+        payment_id = await idle.pay(order_id, TOTAL)
+        await idle.until_event(order_id, "payment_received")
+        await charge_back(idle, payment_id)
+        handle = idle.client.get_workflow_handle(f"order-{order_id}")
+        await until_history(handle, is_second_timer)
+
+
 async def test_what_wont_come_is_written_off_with_its_tax(pipeline: World) -> None:
     """And the order is over."""
     order_id = await placed(pipeline, terms="net30")
@@ -653,6 +677,18 @@ async def test_a_payout_clears_what_the_provider_collected(pipeline: World) -> N
     assert entry == {"BANK": 11_800, "PAYMENT_FEES": 100, "CASH_CLEARING": -11_900}
 
 
+async def test_a_provider_that_gave_back_more_than_it_collected_takes_it_from_our_bank(
+    pipeline: World,
+) -> None:
+    payout_id = unique("po")
+    data = {"payout_id": payout_id, "amount": "-18.00", "fee": "1.00", "currency": "EUR"}
+    await pipeline.report("payout.paid", data)
+    entry = await until(
+        lambda: pipeline.database.read(lambda s: ledger_entry(s, f"payout:{payout_id}"))
+    )
+    assert entry == {"BANK": -1_800, "PAYMENT_FEES": 100, "CASH_CLEARING": 1_700}
+
+
 @pytest.mark.parametrize(
     ("amount", "currency", "field"),
     [
@@ -676,8 +712,8 @@ async def test_money_that_cannot_be_is_refused_at_the_door(
         "payout.paid": {"payout_id": unique("po")},
     }
     for type_, data in facts.items():
-        if type_ == "payout.paid" and amount == "0":
-            continue  # the fee may have taken all of it
+        if type_ == "payout.paid" and amount in ("0", "-1.00"):
+            continue  # the fee, or refunds, may have taken all of it and more
         response = await pipeline.tell(type_, data | {"amount": amount, "currency": currency})
         assert response.status_code == 422, (type_, response.text)
         assert response.json()["errors"][0]["field"] in (field, "amount"), response.text

@@ -23,6 +23,7 @@ REVIVED: dict[str, Any] = {
     "invoiced": False,
     "kept": True,
     "owed_minor": 0,
+    "reclaimed_minor": 0,
     "received_minor": 119,
     "total_minor": 119,
 }
@@ -40,6 +41,7 @@ def test_an_order_that_expired_is_taken_up_again_where_that_is_wished() -> None:
         {"invoiced": True},
         {"kept": False},
         {"owed_minor": 1},
+        {"reclaimed_minor": 1},
         {"received_minor": 118},
     ],
     ids=str,
@@ -48,7 +50,8 @@ def test_an_order_that_expired_is_taken_up_again_where_that_is_wished() -> None:
 def test_every_other_money_is_given_back(
     wish: Literal["refund", "reallocate"], but: dict[str, Any]
 ) -> None:
-    """Cancelled by a person, billed before, no document, being refunded already, too little."""
+    """Cancelled by a person, billed before, no document, being refunded already, owed for, too
+    little."""
     assert late_money(wish, **(REVIVED | but)) is LateMoney.REFUND
 
 
