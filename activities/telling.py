@@ -1,6 +1,8 @@
 """Telling: what one workflow has changed, others are told to look at."""
 
 import asyncio
+from collections.abc import Coroutine, Iterable
+from itertools import islice
 
 from sqlmodel import Session, col, select
 from temporalio import activity
@@ -24,7 +26,7 @@ from models.stock import ShortageState
 from models.tables import Order, Shortage
 
 AT_ONCE = 10
-"""Orders that are told at a time."""
+"""Workflows that are told at a time."""
 
 
 class Telling:
@@ -42,8 +44,10 @@ class Telling:
         places = await self._database.read_async(
             lambda session: _short_places(session, step.order_id)
         )
-        for shortage_id, place in places:
-            await self._look(place, ShortageReported(shortage_id=shortage_id, again=step.again))
+        await _some_at_once(
+            self._look(place, ShortageReported(shortage_id=shortage_id, again=step.again))
+            for shortage_id, place in places
+        )
 
     @activity.defn
     def find_missed(self, place: StockPlace) -> Missed:
@@ -57,10 +61,9 @@ class Telling:
         cause = echo.cause.replace(":", "-")[:64]
         for return_id in echo.returns:
             await self._follow(ReturnStep(return_id=return_id))
-        for place in echo.places:
-            await self._look(place, ShortageReported(shortage_id=cause))
-        for some in (echo.orders[i : i + AT_ONCE] for i in range(0, len(echo.orders), AT_ONCE)):
-            await asyncio.gather(*(self._wake(order_id, cause) for order_id in some))
+        shortage = ShortageReported(shortage_id=cause)
+        await _some_at_once(self._look(place, shortage) for place in echo.places)
+        await _some_at_once(self._wake(order_id, cause) for order_id in echo.orders)
 
     async def _follow(self, step: ReturnStep) -> None:
         """Have a return looked at, by its workflow or a new one."""
@@ -93,6 +96,13 @@ class Telling:
             static_summary=place.summary,
             static_details=REPLENISHES,
         )
+
+
+async def _some_at_once(tellings: Iterable[Coroutine[None, None, None]]) -> None:
+    """As many at a time as the engine takes well: of a thousand, all within a step's time."""
+    waiting = iter(tellings)
+    while some := list(islice(waiting, AT_ONCE)):
+        await asyncio.gather(*some)
 
 
 def _missed(session: Session, place: StockPlace) -> Missed:
