@@ -1,5 +1,6 @@
 """Reading stock and offers: what CLI and API show of a SKU."""
 
+from collections import Counter
 from datetime import date
 
 from sqlmodel import Session, col, select
@@ -133,14 +134,21 @@ def _at_location(session: Session, place: Place, currency: str, today: date) -> 
 def _promisable(
     session: Session, sku: str, available: int, waiting: list[Shortage], today: date
 ) -> tuple[Promisable, ...]:
-    """What comes without a date promises nothing."""
-    receipts = [
-        (coming.expected_date, coming.units)
-        for location in places_of(session, sku)
-        for coming in incoming(session, (sku, location), today)
-        if coming.expected_date
-    ]
-    promised = [(row.expected_date, row.quantity - row.filled) for row in waiting]
+    """What comes without a date promises nothing to others than those who wait for it."""
+    receipts: list[tuple[date, int]] = []
+    undated = Counter[str]()
+    for location in places_of(session, sku):
+        for coming in incoming(session, (sku, location), today):
+            if coming.expected_date:
+                receipts.append((coming.expected_date, coming.units))
+            else:
+                undated[location] += coming.units
+    promised = []
+    for row in waiting:
+        units = row.quantity - row.filled
+        covered = min(units, undated[row.location]) if row.expected_date is None else 0
+        undated[row.location] -= covered
+        promised.append((row.expected_date, units - covered))
     return tuple(available_to_promise(available, receipts, promised, today))
 
 

@@ -1,0 +1,76 @@
+"""What is shown of stock."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlmodel import col, delete, select
+
+from activities.reading_stock import stock_of
+from models.messages import OrderStep, RecordOrder
+from models.orders import OrderDocument
+from models.purchasing import PurchaseOrderState
+from models.stock_views import StockView
+from models.tables import PurchaseOrder, SupplierOffer
+from tests.support.machine import Warehouse, furnish
+from tests.support.shop import SHIP_TO
+from tools.prepare import migrate
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
+    """Nothing was ordered yet; of C, that nobody has, X offers any number."""
+    url = f"sqlite:///{tmp_path / 'orders.db'}"
+    migrate(url)
+    furnish(url, tmp_path / "csv")
+    made = Warehouse(lambda: url)
+    made.database.transaction(
+        lambda session: (
+            session.exec(delete(SupplierOffer).where(col(SupplierOffer.sku) == "C")),
+            session.add(
+                SupplierOffer(
+                    supplier_id="X",
+                    sku="C",
+                    unit_cost_minor=100,
+                    currency="EUR",
+                    minimum_quantity=1,
+                    pack_size=1,
+                    lead_time_days=3,
+                )
+            ),
+        )
+    )
+    yield made
+    made.database.close()
+
+
+def shown(warehouse: Warehouse) -> StockView:
+    """C as people see it."""
+    found = warehouse.database.read(lambda s: stock_of(s, "C", warehouse.now.date()))
+    assert found is not None
+    return found
+
+
+def test_what_was_bought_for_who_waits_is_promised_to_nobody_and_isnt_missing(
+    warehouse: Warehouse,
+) -> None:
+    """Though its supplier hasn't said when it comes; without it, it is missing."""
+    document = OrderDocument.model_validate(
+        {
+            "order_id": "O1",
+            "channel": "online",
+            "customer": "ADA",
+            "ship_to": SHIP_TO,
+            "currency": "EUR",
+            "terms": "net30",
+            "lines": [{"sku": "C", "quantity": 4}],
+        }
+    )
+    record = RecordOrder(order=document, digest="d", placed_at=warehouse.now, workflow_id="o")
+    warehouse.orders.record_order(record)
+    warehouse.inventory.allocate_stock(OrderStep(order_id="O1"))
+    assert [row.units for row in shown(warehouse).available_to_promise] == [-4]
+    warehouse.buy(pick=0, sku="C", location="BER", sends=True, again=False)
+    [order] = warehouse.read(select(PurchaseOrder))
+    assert order.state is PurchaseOrderState.SENT
+    assert [row.units for row in shown(warehouse).available_to_promise] == [0]
