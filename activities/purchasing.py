@@ -135,7 +135,7 @@ class Purchasing:
         now = self._clock()
         if step.again:
             for _, line in _let_down_lines(session, place):
-                line.let_down = False
+                line.let_down_at = None
         before = _waiting(session, place)
         places = self._end_overdue(session, place, now)
         problem, unmet = self._cover(session, place, now)
@@ -309,7 +309,8 @@ class Purchasing:
             if promise is not None or not fact.lines:
                 units = line.quantity if promise is None else promise.quantity
                 line.expected = max(line.received, min(units, line.quantity))
-                line.let_down = line.expected < line.quantity
+                is_less = line.expected < line.quantity
+                line.let_down_at = (line.let_down_at or now) if is_less else None
             if is_news:
                 on = still_ahead(promise.expected_date, now.date()) if promise else None
                 line.expected_date = on or on_all or _quoted_date(line)
@@ -376,7 +377,7 @@ class Purchasing:
                 reason = "no acknowledgement in time"
                 places += self._end(session, order.po_id, State.LAPSED, reason).places
             elif order.state.is_open and due_units(line) and late_from and late_from <= now:
-                line.expected, line.let_down = line.received, True
+                line.expected, line.let_down_at = line.received, now
                 order.ended_reason = f"overdue: expected on {_date_of(order, line)}"
                 _give_up(session, order, now)
         return [p for p in places if (p.sku, p.location) != place]
@@ -396,7 +397,7 @@ class Purchasing:
         if order.state.is_open:
             order.state, order.ended_reason, order.ended_at = state, reason[:500], now
             for line in lines:
-                line.let_down = due_units(line) > 0
+                line.let_down_at = now if due_units(line) else None
         places = [StockPlace(location=order.location, sku=line.sku) for line in lines]
         return Echo(cause=f"{po_id}-{state}", places=tuple(places))
 
@@ -675,7 +676,10 @@ def _lines_at(session: Session, place: Place) -> list[tuple[PurchaseOrder, Purch
             PurchaseOrderLine.sku == place[0],
             PurchaseOrder.location == place[1],
             col(PurchaseOrder.state).not_in((State.CLOSED, State.INVOICED))
-            | ((col(PurchaseOrder.state) == State.CLOSED) & col(PurchaseOrderLine.let_down)),
+            | (
+                (col(PurchaseOrder.state) == State.CLOSED)
+                & col(PurchaseOrderLine.let_down_at).is_not(None)
+            ),
         )
         .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
         .with_for_update()
@@ -704,7 +708,7 @@ def _let_down_lines(
         .where(
             PurchaseOrderLine.sku == place[0],
             PurchaseOrder.location == place[1],
-            col(PurchaseOrderLine.let_down),
+            col(PurchaseOrderLine.let_down_at).is_not(None),
         )
         .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
     )
@@ -717,7 +721,7 @@ def _let_down(session: Session, place: Place, since: datetime) -> dict[str, str]
     return {
         order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
         for order, line in _let_down_lines(session, place)
-        if order.created_at >= since
+        if line.let_down_at and line.let_down_at >= since
     }
 
 

@@ -186,7 +186,8 @@ class StockControl:
         before, now = _waiting(session, skus), self._clock()
         due = {line.sku: due_units(line) for line in lines if order.state.is_open}
         for line in lines:
-            line.let_down = line.let_down or due.get(line.sku, 0) > 0
+            if due.get(line.sku):
+                line.let_down_at = now
         order.state, order.ended_at = PurchaseOrderState.CLOSED, now
         order.ended_reason = f"closed by {command.actor}: {command.reason}"
         date_shortages(session, skus, now)

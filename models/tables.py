@@ -458,8 +458,9 @@ class PurchaseOrderLine(SQLModel, table=True):
     """Units that came, damaged ones left out."""
     damaged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     invoiced: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    let_down: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    """The supplier didn't promise (all of) it: others are asked, until a person tries again."""
+    let_down_at: datetime | None = None
+    """Since when the supplier didn't promise or bring (all of) it: others are asked, until it has
+    rested or a person tries again."""
     reason: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
     """Why it was bought, and there: `models.purchasing.Reason`."""
 

@@ -405,3 +405,26 @@ def test_what_was_given_up_before_goods_could_be_recovered_stays_so(tmp_path: Pa
             "INSERT INTO claims (claim_id, shipment_id, carrier, amount_minor, currency, reason, "
             f"claimed_at) VALUES ('CL-SH-1-2', 'SH-1', 'Swift', 1, 'EUR', '', '{NOW}')"
         )
+
+
+def test_who_had_let_us_down_rests_from_when_it_was_asked(tmp_path: Path) -> None:
+    """Nobody had written down when it did; who hadn't doesn't rest."""
+    url, path = f"sqlite:///{tmp_path / 'orders.db'}", tmp_path / "orders.db"
+    command.upgrade(alembic_config(url), "0008")
+    with closing(sqlite3.connect(path, isolation_level=None)) as before:
+        before.executescript(
+            MASTER_DATA
+            + f"""
+            INSERT INTO suppliers (supplier_id, name, email, country)
+                VALUES ('X', 'X', 'a@b', 'DE');
+            INSERT INTO purchase_orders (po_id, supplier_id, location, currency, state, reason,
+                created_at) VALUES ('PO-1', 'X', 'BER', 'EUR', 'lapsed', '', '{NOW}'),
+                    ('PO-2', 'X', 'BER', 'EUR', 'sent', '', '{NOW}');
+            INSERT INTO purchase_order_lines (po_id, sku, quantity, unit_cost_minor, received,
+                let_down) VALUES ('PO-1', 'DRILL', 1, 1, 0, 1), ('PO-2', 'DRILL', 1, 1, 0, 0);
+            """
+        )
+    migrate(url)
+    with closing(sqlite3.connect(path, isolation_level=None)) as after:
+        found = "SELECT po_id, let_down_at FROM purchase_order_lines ORDER BY po_id"
+        assert after.execute(found).fetchall() == [("PO-1", NOW), ("PO-2", None)]

@@ -19,7 +19,7 @@ from activities.database.door import keep_fact
 from activities.reconciliation import Reconciliation
 from activities.stock_review import StockReview
 from activities.supplier_records import lead_times, track_records
-from models.commands import AdjustStock, CommandStep
+from models.commands import AdjustStock, ClosePurchase, CommandStep
 from models.errors import PartnerRefused
 from models.messages import (
     CancelOrder,
@@ -397,6 +397,44 @@ def test_the_review_finds_low_what_costs_nothing_to_hold(warehouse: Warehouse) -
     found, batch = reviewed(warehouse, replace(REVIEW, holding_cost_ppm=0))
     assert (found.order_quantity, found.reorder_point) == (0, 18)
     assert StockPlace(location="BER", sku="A") in batch.low
+
+
+# Who isn't asked.
+
+
+@pytest.mark.parametrize("how", ["is overdue", "is closed", "promises less"])
+def test_a_supplier_rests_from_when_it_let_us_down(warehouse: Warehouse, how: str) -> None:
+    """However long ago it was asked; the next offer is taken, and after the rest it is asked
+    again."""
+    line = buy(warehouse, 4)
+    rests = warehouse.read(select(PurchaseOrder.supplier_id))[0]
+    far = warehouse.now.date() + timedelta(days=20)
+    said = {"po_id": line.po_id, "expected_date": far}
+    warehouse.purchasing.apply_acknowledgement(
+        SupplierAcknowledged.model_validate(said | {"acknowledgement_id": "K"})
+    )
+    warehouse.wait(24)
+    if how == "is closed":
+        close = ClosePurchase(command_id="C", reason="bankrupt", po_id=line.po_id)
+        warehouse.commands.obey_command(CommandStep(command=close))
+    elif how == "promises less":
+        nothing = (PromisedLine(sku="C", quantity=0),)
+        warehouse.purchasing.apply_acknowledgement(
+            SupplierAcknowledged(acknowledgement_id="K2", po_id=line.po_id, lines=nothing)
+        )
+
+    def why_not_asked() -> str | None:
+        warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+        lines = warehouse.read(select(PurchaseOrderLine))
+        [planned] = [other for other in lines if other.po_id != line.po_id]
+        rows = Reason.model_validate(planned.reason).comparison.rows
+        return {row.supplier_id: row.why_not for row in rows}[rests]
+
+    assert (why_not_asked() or "").startswith(f"{line.po_id}: ")
+    warehouse.wait(4)
+    assert why_not_asked()
+    warehouse.wait(2)
+    assert why_not_asked() is None
 
 
 # What suppliers ask for.
