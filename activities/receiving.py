@@ -13,7 +13,7 @@ from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
 from activities.ledger import post
 from activities.progress import note_odd_fact
-from activities.purchasing import note_sent, settle
+from activities.purchasing import UNANSWERED, note_sent, settle
 from activities.stock import Change, lock_stock, move
 from models import ledger
 from models.errors import DatabaseBusy
@@ -69,6 +69,8 @@ class Receiving:
             note_odd_fact(session, order.po_id, fact, problem, now)
         else:
             note_sent(session, order, now)
+            if order.state in UNANSWERED:
+                order.state = PurchaseOrderState.SHIPPED
             self._take_in(session, fact, order, line)
             redated = fill_shortages(session, [line.sku], cause, now)
             self._match(session, order, locked, now)

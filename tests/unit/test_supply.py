@@ -399,6 +399,24 @@ def test_the_review_finds_low_what_costs_nothing_to_hold(warehouse: Warehouse) -
     assert StockPlace(location="BER", sku="A") in batch.low
 
 
+# What is given up.
+
+
+def test_who_has_brought_a_part_needs_no_acknowledgement(warehouse: Warehouse) -> None:
+    """The rest is waited for as any other, and bought elsewhere once it is overdue."""
+    line = buy(warehouse, 10)
+    warehouse.receiving.receive_goods(receipt(line, 6))
+    warehouse.wait(4)  # acknowledged within two days, here within three
+    plan = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    assert (plan.open, plan.send) == ((line.po_id,), ())
+    assert plan.look_at
+    warehouse.wait(4)
+    plan = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    assert len(plan.send) == 1
+    order = warehouse.database.read(lambda s: s.get_one(PurchaseOrder, line.po_id))
+    assert order.ended_reason == f"overdue: expected on {BEGIN.date() + timedelta(days=3)}"
+
+
 # Who isn't asked.
 
 
