@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import func
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from temporalio import activity
@@ -184,8 +183,9 @@ class Purchasing:
         more = _restock(level + short, review) if review else 0
         if not short + more:
             return None, 0
+        waiting = _not_covered(_open_at(session, place), coming)
         requirement = Requirement(
-            sku=place[0], short=short, restock=more, needed_by=_needed_by(session, place)
+            sku=place[0], short=short, restock=more, needed_by=_needed_by(session, place, waiting)
         )
         offers = offers_of(session, [place[0]])
         comparison = compare(
@@ -198,7 +198,7 @@ class Purchasing:
         if comparison.chosen is None:
             return _no_offer(requirement, place, comparison), short
         reason = Reason(
-            orders=_not_covered(_open_at(session, place), coming),
+            orders=waiting,
             short=short,
             restock=more,
             position=level,
@@ -576,10 +576,11 @@ def _not_covered(waiting: Iterable[Shortage], coming: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(orders))
 
 
-def _needed_by(session: Session, place: Place) -> date | None:
-    """The earliest date that a waiting customer was promised."""
-    promised = (
-        select(func.min(Order.promised_date))
+def _needed_by(session: Session, place: Place, order_ids: Iterable[str]) -> date | None:
+    """The earliest date that was promised to one of these orders, which wait at a place."""
+    ours = set(order_ids)
+    waiting = (
+        select(Order.order_id, col(Order.promised_date))
         .join(Shortage, col(Shortage.order_id) == col(Order.order_id))
         .where(
             Shortage.sku == place[0],
@@ -587,7 +588,8 @@ def _needed_by(session: Session, place: Place) -> date | None:
             Shortage.state == ShortageState.OPEN,
         )
     )
-    return session.exec(promised).one()
+    promised = [day for order_id, day in session.exec(waiting) if day and order_id in ours]
+    return min(promised, default=None)
 
 
 def _no_offer(wanted: Requirement, place: Place, comparison: Comparison) -> str:

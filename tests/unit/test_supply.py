@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from activities import reading_purchases
@@ -40,14 +40,16 @@ from models.messages import (
 )
 from models.nightly import CloseStep, ReviewedBatch, ReviewStep
 from models.orders import Delivery
-from models.purchasing import Reason
+from models.purchasing import Reason, Requirement
 from models.replenishment import ReviewPolicy, lot_size
 from models.tables import (
     Finding,
     GoodsReceipt,
     OddFactRow,
+    Order,
     PurchaseOrder,
     PurchaseOrderLine,
+    Shortage,
     StockPolicy,
     SupplierOffer,
 )
@@ -313,6 +315,35 @@ def test_a_purchase_names_only_the_orders_that_it_covers(warehouse: Warehouse) -
     [second] = [line for line in lines if line.po_id != first.po_id]
     reason = Reason.model_validate(second.reason)
     assert (reason.orders, reason.short) == ((covered_in_part, alone), 3)
+
+
+def test_a_purchase_is_needed_by_the_first_promise_that_it_covers(warehouse: Warehouse) -> None:
+    """What is bought already is in no hurry, nor is what nobody waits for."""
+    first = buy(warehouse, 4)
+    needed_by = warehouse.now.date() + timedelta(days=180)
+    for days in (9, 0):
+        order_id = place(warehouse, 5)
+        promised = update(Order).where(col(Order.order_id) == order_id)
+        promised = promised.values(promised_date=needed_by + timedelta(days=days))
+        warehouse.database.transaction(lambda session, by=promised: session.execute(by))
+
+    def requirement() -> Requirement:
+        warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+        lines = warehouse.read(select(PurchaseOrderLine))
+        [second] = [line for line in lines if line.po_id != first.po_id]
+        return Reason.model_validate(second.reason).comparison.requirement
+
+    assert (requirement().short, requirement().needed_by) == (10, needed_by)
+
+    for shortage in warehouse.read(select(Shortage)):
+        request = CancelRequest(reason="r", actor="operator")
+        wish = CancelOrder(order_id=shortage.order_id, request=request)
+        warehouse.orders.start_cancelling(wish)
+        warehouse.inventory.release_stock(OrderStep(order_id=shortage.order_id))
+    place(warehouse, first.quantity)
+    low = policy("C", reorder_point=5, order_quantity=20)
+    warehouse.database.transaction(lambda session: session.add(low))
+    assert (requirement().short, requirement().needed_by) == (0, None)
 
 
 def test_what_runs_low_and_nobody_offers_needs_a_person(warehouse: Warehouse) -> None:
