@@ -182,10 +182,11 @@ def compare(
     `records` and `excluded` (with the reason) are by supplier_id. Offers of other SKUs are passed
     over.
 
-    Best is, among the offers that can be used: what arrives by `needed_by` before what doesn't;
-    then the lowest landed cost of a wanted unit that arrives (landed cost of the whole purchase by
-    wanted units and fill rate, as exact fractions: a low unit cost behind a large minimum is no
-    bargain); then the shorter expected lead time, the better fill rate, the supplier's id.
+    Best is, among the offers that can be used: what arrives by `needed_by` before what doesn't, and
+    of what doesn't the earliest; then the lowest landed cost of a wanted unit that arrives (landed
+    cost of the whole purchase by wanted units and fill rate, as exact fractions: a low unit cost
+    behind a large minimum is no bargain); then the shorter expected lead time, the better fill
+    rate, the supplier's id.
 
     Raises ValueError for offers in several currencies: their costs don't compare.
     """
@@ -280,13 +281,14 @@ def _cost_per_unit(requirement: Requirement, row: ComparedOffer) -> tuple[bool, 
     return False, landed * ALL_PPM / row.fill_rate_ppm
 
 
-Preference = tuple[bool, bool, tuple[bool, Fraction], int, int, str]
+Preference = tuple[bool, bool, int, tuple[bool, Fraction], int, int, str]
 
 
 def _preference(requirement: Requirement, row: ComparedOffer) -> Preference:
     return (
         row.why_not is not None,
         not row.on_time,
+        0 if row.on_time else row.expected_lead_time_days,
         _cost_per_unit(requirement, row),
         row.expected_lead_time_days,
         -row.fill_rate_ppm,
@@ -304,14 +306,22 @@ def _reason(
         causes = ", ".join(f"{row.supplier_id}: {row.why_not}" for row in rows)
         return f"no offer can be used ({causes})"
     best = possible[0]
-    rivals = [row for row in possible[1:] if row.on_time == best.on_time]
     if not best.on_time:
-        late = f"no offer arrives by {requirement.needed_by}: "
-        return late + _why_best(requirement, best, rivals, "")
+        return f"no offer arrives by {requirement.needed_by}: {_why_first(requirement, possible)}"
+    rivals = [row for row in possible[1:] if row.on_time]
     by = f" by {requirement.needed_by}" if requirement.needed_by else ""
     if by and not rivals and len(possible) > 1:
         return f"the only one of {len(possible)} offers that arrives{by}"
     return _why_best(requirement, best, rivals, f" that arrive{by}" if by else "")
+
+
+def _why_first(requirement: Requirement, possible: list[ComparedOffer]) -> str:
+    """Of offers that are all late, the earliest first."""
+    best, rivals = possible[0], possible[1:]
+    as_early = [row for row in rivals if row.expected_date == best.expected_date]
+    if rivals and not as_early:
+        return f"the earliest of {len(possible)} offers"
+    return _why_best(requirement, best, as_early, " that arrive first")
 
 
 def _why_best(

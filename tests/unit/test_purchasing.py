@@ -217,13 +217,15 @@ def test_nothing_that_can_be_used_is_better_in_all_respects(question: Question) 
 
 @given(question=some_questions)
 def test_rows_are_in_order_of_what_a_delivered_unit_costs(question: Question) -> None:
-    """Usable before unusable, on time before late, then cost, exactly; who never delivers last."""
+    """Usable before unusable, on time before late, of what is late the earliest; then cost,
+    exactly; who never delivers last."""
     requirement = question[0]
     keys = []
     for row in answer(question).rows:
         fill = Fraction(row.fill_rate_ppm, 10**6)
         cost = Fraction(row.landed_minor, requirement.wanted) / fill if fill else Fraction(10**9)
-        keys.append((row.why_not is not None, not row.on_time, cost))
+        late_on = row.expected_date if not row.on_time else TODAY
+        keys.append((row.why_not is not None, not row.on_time, late_on, cost))
     assert keys == sorted(keys)
 
 
@@ -299,6 +301,18 @@ def test_what_arrives_in_time_is_bought_whatever_it_costs() -> None:
     )
 
 
+def test_where_nothing_arrives_in_time_the_earliest_is_bought() -> None:
+    """What it costs decides between those of the same day."""
+    slow = offer("SLOW", 100, lead_time_days=120)
+    fast, dear = offer("FAST", 101, lead_time_days=2), offer("DEAR", 102, lead_time_days=2)
+    comparison = asked(wanting(1, needed_by=day(1)), slow, dear, fast)
+    assert order_of(comparison) == ["FAST", "DEAR", "SLOW"]
+    assert comparison.reason == (
+        "no offer arrives by 2026-11-02: lowest landed cost for the 1 unit wanted, of 2 offers that "
+        "arrive first"
+    )
+
+
 def test_the_lead_time_is_the_larger_of_quoted_and_observed() -> None:
     records = {"A": record(days=9.2), "B": record(days=2), "C": record()}
     offers = [offer(name, lead_time_days=5) for name in "ABCD"]
@@ -365,7 +379,8 @@ def test_offers_that_cannot_be_used_say_why() -> None:
         (["A"], day(30), "the only offer that can be used"),
         (["A", "B"], None, "as cheap as B and sooner here, of 2 offers"),
         (["A", "B"], day(5), "the only one of 2 offers that arrives by 2026-11-06"),
-        (["B", "C"], day(5), "no offer arrives by 2026-11-06: lowest landed cost for the 5 units wanted, of 2 offers"),
+        (["B", "C"], day(5), "no offer arrives by 2026-11-06: lowest landed cost for the 5 units wanted, of 2 offers that arrive first"),
+        (["A", "B", "C"], day(4), "no offer arrives by 2026-11-05: the earliest of 3 offers"),
         (["B"], day(5), "no offer arrives by 2026-11-06: the only offer that can be used"),
     ],
 )  # fmt: skip
