@@ -355,18 +355,20 @@ class Purchasing:
         subject = fact.po_id or ""
         lock_stock(session, {line.sku for line in _lines(session, subject)})
         order, now = _lock(session, subject), self._clock()
-        problem = None
+        lines, problem = _lines(session, subject), None
         if order is None:
             problem = "po_id: no such purchase order"
         elif order.state is State.PLANNED:
             problem = f"po_id: {order.po_id} hasn't been sent yet"
         elif order.state in (State.LAPSED, State.REFUSED, State.CANCELLED, State.CLOSED):
             problem = f"too late: {order.po_id} is {order.state}, {order.ended_reason or ''}"
+        elif isinstance(fact, SupplierAcknowledged) and _rest_was_given_up(order, lines):
+            problem = f"too late: {order.po_id} is {order.state}: nothing more is expected of it"
         if problem or order is None:
             note_odd_fact(session, subject, fact, problem or "", now)
             return None, []
         note_sent(session, order, now)
-        return order, _lines(session, subject)
+        return order, lines
 
     def _end_overdue(self, session: Session, place: Place, now: datetime) -> list[StockPlace]:
         """Count no longer on what wasn't acknowledged in time, nor on the rest of what is late."""
@@ -480,6 +482,11 @@ def _give_up(session: Session, order: PurchaseOrder, now: datetime) -> None:
         settle(session, order, now)
     else:
         order.state, order.ended_at = State.LAPSED, now
+
+
+def _rest_was_given_up(order: PurchaseOrder, lines: Iterable[PurchaseOrderLine]) -> bool:
+    """Whether all that is still wanted of it is here, and something else was bought elsewhere."""
+    return not order.state.is_open and any(line.let_down_at for line in lines)
 
 
 def _waiting_for(session: Session, po_id: str) -> Echo:

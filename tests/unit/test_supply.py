@@ -448,6 +448,32 @@ def test_who_has_brought_a_part_needs_no_acknowledgement(warehouse: Warehouse) -
     assert order.ended_reason == f"overdue: expected on {BEGIN.date() + timedelta(days=3)}"
 
 
+def test_what_is_promised_after_the_rest_was_given_up_is_odd(warehouse: Warehouse) -> None:
+    """It was bought elsewhere: nothing of the purchase order changes, however late somebody looks
+    at it; a person is refused it."""
+    line = buy(warehouse, 10)
+    warehouse.receiving.receive_goods(receipt(line, 4))
+    warehouse.wait(8)
+    warehouse._buy(BERLIN_C, sends=True, again=False)
+    [given_up] = warehouse.read(
+        select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == line.po_id)
+    )
+    said = {"po_id": line.po_id, "expected_date": warehouse.now.date() + timedelta(days=5)}
+    late = SupplierAcknowledged.model_validate(said | {"acknowledgement_id": "K"})
+    today = warehouse.now.date()
+    assert warehouse.database.read(
+        lambda session: reading_purchases.why_not_acknowledged(session, late, today)
+    )
+    warehouse.purchasing.apply_acknowledgement(late)
+    [after] = warehouse.read(select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == line.po_id))
+    assert after == given_up
+    [odd] = warehouse.read(select(OddFactRow))
+    assert (odd.subject, odd.reason) == (
+        line.po_id,
+        f"too late: {line.po_id} is received: nothing more is expected of it",
+    )
+
+
 # Who isn't asked.
 
 
