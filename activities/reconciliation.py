@@ -5,6 +5,7 @@ where it came from.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ from models.findings import (
     asleep_difference,
     inventory_difference,
     invoice_difference,
+    left_over_difference,
     line_difference,
     place_differences,
     receivable_difference,
@@ -87,7 +89,8 @@ class Reconciliation:
 
     @activity.defn
     async def compare_stock(self, step: CompareStep) -> ComparedBatch:
-        """Compare the counters of a batch of SKUs with movements and reservations."""
+        """Compare the counters of a batch of SKUs with movements and reservations, and these with
+        the orders that are over."""
         skus, places, differences = await self._database.read_async(
             lambda session: _compare_places(session, step)
         )
@@ -203,7 +206,7 @@ def _compare_places(session: Session, step: CompareStep) -> tuple[list[str], int
             *place, counters.get(place, nothing), moved.get(place, nothing), held.get(place, 0)
         )
     ]
-    return skus, len(places), differences
+    return skus, len(places), [*differences, *_left_over(session, skus)]
 
 
 def _moved(session: Session, skus: Sequence[str]) -> dict[Place, Counted]:
@@ -232,6 +235,37 @@ def _held(session: Session, skus: Sequence[str]) -> dict[Place, int]:
         .group_by(col(Reservation.sku), col(Reservation.location))
     )
     return {(sku, location): int(units) for sku, location, units in rows}
+
+
+def _left_over(session: Session, skus: Sequence[str]) -> Iterable[Difference]:
+    """What orders that are over still hold, or wait for."""
+    held = session.exec(
+        select(Order, Reservation)
+        .join(Reservation, col(Reservation.order_id) == col(Order.order_id))
+        .where(
+            col(Reservation.sku).in_(skus),
+            col(Reservation.state).in_(HELD),
+            col(Order.stage).in_(OVER),
+        )
+    )
+    short = session.exec(
+        select(Order, Shortage)
+        .join(Shortage, col(Shortage.order_id) == col(Order.order_id))
+        .where(
+            col(Shortage.sku).in_(skus),
+            Shortage.state == ShortageState.OPEN,
+            col(Order.stage).in_(OVER),
+        )
+    )
+    units: dict[tuple[str, str, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for order, reservation in held:
+        place = (reservation.sku, reservation.location)
+        units[order.order_id, order.stage, *place][0] += reservation.quantity
+    for order, shortage in short:
+        place = (shortage.sku, shortage.location)
+        units[order.order_id, order.stage, *place][1] += shortage.quantity - shortage.filled
+    for of_order, (reserved, missing) in sorted(units.items()):
+        yield left_over_difference(*of_order, reserved, missing)
 
 
 def _compare_ledger(session: Session) -> list[Difference]:

@@ -78,6 +78,18 @@ def line_difference(
     )
 
 
+def left_over_difference(
+    order_id: str, stage: str, sku: str, location: str, held: int, short: int
+) -> Difference:
+    """An order that is over and yet has units reserved (`held`), or waits for some (`short`)."""
+    return Difference(
+        finding_id=f"left_over:{order_id}:{sku}:{location}",
+        subject=order_id,
+        message=f"order {order_id} is {stage}, and of {sku} at {location} {held} are still "
+        f"reserved for it and {short} still short",
+    )
+
+
 def inventory_difference(currency: str, account_minor: int, stock_minor: int) -> Difference | None:
     """The inventory account is worth what the stock is; None where it is. Minor units."""
     if account_minor == stock_minor:

@@ -89,7 +89,7 @@ from models.messages import (
     TrackingStep,
 )
 from models.money import format_amount
-from models.orders import Cancellation, Delivery, OrderDocument, ShipmentState
+from models.orders import Cancellation, Delivery, OrderDocument, ShipmentState, Stage
 from models.purchasing import BuyingPolicy, PurchaseOrderState
 from models.returns import (
     Condition,
@@ -148,6 +148,7 @@ COMING = (ReturnState.AUTHORISED, ReturnState.IN_TRANSIT, ReturnState.RECEIVED)
 OUTCOMES = (None, Reship, RefundShipment)
 """What a person decides of goods that won't arrive; None: nothing yet."""
 HELD = (ReservationState.HELD, ReservationState.PICKED)
+OVER = (Stage.COMPLETED, Stage.CANCELLED)
 skus = st.sampled_from(SKUS)
 locations = st.sampled_from(tuple(LOCATIONS))
 units = st.integers(1, 6)
@@ -921,6 +922,14 @@ class Warehouse(Machine):
         live = select(Order.order_id).where(Order.cancellation == Cancellation.NONE)
         lines = self.read(select(OrderLineRow).where(col(OrderLineRow.order_id).in_(live)))
         assert {(row.order_id, row.line_no): row.quantity for row in lines} == found
+
+    @invariant()
+    def an_order_that_is_over_holds_and_lacks_nothing(self) -> None:
+        """As reconciliation asks."""
+        over = select(Order.order_id).where(col(Order.stage).in_(OVER))
+        held = select(Reservation).where(col(Reservation.state).in_(HELD))
+        assert not self.read(held.where(col(Reservation.order_id).in_(over)))
+        assert not self.read(self._open().where(col(Shortage.order_id).in_(over)))
 
     @invariant()
     def nothing_comes_back_that_was_not_delivered(self) -> None:

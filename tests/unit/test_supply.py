@@ -38,8 +38,8 @@ from models.messages import (
     SupplierOrder,
     business_id,
 )
-from models.nightly import CloseStep, ReviewedBatch, ReviewStep
-from models.orders import Delivery
+from models.nightly import CloseStep, CompareStep, ReviewedBatch, ReviewStep
+from models.orders import Delivery, Stage
 from models.purchasing import Reason, Requirement
 from models.replenishment import ReviewPolicy, lot_size
 from models.tables import (
@@ -568,3 +568,33 @@ def test_an_invoice_of_a_purchase_order_that_is_over_is_found_at_once(
     [finding] = warehouse.read(select(Finding))
     assert (finding.finding_id, finding.subject) == ("supplier_invoice:I", line.po_id)
     assert f"asks for {line.quantity} x C, 3 came: " in finding.message
+
+
+# What is left over.
+
+
+@pytest.mark.parametrize("stage", [Stage.CANCELLED, Stage.COMPLETED])
+def test_what_an_order_that_is_over_holds_or_lacks_is_found(
+    warehouse: Warehouse, stage: Stage
+) -> None:
+    """Nobody would ask for it again; orders that go on aren't found."""
+    place(warehouse, 1, sku="A")
+    warehouse.reserve([("A", 3), ("C", 4)], Delivery.PARTIAL, "DE", twice=False)
+    order_id = f"O{warehouse.number:04d}"
+
+    def found() -> dict[str, str]:
+        asyncio.run(reconciliation.compare_stock(CompareStep(after="", batch=10, seen_at=BEGIN)))
+        return {row.finding_id: row.message for row in warehouse.read(select(Finding))}
+
+    unused: Any = None  # this step doesn't ask the engine
+    reconciliation = Reconciliation(warehouse.database, warehouse.clock, unused)
+    assert found() == {}
+    over = update(Order).where(col(Order.order_id) == order_id).values(stage=stage)
+    warehouse.database.transaction(lambda session: session.execute(over))
+    still = f"order {order_id} is {stage}, and of"
+    assert found() == {
+        f"left_over:{order_id}:A:BER": f"{still} A at BER 3 are still reserved for it and 0 "
+        "still short",
+        f"left_over:{order_id}:C:BER": f"{still} C at BER 0 are still reserved for it and 4 "
+        "still short",
+    }
