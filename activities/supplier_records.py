@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from statistics import fmean
 
 from sqlmodel import Session, col, select
@@ -46,7 +47,7 @@ def lead_times(session: Session, skus: Iterable[str]) -> dict[Place, list[int]]:
     days: dict[Place, list[int]] = defaultdict(list)
     for sku, location, sent, came in rows:
         if sent:
-            days[sku, location].append(max(0, (came - sent).days))
+            days[sku, location].append(_days(sent, came))
     return {place: took[-LATEST:] for place, took in days.items()}
 
 
@@ -59,7 +60,7 @@ def _record(session: Session, orders: dict[str, PurchaseOrder]) -> TrackRecord:
     for receipt in receipts:
         sent = orders[receipt.po_id].sent_at
         if sent:
-            days[receipt.po_id] = max(days[receipt.po_id], (receipt.occurred_at - sent).days)
+            days[receipt.po_id] = max(days[receipt.po_id], _days(sent, receipt.occurred_at))
     ordered = sum(line.quantity for line in lines)
     came = sum(min(line.received, line.quantity) for line in lines)
     return TrackRecord(
@@ -67,3 +68,8 @@ def _record(session: Session, orders: dict[str, PurchaseOrder]) -> TrackRecord:
         mean_lead_time_days=fmean(days.values()) if days else None,
         fill_rate_ppm=came * ALL_PPM // ordered if ordered else None,
     )
+
+
+def _days(sent: datetime, came: datetime) -> int:
+    """From one day to another, whatever the hours; never below zero."""
+    return max(0, (came.date() - sent.date()).days)

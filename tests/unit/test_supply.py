@@ -153,6 +153,18 @@ def test_a_receipt_took_no_less_than_nothing_and_came_by_now(
     assert records[supplier].mean_lead_time_days == 0
 
 
+def test_a_lead_time_counts_the_days_whatever_the_hours(warehouse: Warehouse) -> None:
+    """Sent in the morning, here the day after tomorrow, an hour earlier: two days."""
+    line = buy(warehouse, 4)
+    warehouse.now += timedelta(days=2, hours=-1)
+    warehouse.receiving.receive_goods(receipt(line, 4))
+    took = warehouse.database.read(lambda session: lead_times(session, ["C"]))
+    assert took == {("C", "BER"): [2]}
+    [supplier] = warehouse.read(select(PurchaseOrder.supplier_id))
+    records = warehouse.database.read(lambda session: track_records(session, [supplier]))
+    assert records[supplier].mean_lead_time_days == 2
+
+
 def test_damaged_units_count_as_units_that_come(warehouse: Warehouse) -> None:
     """Twenty were ordered, so that twenty-two may come, of use or not; who sends others for the
     damaged ones isn't sent away."""
