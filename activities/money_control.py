@@ -8,7 +8,7 @@ from activities.commanding import amount_of, order_of
 from activities.database.engine import Clock
 from activities.invoicing import credit, goods_left, invoice_of, left_minor
 from activities.ledger import THE_LEDGER
-from activities.progress import balance_of, money_of, note, touch
+from activities.progress import FOR_CHANGE, balance_of, money_of, note, touch
 from activities.refunds import ask_back, ask_payment_back
 from activities.settling import use_for, write_off
 from models.billing import BEING_GIVEN_BACK, BillingRules
@@ -99,7 +99,7 @@ class MoneyControl:
         payment = _unused(session, command.payment_id or "")
         refund = ask_payment_back(session, payment, command.reason, self._clock())
         money = Money(amount_minor=refund.amount_minor, currency=payment.currency)
-        order = session.get(Order, payment.order_id or "", with_for_update=True)
+        order = session.get(Order, payment.order_id or "", with_for_update=FOR_CHANGE)
         if order is not None:
             touch(session, order, self._clock())
         follow_up = FollowUp(order_id=payment.order_id, refund_key=refund.refund_key)

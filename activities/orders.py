@@ -9,6 +9,7 @@ from activities import customers
 from activities.database.door import mark_applied, waiting_facts
 from activities.database.engine import Clock, Database
 from activities.progress import (
+    FOR_CHANGE,
     balance_of,
     find_order,
     lock_order,
@@ -144,7 +145,7 @@ class Orders:
 
     def _record(self, session: Session, step: RecordOrder) -> Recorded:
         document, now = step.order, self._clock()
-        order = session.get(Order, document.order_id, with_for_update=True)
+        order = session.get(Order, document.order_id, with_for_update=FOR_CHANGE)
         if order is None:
             order = _insert_order(session, step, self._policy.promises)
             order.updated_at = now

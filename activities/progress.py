@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -45,6 +46,11 @@ PROBLEMS = ("payment_reversed", "payment_currency", *ShipmentProblem)
 LONGEST_LINES = 1_000
 
 
+FOR_CHANGE: dict[str, Any] = {"key_share": True}
+"""How an order's row is locked: against whoever changes it too, not against whoever writes what
+refers to it, as goods do that arrive."""
+
+
 def lock_order(session: Session, order_id: str) -> Order:
     """The order's row, held until the transaction ends. Raises NotFound."""
     order = find_order(session, order_id)
@@ -56,7 +62,7 @@ def lock_order(session: Session, order_id: str) -> Order:
 def find_order(session: Session, order_id: str) -> Order | None:
     """As `lock_order`, or None."""
     return session.exec(
-        select(Order).where(col(Order.order_id) == order_id).with_for_update()
+        select(Order).where(col(Order.order_id) == order_id).with_for_update(**FOR_CHANGE)
     ).one_or_none()
 
 
@@ -134,9 +140,9 @@ def look(session: Session, order: Order) -> Progress:
     shipments = session.exec(
         select(Shipment).where(Shipment.order_id == order.order_id).order_by(Shipment.shipment_id)
     ).all()
+    short, expected = _short(session, order.order_id)  # first: what arrives meanwhile isn't lost
     units = _reserved(session, order.order_id)
     delivered = [s.shipment_id for s in shipments if s.state is ShipmentState.DELIVERED]
-    short, expected = _short(session, order.order_id)
     number = invoice_number(session, order.order_id)
     money = balance(order, invoiced=number is not None)
     return Progress(

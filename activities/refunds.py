@@ -9,7 +9,7 @@ from sqlalchemy import func
 from sqlmodel import Session, select
 
 from activities.ledger import post
-from activities.progress import asked_refunds, balance_of, money_of, note, touch
+from activities.progress import FOR_CHANGE, asked_refunds, balance_of, money_of, note, touch
 from activities.settling import all_has_a_use
 from models import ledger
 from models.billing import BEING_GIVEN_BACK, RefundState
@@ -129,7 +129,7 @@ def given_back(session: Session, refund_key: str, refund_id: str, now: datetime)
 
 
 def _tell_order(session: Session, order_id: str, refund: Refund, now: datetime) -> None:
-    order = session.get_one(Order, order_id, with_for_update=True)
+    order = session.get_one(Order, order_id, with_for_update=FOR_CHANGE)
     balance = balance_of(session, order)
     if refund.order_id and balance.owed_minor == balance.owed_payable_minor:
         all_has_a_use(session, order)

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from activities.invoicing import issue, recover, tax_relief
 from activities.ledger import post
-from activities.progress import balance_of, invoice_number, money_of, note
+from activities.progress import FOR_CHANGE, balance_of, invoice_number, money_of, note
 from models import billing, ledger
 from models.billing import BEING_GIVEN_BACK, BillingRules
 from models.ledger import Account
@@ -267,7 +267,7 @@ def take_back(
 ) -> None:
     """The payer's bank has taken a payment back: see `models.billing.take_back`."""
     amount_minor = min(reversal.amount_minor, payment.amount_minor - payment.reversed_minor)
-    order = session.get(Order, payment.order_id or "", with_for_update=True)
+    order = session.get(Order, payment.order_id or "", with_for_update=FOR_CHANGE)
     payment.reversed_minor += amount_minor
     reversal.order_id, reversal.applied_at = payment.order_id, now
     if order is None or payment.currency != order.currency:
