@@ -36,14 +36,15 @@ from models.tables import (
 )
 
 
-def issue(session: Session, order: Order, now: datetime) -> bool:
-    """Number, store and post the order's invoice; False where it has one."""
+def issue(session: Session, order: Order, now: datetime, *, waived_minor: int = 0) -> bool:
+    """Number, store and post the order's invoice; False where it has one. `waived_minor`: what is
+    missing, and not asked for."""
     if invoice_number(session, order.order_id) is not None:
         return False
     company = session.exec(select(Company)).one()
     series = f"{company.legal_entity}:INV-{now.year}"
     number = billing.invoice_number(now.year, draw_number(session, series))
-    invoice = _compose(session, order, company, number, now)
+    invoice = _compose(session, order, company, number, now, waived_minor)
     session.add(
         InvoiceRow(
             number=invoice.number,
@@ -230,7 +231,12 @@ def recover(session: Session, order: Order, amount_minor: int, now: datetime) ->
 
 
 def _compose(
-    session: Session, order: Order, company: Company, number: str, now: datetime
+    session: Session,
+    order: Order,
+    company: Company,
+    number: str,
+    now: datetime,
+    waived_minor: int,
 ) -> Invoice:
     customer = session.get_one(Customer, order.customer_id)
     lines = _lines(session, order.order_id)
@@ -257,6 +263,7 @@ def _compose(
         total_minor=totals.total_minor,
         paid_minor=order.paid_minor,
         on_account=tuple(_on_account(session, order)),
+        waived_minor=min(waived_minor, max(0, totals.total_minor - order.paid_minor)),
         supply_by=order.promised_date,
     )
 

@@ -203,20 +203,19 @@ def invoice_mail(invoice: Invoice, pdf: bytes, envelope: Envelope) -> EmailMessa
     """The invoice with its PDF attached as `<number>.pdf`."""
     language = written_language(invoice.language)
     words, notation = _WORDS[language], Notation(language, invoice.currency)
-    due_minor = max(0, invoice.total_minor - invoice.paid_minor)
     facts = [
         (words.invoice, invoice.number),
         (words.order, invoice.order_id),
         (words.total, notation.money(invoice.total_minor)),
-        (words.due, notation.money(due_minor)),
+        (words.due, notation.money(invoice.due_minor)),
     ]
     outro = words.invoice_paid
-    if due_minor:
+    if invoice.due_minor:
         day = notation.day(invoice.due_on or invoice.issued_on)
         facts.append((words.due_date, day))
         facts += _account(words, invoice)
         outro = words.invoice_due.format(
-            amount=notation.money(due_minor), day=day, number=invoice.number
+            amount=notation.money(invoice.due_minor), day=day, number=invoice.number
         )
     mail = _mail(
         words,

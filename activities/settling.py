@@ -116,7 +116,7 @@ def close_if_paid(session: Session, order: Order, rules: BillingRules, now: date
     if due_minor > _tolerance(order, rules) or order.cancellation is not Cancellation.NONE:
         return
     order.forgiven_minor += due_minor  # an invoice is for who has paid enough
-    issue(session, order, now)
+    issue(session, order, now, waived_minor=due_minor)
     order.forgiven_minor -= due_minor
     if due_minor:
         order.difference_minor += due_minor

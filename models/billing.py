@@ -79,8 +79,15 @@ class Invoice(Bill):
     paid_minor: int
     on_account: tuple[OnAccount, ...] = ()
     """What came before the invoice, the tax of which was due then; part of `paid_minor`."""
+    waived_minor: int = 0
+    """What was missing of the payment and is too little to ask for."""
     supply_by: date | None = None
     """By when the goods are to leave: they are supplied after the invoice (art. 226 (7))."""
+
+    @property
+    def due_minor(self) -> int:
+        """What is still to be paid; never below zero."""
+        return max(0, self.total_minor - self.paid_minor - self.waived_minor)
 
 
 class CreditNote(Bill):

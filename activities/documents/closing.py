@@ -22,7 +22,6 @@ from activities.documents.transfer import takes_transfer, transfer_code
 from activities.documents.wording import (
     Sum,
     Weight,
-    due_minor,
     no_tax_because,
     settlement,
     sums,
@@ -107,7 +106,7 @@ def _payment_height(sheet: Sheet) -> float:
 
 
 def _asks(sheet: Sheet) -> bool:
-    return isinstance(sheet.bill, Invoice) and due_minor(sheet.bill) > 0
+    return isinstance(sheet.bill, Invoice) and sheet.bill.due_minor > 0
 
 
 def _account(sheet: Sheet, width: float) -> None:

@@ -21,9 +21,8 @@ from drafthorse.models.tradelines import LineItem
 from activities.documents.wording import (
     AnyBill,
     discount_name,
-    due_minor,
     no_tax_because,
-    on_account_notes,
+    notes_on_sums,
     settlement,
     why,
 )
@@ -54,7 +53,7 @@ def einvoice_xml(bill: AnyBill) -> bytes:
     header.id = writable(bill.number)  # BT-1
     header.type_code = _CREDIT_NOTE if isinstance(bill, CreditNote) else _INVOICE  # BT-3
     header.issue_date_time = bill.issued_on  # BT-2
-    for text in (*why(bill), *on_account_notes(bill)):
+    for text in (*why(bill), *notes_on_sums(bill)):
         note = IncludedNote()
         note.content = writable(text)  # BT-22
         header.notes.add(note)
@@ -252,7 +251,7 @@ def _settlement(to: TradeSettlement, bill: AnyBill) -> None:
         _refer(to.invoice_referenced_document, bill.invoice_number, bill.invoice_issued_on)  # BG-3
     terms = PaymentTerms()
     terms.description = writable(" ".join(settlement(bill)))  # BT-20
-    if isinstance(bill, Invoice) and bill.due_on and due_minor(bill):
+    if isinstance(bill, Invoice) and bill.due_on and bill.due_minor:
         terms.due = bill.due_on  # BT-9
     to.terms.add(terms)
     _totals(to, bill)
@@ -261,7 +260,7 @@ def _settlement(to: TradeSettlement, bill: AnyBill) -> None:
 def _means(invoice: Invoice) -> PaymentMeans:
     """How to pay what is due (BG-16), or how it was paid as far as is known."""
     means = PaymentMeans()
-    if not due_minor(invoice):
+    if not invoice.due_minor:
         means.type_code = _CASH if invoice.terms is Terms.CASH else _UNKNOWN
     elif not invoice.seller.iban:
         means.type_code = _UNKNOWN
@@ -273,13 +272,17 @@ def _means(invoice: Invoice) -> PaymentMeans:
 
 
 def _totals(to: TradeSettlement, bill: AnyBill) -> None:
-    due = due_minor(bill) if isinstance(bill, Invoice) else bill.total_minor
+    """What is waived is rounding: to EN 16931 it is neither paid nor due (BR-CO-16)."""
+    due = bill.due_minor if isinstance(bill, Invoice) else bill.total_minor
+    waived = bill.waived_minor if isinstance(bill, Invoice) else 0
     totals = to.monetary_summation
     totals.line_total = _amount(bill, bill.net_minor + bill.discount_minor)  # BT-106
     totals.charge_total = _amount(bill, 0)  # BT-108
     totals.allowance_total = _amount(bill, bill.discount_minor)  # BT-107
     totals.tax_basis_total = _amount(bill, bill.net_minor)  # BT-109
     totals.tax_total = (_amount(bill, bill.tax_minor), bill.currency)  # BT-110
+    if waived:
+        totals.rounding_amount = _amount(bill, -waived)  # BT-114
     totals.grand_total = _amount(bill, bill.total_minor)  # BT-112
-    totals.prepaid_total = _amount(bill, bill.total_minor - due)  # BT-113
+    totals.prepaid_total = _amount(bill, bill.total_minor - due - waived)  # BT-113
     totals.due_amount = _amount(bill, due)  # BT-115

@@ -6,7 +6,7 @@ from decimal import Decimal
 import segno
 from segno.helpers import make_epc_qr
 
-from activities.documents.wording import AnyBill, due_minor
+from activities.documents.wording import AnyBill
 from models.billing import Invoice
 
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{10,30}", re.ASCII)
@@ -21,7 +21,7 @@ def takes_transfer(bill: AnyBill) -> bool:
     return (
         isinstance(bill, Invoice)
         and bill.currency == "EUR"
-        and 1 <= due_minor(bill) <= _LARGEST_MINOR
+        and 1 <= bill.due_minor <= _LARGEST_MINOR
         and _IBAN.fullmatch(_compact(bill.seller.iban)) is not None
     )
 
@@ -37,7 +37,7 @@ def transfer_code(invoice: Invoice) -> segno.QRCode:
     return make_epc_qr(
         name=name.encode()[:_NAME_BYTES].decode(errors="ignore"),
         iban=_compact(invoice.seller.iban),
-        amount=Decimal(due_minor(invoice)).scaleb(-2),
+        amount=Decimal(invoice.due_minor).scaleb(-2),
         text=" ".join(invoice.number.split())[:_TEXT_CHARACTERS],
         encoding="utf-8",
     )

@@ -35,11 +35,6 @@ def spoken(bill: AnyBill) -> tuple[Words, Notation]:
     return WORDS[language], Notation(language, bill.currency)
 
 
-def due_minor(invoice: Invoice) -> int:
-    """What is still to be paid; never below zero."""
-    return max(0, invoice.total_minor - invoice.paid_minor)
-
-
 def title_of(bill: AnyBill) -> str:
     """Which bill it is."""
     words, _ = spoken(bill)
@@ -87,7 +82,7 @@ def facts_of(bill: AnyBill) -> list[tuple[str, str]]:
 
 def _when_due(invoice: Invoice) -> tuple[str, str]:
     words, notation = spoken(invoice)
-    if not due_minor(invoice):
+    if not invoice.due_minor:
         return words.payment, words.paid
     if invoice.due_on is None:
         return words.payment, words.on_receipt
@@ -135,16 +130,19 @@ def _taxes(bill: AnyBill) -> list[Sum]:
 
 
 def _invoiced(invoice: Invoice) -> list[Sum]:
-    """The total, less each payment on account with the tax in it, less what was paid otherwise."""
+    """The total, less each payment on account with the tax in it, less what was paid otherwise,
+    less what is waived."""
     words, _ = spoken(invoice)
-    due = due_minor(invoice)
-    otherwise_minor = invoice.total_minor - due - sum(p.amount_minor for p in invoice.on_account)
+    settled_minor = invoice.total_minor - invoice.due_minor
+    on_account_minor = sum(payment.amount_minor for payment in invoice.on_account)
+    otherwise_minor = settled_minor - invoice.waived_minor - on_account_minor
     rows = [Sum(words.total, invoice.total_minor, Weight.TOTAL)]
     rows += [_received(invoice, payment) for payment in invoice.on_account]
     if otherwise_minor or not invoice.on_account:
         paid = words.otherwise_paid if invoice.on_account else words.already_paid
         rows.append(Sum(paid, -otherwise_minor))
-    return [*rows, Sum(words.amount_due, due, Weight.RESULT)]
+    rows += _waived(invoice)
+    return [*rows, Sum(words.amount_due, invoice.due_minor, Weight.RESULT)]
 
 
 def _received(invoice: Invoice, payment: OnAccount) -> Sum:
@@ -156,13 +154,22 @@ def _received(invoice: Invoice, payment: OnAccount) -> Sum:
     )
 
 
-def on_account_notes(bill: AnyBill) -> list[str]:
-    """Each payment on account in one line, with the tax in it (2006/112/EC art. 65, 226)."""
+def _waived(invoice: Invoice) -> list[Sum]:
+    words, _ = spoken(invoice)
+    return [Sum(words.waived, -invoice.waived_minor)] if invoice.waived_minor else []
+
+
+def notes_on_sums(bill: AnyBill) -> list[str]:
+    """In one line each: a payment on account, with the tax in it (2006/112/EC art. 65, 226), and
+    what is waived."""
     if isinstance(bill, CreditNote):
         return []
     _, notation = spoken(bill)
-    rows = [_received(bill, payment) for payment in bill.on_account]
-    return [f"{row.label}: {notation.money(row.amount_minor)}, {row.note}" for row in rows]
+    rows = [*(_received(bill, payment) for payment in bill.on_account), *_waived(bill)]
+    return [
+        ", ".join(filter(None, (f"{row.label}: {notation.money(row.amount_minor)}", row.note)))
+        for row in rows
+    ]
 
 
 def _credited(note: CreditNote) -> list[Sum]:
@@ -192,10 +199,9 @@ def settlement(bill: AnyBill) -> list[str]:
 
 def _asking(invoice: Invoice) -> str:
     words, notation = spoken(invoice)
-    due = due_minor(invoice)
-    if not due:
+    if not invoice.due_minor:
         return words.settled
-    amount = notation.money(due)
+    amount = notation.money(invoice.due_minor)
     if invoice.due_on is None:
         return words.please_pay_now.format(amount=amount)
     return words.please_pay.format(amount=amount, day=notation.day(invoice.due_on))

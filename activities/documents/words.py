@@ -37,6 +37,7 @@ class Words(NamedTuple):
     including_tax: str
     already_paid: str
     otherwise_paid: str
+    waived: str
     amount_due: str
     net_credited: str
     total_credited: str
@@ -88,6 +89,7 @@ WORDS = {
         including_tax="including VAT {amount}",
         already_paid="Paid",
         otherwise_paid="Paid otherwise",
+        waived="Payment difference waived",
         amount_due="Amount due",
         net_credited="Net credited",
         total_credited="Total credited",
@@ -146,6 +148,7 @@ WORDS = {
         including_tax="darin USt. {amount}",
         already_paid="Bezahlt",
         otherwise_paid="Anderweitig bezahlt",
+        waived="Zahlungsdifferenz erlassen",
         amount_due="Offener Betrag",
         net_credited="Korrektur netto",
         total_credited="Korrektur gesamt",

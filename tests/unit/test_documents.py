@@ -19,6 +19,7 @@ from models.customers import TaxTreatment
 from models.orders import PricedLine, Terms, total
 from tests.support.bills import (
     DOCK,
+    ISSUED_ON,
     SELLER,
     credit_note_of,
     credited_amount,
@@ -80,6 +81,30 @@ def test_a_paid_invoice_asks_for_nothing() -> None:
     assert "Amount due 0.00 EUR" in text
     assert "Paid in full" in text
     assert "Please transfer" not in text
+
+
+def test_what_is_waived_is_not_asked_for() -> None:
+    """It has a line of its own, so that the sums add up; nothing is due, nothing to scan."""
+    invoice = invoice_of(terms=Terms.PREPAID)
+    waived = invoice.model_copy(
+        update={"paid_minor": invoice.total_minor - 2, "waived_minor": 2, "due_on": ISSUED_ON}
+    )
+    text = text_of(waived)
+    for said in (
+        "Payment Paid",
+        "Paid -2,938.23 EUR Payment difference waived -0.02 EUR Amount due 0.00 EUR",
+        "Paid in full",
+    ):
+        assert said in text
+    assert "Please transfer" not in text
+    assert not takes_transfer(waived)
+    german = text_of(waived.model_copy(update={"language": "de"}))
+    assert "Zahlungsdifferenz erlassen -0,02 EUR Offener Betrag 0,00 EUR" in german
+    part = [on_account(10_000, 1_597)]
+    assert (
+        "including VAT 15.97 EUR Paid otherwise -2,838.23 EUR Payment difference waived -0.02 EUR"
+        in text_of(waived.model_copy(update={"on_account": part}))
+    )
 
 
 def test_what_is_partly_paid_asks_for_the_rest() -> None:

@@ -37,6 +37,7 @@ RATES = (190_000, 70_000, 0)
 THREE_RATES = [priced(n, rate_ppm=rate, discount="12.5") for n, rate in enumerate(RATES, start=1)]
 CENTS = [priced(n, unit_price_minor=1, quantity=1, rate_ppm=RATES[n % 3]) for n in range(1, 1001)]
 DISCOUNTED = invoice_of(THREE_RATES, discount_ppm=33_333, ship_to=DOCK)
+WAIVED = {"paid_minor": DISCOUNTED.total_minor - 3, "waived_minor": 3}
 
 BILLS: dict[str, Invoice | CreditNote] = {
     "one line": invoice_of(),
@@ -47,6 +48,7 @@ BILLS: dict[str, Invoice | CreditNote] = {
     "discounted": DISCOUNTED,
     "German": DISCOUNTED.model_copy(update={"language": "de"}),
     "on account": invoice_of(THREE_RATES, on_account=[on_account(10_000, 1_000)]),
+    "waived": DISCOUNTED.model_copy(update=WAIVED),
     "exempt": invoice_of([priced(tax=TaxTreatment.EXEMPT)], tax=TaxTreatment.EXEMPT),
     "reverse charge": invoice_of(
         [priced(tax=TaxTreatment.REVERSE_CHARGE)], tax=TaxTreatment.REVERSE_CHARGE
@@ -198,7 +200,8 @@ def test_sums_are_those_on_paper(bill: Invoice | CreditNote) -> None:
     if isinstance(bill, Invoice):
         due_minor = cii.total("DuePayableAmount", currency)
         paid_minor = cii.total("TotalPrepaidAmount", currency)
-        assert totals["GrandTotal"] - paid_minor == due_minor
+        rounding_minor = -bill.waived_minor
+        assert totals["GrandTotal"] - paid_minor + rounding_minor == due_minor
         printed.append(notation.money(due_minor))
     for amount in printed:
         assert amount.replace("\N{NO-BREAK SPACE}", " ") in text
@@ -292,6 +295,19 @@ def test_other_ways_to_pay_have_their_codes(name: str, code: str) -> None:
     assert (
         Cii(einvoice_xml(BILLS[name])).text("SpecifiedTradeSettlementPaymentMeans/TypeCode") == code
     )
+
+
+def test_what_is_waived_is_rounding() -> None:
+    """BT-114: it was neither paid (BT-113) nor is it due (BT-115); a note says what it is."""
+    cii, total_minor = Cii(einvoice_xml(BILLS["waived"])), DISCOUNTED.total_minor
+    assert cii.total("TotalPrepaidAmount", "EUR") == total_minor - 3
+    assert cii.total("RoundingAmount", "EUR") == -3
+    assert cii.total("DuePayableAmount", "EUR") == 0
+    assert cii.texts("IncludedNote/Content") == ["Payment difference waived: -0.03 EUR"]
+    assert cii.text("SpecifiedTradePaymentTerms/Description").startswith("Paid in full.")
+    assert not cii.texts("IBANID")
+    none = Cii(einvoice_xml(BILLS["paid"]))
+    assert not none.texts("RoundingAmount")
 
 
 def test_a_credit_note_names_its_invoice() -> None:

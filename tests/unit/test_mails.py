@@ -67,6 +67,17 @@ def test_a_paid_invoice_mail_is_calm() -> None:
     assert "überweisen" not in text + html
 
 
+def test_a_mail_asks_for_nothing_that_is_waived() -> None:
+    """Two cents are too little to ask for."""
+    invoice = invoice_of(terms=Terms.PREPAID)
+    waived = {"paid_minor": invoice.total_minor - 2, "waived_minor": 2}
+    text, html = parts_of(mail_of(invoice.model_copy(update=waived)))
+    for body in (text, html):
+        assert "paid in full" in body
+        assert "0.02" not in body
+        assert "transfer" not in body
+
+
 def dispatch_of(customer_name: str = "Acme Ltd", language: str = "en") -> EmailMessage:
     """The notice of one shipment."""
     return dispatch_mail(

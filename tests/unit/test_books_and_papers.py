@@ -1,0 +1,97 @@
+"""What customers and people read says what the books say: the real steps, on SQLite and without an
+engine."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from activities import reading_ledger
+from activities.invoicing import invoice_of
+from models.billing import Invoice
+from models.messages import OrderStep, PaymentReceived, PaymentStep
+from models.orders import OrderDocument
+from tests.support.shop import SHIP_TO
+from tests.support.till import Bookkeeper, furnish
+from tools.prepare import migrate
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with goods and customers, to be copied."""
+    folder = tmp_path_factory.mktemp("furnished")
+    url = f"sqlite:///{folder / 'orders.db'}"
+    migrate(url)
+    furnish(url, folder / "csv")
+    return folder / "orders.db"
+
+
+@pytest.fixture
+def till(furnished: Path, tmp_path: Path) -> Iterator[Bookkeeper]:
+    """A bookkeeper, whose books agree with the orders at the end."""
+    shutil.copy(furnished, tmp_path / "orders.db")
+    made = Bookkeeper(lambda: f"sqlite:///{tmp_path / 'orders.db'}")
+    yield made
+    made.books_balance()
+    made.each_account_says_what_the_orders_say()
+    made.ageing_agrees()
+    made.teardown()
+
+
+def place(till: Bookkeeper, sku: str, quantity: int, terms: str = "prepaid") -> OrderStep:
+    """An order of O-1 for one line."""
+    document = {
+        "order_id": "O-1",
+        "channel": "online",
+        "customer": "ADA",
+        "ship_to": SHIP_TO,
+        "currency": "EUR",
+        "terms": terms,
+        "lines": [{"sku": sku, "quantity": quantity}],
+    }
+    return till.record(OrderDocument.model_validate(document))
+
+
+def pay(till: Bookkeeper, amount: str, received_at: datetime | None = None) -> None:
+    """Money for O-1."""
+    fact = PaymentReceived(
+        payment_id=till.next_id("P"),
+        order_id="O-1",
+        amount=amount,
+        currency="EUR",
+        received_at=received_at,
+    )
+    till.billing.apply_payment(PaymentStep(order_id="O-1", fact=fact))
+
+
+def invoice(till: Bookkeeper) -> Invoice:
+    """That of O-1."""
+    issued = till.database.read(lambda session: invoice_of(session, "O-1"))
+    assert issued is not None
+    return issued
+
+
+def accounts(till: Bookkeeper) -> dict[str, str]:
+    """The debit balance of each account, by its code."""
+    view = till.database.read(reading_ledger.trial_balance)
+    return {row.code: row.debit for row in view.accounts}
+
+
+def test_an_invoice_waives_what_the_books_forgive(till: Bookkeeper) -> None:
+    """Too little to ask for by two cents: the invoice is settled, and says how."""
+    place(till, "C", 1)
+    pay(till, "119.98")
+    issued = invoice(till)
+    assert (issued.paid_minor, issued.waived_minor, issued.due_minor) == (11_998, 2, 0)
+    assert accounts(till)["5110"] == "0.02"
+
+
+def test_an_invoice_of_before_there_was_waiving_waives_nothing(till: Bookkeeper) -> None:
+    """It reads as it was stored."""
+    place(till, "C", 1)
+    pay(till, "120.00")
+    stored = invoice(till).model_dump(mode="json")
+    assert stored.pop("waived_minor") == 0
+    assert Invoice.model_validate(stored) == invoice(till)
