@@ -76,11 +76,18 @@ def issue(session: Session, order: Order, now: datetime, *, waived_minor: int = 
 
 
 def credit(
-    session: Session, order: Order, reason: str, now: datetime, amount_minor: int | None = None
+    session: Session,
+    order: Order,
+    reason: str,
+    now: datetime,
+    amount_minor: int | None = None,
+    *,
+    keep: bool = False,
 ) -> CreditNoteRow:
     """Credit `amount_minor` (tax included; None: all that is left) of the order's invoice.
 
-    What was paid is owed back, the rest is due no longer. Raises ValueError for more than is left.
+    What was paid is owed back, the rest is due no longer. `keep`: it isn't given back for now, and
+    the credit note says so. Raises ValueError for more than is left.
     """
     invoice = invoice_of(session, order.order_id)
     assert invoice is not None, f"{order.order_id} has no invoice to credit"
@@ -89,7 +96,7 @@ def credit(
     taxes = split_credit(left, left_minor if amount_minor is None else amount_minor)
     lines = invoice.lines if tuple(taxes) == invoice.taxes else _parts(taxes, reason)
     left_us = goods_left(session, order.order_id)
-    return _credit(session, order, invoice, _Credited(taxes, lines, reason, left_us), now)
+    return _credit(session, order, invoice, _Credited(taxes, lines, reason, left_us, keep), now)
 
 
 def credit_units(
@@ -143,6 +150,7 @@ class _Credited(NamedTuple):
     lines: Sequence[PricedLine]
     reason: str
     goods_left: bool
+    kept: bool = False
 
 
 def _credit(
@@ -337,7 +345,8 @@ def _compose_credit(
             "invoice_number": invoice.number,
             "invoice_issued_on": invoice.issued_on,
             "reason": credited.reason,
-            "refund_minor": refund_minor,
+            "refund_minor": 0 if credited.kept else refund_minor,
+            "kept_minor": refund_minor if credited.kept else 0,
         }
     )
 

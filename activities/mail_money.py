@@ -56,6 +56,8 @@ class _Words(NamedTuple):
     credited: str
     refunded: str
     credit_refund: str
+    kept: str
+    credit_kept: str
     reminder_subject: tuple[str, ...]
     reminder_intro: str
     reminder_fee: str
@@ -99,6 +101,9 @@ _WORDS = {
         credited="Credited",
         refunded="Refunded to you",
         credit_refund="What you had paid of it is refunded to you; the rest is due no longer.",
+        kept="Kept as your credit",
+        credit_kept="What you had paid of it is kept for you as your credit; the rest is due no "
+        "longer.",
         reminder_subject=(
             "Invoice {number}: have you overlooked it?",
             "Invoice {number} is overdue: second reminder",
@@ -149,6 +154,9 @@ _WORDS = {
         refunded="Erstattet",
         credit_refund="Was Sie davon bezahlt hatten, erstatten wir Ihnen; der Rest ist nicht mehr "
         "zu zahlen.",
+        kept="Bleibt als Guthaben",
+        credit_kept="Was Sie davon bezahlt hatten, bleibt bei uns als Ihr Guthaben; der Rest ist "
+        "nicht mehr zu zahlen.",
         reminder_subject=(
             "Rechnung {number}: haben Sie sie übersehen?",
             "Rechnung {number} ist überfällig: zweite Mahnung",
@@ -234,11 +242,12 @@ def credit_note_mail(note: CreditNote, pdf: bytes, envelope: Envelope) -> EmailM
     language = written_language(note.language)
     words, notation = _WORDS[language], Notation(language, note.currency)
     said = {"number": note.number, "invoice": note.invoice_number}
+    kept, back_minor = note.kept_minor > 0, note.refund_minor + note.kept_minor
     facts = [
         (words.credit_note, note.number),
         (words.invoice, note.invoice_number),
         (words.credited, notation.money(note.total_minor)),
-        (words.refunded, notation.money(note.refund_minor)),
+        (words.kept if kept else words.refunded, notation.money(back_minor)),
     ]
     mail = _mail(
         words,
@@ -247,7 +256,7 @@ def credit_note_mail(note: CreditNote, pdf: bytes, envelope: Envelope) -> EmailM
         words.credit_subject.format(**said),
         words.credit_intro.format(**said),
         [facts],
-        [words.credit_refund],
+        [words.credit_kept if kept else words.credit_refund],
     )
     return _with_pdf(mail, note.number, pdf)
 

@@ -118,7 +118,8 @@ class MoneyControl:
             reason = f"the goods of {order.order_id} haven't left: cancel the order instead"
             refuse("invoice_number", reason, MONEY_REFUSED)
         amount_minor = self._creditable(session, command, order)
-        credit_note = credit(session, order, command.reason, now, amount_minor)
+        keep = not command.refund
+        credit_note = credit(session, order, command.reason, now, amount_minor, keep=keep)
         refund: Refund | None = None
         owed_minor = balance_of(session, order).owed_payable_minor
         if command.refund and owed_minor:

@@ -59,6 +59,7 @@ def bill(session: Session, number: str) -> BillView | None:
         total=money(document.total_minor),
         open=money(balance_of(session, order).receivable_minor) if invoice else None,
         refund=money(credit.refund_minor) if credit else None,
+        kept=money(credit.kept_minor) if credit else None,
         credit_notes=_credit_notes(session, number),
         mails=_mails(session, document),
     )

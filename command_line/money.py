@@ -212,6 +212,7 @@ def _print_bill(view: BillView) -> None:
         ("total", f"{view.total} {view.currency}"),
         ("still open", or_dash(view.open)),
         ("given back", or_dash(view.refund)),
+        ("kept as credit", or_dash(view.kept)),
     ):
         if amount != "-":
             sums.add_row(label, amount)

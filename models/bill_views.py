@@ -39,7 +39,8 @@ class BillView(Payload):
     """An invoice or a credit note.
 
     `open`: what its customer still owes for the order, fees included (invoices). `invoice_number`,
-    `reason` and `refund`: what a credit note corrects, why, and what of it is given back.
+    `reason`, `refund` and `kept`: what a credit note corrects, why, and what of it is given back or
+    stays the customer's credit.
     """
 
     kind: Literal["invoice", "credit_note"]
@@ -60,5 +61,6 @@ class BillView(Payload):
     total: str
     open: str | None
     refund: str | None
+    kept: str | None
     credit_notes: tuple[str, ...]
     mails: tuple[MailView, ...]

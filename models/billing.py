@@ -97,7 +97,15 @@ class CreditNote(Bill):
     invoice_issued_on: date
     reason: str
     refund_minor: int
-    """What is given back; the rest lowers what is due."""
+    """What is given back."""
+    kept_minor: int = 0
+    """What was paid and isn't given back: it is the customer's credit. The rest lowers what is
+    due."""
+
+    @property
+    def lowers_due_minor(self) -> int:
+        """What is due no longer."""
+        return self.total_minor - self.refund_minor - self.kept_minor
 
 
 def due_date(terms: Terms, issued_on: date) -> date | None:

@@ -176,7 +176,8 @@ def _credited(note: CreditNote) -> list[Sum]:
     words, _ = spoken(note)
     parts = [
         Sum(words.refunded, note.refund_minor),
-        Sum(words.lowers_due, note.total_minor - note.refund_minor),
+        Sum(words.kept, note.kept_minor),
+        Sum(words.lowers_due, note.lowers_due_minor),
     ]
     total = Sum(words.total_credited, note.total_minor, Weight.RESULT)
     return [total, *(part for part in parts if part.amount_minor)]
@@ -209,12 +210,12 @@ def _asking(invoice: Invoice) -> str:
 
 def _giving_back(note: CreditNote) -> list[str]:
     words, notation = spoken(note)
-    refund = notation.money(note.refund_minor)
-    lowered_minor = note.total_minor - note.refund_minor
-    lowered = notation.money(lowered_minor)
+    lowered = notation.money(note.lowers_due_minor)
     sentences = []
     if note.refund_minor:
-        sentences.append(words.we_refund.format(amount=refund))
-    if lowered_minor:
+        sentences.append(words.we_refund.format(amount=notation.money(note.refund_minor)))
+    if note.kept_minor:
+        sentences.append(words.we_keep.format(amount=notation.money(note.kept_minor)))
+    if note.lowers_due_minor:
         sentences.append(words.less_is_due.format(number=note.invoice_number, amount=lowered))
     return sentences

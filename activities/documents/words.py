@@ -42,6 +42,7 @@ class Words(NamedTuple):
     net_credited: str
     total_credited: str
     refunded: str
+    kept: str
     lowers_due: str
     exempt: str
     reverse_charge: str
@@ -49,6 +50,7 @@ class Words(NamedTuple):
     please_pay: str
     please_pay_now: str
     we_refund: str
+    we_keep: str
     less_is_due: str
     scan: str
     account_holder: str
@@ -94,6 +96,7 @@ WORDS = {
         net_credited="Net credited",
         total_credited="Total credited",
         refunded="Refunded",
+        kept="Kept as your credit",
         lowers_due="Taken off the amount due",
         exempt="Exempt from VAT: no value added tax is charged on this supply.",
         reverse_charge="Reverse charge: the recipient of the supply is liable for the VAT.",
@@ -101,6 +104,7 @@ WORDS = {
         please_pay="Please transfer {amount} by {day}.",
         please_pay_now="Please transfer {amount} on receipt of this invoice.",
         we_refund="We refund {amount} to you.",
+        we_keep="We keep {amount} for you as your credit.",
         less_is_due="The amount due of invoice {number} is {amount} less.",
         scan="Scan to pay",
         account_holder="Account holder",
@@ -153,6 +157,7 @@ WORDS = {
         net_credited="Korrektur netto",
         total_credited="Korrektur gesamt",
         refunded="Erstattet",
+        kept="Bleibt als Guthaben",
         lowers_due="Vom offenen Betrag abgezogen",
         exempt="Steuerfreie Lieferung: Es wird keine Umsatzsteuer berechnet.",
         reverse_charge="Steuerschuldnerschaft des Leistungsempfängers (Reverse Charge).",
@@ -160,6 +165,7 @@ WORDS = {
         please_pay="Bitte überweisen Sie {amount} bis zum {day}.",
         please_pay_now="Bitte überweisen Sie {amount} nach Erhalt dieser Rechnung.",
         we_refund="Wir erstatten Ihnen {amount}.",
+        we_keep="{amount} bleiben bei uns als Ihr Guthaben.",
         less_is_due="Der offene Betrag der Rechnung {number} verringert sich um {amount}.",
         scan="Zum Bezahlen scannen",
         account_holder="Kontoinhaber",

@@ -107,6 +107,7 @@ def credit_note_of(
     lines: Iterable[PricedLine] | None = None,
     *,
     refund_minor: int = 0,
+    kept_minor: int = 0,
     reason: str = "Goods returned",
 ) -> CreditNote:
     """A credit note over `lines`; without them over the whole invoice."""
@@ -125,6 +126,7 @@ def credit_note_of(
             "invoice_issued_on": invoice.issued_on,
             "reason": reason,
             "refund_minor": refund_minor,
+            "kept_minor": kept_minor,
         }
     )
 

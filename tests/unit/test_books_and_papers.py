@@ -7,12 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
-from activities import reading_ledger
+from activities import reading_bills, reading_ledger
 from activities.invoicing import invoice_of
-from models.billing import Invoice
+from models.billing import CreditNote, Invoice
 from models.messages import OrderStep, PaymentReceived, PaymentStep
 from models.orders import OrderDocument
+from models.tables import CreditNoteRow, Refund
 from tests.support.shop import SHIP_TO
 from tests.support.till import Bookkeeper, furnish
 from tools.prepare import migrate
@@ -95,3 +97,35 @@ def test_an_invoice_of_before_there_was_waiving_waives_nothing(till: Bookkeeper)
     stored = invoice(till).model_dump(mode="json")
     assert stored.pop("waived_minor") == 0
     assert Invoice.model_validate(stored) == invoice(till)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_credit_note_says_what_becomes_of_the_money(till: Bookkeeper, keep: bool) -> None:
+    """What isn't refunded is kept, on paper and as shown."""
+    place(till, "A", 10)
+    pay(till, "118.88")
+    till.issue_goods(pick=0)
+    till.command(
+        "credit",
+        kind="credit",
+        invoice_number=invoice(till).number,
+        amount="50.00",
+        refund=not keep,
+    )
+    [row] = till.read(select(CreditNoteRow))
+    refunds = till.read(select(Refund))
+    given_back, kept = ("0.00", "50.00") if keep else ("50.00", "0.00")
+    shown = till.database.read(lambda session: reading_bills.bill(session, row.number))
+    assert shown is not None
+    assert (shown.refund, shown.kept) == (given_back, kept)
+    assert [refund.amount_minor for refund in refunds] == ([] if keep else [5_000])
+
+
+def test_a_credit_note_of_before_there_was_keeping_reads_as_it_was(till: Bookkeeper) -> None:
+    place(till, "C", 1)
+    pay(till, "120.00")
+    till.issue_goods(pick=0)
+    till.command("credit", kind="credit", invoice_number=invoice(till).number)
+    [row] = till.read(select(CreditNoteRow))
+    before = {name: value for name, value in row.content.items() if name != "kept_minor"}
+    assert CreditNote.model_validate(before).refund_minor == 12_000

@@ -205,6 +205,23 @@ def test_a_credit_note_says_what_it_corrects_and_what_becomes_of_the_money() -> 
     assert "transfer" not in text
 
 
+def test_a_credit_note_promises_no_refund_of_what_is_kept() -> None:
+    """It is the customer's credit; the rest lowers what is due."""
+    note = credit_note_of(invoice_of(), [priced(quantity=1)], kept_minor=100_000)
+    text = text_of(note)
+    for said in (
+        "Kept as your credit 1,000.00 EUR Taken off the amount due 469.13 EUR",
+        "We keep 1,000.00 EUR for you as your credit.",
+        "The amount due of invoice INV-2026-000042 is 469.13 EUR less.",
+    ):
+        assert said in text
+    assert "efund" not in text
+    german = text_of(note.model_copy(update={"language": "de"}))
+    assert "Bleibt als Guthaben 1.000,00 EUR" in german
+    assert "1.000,00 EUR bleiben bei uns als Ihr Guthaben." in german
+    assert "rstatte" not in german
+
+
 def test_a_german_credit_note_is_called_a_correction() -> None:
     """There a "Gutschrift" is an invoice that the buyer writes (UStG § 14)."""
     invoice = invoice_of(language="de", terms=Terms.PREPAID)

@@ -62,6 +62,7 @@ BILLS: dict[str, Invoice | CreditNote] = {
     "no account": invoice_of(seller=SELLER.model_copy(update={"iban": ""})),
     "odd names": invoice_of([priced(name="a\nb\x00<&>\ufffe 株式会社 😀")], customer_name="A]]>"),
     "credit note": credit_note_of(DISCOUNTED, refund_minor=1_000),
+    "kept as credit": credit_note_of(DISCOUNTED, kept_minor=1_000),
     "credited amount": credit_note_of(DISCOUNTED, [credited_amount(2_500)]),
     "credited yen": credit_note_of(invoice_of(currency="JPY"), refund_minor=293_825),
 }

@@ -289,3 +289,16 @@ def test_credit_note_and_refund_say_what_comes_back(language: str) -> None:
     for part in (text, html):
         assert "ORD-0815" in part
         assert ("19.99" if language == "en" else "19,99") in part
+
+
+def test_a_mail_promises_no_refund_of_what_is_kept() -> None:
+    """It is the customer's credit."""
+    for language, said, promise in (
+        ("en", "kept for you as your credit", "efund"),
+        ("de", "bleibt bei uns als Ihr Guthaben", "rstatte"),
+    ):
+        note = credit_note_of(invoice_of(language=language), kept_minor=1_000)
+        for part in parts_of(credit_note_mail(note, b"%PDF", envelope("<1@b.example>"))):
+            assert said in part
+            assert ("10.00" if language == "en" else "10,00") in part
+            assert promise not in part
