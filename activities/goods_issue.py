@@ -16,7 +16,8 @@ from models.tables import Order, OrderLineRow, Reservation, Shipment
 
 
 def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetime) -> None:
-    """Goods issue: stock down, reservation shipped, revenue and cost posted in one entry."""
+    """Goods issue: stock down, reservation shipped, revenue and cost posted in one entry, as of the
+    day the goods left."""
     rows = sorted(picked(session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
     stock = lock_stock(session, {row.sku for row in rows})
     there = {place: (row.value_minor, row.on_hand) for place, row in stock.items()}
@@ -36,7 +37,8 @@ def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetim
         revenue_minor=sum(row.revenue_minor for row in rows),
         cost_minor=sum(row.cost_minor for row in rows),
     )
-    post(session, entry, now)
+    left_on = shipment.dispatched_at.date() if shipment.dispatched_at else None
+    post(session, entry, now, left_on)
 
 
 def _issued(row: Reservation, shipment_id: str) -> Change:

@@ -3,7 +3,7 @@ with order and receipt."""
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlmodel import Session, col, select
 from temporalio import activity
@@ -73,7 +73,7 @@ class Receiving:
                 order.state = PurchaseOrderState.SHIPPED
             self._take_in(session, fact, order, line)
             redated = fill_shortages(session, [line.sku], cause, now)
-            self._match(session, order, locked, now)
+            self._match(session, order, locked, fact, now)
             settle(session, order, now)
         here = StockPlace(location=order.location, sku=line.sku)
         places = (here, *places_relieved(session, cause))
@@ -122,7 +122,7 @@ class Receiving:
             goods_minor=value.goods_minor,
             freight_minor=value.freight_minor + value.duty_minor,
         )
-        post(session, entry, now)
+        post(session, entry, now, fact.occurred_at.date() if fact.occurred_at else None)
         line.received += good
         line.damaged += fact.damaged
         session.flush()
@@ -148,7 +148,7 @@ class Receiving:
             note_odd_fact(session, order.po_id, fact, problem, now)
         else:
             session.add(_recorded(session, fact, order, now))
-            self._match(session, order, locked, now)
+            self._match(session, order, locked, fact, now)
             settle(session, order, now)
         return Echo(cause=cause)
 
@@ -185,9 +185,15 @@ class Receiving:
         return None
 
     def _match(
-        self, session: Session, order: PurchaseOrder, locked: set[str], now: datetime
+        self,
+        session: Session,
+        order: PurchaseOrder,
+        locked: set[str],
+        fact: GoodsReceived | SupplierInvoiced,
+        now: datetime,
     ) -> None:
-        """Post the invoices whose goods are here; one that came before its goods waits for them.
+        """Post the invoices whose goods are here, as of the day of the fact that brings both
+        together; one that came before its goods waits for them, and is never dated before it came.
 
         Raises DatabaseBusy where one names a SKU that isn't locked: it came a moment ago.
         """
@@ -200,7 +206,10 @@ class Receiving:
             if all(
                 n <= lines[sku].received - lines[sku].invoiced for sku, (n, _) in totals.items()
             ):
-                self._post_invoice(session, invoice, order, lines, now)
+                happened = fact.occurred_at or now
+                if isinstance(fact, GoodsReceived):
+                    happened = max(happened, invoice.recorded_at)
+                self._post_invoice(session, invoice, order, lines, now, happened.date())
 
     def _post_invoice(
         self,
@@ -209,6 +218,7 @@ class Receiving:
         order: PurchaseOrder,
         lines: dict[str, PurchaseOrderLine],
         now: datetime,
+        happened: date,
     ) -> None:
         """The goods' own price clears what was received; a difference is cost of the goods: of
         those still held to the inventory, of the rest to cost of goods sold."""
@@ -225,7 +235,7 @@ class Receiving:
             asked_minor=invoice.amount_minor,
             held_minor=held_minor,
         )
-        post(session, entry, now)
+        post(session, entry, now, happened)
         session.flush()
 
 

@@ -3,7 +3,7 @@ engine."""
 
 import shutil
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,15 @@ from sqlmodel import select
 from activities import reading_bills, reading_ledger
 from activities.invoicing import invoice_of
 from models.billing import CreditNote, Invoice
-from models.messages import OrderStep, PaymentReceived, PaymentStep
-from models.orders import OrderDocument
-from models.tables import CreditNoteRow, Refund
+from models.messages import (
+    DispatchStep,
+    OrderStep,
+    PaymentReceived,
+    PaymentStep,
+    ShipmentDispatched,
+)
+from models.orders import OrderDocument, ShipmentState
+from models.tables import CreditNoteRow, JournalEntry, Refund
 from tests.support.shop import SHIP_TO
 from tests.support.till import Bookkeeper, furnish
 from tools.prepare import migrate
@@ -129,3 +135,24 @@ def test_a_credit_note_of_before_there_was_keeping_reads_as_it_was(till: Bookkee
     [row] = till.read(select(CreditNoteRow))
     before = {name: value for name, value in row.content.items() if name != "kept_minor"}
     assert CreditNote.model_validate(before).refund_minor == 12_000
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_revenue_counts_for_the_day_the_goods_left(till: Bookkeeper, closed: bool) -> None:
+    """However late the carrier tells; where that period is closed, in the first that is open."""
+    step = place(till, "A", 10, "net30")
+    till.billing.issue_invoice(step)
+    planned = till.shipping.plan_shipments(step).in_state(ShipmentState.PLANNED)
+    left = till.now + timedelta(days=1)
+    till.now += timedelta(days=3)
+    if closed:
+        till.command("close", kind="close_period", through=left.date())
+    fact = ShipmentDispatched(
+        event_id="E", order_id="O-1", shipment_id=planned[0], occurred_at=left
+    )
+    till.shipping.apply_dispatch(DispatchStep(order_id="O-1", fact=fact))
+    [entry] = till.read(
+        select(JournalEntry).where(JournalEntry.entry_id == f"goods_issue:{planned[0]}")
+    )
+    assert entry.tax_date == left.date()
+    assert entry.posting_date == left.date() + timedelta(days=closed)

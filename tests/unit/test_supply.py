@@ -5,7 +5,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from models.messages import (
     SupplierOrder,
     business_id,
 )
+from models.money import format_amount
 from models.nightly import CloseStep, CompareStep, ReviewedBatch, ReviewStep
 from models.orders import Delivery, Stage
 from models.purchasing import Reason, Requirement
@@ -45,6 +46,7 @@ from models.replenishment import ReviewPolicy, lot_size
 from models.tables import (
     Finding,
     GoodsReceipt,
+    JournalEntry,
     OddFactRow,
     Order,
     PurchaseOrder,
@@ -163,6 +165,48 @@ def test_a_lead_time_counts_the_days_whatever_the_hours(warehouse: Warehouse) ->
     [supplier] = warehouse.read(select(PurchaseOrder.supplier_id))
     records = warehouse.database.read(lambda session: track_records(session, [supplier]))
     assert records[supplier].mean_lead_time_days == 2
+
+
+def tax_day(warehouse: Warehouse, entry_id: str) -> date:
+    """The day for which an entry counts."""
+    [day] = warehouse.read(select(JournalEntry.tax_date).where(JournalEntry.entry_id == entry_id))
+    return day
+
+
+def invoiced(line: PurchaseOrderLine, occurred_at: datetime) -> SupplierInvoiced:
+    """Four units of a line, at ten cents more than was ordered."""
+    cost = format_amount(line.unit_cost_minor + 10, "EUR")
+    lines = (InvoicedLine(sku=line.sku, quantity=4, unit_cost=cost),)
+    return SupplierInvoiced(
+        invoice_id="SI", po_id=line.po_id, currency="EUR", lines=lines, occurred_at=occurred_at
+    )
+
+
+@pytest.mark.parametrize(("days", "counts"), [(-2, -2), (-400, 0), (1, 0)])
+def test_goods_and_their_invoice_count_for_the_day_they_came(
+    warehouse: Warehouse, days: int, counts: int
+) -> None:
+    """However late they are told; a day that can't be is today."""
+    line = buy(warehouse, 4)
+    at = warehouse.now + timedelta(days=days)
+    day = warehouse.now.date() + timedelta(days=counts)
+    warehouse.receiving.receive_goods(receipt(line, 4, occurred_at=at))
+    warehouse.receiving.record_supplier_invoice(invoiced(line, at))
+    assert tax_day(warehouse, "goods_receipt:R") == tax_day(warehouse, "supplier_invoice:SI") == day
+
+
+def test_an_invoice_that_waited_for_its_goods_counts_for_no_day_before_it_came(
+    warehouse: Warehouse,
+) -> None:
+    """Both are of two days ago; it is told today, the goods tomorrow."""
+    line = buy(warehouse, 4)
+    came = warehouse.now
+    before = came - timedelta(days=2)
+    warehouse.receiving.record_supplier_invoice(invoiced(line, before))
+    warehouse.wait(1)
+    warehouse.receiving.receive_goods(receipt(line, 4, occurred_at=before))
+    assert tax_day(warehouse, "goods_receipt:R") == before.date()
+    assert tax_day(warehouse, "supplier_invoice:SI") == came.date()
 
 
 def test_damaged_units_count_as_units_that_come(warehouse: Warehouse) -> None:
