@@ -1,7 +1,7 @@
 """Invoicing: invoices and credit notes numbered, stored and posted, in the caller's transaction."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 from sqlalchemy import func
@@ -36,9 +36,16 @@ from models.tables import (
 )
 
 
-def issue(session: Session, order: Order, now: datetime, *, waived_minor: int = 0) -> bool:
+def issue(
+    session: Session,
+    order: Order,
+    now: datetime,
+    *,
+    waived_minor: int = 0,
+    taxed_on: date | None = None,
+) -> bool:
     """Number, store and post the order's invoice; False where it has one. `waived_minor`: what is
-    missing, and not asked for."""
+    missing, and not asked for. `taxed_on`: the day its tax falls due, if before today."""
     if invoice_number(session, order.order_id) is not None:
         return False
     company = session.exec(select(Company)).one()
@@ -67,7 +74,7 @@ def issue(session: Session, order: Order, now: datetime, *, waived_minor: int = 
         paid_minor=order.paid_minor,
         taxed_minor=order.taxed_minor,
     )
-    post(session, entry, now)
+    post(session, entry, now, taxed_on)
     order.taxed_minor = 0
     detail = f"{invoice.number}, {money_of(order, order.total_minor)}"
     note(session, order.order_id, "invoiced", detail, now)

@@ -1,8 +1,9 @@
 """Settling: what money does for its order, in the caller's transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.invoicing import issue, recover, tax_relief
@@ -15,7 +16,7 @@ from models.messages import PaymentReceived
 from models.money import MAX_AMOUNT_MINOR, decimals, parse_amount, round_half_up
 from models.orders import Cancellation
 from models.promises import PromisePolicy, promised_date
-from models.tables import Order, Payment, PaymentReversal, Refund
+from models.tables import JournalEntry, Order, Payment, PaymentReversal, Refund
 
 MORE_THAN_DUE = "more than was due"
 
@@ -111,18 +112,27 @@ def _tolerance(order: Order, rules: BillingRules) -> int:
 
 
 def close_if_paid(session: Session, order: Order, rules: BillingRules, now: datetime) -> None:
-    """An order that is paid gets its invoice; what is missing within the tolerance is forgiven."""
+    """An order that is paid gets its invoice; what is missing within the tolerance is forgiven.
+    Both count for the day on which it was paid, if tax falls due with payments."""
     due_minor = balance_of(session, order).due_minor
     if due_minor > _tolerance(order, rules) or order.cancellation is not Cancellation.NONE:
         return
+    paid_on = _paid_on(session, order) if rules.tax_on_account else None
     order.forgiven_minor += due_minor  # an invoice is for who has paid enough
-    issue(session, order, now, waived_minor=due_minor)
+    issue(session, order, now, waived_minor=due_minor, taxed_on=paid_on)
     order.forgiven_minor -= due_minor
     if due_minor:
         order.difference_minor += due_minor
-        write_off(session, order, Account.PAYMENT_DIFFERENCES, due_minor, rules, now)
+        write_off(session, order, Account.PAYMENT_DIFFERENCES, due_minor, rules, now, paid_on)
         detail = f"{money_of(order, due_minor)}: too little to ask for"
         note(session, order.order_id, "difference_forgiven", detail, now)
+
+
+def _paid_on(session: Session, order: Order) -> date | None:
+    """The day of the last entry of an order that is paid now: the invoice uses no deposit before it
+    is there."""
+    last = select(func.max(JournalEntry.tax_date)).where(JournalEntry.order_id == order.order_id)
+    return session.exec(last).one()
 
 
 def write_off(
@@ -132,6 +142,7 @@ def write_off(
     amount_minor: int,
     rules: BillingRules,
     now: datetime,
+    happened: date | None = None,
 ) -> None:
     """What won't come is forgiven and posted, with the tax that is owed no longer."""
     tax_minor = tax_relief(session, order, amount_minor) if rules.bad_debt_relief else 0
@@ -145,7 +156,7 @@ def write_off(
         amount_minor=amount_minor,
         tax_minor=tax_minor,
     )
-    post(session, entry, now)
+    post(session, entry, now, happened)
 
 
 def use_deposit(session: Session, order: Order, rules: BillingRules, now: datetime) -> None:

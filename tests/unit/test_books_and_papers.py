@@ -22,7 +22,8 @@ from models.messages import (
 from models.orders import OrderDocument, ShipmentState
 from models.tables import CreditNoteRow, JournalEntry, Refund
 from tests.support.shop import SHIP_TO
-from tests.support.till import Bookkeeper, furnish
+from tests.support.stateful import BEGIN
+from tests.support.till import RULES, Bookkeeper, furnish
 from tools.prepare import migrate
 
 
@@ -156,3 +157,48 @@ def test_revenue_counts_for_the_day_the_goods_left(till: Bookkeeper, closed: boo
     )
     assert entry.tax_date == left.date()
     assert entry.posting_date == left.date() + timedelta(days=closed)
+
+
+def tax_days(till: Bookkeeper) -> dict[str, int]:
+    """How many days after the beginning each entry of O-1 counts for, by its kind."""
+    of_order = select(JournalEntry).where(JournalEntry.order_id == "O-1")
+    rows = till.read(of_order.order_by(JournalEntry.entry_id))
+    return {row.entry_id.partition(":")[0]: (row.tax_date - BEGIN.date()).days for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("on_account", "days", "taxed"),
+    [(True, (1, 3), 3), (True, (3, 1), 3), (True, (1, 2), 2), (False, (1, 2), 5)],
+)
+def test_the_tax_of_an_invoice_falls_due_when_its_order_was_paid(
+    till: Bookkeeper, on_account: bool, days: tuple[int, int], taxed: int
+) -> None:
+    """2006/112/EC art. 65: the payment comes before the invoice, which is of the day of issue; not
+    where tax falls due with invoices only. Nothing is used before it came."""
+    till.use(RULES.model_copy(update={"tax_on_account": on_account}))
+    place(till, "A", 10)
+    till.now += timedelta(days=5)
+    for amount, day in zip(("18.88", "99.98"), days, strict=True):
+        pay(till, amount, BEGIN + timedelta(days=day))
+    issued = invoice(till)
+    assert issued.issued_on == till.now.date()
+    assert tax_days(till) == {"payment": days[1], "invoice": taxed, "write_off": taxed}
+
+
+def test_money_that_is_assigned_pays_its_order_on_that_day(till: Bookkeeper) -> None:
+    """Until then nobody knew what it was for."""
+    place(till, "A", 10)
+    fact = PaymentReceived(payment_id="U", order_id="NOBODY", amount="118.88", currency="EUR")
+    till.billing.keep_unmatched_payment(fact)
+    till.now += timedelta(days=5)
+    till.command("assign", kind="assign", payment_id="U", order_id="O-1")
+    assert tax_days(till) == {"matched": 5, "invoice": 5}
+
+
+def test_an_invoice_on_credit_is_taxed_on_its_day(till: Bookkeeper) -> None:
+    """What was paid before keeps its own day."""
+    step = place(till, "A", 10, "net30")
+    till.now += timedelta(days=5)
+    pay(till, "18.88", BEGIN)
+    till.billing.issue_invoice(step)
+    assert tax_days(till) == {"payment": 0, "invoice": 5}
