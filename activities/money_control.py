@@ -72,7 +72,8 @@ class MoneyControl:
             refuse("order_id", reason, MONEY_REFUSED)
         use_for(session, order, payment, self._rules, now, f"assigned by {command.actor}")
         touch(session, order, now)
-        amount = Money(amount_minor=payment.amount_minor, currency=payment.currency)
+        free_minor = payment.amount_minor - payment.reversed_minor
+        amount = Money(amount_minor=free_minor, currency=payment.currency)
         message = f"{amount} of {payment.payment_id} are {order.order_id}'s now"
         return _done(command, message, order)
 

@@ -258,6 +258,7 @@ def unmatched_payments(session: Session) -> list[PaymentView]:
             order_id=row.order_id,
             amount=format_amount(row.amount_minor, row.currency),
             applied=format_amount(row.applied_minor, row.currency),
+            reversed=format_amount(row.reversed_minor, row.currency),
             currency=row.currency,
             method=row.method,
             reason=row.unmatched_reason or "",

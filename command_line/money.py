@@ -80,9 +80,9 @@ def payment_commands(open_doors: OpenDoors) -> typer.Typer:
         if as_json:
             print_json(rows)
             return
-        table = new_table("payment", "for order", "amount", "applied", "why")
+        table = new_table("payment", "for order", "amount", "applied", "taken back", "why")
         for row in rows:
-            amounts = (f"{row.amount} {row.currency}", row.applied)
+            amounts = (f"{row.amount} {row.currency}", row.applied, row.reversed)
             table.add_row(row.payment_id, row.claimed_order_id or "", *amounts, row.reason)
         out.print(table)
 

@@ -126,13 +126,15 @@ class CustomerView(Payload):
 
 
 class PaymentView(Payload):
-    """Money received that has no, or only in part, a use."""
+    """Money received that has no, or only in part, a use; `reversed`: what of it was taken back by
+    the payer's bank."""
 
     payment_id: str
     claimed_order_id: str | None
     order_id: str | None
     amount: str
     applied: str
+    reversed: str
     currency: str
     method: str
     reason: str

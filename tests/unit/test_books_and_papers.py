@@ -9,18 +9,20 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from activities import reading_bills, reading_ledger
+from activities import reading, reading_bills, reading_ledger
 from activities.invoicing import invoice_of
 from models.billing import CreditNote, Invoice
 from models.messages import (
     DispatchStep,
     OrderStep,
     PaymentReceived,
+    PaymentReversed,
     PaymentStep,
+    ReversalStep,
     ShipmentDispatched,
 )
 from models.orders import OrderDocument, ShipmentState
-from models.tables import CreditNoteRow, JournalEntry, Refund
+from models.tables import CreditNoteRow, JournalEntry, Order, Refund
 from tests.support.shop import SHIP_TO
 from tests.support.stateful import BEGIN
 from tests.support.till import RULES, Bookkeeper, furnish
@@ -202,3 +204,20 @@ def test_an_invoice_on_credit_is_taxed_on_its_day(till: Bookkeeper) -> None:
     pay(till, "18.88", BEGIN)
     till.billing.issue_invoice(step)
     assert tax_days(till) == {"payment": 0, "invoice": 5}
+
+
+def test_money_that_was_taken_back_in_part_is_shown_and_assigned_as_what_is_left(
+    till: Bookkeeper,
+) -> None:
+    """The payer's bank has taken back the rest."""
+    place(till, "C", 1)
+    fact = PaymentReceived(payment_id="U", order_id="NOBODY", amount="100.00", currency="EUR")
+    till.billing.keep_unmatched_payment(fact)
+    back = PaymentReversed(reversal_id="R", payment_id="U", amount="60.00", currency="EUR")
+    till.billing.apply_reversal(ReversalStep(order_id=None, fact=back))
+    [shown] = till.database.read(reading.unmatched_payments)
+    assert (shown.amount, shown.applied, shown.reversed) == ("100.00", "0.00", "60.00")
+    done = till.command("assign", kind="assign", payment_id="U", order_id="O-1")
+    assert done.message == "40.00 EUR of U are O-1's now"
+    [order] = till.read(select(Order))
+    assert order.paid_minor == 4_000
