@@ -5,10 +5,17 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 from temporalio import activity
 
-from activities.backorders import fill_shortages, orders_served, places_relieved, waiting_orders
+from activities.backorders import (
+    due_units,
+    fill_shortages,
+    orders_served,
+    places_relieved,
+    waiting_orders,
+)
 from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
 from activities.ledger import post
@@ -19,7 +26,13 @@ from models import ledger
 from models.errors import DatabaseBusy
 from models.messages import Echo, GoodsReceived, InvoicedLine, StockPlace, SupplierInvoiced
 from models.money import MAX_AMOUNT_MINOR, parse_amount
-from models.purchasing import BuyingPolicy, PurchaseOrderState, landed_value
+from models.purchasing import (
+    Arrived,
+    BuyingPolicy,
+    PurchaseOrderState,
+    freight_of_arrived,
+    landed_value,
+)
 from models.stock import MovementKind
 from models.tables import (
     GoodsReceipt,
@@ -88,9 +101,8 @@ class Receiving:
         value = landed_value(
             line.received,
             good,
-            line.quantity,
             line.unit_cost_minor,
-            _freight_share(session, order, line),
+            _freight_borne(session, order, line, good),
             line.duty_ppm,
         )
         session.add(
@@ -296,23 +308,28 @@ def _line(
     )
 
 
-def _freight_share(session: Session, order: PurchaseOrder, line: PurchaseOrderLine) -> int:
-    """A line's part of the order's freight, by value; over all lines exactly the whole."""
-    lines = session.exec(
+def _freight_borne(
+    session: Session, order: PurchaseOrder, line: PurchaseOrderLine, good: int
+) -> int:
+    """What so many good units of a line bear of the order's freight: what all goods so far should
+    bear, less what the earlier ones have taken."""
+    if not good:
+        return 0
+    receipts = select(func.sum(GoodsReceipt.value_minor)).where(GoodsReceipt.po_id == order.po_id)
+    taken_minor = int(session.exec(receipts).one() or 0)
+    arrived = []
+    for row in session.exec(
         select(PurchaseOrderLine)
         .where(PurchaseOrderLine.po_id == order.po_id)
-        .order_by(col(PurchaseOrderLine.sku))
-    ).all()
-    values = [row.quantity * row.unit_cost_minor for row in lines]
-    whole, before = sum(values), 0
-    for row, value in zip(lines, values, strict=True):
-        if row.sku == line.sku:
-            if not whole:
-                return order.freight_minor if row is lines[0] else 0
-            upto = order.freight_minor * (before + value) // whole
-            return upto - order.freight_minor * before // whole
-        before += value
-    raise AssertionError(f"{line.sku} is no line of {order.po_id}")
+        .execution_options(populate_existing=True)
+    ):
+        earlier = landed_value(0, row.received, row.unit_cost_minor, 0, row.duty_ppm)
+        taken_minor -= earlier.total_minor
+        now = good if row.sku == line.sku else 0
+        due = max(0, due_units(row) - now) if order.state.is_open else 0
+        cost_minor = row.unit_cost_minor
+        arrived.append(Arrived(unit_cost_minor=cost_minor, received=row.received + now, due=due))
+    return max(0, freight_of_arrived(order.freight_minor, arrived) - taken_minor)
 
 
 def _unmatched(session: Session, order: PurchaseOrder) -> list[SupplierInvoice]:

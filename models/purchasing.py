@@ -1,6 +1,6 @@
 """Buying: which offer, how much, what it costs once it is here, and how a purchase order lives."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -414,31 +414,49 @@ class LandedValue(Payload):
         return self.goods_minor + self.freight_minor + self.duty_minor
 
 
+class Arrived(Payload):
+    """Of a purchase order's line: units that came, and units that are still due."""
+
+    unit_cost_minor: int
+    received: int
+    due: int
+
+
+def freight_of_arrived(freight_minor: int, lines: Sequence[Arrived]) -> int:
+    """What the goods that came bear of their purchase order's freight, rounded half up.
+
+    By value (by units, where nothing costs anything), of all that came or is due: what won't come
+    bears nothing, so that what comes bears the whole.
+    """
+
+    def weight(line: Arrived) -> int:
+        return line.unit_cost_minor if has_value else 1
+
+    has_value = any((line.received + line.due) * line.unit_cost_minor for line in lines)
+    came = sum(line.received * weight(line) for line in lines)
+    due = sum(line.due * weight(line) for line in lines)
+    return round_half_up(freight_minor * came, came + due) if came else 0
+
+
 def landed_value(
     received_before: int,
     received_now: int,
-    quantity_ordered: int,
     goods_minor_per_unit: int,
-    freight_minor_of_line: int,
+    freight_minor: int,
     duty_ppm: int,
 ) -> LandedValue:
-    """What `received_now` units of a purchase order line add to the value of the stock.
+    """What `received_now` units of a purchase order line add to the value of the stock, with the
+    freight that they bear.
 
-    Freight is spread over the units ordered (at least 1), duty is of the goods' value. Each
-    receipt takes what all units so far make, rounded half up, less what the earlier ones have
-    taken: over all units exactly the whole, however they arrive. What comes beyond the order bears
-    no more freight.
+    Duty is of the goods' value. Each receipt takes what all units so far make, rounded half up,
+    less what the earlier ones have taken: over all units exactly the whole, however they arrive.
     """
-
-    def freight(units: int) -> int:
-        return round_half_up(freight_minor_of_line * min(units, quantity_ordered), quantity_ordered)
 
     def duty(units: int) -> int:
         return share(units * goods_minor_per_unit, duty_ppm)
 
-    received = received_before + received_now
     return LandedValue(
         goods_minor=received_now * goods_minor_per_unit,
-        freight_minor=freight(received) - freight(received_before),
-        duty_minor=duty(received) - duty(received_before),
+        freight_minor=freight_minor,
+        duty_minor=duty(received_before + received_now) - duty(received_before),
     )

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.purchasing import (
+    Arrived,
     ComparedOffer,
     Comparison,
     LandedValue,
@@ -17,6 +18,7 @@ from models.purchasing import (
     Requirement,
     TrackRecord,
     compare,
+    freight_of_arrived,
     landed_value,
     quantity_to_buy,
 )
@@ -424,24 +426,35 @@ def test_receipts_take_exactly_the_whole_freight_and_duty(
     parts: list[int], unit_cost: int, freight: int, duty_ppm: int
 ) -> None:
     """However the goods arrive, nothing negative on the way, and each its share to a minor unit."""
-    ordered, received, values = sum(parts), 0, list[LandedValue]()
+    ordered, received, taken, values = sum(parts), 0, 0, list[LandedValue]()
     for part in parts:
-        value = landed_value(received, part, ordered, unit_cost, freight, duty_ppm)
+        units = received + part
+        line = Arrived(unit_cost_minor=unit_cost, received=units, due=ordered - units)
+        bears = freight_of_arrived(freight, [line]) - taken
+        value = landed_value(received, part, unit_cost, bears, duty_ppm)
         assert min(value.freight_minor, value.duty_minor) >= 0
         assert abs(value.freight_minor - Fraction(freight * part, ordered)) <= 1
-        received += part
+        received, taken = units, taken + bears
         values.append(value)
     assert sum(v.goods_minor for v in values) == ordered * unit_cost
-    assert sum(v.freight_minor for v in values) == freight
-    whole = landed_value(0, ordered, ordered, unit_cost, freight, duty_ppm)
+    assert taken == freight
+    whole = landed_value(0, ordered, unit_cost, freight, duty_ppm)
     assert sum(v.total_minor for v in values) == whole.total_minor
 
 
-def test_what_comes_beyond_the_order_bears_no_freight() -> None:
-    assert landed_value(3, 2, 4, 100, 10, 100_000) == LandedValue(
-        goods_minor=200, freight_minor=2, duty_minor=20
-    )
-    assert landed_value(5, 1, 4, 100, 10, 0).total_minor == 100
+def arrived(unit_cost_minor: int, received: int, due: int) -> Arrived:
+    """Of a line."""
+    return Arrived(unit_cost_minor=unit_cost_minor, received=received, due=due)
+
+
+def test_freight_is_borne_by_value_of_what_comes() -> None:
+    """What comes beyond the order bears no more once all is here; what won't come bears none."""
+    assert freight_of_arrived(1_200, [arrived(800, 10, 0), arrived(2_000, 0, 6)]) == 480
+    assert freight_of_arrived(1_200, [arrived(800, 10, 0), arrived(2_000, 6, 0)]) == 1_200
+    assert freight_of_arrived(1_200, [arrived(800, 11, 0)]) == 1_200
+    assert freight_of_arrived(1_200, [arrived(800, 2, 0), arrived(2_000, 0, 0)]) == 1_200
+    assert freight_of_arrived(1_200, [arrived(0, 1, 2), arrived(0, 0, 1)]) == 300
+    assert freight_of_arrived(1_200, [arrived(800, 0, 0)]) == 0
 
 
 def test_a_purchase_order_is_open_then_here_or_failed() -> None:

@@ -21,6 +21,7 @@ from activities.stock_review import StockReview
 from activities.supplier_records import lead_times, track_records
 from models.commands import AdjustStock, ClosePurchase, CommandStep
 from models.errors import PartnerRefused
+from models.ledger import Account
 from models.messages import (
     CancelOrder,
     CancelRequest,
@@ -47,6 +48,7 @@ from models.tables import (
     Finding,
     GoodsReceipt,
     JournalEntry,
+    JournalPosting,
     OddFactRow,
     Order,
     PurchaseOrder,
@@ -566,6 +568,77 @@ def test_a_supplier_rests_from_when_it_let_us_down(warehouse: Warehouse, how: st
     assert why_not_asked()
     warehouse.wait(2)
     assert why_not_asked() is None
+
+
+# What it is worth.
+
+
+def freight_of(warehouse: Warehouse) -> tuple[int, list[int]]:
+    """The purchase order's, and what was posted of it, receipt by receipt."""
+    postings = select(JournalPosting).where(JournalPosting.account == Account.ACCRUED_FREIGHT.value)
+    posted = warehouse.read(postings.order_by(JournalPosting.entry_id))
+    [freight_minor] = warehouse.read(select(PurchaseOrder.freight_minor))
+    return freight_minor, [-row.amount_minor for row in posted]
+
+
+def buy_with_freight(warehouse: Warehouse) -> str:
+    """Ten C and a hundred A, which cost as much each, in one purchase order with freight; returns
+    its id."""
+
+    def offer(session: Session) -> None:
+        session.execute(delete(SupplierOffer))
+        for sku in "AC":
+            session.add(
+                SupplierOffer(
+                    supplier_id="X",
+                    sku=sku,
+                    unit_cost_minor=100,
+                    currency="EUR",
+                    minimum_quantity=10 if sku == "C" else 100,
+                    pack_size=1,
+                    lead_time_days=3,
+                    freight_cost_minor=5_500,
+                )
+            )
+
+    warehouse.database.transaction(offer)
+    for sku, quantity in (("C", 10), ("A", 20)):
+        place(warehouse, quantity, sku=sku)
+        plan = warehouse.purchasing.plan_purchases(
+            PlanStep(place=StockPlace(location="BER", sku=sku))
+        )
+    po_id = plan.send[0].po_id
+    asyncio.run(warehouse.purchasing.send_purchase_order(PurchaseStep(po_id=po_id, sku="A")))
+    return po_id
+
+
+def test_what_comes_bears_the_freight_of_what_was_not_promised(warehouse: Warehouse) -> None:
+    """Nine units of ten in two parts; the tenth and the other line won't come."""
+    po_id = buy_with_freight(warehouse)
+    promised = (PromisedLine(sku="A", quantity=0), PromisedLine(sku="C", quantity=9))
+    said = SupplierAcknowledged(acknowledgement_id="K", po_id=po_id, lines=promised)
+    warehouse.purchasing.apply_acknowledgement(said)
+    fact = GoodsReceived(receipt_id="R1", po_id=po_id, sku="C", quantity=3)
+    warehouse.receiving.receive_goods(fact)
+    rest = fact.model_copy(update={"receipt_id": "R2", "quantity": 7, "damaged": 1})
+    warehouse.receiving.receive_goods(rest)
+    assert freight_of(warehouse) == (5_500, [1_833, 3_667])
+
+
+def test_what_comes_last_bears_the_freight_of_what_is_promised_no_more(
+    warehouse: Warehouse,
+) -> None:
+    """A tenth of C is here when the supplier takes the other line back."""
+    po_id = buy_with_freight(warehouse)
+    fact = GoodsReceived(receipt_id="R1", po_id=po_id, sku="C", quantity=1)
+    warehouse.receiving.receive_goods(fact)
+    assert freight_of(warehouse) == (5_500, [50])
+    nothing = (PromisedLine(sku="A", quantity=0),)
+    said = SupplierAcknowledged(acknowledgement_id="K", po_id=po_id, lines=nothing)
+    warehouse.purchasing.apply_acknowledgement(said)
+    rest = fact.model_copy(update={"receipt_id": "R2", "quantity": 9})
+    warehouse.receiving.receive_goods(rest)
+    assert freight_of(warehouse) == (5_500, [50, 5_450])
 
 
 # What suppliers ask for.
