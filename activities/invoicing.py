@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from activities.ledger import draw_number, post
+from activities.ledger import draw_number, post, tax_date_of
 from activities.progress import balance_of, invoice_number, money_of, note
 from models import billing, ledger
 from models.billing import (
@@ -298,7 +298,7 @@ def _on_account(session: Session, order: Order) -> Iterator[OnAccount]:
     for row in session.exec(before.order_by(col(Payment.received_at), col(Payment.payment_id))):
         yield OnAccount(
             payment_id=row.payment_id,
-            received_on=row.received_at.date(),
+            received_on=tax_date_of(session, f"payment:{row.payment_id}"),
             amount_minor=row.applied_minor,
             tax_minor=row.taxed_minor,
         )

@@ -49,6 +49,11 @@ def post(session: Session, entry: Entry, now: datetime, happened: date | None = 
     )
 
 
+def tax_date_of(session: Session, entry_id: str) -> date:
+    """The day for which an entry counts."""
+    return session.get_one(JournalEntry, entry_id).tax_date
+
+
 def open_from(session: Session) -> date:
     """The first day that is open; it stays so until the transaction ends."""
     held = session.get_one(OpenPeriod, THE_LEDGER, with_for_update={"read": True})

@@ -3,11 +3,11 @@ engine."""
 
 import shutil
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from activities import reading, reading_bills, reading_ledger
 from activities.invoicing import invoice_of
@@ -221,3 +221,17 @@ def test_money_that_was_taken_back_in_part_is_shown_and_assigned_as_what_is_left
     assert done.message == "40.00 EUR of U are O-1's now"
     [order] = till.read(select(Order))
     assert order.paid_minor == 4_000
+
+
+def test_a_payment_on_account_is_of_the_day_that_was_posted(till: Bookkeeper) -> None:
+    """A day to come, or long ago, is a mistake of who says so: it counts as the day it was told."""
+    step = place(till, "A", 10, "net30")
+    yesterday, told = till.now - timedelta(days=1), till.now.date()
+    for day in (yesterday, datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)):
+        pay(till, "10.00", day)
+    till.now += timedelta(days=5)
+    till.billing.issue_invoice(step)
+    received = sorted(payment.received_on for payment in invoice(till).on_account)
+    assert received == [yesterday.date(), told, told]
+    rows = till.read(select(JournalEntry).where(col(JournalEntry.entry_id).startswith("payment:")))
+    assert sorted(row.tax_date for row in rows) == received
