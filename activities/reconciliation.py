@@ -33,14 +33,15 @@ from models.findings import (
     line_difference,
     place_differences,
     receivable_difference,
+    replenishment_difference,
     unused_fact,
     workflow_difference,
 )
 from models.ledger import Account
-from models.messages import WORKFLOW_ENDED, SetAttention
+from models.messages import WORKFLOW_ENDED, SetAttention, StockPlace
 from models.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
 from models.orders import Cancellation, Stage
-from models.purchasing import PurchaseOrderState
+from models.purchasing import OPEN_STATES, PurchaseOrderState
 from models.stock import SERVING, ReservationState, ShortageState
 from models.tables import (
     FactRow,
@@ -90,11 +91,22 @@ class Reconciliation:
     @activity.defn
     async def compare_stock(self, step: CompareStep) -> ComparedBatch:
         """Compare the counters of a batch of SKUs with movements and reservations, and these with
-        the orders that are over."""
+        the orders that are over; and ask the engine whether what is short or on order is seen to.
+        """
         skus, places, differences = await self._database.read_async(
             lambda session: _compare_places(session, step)
         )
         await self._keep(differences, step.seen_at)
+        awaited = await self._database.read_async(
+            lambda session: _awaited(session, skus, step.seen_at - SOON_USED)
+        )
+        ends = await self._ends_of([place.workflow_id for place in awaited])
+        unseen = [
+            replenishment_difference(place.sku, place.location, end)
+            for place, end in zip(awaited, ends, strict=True)
+            if end is not None
+        ]
+        await self._keep(unseen, step.seen_at)
         last = skus[-1] if len(skus) == step.batch else None
         return ComparedBatch(last=last, compared=places)
 
@@ -106,8 +118,7 @@ class Reconciliation:
             lambda session: _compare_orders(session, step)
         )
         await self._keep(differences, step.seen_at)
-        gate = asyncio.Semaphore(ASKED_AT_ONCE)
-        ends = await asyncio.gather(*(self._end_of(order, gate) for order in orders))
+        ends = await self._ends_of([order.workflow_id for order in orders])
         for order, end in zip(orders, ends, strict=True):
             if end is not None:
                 await asyncio.to_thread(self._keep_ended, order, end, step.seen_at)
@@ -141,9 +152,13 @@ class Reconciliation:
                 self._database.transaction, lambda session: _keep(session, differences, seen_at)
             )
 
-    async def _end_of(self, order: LiveOrder, gate: asyncio.Semaphore) -> str | None:
-        """How the order's workflow ended; None: it runs."""
-        handle = self._client.get_workflow_handle(order.workflow_id)
+    async def _ends_of(self, workflow_ids: Sequence[str]) -> list[str | None]:
+        gate = asyncio.Semaphore(ASKED_AT_ONCE)
+        return await asyncio.gather(*(self._end_of(one, gate) for one in workflow_ids))
+
+    async def _end_of(self, workflow_id: str, gate: asyncio.Semaphore) -> str | None:
+        """How a workflow ended; None: it runs."""
+        handle = self._client.get_workflow_handle(workflow_id)
         async with gate:
             try:
                 description = await handle.describe()
@@ -207,6 +222,31 @@ def _compare_places(session: Session, step: CompareStep) -> tuple[list[str], int
         )
     ]
     return skus, len(places), [*differences, *_left_over(session, skus)]
+
+
+def _awaited(session: Session, skus: Sequence[str], before: datetime) -> list[StockPlace]:
+    """Places where something is short or on order, for longer than telling their replenishment
+    takes."""
+    short = (
+        select(Shortage.location, Shortage.sku)
+        .join(Order, col(Order.order_id) == col(Shortage.order_id))
+        .where(
+            col(Shortage.sku).in_(skus),
+            Shortage.state == ShortageState.OPEN,
+            Order.placed_at < before,
+        )
+    )
+    bought = (
+        select(PurchaseOrder.location, PurchaseOrderLine.sku)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            col(PurchaseOrderLine.sku).in_(skus),
+            col(PurchaseOrder.state).in_(OPEN_STATES),
+            PurchaseOrder.created_at < before,
+        )
+    )
+    places = {*session.exec(short), *session.exec(bought)}
+    return [StockPlace(location=location, sku=sku) for location, sku in sorted(places)]
 
 
 def _moved(session: Session, skus: Sequence[str]) -> dict[Place, Counted]:

@@ -130,6 +130,16 @@ def workflow_difference(order_id: str, stage: str, workflow: str) -> Difference:
     )
 
 
+def replenishment_difference(sku: str, location: str, workflow: str) -> Difference:
+    """A place that goods are missing at, or due to come to, and whose replenishment doesn't run."""
+    return Difference(
+        finding_id=f"replenishment:{sku}:{location}",
+        subject=f"{sku} at {location}",
+        message=f"{sku} at {location} is short or on order, and its replenishment is {workflow}: "
+        f"`replenish {sku} --location {location}` starts it again",
+    )
+
+
 def unused_fact(source: str, fact_id: str, type_: str, subject: str | None) -> Difference:
     """A fact that a door took, and that nobody has applied."""
     about = f"{type_} {fact_id} from {source}, about {subject or 'nothing'}"

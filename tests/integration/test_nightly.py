@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from temporalio.client import Client, ScheduleOverlapPolicy
 import engine
 from activities.database.engine import utc_now
 from activities.database.importing import import_folder
+from models.messages import StockPlace
 from models.nightly import (
     RECONCILE,
     STOCK_REVIEW,
@@ -22,7 +23,7 @@ from models.nightly import (
     ReviewOutcome,
     ReviewProgress,
 )
-from models.tables import PurchaseOrderLine, Stock, StockPolicy
+from models.tables import PurchaseOrder, PurchaseOrderLine, Stock, StockPolicy
 from tests.conftest import DATABASES, new_client, new_world
 from tests.integration.test_cli import run, run_json
 from tests.support.shop import order, unique, write_csv
@@ -169,6 +170,29 @@ async def test_an_order_whose_workflow_was_ended_is_listed_until_it_is_placed_ag
     assert (await reconcile(nights)).findings == 0
     await nights.pay(ended["order_id"], "119.00")
     await nights.until_event(ended["order_id"], "booked")
+
+
+async def test_a_replenishment_that_was_ended_is_found_until_it_is_started_again(
+    nights: World,
+) -> None:
+    """Nobody else would see that its supplier says nothing."""
+    sku, customer = nights.shop(on_hand=0)
+    document = order(sku, customer)
+    await nights.place(document)
+    await nights.until_event(document["order_id"], "bought")
+    assert (await reconcile(nights)).findings == 0
+    long_ago = utc_now() - timedelta(hours=2)
+    nights.database.transaction(
+        lambda session: session.execute(update(PurchaseOrder).values(created_at=long_ago))
+    )
+    assert (await reconcile(nights)).findings == 0
+    place = StockPlace(location="BER", sku=sku)
+    await nights.client.get_workflow_handle(place.workflow_id).terminate("by the test")
+    outcome = await reconcile(nights)
+    assert outcome.attention is not None
+    assert f"`replenish {sku} --location BER` starts it again" in outcome.attention.message
+    await run(nights, "replenish", sku, "--location", "BER")
+    assert (await reconcile(nights)).findings == 0
 
 
 async def _listed(world: World) -> dict[str, str]:
