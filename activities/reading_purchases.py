@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from activities.backorders import due_units, still_ahead
 from activities.reading_stock import waiting_view
-from activities.receiving import why_not_receive
+from activities.receiving import kept_as, why_not_receive
 from models.messages import GoodsReceived, SupplierAcknowledged
 from models.money import format_amount, format_percent
 from models.purchasing import BuyingPolicy, ComparedOffer, PurchaseOrderState, Reason
@@ -93,7 +93,9 @@ def why_not_receipt(
     nobody knows the purchase order."""
     order = session.get(PurchaseOrder, fact.po_id or "")
     line = session.get(PurchaseOrderLine, (fact.po_id or "", fact.sku or ""))
-    if order is None or line is None or session.get(GoodsReceipt, fact.receipt_id) is not None:
+    if order is None or line is None:
+        return None
+    if kept_as(session, GoodsReceipt, fact.receipt_id, order)[1] is not None:
         return None
     if fact.occurred_at and fact.occurred_at > now + AHEAD:
         return f"occurred_at: {fact.occurred_at:%Y-%m-%d %H:%M} UTC is still to come"

@@ -4,6 +4,7 @@ with order and receipt."""
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
+from typing import TypeVar
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -63,17 +64,17 @@ class Receiving:
 
     def _receive(self, session: Session, fact: GoodsReceived) -> Echo:
         mark_applied(session, fact, self._clock())
-        cause = f"receipt:{fact.receipt_id}"
         order, line = _line(session, fact.po_id, fact.sku)
         if order is None or line is None:
             reason = "po_id, sku: no such line"
             note_odd_fact(session, fact.po_id or "", fact, reason, self._clock())
-            return Echo(cause=cause)
+            return Echo(cause=f"receipt:{fact.receipt_id}")
         locked = {line.sku, *_asked_for(_unmatched(session, order))}
         lock_stock(session, locked, [(line.sku, order.location)])
         session.refresh(order, with_for_update=True)
         session.refresh(line, with_for_update=True)
-        now, known = self._clock(), session.get(GoodsReceipt, fact.receipt_id)
+        receipt_id, known = kept_as(session, GoodsReceipt, fact.receipt_id, order)
+        now, cause = self._clock(), f"receipt:{receipt_id}"
         redated: tuple[str, ...] = ()
         if known is not None:
             _note_difference(session, known, fact, now)
@@ -84,7 +85,7 @@ class Receiving:
             note_sent(session, order, now)
             if order.state in UNANSWERED:
                 order.state = PurchaseOrderState.SHIPPED
-            self._take_in(session, fact, order, line)
+            self._take_in(session, receipt_id, fact, order, line)
             redated = fill_shortages(session, [line.sku], cause, now)
             self._match(session, order, locked, fact, now)
             settle(session, order, now)
@@ -94,7 +95,12 @@ class Receiving:
         return Echo(cause=cause, orders=orders, places=places)
 
     def _take_in(
-        self, session: Session, fact: GoodsReceived, order: PurchaseOrder, line: PurchaseOrderLine
+        self,
+        session: Session,
+        receipt_id: str,
+        fact: GoodsReceived,
+        order: PurchaseOrder,
+        line: PurchaseOrderLine,
     ) -> None:
         assert fact.quantity is not None
         now, good = self._clock(), fact.quantity - fact.damaged
@@ -107,7 +113,7 @@ class Receiving:
         )
         session.add(
             GoodsReceipt(
-                receipt_id=fact.receipt_id,
+                receipt_id=receipt_id,
                 po_id=order.po_id,
                 sku=line.sku,
                 location=order.location,
@@ -118,8 +124,8 @@ class Receiving:
             )
         )
         change = Change(
-            movement_id=f"receipt:{fact.receipt_id}",
-            cause=f"receipt:{fact.receipt_id}",
+            movement_id=f"receipt:{receipt_id}",
+            cause=f"receipt:{receipt_id}",
             kind=MovementKind.RECEIPT,
             sku=line.sku,
             location=order.location,
@@ -129,7 +135,7 @@ class Receiving:
         if good:
             move(session, [change], now)
         entry = ledger.receipt_entry(
-            fact.receipt_id,
+            receipt_id,
             order.currency,
             goods_minor=value.goods_minor,
             freight_minor=value.freight_minor + value.duty_minor,
@@ -141,14 +147,14 @@ class Receiving:
 
     def _invoice(self, session: Session, fact: SupplierInvoiced) -> Echo:
         mark_applied(session, fact, self._clock())
-        cause = f"supplier-invoice:{fact.invoice_id}"
         order = session.get(PurchaseOrder, fact.po_id or "")
         waiting = _asked_for(_unmatched(session, order)) if order else set()
         locked = waiting | {line.sku for line in fact.lines or ()}
         lock_stock(session, locked)
         if order is not None:
             session.refresh(order, with_for_update=True)
-        now, known = self._clock(), session.get(SupplierInvoice, fact.invoice_id)
+        invoice_id, known = kept_as(session, SupplierInvoice, fact.invoice_id, order)
+        now = self._clock()
         if known is not None:
             if _content(known) != _content_told(fact):
                 reason = "invoice_id: known with other content"
@@ -159,10 +165,10 @@ class Receiving:
         elif problem := self._why_not_owe(session, fact, order):
             note_odd_fact(session, order.po_id, fact, problem, now)
         else:
-            session.add(_recorded(session, fact, order, now))
+            session.add(_recorded(session, invoice_id, fact, order, now))
             self._match(session, order, locked, fact, now)
             settle(session, order, now)
-        return Echo(cause=cause)
+        return Echo(cause=f"supplier-invoice:{invoice_id}")
 
     def _why_not_owe(
         self, session: Session, fact: SupplierInvoiced, order: PurchaseOrder
@@ -278,6 +284,23 @@ def _revalue(
     return part_minor
 
 
+Paper = TypeVar("Paper", GoodsReceipt, SupplierInvoice)
+
+
+def kept_as(
+    session: Session, table: type[Paper], given: str, order: PurchaseOrder | None
+) -> tuple[str, Paper | None]:
+    """The id under which a supplier's receipt or invoice is kept, and what is known by it: the one
+    that it gives, or, where another supplier has used that, its own in front: `SUPPLIER:id`."""
+    known = session.get(table, given)
+    if known is None or order is None:
+        return given, known
+    if session.get_one(PurchaseOrder, known.po_id).supplier_id == order.supplier_id:
+        return given, known
+    own = f"{order.supplier_id}:{given}"
+    return own, session.get(table, own)
+
+
 def why_not_receive(
     fact: GoodsReceived, order: PurchaseOrder, line: PurchaseOrderLine, buying: BuyingPolicy
 ) -> str | None:
@@ -343,10 +366,10 @@ def _unmatched(session: Session, order: PurchaseOrder) -> list[SupplierInvoice]:
 
 
 def _recorded(
-    session: Session, fact: SupplierInvoiced, order: PurchaseOrder, now: datetime
+    session: Session, invoice_id: str, fact: SupplierInvoiced, order: PurchaseOrder, now: datetime
 ) -> SupplierInvoice:
     invoice = SupplierInvoice(
-        invoice_id=fact.invoice_id,
+        invoice_id=invoice_id,
         po_id=order.po_id,
         currency=order.currency,
         amount_minor=0,

@@ -55,6 +55,7 @@ from models.tables import (
     PurchaseOrderLine,
     Shortage,
     StockPolicy,
+    SupplierInvoice,
     SupplierOffer,
 )
 from tests.support.machine import BEGIN, BUYING, Partners, Warehouse, furnish
@@ -642,6 +643,40 @@ def test_what_comes_last_bears_the_freight_of_what_is_promised_no_more(
 
 
 # What suppliers ask for.
+
+
+def test_two_suppliers_may_number_their_papers_alike(warehouse: Warehouse) -> None:
+    """Delivery notes and invoices of both are taken in, once each; the same number of the same
+    supplier for something else is odd."""
+    units = buy(warehouse, 4).quantity
+    first = select(PurchaseOrder.supplier_id).scalar_subquery()
+    dear = delete(SupplierOffer).where(col(SupplierOffer.supplier_id) == first)
+    warehouse.database.transaction(lambda session: session.execute(dear))
+    for _ in range(2):
+        place(warehouse, units)
+        warehouse._buy(BERLIN_C, sends=True, again=False)
+    orders = warehouse.read(select(PurchaseOrder).order_by(col(PurchaseOrder.created_at)))
+    other = orders[1].supplier_id
+    assert [o.supplier_id == other for o in orders] == [False, True, True]
+    line = InvoicedLine(sku="C", quantity=units, unit_cost="0.10")
+    for order in (*orders[:2], *orders[:2]):
+        said: dict[str, Any] = {"po_id": order.po_id}
+        goods = GoodsReceived(receipt_id="DN-1", sku="C", quantity=units, **said)
+        warehouse.receiving.receive_goods(goods)
+        asks = SupplierInvoiced(invoice_id="1", currency="EUR", lines=(line,), **said)
+        warehouse.receiving.record_supplier_invoice(asks)
+    receipts = warehouse.read(select(GoodsReceipt))
+    kept = {row.receipt_id: row.po_id for row in receipts}
+    assert kept == {"DN-1": orders[0].po_id, f"{other}:DN-1": orders[1].po_id}
+    invoices = warehouse.read(select(SupplierInvoice))
+    assert {row.invoice_id for row in invoices} == {"1", f"{other}:1"}
+    assert all(row.matched_at for row in invoices)
+    assert warehouse.read(select(OddFactRow)) == []
+
+    wrong = goods.model_copy(update={"po_id": orders[2].po_id})
+    warehouse.receiving.receive_goods(wrong)
+    [odd] = warehouse.read(select(OddFactRow))
+    assert odd.reason == "receipt_id: known with other content"
 
 
 def test_an_invoice_that_waits_in_vain_for_its_goods_is_shown_and_found(
