@@ -485,8 +485,8 @@ def _give_up(session: Session, order: PurchaseOrder, now: datetime) -> None:
 
 
 def _rest_was_given_up(order: PurchaseOrder, lines: Iterable[PurchaseOrderLine]) -> bool:
-    """Whether all that is still wanted of it is here, and something else was bought elsewhere."""
-    return not order.state.is_open and any(line.let_down_at for line in lines)
+    """Whether nothing more is expected of it, and less came than was ordered."""
+    return not order.state.is_open and any(line.received < line.quantity for line in lines)
 
 
 def _waiting_for(session: Session, po_id: str) -> Echo:

@@ -507,13 +507,17 @@ def test_who_has_brought_a_part_needs_no_acknowledgement(warehouse: Warehouse) -
     assert order.ended_reason == f"overdue: expected on {BEGIN.date() + timedelta(days=3)}"
 
 
-def test_what_is_promised_after_the_rest_was_given_up_is_odd(warehouse: Warehouse) -> None:
-    """It was bought elsewhere: nothing of the purchase order changes, however late somebody looks
-    at it; a person is refused it."""
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_promised_after_the_rest_was_given_up_is_odd(
+    warehouse: Warehouse, again: bool
+) -> None:
+    """It was bought elsewhere, or of the same supplier, as a person said so: nothing of the purchase
+    order changes, and a person is refused it."""
     line = buy(warehouse, 10)
     warehouse.receiving.receive_goods(receipt(line, 4))
     warehouse.wait(8)
-    warehouse._buy(BERLIN_C, sends=True, again=False)
+    warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    warehouse._buy(BERLIN_C, sends=True, again=again)
     [given_up] = warehouse.read(
         select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == line.po_id)
     )
