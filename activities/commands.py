@@ -66,18 +66,21 @@ class Commands:
 
     @activity.defn
     def obey_command(self, step: CommandStep) -> Commanded:
-        """Do what a person asks for, once per command id, or say why not and change nothing."""
+        """Do what a person asks for, once per command id, or say why not and change nothing. What
+        an attempt before this one has done while this one waited for it is no reason why not."""
         command = step.command
         try:
             return self._database.transaction(lambda session: self._obey(session, command))
         except NoChange as no:
+            done = self._database.read(lambda session: _done_before(session, command))
+            if done is not None and done.command == command:
+                return done
             echo = Echo(cause=f"{command.kind}:{command.command_id}")
             return Commanded(command=command, echo=echo, refusal=no.refusal)
 
     def _obey(self, session: Session, command: Command) -> Commanded:
-        known = session.get(CommandRow, command.command_id)
-        if known is not None:
-            done = Commanded.model_validate(known.outcome)
+        done = _done_before(session, command)
+        if done is not None:
             if done.command != command:
                 refuse(
                     "command_id",
@@ -117,3 +120,9 @@ class Commands:
             )
         )
         return done
+
+
+def _done_before(session: Session, command: Command) -> Commanded | None:
+    """What came of the command that has this one's id."""
+    known = session.get(CommandRow, command.command_id)
+    return Commanded.model_validate(known.outcome) if known else None

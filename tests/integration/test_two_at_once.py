@@ -1,0 +1,75 @@
+"""Two who write at once, each of whom has begun before the other ends. PostgreSQL only: SQLite has
+one who writes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlmodel import Session, col, select
+
+from activities.progress import lock_order
+from activities.stock_control import StockControl
+from models.commands import Commanded, CommandStep, StockCommand, TransferStock
+from models.messages import GoodsReceived, StockPlace
+from models.orders import Delivery
+from models.tables import Order, PurchaseOrderLine, Reservation, StockMovement
+from tests.support.machine import Warehouse, furnish
+from tests.support.stateful import copies
+
+ONE_WAITS = "?options=-clock_timeout%3D2s"
+"""What would wait for ever is an error."""
+
+
+@pytest.fixture
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
+    """Goods, and nothing that was ordered."""
+    copy = copies("postgresql", request, tmp_path, furnish)
+    made = Warehouse(lambda: copy() + ONE_WAITS)
+    yield made
+    made.teardown()
+
+
+def test_goods_arrive_while_a_step_holds_the_order_that_they_are_for(warehouse: Warehouse) -> None:
+    """Such a step may wait for the stock that the receipt holds: neither would end."""
+    warehouse.reserve([("C", 4)], Delivery.COMPLETE, "DE", twice=False)
+    warehouse._buy(StockPlace(location="BER", sku="C"), sends=True, again=False)
+    [line] = warehouse.read(select(PurchaseOrderLine))
+    fact = GoodsReceived(receipt_id="R", po_id=line.po_id, sku="C", quantity=4)
+    order_id = warehouse.read(select(col(Order.order_id)))[0]
+
+    def hold(session: Session) -> None:
+        lock_order(session, order_id)
+        warehouse.receiving.receive_goods(fact)
+
+    warehouse.database.transaction(hold)
+    assert [row.quantity for row in warehouse.read(select(Reservation))] == [4]
+
+
+def test_a_command_whose_first_attempt_ends_while_it_is_tried_again_is_not_refused(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one took all there was to transfer; what came of it is told."""
+    there = warehouse.read(select(StockMovement))
+    assert there, "an opening balance"
+    one = max(there, key=lambda row: row.on_hand_change)
+    command = TransferStock(
+        command_id="T",
+        reason="r",
+        sku=one.sku,
+        from_location=one.location,
+        to_location=next(place for place in ("BER", "MUC", "VIE") if place != one.location),
+        quantity=one.on_hand_change,
+    )
+    step, do = CommandStep(command=command), StockControl.do
+    first: list[Commanded] = []
+
+    def late(control: StockControl, session: Session, wanted: StockCommand) -> Commanded:
+        if not first:
+            monkeypatch.setattr(StockControl, "do", do)
+            first.append(warehouse.commands.obey_command(step))
+        return do(control, session, wanted)
+
+    monkeypatch.setattr(StockControl, "do", late)
+    again = warehouse.commands.obey_command(step)
+    assert first == [again]
+    assert again.refusal is None
