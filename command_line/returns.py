@@ -271,13 +271,17 @@ def _print_return(view: ReturnDetails) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    lines = new_table(
-        "SKU", "what", "units", "received", "restocked", "scrapped", "sent back", "lost"
-    )
+    lines = new_table("SKU", "what", "units", "received", "what became of them")
     for line in view.lines:
-        became = (line.restocked, line.scrapped, line.sent_back, line.lost)
-        units = (line.quantity, line.received, *became)
-        lines.add_row(line.sku, line.name, *map(str, units))
+        became = {
+            "restocked": line.restocked,
+            "scrapped": line.scrapped,
+            "sent to the supplier": line.sent_back,
+            "lost": line.lost,
+        }
+        words = ", ".join(f"{units} {what}" for what, units in became.items() if units)
+        units = (str(line.quantity), str(line.received))
+        lines.add_row(line.sku, line.name, *units, or_dash(words or None))
     out.print(lines)
     if view.events:
         print_events(view.events)

@@ -29,7 +29,6 @@ TO_THE_RIGHT = {
     *("pack", "smallest", "a unit", "days", "fill rate"),
     *("unit cost", "landed", "received", "damaged", "invoiced", "due", "ordered"),
     *("returned", "packages", "kg", "line"),
-    *("restocked", "scrapped", "sent back", "lost"),
 }
 """Columns of amounts and units."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
