@@ -298,7 +298,9 @@ def _on_account(session: Session, order: Order) -> Iterator[OnAccount]:
     for row in session.exec(before.order_by(col(Payment.received_at), col(Payment.payment_id))):
         yield OnAccount(
             payment_id=row.payment_id,
-            received_on=tax_date_of(session, f"payment:{row.payment_id}"),
+            received_on=tax_date_of(
+                session, f"matched:{row.payment_id}", f"payment:{row.payment_id}"
+            ),
             amount_minor=row.applied_minor,
             tax_minor=row.taxed_minor,
         )

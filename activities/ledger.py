@@ -49,9 +49,10 @@ def post(session: Session, entry: Entry, now: datetime, happened: date | None = 
     )
 
 
-def tax_date_of(session: Session, entry_id: str) -> date:
-    """The day for which an entry counts."""
-    return session.get_one(JournalEntry, entry_id).tax_date
+def tax_date_of(session: Session, *entry_ids: str) -> date:
+    """The day for which an entry counts: the first of these that there is."""
+    found = filter(None, (session.get(JournalEntry, entry_id) for entry_id in entry_ids))
+    return next(found).tax_date
 
 
 def open_from(session: Session) -> date:

@@ -1,5 +1,6 @@
 """Orders: recording them, showing their attention, cancelling them."""
 
+import re
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -179,13 +180,15 @@ class Orders:
 
 
 def attend(session: Session, step: SetAttention, now: datetime) -> None:
-    """Show or clear an order's attention, in the caller's transaction. Where one is cleared, what a
-    person has yet to see to is shown again."""
+    """Show or clear an order's attention, in the caller's transaction. What another workflow shows
+    isn't cleared; where one is, what a person has yet to see to is shown again."""
     order, new = find_order(session, step.order_id), step.attention
     if order is None:
         return  # refused before it was recorded: the workflow's search attributes show it
     shown = (order.attention_code, order.attention_message)
     if shown == ((new.code, new.message) if new else (None, None)):
+        return
+    if new is None and _shown_by(order.attention_message or "") != step.beside:
         return
     order.attention_code = new.code if new else None
     order.attention_message = new.message if new else None
@@ -194,6 +197,12 @@ def attend(session: Session, step: SetAttention, now: datetime) -> None:
     note(session, order.order_id, event, detail, now)
     if new is None:
         show_problem(order, look(session, order))
+
+
+def _shown_by(message: str) -> str | None:
+    """The workflow beside the order's own that shows its attention; see `show_on_order`."""
+    found = re.search(r"\(workflow (\S+)\)$", message)
+    return found[1] if found else None
 
 
 def _why_not_cancel(progress: Progress, step: CancelOrder) -> str | None:

@@ -210,8 +210,8 @@ class Receiving:
         fact: GoodsReceived | SupplierInvoiced,
         now: datetime,
     ) -> None:
-        """Post the invoices whose goods are here, as of the day of the fact that brings both
-        together; one that came before its goods waits for them, and is never dated before it came.
+        """Post the invoices whose goods are here, as of the day on which both were; one that came
+        before its goods waits for them.
 
         Raises DatabaseBusy where one names a SKU that isn't locked: it came a moment ago.
         """
@@ -224,9 +224,9 @@ class Receiving:
             if all(
                 n <= lines[sku].received - lines[sku].invoiced for sku, (n, _) in totals.items()
             ):
-                happened = fact.occurred_at or now
-                if isinstance(fact, GoodsReceived):
-                    happened = max(happened, invoice.recorded_at)
+                is_new = isinstance(fact, SupplierInvoiced)
+                came = (fact.occurred_at or now) if is_new else invoice.recorded_at
+                happened = max(came, _last_came(session, order))
                 self._post_invoice(session, invoice, order, lines, now, happened.date())
 
     def _post_invoice(
@@ -255,6 +255,12 @@ class Receiving:
         )
         post(session, entry, now, happened)
         session.flush()
+
+
+def _last_came(session: Session, order: PurchaseOrder) -> datetime:
+    """When the last of a purchase order's goods came."""
+    last = select(func.max(GoodsReceipt.occurred_at)).where(GoodsReceipt.po_id == order.po_id)
+    return session.exec(last).one()
 
 
 def _revalue(

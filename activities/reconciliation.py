@@ -242,6 +242,8 @@ def _awaited(session: Session, skus: Sequence[str], before: datetime) -> list[St
         .where(
             col(PurchaseOrderLine.sku).in_(skus),
             col(PurchaseOrder.state).in_(OPEN_STATES),
+            func.coalesce(PurchaseOrderLine.expected, PurchaseOrderLine.quantity)
+            > col(PurchaseOrderLine.received),
             PurchaseOrder.created_at < before,
         )
     )

@@ -131,7 +131,9 @@ def close_if_paid(session: Session, order: Order, rules: BillingRules, now: date
 def _paid_on(session: Session, order: Order) -> date | None:
     """The day of the last entry of an order that is paid now: the invoice uses no deposit before it
     is there."""
-    last = select(func.max(JournalEntry.tax_date)).where(JournalEntry.order_id == order.order_id)
+    last = select(func.max(JournalEntry.tax_date)).where(
+        JournalEntry.order_id == order.order_id, JournalEntry.currency == order.currency
+    )
     return session.exec(last).one()
 
 

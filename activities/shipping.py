@@ -218,10 +218,9 @@ class Shipping:
         if ours and shipment is None:
             coming = _find_return(session, order.order_id, fact.shipment_id)
         if coming is not None and status is not None:
-            is_news = follow_return(session, coming, fact, status, now)
-            progress = touch(session, order, now)
-            told = (coming.return_id,) if is_news and not coming.state.is_over else ()
-            return progress.model_copy(update={"coming_back": told})
+            follow_return(session, coming, fact, status, now)
+            told = () if coming.state.is_over else (coming.return_id,)  # again does no harm
+            return touch(session, order, now).model_copy(update={"coming_back": told})
         if shipment is None or status is None:
             known = shipment or coming
             reason = "status: missing" if known else "shipment_id: not one of its own"

@@ -35,11 +35,11 @@ def keep_report(
 
 def follow_return(
     session: Session, row: ReturnRow, fact: ShipmentFact, status: TrackingStatus, now: datetime
-) -> bool:
+) -> None:
     """Keep what a carrier reports of goods that come back, once; that it has (or had) them, keeps
-    their authorisation from running out. False where it was kept before."""
+    their authorisation from running out."""
     if session.get(ReturnTrackingRow, (row.return_id, fact.event_id)) is not None:
-        return False
+        return
     told = _as_told(fact, status, now)
     session.add(ReturnTrackingRow(return_id=row.return_id, **told))
     session.flush()
@@ -47,10 +47,16 @@ def follow_return(
     tracked = fold(_events(return_reports(session, row.return_id)))
     assert tracked is not None, "a report was kept"
     row.tracking, row.news_at = tracked.status, now
-    if tracked.left_at is not None and row.state is ReturnState.AUTHORISED:
+    if row.state is ReturnState.AUTHORISED:
+        send_if_it_left(session, row, now)
+
+
+def send_if_it_left(session: Session, row: ReturnRow, now: datetime) -> None:
+    """An authorised return that a carrier has, or had, is on its way."""
+    tracked = fold(_events(return_reports(session, row.return_id)))
+    if tracked is not None and tracked.left_at is not None:
         row.state = ReturnState.IN_TRANSIT
         note(session, row.order_id, "return_on_its_way", row.return_id, now)
-    return True
 
 
 def reports_of(session: Session, shipment_id: str) -> list[TrackingEvent]:

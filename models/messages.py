@@ -315,6 +315,12 @@ def silent(shipment_id: str, since: datetime) -> Attention:
 
 def return_will_not_arrive(return_id: str, tracking: TrackingStatus) -> Attention:
     """The carrier says so."""
+    if tracking is TrackingStatus.RETURNED_TO_SENDER:
+        return Attention(
+            code="return_exception",
+            message=f"the carrier takes {return_id} to the customer again: ask them to send it "
+            "once more, or close it; a retry waits on",
+        )
     return Attention(
         code="return_exception",
         message=f"the carrier says that {return_id} is {tracking.words}: give the customer what "
@@ -351,10 +357,12 @@ def not_collected(shipment_id: str, collect_by: datetime) -> Attention:
 
 
 class SetAttention(Payload):
-    """Show (or, with None, clear) an order's attention."""
+    """Show (or, with None, clear) an order's attention. `beside`: the id of the workflow that shows
+    it, where that isn't the order's own."""
 
     order_id: str
     attention: Attention | None
+    beside: str | None = None
 
 
 class Policy(Payload):

@@ -146,11 +146,6 @@ class ReturnProgress(Payload):
     pending: tuple[PendingSettlement, ...] = ()
 
     @property
-    def is_coming(self) -> bool:
-        """Its goods may be with a carrier."""
-        return self.state in (ReturnState.AUTHORISED, ReturnState.IN_TRANSIT)
-
-    @property
     def is_over(self) -> bool:
         """Nothing is left to do."""
         return self.state.is_over and not self.pending

@@ -250,12 +250,13 @@ async def show_on_order(order_id: str | None, attention: Attention | None) -> No
     """Show what waits for a person in this workflow on the order it is about, if there is one."""
     if order_id is None:
         return
+    here = workflow.info().workflow_id
     if attention:
-        message = f"{attention.message} (workflow {workflow.info().workflow_id})"
+        message = f"{attention.message} (workflow {here})"
         attention = attention.model_copy(update={"message": message})
     await run_database_step(
         Orders.set_attention,
-        SetAttention(order_id=order_id, attention=attention),
+        SetAttention(order_id=order_id, attention=attention, beside=here),
         "Show attention" if attention else "Clear attention",
     )
 

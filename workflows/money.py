@@ -16,7 +16,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.goods import see_to
     from workflows.steps import Board, RefusedStep, Steps, Stopped
 
-LOOK_AGAIN = timedelta(minutes=1)
+IN_DOUBT = "charge-in-doubt"
+"""Orders whose authorisation was looked at once a second are older than this patch."""
+LOOK_AGAIN = timedelta(hours=1)
 """How long after its end an authorisation that is being charged is looked at again."""
 MONEY = "money"
 """What waits for a person because of money that came, or went."""
@@ -92,7 +94,8 @@ class OrderMoney:
             assert until is not None
             if not await self._lasts_no_longer(until, until):
                 await self._lapse()
-            if self._known().authorised_until == until:  # it is being charged, and may have been
+            charging = self._known().authorised_until == until  # and it may have been charged
+            if charging and workflow.patched(IN_DOUBT):
                 await self._lasts_no_longer(until, workflow.now() + LOOK_AGAIN)
 
     async def _lasts_no_longer(self, until: datetime, look_at: datetime) -> bool:

@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps import Board, Steps, run_database_step
 
 WATCHED = "return-watched"
-"""Returns that waited before their way was watched replay as they went."""
+"""Returns that waited before their way was watched replay as they went, and are never watched."""
 
 
 @workflow.defn
@@ -83,8 +83,7 @@ class ReturnWorkflow:
     async def _wait(self, known: ReturnProgress, changes: int) -> None:
         """Until somebody changed something, or the authorisation runs out, or where the goods are
         wants a person."""
-        on_its_way = known.state is not ReturnState.AUTHORISED or self._stuck(known)
-        if on_its_way and workflow.patched(WATCHED):
+        if known.state is not ReturnState.AUTHORISED and workflow.patched(WATCHED):
             await self._watch(known, changes)
             return
         expires = known.expires_at if known.state is ReturnState.AUTHORISED else None
@@ -122,7 +121,9 @@ class ReturnWorkflow:
     def _stuck(self, known: ReturnProgress) -> TrackingStatus | None:
         """Why the goods won't come by themselves, as the carrier says; None also where a person has
         seen to it."""
-        if not known.is_coming or known.tracking is None or not known.tracking.wants_a_person:
+        if known.state is not ReturnState.IN_TRANSIT or known.tracking is None:
+            return None
+        if not known.tracking.wants_a_person:
             return None
         seen = self._seen_at and known.news_at and known.news_at <= self._seen_at
         return None if seen else known.tracking

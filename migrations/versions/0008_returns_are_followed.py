@@ -36,5 +36,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("tracking", sa.String(32), nullable=True))
         batch_op.add_column(sa.Column("news_at", moment(), nullable=True))
 
+    op.execute("UPDATE returns SET news_at = authorised_at WHERE state = 'in_transit'")
+
     with op.batch_alter_table("return_lines") as batch_op:
         batch_op.add_column(sa.Column("lost", sa.Integer(), server_default="0", nullable=False))

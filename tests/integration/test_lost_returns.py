@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from activities.database.engine import utc_now
+from activities.shipping import Shipping
 from intake import Intake
 from models.commands import (
     AuthoriseReturn,
@@ -17,10 +18,14 @@ from models.commands import (
     ReturnOnItsWay,
 )
 from models.errors import InvalidInput
+from models.messages import ShipmentTracked, TrackingStep
+from models.shipping import STANDARD
 from tests.conftest import DATABASES, new_world
 from tests.integration.test_returns import command, delivered, details, inspected, settled
 from tests.support.exactly_once import accounts_of
+from tests.support.machine import Partners
 from tests.support.shop import Document, order, unique
+from tests.support.waiting import until
 from tests.support.world import SANDBOX, World
 from worker import build_worker
 
@@ -155,3 +160,53 @@ async def test_goods_of_which_nothing_is_heard_wait_for_a_person(impatient: Worl
     await command(impatient, InspectReturn, return_id=return_id, lines=inspected(sku, restock=1))
     assert (await settled(impatient, return_id)).state == "settled"
     assert details(impatient, return_id).tracking == "delivered"
+
+
+async def test_two_returns_of_an_order_wait_for_a_person_each(pipeline: World) -> None:
+    """What one of them shows is still shown when the other one is seen to."""
+    order_id, sku = await delivered(pipeline, quantity=2)
+    for number in (1, 2):
+        return_id, lines = f"RMA-{order_id}-{number}", [{"sku": sku, "quantity": 1}]
+        await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
+        await command(pipeline, AuthoriseReturn, return_id=return_id)
+        await report(pipeline, return_id, "lost")
+        await attention(pipeline, order_id, "return_exception", f"return-{return_id}")
+    first = f"RMA-{order_id}-1"
+    await command(pipeline, InspectReturn, return_id=first, lines=inspected(sku, lost=1))
+    await settled(pipeline, first)
+    await attention(pipeline, order_id, "return_exception", f"return-{return_id}")
+    await command(pipeline, CloseReturn, return_id=return_id)
+    await settled(pipeline, return_id)
+    await attention(pipeline, order_id, None)
+
+
+async def test_what_a_carrier_had_before_it_was_allowed_is_on_its_way_at_once(
+    pipeline: World,
+) -> None:
+    """And what the carrier takes to the customer again isn't lost."""
+    order_id, sku = await delivered(pipeline, quantity=1)
+    return_id, lines = f"RMA-{order_id}-1", [{"sku": sku, "quantity": 1}]
+    await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
+    await report(pipeline, return_id, "returned_to_sender")
+    await until(lambda: details(pipeline, return_id).tracking)
+    await command(pipeline, AuthoriseReturn, return_id=return_id)
+    assert details(pipeline, return_id).state == "in_transit"
+    await attention(pipeline, order_id, "return_exception", "to the customer again")
+    await command(pipeline, CloseReturn, return_id=return_id)
+    await attention(pipeline, order_id, None)
+
+
+async def test_a_return_is_told_of_a_report_that_was_kept_by_an_attempt_whose_answer_was_lost(
+    pipeline: World,
+) -> None:
+    order_id, sku = await delivered(pipeline, quantity=1)
+    return_id = await sent_back(pipeline, order_id, sku, 1)
+    fact = ShipmentTracked(
+        event_id=unique("ev"), order_id=order_id, shipment_id=return_id, status="in_transit"
+    )
+    shipping = Shipping(pipeline.database, utc_now, Partners(), STANDARD)
+    for _ in range(2):
+        progress = shipping.apply_tracking(TrackingStep(order_id=order_id, fact=fact))
+        assert progress.coming_back == (return_id,)
+    assert len(details(pipeline, return_id).events) == 1
+    await command(pipeline, CloseReturn, return_id=return_id)

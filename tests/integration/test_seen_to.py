@@ -45,7 +45,7 @@ async def shown(world: World, order_id: str, code: str | None) -> Document:
 def hide_and_clear(world: World, order_id: str) -> None:
     """Another workflow shows an attention of its own on the order, and clears it."""
     for attention in (Attention(code="refused", message="(workflow refund-x)"), None):
-        step = SetAttention(order_id=order_id, attention=attention)
+        step = SetAttention(order_id=order_id, attention=attention, beside="refund-x")
         world.database.transaction(lambda session, step=step: attend(session, step, utc_now()))
 
 

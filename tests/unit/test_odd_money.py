@@ -217,3 +217,19 @@ def test_cents_that_came_one_by_one_before_their_order_recover_what_was_forgiven
     placed(till, "W1", TEN_OF_A)
     [order] = till.read(select(Order))
     assert (order.paid_minor, order.forgiven_minor) == (11_887, 1)
+
+
+def test_money_in_another_currency_dates_no_invoice(till: Bookkeeper) -> None:
+    """The tax counts for the day on which the order was paid, in its own currency."""
+    placed(till, "F1", TEN_OF_A)
+    for days, currency in ((1, "USD"), (4, "EUR")):
+        fact = PaymentReceived(
+            payment_id=till.next_id("P"),
+            order_id="F1",
+            amount="118.88",
+            currency=currency,
+            received_at=till.now - timedelta(days=days),
+        )
+        till.billing.apply_payment(PaymentStep(order_id="F1", fact=fact))
+    invoice = select(JournalEntry.tax_date).where(col(JournalEntry.entry_id).startswith("invoice:"))
+    assert till.read(invoice) == [till.now.date() - timedelta(days=4)]

@@ -198,6 +198,16 @@ def test_goods_and_their_invoice_count_for_the_day_they_came(
     assert tax_day(warehouse, "goods_receipt:R") == tax_day(warehouse, "supplier_invoice:SI") == day
 
 
+def test_an_invoice_that_is_dated_before_its_goods_came_counts_for_the_day_they_did(
+    warehouse: Warehouse,
+) -> None:
+    """Before that, nothing had been received that it could clear."""
+    line = buy(warehouse, 4)
+    warehouse.receiving.receive_goods(receipt(line, 4, occurred_at=warehouse.now))
+    warehouse.receiving.record_supplier_invoice(invoiced(line, warehouse.now - timedelta(days=4)))
+    assert tax_day(warehouse, "supplier_invoice:SI") == warehouse.now.date()
+
+
 def test_an_invoice_that_waited_for_its_goods_counts_for_no_day_before_it_came(
     warehouse: Warehouse,
 ) -> None:
