@@ -47,13 +47,13 @@ async def no_paper(pipeline: World, shipment_id: str, kind: str) -> str:
     return reason
 
 
-async def shipped(pipeline: World, document: dict[str, Any], total: str) -> str:
-    """A paid order whose shipment is planned; returns its id."""
+async def shipped(pipeline: World, document: dict[str, Any], total: str, event: str) -> str:
+    """The shipment of a paid order that has come to `event`; returns its id."""
     order_id = str(document["order_id"])
     await pipeline.place(document)
     await pipeline.until_event(order_id, "payment_requested")
     await pipeline.pay(order_id, total)
-    await pipeline.until_event(order_id, "consigned")
+    await pipeline.until_event(order_id, event)
     return f"SH-{order_id}-1"
 
 
@@ -177,7 +177,7 @@ async def test_a_parcel_has_its_papers(pipeline: World, tmp_path: Path) -> None:
 
 async def test_freight_has_a_bill_of_lading(pipeline: World) -> None:
     sku, customer = pipeline.shop(on_hand=1, weight_g=200_000)
-    shipment_id = await shipped(pipeline, order(sku, customer), TOTAL)
+    shipment_id = await shipped(pipeline, order(sku, customer), TOTAL, "booked")
     assert (await pipeline.api.get(f"/shipments/{shipment_id}")).json()["mode"] == "ltl"
     for kind in PaperKind:
         await paper(pipeline, shipment_id, kind)
@@ -187,7 +187,7 @@ async def test_goods_that_a_customer_takes_have_no_label(pipeline: World) -> Non
     sku, customer = pipeline.shop()
     store = {"channel": "store", "fulfilment": "pick_up", "location": "BER", "taken_by": "Mia"}
     document = order(sku, customer, **store)
-    shipment_id = await shipped(pipeline, document, TOTAL)
+    shipment_id = await shipped(pipeline, document, TOTAL, "consigned")
     for kind in (PaperKind.PICK_LIST, PaperKind.PACKING_SLIP):
         await paper(pipeline, shipment_id, kind)
     for kind in (PaperKind.LABEL, PaperKind.BILL_OF_LADING):
