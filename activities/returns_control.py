@@ -14,7 +14,7 @@ from activities.inspecting import Inspected, cost_of, restock, settle, value_uni
 from activities.ledger import post
 from activities.progress import note, touch
 from activities.returnable import Units, returnable, room
-from activities.tracking import send_if_it_left
+from activities.tracking import heed_reports
 from models import ledger
 from models.commands import (
     RETURN_REFUSED,
@@ -102,7 +102,7 @@ class ReturnsControl:
         row.state, row.authorised_at = ReturnState.AUTHORISED, now
         row.expires_at = now + timedelta(days=self._rules.expires_days)
         note(session, row.order_id, "return_authorised", f"{row.return_id} {why}", now)
-        send_if_it_left(session, row, now)
+        heed_reports(session, row, now)
 
     def _reject(self, session: Session, command: RejectReturn) -> Commanded:
         order, row = _return(session, command.return_id, ReturnState.REQUESTED)

@@ -44,17 +44,18 @@ def follow_return(
     session.add(ReturnTrackingRow(return_id=row.return_id, **told))
     session.flush()
     _note(session, row.order_id, row.return_id, fact, status, now)
-    tracked = fold(_events(return_reports(session, row.return_id)))
-    assert tracked is not None, "a report was kept"
-    row.tracking, row.news_at = tracked.status, now
-    if row.state is ReturnState.AUTHORISED:
-        send_if_it_left(session, row, now)
+    row.news_at = now
+    heed_reports(session, row, now)
 
 
-def send_if_it_left(session: Session, row: ReturnRow, now: datetime) -> None:
-    """An authorised return that a carrier has, or had, is on its way."""
+def heed_reports(session: Session, row: ReturnRow, now: datetime) -> None:
+    """What all reports of a return say together. An authorised one that a carrier has, or had, is
+    on its way."""
     tracked = fold(_events(return_reports(session, row.return_id)))
-    if tracked is not None and tracked.left_at is not None:
+    if tracked is None:
+        return
+    row.tracking = tracked.status
+    if tracked.left_at is not None and row.state is ReturnState.AUTHORISED:
         row.state = ReturnState.IN_TRANSIT
         note(session, row.order_id, "return_on_its_way", row.return_id, now)
 

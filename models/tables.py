@@ -803,13 +803,9 @@ class PackageRow(SQLModel, table=True):
     """`models.packing.Content`."""
 
 
-class TrackingRow(SQLModel, table=True):
-    """A report of a carrier's, with the proof of a delivery."""
+class _Report(SQLModel):
+    """What a carrier reports, of goods that leave or come back."""
 
-    __tablename__ = "tracking_events"
-
-    shipment_id: str = Field(primary_key=True, foreign_key="shipments.shipment_id")
-    event_id: str = Field(primary_key=True)
     status: TrackingStatus = word(TrackingStatus)
     occurred_at: datetime
     """As the carrier says; where it doesn't, when we heard of it."""
@@ -820,20 +816,22 @@ class TrackingRow(SQLModel, table=True):
     recorded_at: datetime
 
 
-class ReturnTrackingRow(SQLModel, table=True):
+class TrackingRow(_Report, table=True):
+    """A report of a carrier's, with the proof of a delivery."""
+
+    __tablename__ = "tracking_events"
+
+    shipment_id: str = Field(primary_key=True, foreign_key="shipments.shipment_id")
+    event_id: str = Field(primary_key=True)
+
+
+class ReturnTrackingRow(_Report, table=True):
     """As `TrackingRow`, of goods that come back."""
 
     __tablename__ = "return_tracking_events"
 
     return_id: str = Field(primary_key=True, foreign_key="returns.return_id")
     event_id: str = Field(primary_key=True)
-    status: TrackingStatus = word(TrackingStatus)
-    occurred_at: datetime
-    place: str
-    detail: str
-    signed_by: str
-    reference: str
-    recorded_at: datetime
 
 
 class Claim(SQLModel, table=True):
