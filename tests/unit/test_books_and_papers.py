@@ -1,10 +1,7 @@
 """What customers and people read says what the books say: the real steps, on SQLite and without an
 engine."""
 
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlmodel import col, select
@@ -25,30 +22,7 @@ from models.orders import OrderDocument, ShipmentState
 from models.tables import CreditNoteRow, JournalEntry, Order, Refund
 from tests.support.shop import SHIP_TO
 from tests.support.stateful import BEGIN
-from tests.support.till import RULES, Bookkeeper, furnish
-from tools.prepare import migrate
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with goods and customers, to be copied."""
-    folder = tmp_path_factory.mktemp("furnished")
-    url = f"sqlite:///{folder / 'orders.db'}"
-    migrate(url)
-    furnish(url, folder / "csv")
-    return folder / "orders.db"
-
-
-@pytest.fixture
-def till(furnished: Path, tmp_path: Path) -> Iterator[Bookkeeper]:
-    """A bookkeeper, whose books agree with the orders at the end."""
-    shutil.copy(furnished, tmp_path / "orders.db")
-    made = Bookkeeper(lambda: f"sqlite:///{tmp_path / 'orders.db'}")
-    yield made
-    made.books_balance()
-    made.each_account_says_what_the_orders_say()
-    made.ageing_agrees()
-    made.teardown()
+from tests.support.till import RULES, Bookkeeper
 
 
 def place(till: Bookkeeper, sku: str, quantity: int, terms: str = "prepaid") -> OrderStep:

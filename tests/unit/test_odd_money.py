@@ -1,7 +1,6 @@
 """Money at the edges: charges in doubt, money for an order that was over, cents that come late."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,7 @@ from models.orders import Cancellation, OrderDocument, Progress
 from models.tables import InvoiceRow, JournalEntry, OddFactRow, Order, Payment
 from tests.support.machine import Provider
 from tests.support.shop import SHIP_TO, write_csv
-from tests.support.till import POLICY, Bookkeeper, furnish
-from tools.prepare import migrate
+from tests.support.till import POLICY, Bookkeeper
 
 TEN_OF_A = [("A", 10)]
 """99.90 and 18.98 of tax."""
@@ -48,18 +46,6 @@ class Deaf(Provider):
             self.charged.append(key)
             raise TimeoutError
         return f"pay-{demand.authorisation_id}"
-
-
-@pytest.fixture
-def till(tmp_path: Path) -> Iterator[Bookkeeper]:
-    """A shop with its books, and nothing in them."""
-    url = f"sqlite:///{tmp_path / 'orders.db'}"
-    migrate(url)
-    furnish(url, tmp_path / "csv")
-    made = Bookkeeper(lambda: url)
-    yield made
-    made.books_balance()
-    made.database.close()
 
 
 def placed(till: Bookkeeper, order_id: str, lines: list[tuple[str, int]], **said: Any) -> OrderStep:

@@ -24,9 +24,9 @@ from models.shipping import STANDARD, FreightMode
 from models.stock import ReservationState
 from models.tables import Claim, Location, PartnerCall, Reservation, Shipment, TrackingRow
 from models.tracking import TrackingStatus
+from tests.conftest import new_database
 from tests.support.machine import Partners
 from tests.support.shop import order, write_shop
-from tools.prepare import migrate
 
 NOW = datetime(2026, 7, 6, 12, tzinfo=UTC)
 POLICY = Policy(payment_deadline=60, partner_timeout=2, attention_after_attempts=2)
@@ -34,11 +34,9 @@ HOLDS = ReservationState.PICKED
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """The order R of five drills is recorded."""
-    url = f"sqlite:///{tmp_path / 'orders.db'}"
-    migrate(url)
-    database = Database(url)
+    database = Database(new_database("sqlite", request, tmp_path))
     write_shop(tmp_path / "shop", "DRILL", "C-1", 5, credit_limit="5000.00")
     import_folder(database, tmp_path / "shop", lambda: NOW)
     document = order("DRILL", "C-1", 5, order_id="R", terms="net30", taken_by="Mia")

@@ -1,10 +1,7 @@
 """What is shown of stock."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from sqlmodel import col, delete, select
+from sqlmodel import Session, col, delete, select
 
 from activities.reading_stock import stock_of
 from models.messages import OrderStep, RecordOrder
@@ -12,36 +9,29 @@ from models.orders import OrderDocument
 from models.purchasing import PurchaseOrderState
 from models.stock_views import StockView
 from models.tables import PurchaseOrder, SupplierOffer
-from tests.support.machine import Warehouse, furnish
+from tests.support.machine import Warehouse
 from tests.support.shop import SHIP_TO
-from tools.prepare import migrate
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
+def sold_by_x(warehouse: Warehouse) -> Warehouse:
     """Nothing was ordered yet; of C, that nobody has, X offers any number."""
-    url = f"sqlite:///{tmp_path / 'orders.db'}"
-    migrate(url)
-    furnish(url, tmp_path / "csv")
-    made = Warehouse(lambda: url)
-    made.database.transaction(
-        lambda session: (
-            session.exec(delete(SupplierOffer).where(col(SupplierOffer.sku) == "C")),
-            session.add(
-                SupplierOffer(
-                    supplier_id="X",
-                    sku="C",
-                    unit_cost_minor=100,
-                    currency="EUR",
-                    minimum_quantity=1,
-                    pack_size=1,
-                    lead_time_days=3,
-                )
-            ),
-        )
+    offer = SupplierOffer(
+        supplier_id="X",
+        sku="C",
+        unit_cost_minor=100,
+        currency="EUR",
+        minimum_quantity=1,
+        pack_size=1,
+        lead_time_days=3,
     )
-    yield made
-    made.database.close()
+
+    def work(session: Session) -> None:
+        session.exec(delete(SupplierOffer).where(col(SupplierOffer.sku) == "C"))
+        session.add(offer)
+
+    warehouse.database.transaction(work)
+    return warehouse
 
 
 def shown(warehouse: Warehouse) -> StockView:
@@ -52,7 +42,7 @@ def shown(warehouse: Warehouse) -> StockView:
 
 
 def test_what_was_bought_for_who_waits_is_promised_to_nobody_and_isnt_missing(
-    warehouse: Warehouse,
+    sold_by_x: Warehouse,
 ) -> None:
     """Though its supplier hasn't said when it comes; without it, it is missing."""
     document = OrderDocument.model_validate(
@@ -66,11 +56,11 @@ def test_what_was_bought_for_who_waits_is_promised_to_nobody_and_isnt_missing(
             "lines": [{"sku": "C", "quantity": 4}],
         }
     )
-    record = RecordOrder(order=document, digest="d", placed_at=warehouse.now, workflow_id="o")
-    warehouse.orders.record_order(record)
-    warehouse.inventory.allocate_stock(OrderStep(order_id="O1"))
-    assert [row.units for row in shown(warehouse).available_to_promise] == [-4]
-    warehouse.buy(pick=0, sku="C", location="BER", sends=True, again=False)
-    [order] = warehouse.read(select(PurchaseOrder))
+    record = RecordOrder(order=document, digest="d", placed_at=sold_by_x.now, workflow_id="o")
+    sold_by_x.orders.record_order(record)
+    sold_by_x.inventory.allocate_stock(OrderStep(order_id="O1"))
+    assert [row.units for row in shown(sold_by_x).available_to_promise] == [-4]
+    sold_by_x.buy(pick=0, sku="C", location="BER", sends=True, again=False)
+    [order] = sold_by_x.read(select(PurchaseOrder))
     assert order.state is PurchaseOrderState.SENT
-    assert [row.units for row in shown(warehouse).available_to_promise] == [0]
+    assert [row.units for row in shown(sold_by_x).available_to_promise] == [0]

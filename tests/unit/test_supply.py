@@ -2,12 +2,10 @@
 of it, and who is told."""
 
 import asyncio
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,30 +56,10 @@ from models.tables import (
     SupplierInvoice,
     SupplierOffer,
 )
-from tests.support.machine import BEGIN, BUYING, Partners, Warehouse, furnish
-from tools.prepare import migrate
+from tests.support.machine import BEGIN, BUYING, Partners, Warehouse
 
 BERLIN_C = StockPlace(location="BER", sku="C")
 """Nothing of it is there."""
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with goods and offers, to be copied."""
-    folder = tmp_path_factory.mktemp("furnished")
-    url = f"sqlite:///{folder / 'orders.db'}"
-    migrate(url)
-    furnish(url, folder / "csv")
-    return folder / "orders.db"
-
-
-@pytest.fixture
-def warehouse(furnished: Path, tmp_path: Path) -> Iterator[Warehouse]:
-    """A warehouse whose suppliers take every order at once."""
-    shutil.copy(furnished, tmp_path / "orders.db")
-    made = Warehouse(lambda: f"sqlite:///{tmp_path / 'orders.db'}")
-    yield made
-    made.teardown()
 
 
 def place(warehouse: Warehouse, quantity: int, sku: str = "C") -> str:
