@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 TEST_PROCESSES ?= 3
+PROVE_PROCESSES ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
@@ -32,7 +33,7 @@ check: $(STAMP) ## lint, format, types, import rules, migrations match the table
 
 prove: $(STAMP) ## what `make test` shows at small size, at full size
 	@$(BIN)/python -m tools.server
-	$(BIN)/python -m pytest tests --full -m sized
+	$(BIN)/python -m pytest tests --full -m sized -n $(PROVE_PROCESSES) --dist load
 
 clean: ## remove .venv, caches and the demo's data; var/ itself is left alone
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis var/demo
