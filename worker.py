@@ -171,6 +171,7 @@ def build_activities(
         shipping.plan_shipments,
         shipping.book_shipment,
         shipping.cancel_booking,
+        shipping.call_back,
         shipping.hand_over,
         shipping.apply_dispatch,
         shipping.apply_delivery,

@@ -21,6 +21,7 @@ from models.commands import (
     Commanded,
     CommandStep,
     CountStock,
+    EndCallBack,
     FileClaim,
     InspectReturn,
     NoChange,
@@ -93,7 +94,7 @@ class Commands:
                 done = self._stock.do(session, command)
             case CancelRest() | SeeTo():
                 done = self._orders.do(session, command)
-            case Reship() | RefundShipment() | RecoverShipment():
+            case Reship() | RefundShipment() | RecoverShipment() | EndCallBack():
                 done = self._shipments.do(session, command)
             case FileClaim() | SettleClaim() | WithdrawClaim():
                 done = self._claims.do(session, command)

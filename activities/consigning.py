@@ -159,7 +159,7 @@ def inquiry_of(session: Session, shipment_id: str, now: datetime) -> FreightInqu
     order = session.get_one(Order, shipment.order_id)
     if shipment.booking_id is not None or shipment.state is not ShipmentState.PLANNED:
         return None
-    if order.cancellation is not Cancellation.NONE:
+    if shipment.called_back_by or order.cancellation is not Cancellation.NONE:
         return None
     location = session.get(Location, shipment.location)
     if location is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
+from sqlalchemy import ColumnElement, false
 from sqlmodel import Session, col, select
 from temporalio import activity
 
@@ -82,7 +83,7 @@ class Inventory:
     def _release(self, session: Session, order_id: str) -> Released:
         order = lock_order(session, order_id)
         cause = f"release:{order_id}:{order.allocation_no}"
-        held = (ReservationState.HELD, ReservationState.PICKED)
+        held = col(Reservation.state).in_((ReservationState.HELD, ReservationState.PICKED))
         freed = let_go(session, order, held, cause, self._clock)
         echo, now = freed.echo, freed.now
         if skus := {row.sku for row in freed.rows} | {short.sku for short in freed.waiting}:
@@ -114,18 +115,20 @@ class LetGo(NamedTuple):
 def let_go(
     session: Session,
     order: Order,
-    states: Sequence[ReservationState],
+    which: ColumnElement[bool],
     cause: str,
     clock: Clock,
+    *,
+    waits_on: bool = False,
 ) -> LetGo:
-    """What an order holds in one of `states` goes to who waits for it, or is free; what it is short
-    of, it waits for no more."""
-    reservations = select(Reservation).where(
-        Reservation.order_id == order.order_id, col(Reservation.state).in_(states)
-    )
+    """Those of an order's reservations go to who waits for them, or are free; what it is short of,
+    it waits for no more, unless it `waits_on`."""
+    reservations = select(Reservation).where(Reservation.order_id == order.order_id, which)
     shortages = select(Shortage).where(
         Shortage.order_id == order.order_id, Shortage.state == ShortageState.OPEN
     )
+    if waits_on:
+        shortages = shortages.where(false())
     skus = {row.sku for row in (*session.exec(reservations), *session.exec(shortages))}
     lock_stock(session, skus)
     now = clock()

@@ -8,8 +8,8 @@ from sqlmodel import Session, col, select
 from activities.commanding import order_of
 from activities.database.engine import Clock
 from activities.exchanges import payer_of
-from activities.forgoing import give_price_back
-from activities.goods_issue import put_back, recognise
+from activities.forgoing import forgo
+from activities.goods_issue import put_back
 from activities.inventory import let_go
 from activities.progress import (
     balance_of,
@@ -51,17 +51,14 @@ class OrderControl:
         for shipment in uncollected:
             put_back(session, shipment)
         cause = f"{command.kind}:{command.command_id}"
-        freed = let_go(session, order, (ReservationState.HELD,), cause, self._clock)
+        held = col(Reservation.state) == ReservationState.HELD
+        freed = let_go(session, order, held, cause, self._clock)
         now, rest = freed.now, [*freed.rows, *_never_here(session, freed.waiting)]
-        recognise(session, order.order_id, rest)
-        for row in rest:
-            row.state = ReservationState.FORGONE
-        session.add_all(rest)
         units = sum(row.quantity for row in rest)
         detail = f"{units} units by {command.actor}: {command.reason}"
         note(session, order.order_id, "rest_cancelled", detail, now)
         entry_id = f"rest_credited:{command.command_id}"
-        words, follow_up = give_price_back(session, payer, rest, entry_id, command.reason, now)
+        words, follow_up = forgo(session, order, payer, rest, entry_id, command.reason, now)
         touch(session, order, now)
         orders = tuple(dict.fromkeys((order.order_id, *freed.echo.orders)))
         return Commanded(

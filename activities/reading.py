@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from activities import progress
 from activities.customers import exposure
 from models.billing import RefundState
-from models.commands import refund_workflow
+from models.commands import after_workflow, refund_workflow
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError, NotFound
 from models.messages import Attention, ReturnStep
@@ -134,11 +134,13 @@ def order_of_payment(session: Session, payment_id: str) -> str | None:
 
 def waiting_beside(session: Session, order_id: str) -> list[str]:
     """The workflows beside its own that may wait for a person because of an order: its refunds, its
-    returns, and what gives late money of a cancelled one back."""
+    returns, what calls its shipments back, and what gives late money of a cancelled one back."""
     refunds = select(Refund.refund_key).where(Refund.order_id == order_id)
     returns = select(ReturnRow.return_id).where(ReturnRow.order_id == order_id)
+    called_back = select(Shipment.called_back_by).where(Shipment.order_id == order_id)
     beside = [
         *(refund_workflow(key) for key in session.exec(refunds.order_by(Refund.refund_key))),
+        *(after_workflow(command_id) for command_id in session.exec(called_back) if command_id),
         *(
             ReturnStep(return_id=return_id).workflow_id
             for return_id in session.exec(returns.order_by(ReturnRow.return_id))

@@ -12,16 +12,17 @@ from activities.claims import check_claimable, claims_of, file_claim, withdraw_c
 from activities.commanding import amount_of, location_of, shipment_of
 from activities.database.engine import Clock
 from activities.exchanges import Payer, payer_of
-from activities.forgoing import give_price_back
-from activities.inventory import serve
+from activities.forgoing import forgo, give_price_back
+from activities.inventory import let_go, serve
 from activities.ledger import post
-from activities.progress import money_of, note, touch
+from activities.progress import look, money_of, note, touch
 from activities.stock import Change, lock_stock, move
 from models import ledger
 from models.claims import ClaimState
 from models.commands import (
     SHIPMENT_REFUSED,
     Commanded,
+    EndCallBack,
     FollowUp,
     GiveUp,
     RecoverShipment,
@@ -31,7 +32,7 @@ from models.commands import (
     refuse,
 )
 from models.messages import Echo
-from models.orders import ShipmentState
+from models.orders import Cancellation, ShipmentState
 from models.stock import MovementKind, Need, ReservationState
 from models.tables import Order, Reservation, Shipment
 from models.tracking import TrackingStatus
@@ -40,6 +41,7 @@ GIVEN_UP = (ReservationState.LOST, ReservationState.FORGONE)
 _EVENTS = {ReservationState.LOST: "reshipped", ReservationState.FORGONE: "given_up"}
 CARRIERS_FAULT = (TrackingStatus.LOST, TrackingStatus.DAMAGED)
 """What a carrier owes us for, unless a person says otherwise."""
+NOT_LEFT = (ShipmentState.PLANNED, ShipmentState.BOOKED)
 
 
 class _GivenUp(NamedTuple):
@@ -69,6 +71,8 @@ class ShipmentControl:
                 return self._refund(session, command)
             case RecoverShipment():
                 return self._recover(session, command)
+            case EndCallBack():
+                return self._end_call_back(session, command)
 
     def _reship(self, session: Session, command: Reship) -> Commanded:
         given_up = self._give_up(session, command, ReservationState.LOST)
@@ -85,6 +89,9 @@ class ShipmentControl:
         return _done(session, command, given_up, f"{shipment.shipment_id} is sent again")
 
     def _refund(self, session: Session, command: RefundShipment) -> Commanded:
+        order, shipment = shipment_of(session, command.shipment_id)
+        if shipment.state in NOT_LEFT:
+            return self._call_back(session, command, order, shipment)
         given_up = self._give_up(session, command, ReservationState.FORGONE)
         shipment_id, rows = given_up.shipment.shipment_id, given_up.rows
         reason, entry_id = f"{shipment_id}: {command.reason}", f"shipment_credited:{shipment_id}"
@@ -93,6 +100,56 @@ class ShipmentControl:
         )
         message = f"{shipment_id} is given up; {words}"
         return _done(session, command, given_up, message, follow_up)
+
+    def _call_back(
+        self, session: Session, command: RefundShipment, order: Order, shipment: Shipment
+    ) -> Commanded:
+        """Its carrier is asked before anything is given back: it may be on its way to fetch it."""
+        _check_call_back(session, command, order, shipment)
+        shipment_id, now = shipment.shipment_id, self._clock()
+        shipment.called_back_by = command.command_id
+        detail = f"{shipment_id} by {command.actor}: {command.reason}"
+        note(session, order.order_id, "call_back", detail, now)
+        touch(session, order, now)
+        end = EndCallBack(
+            command_id=f"{command.command_id}/end",
+            shipment_id=shipment_id,
+            reason=command.reason,
+            actor=command.actor,
+        )
+        return Commanded(
+            command=command,
+            message=f"{shipment_id} is called back; its price follows once its carrier agrees",
+            echo=Echo(cause=f"{command.kind}:{shipment_id}", orders=(order.order_id,)),
+            follow_up=FollowUp(order_id=order.order_id, call_back=end),
+        )
+
+    def _end_call_back(self, session: Session, command: EndCallBack) -> Commanded:
+        """What nobody fetches is given up, and is free for others."""
+        order, shipment = shipment_of(session, command.shipment_id)
+        shipment_id, cause = shipment.shipment_id, f"{command.kind}:{command.shipment_id}"
+        shipment.called_back_by = None
+        if not command.agreed or shipment.state not in NOT_LEFT:
+            message, now = f"{shipment_id} goes its way: its carrier has it", self._clock()
+            note(session, order.order_id, "call_back_refused", message, now)
+            touch(session, order, now)
+            echo = Echo(cause=cause, orders=(order.order_id,))
+            return Commanded(command=command, message=message, echo=echo)
+        payer = payer_of(session, order)
+        its = col(Reservation.shipment_id) == shipment_id
+        freed = let_go(session, order, its, cause, self._clock, waits_on=True)
+        shipment.state = ShipmentState.CANCELLED
+        for row in freed.rows:
+            row.shipment_id = None
+        detail = f"{shipment_id} by {command.actor}: {command.reason}"
+        note(session, order.order_id, "given_up", detail, freed.now)
+        reason, entry_id = f"{shipment_id}: {command.reason}", f"shipment_credited:{shipment_id}"
+        words, follow_up = forgo(session, order, payer, freed.rows, entry_id, reason, freed.now)
+        touch(session, order, freed.now)
+        concerned = (order.order_id, payer.order.order_id, *freed.echo.orders)
+        echo = freed.echo.model_copy(update={"orders": tuple(dict.fromkeys(concerned))})
+        message = f"{shipment_id} is given up; {words}"
+        return Commanded(command=command, message=message, echo=echo, follow_up=follow_up)
 
     def _recover(self, session: Session, command: RecoverShipment) -> Commanded:
         """What was written off is on the shelf again; its carrier owes us nothing for it."""
@@ -191,6 +248,27 @@ def _lost(session: Session, shipment_id: str) -> tuple[Order, Shipment]:
     if problem:
         refuse("shipment_id", f"{shipment_id} {problem}", SHIPMENT_REFUSED)
     return order, shipment
+
+
+def _check_call_back(
+    session: Session, command: RefundShipment, order: Order, shipment: Shipment
+) -> None:
+    """Raises NoChange."""
+    shipment_id, problem = shipment.shipment_id, None
+    if order.cancellation is not Cancellation.NONE:
+        problem = f"goes with {order.order_id}, which is (being) cancelled"
+    elif shipment.called_back_by:
+        problem = (
+            f"is being called back, by the command {shipment.called_back_by}: where that was ended "
+            "from outside, the same again goes on"
+        )
+    elif not look(session, order).goods_left:
+        problem = f"hasn't left, nor anything else of {order.order_id}: cancel the order instead"
+    if problem:
+        refuse("shipment_id", f"{shipment_id} {problem}", SHIPMENT_REFUSED)
+    if command.claim is not None:
+        reason = f"{shipment_id} hasn't left: no carrier owes us anything for it"
+        refuse("claim", reason, SHIPMENT_REFUSED)
 
 
 def _written_off(session: Session, shipment_id: str) -> tuple[Order, Shipment]:

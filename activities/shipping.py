@@ -118,6 +118,18 @@ class Shipping:
     async def cancel_booking(self, step: ShipmentStep) -> Progress:
         """Undo of `book_shipment`, also where it may or may not have been booked. Refused where
         the carrier has the goods."""
+        await self._ask_back(step)
+        return await asyncio.to_thread(
+            self._database.transaction, lambda session: self._called_back(session, step)
+        )
+
+    @activity.defn
+    async def call_back(self, step: ShipmentStep) -> None:
+        """Ask the carrier not to fetch a shipment; what is in it stays as it is. Refused as
+        `cancel_booking`."""
+        await self._ask_back(step)
+
+    async def _ask_back(self, step: ShipmentStep) -> None:
         shipment = await self._database.read_async(
             lambda session: session.get_one(Shipment, step.shipment_id)
         )
@@ -128,9 +140,6 @@ class Shipping:
                 step,
                 lambda asked, key: self._carriers.cancel(asked.shipment_id, key),
             )
-        return await asyncio.to_thread(
-            self._database.transaction, lambda session: self._called_back(session, step)
-        )
 
     @activity.defn
     def apply_dispatch(self, step: DispatchStep) -> Progress:

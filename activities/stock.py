@@ -142,7 +142,7 @@ def reserve(
     known = _reservations(session, {order_id for order_id, _ in assignments})
     for order_id, assignment in assignments:
         parts = known[order_id, assignment.line_no, assignment.location]
-        open_part = next((row for row in parts if row.state in _OPEN), None)
+        open_part = next((r for r in parts if r.state in _OPEN and not r.shipment_id), None)
         if open_part is None:
             row = Reservation(
                 order_id=order_id,
@@ -175,7 +175,7 @@ def reserve(
 
 
 _OPEN = (ReservationState.HELD, ReservationState.RELEASED)
-"""More may be added to them."""
+"""More may be added to them, unless a shipment has them, or had them until it was given up."""
 
 
 def _reservations(

@@ -163,7 +163,8 @@ class Reship(_Command):
 
 
 class RefundShipment(_Command):
-    """Give back the price of the goods of a shipment that won't arrive; `claim` as in Reship."""
+    """Give back the price of the goods of a shipment that won't arrive; `claim` as in Reship. One
+    that hasn't left is called back first: its carrier is asked not to fetch it."""
 
     kind: Literal["refund_shipment"] = "refund_shipment"
     shipment_id: Text
@@ -177,6 +178,16 @@ class RecoverShipment(_Command):
     kind: Literal["recover_shipment"] = "recover_shipment"
     shipment_id: Text
     location: LocationId | None = None
+
+
+class EndCallBack(_Command):
+    """A carrier that was asked not to fetch a shipment has agreed: it is given up. Else the carrier
+    has it, and it goes its way. Nobody commands that: it follows RefundShipment."""
+
+    kind: Literal["end_call_back"] = "end_call_back"
+    command_id: Text
+    shipment_id: Text
+    agreed: bool = True
 
 
 class FileClaim(_Command):
@@ -304,7 +315,7 @@ StockChange = AdjustStock | CountStock | TransferStock
 StockCommand = StockChange | ClosePurchase
 MoneyCommand = AssignPayment | GiveRefund | CreditInvoice | WriteOff | ClosePeriod | ResendBill
 GiveUp = Reship | RefundShipment
-ShipmentCommand = GiveUp | RecoverShipment
+ShipmentCommand = GiveUp | RecoverShipment | EndCallBack
 ClaimCommand = FileClaim | SettleClaim | WithdrawClaim
 OrderCommand = CancelRest | SeeTo
 ReturnCommand = (
@@ -368,10 +379,17 @@ class FollowUp(Payload):
     order_id: str | None = None
     refund_key: str | None = None
     bill: BillStep | None = None
+    call_back: EndCallBack | None = None
+    """How it ends, once the shipment's carrier was asked not to fetch it."""
 
     def workflow_id(self, command_id: str) -> str:
         """Named for the refund, where there is one: so that it is found by it."""
-        return refund_workflow(self.refund_key) if self.refund_key else f"after-{command_id}"
+        return refund_workflow(self.refund_key) if self.refund_key else after_workflow(command_id)
+
+
+def after_workflow(command_id: str) -> str:
+    """The id of the workflow that does anything else that follows a command."""
+    return f"after-{command_id}"
 
 
 def refund_workflow(refund_key: str) -> str:

@@ -782,6 +782,8 @@ class Shipment(SQLModel, table=True):
     """When the goods of one that was given up were on the shelf again."""
     problem: ShipmentProblem | None = word(ShipmentProblem, default=None, nullable=True)
     """What happened to it, and nobody has seen to yet."""
+    called_back_by: str | None = None
+    """The command for which its carrier is being asked not to fetch it: nobody books it now."""
 
 
 class PackageRow(SQLModel, table=True):

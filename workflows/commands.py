@@ -10,9 +10,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.commands import Commands
     from activities.mail import CustomerMail
     from activities.orders import Orders
-    from models.commands import Commanded, CommandStep, FollowUp
-    from models.messages import Attention, CommandOutcome, OrderStep, RefundStep
+    from activities.shipping import Shipping
+    from models.commands import Commanded, CommandStep, EndCallBack, FollowUp
+    from models.messages import Attention, CommandOutcome, OrderStep, RefundStep, ShipmentStep
     from workflows import attributes
+    from workflows.compensation import GoodsGone, call_back
     from workflows.facts import show_on_order, tell
     from workflows.steps import Board, Steps, run_database_step
 
@@ -69,6 +71,8 @@ class FollowUpWorkflow:
         """One after the other: a refund is told when it was given."""
         order = OrderStep(order_id=given.order_id or "")
         self._board.policy = await run_database_step(Orders.read_policy, order, "Read the policy")
+        if given.call_back is not None:
+            await self._call_back(order, given.call_back)
         if given.bill is not None:
             summary = f"Mail {given.bill.number}"
             await self._steps.partner(CustomerMail.mail_bill, given.bill, summary)
@@ -77,6 +81,15 @@ class FollowUpWorkflow:
             await self._steps.partner(Billing.pay_refund, refund, "Refund the customer")
             await self._steps.partner(CustomerMail.mail_refund, refund, "Mail about the refund")
         await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _call_back(self, order: OrderStep, end: EndCallBack) -> None:
+        """A carrier is asked not to fetch a shipment, and what it says is acted on."""
+        step = ShipmentStep(order_id=order.order_id, shipment_id=end.shipment_id)
+        try:
+            await call_back(self._steps, Shipping.call_back, step)
+        except GoodsGone:
+            end = end.model_copy(update={"agreed": False})
+        await obey(self._steps, CommandStep(command=end))
 
     @workflow.update
     def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:

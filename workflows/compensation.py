@@ -6,6 +6,7 @@ written down before it was asked; every undo is a step of its own and finds it d
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from temporalio import workflow
 
@@ -17,7 +18,9 @@ with workflow.unsafe.imports_passed_through():
     from models.messages import ALREADY_PICKED_UP, OrderStep, ShipmentStep
     from models.orders import Progress, ShipmentState, Terms
     from workflows.facts import give_back, tell
-    from workflows.steps import RefusedStep, Steps
+    from workflows.steps import PartnerStep, RefusedStep, Steps
+
+Answer = TypeVar("Answer")
 
 
 class GoodsGone(Exception):  # what is so isn't wrong
@@ -33,7 +36,7 @@ async def undo(steps: Steps, order: OrderStep, known: Callable[[], Progress]) ->
     for shipment_id in progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED):
         step = ShipmentStep(order_id=progress.order_id, shipment_id=shipment_id)
         try:
-            progress = await _call_back(steps, step)
+            progress = await call_back(steps, Shipping.cancel_booking, step)
         except GoodsGone:
             return await steps.database(Orders.give_up_cancelling, order, "Give up cancelling")
     if progress.goods_left:  # they left while we asked, whatever was answered
@@ -51,12 +54,14 @@ async def undo(steps: Steps, order: OrderStep, known: Callable[[], Progress]) ->
     return await give_back(steps, order)
 
 
-async def _call_back(steps: Steps, step: ShipmentStep) -> Progress:
+async def call_back(
+    steps: Steps, activity: PartnerStep[ShipmentStep, Answer], step: ShipmentStep
+) -> Answer:
     """Cancel a booking. Raises GoodsGone."""
     summary = f"Cancel booking of {step.shipment_id}"
     while True:
         try:
-            return await steps.ask(Shipping.cancel_booking, step, summary)
+            return await steps.ask(activity, step, summary)
         except RefusedStep as refusal:
             if refusal.attention.code == ALREADY_PICKED_UP:
                 raise GoodsGone from refusal

@@ -375,7 +375,7 @@ class OrderWorkflow:
         elif workflow.patched(COLLECTION):
             self._start_beside(self._await_collection(step))
         await self._steps.until(lambda: self._is_gone(shipment_id), "Waiting for goods issue")
-        if self._known().fulfilment is Fulfilment.CARRIER:
+        if self._known().fulfilment is Fulfilment.CARRIER and self._has_left(shipment_id):
             self._start_beside(self._mail_dispatch(step))
         await self._arrive(shipment_id)
 
@@ -399,10 +399,12 @@ class OrderWorkflow:
 
     async def _hand_over(self, step: ShipmentStep) -> None:
         """Over the counter, once it is paid: a payment may be taken back before."""
-        while not self._has_left(step.shipment_id):
-            await self._steps.until(lambda: self._known().secured, "Waiting for payment")
-            summary = f"Hand {step.shipment_id} over"
-            self._see(await self._steps.database(Shipping.hand_over, step, summary))
+        gone = partial(self._is_gone, step.shipment_id)
+        while not gone():
+            await self._steps.until(lambda: self._known().secured or gone(), "Waiting for payment")
+            if not gone():
+                summary = f"Hand {step.shipment_id} over"
+                self._see(await self._steps.database(Shipping.hand_over, step, summary))
 
     async def _arrive(self, shipment_id: str) -> None:
         """Wait for the delivery; goods that won't arrive by themselves wait for a person."""
@@ -438,21 +440,21 @@ class OrderWorkflow:
 
     async def _book(self, step: ShipmentStep) -> None:
         """Book a carrier, while the order is paid or on credit: a payment may be taken back before.
-        Goods that have left all the same need none."""
+        Goods that have left all the same, or never will, need none."""
 
-        def has_left() -> bool:
-            return self._has_left(step.shipment_id)
+        def is_gone() -> bool:
+            return self._is_gone(step.shipment_id)
 
         def stops() -> bool:
-            return self._cancelling or has_left() or not self._known().secured
+            return self._cancelling or is_gone() or not self._known().secured
 
         steps, summary = Steps(self._board, stops), f"Book {step.shipment_id}"
         book_from = self._known().shipment(step.shipment_id).book_from
         if book_from is not None and book_from > workflow.now():
             closed = (book_from - workflow.now()).total_seconds()
-            await self._steps.until(has_left, "Until the location hands it over", closed)
-        while not has_left():
-            await self._steps.until(lambda: not stops() or has_left(), "Waiting for payment")
+            await self._steps.until(is_gone, "Until the location hands it over", closed)
+        while not is_gone():
+            await self._steps.until(lambda: not stops() or is_gone(), "Waiting for payment")
             try:
                 self._see(await steps.partner(Shipping.book_shipment, step, summary))
             except Stopped:

@@ -12,7 +12,7 @@ from tests.support.stateful import copies, explore
 MOVED = (MovementKind.RESERVE, MovementKind.RELEASE, MovementKind.ISSUE, MovementKind.RECEIPT)
 SURE = (
     *(*MOVED, MovementKind.COUNT, MovementKind.RETURN, "a later part", "reship lost", "restock"),
-    *("cancel_rest", "exchange", "exchange settled", "recovered", "settle_claim"),
+    *("cancel_rest", "called back", "exchange", "exchange settled", "recovered", "settle_claim"),
 )
 EXAMPLES = {"sqlite": (9, 200), "postgresql": (2, 100)}
 STEPS = (28, 50)

@@ -41,6 +41,7 @@ from models.commands import (
     Command,
     CommandStep,
     CountStock,
+    EndCallBack,
     FileClaim,
     InspectedUnits,
     InspectReturn,
@@ -322,7 +323,8 @@ class Warehouse(Machine):
     def _serve_in_two_parts(self) -> None:
         """What is there is delivered, and half of it comes back, for the rest that waits; that is
         sent as a part of its own, lost, bought anew in part, and comes back after all. The carrier
-        pays something for what arrived damaged."""
+        pays something for what arrived damaged; the customer wants neither the next part, which is
+        called back, nor the last."""
         self.reserve([("B", 6)], Delivery.PARTIAL, "DE", twice=False)
         self.issue(pick=0, twice=False)
         self.deliver(pick=0, twice=False)
@@ -332,9 +334,11 @@ class Warehouse(Machine):
         self.issue(pick=0, twice=False)
         self.fail(0, TrackingStatus.LOST, Reship, claim=None, twice=False)
         self.supply(pick=0, quantity=1)
+        self._call_back(pick=0, agrees=True, twice=False)
         self.recover(pick=0, location=None, returns=True, twice=False)
         self.claim(pick=0, amount="1.50", twice=False)
         self.end_claim(pick=0, paid="0.50", twice=False)
+        self._cancel_rest(pick=0, twice=False)
 
     def _exchange(self) -> None:
         """Two units are broken, and sent once more, each by an order of its own; one of these is
@@ -443,10 +447,17 @@ class Warehouse(Machine):
         for _ in range(1 + twice):
             self.shipping.apply_dispatch(DispatchStep(order_id=order.order_id, fact=fact))
 
-    @rule(pick=picks, twice=st.booleans())
-    def cancel_rest(self, pick: int, twice: bool) -> None:
-        """A customer doesn't wait for what of a partial order is still to come. Refused where
-        nothing has left, and where all that is left goes its way."""
+    @rule(pick=picks, parcel_agrees=st.sampled_from([None, True, False]), twice=st.booleans())
+    def give_up_rest(self, pick: int, parcel_agrees: bool | None, twice: bool) -> None:
+        """A customer doesn't wait for what of an order is still to come: for what no carrier is
+        asked to fetch, or for a parcel, to which its carrier agrees or not."""
+        if parcel_agrees is None:
+            self._cancel_rest(pick, twice)
+        else:
+            self._call_back(pick, parcel_agrees, twice)
+
+    def _cancel_rest(self, pick: int, twice: bool) -> None:
+        """Refused where nothing has left, and where all that is left goes its way."""
         order = self.pick(select(Order).where(Order.delivery == Delivery.PARTIAL), pick)
         if order is None:
             return
@@ -459,6 +470,36 @@ class Warehouse(Machine):
             known = self.database.read(lambda session: look(session, order))
             assert known.held + known.backordered == 0
         self.happened[command.kind] += allowed
+
+    def _call_back(self, pick: int, agrees: bool, twice: bool) -> None:
+        """A part of an order is called back before it leaves, and given up if its carrier agrees.
+        Refused where nothing of the order has left."""
+        order = self.pick(select(Order).where(Order.delivery == Delivery.PARTIAL), pick)
+        if order is None:
+            return
+        known = self.shipping.plan_shipments(OrderStep(order_id=order.order_id))
+        planned = known.in_state(ShipmentState.PLANNED)
+        if not planned:
+            return
+        shipment_id = planned[0]
+        allowed = order.cancellation is Cancellation.NONE and known.goods_left
+        command = RefundShipment(command_id=self.next_id("X"), reason="r", shipment_id=shipment_id)
+        self._command(command, allowed, twice)
+        if not allowed:
+            return
+        booking = ShipmentStep(order_id=order.order_id, shipment_id=shipment_id)
+        asyncio.run(self.shipping.book_shipment(booking))
+        end = EndCallBack(
+            command_id=f"{command.command_id}/end",
+            reason="r",
+            shipment_id=shipment_id,
+            agreed=agrees,
+        )
+        self._command(end, allowed=True, twice=twice)
+        known = self.database.read(lambda session: look(session, order))
+        state = ShipmentState.CANCELLED if agrees else ShipmentState.PLANNED
+        assert known.shipment(shipment_id).state is state
+        self.happened["called back"] += agrees
 
     @rule(pick=picks, twice=st.booleans())
     def deliver(self, pick: int, twice: bool) -> None:

@@ -1,0 +1,137 @@
+"""Shipments that haven't left, of an order of which something has: called back, and given up."""
+
+from typing import Any
+
+from tests.integration.test_consignments import states, units
+from tests.integration.test_money import charge_back
+from tests.support.command_line import run_json
+from tests.support.exactly_once import accounts_of
+from tests.support.shop import Document, order, unique
+from tests.support.waiting import until
+from tests.support.world import World
+
+GIVEN_UP = "given_up"
+
+
+async def one_left(world: World, **changes: Any) -> tuple[str, str, str]:
+    """An order of two units, of which one has arrived and the other is still to come; its id, its
+    SKU, and the purchase order that brings what is short."""
+    sku, customer = world.shop(on_hand=1)
+    document = order(sku, customer, quantity=2, delivery="partial", **changes)
+    order_id = str(document["order_id"])
+    await world.place(document)
+    await world.until_event(order_id, "payment_requested")
+    await world.pay(order_id, "238.00", f"P-{order_id}")
+    await world.until_event(order_id, "booked")
+    await world.ship(order_id, "delivered")
+    shown = await world.until_event(order_id, "bought")
+    return order_id, sku, shown["backorders"][0]["po_id"]
+
+
+async def refund(world: World, shipment_id: str, **changes: Any) -> Any:
+    """Have a shipment called back."""
+    body = {"command_id": unique("cmd"), "reason": "bought elsewhere", **changes}
+    return await world.api.post(f"/shipments/{shipment_id}/refund", json=body)
+
+
+async def booked_twice(world: World) -> tuple[str, str, str]:
+    """As `one_left`, and the rest is booked; the order, its second shipment, the SKU."""
+    order_id, sku, po_id = await one_left(world)
+    await world.receive(po_id, sku, 1)
+    await world.until_order(order_id, lambda o: states(o) == ["delivered", "booked"])
+    return order_id, f"SH-{order_id}-2", sku
+
+
+async def test_what_is_booked_is_called_back_and_its_price_given_back(pipeline: World) -> None:
+    """The carrier's book says so, the goods are free, the customer has note and money: once."""
+    order_id, second, sku = await booked_twice(pipeline)
+    words = ("shipment", "refund", second, "--reason", "bought elsewhere", "--id", f"R-{order_id}")
+    done = await run_json(pipeline, *words)
+    assert done["message"] == f"{second} is called back; its price follows once its carrier agrees"
+    assert await run_json(pipeline, *words) == done
+    shown = await pipeline.until_order(order_id, lambda o: o["refunded"] == "119.00")
+    await pipeline.ended(order_id)
+    shown = await pipeline.until(order_id, "completed")
+    assert states(shown) == ["delivered", "cancelled"]
+    assert units(shown, "ordered", "reserved", "shipped", "delivered") == [[2, 0, 1, 1]]
+    events = [row["event"] for row in shown["history"]]
+    assert [events.count(name) for name in ("call_back", GIVEN_UP, "credited")] == [1, 1, 1]
+    assert accounts_of(pipeline, order_id) == {
+        **{"CASH_CLEARING": 11_900, "COST_OF_GOODS_SOLD": 6_000, "INVENTORY": -6_000},
+        **{"REVENUE": -10_000, "TAX_PAYABLE": -1_900},
+    }
+    [called_back] = await pipeline.requests("carriers", "cancel", second)
+    assert called_back["state"] == "done"
+    stock = (await pipeline.api.get(f"/stock/{sku}")).json()
+    assert [place["available"] for place in stock["locations"]] == [1]
+    await until(lambda: pipeline.mails(f"refund of order {order_id}", order_id))
+    assert not [m for m in await pipeline.mails(order_id) if second in m["subject"]]
+
+
+async def test_what_the_carrier_has_goes_its_way(pipeline: World) -> None:
+    """Nothing is given back, and who asks again is answered anew."""
+    order_id, second, _ = await booked_twice(pipeline)
+    refuses = {"partner": "carriers", "operation": "cancel", "fault": "refuse"}
+    await pipeline.misbehave(**refuses, code="already_picked_up")
+    assert (await refund(pipeline, second)).status_code == 200
+    shown = await pipeline.until_event(order_id, "call_back_refused")
+    assert (states(shown), shown["attention"]) == (["delivered", "booked"], None)
+    await pipeline.ship(order_id, "dispatched", second)
+    await pipeline.until_order(order_id, lambda o: states(o) == ["delivered", "dispatched"])
+    problem = (await refund(pipeline, second)).json()
+    assert "is on its way" in problem["detail"], problem
+    await pipeline.ship(order_id, "delivered", second)
+    await pipeline.ended(order_id)
+    shown = await pipeline.until(order_id, "completed")
+    assert (shown["refunded"], states(shown)) == ("0.00", ["delivered", "delivered"])
+
+
+async def test_what_nobody_pays_for_any_more_is_planned_and_given_up(pipeline: World) -> None:
+    """The payment was taken back after a part had left: no carrier is asked for the rest, which
+    would wait for money for ever; what has left is still due."""
+    order_id, sku, po_id = await one_left(pipeline)
+    await charge_back(pipeline, f"P-{order_id}")
+    await pipeline.until_order(order_id, lambda o: o["attention"])
+    await pipeline.receive(po_id, sku, 1)
+    await pipeline.until_order(order_id, lambda o: states(o) == ["delivered", "planned"])
+    assert (await refund(pipeline, f"SH-{order_id}-2")).status_code == 200
+    shown = await pipeline.until_event(order_id, GIVEN_UP)
+    shown = await pipeline.until(order_id, "delivered")
+    assert (shown["due"], states(shown)) == ("119.00", ["delivered", "cancelled"])
+    await pipeline.pay(order_id, "119.00")
+    await pipeline.ended(order_id)
+    assert (await pipeline.order(order_id))["stage"] == "completed"
+    assert await pipeline.requests("carriers", "booking", f"SH-{order_id}-2") == []
+
+
+async def test_a_carrier_that_does_not_answer_is_asked_on_when_a_person_retries(
+    pipeline: World,
+) -> None:
+    """The order shows it, and its retry reaches who waits; meanwhile nobody asks once more."""
+    order_id, second, _ = await booked_twice(pipeline)
+    await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
+    assert (await refund(pipeline, second)).status_code == 200
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"])
+    assert shown["attention"]["code"] == "refused", shown["attention"]
+    problem: Document = (await refund(pipeline, second)).json()
+    assert "is being called back" in problem["detail"], problem
+    await run_json(pipeline, "retry", order_id)
+    await pipeline.until_event(order_id, GIVEN_UP)
+    await pipeline.ended(order_id)
+    assert (await pipeline.order(order_id))["attention"] is None
+
+
+async def test_what_can_not_be_called_back_is_refused(pipeline: World) -> None:
+    """Where nothing has left the order is cancelled; nobody owes us for what never left."""
+    sku, customer = pipeline.shop(on_hand=1)
+    document = order(sku, customer, terms="net30")
+    order_id = str(document["order_id"])
+    await pipeline.place(document)
+    await pipeline.until_event(order_id, "booked")
+    problem = (await refund(pipeline, f"SH-{order_id}-1")).json()
+    assert problem["errors"][0]["field"] == "shipment_id"
+    assert "cancel the order instead" in problem["detail"], problem
+    order_id, second, _ = await booked_twice(pipeline)
+    problem = (await refund(pipeline, second, claim="5.00")).json()
+    assert [error["field"] for error in problem["errors"]] == ["claim"], problem
+    assert "call_back" not in {row["event"] for row in (await pipeline.order(order_id))["history"]}
