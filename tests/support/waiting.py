@@ -10,7 +10,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle
 
 PATIENCE_S = 30.0
-GLANCE_S = 0.03
+GLANCE_S = 0.04
 
 Seen = TypeVar("Seen")
 

@@ -24,6 +24,7 @@ from temporalio.workflow import SandboxImportNotificationPolicy
 from activities import reading, reading_ledger
 from activities.database.engine import Database, utc_now
 from activities.database.importing import import_folder
+from activities.gateways.http import authorities
 from api.app import create_app
 from models.settings import Settings
 from models.tables import AuditRow, Order
@@ -172,19 +173,27 @@ class World:
 
     async def until(self, order_id: str, stage: str) -> Document:
         """Wait until the order has reached `stage`."""
-        return await self.until_order(order_id, lambda order: order["stage"] == stage)
+        its = select(Order.stage).where(Order.order_id == order_id)
+        return await self._until(
+            order_id,
+            lambda session: session.exec(its).first() == stage,
+            lambda order: order["stage"] == stage,
+        )
 
     async def until_event(self, order_id: str, event: str) -> Document:
         """Wait until the order's audit trail has `event`."""
-        return await self.until_order(
-            order_id, lambda order: any(row["event"] == event for row in order["history"])
+        rows = select(AuditRow.order_id).where(
+            AuditRow.order_id == order_id, AuditRow.event == event
+        )
+        return await self._until(
+            order_id,
+            lambda session: session.exec(rows.limit(1)).first() is not None,
+            lambda order: any(row["event"] == event for row in order["history"]),
         )
 
     async def until_order(self, order_id: str, reached: Callable[[Document], object]) -> Document:
-        """Wait until what is shown of the order satisfies `reached`: looked at now, when its row or
-        its history has changed so that it may, and now and then: others change it too."""
-        shown: Document | None = None
-        seen, looked_at = None, 0.0
+        """Wait until what is shown of the order satisfies `reached`."""
+        seen = None
 
         def may_have(session: Session) -> bool:
             """Whether there is something new, and what the tables say satisfies `reached`."""
@@ -195,6 +204,18 @@ class World:
             details = reading.order_details(session, order_id)
             return details is not None and bool(reached(details.model_dump(mode="json")))
 
+        return await self._until(order_id, may_have, reached)
+
+    async def _until(
+        self,
+        order_id: str,
+        may_have: Callable[[Session], bool],
+        reached: Callable[[Document], object],
+    ) -> Document:
+        """Look at the order now, when the tables say that it `may_have` reached it, and now and
+        then: not all that is shown of it is in its own rows."""
+        shown: Document | None = None
+        looked_at = 0.0
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 while True:
@@ -302,8 +323,8 @@ async def world(
         database = Database(database_url)
         async with (
             served(create_app(settings, client), listener),
-            httpx.AsyncClient(base_url=api_url, timeout=30) as api,
-            httpx.AsyncClient(base_url=partners_url, timeout=30) as control,
+            httpx.AsyncClient(base_url=api_url, timeout=30, verify=authorities()) as api,
+            httpx.AsyncClient(base_url=partners_url, timeout=30, verify=authorities()) as control,
         ):
             made = World(client, database, settings, api, control, folder)
             if worker:
