@@ -47,8 +47,10 @@ from models.commands import (
     Command,
     CommandDone,
     CommandStep,
+    RefundShipment,
     Refusal,
     SeeTo,
+    after_workflow,
 )
 from models.errors import (
     Conflict,
@@ -312,6 +314,7 @@ class Intake:
                 unreached.append(EngineUnavailable(f"{workflow_id}: {error.message}"))
             else:
                 said.append(f"{workflow_id}: {outcome.message}")
+        said += await self._call_back_again(order_id)
         try:
             said.append((await self._command(order_id, "retry_step", request)).message)
         except Refused:
@@ -320,6 +323,20 @@ class Intake:
             if not said:
                 raise
         return CommandOutcome(accepted=True, message="; ".join([*said, *map(str, unreached)]))
+
+    async def _call_back_again(self, order_id: str) -> list[str]:
+        """Shipments go on being called back where somebody ended the workflow that asks: the same
+        command is given again. Returns what was done, in words."""
+        said = []
+        for command in await self._read(lambda session: reading.call_backs(session, order_id)):
+            workflow_id = after_workflow(command.command_id)
+            description = await self._describe(
+                self._client.get_workflow_handle(workflow_id), ENGINE_TIMEOUT
+            )
+            if description is None or description.status in CUT_OFF:
+                await self.command(RefundShipment, command.model_dump(mode="json"))
+                said.append(f"{workflow_id}: started again")
+        return said
 
     async def _see_to(self, order_id: str, actor: str, reason: str) -> str:
         sent: JsonValue = {

@@ -8,6 +8,7 @@ from activities.commanding import amount_of, shipment_of
 from activities.database.engine import Clock
 from activities.ledger import post
 from activities.progress import lock_order, money_of, note, touch
+from activities.tracking import reports_of
 from models import ledger
 from models.claims import ClaimState, claim_id_of
 from models.commands import (
@@ -21,6 +22,7 @@ from models.commands import (
     refuse,
 )
 from models.messages import Echo
+from models.orders import ShipmentState
 from models.tables import Claim, Order, Shipment
 
 
@@ -53,6 +55,10 @@ class ClaimControl:
     def _settle(self, session: Session, command: SettleClaim) -> Commanded:
         order, claim = _open_claim(session, command.claim_id)
         paid_minor = amount_of(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
+        if paid_minor > claim.amount_minor:
+            asked = money_of(order, claim.amount_minor)
+            reason = f"is more than {claim.claim_id} asks for: {asked} at most"
+            refuse("amount", reason, SHIPMENT_REFUSED)
         now = self._clock()
         entry = ledger.claim_settled_entry(
             claim.claim_id,
@@ -89,8 +95,10 @@ def check_claimable(session: Session, shipment: Shipment, field: str) -> None:
     shipment_id = shipment.shipment_id
     open_now = [one for one in claims_of(session, shipment_id) if one.state is ClaimState.OPEN]
     problem = None
-    if not shipment.state.has_left:
-        problem = f"{shipment_id} hasn't left"
+    fetched = any(report.status.has_goods for report in reports_of(session, shipment_id))
+    if not (shipment.state.has_left or fetched):
+        was = "was called back" if shipment.state is ShipmentState.CANCELLED else "hasn't left"
+        problem = f"{shipment_id} {was}: no carrier had it"
     elif not shipment.carrier:
         problem = f"{shipment_id} left without a carrier: there is nobody to claim from"
     elif open_now:

@@ -153,6 +153,17 @@ def _needed_by(order: Order) -> date | None:
     return order.promised_date or order.requested_delivery_date
 
 
+def may_have_been_booked(session: Session, shipment_id: str) -> bool:
+    """Whether what a carrier was asked, and hasn't answered, still matters: also where the goods
+    have left meanwhile."""
+    shipment = session.get_one(Shipment, shipment_id)
+    order = session.get_one(Order, shipment.order_id)
+    if shipment.booking_id is not None or shipment.called_back_by:
+        return False
+    alive = shipment.state is ShipmentState.PLANNED or shipment.state.has_left
+    return alive and order.cancellation is Cancellation.NONE
+
+
 def inquiry_of(session: Session, shipment_id: str, now: datetime) -> FreightInquiry | None:
     """What to ask carriers; None where it was booked or nothing is to be booked any more."""
     shipment = session.get_one(Shipment, shipment_id)

@@ -1,6 +1,5 @@
 """Orders: recording them, showing their attention, cancelling them."""
 
-import re
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -49,7 +48,7 @@ from models.orders import (
     total,
 )
 from models.promises import PromisePolicy, promised_date
-from models.tables import Company, Customer, Order, OrderLineRow, Product
+from models.tables import AttentionRow, Company, Customer, Order, OrderLineRow, Product
 
 
 class Orders:
@@ -180,29 +179,37 @@ class Orders:
 
 
 def attend(session: Session, step: SetAttention, now: datetime) -> None:
-    """Show or clear an order's attention, in the caller's transaction. What another workflow shows
-    isn't cleared; where one is, what a person has yet to see to is shown again."""
-    order, new = find_order(session, step.order_id), step.attention
+    """A workflow waits for a person because of an order, or does no longer, in the caller's
+    transaction. Of several the one that waits longest is shown; where none does any more, what a
+    person has yet to see to."""
+    order, new, source = find_order(session, step.order_id), step.attention, step.beside or ""
     if order is None:
         return  # refused before it was recorded: the workflow's search attributes show it
-    shown = (order.attention_code, order.attention_message)
-    if shown == ((new.code, new.message) if new else (None, None)):
+    row = session.get(AttentionRow, (order.order_id, source))
+    if (new and (new.code, new.message)) == (row and (row.code, row.message)):
         return
-    if new is None and _shown_by(order.attention_message or "") != step.beside:
-        return
-    order.attention_code = new.code if new else None
-    order.attention_message = new.message if new else None
+    if new is not None:
+        row = row or AttentionRow(
+            order_id=order.order_id, source=source, code="", message="", since=now
+        )
+        row.code, row.message = new.code, new.message
+        session.add(row)
+        note(session, order.order_id, "attention", f"{new.code}: {new.message}", now)
+    elif row is not None:
+        session.delete(row)
+        note(session, order.order_id, "mended", row.code, now)
     order.updated_at = now
-    event, detail = ("attention", f"{new.code}: {new.message}") if new else ("mended", "")
-    note(session, order.order_id, event, detail, now)
-    if new is None:
+    session.flush()
+    _show_oldest(session, order)
+
+
+def _show_oldest(session: Session, order: Order) -> None:
+    waits = select(AttentionRow).where(AttentionRow.order_id == order.order_id)
+    first = session.exec(waits.order_by(col(AttentionRow.since), col(AttentionRow.source))).first()
+    order.attention_code = first.code if first else None
+    order.attention_message = first.message if first else None
+    if first is None:
         show_problem(order, look(session, order))
-
-
-def _shown_by(message: str) -> str | None:
-    """The workflow beside the order's own that shows its attention; see `show_on_order`."""
-    found = re.search(r"\(workflow (\S+)\)$", message)
-    return found[1] if found else None
 
 
 def _why_not_cancel(progress: Progress, step: CancelOrder) -> str | None:

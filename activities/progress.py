@@ -175,7 +175,8 @@ def look(session: Session, order: Order) -> Progress:
         cancellation=order.cancellation,
         refund_due_minor=_refund_due(session, order, money),
         shipments=tuple(
-            ShipmentProgress.model_validate(s.model_dump(include=_SHOWN)) for s in shipments
+            ShipmentProgress(**s.model_dump(include=_SHOWN), is_booked=s.booking_id is not None)
+            for s in shipments
         ),
     )
 

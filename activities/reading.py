@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from activities import progress
 from activities.customers import exposure
 from models.billing import RefundState
-from models.commands import after_workflow, refund_workflow
+from models.commands import RefundShipment, after_workflow, refund_workflow
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError, NotFound
 from models.messages import Attention, ReturnStep
@@ -27,6 +27,7 @@ from models.orders import (
 from models.stock import ReservationState, ShortageState
 from models.tables import (
     AuditRow,
+    CommandRow,
     Company,
     Customer,
     FactRow,
@@ -155,6 +156,17 @@ def waiting_beside(session: Session, order_id: str) -> list[str]:
         .order_by(col(FactRow.fact_no))
     )
     return [*beside, *(f"fact-{source}-{fact_id}" for source, fact_id in session.exec(facts))]
+
+
+def call_backs(session: Session, order_id: str) -> list[RefundShipment]:
+    """The commands by which shipments of an order are being called back."""
+    rows = (
+        select(CommandRow.outcome)
+        .join(Shipment, col(Shipment.called_back_by) == col(CommandRow.command_id))
+        .where(Shipment.order_id == order_id)
+        .order_by(Shipment.shipment_id)
+    )
+    return [RefundShipment.model_validate(outcome["command"]) for outcome in session.exec(rows)]
 
 
 def is_to_be_seen_to(session: Session, order_id: str) -> bool:
@@ -436,6 +448,7 @@ def _line_views(
                     shipped=reserved[*key, ReservationState.SHIPPED.value],
                     returned=reserved[*key, "returned"],
                     delivered=reserved[*key, "delivered"],
+                    given_up=reserved[*key, ReservationState.FORGONE.value],
                 )
             )
     return views

@@ -23,10 +23,12 @@ from activities.progress import find_order
 from activities.receiving import asked_by
 from activities.stock import Place
 from activities.stock_review import next_skus
+from models.commands import after_workflow
 from models.findings import (
     Counted,
     Difference,
     asleep_difference,
+    call_back_difference,
     inventory_difference,
     invoice_difference,
     left_over_difference,
@@ -44,6 +46,7 @@ from models.orders import Cancellation, Stage
 from models.purchasing import OPEN_STATES, PurchaseOrderState
 from models.stock import SERVING, ReservationState, ShortageState
 from models.tables import (
+    AttentionRow,
     FactRow,
     Finding,
     JournalPosting,
@@ -52,6 +55,7 @@ from models.tables import (
     PurchaseOrder,
     PurchaseOrderLine,
     Reservation,
+    Shipment,
     Shortage,
     Stock,
     StockMovement,
@@ -122,8 +126,22 @@ class Reconciliation:
         for order, end in zip(orders, ends, strict=True):
             if end is not None:
                 await asyncio.to_thread(self._keep_ended, order, end, step.seen_at)
+        await self._compare_call_backs([order.order_id for order in orders], step.seen_at)
         last = orders[-1].order_id if len(orders) == step.batch else None
         return ComparedBatch(last=last, compared=len(orders))
+
+    async def _compare_call_backs(self, order_ids: Sequence[str], seen_at: datetime) -> None:
+        """Whether the workflows run that ask carriers not to fetch shipments of these orders."""
+        called_back = await self._database.read_async(
+            lambda session: _called_back(session, order_ids, seen_at - SOON_USED)
+        )
+        ends = await self._ends_of([after_workflow(by) for _, _, by in called_back])
+        unseen = [
+            call_back_difference(order_id, shipment_id, end)
+            for (order_id, shipment_id, _), end in zip(called_back, ends, strict=True)
+            if end is not None
+        ]
+        await self._keep(unseen, seen_at)
 
     @activity.defn
     async def compare_ledger(self, step: CloseStep) -> None:
@@ -191,8 +209,14 @@ class Reconciliation:
         still = select(Finding).where(col(Finding.gone_at).is_(None))
         for finding in session.exec(still.where(Finding.last_seen_at < step.seen_at)):
             finding.gone_at = now
-        over = select(Order.order_id).where(
-            Order.attention_code == WORKFLOW_ENDED.code, col(Order.stage).in_(OVER)
+        over = (
+            select(Order.order_id)
+            .join(AttentionRow, col(AttentionRow.order_id) == col(Order.order_id))
+            .where(
+                AttentionRow.source == "",
+                AttentionRow.code == WORKFLOW_ENDED.code,
+                col(Order.stage).in_(OVER),
+            )
         )
         for order_id in session.exec(over).all():
             attend(session, SetAttention(order_id=order_id, attention=None), now)
@@ -202,6 +226,22 @@ class Reconciliation:
         ).one()
         first = session.exec(still.order_by(col(Finding.finding_id)).limit(EXAMPLES))
         return OpenFindings(count=count, examples=tuple(row.message for row in first))
+
+
+def _called_back(
+    session: Session, order_ids: Sequence[str], before: datetime
+) -> list[tuple[str, str, str]]:
+    """Orders with their shipments that are being called back, and for which command."""
+    query = (
+        select(Shipment.order_id, Shipment.shipment_id, Shipment.called_back_by)
+        .join(Order, col(Order.order_id) == col(Shipment.order_id))
+        .where(
+            col(Shipment.order_id).in_(order_ids),
+            col(Shipment.called_back_by).is_not(None),
+            Order.updated_at < before,
+        )
+    )
+    return [(order_id, shipment_id, by or "") for order_id, shipment_id, by in session.exec(query)]
 
 
 def _compare_places(session: Session, step: CompareStep) -> tuple[list[str], int, list[Difference]]:

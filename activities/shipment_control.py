@@ -139,8 +139,6 @@ class ShipmentControl:
         its = col(Reservation.shipment_id) == shipment_id
         freed = let_go(session, order, its, cause, self._clock, waits_on=True)
         shipment.state = ShipmentState.CANCELLED
-        for row in freed.rows:
-            row.shipment_id = None
         detail = f"{shipment_id} by {command.actor}: {command.reason}"
         note(session, order.order_id, "given_up", detail, freed.now)
         reason, entry_id = f"{shipment_id}: {command.reason}", f"shipment_credited:{shipment_id}"
@@ -241,6 +239,8 @@ def _lost(session: Session, shipment_id: str) -> tuple[Order, Shipment]:
         problem = "was given up before"
     elif shipment.state is ShipmentState.DELIVERED:
         problem = "was delivered: what comes back is a return"
+    elif shipment.state is ShipmentState.CANCELLED:
+        problem = "was called back: its goods are here, or with others"
     elif shipment.state is not ShipmentState.DISPATCHED:
         problem = "hasn't left"
     elif shipment.tracking is None or not shipment.tracking.wants_a_person:

@@ -8,7 +8,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 from temporalio import activity
 
-from activities.consigning import booking_call, consign, inquiry_of
+from activities.consigning import booking_call, consign, inquiry_of, may_have_been_booked
 from activities.database.door import mark_applied
 from activities.database.engine import Clock, Database
 from activities.gateways.calls import asked_before, once, refused
@@ -19,6 +19,7 @@ from activities.stock import lock_stock
 from activities.tracking import follow_return, keep_report, reports_of
 from models.errors import Refused
 from models.messages import (
+    ALREADY_PICKED_UP,
     BookedFreight,
     DeliveryStep,
     DispatchStep,
@@ -57,17 +58,11 @@ class Shipping:
 
     @activity.defn
     async def book_shipment(self, step: ShipmentStep) -> Progress:
-        """Book a planned shipment with the carrier whose quote is best, once."""
+        """Book a planned shipment with the carrier whose quote is best, once. One that has left
+        before the carrier's answer came is asked for under the same key."""
         call = booking_call(step.order_id, step.shipment_id)
-        inquiry = await self._database.read_async(
-            lambda session: inquiry_of(session, step.shipment_id, self._clock())
-        )
-        if inquiry is not None:
-            attempt, asked = await self._database.read_async(
-                lambda session: asked_before(session, call, FreightBooking)
-            )
-            if asked is None:
-                asked = await self._choose_or_ask_anew(inquiry, call, attempt)
+        asked = await self._what_to_ask(step, call)
+        if asked is not None:
             booking, booked = await once(self._database, call, asked, self._carriers.book)
             await asyncio.to_thread(
                 self._database.transaction,
@@ -76,6 +71,23 @@ class Shipping:
         return await self._database.read_async(
             lambda session: look(session, session.get_one(Order, step.order_id)),
         )
+
+    async def _what_to_ask(self, step: ShipmentStep, call: str) -> FreightBooking | None:
+        """What was asked before; None where nothing is to be booked."""
+        attempt, asked = await self._database.read_async(
+            lambda session: asked_before(session, call, FreightBooking)
+        )
+        if asked is not None:
+            matters = await self._database.read_async(
+                lambda session: may_have_been_booked(session, step.shipment_id)
+            )
+            return asked if matters else None
+        inquiry = await self._database.read_async(
+            lambda session: inquiry_of(session, step.shipment_id, self._clock())
+        )
+        if inquiry is None:
+            return None
+        return await self._choose_or_ask_anew(inquiry, call, attempt)
 
     async def _choose_or_ask_anew(
         self, inquiry: FreightInquiry, call: str, attempt: int
@@ -133,6 +145,8 @@ class Shipping:
         shipment = await self._database.read_async(
             lambda session: session.get_one(Shipment, step.shipment_id)
         )
+        if shipment.state.has_left:
+            raise Refused(ALREADY_PICKED_UP, f"{step.shipment_id} has left")
         if shipment.mode is not FreightMode.HAND_OVER:
             await once(
                 self._database,
@@ -244,7 +258,10 @@ class Shipping:
             return touch(session, order, now)
         if keep_report(session, shipment, fact, status, now):
             self._move_on(session, order, shipment, now)
-        return touch(session, order, now)
+        progress = touch(session, order, now)
+        if shipment.called_back_by and shipment.state.has_left:
+            return progress.model_copy(update={"fetched": (shipment.called_back_by,)})
+        return progress
 
     def _move_on(self, session: Session, order: Order, shipment: Shipment, now: datetime) -> None:
         """What all reports together make of a shipment, whatever their order."""

@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.database.door import waiting_purchase_facts
 from activities.database.engine import Database
+from models.commands import after_workflow
 from models.messages import (
     REPLENISHES,
     Echo,
@@ -61,6 +62,8 @@ class Telling:
         cause = echo.cause.replace(":", "-")[:64]
         for return_id in echo.returns:
             await self._follow(ReturnStep(return_id=return_id))
+        for command_id in echo.call_backs:
+            await self._signal(after_workflow(command_id), "goods_left")
         shortage = ShortageReported(shortage_id=cause)
         await _some_at_once(self._look(place, shortage) for place in echo.places)
         await _some_at_once(self._wake(order_id, cause) for order_id in echo.orders)
@@ -78,9 +81,12 @@ class Telling:
         )
 
     async def _wake(self, order_id: str, cause: str) -> None:
-        handle = self._client.get_workflow_handle(f"order-{order_id}")
+        await self._signal(f"order-{order_id}", "stock_arrived", StockArrived(receipt_id=cause))
+
+    async def _signal(self, workflow_id: str, signal: str, *said: StockArrived) -> None:
+        """One that is over needs no telling."""
         try:
-            await handle.signal("stock_arrived", StockArrived(receipt_id=cause))
+            await self._client.get_workflow_handle(workflow_id).signal(signal, args=said)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

@@ -64,11 +64,12 @@ def print_order(order: OrderDetails) -> None:
     if order.attention:
         text = Text.assemble((order.attention.code, "yellow"), ": ", order.attention.message)
         out.print(text, soft_wrap=True)
-    lines = new_table(
-        "SKU", "ordered", "reserved", "backordered", "shipped", "delivered", "returned"
-    )
+    units = ["ordered", "reserved", "backordered", "shipped", "delivered", "returned"]
+    if any(line.given_up for line in order.lines):
+        units.append("given_up")
+    lines = new_table("SKU", *(name.replace("_", " ") for name in units))
     for line in order.lines:
-        lines.add_row(*(str(value) for value in line.model_dump().values()))
+        lines.add_row(line.sku, *(str(getattr(line, name)) for name in units))
     out.print(lines)
     for waiting in order.backorders:
         when = f"expected {waiting.expected_date}" if waiting.expected_date else "without a date"

@@ -213,12 +213,18 @@ def _print_details(view: ShipmentDetails) -> None:
     _say(f"Shipment {view.shipment_id}: {view.state}", says)
     _say(f"order {view.order_id}, from {view.location}")
     _say(f"by {view.mode}: {view.mode_reason}")
-    weights = f"{_kilograms(view.weight_g)} kg, billed {_kilograms(view.billed_weight_g)} kg"
+    weights = f"{_kilograms(view.weight_g)} kg of goods"
+    if view.packages:
+        gross_g = sum(package.weight_g for package in view.packages)
+        weights += f", {_kilograms(gross_g)} kg packed"
+    weights += f", billed {_kilograms(view.billed_weight_g)} kg"
     _say(weights, f"class {view.freight_class}" if view.freight_class else "")
     if carrier:
         _say(f"{carrier}, {view.charge or '-'} {view.currency}", view.choice)
     if view.book_from:
         _say(f"handed over from {view.book_from:%Y-%m-%d %H:%M} UTC on")
+    if view.called_back_by:
+        _say(f"being called back, by the command {view.called_back_by}")
     if view.arrives_on:
         _say(f"promised for {view.arrives_on}")
     lines = new_table("line", "SKU", "what", "quantity")

@@ -28,7 +28,7 @@ TO_THE_RIGHT = {
     *("reorder point", "safety", "EOQ", "a day", "lead days", "freight", "duty", "minimum"),
     *("pack", "smallest", "a unit", "days", "fill rate"),
     *("unit cost", "landed", "received", "damaged", "invoiced", "due", "ordered"),
-    *("returned", "packages", "kg", "line"),
+    *("returned", "given up", "packages", "kg", "line"),
 }
 """Columns of amounts and units."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

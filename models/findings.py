@@ -130,6 +130,16 @@ def workflow_difference(order_id: str, stage: str, workflow: str) -> Difference:
     )
 
 
+def call_back_difference(order_id: str, shipment_id: str, workflow: str) -> Difference:
+    """A shipment that is being called back, by a workflow that doesn't run."""
+    return Difference(
+        finding_id=f"call_back:{shipment_id}",
+        subject=shipment_id,
+        message=f"{shipment_id} is being called back from its carrier, and the workflow that asks "
+        f"is {workflow}: `retry {order_id}` starts it again",
+    )
+
+
 def replenishment_difference(sku: str, location: str, workflow: str) -> Difference:
     """A place that goods are missing at, or due to come to, and whose replenishment doesn't run."""
     return Difference(

@@ -664,16 +664,18 @@ class PurchaseStep(Payload):
 
 
 class Echo(Payload):
-    """Who is to be told of a change of stock or of purchases: orders look whether it served them,
-    replenishments whether something is to be bought. `cause` names the fact behind it."""
+    """Who is to be told of a change of stock, of purchases or of where goods are: orders look
+    whether it served them, replenishments whether something is to be bought; commands that call
+    shipments back end. `cause` names the fact behind it."""
 
     cause: str
     orders: tuple[str, ...] = ()
     places: tuple[StockPlace, ...] = ()
     returns: tuple[str, ...] = ()
+    call_backs: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.orders or self.places or self.returns)
+        return bool(self.orders or self.places or self.returns or self.call_backs)
 
 
 class Released(Payload):

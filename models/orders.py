@@ -403,6 +403,10 @@ class ShipmentProgress(Payload):
     planned_at: datetime | None = None
     """Since when its goods are ready."""
     mode: FreightMode = FreightMode.PARCEL
+    is_booked: bool = True
+    """Its carrier's booking is known. Older answers don't say."""
+    called_back_by: str | None = None
+    """The command for which its carrier is being asked not to fetch it."""
 
 
 class Problem(Payload):
@@ -458,6 +462,8 @@ class Progress(Payload):
     shipments: tuple[ShipmentProgress, ...] = ()
     coming_back: tuple[str, ...] = ()
     """Returns of which a carrier has just told something."""
+    fetched: tuple[str, ...] = ()
+    """Commands that call shipments back, which a carrier has just said it has."""
 
     @property
     def due_minor(self) -> int:

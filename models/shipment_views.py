@@ -46,6 +46,8 @@ class ShipmentSummary(Payload):
     """As the carrier promised."""
     dispatched_at: datetime | None
     delivered_at: datetime | None
+    called_back_by: str | None = None
+    """The command for which its carrier is being asked not to fetch it."""
 
 
 class ShippedLineView(Payload):

@@ -340,10 +340,25 @@ class Order(SQLModel, table=True):
     taken_by: str = Field(default="", sa_column_kwargs={"server_default": ""})
     """Who of us took the order."""
     attention_code: str | None = Field(default=None, index=True)
+    """What is shown: of what waits for a person the oldest (`AttentionRow`), else what happened to
+    its money or goods."""
     attention_message: str | None = None
     version: int = 1
     placed_at: datetime = Field(index=True)
     updated_at: datetime
+
+
+class AttentionRow(SQLModel, table=True):
+    """A workflow that waits for a person because of an order."""
+
+    __tablename__ = "attentions"
+
+    order_id: str = Field(foreign_key="orders.order_id", primary_key=True)
+    source: str = Field(primary_key=True)
+    """The id of the workflow, where that isn't the order's own; else empty."""
+    code: str
+    message: str
+    since: datetime
 
 
 class OrderLineRow(SQLModel, table=True):

@@ -16,6 +16,8 @@ class LineView(Payload):
     shipped: int = 0
     delivered: int = 0
     returned: int = 0
+    given_up: int = 0
+    """They won't come: their price was given back, or won't be asked for."""
 
 
 class ShipmentView(Payload):

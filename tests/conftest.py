@@ -1,6 +1,7 @@
 """What all tests share: a Temporal server, both databases, and a pipeline on each."""
 
 import asyncio
+import gc
 import os
 import shutil
 import tempfile
@@ -26,6 +27,11 @@ DATABASES = ("sqlite", "postgresql")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--full`: the sizes of `make prove`."""
     parser.addoption("--full", action="store_true", help="full size, as `make prove` runs it")
+
+
+def pytest_collection_finish() -> None:
+    """What the imports have made stays: it isn't looked through for garbage again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import attributes
     from workflows.compensation import GoodsGone, call_back
     from workflows.facts import show_on_order, tell
-    from workflows.steps import Board, Steps, run_database_step
+    from workflows.steps import Board, Steps, Stopped, run_database_step
 
 
 @workflow.defn
@@ -65,6 +65,8 @@ class FollowUpWorkflow:
         self._order_id = given.order_id
         self._board = Board(self._show_attention)
         self._steps = Steps(self._board, lambda: False)
+        self._goods_left = False
+        self._until_they_leave = Steps(self._board, lambda: self._goods_left)
 
     @workflow.run
     async def run(self, given: FollowUp) -> None:
@@ -86,10 +88,16 @@ class FollowUpWorkflow:
         """A carrier is asked not to fetch a shipment, and what it says is acted on."""
         step = ShipmentStep(order_id=order.order_id, shipment_id=end.shipment_id)
         try:
-            await call_back(self._steps, Shipping.call_back, step)
-        except GoodsGone:
+            await call_back(self._until_they_leave, Shipping.call_back, step)
+        except (GoodsGone, Stopped):
+            await self._board.lower_all()
             end = end.model_copy(update={"agreed": False})
         await obey(self._steps, CommandStep(command=end))
+
+    @workflow.signal
+    def goods_left(self, _news: JsonValue = None, *_more: JsonValue) -> None:
+        """A shipment that is being called back has left; anything may be sent along."""
+        self._goods_left = True
 
     @workflow.update
     def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:

@@ -140,10 +140,16 @@ async def tell(steps: Steps, echo: Echo, here: StockPlace | None = None) -> None
     places = tuple(place for place in echo.places if place != here)
     for first in range(0, max(1, len(echo.orders)), TOLD_AT_ONCE):
         orders = echo.orders[first : first + TOLD_AT_ONCE]
-        rest = {} if first else {"places": places, "returns": echo.returns}
-        some = Echo(cause=echo.cause, orders=orders, **rest)
+        rest = Echo(cause=echo.cause) if first else echo.model_copy(update={"places": places})
+        some = rest.model_copy(update={"orders": orders})
         if some:
             await steps.partner(Telling.tell, some, f"Tell of {echo.cause}")
+
+
+def echo_of(fact: OrderFact, progress: Progress) -> Echo:
+    """Whom a fact of an order concerns beside it, as `progress`, the answer to it, says."""
+    returns, call_backs = progress.coming_back, progress.fetched
+    return Echo(cause=business_id(fact), returns=returns, call_backs=call_backs)
 
 
 async def give_back(steps: Steps, order: OrderStep) -> Progress:
@@ -205,7 +211,7 @@ class FactWorkflow:
             return "given back: the order is cancelled"
         if _waits_again(progress, fact):
             await self._go_on(OrderStep(order_id=progress.order_id))
-        await self._tell(fact, progress.coming_back)
+        await self._tell(fact, progress)
         return "applied"
 
     async def _go_on(self, order: OrderStep) -> None:
@@ -219,10 +225,11 @@ class FactWorkflow:
         memo, reuse = {"digest": recorded.digest}, WorkflowIDReusePolicy.ALLOW_DUPLICATE
         await start_order(recorded.document, memo, details, reuse)
 
-    async def _tell(self, fact: OrderFact, returns: tuple[str, ...] = ()) -> None:
-        """An order that was placed while we applied its fact looks again; so do returns."""
-        echo = Echo(cause=business_id(fact), orders=(fact.order_id or "",), returns=returns)
-        await tell(self._steps, echo)
+    async def _tell(self, fact: OrderFact, progress: Progress | None = None) -> None:
+        """An order that was placed while we applied its fact looks again; so does whoever else it
+        concerns."""
+        echo = echo_of(fact, progress) if progress else Echo(cause=business_id(fact))
+        await tell(self._steps, echo.model_copy(update={"orders": (fact.order_id or "",)}))
 
     async def _keep(self, fact: OrderFact, reason: str) -> str:
         if isinstance(fact, PaymentReversed):

@@ -28,7 +28,6 @@ with workflow.unsafe.imports_passed_through():
         CancelRequest,
         CollectionStep,
         CommandOutcome,
-        Echo,
         Fact,
         LetterStep,
         OddFact,
@@ -49,7 +48,6 @@ with workflow.unsafe.imports_passed_through():
         ShipmentStep,
         ShipmentTracked,
         StockArrived,
-        business_id,
         not_collected,
         silent,
         will_not_arrive,
@@ -68,11 +66,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows import attributes
     from workflows.commands import obey
     from workflows.compensation import undo
-    from workflows.facts import apply_order_fact, read_fact, read_stored, tell
+    from workflows.facts import apply_order_fact, echo_of, read_fact, read_stored, tell
     from workflows.goods import OrderGoods
     from workflows.money import OrderMoney
     from workflows.narrative import in_words
-    from workflows.steps import Board, Steps, Stopped, run_database_step
+    from workflows.steps import Board, RefusedStep, Steps, Stopped, run_database_step
 
 Result = TypeVar("Result")
 UNDER_WAY = (ShipmentState.PLANNED, ShipmentState.BOOKED, ShipmentState.DISPATCHED)
@@ -83,6 +81,8 @@ REST_LAPSES = "rest-lapses"
 """Orders that wanted all cancelled, though some of it had left, are older than this patch."""
 COLLECTION = "collection"
 """Orders that wait to be collected without telling anybody are older than this patch."""
+BOOKING_FOUND = "booking-found"
+"""Orders whose goods left without any carrier's answer, for good, are older than this patch."""
 FACTS_FIRST = "facts-first"
 """Orders that went on beside what had come before they were recorded are older than this one."""
 
@@ -376,7 +376,7 @@ class OrderWorkflow:
             self._start_beside(self._await_collection(step))
         await self._steps.until(lambda: self._is_gone(shipment_id), "Waiting for goods issue")
         if self._known().fulfilment is Fulfilment.CARRIER and self._has_left(shipment_id):
-            self._start_beside(self._mail_dispatch(step))
+            self._start_beside(self._tell_dispatch(step))
         await self._arrive(shipment_id)
 
     async def _await_collection(self, step: ShipmentStep) -> None:
@@ -462,7 +462,21 @@ class OrderWorkflow:
                 if self._cancelling:
                     raise
             else:
-                return
+                if not self._is_called_back(step.shipment_id):
+                    return
+                await self._steps.until(
+                    lambda: is_gone() or not self._is_called_back(step.shipment_id),
+                    "Until its carrier has said whether it fetches it",
+                )
+
+    async def _find_booking(self, step: ShipmentStep) -> None:
+        """The carrier has come before its answer did: under the same key it answers again. One that
+        says no was never asked to come."""
+        try:
+            summary = f"Find the booking of {step.shipment_id}"
+            self._see(await self._surely.ask(Shipping.book_shipment, step, summary))
+        except RefusedStep:
+            return
 
     async def _settle(self) -> None:
         """On credit the payment may come after the goods."""
@@ -493,8 +507,7 @@ class OrderWorkflow:
             elif isinstance(message, OrderFact):
                 progress = await apply_order_fact(self._order.order_id, message)
                 self._see(progress)
-                if progress.coming_back:
-                    echo = Echo(cause=business_id(message), returns=progress.coming_back)
+                if echo := echo_of(message, progress):
                     self._start_beside(tell(self._surely, echo))
             self._inbox.popleft()
             self._money.look()
@@ -516,7 +529,11 @@ class OrderWorkflow:
     async def _mail_invoice(self) -> None:
         await self._surely.partner(CustomerMail.mail_invoice, self._step, "Mail the invoice")
 
-    async def _mail_dispatch(self, step: ShipmentStep) -> None:
+    async def _tell_dispatch(self, step: ShipmentStep) -> None:
+        """With the tracking number, where there is one."""
+        booked = self._known().shipment(step.shipment_id).is_booked
+        if not booked and workflow.patched(BOOKING_FOUND):
+            await self._find_booking(step)
         await self._surely.partner(
             CustomerMail.mail_dispatch, step, f"Mail the dispatch of {step.shipment_id}"
         )
@@ -701,6 +718,9 @@ class OrderWorkflow:
     def _is_gone(self, shipment_id: str) -> bool:
         """It has left, or won't any more."""
         return self._has_left(shipment_id) or self._is_over(shipment_id)
+
+    def _is_called_back(self, shipment_id: str) -> bool:
+        return self._known().shipment(shipment_id).called_back_by is not None
 
     def _is_over(self, shipment_id: str) -> bool:
         """It has arrived, or never will."""

@@ -438,6 +438,27 @@ async def test_a_carrier_that_has_picked_up_ends_the_cancelling_and_the_order_co
     assert stock_of(pipeline, sku) == (0, 0)
 
 
+async def test_a_carrier_that_comes_before_its_answer_is_found_by_the_key(
+    pipeline: World,
+) -> None:
+    """It took the booking, its answer got lost, and it reports the pick-up before we ask again: who
+    carries it is known all the same, and told to the customer."""
+    await pipeline.misbehave(**BOOKING, **LATE)
+    order_id, sku = await place(pipeline)
+    await _booking_on_its_way(pipeline, order_id, sku)
+    await until(lambda: pipeline.requests("carriers", "booking", order_id))
+    await pipeline.ship(order_id, "dispatched")
+    shown = await pipeline.until_event(order_id, "booked")
+    [shipment] = shown["shipments"]
+    assert shipment["state"] == "dispatched"
+    number = shipment["tracking_number"]
+    await until(lambda: pipeline.mails(f"{order_id} is on its way"))
+    mails = [path.read_text() for path in (pipeline.folder / "mail").glob("*.eml")]
+    assert any(f"{order_id} is on its way" in mail and number in mail for mail in mails)
+    await pipeline.ship(order_id, "delivered")
+    await assert_completed_once(pipeline, order_id)
+
+
 async def test_after_a_cancelling_that_was_given_up_another_one_may_succeed(
     pipeline: World,
 ) -> None:

@@ -1,5 +1,6 @@
 """Shipments that haven't left, of an order of which something has: called back, and given up."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.integration.test_consignments import states, units
@@ -13,9 +14,9 @@ from tests.support.world import World
 GIVEN_UP = "given_up"
 
 
-async def one_left(world: World, **changes: Any) -> tuple[str, str, str]:
-    """An order of two units, of which one has arrived and the other is still to come; its id, its
-    SKU, and the purchase order that brings what is short."""
+async def one_left(world: World, arrives: bool = True, **changes: Any) -> tuple[str, str, str]:
+    """An order of two units, of which one has left (and arrived) and the other is still to come;
+    its id, its SKU, and the purchase order that brings what is short."""
     sku, customer = world.shop(on_hand=1)
     document = order(sku, customer, quantity=2, delivery="partial", **changes)
     order_id = str(document["order_id"])
@@ -23,7 +24,7 @@ async def one_left(world: World, **changes: Any) -> tuple[str, str, str]:
     await world.until_event(order_id, "payment_requested")
     await world.pay(order_id, "238.00", f"P-{order_id}")
     await world.until_event(order_id, "booked")
-    await world.ship(order_id, "delivered")
+    await world.ship(order_id, "delivered" if arrives else "dispatched")
     shown = await world.until_event(order_id, "bought")
     return order_id, sku, shown["backorders"][0]["po_id"]
 
@@ -34,11 +35,23 @@ async def refund(world: World, shipment_id: str, **changes: Any) -> Any:
     return await world.api.post(f"/shipments/{shipment_id}/refund", json=body)
 
 
-async def booked_twice(world: World) -> tuple[str, str, str]:
+async def track(world: World, order_id: str, shipment_id: str, status: str) -> None:
+    """The carrier tells where a shipment is."""
+    data = {
+        "event_id": unique("ev"),
+        "order_id": order_id,
+        "shipment_id": shipment_id,
+        "status": status,
+        "occurred_at": datetime.now(UTC).isoformat(),
+    }
+    await world.report("shipment.tracked", data)
+
+
+async def booked_twice(world: World, arrives: bool = True) -> tuple[str, str, str]:
     """As `one_left`, and the rest is booked; the order, its second shipment, the SKU."""
-    order_id, sku, po_id = await one_left(world)
+    order_id, sku, po_id = await one_left(world, arrives)
     await world.receive(po_id, sku, 1)
-    await world.until_order(order_id, lambda o: states(o) == ["delivered", "booked"])
+    await world.until_order(order_id, lambda o: states(o)[1:] == ["booked"])
     return order_id, f"SH-{order_id}-2", sku
 
 
@@ -135,3 +148,81 @@ async def test_what_can_not_be_called_back_is_refused(pipeline: World) -> None:
     problem = (await refund(pipeline, second, claim="5.00")).json()
     assert [error["field"] for error in problem["errors"]] == ["claim"], problem
     assert "call_back" not in {row["event"] for row in (await pipeline.order(order_id))["history"]}
+
+
+async def test_one_attention_does_not_hide_another(pipeline: World) -> None:
+    """A call-back waits for a person, then the carrier loses another shipment: what waits longest
+    is shown, and when it is over, the other."""
+    order_id, second, _ = await booked_twice(pipeline, arrives=False)
+    await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
+    assert (await refund(pipeline, second)).status_code == 200
+    await pipeline.until_order(order_id, lambda o: o["attention"])
+    await track(pipeline, order_id, f"SH-{order_id}-1", "lost")
+    await pipeline.until_order(
+        order_id, lambda o: [r["event"] for r in o["history"]].count("attention") == 2
+    )
+    assert (await pipeline.order(order_id))["attention"]["code"] == "refused"
+    await run_json(pipeline, "retry", order_id)
+    await pipeline.until_event(order_id, GIVEN_UP)
+    lost = await pipeline.until_order(
+        order_id, lambda o: o["attention"] and o["attention"]["code"] == "shipment_exception"
+    )
+    assert states(lost) == ["dispatched", "cancelled"]
+    await track(pipeline, order_id, f"SH-{order_id}-1", "delivered")
+    await pipeline.ended(order_id)
+    assert (await pipeline.order(order_id))["attention"] is None
+
+
+async def test_goods_that_leave_all_the_same_end_the_call_back(pipeline: World) -> None:
+    """The carrier refuses for a reason of its own, and comes: nobody is to ask any more."""
+    order_id, second, _ = await booked_twice(pipeline)
+    await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse", times=None)
+    assert (await refund(pipeline, second)).status_code == 200
+    await pipeline.until_order(order_id, lambda o: o["attention"])
+    await pipeline.ship(order_id, "delivered", second)
+    shown = await pipeline.until_event(order_id, "call_back_refused")
+    await pipeline.ended(order_id)
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"] is None)
+    assert (shown["stage"], states(shown)) == ("completed", ["delivered", "delivered"])
+
+
+async def test_a_call_back_that_somebody_ended_is_found_and_goes_on(pipeline: World) -> None:
+    """The night's reconciliation names it, a retry starts it again."""
+    order_id, second, _ = await booked_twice(pipeline)
+    await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
+    response = await refund(pipeline, second)
+    await pipeline.until_order(order_id, lambda o: o["attention"])
+    command_id = response.json()["command_id"]
+    await pipeline.client.get_workflow_handle(f"after-{command_id}").terminate()
+    shown = await run_json(pipeline, "shipment", "show", second)
+    assert shown["called_back_by"] == command_id
+    done = await run_json(pipeline, "retry", order_id)
+    assert f"after-{command_id}: started again" in done["message"], done
+    await pipeline.until_event(order_id, GIVEN_UP)
+    await pipeline.ended(order_id)
+    shown = await run_json(pipeline, "shipment", "show", second)
+    assert (shown["called_back_by"], len(shown["lines"])) == (None, 1)
+    assert [line["given_up"] for line in (await pipeline.order(order_id))["lines"]] == [1]
+    assert "was called back" in (await refund(pipeline, second)).json()["detail"]
+
+
+async def test_what_is_planned_is_booked_when_its_carrier_did_not_agree(pipeline: World) -> None:
+    """It was asked to fetch it, and hadn't answered: the call-back comes to nothing, and the
+    booking is found by its key."""
+    order_id, sku, po_id = await one_left(pipeline)
+    second = f"SH-{order_id}-2"
+    fault = {"partner": "carriers", "operation": "booking", "fault": "timeout_after"}
+    await pipeline.misbehave(**fault, times=None, seconds=60)
+    await pipeline.receive(po_id, sku, 1)
+    await pipeline.until_order(order_id, lambda o: states(o) == ["delivered", "planned"])
+    await until(lambda: pipeline.requests("carriers", "booking", second))
+    refuses = {"partner": "carriers", "operation": "cancel", "fault": "refuse"}
+    await pipeline.misbehave(**refuses, code="already_picked_up")
+    assert (await refund(pipeline, second)).status_code == 200
+    await pipeline.until_event(order_id, "call_back_refused")
+    await pipeline.partners.delete("/control/faults")
+    shown = await pipeline.until_order(order_id, lambda o: states(o) == ["delivered", "booked"])
+    await pipeline.ship(order_id, "delivered", second)
+    await pipeline.ended(order_id)
+    shown = await pipeline.until(order_id, "completed")
+    assert shown["shipments"][1]["tracking_number"]

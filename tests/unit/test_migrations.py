@@ -428,3 +428,35 @@ def test_who_had_let_us_down_rests_from_when_it_was_asked(tmp_path: Path) -> Non
     with closing(sqlite3.connect(path, isolation_level=None)) as after:
         found = "SELECT po_id, let_down_at FROM purchase_order_lines ORDER BY po_id"
         assert after.execute(found).fetchall() == [("PO-1", NOW), ("PO-2", None)]
+
+
+def test_what_waited_for_a_person_is_still_shown(tmp_path: Path) -> None:
+    """By the workflow that showed it; what is in the tables anyway isn't waited for."""
+    url, path = f"sqlite:///{tmp_path / 'orders.db'}", tmp_path / "orders.db"
+    command.upgrade(alembic_config(url), "0010")
+    with closing(sqlite3.connect(path, isolation_level=None)) as before:
+        before.executescript(MASTER_DATA)
+        [(columns,)] = before.execute(
+            "SELECT group_concat(name) FROM pragma_table_info('orders') WHERE name <> 'order_id'"
+        )
+        for order_id in ("O-2", "O-3"):
+            before.execute(
+                f"INSERT INTO orders (order_id, {columns}) SELECT '{order_id}', {columns} "
+                "FROM orders WHERE order_id = 'O-1'"
+            )
+        for said in (
+            ("no_supply", "DRILL is short", "O-1"),
+            ("refused", "the card is closed (workflow refund-O-2-1)", "O-2"),
+            ("payment_reversed", "P-1 was taken back", "O-3"),
+        ):
+            before.execute(
+                "UPDATE orders SET attention_code = ?, attention_message = ? WHERE order_id = ?",
+                said,
+            )
+    migrate(url)
+    with closing(sqlite3.connect(path, isolation_level=None)) as after:
+        found = after.execute("SELECT order_id, source, code FROM attentions ORDER BY order_id")
+        assert found.fetchall() == [
+            ("O-1", "", "no_supply"),
+            ("O-2", "refund-O-2-1", "refused"),
+        ]
