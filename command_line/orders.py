@@ -13,7 +13,6 @@ from models.views import OrderDetails, OrderView, ShipmentView
 def orders_table(orders: Sequence[OrderView]) -> Table:
     """Orders, one a row."""
     table = new_table("order", "stage", "customer", "total", "paid", "attention or invoice")
-    table.columns[1].no_wrap = True
     for order in orders:
         remark = order.attention.code if order.attention else order.invoice_number or ""
         style = "yellow" if order.attention else None

@@ -31,6 +31,8 @@ TO_THE_RIGHT = {
     *("returned", "given up", "packages", "kg", "line"),
 }
 """Columns of amounts and units."""
+WHOLE = {"stage", "state", "mode", "status", "kind", "wish"}
+"""Columns of a few words, which are read at a glance: not folded."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -38,7 +40,12 @@ def new_table(*headers: str) -> Table:
     """An empty table. What is too long is folded: of ids and amounts nothing may be lost."""
     return Table(
         *(
-            Column(header, overflow="fold", justify="right" if header in TO_THE_RIGHT else "left")
+            Column(
+                header,
+                overflow="fold",
+                justify="right" if header in TO_THE_RIGHT else "left",
+                no_wrap=header in WHOLE,
+            )
             for header in headers
         ),
         box=BOX,

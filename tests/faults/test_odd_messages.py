@@ -99,6 +99,7 @@ async def assert_as_plain(world: World, order_id: str) -> Document:
         "shipped": 1,
         "delivered": 1,
         "returned": 0,
+        "given_up": 0,
     }
     return shown
 

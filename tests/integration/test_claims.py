@@ -75,11 +75,11 @@ async def claims(world: World, shipment_id: str) -> list[tuple[str, str, str | N
 
 
 @DOORS
-@pytest.mark.parametrize(("paid", "loss"), [("45.00", 0), ("40.00", 500), ("50.00", -500)])
+@pytest.mark.parametrize(("paid", "loss"), [("45.00", 0), ("40.00", 500)])
 async def test_a_claim_for_goods_that_arrived_damaged_is_settled(
     pipeline: World, door: Door, paid: str, loss: int
 ) -> None:
-    """What the carrier pays is in the bank; what it doesn't pay, or pays above, changes the loss."""
+    """What the carrier pays is in the bank; what it doesn't pay is a loss."""
     order_id = await delivered(pipeline)
     shipment_id, claim_id = f"SH-{order_id}-1", f"CL-SH-{order_id}-1"
     before = accounts_of(pipeline, order_id)
@@ -138,7 +138,7 @@ async def test_what_cannot_be_claimed_names_its_field(pipeline: World, door: Doo
     for what, amount in (("settle", ("1.00",)), ("withdraw", ())):
         assert await refused(what, "CL-nobody", *amount) == "unknown"
     assert (await door(pipeline, "file", shipment_id, "1.00")).message
-    for amount in ("0.00", "-1.00", "1.001"):
+    for amount in ("0.00", "-1.00", "1.001", "1.01"):
         assert await refused("settle", claim_id, amount) == "shipment_refused amount"
     assert (await door(pipeline, "settle", claim_id, "1.00")).message
     assert await refused("settle", claim_id, "1.00") == "shipment_refused claim_id"

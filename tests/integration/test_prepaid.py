@@ -84,6 +84,7 @@ async def test_a_prepaid_order_takes_one_workflow_and_at_most_sixty_six_events(
             "shipped": 2,
             "delivered": 2,
             "returned": 0,
+            "given_up": 0,
         }
     ]
     events = [row["event"] for row in shown["history"]]
