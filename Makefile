@@ -1,7 +1,7 @@
 # Every command of the project. `make` alone lists them.
 
 PYTHON ?= python3
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 PROVE_PROCESSES ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
