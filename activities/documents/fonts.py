@@ -49,7 +49,7 @@ def _cut_fonts() -> Fonts:
     font = TTFont(io.BytesIO(source.read_bytes()), recalcTimestamp=False)
     cmap = font.getBestCmap()
     code_points = [point for script in _SCRIPTS for point in script if point in cmap]
-    options = Options(hinting=False, name_IDs=["*"], notdef_outline=True)
+    options = Options(hinting=False, name_IDs=["*"], notdef_outline=True, glyph_names=True)
     options.drop_tables += ["GDEF", "GPOS", "GSUB"]
     subsetter = Subsetter(options)
     subsetter.populate(unicodes=code_points)

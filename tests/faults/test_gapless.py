@@ -21,7 +21,7 @@ from tests.support.world import World, world
 from tools.prepare import migrate
 
 CLIENTS, WORKERS = 16, 2
-SMALL, FULL = 32, 2_000
+SMALL, FULL = 24, 2_000
 KILLS = (1, 3)
 STALLED_S = 300.0
 """After which an invoice more should have been issued, on a machine that is busy with other things

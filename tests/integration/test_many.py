@@ -12,7 +12,7 @@ from tests.conftest import DATABASES, new_world
 from tests.support.shop import order
 from tests.support.world import World
 
-SMALL, FULL = 20, 300
+SMALL, FULL = 12, 300
 AT_ONCE = 16
 
 
