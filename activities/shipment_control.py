@@ -139,6 +139,8 @@ class ShipmentControl:
         its = col(Reservation.shipment_id) == shipment_id
         freed = let_go(session, order, its, cause, self._clock, waits_on=True)
         shipment.state = ShipmentState.CANCELLED
+        for row in freed.rows:
+            row.shipment_id = None
         detail = f"{shipment_id} by {command.actor}: {command.reason}"
         note(session, order.order_id, "given_up", detail, freed.now)
         reason, entry_id = f"{shipment_id}: {command.reason}", f"shipment_credited:{shipment_id}"
