@@ -196,13 +196,10 @@ class World:
         seen = None
 
         def may_have(session: Session) -> bool:
-            """Whether there is something new, and what the tables say satisfies `reached`."""
+            """Whether there is something new."""
             nonlocal seen
             before, seen = seen, _mark(session, order_id)
-            if seen is None or seen == before:
-                return False
-            details = reading.order_details(session, order_id)
-            return details is not None and bool(reached(details.model_dump(mode="json")))
+            return seen is not None and seen != before
 
         return await self._until(order_id, may_have, reached)
 
@@ -212,15 +209,23 @@ class World:
         may_have: Callable[[Session], bool],
         reached: Callable[[Document], object],
     ) -> Document:
-        """Look at the order now, when the tables say that it `may_have` reached it, and now and
-        then: not all that is shown of it is in its own rows."""
+        """Look at what the tables show of the order when they say that it `may_have` reached it;
+        now and then ask the API, which knows more: whether its workflow was cut off."""
         shown: Document | None = None
         looked_at = 0.0
+
+        def glance(session: Session) -> Document | None:
+            details = reading.order_details(session, order_id) if may_have(session) else None
+            return details.model_dump(mode="json") if details is not None else None
+
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 while True:
-                    if self.database.read(may_have) or monotonic() - looked_at > QUIET_S:
-                        shown, looked_at = await self.order(order_id), monotonic()
+                    found = self.database.read(glance)
+                    if found is None and monotonic() - looked_at > QUIET_S:
+                        found, looked_at = await self.order(order_id), monotonic()
+                    if found is not None:
+                        shown = found
                         if reached(shown):
                             return shown
                     await asyncio.sleep(GLANCE_S)
