@@ -158,19 +158,21 @@ def may_have_been_booked(session: Session, shipment_id: str) -> bool:
     have left meanwhile."""
     shipment = session.get_one(Shipment, shipment_id)
     order = session.get_one(Order, shipment.order_id)
-    if shipment.booking_id is not None or shipment.called_back_by:
-        return False
     alive = shipment.state is ShipmentState.PLANNED or shipment.state.has_left
-    return alive and order.cancellation is Cancellation.NONE
+    return alive and _lacks_booking(shipment, order)
+
+
+def _lacks_booking(shipment: Shipment, order: Order) -> bool:
+    """Nobody has booked it, and nobody has called it off."""
+    called_off = shipment.called_back_by or order.cancellation is not Cancellation.NONE
+    return shipment.booking_id is None and not called_off
 
 
 def inquiry_of(session: Session, shipment_id: str, now: datetime) -> FreightInquiry | None:
     """What to ask carriers; None where it was booked or nothing is to be booked any more."""
     shipment = session.get_one(Shipment, shipment_id)
     order = session.get_one(Order, shipment.order_id)
-    if shipment.booking_id is not None or shipment.state is not ShipmentState.PLANNED:
-        return None
-    if shipment.called_back_by or order.cancellation is not Cancellation.NONE:
+    if shipment.state is not ShipmentState.PLANNED or not _lacks_booking(shipment, order):
         return None
     location = session.get(Location, shipment.location)
     if location is None:

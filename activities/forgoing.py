@@ -16,24 +16,15 @@ from models.commands import FollowUp
 from models.messages import BillStep
 from models.orders import PricedLine
 from models.stock import ReservationState
-from models.tables import Order, OrderLineRow, Reservation
+from models.tables import OrderLineRow, Reservation
 
 
-def forgo(
-    session: Session,
-    order: Order,
-    payer: Payer,
-    rows: Sequence[Reservation],
-    entry_id: str,
-    reason: str,
-    now: datetime,
-) -> tuple[str, FollowUp | None]:
-    """What of an order hasn't left never will; else as `give_price_back`."""
-    recognise(session, order.order_id, rows)
+def forgo(session: Session, order_id: str, rows: Sequence[Reservation]) -> None:
+    """What of an order hasn't left never will."""
+    recognise(session, order_id, rows)
     for row in rows:
         row.state = ReservationState.FORGONE
     session.add_all(rows)
-    return give_price_back(session, payer, rows, entry_id, reason, now)
 
 
 def give_price_back(

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from activities.commanding import order_of
 from activities.database.engine import Clock
 from activities.exchanges import payer_of
-from activities.forgoing import forgo
+from activities.forgoing import forgo, give_price_back
 from activities.goods_issue import put_back
 from activities.inventory import let_go
 from activities.progress import (
@@ -58,7 +58,8 @@ class OrderControl:
         detail = f"{units} units by {command.actor}: {command.reason}"
         note(session, order.order_id, "rest_cancelled", detail, now)
         entry_id = f"rest_credited:{command.command_id}"
-        words, follow_up = forgo(session, order, payer, rest, entry_id, command.reason, now)
+        forgo(session, order.order_id, rest)
+        words, follow_up = give_price_back(session, payer, rest, entry_id, command.reason, now)
         touch(session, order, now)
         orders = tuple(dict.fromkeys((order.order_id, *freed.echo.orders)))
         return Commanded(

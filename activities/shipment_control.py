@@ -144,7 +144,8 @@ class ShipmentControl:
         detail = f"{shipment_id} by {command.actor}: {command.reason}"
         note(session, order.order_id, "given_up", detail, freed.now)
         reason, entry_id = f"{shipment_id}: {command.reason}", f"shipment_credited:{shipment_id}"
-        words, follow_up = forgo(session, order, payer, freed.rows, entry_id, reason, freed.now)
+        forgo(session, order.order_id, freed.rows)
+        words, follow_up = give_price_back(session, payer, freed.rows, entry_id, reason, freed.now)
         touch(session, order, freed.now)
         concerned = (order.order_id, payer.order.order_id, *freed.echo.orders)
         echo = freed.echo.model_copy(update={"orders": tuple(dict.fromkeys(concerned))})

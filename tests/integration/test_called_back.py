@@ -1,11 +1,11 @@
 """Shipments that haven't left, of an order of which something has: called back, and given up."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from activities.reading_shipments import shipment_paper
 from tests.integration.test_consignments import states, units
 from tests.integration.test_money import charge_back
+from tests.integration.test_tracking import report
 from tests.support.command_line import run_json
 from tests.support.exactly_once import accounts_of
 from tests.support.shop import Document, order, unique
@@ -34,18 +34,6 @@ async def refund(world: World, shipment_id: str, **changes: Any) -> Any:
     """Have a shipment called back."""
     body = {"command_id": unique("cmd"), "reason": "bought elsewhere", **changes}
     return await world.api.post(f"/shipments/{shipment_id}/refund", json=body)
-
-
-async def track(world: World, order_id: str, shipment_id: str, status: str) -> None:
-    """The carrier tells where a shipment is."""
-    data = {
-        "event_id": unique("ev"),
-        "order_id": order_id,
-        "shipment_id": shipment_id,
-        "status": status,
-        "occurred_at": datetime.now(UTC).isoformat(),
-    }
-    await world.report("shipment.tracked", data)
 
 
 async def booked_twice(world: World, arrives: bool = True) -> tuple[str, str, str]:
@@ -161,7 +149,7 @@ async def test_one_attention_does_not_hide_another(pipeline: World) -> None:
     await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
     assert (await refund(pipeline, second)).status_code == 200
     await pipeline.until_order(order_id, lambda o: o["attention"])
-    await track(pipeline, order_id, f"SH-{order_id}-1", "lost")
+    assert await report(pipeline, order_id, "lost") == 204
     await pipeline.until_order(
         order_id, lambda o: [r["event"] for r in o["history"]].count("attention") == 2
     )
@@ -172,7 +160,7 @@ async def test_one_attention_does_not_hide_another(pipeline: World) -> None:
         order_id, lambda o: o["attention"] and o["attention"]["code"] == "shipment_exception"
     )
     assert states(lost) == ["dispatched", "cancelled"]
-    await track(pipeline, order_id, f"SH-{order_id}-1", "delivered")
+    assert await report(pipeline, order_id, "delivered") == 204
     await pipeline.ended(order_id)
     assert (await pipeline.order(order_id))["attention"] is None
 
