@@ -21,7 +21,7 @@ from activities.billing import Billing
 from activities.claims import ClaimControl
 from activities.commands import Commands
 from activities.database.engine import Clock, Database, utc_now
-from activities.documents.fonts import prepare_fonts
+from activities.documents.fonts import usual_cut
 from activities.dunning import Dunning
 from activities.failures import Failures
 from activities.gateways.carriers import HttpCarriers
@@ -253,7 +253,7 @@ async def main() -> None:
     settings = Settings.read()
     client = await engine.connect(os.environ, settings.temporal_port)
     database = Database(settings.database)
-    prepare_fonts()  # now, as no order waits yet
+    usual_cut()  # now, as no order waits yet
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,4 +1,8 @@
-"""The font of our documents: Noto Sans in two weights, cut down once in a process."""
+"""The font of our documents: Noto Sans in two weights, cut down to what they show.
+
+There are two cuts, as reading one takes longer than drawing a page: the usual one, and one with all
+that fpdf2 can set, which is made and read where a name needs it.
+"""
 
 import io
 import logging
@@ -18,21 +22,14 @@ from fontTools.varLib.instancer import (  # type: ignore[import-untyped]  # no p
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # else 60 lines at INFO per invoice
 
-
-class Fonts(NamedTuple):
-    """Two weights of Noto Sans in `directory`, which lives as long as the process."""
-
-    directory: TemporaryDirectory[str]
-    regular: Path
-    bold: Path
-    characters: frozenset[str]
-
-
 _WEIGHTS = {"regular": 400, "bold": 650}
-_FONTS_LOCK = threading.Lock()
-
-
-_SCRIPTS = (
+_USUAL = (
+    range(0x0020, 0x0180),  # Latin
+    range(0x2010, 0x2028),  # dashes, quotation marks, the ellipsis
+    range(0x20A0, 0x20C1),  # currencies
+    range(0x2212, 0x2213),  # minus
+)
+_WHOLE = (
     range(0x0020, 0x0250),  # Latin
     range(0x0300, 0x0530),  # combining marks, Greek, Cyrillic
     range(0x1E00, 0x1F00),  # Latin of Vietnam and others
@@ -42,39 +39,52 @@ _SCRIPTS = (
 """What needs no shaping, so that fpdf2 can set it."""
 
 
+class Cut(NamedTuple):
+    """The two weights in `directory`, which lives as long as the process."""
+
+    directory: TemporaryDirectory[str]
+    regular: Path
+    bold: Path
+    characters: frozenset[str]
+
+
+_LOCK = threading.Lock()
+
+
 @cache
-def _cut_fonts() -> Fonts:
+def _cut(scripts: tuple[range, ...]) -> Cut:
     """Cut the 2 MB variable font down once: embedding it anew takes a second per invoice."""
     source = resources.files("fontpkg_noto_sans") / "files" / "NotoSans[wdth,wght].ttf"
     font = TTFont(io.BytesIO(source.read_bytes()), recalcTimestamp=False)
     cmap = font.getBestCmap()
-    code_points = [point for script in _SCRIPTS for point in script if point in cmap]
-    options = Options(hinting=False, name_IDs=["*"], notdef_outline=True, glyph_names=True)
-    options.drop_tables += ["GDEF", "GPOS", "GSUB"]
+    code_points = [point for script in scripts for point in script if point in cmap]
+    options = Options(hinting=False, name_IDs=[1, 2], notdef_outline=True, glyph_names=True)
+    options.drop_tables += ["GDEF", "GPOS", "GSUB", "STAT", "gasp"]
     subsetter = Subsetter(options)
     subsetter.populate(unicodes=code_points)
     subsetter.subset(font)
     variable = io.BytesIO()
     font.save(variable)
-    directory = TemporaryDirectory(prefix="invoice-fonts-")
+    directory = TemporaryDirectory(prefix="fonts-")
     paths = {name: Path(directory.name, f"{name}.ttf") for name in _WEIGHTS}
     for name, weight in _WEIGHTS.items():
         axes = {"wght": weight, "wdth": 100}
         static = TTFont(io.BytesIO(variable.getvalue()), recalcTimestamp=False)
         instantiateVariableFont(static, axes, inplace=True, static=True)
         static.save(paths[name])
-    return Fonts(directory, paths["regular"], paths["bold"], frozenset(map(chr, code_points)))
+    return Cut(directory, paths["regular"], paths["bold"], frozenset(map(chr, code_points)))
 
 
-def prepare_fonts() -> None:
-    """Make what every document needs: takes two seconds, once in a process."""
-    prepared_fonts()
+def usual_cut() -> Cut:
+    """What nearly all documents need; made in half a second, once in a process."""
+    with _LOCK:
+        return _cut(_USUAL)
 
 
-def prepared_fonts() -> Fonts:
-    """The fonts, from now on at hand."""
-    with _FONTS_LOCK:
-        return _cut_fonts()
+def whole_cut() -> Cut:
+    """All that can be shown; made in two seconds, once in a process."""
+    with _LOCK:
+        return _cut(_WHOLE)
 
 
 def showable(text: str, characters: frozenset[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, cast
 from fpdf import FPDF
 from fpdf.enums import MethodReturnValue
 
-from activities.documents.fonts import prepared_fonts, showable
+from activities.documents.fonts import showable, usual_cut, whole_cut
 from activities.documents.notation import Notation
 
 LEFT, RIGHT, BOTTOM = 25.0, 195.0, 262.0
@@ -65,10 +65,10 @@ class Page(FPDF):
         super().__init__(format=size, enforce_compliance=compliance)
         self.notation = notation
         self.bottom = bottom
-        fonts = prepared_fonts()
-        self.characters = fonts.characters
-        self.add_font("noto", "", fonts.regular)
-        self.add_font("noto", "B", fonts.bold)
+        usual = usual_cut()
+        self.usual = usual.characters
+        self.add_font("noto", "", usual.regular)
+        self.add_font("noto", "B", usual.bold)
         self.alias_nb_pages(PAGES)
         self.set_auto_page_break(False)
         self.c_margin = 0
@@ -109,9 +109,17 @@ class Page(FPDF):
 
     def styled(self, text: str, style: Style) -> str:
         """Choose the font; returns `text` as that font can show it."""
-        self.set_font("noto", "B" if style.bold else "", style.size_pt)
+        shown, family, weight = text, "noto", "B" if style.bold else ""
+        if not self.usual.issuperset(text):
+            whole = whole_cut()
+            shown = showable(text, whole.characters)
+            if not self.usual.issuperset(shown):
+                family = "noto whole"
+                if f"{family}{weight}" not in self.fonts:
+                    self.add_font(family, weight, whole.bold if weight else whole.regular)
+        self.set_font(family, weight, style.size_pt)
         self.set_text_color(*style.color)
-        return showable(text, self.characters)
+        return shown
 
     def paragraph(self, text: str, x: float, width: float, style: Style) -> None:
         """Wrapped lines from `y` on, which moves below them."""

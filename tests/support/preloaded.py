@@ -12,7 +12,7 @@ from sqlalchemy.orm import configure_mappers
 import intake
 import worker
 from activities.database import importing
-from activities.documents.fonts import prepare_fonts
+from activities.documents.fonts import usual_cut
 from models import ledger_export, settings
 
 __all__ = [
@@ -27,6 +27,6 @@ __all__ = [
 ]
 
 configure_mappers()
-prepare_fonts()
+usual_cut()
 gc.collect()
 gc.freeze()  # a copy that looks for garbage here would copy all of it
