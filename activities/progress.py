@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import String, bindparam, case, func
 from sqlmodel import Session, col, select
 
 from models.billing import BEING_GIVEN_BACK, AuthorisationState, Balance, RefundState
@@ -51,6 +51,41 @@ FOR_CHANGE: dict[str, Any] = {"key_share": True}
 refers to it, as goods do that arrive."""
 
 
+_ITS = bindparam("order_id", type_=String)
+_LOCKED = select(Order).where(col(Order.order_id) == _ITS).with_for_update(**FOR_CHANGE)
+_SHIPMENTS = (
+    select(Shipment).where(col(Shipment.order_id) == _ITS).order_by(col(Shipment.shipment_id))
+)
+_SHORT = select(
+    func.sum(col(Shortage.quantity) - col(Shortage.filled)),
+    case(  # the last of them, if all have a date
+        (
+            func.count() == func.count(col(Shortage.expected_date)),
+            func.max(col(Shortage.expected_date)),
+        )
+    ),
+    select(func.sum(OrderLineRow.quantity))
+    .where(col(OrderLineRow.order_id) == _ITS)
+    .scalar_subquery(),
+    select(InvoiceRow.number).where(col(InvoiceRow.order_id) == _ITS).scalar_subquery(),
+).where(col(Shortage.order_id) == _ITS, col(Shortage.state) == ShortageState.OPEN)
+_RESERVED = (
+    select(Reservation.state, Reservation.shipment_id, func.sum(Reservation.quantity))
+    .where(col(Reservation.order_id) == _ITS)
+    .group_by(col(Reservation.state), col(Reservation.shipment_id))
+)
+_TROUBLED = (
+    select(Payment)
+    .where(
+        col(Payment.order_id) == _ITS,
+        (col(Payment.currency) != bindparam("currency", type_=String))
+        | (col(Payment.reversed_minor) > 0),
+    )
+    .order_by(col(Payment.payment_id))
+)
+"""What every step asks, made once: making a statement takes longer than having it answered."""
+
+
 def lock_order(session: Session, order_id: str) -> Order:
     """The order's row, held until the transaction ends. Raises NotFound."""
     order = find_order(session, order_id)
@@ -61,9 +96,7 @@ def lock_order(session: Session, order_id: str) -> Order:
 
 def find_order(session: Session, order_id: str) -> Order | None:
     """As `lock_order`, or None."""
-    return session.exec(
-        select(Order).where(col(Order.order_id) == order_id).with_for_update(**FOR_CHANGE)
-    ).one_or_none()
+    return session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
 
 
 def note(session: Session, order_id: str, event: str, detail: str, now: datetime) -> None:
@@ -137,13 +170,15 @@ def money_of(order: Order, amount_minor: int) -> Money:
 
 def look(session: Session, order: Order) -> Progress:
     """The order's progress as the tables say."""
-    shipments = session.exec(
-        select(Shipment).where(Shipment.order_id == order.order_id).order_by(Shipment.shipment_id)
-    ).all()
-    short, expected = _short(session, order.order_id)  # first: what arrives meanwhile isn't lost
-    units = _reserved(session, order.order_id)
+    its = {"order_id": order.order_id}
+    shipments = session.exec(_SHIPMENTS, params=its).all()
+    # before what is reserved: what arrives meanwhile isn't lost
+    short, expected, ordered, number = session.exec(_SHORT, params=its).one()
+    units: Units = {
+        (ReservationState(state), by): int(count)
+        for state, by, count in session.exec(_RESERVED, params=its)
+    }
     delivered = [s.shipment_id for s in shipments if s.state is ShipmentState.DELIVERED]
-    number = invoice_number(session, order.order_id)
     money = balance(order, invoiced=number is not None)
     return Progress(
         order_id=order.order_id,
@@ -162,9 +197,9 @@ def look(session: Session, order: Order) -> Progress:
         allocated=order.allocated,
         fulfilment=order.fulfilment,
         in_parts=order.delivery is Delivery.PARTIAL,
-        ordered=_ordered(session, order.order_id),
+        ordered=int(ordered or 0),
         held=_units(units, ReservationState.HELD),
-        backordered=short,
+        backordered=int(short or 0),
         shipped=_units(units, ReservationState.SHIPPED),
         delivered=sum(units.get((ReservationState.SHIPPED, by), 0) for by in delivered),
         forgone=_units(units, ReservationState.FORGONE),
@@ -237,11 +272,8 @@ def money_problems(
     session: Session, order: Order, due_minor: int
 ) -> Iterator[tuple[Payment, Problem]]:
     """Payments that nobody has seen to: in another currency, or taken back."""
-    payments = select(Payment).where(
-        Payment.order_id == order.order_id,
-        (col(Payment.currency) != order.currency) | (col(Payment.reversed_minor) > 0),
-    )
-    for row in session.exec(payments.order_by(col(Payment.payment_id))):
+    its = {"order_id": order.order_id, "currency": order.currency}
+    for row in session.exec(_TROUBLED, params=its):
         problem = _problem_with(row, order, due_minor)
         if problem is not None and what_is_seen(row, problem) != row.seen_to:
             yield row, problem
@@ -285,23 +317,6 @@ def invoice_number(session: Session, order_id: str) -> str | None:
     ).one_or_none()
 
 
-def _ordered(session: Session, order_id: str) -> int:
-    total = select(func.sum(OrderLineRow.quantity)).where(col(OrderLineRow.order_id) == order_id)
-    return int(session.exec(total).one() or 0)
-
-
-def _short(session: Session, order_id: str) -> tuple[int, date | None]:
-    """Units that are short, and the date of the last of them, if all have one."""
-    found = select(
-        func.sum(col(Shortage.quantity) - col(Shortage.filled)),
-        func.max(col(Shortage.expected_date)),
-        func.count(),
-        func.count(col(Shortage.expected_date)),
-    ).where(col(Shortage.order_id) == order_id, col(Shortage.state) == ShortageState.OPEN)
-    units, last, shortages, dated = session.exec(found).one()
-    return int(units or 0), last if shortages == dated else None
-
-
 def _problem(session: Session, order_id: str) -> str | None:
     problem = select(Shortage.problem).where(
         col(Shortage.order_id) == order_id,
@@ -314,16 +329,6 @@ def _problem(session: Session, order_id: str) -> str | None:
 _SHOWN = set(ShipmentProgress.model_fields)
 Units = dict[tuple[ReservationState, str | None], int]
 """Units of an order by state and shipment."""
-
-
-def _reserved(session: Session, order_id: str) -> Units:
-    found = select(
-        Reservation.state, Reservation.shipment_id, func.sum(Reservation.quantity)
-    ).where(col(Reservation.order_id) == order_id)
-    rows = session.exec(found.group_by(col(Reservation.state), col(Reservation.shipment_id)))
-    return {
-        (ReservationState(state), shipment_id): int(count) for state, shipment_id, count in rows
-    }
 
 
 def _units(units: Units, state: ReservationState) -> int:
