@@ -23,7 +23,7 @@ from tests.support.exactly_once import (
     until_asked,
 )
 from tests.support.shop import Document, order, unique
-from tests.support.world import SANDBOX, SECRETS, World
+from tests.support.world import SECRETS, World
 from worker import build_worker
 
 TOTAL = "119.00"
@@ -126,7 +126,7 @@ def event(order_id: str, shipment_id: str | None = None) -> Document:
 
 def working(world: World) -> Any:
     """A worker in this process for as long as the block lasts (`Any`: the SDK's Worker)."""
-    return build_worker(world.settings, world.database, world.client, SANDBOX)
+    return build_worker(world.settings, world.database, world.client, world.runner)
 
 
 # Signals, as the Temporal UI sends them.

@@ -31,7 +31,7 @@ from tests.support.purchases import (
 )
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
-from tests.support.world import SANDBOX, World
+from tests.support.world import World
 from worker import build_worker
 from workflows.replenishment import ReplenishmentWorkflow
 
@@ -47,7 +47,7 @@ async def changed_world(
     """A pipeline with other settings."""
     async with new_world(request, engine_address, worker=False, auto=auto) as made:
         made.settings = made.settings.model_copy(update=changes)
-        async with build_worker(made.settings, made.database, made.client, SANDBOX):
+        async with build_worker(made.settings, made.database, made.client, made.runner):
             yield made
 
 

@@ -17,7 +17,7 @@ from tests.support.exactly_once import (
     until_asked,
 )
 from tests.support.shop import Document, order
-from tests.support.world import SANDBOX, World
+from tests.support.world import World
 from worker import build_worker
 
 TOTAL = "119.00"
@@ -301,4 +301,4 @@ async def test_an_order_that_is_over_stays_over_when_it_is_placed_again(pipeline
 
 def working(world: World) -> Any:
     """A worker in this process for as long as the block lasts (`Any`: the SDK's Worker)."""
-    return build_worker(world.settings, world.database, world.client, SANDBOX)
+    return build_worker(world.settings, world.database, world.client, world.runner)

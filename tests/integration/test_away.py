@@ -12,7 +12,7 @@ from api.app import create_app
 from tests.conftest import DATABASES, new_world
 from tests.support.serving import served
 from tests.support.shop import order
-from tests.support.world import SANDBOX, World
+from tests.support.world import World
 from tools.ports import any_free
 from worker import build_worker
 
@@ -49,7 +49,7 @@ async def test_without_the_engine_orders_and_facts_are_to_be_sent_again(idle: Wo
         assert (await idle.tell("payment.received", fact, "msg-1")).status_code == 503
         idle.api = there
     assert (await idle.tell("payment.received", fact, "msg-1")).status_code == 204
-    async with build_worker(idle.settings, idle.database, idle.client, SANDBOX):
+    async with build_worker(idle.settings, idle.database, idle.client, idle.runner):
         await idle.client.get_workflow_handle("fact-payments-msg-1").result()
     [unmatched] = (await idle.api.get("/payments/unmatched")).json()
     assert unmatched["payment_id"] == "P-1"
@@ -68,7 +68,7 @@ async def test_an_order_that_waits_for_a_worker_is_shown_as_received(idle: World
     assert other.status_code == 409
     again = await idle.api.post("/orders", json=document)
     assert again.status_code == 200
-    async with build_worker(idle.settings, idle.database, idle.client, SANDBOX):
+    async with build_worker(idle.settings, idle.database, idle.client, idle.runner):
         await idle.until(document["order_id"], "awaiting_payment")
 
 
@@ -77,7 +77,7 @@ async def test_an_unpaid_order_is_cancelled_at_its_deadline(idle: World) -> None
     sku, customer = idle.shop(on_hand=1)
     document = order(sku, customer)
     brief = idle.settings.model_copy(update={"payment_deadline": 0.5})
-    async with build_worker(brief, idle.database, idle.client, SANDBOX):
+    async with build_worker(brief, idle.database, idle.client, idle.runner):
         await idle.place(document)
         shown = await idle.until(document["order_id"], "cancelled")
         await idle.ended(document["order_id"])

@@ -28,7 +28,7 @@ from tests.support.exactly_once import accounts_of
 from tests.support.machine import Partners
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
-from tests.support.world import SANDBOX, World
+from tests.support.world import World
 from worker import build_worker
 
 
@@ -141,7 +141,7 @@ async def impatient(request: pytest.FixtureRequest, engine_address: str) -> Asyn
     """A pipeline to whose worker half a second of a carrier's silence is too long."""
     async with new_world(request, engine_address, worker=False, auto=False) as made:
         settings = made.settings.model_copy(update={"tracking_silence": 0.5})
-        async with build_worker(settings, made.database, made.client, SANDBOX):
+        async with build_worker(settings, made.database, made.client, made.runner):
             yield made
 
 

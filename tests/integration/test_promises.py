@@ -17,7 +17,7 @@ from tests.conftest import DATABASES, new_world
 from tests.integration.test_cli import run, run_json
 from tests.support.exactly_once import accounts_of
 from tests.support.shop import Document, order, unique
-from tests.support.world import SANDBOX, World
+from tests.support.world import World
 from worker import build_worker
 
 TOTAL = "119.00"
@@ -54,7 +54,7 @@ async def working(world: World, **changes: Any) -> AsyncIterator[Hands]:
     """A worker with a clock to move; `changes` are settings."""
     hands = Hands()
     settings = world.settings.model_copy(update=changes)
-    async with build_worker(settings, world.database, world.client, SANDBOX, hands):
+    async with build_worker(settings, world.database, world.client, world.runner, hands):
         yield hands
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import DATABASES, new_world
 from tests.support.shop import Document, order, unique
-from tests.support.world import SANDBOX, World
+from tests.support.world import World
 from worker import build_worker
 
 TOTAL = "119.00"
@@ -121,7 +121,7 @@ async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
 
 async def test_a_carrier_that_says_nothing_for_too_long_waits_for_a_person(idle: World) -> None:
     settings = idle.settings.model_copy(update={"tracking_silence": 0.5})
-    async with build_worker(settings, idle.database, idle.client, SANDBOX):
+    async with build_worker(settings, idle.database, idle.client, idle.runner):
         order_id = await booked(idle)
         shown = await idle.until_order(order_id, lambda o: o["attention"])
         assert shown["attention"]["code"] == "shipment_silent"
