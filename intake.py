@@ -29,6 +29,7 @@ from temporalio.service import RPCError, RPCStatusCode
 import engine
 from activities import (
     reading,
+    reading_orders,
     reading_purchases,
     reading_returns,
     reading_shipments,
@@ -251,7 +252,7 @@ class Intake:
 
         Raises NotFound.
         """
-        details = await self._read(lambda session: reading.order_details(session, order_id))
+        details = await self._read(lambda session: reading_orders.order_details(session, order_id))
         if details is not None:
             cut_off = details.stage not in OVER and await self._cut_off(order_id)
             return details.model_copy(update={"attention": WORKFLOW_ENDED}) if cut_off else details
@@ -267,7 +268,7 @@ class Intake:
         the engine doesn't answer, only the tables are asked."""
         ended = await self._ended()
         views = await self._read(
-            lambda session: reading.list_orders(session, stage, attention, limit, ended)
+            lambda session: reading_orders.list_orders(session, stage, attention, limit, ended)
         )
         return [
             view.model_copy(update={"attention": WORKFLOW_ENDED})

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from activities import reading
+from activities import reading, reading_orders
 from activities.database.engine import utc_now
 from activities.database.importing import import_folder
 from command_line.claims import add_claims
@@ -240,7 +240,7 @@ def customer(
     id: Annotated[str, typer.Argument(help="The customer's id.")], as_json: Json = False
 ) -> None:
     """Show a customer: history, volume, preferences."""
-    view = open_doors().read(lambda s: reading.customer(s, id))
+    view = open_doors().read(lambda s: reading_orders.customer(s, id))
     if as_json:
         print_json(view)
         return

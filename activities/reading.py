@@ -1,32 +1,15 @@
-"""Reading: what CLI and API show, and what the doors ask before they let something in."""
+"""Reading: what the doors ask before they let something in, and what is kept beside the orders."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date
-
-from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities import progress
-from activities.customers import exposure
-from models.billing import RefundState
 from models.commands import RefundShipment, after_workflow, refund_workflow
 from models.customers import CustomerStatus, TaxTreatment
-from models.errors import FieldError, NotFound
-from models.messages import Attention, ReturnStep
+from models.errors import FieldError
+from models.messages import ReturnStep
 from models.money import format_amount, parse_amount
-from models.orders import (
-    Cancellation,
-    OrderDocument,
-    ProductPrice,
-    ShipmentState,
-    Stage,
-    price_lines,
-    total,
-)
-from models.stock import ReservationState, ShortageState
+from models.orders import OrderDocument, ProductPrice, Stage, price_lines, total
 from models.tables import (
-    AuditRow,
     CommandRow,
     Company,
     Customer,
@@ -36,30 +19,15 @@ from models.tables import (
     Location,
     OddFactRow,
     Order,
-    OrderLineRow,
     Payment,
     Product,
     PurchaseOrder,
     PurchaseOrderLine,
     Refund,
-    Reservation,
-    ReturnLine,
     ReturnRow,
     Shipment,
-    Shortage,
 )
-from models.views import (
-    BackorderView,
-    CustomerView,
-    FindingView,
-    HistoryView,
-    LineView,
-    OddFactView,
-    OrderDetails,
-    OrderView,
-    PaymentView,
-    ShipmentView,
-)
+from models.views import FindingView, OddFactView, PaymentView
 
 MAX_LISTED = 1_000_000
 """The largest `limit` that a list takes."""
@@ -184,84 +152,6 @@ def order_terms(session: Session, order_id: str) -> tuple[str, str] | None:
     return (row.currency, row.terms.value) if row else None
 
 
-def order_details(session: Session, order_id: str) -> OrderDetails | None:
-    """One order with its history; None where it isn't recorded."""
-    order = session.get(Order, order_id)
-    if order is None:
-        return None
-    [view] = _views(session, [order])
-    history = select(AuditRow).where(AuditRow.order_id == order_id).order_by(col(AuditRow.audit_no))
-    odd = select(OddFactRow).where(OddFactRow.subject == order_id)
-    shortages = select(Shortage).where(
-        Shortage.order_id == order_id, Shortage.state == ShortageState.OPEN
-    )
-    return OrderDetails(
-        **dict(view),
-        delivery=order.delivery,
-        fulfilment=order.fulfilment,
-        location=order.location,
-        taken_by=order.taken_by or None,
-        backorders=tuple(
-            BackorderView(
-                sku=row.sku,
-                quantity=row.quantity - row.filled,
-                location=row.location,
-                po_id=row.po_id,
-                expected_date=row.expected_date,
-            )
-            for row in session.exec(shortages)
-        ),
-        history=tuple(HistoryView.model_validate(r.model_dump()) for r in session.exec(history)),
-        odd_facts=tuple(
-            OddFactView.model_validate(r.model_dump())
-            for r in session.exec(odd.order_by(col(OddFactRow.recorded_at)))
-        ),
-    )
-
-
-def list_orders(
-    session: Session,
-    stage: Stage | None = None,
-    attention: bool = False,
-    limit: int = 50,
-    ended: Collection[str] = (),
-) -> list[OrderView]:
-    """Orders, newest first; `limit` 0 means all. `ended`: those whose workflow was cut off need
-    attention too."""
-    query = select(Order).order_by(col(Order.placed_at).desc(), col(Order.order_id))
-    if stage is not None:
-        query = query.where(Order.stage == stage)
-    if attention:
-        query = query.where(col(Order.attention_code).is_not(None) | col(Order.order_id).in_(ended))
-    if limit:
-        query = query.limit(limit)
-    return _views(session, session.exec(query).all())
-
-
-def customer(session: Session, customer_id: str) -> CustomerView:
-    """A customer with its orders. Raises NotFound."""
-    row = session.get(Customer, customer_id)
-    if row is None:
-        raise NotFound("customer_unknown", f"there is no customer {customer_id}")
-    currency = company_currency(session) or ""
-    query = select(Order).where(Order.customer_id == customer_id)
-    orders = session.exec(query.order_by(col(Order.placed_at).desc())).all()
-    counted = [o for o in orders if o.cancellation is Cancellation.NONE]
-    return CustomerView(
-        **row.model_dump(include={"customer_id", "name", "email", "phone", "country", "language"}),
-        status=row.status,
-        payment_preference=row.payment_preference,
-        credit_limit=format_amount(row.credit_limit_minor, currency),
-        currency=currency,
-        open_credit=format_amount(exposure(session, customer_id), currency),
-        order_count=len(orders),
-        volume=format_amount(sum(o.total_minor for o in counted), currency),
-        first_order_at=orders[-1].placed_at if orders else None,
-        last_order_at=orders[0].placed_at if orders else None,
-        orders=tuple(_views(session, orders)),
-    )
-
-
 def unmatched_payments(session: Session) -> list[PaymentView]:
     """Money that has, at least in part, no use yet."""
     query = select(Payment).where(col(Payment.unmatched_reason).is_not(None))
@@ -327,149 +217,3 @@ def _prices(session: Session, document: OrderDocument) -> dict[str, ProductPrice
         select(Product).where(col(Product.sku).in_({line.sku for line in document.lines}))
     )
     return {row.sku: ProductPrice.model_validate(row.model_dump()) for row in rows}
-
-
-def _views(session: Session, orders: Sequence[Order]) -> list[OrderView]:
-    """Views of many orders with one query for each kind of row."""
-    shipments = _shipments(session, orders)
-    lines = _line_views(session, orders, shipments)
-    invoices: dict[str, str] = {}
-    for batch in _batches(orders):
-        query = select(InvoiceRow.order_id, InvoiceRow.number)
-        invoices.update(session.exec(query.where(col(InvoiceRow.order_id).in_(batch))).all())
-    short, refunded = _expected_dates(session, orders), _refunded(session, orders)
-    return [
-        OrderView(
-            order_id=order.order_id,
-            customer_id=order.customer_id,
-            channel=order.channel,
-            terms=order.terms,
-            stage=order.stage,
-            attention=_attention(order),
-            currency=order.currency,
-            total=format_amount(order.total_minor, order.currency),
-            paid=format_amount(order.paid_minor, order.currency),
-            due=format_amount(_due(order), order.currency),
-            refunded=format_amount(refunded.get(order.order_id, 0), order.currency),
-            invoice_number=invoices.get(order.order_id),
-            lines=tuple(lines[order.order_id]),
-            shipments=tuple(
-                ShipmentView(
-                    shipment_id=row.shipment_id,
-                    state=row.state,
-                    carrier=row.carrier,
-                    tracking_number=row.tracking_number,
-                    tracking=row.tracking,
-                )
-                for row in shipments[order.order_id]
-            ),
-            promised_date=order.promised_date,
-            expected_date=short.get(order.order_id),
-            consent_by=order.consent_by if order.order_id in short else None,
-            placed_at=order.placed_at,
-            updated_at=order.updated_at,
-            workflow_id=order.workflow_id,
-        )
-        for order in orders
-    ]
-
-
-def _due(order: Order) -> int:
-    """What a customer is asked for; nothing once the order is (being) cancelled."""
-    if order.cancellation is not Cancellation.NONE:
-        return 0
-    return progress.balance(order, invoiced=False).due_minor
-
-
-def _refunded(session: Session, orders: Sequence[Order]) -> dict[str, int]:
-    """What has been given back, by order."""
-    found: dict[str, int] = {}
-    for batch in _batches(orders):
-        query = select(Refund.order_id, func.sum(col(Refund.amount_minor))).where(
-            col(Refund.order_id).in_(batch), Refund.state == RefundState.REFUNDED
-        )
-        for order_id, amount_minor in session.exec(query.group_by(col(Refund.order_id))):
-            found[order_id or ""] = int(amount_minor)
-    return found
-
-
-def _expected_dates(session: Session, orders: Sequence[Order]) -> dict[str, date | None]:
-    """By order that is short of something: when the last of it comes, if all of it has a date."""
-    found: dict[str, date | None] = {}
-    for batch in _batches(orders):
-        query = select(
-            Shortage.order_id,
-            func.max(col(Shortage.expected_date)),
-            func.count(),
-            func.count(col(Shortage.expected_date)),
-        ).where(col(Shortage.order_id).in_(batch), Shortage.state == ShortageState.OPEN)
-        for order_id, last, shortages, dated in session.exec(query.group_by(Shortage.order_id)):
-            found[order_id] = last if shortages == dated else None
-    return found
-
-
-def _line_views(
-    session: Session, orders: Sequence[Order], shipments: Mapping[str, Sequence[Shipment]]
-) -> dict[str, list[LineView]]:
-    reserved: dict[tuple[str, int, str], int] = defaultdict(int)
-    delivered = {
-        row.shipment_id
-        for rows in shipments.values()
-        for row in rows
-        if row.state is ShipmentState.DELIVERED
-    }
-    for batch in _batches(orders):
-        for row in session.exec(select(Reservation).where(col(Reservation.order_id).in_(batch))):
-            reserved[row.order_id, row.line_no, row.state.value] += row.quantity
-            if row.shipment_id in delivered:
-                reserved[row.order_id, row.line_no, "delivered"] += row.quantity
-        for short in session.exec(select(Shortage).where(col(Shortage.order_id).in_(batch))):
-            if short.state is ShortageState.OPEN:
-                reserved[short.order_id, short.line_no, "short"] += short.quantity - short.filled
-        came_back = (
-            select(ReturnRow.order_id, ReturnLine.line_no, ReturnLine.received)
-            .join(ReturnLine, col(ReturnLine.return_id) == col(ReturnRow.return_id))
-            .where(col(ReturnRow.order_id).in_(batch))
-        )
-        for order_id, line_no, received in session.exec(came_back):
-            reserved[order_id, line_no, "returned"] += received
-    views: dict[str, list[LineView]] = defaultdict(list)
-    for batch in _batches(orders):
-        rows = select(OrderLineRow).where(col(OrderLineRow.order_id).in_(batch))
-        for line in session.exec(rows.order_by(col(OrderLineRow.line_no))):
-            key = (line.order_id, line.line_no)
-            views[line.order_id].append(
-                LineView(
-                    sku=line.sku,
-                    ordered=line.quantity,
-                    reserved=reserved[*key, ReservationState.HELD.value]
-                    + reserved[*key, ReservationState.PICKED.value],
-                    backordered=reserved[*key, "short"],
-                    shipped=reserved[*key, ReservationState.SHIPPED.value],
-                    returned=reserved[*key, "returned"],
-                    delivered=reserved[*key, "delivered"],
-                    given_up=reserved[*key, ReservationState.FORGONE.value],
-                )
-            )
-    return views
-
-
-def _shipments(session: Session, orders: Sequence[Order]) -> dict[str, list[Shipment]]:
-    found: dict[str, list[Shipment]] = defaultdict(list)
-    for batch in _batches(orders):
-        query = select(Shipment).where(col(Shipment.order_id).in_(batch))
-        for row in session.exec(query.order_by(col(Shipment.shipment_id))):
-            found[row.order_id].append(row)
-    return found
-
-
-def _attention(order: Order) -> Attention | None:
-    if order.attention_code is None:
-        return None
-    return Attention(code=order.attention_code, message=order.attention_message or "")
-
-
-def _batches(orders: Sequence[Order], size: int = 500) -> Iterable[list[str]]:
-    """Order ids in lists short enough for one query."""
-    for start in range(0, len(orders), size):
-        yield [order.order_id for order in orders[start : start + size]]

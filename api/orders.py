@@ -4,7 +4,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 
-from activities import reading
+from activities import reading, reading_orders
 from activities.database.engine import Database
 from api.bodies import body_of, commanded
 from api.problems import PROBLEMS
@@ -63,7 +63,7 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     @router.get("/customers/{customer_id}")
     async def show_customer(customer_id: str) -> CustomerView:
         """A customer with history, volume and preferences."""
-        return await database.read_async(lambda s: reading.customer(s, customer_id))
+        return await database.read_async(lambda s: reading_orders.customer(s, customer_id))
 
     @router.get("/odd-facts")
     async def list_odd_facts(

@@ -22,7 +22,7 @@ from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
-from activities import reading, reading_ledger
+from activities import reading_ledger, reading_orders
 from activities.database.engine import Database, utc_now
 from activities.database.importing import import_folder
 from activities.gateways.http import authorities
@@ -219,7 +219,7 @@ class World:
         looked_at = 0.0
 
         def glance(session: Session) -> Document | None:
-            details = reading.order_details(session, order_id) if may_have(session) else None
+            details = reading_orders.order_details(session, order_id) if may_have(session) else None
             return details.model_dump(mode="json") if details is not None else None
 
         with suppress(TimeoutError):

@@ -21,7 +21,7 @@ PARTS = (
 READERS = (
     *("activities.reading", "activities.reading_stock", "activities.reading_purchases"),
     *("activities.reading_bills", "activities.reading_ledger", "activities.reading_shipments"),
-    "activities.reading_returns",
+    *("activities.reading_returns", "activities.reading_orders"),
     "activities.database",
 )
 """All that the doors see of activities: what reads for them (orders and money, stock, purchases,

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from activities import reading
+from activities import reading_orders
 from activities.database.engine import Database
 from activities.database.importing import import_folder
 from activities.orders import Orders
@@ -28,7 +28,7 @@ def test_open_credit_is_what_the_credit_check_counts(tmp_path: Path) -> None:
     document = order("DRILL", "C-1", order_id="R-1", terms="net30")
 
     def open_credit() -> str:
-        return database.read(lambda session: reading.customer(session, "C-1")).open_credit
+        return database.read(lambda session: reading_orders.customer(session, "C-1")).open_credit
 
     assert open_credit() == "0.00"
     orders.record_order(
