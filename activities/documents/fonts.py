@@ -58,8 +58,9 @@ def _cut(scripts: tuple[range, ...]) -> Cut:
     font = TTFont(io.BytesIO(source.read_bytes()), recalcTimestamp=False)
     cmap = font.getBestCmap()
     code_points = [point for script in scripts for point in script if point in cmap]
+    for unused in ("GDEF", "GPOS", "GSUB", "STAT", "gasp"):  # reading them would take half the time
+        del font[unused]
     options = Options(hinting=False, name_IDs=[1, 2], notdef_outline=True, glyph_names=True)
-    options.drop_tables += ["GDEF", "GPOS", "GSUB", "STAT", "gasp"]
     subsetter = Subsetter(options)
     subsetter.populate(unicodes=code_points)
     subsetter.subset(font)

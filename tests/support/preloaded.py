@@ -1,5 +1,6 @@
 """What the programs that tests start have at hand: modules that make nothing of the environment and
-of what is a terminal when they are loaded, the tables' mappers, and the fonts."""
+of what is a terminal when they are loaded, the tables' mappers, the fonts, and the hash of all code
+by which the SDK names a worker's build."""
 
 import gc
 
@@ -8,6 +9,7 @@ import sqlalchemy.dialects.postgresql.psycopg
 import sqlalchemy.dialects.sqlite.pysqlite
 import typer.rich_utils
 from sqlalchemy.orm import configure_mappers
+from temporalio.worker._worker import load_default_build_id
 
 import intake
 import worker
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 configure_mappers()
+load_default_build_id()
 usual_cut()
 gc.collect()
 gc.freeze()  # a copy that looks for garbage here would copy all of it
