@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session, SQLModel, col, func, select
 
 from activities.database.engine import Database
@@ -152,8 +153,10 @@ def dump(database: Database) -> Dump:
 
     def read(session: Session) -> Dump:
         return {
-            name: sorted((tuple(row) for row in session.execute(table.select())), key=repr)
-            for name, table in SQLModel.metadata.tables.items()
+            name: sorted(
+                (tuple(row) for row in session.execute(text(f"SELECT * FROM {name}"))), key=repr
+            )
+            for name in SQLModel.metadata.tables
         }
 
     return database.read(read)
