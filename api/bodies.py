@@ -1,5 +1,6 @@
 """What requests bring: a JSON object, with what the path says of it."""
 
+from functools import cache
 from typing import Any
 
 from fastapi import Request
@@ -29,6 +30,7 @@ async def body_of(
     return {**sent, **of_path}
 
 
+@cache
 def described(kind: type[BaseModel], *of_path: str) -> dict[str, Any]:
     """OpenAPI's description of such a body. `Any`: FastAPI's own type for it."""
     schema = kind.model_json_schema()

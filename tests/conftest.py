@@ -22,7 +22,7 @@ from tools.ports import any_free
 from tools.prepare import migrate
 
 DATABASES = ("sqlite", "postgresql")
-ALONE = {"GOMAXPROCS": "1", "GOGC": "400"}
+ALONE = {"GOMAXPROCS": "1", "GOGC": "800"}
 """Each process of the tests has a server: with one thread of Go's, and less collecting of garbage,
 an order takes it a quarter less CPU."""
 

@@ -30,7 +30,7 @@ from tests.support.shop import SHIP_TO, Document, order, unique, write_csv
 from tests.support.waiting import until
 from tests.support.world import World
 
-CLIENTS, TIMES, UNITS = (16, 64), (6, 100), (6, 12)
+CLIENTS, TIMES, UNITS = (16, 64), (4, 100), (6, 12)
 """Small and full: clients at once, times oversubscribed, units there are."""
 WORKERS = 3
 PLACES = {"BER": "10115", "HAM": "20095", "MUC": "80331"}

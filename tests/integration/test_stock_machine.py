@@ -14,7 +14,7 @@ SURE = (
     *(*MOVED, MovementKind.COUNT, MovementKind.RETURN, "a later part", "reship lost", "restock"),
     *("cancel_rest", "called back", "exchange", "exchange settled", "recovered", "settle_claim"),
 )
-EXAMPLES = {"sqlite": (6, 200), "postgresql": (2, 100)}
+EXAMPLES = {"sqlite": (4, 200), "postgresql": (2, 100)}
 STEPS = (28, 50)
 
 

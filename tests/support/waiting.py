@@ -10,7 +10,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle
 
 PATIENCE_S = 30.0
-GLANCE_S = 0.04
+GLANCE_S = 0.06
 
 Seen = TypeVar("Seen")
 

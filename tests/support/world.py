@@ -36,7 +36,7 @@ from tests.support.shop import Document, unique, write_shop
 from tests.support.waiting import GLANCE_S, PATIENCE_S
 from worker import build_worker
 
-QUIET_S = 0.25
+QUIET_S = 1.0
 """After which an order that seems unchanged is looked at all the same."""
 SECRETS = {
     name: f"whsec_{base64.b64encode(name.encode() * 4).decode()}"
