@@ -5,7 +5,7 @@ Nothing here decides about stock or money: orders become workflows, facts become
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import SearchAttributeKey, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -64,9 +64,13 @@ from models.errors import (
 )
 from models.messages import (
     FACT_TYPES,
+    FAILING,
     REPLENISHES,
+    REPORTED_PROBLEMS,
     WORKFLOW_ENDED,
+    WORKFLOW_FAILS,
     AcceptRequest,
+    Attention,
     CancelRequest,
     CommandOutcome,
     Fact,
@@ -247,15 +251,15 @@ class Intake:
         return await self._apply_alone(given)
 
     async def status(self, order_id: str) -> OrderDetails:
-        """The order as the tables have it, and whether its workflow was cut off; one that was
-        started a moment ago as received.
+        """The order as the tables have it, and whether its workflow was cut off or fails; one that
+        was started a moment ago as received.
 
         Raises NotFound.
         """
         details = await self._read(lambda session: reading_orders.order_details(session, order_id))
         if details is not None:
-            cut_off = details.stage not in OVER and await self._cut_off(order_id)
-            return details.model_copy(update={"attention": WORKFLOW_ENDED}) if cut_off else details
+            trouble = await self._trouble(order_id) if details.stage not in OVER else None
+            return details.model_copy(update={"attention": trouble}) if trouble else details
         view = await self._from_memo(order_id)
         if view is None:
             raise NotFound("order_unknown", f"there is no order {order_id!r}")
@@ -264,34 +268,56 @@ class Intake:
     async def list_orders(
         self, stage: Stage | None, attention: bool, limit: int
     ) -> list[OrderView]:
-        """Orders, newest first; one whose workflow was cut off shows that as its attention. Where
-        the engine doesn't answer, only the tables are asked."""
-        ended = await self._ended()
+        """Orders, newest first; one whose workflow was cut off or fails shows that as its
+        attention. Where the engine doesn't answer, only the tables are asked."""
+        troubles = await self._troubles()
         views = await self._read(
-            lambda session: reading_orders.list_orders(session, stage, attention, limit, ended)
+            lambda session: reading_orders.list_orders(session, stage, attention, limit, troubles)
         )
-        return [
-            view.model_copy(update={"attention": WORKFLOW_ENDED})
-            if view.order_id in ended and view.stage not in OVER
+        if stage in (None, Stage.RECEIVED):
+            unrecorded = await self._unrecorded(troubles, limit)
+            views = sorted([*views, *unrecorded], key=lambda view: view.placed_at, reverse=True)
+        shown = [
+            view.model_copy(update={"attention": troubles[view.order_id]})
+            if view.order_id in troubles and view.stage not in OVER
             else view
             for view in views
         ]
+        return shown[:limit] if limit else shown
 
-    async def _ended(self) -> frozenset[str]:
-        """The orders whose workflow was cut off, and not started again."""
+    async def _troubles(self) -> dict[str, Attention]:
+        """By order: what the engine says of those whose workflow was cut off and not started again,
+        or fails."""
+        failing = await self._orders_where(FAILING)
         statuses = ", ".join(f"'{status.name.title().replace('_', '')}'" for status in CUT_OFF)
-        query = f"WorkflowType = 'OrderWorkflow' AND ExecutionStatus IN ({statuses})"
+        ended = await self._orders_where(f"ExecutionStatus IN ({statuses})")
+        troubles = await asyncio.gather(*(self._trouble(order_id) for order_id in ended))
+        cut_off = {
+            order_id: trouble
+            for order_id, trouble in zip(ended, troubles, strict=True)
+            if trouble is not None
+        }
+        return {**dict.fromkeys(failing, WORKFLOW_FAILS), **cut_off}
+
+    async def _orders_where(self, query: str) -> list[str]:
+        """Orders by a query on their workflows, the newest first, each once; none where the engine
+        doesn't answer, or is too old to know the query's attributes."""
+        query = f"WorkflowType = 'OrderWorkflow' AND {query}"
         try:
-            found = {run.id async for run in self._client.list_workflows(query)}
-            checks = [self._cut_off(workflow_id.removeprefix("order-")) for workflow_id in found]
-            cut_off = await asyncio.gather(*checks)
+            ids = [run.id async for run in self._client.list_workflows(query)]
         except (RPCError, RuntimeError):
-            return frozenset()
-        return frozenset(
-            workflow_id.removeprefix("order-")
-            for workflow_id, ended in zip(found, cut_off, strict=True)
-            if ended
+            return []
+        return [workflow_id.removeprefix("order-") for workflow_id in dict.fromkeys(ids)]
+
+    async def _unrecorded(self, order_ids: Collection[str], limit: int) -> list[OrderView]:
+        """Those that their workflow hasn't recorded yet, by what they were started with; at most
+        `limit`, 0 means all."""
+        recorded = await self._read(lambda session: reading.recorded(session, order_ids))
+        missing = [order_id for order_id in order_ids if order_id not in recorded]
+        views = await asyncio.gather(
+            *(self._from_memo(order_id) for order_id in missing[: limit or None])
         )
+        return [view for view in views if view is not None]
 
     async def cancel(self, order_id: str, reason: str, actor: str) -> CommandOutcome:
         """Ask an order to cancel. Raises NotFound, Refused (with the order's reason)."""
@@ -579,6 +605,8 @@ class Intake:
     async def _command(
         self, order_id: str, name: str, request: CancelRequest | RetryRequest | AcceptRequest
     ) -> CommandOutcome:
+        if _fails(await self._describe(self._handle(order_id), ENGINE_TIMEOUT)):
+            raise Refused(f"{name}_refused", f"order {order_id}: {WORKFLOW_FAILS.message}")
         try:
             return await self._ask(f"order-{order_id}", name, request)
         except NotFound as error:
@@ -617,13 +645,14 @@ class Intake:
         description = await self._describe(self._handle(order_id), ENGINE_TIMEOUT)
         return description is not None and description.status in CUT_OFF
 
-    async def _cut_off(self, order_id: str) -> bool:
-        """Whether the order's workflow is there no more. False where the engine doesn't say."""
+    async def _trouble(self, order_id: str) -> Attention | None:
+        """Whether the order's workflow is there no more, or fails. None where the engine doesn't
+        say."""
         try:
             description = await self._describe(self._handle(order_id), LOOK_TIMEOUT)
         except EngineUnavailable:
-            return False
-        return description is None or description.status in CUT_OFF
+            return None
+        return WORKFLOW_ENDED if description is None else _trouble_of(description)
 
     def _handle(self, order_id: str) -> WorkflowHandle[Any, Any]:
         return self._client.get_workflow_handle(f"order-{order_id}")
@@ -649,8 +678,7 @@ class Intake:
             return None
         total_minor = await description.memo_value("total_minor", default=0, type_hint=int)
         view = _received(await self._document(handle), total_minor, placed_at)
-        cut_off = description.status in CUT_OFF
-        return view.model_copy(update={"attention": WORKFLOW_ENDED}) if cut_off else view
+        return view.model_copy(update={"attention": _trouble_of(description)})
 
     async def _document(self, handle: WorkflowHandle[Any, Any]) -> OrderDocument:
         """What an order's workflow was started with."""
@@ -791,6 +819,21 @@ def _check_amounts(
     )
     parts = (problem.partition(": ") for problem in problems if problem)
     return [FieldError(field, reason) for field, _, reason in parts]
+
+
+def _trouble_of(description: WorkflowExecutionDescription) -> Attention | None:
+    """What is wrong with an order's workflow that it can't say itself."""
+    if description.status in CUT_OFF:
+        return WORKFLOW_ENDED
+    return WORKFLOW_FAILS if _fails(description) else None
+
+
+def _fails(description: WorkflowExecutionDescription | None) -> bool:
+    """Whether the engine says that a workflow's tasks fail."""
+    if description is None:
+        return False
+    problems = SearchAttributeKey.for_keyword_list(REPORTED_PROBLEMS)
+    return bool(description.typed_search_attributes.get(problems))
 
 
 def _received(document: OrderDocument, total_minor: int, now: datetime) -> OrderView:

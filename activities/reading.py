@@ -1,5 +1,7 @@
 """Reading: what the doors ask before they let something in, and what is kept beside the orders."""
 
+from collections.abc import Collection
+
 from sqlmodel import Session, col, select
 
 from activities import progress
@@ -42,6 +44,11 @@ def digest_and_stage(session: Session, order_id: str) -> tuple[str, Stage] | Non
     """What was recorded under an order id, if anything."""
     row = session.get(Order, order_id)
     return (row.digest, row.stage) if row else None
+
+
+def recorded(session: Session, order_ids: Collection[str]) -> set[str]:
+    """Those of the ids under which an order is recorded."""
+    return set(session.exec(select(Order.order_id).where(col(Order.order_id).in_(order_ids))))
 
 
 def check_order(session: Session, document: OrderDocument) -> tuple[list[FieldError], int]:

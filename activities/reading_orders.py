@@ -133,15 +133,17 @@ def list_orders(
     stage: Stage | None = None,
     attention: bool = False,
     limit: int = 50,
-    ended: Collection[str] = (),
+    troubled: Collection[str] = (),
 ) -> list[OrderView]:
-    """Orders, newest first; `limit` 0 means all. `ended`: those whose workflow was cut off need
-    attention too."""
+    """Orders, newest first; `limit` 0 means all. `troubled`: those whose workflow was cut off or
+    fails need attention too."""
     query = select(Order).order_by(col(Order.placed_at).desc(), col(Order.order_id))
     if stage is not None:
         query = query.where(Order.stage == stage)
     if attention:
-        query = query.where(col(Order.attention_code).is_not(None) | col(Order.order_id).in_(ended))
+        query = query.where(
+            col(Order.attention_code).is_not(None) | col(Order.order_id).in_(troubled)
+        )
     if limit:
         query = query.limit(limit)
     return _views(session, session.exec(query).all())

@@ -29,6 +29,7 @@ from models.findings import (
     Difference,
     asleep_difference,
     call_back_difference,
+    failing_workflow,
     inventory_difference,
     invoice_difference,
     left_over_difference,
@@ -40,7 +41,7 @@ from models.findings import (
     workflow_difference,
 )
 from models.ledger import Account
-from models.messages import WORKFLOW_ENDED, SetAttention, StockPlace
+from models.messages import FAILING, WORKFLOW_ENDED, SetAttention, StockPlace
 from models.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
 from models.orders import Cancellation, Stage
 from models.purchasing import OPEN_STATES, PurchaseOrderState
@@ -117,7 +118,10 @@ class Reconciliation:
     @activity.defn
     async def compare_orders(self, step: CompareStep) -> ComparedBatch:
         """Compare a batch of orders that aren't over with what they hold and lack, and ask the
-        engine whether their workflows run."""
+        engine whether their workflows run; with the first batch, which workflows of any kind fail.
+        """
+        if not step.after:
+            await self._keep(await self._failing(), step.seen_at)
         orders, differences = await self._database.read_async(
             lambda session: _compare_orders(session, step)
         )
@@ -129,6 +133,15 @@ class Reconciliation:
         await self._compare_call_backs([order.order_id for order in orders], step.seen_at)
         last = orders[-1].order_id if len(orders) == step.batch else None
         return ComparedBatch(last=last, compared=len(orders))
+
+    async def _failing(self) -> list[Difference]:
+        """Workflows that don't go on; none where the engine is too old to know."""
+        try:
+            return [failing_workflow(run.id) async for run in self._client.list_workflows(FAILING)]
+        except RPCError as error:
+            if error.status is not RPCStatusCode.INVALID_ARGUMENT:
+                raise
+            return []
 
     async def _compare_call_backs(self, order_ids: Sequence[str], seen_at: datetime) -> None:
         """Whether the workflows run that ask carriers not to fetch shipments of these orders."""

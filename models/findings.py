@@ -130,6 +130,16 @@ def workflow_difference(order_id: str, stage: str, workflow: str) -> Difference:
     )
 
 
+def failing_workflow(workflow_id: str) -> Difference:
+    """A workflow of any kind that doesn't go on, as its code fails."""
+    return Difference(
+        finding_id=f"fails:{workflow_id}",
+        subject=workflow_id,
+        message=f"the workflow {workflow_id} fails whenever it is to go on; the worker's log says "
+        "why, and with code that fits it goes on by itself",
+    )
+
+
 def call_back_difference(order_id: str, shipment_id: str, workflow: str) -> Difference:
     """A shipment that is being called back, by a workflow that doesn't run."""
     return Difference(

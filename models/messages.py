@@ -292,6 +292,19 @@ WORKFLOW_ENDED = Attention(
     message="its workflow was ended from outside: place the same document again, it goes on",
 )
 """What a view says of an order that isn't over and has no workflow."""
+WORKFLOW_FAILS = Attention(
+    code="workflow_fails",
+    message="its workflow fails whenever it is to go on, and the worker's log says why: it goes on "
+    "by itself once workers run whose code fits",
+)
+"""What a view says of an order whose workflow's tasks fail: the workflow can't say so itself."""
+REPORTED_PROBLEMS = "TemporalReportedProblems"
+"""The search attribute by which the engine (1.31 does; older ones may not) marks such workflows."""
+FAILING = (
+    f"ExecutionStatus = 'Running' AND {REPORTED_PROBLEMS} IN "
+    "('category=WorkflowTaskFailed', 'category=WorkflowTaskTimedOut')"
+)
+"""The query that finds them."""
 
 
 def will_not_arrive(shipment_id: str, tracking: TrackingStatus) -> Attention:

@@ -28,6 +28,7 @@ from tools.processes import output_of, until_signal
 VERSION = "1.8.2"
 """Of the CLI; its server is 1.31.2, its UI 2.50.1."""
 MODULE = Path(__file__).parent / "temporal"
+PROBLEMS_SHOWN_AFTER = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute"
 DOWNLOAD_LIMIT_S = 60
 PROGRESS_LINE_S = 15
 LAST_LINES = 5
@@ -62,7 +63,8 @@ def cache_path(environ: Mapping[str, str]) -> Path:
 def command(binary: Path, *, port: int, ui_port: int, database: Path) -> tuple[str, ...]:
     """The dev server's command line: its state is kept in the file `database`.
 
-    It hands out tasks on a 50 ms grid unless the two poll rates are raised.
+    It hands out tasks on a 50 ms grid unless the two poll rates are raised; workflows whose code
+    fails are marked when it has failed twice, not five times.
     """
     return (
         *(str(binary), "server", "start-dev", "--ip", "127.0.0.1"),
@@ -71,6 +73,7 @@ def command(binary: Path, *, port: int, ui_port: int, database: Path) -> tuple[s
         *("--log-level", "warn"),
         *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=2000"),
         *("--dynamic-config-value", "history.timerProcessorMaxPollRPS=2000"),
+        *("--dynamic-config-value", f"{PROBLEMS_SHOWN_AFTER}=2"),
     )
 
 
