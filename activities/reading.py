@@ -12,6 +12,7 @@ from models.messages import ReturnStep
 from models.money import format_amount, parse_amount
 from models.orders import OrderDocument, ProductPrice, Stage, price_lines, total
 from models.tables import (
+    AttentionRow,
     CommandRow,
     Company,
     Customer,
@@ -109,12 +110,17 @@ def order_of_payment(session: Session, payment_id: str) -> str | None:
 
 
 def waiting_beside(session: Session, order_id: str) -> list[str]:
-    """The workflows beside its own that may wait for a person because of an order: its refunds, its
-    returns, what calls its shipments back, and what gives late money of a cancelled one back."""
+    """The workflows beside its own that may wait for a person because of an order: those that say
+    so, its refunds, its returns, what calls its shipments back, and what gives late money of a
+    cancelled one back."""
+    attended = select(AttentionRow.source).where(
+        AttentionRow.order_id == order_id, AttentionRow.source != ""
+    )
     refunds = select(Refund.refund_key).where(Refund.order_id == order_id)
     returns = select(ReturnRow.return_id).where(ReturnRow.order_id == order_id)
     called_back = select(Shipment.called_back_by).where(Shipment.order_id == order_id)
     beside = [
+        *session.exec(attended.order_by(col(AttentionRow.since))),
         *(refund_workflow(key) for key in session.exec(refunds.order_by(Refund.refund_key))),
         *(after_workflow(command_id) for command_id in session.exec(called_back) if command_id),
         *(
@@ -123,14 +129,14 @@ def waiting_beside(session: Session, order_id: str) -> list[str]:
         ),
     ]
     order = session.get(Order, order_id)
-    if order is None or order.stage is not Stage.CANCELLED:
-        return beside
-    facts = (
-        select(FactRow.source, FactRow.fact_id)
-        .where(FactRow.order_id == order_id, FactRow.type == "payment.received")
-        .order_by(col(FactRow.fact_no))
-    )
-    return [*beside, *(f"fact-{source}-{fact_id}" for source, fact_id in session.exec(facts))]
+    if order is not None and order.stage is Stage.CANCELLED:
+        facts = (
+            select(FactRow.source, FactRow.fact_id)
+            .where(FactRow.order_id == order_id, FactRow.type == "payment.received")
+            .order_by(col(FactRow.fact_no))
+        )
+        beside += (f"fact-{source}-{fact_id}" for source, fact_id in session.exec(facts))
+    return list(dict.fromkeys(beside))
 
 
 def call_backs(session: Session, order_id: str) -> list[RefundShipment]:

@@ -20,6 +20,7 @@ from tests.support.exactly_once import accounts_of, assert_asked_once
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until, until_history
 from tests.support.world import World
+from tools.ports import any_free
 
 TOTAL = "119.00"
 CARD = {"payment_method": "card", "capture": "at_dispatch"}
@@ -622,6 +623,24 @@ async def test_an_invoice_is_mailed_again_under_an_id_of_its_own(pipeline: World
     await until(lambda: pipeline.mails(number), lambda mails: len(mails) >= 2)
     await pipeline.client.get_workflow_handle(f"after-{command_id}").result()
     assert len({mail["message_id"] for mail in await pipeline.mails(number)}) == 2
+
+
+async def test_a_retry_reaches_what_only_mails_while_mail_is_away(idle: World) -> None:
+    """The order is over, and shows what waits; mail that works again ends it."""
+    async with working(idle):
+        order_id, _ = await completed(idle)
+    number = (await idle.order(order_id))["invoice_number"]
+    command_id = unique("again")
+    async with working(idle, smtp_url=f"smtp://127.0.0.1:{any_free()}"):
+        await command(idle, f"/invoices/{number}/resend", command_id=command_id)
+        await idle.until_order(order_id, lambda order: order["attention"] is not None)
+        status, said, _ = await run(idle, "retry", order_id)
+        assert status == 0
+        assert f"after-{command_id}: trying again" in said
+    async with working(idle):
+        await idle.client.get_workflow_handle(f"after-{command_id}").result()
+    assert (await idle.order(order_id))["attention"] is None
+    assert len({mail["message_id"] for mail in await idle.mails(number)}) == 2
 
 
 # The ledger.
