@@ -239,4 +239,5 @@ def _print_offers(view: OffersView) -> None:
 def _in_words(record: TrackRecordView) -> str:
     days, rate = record.mean_lead_time_days, record.fill_rate_percent
     took = "" if days is None else f", {days:.1f} days"
-    return f"{record.purchase_orders} orders{took}" + (f", {rate} % came" if rate else "")
+    orders = "1 order" if record.purchase_orders == 1 else f"{record.purchase_orders} orders"
+    return f"{orders}{took}" + (f", {rate} % came" if rate else "")
