@@ -1,10 +1,12 @@
-"""How the roots reach Temporal: the client, the search attributes, the namespace."""
+"""How the roots reach Temporal: the client, the search attributes, the namespace, and what it says
+of a workflow."""
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import TypeVar
 
 from dotenv import dotenv_values
 from google.protobuf.duration_pb2 import Duration
@@ -31,13 +33,19 @@ from temporalio.client import (
     ScheduleSpec,
     ScheduleUpdate,
     ScheduleUpdateInput,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
 )
+from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from models import nightly
 from models.errors import EngineUnavailable, FieldError, WrongVariables
+from models.messages import REPORTED_PROBLEMS
+
+Result = TypeVar("Result")
 
 TASK_QUEUE = "orders"
 RETENTION = timedelta(days=30)
@@ -47,6 +55,15 @@ UPDATE_TIMEOUT = timedelta(seconds=30)
 """How long a command waits for a worker's answer."""
 CATCH_UP = timedelta(hours=12)
 """A night that the engine slept through is made up for if it wakes within so long."""
+LAZY_CONNECT_FAILED = "Failed client connect"
+"""How the SDK's RuntimeError begins where a lazy client's first call finds no server."""
+CUT_OFF = (
+    WorkflowExecutionStatus.TERMINATED,
+    WorkflowExecutionStatus.FAILED,
+    WorkflowExecutionStatus.TIMED_OUT,
+    WorkflowExecutionStatus.CANCELED,
+)
+"""How a workflow of ours ends by another's hand only."""
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", re.ASCII)
 SEARCH_ATTRIBUTES = {
     "OrderStage": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -94,6 +111,48 @@ def options(environment: Mapping[str, str], temporal_port: int = 7233) -> Client
 
 def _wrong(variable: str, reason: str) -> WrongVariables:
     return WrongVariables([FieldError(variable, reason)])
+
+
+async def reach(call: Awaitable[Result]) -> Result:
+    """Await a call to the engine; raises EngineUnavailable where it didn't answer."""
+    try:
+        return await call
+    except RPCError as error:
+        if error.status in (
+            RPCStatusCode.UNAVAILABLE,
+            RPCStatusCode.DEADLINE_EXCEEDED,
+            RPCStatusCode.CANCELLED,
+            RPCStatusCode.UNKNOWN,
+        ):
+            said = error.status.name.lower().replace("_", " ")
+            raise EngineUnavailable(
+                f"the engine doesn't answer ({said}); is it running?"
+            ) from error
+        raise
+    except RuntimeError as error:
+        if LAZY_CONNECT_FAILED not in str(error):
+            raise
+        raise EngineUnavailable("the engine can't be reached; is it running?") from error
+
+
+async def describe(
+    client: Client, workflow_id: str, within: timedelta = CALL_TIMEOUT
+) -> WorkflowExecutionDescription | None:
+    """What the engine knows of a workflow; None: there is none. Raises EngineUnavailable."""
+    try:
+        return await reach(client.get_workflow_handle(workflow_id).describe(rpc_timeout=within))
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
+
+
+def fails(description: WorkflowExecutionDescription | None) -> bool:
+    """Whether the engine says that a workflow's tasks fail."""
+    if description is None:
+        return False
+    problems = SearchAttributeKey.for_keyword_list(REPORTED_PROBLEMS)
+    return bool(description.typed_search_attributes.get(problems))
 
 
 async def prepare(client: Client) -> None:

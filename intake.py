@@ -5,31 +5,27 @@ Nothing here decides about stock or money: orders become workflows, facts become
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import TypeVar
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue
 from sqlmodel import Session
 from temporalio.client import (
     Client,
-    WorkflowExecutionDescription,
-    WorkflowExecutionStatus,
     WorkflowFailureError,
-    WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import SearchAttributeKey, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 import engine
 from activities import (
     reading,
-    reading_orders,
     reading_purchases,
     reading_returns,
     reading_shipments,
@@ -38,8 +34,6 @@ from activities import (
 from activities.database.door import keep_fact
 from activities.database.engine import Clock, Database
 from models import nightly
-from models.base import Identifier
-from models.billing import not_an_amount
 from models.commands import (
     COMMAND_ID_TAKEN,
     UNKNOWN,
@@ -60,17 +54,12 @@ from models.errors import (
     InvalidInput,
     NotFound,
     Refused,
-    invalid_input,
 )
 from models.messages import (
-    FACT_TYPES,
-    FAILING,
     REPLENISHES,
-    REPORTED_PROBLEMS,
     WORKFLOW_ENDED,
     WORKFLOW_FAILS,
     AcceptRequest,
-    Attention,
     CancelRequest,
     CommandOutcome,
     Fact,
@@ -94,11 +83,13 @@ from models.messages import (
     SupplierAcknowledged,
     SupplierInvoiced,
 )
-from models.money import format_amount, parse_amount
 from models.nightly import ReconcileOutcome, ReviewOutcome
-from models.orders import OrderDocument, Stage, digest
+from models.orders import OrderDocument, digest
+from models.parsing import check_past, parse_command, parse_fact, parse_order
 from models.purchasing import BuyingPolicy
-from models.views import LineView, OrderDetails, OrderView
+from models.return_views import of_return
+from models.views import OrderView
+from watching import OVER, Watch, as_received
 from workflows import attributes
 from workflows.commands import CommandWorkflow
 from workflows.facts import FactWorkflow
@@ -106,37 +97,8 @@ from workflows.narrative import summary
 from workflows.order import OrderWorkflow
 from workflows.replenishment import ReplenishmentWorkflow
 
-ENGINE_TIMEOUT = engine.CALL_TIMEOUT
-LAZY_CONNECT_FAILED = "Failed client connect"
-"""How the SDK's RuntimeError begins where a lazy client's first call finds no server."""
-CUT_OFF = (
-    WorkflowExecutionStatus.TERMINATED,
-    WorkflowExecutionStatus.FAILED,
-    WorkflowExecutionStatus.TIMED_OUT,
-    WorkflowExecutionStatus.CANCELED,
-)
-"""How a workflow of ours ends by another's hand only."""
-OVER = (Stage.COMPLETED, Stage.CANCELLED)
-CLOCKS_DIFFER = timedelta(minutes=5)
-"""What is said to have happened so much later than now is taken all the same."""
-LOOK_TIMEOUT = timedelta(seconds=1)
-"""How long a view waits for what it can do without."""
 NIGHTLY_TIMEOUT = timedelta(minutes=10)
 """How long one waits for what else happens at night."""
-REQUIRED = {
-    PaymentReceived: ("payment_id", "order_id", "amount", "currency"),
-    PaymentAuthorised: ("authorisation_id", "order_id", "amount", "currency"),
-    PaymentReversed: ("reversal_id", "payment_id"),
-    PayoutPaid: ("payout_id", "amount", "currency"),
-    ShipmentDispatched: ("event_id", "order_id", "shipment_id"),
-    ShipmentDelivered: ("event_id", "order_id", "shipment_id"),
-    ShipmentTracked: ("event_id", "order_id", "shipment_id", "status"),
-    SupplierAcknowledged: ("acknowledgement_id", "po_id"),
-    GoodsShipped: ("notice_id", "po_id"),
-    SupplierInvoiced: ("invoice_id", "po_id", "currency", "lines"),
-    GoodsReceived: ("receipt_id", "po_id", "sku", "quantity"),
-}
-"""What a fact must say at the door. From the Temporal UI a person may leave out more."""
 SIGNALS = {
     PaymentReceived: "payment_received",
     PaymentAuthorised: "payment_authorised",
@@ -149,7 +111,6 @@ SIGNALS = {
     SupplierInvoiced: "supplier_invoiced",
     GoodsReceived: "goods_received",
 }
-_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
 Result = TypeVar("Result")
 
@@ -180,6 +141,8 @@ class Intake:
         self._database = database
         self._clock = clock
         self._buying = buying
+        self.watch = Watch(client, database)
+        """Shows what became of it."""
 
     async def place(self, sent: JsonValue) -> Placed:
         """Accept an order document as sent: its workflow is running when this returns.
@@ -195,17 +158,17 @@ class Intake:
         if known is not None and known[0] != mark:
             raise _taken(document.order_id)
         if known is not None and known[1] in OVER and not await self._stopped(document.order_id):
-            return Placed(await self.status(document.order_id), created=False)
+            return Placed(await self.watch.status(document.order_id), created=False)
         errors, total_minor = await self._read(
             lambda session: reading.check_order(session, document)
         )
         if errors and known is None:
             raise InvalidInput(errors)
-        view = _received(document, total_minor, self._clock())
+        view = as_received(document, total_minor, self._clock())
         started = await self._start(document, mark, total_minor, view)
         if started and known is None:
             return Placed(view, created=True)
-        return Placed(await self.status(document.order_id), created=False)
+        return Placed(await self.watch.status(document.order_id), created=False)
 
     async def take_fact(
         self, source: str, fact_id: str, type_: str, data: JsonValue, *, by_person: bool = False
@@ -221,7 +184,7 @@ class Intake:
         """
         fact = parse_fact(type_, data)
         if isinstance(fact, ShipmentFact):
-            _check_past(fact, self._clock())
+            check_past(fact, self._clock())
         if isinstance(fact, PaymentReceived | PaymentReversed):
             fact = await self._for_its_order(fact)
         if by_person and isinstance(fact, GoodsReceived | SupplierAcknowledged):
@@ -249,75 +212,6 @@ class Intake:
             return target
         given = FactInput(source=source, fact_id=fact_id, fact=stored)
         return await self._apply_alone(given)
-
-    async def status(self, order_id: str) -> OrderDetails:
-        """The order as the tables have it, and whether its workflow was cut off or fails; one that
-        was started a moment ago as received.
-
-        Raises NotFound.
-        """
-        details = await self._read(lambda session: reading_orders.order_details(session, order_id))
-        if details is not None:
-            trouble = await self._trouble(order_id) if details.stage not in OVER else None
-            return details.model_copy(update={"attention": trouble}) if trouble else details
-        view = await self._from_memo(order_id)
-        if view is None:
-            raise NotFound("order_unknown", f"there is no order {order_id!r}")
-        return OrderDetails(**dict(view), delivery="")
-
-    async def list_orders(
-        self, stage: Stage | None, attention: bool, limit: int
-    ) -> list[OrderView]:
-        """Orders, newest first; one whose workflow was cut off or fails shows that as its
-        attention. Where the engine doesn't answer, only the tables are asked."""
-        troubles = await self._troubles()
-        views = await self._read(
-            lambda session: reading_orders.list_orders(session, stage, attention, limit, troubles)
-        )
-        if stage in (None, Stage.RECEIVED):
-            unrecorded = await self._unrecorded(troubles, limit)
-            views = sorted([*views, *unrecorded], key=lambda view: view.placed_at, reverse=True)
-        shown = [
-            view.model_copy(update={"attention": troubles[view.order_id]})
-            if view.order_id in troubles and view.stage not in OVER
-            else view
-            for view in views
-        ]
-        return shown[:limit] if limit else shown
-
-    async def _troubles(self) -> dict[str, Attention]:
-        """By order: what the engine says of those whose workflow was cut off and not started again,
-        or fails."""
-        failing = await self._orders_where(FAILING)
-        statuses = ", ".join(f"'{status.name.title().replace('_', '')}'" for status in CUT_OFF)
-        ended = await self._orders_where(f"ExecutionStatus IN ({statuses})")
-        troubles = await asyncio.gather(*(self._trouble(order_id) for order_id in ended))
-        cut_off = {
-            order_id: trouble
-            for order_id, trouble in zip(ended, troubles, strict=True)
-            if trouble is not None
-        }
-        return {**dict.fromkeys(failing, WORKFLOW_FAILS), **cut_off}
-
-    async def _orders_where(self, query: str) -> list[str]:
-        """Orders by a query on their workflows, the newest first, each once; none where the engine
-        doesn't answer, or is too old to know the query's attributes."""
-        query = f"WorkflowType = 'OrderWorkflow' AND {query}"
-        try:
-            ids = [run.id async for run in self._client.list_workflows(query)]
-        except (RPCError, RuntimeError):
-            return []
-        return [workflow_id.removeprefix("order-") for workflow_id in dict.fromkeys(ids)]
-
-    async def _unrecorded(self, order_ids: Collection[str], limit: int) -> list[OrderView]:
-        """Those that their workflow hasn't recorded yet, by what they were started with; at most
-        `limit`, 0 means all."""
-        recorded = await self._read(lambda session: reading.recorded(session, order_ids))
-        missing = [order_id for order_id in order_ids if order_id not in recorded]
-        views = await asyncio.gather(
-            *(self._from_memo(order_id) for order_id in missing[: limit or None])
-        )
-        return [view for view in views if view is not None]
 
     async def cancel(self, order_id: str, reason: str, actor: str) -> CommandOutcome:
         """Ask an order to cancel. Raises NotFound, Refused (with the order's reason)."""
@@ -357,10 +251,8 @@ class Intake:
         said = []
         for command in await self._read(lambda session: reading.call_backs(session, order_id)):
             workflow_id = after_workflow(command.command_id)
-            description = await self._describe(
-                self._client.get_workflow_handle(workflow_id), ENGINE_TIMEOUT
-            )
-            if description is None or description.status in CUT_OFF:
+            description = await engine.describe(self._client, workflow_id)
+            if description is None or description.status in engine.CUT_OFF:
                 await self.command(RefundShipment, command.model_dump(mode="json"))
                 said.append(f"{workflow_id}: started again")
         return said
@@ -390,7 +282,7 @@ class Intake:
         EngineUnavailable: then it may have been done, and the same again tells.
         """
         command = parse_command(kind, sent)
-        handle = await _reach(
+        handle = await engine.reach(
             self._client.start_workflow(
                 CommandWorkflow.run,
                 CommandStep(command=command),
@@ -399,12 +291,12 @@ class Intake:
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary=f"{command.kind}, by {command.actor}",
                 static_details=command.reason,
-                rpc_timeout=ENGINE_TIMEOUT,
+                rpc_timeout=engine.CALL_TIMEOUT,
             )
         )
         try:
             async with asyncio.timeout(engine.UPDATE_TIMEOUT.total_seconds()):
-                done = await _reach(handle.result())
+                done = await engine.reach(handle.result())
         except TimeoutError as error:
             raise EngineUnavailable(
                 "no worker answered in time; is one running? It is done when one does, and the "
@@ -428,7 +320,7 @@ class Intake:
         """
         places = await self._read(lambda session: _places(session, sku, location))
         for place in places:
-            await _reach(
+            await engine.reach(
                 self._client.start_workflow(
                     ReplenishmentWorkflow.run,
                     place,
@@ -439,7 +331,7 @@ class Intake:
                     start_signal_args=[ShortageReported(shortage_id="person", again=True)],
                     static_summary=place.summary,
                     static_details=REPLENISHES,
-                    rpc_timeout=ENGINE_TIMEOUT,
+                    rpc_timeout=engine.CALL_TIMEOUT,
                 )
             )
         return [place.workflow_id for place in places]
@@ -458,7 +350,7 @@ class Intake:
         )
 
     async def _run_now(self, workflow: str, id: str, kind: type[Result], summary: str) -> Result:
-        handle = await _reach(
+        handle = await engine.reach(
             self._client.start_workflow(
                 workflow,
                 id=id,
@@ -466,12 +358,12 @@ class Intake:
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 result_type=kind,
                 static_summary=summary,
-                rpc_timeout=ENGINE_TIMEOUT,
+                rpc_timeout=engine.CALL_TIMEOUT,
             )
         )
         try:
             result: Result = await asyncio.wait_for(
-                _reach(handle.result()), NIGHTLY_TIMEOUT.total_seconds()
+                engine.reach(handle.result()), NIGHTLY_TIMEOUT.total_seconds()
             )
         except TimeoutError as error:
             raise EngineUnavailable(
@@ -481,7 +373,9 @@ class Intake:
 
     async def check_engine(self) -> None:
         """Raises EngineUnavailable where Temporal doesn't answer."""
-        if not await _reach(self._client.service_client.check_health(timeout=ENGINE_TIMEOUT)):
+        if not await engine.reach(
+            self._client.service_client.check_health(timeout=engine.CALL_TIMEOUT)
+        ):
             raise EngineUnavailable("the engine is not serving")
 
     async def _start(
@@ -493,7 +387,7 @@ class Intake:
         is new. One that was terminated starts again and goes on from the tables.
         """
         try:
-            await _reach(
+            await engine.reach(
                 self._client.start_workflow(
                     OrderWorkflow.run,
                     document,
@@ -509,12 +403,12 @@ class Intake:
                     search_attributes=attributes.at_start(document.customer_id, document.channel),
                     static_summary=summary(document),
                     static_details=f"Order {document.order_id}, placed {document.channel}.",
-                    rpc_timeout=ENGINE_TIMEOUT,
+                    rpc_timeout=engine.CALL_TIMEOUT,
                 )
             )
         except WorkflowAlreadyStartedError:
             handle = self._client.get_workflow_handle(view.workflow_id)
-            description = await _reach(handle.describe(rpc_timeout=ENGINE_TIMEOUT))
+            description = await engine.reach(handle.describe(rpc_timeout=engine.CALL_TIMEOUT))
             if await description.memo_value("digest", default="", type_hint=str) != mark:
                 raise _taken(document.order_id) from None
             return False
@@ -576,7 +470,7 @@ class Intake:
         """False where no such workflow runs."""
         handle = self._client.get_workflow_handle(workflow_id)
         try:
-            await _reach(handle.signal(name, message, rpc_timeout=ENGINE_TIMEOUT))
+            await engine.reach(handle.signal(name, message, rpc_timeout=engine.CALL_TIMEOUT))
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -586,7 +480,7 @@ class Intake:
     async def _apply_alone(self, given: FactInput) -> str:
         workflow_id = f"fact-{given.source}-{given.fact_id}"
         try:
-            await _reach(
+            await engine.reach(
                 self._client.start_workflow(
                     FactWorkflow.run,
                     given,
@@ -595,7 +489,7 @@ class Intake:
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                     static_summary=f"{given.fact.type} from {given.source}",
                     static_details="A fact for which no workflow runs, applied by itself.",
-                    rpc_timeout=ENGINE_TIMEOUT,
+                    rpc_timeout=engine.CALL_TIMEOUT,
                 )
             )
         except WorkflowAlreadyStartedError:
@@ -605,12 +499,12 @@ class Intake:
     async def _command(
         self, order_id: str, name: str, request: CancelRequest | RetryRequest | AcceptRequest
     ) -> CommandOutcome:
-        if _fails(await self._describe(self._handle(order_id), ENGINE_TIMEOUT)):
+        if engine.fails(await engine.describe(self._client, f"order-{order_id}")):
             raise Refused(f"{name}_refused", f"order {order_id}: {WORKFLOW_FAILS.message}")
         try:
             return await self._ask(f"order-{order_id}", name, request)
         except NotFound as error:
-            status = await self.status(order_id)
+            status = await self.watch.status(order_id)
             message = f"order {order_id} is {status.stage}: its workflow has ended"
             if status.stage not in OVER:
                 message = f"order {order_id} is {status.stage}; {WORKFLOW_ENDED.message}"
@@ -622,7 +516,7 @@ class Intake:
         """Raises NotFound where no such workflow runs, Refused."""
         handle = self._client.get_workflow_handle(workflow_id)
         try:
-            outcome: CommandOutcome = await _reach(
+            outcome: CommandOutcome = await engine.reach(
                 handle.execute_update(
                     name, request, result_type=CommandOutcome, rpc_timeout=engine.UPDATE_TIMEOUT
                 )
@@ -642,152 +536,11 @@ class Intake:
     async def _stopped(self, order_id: str) -> bool:
         """Whether the order's workflow was terminated: something may be left to do, such as a
         mail, though the order is over."""
-        description = await self._describe(self._handle(order_id), ENGINE_TIMEOUT)
-        return description is not None and description.status in CUT_OFF
-
-    async def _trouble(self, order_id: str) -> Attention | None:
-        """Whether the order's workflow is there no more, or fails. None where the engine doesn't
-        say."""
-        try:
-            description = await self._describe(self._handle(order_id), LOOK_TIMEOUT)
-        except EngineUnavailable:
-            return None
-        return WORKFLOW_ENDED if description is None else _trouble_of(description)
-
-    def _handle(self, order_id: str) -> WorkflowHandle[Any, Any]:
-        return self._client.get_workflow_handle(f"order-{order_id}")
-
-    async def _describe(
-        self, handle: WorkflowHandle[Any, Any], within: timedelta
-    ) -> WorkflowExecutionDescription | None:
-        """What the engine knows of a workflow; None: there is none. Raises EngineUnavailable."""
-        try:
-            return await _reach(handle.describe(rpc_timeout=within))
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            return None
-
-    async def _from_memo(self, order_id: str) -> OrderView | None:
-        handle = self._handle(order_id)
-        description = await self._describe(handle, ENGINE_TIMEOUT)
-        if description is None:
-            return None
-        placed_at = await description.memo_value("placed_at", default=None, type_hint=datetime)
-        if placed_at is None:
-            return None
-        total_minor = await description.memo_value("total_minor", default=0, type_hint=int)
-        view = _received(await self._document(handle), total_minor, placed_at)
-        return view.model_copy(update={"attention": _trouble_of(description)})
-
-    async def _document(self, handle: WorkflowHandle[Any, Any]) -> OrderDocument:
-        """What an order's workflow was started with."""
-        first = await _reach(anext(handle.fetch_history_events(page_size=1)))
-        given = first.workflow_execution_started_event_attributes.input.payloads
-        document: OrderDocument
-        [document] = await self._client.data_converter.decode(given, [OrderDocument])
-        return document
+        description = await engine.describe(self._client, f"order-{order_id}")
+        return description is not None and description.status in engine.CUT_OFF
 
     async def _read(self, work: Callable[[Session], Result]) -> Result:
         return await self._database.read_async(work)
-
-
-def parse_order(sent: JsonValue) -> OrderDocument:
-    """Validate a document as sent, as strictly as a door does. Raises InvalidInput."""
-    try:
-        return OrderDocument.model_validate(sent, extra="forbid")
-    except ValidationError as error:
-        raise invalid_input(error) from error
-
-
-def parse_command(kind: type[Command], sent: JsonValue) -> Command:
-    """A command as sent, as strictly as a door reads it. Raises InvalidInput."""
-    try:
-        return kind.model_validate(sent, extra="forbid")
-    except ValidationError as error:
-        raise invalid_input(error) from error
-
-
-def of_sku(view: Result | None, sku: str) -> Result:
-    """What is shown of a SKU. Raises NotFound where there is none."""
-    if view is None:
-        raise NotFound(UNKNOWN_SKU, f"there is no SKU {sku!r}")
-    return view
-
-
-def of_bill(view: Result | None, number: str) -> Result:
-    """An invoice or credit note as it is shown. Raises NotFound where there is none."""
-    if view is None:
-        raise NotFound("invoice_unknown", f"there is no invoice or credit note {number!r}")
-    return view
-
-
-def of_return(view: Result | None, return_id: str) -> Result:
-    """What is shown of a return. Raises NotFound where there is none."""
-    if view is None:
-        raise NotFound("return_unknown", f"there is no return {return_id!r}")
-    return view
-
-
-def return_label(session: Session, return_id: str) -> bytes:
-    """The label of a return, as PDF. Raises NotFound, and Refused where its goods may not come."""
-    view = of_return(reading_returns.return_details(session, return_id), return_id)
-    label = reading_returns.return_label(session, return_id)
-    if label is None:
-        state = view.state.replace("_", " ")
-        message = f"{return_id} is {state}: only a return that is authorised has a label"
-        raise Refused("label_refused", message)
-    return label
-
-
-def of_purchase_order(view: Result | None, po_id: str) -> Result:
-    """What is shown of a purchase order. Raises NotFound where there is none."""
-    if view is None:
-        raise NotFound(UNKNOWN_PURCHASE_ORDER, f"there is no purchase order {po_id!r}")
-    return view
-
-
-def parse_fact(type_: str, data: JsonValue) -> Fact:
-    """A webhook's type and data as the fact they mean. Raises InvalidInput."""
-    kind = FACT_TYPES.get(type_)
-    if kind is None:
-        known = ", ".join(FACT_TYPES)
-        raise InvalidInput([FieldError("type", f"{type_!r} is none of {known}")])
-    try:
-        fact = kind.model_validate(data)
-    except ValidationError as error:
-        raise invalid_input(error) from error
-    missing = [name for name in REQUIRED[kind] if getattr(fact, name) in (None, ())]
-    errors = [FieldError(name, "missing") for name in missing] or _check_values(fact)
-    if errors:
-        raise InvalidInput(errors)
-    return fact
-
-
-def _check_values(fact: Fact) -> list[FieldError]:
-    errors = []
-    for name in ("order_id", "po_id", "shipment_id", "sku", "method"):
-        value = getattr(fact, name, None)
-        if value is not None and not (0 < len(value) <= 200 and value.isprintable()):
-            errors.append(FieldError(name, "is not 1 to 200 printable characters"))
-    if isinstance(fact, PaymentReceived | PaymentAuthorised):
-        errors += _check_amount(fact.amount or "", fact.currency or "")
-    if isinstance(fact, PaymentReversed) and (fact.amount, fact.fee) != (None, "0"):
-        amount = {} if fact.amount is None else {"amount": (fact.amount, 1)}
-        errors += _check_amounts(fact.currency, **amount, fee=(fact.fee, 0))
-    if isinstance(fact, PayoutPaid):
-        errors += _check_amounts(fact.currency, amount=(fact.amount, None), fee=(fact.fee, 0))
-    if isinstance(fact, GoodsReceived) and not 0 < (fact.quantity or 0) <= 1_000_000_000:
-        errors.append(FieldError("quantity", "is not between 1 and 1,000,000,000"))
-    return errors
-
-
-def _check_past(fact: ShipmentFact, now: datetime) -> None:
-    """Raises InvalidInput for what hasn't happened yet. A partner says it again, and then it may
-    have: no clock is right to the second."""
-    if fact.occurred_at is not None and fact.occurred_at > now + CLOCKS_DIFFER:
-        reason = f"{fact.occurred_at:%Y-%m-%d %H:%M:%S} UTC hasn't come yet"
-        raise InvalidInput([FieldError("occurred_at", reason)])
 
 
 def _check_hand_over(session: Session, source: str, fact_id: str, fact: ShipmentFact) -> None:
@@ -800,57 +553,15 @@ def _check_hand_over(session: Session, source: str, fact_id: str, fact: Shipment
         raise InvalidInput([FieldError("shipment_id", reason)], "fact_refused")
 
 
-def _check_amount(amount: str, currency: str) -> list[FieldError]:
-    try:
-        if parse_amount(amount, currency) <= 0:
-            return [FieldError("amount", "is not above zero")]
-    except ValueError as error:
-        return [FieldError("currency" if "ISO 4217" in str(error) else "amount", str(error))]
-    return []
-
-
-def _check_amounts(
-    currency: str | None, **amounts: tuple[str | None, int | None]
-) -> list[FieldError]:
-    """`amounts`: by field, the text and the least it may be, in minor units; None: anything."""
-    problems = (
-        not_an_amount(text, currency, field, least=least)
-        for field, (text, least) in amounts.items()
-    )
-    parts = (problem.partition(": ") for problem in problems if problem)
-    return [FieldError(field, reason) for field, _, reason in parts]
-
-
-def _trouble_of(description: WorkflowExecutionDescription) -> Attention | None:
-    """What is wrong with an order's workflow that it can't say itself."""
-    if description.status in CUT_OFF:
-        return WORKFLOW_ENDED
-    return WORKFLOW_FAILS if _fails(description) else None
-
-
-def _fails(description: WorkflowExecutionDescription | None) -> bool:
-    """Whether the engine says that a workflow's tasks fail."""
-    if description is None:
-        return False
-    problems = SearchAttributeKey.for_keyword_list(REPORTED_PROBLEMS)
-    return bool(description.typed_search_attributes.get(problems))
-
-
-def _received(document: OrderDocument, total_minor: int, now: datetime) -> OrderView:
-    return OrderView(
-        order_id=document.order_id,
-        customer_id=document.customer_id,
-        channel=document.channel,
-        terms=document.terms,
-        stage=Stage.RECEIVED,
-        currency=document.currency,
-        total=format_amount(total_minor, document.currency),
-        paid=format_amount(0, document.currency),
-        lines=tuple(LineView(sku=line.sku, ordered=line.quantity) for line in document.lines),
-        placed_at=now,
-        updated_at=now,
-        workflow_id=f"order-{document.order_id}",
-    )
+def return_label(session: Session, return_id: str) -> bytes:
+    """The label of a return, as PDF. Raises NotFound, and Refused where its goods may not come."""
+    view = of_return(reading_returns.return_details(session, return_id), return_id)
+    label = reading_returns.return_label(session, return_id)
+    if label is None:
+        state = view.state.replace("_", " ")
+        message = f"{return_id} is {state}: only a return that is authorised has a label"
+        raise Refused("label_refused", message)
+    return label
 
 
 def _places(session: Session, sku: str, location: str | None) -> list[StockPlace]:
@@ -879,25 +590,3 @@ def _taken(order_id: str) -> Conflict:
         "order_id_taken",
         f"order_id: {order_id!r} is taken by an order with other content; use another id",
     )
-
-
-async def _reach(call: Awaitable[Result]) -> Result:
-    """Await a call to the engine; raises EngineUnavailable where it didn't answer."""
-    try:
-        return await call
-    except RPCError as error:
-        if error.status in (
-            RPCStatusCode.UNAVAILABLE,
-            RPCStatusCode.DEADLINE_EXCEEDED,
-            RPCStatusCode.CANCELLED,
-            RPCStatusCode.UNKNOWN,
-        ):
-            said = error.status.name.lower().replace("_", " ")
-            raise EngineUnavailable(
-                f"the engine doesn't answer ({said}); is it running?"
-            ) from error
-        raise
-    except RuntimeError as error:
-        if LAZY_CONNECT_FAILED not in str(error):
-            raise
-        raise EngineUnavailable("the engine can't be reached; is it running?") from error

@@ -211,7 +211,7 @@ def accept_delay(order: OrderId, as_json: Json = False) -> None:
 @app.command()
 def status(order: OrderId, as_json: Json = False) -> None:
     """Show one order, with what happened to it."""
-    details = open_doors().with_intake(lambda intake: intake.status(order))
+    details = open_doors().with_intake(lambda intake: intake.watch.status(order))
     if as_json:
         print_json(details)
     else:
@@ -228,7 +228,9 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List orders, newest first."""
-    orders = open_doors().with_intake(lambda intake: intake.list_orders(stage, attention, limit))
+    orders = open_doors().with_intake(
+        lambda intake: intake.watch.list_orders(stage, attention, limit)
+    )
     if as_json:
         print_json(orders)
     else:

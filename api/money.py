@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from activities import reading, reading_bills
 from activities.database.engine import Database
 from api.bodies import body_of, commanded
-from intake import Intake, of_bill
-from models.bill_views import BillView
+from intake import Intake
+from models.bill_views import BillView, of_bill
 from models.commands import (
     AssignPayment,
     CancelRest,

@@ -44,7 +44,7 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     @router.get("/orders/{order_id}")
     async def show(order_id: str) -> OrderDetails:
         """One order with its history."""
-        return await intake.status(order_id)
+        return await intake.watch.status(order_id)
 
     @router.post("/orders/{order_id}/seen-to", **commanded(SeeTo, "order_id"))
     async def see_to(order_id: str, request: Request) -> CommandDone:
@@ -58,7 +58,7 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
         limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
     ) -> list[OrderView]:
         """Orders, newest first."""
-        return await intake.list_orders(stage, attention, limit)
+        return await intake.watch.list_orders(stage, attention, limit)
 
     @router.get("/customers/{customer_id}")
     async def show_customer(customer_id: str) -> CustomerView:

@@ -9,11 +9,11 @@ from activities import reading, reading_purchases
 from activities.database.engine import Clock, Database
 from api.bodies import body_of, described
 from api.problems import PROBLEMS
-from intake import Intake, of_purchase_order
+from intake import Intake
 from models.commands import ClosePurchase, CommandDone
 from models.messages import Fact, GoodsReceived, SupplierAcknowledged
 from models.purchasing import PurchaseOrderState
-from models.stock_views import PurchaseOrderDetails, PurchaseOrderView
+from models.stock_views import PurchaseOrderDetails, PurchaseOrderView, of_purchase_order
 
 
 class FactTaken(BaseModel):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from activities import reading, reading_returns
 from activities.database.engine import Database
 from api.bodies import body_of, commanded
-from intake import Intake, of_return, return_label
+from intake import Intake, return_label
 from models.commands import (
     AuthoriseReturn,
     CloseReturn,
@@ -18,7 +18,7 @@ from models.commands import (
     RequestReturn,
     ReturnOnItsWay,
 )
-from models.return_views import ReturnDetails, ReturnSummary
+from models.return_views import ReturnDetails, ReturnSummary, of_return
 from models.returns import ReturnState
 
 Result = TypeVar("Result")

@@ -7,11 +7,11 @@ from activities import reading_stock
 from activities.database.engine import Clock, Database
 from api.bodies import body_of, commanded, described
 from api.problems import PROBLEMS
-from intake import Intake, of_sku
+from intake import Intake
 from models.base import Document, Identifier, LocationId
 from models.commands import AdjustStock, CommandDone, CountStock, TransferStock
 from models.errors import invalid_input
-from models.stock_views import OffersView, StockView
+from models.stock_views import OffersView, StockView, of_sku
 
 
 class LookAgain(Document):

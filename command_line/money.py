@@ -11,8 +11,7 @@ from activities import reading, reading_bills
 from command_line.doors import OpenDoors
 from command_line.showing import Json, new_table, or_dash, out, print_json, show, write_file
 from command_line.stock import Actor, CommandId, Reason, Said, obey
-from intake import of_bill
-from models.bill_views import BillView
+from models.bill_views import BillView, of_bill
 from models.commands import (
     AssignPayment,
     CancelRest,

@@ -13,7 +13,6 @@ from activities.database.engine import utc_now
 from command_line.doors import OpenDoors, new_id
 from command_line.showing import Json, new_table, or_dash, out, print_json, show
 from command_line.stock import NEGATIVES, Actor, CommandId, Reason, Sku, obey
-from intake import of_purchase_order, of_sku
 from models.commands import ClosePurchase
 from models.purchasing import PurchaseOrderState
 from models.stock_views import (
@@ -22,6 +21,8 @@ from models.stock_views import (
     PurchaseOrderView,
     ReasonView,
     TrackRecordView,
+    of_purchase_order,
+    of_sku,
 )
 
 PurchaseOrderId = Annotated[str, typer.Argument(metavar="PO", help="The purchase order's id.")]

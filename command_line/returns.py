@@ -19,7 +19,7 @@ from command_line.showing import (
     write_file,
 )
 from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
-from intake import of_return, return_label
+from intake import return_label
 from models.commands import (
     AuthoriseReturn,
     CloseReturn,
@@ -29,7 +29,7 @@ from models.commands import (
     RequestReturn,
     ReturnOnItsWay,
 )
-from models.return_views import ReturnDetails
+from models.return_views import ReturnDetails, of_return
 from models.returns import Condition, Disposition, ReturnReason, ReturnState, ReturnWish
 
 ReturnId = Annotated[str, typer.Argument(metavar="ID", help="The return's id: RMA-...")]

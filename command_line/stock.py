@@ -11,9 +11,8 @@ from activities import reading_stock
 from activities.database.engine import utc_now
 from command_line.doors import Doors, OpenDoors, new_id
 from command_line.showing import Json, new_table, or_dash, out, print_json, show
-from intake import of_sku
 from models.commands import AdjustStock, Command, CountStock, TransferStock
-from models.stock_views import StockAtLocation, StockView
+from models.stock_views import StockAtLocation, StockView, of_sku
 
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 Actor = Annotated[str, typer.Option(help="Who says so, for the record.")]

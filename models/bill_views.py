@@ -1,9 +1,12 @@
 """What CLI and API show of invoices and credit notes. Amounts are decimal strings."""
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from models.base import Payload
+from models.errors import NotFound
+
+View = TypeVar("View")
 
 
 class BillLineView(Payload):
@@ -64,3 +67,10 @@ class BillView(Payload):
     kept: str | None
     credit_notes: tuple[str, ...]
     mails: tuple[MailView, ...]
+
+
+def of_bill(view: View | None, number: str) -> View:
+    """An invoice or credit note as it is shown. Raises NotFound where there is none."""
+    if view is None:
+        raise NotFound("invoice_unknown", f"there is no invoice or credit note {number!r}")
+    return view

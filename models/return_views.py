@@ -1,9 +1,13 @@
 """What CLI and API show of returns. Amounts are decimal strings."""
 
 from datetime import datetime
+from typing import TypeVar
 
 from models.base import Payload
+from models.errors import NotFound
 from models.shipment_views import TrackingEventView
+
+View = TypeVar("View")
 
 
 class ReturnSummary(Payload):
@@ -58,3 +62,10 @@ class ReturnDetails(ReturnSummary):
     lines: tuple[ReturnLineView, ...]
     settlements: tuple[SettlementView, ...]
     workflow_id: str
+
+
+def of_return(view: View | None, return_id: str) -> View:
+    """What is shown of a return. Raises NotFound where there is none."""
+    if view is None:
+        raise NotFound("return_unknown", f"there is no return {return_id!r}")
+    return view

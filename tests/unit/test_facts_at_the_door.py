@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.webhooks import PARTNER_TYPES
-from intake import REQUIRED, SIGNALS, parse_fact
+from intake import SIGNALS
 from models.errors import InvalidInput
 from models.messages import (
     FACT_TYPES,
@@ -19,6 +19,7 @@ from models.messages import (
     business_id,
     type_of,
 )
+from models.parsing import REQUIRED, parse_fact
 
 VALID: dict[str, dict[str, Any]] = {
     "payment.received": {

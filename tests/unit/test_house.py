@@ -15,7 +15,8 @@ ANYTHING = ("tools", "tests", "benchmarks")
 """May import any part, and read the environment."""
 
 PARTS = (
-    *("models", "activities", "workflows", "engine", "intake", "worker", "starter", "api"),
+    *("models", "activities", "workflows", "engine", "watching", "intake", "worker"),
+    *("starter", "api"),
     *("command_line", "roots", "simulators", "migrations", *ANYTHING),
 )
 READERS = (
@@ -33,7 +34,8 @@ MAY_IMPORT = {
     "activities": ("models", "activities"),
     "workflows": ("models", "activities", "workflows"),
     "engine": ("models", "engine"),
-    "intake": ("models", "workflows", "engine", "intake", *READERS),
+    "watching": ("models", "engine", "watching", *READERS),
+    "intake": ("models", "workflows", "engine", "watching", "intake", *READERS),
     "worker": ("models", "activities", "workflows", "engine", "intake", "roots"),
     "command_line": ("models", "engine", "intake", "command_line", *READERS),
     "starter": (

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intake import parse_order
 from models.customers import TaxTreatment
 from models.errors import InvalidInput
 from models.money import MAX_AMOUNT_MINOR, round_half_up
@@ -30,6 +29,7 @@ from models.orders import (
     stage,
     total,
 )
+from models.parsing import parse_order
 
 ABSENT = object()
 """As a value: the field is left out."""

@@ -7,9 +7,9 @@ from activities import reading_orders
 from activities.database.engine import Database
 from activities.database.importing import import_folder
 from activities.orders import Orders
-from intake import parse_order
 from models.billing import BillingRules
 from models.messages import CancelOrder, CancelRequest, OrderStep, Policy, RecordOrder
+from models.parsing import parse_order
 from tests.support.shop import order, write_shop
 from tools.prepare import migrate
 

@@ -13,12 +13,12 @@ from activities.database.engine import Database
 from activities.database.importing import import_folder
 from activities.orders import Orders
 from activities.shipping import Shipping
-from intake import parse_order
 from models.billing import BillingRules
 from models.errors import NotFound
 from models.messages import Policy, RecordOrder, ShipmentStep
 from models.orders import ShipmentState
 from models.papers import PaperAddress, ShipmentPaper
+from models.parsing import parse_order
 from models.shipment_views import PaperKind, ShipmentDetails
 from models.shipping import STANDARD, FreightMode
 from models.stock import ReservationState

@@ -1,0 +1,162 @@
+"""Orders as they are shown: what the tables say, and what only the engine knows: that a workflow
+was cut off or fails, or that an order isn't recorded yet."""
+
+import asyncio
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.service import RPCError
+
+import engine
+from activities import reading, reading_orders
+from activities.database.engine import Database
+from models.errors import EngineUnavailable, NotFound
+from models.messages import FAILING, WORKFLOW_ENDED, WORKFLOW_FAILS, Attention
+from models.money import format_amount
+from models.orders import OrderDocument, Stage
+from models.views import LineView, OrderDetails, OrderView
+
+LOOK_TIMEOUT = timedelta(seconds=1)
+"""How long a view waits for what it can do without."""
+OVER = (Stage.COMPLETED, Stage.CANCELLED)
+
+
+class Watch:
+    """Shows orders; safe to share between requests."""
+
+    def __init__(self, client: Client, database: Database) -> None:
+        self._client = client
+        self._database = database
+
+    async def status(self, order_id: str) -> OrderDetails:
+        """The order as the tables have it, and whether its workflow was cut off or fails; one that
+        was started a moment ago as received.
+
+        Raises NotFound.
+        """
+        details = await self._database.read_async(
+            lambda session: reading_orders.order_details(session, order_id)
+        )
+        if details is not None:
+            trouble = await self._trouble(order_id) if details.stage not in OVER else None
+            return details.model_copy(update={"attention": trouble}) if trouble else details
+        view = await self._from_memo(order_id)
+        if view is None:
+            raise NotFound("order_unknown", f"there is no order {order_id!r}")
+        return OrderDetails(**dict(view), delivery="")
+
+    async def list_orders(
+        self, stage: Stage | None, attention: bool, limit: int
+    ) -> list[OrderView]:
+        """Orders, newest first; one whose workflow was cut off or fails shows that as its
+        attention. Where the engine doesn't answer, only the tables are asked."""
+        troubles = await self._troubles()
+        views = await self._database.read_async(
+            lambda session: reading_orders.list_orders(session, stage, attention, limit, troubles)
+        )
+        if stage in (None, Stage.RECEIVED):
+            unrecorded = await self._unrecorded(troubles, limit)
+            views = sorted([*views, *unrecorded], key=lambda view: view.placed_at, reverse=True)
+        shown = [
+            view.model_copy(update={"attention": troubles[view.order_id]})
+            if view.order_id in troubles and view.stage not in OVER
+            else view
+            for view in views
+        ]
+        return shown[:limit] if limit else shown
+
+    async def _troubles(self) -> dict[str, Attention]:
+        """By order: what the engine says of those whose workflow was cut off and not started again,
+        or fails."""
+        failing = await self._orders_where(FAILING)
+        statuses = ", ".join(
+            f"'{status.name.title().replace('_', '')}'" for status in engine.CUT_OFF
+        )
+        ended = await self._orders_where(f"ExecutionStatus IN ({statuses})")
+        troubles = await asyncio.gather(*(self._trouble(order_id) for order_id in ended))
+        cut_off = {
+            order_id: trouble
+            for order_id, trouble in zip(ended, troubles, strict=True)
+            if trouble is not None
+        }
+        return {**dict.fromkeys(failing, WORKFLOW_FAILS), **cut_off}
+
+    async def _orders_where(self, query: str) -> list[str]:
+        """Orders by a query on their workflows, the newest first, each once; none where the engine
+        doesn't answer, or is too old to know the query's attributes."""
+        query = f"WorkflowType = 'OrderWorkflow' AND {query}"
+        try:
+            ids = [run.id async for run in self._client.list_workflows(query)]
+        except (RPCError, RuntimeError):
+            return []
+        return [workflow_id.removeprefix("order-") for workflow_id in dict.fromkeys(ids)]
+
+    async def _unrecorded(self, order_ids: Collection[str], limit: int) -> list[OrderView]:
+        """Those that their workflow hasn't recorded yet, by what they were started with; at most
+        `limit`, 0 means all."""
+        recorded = await self._database.read_async(
+            lambda session: reading.recorded(session, order_ids)
+        )
+        missing = [order_id for order_id in order_ids if order_id not in recorded]
+        try:
+            views = await asyncio.gather(
+                *(self._from_memo(order_id) for order_id in missing[: limit or None])
+            )
+        except EngineUnavailable:
+            return []
+        return [view for view in views if view is not None]
+
+    async def _trouble(self, order_id: str) -> Attention | None:
+        """Whether the order's workflow is there no more, or fails. None where the engine doesn't
+        say."""
+        try:
+            description = await engine.describe(self._client, f"order-{order_id}", LOOK_TIMEOUT)
+        except EngineUnavailable:
+            return None
+        return WORKFLOW_ENDED if description is None else _trouble_of(description)
+
+    async def _from_memo(self, order_id: str) -> OrderView | None:
+        description = await engine.describe(self._client, f"order-{order_id}")
+        if description is None:
+            return None
+        placed_at = await description.memo_value("placed_at", default=None, type_hint=datetime)
+        if placed_at is None:
+            return None
+        total_minor = await description.memo_value("total_minor", default=0, type_hint=int)
+        view = as_received(await self._document(order_id), total_minor, placed_at)
+        return view.model_copy(update={"attention": _trouble_of(description)})
+
+    async def _document(self, order_id: str) -> OrderDocument:
+        """What an order's workflow was started with."""
+        handle = self._client.get_workflow_handle(f"order-{order_id}")
+        first = await engine.reach(anext(handle.fetch_history_events(page_size=1)))
+        given = first.workflow_execution_started_event_attributes.input.payloads
+        document: OrderDocument
+        [document] = await self._client.data_converter.decode(given, [OrderDocument])
+        return document
+
+
+def _trouble_of(description: WorkflowExecutionDescription) -> Attention | None:
+    """What is wrong with an order's workflow that it can't say itself."""
+    if description.status in engine.CUT_OFF:
+        return WORKFLOW_ENDED
+    return WORKFLOW_FAILS if engine.fails(description) else None
+
+
+def as_received(document: OrderDocument, total_minor: int, now: datetime) -> OrderView:
+    """An order that isn't recorded yet."""
+    return OrderView(
+        order_id=document.order_id,
+        customer_id=document.customer_id,
+        channel=document.channel,
+        terms=document.terms,
+        stage=Stage.RECEIVED,
+        currency=document.currency,
+        total=format_amount(total_minor, document.currency),
+        paid=format_amount(0, document.currency),
+        lines=tuple(LineView(sku=line.sku, ordered=line.quantity) for line in document.lines),
+        placed_at=now,
+        updated_at=now,
+        workflow_id=f"order-{document.order_id}",
+    )
