@@ -140,7 +140,10 @@ async def describe(
 ) -> WorkflowExecutionDescription | None:
     """What the engine knows of a workflow; None: there is none. Raises EngineUnavailable."""
     try:
-        return await reach(client.get_workflow_handle(workflow_id).describe(rpc_timeout=within))
+        async with asyncio.timeout(within.total_seconds()):  # the SDK's own tries go on for longer
+            return await reach(client.get_workflow_handle(workflow_id).describe(rpc_timeout=within))
+    except TimeoutError as error:
+        raise EngineUnavailable("the engine doesn't answer in time; is it running?") from error
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise

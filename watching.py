@@ -2,24 +2,28 @@
 was cut off or fails, or that an order isn't recorded yet."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio.client import Client, WorkflowExecutionDescription
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 import engine
 from activities import reading, reading_orders
 from activities.database.engine import Database
 from models.errors import EngineUnavailable, NotFound
-from models.messages import FAILING, WORKFLOW_ENDED, WORKFLOW_FAILS, Attention
+from models.messages import CUT_OFF, FAILING, WORKFLOW_ENDED, WORKFLOW_FAILS, Attention
 from models.money import format_amount
 from models.orders import OrderDocument, Stage
 from models.views import LineView, OrderDetails, OrderView
 
+ASKED_AT_ONCE = 100
+"""Orders of one query or, unrecorded ones, of so many questions at a time."""
 LOOK_TIMEOUT = timedelta(seconds=1)
 """How long a view waits for what it can do without."""
 OVER = (Stage.COMPLETED, Stage.CANCELLED)
+_NEW = (None, Stage.RECEIVED)
 
 
 class Watch:
@@ -50,14 +54,20 @@ class Watch:
         self, stage: Stage | None, attention: bool, limit: int
     ) -> list[OrderView]:
         """Orders, newest first; one whose workflow was cut off or fails shows that as its
-        attention. Where the engine doesn't answer, only the tables are asked."""
-        troubles = await self._troubles()
-        views = await self._database.read_async(
+        attention. Those that need attention, or were only received, may not be recorded yet. Where
+        the engine doesn't answer, only the tables are asked."""
+        troubles, views = dict[str, Attention](), list[OrderView]()
+        of_all = attention or stage is Stage.RECEIVED
+        if of_all:
+            with suppress(EngineUnavailable):
+                troubles = await self._troubles()
+                views += await self._unrecorded(troubles, limit) if stage in _NEW else []
+        views += await self._database.read_async(
             lambda session: reading_orders.list_orders(session, stage, attention, limit, troubles)
         )
-        if stage in (None, Stage.RECEIVED):
-            unrecorded = await self._unrecorded(troubles, limit)
-            views = sorted([*views, *unrecorded], key=lambda view: view.placed_at, reverse=True)
+        if not of_all:
+            troubles = await self._troubles_of(views)
+        views.sort(key=lambda view: view.placed_at, reverse=True)
         shown = [
             view.model_copy(update={"attention": troubles[view.order_id]})
             if view.order_id in troubles and view.stage not in OVER
@@ -68,43 +78,74 @@ class Watch:
 
     async def _troubles(self) -> dict[str, Attention]:
         """By order: what the engine says of those whose workflow was cut off and not started again,
-        or fails."""
+        or fails; the newest first, of each. Raises EngineUnavailable."""
         failing = await self._orders_where(FAILING)
-        statuses = ", ".join(
-            f"'{status.name.title().replace('_', '')}'" for status in engine.CUT_OFF
-        )
-        ended = await self._orders_where(f"ExecutionStatus IN ({statuses})")
-        troubles = await asyncio.gather(*(self._trouble(order_id) for order_id in ended))
-        cut_off = {
-            order_id: trouble
-            for order_id, trouble in zip(ended, troubles, strict=True)
-            if trouble is not None
+        ended = await self._orders_where(CUT_OFF)
+        again = await self._among(ended, "ExecutionStatus IN ('Running', 'Completed')")
+        return {
+            **dict.fromkeys(failing, WORKFLOW_FAILS),
+            **{order_id: WORKFLOW_ENDED for order_id in ended if order_id not in again},
         }
-        return {**dict.fromkeys(failing, WORKFLOW_FAILS), **cut_off}
+
+    async def _troubles_of(self, views: Sequence[OrderView]) -> dict[str, Attention]:
+        """The same of these orders; nothing where the engine doesn't answer."""
+        ids = [view.order_id for view in views if view.stage not in OVER]
+        try:
+            failing, ended = await self._among(ids, FAILING), await self._among(ids, CUT_OFF)
+            again = await self._among(sorted(ended), "ExecutionStatus IN ('Running', 'Completed')")
+        except EngineUnavailable:
+            return {}
+        return {
+            **dict.fromkeys(failing, WORKFLOW_FAILS),
+            **dict.fromkeys(ended - again, WORKFLOW_ENDED),
+        }
+
+    async def _among(self, order_ids: Sequence[str], query: str) -> set[str]:
+        """Those of the orders whose workflow, or an earlier run of it, is found by a query."""
+        found = set[str]()
+        for start in range(0, len(order_ids), ASKED_AT_ONCE):
+            some = order_ids[start : start + ASKED_AT_ONCE]
+            ids = ", ".join(f"'order-{order_id}'" for order_id in some)
+            found.update(await self._orders_where(f"WorkflowId IN ({ids}) AND {query}"))
+        return found
 
     async def _orders_where(self, query: str) -> list[str]:
         """Orders by a query on their workflows, the newest first, each once; none where the engine
-        doesn't answer, or is too old to know the query's attributes."""
-        query = f"WorkflowType = 'OrderWorkflow' AND {query}"
+        is too old to know the query's attributes. Raises EngineUnavailable."""
         try:
-            ids = [run.id async for run in self._client.list_workflows(query)]
-        except (RPCError, RuntimeError):
+            async with asyncio.timeout(engine.CALL_TIMEOUT.total_seconds()):
+                ids = await engine.reach(self._ids_where(query))
+        except TimeoutError as error:
+            raise EngineUnavailable("the engine doesn't answer in time") from error
+        except RPCError as error:
+            if error.status is not RPCStatusCode.INVALID_ARGUMENT:
+                raise
             return []
         return [workflow_id.removeprefix("order-") for workflow_id in dict.fromkeys(ids)]
 
-    async def _unrecorded(self, order_ids: Collection[str], limit: int) -> list[OrderView]:
-        """Those that their workflow hasn't recorded yet, by what they were started with; at most
-        `limit`, 0 means all."""
+    async def _ids_where(self, query: str) -> list[str]:
+        query = f"WorkflowType = 'OrderWorkflow' AND {query}"
+        return [run.id async for run in self._client.list_workflows(query)]
+
+    async def _unrecorded(self, troubles: Mapping[str, Attention], limit: int) -> list[OrderView]:
+        """Those that their workflow hasn't recorded yet, by what they were started with; of each
+        trouble at most `limit`, 0 means all. Raises EngineUnavailable."""
         recorded = await self._database.read_async(
-            lambda session: reading.recorded(session, order_ids)
+            lambda session: reading.recorded(session, list(troubles))
         )
-        missing = [order_id for order_id in order_ids if order_id not in recorded]
-        try:
-            views = await asyncio.gather(
-                *(self._from_memo(order_id) for order_id in missing[: limit or None])
-            )
-        except EngineUnavailable:
-            return []
+        missing = [
+            order_id
+            for trouble in (WORKFLOW_FAILS, WORKFLOW_ENDED)
+            for order_id in [
+                order_id
+                for order_id, its in troubles.items()
+                if its is trouble and order_id not in recorded
+            ][: limit or None]
+        ]
+        views = list[OrderView | None]()
+        for start in range(0, len(missing), ASKED_AT_ONCE):
+            some = missing[start : start + ASKED_AT_ONCE]
+            views += await asyncio.gather(*(self._from_memo(order_id) for order_id in some))
         return [view for view in views if view is not None]
 
     async def _trouble(self, order_id: str) -> Attention | None:

@@ -42,6 +42,7 @@ from models.views import (
     ShipmentView,
 )
 
+OVER = (Stage.COMPLETED, Stage.CANCELLED)
 AT_ONCE = 500
 """Orders of one query."""
 _OF = bindparam("order_id", type_=String)
@@ -141,9 +142,8 @@ def list_orders(
     if stage is not None:
         query = query.where(Order.stage == stage)
     if attention:
-        query = query.where(
-            col(Order.attention_code).is_not(None) | col(Order.order_id).in_(troubled)
-        )
+        stuck = col(Order.order_id).in_(troubled) & col(Order.stage).not_in(OVER)
+        query = query.where(col(Order.attention_code).is_not(None) | stuck)
     if limit:
         query = query.limit(limit)
     return _views(session, session.exec(query).all())

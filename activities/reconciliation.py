@@ -6,7 +6,7 @@ where it came from.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,7 +41,7 @@ from models.findings import (
     workflow_difference,
 )
 from models.ledger import Account
-from models.messages import FAILING, WORKFLOW_ENDED, SetAttention, StockPlace
+from models.messages import CUT_OFF, FAILING, WORKFLOW_ENDED, SetAttention, StockPlace
 from models.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
 from models.orders import Cancellation, Stage
 from models.purchasing import OPEN_STATES, PurchaseOrderState
@@ -118,10 +118,12 @@ class Reconciliation:
     @activity.defn
     async def compare_orders(self, step: CompareStep) -> ComparedBatch:
         """Compare a batch of orders that aren't over with what they hold and lack, and ask the
-        engine whether their workflows run; with the first batch, which workflows of any kind fail.
+        engine whether their workflows run; with the first batch, which workflows of any kind fail,
+        and which orders were accepted and cut off before they were recorded.
         """
         if not step.after:
-            await self._keep(await self._failing(), step.seen_at)
+            unseen = [*await self._failing(), *await self._ended_unrecorded()]
+            await self._keep(unseen, step.seen_at)
         orders, differences = await self._database.read_async(
             lambda session: _compare_orders(session, step)
         )
@@ -142,6 +144,19 @@ class Reconciliation:
             if error.status is not RPCStatusCode.INVALID_ARGUMENT:
                 raise
             return []
+
+    async def _ended_unrecorded(self) -> list[Difference]:
+        """Orders that have no row, and no workflow that would make it."""
+        query = f"WorkflowType = 'OrderWorkflow' AND {CUT_OFF}"
+        ended = {run.id async for run in self._client.list_workflows(query)}
+        known = await self._database.read_async(lambda session: _recorded(session, ended))
+        ids = sorted(ended - known)
+        ends = await self._ends_of(ids)
+        return [
+            workflow_difference(workflow_id.removeprefix("order-"), Stage.RECEIVED, end)
+            for workflow_id, end in zip(ids, ends, strict=True)
+            if end is not None
+        ]
 
     async def _compare_call_backs(self, order_ids: Sequence[str], seen_at: datetime) -> None:
         """Whether the workflows run that ask carriers not to fetch shipments of these orders."""
@@ -239,6 +254,13 @@ class Reconciliation:
         ).one()
         first = session.exec(still.order_by(col(Finding.finding_id)).limit(EXAMPLES))
         return OpenFindings(count=count, examples=tuple(row.message for row in first))
+
+
+def _recorded(session: Session, workflow_ids: Collection[str]) -> set[str]:
+    """Those of the workflows whose order has a row."""
+    return set(
+        session.exec(select(Order.workflow_id).where(col(Order.workflow_id).in_(workflow_ids)))
+    )
 
 
 def _called_back(

@@ -305,6 +305,8 @@ FAILING = (
     "('category=WorkflowTaskFailed', 'category=WorkflowTaskTimedOut')"
 )
 """The query that finds them."""
+CUT_OFF = "ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut', 'Canceled')"
+"""The query that finds workflows which ended by another's hand; one may run again since."""
 
 
 def will_not_arrive(shipment_id: str, tracking: TrackingStatus) -> Attention:

@@ -30,13 +30,16 @@ _USUAL = (
     range(0x2212, 0x2213),  # minus
 )
 _WHOLE = (
-    range(0x0020, 0x0250),  # Latin
-    range(0x0300, 0x0530),  # combining marks, Greek, Cyrillic
-    range(0x1E00, 0x1F00),  # Latin of Vietnam and others
-    range(0x2000, 0x2400),  # punctuation, currencies, signs
+    range(0x0020, 0x0530),  # Latin, combining marks, Greek, Cyrillic
+    range(0x1E00, 0x2400),  # Latin of Vietnam and others, old Greek, punctuation, signs
+    range(0xFB00, 0xFB07),  # ligatures
     range(0xFFFD, 0xFFFE),  # the replacement mark
 )
 """What needs no shaping, so that fpdf2 can set it."""
+_INVISIBLE = "Cf"
+"""Unicode's category of what only says how to set the rest: soft hyphens, directions, joiners."""
+_SEPARATORS = ("Zl", "Zp")
+"""Of lines and paragraphs."""
 
 
 class Cut(NamedTuple):
@@ -57,7 +60,12 @@ def _cut(scripts: tuple[range, ...]) -> Cut:
     source = resources.files("fontpkg_noto_sans") / "files" / "NotoSans[wdth,wght].ttf"
     font = TTFont(io.BytesIO(source.read_bytes()), recalcTimestamp=False)
     cmap = font.getBestCmap()
-    code_points = [point for script in scripts for point in script if point in cmap]
+    code_points = [
+        point
+        for script in scripts
+        for point in script
+        if point in cmap and unicodedata.category(chr(point)) not in (_INVISIBLE, *_SEPARATORS)
+    ]
     for unused in ("GDEF", "GPOS", "GSUB", "STAT", "gasp"):  # reading them would take half the time
         del font[unused]
     options = Options(hinting=False, name_IDs=[1, 2], notdef_outline=True, glyph_names=True)
@@ -89,8 +97,10 @@ def whole_cut() -> Cut:
 
 
 def showable(text: str, characters: frozenset[str]) -> str:
-    """`text` on one line, with a replacement mark for what the font can't show."""
+    """`text` on one line, with a replacement mark for what the font can't show; what is meant to
+    be invisible is left out."""
     return "".join(
         char if char in characters else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}"
         for char in unicodedata.normalize("NFC", text)
+        if unicodedata.category(char) != _INVISIBLE
     )

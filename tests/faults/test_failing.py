@@ -84,9 +84,11 @@ async def test_orders_whose_workflow_fails_are_listed_until_they_go_on(idle_worl
             status, _, said = await run(world, command, known)
             assert status == 1
             assert "its workflow fails whenever it is to go on" in said
+        rows = {row["order_id"]: row["attention"] for row in await run_json(world, "list")}
+        assert rows[known]["code"] == "workflow_fails"
         received = await run_json(world, "list", "--stage", "received", "--limit", "0")
         assert new in {row["order_id"] for row in received}
-        newest = await run_json(world, "list", "--limit", "1")
+        newest = await run_json(world, "list", "--attention", "--limit", "1")
         assert [row["order_id"] for row in newest] == [new]
         assert {f"order-{known}", f"order-{new}"} <= await failing(world)
     async with fitting(world):

@@ -9,6 +9,7 @@ from temporalio.client import WorkflowHandle
 from activities.database.engine import utc_now
 from intake import Intake
 from models.errors import Refused
+from tests.support.command_line import run, run_json
 from tests.support.exactly_once import (
     accounts_of,
     assert_asked_once,
@@ -17,6 +18,7 @@ from tests.support.exactly_once import (
     until_asked,
 )
 from tests.support.shop import Document, order
+from tests.support.waiting import until
 from tests.support.world import World
 from worker import build_worker
 
@@ -297,6 +299,41 @@ async def test_an_order_that_is_over_stays_over_when_it_is_placed_again(pipeline
     await place_again(pipeline, document)
     assert (await handle.describe()).run_id == before
     await assert_completed_once(pipeline, document["order_id"])
+
+
+async def test_an_order_that_was_ended_before_it_was_recorded_is_listed_and_found(
+    idle_world: World,
+) -> None:
+    """It was accepted, so nobody may forget it; placed again, it goes on."""
+    sku, customer = idle_world.shop(on_hand=1)
+    document = order(sku, customer)
+    order_id = document["order_id"]
+    await idle_world.place(document)
+    await terminate(idle_world, order_id)
+    listed = await until(
+        lambda: listed_codes(idle_world), lambda codes: codes.get(order_id) is not None
+    )
+    assert listed[order_id] == "workflow_ended"
+    async with working(idle_world):
+        assert await is_found(idle_world, order_id)
+        await idle_world.place(document)
+        await finish(idle_world, order_id)
+        await until(lambda: listed_codes(idle_world), lambda codes: order_id not in codes)
+        assert not await is_found(idle_world, order_id)
+        await assert_completed_once(idle_world, order_id)
+
+
+async def listed_codes(world: World) -> dict[str, str]:
+    """Of the orders that are listed as needing somebody."""
+    rows = (await world.api.get("/orders", params={"attention": True, "limit": 0})).json()
+    return {row["order_id"]: row["attention"]["code"] for row in rows}
+
+
+async def is_found(world: World, order_id: str) -> bool:
+    """Whether the reconciliation misses the order's workflow."""
+    await run(world, "reconcile")
+    rows = await run_json(world, "findings")
+    return f"workflow:{order_id}" in {row["finding_id"] for row in rows}
 
 
 def working(world: World) -> Any:

@@ -348,6 +348,15 @@ def test_long_and_unshowable_names_are_taken(caplog: pytest.LogCaptureFixture) -
     assert not caplog.records
 
 
+def test_what_is_invisible_leaves_no_trace_and_old_letters_are_shown() -> None:
+    """Directions, joiners and soft hyphens come with what is pasted from web pages."""
+    said = "Donau\u00addampf\u200bschiff\u200e \u202eM\u0259mm\u0259dov To\u02bblqin \u1f48"
+    text = text_of(invoice_of([priced(name=said)], customer_name="\ufeffA\u2028B"))
+    assert "Donaudampfschiff M\u0259mm\u0259dov To\u02bblqin \u1f48" in text
+    assert "A B" in text
+    assert "\N{REPLACEMENT CHARACTER}" not in text
+
+
 def test_the_same_invoice_is_the_same_file() -> None:
     """So that a retried activity stores and sends what the first try did; small enough to mail."""
     for render, bill in (
