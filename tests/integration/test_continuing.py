@@ -22,7 +22,7 @@ WAVES = 15
 ON_HAND, COST_MINOR = 1, 5_000
 SUGGESTED_AFTER = 40
 """Events after which the engine suggests to continue as new, instead of 4,096."""
-LEAST_RUNS = 2
+LEAST_RUNS = 4
 
 
 @pytest.fixture(params=DATABASES)
