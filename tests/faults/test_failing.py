@@ -7,12 +7,12 @@ from temporalio import workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 import engine
-from tests.support.command_line import run, run_json
+from tests.support.command_line import reconciled, run, run_json
 from tests.support.exactly_once import assert_completed_once
 from tests.support.shop import order
 from tests.support.waiting import until
 from tests.support.world import World
-from worker import WORKFLOWS, build_activities, build_worker
+from worker import WORKFLOWS, build_activities
 from workflows.order import OrderWorkflow
 
 TOTAL = "119.00"
@@ -39,17 +39,6 @@ def misfit(world: World) -> Worker:
     )
 
 
-def fitting(world: World) -> Worker:
-    """A worker as it should be."""
-    return build_worker(world.settings, world.database, world.client, world.runner)
-
-
-async def attentions(world: World) -> dict[str, str]:
-    """Code by order, of those that are listed as needing somebody."""
-    rows = (await world.api.get("/orders", params={"attention": True, "limit": 0})).json()
-    return {row["order_id"]: row["attention"]["code"] for row in rows}
-
-
 async def new_order(world: World) -> str:
     """Placed, and nothing more; returns its id."""
     sku, customer = world.shop(on_hand=1)
@@ -58,24 +47,16 @@ async def new_order(world: World) -> str:
     return str(document["order_id"])
 
 
-async def failing(world: World) -> set[str]:
-    """The workflows that the reconciliation finds to fail."""
-    await run(world, "reconcile")
-    rows = await run_json(world, "findings")
-    ids = {row["finding_id"] for row in rows}
-    return {found.removeprefix("fails:") for found in ids if found.startswith("fails:")}
-
-
 async def test_orders_whose_workflow_fails_are_listed_until_they_go_on(idle_world: World) -> None:
     """Also one that isn't in the tables yet. Nothing of them happens twice."""
     world = idle_world
-    async with fitting(world):
+    async with world.worker():
         known = await new_order(world)
         await world.until_event(known, "payment_requested")
     await world.pay(known, TOTAL)
     new = await new_order(world)
     async with misfit(world):
-        found = await until(lambda: attentions(world), lambda rows: {known, new} <= rows.keys())
+        found = await until(world.attentions, lambda rows: {known, new} <= rows.keys())
         assert (found[known], found[new]) == ("workflow_fails", "workflow_fails")
         for order_id, stage in ((known, "awaiting_payment"), (new, "received")):
             shown = await world.order(order_id)
@@ -90,8 +71,8 @@ async def test_orders_whose_workflow_fails_are_listed_until_they_go_on(idle_worl
         assert new in {row["order_id"] for row in received}
         newest = await run_json(world, "list", "--attention", "--limit", "1")
         assert [row["order_id"] for row in newest] == [new]
-        assert {f"order-{known}", f"order-{new}"} <= await failing(world)
-    async with fitting(world):
+        assert {f"fails:order-{known}", f"fails:order-{new}"} <= await reconciled(world)
+    async with world.worker():
         await world.until_event(new, "payment_requested")
         await world.pay(new, TOTAL)
         for order_id in (known, new):
@@ -99,5 +80,5 @@ async def test_orders_whose_workflow_fails_are_listed_until_they_go_on(idle_worl
             for what in ("dispatched", "delivered"):
                 await world.ship(order_id, what)
             await assert_completed_once(world, order_id)
-        await until(lambda: attentions(world), lambda rows: not {known, new} & rows.keys())
-        assert not {f"order-{known}", f"order-{new}"} & await failing(world)
+        await until(world.attentions, lambda rows: not {known, new} & rows.keys())
+        assert not {f"fails:order-{known}", f"fails:order-{new}"} & await reconciled(world)

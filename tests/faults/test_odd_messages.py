@@ -24,7 +24,6 @@ from tests.support.exactly_once import (
 )
 from tests.support.shop import Document, order, unique
 from tests.support.world import SECRETS, World
-from worker import build_worker
 
 TOTAL = "119.00"
 UNUSABLE: dict[str, Sequence[Any]] = {
@@ -122,11 +121,6 @@ def event(order_id: str, shipment_id: str | None = None) -> Document:
         "order_id": order_id,
         "shipment_id": shipment_id or f"SH-{order_id}-1",
     }
-
-
-def working(world: World) -> Any:
-    """A worker in this process for as long as the block lasts (`Any`: the SDK's Worker)."""
-    return build_worker(world.settings, world.database, world.client, world.runner)
 
 
 # Signals, as the Temporal UI sends them.
@@ -295,7 +289,7 @@ async def test_facts_before_the_order_is_recorded_wait_for_it(idle_world: World)
     handle = run_of(idle_world, order_id)
     await handle.signal("payment_received", payment)
     await handle.signal("shipment_dispatched", args=[])
-    async with working(idle_world):
+    async with idle_world.worker():
         shown = await idle_world.until_event(order_id, "booked")
         assert "payment_requested" not in {row["event"] for row in shown["history"]}
         for what in ("dispatched", "delivered"):
@@ -423,7 +417,7 @@ async def test_the_cancel_button_before_any_worker_saw_the_order_cancels_it(
     document = order(sku, customer)
     await idle_world.place(document)
     await run_of(idle_world, document["order_id"]).cancel()
-    async with working(idle_world):
+    async with idle_world.worker():
         await assert_undone(idle_world, document["order_id"])
 
 

@@ -73,15 +73,13 @@ async def deliver(world: World, order_id: str) -> None:
 async def shown_attention(world: World, order_id: str) -> Document:
     """Wait for the order's attention; it is in the list of those that need somebody."""
     shown = await world.until_order(order_id, lambda o: o["attention"] is not None)
-    listed = (await world.api.get("/orders", params={"attention": True, "limit": 0})).json()
-    assert order_id in {row["order_id"] for row in listed}
+    assert order_id in await world.attentions()
     return shown["attention"]
 
 
 async def assert_nobody_needed(world: World, order_id: str) -> None:
     """The order isn't in the list of those that need somebody."""
-    listed = (await world.api.get("/orders", params={"attention": True, "limit": 0})).json()
-    assert order_id not in {row["order_id"] for row in listed}
+    assert order_id not in await world.attentions()
 
 
 # Calls that fail and are made again.

@@ -32,7 +32,6 @@ from tests.support.purchases import (
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
-from worker import build_worker
 from workflows.replenishment import ReplenishmentWorkflow
 
 CHEAP_MINOR, DEAR_MINOR = 5_000, 5_500
@@ -47,7 +46,7 @@ async def changed_world(
     """A pipeline with other settings."""
     async with new_world(request, engine_address, worker=False, auto=auto) as made:
         made.settings = made.settings.model_copy(update=changes)
-        async with build_worker(made.settings, made.database, made.client, made.runner):
+        async with made.worker():
             yield made
 
 

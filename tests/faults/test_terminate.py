@@ -9,7 +9,7 @@ from temporalio.client import WorkflowHandle
 from activities.database.engine import utc_now
 from intake import Intake
 from models.errors import Refused
-from tests.support.command_line import run, run_json
+from tests.support.command_line import reconciled
 from tests.support.exactly_once import (
     accounts_of,
     assert_asked_once,
@@ -20,7 +20,6 @@ from tests.support.exactly_once import (
 from tests.support.shop import Document, order
 from tests.support.waiting import until
 from tests.support.world import World
-from worker import build_worker
 
 TOTAL = "119.00"
 
@@ -146,7 +145,7 @@ async def test_terminated_before_it_is_recorded_the_order_is_placed_anew(
     assert (shown["stage"], shown["attention"]["code"]) == ("received", "workflow_ended")
     response = await idle_world.api.post("/orders", json=document)
     assert response.is_success
-    async with working(idle_world):
+    async with idle_world.worker():
         await finish(idle_world, order_id)
         await assert_completed_once(idle_world, order_id)
 
@@ -208,18 +207,18 @@ async def test_facts_that_the_terminated_run_never_read_are_not_lost(idle_world:
     document = order(sku, customer)
     order_id = document["order_id"]
     await idle_world.place(document)
-    async with working(idle_world):
+    async with idle_world.worker():
         await awaiting_payment(idle_world, order_id)
     await idle_world.pay(order_id, TOTAL)
     await terminate(idle_world, order_id)
     await place_again(idle_world, document)
-    async with working(idle_world):
+    async with idle_world.worker():
         await idle_world.until_event(order_id, "booked")
     for what in ("dispatched", "delivered"):
         await idle_world.ship(order_id, what)
     await terminate(idle_world, order_id)
     await place_again(idle_world, document)
-    async with working(idle_world):
+    async with idle_world.worker():
         await assert_completed_once(idle_world, order_id)
 
 
@@ -310,32 +309,12 @@ async def test_an_order_that_was_ended_before_it_was_recorded_is_listed_and_foun
     order_id = document["order_id"]
     await idle_world.place(document)
     await terminate(idle_world, order_id)
-    listed = await until(
-        lambda: listed_codes(idle_world), lambda codes: codes.get(order_id) is not None
-    )
+    listed = await until(idle_world.attentions, lambda codes: order_id in codes)
     assert listed[order_id] == "workflow_ended"
-    async with working(idle_world):
-        assert await is_found(idle_world, order_id)
+    async with idle_world.worker():
+        assert f"workflow:{order_id}" in await reconciled(idle_world)
         await idle_world.place(document)
         await finish(idle_world, order_id)
-        await until(lambda: listed_codes(idle_world), lambda codes: order_id not in codes)
-        assert not await is_found(idle_world, order_id)
+        await until(idle_world.attentions, lambda codes: order_id not in codes)
+        assert f"workflow:{order_id}" not in await reconciled(idle_world)
         await assert_completed_once(idle_world, order_id)
-
-
-async def listed_codes(world: World) -> dict[str, str]:
-    """Of the orders that are listed as needing somebody."""
-    rows = (await world.api.get("/orders", params={"attention": True, "limit": 0})).json()
-    return {row["order_id"]: row["attention"]["code"] for row in rows}
-
-
-async def is_found(world: World, order_id: str) -> bool:
-    """Whether the reconciliation misses the order's workflow."""
-    await run(world, "reconcile")
-    rows = await run_json(world, "findings")
-    return f"workflow:{order_id}" in {row["finding_id"] for row in rows}
-
-
-def working(world: World) -> Any:
-    """A worker in this process for as long as the block lasts (`Any`: the SDK's Worker)."""
-    return build_worker(world.settings, world.database, world.client, world.runner)

@@ -14,7 +14,6 @@ from tests.support.serving import served
 from tests.support.shop import order
 from tests.support.world import World
 from tools.ports import any_free
-from worker import build_worker
 
 
 @pytest.fixture(params=DATABASES)
@@ -49,7 +48,7 @@ async def test_without_the_engine_orders_and_facts_are_to_be_sent_again(idle: Wo
         assert (await idle.tell("payment.received", fact, "msg-1")).status_code == 503
         idle.api = there
     assert (await idle.tell("payment.received", fact, "msg-1")).status_code == 204
-    async with build_worker(idle.settings, idle.database, idle.client, idle.runner):
+    async with idle.worker():
         await idle.client.get_workflow_handle("fact-payments-msg-1").result()
     [unmatched] = (await idle.api.get("/payments/unmatched")).json()
     assert unmatched["payment_id"] == "P-1"
@@ -68,7 +67,7 @@ async def test_an_order_that_waits_for_a_worker_is_shown_as_received(idle: World
     assert other.status_code == 409
     again = await idle.api.post("/orders", json=document)
     assert again.status_code == 200
-    async with build_worker(idle.settings, idle.database, idle.client, idle.runner):
+    async with idle.worker():
         await idle.until(document["order_id"], "awaiting_payment")
 
 
@@ -76,8 +75,7 @@ async def test_an_unpaid_order_is_cancelled_at_its_deadline(idle: World) -> None
     """Its stock is given back, no invoice ever existed, and late money is given back."""
     sku, customer = idle.shop(on_hand=1)
     document = order(sku, customer)
-    brief = idle.settings.model_copy(update={"payment_deadline": 0.5})
-    async with build_worker(brief, idle.database, idle.client, idle.runner):
+    async with idle.worker(payment_deadline=0.5):
         await idle.place(document)
         shown = await idle.until(document["order_id"], "cancelled")
         await idle.ended(document["order_id"])

@@ -29,7 +29,6 @@ from tests.support.machine import Partners
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
-from worker import build_worker
 
 
 async def sent_back(world: World, order_id: str, sku: str, quantity: int, **said: Any) -> str:
@@ -139,10 +138,11 @@ async def test_goods_that_nobody_has_sent_are_not_lost(pipeline: World) -> None:
 @pytest.fixture(params=DATABASES)
 async def impatient(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
     """A pipeline to whose worker half a second of a carrier's silence is too long."""
-    async with new_world(request, engine_address, worker=False, auto=False) as made:
-        settings = made.settings.model_copy(update={"tracking_silence": 0.5})
-        async with build_worker(settings, made.database, made.client, made.runner):
-            yield made
+    async with (
+        new_world(request, engine_address, worker=False, auto=False) as made,
+        made.worker(tracking_silence=0.5),
+    ):
+        yield made
 
 
 async def test_goods_of_which_nothing_is_heard_wait_for_a_person(impatient: World) -> None:

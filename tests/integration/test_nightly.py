@@ -161,12 +161,12 @@ async def test_an_order_whose_workflow_was_ended_is_listed_until_it_is_placed_ag
     assert outcome.findings == 1
     assert outcome.attention is not None
     assert ended["order_id"] in outcome.attention.message
-    assert await _listed(nights) == {ended["order_id"]: "workflow_ended"}
+    assert await nights.attentions() == {ended["order_id"]: "workflow_ended"}
 
     assert (await nights.api.post("/orders", json=ended)).status_code == 200
     shown = await nights.until_event(ended["order_id"], "mended")
     assert shown["attention"] is None
-    assert await _listed(nights) == {}
+    assert await nights.attentions() == {}
     assert (await reconcile(nights)).findings == 0
     await nights.pay(ended["order_id"], "119.00")
     await nights.until_event(ended["order_id"], "booked")
@@ -193,11 +193,6 @@ async def test_a_replenishment_that_was_ended_is_found_until_it_is_started_again
     assert f"`replenish {sku} --location BER` starts it again" in outcome.attention.message
     await run(nights, "replenish", sku, "--location", "BER")
     assert (await reconcile(nights)).findings == 0
-
-
-async def _listed(world: World) -> dict[str, str]:
-    rows = (await world.api.get("/orders", params={"attention": True})).json()
-    return {row["order_id"]: row["attention"]["code"] for row in rows}
 
 
 async def test_both_run_by_hand_and_answer_without_input(nights: World) -> None:

@@ -68,17 +68,13 @@ async def test_a_terminated_order_is_listed_with_what_to_do(pipeline: World) -> 
     await pipeline.until_event(order_id, "payment_requested")
     await pipeline.client.get_workflow_handle(f"order-{order_id}").terminate("test")
 
-    async def attention() -> dict[str, str | None]:
-        rows = (await pipeline.api.get("/orders", params={"attention": True, "limit": 0})).json()
-        return {row["order_id"]: row["attention"]["code"] for row in rows}
-
-    found = await until(attention, lambda rows: order_id in rows)
+    found = await until(pipeline.attentions, lambda rows: order_id in rows)
     assert found[order_id] == "workflow_ended"
     listed = await run_json(pipeline, "list", "--attention", "--limit", "0")
     assert order_id in {row["order_id"] for row in listed}
     response = await pipeline.api.post("/orders", json=document)
     assert response.status_code == 200
-    await until(attention, lambda rows: order_id not in rows)
+    await until(pipeline.attentions, lambda rows: order_id not in rows)
     await pipeline.complete(order_id, "119.00")
 
 

@@ -18,7 +18,6 @@ from tests.integration.test_cli import run, run_json
 from tests.support.exactly_once import accounts_of
 from tests.support.shop import Document, order, unique
 from tests.support.world import World
-from worker import build_worker
 
 TOTAL = "119.00"
 TODAY = datetime.now(UTC).date()
@@ -53,8 +52,7 @@ async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
 async def working(world: World, **changes: Any) -> AsyncIterator[Hands]:
     """A worker with a clock to move; `changes` are settings."""
     hands = Hands()
-    settings = world.settings.model_copy(update=changes)
-    async with build_worker(settings, world.database, world.client, world.runner, hands):
+    async with world.worker(hands, **changes):
         yield hands
 
 

@@ -28,7 +28,6 @@ from tests.support.exactly_once import accounts_of
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
-from worker import build_worker
 
 
 async def delivered(world: World, quantity: int = 3, **changes: Any) -> tuple[str, str]:
@@ -343,8 +342,7 @@ async def test_an_authorisation_expires_and_what_comes_late_is_taken_all_the_sam
 ) -> None:
     """By its rules alone: allowed without a person, expired at once."""
     changes = {"return_authorisation": "auto", "return_expires_days": 0}
-    settings = idle.settings.model_copy(update=changes)
-    async with build_worker(settings, idle.database, idle.client, idle.runner):
+    async with idle.worker(**changes):
         order_id, sku = await delivered(idle, quantity=1)
         lines = [{"sku": sku, "quantity": 1}]
         await command(idle, RequestReturn, order_id=order_id, lines=lines)
@@ -362,8 +360,7 @@ async def test_an_authorisation_expires_and_what_comes_late_is_taken_all_the_sam
 async def test_what_comes_late_is_not_taken_in_twice(idle: World) -> None:
     """Its authorisation expired, and the same unit came with another return."""
     changes = {"return_authorisation": "auto", "return_expires_days": 0}
-    settings = idle.settings.model_copy(update=changes)
-    async with build_worker(settings, idle.database, idle.client, idle.runner):
+    async with idle.worker(**changes):
         order_id, sku = await delivered(idle, quantity=1)
         lines = [{"sku": sku, "quantity": 1}]
         await command(idle, RequestReturn, order_id=order_id, lines=lines)
@@ -375,8 +372,7 @@ async def test_what_comes_late_is_not_taken_in_twice(idle: World) -> None:
 
 
 async def test_after_the_window_only_what_is_our_fault_comes_back(idle: World) -> None:
-    settings = idle.settings.model_copy(update={"return_window_days": 0})
-    async with build_worker(settings, idle.database, idle.client, idle.runner):
+    async with idle.worker(return_window_days=0):
         order_id, sku = await delivered(idle, quantity=1)
         lines = [{"sku": sku, "quantity": 1}]
         with pytest.raises(InvalidInput, match="may not any more"):

@@ -10,7 +10,6 @@ import pytest
 from tests.conftest import DATABASES, new_world
 from tests.support.shop import Document, order, unique
 from tests.support.world import World
-from worker import build_worker
 
 TOTAL = "119.00"
 
@@ -120,8 +119,7 @@ async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
 
 
 async def test_a_carrier_that_says_nothing_for_too_long_waits_for_a_person(idle: World) -> None:
-    settings = idle.settings.model_copy(update={"tracking_silence": 0.5})
-    async with build_worker(settings, idle.database, idle.client, idle.runner):
+    async with idle.worker(tracking_silence=0.5):
         order_id = await booked(idle)
         shown = await idle.until_order(order_id, lambda o: o["attention"])
         assert shown["attention"]["code"] == "shipment_silent"

@@ -35,3 +35,9 @@ async def run_json(pipeline: World, *words: str, stdin: str = "") -> Any:
     status, out, err = await run(pipeline, *words, "--json", stdin=stdin)
     assert status == 0, err + out
     return json.loads(out)
+
+
+async def reconciled(pipeline: World) -> set[str]:
+    """The ids of what differs, by a reconciliation now."""
+    await run(pipeline, "reconcile")
+    return {row["finding_id"] for row in await run_json(pipeline, "findings")}

@@ -18,12 +18,12 @@ from sqlalchemy import func
 from sqlmodel import Session, select
 from standardwebhooks import Webhook
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import WorkflowRunner
+from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities import reading_ledger, reading_orders
-from activities.database.engine import Database, utc_now
+from activities.database.engine import Clock, Database, utc_now
 from activities.database.importing import import_folder
 from activities.gateways.http import authorities
 from api.app import create_app
@@ -76,10 +76,12 @@ class World:
     partners: httpx.AsyncClient
     folder: Path
 
-    @property
-    def runner(self) -> WorkflowRunner | None:
-        """Workflows are the same on both databases, so they are tried in the sandbox on one."""
-        return SANDBOX if self.database.url.startswith("sqlite") else None
+    def worker(self, clock: Clock = utc_now, **changes: Any) -> Worker:
+        """A worker in this process, to be entered; `changes` are settings. Workflows are the same on
+        both databases, so they are tried in the sandbox on one."""
+        settings = self.settings.model_copy(update=changes)
+        runner = SANDBOX if self.database.url.startswith("sqlite") else None
+        return build_worker(settings, self.database, self.client, runner, clock)
 
     def shop(self, on_hand: int = 10, **changes: Any) -> tuple[str, str]:
         """Import a shop of one new product and one new customer; returns both ids."""
@@ -100,6 +102,12 @@ class World:
         response = await self.api.get(f"/orders/{order_id}")
         assert response.status_code == 200, response.text
         return response.json()
+
+    async def attentions(self) -> dict[str, str]:
+        """The orders that are listed as needing somebody, each with the code of why."""
+        response = await self.api.get("/orders", params={"attention": True, "limit": 0})
+        assert response.status_code == 200, response.text
+        return {row["order_id"]: row["attention"]["code"] for row in response.json()}
 
     async def tell(
         self, type_: str, data: Document, webhook_id: str | None = None
@@ -337,7 +345,7 @@ async def world(
         ):
             made = World(client, database, settings, api, control, folder)
             if worker:
-                async with build_worker(settings, database, client, made.runner):
+                async with made.worker():
                     yield made
             else:
                 yield made
