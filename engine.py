@@ -34,7 +34,6 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
     WorkflowExecutionDescription,
-    WorkflowExecutionStatus,
 )
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -43,7 +42,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from models import nightly
 from models.errors import EngineUnavailable, FieldError, WrongVariables
-from models.messages import REPORTED_PROBLEMS
+from models.messages import CUT_OFF_STATUSES, REPORTED_PROBLEMS
 
 Result = TypeVar("Result")
 
@@ -57,13 +56,6 @@ CATCH_UP = timedelta(hours=12)
 """A night that the engine slept through is made up for if it wakes within so long."""
 LAZY_CONNECT_FAILED = "Failed client connect"
 """How the SDK's RuntimeError begins where a lazy client's first call finds no server."""
-CUT_OFF = (
-    WorkflowExecutionStatus.TERMINATED,
-    WorkflowExecutionStatus.FAILED,
-    WorkflowExecutionStatus.TIMED_OUT,
-    WorkflowExecutionStatus.CANCELED,
-)
-"""How a workflow of ours ends by another's hand only."""
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", re.ASCII)
 SEARCH_ATTRIBUTES = {
     "OrderStage": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -148,6 +140,12 @@ async def describe(
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         return None
+
+
+def is_cut_off(description: WorkflowExecutionDescription | None) -> bool:
+    """Whether a workflow ended by another's hand."""
+    status = description.status if description is not None else None
+    return status is not None and status.name.title().replace("_", "") in CUT_OFF_STATUSES
 
 
 def fails(description: WorkflowExecutionDescription | None) -> bool:

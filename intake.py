@@ -84,12 +84,12 @@ from models.messages import (
     SupplierInvoiced,
 )
 from models.nightly import ReconcileOutcome, ReviewOutcome
-from models.orders import OrderDocument, digest
+from models.orders import OVER, OrderDocument, digest
 from models.parsing import check_past, parse_command, parse_fact, parse_order
 from models.purchasing import BuyingPolicy
 from models.return_views import of_return
 from models.views import OrderView
-from watching import OVER, Watch, as_received
+from watching import Watch, as_received
 from workflows import attributes
 from workflows.commands import CommandWorkflow
 from workflows.facts import FactWorkflow
@@ -252,7 +252,7 @@ class Intake:
         for command in await self._read(lambda session: reading.call_backs(session, order_id)):
             workflow_id = after_workflow(command.command_id)
             description = await engine.describe(self._client, workflow_id)
-            if description is None or description.status in engine.CUT_OFF:
+            if description is None or engine.is_cut_off(description):
                 await self.command(RefundShipment, command.model_dump(mode="json"))
                 said.append(f"{workflow_id}: started again")
         return said
@@ -537,7 +537,7 @@ class Intake:
         """Whether the order's workflow was terminated: something may be left to do, such as a
         mail, though the order is over."""
         description = await engine.describe(self._client, f"order-{order_id}")
-        return description is not None and description.status in engine.CUT_OFF
+        return engine.is_cut_off(description)
 
     async def _read(self, work: Callable[[Session], Result]) -> Result:
         return await self._database.read_async(work)

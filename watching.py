@@ -2,9 +2,10 @@
 was cut off or fails, or that an order isn't recorded yet."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
@@ -15,14 +16,13 @@ from activities.database.engine import Database
 from models.errors import EngineUnavailable, NotFound
 from models.messages import CUT_OFF, FAILING, WORKFLOW_ENDED, WORKFLOW_FAILS, Attention
 from models.money import format_amount
-from models.orders import OrderDocument, Stage
+from models.orders import OVER, OrderDocument, Stage
 from models.views import LineView, OrderDetails, OrderView
 
 ASKED_AT_ONCE = 100
 """Orders of one query or, unrecorded ones, of so many questions at a time."""
 LOOK_TIMEOUT = timedelta(seconds=1)
 """How long a view waits for what it can do without."""
-OVER = (Stage.COMPLETED, Stage.CANCELLED)
 _NEW = (None, Stage.RECEIVED)
 
 
@@ -60,53 +60,43 @@ class Watch:
         of_all = attention or stage is Stage.RECEIVED
         if of_all:
             with suppress(EngineUnavailable):
-                troubles = await self._troubles()
+                troubles = await self._troubles(self._orders_where)
                 views += await self._unrecorded(troubles, limit) if stage in _NEW else []
         views += await self._database.read_async(
             lambda session: reading_orders.list_orders(session, stage, attention, limit, troubles)
         )
         if not of_all:
-            troubles = await self._troubles_of(views)
+            shown = [view.order_id for view in views if view.stage not in OVER]
+            with suppress(EngineUnavailable):
+                troubles = await self._troubles(partial(self._among, shown))
         views.sort(key=lambda view: view.placed_at, reverse=True)
-        shown = [
+        views = [
             view.model_copy(update={"attention": troubles[view.order_id]})
             if view.order_id in troubles and view.stage not in OVER
             else view
             for view in views
         ]
-        return shown[:limit] if limit else shown
+        return views[:limit] if limit else views
 
-    async def _troubles(self) -> dict[str, Attention]:
-        """By order: what the engine says of those whose workflow was cut off and not started again,
-        or fails; the newest first, of each. Raises EngineUnavailable."""
-        failing = await self._orders_where(FAILING)
-        ended = await self._orders_where(CUT_OFF)
-        again = await self._among(ended, "ExecutionStatus IN ('Running', 'Completed')")
+    async def _troubles(
+        self, orders_where: Callable[[str], Awaitable[list[str]]]
+    ) -> dict[str, Attention]:
+        """What the engine says of orders whose workflow was cut off and not started again, or
+        fails; the newest first, of each. Raises EngineUnavailable."""
+        failing, ended = await orders_where(FAILING), await orders_where(CUT_OFF)
+        again = set(await self._among(ended, "ExecutionStatus IN ('Running', 'Completed')"))
         return {
             **dict.fromkeys(failing, WORKFLOW_FAILS),
             **{order_id: WORKFLOW_ENDED for order_id in ended if order_id not in again},
         }
 
-    async def _troubles_of(self, views: Sequence[OrderView]) -> dict[str, Attention]:
-        """The same of these orders; nothing where the engine doesn't answer."""
-        ids = [view.order_id for view in views if view.stage not in OVER]
-        try:
-            failing, ended = await self._among(ids, FAILING), await self._among(ids, CUT_OFF)
-            again = await self._among(sorted(ended), "ExecutionStatus IN ('Running', 'Completed')")
-        except EngineUnavailable:
-            return {}
-        return {
-            **dict.fromkeys(failing, WORKFLOW_FAILS),
-            **dict.fromkeys(ended - again, WORKFLOW_ENDED),
-        }
-
-    async def _among(self, order_ids: Sequence[str], query: str) -> set[str]:
-        """Those of the orders whose workflow, or an earlier run of it, is found by a query."""
-        found = set[str]()
+    async def _among(self, order_ids: Sequence[str], query: str) -> list[str]:
+        """As `_orders_where`, of these orders only."""
+        found = list[str]()
         for start in range(0, len(order_ids), ASKED_AT_ONCE):
             some = order_ids[start : start + ASKED_AT_ONCE]
             ids = ", ".join(f"'order-{order_id}'" for order_id in some)
-            found.update(await self._orders_where(f"WorkflowId IN ({ids}) AND {query}"))
+            found += await self._orders_where(f"WorkflowId IN ({ids}) AND {query}")
         return found
 
     async def _orders_where(self, query: str) -> list[str]:
@@ -133,15 +123,11 @@ class Watch:
         recorded = await self._database.read_async(
             lambda session: reading.recorded(session, list(troubles))
         )
-        missing = [
-            order_id
-            for trouble in (WORKFLOW_FAILS, WORKFLOW_ENDED)
-            for order_id in [
-                order_id
-                for order_id, its in troubles.items()
-                if its is trouble and order_id not in recorded
-            ][: limit or None]
-        ]
+        new = [order_id for order_id in troubles if order_id not in recorded]
+        failing = [order_id for order_id in new if troubles[order_id] is WORKFLOW_FAILS]
+        ended = [order_id for order_id in new if troubles[order_id] is WORKFLOW_ENDED]
+        most = limit or len(new)
+        missing = failing[:most] + ended[:most]
         views = list[OrderView | None]()
         for start in range(0, len(missing), ASKED_AT_ONCE):
             some = missing[start : start + ASKED_AT_ONCE]
@@ -180,7 +166,7 @@ class Watch:
 
 def _trouble_of(description: WorkflowExecutionDescription) -> Attention | None:
     """What is wrong with an order's workflow that it can't say itself."""
-    if description.status in engine.CUT_OFF:
+    if engine.is_cut_off(description):
         return WORKFLOW_ENDED
     return WORKFLOW_FAILS if engine.fails(description) else None
 

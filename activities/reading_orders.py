@@ -15,7 +15,7 @@ from models.billing import RefundState
 from models.errors import NotFound
 from models.messages import Attention
 from models.money import format_amount
-from models.orders import Cancellation, ShipmentState, Stage
+from models.orders import OVER, Cancellation, ShipmentState, Stage
 from models.stock import ReservationState, ShortageState
 from models.tables import (
     AuditRow,
@@ -42,7 +42,6 @@ from models.views import (
     ShipmentView,
 )
 
-OVER = (Stage.COMPLETED, Stage.CANCELLED)
 AT_ONCE = 500
 """Orders of one query."""
 _OF = bindparam("order_id", type_=String)

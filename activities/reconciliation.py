@@ -6,7 +6,7 @@ where it came from.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from activities import reading_ledger
 from activities.database.engine import Clock, Database
 from activities.orders import attend
 from activities.progress import find_order
+from activities.reading import recorded
 from activities.receiving import asked_by
 from activities.stock import Place
 from activities.stock_review import next_skus
@@ -43,7 +44,7 @@ from models.findings import (
 from models.ledger import Account
 from models.messages import CUT_OFF, FAILING, WORKFLOW_ENDED, SetAttention, StockPlace
 from models.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
-from models.orders import Cancellation, Stage
+from models.orders import OVER, Cancellation, Stage
 from models.purchasing import OPEN_STATES, PurchaseOrderState
 from models.stock import SERVING, ReservationState, ShortageState
 from models.tables import (
@@ -63,7 +64,6 @@ from models.tables import (
     SupplierInvoice,
 )
 
-OVER = (Stage.COMPLETED, Stage.CANCELLED)
 HELD = (ReservationState.HELD, ReservationState.PICKED)
 ASKED_AT_ONCE = 10
 """Questions to the engine that are out at a time."""
@@ -148,13 +148,14 @@ class Reconciliation:
     async def _ended_unrecorded(self) -> list[Difference]:
         """Orders that have no row, and no workflow that would make it."""
         query = f"WorkflowType = 'OrderWorkflow' AND {CUT_OFF}"
-        ended = {run.id async for run in self._client.list_workflows(query)}
-        known = await self._database.read_async(lambda session: _recorded(session, ended))
-        ids = sorted(ended - known)
-        ends = await self._ends_of(ids)
+        runs = self._client.list_workflows(query)
+        ended = {run.id.removeprefix("order-") async for run in runs}
+        known = await self._database.read_async(lambda session: recorded(session, ended))
+        order_ids = sorted(ended - known)
+        ends = await self._ends_of([f"order-{order_id}" for order_id in order_ids])
         return [
-            workflow_difference(workflow_id.removeprefix("order-"), Stage.RECEIVED, end)
-            for workflow_id, end in zip(ids, ends, strict=True)
+            workflow_difference(order_id, Stage.RECEIVED, end)
+            for order_id, end in zip(order_ids, ends, strict=True)
             if end is not None
         ]
 
@@ -254,13 +255,6 @@ class Reconciliation:
         ).one()
         first = session.exec(still.order_by(col(Finding.finding_id)).limit(EXAMPLES))
         return OpenFindings(count=count, examples=tuple(row.message for row in first))
-
-
-def _recorded(session: Session, workflow_ids: Collection[str]) -> set[str]:
-    """Those of the workflows whose order has a row."""
-    return set(
-        session.exec(select(Order.workflow_id).where(col(Order.workflow_id).in_(workflow_ids)))
-    )
 
 
 def _called_back(

@@ -1,12 +1,10 @@
 """What CLI and API show of invoices and credit notes. Amounts are decimal strings."""
 
 from datetime import date, datetime
-from typing import Literal, TypeVar
+from typing import Literal
 
 from models.base import Payload
-from models.errors import NotFound
-
-View = TypeVar("View")
+from models.errors import Found, found
 
 
 class BillLineView(Payload):
@@ -69,8 +67,6 @@ class BillView(Payload):
     mails: tuple[MailView, ...]
 
 
-def of_bill(view: View | None, number: str) -> View:
+def of_bill(view: Found | None, number: str) -> Found:
     """An invoice or credit note as it is shown. Raises NotFound where there is none."""
-    if view is None:
-        raise NotFound("invoice_unknown", f"there is no invoice or credit note {number!r}")
-    return view
+    return found(view, "invoice_unknown", f"there is no invoice or credit note {number!r}")

@@ -19,8 +19,11 @@ API, CLI and the Temporal UI show the same code and sentence.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import ValidationError
+
+Found = TypeVar("Found")
 
 _PATH = re.compile(r"\w+(\.\w+)*")
 
@@ -70,6 +73,13 @@ class WrongVariables(InvalidInput):
     def __init__(self, fields: Iterable[FieldError]) -> None:
         super().__init__(list(fields), "wrong_variables")
         self.message = "\n".join(map(str, self.fields))
+
+
+def found(what: Found | None, code: str, message: str) -> Found:
+    """`what` was asked for. Raises NotFound where it isn't there."""
+    if what is None:
+        raise NotFound(code, message)
+    return what
 
 
 def invalid_input(error: ValidationError) -> InvalidInput:

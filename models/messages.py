@@ -305,8 +305,10 @@ FAILING = (
     "('category=WorkflowTaskFailed', 'category=WorkflowTaskTimedOut')"
 )
 """The query that finds them."""
-CUT_OFF = "ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut', 'Canceled')"
-"""The query that finds workflows which ended by another's hand; one may run again since."""
+CUT_OFF_STATUSES = ("Terminated", "Failed", "TimedOut", "Canceled")
+"""How a workflow of ours ends by another's hand only."""
+CUT_OFF = f"ExecutionStatus IN {CUT_OFF_STATUSES}"
+"""The query that finds those; one may run again since."""
 
 
 def will_not_arrive(shipment_id: str, tracking: TrackingStatus) -> Attention:

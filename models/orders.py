@@ -336,6 +336,10 @@ class Stage(StrEnum):
     CANCELLED = "cancelled"
 
 
+OVER = (Stage.COMPLETED, Stage.CANCELLED)
+"""Where nothing of an order is unfinished."""
+
+
 class Cancellation(StrEnum):
     """How far a cancellation has come."""
 

@@ -1,13 +1,10 @@
 """What CLI and API show of returns. Amounts are decimal strings."""
 
 from datetime import datetime
-from typing import TypeVar
 
 from models.base import Payload
-from models.errors import NotFound
+from models.errors import Found, found
 from models.shipment_views import TrackingEventView
-
-View = TypeVar("View")
 
 
 class ReturnSummary(Payload):
@@ -64,8 +61,6 @@ class ReturnDetails(ReturnSummary):
     workflow_id: str
 
 
-def of_return(view: View | None, return_id: str) -> View:
+def of_return(view: Found | None, return_id: str) -> Found:
     """What is shown of a return. Raises NotFound where there is none."""
-    if view is None:
-        raise NotFound("return_unknown", f"there is no return {return_id!r}")
-    return view
+    return found(view, "return_unknown", f"there is no return {return_id!r}")

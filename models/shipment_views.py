@@ -2,14 +2,11 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import TypeVar
 
 from models.base import Payload
-from models.errors import NotFound
+from models.errors import Found, NotFound, found
 from models.orders import ShipmentState
 from models.shipping import FreightMode
-
-View = TypeVar("View")
 
 
 class PaperKind(StrEnum):
@@ -142,18 +139,14 @@ class ShipmentDetails(ShipmentSummary):
     """When the goods of one that was given up were on the shelf again."""
 
 
-def of_shipment(view: View | None, shipment_id: str) -> View:
+def of_shipment(view: Found | None, shipment_id: str) -> Found:
     """What is shown of a shipment. Raises NotFound where there is none."""
-    if view is None:
-        raise NotFound("shipment_unknown", f"there is no shipment {shipment_id!r}")
-    return view
+    return found(view, "shipment_unknown", f"there is no shipment {shipment_id!r}")
 
 
-def of_claim(view: View | None, claim_id: str) -> View:
+def of_claim(view: Found | None, claim_id: str) -> Found:
     """What is shown of a claim. Raises NotFound where there is none."""
-    if view is None:
-        raise NotFound("claim_unknown", f"there is no claim {claim_id!r}")
-    return view
+    return found(view, "claim_unknown", f"there is no claim {claim_id!r}")
 
 
 def check_printed(

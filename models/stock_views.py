@@ -2,17 +2,14 @@
 company's currency, quantities are units."""
 
 from datetime import date, datetime
-from typing import TypeVar
 
 from pydantic import JsonValue
 
 from models.base import Payload
 from models.commands import UNKNOWN_PURCHASE_ORDER, UNKNOWN_SKU
-from models.errors import NotFound
+from models.errors import Found, found
 from models.replenishment import Promisable
 from models.views import OddFactView
-
-View = TypeVar("View")
 
 
 class StockAtLocation(Payload):
@@ -217,15 +214,11 @@ class PurchaseOrderDetails(PurchaseOrderView):
     odd_facts: tuple[OddFactView, ...]
 
 
-def of_sku(view: View | None, sku: str) -> View:
+def of_sku(view: Found | None, sku: str) -> Found:
     """What is shown of a SKU. Raises NotFound where there is none."""
-    if view is None:
-        raise NotFound(UNKNOWN_SKU, f"there is no SKU {sku!r}")
-    return view
+    return found(view, UNKNOWN_SKU, f"there is no SKU {sku!r}")
 
 
-def of_purchase_order(view: View | None, po_id: str) -> View:
+def of_purchase_order(view: Found | None, po_id: str) -> Found:
     """What is shown of a purchase order. Raises NotFound where there is none."""
-    if view is None:
-        raise NotFound(UNKNOWN_PURCHASE_ORDER, f"there is no purchase order {po_id!r}")
-    return view
+    return found(view, UNKNOWN_PURCHASE_ORDER, f"there is no purchase order {po_id!r}")

@@ -109,17 +109,20 @@ class Page(FPDF):
 
     def styled(self, text: str, style: Style) -> str:
         """Choose the font; returns `text` as that font can show it."""
-        shown, family, weight = text, "noto", "B" if style.bold else ""
-        if not self.usual.issuperset(text):
-            whole = whole_cut()
-            shown = showable(text, whole.characters)
-            if not self.usual.issuperset(shown):
-                family = "noto whole"
-                if f"{family}{weight}" not in self.fonts:
-                    self.add_font(family, weight, whole.bold if weight else whole.regular)
+        usual = self.usual.issuperset(text)
+        shown = text if usual else showable(text, whole_cut().characters)
+        weight = "B" if style.bold else ""
+        family = "noto" if usual or self.usual.issuperset(shown) else self._whole(weight)
         self.set_font(family, weight, style.size_pt)
         self.set_text_color(*style.color)
         return shown
+
+    def _whole(self, weight: str) -> str:
+        """The family of all characters, which this document has from now on."""
+        family = "noto whole"
+        if f"{family}{weight}" not in self.fonts:
+            self.add_font(family, weight, whole_cut().bold if weight else whole_cut().regular)
+        return family
 
     def paragraph(self, text: str, x: float, width: float, style: Style) -> None:
         """Wrapped lines from `y` on, which moves below them."""

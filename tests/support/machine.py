@@ -90,7 +90,7 @@ from models.messages import (
     TrackingStep,
 )
 from models.money import format_amount
-from models.orders import Cancellation, Delivery, OrderDocument, ShipmentState, Stage
+from models.orders import OVER, Cancellation, Delivery, OrderDocument, ShipmentState
 from models.purchasing import BuyingPolicy, PurchaseOrderState
 from models.returns import (
     Condition,
@@ -149,7 +149,6 @@ COMING = (ReturnState.AUTHORISED, ReturnState.IN_TRANSIT, ReturnState.RECEIVED)
 OUTCOMES = (None, Reship, RefundShipment)
 """What a person decides of goods that won't arrive; None: nothing yet."""
 HELD = (ReservationState.HELD, ReservationState.PICKED)
-OVER = (Stage.COMPLETED, Stage.CANCELLED)
 skus = st.sampled_from(SKUS)
 locations = st.sampled_from(tuple(LOCATIONS))
 units = st.integers(1, 6)
