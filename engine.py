@@ -40,9 +40,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from models import nightly
 from models.errors import EngineUnavailable, FieldError, WrongVariables
-from models.messages import CUT_OFF_STATUSES, REPORTED_PROBLEMS
+from models.messages import nightly
+from models.visibility import CUT_OFF_STATUSES, REPORTED_PROBLEMS
 
 Result = TypeVar("Result")
 

@@ -24,17 +24,26 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 import engine
-from activities import (
-    reading,
-    reading_purchases,
-    reading_returns,
-    reading_shipments,
-    reading_stock,
-)
-from activities.database.door import keep_fact
+from activities.billing import reading as billing_reading
 from activities.database.engine import Clock, Database
-from models import nightly
-from models.commands import (
+from activities.database.inbox import is_known_fact, keep_fact
+from activities.operations import reading as operations_reading
+from activities.orders import acceptance
+from activities.purchasing import reading as purchasing_reading
+from activities.returns import reading as returns_reading
+from activities.shipping import reading as shipping_reading
+from activities.stock import reading as stock_reading
+from models.errors import (
+    Conflict,
+    EngineUnavailable,
+    FieldError,
+    InvalidInput,
+    NotFound,
+    Refused,
+)
+from models.messages import nightly
+from models.messages.attention import WORKFLOW_ENDED, WORKFLOW_FAILS
+from models.messages.commands import (
     COMMAND_ID_TAKEN,
     UNKNOWN,
     UNKNOWN_PURCHASE_ORDER,
@@ -47,21 +56,7 @@ from models.commands import (
     SeeTo,
     after_workflow,
 )
-from models.errors import (
-    Conflict,
-    EngineUnavailable,
-    FieldError,
-    InvalidInput,
-    NotFound,
-    Refused,
-)
-from models.messages import (
-    REPLENISHES,
-    WORKFLOW_ENDED,
-    WORKFLOW_FAILS,
-    AcceptRequest,
-    CancelRequest,
-    CommandOutcome,
+from models.messages.facts import (
     Fact,
     FactInput,
     GoodsReceived,
@@ -71,31 +66,31 @@ from models.messages import (
     PaymentReversed,
     PayoutPaid,
     PurchaseFact,
-    RetryRequest,
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentFact,
     ShipmentTracked,
     ShortageReported,
     StockArrived,
-    StockPlace,
     StoredFact,
     SupplierAcknowledged,
     SupplierInvoiced,
 )
-from models.nightly import ReconcileOutcome, ReviewOutcome
+from models.messages.nightly import ReconcileOutcome, ReviewOutcome
+from models.messages.parsing import check_past, parse_command, parse_fact, parse_order
+from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
+from models.messages.steps import REPLENISHES, StockPlace
 from models.orders import OVER, OrderDocument, digest
-from models.parsing import check_past, parse_command, parse_fact, parse_order
 from models.purchasing import BuyingPolicy
-from models.return_views import of_return
-from models.views import OrderView
-from watching import Watch, as_received
-from workflows import attributes
+from models.views.orders import OrderView
+from models.views.returns import of_return
+from order_status import Watch, as_received
+from workflows import search_attributes
 from workflows.commands import CommandWorkflow
 from workflows.facts import FactWorkflow
-from workflows.narrative import summary
 from workflows.order import OrderWorkflow
 from workflows.replenishment import ReplenishmentWorkflow
+from workflows.status_text import summary
 
 NIGHTLY_TIMEOUT = timedelta(minutes=10)
 """How long one waits for what else happens at night."""
@@ -153,14 +148,14 @@ class Intake:
         document = parse_order(sent)
         mark = digest(sent)
         known = await self._read(
-            lambda session: reading.digest_and_stage(session, document.order_id)
+            lambda session: acceptance.digest_and_stage(session, document.order_id)
         )
         if known is not None and known[0] != mark:
             raise _taken(document.order_id)
         if known is not None and known[1] in OVER and not await self._stopped(document.order_id):
             return Placed(await self.watch.status(document.order_id), created=False)
         errors, total_minor = await self._read(
-            lambda session: reading.check_order(session, document)
+            lambda session: acceptance.check_order(session, document)
         )
         if errors and known is None:
             raise InvalidInput(errors)
@@ -222,10 +217,12 @@ class Intake:
         had to be seen to is shown no longer. Raises as `cancel`, where nothing waits."""
         request, said = RetryRequest(actor=actor), list[str]()
         unreached = list[EngineUnavailable]()
-        if await self._read(lambda session: reading.is_to_be_seen_to(session, order_id)):
+        if await self._read(lambda session: operations_reading.is_to_be_seen_to(session, order_id)):
             with suppress(Refused):  # somebody else was quicker
                 said.append(await self._see_to(order_id, actor, reason))
-        beside = await self._read(lambda session: reading.waiting_beside(session, order_id))
+        beside = await self._read(
+            lambda session: operations_reading.waiting_beside(session, order_id)
+        )
         for workflow_id in beside:
             try:
                 outcome = await self._ask(workflow_id, "retry_step", request)
@@ -249,7 +246,9 @@ class Intake:
         """Shipments go on being called back where somebody ended the workflow that asks: the same
         command is given again. Returns what was done, in words."""
         said = []
-        for command in await self._read(lambda session: reading.call_backs(session, order_id)):
+        for command in await self._read(
+            lambda session: shipping_reading.call_backs(session, order_id)
+        ):
             workflow_id = after_workflow(command.command_id)
             description = await engine.describe(self._client, workflow_id)
             if description is None or engine.is_cut_off(description):
@@ -400,7 +399,9 @@ class Intake:
                         "placed_at": view.placed_at,
                         "total_minor": total_minor,
                     },
-                    search_attributes=attributes.at_start(document.customer_id, document.channel),
+                    search_attributes=search_attributes.at_start(
+                        document.customer_id, document.channel
+                    ),
                     static_summary=summary(document),
                     static_details=f"Order {document.order_id}, placed {document.channel}.",
                     rpc_timeout=engine.CALL_TIMEOUT,
@@ -422,8 +423,8 @@ class Intake:
 
         def find(session: Session) -> str | None:
             if isinstance(fact, PaymentReversed):
-                return reading.order_of_payment(session, fact.payment_id or "")
-            return reading.order_of_invoice(session, fact.order_id or "")
+                return billing_reading.order_of_payment(session, fact.payment_id or "")
+            return billing_reading.order_of_invoice(session, fact.order_id or "")
 
         order_id = await self._read(find)
         return fact.model_copy(update={"order_id": order_id}) if order_id else fact
@@ -437,19 +438,19 @@ class Intake:
     ) -> None:
         """Raises InvalidInput, NotFound for what of a purchase order can't be. What came before
         is let in: it was answered then."""
-        if reading.is_known_fact(session, source, fact_id):
+        if is_known_fact(session, source, fact_id):
             return
         sku = fact.sku if isinstance(fact, GoodsReceived) else None
-        place = reading.purchase_place(session, fact.po_id or "", sku)
+        place = purchasing_reading.purchase_place(session, fact.po_id or "", sku)
         if place is None or (sku and place[1] != sku):
             of = f" of {sku!r}" if sku else ""
             message = f"there is no purchase order {fact.po_id!r}{of}"
             raise NotFound(UNKNOWN_PURCHASE_ORDER, message)
         now = self._clock()
         if isinstance(fact, GoodsReceived):
-            problem = reading_purchases.why_not_receipt(session, fact, self._buying, now)
+            problem = purchasing_reading.why_not_receipt(session, fact, self._buying, now)
         else:
-            problem = reading_purchases.why_not_acknowledged(session, fact, now.date())
+            problem = purchasing_reading.why_not_acknowledged(session, fact, now.date())
         if problem is not None:
             field, _, reason = problem.partition(": ")
             raise InvalidInput([FieldError(field, reason)], "fact_refused")
@@ -459,7 +460,7 @@ class Intake:
         if isinstance(fact, PurchaseFact):
             sku = fact.sku if isinstance(fact, GoodsReceived) else None
             place = await self._read(
-                lambda session: reading.purchase_place(session, fact.po_id or "", sku)
+                lambda session: purchasing_reading.purchase_place(session, fact.po_id or "", sku)
             )
             return StockPlace(location=place[0], sku=place[1]).workflow_id if place else None
         if isinstance(fact, PayoutPaid):
@@ -546,17 +547,17 @@ class Intake:
 def _check_hand_over(session: Session, source: str, fact_id: str, fact: ShipmentFact) -> None:
     """Raises InvalidInput for goods that are handed over unpaid. What came before is let in: it
     was answered then."""
-    if reading.is_known_fact(session, source, fact_id):
+    if is_known_fact(session, source, fact_id):
         return
-    reason = reading_shipments.why_not_handed_over(session, fact)
+    reason = shipping_reading.why_not_handed_over(session, fact)
     if reason is not None:
         raise InvalidInput([FieldError("shipment_id", reason)], "fact_refused")
 
 
 def return_label(session: Session, return_id: str) -> bytes:
     """The label of a return, as PDF. Raises NotFound, and Refused where its goods may not come."""
-    view = of_return(reading_returns.return_details(session, return_id), return_id)
-    label = reading_returns.return_label(session, return_id)
+    view = of_return(returns_reading.return_details(session, return_id), return_id)
+    label = returns_reading.return_label(session, return_id)
     if label is None:
         state = view.state.replace("_", " ")
         message = f"{return_id} is {state}: only a return that is authorised has a label"
@@ -566,11 +567,11 @@ def return_label(session: Session, return_id: str) -> bytes:
 
 def _places(session: Session, sku: str, location: str | None) -> list[StockPlace]:
     """Where a person wants replenishment to look."""
-    if not reading_stock.is_sku(session, sku):
+    if not stock_reading.is_sku(session, sku):
         raise NotFound(UNKNOWN_SKU, f"there is no SKU {sku!r}")
-    if location is not None and not reading_stock.is_location(session, location):
+    if location is not None and not stock_reading.is_location(session, location):
         raise InvalidInput([FieldError("location", f"there is no location {location!r}")])
-    locations = [location] if location else reading_stock.places_of(session, sku)
+    locations = [location] if location else stock_reading.places_of(session, sku)
     if not locations:
         raise InvalidInput([FieldError("location", f"no location keeps {sku} yet: name one")])
     return [StockPlace(location=name, sku=sku) for name in locations]

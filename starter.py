@@ -12,41 +12,36 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from activities import reading, reading_orders
 from activities.database.engine import utc_now
-from activities.database.importing import import_folder
-from command_line.claims import add_claims
-from command_line.doors import Doors, new_id
-from command_line.ledger import add_ledger
-from command_line.money import (
+from activities.masterdata.importing import import_folder
+from activities.operations import reading as operations_reading
+from activities.orders import acceptance
+from activities.orders import reading as orders_reading
+from activities.shipping import reading as shipping_reading
+from command_line.billing import (
     add_close,
     add_money,
     add_write_off,
     invoice_commands,
     payment_commands,
 )
+from command_line.claims import add_claims
+from command_line.context import Doors, new_id
+from command_line.ledger import add_ledger
 from command_line.orders import orders_table, print_order
-from command_line.purchases import add_purchases
+from command_line.output import Json, complain, err, new_table, out, print_json, problem_of, show
+from command_line.purchasing import add_purchases
 from command_line.returns import return_commands
-from command_line.shipments import add_shipments
-from command_line.showing import (
-    Json,
-    complain,
-    err,
-    new_table,
-    out,
-    print_json,
-    problem_of,
-    show,
-)
+from command_line.shipping import add_shipments
 from command_line.stock import Actor, Reason, stock_commands
+from exits import exit_status, leave
 from intake import Intake
+from models.base import MAX_LISTED
 from models.errors import InvalidInput, PipelineError
 from models.json_text import parse_json
 from models.orders import Stage, Terms
 from models.settings import Settings
-from models.shipment_views import of_shipment
-from roots import exit_status, leave
+from models.views.shipping import of_shipment
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
@@ -145,8 +140,8 @@ def pay(
 ) -> None:
     """Record a payment: what the till, or the bank statement, says."""
     doors = open_doors()
-    known = doors.read(lambda s: reading.order_terms(s, order))
-    currency, terms = known or (doors.read(reading.company_currency) or "EUR", "")
+    known = doors.read(lambda s: acceptance.order_terms(s, order))
+    currency, terms = known or (doors.read(acceptance.company_currency) or "EUR", "")
     payment_id = payment_id or new_id()
     data: JsonValue = {
         "payment_id": payment_id,
@@ -167,7 +162,9 @@ def deliver(
 ) -> None:
     """Record that a shipment was delivered."""
     doors = open_doors()
-    order_id = of_shipment(doors.read(lambda s: reading.order_of_shipment(s, shipment)), shipment)
+    order_id = of_shipment(
+        doors.read(lambda s: shipping_reading.order_of_shipment(s, shipment)), shipment
+    )
     event_id = f"cli-{uuid.uuid5(uuid.NAMESPACE_OID, shipment)}"
     data: JsonValue = {
         "event_id": event_id,
@@ -223,7 +220,7 @@ def list_(
     stage: Annotated[Stage | None, typer.Option(help="Only orders in this stage.")] = None,
     attention: Annotated[bool, typer.Option(help="Only orders that wait for a person.")] = False,
     limit: Annotated[
-        int, typer.Option(min=0, max=reading.MAX_LISTED, help="At most so many; 0: all.")
+        int, typer.Option(min=0, max=MAX_LISTED, help="At most so many; 0: all.")
     ] = 50,
     as_json: Json = False,
 ) -> None:
@@ -242,7 +239,7 @@ def customer(
     id: Annotated[str, typer.Argument(help="The customer's id.")], as_json: Json = False
 ) -> None:
     """Show a customer: history, volume, preferences."""
-    view = open_doors().read(lambda s: reading_orders.customer(s, id))
+    view = open_doors().read(lambda s: orders_reading.customer(s, id))
     if as_json:
         print_json(view)
         return
@@ -279,7 +276,7 @@ def findings(
     as_json: Json = False,
 ) -> None:
     """What reconciliation found to differ."""
-    rows = open_doors().read(lambda s: reading.findings(s, gone))
+    rows = open_doors().read(lambda s: operations_reading.findings(s, gone))
     if as_json:
         print_json(rows)
         return
@@ -293,12 +290,12 @@ def findings(
 @app.command("odd-facts")
 def odd_facts(
     limit: Annotated[
-        int, typer.Option(min=0, max=reading.MAX_LISTED, help="At most so many; 0: all.")
+        int, typer.Option(min=0, max=MAX_LISTED, help="At most so many; 0: all.")
     ] = 50,
     as_json: Json = False,
 ) -> None:
     """Messages that could not be used, with the reason; also those that named no order of ours."""
-    rows = open_doors().read(lambda s: reading.odd_facts(s, limit))
+    rows = open_doors().read(lambda s: operations_reading.odd_facts(s, limit))
     if as_json:
         print_json(rows)
         return

@@ -17,40 +17,40 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 import engine
-from activities.billing import Billing
-from activities.claims import ClaimControl
-from activities.commands import Commands
+from activities.billing.commands import MoneyControl
+from activities.billing.dunning import Dunning
+from activities.billing.steps import Billing
 from activities.database.engine import Clock, Database, utc_now
 from activities.documents.fonts import usual_cut
-from activities.dunning import Dunning
-from activities.failures import Failures
 from activities.gateways.carriers import HttpCarriers
+from activities.gateways.failures import Failures
 from activities.gateways.http import PartnerClient
 from activities.gateways.payments import HttpPayments
 from activities.gateways.smtp import SmtpMailer
 from activities.gateways.suppliers import HttpSuppliers
-from activities.inventory import Inventory
-from activities.mail import CustomerMail
-from activities.money_control import MoneyControl
-from activities.order_control import OrderControl
-from activities.orders import Orders
-from activities.promises import Promises
-from activities.purchasing import Purchasing
-from activities.receiving import Receiving
-from activities.reconciliation import Reconciliation
-from activities.returns import Returns
-from activities.returns_control import ReturnsControl
-from activities.shipment_control import ShipmentControl
-from activities.shipping import Shipping
-from activities.stock_control import StockControl
-from activities.stock_review import StockReview
-from activities.telling import Telling
-from models.messages import Policy
+from activities.mail.steps import CustomerMail
+from activities.operations.commands import Commands
+from activities.operations.notifying import Telling
+from activities.operations.reconciliation import Reconciliation
+from activities.orders.commands import OrderControl
+from activities.orders.promises import Promises
+from activities.orders.steps import Orders
+from activities.purchasing.receiving import Receiving
+from activities.purchasing.steps import Purchasing
+from activities.purchasing.stock_review import StockReview
+from activities.returns.commands import ReturnsControl
+from activities.returns.steps import Returns
+from activities.shipping.claims import ClaimControl
+from activities.shipping.commands import ShipmentControl
+from activities.shipping.steps import Shipping
+from activities.stock.commands import StockControl
+from activities.stock.steps import Inventory
+from exits import leave, told
+from models.messages.policy import Policy
 from models.money import PPM_PER_PERCENT
 from models.promises import PromisePolicy
 from models.replenishment import ReviewPolicy
 from models.settings import Settings
-from roots import leave, told
 from workflows.commands import CommandWorkflow, FollowUpWorkflow
 from workflows.facts import FactWorkflow
 from workflows.order import OrderWorkflow

@@ -11,18 +11,18 @@ from temporalio.client import Client
 import engine
 from activities.database.engine import Database, utc_now
 from api import problems
+from api.billing import money_router
 from api.claims import claim_router
 from api.ledger import ledger_router
-from api.money import money_router
 from api.orders import order_router
-from api.purchases import purchase_router
+from api.purchasing import purchase_router
 from api.returns import return_router
-from api.shipments import shipment_router
+from api.shipping import shipment_router
 from api.stock import stock_router
 from api.webhooks import webhook_router
+from exits import told
 from intake import Intake
 from models.settings import Settings
-from roots import told
 
 
 def create_app(settings: Settings | None = None, client: Client | None = None) -> FastAPI:

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from activities import reading, reading_shipments
 from activities.database.engine import Database
+from activities.shipping import reading as shipping_reading
 from api.bodies import body_of, commanded
 from intake import Intake
-from models.commands import CommandDone, FileClaim, SettleClaim, WithdrawClaim
-from models.shipment_views import ClaimView, of_claim
+from models.base import MAX_LISTED
+from models.messages.commands import CommandDone, FileClaim, SettleClaim, WithdrawClaim
+from models.views.shipping import ClaimView, of_claim
 
 
 def claim_router(intake: Intake, database: Database) -> APIRouter:
@@ -19,15 +20,15 @@ def claim_router(intake: Intake, database: Database) -> APIRouter:
     @router.get("/claims")
     async def list_claims(
         open: bool = False,
-        limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
+        limit: Annotated[int, Query(ge=0, le=MAX_LISTED, description="0: all")] = 50,
     ) -> list[ClaimView]:
         """Claims, the latest first."""
-        return await database.read_async(lambda s: reading_shipments.claims(s, open, limit))
+        return await database.read_async(lambda s: shipping_reading.claims(s, open, limit))
 
     @router.get("/claims/{claim_id}")
     async def show(claim_id: str) -> ClaimView:
         """What we ask of a carrier, and what came of it."""
-        view = await database.read_async(lambda s: reading_shipments.claim(s, claim_id))
+        view = await database.read_async(lambda s: shipping_reading.claim(s, claim_id))
         return of_claim(view, claim_id)
 
     @router.post("/shipments/{shipment_id}/claims", **commanded(FileClaim, "shipment_id"))

@@ -4,10 +4,10 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Response
 
-from activities import reading_ledger
 from activities.database.engine import Clock, Database
+from activities.ledger import reading as ledger_reading
 from models.imports import Day
-from models.ledger_views import (
+from models.views.ledger import (
     AccountView,
     Ageing,
     ExportFormat,
@@ -35,35 +35,35 @@ def ledger_router(database: Database, clock: Clock) -> APIRouter:
     @router.get("/ledger/trial-balance")
     async def trial_balance(at: At = None) -> TrialBalance:
         """Every account's balance, and whether it all adds up."""
-        return await database.read_async(lambda s: reading_ledger.trial_balance(s, at))
+        return await database.read_async(lambda s: ledger_reading.trial_balance(s, at))
 
     @router.get("/ledger/accounts")
     async def accounts() -> list[AccountView]:
         """The chart of accounts."""
-        return await database.read_async(reading_ledger.chart)
+        return await database.read_async(ledger_reading.chart)
 
     @router.get("/ledger/statement")
     async def statement(account: Account, from_: From = None, to: To = None) -> Statement:
         """An account's postings of a period, with its balances."""
-        return await database.read_async(lambda s: reading_ledger.statement(s, account, from_, to))
+        return await database.read_async(lambda s: ledger_reading.statement(s, account, from_, to))
 
     @router.get("/ledger/journal")
     async def journal(from_: From = None, to: To = None) -> list[JournalEntryView]:
         """The entries of a period, by posting date."""
-        return await database.read_async(lambda s: reading_ledger.journal(s, from_, to))
+        return await database.read_async(lambda s: ledger_reading.journal(s, from_, to))
 
     @router.get("/ledger/export", response_class=Response, responses={200: TEXTS})
     async def export(
         format_: Annotated[ExportFormat, Query(alias="format")] = ExportFormat.CSV,
     ) -> Response:
         """The whole ledger, for a spreadsheet or for beancount."""
-        text = await database.read_async(lambda s: reading_ledger.export(s, format_))
+        text = await database.read_async(lambda s: ledger_reading.export(s, format_))
         return Response(text, media_type=MEDIA_TYPES[format_])
 
     @router.get("/receivables/ageing")
     async def ageing() -> Ageing:
         """What customers owe, by how long it is overdue."""
         today = clock().date()
-        return await database.read_async(lambda s: reading_ledger.ageing(s, today))
+        return await database.read_async(lambda s: ledger_reading.ageing(s, today))
 
     return router

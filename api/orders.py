@@ -4,21 +4,19 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 
-from activities import reading, reading_orders
 from activities.database.engine import Database
+from activities.operations import reading as operations_reading
+from activities.orders import acceptance
+from activities.orders import reading as orders_reading
 from api.bodies import body_of, commanded
 from api.problems import PROBLEMS
 from intake import Intake
-from models.commands import CommandDone, SeeTo
+from models.base import MAX_LISTED
 from models.json_text import parse_json
+from models.messages.commands import CommandDone, SeeTo
 from models.orders import OrderDocument, Stage
-from models.views import (
-    CustomerView,
-    FindingView,
-    OddFactView,
-    OrderDetails,
-    OrderView,
-)
+from models.views.operations import FindingView, OddFactView
+from models.views.orders import CustomerView, OrderDetails, OrderView
 
 Result = TypeVar("Result")
 DOCUMENT = {
@@ -55,7 +53,7 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     async def list_orders(
         stage: Stage | None = None,
         attention: bool = False,
-        limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
+        limit: Annotated[int, Query(ge=0, le=MAX_LISTED, description="0: all")] = 50,
     ) -> list[OrderView]:
         """Orders, newest first."""
         return await intake.watch.list_orders(stage, attention, limit)
@@ -63,19 +61,19 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     @router.get("/customers/{customer_id}")
     async def show_customer(customer_id: str) -> CustomerView:
         """A customer with history, volume and preferences."""
-        return await database.read_async(lambda s: reading_orders.customer(s, customer_id))
+        return await database.read_async(lambda s: orders_reading.customer(s, customer_id))
 
     @router.get("/odd-facts")
     async def list_odd_facts(
-        limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
+        limit: Annotated[int, Query(ge=0, le=MAX_LISTED, description="0: all")] = 50,
     ) -> list[OddFactView]:
         """Messages that could not be used, with the reason."""
-        return await database.read_async(lambda s: reading.odd_facts(s, limit))
+        return await database.read_async(lambda s: operations_reading.odd_facts(s, limit))
 
     @router.get("/findings")
     async def list_findings(gone: bool = False) -> list[FindingView]:
         """What reconciliation found to differ; `gone`: also what has come right since."""
-        return await database.read_async(lambda s: reading.findings(s, gone))
+        return await database.read_async(lambda s: operations_reading.findings(s, gone))
 
     @router.get("/schemas/order")
     async def order_schema() -> dict[str, Any]:
@@ -90,7 +88,7 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     @router.get("/readyz", responses={503: PROBLEMS[503]})
     async def readyz() -> dict[str, str]:
         """Database and engine answer."""
-        await database.read_async(reading.company_currency)
+        await database.read_async(acceptance.company_currency)
         await intake.check_engine()
         return {"status": "ready"}
 

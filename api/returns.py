@@ -4,11 +4,12 @@ from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 
-from activities import reading, reading_returns
 from activities.database.engine import Database
+from activities.returns import reading as returns_reading
 from api.bodies import body_of, commanded
 from intake import Intake, return_label
-from models.commands import (
+from models.base import MAX_LISTED
+from models.messages.commands import (
     AuthoriseReturn,
     CloseReturn,
     CommandDone,
@@ -18,8 +19,8 @@ from models.commands import (
     RequestReturn,
     ReturnOnItsWay,
 )
-from models.return_views import ReturnDetails, ReturnSummary, of_return
 from models.returns import ReturnState
+from models.views.returns import ReturnDetails, ReturnSummary, of_return
 
 Result = TypeVar("Result")
 
@@ -32,17 +33,17 @@ def return_router(intake: Intake, database: Database) -> APIRouter:
     async def list_returns(
         order_id: str | None = None,
         state: ReturnState | None = None,
-        limit: Annotated[int, Query(ge=0, le=reading.MAX_LISTED, description="0: all")] = 50,
+        limit: Annotated[int, Query(ge=0, le=MAX_LISTED, description="0: all")] = 50,
     ) -> list[ReturnSummary]:
         """Returns, the latest first."""
         return await database.read_async(
-            lambda s: reading_returns.list_returns(s, order_id, state, limit)
+            lambda s: returns_reading.list_returns(s, order_id, state, limit)
         )
 
     @router.get("/returns/{return_id}")
     async def show(return_id: str) -> ReturnDetails:
         """A return: its units, what became of them, and what the customer got."""
-        view = await database.read_async(lambda s: reading_returns.return_details(s, return_id))
+        view = await database.read_async(lambda s: returns_reading.return_details(s, return_id))
         return of_return(view, return_id)
 
     @router.get("/returns/{return_id}/label.pdf", response_class=Response)

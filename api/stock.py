@@ -3,15 +3,17 @@
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
-from activities import reading_stock
 from activities.database.engine import Clock, Database
+from activities.purchasing import reading as purchasing_reading
+from activities.stock import reading as stock_reading
 from api.bodies import body_of, commanded, described
 from api.problems import PROBLEMS
 from intake import Intake
 from models.base import Document, Identifier, LocationId
-from models.commands import AdjustStock, CommandDone, CountStock, TransferStock
 from models.errors import invalid_input
-from models.stock_views import OffersView, StockView, of_sku
+from models.messages.commands import AdjustStock, CommandDone, CountStock, TransferStock
+from models.views.purchasing import OffersView
+from models.views.stock import StockView, of_sku
 
 
 class LookAgain(Document):
@@ -30,7 +32,7 @@ def stock_router(intake: Intake, database: Database, clock: Clock) -> APIRouter:
         """A SKU at every location: counters, what may be promised, who waits, movements."""
         today = clock().date()
         view = await database.read_async(
-            lambda session: reading_stock.stock_of(session, sku, today)
+            lambda session: stock_reading.stock_of(session, sku, today)
         )
         return of_sku(view, sku)
 
@@ -57,7 +59,7 @@ def stock_router(intake: Intake, database: Database, clock: Clock) -> APIRouter:
         """Who sells a SKU to us, at what landed cost, and how reliably."""
         today = clock().date()
         view = await database.read_async(
-            lambda session: reading_stock.offers_of(session, sku, today)
+            lambda session: purchasing_reading.offers_of(session, sku, today)
         )
         return of_sku(view, sku)
 

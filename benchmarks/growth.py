@@ -22,7 +22,7 @@ from rich.table import Table
 from sqlalchemy import make_url
 
 from benchmarks.warehouse import Warehouse, make
-from models.messages import OrderStep
+from models.messages.steps import OrderStep
 
 MOST = 2.0
 """The large warehouse may take so many times as long as the small one."""

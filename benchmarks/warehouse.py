@@ -7,26 +7,21 @@ from datetime import UTC, date, datetime
 from sqlalchemy import text
 from sqlmodel import Session
 
-from activities.backorders import incoming, open_shortages
 from activities.database.engine import Database, utc_now
-from activities.inventory import Inventory
-from activities.orders import Orders
-from activities.shipping import Shipping
+from activities.orders.steps import Orders
+from activities.shipping.steps import Shipping
+from activities.stock.backorders import incoming, open_shortages
+from activities.stock.steps import Inventory
 from models.billing import BillingRules
-from models.messages import (
-    BookedFreight,
-    DispatchStep,
-    FreightBooking,
-    FreightInquiry,
-    OrderStep,
-    Policy,
-    RecordOrder,
-    ShipmentDispatched,
-)
+from models.messages.facts import ShipmentDispatched
+from models.messages.partners import BookedFreight, FreightBooking, FreightInquiry
+from models.messages.policy import Policy
+from models.messages.steps import DispatchStep, OrderStep, RecordOrder
 from models.orders import Delivery, OrderDocument, Progress
 from models.replenishment import Promisable, available_to_promise
 from models.shipping import STANDARD, Quote
-from models.tables import Company, Customer, Location, Stock, Supplier
+from models.tables.masterdata import Company, Customer, Location, Supplier
+from models.tables.stock import Stock
 from tools.prepare import migrate
 
 LOCATIONS = ("L1", "L2", "L3", "L4")

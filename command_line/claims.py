@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from activities import reading, reading_shipments
-from command_line.doors import OpenDoors
-from command_line.showing import Json, new_table, or_dash, out, print_json
+from activities.shipping import reading as shipping_reading
+from command_line.context import OpenDoors
+from command_line.output import Json, new_table, or_dash, out, print_json
 from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
-from models.commands import FileClaim, SettleClaim, WithdrawClaim
-from models.shipment_views import ClaimView, of_claim
+from models.base import MAX_LISTED
+from models.messages.commands import FileClaim, SettleClaim, WithdrawClaim
+from models.views.shipping import ClaimView, of_claim
 
 ClaimId = Annotated[str, typer.Argument(metavar="CLAIM", help="The claim's id: CL-...")]
 
@@ -22,12 +23,12 @@ def add_claims(app: typer.Typer, open_doors: OpenDoors) -> None:
     def list_claims(
         open_only: Annotated[bool, typer.Option("--open", help="Only open ones.")] = False,
         limit: Annotated[
-            int, typer.Option(min=0, max=reading.MAX_LISTED, help="At most so many; 0: all.")
+            int, typer.Option(min=0, max=MAX_LISTED, help="At most so many; 0: all.")
         ] = 50,
         as_json: Json = False,
     ) -> None:
         """List claims against carriers, the latest first."""
-        rows = open_doors().read(lambda s: reading_shipments.claims(s, open_only, limit))
+        rows = open_doors().read(lambda s: shipping_reading.claims(s, open_only, limit))
         if as_json:
             print_json(rows)
             return
@@ -52,7 +53,7 @@ def _one_claim(open_doors: OpenDoors) -> typer.Typer:
     @app.command("show")
     def show_claim(claim: ClaimId, as_json: Json = False) -> None:
         """Show a claim; `claim ID` is short for it."""
-        view = of_claim(open_doors().read(lambda s: reading_shipments.claim(s, claim)), claim)
+        view = of_claim(open_doors().read(lambda s: shipping_reading.claim(s, claim)), claim)
         if as_json:
             print_json(view)
         else:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from command_line.showing import new_table, out
+from command_line.output import new_table, out
 from models.orders import Fulfilment
-from models.views import OrderDetails, OrderView, ShipmentView
+from models.views.orders import OrderDetails, OrderView, ShipmentView
 
 
 def orders_table(orders: Sequence[OrderView]) -> Table:

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from activities import reading, reading_returns
-from command_line.doors import OpenDoors
-from command_line.showing import (
+from activities.returns import reading as returns_reading
+from command_line.context import OpenDoors
+from command_line.output import (
     Json,
     new_table,
     or_dash,
@@ -20,7 +20,8 @@ from command_line.showing import (
 )
 from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
 from intake import return_label
-from models.commands import (
+from models.base import MAX_LISTED
+from models.messages.commands import (
     AuthoriseReturn,
     CloseReturn,
     InspectReturn,
@@ -29,8 +30,8 @@ from models.commands import (
     RequestReturn,
     ReturnOnItsWay,
 )
-from models.return_views import ReturnDetails, of_return
 from models.returns import Condition, Disposition, ReturnReason, ReturnState, ReturnWish
+from models.views.returns import ReturnDetails, of_return
 
 ReturnId = Annotated[str, typer.Argument(metavar="ID", help="The return's id: RMA-...")]
 Units = Annotated[list[str], typer.Argument(metavar="SKU:QUANTITY...", help="What, how many.")]
@@ -63,12 +64,12 @@ def _add_looking(app: typer.Typer, open_doors: OpenDoors) -> None:
         order: Annotated[str | None, typer.Option(help="Only of this order.")] = None,
         state: Annotated[ReturnState | None, typer.Option(help="Only in this state.")] = None,
         limit: Annotated[
-            int, typer.Option(min=0, max=reading.MAX_LISTED, help="At most so many; 0: all.")
+            int, typer.Option(min=0, max=MAX_LISTED, help="At most so many; 0: all.")
         ] = 50,
         as_json: Json = False,
     ) -> None:
         """List returns, the latest first."""
-        rows = open_doors().read(lambda s: reading_returns.list_returns(s, order, state, limit))
+        rows = open_doors().read(lambda s: returns_reading.list_returns(s, order, state, limit))
         if as_json:
             print_json(rows)
             return
@@ -82,7 +83,7 @@ def _add_looking(app: typer.Typer, open_doors: OpenDoors) -> None:
     @app.command("show")
     def show_return(id_: ReturnId, as_json: Json = False) -> None:
         """Show one return; `returns ID` is short for it."""
-        view = of_return(open_doors().read(lambda s: reading_returns.return_details(s, id_)), id_)
+        view = of_return(open_doors().read(lambda s: returns_reading.return_details(s, id_)), id_)
         if as_json:
             print_json(view)
         else:

@@ -7,12 +7,12 @@ import typer
 from pydantic import JsonValue
 from typer.core import TyperGroup
 
-from activities import reading_stock
 from activities.database.engine import utc_now
-from command_line.doors import Doors, OpenDoors, new_id
-from command_line.showing import Json, new_table, or_dash, out, print_json, show
-from models.commands import AdjustStock, Command, CountStock, TransferStock
-from models.stock_views import StockAtLocation, StockView, of_sku
+from activities.stock import reading as stock_reading
+from command_line.context import Doors, OpenDoors, new_id
+from command_line.output import Json, new_table, or_dash, out, print_json, show
+from models.messages.commands import AdjustStock, Command, CountStock, TransferStock
+from models.views.stock import StockAtLocation, StockView, of_sku
 
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 Actor = Annotated[str, typer.Option(help="Who says so, for the record.")]
@@ -50,7 +50,7 @@ def stock_commands(open_doors: OpenDoors) -> typer.Typer:
     def show_stock(sku: Sku, as_json: Json = False) -> None:
         """Show a SKU at every location; `stock SKU` is short for it."""
         view = of_sku(
-            open_doors().read(lambda s: reading_stock.stock_of(s, sku, utc_now().date())), sku
+            open_doors().read(lambda s: stock_reading.stock_of(s, sku, utc_now().date())), sku
         )
         if as_json:
             print_json(view)

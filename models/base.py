@@ -56,3 +56,7 @@ def at_field(path: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+MAX_LISTED = 1_000_000
+"""The largest `limit` that a list takes."""

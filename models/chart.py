@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from models.errors import NotFound
 from models.ledger import account_named
-from models.ledger_views import AccountView
+from models.views.ledger import AccountView
 
 
 def find_account(chart: Collection[AccountView], given: str) -> AccountView:

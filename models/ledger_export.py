@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 
 from models.ledger import Account, AccountKind
-from models.ledger_views import AccountView, JournalEntryView, PostingView
 from models.money import decimals as decimals_of
 from models.money import format_amount, parse_scaled
+from models.views.ledger import AccountView, JournalEntryView, PostingView
 
 COLUMNS = (
     *("posting_date", "tax_date", "posted_at", "entry_id", "order_id"),

@@ -4,9 +4,9 @@ import argparse
 
 import uvicorn
 
+from exits import told
 from models.errors import FieldError, WrongVariables
 from models.settings import Settings
-from roots import told
 from simulators.app import create_app
 from simulators.contract import SimulatorConfig
 

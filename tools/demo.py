@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from exits import told
 from models.errors import Refused
 from models.orders import Stage
 from models.settings import Settings
-from roots import told
 from tools.processes import output_of, until_signal
 from tools.stack import HOME, Stack, StackConfig, environment, table_of
 

@@ -18,9 +18,9 @@ from sqlalchemy.exc import OperationalError
 
 import engine
 from activities.database.engine import Database
+from exits import leave, told
 from models.errors import DatabaseUnavailable
 from models.settings import Settings
-from roots import leave, told
 
 ROOT = Path(__file__).parent.parent
 

@@ -21,8 +21,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from exits import told
 from models.errors import Unavailable
-from roots import told
 from tools.processes import output_of, until_signal
 
 VERSION = "1.8.2"

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 import engine
+from exits import told
 from models.errors import Unavailable
 from models.settings import Settings
-from roots import told
 from tools import server, var_dir
 from tools.addresses import Addresses, choose_addresses, engine_is_given
 from tools.ports import HOST, Ports

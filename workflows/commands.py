@@ -6,14 +6,16 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing import Billing
-    from activities.commands import Commands
-    from activities.mail import CustomerMail
-    from activities.orders import Orders
-    from activities.shipping import Shipping
-    from models.commands import Commanded, CommandStep, EndCallBack, FollowUp
-    from models.messages import Attention, CommandOutcome, OrderStep, RefundStep, ShipmentStep
-    from workflows import attributes
+    from activities.billing.steps import Billing
+    from activities.mail.steps import CustomerMail
+    from activities.operations.commands import Commands
+    from activities.orders.steps import Orders
+    from activities.shipping.steps import Shipping
+    from models.messages.attention import Attention
+    from models.messages.commands import Commanded, CommandStep, EndCallBack, FollowUp
+    from models.messages.requests import CommandOutcome
+    from models.messages.steps import OrderStep, RefundStep, ShipmentStep
+    from workflows import search_attributes
     from workflows.compensation import GoodsGone, call_back
     from workflows.facts import show_on_order, tell
     from workflows.steps import Board, Steps, Stopped, run_database_step
@@ -105,7 +107,7 @@ class FollowUpWorkflow:
         return self._board.retry()
 
     async def _show_attention(self, attention: Attention | None) -> None:
-        workflow.upsert_search_attributes(attributes.for_attention(attention))
+        workflow.upsert_search_attributes(search_attributes.for_attention(attention))
         await show_on_order(self._order_id, attention)
 
 

@@ -11,11 +11,12 @@ from typing import TypeVar
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing import Billing
-    from activities.inventory import Inventory
-    from activities.orders import Orders
-    from activities.shipping import Shipping
-    from models.messages import ALREADY_PICKED_UP, OrderStep, ShipmentStep
+    from activities.billing.steps import Billing
+    from activities.orders.steps import Orders
+    from activities.shipping.steps import Shipping
+    from activities.stock.steps import Inventory
+    from models.messages.attention import ALREADY_PICKED_UP
+    from models.messages.steps import OrderStep, ShipmentStep
     from models.orders import Progress, ShipmentState, Terms
     from workflows.facts import give_back, tell
     from workflows.steps import PartnerStep, RefusedStep, Steps

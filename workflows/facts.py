@@ -9,49 +9,50 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing import Billing
-    from activities.mail import CustomerMail
-    from activities.orders import Orders
-    from activities.purchasing import Purchasing
-    from activities.receiving import Receiving
-    from activities.shipping import Shipping
-    from activities.telling import Telling
-    from models.messages import (
+    from activities.billing.steps import Billing
+    from activities.mail.steps import CustomerMail
+    from activities.operations.notifying import Telling
+    from activities.orders.steps import Orders
+    from activities.purchasing.receiving import Receiving
+    from activities.purchasing.steps import Purchasing
+    from activities.shipping.steps import Shipping
+    from models.messages.attention import Attention, SetAttention
+    from models.messages.facts import (
         FACT_TYPES,
-        Attention,
-        AuthorisationStep,
-        CommandOutcome,
-        DeliveryStep,
-        DispatchStep,
-        Echo,
         Fact,
         FactInput,
         GoodsReceived,
         GoodsShipped,
         OddFact,
         OrderFact,
-        OrderStep,
         PaymentAuthorised,
         PaymentReceived,
         PaymentReversed,
-        PaymentStep,
         PayoutPaid,
         PurchaseFact,
-        ReversalStep,
-        SetAttention,
         ShipmentDispatched,
         ShipmentTracked,
-        StockPlace,
         StoredFact,
         SupplierAcknowledged,
         SupplierInvoiced,
-        TrackingStep,
         business_id,
         type_of,
     )
+    from models.messages.requests import CommandOutcome
+    from models.messages.steps import (
+        AuthorisationStep,
+        DeliveryStep,
+        DispatchStep,
+        Echo,
+        OrderStep,
+        PaymentStep,
+        ReversalStep,
+        StockPlace,
+        TrackingStep,
+    )
     from models.orders import Cancellation, Progress, Stage, stage
-    from workflows import attributes
-    from workflows.starting import start_order
+    from workflows import search_attributes
+    from workflows.start_order import start_order
     from workflows.steps import Board, RefusedStep, Steps, run_database_step
 
 F = TypeVar("F", bound=BaseModel)
@@ -249,7 +250,7 @@ class FactWorkflow:
         return f"odd: {reason}"
 
     async def _show_attention(self, attention: Attention | None) -> None:
-        workflow.upsert_search_attributes(attributes.for_attention(attention))
+        workflow.upsert_search_attributes(search_attributes.for_attention(attention))
         await show_on_order(self._order_id, attention)
 
 

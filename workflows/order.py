@@ -11,46 +11,47 @@ from pydantic import JsonValue
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing import Billing
-    from activities.inventory import Inventory
-    from activities.mail import CustomerMail
-    from activities.orders import Orders
-    from activities.promises import Promises
-    from activities.shipping import Shipping
-    from activities.telling import Telling
-    from models.commands import CancelRest, CommandStep
-    from models.messages import (
+    from activities.billing.steps import Billing
+    from activities.mail.steps import CustomerMail
+    from activities.operations.notifying import Telling
+    from activities.orders.promises import Promises
+    from activities.orders.steps import Orders
+    from activities.shipping.steps import Shipping
+    from activities.stock.steps import Inventory
+    from models.messages.attention import (
         NO_SUPPLY,
-        AcceptRequest,
-        AcceptStep,
         Attention,
-        CancelOrder,
-        CancelRequest,
-        CollectionStep,
-        CommandOutcome,
-        Fact,
-        LetterStep,
-        OddFact,
-        OrderFact,
-        OrderOutcome,
-        OrderStatus,
-        OrderStep,
-        PaymentAuthorised,
-        PaymentReceived,
-        PaymentReversed,
-        PromiseReview,
-        RecordOrder,
-        ReportStep,
-        RetryRequest,
         SetAttention,
-        ShipmentDelivered,
-        ShipmentDispatched,
-        ShipmentStep,
-        ShipmentTracked,
-        StockArrived,
         not_collected,
         silent,
         will_not_arrive,
+    )
+    from models.messages.commands import CancelRest, CommandStep
+    from models.messages.facts import (
+        Fact,
+        OddFact,
+        OrderFact,
+        PaymentAuthorised,
+        PaymentReceived,
+        PaymentReversed,
+        ShipmentDelivered,
+        ShipmentDispatched,
+        ShipmentTracked,
+        StockArrived,
+    )
+    from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
+    from models.messages.steps import (
+        AcceptStep,
+        CancelOrder,
+        CollectionStep,
+        LetterStep,
+        OrderOutcome,
+        OrderStatus,
+        OrderStep,
+        PromiseReview,
+        RecordOrder,
+        ReportStep,
+        ShipmentStep,
     )
     from models.orders import (
         Cancellation,
@@ -63,13 +64,13 @@ with workflow.unsafe.imports_passed_through():
         Terms,
         stage,
     )
-    from workflows import attributes
+    from workflows import search_attributes
     from workflows.commands import obey
     from workflows.compensation import undo
     from workflows.facts import apply_order_fact, echo_of, read_fact, read_stored, tell
-    from workflows.goods import OrderGoods
-    from workflows.money import OrderMoney
-    from workflows.narrative import in_words
+    from workflows.order_billing import OrderMoney
+    from workflows.order_goods import OrderGoods
+    from workflows.status_text import in_words
     from workflows.steps import Board, RefusedStep, Steps, Stopped, run_database_step
 
 Result = TypeVar("Result")
@@ -686,12 +687,12 @@ class OrderWorkflow:
             self._progress = progress
         if self._stage() is not before:
             workflow.upsert_search_attributes(
-                [attributes.ORDER_STAGE.value_set(self._stage().value)]
+                [search_attributes.ORDER_STAGE.value_set(self._stage().value)]
             )
         self._tell()
 
     async def _show_attention(self, attention: Attention | None) -> None:
-        workflow.upsert_search_attributes(attributes.for_attention(attention))
+        workflow.upsert_search_attributes(search_attributes.for_attention(attention))
         self._tell()
         await run_database_step(
             Orders.set_attention,

@@ -7,26 +7,22 @@ from pydantic import JsonValue
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.orders import Orders
-    from activities.purchasing import Purchasing
-    from activities.telling import Telling
-    from models.messages import (
-        Attention,
-        CommandOutcome,
+    from activities.operations.notifying import Telling
+    from activities.orders.steps import Orders
+    from activities.purchasing.steps import Purchasing
+    from models.messages.attention import Attention
+    from models.messages.facts import (
         GoodsReceived,
         GoodsShipped,
         OddFact,
-        PlannedSend,
-        PlanStep,
         PurchaseFact,
-        PurchasePlan,
-        PurchaseStep,
         ShortageReported,
-        StockPlace,
         SupplierAcknowledged,
         SupplierInvoiced,
     )
-    from workflows import attributes
+    from models.messages.requests import CommandOutcome
+    from models.messages.steps import PlannedSend, PlanStep, PurchasePlan, PurchaseStep, StockPlace
+    from workflows import search_attributes
     from workflows.facts import apply_purchase_fact, read_fact, read_stored, tell
     from workflows.steps import Board, Steps, Stopped, run_database_step
 
@@ -198,7 +194,7 @@ class ReplenishmentWorkflow:
         self._board.retries += 1
 
     async def _show_attention(self, attention: Attention | None) -> None:
-        workflow.upsert_search_attributes(attributes.for_attention(attention))
+        workflow.upsert_search_attributes(search_attributes.for_attention(attention))
         self._tell()
 
     def _tell(self) -> None:

@@ -7,27 +7,19 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing import Billing
-    from activities.mail import CustomerMail
-    from activities.orders import Orders
-    from activities.returns import Returns
-    from models.messages import (
-        Attention,
-        BillStep,
-        CommandOutcome,
-        OrderStep,
-        RefundStep,
-        ReturnStep,
-        SettlementStep,
-        return_silent,
-        return_will_not_arrive,
-    )
+    from activities.billing.steps import Billing
+    from activities.mail.steps import CustomerMail
+    from activities.orders.steps import Orders
+    from activities.returns.steps import Returns
+    from models.messages.attention import Attention, return_silent, return_will_not_arrive
+    from models.messages.requests import CommandOutcome
+    from models.messages.steps import BillStep, OrderStep, RefundStep, ReturnStep, SettlementStep
     from models.orders import digest
     from models.returns import PendingSettlement, ReturnProgress, ReturnState
     from models.tracking import TrackingStatus
-    from workflows import attributes
+    from workflows import search_attributes
     from workflows.facts import show_on_order
-    from workflows.starting import start_order
+    from workflows.start_order import start_order
     from workflows.steps import Board, Steps, run_database_step
 
 WATCHED = "return-watched"
@@ -169,7 +161,7 @@ class ReturnWorkflow:
         return self._board.retry()
 
     async def _show_attention(self, attention: Attention | None) -> None:
-        workflow.upsert_search_attributes(attributes.for_attention(attention))
+        workflow.upsert_search_attributes(search_attributes.for_attention(attention))
         await show_on_order(self._order_id, attention)
 
 

@@ -7,10 +7,10 @@ from pydantic import JsonValue
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.reconciliation import Reconciliation
-    from activities.stock_review import StockReview
-    from models.messages import Attention, CommandOutcome, Echo, StockPlace
-    from models.nightly import (
+    from activities.operations.reconciliation import Reconciliation
+    from activities.purchasing.stock_review import StockReview
+    from models.messages.attention import Attention
+    from models.messages.nightly import (
         STOCK_REVIEW,
         CloseStep,
         CompareStep,
@@ -21,7 +21,9 @@ with workflow.unsafe.imports_passed_through():
         ReviewProgress,
         ReviewStep,
     )
-    from workflows import attributes
+    from models.messages.requests import CommandOutcome
+    from models.messages.steps import Echo, StockPlace
+    from workflows import search_attributes
     from workflows.facts import tell
     from workflows.steps import Board, Steps
 
@@ -44,7 +46,7 @@ class Nightly:
         return CommandOutcome(accepted=True, message="trying again")
 
     async def _show_attention(self, attention: Attention | None) -> None:
-        workflow.upsert_search_attributes(attributes.for_attention(attention))
+        workflow.upsert_search_attributes(search_attributes.for_attention(attention))
         if attention:
             workflow.set_current_details(
                 f"**Needs a person** (`{attention.code}`): {attention.message}"

@@ -11,7 +11,9 @@ from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
-    from models.messages import Attention, CommandOutcome, Policy
+    from models.messages.attention import Attention
+    from models.messages.policy import Policy
+    from models.messages.requests import CommandOutcome
 
 In = TypeVar("In")
 Out = TypeVar("Out")

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from activities.database.engine import Database
 from models.errors import PartnerRefused
-from models.tables import PartnerCall
+from models.tables.operations import PartnerCall
 
 Wish = TypeVar("Wish", bound=BaseModel)
 Answer = TypeVar("Answer")

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from activities.gateways.http import PartnerClient
 from models.errors import PartnerUnavailable
-from models.messages import BookedFreight, FreightBooking, FreightInquiry
+from models.messages.partners import BookedFreight, FreightBooking, FreightInquiry
 from models.shipping import Quote
 
 _QUOTES = TypeAdapter(list[Quote])

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from activities.gateways.http import PartnerClient
-from models.messages import CaptureDemand, PaymentDemand, RefundDemand
+from models.messages.partners import CaptureDemand, PaymentDemand, RefundDemand
 
 
 class Payments(Protocol):

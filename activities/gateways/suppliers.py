@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from activities.gateways.http import PartnerClient
-from models.messages import SupplierOrder
+from models.messages.partners import SupplierOrder
 
 
 class Suppliers(Protocol):

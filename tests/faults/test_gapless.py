@@ -11,7 +11,9 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from models.errors import Unavailable
-from models.tables import InvoiceRow, JournalEntry, NumberSeries
+from models.tables.billing import InvoiceRow
+from models.tables.ledger import JournalEntry
+from models.tables.operations import NumberSeries
 from tests.conftest import DATABASES, new_client
 from tests.support import postgres
 from tests.support.processes import WorkerProcess

@@ -15,7 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 import engine
 from activities.database.engine import utc_now
 from intake import Intake
-from models.tables import Shipment
+from models.tables.shipping import Shipment
 from tests.conftest import DATABASES, new_database
 from tests.support.exactly_once import assert_asked_once, assert_happened_once, keys_of
 from tests.support.places import closed_location

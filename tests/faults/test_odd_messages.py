@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from standardwebhooks import Webhook
 from temporalio.client import WorkflowHandle
 
-from models.tables import FactRow, OddFactRow
+from models.tables.operations import FactRow, OddFactRow
 from tests.support.exactly_once import (
     accounts_of,
     assert_asked_once,

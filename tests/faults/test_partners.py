@@ -11,7 +11,8 @@ from activities.database.engine import utc_now
 from activities.gateways.http import PartnerClient
 from intake import Intake
 from models.errors import Refused
-from models.tables import CreditNoteRow, Stock
+from models.tables.billing import CreditNoteRow
+from models.tables.stock import Stock
 from tests.support.exactly_once import (
     accounts_of,
     assert_asked_once,

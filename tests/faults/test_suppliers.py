@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.database.engine import utc_now
 from intake import Intake
-from models.messages import PurchasePlan
+from models.messages.steps import PurchasePlan
 from models.purchasing import PurchaseOrderState as State
 from tests.conftest import DATABASES, new_world
 from tests.support.exactly_once import assert_happened_once

@@ -9,7 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from sqlmodel import Session, func, select
 
-from models.tables import FactRow, Order
+from models.tables.operations import FactRow
+from models.tables.orders import Order
 from tests.support.shop import Document, order, unique
 from tests.support.world import World
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from activities.reading_shipments import shipment_paper
+from activities.shipping.reading import shipment_paper
 from tests.integration.test_consignments import states, units
 from tests.integration.test_money import charge_back
 from tests.integration.test_tracking import report

@@ -11,7 +11,8 @@ from temporalio.client import WorkflowExecutionStatus
 
 from models.purchasing import PurchaseOrderState as State
 from models.stock import MovementKind
-from models.tables import GoodsReceipt, StockMovement
+from models.tables.purchasing import GoodsReceipt
+from models.tables.stock import StockMovement
 from tests.conftest import DATABASES, new_world, running_engine
 from tests.support.purchases import bought, offer, reorder_at, stock_at, until_bought
 from tests.support.shop import order, unique

@@ -3,12 +3,14 @@ the order that was paid, once."""
 
 from sqlmodel import select
 
-from activities.billing import Billing
+from activities.billing.steps import Billing
 from activities.database.engine import utc_now
 from models.billing import BillingRules
-from models.commands import InspectReturn, RefundShipment
-from models.messages import OrderStep, Policy
-from models.tables import CreditNoteRow, Order
+from models.messages.commands import InspectReturn, RefundShipment
+from models.messages.policy import Policy
+from models.messages.steps import OrderStep
+from models.tables.billing import CreditNoteRow
+from models.tables.orders import Order
 from tests.integration.test_lost_goods import give_up
 from tests.integration.test_returns import came_back, command, delivered, details, settled
 from tests.integration.test_tracking import report

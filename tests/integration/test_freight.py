@@ -10,7 +10,8 @@ from temporalio.client import WorkflowHandle
 
 from activities.database.engine import utc_now
 from intake import Intake
-from models.tables import Location, Shipment
+from models.tables.masterdata import Location
+from models.tables.shipping import Shipment
 from models.working_days import Calendar, hand_over_at
 from tests.support.exactly_once import assert_happened_once, keys_of
 from tests.support.places import closed_location, open_location

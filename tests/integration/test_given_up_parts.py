@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from models.commands import CancelRest, Commanded, CommandStep, CreditInvoice, Reship
-from models.messages import OrderStep
+from models.messages.commands import CancelRest, Commanded, CommandStep, CreditInvoice, Reship
+from models.messages.steps import OrderStep
 from models.orders import Delivery
 from models.returns import Condition, Disposition, ReturnReason, ReturnWish
 from models.stock import ReservationState
-from models.tables import InvoiceRow, Order, Reservation
+from models.tables.billing import InvoiceRow
+from models.tables.orders import Order
+from models.tables.stock import Reservation
 from models.tracking import TrackingStatus
 from tests.conftest import DATABASES
 from tests.support import machine, till

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, event, text
 
 from activities.database.engine import Database
 from benchmarks.warehouse import Warehouse, make
-from models.messages import OrderStep
+from models.messages.steps import OrderStep
 from tests.conftest import DATABASES, new_database
 
 SMALL, LARGE = 1_000, 20_000

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models.tables import TrackingRow
+from models.tables.shipping import TrackingRow
 from tests.support.command_line import run
 from tests.support.exactly_once import accounts_of, assert_happened_once
 from tests.support.places import open_location

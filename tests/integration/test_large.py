@@ -3,7 +3,7 @@
 from temporalio.api.enums.v1 import EventType
 
 from activities.database.engine import utc_now
-from activities.database.importing import import_folder
+from activities.masterdata.importing import import_folder
 from models.orders import MAX_LINES
 from tests.support.shop import order, unique, write_csv
 from tests.support.world import World

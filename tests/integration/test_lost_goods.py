@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from activities.database.engine import utc_now
-from activities.database.importing import import_folder
+from activities.masterdata.importing import import_folder
 from intake import Intake
-from models.commands import GiveUp, RecoverShipment, RefundShipment, Reship
 from models.errors import InvalidInput, NotFound
+from models.messages.commands import GiveUp, RecoverShipment, RefundShipment, Reship
 from tests.integration.test_consignments import states
 from tests.integration.test_tracking import booked, report
 from tests.support.command_line import run, run_json

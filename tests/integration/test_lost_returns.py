@@ -8,9 +8,10 @@ import pytest
 from sqlmodel import select
 
 from activities.database.engine import utc_now
-from activities.shipping import Shipping
+from activities.shipping.steps import Shipping
 from intake import Intake
-from models.commands import (
+from models.errors import InvalidInput
+from models.messages.commands import (
     AuthoriseReturn,
     CloseReturn,
     InspectReturn,
@@ -18,10 +19,10 @@ from models.commands import (
     RequestReturn,
     ReturnOnItsWay,
 )
-from models.errors import InvalidInput
-from models.messages import ShipmentTracked, TrackingStep
+from models.messages.facts import ShipmentTracked
+from models.messages.steps import TrackingStep
 from models.shipping import STANDARD
-from models.tables import AttentionRow
+from models.tables.operations import AttentionRow
 from tests.conftest import DATABASES, new_world
 from tests.integration.test_returns import command, delivered, details, inspected, settled
 from tests.support.exactly_once import accounts_of

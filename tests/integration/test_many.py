@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlmodel import Session, select
 
-from models.tables import InvoiceRow, Stock
+from models.tables.billing import InvoiceRow
+from models.tables.stock import Stock
 from tests.conftest import DATABASES, new_world
 from tests.support.shop import order
 from tests.support.world import World

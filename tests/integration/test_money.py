@@ -12,7 +12,8 @@ from sqlmodel import Session, col, select
 from temporalio.api.history.v1 import HistoryEvent
 
 from models import ledger
-from models.tables import InvoiceRow, JournalEntry, JournalPosting
+from models.tables.billing import InvoiceRow
+from models.tables.ledger import JournalEntry, JournalPosting
 from tests.conftest import DATABASES, new_world
 from tests.integration.test_cli import run, run_json
 from tests.integration.test_promises import events, in_days, working

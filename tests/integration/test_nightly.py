@@ -13,9 +13,8 @@ from temporalio.client import Client, ScheduleOverlapPolicy
 
 import engine
 from activities.database.engine import utc_now
-from activities.database.importing import import_folder
-from models.messages import StockPlace
-from models.nightly import (
+from activities.masterdata.importing import import_folder
+from models.messages.nightly import (
     RECONCILE,
     STOCK_REVIEW,
     ReconcileOutcome,
@@ -23,7 +22,9 @@ from models.nightly import (
     ReviewOutcome,
     ReviewProgress,
 )
-from models.tables import PurchaseOrder, PurchaseOrderLine, Stock, StockPolicy
+from models.messages.steps import StockPlace
+from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
+from models.tables.stock import Stock, StockPolicy
 from tests.conftest import DATABASES, new_client, new_world
 from tests.integration.test_cli import run, run_json
 from tests.support.shop import order, unique, write_csv

@@ -9,11 +9,11 @@ from sqlmodel import Session, col, select
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from activities.database.door import keep_fact
 from activities.database.engine import utc_now
-from activities.receiving import Receiving
-from models.messages import GoodsReceived
-from models.tables import FactRow
+from activities.database.inbox import keep_fact
+from activities.purchasing.receiving import Receiving
+from models.messages.facts import GoodsReceived
+from models.tables.operations import FactRow
 from tests.support.command_line import run, run_json
 from tests.support.shop import order, unique
 from tests.support.waiting import until, until_history

@@ -11,18 +11,12 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.database.engine import utc_now
-from activities.database.importing import import_folder
+from activities.masterdata.importing import import_folder
 from models.stock import MovementKind, ReservationState, ShortageState
-from models.tables import (
-    Distance,
-    Location,
-    Order,
-    PurchaseOrderLine,
-    Reservation,
-    Shortage,
-    Stock,
-    StockMovement,
-)
+from models.tables.masterdata import Distance, Location
+from models.tables.orders import Order
+from models.tables.purchasing import PurchaseOrderLine
+from models.tables.stock import Reservation, Shortage, Stock, StockMovement
 from tests.conftest import DATABASES, new_world
 from tests.support.processes import WorkerProcess
 from tests.support.purchases import bought, offer

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from activities.database.engine import utc_now
-from activities.reading_returns import return_details
+from activities.returns.reading import return_details
 from intake import Intake
-from models.commands import (
+from models.errors import InvalidInput, NotFound
+from models.messages.commands import (
     AuthoriseReturn,
     CloseReturn,
     CreditInvoice,
@@ -21,8 +22,7 @@ from models.commands import (
     ReturnCommand,
     ReturnOnItsWay,
 )
-from models.errors import InvalidInput, NotFound
-from models.return_views import ReturnDetails
+from models.views.returns import ReturnDetails
 from tests.conftest import DATABASES, new_world
 from tests.support.exactly_once import accounts_of
 from tests.support.shop import Document, order, unique

@@ -7,8 +7,10 @@ import pytest
 from sqlmodel import select
 
 from activities.database.engine import utc_now
-from activities.orders import attend
-from models.commands import (
+from activities.orders.steps import attend
+from models.errors import InvalidInput, Refused
+from models.messages.attention import Attention, SetAttention
+from models.messages.commands import (
     CreditInvoice,
     InspectReturn,
     RecoverShipment,
@@ -16,9 +18,7 @@ from models.commands import (
     Reship,
     SeeTo,
 )
-from models.errors import InvalidInput, Refused
-from models.messages import Attention, SetAttention
-from models.tables import CommandRow
+from models.tables.operations import CommandRow
 from tests.integration.test_consignments import states
 from tests.integration.test_lost_goods import doors, give_up, lost
 from tests.integration.test_returns import came_back, command, delivered, inspected, settled

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from models.shipment_views import PaperKind
+from models.views.shipping import PaperKind
 from tests.integration.test_tracking import TOTAL, booked, tracking
 from tests.support.command_line import run, run_json
 from tests.support.papers import scanned

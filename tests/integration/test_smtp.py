@@ -10,8 +10,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from activities.gateways.smtp import SmtpMailer
-from activities.mail_goods import dispatch_mail
-from activities.mail_layout import MailedLine, message_id
+from activities.mail.goods import dispatch_mail
+from activities.mail.layout import MailedLine, message_id
 from models.errors import PartnerRefused, PartnerUnavailable
 
 SENDER = "Northwind Tools <orders@northwind.example>"

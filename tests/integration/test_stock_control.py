@@ -11,20 +11,13 @@ import pytest
 from sqlmodel import Session, col, func, select
 
 from activities.database.engine import utc_now
-from activities.database.importing import import_folder
+from activities.masterdata.importing import import_folder
 from models.ledger import Account
 from models.purchasing import PurchaseOrderState
-from models.tables import (
-    CommandRow,
-    FactRow,
-    GoodsReceipt,
-    JournalEntry,
-    JournalPosting,
-    PurchaseOrder,
-    PurchaseOrderLine,
-    Stock,
-    StockMovement,
-)
+from models.tables.ledger import JournalEntry, JournalPosting
+from models.tables.operations import CommandRow, FactRow
+from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine
+from models.tables.stock import Stock, StockMovement
 from tests.support.command_line import run, run_json
 from tests.support.purchases import reorder_at
 from tests.support.shop import Document, order, supplier_of, unique, write_csv

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 from sqlmodel import Session, col, select
 
-from activities.progress import lock_order
-from activities.stock_control import StockControl
-from models.commands import Commanded, CommandStep, StockCommand, TransferStock
-from models.messages import GoodsReceived, StockPlace
+from activities.order_record.progress import lock_order
+from activities.stock.commands import StockControl
+from models.messages.commands import Commanded, CommandStep, StockCommand, TransferStock
+from models.messages.facts import GoodsReceived
+from models.messages.steps import StockPlace
 from models.orders import Delivery
-from models.tables import Order, PurchaseOrderLine, Reservation, StockMovement
+from models.tables.orders import Order
+from models.tables.purchasing import PurchaseOrderLine
+from models.tables.stock import Reservation, StockMovement
 from tests.support.machine import Warehouse, furnish
 from tests.support.stateful import copies
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from activities.database.engine import utc_now
-from activities.database.importing import import_folder
+from activities.masterdata.importing import import_folder
 from tests.support.shop import order, supplier_of, unique, write_csv
 from tests.support.waiting import until_history
 from tests.support.world import World

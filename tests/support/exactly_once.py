@@ -5,15 +5,10 @@ from collections import Counter
 from sqlmodel import Session, col, select
 
 from models.ledger import Account
-from models.tables import (
-    GoodsReceipt,
-    InvoiceRow,
-    JournalEntry,
-    JournalPosting,
-    PurchaseOrderLine,
-    Refund,
-    Shipment,
-)
+from models.tables.billing import InvoiceRow, Refund
+from models.tables.ledger import JournalEntry, JournalPosting
+from models.tables.purchasing import GoodsReceipt, PurchaseOrderLine
+from models.tables.shipping import Shipment
 from tests.support.shop import Document
 from tests.support.waiting import until
 from tests.support.world import World

@@ -13,28 +13,29 @@ from hypothesis.stateful import initialize, invariant, rule
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
-from activities import reading_ledger
-from activities.backorders import incoming
-from activities.billing import Billing
-from activities.claims import ClaimControl
-from activities.commands import Commands
+from activities.billing.commands import MoneyControl
+from activities.billing.steps import Billing
 from activities.database.engine import Database
-from activities.database.importing import import_folder
-from activities.inventory import Inventory
-from activities.money_control import MoneyControl
-from activities.order_control import OrderControl
-from activities.orders import Orders
-from activities.progress import look
-from activities.purchasing import Purchasing
-from activities.receiving import Receiving
-from activities.returns import Returns
-from activities.returns_control import ReturnsControl
-from activities.shipment_control import ShipmentControl
-from activities.shipping import Shipping
-from activities.stock_control import StockControl
+from activities.ledger import reading as ledger_reading
+from activities.masterdata.importing import import_folder
+from activities.operations.commands import Commands
+from activities.order_record.progress import look
+from activities.orders.commands import OrderControl
+from activities.orders.steps import Orders
+from activities.purchasing.receiving import Receiving
+from activities.purchasing.steps import Purchasing
+from activities.returns.commands import ReturnsControl
+from activities.returns.steps import Returns
+from activities.shipping.claims import ClaimControl
+from activities.shipping.commands import ShipmentControl
+from activities.shipping.steps import Shipping
+from activities.stock.backorders import incoming
+from activities.stock.commands import StockControl
+from activities.stock.steps import Inventory
 from models.billing import BillingRules
 from models.claims import ClaimState
-from models.commands import (
+from models.ledger import Account
+from models.messages.commands import (
     AdjustStock,
     AuthoriseReturn,
     CancelRest,
@@ -57,36 +58,39 @@ from models.commands import (
     TransferStock,
     WithdrawClaim,
 )
-from models.ledger import Account
-from models.messages import (
+from models.messages.facts import (
+    GoodsReceived,
+    InvoicedLine,
+    PromisedLine,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentTracked,
+    SupplierAcknowledged,
+    SupplierInvoiced,
+)
+from models.messages.partners import (
     BookedFreight,
-    CancelOrder,
-    CancelRequest,
     CaptureDemand,
+    FreightBooking,
+    FreightInquiry,
+    PaymentDemand,
+    RefundDemand,
+    SupplierOrder,
+)
+from models.messages.policy import Policy
+from models.messages.requests import CancelRequest
+from models.messages.steps import (
+    CancelOrder,
     DeliveryStep,
     DispatchStep,
     Echo,
-    FreightBooking,
-    FreightInquiry,
-    GoodsReceived,
-    InvoicedLine,
     OrderStep,
-    PaymentDemand,
     PlanStep,
-    Policy,
-    PromisedLine,
     PurchaseStep,
     RecordOrder,
-    RefundDemand,
     SettlementStep,
-    ShipmentDelivered,
-    ShipmentDispatched,
     ShipmentStep,
-    ShipmentTracked,
     StockPlace,
-    SupplierAcknowledged,
-    SupplierInvoiced,
-    SupplierOrder,
     TrackingStep,
 )
 from models.money import format_amount
@@ -103,28 +107,14 @@ from models.returns import (
 )
 from models.shipping import STANDARD, Quote
 from models.stock import SERVING, MovementKind, ReservationState, ShortageState
-from models.tables import (
-    Claim,
-    CreditNoteRow,
-    Distance,
-    GoodsReceipt,
-    InvoiceRow,
-    JournalEntry,
-    JournalPosting,
-    Order,
-    OrderLineRow,
-    PurchaseOrder,
-    PurchaseOrderLine,
-    Reservation,
-    ReturnLine,
-    ReturnRow,
-    Settlement,
-    Shipment,
-    Shortage,
-    Stock,
-    StockMovement,
-    SupplierOffer,
-)
+from models.tables.billing import CreditNoteRow, InvoiceRow
+from models.tables.ledger import JournalEntry, JournalPosting
+from models.tables.masterdata import Distance, SupplierOffer
+from models.tables.orders import Order, OrderLineRow
+from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine
+from models.tables.returns import ReturnLine, ReturnRow, Settlement
+from models.tables.shipping import Claim, Shipment
+from models.tables.stock import Reservation, Shortage, Stock, StockMovement
 from models.tracking import TrackingStatus
 from tests.support.shop import SHIP_TO, write_csv
 from tests.support.stateful import BEGIN, Machine, picks
@@ -935,7 +925,7 @@ class Warehouse(Machine):
     @invariant()
     def the_ledger_balances_and_is_worth_the_stock(self) -> None:
         """As the trial balance says."""
-        assert self.database.read(reading_ledger.trial_balance).balanced
+        assert self.database.read(ledger_reading.trial_balance).balanced
 
     @invariant()
     def nobody_overtakes(self) -> None:

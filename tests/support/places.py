@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from activities.database.engine import utc_now
-from activities.database.importing import import_folder
+from activities.masterdata.importing import import_folder
 from tests.support.shop import unique, write_csv
 from tests.support.world import World
 

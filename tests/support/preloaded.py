@@ -13,8 +13,8 @@ from temporalio.worker._worker import load_default_build_id
 
 import intake
 import worker
-from activities.database import importing
 from activities.documents.fonts import usual_cut
+from activities.masterdata import importing
 from models import ledger_export, settings
 
 __all__ = [

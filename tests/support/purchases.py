@@ -11,18 +11,11 @@ from sqlmodel import Session, col, select
 from activities.database.engine import Database
 from models.ledger import Account
 from models.purchasing import Reason
-from models.tables import (
-    GoodsReceipt,
-    JournalPosting,
-    OddFactRow,
-    PurchaseOrder,
-    PurchaseOrderLine,
-    Stock,
-    StockPolicy,
-    Supplier,
-    SupplierInvoice,
-    SupplierOffer,
-)
+from models.tables.ledger import JournalPosting
+from models.tables.masterdata import Supplier, SupplierOffer
+from models.tables.operations import OddFactRow
+from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
+from models.tables.stock import Stock, StockPolicy
 from tests.support.shop import Document, unique
 from tests.support.waiting import until
 from tests.support.world import World

@@ -16,64 +16,58 @@ from hypothesis.stateful import initialize, invariant, rule
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from activities import reading_ledger
-from activities.billing import Billing
-from activities.claims import ClaimControl
-from activities.commands import Commands
+from activities.billing.commands import MoneyControl
+from activities.billing.dunning import Dunning
+from activities.billing.steps import Billing
 from activities.database.engine import Database
-from activities.database.importing import import_folder
-from activities.dunning import Dunning
-from activities.inventory import Inventory
-from activities.money_control import MoneyControl
-from activities.order_control import OrderControl
-from activities.orders import Orders
-from activities.progress import balance_of, look
-from activities.returns import Returns
-from activities.returns_control import ReturnsControl
-from activities.shipment_control import ShipmentControl
-from activities.shipping import Shipping
-from activities.stock_control import StockControl
+from activities.ledger import reading as ledger_reading
+from activities.masterdata.importing import import_folder
+from activities.operations.commands import Commands
+from activities.order_record.progress import balance_of, look
+from activities.orders.commands import OrderControl
+from activities.orders.steps import Orders
+from activities.returns.commands import ReturnsControl
+from activities.returns.steps import Returns
+from activities.shipping.claims import ClaimControl
+from activities.shipping.commands import ShipmentControl
+from activities.shipping.steps import Shipping
+from activities.stock.commands import StockControl
+from activities.stock.steps import Inventory
 from models.billing import BillingRules, DunningLevel, RefundState
-from models.commands import Commanded, CommandStep
 from models.ledger import Account
-from models.messages import (
+from models.messages.commands import Commanded, CommandStep
+from models.messages.facts import (
+    PaymentReceived,
+    PaymentReversed,
+    PayoutPaid,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentTracked,
+)
+from models.messages.policy import Policy
+from models.messages.requests import CancelRequest
+from models.messages.steps import (
     CancelOrder,
-    CancelRequest,
     DeliveryStep,
     DispatchStep,
     OrderStep,
-    PaymentReceived,
-    PaymentReversed,
     PaymentStep,
-    PayoutPaid,
-    Policy,
     RecordOrder,
     RefundStep,
     ReversalStep,
     SettlementStep,
-    ShipmentDelivered,
-    ShipmentDispatched,
-    ShipmentTracked,
     TrackingStep,
 )
 from models.money import format_amount
 from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
 from models.returns import Condition, Disposition, ReturnWish
 from models.shipping import STANDARD
-from models.tables import (
-    CreditNoteRow,
-    InvoiceRow,
-    JournalEntry,
-    JournalPosting,
-    Order,
-    Payment,
-    Refund,
-    Reservation,
-    ReturnLine,
-    ReturnRow,
-    Settlement,
-    Shipment,
-)
+from models.tables.billing import CreditNoteRow, InvoiceRow, Payment, Refund
+from models.tables.ledger import JournalEntry, JournalPosting
+from models.tables.orders import Order
+from models.tables.returns import ReturnLine, ReturnRow, Settlement
+from models.tables.shipping import Shipment
+from models.tables.stock import Reservation
 from models.tracking import TrackingStatus
 from tests.support.machine import RETURN_RULES, Partners, Provider
 from tests.support.shop import SHIP_TO, write_csv
@@ -168,7 +162,7 @@ class Bookkeeper(Machine):
 
     def teardown(self) -> None:
         """Beancount comes to our balances, which the export asserts."""
-        _, errors, _ = loader.load_string(self.database.read(reading_ledger.export_beancount))
+        _, errors, _ = loader.load_string(self.database.read(ledger_reading.export_beancount))
         assert errors == []
         super().teardown()
 
@@ -579,7 +573,7 @@ class Bookkeeper(Machine):
     @invariant()
     def books_balance(self) -> None:
         """Debits equal credits, and the inventory account equals the stock."""
-        balance = self.database.read(reading_ledger.trial_balance)
+        balance = self.database.read(ledger_reading.trial_balance)
         assert balance.balanced, balance.model_dump_json(indent=1)
 
     @invariant()
@@ -594,7 +588,7 @@ class Bookkeeper(Machine):
     @invariant()
     def ageing_agrees(self) -> None:
         """The report of receivables is the ledger's account."""
-        report = self.database.read(lambda s: reading_ledger.ageing(s, self.now.date()))
+        report = self.database.read(lambda s: ledger_reading.ageing(s, self.now.date()))
         assert report.equals_ledger, report.model_dump_json(indent=1)
 
     @invariant()

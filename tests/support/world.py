@@ -22,13 +22,15 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
-from activities import reading_ledger, reading_orders
 from activities.database.engine import Clock, Database, utc_now
-from activities.database.importing import import_folder
 from activities.gateways.http import authorities
+from activities.ledger import reading as ledger_reading
+from activities.masterdata.importing import import_folder
+from activities.orders import reading as orders_reading
 from api.app import create_app
 from models.settings import Settings
-from models.tables import AuditRow, Order
+from models.tables.operations import AuditRow
+from models.tables.orders import Order
 from simulators.app import create_app as create_partners
 from simulators.contract import SimulatorConfig
 from tests.support.serving import served
@@ -227,7 +229,7 @@ class World:
         looked_at = 0.0
 
         def glance(session: Session) -> Document | None:
-            details = reading_orders.order_details(session, order_id) if may_have(session) else None
+            details = orders_reading.order_details(session, order_id) if may_have(session) else None
             return details.model_dump(mode="json") if details is not None else None
 
         with suppress(TimeoutError):
@@ -277,7 +279,7 @@ class World:
 
     def check_books(self) -> None:
         """Everything adds up: the ledger, and the inventory account against the stock."""
-        balance = self.database.read(reading_ledger.trial_balance)
+        balance = self.database.read(ledger_reading.trial_balance)
         assert balance.balanced, balance.model_dump_json(indent=1)
 
 

@@ -6,20 +6,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import col, select
 
-from activities import reading, reading_bills, reading_ledger
-from activities.invoicing import invoice_of
+from activities.billing import reading as billing_reading
+from activities.billing.invoicing import invoice_of
+from activities.ledger import reading as ledger_reading
 from models.billing import CreditNote, Invoice
-from models.messages import (
-    DispatchStep,
-    OrderStep,
-    PaymentReceived,
-    PaymentReversed,
-    PaymentStep,
-    ReversalStep,
-    ShipmentDispatched,
-)
+from models.messages.facts import PaymentReceived, PaymentReversed, ShipmentDispatched
+from models.messages.steps import DispatchStep, OrderStep, PaymentStep, ReversalStep
 from models.orders import OrderDocument, ShipmentState
-from models.tables import CreditNoteRow, JournalEntry, Order, Refund
+from models.tables.billing import CreditNoteRow, Refund
+from models.tables.ledger import JournalEntry
+from models.tables.orders import Order
 from tests.support.shop import SHIP_TO
 from tests.support.stateful import BEGIN
 from tests.support.till import RULES, Bookkeeper
@@ -60,7 +56,7 @@ def invoice(till: Bookkeeper) -> Invoice:
 
 def accounts(till: Bookkeeper) -> dict[str, str]:
     """The debit balance of each account, by its code."""
-    view = till.database.read(reading_ledger.trial_balance)
+    view = till.database.read(ledger_reading.trial_balance)
     return {row.code: row.debit for row in view.accounts}
 
 
@@ -98,7 +94,7 @@ def test_a_credit_note_says_what_becomes_of_the_money(till: Bookkeeper, keep: bo
     [row] = till.read(select(CreditNoteRow))
     refunds = till.read(select(Refund))
     given_back, kept = ("0.00", "50.00") if keep else ("50.00", "0.00")
-    shown = till.database.read(lambda session: reading_bills.bill(session, row.number))
+    shown = till.database.read(lambda session: billing_reading.bill(session, row.number))
     assert shown is not None
     assert (shown.refund, shown.kept) == (given_back, kept)
     assert [refund.amount_minor for refund in refunds] == ([] if keep else [5_000])
@@ -189,7 +185,7 @@ def test_money_that_was_taken_back_in_part_is_shown_and_assigned_as_what_is_left
     till.billing.keep_unmatched_payment(fact)
     back = PaymentReversed(reversal_id="R", payment_id="U", amount="60.00", currency="EUR")
     till.billing.apply_reversal(ReversalStep(order_id=None, fact=back))
-    [shown] = till.database.read(reading.unmatched_payments)
+    [shown] = till.database.read(billing_reading.unmatched_payments)
     assert (shown.amount, shown.applied, shown.reversed) == ("100.00", "0.00", "60.00")
     done = till.command("assign", kind="assign", payment_id="U", order_id="O-1")
     assert done.message == "40.00 EUR of U are O-1's now"

@@ -12,7 +12,7 @@ import pytest
 import typer
 from jsonschema import Draft202012Validator
 
-from models import messages
+from models.messages import attention
 from models.orders import OrderDocument, ShipmentProblem
 from models.settings import Settings
 from starter import app
@@ -170,7 +170,7 @@ def _codes() -> Iterator[str]:
     folders = (ROOT / "activities", ROOT / "workflows")
     sources = [path for folder in folders for path in folder.rglob("*.py")]
     sources = [path for path in sources if path.parent.name != "database"]
-    models = [ROOT / "models" / "errors.py", ROOT / "models" / "messages.py"]
+    models = [ROOT / "models" / "errors.py", ROOT / "models" / "messages" / "attention.py"]
     for path in [*sources, *models]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
@@ -190,4 +190,4 @@ def _codes_in(call: ast.Call) -> Iterator[str]:
         if isinstance(node, ast.Constant) and node.value not in JSON_KEYS:
             yield str(node.value)
         elif isinstance(node, ast.Name) and node.id.isupper():
-            yield str(getattr(messages, node.id))
+            yield str(getattr(attention, node.id))

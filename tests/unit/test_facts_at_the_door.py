@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from api.webhooks import PARTNER_TYPES
 from intake import SIGNALS
 from models.errors import InvalidInput
-from models.messages import (
+from models.messages.facts import (
     FACT_TYPES,
     GoodsReceived,
     PaymentReceived,
@@ -19,7 +19,7 @@ from models.messages import (
     business_id,
     type_of,
 )
-from models.parsing import REQUIRED, parse_fact
+from models.messages.parsing import REQUIRED, parse_fact
 
 VALID: dict[str, dict[str, Any]] = {
     "payment.received": {

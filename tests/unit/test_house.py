@@ -15,35 +15,63 @@ ANYTHING = ("tools", "tests", "benchmarks")
 """May import any part, and read the environment."""
 
 PARTS = (
-    *("models", "activities", "workflows", "engine", "watching", "intake", "worker"),
+    *("models", "activities", "workflows", "engine", "order_status", "intake", "worker"),
     *("starter", "api"),
-    *("command_line", "roots", "simulators", "migrations", *ANYTHING),
+    *("command_line", "exits", "simulators", "migrations", *ANYTHING),
 )
+ROOMS: dict[str, tuple[str, ...]] = {
+    "database": (),
+    "documents": (),
+    "gateways": ("database",),
+    "order_record": (),
+    "ledger": ("order_record",),
+    "billing": ("database", "documents", "gateways", "ledger", "order_record"),
+    "stock": ("database", "ledger", "order_record"),
+    "masterdata": ("database", "ledger", "order_record", "stock"),
+    "purchasing": ("database", "gateways", "ledger", "order_record", "stock"),
+    "shipping": (
+        *("database", "documents", "gateways", "ledger", "order_record"),
+        *("billing", "stock"),
+    ),
+    "returns": (
+        *("database", "documents", "ledger", "order_record"),
+        *("billing", "stock", "shipping"),
+    ),
+    "orders": (
+        *("database", "order_record"),
+        *("masterdata", "billing", "stock", "shipping"),
+    ),
+    "mail": ("database", "documents", "gateways", "order_record", "billing", "returns"),
+    "operations": (
+        *("database", "ledger", "order_record"),
+        *("orders", "stock", "purchasing", "billing", "shipping", "returns"),
+    ),
+}
+"""The rooms of activities/, and which others each may import. A room stands below all that it is
+imported by, so there are no cycles."""
 READERS = (
-    *("activities.reading", "activities.reading_stock", "activities.reading_purchases"),
-    *("activities.reading_bills", "activities.reading_ledger", "activities.reading_shipments"),
-    *("activities.reading_returns", "activities.reading_orders"),
+    *(f"activities.{room}.reading" for room in ROOMS),
+    "activities.orders.acceptance",
     "activities.database",
 )
-"""All that the doors see of activities: what reads for them (orders and money, stock, purchases,
-the ledger, shipments, returns: each a subject of its own), and the database."""
+"""All that the edges (API, command line and their services) import of activities."""
 
 MAY_IMPORT = {
     "models": ("models",),
-    "roots": ("models", "roots"),
+    "exits": ("models", "exits"),
     "activities": ("models", "activities"),
     "workflows": ("models", "activities", "workflows"),
     "engine": ("models", "engine"),
-    "watching": ("models", "engine", "watching", *READERS),
-    "intake": ("models", "workflows", "engine", "watching", "intake", *READERS),
-    "worker": ("models", "activities", "workflows", "engine", "intake", "roots"),
+    "order_status": ("models", "engine", "order_status", *READERS),
+    "intake": ("models", "workflows", "engine", "order_status", "intake", *READERS),
+    "worker": ("models", "activities", "workflows", "engine", "intake", "exits"),
     "command_line": ("models", "engine", "intake", "command_line", *READERS),
     "starter": (
-        *("models", "workflows", "engine", "intake", "command_line", "roots"),
-        *READERS,
+        *("models", "workflows", "engine", "intake", "command_line", "exits"),
+        *(*READERS, "activities.masterdata.importing"),
     ),
-    "api": ("models", "workflows", "engine", "intake", "api", "roots", *READERS),
-    "simulators": ("models", "simulators", "roots"),
+    "api": ("models", "workflows", "engine", "intake", "api", "exits", *READERS),
+    "simulators": ("models", "simulators", "exits"),
     "migrations": ("models", "activities.database", "migrations"),
 }
 KNOW_THE_TABLES = ("activities", "migrations", *ANYTHING)
@@ -85,6 +113,28 @@ def imports(path: str, tree: ast.AST) -> Iterator[tuple[str, int]]:
             yield from ((f"{module}.{alias.name}", node.lineno) for alias in node.names)
 
 
+def within_folder(path: str, folder: str) -> bool:
+    """Whether a file is in a folder, at any depth."""
+    return path.startswith(f"{folder}/")
+
+
+def rooms_import_what_they_may(path: str, tree: ast.AST) -> Iterator[str]:
+    """A room imports only rooms below it (ROOMS)."""
+    room = room_of(path)
+    if room is None:
+        return
+    for module, line in imports(path, tree):
+        other = room_of(module.replace(".", "/") + "/")
+        if other is not None and other != room and other not in ROOMS[room]:
+            yield f"{path}:{line}: room {room} may not import {module}"
+
+
+def room_of(path: str) -> str | None:
+    """The room of activities/ that a file belongs to."""
+    parts = path.split("/")
+    return parts[1] if parts[0] == "activities" and parts[1] in ROOMS else None
+
+
 def imports_point_one_way(path: str, tree: ast.AST) -> Iterator[str]:
     """models <- activities <- workflows <- intake <- worker, starter, api."""
     part = part_of(path)
@@ -97,7 +147,7 @@ def imports_point_one_way(path: str, tree: ast.AST) -> Iterator[str]:
 
 def tables_are_for_activities(path: str, tree: ast.AST) -> Iterator[str]:
     """Only activities and migrations know the tables."""
-    if part_of(path) in KNOW_THE_TABLES or path == "models/tables.py":
+    if part_of(path) in KNOW_THE_TABLES or within_folder(path, "models/tables"):
         return
     for module, line in imports(path, tree):
         if within(module, "models.tables"):
@@ -108,7 +158,7 @@ def models_are_pure(path: str, tree: ast.AST) -> Iterator[str]:
     """What things are needs no engine, database, network or log."""
     if part_of(path) != "models":
         return
-    outside = OUTSIDE_OF_TABLES if path == "models/tables.py" else OUTSIDE_OF_MODELS
+    outside = OUTSIDE_OF_TABLES if within_folder(path, "models/tables") else OUTSIDE_OF_MODELS
     for module, line in imports(path, tree):
         if within(module, *outside):
             yield f"{path}:{line}: models may not import {module}"
@@ -151,6 +201,7 @@ def only_roots_read_the_environment(path: str, tree: ast.AST) -> Iterator[str]:
 Rule = Callable[[str, ast.AST], Iterator[str]]
 RULES: tuple[Rule, ...] = (
     imports_point_one_way,
+    rooms_import_what_they_may,
     tables_are_for_activities,
     models_are_pure,
     workflows_only_name_activities,
@@ -214,21 +265,23 @@ def test_nothing_tracked_is_tied_to_one_machine() -> None:
         (imports_point_one_way, "engine.py", "import activities.database"),
         (imports_point_one_way, "intake.py", "import activities"),
         (imports_point_one_way, "intake.py", "from activities import billing"),
-        (imports_point_one_way, "starter.py", "from activities.billing import Billing"),
-        (imports_point_one_way, "command_line/stock.py", "from activities import stock_control"),
-        (imports_point_one_way, "command_line/doors.py", "import starter"),
-        (imports_point_one_way, "intake.py", "from command_line import doors"),
+        (imports_point_one_way, "starter.py", "from activities.billing.steps import Billing"),
+        (imports_point_one_way, "command_line/stock.py", "from activities.stock import commands"),
+        (imports_point_one_way, "command_line/context.py", "import starter"),
+        (imports_point_one_way, "intake.py", "from command_line import context"),
         (imports_point_one_way, "api/app.py", "from activities.gateways import payments"),
         (imports_point_one_way, "api/app.py", "import starter"),
         (imports_point_one_way, "worker.py", "from api import app"),
         (imports_point_one_way, "simulators/app.py", "from activities.gateways import mail"),
         (imports_point_one_way, "activities/gateways/mail.py", "from ...workflows import order"),
+        (rooms_import_what_they_may, "activities/stock/steps.py", "from activities import orders"),
+        (rooms_import_what_they_may, "activities/stock/steps.py", "import activities.mail.steps"),
         (tables_are_for_activities, "workflows/order.py", "from models import tables"),
-        (tables_are_for_activities, "models/stock.py", "from .tables import Stock"),
+        (tables_are_for_activities, "models/stock.py", "from .tables.stock import Stock"),
         (tables_are_for_activities, "starter.py", "import models.tables"),
         (models_are_pure, "models/stock.py", "import sqlmodel"),
         (models_are_pure, "models/stock.py", "from temporalio import workflow"),
-        (models_are_pure, "models/tables.py", "import httpx"),
+        (models_are_pure, "models/tables/stock.py", "import httpx"),
         (workflows_only_name_activities, "workflows/order.py", "from activities import billing"),
         (
             workflows_only_name_activities,
@@ -238,7 +291,7 @@ def test_nothing_tracked_is_tied_to_one_machine() -> None:
         (workflows_only_name_activities, "workflows/steps.py", "from sqlmodel import Session"),
         (only_roots_read_the_environment, "migrations/env.py", "url = Settings().database"),
         (only_roots_read_the_environment, "migrations/env.py", "Settings.read().database"),
-        (only_roots_read_the_environment, "command_line/doors.py", "Settings.read()"),
+        (only_roots_read_the_environment, "command_line/context.py", "Settings.read()"),
         (only_roots_read_the_environment, "intake.py", "import os\nos.environ['HOME']"),
         (only_roots_read_the_environment, "engine.py", "from os import environ"),
     ],
@@ -251,15 +304,15 @@ def test_rule_finds_what_breaks_it(rule: Rule, path: str, source: str) -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("models/tables.py", "from sqlmodel import Field\nimport sqlalchemy"),
-        ("activities/stock.py", "from models.tables import Stock"),
+        ("models/tables/stock.py", "from sqlmodel import Field\nimport sqlalchemy"),
+        ("activities/stock/counters.py", "from models.tables.stock import Stock"),
         (
             "workflows/order.py",
             "with workflow.unsafe.imports_passed_through():\n    from activities import billing",
         ),
-        ("starter.py", "import os\nfrom activities import reading\nSettings(); os.environ"),
+        ("starter.py", "import os\nfrom activities.orders import reading\nSettings(); os.environ"),
         ("api/app.py", "from activities.database import facts\nimport engine"),
-        ("worker.py", "import activities.gateways.mail\nimport models.tables_of_contents"),
+        ("worker.py", "import activities.gateways.mail\nimport models.tables_of"),
         ("tools/prepare.py", "from models import tables\nimport os\nos.environ"),
     ],
 )

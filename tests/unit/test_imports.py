@@ -12,22 +12,12 @@ from sqlalchemy import text
 from sqlmodel import Session, SQLModel, col, func, select
 
 from activities.database.engine import Database
-from activities.database.importing import MAX_ERRORS, Imported, import_folder
+from activities.masterdata.importing import MAX_ERRORS, Imported, import_folder
 from models.errors import InvalidInput
 from models.ledger import Account
-from models.tables import (
-    AccountRow,
-    Company,
-    Customer,
-    Distance,
-    JournalPosting,
-    Location,
-    OpenPeriod,
-    Product,
-    Stock,
-    StockMovement,
-    SupplierOffer,
-)
+from models.tables.ledger import AccountRow, JournalPosting, OpenPeriod
+from models.tables.masterdata import Company, Customer, Distance, Location, Product, SupplierOffer
+from models.tables.stock import Stock, StockMovement
 from tests.support.shop import write_csv, write_shop
 from tools.prepare import migrate
 

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.mail_goods import collection_mail, dispatch_mail, letter_mail
-from activities.mail_layout import MailedLine, message_id
-from activities.mail_money import (
+from activities.mail.bills import (
     Confirmed,
     Envelope,
     Reader,
@@ -21,6 +19,8 @@ from activities.mail_money import (
     refund_mail,
     reminder_mail,
 )
+from activities.mail.goods import collection_mail, dispatch_mail, letter_mail
+from activities.mail.layout import MailedLine, message_id
 from models.billing import Invoice
 from models.orders import Terms
 from models.promises import Letter, Promise, PromisePolicy, review

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.messages import Policy, StockPlace
+from models.messages.policy import Policy
+from models.messages.steps import StockPlace
 from models.shipping import FreightMode
 
 ids = st.from_regex(r"[A1][A1-]{0,4}", fullmatch=True)

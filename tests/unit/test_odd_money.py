@@ -8,23 +8,24 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from activities.billing import Billing
-from activities.database.importing import import_folder
+from activities.billing.steps import Billing
+from activities.masterdata.importing import import_folder
 from models.billing import BillingRules
-from models.messages import (
+from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed
+from models.messages.partners import CaptureDemand
+from models.messages.requests import CancelRequest
+from models.messages.steps import (
     AuthorisationStep,
     CancelOrder,
-    CancelRequest,
-    CaptureDemand,
     OrderStep,
-    PaymentAuthorised,
-    PaymentReceived,
-    PaymentReversed,
     PaymentStep,
     ReversalStep,
 )
 from models.orders import Cancellation, OrderDocument, Progress
-from models.tables import InvoiceRow, JournalEntry, OddFactRow, Order, Payment
+from models.tables.billing import InvoiceRow, Payment
+from models.tables.ledger import JournalEntry
+from models.tables.operations import OddFactRow
+from models.tables.orders import Order
 from tests.support.machine import Provider
 from tests.support.shop import SHIP_TO, write_csv
 from tests.support.till import POLICY, Bookkeeper

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from models.customers import TaxTreatment
 from models.errors import InvalidInput
+from models.messages.parsing import parse_order
 from models.money import MAX_AMOUNT_MINOR, round_half_up
 from models.orders import (
     MAX_LINES,
@@ -29,7 +30,6 @@ from models.orders import (
     stage,
     total,
 )
-from models.parsing import parse_order
 
 ABSENT = object()
 """As a value: the field is left out."""

@@ -3,13 +3,15 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from activities import reading_orders
 from activities.database.engine import Database
-from activities.database.importing import import_folder
-from activities.orders import Orders
+from activities.masterdata.importing import import_folder
+from activities.orders import reading as orders_reading
+from activities.orders.steps import Orders
 from models.billing import BillingRules
-from models.messages import CancelOrder, CancelRequest, OrderStep, Policy, RecordOrder
-from models.parsing import parse_order
+from models.messages.parsing import parse_order
+from models.messages.policy import Policy
+from models.messages.requests import CancelRequest
+from models.messages.steps import CancelOrder, OrderStep, RecordOrder
 from tests.support.shop import order, write_shop
 from tools.prepare import migrate
 
@@ -28,7 +30,7 @@ def test_open_credit_is_what_the_credit_check_counts(tmp_path: Path) -> None:
     document = order("DRILL", "C-1", order_id="R-1", terms="net30")
 
     def open_credit() -> str:
-        return database.read(lambda session: reading_orders.customer(session, "C-1")).open_credit
+        return database.read(lambda session: orders_reading.customer(session, "C-1")).open_credit
 
     assert open_credit() == "0.00"
     orders.record_order(

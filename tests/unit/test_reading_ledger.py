@@ -24,20 +24,23 @@ from hypothesis import strategies as st
 from sqlmodel import Session, select
 
 import starter
-from activities import reading_ledger
 from activities.database.engine import Database
-from activities.database.importing import import_folder
-from activities.ledger import post
+from activities.ledger import reading as ledger_reading
+from activities.ledger.posting import post
+from activities.masterdata.importing import import_folder
 from api import problems
 from api.ledger import ledger_router
 from models.customers import TaxTreatment
 from models.errors import InvalidInput, NotFound
 from models.ledger import Account, Entry, Posting, entry
 from models.ledger_export import account_name
-from models.ledger_views import Ageing, AgeingBucket, ExportFormat, Statement
 from models.money import parse_amount
 from models.orders import Cancellation, Channel, Delivery, Terms
-from models.tables import AccountRow, Company, InvoiceRow, OpenPeriod, Order
+from models.tables.billing import InvoiceRow
+from models.tables.ledger import AccountRow, OpenPeriod
+from models.tables.masterdata import Company
+from models.tables.orders import Order
+from models.views.ledger import Ageing, AgeingBucket, ExportFormat, Statement
 from tests.support.shop import write_csv, write_shop
 from tools.prepare import migrate
 
@@ -89,7 +92,7 @@ def statement(
     database: Database, account: str, from_: date | None = None, to: date | None = None
 ) -> Statement:
     """An account's statement."""
-    return database.read(lambda s: reading_ledger.statement(s, account, from_, to))
+    return database.read(lambda s: ledger_reading.statement(s, account, from_, to))
 
 
 # --- balances ----------------------------------------------------------------------------------
@@ -110,7 +113,7 @@ def test_a_trial_balance_has_what_was_posted_up_to_its_day(
 ) -> None:
     """The day itself included; only the last is compared with the stock."""
     sales(database)
-    view = database.read(lambda s: reading_ledger.trial_balance(s, at))
+    view = database.read(lambda s: ledger_reading.trial_balance(s, at))
     amounts = {row.code: row.debit for row in view.accounts}
     assert amounts.get(RECEIVABLE.value) == receivable
     assert (view.at, view.balanced) == (at, True)
@@ -121,15 +124,15 @@ def test_goods_that_only_the_ledger_knows_are_told_but_not_of_a_day_before(
     database: Database,
 ) -> None:
     book(database, "opening:X", Account.INVENTORY, Account.OPENING_BALANCE_EQUITY, 5)
-    now = database.read(reading_ledger.trial_balance)
+    now = database.read(ledger_reading.trial_balance)
     assert (now.balanced, now.inventory_equals_stock) == (False, False)
-    assert database.read(lambda s: reading_ledger.trial_balance(s, TODAY)).balanced
+    assert database.read(lambda s: ledger_reading.trial_balance(s, TODAY)).balanced
 
 
 def test_currencies_are_never_added_up(database: Database) -> None:
     book(database, "a", CASH, REVENUE, 150, currency="JPY")
     book(database, "b", CASH, REVENUE, 1_500, currency="KWD")
-    view = database.read(reading_ledger.trial_balance)
+    view = database.read(ledger_reading.trial_balance)
     assert [(row.currency, row.debit, row.credit) for row in view.currencies] == [
         ("JPY", "150", "150"),
         ("KWD", "1.500", "1.500"),
@@ -237,8 +240,8 @@ def test_an_unknown_account_is_refused_and_told_where_they_are_listed(
 def test_a_period_that_ends_before_it_begins_is_refused(database: Database) -> None:
     days = date(2026, 5, 2), date(2026, 5, 1)
     for read in (
-        lambda s: reading_ledger.journal(s, *days),
-        lambda s: reading_ledger.statement(s, "bank", *days),
+        lambda s: ledger_reading.journal(s, *days),
+        lambda s: ledger_reading.statement(s, "bank", *days),
     ):
         with pytest.raises(InvalidInput, match="from: 2026-05-02 is after 2026-05-01"):
             database.read(read)
@@ -248,7 +251,7 @@ def test_the_journal_is_in_the_order_in_which_entries_count(database: Database) 
     """By posting date, then as they were posted; debits first."""
     sales(database)
     book(database, "invoice:0", RECEIVABLE, REVENUE, 1, date(2026, 5, 1))
-    whole = database.read(reading_ledger.journal)
+    whole = database.read(ledger_reading.journal)
     assert [view.entry_id for view in whole] == [
         *("invoice:1", "invoice:0", "invoice:2", "payment:1", "invoice:3"),
     ]
@@ -256,7 +259,7 @@ def test_the_journal_is_in_the_order_in_which_entries_count(database: Database) 
         ("1100", "100.00", "0.00"),
         ("1200", "0.00", "100.00"),
     ]
-    may = database.read(lambda s: reading_ledger.journal(s, date(2026, 5, 1), date(2026, 5, 31)))
+    may = database.read(lambda s: ledger_reading.journal(s, date(2026, 5, 1), date(2026, 5, 31)))
     assert may == whole[1:4]
 
 
@@ -280,13 +283,13 @@ def test_the_companys_numbers_are_shown_and_ours_stay(database: Database, tmp_pa
         tmp_path, "accounts.csv", [{"account": "revenue", "number": "0800", "title": "Erlöse"}]
     )
     import_folder(database, tmp_path, lambda: NOW)
-    balance = database.read(reading_ledger.trial_balance)
+    balance = database.read(ledger_reading.trial_balance)
     shown = [(row.account, row.code, row.title) for row in balance.accounts]
     assert shown[0] == ("0800", "4000", "Erlöse")
     assert statement(database, "0800").account == "0800"
-    assert database.read(reading_ledger.journal)[0].postings[1].account == "0800"
-    assert database.read(reading_ledger.chart)[0].role == "revenue"
-    text = database.read(reading_ledger.export_beancount)
+    assert database.read(ledger_reading.journal)[0].postings[1].account == "0800"
+    assert database.read(ledger_reading.chart)[0].role == "revenue"
+    text = database.read(ledger_reading.export_beancount)
     assert 'open Income:Revenue\n  number: "0800"\n  title: "Erlöse"' in text
 
 
@@ -296,7 +299,7 @@ def test_the_companys_numbers_are_shown_and_ours_stay(database: Database, tmp_pa
 def test_the_csv_has_a_row_for_each_posting(database: Database) -> None:
     sales(database)
     book(database, 'a "b", c', CASH, REVENUE, 7, currency="JPY")
-    rows = list(csv.DictReader(io.StringIO(database.read(reading_ledger.export_csv))))
+    rows = list(csv.DictReader(io.StringIO(database.read(ledger_reading.export_csv))))
     assert len(rows) == 10
     assert rows[0] == {
         "posting_date": "2026-04-30",
@@ -329,7 +332,7 @@ def test_bean_check_accepts_the_export_and_verifies_its_balances(
     database.transaction(lambda s: s.add(company('Müller "&" Söhne \\')))
     sales(database)
     book(database, 'odd "\\n:1', CASH, REVENUE, 1_001, currency="KWD")
-    text = database.read(reading_ledger.export_beancount)
+    text = database.read(ledger_reading.export_beancount)
     checked = bean_check(text, tmp_path)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
     for right, wrong in (
@@ -342,8 +345,8 @@ def test_bean_check_accepts_the_export_and_verifies_its_balances(
 
 
 def test_an_empty_ledger_is_exported_too(database: Database, tmp_path: Path) -> None:
-    assert database.read(reading_ledger.export_csv).count("\n") == 1
-    text = database.read(reading_ledger.export_beancount)
+    assert database.read(ledger_reading.export_csv).count("\n") == 1
+    text = database.read(ledger_reading.export_beancount)
     assert bean_check(text, tmp_path).returncode == 0
     assert text.count(" open ") == len(Account)
 
@@ -411,9 +414,9 @@ def test_any_ledger_is_exported_with_the_balances_that_it_has(
                 post(session, one, NOW, happened)
 
         database.transaction(fill)
-        text = database.read(reading_ledger.export_beancount)
-        balance = database.read(reading_ledger.trial_balance)
-        rows = list(csv.DictReader(io.StringIO(database.read(reading_ledger.export_csv))))
+        text = database.read(ledger_reading.export_beancount)
+        balance = database.read(ledger_reading.trial_balance)
+        rows = list(csv.DictReader(io.StringIO(database.read(ledger_reading.export_csv))))
         database.close()
     directives, errors, options = loader.load_string(text)
     assert errors == []
@@ -513,7 +516,7 @@ def customers(database: Database, tmp_path: Path) -> Database:
 
 def ageing(database: Database) -> Ageing:
     """As of today."""
-    return database.read(lambda s: reading_ledger.ageing(s, TODAY))
+    return database.read(lambda s: ledger_reading.ageing(s, TODAY))
 
 
 @pytest.mark.parametrize(
@@ -627,7 +630,7 @@ async def test_the_api_shows_the_same(api: httpx.AsyncClient, customers: Databas
     assert len((await api.get("/ledger/accounts")).json()) == len(Account)
     text = await api.get("/ledger/export")
     assert text.headers["content-type"].startswith("text/csv")
-    assert text.text == customers.read(reading_ledger.export_csv)
+    assert text.text == customers.read(ledger_reading.export_csv)
     plain = await api.get("/ledger/export", params={"format": "beancount"})
     assert plain.headers["content-type"].startswith("text/plain")
     assert "Assets:AccountsReceivable" in plain.text
@@ -707,7 +710,7 @@ def test_the_command_line_shows_the_same(run: Run, customers: Database) -> None:
 def test_an_export_is_written_whole(run: Run, customers: Database, tmp_path: Path) -> None:
     """To standard output, or to a file, over what was there; nothing else is left."""
     sales(customers)
-    expected = customers.read(lambda s: reading_ledger.export(s, ExportFormat.BEANCOUNT))
+    expected = customers.read(lambda s: ledger_reading.export(s, ExportFormat.BEANCOUNT))
     assert run("ledger", "export", "--format", "beancount")[1] == expected
     folder = tmp_path / "out"
     folder.mkdir()

@@ -8,22 +8,26 @@ from typing import Any
 
 import pytest
 
-from activities import reading_shipments
 from activities.database.engine import Database
-from activities.database.importing import import_folder
-from activities.orders import Orders
-from activities.shipping import Shipping
+from activities.masterdata.importing import import_folder
+from activities.orders.steps import Orders
+from activities.shipping import reading as shipping_reading
+from activities.shipping.steps import Shipping
 from models.billing import BillingRules
 from models.errors import NotFound
-from models.messages import Policy, RecordOrder, ShipmentStep
+from models.messages.parsing import parse_order
+from models.messages.policy import Policy
+from models.messages.steps import RecordOrder, ShipmentStep
 from models.orders import ShipmentState
 from models.papers import PaperAddress, ShipmentPaper
-from models.parsing import parse_order
-from models.shipment_views import PaperKind, ShipmentDetails
 from models.shipping import STANDARD, FreightMode
 from models.stock import ReservationState
-from models.tables import Claim, Location, PartnerCall, Reservation, Shipment, TrackingRow
+from models.tables.masterdata import Location
+from models.tables.operations import PartnerCall
+from models.tables.shipping import Claim, Shipment, TrackingRow
+from models.tables.stock import Reservation
 from models.tracking import TrackingStatus
+from models.views.shipping import PaperKind, ShipmentDetails
 from tests.conftest import new_database
 from tests.support.machine import Partners
 from tests.support.shop import order, write_shop
@@ -81,14 +85,14 @@ def ship(
 
 def paper(database: Database, shipment_id: str) -> ShipmentPaper:
     """What its papers say."""
-    found = database.read(lambda s: reading_shipments.shipment_paper(s, shipment_id))
+    found = database.read(lambda s: shipping_reading.shipment_paper(s, shipment_id))
     assert found is not None
     return found
 
 
 def details(database: Database, shipment_id: str) -> ShipmentDetails:
     """As shown."""
-    found = database.read(lambda s: reading_shipments.shipment(s, shipment_id))
+    found = database.read(lambda s: shipping_reading.shipment(s, shipment_id))
     assert found is not None
     return found
 
@@ -180,7 +184,7 @@ def test_without_packages_there_is_no_label(database: Database) -> None:
     shipment_id = ship(database, 1, 5, mode=FreightMode.TRUCKLOAD)
 
     def pdf(kind: PaperKind) -> bytes | None:
-        return database.read(lambda s: reading_shipments.shipment_pdf(s, shipment_id, kind))
+        return database.read(lambda s: shipping_reading.shipment_pdf(s, shipment_id, kind))
 
     for kind in (PaperKind.LABEL, PaperKind.BILL_OF_LADING):
         with pytest.raises(NotFound, match="too many to be listed"):
@@ -240,7 +244,7 @@ def test_shipments_are_listed_newest_first(database: Database) -> None:
     ship(database, 3, 1, state=ShipmentState.BOOKED)
 
     def ids(**wanted: Any) -> list[str]:
-        rows = database.read(lambda s: reading_shipments.shipments(s, **wanted))
+        rows = database.read(lambda s: shipping_reading.shipments(s, **wanted))
         return [row.shipment_id.removeprefix("SH-R-") for row in rows]
 
     assert ids() == ids(limit=0) == ids(order_id="R") == ["3", "2", "1"]

@@ -3,12 +3,13 @@
 import pytest
 from sqlmodel import Session, col, delete, select
 
-from activities.reading_stock import stock_of
-from models.messages import OrderStep, RecordOrder
+from activities.stock.reading import stock_of
+from models.messages.steps import OrderStep, RecordOrder
 from models.orders import OrderDocument
 from models.purchasing import PurchaseOrderState
-from models.stock_views import StockView
-from models.tables import PurchaseOrder, SupplierOffer
+from models.tables.masterdata import SupplierOffer
+from models.tables.purchasing import PurchaseOrder
+from models.views.stock import StockView
 from tests.support.machine import Warehouse
 from tests.support.shop import SHIP_TO
 

@@ -6,20 +6,18 @@ from datetime import UTC, date, datetime
 import pytest
 from pydantic import BaseModel
 
-from command_line import purchases, stock
-from command_line.showing import out
-from models.stock_views import (
+from command_line import purchasing, stock
+from command_line.output import out
+from models.views.purchasing import (
     ComparedView,
-    MovementView,
     OffersView,
     OfferView,
     PurchaseLineView,
     PurchaseOrderDetails,
     ReasonView,
-    StockAtLocation,
-    StockView,
     TrackRecordView,
 )
+from models.views.stock import MovementView, StockAtLocation, StockView
 
 NOW = datetime(2026, 11, 25, 16, 40, tzinfo=UTC)
 DAY = date(2026, 12, 4)
@@ -164,7 +162,7 @@ ROWS: list[tuple[Callable[..., None], BaseModel, list[str]]] = [
         ],
     ),
     (
-        purchases._print_offers,
+        purchasing._print_offers,
         OFFERS,
         [
             "supplier unit cost break freight duty minimum pack",
@@ -175,7 +173,7 @@ ROWS: list[tuple[Callable[..., None], BaseModel, list[str]]] = [
         ],
     ),
     (
-        purchases._print_details,
+        purchasing._print_details,
         PURCHASE,
         [
             "SKU ordered due received damaged invoiced expected",

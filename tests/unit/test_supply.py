@@ -12,50 +12,38 @@ import pytest
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from activities import reading_purchases
-from activities.database.door import keep_fact
-from activities.reconciliation import Reconciliation
-from activities.stock_review import StockReview
-from activities.supplier_records import lead_times, track_records
-from models.commands import AdjustStock, ClosePurchase, CommandStep
+from activities.database.inbox import keep_fact
+from activities.operations.reconciliation import Reconciliation
+from activities.purchasing import reading as purchasing_reading
+from activities.purchasing.stock_review import StockReview
+from activities.purchasing.track_records import lead_times, track_records
 from models.errors import PartnerRefused
 from models.ledger import Account
-from models.messages import (
-    CancelOrder,
-    CancelRequest,
+from models.messages.commands import AdjustStock, ClosePurchase, CommandStep
+from models.messages.facts import (
     Fact,
     GoodsReceived,
     GoodsShipped,
     InvoicedLine,
-    OrderStep,
-    PlanStep,
     PromisedLine,
-    PurchaseStep,
-    StockPlace,
     SupplierAcknowledged,
     SupplierInvoiced,
-    SupplierOrder,
     business_id,
 )
+from models.messages.nightly import CloseStep, CompareStep, ReviewedBatch, ReviewStep
+from models.messages.partners import SupplierOrder
+from models.messages.requests import CancelRequest
+from models.messages.steps import CancelOrder, OrderStep, PlanStep, PurchaseStep, StockPlace
 from models.money import format_amount
-from models.nightly import CloseStep, CompareStep, ReviewedBatch, ReviewStep
 from models.orders import Delivery, Stage
 from models.purchasing import Reason, Requirement
 from models.replenishment import ReviewPolicy, lot_size
-from models.tables import (
-    Finding,
-    GoodsReceipt,
-    JournalEntry,
-    JournalPosting,
-    OddFactRow,
-    Order,
-    PurchaseOrder,
-    PurchaseOrderLine,
-    Shortage,
-    StockPolicy,
-    SupplierInvoice,
-    SupplierOffer,
-)
+from models.tables.ledger import JournalEntry, JournalPosting
+from models.tables.masterdata import SupplierOffer
+from models.tables.operations import Finding, OddFactRow
+from models.tables.orders import Order
+from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
+from models.tables.stock import Shortage, StockPolicy
 from tests.support.machine import BEGIN, BUYING, Partners, Warehouse
 
 BERLIN_C = StockPlace(location="BER", sku="C")
@@ -100,7 +88,7 @@ def receipt(line: PurchaseOrderLine, quantity: int, **changes: Any) -> GoodsRece
 def why_not(warehouse: Warehouse, fact: GoodsReceived) -> str | None:
     """What the door says to a person."""
     return warehouse.database.read(
-        lambda session: reading_purchases.why_not_receipt(session, fact, BUYING, warehouse.now)
+        lambda session: purchasing_reading.why_not_receipt(session, fact, BUYING, warehouse.now)
     )
 
 
@@ -225,7 +213,7 @@ def test_a_date_that_has_passed_is_none(warehouse: Warehouse, of_line: bool) -> 
     said |= {"lines": lines} if of_line else passed
     fact = SupplierAcknowledged.model_validate(said)
     refusal = warehouse.database.read(
-        lambda session: reading_purchases.why_not_acknowledged(session, fact, today)
+        lambda session: purchasing_reading.why_not_acknowledged(session, fact, today)
     )
     field = "lines.0.expected_date" if of_line else "expected_date"
     assert refusal == f"{field}: {passed['expected_date']} has passed"
@@ -513,7 +501,7 @@ def test_what_is_promised_after_the_rest_was_given_up_is_odd(
     late = SupplierAcknowledged.model_validate(said | {"acknowledgement_id": "K"})
     today = warehouse.now.date()
     assert warehouse.database.read(
-        lambda session: reading_purchases.why_not_acknowledged(session, late, today)
+        lambda session: purchasing_reading.why_not_acknowledged(session, late, today)
     )
     warehouse.purchasing.apply_acknowledgement(late)
     [after] = warehouse.read(select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == line.po_id))
@@ -683,7 +671,7 @@ def test_an_invoice_that_waits_in_vain_for_its_goods_is_shown_and_found(
     warehouse.receiving.record_supplier_invoice(fact)
 
     def shown() -> bool:
-        details = warehouse.database.read(lambda s: reading_purchases.purchase_order(s, po_id))
+        details = warehouse.database.read(lambda s: purchasing_reading.purchase_order(s, po_id))
         assert details
         [invoice] = details.invoices
         return invoice.matched_at is not None

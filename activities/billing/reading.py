@@ -1,0 +1,139 @@
+"""Reading: invoices and credit notes, as shown and as documents."""
+
+from sqlmodel import Session, col, select
+
+from activities.documents.bills import render_credit_note, render_invoice
+from activities.order_record.progress import balance_of
+from models.billing import CreditNote, Invoice
+from models.money import format_amount, format_percent
+from models.tables.billing import CreditNoteRow, InvoiceRow, Payment
+from models.tables.operations import Mail
+from models.tables.orders import Order
+from models.views.billing import BillLineView, BillView, MailView, PaymentView, TaxView
+
+
+def bill(session: Session, number: str) -> BillView | None:
+    """An invoice or credit note as shown; None where there is none."""
+    document = _document(session, number)
+    if document is None:
+        return None
+    order = session.get_one(Order, document.order_id)
+
+    def money(amount_minor: int) -> str:
+        return format_amount(amount_minor, document.currency)
+
+    invoice = document if isinstance(document, Invoice) else None
+    credit = document if isinstance(document, CreditNote) else None
+    return BillView(
+        kind="invoice" if invoice else "credit_note",
+        number=document.number,
+        order_id=document.order_id,
+        customer_id=document.customer_id,
+        customer_name=document.customer_name,
+        issued_on=document.issued_on,
+        due_on=invoice.due_on if invoice else None,
+        invoice_number=credit.invoice_number if credit else None,
+        reason=credit.reason if credit else None,
+        currency=document.currency,
+        lines=tuple(
+            BillLineView(
+                sku=line.sku,
+                name=line.name,
+                quantity=line.quantity,
+                unit_price=money(line.unit_price_minor),
+                discount_percent=format_percent(line.discount_ppm),
+                tax_rate_percent=format_percent(line.tax_rate_ppm),
+                net=money(line.net_minor),
+            )
+            for line in document.lines
+        ),
+        discount=money(document.discount_minor),
+        taxes=tuple(
+            TaxView(
+                rate_percent=format_percent(tax.rate_ppm),
+                taxable=money(tax.taxable_minor),
+                tax=money(tax.tax_minor),
+            )
+            for tax in document.taxes
+        ),
+        net=money(document.net_minor),
+        tax=money(document.tax_minor),
+        total=money(document.total_minor),
+        open=money(balance_of(session, order).receivable_minor) if invoice else None,
+        refund=money(credit.refund_minor) if credit else None,
+        kept=money(credit.kept_minor) if credit else None,
+        credit_notes=_credit_notes(session, number),
+        mails=_mails(session, document),
+    )
+
+
+def bill_pdf(session: Session, number: str) -> bytes | None:
+    """The document as PDF, with the same in EN 16931's words inside; None where there is none."""
+    document = _document(session, number)
+    if document is None:
+        return None
+    if isinstance(document, CreditNote):
+        return render_credit_note(document)
+    return render_invoice(document)
+
+
+def _document(session: Session, number: str) -> Invoice | CreditNote | None:
+    invoice = session.get(InvoiceRow, number)
+    if invoice is not None:
+        return Invoice.model_validate(invoice.content)
+    credit_note = session.get(CreditNoteRow, number)
+    if credit_note is not None and credit_note.content is not None:
+        return CreditNote.model_validate(credit_note.content)
+    return None
+
+
+def _credit_notes(session: Session, number: str) -> tuple[str, ...]:
+    rows = select(CreditNoteRow.number).where(CreditNoteRow.invoice_number == number)
+    return tuple(session.exec(rows.order_by(col(CreditNoteRow.number))))
+
+
+def _mails(session: Session, document: Invoice | CreditNote) -> tuple[MailView, ...]:
+    """Those that brought this document: their Message-IDs have its number."""
+    kind = "credit_note" if isinstance(document, CreditNote) else "invoice"
+    rows = session.exec(
+        select(Mail)
+        .where(Mail.order_id == document.order_id, Mail.kind == kind)
+        .order_by(col(Mail.recorded_at))
+    )
+    return tuple(
+        MailView.model_validate(row.model_dump())
+        for row in rows
+        if document.number in row.message_id
+    )
+
+
+def order_of_invoice(session: Session, number: str) -> str | None:
+    """The order that an invoice is for; None where there is no such invoice."""
+    row = session.get(InvoiceRow, number)
+    return row.order_id if row else None
+
+
+def order_of_payment(session: Session, payment_id: str) -> str | None:
+    """The order that a payment is of; None where there is no such payment, or it has no order."""
+    row = session.get(Payment, payment_id)
+    return row.order_id if row else None
+
+
+def unmatched_payments(session: Session) -> list[PaymentView]:
+    """Money that has, at least in part, no use yet."""
+    query = select(Payment).where(col(Payment.unmatched_reason).is_not(None))
+    return [
+        PaymentView(
+            payment_id=row.payment_id,
+            claimed_order_id=row.claimed_order_id,
+            order_id=row.order_id,
+            amount=format_amount(row.amount_minor, row.currency),
+            applied=format_amount(row.applied_minor, row.currency),
+            reversed=format_amount(row.reversed_minor, row.currency),
+            currency=row.currency,
+            method=row.method,
+            reason=row.unmatched_reason or "",
+            received_at=row.received_at,
+        )
+        for row in session.exec(query.order_by(col(Payment.received_at), col(Payment.payment_id)))
+    ]

@@ -1,0 +1,140 @@
+"""Refunds: what is given back is taken out of the order's money first, then the provider is asked.
+
+So nothing is promised twice, whatever happens while the provider is being asked.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import Session, select
+
+from activities.billing.payments import all_has_a_use
+from activities.ledger.posting import post
+from activities.order_record.audit import note
+from activities.order_record.progress import FOR_CHANGE, asked_refunds, balance_of, money_of, touch
+from models import ledger
+from models.billing import BEING_GIVEN_BACK, RefundState
+from models.messages.partners import RefundDemand
+from models.money import Money, format_amount
+from models.tables.billing import CreditNoteRow, Payment, Refund
+from models.tables.orders import Order
+
+
+def ask_back(
+    session: Session, order: Order, reason: str, now: datetime, amount_minor: int | None = None
+) -> Refund | None:
+    """Take `amount_minor` (None: all of it) of what we owe the customer, to give it back; None
+    where we owe nothing. Raises ValueError for more than we owe."""
+    balance = balance_of(session, order)
+    wanted_minor = balance.owed_minor if amount_minor is None else amount_minor
+    if wanted_minor > balance.owed_minor:
+        owed = money_of(order, balance.owed_minor)
+        raise ValueError(f"is more than the {owed} that we owe the customer")
+    if wanted_minor <= 0:
+        return None
+    payable_minor = min(wanted_minor, balance.owed_payable_minor)
+    if balance.cancelled:
+        order.refunded_minor += wanted_minor
+    else:
+        order.refunded_minor += payable_minor
+        order.deposit_minor -= wanted_minor - payable_minor
+    taxed_minor, order.taxed_minor = order.taxed_minor, 0
+    count = select(func.count()).select_from(Refund).where(Refund.order_id == order.order_id)
+    refund = Refund(
+        refund_key=f"{order.order_id}/refund/{session.exec(count).one() + 1}",
+        order_id=order.order_id,
+        amount_minor=wanted_minor,
+        payable_minor=payable_minor,
+        taxed_minor=taxed_minor,
+        currency=order.currency,
+        reason=reason,
+        state=RefundState.ASKED,
+        asked_at=now,
+    )
+    session.add(refund)
+    session.flush()
+    return refund
+
+
+def ask_credit_back(
+    session: Session, order: Order, credit_note: CreditNoteRow, reason: str, now: datetime
+) -> tuple[Refund | None, str]:
+    """What of a credit note we owe the customer, to give it back (None: nothing, it wasn't paid);
+    and both in words."""
+    owed_minor = min(credit_note.total_minor, balance_of(session, order).owed_payable_minor)
+    refund = ask_back(session, order, reason, now, owed_minor) if owed_minor else None
+    words = f"{credit_note.number} credits {money_of(order, credit_note.total_minor)}"
+    if refund is not None:
+        words += f"; {money_of(order, refund.amount_minor)} are being given back"
+    return refund, words
+
+
+def ask_payment_back(session: Session, payment: Payment, reason: str, now: datetime) -> Refund:
+    """Give back what of a payment has no order, or is in another currency than its order."""
+    refund = Refund(
+        refund_key=f"payment-{payment.payment_id}/refund/1",
+        payment_id=payment.payment_id,
+        amount_minor=payment.amount_minor - payment.reversed_minor,
+        currency=payment.currency,
+        reason=reason,
+        state=RefundState.ASKED,
+        asked_at=now,
+    )
+    payment.unmatched_reason = BEING_GIVEN_BACK
+    session.add(refund)
+    session.flush()
+    return refund
+
+
+def demand_of(session: Session, refund: Refund) -> RefundDemand:
+    """What the provider is asked; money without an order goes by its payment's id."""
+    return RefundDemand(
+        order_id=refund.order_id or refund.payment_id or "",
+        amount=format_amount(refund.amount_minor, refund.currency),
+        currency=refund.currency,
+        reason=refund.reason or "refund",
+    )
+
+
+def next_refund(session: Session, order: Order, now: datetime) -> Refund | None:
+    """What a cancelled order's customer is to get back next: what is being asked for already, else
+    all that is owed."""
+    asked = asked_refunds(session, order)
+    return asked[0] if asked else ask_back(session, order, order.cancel_reason, now)
+
+
+def given_back(session: Session, refund_key: str, refund_id: str, now: datetime) -> None:
+    """The provider has given the money back: posted, once."""
+    refund = session.get_one(Refund, refund_key, with_for_update=True)
+    if refund.state is RefundState.REFUNDED:
+        return
+    refund.state, refund.refund_id, refund.refunded_at = RefundState.REFUNDED, refund_id, now
+    free_minor = refund.amount_minor - refund.payable_minor
+    entry = ledger.refund_entry(
+        refund_key,
+        refund.order_id,
+        refund.currency,
+        payable_minor=refund.payable_minor,
+        deposit_minor=free_minor if refund.order_id else 0,
+        taxed_minor=refund.taxed_minor,
+        unapplied_minor=0 if refund.order_id else free_minor,
+    )
+    post(session, entry, now)
+    if refund.order_id is None:
+        payment = session.get_one(Payment, refund.payment_id, with_for_update=True)
+        payment.unmatched_reason = None
+        order_id = payment.order_id
+    else:
+        order_id = refund.order_id
+    if order_id is not None:
+        _tell_order(session, order_id, refund, now)
+
+
+def _tell_order(session: Session, order_id: str, refund: Refund, now: datetime) -> None:
+    order = session.get_one(Order, order_id, with_for_update=FOR_CHANGE)
+    balance = balance_of(session, order)
+    if refund.order_id and balance.owed_minor == balance.owed_payable_minor:
+        all_has_a_use(session, order)
+    money = Money(amount_minor=refund.amount_minor, currency=refund.currency)
+    note(session, order_id, "refunded", str(money), now)
+    touch(session, order, now)

@@ -1,0 +1,608 @@
+"""Billing: the payment request, the invoice, payments, and giving money back."""
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+from temporalio import activity
+
+from activities.billing.exchanges import settle_cancelled
+from activities.billing.invoicing import credit, invoice_of, issue, left_minor
+from activities.billing.payments import (
+    in_another_currency,
+    keep_unmatched,
+    settle,
+    take_back,
+    take_up_again,
+    unusable,
+)
+from activities.billing.refunds import demand_of, given_back, next_refund
+from activities.database.engine import Clock, Database
+from activities.database.inbox import mark_applied
+from activities.gateways.calls import asked_before, once
+from activities.gateways.payments import Payments
+from activities.ledger.posting import post
+from activities.order_record.audit import note, note_odd_fact
+from activities.order_record.progress import (
+    balance_of,
+    find_order,
+    invoice_number,
+    lock_order,
+    look,
+    money_of,
+    touch,
+)
+from models import billing, ledger
+from models.billing import AuthorisationState, BillingRules
+from models.errors import PartnerRefused, Refused
+from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed, PayoutPaid
+from models.messages.partners import CaptureDemand, PaymentDemand, RefundDemand
+from models.messages.policy import Policy
+from models.messages.steps import (
+    AuthorisationStep,
+    OrderStep,
+    PaymentStep,
+    RefundStep,
+    ReversalStep,
+)
+from models.money import Money, format_amount, parse_amount
+from models.orders import Cancellation, Capture, Progress
+from models.tables.billing import (
+    Authorisation,
+    Payment,
+    PaymentRequest,
+    PaymentReversal,
+    Payout,
+    Refund,
+)
+from models.tables.operations import PartnerCall
+from models.tables.orders import Order
+
+A_WEEK = timedelta(days=7)
+"""How long a card's authorisation commonly lasts, where the provider doesn't say."""
+
+
+class Billing:
+    """The steps of the bill phase, and their undoing."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        payments: Payments,
+        policy: Policy,
+        rules: BillingRules,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._payments = payments
+        self._policy = policy
+        self._rules = rules
+
+    @activity.defn
+    def issue_invoice(self, step: OrderStep) -> Progress:
+        """Number and post the order's invoice, once."""
+
+        def work(session: Session) -> Progress:
+            order, now = lock_order(session, step.order_id), self._clock()
+            if order.cancellation is not Cancellation.NONE or not issue(session, order, now):
+                return look(session, order)
+            return touch(session, order, now)
+
+        return self._database.transaction(work)
+
+    @activity.defn
+    async def request_payment(self, step: OrderStep) -> Progress:
+        """Ask the provider to collect what is due (or to have it authorised), once per order; again
+        where an authorisation has lapsed."""
+        number, demand = await self._database.read_async(lambda s: self._demand(s, step))
+        if demand is not None:
+            asked, request_id = await once(
+                self._database,
+                f"{step.order_id}/request-payment/{number}",
+                demand,
+                self._payments.request,
+            )
+            await asyncio.to_thread(
+                self._database.transaction, lambda s: self._requested(s, asked, number, request_id)
+            )
+        return await self._look(step.order_id)
+
+    @activity.defn
+    def apply_authorisation(self, step: AuthorisationStep) -> Progress:
+        """Record a card's authorisation, once; it posts nothing."""
+        return self._database.transaction(lambda session: self._authorised(session, step))
+
+    @activity.defn
+    def lapse_authorisation(self, step: OrderStep) -> Progress:
+        """Count no longer on an authorisation whose time is over."""
+        return self._database.transaction(lambda session: self._lapse(session, step.order_id))
+
+    @activity.defn
+    async def capture_payment(self, step: OrderStep) -> Progress:
+        """Turn the authorisation into money, which brings the invoice; once per authorisation."""
+        demand = await self._database.read_async(lambda s: self._capture_demand(s, step.order_id))
+        if demand is not None:
+            await self._capture(demand)
+        return await self._look(step.order_id)
+
+    @activity.defn
+    def apply_payment(self, step: PaymentStep) -> Progress:
+        """Record a payment, once: applied to its order, and the invoice issued when it is full."""
+        return self._database.transaction(
+            lambda session: self._apply_to_order(session, step.order_id, step.fact)
+        )
+
+    @activity.defn
+    def keep_unmatched_payment(self, payment: PaymentReceived) -> None:
+        """Record money for which there is no order: posted as unapplied, and listed."""
+        self._database.transaction(lambda session: self._keep_unmatched(session, payment))
+
+    @activity.defn
+    def apply_reversal(self, step: ReversalStep) -> Progress | None:
+        """Record money that the payer's bank took back, once; with its order, if it has one. Where
+        its payment isn't known yet, it waits for it."""
+        return self._database.transaction(lambda session: self._reverse(session, step))
+
+    @activity.defn
+    def record_payout(self, fact: PayoutPaid) -> None:
+        """Record what the provider paid out, and its fee; once."""
+        self._database.transaction(lambda session: self._paid_out(session, fact))
+
+    @activity.defn
+    async def void_payment_request(self, step: OrderStep) -> int:
+        """Undo of `request_payment`: also where the request may or may not have been made.
+
+        Returns what the provider has collected all the same, in minor units: that money comes. A
+        card that was being charged when the order was cancelled is asked for after the void, under
+        the same key: what was charged is answered as before, what wasn't is refused.
+        """
+        _, collected = await once(
+            self._database,
+            f"{step.order_id}/void-payment-request/1",
+            step,
+            lambda asked, key: self._payments.void(asked.order_id, key),
+        )
+        await self._settle_captures(step.order_id)
+        return await asyncio.to_thread(
+            self._database.transaction,
+            lambda session: self._voided(session, step.order_id, collected),
+        )
+
+    async def _settle_captures(self, order_id: str) -> None:
+        demands = await self._database.read_async(
+            lambda session: _asked_captures(session, order_id)
+        )
+        for demand in demands:
+            with suppress(PartnerRefused):  # then it wasn't charged
+                await self._capture(demand)
+
+    async def _capture(self, demand: CaptureDemand) -> None:
+        call = _capture_call(demand.order_id, demand.authorisation_id)
+        asked, payment_id = await once(self._database, call, demand, self._payments.capture)
+        await asyncio.to_thread(
+            self._database.transaction, lambda s: self._captured(s, asked, payment_id)
+        )
+
+    @activity.defn
+    def credit_invoice(self, step: OrderStep) -> Progress:
+        """Undo of the invoice: a credit note, before any goods left. Of an exchange it is that of
+        the order which was paid, for what won't be sent."""
+
+        def work(session: Session) -> Progress:
+            order, now = lock_order(session, step.order_id), self._clock()
+            invoice = invoice_of(session, order.order_id)
+            credited = settle_cancelled(session, order, now)
+            if invoice is not None and left_minor(session, invoice):
+                credit(session, order, order.cancel_reason, now)
+                credited = True
+            return touch(session, order, now) if credited else look(session, order)
+
+        return self._database.transaction(work)
+
+    @activity.defn
+    async def refund_payment(self, step: OrderStep) -> Progress:
+        """Give back what a cancelled order's customer has paid: one refund at a time."""
+        found = await asyncio.to_thread(
+            self._database.transaction, lambda s: self._next_refund(s, step.order_id)
+        )
+        if found is not None:
+            await self._give_back(*found)
+        return await self._look(step.order_id)
+
+    @activity.defn
+    async def pay_refund(self, step: RefundStep) -> None:
+        """Give back what a person's command has set aside."""
+        demand = await self._database.read_async(
+            lambda s: demand_of(s, s.get_one(Refund, step.refund_key)),
+        )
+        await self._give_back(step.refund_key, demand)
+
+    async def _give_back(self, refund_key: str, demand: RefundDemand) -> None:
+        _, refund_id = await once(self._database, refund_key, demand, self._payments.refund)
+        await asyncio.to_thread(
+            self._database.transaction,
+            lambda s: given_back(s, refund_key, refund_id, self._clock()),
+        )
+
+    async def _look(self, order_id: str) -> Progress:
+        return await self._database.read_async(lambda s: look(s, s.get_one(Order, order_id)))
+
+    def _next_refund(self, session: Session, order_id: str) -> tuple[str, RefundDemand] | None:
+        order = lock_order(session, order_id)
+        if order.cancellation is Cancellation.NONE:
+            return None
+        refund = next_refund(session, order, self._clock())
+        return (refund.refund_key, demand_of(session, refund)) if refund else None
+
+    def _demand(self, session: Session, step: OrderStep) -> tuple[int, PaymentDemand | None]:
+        order = session.get_one(Order, step.order_id)
+        due_minor = balance_of(session, order).due_minor
+        known = session.get(PaymentRequest, step.order_id)
+        lapsed = len(_authorisations(session, order.order_id, AuthorisationState.EXPIRED))
+        number = 1 + lapsed
+        if due_minor <= 0 or (known is not None and known.number >= number):
+            return number, None
+        today = self._clock().date()
+        deadline = (self._clock() + timedelta(seconds=self._policy.payment_deadline)).date()
+        return number, PaymentDemand(
+            order_id=order.order_id,
+            amount=format_amount(due_minor, order.currency),
+            currency=order.currency,
+            due_date=billing.due_date(order.terms, today) or deadline,
+            capture=order.capture,
+        )
+
+    def _requested(
+        self, session: Session, demand: PaymentDemand, number: int, request_id: str
+    ) -> None:
+        order, now = lock_order(session, demand.order_id), self._clock()
+        known = session.get(PaymentRequest, order.order_id)
+        if known is not None and known.number >= number:
+            return
+        session.merge(
+            PaymentRequest(
+                order_id=order.order_id,
+                amount_minor=parse_amount(demand.amount, demand.currency),
+                currency=demand.currency,
+                due_date=demand.due_date,
+                request_id=request_id,
+                requested_at=now,
+                number=number,
+            )
+        )
+        detail = f"{demand.amount} {demand.currency} until {demand.due_date}"
+        if order.capture is Capture.AT_DISPATCH:
+            detail += ", to be authorised"
+        note(session, order.order_id, "payment_requested", detail, now)
+
+    def _authorised(self, session: Session, step: AuthorisationStep) -> Progress:
+        fact = step.fact
+        order, now = lock_order(session, step.order_id), self._clock()
+        mark_applied(session, fact, now)
+        known = session.get(Authorisation, fact.authorisation_id)
+        if fact.order_id not in (None, order.order_id):
+            reason = f"order_id: it says {fact.order_id} and reached {order.order_id}"
+            note_odd_fact(session, order.order_id, fact, reason, now)
+        elif problem := billing.not_an_amount(fact.amount, fact.currency, "amount", least=1):
+            note_odd_fact(session, order.order_id, fact, problem, now)
+        elif fact.currency != order.currency:
+            reason = f"currency: the order is in {order.currency}"
+            note_odd_fact(session, order.order_id, fact, reason, now)
+        elif order.capture is not Capture.AT_DISPATCH:
+            note_odd_fact(session, order.order_id, fact, "the order wants the money at once", now)
+        elif known is None and (problem := _too_little(session, order, fact)):
+            note_odd_fact(session, order.order_id, fact, problem, now)
+        elif known is None:
+            assert fact.amount is not None
+            expires_at = fact.expires_at or now + A_WEEK
+            session.add(
+                Authorisation(
+                    authorisation_id=fact.authorisation_id,
+                    order_id=order.order_id,
+                    amount_minor=parse_amount(fact.amount, order.currency),
+                    currency=order.currency,
+                    state=_state_at(order, expires_at, now),
+                    authorised_at=now,
+                    expires_at=expires_at,
+                )
+            )
+            detail = f"{fact.amount} {fact.currency} until {expires_at:%Y-%m-%d %H:%M} UTC"
+            note(session, order.order_id, "payment_authorised", detail, now)
+        return touch(session, order, now)
+
+    def _lapse(self, session: Session, order_id: str) -> Progress:
+        order, now = lock_order(session, order_id), self._clock()
+        over = [
+            row
+            for row in _authorisations(session, order_id, AuthorisationState.LIVE)
+            if row.expires_at <= now and _asked_capture(session, row) is None
+        ]
+        for row in over:
+            row.state = AuthorisationState.EXPIRED
+            note(session, order_id, "authorisation_lapsed", row.authorisation_id, now)
+        return touch(session, order, now) if over else look(session, order)
+
+    def _capture_demand(self, session: Session, order_id: str) -> CaptureDemand | None:
+        order, now = session.get_one(Order, order_id), self._clock()
+        due_minor = balance_of(session, order).due_minor
+        if not due_minor or order.cancellation is not Cancellation.NONE:
+            return None
+        if in_doubt := _asked_captures(session, order_id):
+            return in_doubt[0]  # it may have been charged: nothing else is
+        for row in _authorisations(session, order_id, AuthorisationState.LIVE):
+            if row.amount_minor >= due_minor and row.expires_at > now:
+                return CaptureDemand(
+                    order_id=order_id,
+                    authorisation_id=row.authorisation_id,
+                    amount=format_amount(due_minor, order.currency),
+                    currency=order.currency,
+                )
+        raise Refused(billing.AUTHORISATION_LAPSED, "the card's authorisation has lapsed")
+
+    def _captured(self, session: Session, demand: CaptureDemand, payment_id: str) -> None:
+        order, now = lock_order(session, demand.order_id), self._clock()
+        row = session.get_one(Authorisation, demand.authorisation_id, with_for_update=True)
+        row.state = AuthorisationState.CAPTURED
+        if session.get(Payment, payment_id) is None:
+            fact = PaymentReceived(
+                payment_id=payment_id,
+                order_id=order.order_id,
+                amount=demand.amount,
+                currency=demand.currency,
+                method="card",
+                received_at=now,
+            )
+            settle(session, order, fact, self._rules, now)
+        touch(session, order, now)
+
+    def _voided(self, session: Session, order_id: str, collected: bool) -> int:
+        order, now = lock_order(session, order_id), self._clock()
+        for row in _authorisations(session, order_id, AuthorisationState.LIVE):
+            row.state = AuthorisationState.VOIDED
+            note(session, order_id, "authorisation_released", row.authorisation_id, now)
+        session.flush()
+        if not collected or order.capture is Capture.AT_DISPATCH:
+            return 0
+        return _asked_minor(session, order_id)
+
+    def _apply_to_order(self, session: Session, order_id: str, fact: PaymentReceived) -> Progress:
+        order, now = lock_order(session, order_id), self._clock()
+        mark_applied(session, fact, now)
+        known = session.get(Payment, fact.payment_id)
+        problem = unusable(fact, order.currency)
+        if fact.order_id not in (None, order_id):
+            reason = f"order_id: it says {fact.order_id} and reached {order_id}"
+            note_odd_fact(session, order_id, fact, reason, now)
+        elif known is not None:
+            _note_difference(session, order_id, known, fact, now)
+        elif problem:
+            note_odd_fact(session, order_id, fact, problem, now)
+        elif fact.currency != order.currency:
+            reason = in_another_currency(order)
+            keep_unmatched(session, fact, order_id, reason, now)
+            note(session, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}", now)
+        else:
+            owed_minor = balance_of(session, order).owed_minor
+            settle(session, order, fact, self._rules, now)
+            if order.cancellation is Cancellation.DONE:
+                self._decide_late_money(session, order, owed_minor, now)
+        return touch(session, order, now)
+
+    def _decide_late_money(
+        self, session: Session, order: Order, owed_minor: int, now: datetime
+    ) -> None:
+        """Money for an order that is cancelled is a deposit, which waits for being given back;
+        or the order is taken up again."""
+        in_hand_minor = balance_of(session, order).owed_minor
+        use = billing.late_money(
+            self._policy.late_money,
+            expired=order.expired,
+            invoiced=invoice_number(session, order.order_id) is not None,
+            kept=order.document is not None,
+            owed_minor=owed_minor,
+            reclaimed_minor=order.reclaimed_minor,
+            received_minor=in_hand_minor - owed_minor,
+            total_minor=order.total_minor,
+        )
+        if use is billing.LateMoney.REALLOCATE:
+            take_up_again(session, order, self._policy.promises, self._rules, now)
+            return
+        in_hand = money_of(order, in_hand_minor)
+        detail = f"{in_hand}: the order is cancelled, it is given back"
+        note(session, order.order_id, "late_money", detail, now)
+
+    def _keep_unmatched(self, session: Session, fact: PaymentReceived) -> None:
+        now = self._clock()
+        mark_applied(session, fact, now)
+        known = session.get(Payment, fact.payment_id)
+        if known is not None:
+            _note_difference(session, fact.order_id or "", known, fact, now)
+            return
+        if find_order(session, fact.order_id or "") is not None:  # placed a moment ago
+            self._apply_to_order(session, fact.order_id or "", fact)
+            return
+        if problem := unusable(fact, fact.currency or ""):
+            note_odd_fact(session, fact.order_id or "", fact, problem, now)
+            return
+        keep_unmatched(session, fact, None, "no such order", now)
+
+    def _reverse(self, session: Session, step: ReversalStep) -> Progress | None:
+        fact, now = step.fact, self._clock()
+        order = find_order(session, step.order_id or "")
+        mark_applied(session, fact, now)
+        known = session.get(PaymentReversal, fact.reversal_id)
+        payment = session.get(Payment, fact.payment_id or "", with_for_update=True)
+        problem = _not_a_reversal(fact, payment, order)
+        if known is not None:
+            if _content(known) != _content_told(fact, known):
+                reason = "reversal_id: known with other content"
+                note_odd_fact(session, step.order_id or "", fact, reason, now)
+        elif problem:
+            note_odd_fact(session, step.order_id or "", fact, problem, now)
+        else:
+            reversal = _reversal(fact, payment, now)
+            session.add(reversal)
+            if payment is not None:
+                take_back(session, reversal, payment, self._rules, now)
+        return touch(session, order, now) if order is not None else None
+
+    def _paid_out(self, session: Session, fact: PayoutPaid) -> None:
+        now = self._clock()
+        mark_applied(session, fact, now)
+        problem = billing.not_an_amount(fact.amount, fact.currency, "amount", least=None)
+        problem = problem or billing.not_an_amount(fact.fee, fact.currency, "fee", least=0)
+        if problem:
+            note_odd_fact(session, fact.payout_id, fact, problem, now)
+            return
+        assert fact.amount is not None
+        assert fact.currency is not None
+        amount_minor = parse_amount(fact.amount, fact.currency)
+        fee_minor = parse_amount(fact.fee, fact.currency)
+        known = session.get(Payout, fact.payout_id)
+        if known is not None:
+            told = (amount_minor, fee_minor, fact.currency)
+            if (known.amount_minor, known.fee_minor, known.currency) != told:
+                reason = "payout_id: known with other content"
+                note_odd_fact(session, fact.payout_id, fact, reason, now)
+            return
+        session.add(
+            Payout(
+                payout_id=fact.payout_id,
+                amount_minor=amount_minor,
+                fee_minor=fee_minor,
+                currency=fact.currency,
+                recorded_at=now,
+            )
+        )
+        entry = ledger.payout_entry(
+            fact.payout_id, fact.currency, amount_minor=amount_minor, fee_minor=fee_minor
+        )
+        post(session, entry, now, fact.occurred_at.date() if fact.occurred_at else None)
+
+
+def _authorisations(
+    session: Session, order_id: str, state: AuthorisationState
+) -> list[Authorisation]:
+    query = select(Authorisation).where(
+        Authorisation.order_id == order_id, Authorisation.state == state
+    )
+    return list(session.exec(query.order_by(col(Authorisation.expires_at).desc())))
+
+
+def _too_little(session: Session, order: Order, fact: PaymentAuthorised) -> str | None:
+    """Why a card doesn't stand for what is due; None: it does."""
+    amount_minor = parse_amount(fact.amount or "", order.currency)
+    due_minor = balance_of(session, order).due_minor
+    if amount_minor >= due_minor:
+        return None
+    amount, due = money_of(order, amount_minor), money_of(order, due_minor)
+    return f"amount: {amount} are authorised, {due} are due"
+
+
+def _state_at(order: Order, expires_at: datetime, now: datetime) -> AuthorisationState:
+    if order.cancellation is not Cancellation.NONE:
+        return AuthorisationState.VOIDED
+    return AuthorisationState.LIVE if expires_at > now else AuthorisationState.EXPIRED
+
+
+def _asked_captures(session: Session, order_id: str) -> list[CaptureDemand]:
+    """Charges of cards that the provider was asked for, and whose answer isn't recorded: however
+    long ago the card stood for them."""
+    demands = []
+    for state in (AuthorisationState.LIVE, AuthorisationState.EXPIRED):
+        for row in _authorisations(session, order_id, state):
+            demand = _asked_capture(session, row)
+            if demand is not None:
+                demands.append(demand)
+    return demands
+
+
+def _asked_capture(session: Session, row: Authorisation) -> CaptureDemand | None:
+    """As `_asked_captures`, of one authorisation that isn't captured."""
+    call = _capture_call(row.order_id, row.authorisation_id)
+    return asked_before(session, call, CaptureDemand)[1]
+
+
+def _capture_call(order_id: str, authorisation_id: str) -> str:
+    return f"{order_id}/capture/{authorisation_id}"
+
+
+def _asked_minor(session: Session, order_id: str) -> int:
+    """What the provider was asked to collect, whether or not it has answered."""
+    call = session.get(PartnerCall, f"{order_id}/request-payment/1")
+    if call is None or call.asked is None:
+        return 0
+    demand = PaymentDemand.model_validate(call.asked)
+    return parse_amount(demand.amount, demand.currency)
+
+
+def _note_difference(
+    session: Session, order_id: str, known: Payment, fact: PaymentReceived, now: datetime
+) -> None:
+    """The same payment again is nothing; with other content it is odd."""
+    if fact.amount is None:
+        return
+    same = (
+        order_id in (known.order_id, known.claimed_order_id)
+        and fact.currency == known.currency
+        and unusable(fact, known.currency) is None
+        and parse_amount(fact.amount, known.currency) == known.amount_minor
+    )
+    if not same:
+        note_odd_fact(session, order_id, fact, "payment_id: known with other content", now)
+
+
+def _not_a_reversal(
+    fact: PaymentReversed, payment: Payment | None, order: Order | None
+) -> str | None:
+    """What of it can't be; None: it may be. One that comes before its payment must say all."""
+    if not fact.payment_id:
+        return "payment_id: missing"
+    if order is not None and payment is not None and payment.order_id != order.order_id:
+        return f"payment_id: {fact.payment_id} isn't a payment of {order.order_id}"
+    currency = fact.currency or (payment.currency if payment else None)
+    if payment is not None and currency != payment.currency:
+        return f"currency: the payment was in {payment.currency}"
+    if fact.amount is None and payment is None:
+        return "amount: missing, and the payment isn't known yet"
+    problem = billing.not_an_amount(fact.fee, currency, "fee", least=0)
+    if fact.amount is not None:
+        problem = problem or billing.not_an_amount(fact.amount, currency, "amount", least=1)
+    if problem or payment is None or currency is None:
+        return problem
+    left_minor = payment.amount_minor - payment.reversed_minor
+    if not left_minor or (fact.amount and parse_amount(fact.amount, currency) > left_minor):
+        left = Money(amount_minor=left_minor, currency=currency)
+        return f"amount: {left} of the payment are left"
+    return None
+
+
+def _reversal(fact: PaymentReversed, payment: Payment | None, now: datetime) -> PaymentReversal:
+    currency = fact.currency or (payment.currency if payment else "")
+    left_minor = payment.amount_minor - payment.reversed_minor if payment else 0
+    return PaymentReversal(
+        reversal_id=fact.reversal_id,
+        payment_id=fact.payment_id or "",
+        order_id=fact.order_id,
+        amount_minor=parse_amount(fact.amount, currency) if fact.amount else left_minor,
+        fee_minor=parse_amount(fact.fee, currency),
+        currency=currency,
+        reason=fact.reason,
+        recorded_at=fact.occurred_at or now,
+    )
+
+
+def _content(known: PaymentReversal) -> tuple[object, ...]:
+    return known.payment_id, known.amount_minor, known.currency
+
+
+def _content_told(fact: PaymentReversed, known: PaymentReversal) -> tuple[object, ...]:
+    """What it leaves out is as it was."""
+    currency = fact.currency or known.currency
+    if fact.amount is None:
+        return fact.payment_id or known.payment_id, known.amount_minor, currency
+    problem = billing.not_an_amount(fact.amount, currency, "amount", least=1)
+    amount_minor = None if problem else parse_amount(fact.amount, currency)
+    return fact.payment_id or known.payment_id, amount_minor, currency

@@ -1,0 +1,394 @@
+"""Reading the ledger: balances, statements, the journal, exports, and what customers owe."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+
+from sqlalchemy import ColumnElement, func
+from sqlalchemy import select as select_columns
+from sqlalchemy.orm import defer
+from sqlmodel import Session, col, select
+
+from activities.order_record import progress
+from models.chart import find_account
+from models.errors import FieldError, InvalidInput
+from models.ledger import Account
+from models.ledger_export import beancount_text, csv_text
+from models.money import format_amount
+from models.tables.billing import InvoiceRow
+from models.tables.ledger import AccountRow, JournalEntry, JournalPosting
+from models.tables.masterdata import Company
+from models.tables.orders import Order
+from models.tables.stock import Stock
+from models.views.ledger import (
+    AccountBalance,
+    AccountView,
+    Ageing,
+    AgeingBucket,
+    CurrencyAgeing,
+    CurrencyBalance,
+    CurrencyStatement,
+    CustomerAgeing,
+    ExportFormat,
+    JournalEntryView,
+    OpenInvoice,
+    PostingView,
+    Statement,
+    StatementLine,
+    TrialBalance,
+)
+
+BUCKETS_DAYS = (
+    (0, AgeingBucket.CURRENT),
+    (30, AgeingBucket.TO_30),
+    (60, AgeingBucket.TO_60),
+    (90, AgeingBucket.TO_90),
+)
+"""Up to so many days overdue."""
+LONG = (InvoiceRow.content, Order.document, Order.letter)
+"""Columns that take long to read, and aren't needed for sums."""
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A posting with its entry's header."""
+
+    posting_date: date
+    tax_date: date
+    posted_at: datetime
+    entry_id: str
+    order_id: str | None
+    code: str
+    currency: str
+    amount_minor: int
+
+
+def chart(session: Session) -> list[AccountView]:
+    """The chart of accounts, by number."""
+    return sorted(_chart(session).values(), key=lambda account: account.account)
+
+
+def trial_balance(session: Session, at: date | None = None) -> TrialBalance:
+    """The balance of every account that was posted to, by posting date up to and including `at`,
+    and whether it all adds up."""
+    days = [col(JournalEntry.posting_date) <= at] if at else []
+    accounts, sums = _chart(session), _sums(session, *days)
+    debited: dict[str, int] = defaultdict(int)
+    credited: dict[str, int] = defaultdict(int)
+    for (_, currency), balance in sums.items():
+        (debited if balance > 0 else credited)[currency] += abs(balance)
+    currencies = sorted({**debited, **credited})
+    equals_stock = None if at else _inventory(sums) == _stock_minor(session)
+    balanced = all(debited[currency] == credited[currency] for currency in currencies)
+    by_number = sorted(sums, key=lambda key: (accounts[key[0]].account, key[1]))
+    return TrialBalance(
+        at=at,
+        balanced=balanced and equals_stock is not False,
+        inventory_equals_stock=equals_stock,
+        currencies=tuple(
+            CurrencyBalance(
+                currency=currency,
+                debit=format_amount(debited[currency], currency),
+                credit=format_amount(credited[currency], currency),
+            )
+            for currency in currencies
+        ),
+        accounts=tuple(
+            AccountBalance(
+                **accounts[code].model_dump(exclude={"role"}),
+                currency=currency,
+                debit=_debit(sums[code, currency], currency),
+                credit=_credit(sums[code, currency], currency),
+            )
+            for code, currency in by_number
+        ),
+    )
+
+
+def statement(
+    session: Session, account: str, from_: date | None = None, to: date | None = None
+) -> Statement:
+    """The postings of an account from one day to another, both included, with its balances.
+
+    `account`: its number, code, title, or name such as `accounts_receivable`. Raises NotFound, and
+    InvalidInput for a period that ends before it begins.
+    """
+    _check_period(from_, to)
+    found = find_account(_chart(session).values(), account)
+    opening: dict[str, int] = {}
+    if from_:
+        of_account = col(JournalPosting.account) == found.code
+        before = _sums(session, of_account, col(JournalEntry.posting_date) < from_)
+        opening = {currency: minor for (_, currency), minor in before.items()}
+    by_currency: dict[str, list[Posted]] = defaultdict(list)
+    for posted in _posted(session, from_, to, found.code):
+        by_currency[posted.currency].append(posted)
+    currencies = {currency for currency, minor in opening.items() if minor} | set(by_currency)
+    return Statement(
+        **found.model_dump(exclude={"role"}),
+        from_date=from_,
+        to_date=to,
+        currencies=tuple(
+            _currency_statement(currency, opening.get(currency, 0), by_currency[currency])
+            for currency in sorted(currencies)
+        ),
+    )
+
+
+def journal(
+    session: Session, from_: date | None = None, to: date | None = None
+) -> list[JournalEntryView]:
+    """The entries from one day to another, both included, in the order in which they count.
+
+    Raises InvalidInput for a period that ends before it begins.
+    """
+    _check_period(from_, to)
+    accounts = _chart(session)
+    views = []
+    for _, group in groupby(_posted(session, from_, to), key=lambda posted: posted.entry_id):
+        rows = list(group)
+        head = rows[0]
+        views.append(
+            JournalEntryView(
+                entry_id=head.entry_id,
+                order_id=head.order_id,
+                posting_date=head.posting_date,
+                tax_date=head.tax_date,
+                posted_at=head.posted_at,
+                currency=head.currency,
+                postings=tuple(_posting_view(row, accounts[row.code]) for row in rows),
+            )
+        )
+    return views
+
+
+def export(session: Session, format_: ExportFormat) -> str:
+    """The whole ledger as text."""
+    return {ExportFormat.CSV: export_csv, ExportFormat.BEANCOUNT: export_beancount}[format_](
+        session
+    )
+
+
+def export_csv(session: Session) -> str:
+    """One row for each posting: see `models.ledger_export`."""
+    return csv_text(journal(session))
+
+
+def export_beancount(session: Session) -> str:
+    """A ledger that `bean-check` verifies: see `models.ledger_export`."""
+    company = session.exec(select(Company.name, Company.currency)).one_or_none()
+    named = (company[0], company[1]) if company else None
+    return beancount_text(named, chart(session), journal(session))
+
+
+def ageing(session: Session, today: date) -> Ageing:
+    """What customers owe on their invoices, by how long it has been overdue as of `today`.
+
+    It is what is owed now: `today` doesn't look back.
+    """
+    open_invoices = sorted(
+        _open_invoices(session, today),
+        key=lambda row: (row[0].customer_id, row[0].due, row[0].invoice_number),
+    )
+    by_customer: dict[tuple[str, str], dict[AgeingBucket, int]] = defaultdict(_empty)
+    by_currency: dict[str, dict[AgeingBucket, int]] = defaultdict(_empty)
+    for view, amount_minor in open_invoices:
+        by_customer[view.customer_id, view.currency][view.bucket] += amount_minor
+        by_currency[view.currency][view.bucket] += amount_minor
+    ledger = _receivables(session)
+    currencies = sorted({*by_currency, *(currency for currency, minor in ledger.items() if minor)})
+    return Ageing(
+        today=today,
+        equals_ledger=all(
+            sum(by_currency[currency].values()) == ledger[currency] for currency in currencies
+        ),
+        totals=tuple(
+            CurrencyAgeing(
+                currency=currency,
+                buckets=_formatted(by_currency[currency], currency),
+                total=format_amount(sum(by_currency[currency].values()), currency),
+                ledger=format_amount(ledger[currency], currency),
+            )
+            for currency in currencies
+        ),
+        customers=tuple(
+            CustomerAgeing(
+                customer_id=customer_id,
+                currency=currency,
+                buckets=_formatted(buckets, currency),
+                total=format_amount(sum(buckets.values()), currency),
+            )
+            for (customer_id, currency), buckets in by_customer.items()
+        ),
+        invoices=tuple(view for view, _ in open_invoices),
+    )
+
+
+def _chart(session: Session) -> dict[str, AccountView]:
+    """By code."""
+    return {
+        row.code: AccountView(
+            account=row.number,
+            code=row.code,
+            role=Account(row.code).role,
+            title=row.title,
+            kind=Account(row.code).kind,
+        )
+        for row in session.exec(select(AccountRow))
+    }
+
+
+def _check_period(from_: date | None, to: date | None) -> None:
+    if from_ and to and from_ > to:
+        raise InvalidInput([FieldError("from", f"{from_} is after {to}, the end of the period")])
+
+
+def _sums(session: Session, *conditions: ColumnElement[bool]) -> dict[tuple[str, str], int]:
+    """By code and currency, of what was posted."""
+    query = (
+        select(
+            JournalPosting.account,
+            JournalPosting.currency,
+            func.sum(JournalPosting.amount_minor),
+        )
+        .join(JournalEntry, col(JournalEntry.entry_id) == col(JournalPosting.entry_id))
+        .where(*conditions)
+        .group_by(col(JournalPosting.account), col(JournalPosting.currency))
+    )
+    return {(code, currency): int(sum_) for code, currency, sum_ in session.exec(query)}
+
+
+def _inventory(sums: Mapping[tuple[str, str], int]) -> int:
+    return sum(minor for (code, _), minor in sums.items() if code == Account.INVENTORY.value)
+
+
+def _stock_minor(session: Session) -> int:
+    return int(session.exec(select(func.sum(Stock.value_minor))).one() or 0)
+
+
+def _posted(
+    session: Session, from_: date | None, to: date | None, code: str | None = None
+) -> list[Posted]:
+    """In the order in which they count, debits of an entry first."""
+    query = select_columns(
+        col(JournalEntry.posting_date),
+        col(JournalEntry.tax_date),
+        col(JournalEntry.posted_at),
+        col(JournalEntry.entry_id),
+        col(JournalEntry.order_id),
+        col(JournalPosting.account),
+        col(JournalPosting.currency),
+        col(JournalPosting.amount_minor),
+    ).join(JournalPosting, col(JournalPosting.entry_id) == col(JournalEntry.entry_id))
+    if from_:
+        query = query.where(col(JournalEntry.posting_date) >= from_)
+    if to:
+        query = query.where(col(JournalEntry.posting_date) <= to)
+    if code:
+        query = query.where(col(JournalPosting.account) == code)
+    rows = [Posted(*row) for row in session.execute(query)]
+    return sorted(  # here: databases differ in how they order text
+        rows,
+        key=lambda row: (
+            *(row.posting_date, row.posted_at, row.entry_id),
+            *(row.amount_minor < 0, row.code),
+        ),
+    )
+
+
+def _currency_statement(
+    currency: str, opening_minor: int, rows: Sequence[Posted]
+) -> CurrencyStatement:
+    lines, balance_minor = [], opening_minor
+    for row in rows:
+        balance_minor += row.amount_minor
+        lines.append(
+            StatementLine(
+                posting_date=row.posting_date,
+                tax_date=row.tax_date,
+                entry_id=row.entry_id,
+                order_id=row.order_id,
+                debit=_debit(row.amount_minor, currency),
+                credit=_credit(row.amount_minor, currency),
+                balance=format_amount(balance_minor, currency),
+            )
+        )
+    return CurrencyStatement(
+        currency=currency,
+        opening=format_amount(opening_minor, currency),
+        lines=tuple(lines),
+        debit=format_amount(sum(max(0, row.amount_minor) for row in rows), currency),
+        credit=format_amount(sum(max(0, -row.amount_minor) for row in rows), currency),
+        closing=format_amount(balance_minor, currency),
+    )
+
+
+def _posting_view(row: Posted, account: AccountView) -> PostingView:
+    return PostingView(
+        account=account.account,
+        code=account.code,
+        title=account.title,
+        debit=_debit(row.amount_minor, row.currency),
+        credit=_credit(row.amount_minor, row.currency),
+    )
+
+
+def _debit(balance_minor: int, currency: str) -> str:
+    return format_amount(max(0, balance_minor), currency)
+
+
+def _credit(balance_minor: int, currency: str) -> str:
+    return format_amount(max(0, -balance_minor), currency)
+
+
+def _receivables(session: Session) -> dict[str, int]:
+    """By currency, as the ledger has them."""
+    code = Account.ACCOUNTS_RECEIVABLE.value
+    sums = _sums(session, col(JournalPosting.account) == code)
+    return defaultdict(int, {currency: minor for (_, currency), minor in sums.items()})
+
+
+def _open_invoices(session: Session, today: date) -> Iterator[tuple[OpenInvoice, int]]:
+    """With what is due of each, in minor units; also what was given back of an order without an
+    invoice, and then taken back by the payer's bank as well."""
+    query = (
+        select(Order, InvoiceRow)
+        .outerjoin(InvoiceRow, col(InvoiceRow.order_id) == col(Order.order_id))
+        .where(col(InvoiceRow.number).is_not(None) | (col(Order.reclaimed_minor) > 0))
+        .options(*(defer(column) for column in LONG))  # type: ignore[arg-type]  # SQLModel types columns as their values
+    )
+    for order, invoice in session.exec(query):
+        amount_minor = progress.balance(order, invoiced=invoice is not None).receivable_minor
+        if amount_minor <= 0:
+            continue
+        issued = invoice.issued_on if invoice else order.placed_at.date()
+        due = (invoice.due_on if invoice else None) or issued
+        days_overdue = max(0, (today - due).days)
+        view = OpenInvoice(
+            customer_id=order.customer_id,
+            order_id=order.order_id,
+            invoice_number=invoice.number if invoice else "",
+            issued=issued,
+            due=due,
+            days_overdue=days_overdue,
+            bucket=_bucket(days_overdue),
+            currency=order.currency,
+            amount=format_amount(amount_minor, order.currency),
+            dunning_level=order.dunning_level,
+        )
+        yield view, amount_minor
+
+
+def _bucket(days_overdue: int) -> AgeingBucket:
+    within = (bucket for days, bucket in BUCKETS_DAYS if days_overdue <= days)
+    return next(within, AgeingBucket.OVER_90)
+
+
+def _empty() -> dict[AgeingBucket, int]:
+    return dict.fromkeys(AgeingBucket, 0)
+
+
+def _formatted(buckets: Mapping[AgeingBucket, int], currency: str) -> dict[AgeingBucket, str]:
+    return {bucket: format_amount(minor, currency) for bucket, minor in buckets.items()}

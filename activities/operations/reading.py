@@ -1,0 +1,68 @@
+"""Read what waits for an operator: background tasks, findings, rejected messages."""
+
+from sqlmodel import Session, col, select
+
+from activities.order_record import progress
+from models.messages.commands import after_workflow, refund_workflow
+from models.messages.steps import ReturnStep
+from models.orders import Stage
+from models.tables.billing import Refund
+from models.tables.operations import AttentionRow, FactRow, Finding, OddFactRow
+from models.tables.orders import Order
+from models.tables.returns import ReturnRow
+from models.tables.shipping import Shipment
+from models.views.operations import FindingView, OddFactView
+
+
+def waiting_beside(session: Session, order_id: str) -> list[str]:
+    """The workflows beside its own that may wait for a person because of an order: those that say
+    so, its refunds, its returns, what calls its shipments back, and what gives late money of a
+    cancelled one back."""
+    attended = select(AttentionRow.source).where(
+        AttentionRow.order_id == order_id, AttentionRow.source != ""
+    )
+    refunds = select(Refund.refund_key).where(Refund.order_id == order_id)
+    returns = select(ReturnRow.return_id).where(ReturnRow.order_id == order_id)
+    called_back = select(Shipment.called_back_by).where(Shipment.order_id == order_id)
+    beside = [
+        *session.exec(attended.order_by(col(AttentionRow.since))),
+        *(refund_workflow(key) for key in session.exec(refunds.order_by(Refund.refund_key))),
+        *(after_workflow(command_id) for command_id in session.exec(called_back) if command_id),
+        *(
+            ReturnStep(return_id=return_id).workflow_id
+            for return_id in session.exec(returns.order_by(ReturnRow.return_id))
+        ),
+    ]
+    order = session.get(Order, order_id)
+    if order is not None and order.stage is Stage.CANCELLED:
+        facts = (
+            select(FactRow.source, FactRow.fact_id)
+            .where(FactRow.order_id == order_id, FactRow.type == "payment.received")
+            .order_by(col(FactRow.fact_no))
+        )
+        beside += (f"fact-{source}-{fact_id}" for source, fact_id in session.exec(facts))
+    return list(dict.fromkeys(beside))
+
+
+def is_to_be_seen_to(session: Session, order_id: str) -> bool:
+    """Whether something happened to an order's money or goods that nobody has seen to."""
+    order = session.get(Order, order_id)
+    if order is None:
+        return False
+    known = progress.look(session, order)
+    return bool(known.money_problem or known.goods_problem)
+
+
+def odd_facts(session: Session, limit: int) -> list[OddFactView]:
+    """Messages that could not be used, whatever they were about, the latest first; 0: all."""
+    query = select(OddFactRow).order_by(col(OddFactRow.recorded_at).desc())
+    rows = session.exec(query.limit(limit) if limit else query)
+    return [OddFactView.model_validate(row.model_dump()) for row in rows]
+
+
+def findings(session: Session, gone: bool = False) -> list[FindingView]:
+    """What reconciliation found to differ; `gone`: also what has come right since."""
+    query = select(Finding).order_by(col(Finding.found_at), col(Finding.finding_id))
+    if not gone:
+        query = query.where(col(Finding.gone_at).is_(None))
+    return [FindingView.model_validate(row.model_dump()) for row in session.exec(query)]

@@ -1,0 +1,168 @@
+"""Order control: a person's commands on orders, beside what their workflows are asked for."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from activities.billing.exchanges import payer_of
+from activities.database.engine import Clock
+from activities.order_record.audit import note
+from activities.order_record.progress import (
+    balance_of,
+    look,
+    missing_minor,
+    money_problems,
+    touch,
+    what_is_seen,
+)
+from activities.order_record.targets import order_of
+from activities.shipping.goods_issue import put_back
+from activities.shipping.undelivered import forgo, give_price_back
+from activities.stock.steps import let_go
+from models.messages.commands import (
+    ORDER_REFUSED,
+    CancelRest,
+    Commanded,
+    OrderCommand,
+    SeeTo,
+    refuse,
+)
+from models.messages.steps import Echo
+from models.orders import Cancellation, Progress, ShipmentState
+from models.shipping import FreightMode
+from models.stock import ReservationState
+from models.tables.orders import Order
+from models.tables.shipping import Shipment
+from models.tables.stock import Reservation, Shortage
+
+
+class OrderControl:
+    """What people command on orders."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def do(self, session: Session, command: OrderCommand) -> Commanded:
+        """Do it, in the caller's transaction. Raises NoChange."""
+        match command:
+            case CancelRest():
+                return self._cancel_rest(session, command)
+            case SeeTo():
+                return self._see_to(session, command)
+
+    def _cancel_rest(self, session: Session, command: CancelRest) -> Commanded:
+        """What hasn't left, and no carrier is asked to fetch, won't come."""
+        order = order_of(session, command.order_id)
+        uncollected = _uncollected(session, order.order_id)
+        _check_rest(look(session, order), len(uncollected))
+        payer = payer_of(session, order)
+        for shipment in uncollected:
+            put_back(session, shipment)
+        cause = f"{command.kind}:{command.command_id}"
+        held = col(Reservation.state) == ReservationState.HELD
+        freed = let_go(session, order, held, cause, self._clock)
+        now, rest = freed.now, [*freed.rows, *_never_here(session, freed.waiting)]
+        units = sum(row.quantity for row in rest)
+        detail = f"{units} units by {command.actor}: {command.reason}"
+        note(session, order.order_id, "rest_cancelled", detail, now)
+        entry_id = f"rest_credited:{command.command_id}"
+        forgo(session, order.order_id, rest)
+        words, follow_up = give_price_back(session, payer, rest, entry_id, command.reason, now)
+        touch(session, order, now)
+        orders = tuple(dict.fromkeys((order.order_id, *freed.echo.orders)))
+        return Commanded(
+            command=command,
+            message=f"{units} units of {order.order_id} are given up; {words}",
+            echo=Echo(cause=cause, orders=orders, places=freed.echo.places),
+            follow_up=follow_up,
+        )
+
+    def _see_to(self, session: Session, command: SeeTo) -> Commanded:
+        """What happened to the order's money or goods is shown no longer."""
+        order, now = order_of(session, command.order_id), self._clock()
+        seen = [*_see_to_money(session, order), *_see_to_goods(session, order)]
+        if not seen:
+            reason = f"nothing of {order.order_id} is to be seen to"
+            refuse("order_id", reason, ORDER_REFUSED)
+        codes = ", ".join(seen)
+        detail = f"{codes} by {command.actor}: {command.reason}"
+        note(session, order.order_id, "seen_to", detail, now)
+        touch(session, order, now)
+        echo = Echo(cause=f"{command.kind}:{command.command_id}", orders=(order.order_id,))
+        return Commanded(command=command, message=f"seen to: {codes}", echo=echo)
+
+
+def _uncollected(session: Session, order_id: str) -> Sequence[Shipment]:
+    """Shipments that the customer was to collect, and hasn't."""
+    query = select(Shipment).where(
+        Shipment.order_id == order_id,
+        Shipment.mode == FreightMode.HAND_OVER,
+        Shipment.state == ShipmentState.PLANNED,
+    )
+    return session.exec(query.order_by(Shipment.shipment_id)).all()
+
+
+def _check_rest(known: Progress, uncollected: int) -> None:
+    """Raises NoChange."""
+    order_id, problem = known.order_id, None
+    if known.cancellation is not Cancellation.NONE:
+        problem = f"{order_id} is (being) cancelled"
+    elif known.fulfilled:
+        problem = f"{order_id} is delivered: what comes back is a return"
+    elif not known.goods_left:
+        problem = f"nothing of {order_id} has left: cancel the order instead"
+    elif not known.held + known.backordered + uncollected:
+        problem = f"{order_id} waits for nothing: what is planned or booked goes its way"
+    if problem:
+        refuse("order_id", problem, ORDER_REFUSED)
+
+
+def _never_here(session: Session, waiting: Sequence[Shortage]) -> list[Reservation]:
+    """What an order waited for, as parts of its lines."""
+    return [
+        Reservation(
+            order_id=short.order_id,
+            line_no=short.line_no,
+            location=short.location,
+            part=_parts(session, short) + 1,
+            sku=short.sku,
+            quantity=short.quantity - short.filled,
+            state=ReservationState.RELEASED,
+        )
+        for short in waiting
+    ]
+
+
+def _parts(session: Session, short: Shortage) -> int:
+    """How many its line has at its location."""
+    count = select(func.count()).select_from(Reservation)
+    return session.exec(
+        count.where(
+            Reservation.order_id == short.order_id,
+            Reservation.line_no == short.line_no,
+            Reservation.location == short.location,
+        )
+    ).one()
+
+
+def _see_to_money(session: Session, order: Order) -> list[str]:
+    """Returns what was said of each payment, in short."""
+    due_minor = missing_minor(balance_of(session, order))
+    seen = []
+    for row, problem in list(money_problems(session, order, due_minor)):
+        row.seen_to = what_is_seen(row, problem)
+        seen.append(f"{problem.code} ({row.payment_id})")
+    return seen
+
+
+def _see_to_goods(session: Session, order: Order) -> list[str]:
+    """As `_see_to_money`, of each shipment."""
+    rows = select(Shipment).where(
+        Shipment.order_id == order.order_id, col(Shipment.problem).is_not(None)
+    )
+    seen = []
+    for row in session.exec(rows.order_by(Shipment.shipment_id)):
+        seen.append(f"{row.problem} ({row.shipment_id})")
+        row.problem = None
+    return seen

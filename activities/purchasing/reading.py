@@ -1,0 +1,323 @@
+"""Reading purchase orders: what CLI and API show, and what the doors ask before they let a
+supplier's fact in."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from activities.purchasing.receiving import kept_as, why_not_receive
+from activities.purchasing.track_records import track_records
+from activities.stock.backorders import (
+    due_units,
+    still_ahead,
+)
+from activities.stock.reading import waiting_view
+from models.messages.facts import GoodsReceived, SupplierAcknowledged
+from models.money import format_amount, format_percent, round_half_up
+from models.purchasing import (
+    BuyingPolicy,
+    ComparedOffer,
+    Comparison,
+    Offer,
+    PurchaseOrderState,
+    Reason,
+    Requirement,
+    TrackRecord,
+    compare,
+)
+from models.stock import ShortageState
+from models.tables.masterdata import Company, Product, Supplier, SupplierOffer
+from models.tables.operations import OddFactRow
+from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
+from models.tables.stock import Shortage
+from models.views.operations import OddFactView
+from models.views.purchasing import (
+    ComparedView,
+    OffersView,
+    OfferView,
+    PurchaseLineView,
+    PurchaseOrderDetails,
+    PurchaseOrderView,
+    ReasonView,
+    ReceiptView,
+    SupplierInvoiceView,
+    TrackRecordView,
+)
+
+BATCH = 500
+"""Purchase orders in one query."""
+AHEAD = timedelta(days=1)
+"""How far ahead of ours a person's clock may be, with its time zone mistaken."""
+
+
+def purchase_orders(
+    session: Session, state: PurchaseOrderState | None = None, limit: int = 50
+) -> list[PurchaseOrderView]:
+    """Purchase orders, newest first; `limit` 0 means all."""
+    query = select(PurchaseOrder).order_by(
+        col(PurchaseOrder.created_at).desc(), col(PurchaseOrder.po_id)
+    )
+    if state is not None:
+        query = query.where(PurchaseOrder.state == state)
+    if limit:
+        query = query.limit(limit)
+    orders = session.exec(query).all()
+    lines = _lines(session, orders)
+    return [_view(order, lines[order.po_id]) for order in orders]
+
+
+def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
+    """One purchase order with everything that happened to it."""
+    order = session.get(PurchaseOrder, po_id)
+    if order is None:
+        return None
+    lines = _lines(session, [order])[po_id]
+    waiting = session.exec(
+        select(Shortage)
+        .where(Shortage.po_id == po_id, Shortage.state == ShortageState.OPEN)
+        .order_by(col(Shortage.promised_at), col(Shortage.shortage_id))
+    )
+    odd = select(OddFactRow).where(OddFactRow.subject == po_id)
+    return PurchaseOrderDetails(
+        **dict(_view(order, lines)),
+        reference=order.reference,
+        collects_until=order.collects_until,
+        acknowledge_by=order.acknowledge_by,
+        sent_at=order.sent_at,
+        ended_at=order.ended_at,
+        ended_reason=order.ended_reason,
+        reasons=tuple(_reason(line) for line in lines if line.reason),
+        waiting=tuple(waiting_view(row) for row in waiting),
+        receipts=tuple(_receipts(session, order)),
+        invoices=tuple(_invoices(session, order)),
+        odd_facts=tuple(
+            OddFactView.model_validate(row.model_dump())
+            for row in session.exec(odd.order_by(col(OddFactRow.recorded_at)))
+        ),
+    )
+
+
+def why_not_receipt(
+    session: Session, fact: GoodsReceived, buying: BuyingPolicy, now: datetime
+) -> str | None:
+    """Why goods can't be taken in, the field in front; None: they can, or they were before, or
+    nobody knows the purchase order."""
+    order = session.get(PurchaseOrder, fact.po_id or "")
+    line = session.get(PurchaseOrderLine, (fact.po_id or "", fact.sku or ""))
+    if order is None or line is None:
+        return None
+    if kept_as(session, GoodsReceipt, fact.receipt_id, order)[1] is not None:
+        return None
+    if fact.occurred_at and fact.occurred_at > now + AHEAD:
+        return f"occurred_at: {fact.occurred_at:%Y-%m-%d %H:%M} UTC is still to come"
+    return why_not_receive(fact, order, line, buying)
+
+
+def why_not_acknowledged(session: Session, fact: SupplierAcknowledged, today: date) -> str | None:
+    """What an acknowledgement says that can't be, the field in front; None: all of it can."""
+    order = session.get(PurchaseOrder, fact.po_id or "")
+    if order is None:
+        return None
+    if order.state is PurchaseOrderState.PLANNED:
+        return f"po_id: {order.po_id} hasn't been sent yet"
+    if order.state.is_over or order.state is PurchaseOrderState.RECEIVED:
+        return f"po_id: {order.po_id} is {order.state}: nothing more is expected of it"
+    said = {"expected_date": fact.expected_date}
+    for number, promised in enumerate(fact.lines or ()):
+        said[f"lines.{number}.expected_date"] = promised.expected_date
+    for field, expected in said.items():
+        if expected != still_ahead(expected, today):
+            return f"{field}: {expected} has passed"
+    ordered = {line.sku: line.quantity for line in _lines(session, [order])[order.po_id]}
+    for number, promised in enumerate(fact.lines or ()):
+        if promised.sku not in ordered:
+            known = ", ".join(ordered)
+            return f"lines.{number}.sku: {order.po_id} is of {known}, not of {promised.sku!r}"
+        if promised.quantity > ordered[promised.sku]:
+            units = ordered[promised.sku]
+            return f"lines.{number}.quantity: {units} x {promised.sku} were ordered, no more"
+    return None
+
+
+def _lines(session: Session, orders: Sequence[PurchaseOrder]) -> dict[str, list[PurchaseOrderLine]]:
+    found: dict[str, list[PurchaseOrderLine]] = defaultdict(list)
+    for start in range(0, len(orders), BATCH):
+        some = [order.po_id for order in orders[start : start + BATCH]]
+        rows = select(PurchaseOrderLine).where(col(PurchaseOrderLine.po_id).in_(some))
+        for row in session.exec(rows.order_by(col(PurchaseOrderLine.sku))):
+            found[row.po_id].append(row)
+    return found
+
+
+def _view(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine]) -> PurchaseOrderView:
+    goods_minor = sum(line.quantity * line.unit_cost_minor for line in lines)
+    return PurchaseOrderView(
+        po_id=order.po_id,
+        supplier_id=order.supplier_id,
+        location=order.location,
+        state=order.state,
+        currency=order.currency,
+        goods=format_amount(goods_minor, order.currency),
+        freight=format_amount(order.freight_minor, order.currency),
+        expected_date=order.expected_date,
+        created_at=order.created_at,
+        lines=tuple(
+            PurchaseLineView(
+                sku=line.sku,
+                quantity=line.quantity,
+                unit_cost=format_amount(line.unit_cost_minor, order.currency),
+                due=due_units(line) if order.state.is_open else 0,
+                received=line.received,
+                damaged=line.damaged,
+                invoiced=line.invoiced,
+                expected_date=line.expected_date or order.expected_date,
+            )
+            for line in lines
+        ),
+    )
+
+
+def _reason(line: PurchaseOrderLine) -> ReasonView:
+    reason = Reason.model_validate(line.reason)
+    chosen = reason.comparison.chosen
+    return ReasonView(
+        **reason.model_dump(exclude={"comparison"}),
+        sku=line.sku,
+        in_words=reason.in_words(),
+        offers=tuple(
+            _compared(row, chosen is not None and row.supplier_id == chosen.supplier_id)
+            for row in reason.comparison.rows
+        ),
+    )
+
+
+def _compared(row: ComparedOffer, chosen: bool) -> ComparedView:
+    return ComparedView(
+        supplier_id=row.supplier_id,
+        quantity=row.quantity,
+        unit_cost=format_amount(row.unit_cost_minor, row.currency),
+        landed_cost=format_amount(row.landed_minor, row.currency),
+        expected_date=row.expected_date,
+        on_time=row.on_time,
+        fill_rate_percent=format_percent(row.fill_rate_ppm),
+        chosen=chosen,
+        why_not=row.why_not,
+    )
+
+
+def _receipts(session: Session, order: PurchaseOrder) -> list[ReceiptView]:
+    rows = session.exec(
+        select(GoodsReceipt)
+        .where(GoodsReceipt.po_id == order.po_id)
+        .order_by(col(GoodsReceipt.occurred_at), col(GoodsReceipt.receipt_id))
+    )
+    return [
+        ReceiptView(
+            receipt_id=row.receipt_id,
+            sku=row.sku,
+            quantity=row.quantity,
+            damaged=row.damaged,
+            value=format_amount(row.value_minor, order.currency),
+            occurred_at=row.occurred_at,
+        )
+        for row in rows
+    ]
+
+
+def _invoices(session: Session, order: PurchaseOrder) -> list[SupplierInvoiceView]:
+    rows = session.exec(
+        select(SupplierInvoice)
+        .where(SupplierInvoice.po_id == order.po_id)
+        .order_by(col(SupplierInvoice.recorded_at), col(SupplierInvoice.invoice_id))
+    )
+    return [
+        SupplierInvoiceView(
+            invoice_id=row.invoice_id,
+            amount=format_amount(row.amount_minor, row.currency),
+            difference=format_amount(row.difference_minor, row.currency),
+            lines=tuple(row.lines),
+            recorded_at=row.recorded_at,
+            matched_at=row.matched_at,
+        )
+        for row in rows
+    ]
+
+
+def offers_of(session: Session, sku: str, today: date) -> OffersView | None:
+    """Who sells a SKU, the best for a single unit first; None where there is no such SKU."""
+    product = session.get(Product, sku)
+    if product is None:
+        return None
+    currency = session.exec(select(Company.currency)).one()
+    rows = session.exec(
+        select(SupplierOffer).where(SupplierOffer.sku == sku, SupplierOffer.currency == currency)
+    )
+    offers = {row.supplier_id: Offer.model_validate(row.model_dump()) for row in rows}
+    records = track_records(session, offers)
+    one = Requirement(sku=sku, short=0, restock=1, needed_by=None)
+    comparison = compare(one, offers.values(), records, today, {})
+    return OffersView(
+        sku=sku,
+        name=product.name,
+        currency=currency,
+        offers=tuple(_offers(session, comparison, offers, records)),
+    )
+
+
+def _offers(
+    session: Session,
+    comparison: Comparison,
+    offers: dict[str, Offer],
+    records: dict[str, TrackRecord],
+) -> list[OfferView]:
+    views = []
+    for row in comparison.rows:
+        offer = offers[row.supplier_id]
+        break_cost = offer.break_unit_cost_minor
+        landed_unit_minor = round_half_up(row.landed_minor, row.quantity)
+        views.append(
+            OfferView(
+                supplier_id=row.supplier_id,
+                supplier=session.get_one(Supplier, row.supplier_id).name,
+                unit_cost=format_amount(offer.unit_cost_minor, offer.currency),
+                break_quantity=offer.break_quantity,
+                break_unit_cost=None
+                if break_cost is None
+                else format_amount(break_cost, offer.currency),
+                freight_cost=format_amount(offer.freight_cost_minor, offer.currency),
+                duty_percent=format_percent(offer.duty_ppm),
+                minimum_quantity=offer.minimum_quantity,
+                pack_size=offer.pack_size,
+                lead_time_days=offer.lead_time_days,
+                valid_until=offer.valid_until,
+                smallest_purchase=row.quantity,
+                landed_cost=format_amount(row.landed_minor, offer.currency),
+                landed_unit_cost=format_amount(landed_unit_minor, offer.currency),
+                why_not=row.why_not,
+                track_record=_record(records.get(row.supplier_id)),
+            )
+        )
+    return views
+
+
+def _record(record: TrackRecord | None) -> TrackRecordView | None:
+    if record is None:
+        return None
+    rate = record.fill_rate_ppm
+    return TrackRecordView(
+        purchase_orders=record.orders,
+        mean_lead_time_days=record.mean_lead_time_days,
+        fill_rate_percent=None if rate is None else format_percent(rate),
+    )
+
+
+def purchase_place(session: Session, po_id: str, sku: str | None) -> tuple[str, str] | None:
+    """Location and SKU whose replenishment a supplier's fact concerns."""
+    order = session.get(PurchaseOrder, po_id)
+    lines = select(PurchaseOrderLine.sku).where(PurchaseOrderLine.po_id == po_id)
+    skus = session.exec(lines.order_by(PurchaseOrderLine.sku)).all()
+    if order is None or not skus:
+        return None
+    return order.location, sku if sku and sku in skus else skus[0]

@@ -1,0 +1,777 @@
+"""Purchasing: what is short, or runs low, is bought; a supplier's word gives the orders a date."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+from temporalio import activity
+
+from activities.database.engine import Clock, Database
+from activities.database.inbox import mark_applied, was_applied
+from activities.gateways.calls import once
+from activities.gateways.suppliers import Suppliers
+from activities.ledger.posting import draw_number, lock_series
+from activities.order_record.audit import Parts, note_odd_fact, note_parts
+from activities.purchasing.track_records import track_records
+from activities.stock.backorders import (
+    backordered,
+    date_shortages,
+    due_units,
+    incoming,
+    open_shortages,
+    still_ahead,
+    waiting_orders,
+)
+from activities.stock.counters import Place, lock_stock
+from models.errors import PartnerRefused
+from models.messages.facts import GoodsShipped, SupplierAcknowledged
+from models.messages.partners import SupplierLine, SupplierOrder
+from models.messages.policy import Policy
+from models.messages.steps import (
+    Echo,
+    PlannedSend,
+    PlanStep,
+    PurchasePlan,
+    PurchaseStep,
+    StockPlace,
+)
+from models.money import format_amount
+from models.purchasing import (
+    BuyingPolicy,
+    ComparedOffer,
+    Comparison,
+    Offer,
+    PurchaseOrderState,
+    Reason,
+    Requirement,
+    compare,
+)
+from models.replenishment import position, restock
+from models.stock import ShortageState
+from models.tables.masterdata import Company, SupplierOffer
+from models.tables.operations import AuditRow
+from models.tables.orders import Order
+from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
+from models.tables.stock import Shortage, Stock, StockPolicy
+
+State = PurchaseOrderState
+UNANSWERED = (State.SENDING, State.SENT)
+LOOK_AGAIN = timedelta(days=1)
+"""After which what nobody brings is looked at again."""
+
+
+class Purchasing:
+    """The steps of replenishment that decide and buy."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        suppliers: Suppliers,
+        policy: Policy,
+        buying: BuyingPolicy,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._suppliers = suppliers
+        self._policy = policy
+        self._buying = buying
+
+    @activity.defn
+    def plan_purchases(self, step: PlanStep) -> PurchasePlan:
+        """Plan what is to be bought for a place; nothing is sent yet, so a plan may change."""
+        return self._database.transaction(lambda session: self._plan(session, step))
+
+    @activity.defn
+    async def send_purchase_order(self, step: PurchaseStep) -> Echo:
+        """Send a planned purchase order to its supplier, once. Its refusal is an answer too."""
+        order = await asyncio.to_thread(
+            self._database.transaction, lambda session: self._close_lines(session, step)
+        )
+        if order is None:  # sent before; the activity may have failed after that
+            return await self._database.read_async(lambda session: _answered(session, step.po_id))
+        try:
+            _, reference = await once(
+                self._database, f"{step.po_id}/send/1", order, self._suppliers.send
+            )
+        except PartnerRefused as refusal:
+            reason = f"refused: {refusal.message}"
+            return await asyncio.to_thread(
+                self._database.transaction,
+                lambda session: self._end(session, step.po_id, State.REFUSED, reason),
+            )
+        return await asyncio.to_thread(
+            self._database.transaction, lambda session: self._sent(session, step.po_id, reference)
+        )
+
+    @activity.defn
+    def apply_acknowledgement(self, fact: SupplierAcknowledged) -> Echo:
+        """The supplier confirms, all or in part, or refuses: who waits gets a date. One that has
+        passed is none."""
+        return self._database.transaction(lambda session: self._acknowledge(session, fact))
+
+    @activity.defn
+    def apply_ship_notice(self, fact: GoodsShipped) -> Echo:
+        """The supplier has shipped: who waits gets a better date."""
+        return self._database.transaction(lambda session: self._ship(session, fact))
+
+    def _plan(self, session: Session, step: PlanStep) -> PurchasePlan:
+        place = (step.place.sku, step.place.location)
+        lock_stock(session, _lapsing_skus(session, place, self._clock()), [place])
+        for offer in offers_of(session, [place[0]]):
+            lock_series(session, _series(offer.supplier_id, place))  # before any purchase order
+        now = self._clock()
+        if step.again:
+            for _, line in _let_down_lines(session, place):
+                line.let_down_at = None
+        before = _waiting(session, place)
+        places = self._end_overdue(session, place, now)
+        problem, unmet = self._cover(session, place, now)
+        redated = date_shortages(session, [place[0]], now)
+        for shortage in open_shortages(session, [place[0]]):
+            if shortage.location == place[1] and shortage.po_id is None:
+                shortage.problem = problem if unmet else None
+        changed = _changed(before, _waiting(session, place))
+        news = _with_news(session, place, step.since)
+        orders = _lines_at(session, place)
+        told = tuple(dict.fromkeys([*changed, *redated, *news]))
+        echo = Echo(cause="plan", orders=told, places=tuple(places))
+        return PurchasePlan(
+            send=tuple(_sends(orders, place[0])),
+            open=tuple(o.po_id for o, line in orders if o.state.is_open and due_units(line)),
+            unmet=unmet,
+            problem=problem,
+            look_at=self._next_look(orders, now, problem),
+            made_at=now,
+            echo=echo,
+            policy=self._policy,
+        )
+
+    def _cover(self, session: Session, place: Place, now: datetime) -> tuple[str | None, int]:
+        """Write the line that buys what isn't bought yet; returns why nobody brings it, and how
+        many units that leaves orders short of."""
+        dropped = _drop_planned(session, place)
+        problem, unmet = self._buy(session, place, now)
+        for order in dropped:
+            if not _lines(session, order.po_id):
+                session.delete(order)
+        return problem, unmet
+
+    def _buy(self, session: Session, place: Place, now: datetime) -> tuple[str | None, int]:
+        today = now.date()
+        coming = sum(i.units for i in incoming(session, place, today))
+        short = max(0, backordered(session, place) - coming)
+        stock = session.get_one(Stock, place)
+        level = position(
+            on_hand=stock.on_hand,
+            on_order=coming,
+            reserved=stock.reserved,
+            backordered=backordered(session, place),
+        )
+        review = session.get(StockPolicy, place)
+        more = _restock(level + short, review) if review else 0
+        if not short + more:
+            return None, 0
+        waiting = _not_covered(_open_at(session, place), coming)
+        requirement = Requirement(
+            sku=place[0], short=short, restock=more, needed_by=_needed_by(session, place, waiting)
+        )
+        offers = offers_of(session, [place[0]])
+        comparison = compare(
+            requirement,
+            offers,
+            track_records(session, {o.supplier_id for o in offers}),
+            today,
+            _let_down(session, place, now - self._buying.rest),
+        )
+        if comparison.chosen is None:
+            return _no_offer(requirement, place, comparison), short
+        reason = Reason(
+            orders=waiting,
+            short=short,
+            restock=more,
+            position=level,
+            reorder_point=review.reorder_point if review else None,
+            demand_a_day=review.demand_a_day if review else None,
+            lead_time_days=review.lead_time_days if review else None,
+            comparison=comparison,
+        )
+        duties = {o.supplier_id: o.duty_ppm for o in offers}
+        self._write_line(
+            session, place, comparison.chosen, duties[comparison.chosen.supplier_id], reason, now
+        )
+        return None, 0
+
+    def _write_line(
+        self,
+        session: Session,
+        place: Place,
+        choice: ComparedOffer,
+        duty_ppm: int,
+        reason: Reason,
+        now: datetime,
+    ) -> None:
+        order = self._collecting(session, place, choice, now)
+        session.add(
+            PurchaseOrderLine(
+                po_id=order.po_id,
+                sku=place[0],
+                quantity=choice.quantity,
+                unit_cost_minor=choice.unit_cost_minor,
+                duty_ppm=duty_ppm,
+                expected_date=None,
+                reason=reason.model_dump(mode="json"),
+            )
+        )
+        order.freight_minor = _freight(_lines(session, order.po_id))
+
+    def _collecting(
+        self, session: Session, place: Place, choice: ComparedOffer, now: datetime
+    ) -> PurchaseOrder:
+        """The purchase order that collects lines for this supplier and location, or a new one."""
+        series = _series(choice.supplier_id, place)  # locked: nobody else makes one meanwhile
+        known = session.exec(
+            select(PurchaseOrder)
+            .where(
+                PurchaseOrder.supplier_id == choice.supplier_id,
+                PurchaseOrder.location == place[1],
+                PurchaseOrder.state == State.PLANNED,
+            )
+            .with_for_update()
+        ).first()
+        if known is not None:
+            return known
+        order = PurchaseOrder(
+            po_id=f"{series}-{draw_number(session, series)}",
+            supplier_id=choice.supplier_id,
+            location=place[1],
+            currency=session.exec(select(Company.currency)).one(),
+            state=State.PLANNED,
+            reason="",
+            created_at=now,
+            collects_until=now + self._buying.window,
+        )
+        session.add(order)
+        session.flush()
+        return order
+
+    def _close_lines(self, session: Session, step: PurchaseStep) -> SupplierOrder | None:
+        """What is to be sent, from now on unchanged; None where there is nothing (more) to send,
+        or where the replenishment of another SKU is sending it."""
+        order, now = _lock(session, step.po_id), self._clock()
+        if order is None or order.reference is not None or not order.state.is_open:
+            return None
+        lines = _lines(session, order.po_id)
+        if order.state is State.PLANNED:
+            if not lines:
+                session.delete(order)
+                return None
+            order.state, order.sender_sku = State.SENDING, step.sku
+            order.acknowledge_by = now + self._buying.acknowledge_within
+            order.freight_minor = _freight(lines)
+            order.reason = "; ".join(_why(line) for line in lines)[:1_000]
+        return _as_sent(order, lines) if order.sender_sku == step.sku else None
+
+    def _sent(self, session: Session, po_id: str, reference: str) -> Echo:
+        order, now = session.get_one(PurchaseOrder, po_id, with_for_update=True), self._clock()
+        if order.reference is None:
+            order.reference = reference
+            note_sent(session, order, now)
+        return _waiting_for(session, po_id)
+
+    def _acknowledge(self, session: Session, fact: SupplierAcknowledged) -> Echo:
+        if was_applied(session, fact):
+            return _told_before(session, fact.po_id or "", fact.acknowledgement_id)
+        mark_applied(session, fact, self._clock())
+        order, lines = self._spoken_of(session, fact)
+        now = self._clock()
+        said_at = min(fact.occurred_at or now, now)
+        if order is None or (order.acknowledged_at and said_at < order.acknowledged_at):
+            return Echo(cause=fact.acknowledgement_id)
+        before = [_waiting(session, (line.sku, order.location)) for line in lines]
+        is_news = order.told_at is None or said_at >= order.told_at
+        order.acknowledged_at = said_at
+        on_all = still_ahead(fact.expected_date, now.date())
+        promised = {line.sku: line for line in fact.lines or ()}
+        for line in lines:
+            promise = promised.pop(line.sku, None)
+            if promise is not None or not fact.lines:
+                units = line.quantity if promise is None else promise.quantity
+                line.expected = max(line.received, min(units, line.quantity))
+                is_less = line.expected < line.quantity
+                line.let_down_at = (line.let_down_at or now) if is_less else None
+            if is_news:
+                on = still_ahead(promise.expected_date, now.date()) if promise else None
+                line.expected_date = on or on_all or _quoted_date(line)
+        if promised:
+            reason = f"lines: {', '.join(promised)} aren't on {order.po_id}"
+            note_odd_fact(session, order.po_id, fact, reason, now)
+        if is_news:
+            order.expected_date, order.told_at = on_all or order.expected_date, said_at
+        if all(line.expected == 0 for line in lines) and is_news and order.state.is_open:
+            order.state, order.ended_at = State.REFUSED, now
+            order.ended_reason = "refused: it promises nothing"
+        elif order.state in UNANSWERED:
+            order.state = State.ACKNOWLEDGED
+        settle(session, order, now)
+        return self._echo(session, order, lines, before, fact.acknowledgement_id, now)
+
+    def _ship(self, session: Session, fact: GoodsShipped) -> Echo:
+        if was_applied(session, fact):
+            return _told_before(session, fact.po_id or "", fact.notice_id)
+        mark_applied(session, fact, self._clock())
+        order, lines = self._spoken_of(session, fact)
+        now = self._clock()
+        if order is None:
+            return Echo(cause=fact.notice_id)
+        before = [_waiting(session, (line.sku, order.location)) for line in lines]
+        said_at = min(fact.occurred_at or now, now)
+        if order.state in (*UNANSWERED, State.ACKNOWLEDGED):
+            order.state = State.SHIPPED
+        if order.told_at is None or said_at >= order.told_at:
+            order.told_at = said_at
+            on_all = still_ahead(fact.expected_date, now.date())
+            order.expected_date = on_all or order.expected_date
+            for line in lines:
+                line.expected_date = on_all or line.expected_date or _quoted_date(line)
+        return self._echo(session, order, lines, before, fact.notice_id, now)
+
+    def _spoken_of(
+        self, session: Session, fact: SupplierAcknowledged | GoodsShipped
+    ) -> tuple[PurchaseOrder | None, list[PurchaseOrderLine]]:
+        """The purchase order that a supplier speaks of and its lines, with their stock locked; none
+        where what it says is of no use: that is kept as odd."""
+        subject = fact.po_id or ""
+        lock_stock(session, {line.sku for line in _lines(session, subject)})
+        order, now = _lock(session, subject), self._clock()
+        lines, problem = _lines(session, subject), None
+        if order is None:
+            problem = "po_id: no such purchase order"
+        elif order.state is State.PLANNED:
+            problem = f"po_id: {order.po_id} hasn't been sent yet"
+        elif order.state in (State.LAPSED, State.REFUSED, State.CANCELLED, State.CLOSED):
+            problem = f"too late: {order.po_id} is {order.state}, {order.ended_reason or ''}"
+        elif isinstance(fact, SupplierAcknowledged) and _rest_was_given_up(order, lines):
+            problem = f"too late: {order.po_id} is {order.state}: nothing more is expected of it"
+        if problem or order is None:
+            note_odd_fact(session, subject, fact, problem or "", now)
+            return None, []
+        note_sent(session, order, now)
+        return order, lines
+
+    def _end_overdue(self, session: Session, place: Place, now: datetime) -> list[StockPlace]:
+        """Count no longer on what wasn't acknowledged in time, nor on the rest of what is late."""
+        places: list[StockPlace] = []
+        for order, line in _lines_at(session, place):
+            late_from = self._late_from(order, line)
+            if order.state in UNANSWERED and order.acknowledge_by and order.acknowledge_by <= now:
+                reason = "no acknowledgement in time"
+                places += self._end(session, order.po_id, State.LAPSED, reason).places
+            elif order.state.is_open and due_units(line) and late_from and late_from <= now:
+                line.expected, line.let_down_at = line.received, now
+                order.ended_reason = f"overdue: expected on {_date_of(order, line)}"
+                _give_up(session, order, now)
+        return [p for p in places if (p.sku, p.location) != place]
+
+    def _late_from(self, order: PurchaseOrder, line: PurchaseOrderLine) -> datetime | None:
+        expected = _date_of(order, line)
+        if expected is None:
+            return None
+        midnight = datetime.combine(expected, datetime.min.time(), tzinfo=order.created_at.tzinfo)
+        return midnight + timedelta(days=1) + self._buying.receipt_grace
+
+    def _end(self, session: Session, po_id: str, state: State, reason: str) -> Echo:
+        """We no longer count on a purchase order: every place of it looks for another offer."""
+        lock_stock(session, {line.sku for line in _lines(session, po_id)})
+        order, now = session.get_one(PurchaseOrder, po_id, with_for_update=True), self._clock()
+        lines = _lines(session, po_id)
+        if order.state.is_open:
+            order.state, order.ended_reason, order.ended_at = state, reason[:500], now
+            for line in lines:
+                line.let_down_at = now if due_units(line) else None
+        places = [StockPlace(location=order.location, sku=line.sku) for line in lines]
+        return Echo(cause=f"{po_id}-{state}", places=tuple(places))
+
+    def _next_look(
+        self,
+        orders: Sequence[tuple[PurchaseOrder, PurchaseOrderLine]],
+        now: datetime,
+        problem: str | None,
+    ) -> datetime | None:
+        """When something is due that nobody tells us of. A `problem` is looked at every day: an
+        offer may have been imported, or the stock may run low no longer."""
+        times = [now + LOOK_AGAIN] if problem else []
+        times += [
+            order.acknowledge_by
+            for order, _ in orders
+            if order.state in UNANSWERED and order.acknowledge_by
+        ]
+        for order, line in orders:
+            late_from = self._late_from(order, line)
+            if order.state.is_open and due_units(line) and late_from:
+                times += [late_from - self._buying.receipt_grace, late_from]
+        return min((t for t in times if t > now), default=None)
+
+    def _echo(
+        self,
+        session: Session,
+        order: PurchaseOrder,
+        lines: Sequence[PurchaseOrderLine],
+        before: Sequence["Waiting"],
+        cause: str,
+        now: datetime,
+    ) -> Echo:
+        date_shortages(session, {line.sku for line in lines}, now)
+        after = [_waiting(session, (line.sku, order.location)) for line in lines]
+        changed = [o for b, a in zip(before, after, strict=True) for o in _changed(b, a)]
+        places = tuple(StockPlace(location=order.location, sku=line.sku) for line in lines)
+        return Echo(cause=cause, orders=tuple(dict.fromkeys(changed)), places=places)
+
+
+Waiting = dict[str, tuple[str, object, object]]
+"""Shortage id -> order, date and problem as the order knows them."""
+
+
+def note_sent(session: Session, order: PurchaseOrder, now: datetime) -> None:
+    """The supplier has it, by its answer or by another sign of life (its answer may be lost):
+    the history of those who wait for it says so, once."""
+    if order.sent_at is not None:
+        return
+    order.sent_at = now
+    if order.state is State.SENDING:
+        order.state = State.SENT
+    waiting = select(Shortage).where(
+        Shortage.po_id == order.po_id, Shortage.state == ShortageState.OPEN
+    )
+    parts: Parts = defaultdict(list)
+    about = f"{order.po_id} from {order.supplier_id}"
+    for shortage in session.exec(waiting.order_by(col(Shortage.shortage_id))):
+        words = f"{shortage.quantity - shortage.filled} x {shortage.sku}"
+        parts[shortage.order_id, "bought", about].append(words)
+    note_parts(session, parts, now)
+
+
+def settle(session: Session, order: PurchaseOrder, now: datetime) -> None:
+    """After goods or an invoice came, or the rest was given up: what the order's state is now."""
+    session.flush()
+    lines = _lines(session, order.po_id)
+    if any(due_units(line) for line in lines):
+        return
+    if order.state.is_open:
+        order.state = State.RECEIVED
+    if order.state is State.RECEIVED and all(line.invoiced >= line.received for line in lines):
+        order.state, order.ended_at = State.INVOICED, now
+
+
+def _give_up(session: Session, order: PurchaseOrder, now: datetime) -> None:
+    """The rest of it isn't expected any more; where nothing came at all, it has lapsed."""
+    session.flush()
+    lines = _lines(session, order.po_id)
+    if any(due_units(line) or line.received for line in lines):
+        settle(session, order, now)
+    else:
+        order.state, order.ended_at = State.LAPSED, now
+
+
+def _rest_was_given_up(order: PurchaseOrder, lines: Iterable[PurchaseOrderLine]) -> bool:
+    """Whether nothing more is expected of it, and less came than was ordered."""
+    return not order.state.is_open and any(line.received < line.quantity for line in lines)
+
+
+def _waiting_for(session: Session, po_id: str) -> Echo:
+    """The orders that a purchase order brings something to."""
+    session.flush()
+    orders = session.exec(
+        select(Shortage.order_id)
+        .where(Shortage.po_id == po_id, Shortage.state == ShortageState.OPEN)
+        .order_by(col(Shortage.order_id))
+        .distinct()
+    )
+    return Echo(cause=po_id, orders=tuple(orders))
+
+
+def _answered(session: Session, po_id: str) -> Echo:
+    """What the supplier's answer came to, asked again: who waits for it, or, where it is over, the
+    places that look for another offer."""
+    order = session.get(PurchaseOrder, po_id)
+    if order is not None and order.state.has_failed:
+        return _told_before(session, po_id, f"{po_id}-{order.state}")
+    return _waiting_for(session, po_id)
+
+
+def _told_before(session: Session, po_id: str, cause: str) -> Echo:
+    """Whom a fact concerns that was applied before: all that wait where its goods go."""
+    order = session.get(PurchaseOrder, po_id)
+    if order is None:
+        return Echo(cause=cause)
+    skus = [line.sku for line in _lines(session, po_id)]
+    return Echo(
+        cause=cause,
+        orders=waiting_orders(session, skus, order.location),
+        places=tuple(StockPlace(location=order.location, sku=sku) for sku in skus),
+    )
+
+
+def _with_news(session: Session, place: Place, since: datetime | None) -> tuple[str, ...]:
+    """The orders at a place whose wait has changed after `since`, by their history, or that nobody
+    serves; None: all that wait. So a plan that is made again, as its first answer was lost, tells
+    whom the first one meant to tell."""
+    if since is None:
+        return waiting_orders(session, [place[0]], place[1])
+    session.flush()
+    dated = (
+        select(AuditRow.order_id)
+        .where(
+            AuditRow.order_id == Shortage.order_id,
+            col(AuditRow.event).in_(("backorder_dated", "backorder_undated")),
+            AuditRow.recorded_at > since,
+        )
+        .exists()
+    )
+    rows = session.exec(
+        select(Shortage.order_id)
+        .where(
+            Shortage.sku == place[0],
+            Shortage.location == place[1],
+            Shortage.state == ShortageState.OPEN,
+            dated | col(Shortage.problem).is_not(None),
+        )
+        .order_by(col(Shortage.order_id))
+        .distinct()
+    )
+    return tuple(rows)
+
+
+def _waiting(session: Session, place: Place) -> Waiting:
+    session.flush()
+    return {
+        s.shortage_id: (s.order_id, s.expected_date, s.problem) for s in _open_at(session, place)
+    }
+
+
+def _changed(before: Waiting, after: Waiting) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(v[0] for k, v in after.items() if before.get(k) != v))
+
+
+def _open_at(session: Session, place: Place) -> list[Shortage]:
+    return [s for s in open_shortages(session, [place[0]]) if s.location == place[1]]
+
+
+def _restock(level: int, review: StockPolicy) -> int:
+    return restock(level, review.reorder_point, review.order_quantity, review.safety_stock)
+
+
+def _not_covered(waiting: Iterable[Shortage], coming: int) -> tuple[str, ...]:
+    """The orders that so many units on order leave short, first promised, first served."""
+    orders = []
+    for shortage in waiting:
+        missing = shortage.quantity - shortage.filled
+        if missing > coming:
+            orders.append(shortage.order_id)
+        coming = max(0, coming - missing)
+    return tuple(dict.fromkeys(orders))
+
+
+def _needed_by(session: Session, place: Place, order_ids: Iterable[str]) -> date | None:
+    """The earliest date that was promised to one of these orders, which wait at a place."""
+    ours = set(order_ids)
+    waiting = (
+        select(Order.order_id, col(Order.promised_date))
+        .join(Shortage, col(Shortage.order_id) == col(Order.order_id))
+        .where(
+            Shortage.sku == place[0],
+            Shortage.location == place[1],
+            Shortage.state == ShortageState.OPEN,
+        )
+    )
+    promised = [day for order_id, day in session.exec(waiting) if day and order_id in ours]
+    return min(promised, default=None)
+
+
+def _no_offer(wanted: Requirement, place: Place, comparison: Comparison) -> str:
+    """Why nobody brings what orders are short of, or else what runs low."""
+    tried = "; ".join(f"{row.supplier_id}: {row.why_not}" for row in comparison.rows)
+    short = f"{wanted.short} x {wanted.sku} are short at {place[1]}"
+    low = f"{wanted.restock} x {wanted.sku} are to be restocked at {place[1]}"
+    again = "retry the order" if wanted.short else f"look again with `replenish {wanted.sku}`"
+    return (
+        f"{short if wanted.short else low} and "
+        + (f"no supplier is left ({tried})" if tried else "no supplier offers them")
+        + f": import an offer, then {again}"
+    )
+
+
+def _drop_planned(session: Session, place: Place) -> list[PurchaseOrder]:
+    """Whatever was planned for a place and not sent is planned anew; where it was planned."""
+    orders = session.exec(
+        select(PurchaseOrder)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            PurchaseOrderLine.sku == place[0],
+            PurchaseOrder.location == place[1],
+            PurchaseOrder.state == State.PLANNED,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for order in orders:
+        session.delete(session.get_one(PurchaseOrderLine, (order.po_id, place[0])))
+    session.flush()
+    return list(orders)
+
+
+def _lapsing_skus(session: Session, place: Place, now: datetime) -> set[str]:
+    """The SKUs of a place's purchase orders that nobody has acknowledged in time: they lapse
+    together, so all are locked at once."""
+    ours, beside = aliased(PurchaseOrderLine), aliased(PurchaseOrderLine)
+    rows = session.exec(
+        select(beside.sku)
+        .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(beside.po_id))
+        .join(ours, col(ours.po_id) == col(beside.po_id))
+        .where(
+            ours.sku == place[0],
+            PurchaseOrder.location == place[1],
+            col(PurchaseOrder.state).in_(UNANSWERED),
+            col(PurchaseOrder.acknowledge_by) <= now,
+        )
+    )
+    return set(rows)
+
+
+def _series(supplier_id: str, place: Place) -> str:
+    return f"PO-{supplier_id}-{place[1]}"
+
+
+def _freight(lines: Sequence[PurchaseOrderLine]) -> int:
+    """Of a purchase order: the dearest of its offers', as each is for all of it."""
+    chosen = [r.comparison.chosen for line in lines if (r := _reason_of(line))]
+    return max((choice.freight_minor for choice in chosen if choice), default=0)
+
+
+def _reason_of(line: PurchaseOrderLine) -> Reason | None:
+    return None if line.reason is None else Reason.model_validate(line.reason)
+
+
+def _quoted_date(line: PurchaseOrderLine) -> date | None:
+    """When it would be here by the offer: stands in where the supplier says nothing."""
+    reason = _reason_of(line)
+    chosen = reason.comparison.chosen if reason else None
+    return chosen.expected_date if chosen else None
+
+
+def _date_of(order: PurchaseOrder, line: PurchaseOrderLine) -> date | None:
+    return line.expected_date or order.expected_date or _quoted_date(line)
+
+
+def _lines_at(session: Session, place: Place) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
+    """The purchase orders of a place that aren't over, or were closed with goods still due, each
+    with its line, locked."""
+    session.flush()
+    rows = session.exec(
+        select(PurchaseOrder, PurchaseOrderLine)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            PurchaseOrderLine.sku == place[0],
+            PurchaseOrder.location == place[1],
+            col(PurchaseOrder.state).not_in((State.CLOSED, State.INVOICED))
+            | (
+                (col(PurchaseOrder.state) == State.CLOSED)
+                & col(PurchaseOrderLine.let_down_at).is_not(None)
+            ),
+        )
+        .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return [(order, line) for order, line in rows]
+
+
+def _sends(
+    orders: Sequence[tuple[PurchaseOrder, PurchaseOrderLine]], sku: str
+) -> Iterator[PlannedSend]:
+    for order, _ in orders:
+        if order.state is State.PLANNED:
+            yield PlannedSend(po_id=order.po_id, at=order.collects_until or order.created_at)
+        elif order.state is State.SENDING and order.sender_sku == sku:
+            yield PlannedSend(po_id=order.po_id, at=order.created_at)
+
+
+def _let_down_lines(
+    session: Session, place: Place
+) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
+    session.flush()
+    rows = session.exec(
+        select(PurchaseOrder, PurchaseOrderLine)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            PurchaseOrderLine.sku == place[0],
+            PurchaseOrder.location == place[1],
+            col(PurchaseOrderLine.let_down_at).is_not(None),
+        )
+        .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
+    )
+    return list(rows)
+
+
+def _let_down(session: Session, place: Place, since: datetime) -> dict[str, str]:
+    """Suppliers that have not promised or brought what we asked for, lately, and why each isn't
+    asked."""
+    return {
+        order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
+        for order, line in _let_down_lines(session, place)
+        if line.let_down_at and line.let_down_at >= since
+    }
+
+
+def _promised(line: PurchaseOrderLine) -> str:
+    return f"promised {line.expected or 0} of {line.quantity}"
+
+
+def offers_of(session: Session, skus: Iterable[str]) -> list[Offer]:
+    """What suppliers offer of `skus` in our currency."""
+    currency = select(Company.currency).scalar_subquery()
+    rows = session.exec(
+        select(SupplierOffer).where(
+            col(SupplierOffer.sku).in_(list(skus)), col(SupplierOffer.currency) == currency
+        )
+    )
+    return [Offer.model_validate(row.model_dump()) for row in rows]
+
+
+def _lock(session: Session, po_id: str) -> PurchaseOrder | None:
+    return session.get(PurchaseOrder, po_id, with_for_update=True, populate_existing=True)
+
+
+def _lines(session: Session, po_id: str) -> list[PurchaseOrderLine]:
+    rows = session.exec(
+        select(PurchaseOrderLine)
+        .where(PurchaseOrderLine.po_id == po_id)
+        .order_by(col(PurchaseOrderLine.sku))
+        .execution_options(populate_existing=True)
+    )
+    return list(rows)
+
+
+def _why(line: PurchaseOrderLine) -> str:
+    reason = _reason_of(line)
+    return f"{line.sku}: {reason.in_words()}" if reason else line.sku
+
+
+def _as_sent(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine]) -> SupplierOrder:
+    return SupplierOrder(
+        po_id=order.po_id,
+        supplier_id=order.supplier_id,
+        location=order.location,
+        currency=order.currency,
+        lines=tuple(
+            SupplierLine(
+                sku=line.sku,
+                quantity=line.quantity,
+                unit_cost=format_amount(line.unit_cost_minor, order.currency),
+            )
+            for line in lines
+        ),
+    )

@@ -1,0 +1,149 @@
+"""Reading returns: what CLI and API show of them, and what is printed."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from activities.documents.papers.return_label import return_label_pdf
+from activities.shipping.tracking import return_reports
+from models.customers import Address
+from models.messages.steps import ReturnStep
+from models.money import format_amount
+from models.papers import PaperAddress, PaperContent, ReturnPaper
+from models.returns import ReturnState
+from models.tables.billing import Refund
+from models.tables.masterdata import Company, Customer, Location
+from models.tables.orders import Order, OrderLineRow
+from models.tables.returns import ReturnLine, ReturnRow, Settlement
+from models.views.returns import ReturnDetails, ReturnLineView, ReturnSummary, SettlementView
+from models.views.shipping import TrackingEventView
+
+
+def list_returns(
+    session: Session,
+    order_id: str | None = None,
+    state: ReturnState | None = None,
+    limit: int = 50,
+) -> list[ReturnSummary]:
+    """Returns, the latest first; `limit` 0 means all."""
+    query = select(ReturnRow).order_by(col(ReturnRow.requested_at).desc(), col(ReturnRow.return_id))
+    if order_id is not None:
+        query = query.where(ReturnRow.order_id == order_id)
+    if state is not None:
+        query = query.where(ReturnRow.state == state)
+    rows = session.exec(query.limit(limit) if limit else query).all()
+    units = _units(session, [row.return_id for row in rows])
+    return [_summary(row, units.get(row.return_id, (0, 0))) for row in rows]
+
+
+def return_details(session: Session, return_id: str) -> ReturnDetails | None:
+    """One return; None where there is none."""
+    row = session.get(ReturnRow, return_id)
+    if row is None:
+        return None
+    order = session.get_one(Order, row.order_id)
+    settled = select(Settlement).where(Settlement.return_id == return_id)
+    summary = _summary(row, _units(session, [return_id]).get(return_id, (0, 0)))
+    return ReturnDetails(
+        **dict(summary),
+        location=row.location,
+        note=row.note,
+        authorised_at=row.authorised_at,
+        received_at=row.received_at,
+        ended_at=row.ended_at,
+        tracking=row.tracking,
+        events=tuple(
+            TrackingEventView.model_validate(one.model_dump())
+            for one in return_reports(session, return_id)
+        ),
+        lines=tuple(
+            ReturnLineView.model_validate(line.model_dump() | {"name": name})
+            for line, name in _lines(session, row)
+        ),
+        settlements=tuple(
+            _settlement(session, order, one)
+            for one in session.exec(settled.order_by(col(Settlement.settlement_id)))
+        ),
+        workflow_id=ReturnStep(return_id=return_id).workflow_id,
+    )
+
+
+def return_paper(session: Session, return_id: str) -> ReturnPaper | None:
+    """What the label of an authorised return says; None where it isn't one."""
+    row = session.get(ReturnRow, return_id)
+    if row is None or row.authorised_at is None or row.expires_at is None:
+        return None
+    order = session.get_one(Order, row.order_id)
+    company = session.exec(select(Company)).one()
+    place = session.get(Location, row.location)
+    city = f"{place.postal_code} {place.city}".strip() if place else ""
+    lines = [company.name, place.street, city] if place else [company.street, company.city]
+    return ReturnPaper(
+        return_id=return_id,
+        order_id=row.order_id,
+        authorised_on=row.authorised_at.date(),
+        valid_until=row.expires_at.date(),
+        from_address=PaperAddress.of(Address.model_validate(order.ship_to)),
+        to_address=PaperAddress(
+            name=place.name if place else company.name,
+            lines=tuple(filter(None, lines)),
+            country=place.country if place else company.country,
+        ),
+        lines=tuple(
+            PaperContent(sku=line.sku, name=name, quantity=line.quantity)
+            for line, name in _lines(session, row)
+        ),
+        language=session.get_one(Customer, order.customer_id).language,
+    )
+
+
+def return_label(session: Session, return_id: str) -> bytes | None:
+    """The label as PDF; None where nobody allowed the return, or no more of it may come."""
+    row = session.get(ReturnRow, return_id)
+    paper = None if row is None or row.state.is_over else return_paper(session, return_id)
+    return return_label_pdf(paper) if paper else None
+
+
+def _lines(session: Session, row: ReturnRow) -> Sequence[tuple[ReturnLine, str]]:
+    query = (
+        select(ReturnLine, OrderLineRow.name)
+        .join(OrderLineRow, col(OrderLineRow.line_no) == col(ReturnLine.line_no))
+        .where(ReturnLine.return_id == row.return_id, OrderLineRow.order_id == row.order_id)
+    )
+    return session.exec(query.order_by(col(ReturnLine.line_no))).all()
+
+
+def _units(session: Session, return_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """By return, units that are to come, and that came."""
+    query = select(
+        ReturnLine.return_id, func.sum(ReturnLine.quantity), func.sum(ReturnLine.received)
+    ).where(col(ReturnLine.return_id).in_(return_ids))
+    rows = session.exec(query.group_by(col(ReturnLine.return_id)))
+    return {return_id: (int(units), int(received)) for return_id, units, received in rows}
+
+
+def _summary(row: ReturnRow, units: tuple[int, int]) -> ReturnSummary:
+    return ReturnSummary(
+        return_id=row.return_id,
+        order_id=row.order_id,
+        state=row.state,
+        reason=row.reason,
+        wish=row.wish,
+        units=units[0],
+        received=units[1],
+        requested_at=row.requested_at,
+        expires_at=row.expires_at,
+    )
+
+
+def _settlement(session: Session, order: Order, row: Settlement) -> SettlementView:
+    refund = session.get(Refund, row.refund_key) if row.refund_key else None
+    return SettlementView(
+        credit_note=row.credit_note,
+        refunded=format_amount(refund.amount_minor, order.currency) if refund else None,
+        currency=order.currency,
+        exchange_order_id=row.exchange_order_id,
+        settled_at=row.settled_at,
+        done_at=row.done_at,
+    )

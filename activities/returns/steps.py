@@ -1,0 +1,101 @@
+"""Returns: the steps of the workflow that follows one."""
+
+from sqlmodel import Session, col, select
+from temporalio import activity
+
+from activities.billing.exchanges import lines_of
+from activities.database.engine import Clock, Database
+from activities.order_record.audit import note
+from activities.order_record.progress import lock_order, touch
+from models.messages.steps import ReturnStep, SettlementStep
+from models.orders import OrderDocument
+from models.returns import PendingSettlement, ReturnProgress, ReturnState
+from models.tables.orders import Order
+from models.tables.returns import ReturnRow, Settlement
+
+
+class Returns:
+    """What a return's workflow does to the tables."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    @activity.defn
+    def look_at_return(self, step: ReturnStep) -> ReturnProgress:
+        """How far the return has come, and what its customer is still to get."""
+        return self._database.read(lambda session: _progress(session, step.return_id))
+
+    @activity.defn
+    def expire_return(self, step: ReturnStep) -> ReturnProgress:
+        """The authorisation has run out, unless the goods have come or are on their way. What came
+        of them stays settled."""
+        return self._database.transaction(lambda session: self._expire(session, step.return_id))
+
+    @activity.defn
+    def finish_settlement(self, step: SettlementStep) -> None:
+        """The customer has got it."""
+
+        def work(session: Session) -> None:
+            row = session.get_one(Settlement, step.settlement_id, with_for_update=True)
+            row.done_at = row.done_at or self._clock()
+
+        self._database.transaction(work)
+
+    @activity.defn
+    def write_exchange(self, step: SettlementStep) -> OrderDocument:
+        """The order that sends returned goods once more, for nothing."""
+        return self._database.read(lambda session: _exchange(session, step.settlement_id))
+
+    def _expire(self, session: Session, return_id: str) -> ReturnProgress:
+        found = session.get_one(ReturnRow, return_id)
+        order, now = lock_order(session, found.order_id), self._clock()
+        row = session.get_one(ReturnRow, return_id, populate_existing=True)
+        due = row.expires_at is not None and row.expires_at <= now
+        if row.state is ReturnState.AUTHORISED and due:
+            row.state, row.ended_at = ReturnState.EXPIRED, now
+            note(session, order.order_id, "return_expired", return_id, now)
+            touch(session, order, now)
+        session.flush()
+        return _progress(session, return_id)
+
+
+def _progress(session: Session, return_id: str) -> ReturnProgress:
+    row = session.get_one(ReturnRow, return_id)
+    pending = session.exec(
+        select(Settlement)
+        .where(Settlement.return_id == return_id, col(Settlement.done_at).is_(None))
+        .order_by(col(Settlement.settlement_id))
+    )
+    return ReturnProgress(
+        return_id=return_id,
+        order_id=row.order_id,
+        state=row.state,
+        expires_at=row.expires_at,
+        tracking=row.tracking,
+        news_at=row.news_at,
+        note=row.note,
+        pending=tuple(PendingSettlement.model_validate(one.model_dump()) for one in pending),
+    )
+
+
+def _exchange(session: Session, settlement_id: str) -> OrderDocument:
+    settlement = session.get_one(Settlement, settlement_id)
+    row = session.get_one(ReturnRow, settlement.return_id)
+    order = session.get_one(Order, row.order_id)
+    lines = [
+        {"sku": line.sku, "quantity": line.quantity, "unit_price": "0"}
+        for line in lines_of(settlement)
+    ]
+    return OrderDocument.model_validate(
+        {
+            "order_id": settlement.exchange_order_id,
+            "channel": order.channel,
+            "customer": order.customer_id,
+            "ship_to": order.ship_to,
+            "bill_to": order.bill_to,
+            "currency": order.currency,
+            "terms": "prepaid",
+            "lines": lines,
+        }
+    )

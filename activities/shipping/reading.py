@@ -1,0 +1,335 @@
+"""Reading shipments: what CLI and API show of them, their papers, and claims for them."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from activities.documents.papers.bill_of_lading import bill_of_lading_pdf
+from activities.documents.papers.label import label_pdf
+from activities.documents.papers.packing_slip import packing_slip_pdf
+from activities.documents.papers.pick_list import pick_list_pdf
+from activities.order_record.progress import look, money_of
+from activities.shipping.claims import claims_of
+from activities.shipping.planning import ready_on
+from models.claims import ClaimState
+from models.customers import Address
+from models.messages.commands import RefundShipment
+from models.messages.facts import ShipmentFact, ShipmentTracked
+from models.money import format_amount
+from models.orders import ShipmentState
+from models.papers import (
+    PaperAddress,
+    PaperContent,
+    PaperLine,
+    PaperPackage,
+    ShipmentPaper,
+)
+from models.shipping import FreightMode
+from models.stock import SERVING, ReservationState
+from models.tables.masterdata import Company, Customer, Location, Product
+from models.tables.operations import CommandRow
+from models.tables.orders import Order, OrderLineRow
+from models.tables.returns import ReturnRow
+from models.tables.shipping import Claim, PackageRow, Shipment, TrackingRow
+from models.tables.stock import Reservation
+from models.tracking import TrackingStatus
+from models.views.shipping import (
+    ClaimView,
+    PackageView,
+    PackedView,
+    PaperKind,
+    ProofView,
+    ShipmentDetails,
+    ShipmentSummary,
+    ShippedLineView,
+    TrackingEventView,
+    check_printed,
+)
+
+BATCH = 500
+"""Shipments in one query."""
+PRINT: Mapping[PaperKind, Callable[[ShipmentPaper], bytes]] = {
+    PaperKind.LABEL: label_pdf,
+    PaperKind.BILL_OF_LADING: bill_of_lading_pdf,
+    PaperKind.PICK_LIST: pick_list_pdf,
+    PaperKind.PACKING_SLIP: packing_slip_pdf,
+}
+_RANK = {status: rank for rank, status in enumerate(TrackingStatus)}
+
+
+def shipments(
+    session: Session,
+    order_id: str | None = None,
+    state: ShipmentState | None = None,
+    limit: int = 50,
+) -> list[ShipmentSummary]:
+    """Shipments, newest first; `limit` 0 means all."""
+    query = select(Shipment).order_by(
+        col(Shipment.planned_at).desc().nulls_last(), col(Shipment.shipment_id).desc()
+    )
+    if order_id is not None:
+        query = query.where(Shipment.order_id == order_id)
+    if state is not None:
+        query = query.where(Shipment.state == state)
+    if limit:
+        query = query.limit(limit)
+    rows = session.exec(query).all()
+    counts = _package_counts(session, rows)
+    return [_summary(row, counts.get(row.shipment_id, 0)) for row in rows]
+
+
+def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
+    """One shipment with everything that happened to it; None where there is none."""
+    row = session.get(Shipment, shipment_id)
+    if row is None:
+        return None
+    currency = session.get_one(Order, row.order_id).currency
+    packages, events = _packages(session, shipment_id), _events(session, shipment_id)
+    held = _units(session, row.order_id)[shipment_id]
+    return ShipmentDetails(
+        **dict(_summary(row, len(packages))),
+        mode_reason=row.mode_reason,
+        choice=row.choice,
+        charge=None if row.charge_minor is None else format_amount(row.charge_minor, currency),
+        currency=currency,
+        billed_weight_g=row.billed_weight_g,
+        freight_class=row.freight_class,
+        book_from=row.book_from,
+        lines=tuple(
+            ShippedLineView(
+                line_no=line.line_no, sku=line.sku, name=line.name, quantity=held[line.line_no]
+            )
+            for line in _order_lines(session, row.order_id)
+            if held[line.line_no]
+        ),
+        packages=tuple(
+            PackageView(
+                **package.model_dump(exclude={"contents"}),
+                contents=tuple(PackedView.model_validate(content) for content in package.contents),
+            )
+            for package in packages
+        ),
+        events=events,
+        proof=_proof(events),
+        claims=tuple(_claim(row) for row in claims_of(session, shipment_id)),
+        restocked_at=row.restocked_at,
+    )
+
+
+def why_not_handed_over(session: Session, fact: ShipmentFact) -> str | None:
+    """Why a customer can't have been given goods of ours yet: they aren't paid. None: they may, or
+    have been, or `fact` says nothing of the kind."""
+    if isinstance(fact, ShipmentTracked) and not (fact.status and fact.status.has_goods):
+        return None
+    row = session.get(Shipment, fact.shipment_id or "")
+    if row is None or row.mode is not FreightMode.HAND_OVER:
+        return None
+    if row.state is not ShipmentState.PLANNED or row.order_id != fact.order_id:
+        return None
+    order = session.get_one(Order, row.order_id)
+    known = look(session, order)
+    if known.secured:
+        return None
+    due = money_of(order, known.due_minor)
+    return (
+        f"{due} of {order.order_id} are due: what isn't paid is not handed over; take the payment "
+        f"first (`pay {order.order_id} AMOUNT`)"
+    )
+
+
+def claims(session: Session, open_only: bool = False, limit: int = 50) -> list[ClaimView]:
+    """Claims against carriers, the latest first; `limit` 0 means all."""
+    query = select(Claim).order_by(col(Claim.claimed_at).desc(), col(Claim.claim_id).desc())
+    if open_only:
+        query = query.where(Claim.state == ClaimState.OPEN)
+    if limit:
+        query = query.limit(limit)
+    return [_claim(row) for row in session.exec(query)]
+
+
+def claim(session: Session, claim_id: str) -> ClaimView | None:
+    """One claim; None where there is none."""
+    row = session.get(Claim, claim_id)
+    return _claim(row) if row else None
+
+
+def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
+    """What the papers of a shipment say; None where there is none."""
+    row = session.get(Shipment, shipment_id)
+    if row is None:
+        return None
+    order = session.get_one(Order, row.order_id)
+    location = session.get(Location, row.location)
+    return ShipmentPaper(
+        shipment_id=shipment_id,
+        order_id=order.order_id,
+        customer_order_date=order.placed_at.date(),
+        mode=row.mode,
+        carrier=row.carrier or "",
+        service=row.service or "",
+        tracking_number=row.tracking_number or "",
+        booking_id=row.booking_id or "",
+        ship_from=_ship_from(session, row.location, location),
+        ship_to=PaperAddress.of(Address.model_validate(order.ship_to)),
+        packages=_paper_packages(session, row),
+        lines=_paper_lines(session, row),
+        freight_class=row.freight_class,
+        location=row.location,
+        planned_on=ready_on(session, row, order, location),
+        language=session.get_one(Customer, order.customer_id).language,
+    )
+
+
+def shipment_pdf(session: Session, shipment_id: str, kind: PaperKind) -> bytes | None:
+    """A paper of a shipment as PDF; None where there is no such shipment. Raises NotFound where
+    it has no such paper."""
+    paper = shipment_paper(session, shipment_id)
+    if paper is None:
+        return None
+    row = session.get_one(Shipment, shipment_id)
+    check_printed(kind, shipment_id, row.mode, row.state, len(paper.packages))
+    return PRINT[kind](paper)
+
+
+def _summary(row: Shipment, package_count: int) -> ShipmentSummary:
+    return ShipmentSummary(**row.model_dump(), package_count=package_count)
+
+
+def _package_counts(session: Session, rows: Sequence[Shipment]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(rows), BATCH):
+        some = [row.shipment_id for row in rows[start : start + BATCH]]
+        query = select(PackageRow.shipment_id, func.count()).where(
+            col(PackageRow.shipment_id).in_(some)
+        )
+        found.update(session.exec(query.group_by(PackageRow.shipment_id)).all())
+    return found
+
+
+def _packages(session: Session, shipment_id: str) -> Sequence[PackageRow]:
+    query = select(PackageRow).where(PackageRow.shipment_id == shipment_id)
+    return session.exec(query.order_by(col(PackageRow.package_no))).all()
+
+
+def _order_lines(session: Session, order_id: str) -> Sequence[OrderLineRow]:
+    query = select(OrderLineRow).where(OrderLineRow.order_id == order_id)
+    return session.exec(query.order_by(col(OrderLineRow.line_no))).all()
+
+
+def _units(session: Session, order_id: str) -> dict[str, dict[int, int]]:
+    """By shipment of the order and line: how many units it holds, or brought."""
+    found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for row in session.exec(select(Reservation).where(Reservation.order_id == order_id)):
+        if row.shipment_id is not None:
+            found[row.shipment_id][row.line_no] += row.quantity
+    return found
+
+
+def _events(session: Session, shipment_id: str) -> tuple[TrackingEventView, ...]:
+    rows = session.exec(select(TrackingRow).where(TrackingRow.shipment_id == shipment_id))
+    told = sorted(rows, key=lambda row: (row.occurred_at, _RANK[row.status], row.event_id))
+    return tuple(TrackingEventView.model_validate(row.model_dump()) for row in told)
+
+
+def _proof(events: Sequence[TrackingEventView]) -> ProofView | None:
+    """Of the first delivery: it is final."""
+    for event in events:
+        if event.status == TrackingStatus.DELIVERED:
+            return ProofView(
+                signed_by=event.signed_by,
+                place=event.place,
+                at=event.occurred_at,
+                reference=event.reference,
+            )
+    return None
+
+
+def _claim(row: Claim) -> ClaimView:
+    paid_minor = row.settled_minor
+    return ClaimView(
+        **row.model_dump(),
+        amount=format_amount(row.amount_minor, row.currency),
+        settled=None if paid_minor is None else format_amount(paid_minor, row.currency),
+    )
+
+
+def _ship_from(session: Session, name: str, location: Location | None) -> PaperAddress:
+    """Us, at the location."""
+    company = session.exec(select(Company)).one()
+    if location is None:
+        return PaperAddress(name=company.name, lines=(name,), country=company.country)
+    return PaperAddress(name=company.name, lines=location.address_lines, country=location.country)
+
+
+def _paper_packages(session: Session, row: Shipment) -> tuple[PaperPackage, ...]:
+    names = {line.sku: line.name for line in _order_lines(session, row.order_id)}
+    return tuple(
+        PaperPackage(
+            **package.model_dump(exclude={"contents"}),
+            contents=tuple(
+                PaperContent(**dict(packed), name=names.get(packed.sku, ""))
+                for packed in map(PackedView.model_validate, package.contents)
+            ),
+        )
+        for package in _packages(session, row.shipment_id)
+    )
+
+
+def _paper_lines(session: Session, row: Shipment) -> tuple[PaperLine, ...]:
+    """Of all lines of the order. What comes later is what neither this shipment nor one before it
+    brings."""
+    lines, before = _order_lines(session, row.order_id), _units_before(session, row)
+    held = _units(session, row.order_id)[row.shipment_id]
+    skus = {line.sku for line in lines}
+    gtins = dict(
+        session.exec(select(Product.sku, Product.gtin).where(col(Product.sku).in_(skus))).all()
+    )
+    return tuple(
+        PaperLine(
+            line_no=line.line_no,
+            sku=line.sku,
+            name=line.name,
+            gtin=gtins.get(line.sku, ""),
+            ordered=line.quantity,
+            in_shipment=held[line.line_no],
+            to_follow=max(0, line.quantity - held[line.line_no] - before[line.line_no]),
+        )
+        for line in lines
+    )
+
+
+def _units_before(session: Session, row: Shipment) -> dict[int, int]:
+    """By line: how many units shipments before this one bring, or settled, or were given up before
+    they left; what was lost isn't among them."""
+    of_order = session.exec(select(Shipment).where(Shipment.order_id == row.order_id)).all()
+    earlier = {other.shipment_id for other in of_order if _place(other) < _place(row)}
+    found: dict[int, int] = defaultdict(int)
+    for held in session.exec(select(Reservation).where(Reservation.order_id == row.order_id)):
+        never_left = held.shipment_id is None and held.state is ReservationState.FORGONE
+        if never_left or (held.shipment_id in earlier and held.state in SERVING):
+            found[held.line_no] += held.quantity
+    return found
+
+
+def _place(row: Shipment) -> tuple[int, str]:
+    """Among the shipments of its order, whose ids end with a number: 2 before 10."""
+    return len(row.shipment_id), row.shipment_id
+
+
+def order_of_shipment(session: Session, shipment_id: str) -> str | None:
+    """The order that a shipment belongs to, or a return: carriers know it as a shipment."""
+    row = session.get(Shipment, shipment_id) or session.get(ReturnRow, shipment_id)
+    return row.order_id if row else None
+
+
+def call_backs(session: Session, order_id: str) -> list[RefundShipment]:
+    """The commands by which shipments of an order are being called back."""
+    rows = (
+        select(CommandRow.outcome)
+        .join(Shipment, col(Shipment.called_back_by) == col(CommandRow.command_id))
+        .where(Shipment.order_id == order_id)
+        .order_by(Shipment.shipment_id)
+    )
+    return [RefundShipment.model_validate(outcome["command"]) for outcome in session.exec(rows)]

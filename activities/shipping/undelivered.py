@@ -1,0 +1,77 @@
+"""Forgoing: the price of what a customer won't get is credited and given back, in the caller's
+transaction."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from activities.billing.exchanges import Payer, give_back, take
+from activities.ledger.posting import post
+from activities.shipping.goods_issue import recognise
+from models import ledger
+from models.billing import units_of
+from models.messages.commands import FollowUp
+from models.messages.steps import BillStep
+from models.orders import PricedLine
+from models.stock import ReservationState
+from models.tables.orders import OrderLineRow
+from models.tables.stock import Reservation
+
+
+def forgo(session: Session, order_id: str, rows: Sequence[Reservation]) -> None:
+    """What of an order hasn't left never will."""
+    recognise(session, order_id, rows)
+    for row in rows:
+        row.state = ReservationState.FORGONE
+    session.add_all(rows)
+
+
+def give_price_back(
+    session: Session,
+    payer: Payer,
+    rows: Sequence[Reservation],
+    entry_id: str,
+    reason: str,
+    now: datetime,
+) -> tuple[str, FollowUp | None]:
+    """Credit what was invoiced for units of an order that won't come, to who has paid for them, and
+    give back what was paid of it; in words, and what follows. `entry_id`: of what had been credited
+    of them before."""
+    lines, order = _lines(session, payer, rows), payer.order
+    given_back = give_back(session, payer, lines, reason, now, delivered=False)
+    if not payer.is_of_exchange:
+        credited_minor = given_back.credit_note.net_minor if given_back else 0
+        before_minor = sum(row.revenue_minor for row in rows) - credited_minor
+        before = ledger.credited_before_entry(
+            entry_id, order.order_id, order.currency, before_minor
+        )
+        post(session, before, now)
+    if given_back is None:
+        return "nothing of its price is left to give back", None
+    follow_up = FollowUp(
+        order_id=order.order_id,
+        refund_key=given_back.refund_key,
+        bill=BillStep(number=given_back.credit_note.number),
+    )
+    return given_back.words, follow_up
+
+
+def _lines(session: Session, payer: Payer, rows: Sequence[Reservation]) -> list[PricedLine]:
+    """Units of an order that won't come, as lines of a credit note to who has paid for them."""
+    units, net_minor = Counter[int](), Counter[int]()
+    for row in rows:
+        units[row.line_no] += row.quantity
+        net_minor[row.line_no] += row.revenue_minor
+    of_order = select(OrderLineRow).where(OrderLineRow.order_id == rows[0].order_id)
+    return [
+        take(payer, line.line_no, units[line.line_no])
+        or units_of(
+            PricedLine.model_validate(line.model_dump()),
+            units[line.line_no],
+            net_minor[line.line_no],
+        )
+        for line in session.exec(of_order.order_by(col(OrderLineRow.line_no)))
+        if units[line.line_no]
+    ]

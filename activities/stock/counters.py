@@ -1,0 +1,190 @@
+"""The stock's book: counters, reservations and movements, changed together.
+
+Every change is one conditional UPDATE of the counters and one movement, in the caller's
+transaction. The rows of a SKU at all its locations are locked first, SKUs in sorted order: they
+guard its reservations and shortages.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import bindparam, insert, update
+from sqlmodel import Session, col, select
+
+from models.errors import DatabaseBusy
+from models.stock import Assignment, MovementKind, ReservationState
+from models.tables.stock import Reservation, Stock, StockMovement
+
+T = TypeVar("T")
+
+Place = tuple[str, str]
+"""SKU and location, in the order in which rows are locked."""
+
+
+_COUNT = (
+    update(Stock)
+    .where(
+        col(Stock.sku) == bindparam("of_sku"),
+        col(Stock.location) == bindparam("of_location"),
+        col(Stock.reserved) + bindparam("more_reserved") >= 0,
+        col(Stock.on_hand) + bindparam("more_on_hand")
+        >= col(Stock.reserved) + bindparam("more_reserved"),
+        col(Stock.value_minor) + bindparam("more_value") >= 0,
+    )
+    .values(
+        on_hand=col(Stock.on_hand) + bindparam("more_on_hand"),
+        reserved=col(Stock.reserved) + bindparam("more_reserved"),
+        value_minor=col(Stock.value_minor) + bindparam("more_value"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of one counter row; `movement_id` is its natural key, `cause` the fact behind it."""
+
+    movement_id: str
+    cause: str
+    kind: MovementKind
+    sku: str
+    location: str
+    on_hand: int = 0
+    reserved: int = 0
+    value_minor: int = 0
+    order_id: str | None = None
+    reason: str | None = None
+    actor: str | None = None
+
+
+def lock_stock(
+    session: Session, skus: Iterable[str], places: Iterable[Place] = ()
+) -> dict[Place, Stock]:
+    """The stock rows of `skus`, and of the SKUs of `places`, at all locations, locked in sorted
+    order. `places` are made, empty, where they are missing."""
+    places = set(places)
+    locked: dict[Place, Stock] = {}
+    for some in _chunks(sorted({*skus, *(sku for sku, _ in places)})):
+        rows = session.exec(
+            select(Stock)
+            .where(col(Stock.sku).in_(some))
+            .order_by(col(Stock.sku), col(Stock.location))
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        locked |= {(row.sku, row.location): row for row in rows}
+    for sku, location in sorted(places - locked.keys()):
+        locked[sku, location] = Stock(sku=sku, location=location)
+        session.add(locked[sku, location])
+    session.flush()
+    return locked
+
+
+def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Few enough for the parameters of one statement."""
+    return (values[i : i + 500] for i in range(0, len(values), 500))
+
+
+def move(session: Session, changes: Sequence[Change], now: datetime) -> None:
+    """Apply `changes` to the counters and write their movements.
+
+    Raises DatabaseBusy where the counters don't allow one: the caller looked at older ones.
+    """
+    if not changes:
+        return
+    session.flush()
+    connection = session.connection()
+    connection.execute(insert(StockMovement), [_movement(change, now) for change in changes])
+    done = connection.execute(_COUNT, [_counters(change) for change in changes])
+    if done.rowcount != len(changes):
+        places = ", ".join(f"{c.sku} at {c.location}" for c in changes[:3])
+        raise DatabaseBusy(f"stock of {places} has changed meanwhile")
+    for row in session.identity_map.values():
+        if isinstance(row, Stock):
+            session.expire(row)
+
+
+def _movement(change: Change, now: datetime) -> dict[str, object]:
+    return {
+        "movement_id": change.movement_id,
+        "cause": change.cause,
+        "sku": change.sku,
+        "location": change.location,
+        "kind": change.kind,
+        "on_hand_change": change.on_hand,
+        "reserved_change": change.reserved,
+        "value_change_minor": change.value_minor,
+        "order_id": change.order_id,
+        "reason": change.reason,
+        "actor": change.actor,
+        "recorded_at": now,
+    }
+
+
+def _counters(change: Change) -> dict[str, object]:
+    return {
+        "of_sku": change.sku,
+        "of_location": change.location,
+        "more_on_hand": change.on_hand,
+        "more_reserved": change.reserved,
+        "more_value": change.value_minor,
+    }
+
+
+def reserve(
+    session: Session, assignments: Sequence[tuple[str, Assignment]], cause: str, now: datetime
+) -> None:
+    """Hold units for lines of orders, each with its order's id; a later hold at the same location
+    adds to what is held there, unless that is being picked already."""
+    session.flush()
+    known = _reservations(session, {order_id for order_id, _ in assignments})
+    for order_id, assignment in assignments:
+        parts = known[order_id, assignment.line_no, assignment.location]
+        open_part = next((r for r in parts if r.state in _OPEN and not r.shipment_id), None)
+        if open_part is None:
+            row = Reservation(
+                order_id=order_id,
+                line_no=assignment.line_no,
+                location=assignment.location,
+                part=len(parts) + 1,
+                sku=assignment.sku,
+                quantity=assignment.quantity,
+                state=ReservationState.HELD,
+            )
+            parts.append(row)
+            session.add(row)
+        elif open_part.state is ReservationState.RELEASED:
+            open_part.quantity, open_part.state = assignment.quantity, ReservationState.HELD
+        else:
+            open_part.quantity += assignment.quantity
+    changes = [
+        Change(
+            movement_id=f"reserve:{order_id}:{a.line_no}:{a.location}:{cause}",
+            cause=cause,
+            kind=MovementKind.RESERVE,
+            sku=a.sku,
+            location=a.location,
+            reserved=a.quantity,
+            order_id=order_id,
+        )
+        for order_id, a in assignments
+    ]
+    move(session, changes, now)
+
+
+_OPEN = (ReservationState.HELD, ReservationState.RELEASED)
+"""More may be added to them, unless a shipment has them, or had them until it was given up."""
+
+
+def _reservations(
+    session: Session, order_ids: set[str]
+) -> dict[tuple[str, int, str], list[Reservation]]:
+    """What is known of each line at each location, in parts; where nothing is, an empty list."""
+    found: dict[tuple[str, int, str], list[Reservation]] = defaultdict(list)
+    for some in _chunks(sorted(order_ids)):
+        rows = select(Reservation).where(col(Reservation.order_id).in_(some))
+        for row in session.exec(rows.order_by(col(Reservation.part))):
+            found[row.order_id, row.line_no, row.location].append(row)
+    return found

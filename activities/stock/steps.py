@@ -1,0 +1,289 @@
+"""Inventory: the steps that allocate stock to an order and give it back."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, false
+from sqlmodel import Session, col, select
+from temporalio import activity
+
+from activities.database.engine import Clock, Database
+from activities.order_record.audit import note
+from activities.order_record.exchange_origin import replaced_by
+from activities.order_record.progress import lock_order, look, touch
+from activities.stock.backorders import (
+    date_newest,
+    fill_shortages,
+    orders_served,
+    places_relieved,
+    positions,
+    waiting_orders,
+)
+from activities.stock.counters import Change, lock_stock, move, reserve
+from models.errors import Refused
+from models.messages.steps import Allocated, Echo, OrderStep, Released, StockPlace
+from models.orders import Cancellation, Delivery
+from models.stock import (
+    Assignment,
+    MovementKind,
+    Need,
+    Origin,
+    ReservationState,
+    ShortageState,
+    allocate,
+)
+from models.tables.masterdata import Distance, Location
+from models.tables.orders import Order, OrderLineRow
+from models.tables.stock import Reservation, Shortage, Stock, StockPolicy
+
+IN_THE_COUNTRY_KM, ABROAD_KM = 1_000, 10_000
+"""Stand in for a distance that `distances.csv` doesn't give."""
+
+
+class Inventory:
+    """The steps of allocation."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    @activity.defn
+    def allocate_stock(self, step: OrderStep) -> Allocated:
+        """Reserve what is there; what isn't becomes a shortage."""
+        return self._database.transaction(lambda session: self._allocate(session, step.order_id))
+
+    @activity.defn
+    def release_stock(self, step: OrderStep) -> Released:
+        """Give back what an order holds, and withdraw its shortages. Of an exchange, the order that
+        was paid and the return are to look: they have got a credit note."""
+        return self._database.transaction(lambda session: self._release(session, step.order_id))
+
+    def _allocate(self, session: Session, order_id: str) -> Allocated:
+        order = lock_order(session, order_id)
+        if order.allocated or order.cancellation is not Cancellation.NONE:
+            low = _low_places(session, order_id, self._clock().date())
+            return Allocated(progress=look(session, order), echo=_echo(order_id, low))
+        needs = [
+            Need(line_no=line.line_no, sku=line.sku, quantity=line.quantity)
+            for line in session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
+        ]
+        order.allocated = True
+        order.allocation_no += 1
+        now = serve(session, order, needs, f"allocate:{order.allocation_no}", self._clock)
+        low = _low_places(session, order_id, now.date())
+        return Allocated(progress=touch(session, order, now), echo=_echo(order_id, low))
+
+    def _release(self, session: Session, order_id: str) -> Released:
+        order = lock_order(session, order_id)
+        cause = f"release:{order_id}:{order.allocation_no}"
+        held = col(Reservation.state).in_((ReservationState.HELD, ReservationState.PICKED))
+        freed = let_go(session, order, held, cause, self._clock)
+        echo, now = freed.echo, freed.now
+        if skus := {row.sku for row in freed.rows} | {short.sku for short in freed.waiting}:
+            note(session, order_id, "released", ", ".join(sorted(skus))[:1_000], now)
+        elif order.allocated:  # released before: whose wait that has changed isn't known any more
+            ordered = select(OrderLineRow.sku).where(OrderLineRow.order_id == order_id)
+            redated = waiting_orders(session, session.exec(ordered))
+            withdrawn_before = select(Shortage).where(
+                Shortage.order_id == order_id, Shortage.state == ShortageState.WITHDRAWN
+            )
+            echo = _echo_of(session, session.exec(withdrawn_before).all(), cause, redated)
+        replaced = replaced_by(session, order_id)
+        if replaced is not None:
+            orders = (*echo.orders, replaced.paid_id)
+            returns = (replaced.settlement.return_id,)
+            echo = echo.model_copy(update={"orders": orders, "returns": returns})
+        return Released(progress=touch(session, order, now), echo=echo)
+
+
+class LetGo(NamedTuple):
+    """What an order held and what it waited for, until now; and who is to be told."""
+
+    rows: Sequence[Reservation]
+    waiting: Sequence[Shortage]
+    echo: Echo
+    now: datetime
+
+
+def let_go(
+    session: Session,
+    order: Order,
+    which: ColumnElement[bool],
+    cause: str,
+    clock: Clock,
+    *,
+    waits_on: bool = False,
+) -> LetGo:
+    """Those of an order's reservations go to who waits for them, or are free; what it is short of,
+    it waits for no more, unless it `waits_on`."""
+    reservations = select(Reservation).where(Reservation.order_id == order.order_id, which)
+    shortages = select(Shortage).where(
+        Shortage.order_id == order.order_id, Shortage.state == ShortageState.OPEN
+    )
+    if waits_on:
+        shortages = shortages.where(false())
+    skus = {row.sku for row in (*session.exec(reservations), *session.exec(shortages))}
+    lock_stock(session, skus)
+    now = clock()
+    waiting = session.exec(shortages.execution_options(populate_existing=True)).all()
+    for shortage in waiting:
+        shortage.state, shortage.problem = ShortageState.WITHDRAWN, None
+    rows = session.exec(reservations.execution_options(populate_existing=True)).all()
+    for row in rows:
+        row.state = ReservationState.RELEASED
+    move(session, [_given_back(row, cause) for row in rows], now)
+    redated = fill_shortages(session, skus, cause, now)
+    return LetGo(rows, waiting, _echo_of(session, waiting, cause, redated), now)
+
+
+def _echo_of(
+    session: Session, waiting: Sequence[Shortage], cause: str, redated: tuple[str, ...]
+) -> Echo:
+    withdrawn = tuple(StockPlace(location=s.location, sku=s.sku) for s in waiting)
+    places = tuple(dict.fromkeys((*withdrawn, *places_relieved(session, cause))))
+    return Echo(cause=cause, orders=orders_served(session, cause, redated), places=places)
+
+
+def serve(
+    session: Session, order: Order, needs: Sequence[Need], cause: str, clock: Clock
+) -> datetime:
+    """Reserve what is there for an order's needs; what isn't becomes a shortage. Returns when."""
+    available = _available(session, {need.sku for need in needs})
+    split = order.delivery is Delivery.PARTIAL
+    plan = allocate(needs, available, _origins(session, order), split)
+    lock_stock(session, (), ((s.sku, s.location) for s in plan.shortages))
+    now = clock()  # under the locks: promises are in the order in which they were made
+    held = [(order.order_id, assignment) for assignment in plan.reservations]
+    reserve(session, held, cause, now)
+    opened = _open_shortages(session, order, plan.shortages, now)
+    words = _in_words(plan.reservations, plan.shortages)
+    note(session, order.order_id, "allocated", words, now)
+    date_newest(session, opened, now)
+    return now
+
+
+def _echo(order_id: str, places: Sequence[StockPlace]) -> Echo:
+    return Echo(cause=f"allocate:{order_id}", places=tuple(places))
+
+
+def _available(session: Session, skus: set[str]) -> dict[tuple[str, str], int]:
+    """Units a new order may take, by (location, sku): none while an older shortage waits."""
+    stock = lock_stock(session, skus)
+    waiting = (
+        select(Shortage.sku, Shortage.location)
+        .where(col(Shortage.sku).in_(skus), Shortage.state == ShortageState.OPEN)
+        .distinct()
+    )
+    taken = {(sku, location) for sku, location in session.exec(waiting)}
+    return {
+        (location, sku): 0 if (sku, location) in taken else row.on_hand - row.reserved
+        for (sku, location), row in stock.items()
+    }
+
+
+def _origins(session: Session, order: Order) -> list[Origin]:
+    """Every location, or the one where the order is handed over, with its distance from where the
+    order goes. Raises Refused."""
+    country, postal_code = order.ship_to["country"], order.ship_to["postal_code"] or ""
+    rows = session.exec(select(Distance).where(Distance.country == country))
+    fitting = [row for row in rows if postal_code.startswith(row.postal_prefix)]
+    fitting.sort(key=lambda row: len(row.postal_prefix))
+    distances = {row.location: row.distance_km for row in fitting}
+    origins = [
+        Origin(
+            location=place.location,
+            distance=distances.get(
+                place.location, IN_THE_COUNTRY_KM if place.country == country else ABROAD_KM
+            ),
+            cost_minor=place.handling_cost_minor,
+        )
+        for place in session.exec(select(Location))
+        if order.location in (None, place.location)
+    ]
+    if not origins and order.location:
+        message = f"there is no location {order.location}: import it, then retry"
+        raise Refused("no_location", message)
+    if not origins:
+        raise Refused("no_location", "there is no location: import locations.csv, then retry")
+    return origins
+
+
+def _low_places(session: Session, order_id: str, today: date) -> list[StockPlace]:
+    """Where this order holds stock that is at or below its reorder point."""
+    held = select(Reservation.sku, Reservation.location).where(
+        Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
+    )
+    low = (
+        select(StockPolicy.sku, StockPolicy.location, StockPolicy.reorder_point)
+        .join(
+            Stock,
+            (col(Stock.sku) == col(StockPolicy.sku))
+            & (col(Stock.location) == col(StockPolicy.location)),
+        )
+        .where(
+            (col(StockPolicy.order_quantity) > 0) | (col(StockPolicy.reorder_point) > 0),
+            col(StockPolicy.sku).in_(held.with_only_columns(col(Reservation.sku))),
+            Stock.on_hand - Stock.reserved <= StockPolicy.reorder_point,
+        )
+    )
+    ours = set(session.exec(held))
+    points = {
+        (sku, location): reorder_point
+        for sku, location, reorder_point in session.exec(low)
+        if (sku, location) in ours
+    }
+    return [
+        StockPlace(location=place[1], sku=place[0])
+        for place, units in sorted(positions(session, points, today).items())
+        if units <= points[place]
+    ]
+
+
+def _open_shortages(
+    session: Session, order: Order, shortages: Sequence[Assignment], now: datetime
+) -> list[Shortage]:
+    """A line's shortage is one row, however often its order is allocated. Where it waits already,
+    it waits for so much more, at the same place and under the same promise."""
+    opened = []
+    known = {
+        row.line_no: row
+        for row in session.exec(select(Shortage).where(Shortage.order_id == order.order_id))
+    }
+    for short in shortages:
+        row = known.get(short.line_no) or Shortage(
+            shortage_id=f"{order.order_id}-{short.line_no}",
+            order_id=order.order_id,
+            line_no=short.line_no,
+            sku=short.sku,
+            location=short.location,
+            quantity=short.quantity,
+            state=ShortageState.OPEN,
+            promised_at=now,
+        )
+        if short.line_no in known and row.state is ShortageState.OPEN:
+            row.quantity += short.quantity
+        else:
+            row.location, row.quantity, row.filled = short.location, short.quantity, 0
+            row.state, row.promised_at = ShortageState.OPEN, now
+        session.add(row)
+        opened.append(row)
+    return opened
+
+
+def _given_back(row: Reservation, cause: str) -> Change:
+    return Change(
+        movement_id=f"{cause}:{row.line_no}:{row.location}:{row.part}",
+        cause=cause,
+        kind=MovementKind.RELEASE,
+        sku=row.sku,
+        location=row.location,
+        reserved=-row.quantity,
+        order_id=row.order_id,
+    )
+
+
+def _in_words(reserved: Iterable[Assignment], short: Iterable[Assignment]) -> str:
+    parts = [f"{a.quantity} x {a.sku} at {a.location}" for a in reserved]
+    parts += [f"{a.quantity} x {a.sku} short" for a in short]
+    return ", ".join(parts)[:1_000]

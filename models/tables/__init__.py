@@ -1,0 +1,27 @@
+"""The SQLModel tables, a file for each domain. Importing one registers all of them."""
+
+from models.tables import (
+    billing,
+    columns,
+    ledger,
+    masterdata,
+    operations,
+    orders,
+    purchasing,
+    returns,
+    shipping,
+    stock,
+)
+
+__all__ = [
+    "billing",
+    "columns",
+    "ledger",
+    "masterdata",
+    "operations",
+    "orders",
+    "purchasing",
+    "returns",
+    "shipping",
+    "stock",
+]

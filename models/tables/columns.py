@@ -1,0 +1,39 @@
+"""Columns that several tables use, and how constraints are named."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Enum,
+)
+from sqlmodel import Field, SQLModel
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def big(**options: object) -> Any:
+    """A 64-bit integer column: amounts don't fit 32 bits."""
+    return Field(sa_type=BigInteger, **options)  # type: ignore[call-overload]  # its overloads take no **options
+
+
+def total_of_facts() -> Any:
+    """A sum in minor units that facts add to; 0 for orders that were there before the column."""
+    return big(default=0, sa_column_kwargs={"server_default": "0"})
+
+
+def word(words: type[StrEnum], **options: object) -> Any:
+    """A column of one of `words`, kept as text: new words need no migration."""
+    column_type = Enum(
+        words, native_enum=False, length=32, values_callable=lambda enum: [m.value for m in enum]
+    )
+    return Field(sa_type=column_type, **options)  # type: ignore[call-overload]  # as above
+
+
+SQLModel.metadata.naming_convention = NAMING

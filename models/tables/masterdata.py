@@ -1,0 +1,139 @@
+"""Tables of master data: company, locations, products, suppliers, customers."""
+
+from datetime import date, time
+
+from sqlalchemy import (
+    CheckConstraint,
+)
+from sqlmodel import Field, SQLModel
+
+from models.customers import CustomerStatus, PaymentPreference, TaxTreatment
+from models.tables.columns import big, word
+
+
+class Company(SQLModel, table=True):
+    """The legal entity that sells."""
+
+    __tablename__ = "company"
+
+    legal_entity: str = Field(primary_key=True)
+    name: str
+    street: str
+    city: str
+    postal_code: str
+    country: str
+    vat_id: str
+    iban: str
+    currency: str
+    gs1_prefix: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Our GS1 company prefix, of 7 to 10 digits; empty: labels carry no real SSCC."""
+
+
+class Location(SQLModel, table=True):
+    """A place that holds stock."""
+
+    __tablename__ = "locations"
+
+    location: str = Field(primary_key=True)
+    name: str
+    country: str
+    postal_code: str
+    handling_cost_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    """What one consignment costs us there."""
+    street: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    city: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    cutoff: time | None = None
+    """What is ready after that is handed over on the next working day; local time. None: goods
+    leave at any time."""
+    timezone: str = Field(default="UTC", sa_column_kwargs={"server_default": "UTC"})
+    region: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Whose holidays it keeps, beside its country's: "BE" for Berlin."""
+
+    @property
+    def address_lines(self) -> tuple[str, ...]:
+        """Name, street and town, as far as they are known."""
+        town = f"{self.postal_code} {self.city}".strip()
+        return tuple(filter(None, (self.name, self.street, town)))
+
+
+class Distance(SQLModel, table=True):
+    """How far a location is from the customers of a country, or of a part of it."""
+
+    __tablename__ = "distances"
+
+    location: str = Field(primary_key=True, foreign_key="locations.location")
+    country: str = Field(primary_key=True)
+    postal_prefix: str = Field(primary_key=True)
+    """The customers' postal codes begin so; empty: the whole country."""
+    distance_km: int
+
+
+class Product(SQLModel, table=True):
+    """A SKU with its list price (without tax), tax rate and size."""
+
+    __tablename__ = "products"
+    __table_args__ = (CheckConstraint("unit_price_minor >= 0", "unit_price_not_negative"),)
+
+    sku: str = Field(primary_key=True)
+    name: str
+    unit_price_minor: int = big()
+    currency: str
+    tax_rate_ppm: int
+    weight_g: int
+    length_mm: int
+    width_mm: int
+    height_mm: int
+    gtin: str
+
+
+class Supplier(SQLModel, table=True):
+    """Who sells to us."""
+
+    __tablename__ = "suppliers"
+
+    supplier_id: str = Field(primary_key=True)
+    name: str
+    email: str
+    country: str
+
+
+class SupplierOffer(SQLModel, table=True):
+    """A supplier's price for a SKU."""
+
+    __tablename__ = "offers"
+
+    supplier_id: str = Field(primary_key=True, foreign_key="suppliers.supplier_id")
+    sku: str = Field(primary_key=True, foreign_key="products.sku")
+    unit_cost_minor: int = big()
+    currency: str
+    minimum_quantity: int
+    pack_size: int
+    lead_time_days: int
+    break_quantity: int | None = None
+    break_unit_cost_minor: int | None = big(default=None)
+    freight_cost_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    """Of one purchase order, whatever its size."""
+    duty_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Of the goods' value."""
+    valid_until: date | None = None
+
+
+class Customer(SQLModel, table=True):
+    """Who buys from us."""
+
+    __tablename__ = "customers"
+
+    customer_id: str = Field(primary_key=True)
+    name: str
+    email: str
+    phone: str
+    country: str
+    payment_preference: PaymentPreference = word(PaymentPreference)
+    credit_limit_minor: int = big()
+    status: CustomerStatus = word(CustomerStatus)
+    vat_id: str
+    tax_treatment: TaxTreatment = word(TaxTreatment)
+    language: str
+    street: str
+    city: str
+    postal_code: str

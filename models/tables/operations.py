@@ -1,0 +1,134 @@
+"""Tables of operations: facts, commands, attentions, audit, mail and findings."""
+
+from datetime import datetime
+
+from pydantic import JsonValue
+from sqlalchemy import (
+    JSON,
+    Index,
+    UniqueConstraint,
+)
+from sqlmodel import Field, SQLModel
+
+
+class AttentionRow(SQLModel, table=True):
+    """A workflow that waits for a person because of an order."""
+
+    __tablename__ = "attentions"
+
+    order_id: str = Field(foreign_key="orders.order_id", primary_key=True)
+    source: str = Field(primary_key=True)
+    """The id of the workflow, where that isn't the order's own; else empty."""
+    code: str
+    message: str
+    since: datetime
+
+
+class CommandRow(SQLModel, table=True):
+    """A person's command that was done, so that it is done once."""
+
+    __tablename__ = "commands"
+
+    command_id: str = Field(primary_key=True)
+    kind: str
+    actor: str
+    reason: str
+    outcome: dict[str, JsonValue] = Field(sa_type=JSON)
+    """`models.commands.Commanded`, with the command as it was given."""
+    recorded_at: datetime
+
+
+class Finding(SQLModel, table=True):
+    """A difference that reconciliation found; it is reported, never mended in silence."""
+
+    __tablename__ = "findings"
+
+    finding_id: str = Field(primary_key=True)
+    """What differs, and where: `reserved:SKU:location`."""
+    subject: str
+    message: str
+    found_at: datetime
+    last_seen_at: datetime
+    gone_at: datetime | None = None
+
+
+class NumberSeries(SQLModel, table=True):
+    """The last number drawn of a gapless series, such as `INV-2026`."""
+
+    __tablename__ = "number_series"
+
+    series: str = Field(primary_key=True)
+    last_number: int
+
+
+class PartnerCall(SQLModel, table=True):
+    """Which attempt of a call to a partner we are at (it rises with each definite refusal), and
+    what was asked in it."""
+
+    __tablename__ = "partner_calls"
+
+    call: str = Field(primary_key=True)
+    attempt: int
+    asked: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+
+
+class FactRow(SQLModel, table=True):
+    """A fact as the door received it, once per source and id."""
+
+    __tablename__ = "facts"
+    __table_args__ = (
+        UniqueConstraint("source", "fact_id"),
+        Index("ix_facts_type_business_id", "type", "business_id"),
+        Index("ix_facts_order_id_applied_at", "order_id", "applied_at"),
+        Index("ix_facts_po_id_applied_at", "po_id", "applied_at"),
+    )
+
+    fact_no: int | None = Field(default=None, primary_key=True)
+    source: str
+    fact_id: str
+    type: str
+    business_id: str
+    order_id: str | None = None
+    po_id: str | None = None
+    data: dict[str, JsonValue] = Field(sa_type=JSON)
+    received_at: datetime
+    applied_at: datetime | None = None
+
+
+class OddFactRow(SQLModel, table=True):
+    """A message that could not be used, kept for a person to look at."""
+
+    __tablename__ = "odd_facts"
+
+    odd_id: str = Field(primary_key=True)
+    subject: str = Field(index=True)
+    name: str
+    body: str
+    reason: str
+    recorded_at: datetime
+
+
+class AuditRow(SQLModel, table=True):
+    """A business fact of an order, in words, written in the fact's own transaction."""
+
+    __tablename__ = "audit_trail"
+
+    audit_no: int | None = Field(default=None, primary_key=True)
+    order_id: str = Field(index=True)
+    event: str
+    detail: str
+    recorded_at: datetime
+
+
+class Mail(SQLModel, table=True):
+    """A mail that left, or that its receiver refused."""
+
+    __tablename__ = "mails"
+
+    message_id: str = Field(primary_key=True)
+    order_id: str = Field(foreign_key="orders.order_id", index=True)
+    kind: str
+    recipient: str
+    refused: str | None = None
+    """The mail server's words, where it refused the address."""
+    recorded_at: datetime

@@ -1,0 +1,139 @@
+"""The tables: the record of business facts. Amounts are minor units, times are UTC.
+
+Validation is the messages' work; the CHECK constraints here are the last line. Journal and
+invoices are also guarded by triggers (see `migrations/`).
+"""
+
+from datetime import date, datetime
+
+from pydantic import JsonValue
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Index,
+    false,
+)
+from sqlmodel import Field, SQLModel
+
+from models.customers import TaxTreatment
+from models.orders import (
+    Cancellation,
+    Capture,
+    Channel,
+    Delivery,
+    Fulfilment,
+    PaymentMethod,
+    Stage,
+    Terms,
+)
+from models.tables.columns import big, total_of_facts, word
+
+
+class Order(SQLModel, table=True):
+    """An order; stage and counters are recomputed in the transaction of every fact."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        Index("ix_orders_stage_placed_at", "stage", "placed_at"),
+        CheckConstraint("paid_minor >= 0", "paid_not_negative"),
+    )
+
+    order_id: str = Field(primary_key=True)
+    customer_id: str = Field(foreign_key="customers.customer_id", index=True)
+    channel: Channel = word(Channel)
+    terms: Terms = word(Terms)
+    delivery: Delivery = word(Delivery)
+    currency: str
+    ship_to: dict[str, str | None] = Field(sa_type=JSON)
+    bill_to: dict[str, str | None] = Field(sa_type=JSON)
+    requested_delivery_date: date | None
+    tax_treatment: TaxTreatment = word(TaxTreatment)
+    digest: str
+    workflow_id: str
+    discount_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Of the whole order; each line has its share of it."""
+    payment_method: PaymentMethod | None = word(PaymentMethod, default=None, nullable=True)
+    capture: Capture = word(
+        Capture, default=Capture.AT_ONCE, sa_column_kwargs={"server_default": "at_once"}
+    )
+    net_minor: int = big()
+    total_minor: int = big()
+    paid_minor: int = big(default=0)
+    """Money applied to what was due, less what was reversed."""
+    deposit_minor: int = big(default=0)
+    """Received beyond what was due, less what was reversed."""
+    refunded_minor: int = big(default=0)
+    """Given back, of `payable_minor`, of deposits, and of what was paid before any invoice."""
+    fees_minor: int = total_of_facts()
+    """Dunning fees: due like the rest."""
+    credited_minor: int = total_of_facts()
+    """All credit notes together."""
+    payable_minor: int = total_of_facts()
+    """What credit notes gave back of money that had been paid."""
+    reclaimed_minor: int = total_of_facts()
+    """Given back, and then taken back by the payer's bank as well: due again."""
+    forgiven_minor: int = total_of_facts()
+    """Due and not paid: written off, or too small a difference to ask for."""
+    difference_minor: int = total_of_facts()
+    """The part of it that was too small a difference."""
+    relieved_minor: int = total_of_facts()
+    """The tax in what was forgiven that is owed no longer."""
+    taxed_minor: int = total_of_facts()
+    """Tax that fell due on payments before the invoice (2006/112/EC art. 65)."""
+    dunning_level: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many reminders were sent."""
+    credit_accepted: bool = False
+    """It counts towards its customer's exposure (net30)."""
+    allocated: bool = False
+    allocation_no: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How often it was allocated: late money may have it done again."""
+    stage: Stage = word(Stage, default=Stage.RECEIVED)
+    cancellation: Cancellation = word(Cancellation, default=Cancellation.NONE)
+    cancel_reason: str = ""
+    promised_date: date | None = None
+    """When the goods are to leave at the latest: the last date that the customer agreed to. None
+    after a delay: agreed to wait without one."""
+    told_date: date | None = None
+    """The date that the customer was last told."""
+    delay_notices: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many delays the customer has agreed to, by silence or expressly."""
+    consent_by: date | None = None
+    """Until when the customer must accept the delay; None: nothing is to be accepted."""
+    letter: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    """What the customer was told last about the date: `models.promises.Letter`."""
+    expired: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """It was cancelled because it wasn't paid in time."""
+    document: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    """The order as it was placed: late money may start it again."""
+    fulfilment: Fulfilment = word(
+        Fulfilment, default=Fulfilment.CARRIER, sa_column_kwargs={"server_default": "carrier"}
+    )
+    location: str | None = None
+    """Where the goods are handed over to the customer."""
+    taken_by: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Who of us took the order."""
+    attention_code: str | None = Field(default=None, index=True)
+    """What is shown: of what waits for a person the oldest (`AttentionRow`), else what happened to
+    its money or goods."""
+    attention_message: str | None = None
+    version: int = 1
+    placed_at: datetime = Field(index=True)
+    updated_at: datetime
+
+
+class OrderLineRow(SQLModel, table=True):
+    """A line with its settled price."""
+
+    __tablename__ = "order_lines"
+
+    order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
+    line_no: int = Field(primary_key=True)
+    sku: str = Field(foreign_key="products.sku")
+    name: str
+    quantity: int
+    list_price_minor: int = big()
+    unit_price_minor: int = big()
+    discount_ppm: int
+    net_minor: int = big()
+    tax_rate_ppm: int
+    order_discount_minor: int = total_of_facts()

@@ -1,0 +1,102 @@
+"""Tables of purchasing: purchase orders, receipts and suppliers' invoices."""
+
+from datetime import date, datetime
+
+from pydantic import JsonValue
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Index,
+)
+from sqlmodel import Field, SQLModel
+
+from models.purchasing import PurchaseOrderState
+from models.tables.columns import big, word
+
+
+class PurchaseOrder(SQLModel, table=True):
+    """What we ask a supplier for."""
+
+    __tablename__ = "purchase_orders"
+
+    po_id: str = Field(primary_key=True)
+    supplier_id: str = Field(foreign_key="suppliers.supplier_id")
+    location: str = Field(foreign_key="locations.location")
+    currency: str
+    state: PurchaseOrderState = word(PurchaseOrderState)
+    reference: str | None = None
+    expected_date: date | None = None
+    reason: str
+    freight_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    created_at: datetime
+    collects_until: datetime | None = None
+    """Until then more lines may be added; it is sent then."""
+    sender_sku: str | None = None
+    """The SKU whose replenishment sends it."""
+    acknowledge_by: datetime | None = None
+    sent_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    """When the supplier said how much of it comes: an acknowledgement said earlier is nothing."""
+    told_at: datetime | None = None
+    """When the supplier said what we believe of its dates: one said earlier changes nothing."""
+    ended_reason: str | None = None
+    """Why we no longer count on it (or on the rest of it)."""
+    ended_at: datetime | None = None
+
+
+class PurchaseOrderLine(SQLModel, table=True):
+    """One SKU of a purchase order."""
+
+    __tablename__ = "purchase_order_lines"
+    __table_args__ = (Index("ix_purchase_order_lines_sku", "sku"),)
+
+    po_id: str = Field(primary_key=True, foreign_key="purchase_orders.po_id")
+    sku: str = Field(primary_key=True, foreign_key="products.sku")
+    quantity: int
+    unit_cost_minor: int = big()
+    duty_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    expected: int | None = None
+    """Units the supplier has promised; None: it hasn't said, so all of them."""
+    expected_date: date | None = None
+    received: int = 0
+    """Units that came, damaged ones left out."""
+    damaged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    invoiced: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    let_down_at: datetime | None = None
+    """Since when the supplier didn't promise or bring (all of) it: others are asked, until it has
+    rested or a person tries again."""
+    reason: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    """Why it was bought, and there: `models.purchasing.Reason`."""
+
+
+class SupplierInvoice(SQLModel, table=True):
+    """What a supplier asks for; matched with order and receipt."""
+
+    __tablename__ = "supplier_invoices"
+
+    invoice_id: str = Field(primary_key=True)
+    po_id: str = Field(foreign_key="purchase_orders.po_id", index=True)
+    currency: str
+    amount_minor: int = big()
+    difference_minor: int = big()
+    """Above (below: negative) what the received goods cost by the purchase order."""
+    lines: list[dict[str, JsonValue]] = Field(sa_type=JSON)
+    recorded_at: datetime
+    matched_at: datetime | None = None
+    """When it was matched with received goods, and posted; None: it came before them."""
+
+
+class GoodsReceipt(SQLModel, table=True):
+    """What arrived against a purchase order."""
+
+    __tablename__ = "goods_receipts"
+    __table_args__ = (CheckConstraint("quantity > 0", "quantity_above_zero"),)
+
+    receipt_id: str = Field(primary_key=True)
+    po_id: str = Field(foreign_key="purchase_orders.po_id")
+    sku: str = Field(index=True)
+    location: str
+    quantity: int
+    damaged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    value_minor: int = big()
+    occurred_at: datetime

@@ -1,0 +1,115 @@
+"""Tables of stock: counters, movements, policies, reservations and shortages."""
+
+from datetime import date, datetime
+
+from sqlalchemy import (
+    CheckConstraint,
+    Index,
+)
+from sqlmodel import Field, SQLModel
+
+from models.stock import MovementKind, ReservationState, ShortageState
+from models.tables.columns import big, total_of_facts, word
+
+
+class Stock(SQLModel, table=True):
+    """The counters of one SKU at one location; its row is the lock of its reservations."""
+
+    __tablename__ = "stock"
+    __table_args__ = (
+        CheckConstraint("reserved >= 0 AND reserved <= on_hand", "available_not_negative"),
+        CheckConstraint("value_minor >= 0", "value_not_negative"),
+        CheckConstraint("on_hand > 0 OR value_minor = 0", "nothing_is_worth_nothing"),
+    )
+
+    sku: str = Field(primary_key=True, foreign_key="products.sku")
+    location: str = Field(primary_key=True, foreign_key="locations.location")
+    on_hand: int = big(default=0)
+    reserved: int = big(default=0)
+    value_minor: int = big(default=0)
+
+
+class StockMovement(SQLModel, table=True):
+    """One change of a counter; `movement_id` is the natural key of what changed it."""
+
+    __tablename__ = "stock_movements"
+
+    movement_id: str = Field(primary_key=True)
+    sku: str = Field(index=True)
+    location: str
+    kind: MovementKind = word(MovementKind)
+    on_hand_change: int = big()
+    reserved_change: int = big()
+    value_change_minor: int = big()
+    cause: str = Field(index=True)
+    """The fact behind it: `receipt:<id>`, `release:<order>`, `allocate`..."""
+    order_id: str | None = None
+    reason: str | None = None
+    """What a person said, who changed it by command."""
+    actor: str | None = None
+    recorded_at: datetime
+
+
+class StockPolicy(SQLModel, table=True):
+    """What the nightly review found about a SKU at a location: see `models/replenishment.py`."""
+
+    __tablename__ = "stock_policies"
+
+    sku: str = Field(primary_key=True, foreign_key="products.sku")
+    location: str = Field(primary_key=True, foreign_key="locations.location")
+    demand_a_day: float
+    demand_deviation: float
+    observed_days: int
+    lead_time_days: float | None
+    lead_time_deviation: float
+    safety_stock: int
+    reorder_point: int
+    order_quantity: int
+    """EOQ, in units."""
+    reviewed_at: datetime
+
+
+class Reservation(SQLModel, table=True):
+    """Stock held for one order line at one location: what came later, when the first part had left
+    already, is a part of its own."""
+
+    __tablename__ = "reservations"
+    __table_args__ = (CheckConstraint("quantity > 0", "quantity_above_zero"),)
+
+    order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
+    line_no: int = Field(primary_key=True)
+    location: str = Field(primary_key=True)
+    part: int = Field(default=1, primary_key=True, sa_column_kwargs={"server_default": "1"})
+    sku: str = Field(index=True)
+    quantity: int
+    state: ReservationState = word(ReservationState)
+    shipment_id: str | None = Field(default=None, index=True)
+    revenue_minor: int = total_of_facts()
+    """Net of tax, posted when it left."""
+    cost_minor: int = total_of_facts()
+    """Posted when it left."""
+
+
+class Shortage(SQLModel, table=True):
+    """What could not be reserved; with an expected date it is a backorder."""
+
+    __tablename__ = "shortages"
+    __table_args__ = (
+        Index("ix_shortages_sku_state", "sku", "state"),
+        CheckConstraint("filled >= 0 AND filled <= quantity", "filled_within_quantity"),
+    )
+
+    shortage_id: str = Field(primary_key=True)
+    order_id: str = Field(foreign_key="orders.order_id", index=True)
+    line_no: int
+    sku: str
+    location: str
+    quantity: int
+    filled: int = 0
+    state: ShortageState = word(ShortageState)
+    promised_at: datetime
+    """When the order was promised the goods: receipts are handed out in this order."""
+    po_id: str | None = None
+    expected_date: date | None = None
+    problem: str | None = None
+    """Why nobody is bringing the goods; None while somebody is."""

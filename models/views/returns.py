@@ -1,0 +1,66 @@
+"""What CLI and API show of returns. Amounts are decimal strings."""
+
+from datetime import datetime
+
+from models.base import Payload
+from models.errors import Found, found
+from models.views.shipping import TrackingEventView
+
+
+class ReturnSummary(Payload):
+    """A return in a list."""
+
+    return_id: str
+    order_id: str
+    state: str
+    reason: str
+    wish: str
+    units: int
+    received: int
+    requested_at: datetime
+    expires_at: datetime | None
+
+
+class ReturnLineView(Payload):
+    """One SKU of a return, in units."""
+
+    line_no: int
+    sku: str
+    name: str
+    quantity: int
+    received: int
+    restocked: int
+    scrapped: int
+    sent_back: int
+    lost: int
+
+
+class SettlementView(Payload):
+    """What the customer got, or is to get (`done_at` None), for inspected goods."""
+
+    credit_note: str | None
+    refunded: str | None
+    currency: str
+    exchange_order_id: str | None
+    settled_at: datetime
+    done_at: datetime | None
+
+
+class ReturnDetails(ReturnSummary):
+    """One return with everything about it."""
+
+    location: str
+    note: str
+    authorised_at: datetime | None
+    received_at: datetime | None
+    ended_at: datetime | None
+    tracking: str | None
+    events: tuple[TrackingEventView, ...]
+    lines: tuple[ReturnLineView, ...]
+    settlements: tuple[SettlementView, ...]
+    workflow_id: str
+
+
+def of_return(view: Found | None, return_id: str) -> Found:
+    """What is shown of a return. Raises NotFound where there is none."""
+    return found(view, "return_unknown", f"there is no return {return_id!r}")

@@ -1,0 +1,77 @@
+"""What CLI and API show of stock, purchase orders and offers. Amounts are decimal strings in the
+company's currency, quantities are units."""
+
+from datetime import date, datetime
+
+from models.base import Payload
+from models.errors import Found, found
+from models.messages.commands import UNKNOWN_SKU
+from models.replenishment import Promisable
+
+
+class StockAtLocation(Payload):
+    """A SKU's counters at one location. What the nightly review found is None before its first."""
+
+    location: str
+    on_hand: int
+    reserved: int
+    available: int
+    on_order: int
+    backordered: int
+    value: str
+    reorder_point: int | None = None
+    safety_stock: int | None = None
+    order_quantity: int | None = None
+    """EOQ; 0: nothing is in demand, or no lot is better than another: what is lacking is bought."""
+    demand_a_day: float | None = None
+    lead_time_days: float | None = None
+    reviewed_at: datetime | None = None
+
+
+class WaitingView(Payload):
+    """Who waits for a SKU: so many units, of a purchase order and until a date, where known."""
+
+    order_id: str
+    location: str
+    quantity: int
+    po_id: str | None
+    expected_date: date | None
+    problem: str | None
+
+
+class MovementView(Payload):
+    """One change of a counter."""
+
+    recorded_at: datetime
+    movement_id: str
+    kind: str
+    location: str
+    on_hand: int
+    reserved: int
+    value: str
+    order_id: str | None
+    reason: str | None
+    actor: str | None
+
+
+class StockView(Payload):
+    """A SKU wherever it is kept."""
+
+    sku: str
+    name: str
+    currency: str
+    on_hand: int
+    reserved: int
+    available: int
+    locations: tuple[StockAtLocation, ...]
+    available_to_promise: tuple[Promisable, ...]
+    """Over all locations: from a day on, so much may still be promised."""
+    waiting: tuple[WaitingView, ...]
+    """First promised, first served."""
+    movements: tuple[MovementView, ...]
+    """The last ones, newest first."""
+
+
+def of_sku(view: Found | None, sku: str) -> Found:
+    """What is shown of a SKU. Raises NotFound where there is none."""
+    return found(view, UNKNOWN_SKU, f"there is no SKU {sku!r}")

@@ -1,0 +1,31 @@
+"""The search attributes of orders, by which operators find them in the Temporal UI."""
+
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+
+from models.messages.attention import Attention
+from models.orders import Stage
+
+ORDER_STAGE = SearchAttributeKey.for_keyword("OrderStage")
+CUSTOMER_ID = SearchAttributeKey.for_keyword("CustomerId")
+CHANNEL = SearchAttributeKey.for_keyword("Channel")
+ATTENTION = SearchAttributeKey.for_bool("Attention")
+ATTENTION_REASON = SearchAttributeKey.for_keyword("AttentionReason")
+
+
+def at_start(customer_id: str, channel: str) -> TypedSearchAttributes:
+    """What a new order starts with."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(ORDER_STAGE, Stage.RECEIVED.value),
+            SearchAttributePair(CUSTOMER_ID, customer_id),
+            SearchAttributePair(CHANNEL, channel),
+            SearchAttributePair(ATTENTION, False),
+        ]
+    )
+
+
+def for_attention(attention: Attention | None) -> list:  # type: ignore[type-arg]  # updates of two value types
+    """The updates that show or clear an attention."""
+    if attention is None:
+        return [ATTENTION.value_set(False), ATTENTION_REASON.value_unset()]
+    return [ATTENTION.value_set(True), ATTENTION_REASON.value_set(attention.code)]

@@ -1,0 +1,35 @@
+"""Starting an order's workflow from another one, which doesn't wait for it."""
+
+from collections.abc import Mapping
+
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from models.orders import OrderDocument
+    from workflows import search_attributes
+    from workflows.status_text import summary
+
+
+async def start_order(
+    document: OrderDocument,
+    memo: Mapping[str, object],
+    details: str,
+    reuse: WorkflowIDReusePolicy,
+) -> None:
+    """Start it; one that runs (or is over, where `reuse` says so) is left alone."""
+    try:
+        await workflow.start_child_workflow(
+            "OrderWorkflow",
+            document,
+            id=f"order-{document.order_id}",
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            id_reuse_policy=reuse,
+            memo=memo,
+            search_attributes=search_attributes.at_start(document.customer_id, document.channel),
+            static_summary=summary(document),
+            static_details=details,
+        )
+    except WorkflowAlreadyStartedError:
+        return
