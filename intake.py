@@ -25,8 +25,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 import engine
 from activities.billing import reading as billing_reading
-from activities.database.engine import Clock, Database
+from activities.database.engine import Database
 from activities.database.inbox import is_known_fact, keep_fact
+from activities.database.unit_of_work import Clock
 from activities.operations import reading as operations_reading
 from activities.orders import acceptance
 from activities.purchasing import reading as purchasing_reading
@@ -189,7 +190,7 @@ class Intake:
         stored = StoredFact(type=type_, data=fact.model_dump(mode="json"))
         waits = await asyncio.to_thread(
             self._database.transaction,
-            lambda session: keep_fact(session, source, fact_id, fact, self._clock()),
+            lambda work: keep_fact(work, source, fact_id, fact),
         )
         if not waits:
             return Taken(fact_id, None)

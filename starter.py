@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from activities.masterdata.importing import import_folder
 from activities.operations import reading as operations_reading
 from activities.orders import acceptance
@@ -82,7 +82,7 @@ class Part:
 def import_(folder: Path, as_json: Json = False) -> None:
     """Import master data from the CSV files of FOLDER: all of it, or nothing."""
     doors = open_doors()
-    imported = import_folder(doors.database, folder, utc_now)
+    imported = import_folder(doors.database, folder)
     if imported.served:
         doors.with_intake(lambda intake: intake.tell_orders(imported.served, "opening"))
     show(

@@ -17,10 +17,11 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 import engine
-from activities.billing.commands import MoneyControl
-from activities.billing.dunning import Dunning
+from activities.billing import dunning
+from activities.billing import steps as billing_steps
 from activities.billing.steps import Billing
-from activities.database.engine import Clock, Database, utc_now
+from activities.database.engine import Database
+from activities.database.step import steps_of
 from activities.documents.fonts import usual_cut
 from activities.gateways.carriers import HttpCarriers
 from activities.gateways.failures import Failures
@@ -29,27 +30,21 @@ from activities.gateways.payments import HttpPayments
 from activities.gateways.smtp import SmtpMailer
 from activities.gateways.suppliers import HttpSuppliers
 from activities.mail.steps import CustomerMail
-from activities.operations.commands import Commands
+from activities.operations import commands as command_steps
+from activities.operations import notifying
 from activities.operations.notifying import Telling
 from activities.operations.reconciliation import Reconciliation
-from activities.orders.commands import OrderControl
-from activities.orders.promises import Promises
-from activities.orders.steps import Orders
-from activities.purchasing.receiving import Receiving
+from activities.orders import promises
+from activities.orders import steps as orders_steps
+from activities.purchasing import receiving
+from activities.purchasing import steps as purchasing_steps
 from activities.purchasing.steps import Purchasing
 from activities.purchasing.stock_review import StockReview
-from activities.returns.commands import ReturnsControl
-from activities.returns.steps import Returns
-from activities.shipping.claims import ClaimControl
-from activities.shipping.commands import ShipmentControl
+from activities.returns import steps as returns_steps
+from activities.shipping import steps as shipping_steps
 from activities.shipping.steps import Shipping
-from activities.stock.commands import StockControl
-from activities.stock.steps import Inventory
+from activities.stock import steps as stock_steps
 from exits import leave, told
-from models.messages.policy import Policy
-from models.money import PPM_PER_PERCENT
-from models.promises import PromisePolicy
-from models.replenishment import ReviewPolicy
 from models.settings import Settings
 from workflows.commands import CommandWorkflow, FollowUpWorkflow
 from workflows.facts import FactWorkflow
@@ -75,107 +70,50 @@ GRACE = timedelta(seconds=20)
 """What runs when the worker is told to stop may finish."""
 
 
+STEP_MODULES = (
+    orders_steps,
+    promises,
+    stock_steps,
+    billing_steps,
+    dunning,
+    shipping_steps,
+    returns_steps,
+    purchasing_steps,
+    receiving,
+    command_steps,
+    notifying,
+)
+"""The modules whose steps the worker runs."""
+
+
 def build_activities(
-    settings: Settings, database: Database, client: Client, clock: Clock = utc_now
+    settings: Settings, database: Database, client: Client
 ) -> Sequence[Callable[..., Any]]:
     """Every step with its dependencies; `Any`: each step has its own input and output."""
-    policy = Policy(
-        payment_deadline=settings.payment_deadline,
-        partner_timeout=settings.partner_timeout,
-        attention_after_attempts=settings.attention_after_attempts,
-        late_money=settings.late_money,
-        tracking_silence=settings.tracking_silence,
-        tracking_silence_ltl=settings.tracking_silence_ltl,
-        tracking_silence_truckload=settings.tracking_silence_truckload,
-        collect_within=timedelta(days=settings.collect_within_days).total_seconds(),
-        promises=PromisePolicy(
-            ship_within_days=settings.ship_within_days,
-            silent_delay_days=settings.silent_delay_days,
-        ),
-    )
 
     def partner(url: str) -> PartnerClient:
         return PartnerClient(url, settings.partner_timeout)
 
-    rules = settings.billing
     mailer = SmtpMailer(settings.smtp_url, settings.partner_timeout)
-    orders = Orders(database, clock, policy, rules)
-    promises = Promises(database, clock, policy.promises)
-    inventory = Inventory(database, clock)
-    payments = HttpPayments(partner(settings.payments_url))
-    billing = Billing(database, clock, payments, policy, rules)
-    suppliers = HttpSuppliers(partner(settings.suppliers_url))
-    buying = settings.buying
-    purchasing = Purchasing(database, clock, suppliers, policy, buying)
-    receiving = Receiving(database, clock, buying)
-    commands = Commands(
-        database,
-        clock,
-        StockControl(clock),
-        MoneyControl(clock, rules),
-        OrderControl(clock),
-        ShipmentControl(clock),
-        ClaimControl(clock),
-        ReturnsControl(clock, settings.returns),
-    )
-    returns = Returns(database, clock)
-    dunning = Dunning(database, clock, rules)
+    mail = CustomerMail(database, mailer, settings.mail_from)
+    billing = Billing(database, HttpPayments(partner(settings.payments_url)))
+    purchasing = Purchasing(database, HttpSuppliers(partner(settings.suppliers_url)))
+    shipping = Shipping(database, HttpCarriers(partner(settings.carriers_url)))
     telling = Telling(database, client, engine.TASK_QUEUE)
-    carriers = HttpCarriers(partner(settings.carriers_url))
-    shipping = Shipping(database, clock, carriers, settings.packaging)
-    mail = CustomerMail(database, clock, mailer, settings.mail_from)
-    review = StockReview(database, clock, review_policy(settings))
-    reconciliation = Reconciliation(database, clock, client)
+    reconciliation = Reconciliation(database, client)
     return [
-        orders.record_order,
-        orders.look_at_order,
-        orders.read_policy,
-        orders.set_attention,
-        orders.keep_odd_fact,
-        orders.start_cancelling,
-        orders.give_up_cancelling,
-        orders.finish_cancelling,
-        orders.read_document,
-        returns.look_at_return,
-        returns.expire_return,
-        returns.finish_settlement,
-        returns.write_exchange,
-        promises.review_promise,
-        promises.accept_delay,
-        inventory.allocate_stock,
-        inventory.release_stock,
-        billing.issue_invoice,
+        *(step.activity(database) for module in STEP_MODULES for step in steps_of(module)),
         billing.request_payment,
-        billing.apply_payment,
-        billing.apply_authorisation,
-        billing.lapse_authorisation,
         billing.capture_payment,
-        billing.apply_reversal,
-        billing.record_payout,
-        billing.keep_unmatched_payment,
         billing.void_payment_request,
-        billing.credit_invoice,
         billing.refund_payment,
         billing.pay_refund,
-        purchasing.plan_purchases,
         purchasing.send_purchase_order,
-        purchasing.apply_acknowledgement,
-        purchasing.apply_ship_notice,
-        receiving.receive_goods,
-        receiving.record_supplier_invoice,
         telling.report_shortages,
-        telling.find_missed,
         telling.tell,
-        commands.obey_command,
-        dunning.review_dunning,
-        shipping.plan_shipments,
         shipping.book_shipment,
         shipping.cancel_booking,
         shipping.call_back,
-        shipping.hand_over,
-        shipping.apply_dispatch,
-        shipping.apply_delivery,
-        shipping.apply_tracking,
         mail.mail_confirmation,
         mail.mail_invoice,
         mail.mail_bill,
@@ -186,7 +124,7 @@ def build_activities(
         mail.mail_collection,
         mail.mail_return,
         mail.mail_letter,
-        review.review_stock,
+        StockReview(database).review_stock,
         reconciliation.compare_stock,
         reconciliation.compare_orders,
         reconciliation.compare_ledger,
@@ -194,22 +132,11 @@ def build_activities(
     ]
 
 
-def review_policy(settings: Settings) -> ReviewPolicy:
-    """How stock is controlled, as configured."""
-    return ReviewPolicy(
-        window_days=settings.demand_window_days,
-        service_level_ppm=int(settings.service_level_percent * PPM_PER_PERCENT),
-        order_cost=settings.order_cost,
-        holding_cost_ppm=int(settings.holding_cost_percent * PPM_PER_PERCENT),
-    )
-
-
 def build_worker(
     settings: Settings,
     database: Database,
     client: Client,
     runner: WorkflowRunner | None = None,
-    clock: Clock = utc_now,
 ) -> Worker:
     """A worker, ready to run. Without the sandbox unless `runner` brings it, as the tests do: it
     finds what isn't deterministic, and costs a third of the throughput."""
@@ -217,7 +144,7 @@ def build_worker(
         client,
         task_queue=engine.TASK_QUEUE,
         workflows=WORKFLOWS,
-        activities=build_activities(settings, database, client, clock),
+        activities=build_activities(settings, database, client),
         activity_executor=ThreadPoolExecutor(THREADS, thread_name_prefix="step"),
         max_concurrent_local_activities=THREADS,  # the others wait before their time runs
         workflow_runner=runner or UnsandboxedWorkflowRunner(),
@@ -252,7 +179,7 @@ async def main() -> None:
     configure_logging()
     settings = Settings.read()
     client = await engine.connect(os.environ, settings.temporal_port)
-    database = Database(settings.database)
+    database = Database(settings.database, settings.rules)
     usual_cut()  # now, as no order waits yet
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

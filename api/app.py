@@ -9,7 +9,8 @@ from starlette.responses import RedirectResponse
 from temporalio.client import Client
 
 import engine
-from activities.database.engine import Database, utc_now
+from activities.database.engine import Database
+from activities.database.unit_of_work import utc_now
 from api import problems
 from api.billing import money_router
 from api.claims import claim_router
@@ -31,7 +32,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
         settings = settings or Settings.read()
         if client is None:
             engine.options(os.environ, settings.temporal_port)  # says what is wrong, before serving
-    database = Database(settings.database)
+    database = Database(settings.database, settings.rules)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

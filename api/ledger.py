@@ -4,7 +4,8 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Response
 
-from activities.database.engine import Clock, Database
+from activities.database.engine import Database
+from activities.database.unit_of_work import Clock
 from activities.ledger import reading as ledger_reading
 from models.imports import Day
 from models.views.ledger import (

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from activities.database.engine import Clock, Database
+from activities.database.engine import Database
+from activities.database.unit_of_work import Clock
 from activities.purchasing import reading as purchasing_reading
 from api.bodies import body_of, described
 from api.problems import PROBLEMS

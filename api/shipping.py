@@ -6,7 +6,8 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from activities.database.engine import Clock, Database
+from activities.database.engine import Database
+from activities.database.unit_of_work import Clock
 from activities.shipping import reading as shipping_reading
 from api.bodies import body_of, commanded, described
 from api.problems import PROBLEMS

@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
-from activities.database.engine import Clock, Database
+from activities.database.engine import Database
+from activities.database.unit_of_work import Clock
 from activities.purchasing import reading as purchasing_reading
 from activities.stock import reading as stock_reading
 from api.bodies import body_of, commanded, described

@@ -1,25 +1,26 @@
 """A warehouse of any size, made quickly, and orders for it through the real steps."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from sqlalchemy import text
 from sqlmodel import Session
 
-from activities.database.engine import Database, utc_now
-from activities.orders.steps import Orders
-from activities.shipping.steps import Shipping
+from activities.database.engine import Database
+from activities.database.unit_of_work import utc_now
+from activities.orders.steps import record_order
+from activities.shipping.steps import apply_dispatch, plan_shipments
 from activities.stock.backorders import incoming, open_shortages
-from activities.stock.steps import Inventory
-from models.billing import BillingRules
+from activities.stock.steps import allocate_stock, release_stock
 from models.messages.facts import ShipmentDispatched
 from models.messages.partners import BookedFreight, FreightBooking, FreightInquiry
 from models.messages.policy import Policy
 from models.messages.steps import DispatchStep, OrderStep, RecordOrder
 from models.orders import Delivery, OrderDocument, Progress
 from models.replenishment import Promisable, available_to_promise
-from models.shipping import STANDARD, Quote
+from models.settings import Settings
+from models.shipping import Quote
 from models.tables.masterdata import Company, Customer, Location, Supplier
 from models.tables.stock import Stock
 from tools.prepare import migrate
@@ -75,10 +76,6 @@ class Warehouse:
     rows: int
 
     def __post_init__(self) -> None:
-        policy = Policy(payment_deadline=1, partner_timeout=1, attention_after_attempts=1)
-        self.orders = Orders(self.database, utc_now, policy, BillingRules())
-        self.inventory = Inventory(self.database, utc_now)
-        self.shipping = Shipping(self.database, utc_now, NoCarrier(), STANDARD)
         self._random = random.Random(self.rows)  # noqa: S311 - no secret
         self._placed = 0
 
@@ -114,26 +111,26 @@ class Warehouse:
         record = RecordOrder(
             order=document, digest="", placed_at=utc_now(), workflow_id=workflow_id
         )
-        self.orders.record_order(record)
+        record_order.run(self.database, record)
         return OrderStep(order_id=document.order_id)
 
     def reserve(self, step: OrderStep) -> None:
         """Allocate a recorded order."""
-        self.inventory.allocate_stock(step)
+        allocate_stock.run(self.database, step)
 
     def release(self, step: OrderStep) -> None:
         """Give its stock back."""
-        self.inventory.release_stock(step)
+        release_stock.run(self.database, step)
 
     def consign(self, step: OrderStep) -> Progress:
         """Plan its consignments."""
-        return self.shipping.plan_shipments(step)
+        return plan_shipments.run(self.database, step)
 
     def issue(self, step: OrderStep, planned: Progress) -> None:
         """All its goods leave."""
         for shipment in planned.shipments:
             fact = ShipmentDispatched(event_id="E", shipment_id=shipment.shipment_id)
-            self.shipping.apply_dispatch(DispatchStep(order_id=step.order_id, fact=fact))
+            apply_dispatch.run(self.database, DispatchStep(order_id=step.order_id, fact=fact))
 
     def promise(self, sku: str) -> list[Promisable]:
         """Read what of a SKU may still be promised, over all locations."""
@@ -156,8 +153,9 @@ def _promise(session: Session, sku: str, today: date) -> list[Promisable]:
 def make(url: str, rows: int) -> Warehouse:
     """Fill an empty database with so many stock rows (a multiple of four)."""
     migrate(url)
-    database = Database(url)
-    database.transaction(lambda session: _fill(session, rows // len(LOCATIONS)))
+    policy = Policy(payment_deadline=1, partner_timeout=1, attention_after_attempts=1)
+    database = Database(url, replace(Settings().rules, policy=policy))
+    database.transaction(lambda work: _fill(work.session, rows // len(LOCATIONS)))
     return Warehouse(database, rows)
 
 

@@ -9,7 +9,8 @@ from pydantic import JsonValue
 from sqlmodel import Session
 
 import engine
-from activities.database.engine import Database, utc_now
+from activities.database.engine import Database
+from activities.database.unit_of_work import utc_now
 from command_line.output import show
 from intake import Intake
 from models.settings import Settings
@@ -22,7 +23,7 @@ class Doors:
 
     def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
         self.settings = settings
-        self.database = Database(settings.database)
+        self.database = Database(settings.database, settings.rules)
         self._environment = environment
 
     def read(self, work: Callable[[Session], Result]) -> Result:

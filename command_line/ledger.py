@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from activities.ledger import reading as ledger_reading
 from command_line.context import OpenDoors
 from command_line.output import Json, new_table, out, print_json, show

@@ -8,7 +8,7 @@ import typer
 from pydantic import JsonValue
 from rich.text import Text
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from activities.purchasing import reading as purchasing_reading
 from command_line.context import OpenDoors, new_id
 from command_line.output import Json, new_table, or_dash, out, print_json, show

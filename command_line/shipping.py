@@ -9,7 +9,7 @@ import typer
 from pydantic import JsonValue
 from rich.text import Text
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from activities.shipping import reading as shipping_reading
 from command_line.claims import in_words
 from command_line.context import OpenDoors, new_id

@@ -7,7 +7,7 @@ import typer
 from pydantic import JsonValue
 from typer.core import TyperGroup
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from activities.stock import reading as stock_reading
 from command_line.context import Doors, OpenDoors, new_id
 from command_line.output import Json, new_table, or_dash, out, print_json, show

@@ -4,6 +4,8 @@ from alembic import context
 from sqlalchemy import NullPool, create_engine
 from sqlmodel import SQLModel
 
+import models.tables  # noqa: F401
+
 url = context.config.get_main_option("sqlalchemy.url")
 if not url:
     raise SystemExit("Run `python -m tools.prepare`: it knows the database's address.")

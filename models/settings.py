@@ -15,10 +15,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.billing import BillingRules, DunningLevel
 from models.errors import FieldError, WrongVariables
+from models.messages.policy import Policy
 from models.money import PPM_PER_PERCENT
 from models.packing import CARTONS, PALLET, Container
+from models.promises import PromisePolicy
 from models.purchasing import BuyingPolicy
+from models.replenishment import ReviewPolicy
 from models.returns import ReturnRules
+from models.rules import Rules
 from models.shipping import Packaging, is_parcel
 
 _SQLITE = re.compile(r"sqlite(\+pysqlite)?:///.+")
@@ -317,4 +321,44 @@ class Settings(BaseSettings):
             receipt_grace=timedelta(days=self.receipt_grace_days),
             rest=timedelta(days=self.supplier_rest_days),
             tolerance_ppm=int(self.receipt_tolerance_percent * PPM_PER_PERCENT),
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that is fixed for an order when it is recorded."""
+        return Policy(
+            payment_deadline=self.payment_deadline,
+            partner_timeout=self.partner_timeout,
+            attention_after_attempts=self.attention_after_attempts,
+            late_money=self.late_money,
+            tracking_silence=self.tracking_silence,
+            tracking_silence_ltl=self.tracking_silence_ltl,
+            tracking_silence_truckload=self.tracking_silence_truckload,
+            collect_within=timedelta(days=self.collect_within_days).total_seconds(),
+            promises=PromisePolicy(
+                ship_within_days=self.ship_within_days,
+                silent_delay_days=self.silent_delay_days,
+            ),
+        )
+
+    @property
+    def review(self) -> ReviewPolicy:
+        """How stock is controlled."""
+        return ReviewPolicy(
+            window_days=self.demand_window_days,
+            service_level_ppm=int(self.service_level_percent * PPM_PER_PERCENT),
+            order_cost=self.order_cost,
+            holding_cost_ppm=int(self.holding_cost_percent * PPM_PER_PERCENT),
+        )
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of every domain."""
+        return Rules(
+            policy=self.policy,
+            billing=self.billing,
+            buying=self.buying,
+            review=self.review,
+            packaging=self.packaging,
+            returns=self.returns,
         )

@@ -17,7 +17,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError
 
 import engine
-from activities.database.engine import Database
+from activities.database.engine import create_folder, normalised
 from exits import leave, told
 from models.errors import DatabaseUnavailable
 from models.settings import Settings
@@ -35,9 +35,8 @@ def alembic_config(url: str) -> Config:
 
 def migrate(url: str) -> None:
     """Bring the tables of the database at `url` up to date."""
-    database = Database(url)
-    command.upgrade(alembic_config(database.url), "head")
-    database.close()
+    create_folder(url)
+    command.upgrade(alembic_config(normalised(url)), "head")
 
 
 def check_migrations() -> None:

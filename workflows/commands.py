@@ -8,8 +8,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     from activities.billing.steps import Billing
     from activities.mail.steps import CustomerMail
-    from activities.operations.commands import Commands
-    from activities.orders.steps import Orders
+    from activities.operations.commands import obey_command
+    from activities.orders.steps import read_policy
     from activities.shipping.steps import Shipping
     from models.messages.attention import Attention
     from models.messages.commands import Commanded, CommandStep, EndCallBack, FollowUp
@@ -34,7 +34,7 @@ class CommandWorkflow:
 async def obey(steps: Steps, step: CommandStep) -> Commanded:
     """Do a command, tell whom it concerns, and start what follows it."""
     summary = f"Do the {step.command.kind.replace('_', ' ')}"
-    done = await run_database_step(Commands.obey_command, step, summary)
+    done = await run_database_step(obey_command, step, summary)
     await tell(steps, done.echo)
     if done.follow_up is not None:
         await _follow_up(done, done.follow_up)
@@ -74,7 +74,7 @@ class FollowUpWorkflow:
     async def run(self, given: FollowUp) -> None:
         """One after the other: a refund is told when it was given."""
         order = OrderStep(order_id=given.order_id or "")
-        self._board.policy = await run_database_step(Orders.read_policy, order, "Read the policy")
+        self._board.policy = await run_database_step(read_policy, order, "Read the policy")
         if given.call_back is not None:
             await self._call_back(order, given.call_back)
         if given.bill is not None:

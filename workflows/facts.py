@@ -9,13 +9,26 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing.steps import Billing
+    from activities.billing.steps import (
+        Billing,
+        apply_authorisation,
+        apply_payment,
+        apply_reversal,
+        keep_unmatched_payment,
+        record_payout,
+    )
     from activities.mail.steps import CustomerMail
     from activities.operations.notifying import Telling
-    from activities.orders.steps import Orders
-    from activities.purchasing.receiving import Receiving
-    from activities.purchasing.steps import Purchasing
-    from activities.shipping.steps import Shipping
+    from activities.orders.steps import (
+        finish_cancelling,
+        keep_odd_fact,
+        read_document,
+        read_policy,
+        set_attention,
+    )
+    from activities.purchasing.receiving import receive_goods, record_supplier_invoice
+    from activities.purchasing.steps import apply_acknowledgement, apply_ship_notice
+    from activities.shipping.steps import apply_delivery, apply_dispatch, apply_tracking
     from models.messages.attention import Attention, SetAttention
     from models.messages.facts import (
         FACT_TYPES,
@@ -87,33 +100,27 @@ async def apply_order_fact(order_id: str, fact: OrderFact) -> Progress:
     """Apply a fact to its order's tables. Raises RefusedStep where there is no such order."""
     if isinstance(fact, PaymentReceived):
         payment = PaymentStep(order_id=order_id, fact=fact)
-        return await run_database_step(
-            Billing.apply_payment, payment, f"Record payment {fact.payment_id}"
-        )
+        return await run_database_step(apply_payment, payment, f"Record payment {fact.payment_id}")
     if isinstance(fact, PaymentAuthorised):
         authorised = AuthorisationStep(order_id=order_id, fact=fact)
         summary = f"Record authorisation {fact.authorisation_id}"
-        return await run_database_step(Billing.apply_authorisation, authorised, summary)
+        return await run_database_step(apply_authorisation, authorised, summary)
     if isinstance(fact, PaymentReversed):
         reversal = ReversalStep(order_id=order_id, fact=fact)
         summary = f"Record reversal {fact.reversal_id}"
-        progress = await run_database_step(Billing.apply_reversal, reversal, summary)
+        progress = await run_database_step(apply_reversal, reversal, summary)
         if progress is None:
             raise RefusedStep(Attention(code="order_unknown", message="no such order"))
         return progress
     if isinstance(fact, ShipmentDispatched):
         dispatch = DispatchStep(order_id=order_id, fact=fact)
-        return await run_database_step(
-            Shipping.apply_dispatch, dispatch, f"Issue goods ({fact.event_id})"
-        )
+        return await run_database_step(apply_dispatch, dispatch, f"Issue goods ({fact.event_id})")
     if isinstance(fact, ShipmentTracked):
         tracking = TrackingStep(order_id=order_id, fact=fact)
         summary = f"Record tracking ({fact.event_id})"
-        return await run_database_step(Shipping.apply_tracking, tracking, summary)
+        return await run_database_step(apply_tracking, tracking, summary)
     delivery = DeliveryStep(order_id=order_id, fact=fact)
-    return await run_database_step(
-        Shipping.apply_delivery, delivery, f"Record delivery ({fact.event_id})"
-    )
+    return await run_database_step(apply_delivery, delivery, f"Record delivery ({fact.event_id})")
 
 
 async def apply_purchase_fact(
@@ -123,16 +130,16 @@ async def apply_purchase_fact(
     match fact:
         case GoodsReceived():
             summary = f"Take in receipt {fact.receipt_id}"
-            echo = await steps.database(Receiving.receive_goods, fact, summary)
+            echo = await steps.database(receive_goods, fact, summary)
         case SupplierAcknowledged():
             summary = f"Record acknowledgement of {fact.po_id}"
-            echo = await steps.database(Purchasing.apply_acknowledgement, fact, summary)
+            echo = await steps.database(apply_acknowledgement, fact, summary)
         case GoodsShipped():
             summary = f"Record ship notice of {fact.po_id}"
-            echo = await steps.database(Purchasing.apply_ship_notice, fact, summary)
+            echo = await steps.database(apply_ship_notice, fact, summary)
         case SupplierInvoiced():
             summary = f"Match supplier invoice {fact.invoice_id}"
-            echo = await steps.database(Receiving.record_supplier_invoice, fact, summary)
+            echo = await steps.database(record_supplier_invoice, fact, summary)
     await tell(steps, echo, here)
 
 
@@ -156,7 +163,7 @@ def echo_of(fact: OrderFact, progress: Progress) -> Echo:
 async def give_back(steps: Steps, order: OrderStep) -> Progress:
     """End a cancellation: refund until nothing is owed, as money may still come in while we do."""
     while True:
-        progress = await steps.database(Orders.finish_cancelling, order, "Finish cancelling")
+        progress = await steps.database(finish_cancelling, order, "Finish cancelling")
         if progress.cancellation is Cancellation.DONE and not progress.refund_due_minor:
             return progress
         await steps.partner(Billing.refund_payment, order, "Refund the customer")
@@ -179,15 +186,15 @@ class FactWorkflow:
         """Returns what became of the fact, in words."""
         fact = read_stored(given.fact_id, given.fact)
         nobodys = OrderStep(order_id="")
-        self._board.policy = await run_database_step(Orders.read_policy, nobodys, "Read the policy")
+        self._board.policy = await run_database_step(read_policy, nobodys, "Read the policy")
         if isinstance(fact, OddFact):
-            await run_database_step(Orders.keep_odd_fact, fact, "Keep an odd fact")
+            await run_database_step(keep_odd_fact, fact, "Keep an odd fact")
             return f"odd: {fact.reason}"
         if isinstance(fact, PurchaseFact):
             await apply_purchase_fact(self._steps, fact)
             return "applied"
         if isinstance(fact, PayoutPaid):
-            await run_database_step(Billing.record_payout, fact, f"Record payout {fact.payout_id}")
+            await run_database_step(record_payout, fact, f"Record payout {fact.payout_id}")
             return "applied"
         said = await self._apply(fact)
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -219,7 +226,7 @@ class FactWorkflow:
         """Start the workflow of an order that waits for something again; one that runs is left
         alone."""
         summary = "Read the order's document"
-        recorded = await self._steps.database(Orders.read_document, order, summary)
+        recorded = await self._steps.database(read_document, order, summary)
         if recorded is None:
             return
         details = f"Order {order.order_id}, taken up again after it was over."
@@ -236,7 +243,7 @@ class FactWorkflow:
         if isinstance(fact, PaymentReversed):
             return f"kept: {reason}"  # the step did: it may belong to a payment without an order
         if isinstance(fact, PaymentReceived):
-            await run_database_step(Billing.keep_unmatched_payment, fact, "Keep unmatched payment")
+            await run_database_step(keep_unmatched_payment, fact, "Keep unmatched payment")
             await self._tell(fact)
             return f"kept as unmatched: {reason}"
         odd = OddFact(
@@ -246,7 +253,7 @@ class FactWorkflow:
             reason=reason,
             fact=self._given.fact,
         )
-        await run_database_step(Orders.keep_odd_fact, odd, "Keep an odd fact")
+        await run_database_step(keep_odd_fact, odd, "Keep an odd fact")
         return f"odd: {reason}"
 
     async def _show_attention(self, attention: Attention | None) -> None:
@@ -263,7 +270,7 @@ async def show_on_order(order_id: str | None, attention: Attention | None) -> No
         message = f"{attention.message} (workflow {here})"
         attention = attention.model_copy(update={"message": message})
     await run_database_step(
-        Orders.set_attention,
+        set_attention,
         SetAttention(order_id=order_id, attention=attention, beside=here),
         "Show attention" if attention else "Clear attention",
     )

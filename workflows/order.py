@@ -11,13 +11,19 @@ from pydantic import JsonValue
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing.steps import Billing
+    from activities.billing.steps import Billing, issue_invoice
     from activities.mail.steps import CustomerMail
     from activities.operations.notifying import Telling
-    from activities.orders.promises import Promises
-    from activities.orders.steps import Orders
-    from activities.shipping.steps import Shipping
-    from activities.stock.steps import Inventory
+    from activities.orders.promises import accept_delay, review_promise
+    from activities.orders.steps import (
+        keep_odd_fact,
+        look_at_order,
+        record_order,
+        set_attention,
+        start_cancelling,
+    )
+    from activities.shipping.steps import Shipping, hand_over, plan_shipments
+    from activities.stock.steps import allocate_stock
     from models.messages.attention import (
         NO_SUPPLY,
         Attention,
@@ -181,7 +187,7 @@ class OrderWorkflow:
             workflow_id=workflow.info().workflow_id,
         )
         while True:
-            recorded = await self._steps.database(Orders.record_order, request, "Record the order")
+            recorded = await self._steps.database(record_order, request, "Record the order")
             self._board.policy = recorded.policy
             if self._progress is None:
                 for waiting in recorded.waiting_facts:
@@ -203,7 +209,7 @@ class OrderWorkflow:
 
     async def _allocate(self) -> None:
         """Reserve stock; buy what is short and wait for it."""
-        allocated = await self._steps.database(Inventory.allocate_stock, self._step, "Allocate")
+        allocated = await self._steps.database(allocate_stock, self._step, "Allocate")
         self._see(allocated.progress)
         if allocated.echo:
             self._start_beside(tell(self._surely, allocated.echo))
@@ -242,9 +248,7 @@ class OrderWorkflow:
     async def _keep_promise(self) -> PromiseReview:
         """Tell the customer by when the goods come, where that is news. A delay that wasn't
         accepted in time cancels the order."""
-        review = await self._steps.database(
-            Promises.review_promise, self._step, "Look at the promise"
-        )
+        review = await self._steps.database(review_promise, self._step, "Look at the promise")
         self._see(review.progress)
         if review.letter and review.letter.number > self._letters:
             self._letters = review.letter.number
@@ -267,7 +271,7 @@ class OrderWorkflow:
             actor="deadline",
         )
         await obey(self._steps, CommandStep(command=rest))
-        self._see(await self._steps.database(Orders.look_at_order, self._step, "Look what is left"))
+        self._see(await self._steps.database(look_at_order, self._step, "Look what is left"))
 
     async def _show_supply(self, problem: str | None) -> None:
         if problem:
@@ -288,9 +292,7 @@ class OrderWorkflow:
     async def _bill(self) -> None:
         """On credit the invoice goes out now; else the payment is waited for, and brings it."""
         if self._known().terms.on_credit or self._known().paid_in_full:
-            self._see(
-                await self._steps.database(Billing.issue_invoice, self._step, "Issue the invoice")
-            )
+            self._see(await self._steps.database(issue_invoice, self._step, "Issue the invoice"))
         if self._known().terms.on_credit:
             self._start_beside(self._request_payment())
             self._start_beside(self._money.remind())
@@ -354,7 +356,7 @@ class OrderWorkflow:
         nobody looked is told to its customer all the same."""
         self._watch_supply()
         if self._known().may_consign:
-            plan = self._steps.database(Shipping.plan_shipments, self._step, "Plan shipments")
+            plan = self._steps.database(plan_shipments, self._step, "Plan shipments")
             self._see(await plan)
         for shipment_id in self._known().in_state(*UNDER_WAY, ShipmentState.DELIVERED):
             if shipment_id not in ways:
@@ -405,7 +407,7 @@ class OrderWorkflow:
             await self._steps.until(lambda: self._known().secured or gone(), "Waiting for payment")
             if not gone():
                 summary = f"Hand {step.shipment_id} over"
-                self._see(await self._steps.database(Shipping.hand_over, step, summary))
+                self._see(await self._steps.database(hand_over, step, summary))
 
     async def _arrive(self, shipment_id: str) -> None:
         """Wait for the delivery; goods that won't arrive by themselves wait for a person."""
@@ -500,11 +502,9 @@ class OrderWorkflow:
             await workflow.wait_condition(lambda: bool(self._inbox) and self._progress is not None)
             message = self._inbox[0]
             if isinstance(message, OddFact):
-                await run_database_step(Orders.keep_odd_fact, message, "Keep an odd fact")
+                await run_database_step(keep_odd_fact, message, "Keep an odd fact")
             elif isinstance(message, StockArrived):
-                self._see(
-                    await run_database_step(Orders.look_at_order, self._step, "Look for stock")
-                )
+                self._see(await run_database_step(look_at_order, self._step, "Look for stock"))
             elif isinstance(message, OrderFact):
                 progress = await apply_order_fact(self._order.order_id, message)
                 self._see(progress)
@@ -604,7 +604,7 @@ class OrderWorkflow:
             return CommandOutcome(accepted=False, message=wish.reason)
         await workflow.wait_condition(lambda: self._progress is not None)
         answer = await run_database_step(
-            Promises.accept_delay,
+            accept_delay,
             AcceptStep(order_id=self._order.order_id, request=wish),
             "Accept the delay",
         )
@@ -640,7 +640,7 @@ class OrderWorkflow:
     ) -> CommandOutcome:
         await workflow.wait_condition(lambda: self._progress is not None)
         answer = await run_database_step(
-            Orders.start_cancelling,
+            start_cancelling,
             CancelOrder(
                 order_id=self._order.order_id,
                 request=request,
@@ -695,7 +695,7 @@ class OrderWorkflow:
         workflow.upsert_search_attributes(search_attributes.for_attention(attention))
         self._tell()
         await run_database_step(
-            Orders.set_attention,
+            set_attention,
             SetAttention(order_id=self._order.order_id, attention=attention),
             "Show attention" if attention else "Clear attention",
         )

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing.dunning import Dunning
-    from activities.billing.steps import Billing
+    from activities.billing.dunning import review_dunning
+    from activities.billing.steps import Billing, lapse_authorisation
     from activities.mail.steps import CustomerMail
     from models.billing import AUTHORISATION_LAPSED
     from models.messages.attention import Attention
@@ -109,7 +109,7 @@ class OrderMoney:
 
     async def _lapse(self) -> None:
         summary = "Look whether the authorisation has lapsed"
-        self._see(await self._steps.database(Billing.lapse_authorisation, self._step, summary))
+        self._see(await self._steps.database(lapse_authorisation, self._step, summary))
 
     def _is_held(self) -> bool:
         return self._known().authorised_until is not None
@@ -156,7 +156,7 @@ class OrderMoney:
     async def _remind(self) -> None:
         while True:
             review = await self._while_unpaid.database(
-                Dunning.review_dunning, self._step, "Look whether it is overdue"
+                review_dunning, self._step, "Look whether it is overdue"
             )
             self._see(review.progress)
             if review.remind is not None:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Coroutine
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.operations.commands import Commands
-    from activities.orders.steps import Orders
+    from activities.operations.commands import obey_command
+    from activities.orders.steps import look_at_order
     from models.messages.attention import Attention
     from models.messages.commands import CommandStep, SeeTo
     from models.messages.steps import OrderStep
@@ -72,5 +72,5 @@ async def see_to(steps: Steps, order: OrderStep) -> Progress:
         command_id=f"seen-{workflow.uuid4()}", reason="retried", order_id=order.order_id
     )
     step = CommandStep(command=command)
-    await steps.database(Commands.obey_command, step, "Note that it is seen to")
-    return await steps.database(Orders.look_at_order, order, "Look what is left to see to")
+    await steps.database(obey_command, step, "Note that it is seen to")
+    return await steps.database(look_at_order, order, "Look what is left to see to")

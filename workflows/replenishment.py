@@ -7,9 +7,9 @@ from pydantic import JsonValue
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.operations.notifying import Telling
-    from activities.orders.steps import Orders
-    from activities.purchasing.steps import Purchasing
+    from activities.operations.notifying import find_missed
+    from activities.orders.steps import keep_odd_fact
+    from activities.purchasing.steps import Purchasing, plan_purchases
     from models.messages.attention import Attention
     from models.messages.facts import (
         GoodsReceived,
@@ -72,7 +72,7 @@ class ReplenishmentWorkflow:
     async def _catch_up(self) -> None:
         """A run before this one may have been ended with facts in hand, or before it had told."""
         summary = "Look for what was missed"
-        missed = await run_database_step(Telling.find_missed, self._place, summary)
+        missed = await run_database_step(find_missed, self._place, summary)
         for stored in missed.facts:
             fact = read_stored(self._subject, stored)
             if isinstance(fact, PurchaseFact | OddFact):
@@ -91,7 +91,7 @@ class ReplenishmentWorkflow:
         while self._inbox:
             fact = self._inbox[0]
             if isinstance(fact, OddFact):
-                await run_database_step(Orders.keep_odd_fact, fact, "Keep an odd fact")
+                await run_database_step(keep_odd_fact, fact, "Keep an odd fact")
             else:
                 await apply_purchase_fact(self._steps, fact, self._place)
             self._inbox.popleft()
@@ -102,7 +102,7 @@ class ReplenishmentWorkflow:
         self._look, again, self._again = False, self._again, False
         since = self._plan.made_at if self._plan else None
         step = PlanStep(place=self._place, again=again, since=since)
-        plan = await self._steps.database(Purchasing.plan_purchases, step, "Plan purchases")
+        plan = await self._steps.database(plan_purchases, step, "Plan purchases")
         self._plan, self._board.policy = plan, plan.policy
         self._tell()
         for send in plan.send:

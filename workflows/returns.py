@@ -9,8 +9,13 @@ from temporalio.common import WorkflowIDReusePolicy
 with workflow.unsafe.imports_passed_through():
     from activities.billing.steps import Billing
     from activities.mail.steps import CustomerMail
-    from activities.orders.steps import Orders
-    from activities.returns.steps import Returns
+    from activities.orders.steps import read_policy
+    from activities.returns.steps import (
+        expire_return,
+        finish_settlement,
+        look_at_return,
+        write_exchange,
+    )
     from models.messages.attention import Attention, return_silent, return_will_not_arrive
     from models.messages.requests import CommandOutcome
     from models.messages.steps import BillStep, OrderStep, RefundStep, ReturnStep, SettlementStep
@@ -45,7 +50,7 @@ class ReturnWorkflow:
     async def run(self, step: ReturnStep) -> str:
         """Returns how it ended."""
         nobodys = OrderStep(order_id="")
-        self._board.policy = await run_database_step(Orders.read_policy, nobodys, "Read the policy")
+        self._board.policy = await run_database_step(read_policy, nobodys, "Read the policy")
         told: ReturnState | None = None
         while True:
             changes = self._changes
@@ -67,7 +72,7 @@ class ReturnWorkflow:
         return known.state.value
 
     async def _look(self) -> ReturnProgress:
-        known = await self._steps.database(Returns.look_at_return, self._step, "Look at the return")
+        known = await self._steps.database(look_at_return, self._step, "Look at the return")
         self._order_id = known.order_id
         workflow.set_current_details(f"Return {known.return_id} of {known.order_id}: {known.state}")
         return known
@@ -84,7 +89,7 @@ class ReturnWorkflow:
             lambda: self._changes != changes, "Until the authorisation expires", seconds
         )
         if not changed:
-            await self._steps.database(Returns.expire_return, self._step, "Let it expire")
+            await self._steps.database(expire_return, self._step, "Let it expire")
 
     async def _watch(self, known: ReturnProgress, changes: int) -> None:
         """Goods that won't come by themselves wait for a person, and so do those of which nothing
@@ -134,12 +139,12 @@ class ReturnWorkflow:
         done = SettlementStep(settlement_id=settlement.settlement_id)
         if settlement.exchange_order_id is not None:
             await self._exchange(done)
-        await self._steps.database(Returns.finish_settlement, done, "Note that it is settled")
+        await self._steps.database(finish_settlement, done, "Note that it is settled")
 
     async def _exchange(self, settlement: SettlementStep) -> None:
         """Start the order that replaces the goods; again, it runs already or is over."""
         document = await self._steps.database(
-            Returns.write_exchange, settlement, "Write the order that replaces it"
+            write_exchange, settlement, "Write the order that replaces it"
         )
         memo = {
             "digest": digest(document.model_dump(mode="json")),

@@ -11,15 +11,15 @@ from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
+    from activities.database.step import Step
     from models.messages.attention import Attention
     from models.messages.policy import Policy
     from models.messages.requests import CommandOutcome
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-DatabaseStep = Callable[[Any, In], Out]
-"""A method of an activity class; `Any`: the class, which the worker knows."""
 PartnerStep = Callable[[Any, In], Awaitable[Out]]
+"""A method of an activity class; `Any`: the class, which the worker knows."""
 
 LOCAL_TIMEOUT = timedelta(seconds=2)
 LOCAL_RETRIES = RetryPolicy(
@@ -99,7 +99,7 @@ class Steps:
         self._board = board
         self._stops = stops
 
-    async def database(self, step: DatabaseStep[In, Out], argument: In, summary: str) -> Out:
+    async def database(self, step: Step[In, Out], argument: In, summary: str) -> Out:
         """A transaction: as a local activity; when that is spent, as an ordinary one that
         operators can see. A refusal is shown as attention and tried again on command."""
         while True:
@@ -195,12 +195,13 @@ class Steps:
         )
 
 
-async def run_database_step(step: DatabaseStep[In, Out], argument: In, summary: str) -> Out:
+async def run_database_step(step: Step[In, Out], argument: In, summary: str) -> Out:
     """One transaction, see `Steps.database`. Raises RefusedStep."""
     try:
-        return await workflow.execute_local_activity_method(
-            step,
+        result: Out = await workflow.execute_local_activity(
+            step.name,
             argument,
+            result_type=step.output_type,
             start_to_close_timeout=LOCAL_TIMEOUT,
             retry_policy=LOCAL_RETRIES,
             summary=summary,
@@ -209,16 +210,20 @@ async def run_database_step(step: DatabaseStep[In, Out], argument: In, summary: 
         failure = _failure(error)
         if failure.non_retryable:
             raise RefusedStep(_attention(failure)) from error
+    else:
+        return result
     try:
-        return await workflow.execute_activity_method(
-            step,
+        result = await workflow.execute_activity(
+            step.name,
             argument,
+            result_type=step.output_type,
             start_to_close_timeout=DATABASE_TIMEOUT,
             retry_policy=RetryPolicy(maximum_interval=MAXIMUM_BACKOFF),
             summary=summary,
         )
     except ActivityError as error:
         raise RefusedStep(_attention(_failure(error))) from error
+    return result
 
 
 async def _end(handle: workflow.ActivityHandle[Any]) -> None:

@@ -3,14 +3,14 @@ paid with the order whose goods came back: where they don't stay with the custom
 the order which gives it back."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import func
-from sqlmodel import Session, select
+from sqlmodel import select
 
 from activities.billing.invoicing import credit_units
 from activities.billing.refunds import ask_credit_back
+from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import note
 from activities.order_record.exchange_origin import replaced_by
 from activities.order_record.progress import lock_order, touch
@@ -34,15 +34,15 @@ class Payer(NamedTuple):
         return self.settlement is not None
 
 
-def payer_of(session: Session, order: Order) -> Payer:
+def payer_of(work: UnitOfWork, order: Order) -> Payer:
     """Who has paid for the goods of `order`, which is locked; so is its payer then."""
-    replaced = replaced_by(session, order.order_id)
+    replaced = replaced_by(work.session, order.order_id)
     if replaced is None:
         return Payer(order)
     # Always the exchange before the order that was paid, and both before any stock. Only goods that
     # come back may serve the exchange while their own order is locked: where PostgreSQL finds the
     # two waiting for each other (40P01), one of them is tried again, as DatabaseBusy.
-    return Payer(lock_order(session, replaced.paid_id), replaced.settlement)
+    return Payer(lock_order(work, replaced.paid_id), replaced.settlement)
 
 
 def take(payer: Payer, line_no: int, units: int) -> PricedLine | None:
@@ -70,11 +70,10 @@ class GivenBack(NamedTuple):
 
 
 def give_back(
-    session: Session,
+    work: UnitOfWork,
     payer: Payer,
     lines: Sequence[PricedLine],
     reason: str,
-    now: datetime,
     *,
     delivered: bool,
 ) -> GivenBack | None:
@@ -82,39 +81,47 @@ def give_back(
     None where nothing is left. `delivered`: they were, and come back. An exchange's history tells
     of it too."""
     delivered = delivered or payer.is_of_exchange
-    credit_note = credit_units(session, payer.order, lines, reason, now, delivered=delivered)
+    credit_note = credit_units(work, payer.order, lines, reason, delivered=delivered)
     if credit_note is None:
         return None
-    refund, words = ask_credit_back(session, payer.order, credit_note, reason, now)
+    refund, words = ask_credit_back(work, payer.order, credit_note, reason)
     if payer.settlement is not None:
         told = f"{words}, of {payer.order.order_id}"
-        note(session, payer.settlement.exchange_order_id or "", "credited", told, now)
-        touch(session, payer.order, now)
+        note(work, payer.settlement.exchange_order_id or "", "credited", told)
+        touch(work, payer.order)
     return GivenBack(credit_note, refund.refund_key if refund else None, words)
 
 
-def new_settlement(session: Session, return_id: str, now: datetime) -> Settlement:
+def new_settlement(
+    work: UnitOfWork,
+    return_id: str,
+) -> Settlement:
     """The next of a return; what it consists of is the caller's to say."""
     before = select(func.count()).select_from(Settlement).where(Settlement.return_id == return_id)
-    number = session.exec(before).one() + 1
-    return Settlement(settlement_id=f"{return_id}/{number}", return_id=return_id, settled_at=now)
+    number = work.session.exec(before).one() + 1
+    return Settlement(
+        settlement_id=f"{return_id}/{number}", return_id=return_id, settled_at=work.now
+    )
 
 
-def settle_cancelled(session: Session, order: Order, now: datetime) -> bool:
+def settle_cancelled(
+    work: UnitOfWork,
+    order: Order,
+) -> bool:
     """What a cancelled exchange won't send is given back, once: as a settlement more of the return
     that it comes from, whose workflow sees to it. Whether there was anything."""
-    payer = payer_of(session, order)
+    payer = payer_of(work, order)
     if payer.settlement is None or order.cancellation is Cancellation.NONE:
         return False
     lines = _take_rest(payer)
     reason = f"{order.order_id} is cancelled: {order.cancel_reason}".removesuffix(": ")
-    given_back = give_back(session, payer, lines, reason, now, delivered=False)
+    given_back = give_back(work, payer, lines, reason, delivered=False)
     if given_back is None:
         return False
-    settlement = new_settlement(session, payer.settlement.return_id, now)
+    settlement = new_settlement(work, payer.settlement.return_id)
     settlement.credit_note = given_back.credit_note.number
     settlement.refund_key = given_back.refund_key
-    session.add(settlement)
+    work.session.add(settlement)
     return True
 
 

@@ -1,12 +1,13 @@
 """Invoicing: invoices and credit notes numbered, stored and posted, in the caller's transaction."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import NamedTuple
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, post, tax_date_of
 from activities.order_record.audit import note
 from activities.order_record.progress import balance_of, invoice_number, money_of
@@ -32,22 +33,21 @@ from models.tables.stock import Reservation
 
 
 def issue(
-    session: Session,
+    work: UnitOfWork,
     order: Order,
-    now: datetime,
     *,
     waived_minor: int = 0,
     taxed_on: date | None = None,
 ) -> bool:
     """Number, store and post the order's invoice; False where it has one. `waived_minor`: what is
     missing, and not asked for. `taxed_on`: the day its tax falls due, if before today."""
-    if invoice_number(session, order.order_id) is not None:
+    if invoice_number(work.session, order.order_id) is not None:
         return False
-    company = session.exec(select(Company)).one()
-    series = f"{company.legal_entity}:INV-{now.year}"
-    number = billing.invoice_number(now.year, draw_number(session, series))
-    invoice = _compose(session, order, company, number, now, waived_minor)
-    session.add(
+    company = work.session.exec(select(Company)).one()
+    series = f"{company.legal_entity}:INV-{work.now.year}"
+    number = billing.invoice_number(work.now.year, draw_number(work, series))
+    invoice = _compose(work, order, company, number, waived_minor)
+    work.session.add(
         InvoiceRow(
             number=invoice.number,
             order_id=order.order_id,
@@ -69,19 +69,18 @@ def issue(
         paid_minor=order.paid_minor,
         taxed_minor=order.taxed_minor,
     )
-    post(session, entry, now, taxed_on)
+    post(work, entry, taxed_on)
     order.taxed_minor = 0
     detail = f"{invoice.number}, {money_of(order, order.total_minor)}"
-    note(session, order.order_id, "invoiced", detail, now)
-    session.flush()
+    note(work, order.order_id, "invoiced", detail)
+    work.session.flush()
     return True
 
 
 def credit(
-    session: Session,
+    work: UnitOfWork,
     order: Order,
     reason: str,
-    now: datetime,
     amount_minor: int | None = None,
     *,
     keep: bool = False,
@@ -91,37 +90,36 @@ def credit(
     What was paid is owed back, the rest is due no longer. `keep`: it isn't given back for now, and
     the credit note says so. Raises ValueError for more than is left.
     """
-    invoice = invoice_of(session, order.order_id)
+    invoice = invoice_of(work.session, order.order_id)
     assert invoice is not None, f"{order.order_id} has no invoice to credit"
-    left = _left_of(session, invoice)
+    left = _left_of(work.session, invoice)
     left_minor = sum(tax.taxable_minor + tax.tax_minor for tax in left)
     taxes = split_credit(left, left_minor if amount_minor is None else amount_minor)
     lines = invoice.lines if tuple(taxes) == invoice.taxes else _parts(taxes, reason)
-    left_us = goods_left(session, order.order_id)
-    return _credit(session, order, invoice, _Credited(taxes, lines, reason, left_us, keep), now)
+    left_us = goods_left(work.session, order.order_id)
+    return _credit(work, order, invoice, _Credited(taxes, lines, reason, left_us, keep))
 
 
 def credit_units(
-    session: Session,
+    work: UnitOfWork,
     order: Order,
     lines: Sequence[PricedLine],
     reason: str,
-    now: datetime,
     *,
     delivered: bool,
 ) -> CreditNoteRow | None:
     """Credit units of the order's lines, at most what is left of its invoice at their rates; None
     where nothing is. `delivered`: they were, and come back; else they never arrived."""
-    invoice = invoice_of(session, order.order_id)
+    invoice = invoice_of(work.session, order.order_id)
     assert invoice is not None, f"{order.order_id} has no invoice to credit"
-    left = {tax.rate_ppm: tax for tax in _left_of(session, invoice)}
+    left = {tax.rate_ppm: tax for tax in _left_of(work.session, invoice)}
     taxes = [part for tax in total(lines).taxes if (part := _within(tax, left))]
     if not sum(tax.taxable_minor + tax.tax_minor for tax in taxes):
         return None
     net_minor = sum(tax.taxable_minor for tax in taxes)
     whole = net_minor == sum(line.net_minor for line in lines)
     shown = tuple(lines) if whole else _parts(taxes, reason)
-    return _credit(session, order, invoice, _Credited(taxes, shown, reason, delivered), now)
+    return _credit(work, order, invoice, _Credited(taxes, shown, reason, delivered))
 
 
 def is_left(session: Session, order: Order, lines: Sequence[PricedLine]) -> bool:
@@ -156,16 +154,19 @@ class _Credited(NamedTuple):
 
 
 def _credit(
-    session: Session, order: Order, invoice: Invoice, credited: _Credited, now: datetime
+    work: UnitOfWork,
+    order: Order,
+    invoice: Invoice,
+    credited: _Credited,
 ) -> CreditNoteRow:
     taxes, reason = credited.taxes, credited.reason
     wanted_minor = sum(tax.taxable_minor + tax.tax_minor for tax in taxes)
-    before = balance_of(session, order)
+    before = balance_of(work.session, order)
     beyond_minor = max(0, wanted_minor - before.receivable_minor)
     refund_minor = min(beyond_minor, max(0, order.paid_minor - order.payable_minor))
-    recover(session, order, beyond_minor - refund_minor, now)
-    credit_note = _compose_credit(session, invoice, credited, refund_minor, now)
-    session.add(
+    recover(work, order, beyond_minor - refund_minor)
+    credit_note = _compose_credit(work, invoice, credited, refund_minor)
+    work.session.add(
         CreditNoteRow(
             number=credit_note.number,
             invoice_number=invoice.number,
@@ -189,12 +190,12 @@ def _credit(
         refund_minor=refund_minor,
         goods_left=credited.goods_left,
     )
-    post(session, entry, now)
+    post(work, entry)
     what = money_of(order, wanted_minor)
     detail = f"{credit_note.number} credits {what} of {invoice.number}"
-    note(session, order.order_id, "credited", detail, now)
-    session.flush()
-    return session.get_one(CreditNoteRow, credit_note.number)
+    note(work, order.order_id, "credited", detail)
+    work.session.flush()
+    return work.session.get_one(CreditNoteRow, credit_note.number)
 
 
 def invoice_of(session: Session, order_id: str) -> Invoice | None:
@@ -217,7 +218,11 @@ def tax_relief(session: Session, order: Order, lost_minor: int) -> int:
     )
 
 
-def recover(session: Session, order: Order, amount_minor: int, now: datetime) -> None:
+def recover(
+    work: UnitOfWork,
+    order: Order,
+    amount_minor: int,
+) -> None:
     """`amount_minor` of what was forgiven is due after all: because it is paid, or credited. What
     was too small a difference comes back last."""
     if not amount_minor:
@@ -236,26 +241,25 @@ def recover(session: Session, order: Order, amount_minor: int, now: datetime) ->
         difference_minor=difference_minor,
         tax_minor=tax_minor,
     )
-    post(session, entry, now)
-    note(session, order.order_id, "recovered", str(money_of(order, amount_minor)), now)
+    post(work, entry)
+    note(work, order.order_id, "recovered", str(money_of(order, amount_minor)))
 
 
 def _compose(
-    session: Session,
+    work: UnitOfWork,
     order: Order,
     company: Company,
     number: str,
-    now: datetime,
     waived_minor: int,
 ) -> Invoice:
-    customer = session.get_one(Customer, order.customer_id)
-    lines = _lines(session, order.order_id)
+    customer = work.session.get_one(Customer, order.customer_id)
+    lines = _lines(work.session, order.order_id)
     totals = total(lines)
     return Invoice(
         number=number,
         order_id=order.order_id,
-        issued_on=now.date(),
-        due_on=due_date(order.terms, now.date()),
+        issued_on=work.now.date(),
+        due_on=due_date(order.terms, work.now.date()),
         seller=Seller.model_validate(company.model_dump()),
         customer_id=customer.customer_id,
         customer_name=customer.name,
@@ -272,7 +276,7 @@ def _compose(
         net_minor=totals.net_minor,
         total_minor=totals.total_minor,
         paid_minor=order.paid_minor,
-        on_account=tuple(_on_account(session, order)),
+        on_account=tuple(_on_account(work.session, order)),
         waived_minor=min(waived_minor, max(0, totals.total_minor - order.paid_minor)),
         supply_by=order.promised_date,
     )
@@ -324,23 +328,22 @@ def left_minor(session: Session, invoice: Invoice) -> int:
 
 
 def _compose_credit(
-    session: Session,
+    work: UnitOfWork,
     invoice: Invoice,
     credited: _Credited,
     refund_minor: int,
-    now: datetime,
 ) -> CreditNote:
     taxes = credited.taxes
-    legal_entity = session.exec(select(Company.legal_entity)).one()
-    series = f"{legal_entity}:CN-{now.year}"
+    legal_entity = work.session.exec(select(Company.legal_entity)).one()
+    series = f"{legal_entity}:CN-{work.now.year}"
     whole = tuple(taxes) == invoice.taxes
     net_minor = sum(tax.taxable_minor for tax in taxes)
     common = invoice.model_dump(include=set(Bill.model_fields))
     return CreditNote.model_validate(
         common
         | {
-            "number": credit_note_number(now.year, draw_number(session, series)),
-            "issued_on": now.date(),
+            "number": credit_note_number(work.now.year, draw_number(work, series)),
+            "issued_on": work.now.date(),
             "discount_ppm": invoice.discount_ppm if whole else 0,
             "lines": tuple(credited.lines),
             "taxes": tuple(taxes),

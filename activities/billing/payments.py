@@ -1,12 +1,13 @@
 """Settling: what money does for its order, in the caller's transaction."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.billing.invoicing import issue, recover, tax_relief
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import note
 from activities.order_record.progress import FOR_CHANGE, balance_of, invoice_number, money_of
@@ -16,7 +17,7 @@ from models.ledger import Account
 from models.messages.facts import PaymentReceived
 from models.money import MAX_AMOUNT_MINOR, decimals, parse_amount, round_half_up
 from models.orders import Cancellation
-from models.promises import PromisePolicy, promised_date
+from models.promises import promised_date
 from models.tables.billing import Payment, PaymentReversal, Refund
 from models.tables.ledger import JournalEntry
 from models.tables.orders import Order
@@ -25,7 +26,9 @@ MORE_THAN_DUE = "more than was due"
 
 
 def settle(
-    session: Session, order: Order, fact: PaymentReceived, rules: BillingRules, now: datetime
+    work: UnitOfWork,
+    order: Order,
+    fact: PaymentReceived,
 ) -> None:
     """Money for an order that wants it: what is due first, the rest is a deposit."""
     assert fact.amount is not None
@@ -38,10 +41,10 @@ def settle(
         currency=order.currency,
         method=fact.method,
         applied_minor=0,
-        received_at=fact.received_at or now,
+        received_at=fact.received_at or work.now,
     )
-    session.add(payment)
-    invoiced = _apply(session, order, payment, rules, now)
+    work.session.add(payment)
+    invoiced = _apply(work, order, payment)
     entry = ledger.payment_entry(
         fact.payment_id,
         order.currency,
@@ -50,19 +53,17 @@ def settle(
         taxed_minor=payment.taxed_minor,
         order_id=order.order_id,
     )
-    post(session, entry, now, payment.received_at.date())
+    post(work, entry, payment.received_at.date())
     detail = f"{money_of(order, amount_minor)} by {fact.method} ({fact.payment_id})"
-    note(session, order.order_id, "payment_received", detail, now)
-    close_if_paid(session, order, rules, now)
-    take_back_early(session, payment, rules, now)
+    note(work, order.order_id, "payment_received", detail)
+    close_if_paid(work, order)
+    take_back_early(work, payment)
 
 
-def use_for(
-    session: Session, order: Order, payment: Payment, rules: BillingRules, now: datetime, why: str
-) -> None:
+def use_for(work: UnitOfWork, order: Order, payment: Payment, why: str) -> None:
     """Money that had no order is this one's."""
     payment.order_id, payment.unmatched_reason = order.order_id, None
-    invoiced = _apply(session, order, payment, rules, now)
+    invoiced = _apply(work, order, payment)
     free_minor = payment.amount_minor - payment.reversed_minor
     receivable_minor = payment.applied_minor if invoiced else 0
     entry = ledger.matched_entry(
@@ -73,23 +74,28 @@ def use_for(
         deposit_minor=free_minor - receivable_minor,
         taxed_minor=payment.taxed_minor,
     )
-    post(session, entry, now)
+    post(work, entry)
     detail = f"{money_of(order, free_minor)}, {why} ({payment.payment_id})"
-    note(session, order.order_id, "payment_received", detail, now)
-    close_if_paid(session, order, rules, now)
+    note(work, order.order_id, "payment_received", detail)
+    close_if_paid(work, order)
 
 
 def _apply(
-    session: Session, order: Order, payment: Payment, rules: BillingRules, now: datetime
+    work: UnitOfWork,
+    order: Order,
+    payment: Payment,
 ) -> bool:
     """Spread a payment over what is due, what was written off, and the customer's deposit; whether
     there is an invoice. While there is none, and the order isn't paid in full, its part of the tax
     falls due."""
-    balance, free_minor = balance_of(session, order), payment.amount_minor - payment.reversed_minor
+    balance, free_minor = (
+        balance_of(work.session, order),
+        payment.amount_minor - payment.reversed_minor,
+    )
     due_minor = 0 if balance.cancelled else balance.due_minor  # then it will be given back
     if balance.invoiced and not balance.cancelled:
         recovered_minor = max(0, min(free_minor - due_minor, order.forgiven_minor))
-        recover(session, order, recovered_minor, now)
+        recover(work, order, recovered_minor)
         due_minor += recovered_minor
     split = billing.split_payment(free_minor, due_minor)
     payment.applied_minor = split.applied_minor
@@ -98,8 +104,10 @@ def _apply(
     if split.deposit_minor:
         cancelled = order.cancellation is Cancellation.DONE
         payment.unmatched_reason = "the order is cancelled" if cancelled else MORE_THAN_DUE
-    if not balance.invoiced and split.applied_minor < due_minor - _tolerance(order, rules):
-        taxed_minor = _on_account(order, rules)
+    if not balance.invoiced and split.applied_minor < due_minor - _tolerance(
+        order, work.rules.billing
+    ):
+        taxed_minor = _on_account(order, work.rules.billing)
         payment.taxed_minor = taxed_minor - order.taxed_minor
         order.taxed_minor = taxed_minor
     return balance.invoiced
@@ -114,21 +122,27 @@ def _tolerance(order: Order, rules: BillingRules) -> int:
     return rules.tolerance_minor(order.currency)
 
 
-def close_if_paid(session: Session, order: Order, rules: BillingRules, now: datetime) -> None:
+def close_if_paid(
+    work: UnitOfWork,
+    order: Order,
+) -> None:
     """An order that is paid gets its invoice; what is missing within the tolerance is forgiven.
     Both count for the day on which it was paid, if tax falls due with payments."""
-    due_minor = balance_of(session, order).due_minor
-    if due_minor > _tolerance(order, rules) or order.cancellation is not Cancellation.NONE:
+    due_minor = balance_of(work.session, order).due_minor
+    if (
+        due_minor > _tolerance(order, work.rules.billing)
+        or order.cancellation is not Cancellation.NONE
+    ):
         return
-    paid_on = _paid_on(session, order) if rules.tax_on_account else None
+    paid_on = _paid_on(work.session, order) if work.rules.billing.tax_on_account else None
     order.forgiven_minor += due_minor  # an invoice is for who has paid enough
-    issue(session, order, now, waived_minor=due_minor, taxed_on=paid_on)
+    issue(work, order, waived_minor=due_minor, taxed_on=paid_on)
     order.forgiven_minor -= due_minor
     if due_minor:
         order.difference_minor += due_minor
-        write_off(session, order, Account.PAYMENT_DIFFERENCES, due_minor, rules, now, paid_on)
+        write_off_receivable(work, order, Account.PAYMENT_DIFFERENCES, due_minor, paid_on)
         detail = f"{money_of(order, due_minor)}: too little to ask for"
-        note(session, order.order_id, "difference_forgiven", detail, now)
+        note(work, order.order_id, "difference_forgiven", detail)
 
 
 def _paid_on(session: Session, order: Order) -> date | None:
@@ -140,17 +154,17 @@ def _paid_on(session: Session, order: Order) -> date | None:
     return session.exec(last).one()
 
 
-def write_off(
-    session: Session,
+def write_off_receivable(
+    work: UnitOfWork,
     order: Order,
     account: Account,
     amount_minor: int,
-    rules: BillingRules,
-    now: datetime,
     happened: date | None = None,
 ) -> None:
     """What won't come is forgiven and posted, with the tax that is owed no longer."""
-    tax_minor = tax_relief(session, order, amount_minor) if rules.bad_debt_relief else 0
+    tax_minor = (
+        tax_relief(work.session, order, amount_minor) if work.rules.billing.bad_debt_relief else 0
+    )
     order.forgiven_minor += amount_minor
     order.relieved_minor += tax_minor
     entry = ledger.write_off_entry(
@@ -161,27 +175,30 @@ def write_off(
         amount_minor=amount_minor,
         tax_minor=tax_minor,
     )
-    post(session, entry, now, happened)
+    post(work, entry, happened)
 
 
-def use_deposit(session: Session, order: Order, rules: BillingRules, now: datetime) -> None:
+def use_deposit(
+    work: UnitOfWork,
+    order: Order,
+) -> None:
     """Money that came while the order was being cancelled, or after, settles it after all."""
-    used_minor = min(order.deposit_minor, balance_of(session, order).due_minor)
+    used_minor = min(order.deposit_minor, balance_of(work.session, order).due_minor)
     if used_minor <= 0:
         return
     order.deposit_minor -= used_minor
     order.paid_minor += used_minor
-    _mark_as_used(session, order, used_minor)
+    _mark_as_used(work.session, order, used_minor)
     key = f"{order.order_id}:{order.version}"
-    if invoice_number(session, order.order_id) is not None:
-        post(session, ledger.deposit_entry(key, order.order_id, order.currency, used_minor), now)
-    elif order.paid_minor < order.total_minor - _tolerance(order, rules):
-        more_minor = _on_account(order, rules) - order.taxed_minor
+    if invoice_number(work.session, order.order_id) is not None:
+        post(work, ledger.deposit_entry(key, order.order_id, order.currency, used_minor))
+    elif order.paid_minor < order.total_minor - _tolerance(order, work.rules.billing):
+        more_minor = _on_account(order, work.rules.billing) - order.taxed_minor
         order.taxed_minor += more_minor
         entry = ledger.on_account_entry(key, order.order_id, order.currency, more_minor)
-        post(session, entry, now)
-    note(session, order.order_id, "deposit_used", str(money_of(order, used_minor)), now)
-    close_if_paid(session, order, rules, now)
+        post(work, entry)
+    note(work, order.order_id, "deposit_used", str(money_of(order, used_minor)))
+    close_if_paid(work, order)
 
 
 def _mark_as_used(session: Session, order: Order, used_minor: int) -> None:
@@ -207,7 +224,10 @@ def all_has_a_use(session: Session, order: Order) -> None:
         payment.unmatched_reason = None
 
 
-def use_waiting_money(session: Session, order: Order, rules: BillingRules, now: datetime) -> None:
+def use_waiting_money(
+    work: UnitOfWork,
+    order: Order,
+) -> None:
     """Money that named this order before it was placed is its own; there is no invoice yet."""
     waiting = select(Payment).where(
         Payment.claimed_order_id == order.order_id,
@@ -215,9 +235,9 @@ def use_waiting_money(session: Session, order: Order, rules: BillingRules, now: 
         col(Payment.unmatched_reason).is_not(None),
         Payment.unmatched_reason != BEING_GIVEN_BACK,
     )
-    for payment in session.exec(waiting.order_by(col(Payment.payment_id)).with_for_update()):
+    for payment in work.session.exec(waiting.order_by(col(Payment.payment_id)).with_for_update()):
         if payment.currency == order.currency:
-            use_for(session, order, payment, rules, now, "before the order")
+            use_for(work, order, payment, "before the order")
             order.version += 1  # each is a change of its own
         else:
             payment.order_id = order.order_id
@@ -225,21 +245,24 @@ def use_waiting_money(session: Session, order: Order, rules: BillingRules, now: 
 
 
 def take_up_again(
-    session: Session, order: Order, promises: PromisePolicy, rules: BillingRules, now: datetime
+    work: UnitOfWork,
+    order: Order,
 ) -> None:
     """An order that wasn't paid in time is paid now: as if it had just been placed. What was given
     back before is no money of its own any more."""
-    in_hand_minor = balance_of(session, order).owed_minor
+    in_hand_minor = balance_of(work.session, order).owed_minor
     order.cancellation, order.cancel_reason, order.expired = Cancellation.NONE, "", False
     order.allocated = False
     order.paid_minor, order.deposit_minor, order.refunded_minor = 0, in_hand_minor, 0
-    for payment in _payments(session, order):
+    for payment in _payments(work.session, order):
         payment.taxed_minor = 0
-    order.promised_date = promised_date(now.date(), order.requested_delivery_date, promises)
+    order.promised_date = promised_date(
+        work.now.date(), order.requested_delivery_date, work.rules.policy.promises
+    )
     order.told_date, order.consent_by, order.delay_notices = None, None, 0
     detail = f"{money_of(order, in_hand_minor)} came after all: the order is taken up again"
-    note(session, order.order_id, "late_money", detail, now)
-    use_deposit(session, order, rules, now)
+    note(work, order.order_id, "late_money", detail)
+    use_deposit(work, order)
 
 
 def in_another_currency(order: Order) -> str:
@@ -248,7 +271,10 @@ def in_another_currency(order: Order) -> str:
 
 
 def keep_unmatched(
-    session: Session, fact: PaymentReceived, order_id: str | None, reason: str, now: datetime
+    work: UnitOfWork,
+    fact: PaymentReceived,
+    order_id: str | None,
+    reason: str,
 ) -> None:
     """Record money that has no use: posted as unapplied, and listed."""
     assert fact.amount is not None
@@ -263,39 +289,37 @@ def keep_unmatched(
         method=fact.method,
         applied_minor=0,
         unmatched_reason=reason,
-        received_at=fact.received_at or now,
+        received_at=fact.received_at or work.now,
     )
-    session.add(payment)
+    work.session.add(payment)
     entry = ledger.payment_entry(
         fact.payment_id, fact.currency, unapplied_minor=amount_minor, order_id=order_id
     )
-    post(session, entry, now, payment.received_at.date())
-    session.flush()
-    take_back_early(session, payment, BillingRules(), now)
+    post(work, entry, payment.received_at.date())
+    work.session.flush()
+    take_back_early(work, payment)
 
 
 def take_back(
-    session: Session,
+    work: UnitOfWork,
     reversal: PaymentReversal,
     payment: Payment,
-    rules: BillingRules,
-    now: datetime,
 ) -> None:
     """The payer's bank has taken a payment back: see `models.billing.take_back`."""
     amount_minor = min(reversal.amount_minor, payment.amount_minor - payment.reversed_minor)
-    order = session.get(Order, payment.order_id or "", with_for_update=FOR_CHANGE)
+    order = work.session.get(Order, payment.order_id or "", with_for_update=FOR_CHANGE)
     payment.reversed_minor += amount_minor
-    reversal.order_id, reversal.applied_at = payment.order_id, now
+    reversal.order_id, reversal.applied_at = payment.order_id, work.now
     if order is None or payment.currency != order.currency:
-        entry = _take_unused(session, reversal, payment, amount_minor)
+        entry = _take_unused(work.session, reversal, payment, amount_minor)
     else:
-        entry = _take_from_order(session, order, reversal, payment, amount_minor, rules)
+        entry = _take_from_order(work, order, reversal, payment, amount_minor)
         if payment.amount_minor - payment.reversed_minor <= payment.applied_minor:
             payment.unmatched_reason = None
         why = f"({reversal.reason})" if reversal.reason else ""
         detail = f"{money_of(order, amount_minor)} of {payment.payment_id} {why}".strip()
-        note(session, order.order_id, "payment_reversed", detail, now)
-    post(session, entry, now, reversal.recorded_at.date())
+        note(work, order.order_id, "payment_reversed", detail)
+    post(work, entry, reversal.recorded_at.date())
 
 
 def _take_unused(
@@ -322,22 +346,21 @@ def _take_unused(
 
 
 def _take_from_order(
-    session: Session,
+    work: UnitOfWork,
     order: Order,
     reversal: PaymentReversal,
     payment: Payment,
     amount_minor: int,
-    rules: BillingRules,
 ) -> ledger.Entry:
-    balance = balance_of(session, order)
+    balance = balance_of(work.session, order)
     payment.applied_minor = min(
         payment.applied_minor, payment.amount_minor - payment.reversed_minor
     )
     if not balance.invoiced and not balance.cancelled:
         order.paid_minor -= amount_minor
-        taxed_minor = order.taxed_minor - _on_account(order, rules)
+        taxed_minor = order.taxed_minor - _on_account(order, work.rules.billing)
         order.taxed_minor -= taxed_minor
-        _share_tax(session, order)
+        _share_tax(work.session, order)
         return ledger.reversal_entry(
             reversal.reversal_id,
             order.currency,
@@ -355,7 +378,7 @@ def _take_from_order(
     again_minor = min(taken.due_again_minor, order.paid_minor) if balance.invoiced else 0
     order.paid_minor -= again_minor
     order.reclaimed_minor += taken.due_again_minor - again_minor
-    taxed_minor = order.taxed_minor - min(order.taxed_minor, _on_account(order, rules))
+    taxed_minor = order.taxed_minor - min(order.taxed_minor, _on_account(order, work.rules.billing))
     order.taxed_minor -= taxed_minor
     return ledger.reversal_entry(
         reversal.reversal_id,
@@ -388,16 +411,19 @@ def _payments(session: Session, order: Order) -> Sequence[Payment]:
     return session.exec(rows.order_by(col(Payment.received_at), col(Payment.payment_id))).all()
 
 
-def take_back_early(session: Session, payment: Payment, rules: BillingRules, now: datetime) -> None:
+def take_back_early(
+    work: UnitOfWork,
+    payment: Payment,
+) -> None:
     """A reversal may be known before its payment is."""
-    session.flush()
+    work.session.flush()
     waiting = select(PaymentReversal).where(
         PaymentReversal.payment_id == payment.payment_id,
         col(PaymentReversal.applied_at).is_(None),
         PaymentReversal.currency == payment.currency,
     )
-    for reversal in session.exec(waiting.order_by(col(PaymentReversal.reversal_id))):
-        take_back(session, reversal, payment, rules, now)
+    for reversal in work.session.exec(waiting.order_by(col(PaymentReversal.reversal_id))):
+        take_back(work, reversal, payment)
 
 
 def unusable(fact: PaymentReceived, currency: str) -> str | None:

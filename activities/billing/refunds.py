@@ -3,12 +3,11 @@
 So nothing is promised twice, whatever happens while the provider is being asked.
 """
 
-from datetime import datetime
-
 from sqlalchemy import func
 from sqlmodel import Session, select
 
 from activities.billing.payments import all_has_a_use
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import note
 from activities.order_record.progress import FOR_CHANGE, asked_refunds, balance_of, money_of, touch
@@ -21,11 +20,11 @@ from models.tables.orders import Order
 
 
 def ask_back(
-    session: Session, order: Order, reason: str, now: datetime, amount_minor: int | None = None
+    work: UnitOfWork, order: Order, reason: str, amount_minor: int | None = None
 ) -> Refund | None:
     """Take `amount_minor` (None: all of it) of what we owe the customer, to give it back; None
     where we owe nothing. Raises ValueError for more than we owe."""
-    balance = balance_of(session, order)
+    balance = balance_of(work.session, order)
     wanted_minor = balance.owed_minor if amount_minor is None else amount_minor
     if wanted_minor > balance.owed_minor:
         owed = money_of(order, balance.owed_minor)
@@ -41,7 +40,7 @@ def ask_back(
     taxed_minor, order.taxed_minor = order.taxed_minor, 0
     count = select(func.count()).select_from(Refund).where(Refund.order_id == order.order_id)
     refund = Refund(
-        refund_key=f"{order.order_id}/refund/{session.exec(count).one() + 1}",
+        refund_key=f"{order.order_id}/refund/{work.session.exec(count).one() + 1}",
         order_id=order.order_id,
         amount_minor=wanted_minor,
         payable_minor=payable_minor,
@@ -49,27 +48,34 @@ def ask_back(
         currency=order.currency,
         reason=reason,
         state=RefundState.ASKED,
-        asked_at=now,
+        asked_at=work.now,
     )
-    session.add(refund)
-    session.flush()
+    work.session.add(refund)
+    work.session.flush()
     return refund
 
 
 def ask_credit_back(
-    session: Session, order: Order, credit_note: CreditNoteRow, reason: str, now: datetime
+    work: UnitOfWork,
+    order: Order,
+    credit_note: CreditNoteRow,
+    reason: str,
 ) -> tuple[Refund | None, str]:
     """What of a credit note we owe the customer, to give it back (None: nothing, it wasn't paid);
     and both in words."""
-    owed_minor = min(credit_note.total_minor, balance_of(session, order).owed_payable_minor)
-    refund = ask_back(session, order, reason, now, owed_minor) if owed_minor else None
+    owed_minor = min(credit_note.total_minor, balance_of(work.session, order).owed_payable_minor)
+    refund = ask_back(work, order, reason, owed_minor) if owed_minor else None
     words = f"{credit_note.number} credits {money_of(order, credit_note.total_minor)}"
     if refund is not None:
         words += f"; {money_of(order, refund.amount_minor)} are being given back"
     return refund, words
 
 
-def ask_payment_back(session: Session, payment: Payment, reason: str, now: datetime) -> Refund:
+def ask_payment_back(
+    work: UnitOfWork,
+    payment: Payment,
+    reason: str,
+) -> Refund:
     """Give back what of a payment has no order, or is in another currency than its order."""
     refund = Refund(
         refund_key=f"payment-{payment.payment_id}/refund/1",
@@ -78,11 +84,11 @@ def ask_payment_back(session: Session, payment: Payment, reason: str, now: datet
         currency=payment.currency,
         reason=reason,
         state=RefundState.ASKED,
-        asked_at=now,
+        asked_at=work.now,
     )
     payment.unmatched_reason = BEING_GIVEN_BACK
-    session.add(refund)
-    session.flush()
+    work.session.add(refund)
+    work.session.flush()
     return refund
 
 
@@ -96,19 +102,26 @@ def demand_of(session: Session, refund: Refund) -> RefundDemand:
     )
 
 
-def next_refund(session: Session, order: Order, now: datetime) -> Refund | None:
+def next_refund(
+    work: UnitOfWork,
+    order: Order,
+) -> Refund | None:
     """What a cancelled order's customer is to get back next: what is being asked for already, else
     all that is owed."""
-    asked = asked_refunds(session, order)
-    return asked[0] if asked else ask_back(session, order, order.cancel_reason, now)
+    asked = asked_refunds(work.session, order)
+    return asked[0] if asked else ask_back(work, order, order.cancel_reason)
 
 
-def given_back(session: Session, refund_key: str, refund_id: str, now: datetime) -> None:
+def given_back(
+    work: UnitOfWork,
+    refund_key: str,
+    refund_id: str,
+) -> None:
     """The provider has given the money back: posted, once."""
-    refund = session.get_one(Refund, refund_key, with_for_update=True)
+    refund = work.session.get_one(Refund, refund_key, with_for_update=True)
     if refund.state is RefundState.REFUNDED:
         return
-    refund.state, refund.refund_id, refund.refunded_at = RefundState.REFUNDED, refund_id, now
+    refund.state, refund.refund_id, refund.refunded_at = RefundState.REFUNDED, refund_id, work.now
     free_minor = refund.amount_minor - refund.payable_minor
     entry = ledger.refund_entry(
         refund_key,
@@ -119,22 +132,26 @@ def given_back(session: Session, refund_key: str, refund_id: str, now: datetime)
         taxed_minor=refund.taxed_minor,
         unapplied_minor=0 if refund.order_id else free_minor,
     )
-    post(session, entry, now)
+    post(work, entry)
     if refund.order_id is None:
-        payment = session.get_one(Payment, refund.payment_id, with_for_update=True)
+        payment = work.session.get_one(Payment, refund.payment_id, with_for_update=True)
         payment.unmatched_reason = None
         order_id = payment.order_id
     else:
         order_id = refund.order_id
     if order_id is not None:
-        _tell_order(session, order_id, refund, now)
+        _tell_order(work, order_id, refund)
 
 
-def _tell_order(session: Session, order_id: str, refund: Refund, now: datetime) -> None:
-    order = session.get_one(Order, order_id, with_for_update=FOR_CHANGE)
-    balance = balance_of(session, order)
+def _tell_order(
+    work: UnitOfWork,
+    order_id: str,
+    refund: Refund,
+) -> None:
+    order = work.session.get_one(Order, order_id, with_for_update=FOR_CHANGE)
+    balance = balance_of(work.session, order)
     if refund.order_id and balance.owed_minor == balance.owed_payable_minor:
-        all_has_a_use(session, order)
+        all_has_a_use(work.session, order)
     money = Money(amount_minor=refund.amount_minor, currency=refund.currency)
-    note(session, order_id, "refunded", str(money), now)
-    touch(session, order, now)
+    note(work, order_id, "refunded", str(money))
+    touch(work, order)

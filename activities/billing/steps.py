@@ -1,6 +1,5 @@
 """Billing: the payment request, the invoice, payments, and giving money back."""
 
-import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -18,8 +17,10 @@ from activities.billing.payments import (
     unusable,
 )
 from activities.billing.refunds import demand_of, given_back, next_refund
-from activities.database.engine import Clock, Database
+from activities.database.engine import Database
 from activities.database.inbox import mark_applied
+from activities.database.step import step
+from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import asked_before, once
 from activities.gateways.payments import Payments
 from activities.ledger.posting import post
@@ -34,11 +35,10 @@ from activities.order_record.progress import (
     touch,
 )
 from models import billing, ledger
-from models.billing import AuthorisationState, BillingRules
+from models.billing import AuthorisationState
 from models.errors import PartnerRefused, Refused
 from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed, PayoutPaid
 from models.messages.partners import CaptureDemand, PaymentDemand, RefundDemand
-from models.messages.policy import Policy
 from models.messages.steps import (
     AuthorisationStep,
     OrderStep,
@@ -63,34 +63,277 @@ A_WEEK = timedelta(days=7)
 """How long a card's authorisation commonly lasts, where the provider doesn't say."""
 
 
+@step
+def issue_invoice(work: UnitOfWork, step: OrderStep) -> Progress:
+    """Number and post the order's invoice, once."""
+    order = lock_order(work, step.order_id)
+    if order.cancellation is not Cancellation.NONE or not issue(work, order):
+        return look(work.session, order)
+    return touch(work, order)
+
+
+@step
+def apply_authorisation(work: UnitOfWork, step: AuthorisationStep) -> Progress:
+    """Record a card's authorisation, once; it posts nothing."""
+    fact = step.fact
+    order = lock_order(work, step.order_id)
+    mark_applied(work, fact)
+    known = work.session.get(Authorisation, fact.authorisation_id)
+    if fact.order_id not in (None, order.order_id):
+        reason = f"order_id: it says {fact.order_id} and reached {order.order_id}"
+        note_odd_fact(work, order.order_id, fact, reason)
+    elif problem := billing.not_an_amount(fact.amount, fact.currency, "amount", least=1):
+        note_odd_fact(work, order.order_id, fact, problem)
+    elif fact.currency != order.currency:
+        reason = f"currency: the order is in {order.currency}"
+        note_odd_fact(work, order.order_id, fact, reason)
+    elif order.capture is not Capture.AT_DISPATCH:
+        note_odd_fact(work, order.order_id, fact, "the order wants the money at once")
+    elif known is None and (problem := _too_little(work.session, order, fact)):
+        note_odd_fact(work, order.order_id, fact, problem)
+    elif known is None:
+        assert fact.amount is not None
+        expires_at = fact.expires_at or work.now + A_WEEK
+        work.session.add(
+            Authorisation(
+                authorisation_id=fact.authorisation_id,
+                order_id=order.order_id,
+                amount_minor=parse_amount(fact.amount, order.currency),
+                currency=order.currency,
+                state=_state_at(order, expires_at, work.now),
+                authorised_at=work.now,
+                expires_at=expires_at,
+            )
+        )
+        detail = f"{fact.amount} {fact.currency} until {expires_at:%Y-%m-%d %H:%M} UTC"
+        note(work, order.order_id, "payment_authorised", detail)
+    return touch(work, order)
+
+
+@step
+def lapse_authorisation(work: UnitOfWork, step: OrderStep) -> Progress:
+    """Count no longer on an authorisation whose time is over."""
+    order = lock_order(work, step.order_id)
+    over = [
+        row
+        for row in _authorisations(work.session, step.order_id, AuthorisationState.LIVE)
+        if row.expires_at <= work.now and _asked_capture(work.session, row) is None
+    ]
+    for row in over:
+        row.state = AuthorisationState.EXPIRED
+        note(work, step.order_id, "authorisation_lapsed", row.authorisation_id)
+    return touch(work, order) if over else look(work.session, order)
+
+
+@step
+def apply_payment(work: UnitOfWork, step: PaymentStep) -> Progress:
+    """Record a payment, once: applied to its order, and the invoice issued when it is full."""
+    return _apply_to_order(work, step.order_id, step.fact)
+
+
+@step
+def keep_unmatched_payment(work: UnitOfWork, payment: PaymentReceived) -> None:
+    """Record money for which there is no order: posted as unapplied, and listed."""
+    mark_applied(work, payment)
+    known = work.session.get(Payment, payment.payment_id)
+    if known is not None:
+        _note_difference(work, payment.order_id or "", known, payment)
+        return
+    if find_order(work, payment.order_id or "") is not None:  # placed a moment ago
+        _apply_to_order(work, payment.order_id or "", payment)
+        return
+    if problem := unusable(payment, payment.currency or ""):
+        note_odd_fact(work, payment.order_id or "", payment, problem)
+        return
+    keep_unmatched(work, payment, None, "no such order")
+
+
+@step
+def apply_reversal(work: UnitOfWork, step: ReversalStep) -> Progress | None:
+    """Record money that the payer's bank took back, once; with its order, if it has one. Where
+    its payment isn't known yet, it waits for it."""
+    fact = step.fact
+    order = find_order(work, step.order_id or "")
+    mark_applied(work, fact)
+    known = work.session.get(PaymentReversal, fact.reversal_id)
+    payment = work.session.get(Payment, fact.payment_id or "", with_for_update=True)
+    problem = _not_a_reversal(fact, payment, order)
+    if known is not None:
+        if _content(known) != _content_told(fact, known):
+            reason = "reversal_id: known with other content"
+            note_odd_fact(work, step.order_id or "", fact, reason)
+    elif problem:
+        note_odd_fact(work, step.order_id or "", fact, problem)
+    else:
+        reversal = _reversal(fact, payment, work.now)
+        work.session.add(reversal)
+        if payment is not None:
+            take_back(work, reversal, payment)
+    return touch(work, order) if order is not None else None
+
+
+@step
+def record_payout(work: UnitOfWork, fact: PayoutPaid) -> None:
+    """Record what the provider paid out, and its fee; once."""
+    mark_applied(work, fact)
+    problem = billing.not_an_amount(fact.amount, fact.currency, "amount", least=None)
+    problem = problem or billing.not_an_amount(fact.fee, fact.currency, "fee", least=0)
+    if problem:
+        note_odd_fact(work, fact.payout_id, fact, problem)
+        return
+    assert fact.amount is not None
+    assert fact.currency is not None
+    amount_minor = parse_amount(fact.amount, fact.currency)
+    fee_minor = parse_amount(fact.fee, fact.currency)
+    known = work.session.get(Payout, fact.payout_id)
+    if known is not None:
+        told = (amount_minor, fee_minor, fact.currency)
+        if (known.amount_minor, known.fee_minor, known.currency) != told:
+            reason = "payout_id: known with other content"
+            note_odd_fact(work, fact.payout_id, fact, reason)
+        return
+    work.session.add(
+        Payout(
+            payout_id=fact.payout_id,
+            amount_minor=amount_minor,
+            fee_minor=fee_minor,
+            currency=fact.currency,
+            recorded_at=work.now,
+        )
+    )
+    entry = ledger.payout_entry(
+        fact.payout_id, fact.currency, amount_minor=amount_minor, fee_minor=fee_minor
+    )
+    post(work, entry, fact.occurred_at.date() if fact.occurred_at else None)
+
+
+@step
+def credit_invoice(work: UnitOfWork, step: OrderStep) -> Progress:
+    """Undo of the invoice: a credit note, before any goods left. Of an exchange it is that of
+    the order which was paid, for what won't be sent."""
+    order = lock_order(work, step.order_id)
+    invoice = invoice_of(work.session, order.order_id)
+    credited = settle_cancelled(work, order)
+    if invoice is not None and left_minor(work.session, invoice):
+        credit(work, order, order.cancel_reason)
+        credited = True
+    return touch(work, order) if credited else look(work.session, order)
+
+
+def _next_refund(work: UnitOfWork, order_id: str) -> tuple[str, RefundDemand] | None:
+    order = lock_order(work, order_id)
+    if order.cancellation is Cancellation.NONE:
+        return None
+    refund = next_refund(work, order)
+    return (refund.refund_key, demand_of(work.session, refund)) if refund else None
+
+
+def _requested(work: UnitOfWork, demand: PaymentDemand, number: int, request_id: str) -> None:
+    order = lock_order(work, demand.order_id)
+    known = work.session.get(PaymentRequest, order.order_id)
+    if known is not None and known.number >= number:
+        return
+    work.session.merge(
+        PaymentRequest(
+            order_id=order.order_id,
+            amount_minor=parse_amount(demand.amount, demand.currency),
+            currency=demand.currency,
+            due_date=demand.due_date,
+            request_id=request_id,
+            requested_at=work.now,
+            number=number,
+        )
+    )
+    detail = f"{demand.amount} {demand.currency} until {demand.due_date}"
+    if order.capture is Capture.AT_DISPATCH:
+        detail += ", to be authorised"
+    note(work, order.order_id, "payment_requested", detail)
+
+
+def _captured(work: UnitOfWork, demand: CaptureDemand, payment_id: str) -> None:
+    order = lock_order(work, demand.order_id)
+    row = work.session.get_one(Authorisation, demand.authorisation_id, with_for_update=True)
+    row.state = AuthorisationState.CAPTURED
+    if work.session.get(Payment, payment_id) is None:
+        fact = PaymentReceived(
+            payment_id=payment_id,
+            order_id=order.order_id,
+            amount=demand.amount,
+            currency=demand.currency,
+            method="card",
+            received_at=work.now,
+        )
+        settle(work, order, fact)
+    touch(work, order)
+
+
+def _voided(work: UnitOfWork, order_id: str, collected: bool) -> int:
+    order = lock_order(work, order_id)
+    for row in _authorisations(work.session, order_id, AuthorisationState.LIVE):
+        row.state = AuthorisationState.VOIDED
+        note(work, order_id, "authorisation_released", row.authorisation_id)
+    work.session.flush()
+    if not collected or order.capture is Capture.AT_DISPATCH:
+        return 0
+    return _asked_minor(work.session, order_id)
+
+
+def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> Progress:
+    order = lock_order(work, order_id)
+    mark_applied(work, fact)
+    known = work.session.get(Payment, fact.payment_id)
+    problem = unusable(fact, order.currency)
+    if fact.order_id not in (None, order_id):
+        reason = f"order_id: it says {fact.order_id} and reached {order_id}"
+        note_odd_fact(work, order_id, fact, reason)
+    elif known is not None:
+        _note_difference(work, order_id, known, fact)
+    elif problem:
+        note_odd_fact(work, order_id, fact, problem)
+    elif fact.currency != order.currency:
+        reason = in_another_currency(order)
+        keep_unmatched(work, fact, order_id, reason)
+        note(work, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}")
+    else:
+        owed_minor = balance_of(work.session, order).owed_minor
+        settle(work, order, fact)
+        if order.cancellation is Cancellation.DONE:
+            _decide_late_money(work, order, owed_minor)
+    return touch(work, order)
+
+
+def _decide_late_money(
+    work: UnitOfWork,
+    order: Order,
+    owed_minor: int,
+) -> None:
+    """Money for an order that is cancelled is a deposit, which waits for being given back;
+    or the order is taken up again."""
+    in_hand_minor = balance_of(work.session, order).owed_minor
+    use = billing.late_money(
+        work.rules.policy.late_money,
+        expired=order.expired,
+        invoiced=invoice_number(work.session, order.order_id) is not None,
+        kept=order.document is not None,
+        owed_minor=owed_minor,
+        reclaimed_minor=order.reclaimed_minor,
+        received_minor=in_hand_minor - owed_minor,
+        total_minor=order.total_minor,
+    )
+    if use is billing.LateMoney.REALLOCATE:
+        take_up_again(work, order)
+        return
+    in_hand = money_of(order, in_hand_minor)
+    detail = f"{in_hand}: the order is cancelled, it is given back"
+    note(work, order.order_id, "late_money", detail)
+
+
 class Billing:
     """The steps of the bill phase, and their undoing."""
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        payments: Payments,
-        policy: Policy,
-        rules: BillingRules,
-    ) -> None:
+    def __init__(self, database: Database, payments: Payments) -> None:
         self._database = database
-        self._clock = clock
         self._payments = payments
-        self._policy = policy
-        self._rules = rules
-
-    @activity.defn
-    def issue_invoice(self, step: OrderStep) -> Progress:
-        """Number and post the order's invoice, once."""
-
-        def work(session: Session) -> Progress:
-            order, now = lock_order(session, step.order_id), self._clock()
-            if order.cancellation is not Cancellation.NONE or not issue(session, order, now):
-                return look(session, order)
-            return touch(session, order, now)
-
-        return self._database.transaction(work)
 
     @activity.defn
     async def request_payment(self, step: OrderStep) -> Progress:
@@ -104,20 +347,10 @@ class Billing:
                 demand,
                 self._payments.request,
             )
-            await asyncio.to_thread(
-                self._database.transaction, lambda s: self._requested(s, asked, number, request_id)
+            await self._database.transaction_async(
+                lambda work: _requested(work, asked, number, request_id),
             )
         return await self._look(step.order_id)
-
-    @activity.defn
-    def apply_authorisation(self, step: AuthorisationStep) -> Progress:
-        """Record a card's authorisation, once; it posts nothing."""
-        return self._database.transaction(lambda session: self._authorised(session, step))
-
-    @activity.defn
-    def lapse_authorisation(self, step: OrderStep) -> Progress:
-        """Count no longer on an authorisation whose time is over."""
-        return self._database.transaction(lambda session: self._lapse(session, step.order_id))
 
     @activity.defn
     async def capture_payment(self, step: OrderStep) -> Progress:
@@ -126,29 +359,6 @@ class Billing:
         if demand is not None:
             await self._capture(demand)
         return await self._look(step.order_id)
-
-    @activity.defn
-    def apply_payment(self, step: PaymentStep) -> Progress:
-        """Record a payment, once: applied to its order, and the invoice issued when it is full."""
-        return self._database.transaction(
-            lambda session: self._apply_to_order(session, step.order_id, step.fact)
-        )
-
-    @activity.defn
-    def keep_unmatched_payment(self, payment: PaymentReceived) -> None:
-        """Record money for which there is no order: posted as unapplied, and listed."""
-        self._database.transaction(lambda session: self._keep_unmatched(session, payment))
-
-    @activity.defn
-    def apply_reversal(self, step: ReversalStep) -> Progress | None:
-        """Record money that the payer's bank took back, once; with its order, if it has one. Where
-        its payment isn't known yet, it waits for it."""
-        return self._database.transaction(lambda session: self._reverse(session, step))
-
-    @activity.defn
-    def record_payout(self, fact: PayoutPaid) -> None:
-        """Record what the provider paid out, and its fee; once."""
-        self._database.transaction(lambda session: self._paid_out(session, fact))
 
     @activity.defn
     async def void_payment_request(self, step: OrderStep) -> int:
@@ -165,9 +375,8 @@ class Billing:
             lambda asked, key: self._payments.void(asked.order_id, key),
         )
         await self._settle_captures(step.order_id)
-        return await asyncio.to_thread(
-            self._database.transaction,
-            lambda session: self._voided(session, step.order_id, collected),
+        return await self._database.transaction_async(
+            lambda work: _voided(work, step.order_id, collected),
         )
 
     async def _settle_captures(self, order_id: str) -> None:
@@ -181,31 +390,13 @@ class Billing:
     async def _capture(self, demand: CaptureDemand) -> None:
         call = _capture_call(demand.order_id, demand.authorisation_id)
         asked, payment_id = await once(self._database, call, demand, self._payments.capture)
-        await asyncio.to_thread(
-            self._database.transaction, lambda s: self._captured(s, asked, payment_id)
-        )
-
-    @activity.defn
-    def credit_invoice(self, step: OrderStep) -> Progress:
-        """Undo of the invoice: a credit note, before any goods left. Of an exchange it is that of
-        the order which was paid, for what won't be sent."""
-
-        def work(session: Session) -> Progress:
-            order, now = lock_order(session, step.order_id), self._clock()
-            invoice = invoice_of(session, order.order_id)
-            credited = settle_cancelled(session, order, now)
-            if invoice is not None and left_minor(session, invoice):
-                credit(session, order, order.cancel_reason, now)
-                credited = True
-            return touch(session, order, now) if credited else look(session, order)
-
-        return self._database.transaction(work)
+        await self._database.transaction_async(lambda work: _captured(work, asked, payment_id))
 
     @activity.defn
     async def refund_payment(self, step: OrderStep) -> Progress:
         """Give back what a cancelled order's customer has paid: one refund at a time."""
-        found = await asyncio.to_thread(
-            self._database.transaction, lambda s: self._next_refund(s, step.order_id)
+        found = await self._database.transaction_async(
+            lambda work: _next_refund(work, step.order_id)
         )
         if found is not None:
             await self._give_back(*found)
@@ -221,20 +412,12 @@ class Billing:
 
     async def _give_back(self, refund_key: str, demand: RefundDemand) -> None:
         _, refund_id = await once(self._database, refund_key, demand, self._payments.refund)
-        await asyncio.to_thread(
-            self._database.transaction,
-            lambda s: given_back(s, refund_key, refund_id, self._clock()),
+        await self._database.transaction_async(
+            lambda work: given_back(work, refund_key, refund_id),
         )
 
     async def _look(self, order_id: str) -> Progress:
         return await self._database.read_async(lambda s: look(s, s.get_one(Order, order_id)))
-
-    def _next_refund(self, session: Session, order_id: str) -> tuple[str, RefundDemand] | None:
-        order = lock_order(session, order_id)
-        if order.cancellation is Cancellation.NONE:
-            return None
-        refund = next_refund(session, order, self._clock())
-        return (refund.refund_key, demand_of(session, refund)) if refund else None
 
     def _demand(self, session: Session, step: OrderStep) -> tuple[int, PaymentDemand | None]:
         order = session.get_one(Order, step.order_id)
@@ -244,8 +427,10 @@ class Billing:
         number = 1 + lapsed
         if due_minor <= 0 or (known is not None and known.number >= number):
             return number, None
-        today = self._clock().date()
-        deadline = (self._clock() + timedelta(seconds=self._policy.payment_deadline)).date()
+        today = self._database.clock().date()
+        deadline = (
+            self._database.clock() + timedelta(seconds=self._database.rules.policy.payment_deadline)
+        ).date()
         return number, PaymentDemand(
             order_id=order.order_id,
             amount=format_amount(due_minor, order.currency),
@@ -254,78 +439,8 @@ class Billing:
             capture=order.capture,
         )
 
-    def _requested(
-        self, session: Session, demand: PaymentDemand, number: int, request_id: str
-    ) -> None:
-        order, now = lock_order(session, demand.order_id), self._clock()
-        known = session.get(PaymentRequest, order.order_id)
-        if known is not None and known.number >= number:
-            return
-        session.merge(
-            PaymentRequest(
-                order_id=order.order_id,
-                amount_minor=parse_amount(demand.amount, demand.currency),
-                currency=demand.currency,
-                due_date=demand.due_date,
-                request_id=request_id,
-                requested_at=now,
-                number=number,
-            )
-        )
-        detail = f"{demand.amount} {demand.currency} until {demand.due_date}"
-        if order.capture is Capture.AT_DISPATCH:
-            detail += ", to be authorised"
-        note(session, order.order_id, "payment_requested", detail, now)
-
-    def _authorised(self, session: Session, step: AuthorisationStep) -> Progress:
-        fact = step.fact
-        order, now = lock_order(session, step.order_id), self._clock()
-        mark_applied(session, fact, now)
-        known = session.get(Authorisation, fact.authorisation_id)
-        if fact.order_id not in (None, order.order_id):
-            reason = f"order_id: it says {fact.order_id} and reached {order.order_id}"
-            note_odd_fact(session, order.order_id, fact, reason, now)
-        elif problem := billing.not_an_amount(fact.amount, fact.currency, "amount", least=1):
-            note_odd_fact(session, order.order_id, fact, problem, now)
-        elif fact.currency != order.currency:
-            reason = f"currency: the order is in {order.currency}"
-            note_odd_fact(session, order.order_id, fact, reason, now)
-        elif order.capture is not Capture.AT_DISPATCH:
-            note_odd_fact(session, order.order_id, fact, "the order wants the money at once", now)
-        elif known is None and (problem := _too_little(session, order, fact)):
-            note_odd_fact(session, order.order_id, fact, problem, now)
-        elif known is None:
-            assert fact.amount is not None
-            expires_at = fact.expires_at or now + A_WEEK
-            session.add(
-                Authorisation(
-                    authorisation_id=fact.authorisation_id,
-                    order_id=order.order_id,
-                    amount_minor=parse_amount(fact.amount, order.currency),
-                    currency=order.currency,
-                    state=_state_at(order, expires_at, now),
-                    authorised_at=now,
-                    expires_at=expires_at,
-                )
-            )
-            detail = f"{fact.amount} {fact.currency} until {expires_at:%Y-%m-%d %H:%M} UTC"
-            note(session, order.order_id, "payment_authorised", detail, now)
-        return touch(session, order, now)
-
-    def _lapse(self, session: Session, order_id: str) -> Progress:
-        order, now = lock_order(session, order_id), self._clock()
-        over = [
-            row
-            for row in _authorisations(session, order_id, AuthorisationState.LIVE)
-            if row.expires_at <= now and _asked_capture(session, row) is None
-        ]
-        for row in over:
-            row.state = AuthorisationState.EXPIRED
-            note(session, order_id, "authorisation_lapsed", row.authorisation_id, now)
-        return touch(session, order, now) if over else look(session, order)
-
     def _capture_demand(self, session: Session, order_id: str) -> CaptureDemand | None:
-        order, now = session.get_one(Order, order_id), self._clock()
+        order, now = session.get_one(Order, order_id), self._database.clock()
         due_minor = balance_of(session, order).due_minor
         if not due_minor or order.cancellation is not Cancellation.NONE:
             return None
@@ -340,146 +455,6 @@ class Billing:
                     currency=order.currency,
                 )
         raise Refused(billing.AUTHORISATION_LAPSED, "the card's authorisation has lapsed")
-
-    def _captured(self, session: Session, demand: CaptureDemand, payment_id: str) -> None:
-        order, now = lock_order(session, demand.order_id), self._clock()
-        row = session.get_one(Authorisation, demand.authorisation_id, with_for_update=True)
-        row.state = AuthorisationState.CAPTURED
-        if session.get(Payment, payment_id) is None:
-            fact = PaymentReceived(
-                payment_id=payment_id,
-                order_id=order.order_id,
-                amount=demand.amount,
-                currency=demand.currency,
-                method="card",
-                received_at=now,
-            )
-            settle(session, order, fact, self._rules, now)
-        touch(session, order, now)
-
-    def _voided(self, session: Session, order_id: str, collected: bool) -> int:
-        order, now = lock_order(session, order_id), self._clock()
-        for row in _authorisations(session, order_id, AuthorisationState.LIVE):
-            row.state = AuthorisationState.VOIDED
-            note(session, order_id, "authorisation_released", row.authorisation_id, now)
-        session.flush()
-        if not collected or order.capture is Capture.AT_DISPATCH:
-            return 0
-        return _asked_minor(session, order_id)
-
-    def _apply_to_order(self, session: Session, order_id: str, fact: PaymentReceived) -> Progress:
-        order, now = lock_order(session, order_id), self._clock()
-        mark_applied(session, fact, now)
-        known = session.get(Payment, fact.payment_id)
-        problem = unusable(fact, order.currency)
-        if fact.order_id not in (None, order_id):
-            reason = f"order_id: it says {fact.order_id} and reached {order_id}"
-            note_odd_fact(session, order_id, fact, reason, now)
-        elif known is not None:
-            _note_difference(session, order_id, known, fact, now)
-        elif problem:
-            note_odd_fact(session, order_id, fact, problem, now)
-        elif fact.currency != order.currency:
-            reason = in_another_currency(order)
-            keep_unmatched(session, fact, order_id, reason, now)
-            note(session, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}", now)
-        else:
-            owed_minor = balance_of(session, order).owed_minor
-            settle(session, order, fact, self._rules, now)
-            if order.cancellation is Cancellation.DONE:
-                self._decide_late_money(session, order, owed_minor, now)
-        return touch(session, order, now)
-
-    def _decide_late_money(
-        self, session: Session, order: Order, owed_minor: int, now: datetime
-    ) -> None:
-        """Money for an order that is cancelled is a deposit, which waits for being given back;
-        or the order is taken up again."""
-        in_hand_minor = balance_of(session, order).owed_minor
-        use = billing.late_money(
-            self._policy.late_money,
-            expired=order.expired,
-            invoiced=invoice_number(session, order.order_id) is not None,
-            kept=order.document is not None,
-            owed_minor=owed_minor,
-            reclaimed_minor=order.reclaimed_minor,
-            received_minor=in_hand_minor - owed_minor,
-            total_minor=order.total_minor,
-        )
-        if use is billing.LateMoney.REALLOCATE:
-            take_up_again(session, order, self._policy.promises, self._rules, now)
-            return
-        in_hand = money_of(order, in_hand_minor)
-        detail = f"{in_hand}: the order is cancelled, it is given back"
-        note(session, order.order_id, "late_money", detail, now)
-
-    def _keep_unmatched(self, session: Session, fact: PaymentReceived) -> None:
-        now = self._clock()
-        mark_applied(session, fact, now)
-        known = session.get(Payment, fact.payment_id)
-        if known is not None:
-            _note_difference(session, fact.order_id or "", known, fact, now)
-            return
-        if find_order(session, fact.order_id or "") is not None:  # placed a moment ago
-            self._apply_to_order(session, fact.order_id or "", fact)
-            return
-        if problem := unusable(fact, fact.currency or ""):
-            note_odd_fact(session, fact.order_id or "", fact, problem, now)
-            return
-        keep_unmatched(session, fact, None, "no such order", now)
-
-    def _reverse(self, session: Session, step: ReversalStep) -> Progress | None:
-        fact, now = step.fact, self._clock()
-        order = find_order(session, step.order_id or "")
-        mark_applied(session, fact, now)
-        known = session.get(PaymentReversal, fact.reversal_id)
-        payment = session.get(Payment, fact.payment_id or "", with_for_update=True)
-        problem = _not_a_reversal(fact, payment, order)
-        if known is not None:
-            if _content(known) != _content_told(fact, known):
-                reason = "reversal_id: known with other content"
-                note_odd_fact(session, step.order_id or "", fact, reason, now)
-        elif problem:
-            note_odd_fact(session, step.order_id or "", fact, problem, now)
-        else:
-            reversal = _reversal(fact, payment, now)
-            session.add(reversal)
-            if payment is not None:
-                take_back(session, reversal, payment, self._rules, now)
-        return touch(session, order, now) if order is not None else None
-
-    def _paid_out(self, session: Session, fact: PayoutPaid) -> None:
-        now = self._clock()
-        mark_applied(session, fact, now)
-        problem = billing.not_an_amount(fact.amount, fact.currency, "amount", least=None)
-        problem = problem or billing.not_an_amount(fact.fee, fact.currency, "fee", least=0)
-        if problem:
-            note_odd_fact(session, fact.payout_id, fact, problem, now)
-            return
-        assert fact.amount is not None
-        assert fact.currency is not None
-        amount_minor = parse_amount(fact.amount, fact.currency)
-        fee_minor = parse_amount(fact.fee, fact.currency)
-        known = session.get(Payout, fact.payout_id)
-        if known is not None:
-            told = (amount_minor, fee_minor, fact.currency)
-            if (known.amount_minor, known.fee_minor, known.currency) != told:
-                reason = "payout_id: known with other content"
-                note_odd_fact(session, fact.payout_id, fact, reason, now)
-            return
-        session.add(
-            Payout(
-                payout_id=fact.payout_id,
-                amount_minor=amount_minor,
-                fee_minor=fee_minor,
-                currency=fact.currency,
-                recorded_at=now,
-            )
-        )
-        entry = ledger.payout_entry(
-            fact.payout_id, fact.currency, amount_minor=amount_minor, fee_minor=fee_minor
-        )
-        post(session, entry, now, fact.occurred_at.date() if fact.occurred_at else None)
 
 
 def _authorisations(
@@ -539,7 +514,10 @@ def _asked_minor(session: Session, order_id: str) -> int:
 
 
 def _note_difference(
-    session: Session, order_id: str, known: Payment, fact: PaymentReceived, now: datetime
+    work: UnitOfWork,
+    order_id: str,
+    known: Payment,
+    fact: PaymentReceived,
 ) -> None:
     """The same payment again is nothing; with other content it is odd."""
     if fact.amount is None:
@@ -551,7 +529,7 @@ def _note_difference(
         and parse_amount(fact.amount, known.currency) == known.amount_minor
     )
     if not same:
-        note_odd_fact(session, order_id, fact, "payment_id: known with other content", now)
+        note_odd_fact(work, order_id, fact, "payment_id: known with other content")
 
 
 def _not_a_reversal(

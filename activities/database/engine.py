@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +11,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Program
 from sqlmodel import Session
 from temporalio import activity
 
+from activities.database.unit_of_work import Clock, UnitOfWork, utc_now
 from models.errors import DatabaseBusy, DatabaseUnavailable, Unavailable
+from models.rules import Rules
 
 BUSY_TIMEOUT_S = 1.0
 """Below a database step's two seconds, so that a busy database is told apart from a slow one."""
@@ -26,34 +27,39 @@ PRAGMAS = (
 UNDEFINED_TABLE = "42P01"
 RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
 
+In = TypeVar("In")
 Result = TypeVar("Result")
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The clock that the roots hand in."""
-    return datetime.now(UTC)
 
 
 class Database:
     """The tables of one database; safe to share between threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, rules: Rules, clock: Clock = utc_now) -> None:
         self.url = normalised(url)
+        self.rules = rules
+        self.clock = clock
         self._engine = _create(self.url)
         self._reader = self._engine.execution_options(**_reader_options(self._engine))
 
-    def transaction(self, work: Callable[[Session], Result]) -> Result:
-        """Run `work` and commit; all of it happens or nothing.
+    def transaction(self, change: Callable[[UnitOfWork], Result]) -> Result:
+        """Run `change` in a unit of work and commit; all of it happens or nothing.
 
-        `work` looks whether it was done before it does it. Where another transaction took the
-        same unique key in between, it runs once more and so finds what the winner did.
+        `change` checks whether it was done before. Where another transaction took the same unique
+        key in between, it runs once more and finds what the winner did.
         Raises DatabaseBusy for conflicts that another try can resolve.
         """
+
+        def begin(session: Session) -> Result:
+            return change(UnitOfWork(session, self.rules, self.clock))
+
         try:
-            return self._run(self._engine, work)
+            return self._run(self._engine, begin)
         except IntegrityError:
-            return self._run(self._engine, work)
+            return self._run(self._engine, begin)
+
+    async def transaction_async(self, change: Callable[[UnitOfWork], Result]) -> Result:
+        """Run `transaction` in a thread, so that nothing else waits for it."""
+        return await asyncio.to_thread(self.transaction, change)
 
     def read(self, work: Callable[[Session], Result]) -> Result:
         """Run `work`, which only reads, on one consistent view."""
@@ -66,6 +72,10 @@ class Database:
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
+
+    def run(self, step: Callable[[UnitOfWork, In], Result], argument: In) -> Result:
+        """Run a step with its argument in a transaction."""
+        return self.transaction(lambda work: step(work, argument))
 
     @staticmethod
     def _run(engine: Engine, work: Callable[[Session], Result]) -> Result:
@@ -98,14 +108,21 @@ def normalised(url: str) -> str:
     return url
 
 
-def _create(url: str) -> Engine:
+def create_folder(url: str) -> None:
+    """Create the folder of a SQLite database. Raises DatabaseUnavailable."""
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        return
     file = make_url(url).database
     try:
         Path(file or "").parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatabaseUnavailable(f"there can be no database in {file}: {error}") from error
+        raise DatabaseUnavailable(f"cannot create the folder of {file}: {error}") from error
+
+
+def _create(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    create_folder(url)
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -1,13 +1,13 @@
 """Facts at the door: kept under their source and id before anybody acts on them."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from pydantic import JsonValue
 from sqlalchemy import func, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
+from activities.database.unit_of_work import UnitOfWork
 from models.errors import Conflict
 from models.messages.facts import Fact, StoredFact, business_id, type_of
 from models.tables.operations import FactRow
@@ -16,14 +16,19 @@ from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 TIMES = ("received_at", "occurred_at")
 
 
-def keep_fact(session: Session, source: str, fact_id: str, fact: Fact, now: datetime) -> bool:
+def keep_fact(
+    work: UnitOfWork,
+    source: str,
+    fact_id: str,
+    fact: Fact,
+) -> bool:
     """Keep `fact` once under (source, fact_id). True while it still waits to be applied.
 
     Raises Conflict where the id was used for something else; the same told at another time is the
     same.
     """
     query = select(FactRow).where(FactRow.source == source, FactRow.fact_id == fact_id)
-    known = session.exec(query).one_or_none()
+    known = work.session.exec(query).one_or_none()
     if known is not None:
         if known.type != type_of(fact) or _told(known.data) != _told(fact.model_dump(mode="json")):
             raise Conflict(
@@ -32,7 +37,7 @@ def keep_fact(session: Session, source: str, fact_id: str, fact: Fact, now: date
                 "what is new needs an id of its own",
             )
         return known.applied_at is None
-    session.add(
+    work.session.add(
         FactRow(
             source=source,
             fact_id=fact_id,
@@ -41,15 +46,18 @@ def keep_fact(session: Session, source: str, fact_id: str, fact: Fact, now: date
             order_id=getattr(fact, "order_id", None),
             po_id=getattr(fact, "po_id", None),
             data=fact.model_dump(mode="json"),
-            received_at=now,
+            received_at=work.now,
         )
     )
     return True
 
 
-def mark_applied(session: Session, fact: Fact, now: datetime) -> None:
+def mark_applied(
+    work: UnitOfWork,
+    fact: Fact,
+) -> None:
     """In the transaction that uses `fact`: it waits no longer, however often it came."""
-    session.execute(
+    work.session.execute(
         update(FactRow)
         .where(
             col(FactRow.type) == type_of(fact),
@@ -58,7 +66,7 @@ def mark_applied(session: Session, fact: Fact, now: datetime) -> None:
             col(FactRow.po_id).is_not_distinct_from(getattr(fact, "po_id", None)),
             col(FactRow.applied_at).is_(None),
         )
-        .values(applied_at=now)
+        .values(applied_at=work.now)
     )
 
 

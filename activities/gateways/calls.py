@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from sqlmodel import Session
 
 from activities.database.engine import Database
+from activities.database.unit_of_work import UnitOfWork
 from models.errors import PartnerRefused
 from models.tables.operations import PartnerCall
 
@@ -26,14 +27,12 @@ async def once(
     the same under the same key, whatever has changed since (money has come, the date has).
     """
     attempt, asked = await asyncio.to_thread(
-        database.transaction, lambda session: _write_down(session, call, wish)
+        database.transaction, lambda work: _write_down(work, call, wish)
     )
     try:
         return asked, await ask(asked, f"{call}/{attempt}")
     except PartnerRefused:
-        await asyncio.to_thread(
-            database.transaction, lambda session: refused(session, call, attempt)
-        )
+        await asyncio.to_thread(database.transaction, lambda work: refused(work, call, attempt))
         raise
 
 
@@ -45,21 +44,21 @@ def asked_before(session: Session, call: str, kind: type[Wish]) -> tuple[int, Wi
     return row.attempt, kind.model_validate(row.asked)
 
 
-def _write_down(session: Session, call: str, wish: Wish) -> tuple[int, Wish]:
-    row = session.get(PartnerCall, call, with_for_update=True)
+def _write_down(work: UnitOfWork, call: str, wish: Wish) -> tuple[int, Wish]:
+    row = work.session.get(PartnerCall, call, with_for_update=True)
     if row is None:
         row = PartnerCall(call=call, attempt=1)
-        session.add(row)
+        work.session.add(row)
     if row.asked is None:
         row.asked = wish.model_dump(mode="json")
-    session.flush()
+    work.session.flush()
     return row.attempt, type(wish).model_validate(row.asked)
 
 
-def refused(session: Session, call: str, attempt: int) -> None:
+def refused(work: UnitOfWork, call: str, attempt: int) -> None:
     """There was a definite no: what is asked next is the next attempt; again does nothing."""
-    row = session.get(PartnerCall, call, with_for_update=True)
+    row = work.session.get(PartnerCall, call, with_for_update=True)
     if row is None:
-        session.add(PartnerCall(call=call, attempt=attempt + 1))
+        work.session.add(PartnerCall(call=call, attempt=attempt + 1))
     elif row.attempt == attempt:
         row.attempt, row.asked = attempt + 1, None

@@ -1,10 +1,11 @@
 """Posting to the ledger."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from sqlalchemy import insert
 from sqlmodel import Session
 
+from activities.database.unit_of_work import UnitOfWork
 from models.ledger import Entry
 from models.tables.ledger import JournalEntry, JournalPosting, OpenPeriod
 from models.tables.operations import NumberSeries
@@ -13,7 +14,7 @@ THE_LEDGER = "main"
 A_YEAR = timedelta(days=366)
 
 
-def post(session: Session, entry: Entry, now: datetime, happened: date | None = None) -> None:
+def post(work: UnitOfWork, entry: Entry, happened: date | None = None) -> None:
     """Write a balanced entry: postings first, then the header, whose trigger checks and seals.
 
     `happened`: the day it counts for, if not today; where its period is closed it is posted to the
@@ -23,10 +24,10 @@ def post(session: Session, entry: Entry, now: datetime, happened: date | None = 
     """
     if not entry.postings:
         return
-    today = now.date()
+    today = work.now.date()
     tax_date = happened if happened and today - A_YEAR <= happened <= today else today
-    posting_date = max(tax_date, open_from(session))
-    session.execute(
+    posting_date = max(tax_date, open_from(work.session))
+    work.session.execute(
         insert(JournalPosting),
         [
             {
@@ -38,12 +39,12 @@ def post(session: Session, entry: Entry, now: datetime, happened: date | None = 
             for posting in entry.postings
         ],
     )
-    session.execute(
+    work.session.execute(
         insert(JournalEntry).values(
             entry_id=entry.entry_id,
             currency=entry.currency,
             order_id=entry.order_id,
-            posted_at=now,
+            posted_at=work.now,
             tax_date=tax_date,
             posting_date=posting_date,
         )
@@ -62,19 +63,19 @@ def open_from(session: Session) -> date:
     return held.open_from
 
 
-def lock_series(session: Session, series: str) -> NumberSeries:
+def lock_series(work: UnitOfWork, series: str) -> NumberSeries:
     """The series' last number, held until the transaction ends."""
-    row = session.get(NumberSeries, series, with_for_update=True)
+    row = work.session.get(NumberSeries, series, with_for_update=True)
     if row is None:
         row = NumberSeries(series=series, last_number=0)
-        session.add(row)
-        session.flush()
+        work.session.add(row)
+        work.session.flush()
     return row
 
 
-def draw_number(session: Session, series: str) -> int:
+def draw_number(work: UnitOfWork, series: str) -> int:
     """The next number of a gapless series, held until the transaction ends: 1, 2, 3..."""
-    row = lock_series(session, series)
+    row = lock_series(work, series)
     row.last_number += 1
-    session.flush()
+    work.session.flush()
     return row.last_number

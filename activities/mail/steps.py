@@ -9,7 +9,8 @@ from sqlmodel import Session, col, select
 from temporalio import activity
 
 from activities.billing.invoicing import invoice_of
-from activities.database.engine import Clock, Database
+from activities.database.engine import Database
+from activities.database.unit_of_work import UnitOfWork
 from activities.documents.bills import render_credit_note, render_invoice
 from activities.documents.papers.return_label import return_label_pdf
 from activities.gateways.smtp import Mailer
@@ -55,12 +56,32 @@ from models.tables.shipping import Shipment
 from models.tables.stock import Reservation, Shortage
 
 
+def _sent(
+    work: UnitOfWork, order_id: str, kind: str, mail: EmailMessage, refused: str | None
+) -> None:
+    mail_id = str(mail["Message-ID"])
+    if work.session.get(Mail, mail_id) is not None:
+        return
+    recipient = str(mail["To"])
+    work.session.add(
+        Mail(
+            message_id=mail_id,
+            order_id=order_id,
+            kind=kind,
+            recipient=recipient,
+            refused=refused,
+            recorded_at=work.now,
+        )
+    )
+    event = "mail_refused" if refused else "mailed"
+    note(work, order_id, event, f"{kind} to {recipient} {refused or ''}".strip())
+
+
 class CustomerMail:
     """The mail steps."""
 
-    def __init__(self, database: Database, clock: Clock, mailer: Mailer, sender: str) -> None:
+    def __init__(self, database: Database, mailer: Mailer, sender: str) -> None:
         self._database = database
-        self._clock = clock
         self._mailer = mailer
         self._sender = sender
 
@@ -168,29 +189,9 @@ class CustomerMail:
             await self._mailer.send(mail)
         except PartnerRefused as refusal:
             refused = refusal.message
-        await asyncio.to_thread(
-            self._database.transaction, lambda s: self._sent(s, order_id, kind, mail, refused)
+        await self._database.transaction_async(
+            lambda work: _sent(work, order_id, kind, mail, refused)
         )
-
-    def _sent(
-        self, session: Session, order_id: str, kind: str, mail: EmailMessage, refused: str | None
-    ) -> None:
-        now, mail_id = self._clock(), str(mail["Message-ID"])
-        if session.get(Mail, mail_id) is not None:
-            return
-        recipient = str(mail["To"])
-        session.add(
-            Mail(
-                message_id=mail_id,
-                order_id=order_id,
-                kind=kind,
-                recipient=recipient,
-                refused=refused,
-                recorded_at=now,
-            )
-        )
-        event = "mail_refused" if refused else "mailed"
-        note(session, order_id, event, f"{kind} to {recipient} {refused or ''}".strip(), now)
 
     def _envelope(
         self, session: Session, kind: str, key: str, customer: Customer

@@ -3,6 +3,7 @@
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.progress import balance_of
 from models.customers import CustomerDocument, CustomerStatus, TaxTreatment
 from models.errors import NotFound
@@ -24,11 +25,11 @@ def lock_customer(session: Session, customer_id: str) -> Customer:
     return customer
 
 
-def record_customer(session: Session, document: CustomerDocument) -> Customer:
+def record_customer(work: UnitOfWork, document: CustomerDocument) -> Customer:
     """Insert a new customer; of one we know, update what the customer may decide: contact and
     payment preference. What is ours to decide (credit limit, status, tax treatment) no order
     says: a new customer has no credit and pays tax until an import says otherwise."""
-    known = session.get(Customer, document.customer_id, with_for_update=True)
+    known = work.session.get(Customer, document.customer_id, with_for_update=True)
     if known is None:
         ours = {"credit_limit", "status", "tax_treatment"}
         known = Customer(
@@ -37,13 +38,13 @@ def record_customer(session: Session, document: CustomerDocument) -> Customer:
             status=CustomerStatus.ACTIVE,
             tax_treatment=TaxTreatment.STANDARD,
         )
-        session.add(known)
+        work.session.add(known)
     else:
         for field in (*CONTACT_FIELDS, *ADDRESS_FIELDS):
             if value := getattr(document, field):
                 setattr(known, field, value)
         known.payment_preference = document.payment_preference
-    session.flush()
+    work.session.flush()
     return known
 
 

@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 from sqlmodel import Session, SQLModel, col, select
 
-from activities.database.engine import Clock, Database
+from activities.database.engine import Database
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.stock.backorders import fill_shortages, orders_served
 from activities.stock.counters import Change, lock_stock, move
@@ -70,7 +70,7 @@ class CsvFile:
 
     name: str
     model: type[Document]
-    apply: Callable[[Session, Any, "Context"], None]
+    apply: Callable[[UnitOfWork, Any, "Context"], None]
     """Raises ValueError, with the column in front, for what the tables don't allow; Undecided."""
     table: type[SQLModel]
 
@@ -95,7 +95,6 @@ class Context:
 
     read: dict[type[SQLModel], Read]
     currency: str
-    now: datetime
     causes: list[str]
     numbered: set[ledger.Account] = field(default_factory=set)
     """The accounts that rows so far have given a number."""
@@ -111,7 +110,7 @@ class Undecided(Exception):
     """A row refers to one that is itself refused: nothing can be said about it yet."""
 
 
-def import_folder(database: Database, folder: Path, clock: Clock) -> Imported:
+def import_folder(database: Database, folder: Path) -> Imported:
     """Take every file of `folder` that we know. Rows are updated by their id; opening balances
     are applied once.
 
@@ -125,29 +124,32 @@ def import_folder(database: Database, folder: Path, clock: Clock) -> Imported:
         raise InvalidInput([FieldError(str(folder), f"has none of {names}, or they are empty")])
     if read[Company].errors:  # without the currency, nothing can be said about the other rows
         raise _refused([error for found in read.values() for error in found.errors])
-    return database.transaction(lambda session: _apply(session, read, clock()))
+    return database.transaction(lambda work: _apply(work, read))
 
 
-def _apply(session: Session, read: dict[type[SQLModel], Read], now: datetime) -> Imported:
+def _apply(
+    work: UnitOfWork,
+    read: dict[type[SQLModel], Read],
+) -> Imported:
     """The valid rows are tried even where others aren't, for what the tables say about them."""
     errors: list[FieldError] = []
-    context = Context(read=read, currency="", now=now, causes=[])
+    context = Context(read=read, currency="", causes=[])
     for file in FILES:
         if file.table is not Company and not context.currency:
-            context.currency = _currency(session)
+            context.currency = _currency(work)
         errors += read[file.table].errors
         for row in read[file.table].rows:
             try:
-                file.apply(session, row.document, context)
+                file.apply(work, row.document, context)
             except ValueError as error:
                 column, _, reason = str(error).partition(": ")
                 errors.append(FieldError(f"{file.name} line {row.line}, {column}", reason))
             except Undecided:
                 continue
-        session.flush()
+        work.session.flush()
     if errors:
         raise _refused(errors)
-    served = [order for cause in context.causes for order in orders_served(session, cause)]
+    served = [order for cause in context.causes for order in orders_served(work, cause)]
     rows = {file.name: len(found.rows) for file in FILES if (found := read[file.table]).rows}
     return Imported(rows=rows, served=tuple(dict.fromkeys(served)))
 
@@ -218,38 +220,38 @@ def _filled(given: dict[str | Any, Any]) -> dict[str, str]:
     }
 
 
-def _currency(session: Session) -> str:
+def _currency(work: UnitOfWork) -> str:
     """The company's currency; without a company so far, a default one is made."""
-    company = session.exec(select(Company)).one_or_none()
+    company = work.session.exec(select(Company)).one_or_none()
     if company is None:
         company = Company(**DEFAULT_COMPANY.model_dump())
-        session.add(company)
-        session.flush()
+        work.session.add(company)
+        work.session.flush()
     return company.currency
 
 
-def _upsert(session: Session, row: SQLModel) -> None:
-    session.merge(row)
+def _upsert(work: UnitOfWork, row: SQLModel) -> None:
+    work.session.merge(row)
 
 
-def _company(session: Session, row: imports.CompanyRow, context: Context) -> None:
-    known = session.exec(select(Company)).one_or_none()
+def _company(work: UnitOfWork, row: imports.CompanyRow, context: Context) -> None:
+    known = work.session.exec(select(Company)).one_or_none()
     if known is not None and known.legal_entity not in (row.legal_entity, "DEFAULT"):
         raise ValueError(f"legal_entity: we are {known.legal_entity!r} already")
     priced = (
-        session.exec(select(Product.sku)).first()
-        or session.exec(select(Customer.customer_id)).first()
+        work.session.exec(select(Product.sku)).first()
+        or work.session.exec(select(Customer.customer_id)).first()
     )
     if known is not None and known.currency != row.currency and priced:
         raise ValueError(f"currency: prices and credit limits are in {known.currency} already")
     if context.currency:
         raise ValueError("legal_entity: there can be one company only")
     if known is not None and known.legal_entity != row.legal_entity:
-        _take_over_series(session, known.legal_entity, row.legal_entity)
-        session.delete(known)
-        session.flush()
-    _upsert(session, Company(**row.model_dump()))
-    session.flush()
+        _take_over_series(work.session, known.legal_entity, row.legal_entity)
+        work.session.delete(known)
+        work.session.flush()
+    _upsert(work, Company(**row.model_dump()))
+    work.session.flush()
     context.currency = row.currency
 
 
@@ -260,7 +262,7 @@ def _take_over_series(session: Session, before: str, now: str) -> None:
         series.series = f"{now}:{series.series.removeprefix(f'{before}:')}"
 
 
-def _account(session: Session, row: imports.AccountNumberRow, context: Context) -> None:
+def _account(work: UnitOfWork, row: imports.AccountNumberRow, context: Context) -> None:
     """Number and title; two accounts may swap their numbers within one file."""
     account = ledger.account_named(row.account)
     if account is None:
@@ -269,13 +271,13 @@ def _account(session: Session, row: imports.AccountNumberRow, context: Context) 
     if account in context.numbered:
         raise ValueError(f"account: {row.account} stands twice")
     numbered = select(AccountRow).where(AccountRow.number == row.number)
-    holder = session.exec(numbered.where(AccountRow.code != account.value)).one_or_none()
+    holder = work.session.exec(numbered.where(AccountRow.code != account.value)).one_or_none()
     if holder is not None:
         _make_way(holder, context)
-        session.flush()
-    known = session.get_one(AccountRow, account.value)
+        work.session.flush()
+    known = work.session.get_one(AccountRow, account.value)
     known.number, known.title = row.number, row.title
-    session.flush()
+    work.session.flush()
     context.numbered.add(account)
 
 
@@ -290,36 +292,36 @@ def _make_way(holder: AccountRow, context: Context) -> None:
         raise ValueError(f"number: {holder.number} is the number of {account.role}")
 
 
-def _location(session: Session, row: imports.LocationRow, context: Context) -> None:
+def _location(work: UnitOfWork, row: imports.LocationRow, context: Context) -> None:
     with at_field("handling_cost"):
         cost_minor = parse_amount(row.handling_cost, context.currency)
     if cost_minor < 0:
         raise ValueError("handling_cost: is below zero")
     fields = row.model_dump(exclude={"handling_cost"})
-    _upsert(session, Location(**fields, handling_cost_minor=cost_minor))
+    _upsert(work, Location(**fields, handling_cost_minor=cost_minor))
 
 
-def _distance(session: Session, row: imports.DistanceRow, context: Context) -> None:
-    _exists(session, Location, "location", row.location, context)
-    _upsert(session, Distance(**row.model_dump()))
+def _distance(work: UnitOfWork, row: imports.DistanceRow, context: Context) -> None:
+    _exists(work.session, Location, "location", row.location, context)
+    _upsert(work, Distance(**row.model_dump()))
 
 
-def _product(session: Session, row: imports.ProductRow, context: Context) -> None:
+def _product(work: UnitOfWork, row: imports.ProductRow, context: Context) -> None:
     _same_currency(row.currency, context)
     fields = row.model_dump(exclude={"unit_price", "tax_rate_percent"})
     price_minor = parse_amount(row.unit_price, row.currency)
     tax_ppm = parse_percent(row.tax_rate_percent)
-    _upsert(session, Product(**fields, unit_price_minor=price_minor, tax_rate_ppm=tax_ppm))
+    _upsert(work, Product(**fields, unit_price_minor=price_minor, tax_rate_ppm=tax_ppm))
 
 
-def _supplier(session: Session, row: imports.SupplierRow, _context: Context) -> None:
-    _upsert(session, Supplier(**row.model_dump()))
+def _supplier(work: UnitOfWork, row: imports.SupplierRow, _context: Context) -> None:
+    _upsert(work, Supplier(**row.model_dump()))
 
 
-def _offer(session: Session, row: imports.OfferRow, context: Context) -> None:
+def _offer(work: UnitOfWork, row: imports.OfferRow, context: Context) -> None:
     _same_currency(row.currency, context)
-    _exists(session, Supplier, "supplier_id", row.supplier_id, context)
-    _exists(session, Product, "sku", row.sku, context)
+    _exists(work.session, Supplier, "supplier_id", row.supplier_id, context)
+    _exists(work.session, Product, "sku", row.sku, context)
     fields = row.model_dump(
         exclude={"unit_cost", "break_unit_cost", "freight_cost", "duty_percent"}
     )
@@ -331,36 +333,36 @@ def _offer(session: Session, row: imports.OfferRow, context: Context) -> None:
         freight_cost_minor=parse_amount(row.freight_cost, row.currency),
         duty_ppm=parse_percent(row.duty_percent),
     )
-    _upsert(session, offer)
+    _upsert(work, offer)
 
 
-def _customer(session: Session, row: CustomerDocument, context: Context) -> None:
+def _customer(work: UnitOfWork, row: CustomerDocument, context: Context) -> None:
     with at_field("credit_limit"):
         limit_minor = parse_amount(row.credit_limit, context.currency)
     if limit_minor < 0:
         raise ValueError("credit_limit: is below zero")
     fields = row.model_dump(exclude={"credit_limit"})
-    _upsert(session, Customer(**fields, credit_limit_minor=limit_minor))
+    _upsert(work, Customer(**fields, credit_limit_minor=limit_minor))
 
 
-def _stock(session: Session, row: imports.StockRow, context: Context) -> None:
+def _stock(work: UnitOfWork, row: imports.StockRow, context: Context) -> None:
     """An opening balance with movement and entry, once; the same again does nothing."""
-    _exists(session, Location, "location", row.location, context)
-    _exists(session, Product, "sku", row.sku, context)
+    _exists(work.session, Location, "location", row.location, context)
+    _exists(work.session, Product, "sku", row.sku, context)
     with at_field("unit_cost"):
         cost_minor = parse_amount(row.unit_cost, context.currency)
     value_minor = cost_minor * row.on_hand
     if cost_minor < 0 or value_minor > MAX_AMOUNT_MINOR:
         raise ValueError("unit_cost: the stock's value is out of range")
     cause = f"opening:{row.location}:{row.sku}"
-    known = session.get(StockMovement, cause)
+    known = work.session.get(StockMovement, cause)
     if known is not None:
         if (known.on_hand_change, known.value_change_minor) != (row.on_hand, value_minor):
             reason = "has an opening balance already, of another quantity or cost"
             raise ValueError(f"on_hand: {row.sku} at {row.location} {reason}")
         return
     place = (row.sku, row.location)
-    lock_stock(session, [row.sku], [place])
+    lock_stock(work, [row.sku], [place])
     change = Change(
         movement_id=cause,
         cause=cause,
@@ -370,11 +372,11 @@ def _stock(session: Session, row: imports.StockRow, context: Context) -> None:
         on_hand=row.on_hand,
         value_minor=value_minor,
     )
-    move(session, [change], context.now)
+    move(work, [change])
     entry = ledger.opening_entry(row.location, row.sku, context.currency, value_minor)
-    post(session, entry, context.now)
-    session.flush()
-    fill_shortages(session, [row.sku], cause, context.now)
+    post(work, entry)
+    work.session.flush()
+    fill_shortages(work, [row.sku], cause)
     context.causes.append(cause)
 
 

@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.database.engine import Database
 from activities.database.inbox import waiting_purchase_facts
+from activities.database.step import read_step
 from models.messages.commands import after_workflow
 from models.messages.facts import ShortageReported, StockArrived
 from models.messages.steps import REPLENISHES, Echo, Missed, ReportStep, ReturnStep, StockPlace
@@ -21,6 +22,13 @@ from models.tables.stock import Shortage
 
 AT_ONCE = 10
 """Workflows that are told at a time."""
+
+
+@read_step
+def find_missed(session: Session, place: StockPlace) -> Missed:
+    """What the last replenishment of a place was told, or was to tell, and didn't: it was
+    ended before."""
+    return _missed(session, place)
 
 
 class Telling:
@@ -42,12 +50,6 @@ class Telling:
             self._look(place, ShortageReported(shortage_id=shortage_id, again=step.again))
             for shortage_id, place in places
         )
-
-    @activity.defn
-    def find_missed(self, place: StockPlace) -> Missed:
-        """What the last replenishment of a place was told, or was to tell, and didn't: it was
-        ended before."""
-        return self._database.read(lambda session: _missed(session, place))
 
     @activity.defn
     async def tell(self, echo: Echo) -> None:

@@ -16,7 +16,8 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.database.engine import Clock, Database
+from activities.database.engine import Database
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger import reading as ledger_reading
 from activities.order_record.progress import find_order
 from activities.orders.acceptance import recorded
@@ -77,12 +78,34 @@ class LiveOrder:
     version: int
 
 
+def _close(work: UnitOfWork, step: CloseStep) -> OpenFindings:
+    still = select(Finding).where(col(Finding.gone_at).is_(None))
+    for finding in work.session.exec(still.where(Finding.last_seen_at < step.seen_at)):
+        finding.gone_at = work.now
+    over = (
+        select(Order.order_id)
+        .join(AttentionRow, col(AttentionRow.order_id) == col(Order.order_id))
+        .where(
+            AttentionRow.source == "",
+            AttentionRow.code == WORKFLOW_ENDED.code,
+            col(Order.stage).in_(OVER),
+        )
+    )
+    for order_id in work.session.exec(over).all():
+        attend(work, SetAttention(order_id=order_id, attention=None))
+    work.session.flush()
+    count = work.session.exec(
+        select(func.count()).select_from(Finding).where(col(Finding.gone_at).is_(None))
+    ).one()
+    first = work.session.exec(still.order_by(col(Finding.finding_id)).limit(EXAMPLES))
+    return OpenFindings(count=count, examples=tuple(row.message for row in first))
+
+
 class Reconciliation:
     """The steps of reconciliation. Each looks at one moment of the tables."""
 
-    def __init__(self, database: Database, clock: Clock, client: Client) -> None:
+    def __init__(self, database: Database, client: Client) -> None:
         self._database = database
-        self._clock = clock
         self._client = client
 
     @activity.defn
@@ -181,15 +204,11 @@ class Reconciliation:
     @activity.defn
     async def close_findings(self, step: CloseStep) -> OpenFindings:
         """What wasn't seen this time is gone, and with it its attention; returns what isn't."""
-        return await asyncio.to_thread(
-            self._database.transaction, lambda session: self._close(session, step)
-        )
+        return await self._database.transaction_async(lambda work: _close(work, step))
 
     async def _keep(self, differences: Sequence[Difference], seen_at: datetime) -> None:
         if differences:
-            await asyncio.to_thread(
-                self._database.transaction, lambda session: _keep(session, differences, seen_at)
-            )
+            await self._database.transaction_async(lambda work: _keep(work, differences, seen_at))
 
     async def _ends_of(self, workflow_ids: Sequence[str]) -> list[str | None]:
         gate = asyncio.Semaphore(ASKED_AT_ONCE)
@@ -212,41 +231,14 @@ class Reconciliation:
     def _keep_ended(self, seen: LiveOrder, end: str, seen_at: datetime) -> None:
         """Unless the order has moved on since we looked: it ended, or was placed again."""
 
-        def work(session: Session) -> None:
-            order = find_order(session, seen.order_id)
+        def change(work: UnitOfWork) -> None:
+            order = find_order(work, seen.order_id)
             if order is None or order.version != seen.version:
                 return
-            _keep(session, [workflow_difference(seen.order_id, seen.stage, end)], seen_at)
-            attend(
-                session,
-                SetAttention(order_id=seen.order_id, attention=WORKFLOW_ENDED),
-                self._clock(),
-            )
+            _keep(work, [workflow_difference(seen.order_id, seen.stage, end)], seen_at)
+            attend(work, SetAttention(order_id=seen.order_id, attention=WORKFLOW_ENDED))
 
-        self._database.transaction(work)
-
-    def _close(self, session: Session, step: CloseStep) -> OpenFindings:
-        now = self._clock()
-        still = select(Finding).where(col(Finding.gone_at).is_(None))
-        for finding in session.exec(still.where(Finding.last_seen_at < step.seen_at)):
-            finding.gone_at = now
-        over = (
-            select(Order.order_id)
-            .join(AttentionRow, col(AttentionRow.order_id) == col(Order.order_id))
-            .where(
-                AttentionRow.source == "",
-                AttentionRow.code == WORKFLOW_ENDED.code,
-                col(Order.stage).in_(OVER),
-            )
-        )
-        for order_id in session.exec(over).all():
-            attend(session, SetAttention(order_id=order_id, attention=None), now)
-        session.flush()
-        count = session.exec(
-            select(func.count()).select_from(Finding).where(col(Finding.gone_at).is_(None))
-        ).one()
-        first = session.exec(still.order_by(col(Finding.finding_id)).limit(EXAMPLES))
-        return OpenFindings(count=count, examples=tuple(row.message for row in first))
+        self._database.transaction(change)
 
 
 def _called_back(
@@ -485,12 +477,12 @@ def _compare_lines(session: Session, order_ids: Sequence[str]) -> Iterable[Diffe
             yield difference
 
 
-def _keep(session: Session, differences: Sequence[Difference], seen_at: datetime) -> None:
+def _keep(work: UnitOfWork, differences: Sequence[Difference], seen_at: datetime) -> None:
     """Each is kept once, however often it is seen; one that comes back isn't gone any more."""
     for difference in differences:
-        row = session.get(Finding, difference.finding_id)
+        row = work.session.get(Finding, difference.finding_id)
         if row is None:
             row = Finding(**difference.model_dump(), found_at=seen_at, last_seen_at=seen_at)
-            session.add(row)
+            work.session.add(row)
         row.message, row.gone_at = difference.message, None
         row.last_seen_at = max(row.last_seen_at, seen_at)

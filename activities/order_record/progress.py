@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import String, bindparam, case, func
 from sqlmodel import Session, col, select
 
+from activities.database.unit_of_work import UnitOfWork
 from models.billing import BEING_GIVEN_BACK, AuthorisationState, Balance, RefundState
 from models.errors import NotFound
 from models.money import Money
@@ -68,25 +69,28 @@ _TROUBLED = (
 """What every step asks, made once: making a statement takes longer than having it answered."""
 
 
-def lock_order(session: Session, order_id: str) -> Order:
+def lock_order(work: UnitOfWork, order_id: str) -> Order:
     """The order's row, held until the transaction ends. Raises NotFound."""
-    order = find_order(session, order_id)
+    order = find_order(work, order_id)
     if order is None:
         raise NotFound("order_unknown", f"there is no order {order_id}")
     return order
 
 
-def find_order(session: Session, order_id: str) -> Order | None:
+def find_order(work: UnitOfWork, order_id: str) -> Order | None:
     """As `lock_order`, or None."""
-    return session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
+    return work.session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
 
 
-def touch(session: Session, order: Order, now: datetime) -> Progress:
+def touch(
+    work: UnitOfWork,
+    order: Order,
+) -> Progress:
     """After a change: recompute the stage and count up the version."""
-    session.flush()
+    work.session.flush()
     order.version += 1
-    order.updated_at = now
-    progress = look(session, order)
+    order.updated_at = work.now
+    progress = look(work.session, order)
     order.stage = stage(progress)
     unattended = order.stage in (Stage.COMPLETED, Stage.CANCELLING, Stage.CANCELLED)
     if unattended or order.attention_code in PROBLEMS:

@@ -1,7 +1,6 @@
 """Commanding: what commands of all kinds look up, and refuse."""
 
-from sqlmodel import Session
-
+from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.progress import find_order
 from models.messages.commands import UNKNOWN, refuse
 from models.money import parse_amount
@@ -10,26 +9,26 @@ from models.tables.orders import Order
 from models.tables.shipping import Shipment
 
 
-def order_of(session: Session, order_id: str) -> Order:
+def order_of(work: UnitOfWork, order_id: str) -> Order:
     """The order that a command names, locked. Raises NoChange."""
-    order = find_order(session, order_id)
+    order = find_order(work, order_id)
     if order is None:
         refuse("order_id", f"there is no order {order_id!r}", UNKNOWN)
     return order
 
 
-def shipment_of(session: Session, shipment_id: str) -> tuple[Order, Shipment]:
+def shipment_of(work: UnitOfWork, shipment_id: str) -> tuple[Order, Shipment]:
     """The shipment that a command names, and its order, locked. Raises NoChange."""
-    found = session.get(Shipment, shipment_id)
-    order = find_order(session, found.order_id) if found else None
+    found = work.session.get(Shipment, shipment_id)
+    order = find_order(work, found.order_id) if found else None
     if order is None:
         refuse("shipment_id", f"there is no shipment {shipment_id!r}", UNKNOWN)
-    return order, session.get_one(Shipment, shipment_id, populate_existing=True)
+    return order, work.session.get_one(Shipment, shipment_id, populate_existing=True)
 
 
-def location_of(session: Session, location: str | None, code: str) -> str | None:
+def location_of(work: UnitOfWork, location: str | None, code: str) -> str | None:
     """The location that a command names, if it does. Raises NoChange, with `code`."""
-    if location is not None and session.get(Location, location) is None:
+    if location is not None and work.session.get(Location, location) is None:
         refuse("location", f"there is no location {location!r}", code)
     return location
 

@@ -6,7 +6,8 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.billing.exchanges import payer_of
-from activities.database.engine import Clock
+from activities.database.command import executes
+from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import note
 from activities.order_record.progress import (
     balance_of,
@@ -24,7 +25,6 @@ from models.messages.commands import (
     ORDER_REFUSED,
     CancelRest,
     Commanded,
-    OrderCommand,
     SeeTo,
     refuse,
 )
@@ -37,60 +37,49 @@ from models.tables.shipping import Shipment
 from models.tables.stock import Reservation, Shortage
 
 
-class OrderControl:
-    """What people command on orders."""
+@executes(CancelRest)
+def cancel_rest(work: UnitOfWork, command: CancelRest) -> Commanded:
+    """What hasn't left, and no carrier is asked to fetch, won't come."""
+    order = order_of(work, command.order_id)
+    uncollected = _uncollected(work.session, order.order_id)
+    _check_rest(look(work.session, order), len(uncollected))
+    payer = payer_of(work, order)
+    for shipment in uncollected:
+        put_back(work, shipment)
+    cause = f"{command.kind}:{command.command_id}"
+    held = col(Reservation.state) == ReservationState.HELD
+    freed = let_go(work, order, held, cause)
+    rest = [*freed.rows, *_never_here(work.session, freed.waiting)]
+    units = sum(row.quantity for row in rest)
+    detail = f"{units} units by {command.actor}: {command.reason}"
+    note(work, order.order_id, "rest_cancelled", detail)
+    entry_id = f"rest_credited:{command.command_id}"
+    forgo(work, order.order_id, rest)
+    words, follow_up = give_price_back(work, payer, rest, entry_id, command.reason)
+    touch(work, order)
+    orders = tuple(dict.fromkeys((order.order_id, *freed.echo.orders)))
+    return Commanded(
+        command=command,
+        message=f"{units} units of {order.order_id} are given up; {words}",
+        echo=Echo(cause=cause, orders=orders, places=freed.echo.places),
+        follow_up=follow_up,
+    )
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
 
-    def do(self, session: Session, command: OrderCommand) -> Commanded:
-        """Do it, in the caller's transaction. Raises NoChange."""
-        match command:
-            case CancelRest():
-                return self._cancel_rest(session, command)
-            case SeeTo():
-                return self._see_to(session, command)
-
-    def _cancel_rest(self, session: Session, command: CancelRest) -> Commanded:
-        """What hasn't left, and no carrier is asked to fetch, won't come."""
-        order = order_of(session, command.order_id)
-        uncollected = _uncollected(session, order.order_id)
-        _check_rest(look(session, order), len(uncollected))
-        payer = payer_of(session, order)
-        for shipment in uncollected:
-            put_back(session, shipment)
-        cause = f"{command.kind}:{command.command_id}"
-        held = col(Reservation.state) == ReservationState.HELD
-        freed = let_go(session, order, held, cause, self._clock)
-        now, rest = freed.now, [*freed.rows, *_never_here(session, freed.waiting)]
-        units = sum(row.quantity for row in rest)
-        detail = f"{units} units by {command.actor}: {command.reason}"
-        note(session, order.order_id, "rest_cancelled", detail, now)
-        entry_id = f"rest_credited:{command.command_id}"
-        forgo(session, order.order_id, rest)
-        words, follow_up = give_price_back(session, payer, rest, entry_id, command.reason, now)
-        touch(session, order, now)
-        orders = tuple(dict.fromkeys((order.order_id, *freed.echo.orders)))
-        return Commanded(
-            command=command,
-            message=f"{units} units of {order.order_id} are given up; {words}",
-            echo=Echo(cause=cause, orders=orders, places=freed.echo.places),
-            follow_up=follow_up,
-        )
-
-    def _see_to(self, session: Session, command: SeeTo) -> Commanded:
-        """What happened to the order's money or goods is shown no longer."""
-        order, now = order_of(session, command.order_id), self._clock()
-        seen = [*_see_to_money(session, order), *_see_to_goods(session, order)]
-        if not seen:
-            reason = f"nothing of {order.order_id} is to be seen to"
-            refuse("order_id", reason, ORDER_REFUSED)
-        codes = ", ".join(seen)
-        detail = f"{codes} by {command.actor}: {command.reason}"
-        note(session, order.order_id, "seen_to", detail, now)
-        touch(session, order, now)
-        echo = Echo(cause=f"{command.kind}:{command.command_id}", orders=(order.order_id,))
-        return Commanded(command=command, message=f"seen to: {codes}", echo=echo)
+@executes(SeeTo)
+def see_to(work: UnitOfWork, command: SeeTo) -> Commanded:
+    """What happened to the order's money or goods is shown no longer."""
+    order = order_of(work, command.order_id)
+    seen = [*_see_to_money(work.session, order), *_see_to_goods(work.session, order)]
+    if not seen:
+        reason = f"nothing of {order.order_id} is to be seen to"
+        refuse("order_id", reason, ORDER_REFUSED)
+    codes = ", ".join(seen)
+    detail = f"{codes} by {command.actor}: {command.reason}"
+    note(work, order.order_id, "seen_to", detail)
+    touch(work, order)
+    echo = Echo(cause=f"{command.kind}:{command.command_id}", orders=(order.order_id,))
+    return Commanded(command=command, message=f"seen to: {codes}", echo=echo)
 
 
 def _uncollected(session: Session, order_id: str) -> Sequence[Shipment]:

@@ -2,10 +2,8 @@
 
 from datetime import UTC, datetime, time
 
-from sqlmodel import Session
-from temporalio import activity
-
-from activities.database.engine import Clock, Database
+from activities.database.step import step
+from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import note
 from activities.order_record.progress import lock_order, look, touch
 from models.messages.steps import Accepted, AcceptStep, OrderStep, PromiseReview
@@ -25,62 +23,49 @@ A_DAY_S = 86_400.0
 """A promise is looked at as often at least, whether or not anybody told of a change."""
 
 
-class Promises:
-    """The steps of an order that waits for goods."""
+@step
+def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
+    """Decide what the customer is told now that the date of the goods is what it is. What was
+    decided stays: again, the same letter comes back."""
+    order = lock_order(work, step.order_id)
+    progress, before = look(work.session, order), _promise(order, work.rules.policy.promises)
+    if not progress.backordered or order.cancellation is not Cancellation.NONE:
+        if order.stage is not stage(progress):  # its goods came, and nobody told it
+            progress = touch(work, order)
+        return PromiseReview(progress=progress, letter=None, look_in=A_DAY_S, lapsed=False)
+    found = review(before, progress.expected_date, work.now.date(), work.rules.policy.promises)
+    if found.promise != before or order.promised_date != before.promised:
+        _write(order, found.promise)
+        if found.promise.letter and found.promise.letter != before.letter:
+            event = f"{found.promise.letter.kind}_told"
+            note(work, step.order_id, event, _in_words(found.promise.letter))
+        progress = touch(work, order)
+    look_in = A_DAY_S
+    if found.look_on is not None:
+        due = datetime.combine(found.look_on, time(), tzinfo=UTC) - work.now
+        look_in = min(look_in, max(0.0, due.total_seconds()))
+    return PromiseReview(
+        progress=progress,
+        letter=found.promise.standing_letter,
+        look_in=look_in,
+        lapsed=found.lapsed,
+    )
 
-    def __init__(self, database: Database, clock: Clock, policy: PromisePolicy) -> None:
-        self._database = database
-        self._clock = clock
-        self._policy = policy
 
-    @activity.defn
-    def review_promise(self, step: OrderStep) -> PromiseReview:
-        """Decide what the customer is told now that the date of the goods is what it is. What was
-        decided stays: again, the same letter comes back."""
-        return self._database.transaction(lambda session: self._review(session, step.order_id))
-
-    @activity.defn
-    def accept_delay(self, step: AcceptStep) -> Accepted:
-        """The customer accepts the delay: the promise moves to the date that was told."""
-        return self._database.transaction(lambda session: self._accept(session, step))
-
-    def _review(self, session: Session, order_id: str) -> PromiseReview:
-        order, now = lock_order(session, order_id), self._clock()
-        progress, before = look(session, order), _promise(order, self._policy)
-        if not progress.backordered or order.cancellation is not Cancellation.NONE:
-            if order.stage is not stage(progress):  # its goods came, and nobody told it
-                progress = touch(session, order, now)
-            return PromiseReview(progress=progress, letter=None, look_in=A_DAY_S, lapsed=False)
-        found = review(before, progress.expected_date, now.date(), self._policy)
-        if found.promise != before or order.promised_date != before.promised:
-            _write(order, found.promise)
-            if found.promise.letter and found.promise.letter != before.letter:
-                event = f"{found.promise.letter.kind}_told"
-                note(session, order_id, event, _in_words(found.promise.letter), now)
-            progress = touch(session, order, now)
-        look_in = A_DAY_S
-        if found.look_on is not None:
-            due = datetime.combine(found.look_on, time(), tzinfo=UTC) - now
-            look_in = min(look_in, max(0.0, due.total_seconds()))
-        return PromiseReview(
-            progress=progress,
-            letter=found.promise.standing_letter,
-            look_in=look_in,
-            lapsed=found.lapsed,
-        )
-
-    def _accept(self, session: Session, step: AcceptStep) -> Accepted:
-        order, now = lock_order(session, step.order_id), self._clock()
-        progress = look(session, order)
-        accepted = accept(_promise(order, self._policy)) if progress.consent_by else None
-        if accepted is None or order.cancellation is not Cancellation.NONE:
-            message = "there is no delay that waits to be accepted"
-            return Accepted(accepted=False, message=message, progress=progress)
-        _write(order, accepted)
-        until = f"until {accepted.promised}" if accepted.promised else "without a date"
-        note(session, order.order_id, "delay_accepted", f"by {step.request.actor}, {until}", now)
-        message = f"the delay is accepted, {until}"
-        return Accepted(accepted=True, message=message, progress=touch(session, order, now))
+@step
+def accept_delay(work: UnitOfWork, step: AcceptStep) -> Accepted:
+    """The customer accepts the delay: the promise moves to the date that was told."""
+    order = lock_order(work, step.order_id)
+    progress = look(work.session, order)
+    accepted = accept(_promise(order, work.rules.policy.promises)) if progress.consent_by else None
+    if accepted is None or order.cancellation is not Cancellation.NONE:
+        message = "there is no delay that waits to be accepted"
+        return Accepted(accepted=False, message=message, progress=progress)
+    _write(order, accepted)
+    until = f"until {accepted.promised}" if accepted.promised else "without a date"
+    note(work, order.order_id, "delay_accepted", f"by {step.request.actor}, {until}")
+    message = f"the delay is accepted, {until}"
+    return Accepted(accepted=True, message=message, progress=touch(work, order))
 
 
 def _promise(order: Order, policy: PromisePolicy) -> Promise:

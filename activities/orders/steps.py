@@ -1,13 +1,11 @@
 """Orders: recording them, showing their attention, cancelling them."""
 
-from datetime import datetime
-
 from sqlmodel import Session, col, select
-from temporalio import activity
 
 from activities.billing.payments import use_deposit, use_waiting_money
-from activities.database.engine import Clock, Database
 from activities.database.inbox import mark_applied, waiting_facts
+from activities.database.step import read_step, step
+from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata import customers
 from activities.order_record.audit import note, note_odd
 from activities.order_record.progress import (
@@ -20,7 +18,6 @@ from activities.order_record.progress import (
     show_problem,
     touch,
 )
-from models.billing import BillingRules
 from models.customers import TaxTreatment
 from models.errors import Refused
 from models.messages.attention import Attention, SetAttention
@@ -44,162 +41,139 @@ from models.orders import (
     price_lines,
     total,
 )
-from models.promises import PromisePolicy, promised_date
+from models.promises import promised_date
 from models.tables.masterdata import Company, Customer, Product
 from models.tables.operations import AttentionRow
 from models.tables.orders import Order, OrderLineRow
 
 
-class Orders:
-    """Steps on the order as a whole."""
-
-    def __init__(
-        self, database: Database, clock: Clock, policy: Policy, rules: BillingRules
-    ) -> None:
-        self._database = database
-        self._clock = clock
-        self._policy = policy
-        self._rules = rules
-
-    @activity.defn
-    def record_order(self, step: RecordOrder) -> Recorded:
-        """Record customer and order once, and check the credit of an order on credit."""
-        return self._database.transaction(lambda session: self._record(session, step))
-
-    @activity.defn
-    def look_at_order(self, step: OrderStep) -> Progress:
-        """Read the order's progress again, and its stage with it."""
-
-        def work(session: Session) -> Progress:
-            return touch(session, lock_order(session, step.order_id), self._clock())
-
-        return self._database.transaction(work)
-
-    @activity.defn
-    def read_policy(self, step: OrderStep) -> Policy:
-        """The durations that whoever works beside an order's own workflow lives by."""
-        return self._policy
-
-    @activity.defn
-    def set_attention(self, step: SetAttention) -> None:
-        """Show or clear the order's attention."""
-        self._database.transaction(lambda session: attend(session, step, self._clock()))
-
-    @activity.defn
-    def keep_odd_fact(self, odd: OddFact) -> None:
-        """Keep a message that can't be used; the same one is kept once."""
-
-        def work(session: Session) -> None:
-            now = self._clock()
-            note_odd(session, odd.subject, odd.name, odd.body, odd.reason, now)
-            if odd.fact is not None:
-                kind = FACT_TYPES[odd.fact.type]
-                mark_applied(session, kind.model_validate(odd.fact.data), now)
-
-        self._database.transaction(work)
-
-    @activity.defn
-    def start_cancelling(self, step: CancelOrder) -> Cancelled:
-        """Put the order into cancelling, unless goods have left or it is over."""
-        return self._database.transaction(lambda session: self._start_cancelling(session, step))
-
-    @activity.defn
-    def give_up_cancelling(self, step: OrderStep) -> Progress:
-        """The goods could not be called back: the order goes on."""
-
-        def work(session: Session) -> Progress:
-            order, now = lock_order(session, step.order_id), self._clock()
-            if order.cancellation is not Cancellation.REQUESTED:
-                return look(session, order)
-            order.cancellation = Cancellation.NONE
-            note(session, order.order_id, "cancel_given_up", "the carrier has the goods", now)
-            use_deposit(session, order, self._rules, now)
-            return touch(session, order, now)
-
-        return self._database.transaction(work)
-
-    @activity.defn
-    def read_document(self, step: OrderStep) -> RecordedOrder | None:
-        """The order as it was placed; None where it wasn't kept."""
-        order = self._database.read(lambda session: session.get(Order, step.order_id))
-        if order is None or order.document is None:
-            return None
-        document = OrderDocument.model_validate(order.document)
-        return RecordedOrder(document=document, digest=order.digest)
-
-    @activity.defn
-    def finish_cancelling(self, step: OrderStep) -> Progress:
-        """Everything is undone. While money is still owed back, nothing changes."""
-
-        def work(session: Session) -> Progress:
-            order, now = lock_order(session, step.order_id), self._clock()
-            progress = look(session, order)
-            if order.cancellation is not Cancellation.REQUESTED or progress.refund_due_minor:
-                return progress
-            order.cancellation = Cancellation.DONE
-            note(session, order.order_id, "cancelled", order.cancel_reason, now)
-            return touch(session, order, now)
-
-        return self._database.transaction(work)
-
-    def _record(self, session: Session, step: RecordOrder) -> Recorded:
-        document, now = step.order, self._clock()
-        order = session.get(Order, document.order_id, with_for_update=FOR_CHANGE)
-        if order is None:
-            order = _insert_order(session, step, self._policy.promises)
-            order.updated_at = now
-            note(session, order.order_id, "recorded", f"placed {order.channel}", now)
-            use_waiting_money(session, order, self._rules, now)
-        if order.attention_code is not None:  # this run hasn't raised any
-            attend(session, SetAttention(order_id=order.order_id, attention=None), now)
-        refusal = _check_credit(session, order)
-        return Recorded(
-            progress=touch(session, order, now),
-            policy=self._policy,
-            refusal=refusal,
-            waiting_facts=waiting_facts(session, order.order_id),
-        )
-
-    def _start_cancelling(self, session: Session, step: CancelOrder) -> Cancelled:
-        order, now = lock_order(session, step.order_id), self._clock()
-        progress = look(session, order)
-        refusal = _why_not_cancel(progress, step)
-        if refusal:
-            note(session, order.order_id, "cancel_refused", refusal, now)
-            return Cancelled(accepted=False, message=refusal, progress=progress)
-        if order.cancellation is Cancellation.NONE:
-            order.cancellation = Cancellation.REQUESTED
-            order.cancel_reason = step.request.reason
-            order.expired = step.unless_paid
-            detail = f"by {step.request.actor}: {step.request.reason}".removesuffix(": ")
-            note(session, order.order_id, "cancel_requested", detail, now)
-            progress = touch(session, order, now)
-        return Cancelled(accepted=True, message="the order is being cancelled", progress=progress)
+@step
+def record_order(work: UnitOfWork, step: RecordOrder) -> Recorded:
+    """Record customer and order once, and check the credit of an order on credit."""
+    document = step.order
+    order = work.session.get(Order, document.order_id, with_for_update=FOR_CHANGE)
+    if order is None:
+        order = _insert_order(work, step)
+        order.updated_at = work.now
+        note(work, order.order_id, "recorded", f"placed {order.channel}")
+        use_waiting_money(work, order)
+    if order.attention_code is not None:  # this run hasn't raised any
+        attend(work, SetAttention(order_id=order.order_id, attention=None))
+    refusal = _check_credit(work.session, order)
+    return Recorded(
+        progress=touch(work, order),
+        policy=work.rules.policy,
+        refusal=refusal,
+        waiting_facts=waiting_facts(work.session, order.order_id),
+    )
 
 
-def attend(session: Session, step: SetAttention, now: datetime) -> None:
+@step
+def look_at_order(work: UnitOfWork, step: OrderStep) -> Progress:
+    """Read the order's progress again, and its stage with it."""
+    return touch(work, lock_order(work, step.order_id))
+
+
+@step
+def read_policy(work: UnitOfWork, step: OrderStep) -> Policy:
+    """The durations that whoever works beside an order's own workflow lives by."""
+    return work.rules.policy
+
+
+@step
+def set_attention(work: UnitOfWork, step: SetAttention) -> None:
+    """Show or clear the order's attention."""
+    attend(work, step)
+
+
+@step
+def keep_odd_fact(work: UnitOfWork, odd: OddFact) -> None:
+    """Keep a message that can't be used; the same one is kept once."""
+    note_odd(work, odd.subject, odd.name, odd.body, odd.reason)
+    if odd.fact is not None:
+        kind = FACT_TYPES[odd.fact.type]
+        mark_applied(work, kind.model_validate(odd.fact.data))
+
+
+@step
+def start_cancelling(work: UnitOfWork, step: CancelOrder) -> Cancelled:
+    """Put the order into cancelling, unless goods have left or it is over."""
+    order = lock_order(work, step.order_id)
+    progress = look(work.session, order)
+    refusal = _why_not_cancel(progress, step)
+    if refusal:
+        note(work, order.order_id, "cancel_refused", refusal)
+        return Cancelled(accepted=False, message=refusal, progress=progress)
+    if order.cancellation is Cancellation.NONE:
+        order.cancellation = Cancellation.REQUESTED
+        order.cancel_reason = step.request.reason
+        order.expired = step.unless_paid
+        detail = f"by {step.request.actor}: {step.request.reason}".removesuffix(": ")
+        note(work, order.order_id, "cancel_requested", detail)
+        progress = touch(work, order)
+    return Cancelled(accepted=True, message="the order is being cancelled", progress=progress)
+
+
+@step
+def give_up_cancelling(work: UnitOfWork, step: OrderStep) -> Progress:
+    """The goods could not be called back: the order goes on."""
+    order = lock_order(work, step.order_id)
+    if order.cancellation is not Cancellation.REQUESTED:
+        return look(work.session, order)
+    order.cancellation = Cancellation.NONE
+    note(work, order.order_id, "cancel_given_up", "the carrier has the goods")
+    use_deposit(work, order)
+    return touch(work, order)
+
+
+@read_step
+def read_document(session: Session, step: OrderStep) -> RecordedOrder | None:
+    """The order as it was placed; None where it wasn't kept."""
+    order = session.get(Order, step.order_id)
+    if order is None or order.document is None:
+        return None
+    document = OrderDocument.model_validate(order.document)
+    return RecordedOrder(document=document, digest=order.digest)
+
+
+@step
+def finish_cancelling(work: UnitOfWork, step: OrderStep) -> Progress:
+    """Everything is undone. While money is still owed back, nothing changes."""
+    order = lock_order(work, step.order_id)
+    progress = look(work.session, order)
+    if order.cancellation is not Cancellation.REQUESTED or progress.refund_due_minor:
+        return progress
+    order.cancellation = Cancellation.DONE
+    note(work, order.order_id, "cancelled", order.cancel_reason)
+    return touch(work, order)
+
+
+def attend(
+    work: UnitOfWork,
+    step: SetAttention,
+) -> None:
     """A workflow waits for a person because of an order, or does no longer, in the caller's
     transaction. Of several the one that waits longest is shown; where none does any more, what a
     person has yet to see to."""
-    order, new, source = find_order(session, step.order_id), step.attention, step.beside or ""
+    order, new, source = find_order(work, step.order_id), step.attention, step.beside or ""
     if order is None:
         return  # refused before it was recorded: the workflow's search attributes show it
-    row = session.get(AttentionRow, (order.order_id, source))
+    row = work.session.get(AttentionRow, (order.order_id, source))
     if (new and (new.code, new.message)) == (row and (row.code, row.message)):
         return
     if new is not None:
         row = row or AttentionRow(
-            order_id=order.order_id, source=source, code="", message="", since=now
+            order_id=order.order_id, source=source, code="", message="", since=work.now
         )
         row.code, row.message = new.code, new.message
-        session.add(row)
-        note(session, order.order_id, "attention", f"{new.code}: {new.message}", now)
+        work.session.add(row)
+        note(work, order.order_id, "attention", f"{new.code}: {new.message}")
     elif row is not None:
-        session.delete(row)
-        note(session, order.order_id, "mended", row.code, now)
-    order.updated_at = now
-    session.flush()
-    _show_oldest(session, order)
+        work.session.delete(row)
+        note(work, order.order_id, "mended", row.code)
+    order.updated_at = work.now
+    work.session.flush()
+    _show_oldest(work.session, order)
 
 
 def _show_oldest(session: Session, order: Order) -> None:
@@ -223,17 +197,20 @@ def _why_not_cancel(progress: Progress, step: CancelOrder) -> str | None:
     return "it is paid" if step.unless_paid and progress.paid_in_full else None
 
 
-def _insert_order(session: Session, step: RecordOrder, promises: PromisePolicy) -> Order:
+def _insert_order(
+    work: UnitOfWork,
+    step: RecordOrder,
+) -> Order:
     document = step.order
-    company = session.exec(select(Company)).one_or_none()
+    company = work.session.exec(select(Company)).one_or_none()
     if company is None:
         raise Refused("nothing_imported", "there are no products: import some, then retry")
     customer = (
-        customers.lock_customer(session, document.customer)
+        customers.lock_customer(work.session, document.customer)
         if isinstance(document.customer, str)
-        else customers.record_customer(session, document.customer)
+        else customers.record_customer(work, document.customer)
     )
-    lines = _price(session, document, customer.tax_treatment)
+    lines = _price(work.session, document, customer.tax_treatment)
     totals = total(lines)
     order = Order(
         order_id=document.order_id,
@@ -254,7 +231,7 @@ def _insert_order(session: Session, step: RecordOrder, promises: PromisePolicy) 
         net_minor=totals.net_minor,
         total_minor=totals.total_minor,
         promised_date=promised_date(
-            step.placed_at.date(), document.requested_delivery_date, promises
+            step.placed_at.date(), document.requested_delivery_date, work.rules.policy.promises
         ),
         fulfilment=document.fulfilment,
         location=document.location,
@@ -263,10 +240,12 @@ def _insert_order(session: Session, step: RecordOrder, promises: PromisePolicy) 
         placed_at=step.placed_at,
         updated_at=step.placed_at,
     )
-    session.add(order)
-    session.flush()
-    session.add_all(OrderLineRow(order_id=order.order_id, **line.model_dump()) for line in lines)
-    session.flush()
+    work.session.add(order)
+    work.session.flush()
+    work.session.add_all(
+        OrderLineRow(order_id=order.order_id, **line.model_dump()) for line in lines
+    )
+    work.session.flush()
     return order
 
 

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
-from temporalio import activity
 
-from activities.database.engine import Clock, Database
 from activities.database.inbox import mark_applied
+from activities.database.step import step
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import note_odd_fact
 from activities.purchasing.steps import UNANSWERED, note_sent, settle
@@ -40,217 +40,198 @@ from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderL
 from models.tables.stock import Stock
 
 
-class Receiving:
-    """The steps of what suppliers bring and ask for."""
+@step
+def receive_goods(work: UnitOfWork, fact: GoodsReceived) -> Echo:
+    """Take goods into stock, post them, and hand them to who waits; once per receipt."""
+    mark_applied(work, fact)
+    order, line = _line(work.session, fact.po_id, fact.sku)
+    if order is None or line is None:
+        reason = "po_id, sku: no such line"
+        note_odd_fact(work, fact.po_id or "", fact, reason)
+        return Echo(cause=f"receipt:{fact.receipt_id}")
+    locked = {line.sku, *_asked_for(_unmatched(work.session, order))}
+    lock_stock(work, locked, [(line.sku, order.location)])
+    work.session.refresh(order, with_for_update=True)
+    work.session.refresh(line, with_for_update=True)
+    receipt_id, known = kept_as(work.session, GoodsReceipt, fact.receipt_id, order)
+    cause = f"receipt:{receipt_id}"
+    redated: tuple[str, ...] = ()
+    if known is not None:
+        _note_difference(work, known, fact)
+        redated = waiting_orders(work.session, [line.sku])
+    elif problem := why_not_receive(fact, order, line, work.rules.buying):
+        note_odd_fact(work, order.po_id, fact, problem)
+    else:
+        note_sent(work, order)
+        if order.state in UNANSWERED:
+            order.state = PurchaseOrderState.SHIPPED
+        _take_in(work, receipt_id, fact, order, line)
+        redated = fill_shortages(work, [line.sku], cause)
+        _match(work, order, locked, fact)
+        settle(work, order)
+    here = StockPlace(location=order.location, sku=line.sku)
+    places = (here, *places_relieved(work, cause))
+    orders = orders_served(work, cause, redated)
+    return Echo(cause=cause, orders=orders, places=places)
 
-    def __init__(self, database: Database, clock: Clock, buying: BuyingPolicy) -> None:
-        self._database = database
-        self._clock = clock
-        self._buying = buying
 
-    @activity.defn
-    def receive_goods(self, fact: GoodsReceived) -> Echo:
-        """Take goods into stock, post them, and hand them to who waits; once per receipt."""
-        return self._database.transaction(lambda session: self._receive(session, fact))
+@step
+def record_supplier_invoice(work: UnitOfWork, fact: SupplierInvoiced) -> Echo:
+    """Match a supplier's invoice with what was ordered and received; post it, once."""
+    mark_applied(work, fact)
+    order = work.session.get(PurchaseOrder, fact.po_id or "")
+    waiting = _asked_for(_unmatched(work.session, order)) if order else set()
+    locked = waiting | {line.sku for line in fact.lines or ()}
+    lock_stock(work, locked)
+    if order is not None:
+        work.session.refresh(order, with_for_update=True)
+    invoice_id, known = kept_as(work.session, SupplierInvoice, fact.invoice_id, order)
+    if known is not None:
+        if _content(known) != _content_told(fact):
+            reason = "invoice_id: known with other content"
+            note_odd_fact(work, fact.po_id or "", fact, reason)
+    elif order is None:
+        reason = "po_id: no such purchase order"
+        note_odd_fact(work, fact.po_id or "", fact, reason)
+    elif problem := _why_not_owe(work, fact, order):
+        note_odd_fact(work, order.po_id, fact, problem)
+    else:
+        work.session.add(_recorded(work, invoice_id, fact, order))
+        _match(work, order, locked, fact)
+        settle(work, order)
+    return Echo(cause=f"supplier-invoice:{invoice_id}")
 
-    @activity.defn
-    def record_supplier_invoice(self, fact: SupplierInvoiced) -> Echo:
-        """Match a supplier's invoice with what was ordered and received; post it, once."""
-        return self._database.transaction(lambda session: self._invoice(session, fact))
 
-    def _receive(self, session: Session, fact: GoodsReceived) -> Echo:
-        mark_applied(session, fact, self._clock())
-        order, line = _line(session, fact.po_id, fact.sku)
-        if order is None or line is None:
-            reason = "po_id, sku: no such line"
-            note_odd_fact(session, fact.po_id or "", fact, reason, self._clock())
-            return Echo(cause=f"receipt:{fact.receipt_id}")
-        locked = {line.sku, *_asked_for(_unmatched(session, order))}
-        lock_stock(session, locked, [(line.sku, order.location)])
-        session.refresh(order, with_for_update=True)
-        session.refresh(line, with_for_update=True)
-        receipt_id, known = kept_as(session, GoodsReceipt, fact.receipt_id, order)
-        now, cause = self._clock(), f"receipt:{receipt_id}"
-        redated: tuple[str, ...] = ()
-        if known is not None:
-            _note_difference(session, known, fact, now)
-            redated = waiting_orders(session, [line.sku])
-        elif problem := why_not_receive(fact, order, line, self._buying):
-            note_odd_fact(session, order.po_id, fact, problem, now)
-        else:
-            note_sent(session, order, now)
-            if order.state in UNANSWERED:
-                order.state = PurchaseOrderState.SHIPPED
-            self._take_in(session, receipt_id, fact, order, line)
-            redated = fill_shortages(session, [line.sku], cause, now)
-            self._match(session, order, locked, fact, now)
-            settle(session, order, now)
-        here = StockPlace(location=order.location, sku=line.sku)
-        places = (here, *places_relieved(session, cause))
-        orders = orders_served(session, cause, redated)
-        return Echo(cause=cause, orders=orders, places=places)
-
-    def _take_in(
-        self,
-        session: Session,
-        receipt_id: str,
-        fact: GoodsReceived,
-        order: PurchaseOrder,
-        line: PurchaseOrderLine,
-    ) -> None:
-        assert fact.quantity is not None
-        now, good = self._clock(), fact.quantity - fact.damaged
-        value = landed_value(
-            line.received,
-            good,
-            line.unit_cost_minor,
-            _freight_borne(session, order, line, good),
-            line.duty_ppm,
-        )
-        session.add(
-            GoodsReceipt(
-                receipt_id=receipt_id,
-                po_id=order.po_id,
-                sku=line.sku,
-                location=order.location,
-                quantity=fact.quantity,
-                damaged=fact.damaged,
-                value_minor=value.total_minor,
-                occurred_at=min(fact.occurred_at or now, now),
-            )
-        )
-        change = Change(
-            movement_id=f"receipt:{receipt_id}",
-            cause=f"receipt:{receipt_id}",
-            kind=MovementKind.RECEIPT,
+def _take_in(
+    work: UnitOfWork,
+    receipt_id: str,
+    fact: GoodsReceived,
+    order: PurchaseOrder,
+    line: PurchaseOrderLine,
+) -> None:
+    assert fact.quantity is not None
+    good = fact.quantity - fact.damaged
+    value = landed_value(
+        line.received,
+        good,
+        line.unit_cost_minor,
+        _freight_borne(work.session, order, line, good),
+        line.duty_ppm,
+    )
+    work.session.add(
+        GoodsReceipt(
+            receipt_id=receipt_id,
+            po_id=order.po_id,
             sku=line.sku,
             location=order.location,
-            on_hand=good,
+            quantity=fact.quantity,
+            damaged=fact.damaged,
             value_minor=value.total_minor,
+            occurred_at=min(fact.occurred_at or work.now, work.now),
         )
-        if good:
-            move(session, [change], now)
-        entry = ledger.receipt_entry(
-            receipt_id,
-            order.currency,
-            goods_minor=value.goods_minor,
-            freight_minor=value.freight_minor + value.duty_minor,
-        )
-        post(session, entry, now, fact.occurred_at.date() if fact.occurred_at else None)
-        line.received += good
-        line.damaged += fact.damaged
-        session.flush()
+    )
+    change = Change(
+        movement_id=f"receipt:{receipt_id}",
+        cause=f"receipt:{receipt_id}",
+        kind=MovementKind.RECEIPT,
+        sku=line.sku,
+        location=order.location,
+        on_hand=good,
+        value_minor=value.total_minor,
+    )
+    if good:
+        move(work, [change])
+    entry = ledger.receipt_entry(
+        receipt_id,
+        order.currency,
+        goods_minor=value.goods_minor,
+        freight_minor=value.freight_minor + value.duty_minor,
+    )
+    post(work, entry, fact.occurred_at.date() if fact.occurred_at else None)
+    line.received += good
+    line.damaged += fact.damaged
+    work.session.flush()
 
-    def _invoice(self, session: Session, fact: SupplierInvoiced) -> Echo:
-        mark_applied(session, fact, self._clock())
-        order = session.get(PurchaseOrder, fact.po_id or "")
-        waiting = _asked_for(_unmatched(session, order)) if order else set()
-        locked = waiting | {line.sku for line in fact.lines or ()}
-        lock_stock(session, locked)
-        if order is not None:
-            session.refresh(order, with_for_update=True)
-        invoice_id, known = kept_as(session, SupplierInvoice, fact.invoice_id, order)
-        now = self._clock()
-        if known is not None:
-            if _content(known) != _content_told(fact):
-                reason = "invoice_id: known with other content"
-                note_odd_fact(session, fact.po_id or "", fact, reason, now)
-        elif order is None:
-            reason = "po_id: no such purchase order"
-            note_odd_fact(session, fact.po_id or "", fact, reason, now)
-        elif problem := self._why_not_owe(session, fact, order):
-            note_odd_fact(session, order.po_id, fact, problem, now)
-        else:
-            session.add(_recorded(session, invoice_id, fact, order, now))
-            self._match(session, order, locked, fact, now)
-            settle(session, order, now)
-        return Echo(cause=f"supplier-invoice:{invoice_id}")
 
-    def _why_not_owe(
-        self, session: Session, fact: SupplierInvoiced, order: PurchaseOrder
-    ) -> str | None:
-        """Why an invoice can't be right, whatever is still to come; None: it may be."""
-        if order.state is PurchaseOrderState.PLANNED:
-            return f"po_id: {order.po_id} hasn't been sent yet"
-        if fact.currency != order.currency:
-            return f"currency: {order.po_id} is in {order.currency}"
-        if not fact.lines:
-            return "lines: missing"
-        waiting = Counter[str]()
-        for invoice in _unmatched(session, order):
-            waiting.update({sku: units for sku, (units, _) in asked_by(invoice).items()})
-        asked, amount_minor = Counter[str](), 0
-        for told in fact.lines:
-            if session.get(PurchaseOrderLine, (order.po_id, told.sku)) is None:
-                return f"lines: {told.sku} isn't on {order.po_id}"
-            try:
-                cost_minor = parse_amount(told.unit_cost, order.currency)
-            except ValueError as error:
-                return f"unit_cost: {error}"
-            asked[told.sku] += told.quantity
-            amount_minor += cost_minor * told.quantity
-            if cost_minor < 0 or amount_minor > MAX_AMOUNT_MINOR:
-                return f"unit_cost: {told.unit_cost} is out of range"
-        for sku, units in asked.items():
-            line = session.get_one(PurchaseOrderLine, (order.po_id, sku), populate_existing=True)
-            left = self._buying.most_units(line.quantity) - line.invoiced - waiting[sku]
-            if units > left:
-                return f"quantity: {units} x {sku} are invoiced, {max(0, left)} can still be owed"
-        return None
+def _why_not_owe(work: UnitOfWork, fact: SupplierInvoiced, order: PurchaseOrder) -> str | None:
+    """Why an invoice can't be right, whatever is still to come; None: it may be."""
+    if order.state is PurchaseOrderState.PLANNED:
+        return f"po_id: {order.po_id} hasn't been sent yet"
+    if fact.currency != order.currency:
+        return f"currency: {order.po_id} is in {order.currency}"
+    if not fact.lines:
+        return "lines: missing"
+    waiting = Counter[str]()
+    for invoice in _unmatched(work.session, order):
+        waiting.update({sku: units for sku, (units, _) in asked_by(invoice).items()})
+    asked, amount_minor = Counter[str](), 0
+    for told in fact.lines:
+        if work.session.get(PurchaseOrderLine, (order.po_id, told.sku)) is None:
+            return f"lines: {told.sku} isn't on {order.po_id}"
+        try:
+            cost_minor = parse_amount(told.unit_cost, order.currency)
+        except ValueError as error:
+            return f"unit_cost: {error}"
+        asked[told.sku] += told.quantity
+        amount_minor += cost_minor * told.quantity
+        if cost_minor < 0 or amount_minor > MAX_AMOUNT_MINOR:
+            return f"unit_cost: {told.unit_cost} is out of range"
+    for sku, units in asked.items():
+        line = work.session.get_one(PurchaseOrderLine, (order.po_id, sku), populate_existing=True)
+        left = work.rules.buying.most_units(line.quantity) - line.invoiced - waiting[sku]
+        if units > left:
+            return f"quantity: {units} x {sku} are invoiced, {max(0, left)} can still be owed"
+    return None
 
-    def _match(
-        self,
-        session: Session,
-        order: PurchaseOrder,
-        locked: set[str],
-        fact: GoodsReceived | SupplierInvoiced,
-        now: datetime,
-    ) -> None:
-        """Post the invoices whose goods are here, as of the day on which both were; one that came
-        before its goods waits for them.
 
-        Raises DatabaseBusy where one names a SKU that isn't locked: it came a moment ago.
-        """
-        session.flush()
-        for invoice in _unmatched(session, order):
-            totals = asked_by(invoice)
-            if not totals.keys() <= locked:
-                raise DatabaseBusy(f"invoice {invoice.invoice_id} has come meanwhile")
-            lines = {sku: session.get_one(PurchaseOrderLine, (order.po_id, sku)) for sku in totals}
-            if all(
-                n <= lines[sku].received - lines[sku].invoiced for sku, (n, _) in totals.items()
-            ):
-                is_new = isinstance(fact, SupplierInvoiced)
-                came = (fact.occurred_at or now) if is_new else invoice.recorded_at
-                happened = max(came, _last_came(session, order))
-                self._post_invoice(session, invoice, order, lines, now, happened.date())
+def _match(
+    work: UnitOfWork,
+    order: PurchaseOrder,
+    locked: set[str],
+    fact: GoodsReceived | SupplierInvoiced,
+) -> None:
+    """Post the invoices whose goods are here, as of the day on which both were; one that came
+    before its goods waits for them.
 
-    def _post_invoice(
-        self,
-        session: Session,
-        invoice: SupplierInvoice,
-        order: PurchaseOrder,
-        lines: dict[str, PurchaseOrderLine],
-        now: datetime,
-        happened: date,
-    ) -> None:
-        """The goods' own price clears what was received; a difference is cost of the goods: of
-        those still held to the inventory, of the rest to cost of goods sold."""
-        held_minor = 0
-        for sku, (units, asked_minor) in sorted(asked_by(invoice).items()):
-            difference_minor = asked_minor - units * lines[sku].unit_cost_minor
-            held_minor += _revalue(session, invoice, order, sku, units, difference_minor, now)
-            lines[sku].invoiced += units
-        invoice.matched_at = now
-        entry = ledger.supplier_invoice_entry(
-            invoice.invoice_id,
-            order.currency,
-            received_minor=invoice.amount_minor - invoice.difference_minor,
-            asked_minor=invoice.amount_minor,
-            held_minor=held_minor,
-        )
-        post(session, entry, now, happened)
-        session.flush()
+    Raises DatabaseBusy where one names a SKU that isn't locked: it came a moment ago.
+    """
+    work.session.flush()
+    for invoice in _unmatched(work.session, order):
+        totals = asked_by(invoice)
+        if not totals.keys() <= locked:
+            raise DatabaseBusy(f"invoice {invoice.invoice_id} has come meanwhile")
+        lines = {sku: work.session.get_one(PurchaseOrderLine, (order.po_id, sku)) for sku in totals}
+        if all(n <= lines[sku].received - lines[sku].invoiced for sku, (n, _) in totals.items()):
+            is_new = isinstance(fact, SupplierInvoiced)
+            came = (fact.occurred_at or work.now) if is_new else invoice.recorded_at
+            happened = max(came, _last_came(work.session, order))
+            _post_invoice(work, invoice, order, lines, happened.date())
+
+
+def _post_invoice(
+    work: UnitOfWork,
+    invoice: SupplierInvoice,
+    order: PurchaseOrder,
+    lines: dict[str, PurchaseOrderLine],
+    happened: date,
+) -> None:
+    """The goods' own price clears what was received; a difference is cost of the goods: of
+    those still held to the inventory, of the rest to cost of goods sold."""
+    held_minor = 0
+    for sku, (units, asked_minor) in sorted(asked_by(invoice).items()):
+        difference_minor = asked_minor - units * lines[sku].unit_cost_minor
+        held_minor += _revalue(work, invoice, order, sku, units, difference_minor)
+        lines[sku].invoiced += units
+    invoice.matched_at = work.now
+    entry = ledger.supplier_invoice_entry(
+        invoice.invoice_id,
+        order.currency,
+        received_minor=invoice.amount_minor - invoice.difference_minor,
+        asked_minor=invoice.amount_minor,
+        held_minor=held_minor,
+    )
+    post(work, entry, happened)
+    work.session.flush()
 
 
 def _last_came(session: Session, order: PurchaseOrder) -> datetime:
@@ -260,17 +241,16 @@ def _last_came(session: Session, order: PurchaseOrder) -> datetime:
 
 
 def _revalue(
-    session: Session,
+    work: UnitOfWork,
     invoice: SupplierInvoice,
     order: PurchaseOrder,
     sku: str,
     units: int,
     difference_minor: int,
-    now: datetime,
 ) -> int:
     """Put the units' share of a price difference that is still on hand into the stock's value;
     returns it. The stock is never worth less than nothing."""
-    stock = session.get_one(Stock, (sku, order.location), populate_existing=True)
+    stock = work.session.get_one(Stock, (sku, order.location), populate_existing=True)
     held = min(units, stock.on_hand)
     part_minor = max(difference_minor * held // units, -stock.value_minor) if held else 0
     if part_minor:
@@ -282,7 +262,7 @@ def _revalue(
             location=order.location,
             value_minor=part_minor,
         )
-        move(session, [change], now)
+        move(work, [change])
     return part_minor
 
 
@@ -368,7 +348,10 @@ def _unmatched(session: Session, order: PurchaseOrder) -> list[SupplierInvoice]:
 
 
 def _recorded(
-    session: Session, invoice_id: str, fact: SupplierInvoiced, order: PurchaseOrder, now: datetime
+    work: UnitOfWork,
+    invoice_id: str,
+    fact: SupplierInvoiced,
+    order: PurchaseOrder,
 ) -> SupplierInvoice:
     invoice = SupplierInvoice(
         invoice_id=invoice_id,
@@ -377,10 +360,10 @@ def _recorded(
         amount_minor=0,
         difference_minor=0,
         lines=[line.model_dump(mode="json") for line in fact.lines or ()],
-        recorded_at=now,
+        recorded_at=work.now,
     )
     for sku, (units, asked_minor) in asked_by(invoice).items():
-        line = session.get_one(PurchaseOrderLine, (order.po_id, sku))
+        line = work.session.get_one(PurchaseOrderLine, (order.po_id, sku))
         invoice.amount_minor += asked_minor
         invoice.difference_minor += asked_minor - units * line.unit_cost_minor
     return invoice
@@ -409,10 +392,12 @@ def _content_told(fact: SupplierInvoiced) -> tuple[object, ...]:
 
 
 def _note_difference(
-    session: Session, known: GoodsReceipt, fact: GoodsReceived, now: datetime
+    work: UnitOfWork,
+    known: GoodsReceipt,
+    fact: GoodsReceived,
 ) -> None:
     """The same receipt again is nothing; with other content it is odd."""
     same = (known.po_id, known.sku, known.quantity, known.damaged)
     if same != (fact.po_id, fact.sku, fact.quantity, fact.damaged):
         reason = "receipt_id: known with other content"
-        note_odd_fact(session, fact.po_id or "", fact, reason, now)
+        note_odd_fact(work, fact.po_id or "", fact, reason)

@@ -1,6 +1,5 @@
 """Purchasing: what is short, or runs low, is bought; a supplier's word gives the orders a date."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
@@ -9,8 +8,10 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from temporalio import activity
 
-from activities.database.engine import Clock, Database
+from activities.database.engine import Database
 from activities.database.inbox import mark_applied, was_applied
+from activities.database.step import step
+from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import once
 from activities.gateways.suppliers import Suppliers
 from activities.ledger.posting import draw_number, lock_series
@@ -29,7 +30,6 @@ from activities.stock.counters import Place, lock_stock
 from models.errors import PartnerRefused
 from models.messages.facts import GoodsShipped, SupplierAcknowledged
 from models.messages.partners import SupplierLine, SupplierOrder
-from models.messages.policy import Policy
 from models.messages.steps import (
     Echo,
     PlannedSend,
@@ -40,7 +40,6 @@ from models.messages.steps import (
 )
 from models.money import format_amount
 from models.purchasing import (
-    BuyingPolicy,
     ComparedOffer,
     Comparison,
     Offer,
@@ -63,34 +62,355 @@ LOOK_AGAIN = timedelta(days=1)
 """After which what nobody brings is looked at again."""
 
 
+@step
+def apply_acknowledgement(work: UnitOfWork, fact: SupplierAcknowledged) -> Echo:
+    """The supplier confirms, all or in part, or refuses: who waits gets a date. One that has
+    passed is none."""
+    if was_applied(work.session, fact):
+        return _told_before(work.session, fact.po_id or "", fact.acknowledgement_id)
+    mark_applied(work, fact)
+    order, lines = _spoken_of(work, fact)
+    said_at = min(fact.occurred_at or work.now, work.now)
+    if order is None or (order.acknowledged_at and said_at < order.acknowledged_at):
+        return Echo(cause=fact.acknowledgement_id)
+    before = [_waiting(work, (line.sku, order.location)) for line in lines]
+    is_news = order.told_at is None or said_at >= order.told_at
+    order.acknowledged_at = said_at
+    on_all = still_ahead(fact.expected_date, work.now.date())
+    promised = {line.sku: line for line in fact.lines or ()}
+    for line in lines:
+        promise = promised.pop(line.sku, None)
+        if promise is not None or not fact.lines:
+            units = line.quantity if promise is None else promise.quantity
+            line.expected = max(line.received, min(units, line.quantity))
+            is_less = line.expected < line.quantity
+            line.let_down_at = (line.let_down_at or work.now) if is_less else None
+        if is_news:
+            on = still_ahead(promise.expected_date, work.now.date()) if promise else None
+            line.expected_date = on or on_all or _quoted_date(line)
+    if promised:
+        reason = f"lines: {', '.join(promised)} aren't on {order.po_id}"
+        note_odd_fact(work, order.po_id, fact, reason)
+    if is_news:
+        order.expected_date, order.told_at = on_all or order.expected_date, said_at
+    if all(line.expected == 0 for line in lines) and is_news and order.state.is_open:
+        order.state, order.ended_at = State.REFUSED, work.now
+        order.ended_reason = "refused: it promises nothing"
+    elif order.state in UNANSWERED:
+        order.state = State.ACKNOWLEDGED
+    settle(work, order)
+    return _echo(work, order, lines, before, fact.acknowledgement_id)
+
+
+@step
+def apply_ship_notice(work: UnitOfWork, fact: GoodsShipped) -> Echo:
+    """The supplier has shipped: who waits gets a better date."""
+    if was_applied(work.session, fact):
+        return _told_before(work.session, fact.po_id or "", fact.notice_id)
+    mark_applied(work, fact)
+    order, lines = _spoken_of(work, fact)
+    if order is None:
+        return Echo(cause=fact.notice_id)
+    before = [_waiting(work, (line.sku, order.location)) for line in lines]
+    said_at = min(fact.occurred_at or work.now, work.now)
+    if order.state in (*UNANSWERED, State.ACKNOWLEDGED):
+        order.state = State.SHIPPED
+    if order.told_at is None or said_at >= order.told_at:
+        order.told_at = said_at
+        on_all = still_ahead(fact.expected_date, work.now.date())
+        order.expected_date = on_all or order.expected_date
+        for line in lines:
+            line.expected_date = on_all or line.expected_date or _quoted_date(line)
+    return _echo(work, order, lines, before, fact.notice_id)
+
+
+def _cover(
+    work: UnitOfWork,
+    place: Place,
+) -> tuple[str | None, int]:
+    """Write the line that buys what isn't bought yet; returns why nobody brings it, and how
+    many units that leaves orders short of."""
+    dropped = _drop_planned(work, place)
+    problem, unmet = _buy(work, place)
+    for order in dropped:
+        if not _lines(work.session, order.po_id):
+            work.session.delete(order)
+    return problem, unmet
+
+
+def _buy(
+    work: UnitOfWork,
+    place: Place,
+) -> tuple[str | None, int]:
+    today = work.now.date()
+    coming = sum(i.units for i in incoming(work.session, place, today))
+    short = max(0, backordered(work.session, place) - coming)
+    stock = work.session.get_one(Stock, place)
+    level = position(
+        on_hand=stock.on_hand,
+        on_order=coming,
+        reserved=stock.reserved,
+        backordered=backordered(work.session, place),
+    )
+    review = work.session.get(StockPolicy, place)
+    more = _restock(level + short, review) if review else 0
+    if not short + more:
+        return None, 0
+    waiting = _not_covered(_open_at(work.session, place), coming)
+    requirement = Requirement(
+        sku=place[0],
+        short=short,
+        restock=more,
+        needed_by=_needed_by(work.session, place, waiting),
+    )
+    offers = offers_of(work.session, [place[0]])
+    comparison = compare(
+        requirement,
+        offers,
+        track_records(work.session, {o.supplier_id for o in offers}),
+        today,
+        _let_down(work, place, work.now - work.rules.buying.rest),
+    )
+    if comparison.chosen is None:
+        return _no_offer(requirement, place, comparison), short
+    reason = Reason(
+        orders=waiting,
+        short=short,
+        restock=more,
+        position=level,
+        reorder_point=review.reorder_point if review else None,
+        demand_a_day=review.demand_a_day if review else None,
+        lead_time_days=review.lead_time_days if review else None,
+        comparison=comparison,
+    )
+    duties = {o.supplier_id: o.duty_ppm for o in offers}
+    _write_line(work, place, comparison.chosen, duties[comparison.chosen.supplier_id], reason)
+    return None, 0
+
+
+def _write_line(
+    work: UnitOfWork,
+    place: Place,
+    choice: ComparedOffer,
+    duty_ppm: int,
+    reason: Reason,
+) -> None:
+    order = _collecting(work, place, choice)
+    work.session.add(
+        PurchaseOrderLine(
+            po_id=order.po_id,
+            sku=place[0],
+            quantity=choice.quantity,
+            unit_cost_minor=choice.unit_cost_minor,
+            duty_ppm=duty_ppm,
+            expected_date=None,
+            reason=reason.model_dump(mode="json"),
+        )
+    )
+    order.freight_minor = _freight(_lines(work.session, order.po_id))
+
+
+def _collecting(
+    work: UnitOfWork,
+    place: Place,
+    choice: ComparedOffer,
+) -> PurchaseOrder:
+    """The purchase order that collects lines for this supplier and location, or a new one."""
+    series = _series(choice.supplier_id, place)  # locked: nobody else makes one meanwhile
+    known = work.session.exec(
+        select(PurchaseOrder)
+        .where(
+            PurchaseOrder.supplier_id == choice.supplier_id,
+            PurchaseOrder.location == place[1],
+            PurchaseOrder.state == State.PLANNED,
+        )
+        .with_for_update()
+    ).first()
+    if known is not None:
+        return known
+    order = PurchaseOrder(
+        po_id=f"{series}-{draw_number(work, series)}",
+        supplier_id=choice.supplier_id,
+        location=place[1],
+        currency=work.session.exec(select(Company.currency)).one(),
+        state=State.PLANNED,
+        reason="",
+        created_at=work.now,
+        collects_until=work.now + work.rules.buying.window,
+    )
+    work.session.add(order)
+    work.session.flush()
+    return order
+
+
+def _close_lines(work: UnitOfWork, step: PurchaseStep) -> SupplierOrder | None:
+    """What is to be sent, from now on unchanged; None where there is nothing (more) to send,
+    or where the replenishment of another SKU is sending it."""
+    order = _lock(work, step.po_id)
+    if order is None or order.reference is not None or not order.state.is_open:
+        return None
+    lines = _lines(work.session, order.po_id)
+    if order.state is State.PLANNED:
+        if not lines:
+            work.session.delete(order)
+            return None
+        order.state, order.sender_sku = State.SENDING, step.sku
+        order.acknowledge_by = work.now + work.rules.buying.acknowledge_within
+        order.freight_minor = _freight(lines)
+        order.reason = "; ".join(_why(line) for line in lines)[:1_000]
+    return _as_sent(order, lines) if order.sender_sku == step.sku else None
+
+
+def _sent(work: UnitOfWork, po_id: str, reference: str) -> Echo:
+    order = work.session.get_one(PurchaseOrder, po_id, with_for_update=True)
+    if order.reference is None:
+        order.reference = reference
+        note_sent(work, order)
+    return _waiting_for(work.session, po_id)
+
+
+def _spoken_of(
+    work: UnitOfWork, fact: SupplierAcknowledged | GoodsShipped
+) -> tuple[PurchaseOrder | None, list[PurchaseOrderLine]]:
+    """The purchase order that a supplier speaks of and its lines, with their stock locked; none
+    where what it says is of no use: that is kept as odd."""
+    subject = fact.po_id or ""
+    lock_stock(work, {line.sku for line in _lines(work.session, subject)})
+    order = _lock(work, subject)
+    lines, problem = _lines(work.session, subject), None
+    if order is None:
+        problem = "po_id: no such purchase order"
+    elif order.state is State.PLANNED:
+        problem = f"po_id: {order.po_id} hasn't been sent yet"
+    elif order.state in (State.LAPSED, State.REFUSED, State.CANCELLED, State.CLOSED):
+        problem = f"too late: {order.po_id} is {order.state}, {order.ended_reason or ''}"
+    elif isinstance(fact, SupplierAcknowledged) and _rest_was_given_up(order, lines):
+        problem = f"too late: {order.po_id} is {order.state}: nothing more is expected of it"
+    if problem or order is None:
+        note_odd_fact(work, subject, fact, problem or "")
+        return None, []
+    note_sent(work, order)
+    return order, lines
+
+
+def _end(work: UnitOfWork, po_id: str, state: State, reason: str) -> Echo:
+    """We no longer count on a purchase order: every place of it looks for another offer."""
+    lock_stock(work, {line.sku for line in _lines(work.session, po_id)})
+    order = work.session.get_one(PurchaseOrder, po_id, with_for_update=True)
+    lines = _lines(work.session, po_id)
+    if order.state.is_open:
+        order.state, order.ended_reason, order.ended_at = state, reason[:500], work.now
+        for line in lines:
+            line.let_down_at = work.now if due_units(line) else None
+    places = [StockPlace(location=order.location, sku=line.sku) for line in lines]
+    return Echo(cause=f"{po_id}-{state}", places=tuple(places))
+
+
+def _echo(
+    work: UnitOfWork,
+    order: PurchaseOrder,
+    lines: Sequence[PurchaseOrderLine],
+    before: Sequence["Waiting"],
+    cause: str,
+) -> Echo:
+    date_shortages(work, {line.sku for line in lines})
+    after = [_waiting(work, (line.sku, order.location)) for line in lines]
+    changed = [o for b, a in zip(before, after, strict=True) for o in _changed(b, a)]
+    places = tuple(StockPlace(location=order.location, sku=line.sku) for line in lines)
+    return Echo(cause=cause, orders=tuple(dict.fromkeys(changed)), places=places)
+
+
+@step
+def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
+    """Plan what is to be bought for a place; nothing is sent yet, so a plan may change."""
+    place = (step.place.sku, step.place.location)
+    lock_stock(work, _lapsing_skus(work, place), [place])
+    for offer in offers_of(work.session, [place[0]]):
+        lock_series(work, _series(offer.supplier_id, place))  # before any purchase order
+    if step.again:
+        for _, line in _let_down_lines(work, place):
+            line.let_down_at = None
+    before = _waiting(work, place)
+    places = _end_overdue(work, place)
+    problem, unmet = _cover(work, place)
+    redated = date_shortages(work, [place[0]])
+    for shortage in open_shortages(work.session, [place[0]]):
+        if shortage.location == place[1] and shortage.po_id is None:
+            shortage.problem = problem if unmet else None
+    changed = _changed(before, _waiting(work, place))
+    news = _with_news(work, place, step.since)
+    orders = _lines_at(work, place)
+    told = tuple(dict.fromkeys([*changed, *redated, *news]))
+    echo = Echo(cause="plan", orders=told, places=tuple(places))
+    return PurchasePlan(
+        send=tuple(_sends(orders, place[0])),
+        open=tuple(o.po_id for o, line in orders if o.state.is_open and due_units(line)),
+        unmet=unmet,
+        problem=problem,
+        look_at=_next_look(work, orders, problem),
+        made_at=work.now,
+        echo=echo,
+        policy=work.rules.policy,
+    )
+
+
+def _end_overdue(
+    work: UnitOfWork,
+    place: Place,
+) -> list[StockPlace]:
+    """Count no longer on what wasn't acknowledged in time, nor on the rest of what is late."""
+    places: list[StockPlace] = []
+    for order, line in _lines_at(work, place):
+        late_from = _late_from(work, order, line)
+        if order.state in UNANSWERED and order.acknowledge_by and order.acknowledge_by <= work.now:
+            reason = "no acknowledgement in time"
+            places += _end(work, order.po_id, State.LAPSED, reason).places
+        elif order.state.is_open and due_units(line) and late_from and late_from <= work.now:
+            line.expected, line.let_down_at = line.received, work.now
+            order.ended_reason = f"overdue: expected on {_date_of(order, line)}"
+            _give_up(work, order)
+    return [p for p in places if (p.sku, p.location) != place]
+
+
+def _late_from(work: UnitOfWork, order: PurchaseOrder, line: PurchaseOrderLine) -> datetime | None:
+    expected = _date_of(order, line)
+    if expected is None:
+        return None
+    midnight = datetime.combine(expected, datetime.min.time(), tzinfo=order.created_at.tzinfo)
+    return midnight + timedelta(days=1) + work.rules.buying.receipt_grace
+
+
+def _next_look(
+    work: UnitOfWork,
+    orders: Sequence[tuple[PurchaseOrder, PurchaseOrderLine]],
+    problem: str | None,
+) -> datetime | None:
+    """When something is due that nobody tells us of. A `problem` is looked at every day: an
+    offer may have been imported, or the stock may run low no longer."""
+    times = [work.now + LOOK_AGAIN] if problem else []
+    times += [
+        order.acknowledge_by
+        for order, _ in orders
+        if order.state in UNANSWERED and order.acknowledge_by
+    ]
+    for order, line in orders:
+        late_from = _late_from(work, order, line)
+        if order.state.is_open and due_units(line) and late_from:
+            times += [late_from - work.rules.buying.receipt_grace, late_from]
+    return min((t for t in times if t > work.now), default=None)
+
+
 class Purchasing:
     """The steps of replenishment that decide and buy."""
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        suppliers: Suppliers,
-        policy: Policy,
-        buying: BuyingPolicy,
-    ) -> None:
+    def __init__(self, database: Database, suppliers: Suppliers) -> None:
         self._database = database
-        self._clock = clock
         self._suppliers = suppliers
-        self._policy = policy
-        self._buying = buying
-
-    @activity.defn
-    def plan_purchases(self, step: PlanStep) -> PurchasePlan:
-        """Plan what is to be bought for a place; nothing is sent yet, so a plan may change."""
-        return self._database.transaction(lambda session: self._plan(session, step))
 
     @activity.defn
     async def send_purchase_order(self, step: PurchaseStep) -> Echo:
         """Send a planned purchase order to its supplier, once. Its refusal is an answer too."""
-        order = await asyncio.to_thread(
-            self._database.transaction, lambda session: self._close_lines(session, step)
-        )
+        order = await self._database.transaction_async(lambda work: _close_lines(work, step))
         if order is None:  # sent before; the activity may have failed after that
             return await self._database.read_async(lambda session: _answered(session, step.po_id))
         try:
@@ -99,348 +419,27 @@ class Purchasing:
             )
         except PartnerRefused as refusal:
             reason = f"refused: {refusal.message}"
-            return await asyncio.to_thread(
-                self._database.transaction,
-                lambda session: self._end(session, step.po_id, State.REFUSED, reason),
+            return await self._database.transaction_async(
+                lambda work: _end(work, step.po_id, State.REFUSED, reason),
             )
-        return await asyncio.to_thread(
-            self._database.transaction, lambda session: self._sent(session, step.po_id, reference)
+        return await self._database.transaction_async(
+            lambda work: _sent(work, step.po_id, reference)
         )
-
-    @activity.defn
-    def apply_acknowledgement(self, fact: SupplierAcknowledged) -> Echo:
-        """The supplier confirms, all or in part, or refuses: who waits gets a date. One that has
-        passed is none."""
-        return self._database.transaction(lambda session: self._acknowledge(session, fact))
-
-    @activity.defn
-    def apply_ship_notice(self, fact: GoodsShipped) -> Echo:
-        """The supplier has shipped: who waits gets a better date."""
-        return self._database.transaction(lambda session: self._ship(session, fact))
-
-    def _plan(self, session: Session, step: PlanStep) -> PurchasePlan:
-        place = (step.place.sku, step.place.location)
-        lock_stock(session, _lapsing_skus(session, place, self._clock()), [place])
-        for offer in offers_of(session, [place[0]]):
-            lock_series(session, _series(offer.supplier_id, place))  # before any purchase order
-        now = self._clock()
-        if step.again:
-            for _, line in _let_down_lines(session, place):
-                line.let_down_at = None
-        before = _waiting(session, place)
-        places = self._end_overdue(session, place, now)
-        problem, unmet = self._cover(session, place, now)
-        redated = date_shortages(session, [place[0]], now)
-        for shortage in open_shortages(session, [place[0]]):
-            if shortage.location == place[1] and shortage.po_id is None:
-                shortage.problem = problem if unmet else None
-        changed = _changed(before, _waiting(session, place))
-        news = _with_news(session, place, step.since)
-        orders = _lines_at(session, place)
-        told = tuple(dict.fromkeys([*changed, *redated, *news]))
-        echo = Echo(cause="plan", orders=told, places=tuple(places))
-        return PurchasePlan(
-            send=tuple(_sends(orders, place[0])),
-            open=tuple(o.po_id for o, line in orders if o.state.is_open and due_units(line)),
-            unmet=unmet,
-            problem=problem,
-            look_at=self._next_look(orders, now, problem),
-            made_at=now,
-            echo=echo,
-            policy=self._policy,
-        )
-
-    def _cover(self, session: Session, place: Place, now: datetime) -> tuple[str | None, int]:
-        """Write the line that buys what isn't bought yet; returns why nobody brings it, and how
-        many units that leaves orders short of."""
-        dropped = _drop_planned(session, place)
-        problem, unmet = self._buy(session, place, now)
-        for order in dropped:
-            if not _lines(session, order.po_id):
-                session.delete(order)
-        return problem, unmet
-
-    def _buy(self, session: Session, place: Place, now: datetime) -> tuple[str | None, int]:
-        today = now.date()
-        coming = sum(i.units for i in incoming(session, place, today))
-        short = max(0, backordered(session, place) - coming)
-        stock = session.get_one(Stock, place)
-        level = position(
-            on_hand=stock.on_hand,
-            on_order=coming,
-            reserved=stock.reserved,
-            backordered=backordered(session, place),
-        )
-        review = session.get(StockPolicy, place)
-        more = _restock(level + short, review) if review else 0
-        if not short + more:
-            return None, 0
-        waiting = _not_covered(_open_at(session, place), coming)
-        requirement = Requirement(
-            sku=place[0], short=short, restock=more, needed_by=_needed_by(session, place, waiting)
-        )
-        offers = offers_of(session, [place[0]])
-        comparison = compare(
-            requirement,
-            offers,
-            track_records(session, {o.supplier_id for o in offers}),
-            today,
-            _let_down(session, place, now - self._buying.rest),
-        )
-        if comparison.chosen is None:
-            return _no_offer(requirement, place, comparison), short
-        reason = Reason(
-            orders=waiting,
-            short=short,
-            restock=more,
-            position=level,
-            reorder_point=review.reorder_point if review else None,
-            demand_a_day=review.demand_a_day if review else None,
-            lead_time_days=review.lead_time_days if review else None,
-            comparison=comparison,
-        )
-        duties = {o.supplier_id: o.duty_ppm for o in offers}
-        self._write_line(
-            session, place, comparison.chosen, duties[comparison.chosen.supplier_id], reason, now
-        )
-        return None, 0
-
-    def _write_line(
-        self,
-        session: Session,
-        place: Place,
-        choice: ComparedOffer,
-        duty_ppm: int,
-        reason: Reason,
-        now: datetime,
-    ) -> None:
-        order = self._collecting(session, place, choice, now)
-        session.add(
-            PurchaseOrderLine(
-                po_id=order.po_id,
-                sku=place[0],
-                quantity=choice.quantity,
-                unit_cost_minor=choice.unit_cost_minor,
-                duty_ppm=duty_ppm,
-                expected_date=None,
-                reason=reason.model_dump(mode="json"),
-            )
-        )
-        order.freight_minor = _freight(_lines(session, order.po_id))
-
-    def _collecting(
-        self, session: Session, place: Place, choice: ComparedOffer, now: datetime
-    ) -> PurchaseOrder:
-        """The purchase order that collects lines for this supplier and location, or a new one."""
-        series = _series(choice.supplier_id, place)  # locked: nobody else makes one meanwhile
-        known = session.exec(
-            select(PurchaseOrder)
-            .where(
-                PurchaseOrder.supplier_id == choice.supplier_id,
-                PurchaseOrder.location == place[1],
-                PurchaseOrder.state == State.PLANNED,
-            )
-            .with_for_update()
-        ).first()
-        if known is not None:
-            return known
-        order = PurchaseOrder(
-            po_id=f"{series}-{draw_number(session, series)}",
-            supplier_id=choice.supplier_id,
-            location=place[1],
-            currency=session.exec(select(Company.currency)).one(),
-            state=State.PLANNED,
-            reason="",
-            created_at=now,
-            collects_until=now + self._buying.window,
-        )
-        session.add(order)
-        session.flush()
-        return order
-
-    def _close_lines(self, session: Session, step: PurchaseStep) -> SupplierOrder | None:
-        """What is to be sent, from now on unchanged; None where there is nothing (more) to send,
-        or where the replenishment of another SKU is sending it."""
-        order, now = _lock(session, step.po_id), self._clock()
-        if order is None or order.reference is not None or not order.state.is_open:
-            return None
-        lines = _lines(session, order.po_id)
-        if order.state is State.PLANNED:
-            if not lines:
-                session.delete(order)
-                return None
-            order.state, order.sender_sku = State.SENDING, step.sku
-            order.acknowledge_by = now + self._buying.acknowledge_within
-            order.freight_minor = _freight(lines)
-            order.reason = "; ".join(_why(line) for line in lines)[:1_000]
-        return _as_sent(order, lines) if order.sender_sku == step.sku else None
-
-    def _sent(self, session: Session, po_id: str, reference: str) -> Echo:
-        order, now = session.get_one(PurchaseOrder, po_id, with_for_update=True), self._clock()
-        if order.reference is None:
-            order.reference = reference
-            note_sent(session, order, now)
-        return _waiting_for(session, po_id)
-
-    def _acknowledge(self, session: Session, fact: SupplierAcknowledged) -> Echo:
-        if was_applied(session, fact):
-            return _told_before(session, fact.po_id or "", fact.acknowledgement_id)
-        mark_applied(session, fact, self._clock())
-        order, lines = self._spoken_of(session, fact)
-        now = self._clock()
-        said_at = min(fact.occurred_at or now, now)
-        if order is None or (order.acknowledged_at and said_at < order.acknowledged_at):
-            return Echo(cause=fact.acknowledgement_id)
-        before = [_waiting(session, (line.sku, order.location)) for line in lines]
-        is_news = order.told_at is None or said_at >= order.told_at
-        order.acknowledged_at = said_at
-        on_all = still_ahead(fact.expected_date, now.date())
-        promised = {line.sku: line for line in fact.lines or ()}
-        for line in lines:
-            promise = promised.pop(line.sku, None)
-            if promise is not None or not fact.lines:
-                units = line.quantity if promise is None else promise.quantity
-                line.expected = max(line.received, min(units, line.quantity))
-                is_less = line.expected < line.quantity
-                line.let_down_at = (line.let_down_at or now) if is_less else None
-            if is_news:
-                on = still_ahead(promise.expected_date, now.date()) if promise else None
-                line.expected_date = on or on_all or _quoted_date(line)
-        if promised:
-            reason = f"lines: {', '.join(promised)} aren't on {order.po_id}"
-            note_odd_fact(session, order.po_id, fact, reason, now)
-        if is_news:
-            order.expected_date, order.told_at = on_all or order.expected_date, said_at
-        if all(line.expected == 0 for line in lines) and is_news and order.state.is_open:
-            order.state, order.ended_at = State.REFUSED, now
-            order.ended_reason = "refused: it promises nothing"
-        elif order.state in UNANSWERED:
-            order.state = State.ACKNOWLEDGED
-        settle(session, order, now)
-        return self._echo(session, order, lines, before, fact.acknowledgement_id, now)
-
-    def _ship(self, session: Session, fact: GoodsShipped) -> Echo:
-        if was_applied(session, fact):
-            return _told_before(session, fact.po_id or "", fact.notice_id)
-        mark_applied(session, fact, self._clock())
-        order, lines = self._spoken_of(session, fact)
-        now = self._clock()
-        if order is None:
-            return Echo(cause=fact.notice_id)
-        before = [_waiting(session, (line.sku, order.location)) for line in lines]
-        said_at = min(fact.occurred_at or now, now)
-        if order.state in (*UNANSWERED, State.ACKNOWLEDGED):
-            order.state = State.SHIPPED
-        if order.told_at is None or said_at >= order.told_at:
-            order.told_at = said_at
-            on_all = still_ahead(fact.expected_date, now.date())
-            order.expected_date = on_all or order.expected_date
-            for line in lines:
-                line.expected_date = on_all or line.expected_date or _quoted_date(line)
-        return self._echo(session, order, lines, before, fact.notice_id, now)
-
-    def _spoken_of(
-        self, session: Session, fact: SupplierAcknowledged | GoodsShipped
-    ) -> tuple[PurchaseOrder | None, list[PurchaseOrderLine]]:
-        """The purchase order that a supplier speaks of and its lines, with their stock locked; none
-        where what it says is of no use: that is kept as odd."""
-        subject = fact.po_id or ""
-        lock_stock(session, {line.sku for line in _lines(session, subject)})
-        order, now = _lock(session, subject), self._clock()
-        lines, problem = _lines(session, subject), None
-        if order is None:
-            problem = "po_id: no such purchase order"
-        elif order.state is State.PLANNED:
-            problem = f"po_id: {order.po_id} hasn't been sent yet"
-        elif order.state in (State.LAPSED, State.REFUSED, State.CANCELLED, State.CLOSED):
-            problem = f"too late: {order.po_id} is {order.state}, {order.ended_reason or ''}"
-        elif isinstance(fact, SupplierAcknowledged) and _rest_was_given_up(order, lines):
-            problem = f"too late: {order.po_id} is {order.state}: nothing more is expected of it"
-        if problem or order is None:
-            note_odd_fact(session, subject, fact, problem or "", now)
-            return None, []
-        note_sent(session, order, now)
-        return order, lines
-
-    def _end_overdue(self, session: Session, place: Place, now: datetime) -> list[StockPlace]:
-        """Count no longer on what wasn't acknowledged in time, nor on the rest of what is late."""
-        places: list[StockPlace] = []
-        for order, line in _lines_at(session, place):
-            late_from = self._late_from(order, line)
-            if order.state in UNANSWERED and order.acknowledge_by and order.acknowledge_by <= now:
-                reason = "no acknowledgement in time"
-                places += self._end(session, order.po_id, State.LAPSED, reason).places
-            elif order.state.is_open and due_units(line) and late_from and late_from <= now:
-                line.expected, line.let_down_at = line.received, now
-                order.ended_reason = f"overdue: expected on {_date_of(order, line)}"
-                _give_up(session, order, now)
-        return [p for p in places if (p.sku, p.location) != place]
-
-    def _late_from(self, order: PurchaseOrder, line: PurchaseOrderLine) -> datetime | None:
-        expected = _date_of(order, line)
-        if expected is None:
-            return None
-        midnight = datetime.combine(expected, datetime.min.time(), tzinfo=order.created_at.tzinfo)
-        return midnight + timedelta(days=1) + self._buying.receipt_grace
-
-    def _end(self, session: Session, po_id: str, state: State, reason: str) -> Echo:
-        """We no longer count on a purchase order: every place of it looks for another offer."""
-        lock_stock(session, {line.sku for line in _lines(session, po_id)})
-        order, now = session.get_one(PurchaseOrder, po_id, with_for_update=True), self._clock()
-        lines = _lines(session, po_id)
-        if order.state.is_open:
-            order.state, order.ended_reason, order.ended_at = state, reason[:500], now
-            for line in lines:
-                line.let_down_at = now if due_units(line) else None
-        places = [StockPlace(location=order.location, sku=line.sku) for line in lines]
-        return Echo(cause=f"{po_id}-{state}", places=tuple(places))
-
-    def _next_look(
-        self,
-        orders: Sequence[tuple[PurchaseOrder, PurchaseOrderLine]],
-        now: datetime,
-        problem: str | None,
-    ) -> datetime | None:
-        """When something is due that nobody tells us of. A `problem` is looked at every day: an
-        offer may have been imported, or the stock may run low no longer."""
-        times = [now + LOOK_AGAIN] if problem else []
-        times += [
-            order.acknowledge_by
-            for order, _ in orders
-            if order.state in UNANSWERED and order.acknowledge_by
-        ]
-        for order, line in orders:
-            late_from = self._late_from(order, line)
-            if order.state.is_open and due_units(line) and late_from:
-                times += [late_from - self._buying.receipt_grace, late_from]
-        return min((t for t in times if t > now), default=None)
-
-    def _echo(
-        self,
-        session: Session,
-        order: PurchaseOrder,
-        lines: Sequence[PurchaseOrderLine],
-        before: Sequence["Waiting"],
-        cause: str,
-        now: datetime,
-    ) -> Echo:
-        date_shortages(session, {line.sku for line in lines}, now)
-        after = [_waiting(session, (line.sku, order.location)) for line in lines]
-        changed = [o for b, a in zip(before, after, strict=True) for o in _changed(b, a)]
-        places = tuple(StockPlace(location=order.location, sku=line.sku) for line in lines)
-        return Echo(cause=cause, orders=tuple(dict.fromkeys(changed)), places=places)
 
 
 Waiting = dict[str, tuple[str, object, object]]
 """Shortage id -> order, date and problem as the order knows them."""
 
 
-def note_sent(session: Session, order: PurchaseOrder, now: datetime) -> None:
+def note_sent(
+    work: UnitOfWork,
+    order: PurchaseOrder,
+) -> None:
     """The supplier has it, by its answer or by another sign of life (its answer may be lost):
     the history of those who wait for it says so, once."""
     if order.sent_at is not None:
         return
-    order.sent_at = now
+    order.sent_at = work.now
     if order.state is State.SENDING:
         order.state = State.SENT
     waiting = select(Shortage).where(
@@ -448,32 +447,38 @@ def note_sent(session: Session, order: PurchaseOrder, now: datetime) -> None:
     )
     parts: Parts = defaultdict(list)
     about = f"{order.po_id} from {order.supplier_id}"
-    for shortage in session.exec(waiting.order_by(col(Shortage.shortage_id))):
+    for shortage in work.session.exec(waiting.order_by(col(Shortage.shortage_id))):
         words = f"{shortage.quantity - shortage.filled} x {shortage.sku}"
         parts[shortage.order_id, "bought", about].append(words)
-    note_parts(session, parts, now)
+    note_parts(work, parts)
 
 
-def settle(session: Session, order: PurchaseOrder, now: datetime) -> None:
+def settle(
+    work: UnitOfWork,
+    order: PurchaseOrder,
+) -> None:
     """After goods or an invoice came, or the rest was given up: what the order's state is now."""
-    session.flush()
-    lines = _lines(session, order.po_id)
+    work.session.flush()
+    lines = _lines(work.session, order.po_id)
     if any(due_units(line) for line in lines):
         return
     if order.state.is_open:
         order.state = State.RECEIVED
     if order.state is State.RECEIVED and all(line.invoiced >= line.received for line in lines):
-        order.state, order.ended_at = State.INVOICED, now
+        order.state, order.ended_at = State.INVOICED, work.now
 
 
-def _give_up(session: Session, order: PurchaseOrder, now: datetime) -> None:
+def _give_up(
+    work: UnitOfWork,
+    order: PurchaseOrder,
+) -> None:
     """The rest of it isn't expected any more; where nothing came at all, it has lapsed."""
-    session.flush()
-    lines = _lines(session, order.po_id)
+    work.session.flush()
+    lines = _lines(work.session, order.po_id)
     if any(due_units(line) or line.received for line in lines):
-        settle(session, order, now)
+        settle(work, order)
     else:
-        order.state, order.ended_at = State.LAPSED, now
+        order.state, order.ended_at = State.LAPSED, work.now
 
 
 def _rest_was_given_up(order: PurchaseOrder, lines: Iterable[PurchaseOrderLine]) -> bool:
@@ -515,13 +520,13 @@ def _told_before(session: Session, po_id: str, cause: str) -> Echo:
     )
 
 
-def _with_news(session: Session, place: Place, since: datetime | None) -> tuple[str, ...]:
+def _with_news(work: UnitOfWork, place: Place, since: datetime | None) -> tuple[str, ...]:
     """The orders at a place whose wait has changed after `since`, by their history, or that nobody
     serves; None: all that wait. So a plan that is made again, as its first answer was lost, tells
     whom the first one meant to tell."""
     if since is None:
-        return waiting_orders(session, [place[0]], place[1])
-    session.flush()
+        return waiting_orders(work.session, [place[0]], place[1])
+    work.session.flush()
     dated = (
         select(AuditRow.order_id)
         .where(
@@ -531,7 +536,7 @@ def _with_news(session: Session, place: Place, since: datetime | None) -> tuple[
         )
         .exists()
     )
-    rows = session.exec(
+    rows = work.session.exec(
         select(Shortage.order_id)
         .where(
             Shortage.sku == place[0],
@@ -545,10 +550,11 @@ def _with_news(session: Session, place: Place, since: datetime | None) -> tuple[
     return tuple(rows)
 
 
-def _waiting(session: Session, place: Place) -> Waiting:
-    session.flush()
+def _waiting(work: UnitOfWork, place: Place) -> Waiting:
+    work.session.flush()
     return {
-        s.shortage_id: (s.order_id, s.expected_date, s.problem) for s in _open_at(session, place)
+        s.shortage_id: (s.order_id, s.expected_date, s.problem)
+        for s in _open_at(work.session, place)
     }
 
 
@@ -604,9 +610,9 @@ def _no_offer(wanted: Requirement, place: Place, comparison: Comparison) -> str:
     )
 
 
-def _drop_planned(session: Session, place: Place) -> list[PurchaseOrder]:
+def _drop_planned(work: UnitOfWork, place: Place) -> list[PurchaseOrder]:
     """Whatever was planned for a place and not sent is planned anew; where it was planned."""
-    orders = session.exec(
+    orders = work.session.exec(
         select(PurchaseOrder)
         .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
         .where(
@@ -618,16 +624,19 @@ def _drop_planned(session: Session, place: Place) -> list[PurchaseOrder]:
         .execution_options(populate_existing=True)
     ).all()
     for order in orders:
-        session.delete(session.get_one(PurchaseOrderLine, (order.po_id, place[0])))
-    session.flush()
+        work.session.delete(work.session.get_one(PurchaseOrderLine, (order.po_id, place[0])))
+    work.session.flush()
     return list(orders)
 
 
-def _lapsing_skus(session: Session, place: Place, now: datetime) -> set[str]:
+def _lapsing_skus(
+    work: UnitOfWork,
+    place: Place,
+) -> set[str]:
     """The SKUs of a place's purchase orders that nobody has acknowledged in time: they lapse
     together, so all are locked at once."""
     ours, beside = aliased(PurchaseOrderLine), aliased(PurchaseOrderLine)
-    rows = session.exec(
+    rows = work.session.exec(
         select(beside.sku)
         .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(beside.po_id))
         .join(ours, col(ours.po_id) == col(beside.po_id))
@@ -635,7 +644,7 @@ def _lapsing_skus(session: Session, place: Place, now: datetime) -> set[str]:
             ours.sku == place[0],
             PurchaseOrder.location == place[1],
             col(PurchaseOrder.state).in_(UNANSWERED),
-            col(PurchaseOrder.acknowledge_by) <= now,
+            col(PurchaseOrder.acknowledge_by) <= work.now,
         )
     )
     return set(rows)
@@ -666,11 +675,11 @@ def _date_of(order: PurchaseOrder, line: PurchaseOrderLine) -> date | None:
     return line.expected_date or order.expected_date or _quoted_date(line)
 
 
-def _lines_at(session: Session, place: Place) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
+def _lines_at(work: UnitOfWork, place: Place) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
     """The purchase orders of a place that aren't over, or were closed with goods still due, each
     with its line, locked."""
-    session.flush()
-    rows = session.exec(
+    work.session.flush()
+    rows = work.session.exec(
         select(PurchaseOrder, PurchaseOrderLine)
         .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
         .where(
@@ -700,10 +709,10 @@ def _sends(
 
 
 def _let_down_lines(
-    session: Session, place: Place
+    work: UnitOfWork, place: Place
 ) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
-    session.flush()
-    rows = session.exec(
+    work.session.flush()
+    rows = work.session.exec(
         select(PurchaseOrder, PurchaseOrderLine)
         .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
         .where(
@@ -716,12 +725,12 @@ def _let_down_lines(
     return list(rows)
 
 
-def _let_down(session: Session, place: Place, since: datetime) -> dict[str, str]:
+def _let_down(work: UnitOfWork, place: Place, since: datetime) -> dict[str, str]:
     """Suppliers that have not promised or brought what we asked for, lately, and why each isn't
     asked."""
     return {
         order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
-        for order, line in _let_down_lines(session, place)
+        for order, line in _let_down_lines(work, place)
         if line.let_down_at and line.let_down_at >= since
     }
 
@@ -741,8 +750,8 @@ def offers_of(session: Session, skus: Iterable[str]) -> list[Offer]:
     return [Offer.model_validate(row.model_dump()) for row in rows]
 
 
-def _lock(session: Session, po_id: str) -> PurchaseOrder | None:
-    return session.get(PurchaseOrder, po_id, with_for_update=True, populate_existing=True)
+def _lock(work: UnitOfWork, po_id: str) -> PurchaseOrder | None:
+    return work.session.get(PurchaseOrder, po_id, with_for_update=True, populate_existing=True)
 
 
 def _lines(session: Session, po_id: str) -> list[PurchaseOrderLine]:

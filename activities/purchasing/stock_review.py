@@ -1,7 +1,6 @@
 """The nightly stock review: what customers wanted, how long suppliers took, and so when to order
 each SKU at each location again, and how much."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from sqlalchemy import delete, func, insert
 from sqlmodel import Session, col, select
 from temporalio import activity
 
-from activities.database.engine import Clock, Database
+from activities.database.engine import Database
+from activities.database.unit_of_work import UnitOfWork
 from activities.purchasing.steps import offers_of
 from activities.purchasing.track_records import lead_times, track_records
 from activities.stock.backorders import positions
@@ -21,7 +21,6 @@ from models.messages.steps import StockPlace
 from models.purchasing import Offer, Requirement, compare
 from models.replenishment import (
     Demand,
-    ReviewPolicy,
     demand_of_window,
     is_reordered,
     lead_time,
@@ -58,23 +57,19 @@ class Seen:
 class StockReview:
     """The steps of the stock review."""
 
-    def __init__(self, database: Database, clock: Clock, policy: ReviewPolicy) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
-        self._policy = policy
 
     @activity.defn
     async def review_stock(self, step: ReviewStep) -> ReviewedBatch:
         """Review a batch of SKUs at all locations. Read first, then written in one transaction:
         nobody waits for what is computed. Again gives the same."""
-        now = self._clock()
+        now = self._database.clock()
         batch, policies = await self._database.read_async(
             lambda session: self._review(session, step, now)
         )
         if policies:
-            await asyncio.to_thread(
-                self._database.transaction, lambda session: _write(session, policies)
-            )
+            await self._database.transaction_async(lambda work: _write(work, policies))
         return batch
 
     def _review(
@@ -98,7 +93,9 @@ class StockReview:
     def _window(self, session: Session, today: date) -> tuple[date, int]:
         first_order = session.exec(select(func.min(Order.placed_at))).one()
         return observed_window(
-            first_order.date() if first_order else None, today, self._policy.window_days
+            first_order.date() if first_order else None,
+            today,
+            self._database.rules.review.window_days,
         )
 
     def _policy_of(
@@ -109,10 +106,12 @@ class StockReview:
         wanted: Demand = demand_of_window(ordered, last_day, days)
         offer = seen.best_offers.get(sku)
         lead = lead_time(seen.lead_times.get(place, ()), offer.lead_time_days if offer else None)
-        point = reorder_point(service_factor(self._policy.service_level_ppm), wanted, lead)
+        point = reorder_point(
+            service_factor(self._database.rules.review.service_level_ppm), wanted, lead
+        )
         value_minor, units = _worth(seen, place)
         lot = lot_size(
-            self._policy,
+            self._database.rules.review,
             currency,
             units_ordered=sum(units for day, units in ordered.items() if day <= last_day),
             days=days,
@@ -237,7 +236,7 @@ def _available(stock: Stock | None) -> int:
     return stock.on_hand - stock.reserved if stock else 0
 
 
-def _write(session: Session, policies: Sequence[StockPolicy]) -> None:
+def _write(work: UnitOfWork, policies: Sequence[StockPolicy]) -> None:
     skus = {policy.sku for policy in policies}
-    session.execute(delete(StockPolicy).where(col(StockPolicy.sku).in_(skus)))
-    session.execute(insert(StockPolicy), [policy.model_dump() for policy in policies])
+    work.session.execute(delete(StockPolicy).where(col(StockPolicy.sku).in_(skus)))
+    work.session.execute(insert(StockPolicy), [policy.model_dump() for policy in policies])

@@ -1,13 +1,14 @@
 """Returns control: a person's commands on goods that come back."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.billing.exchanges import Payer, payer_of
-from activities.database.engine import Clock
+from activities.database.command import executes
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import note
 from activities.order_record.progress import touch
@@ -38,7 +39,6 @@ from models.orders import ShipmentState
 from models.returns import (
     Disposition,
     ReturnReason,
-    ReturnRules,
     ReturnState,
     ReturnWish,
 )
@@ -49,178 +49,167 @@ from models.tables.shipping import Shipment
 COMING = (ReturnState.AUTHORISED, ReturnState.IN_TRANSIT, ReturnState.RECEIVED)
 
 
-class ReturnsControl:
-    """What people command on returns."""
+@executes(RequestReturn)
+def request_return(work: UnitOfWork, command: RequestReturn) -> Commanded:
+    order = order_of(work, command.order_id)
+    since = work.rules.returns.delivered_since(command.because, work.now)
+    units = returnable(work.session, order, command.lines, since)
+    row = _open(work, order, command.because, command.wish, command.location)
+    row.note = command.reason
+    work.session.add_all(_lines(row.return_id, units))
+    detail = f"{row.return_id}, {command.because}: {_words(command.lines)}"
+    note(work, order.order_id, "return_requested", detail)
+    if work.rules.returns.by_itself:
+        _allow(work, row, "within the rules")
+    return _done(work, command, order, row, f"{row.return_id} is {row.state}")
 
-    def __init__(self, clock: Clock, rules: ReturnRules) -> None:
-        self._clock = clock
-        self._rules = rules
 
-    def do(self, session: Session, command: ReturnCommand) -> Commanded:
-        """Do it, in the caller's transaction. Raises NoChange."""
-        match command:
-            case RequestReturn():
-                return self._request(session, command)
-            case AuthoriseReturn():
-                return self._authorise(session, command)
-            case RejectReturn():
-                return self._reject(session, command)
-            case ReturnOnItsWay():
-                return self._send(session, command)
-            case CloseReturn():
-                return self._close(session, command)
-            case ReceiveReturn(return_id=None):
-                return self._receive_unannounced(session, command)
-            case ReceiveReturn():
-                return self._receive(session, command)
-            case InspectReturn():
-                return self._inspect(session, command)
+@executes(AuthoriseReturn)
+def authorise_return(work: UnitOfWork, command: AuthoriseReturn) -> Commanded:
+    order, row = _return(work, command.return_id, ReturnState.REQUESTED)
+    _allow(work, row, f"by {command.actor}: {command.reason}")
+    message = f"{row.return_id} may come until {row.expires_at:%Y-%m-%d}"
+    return _done(work, command, order, row, message)
 
-    def _request(self, session: Session, command: RequestReturn) -> Commanded:
-        order, now = order_of(session, command.order_id), self._clock()
-        since = self._rules.delivered_since(command.because, now)
-        units = returnable(session, order, command.lines, since)
-        row = _open(session, order, command.because, command.wish, command.location, now)
-        row.note = command.reason
-        session.add_all(_lines(row.return_id, units))
-        detail = f"{row.return_id}, {command.because}: {_words(command.lines)}"
-        note(session, order.order_id, "return_requested", detail, now)
-        if self._rules.by_itself:
-            self._allow(session, row, now, "within the rules")
-        return _done(session, command, order, row, f"{row.return_id} is {row.state}", now)
 
-    def _authorise(self, session: Session, command: AuthoriseReturn) -> Commanded:
-        order, row = _return(session, command.return_id, ReturnState.REQUESTED)
-        now = self._clock()
-        self._allow(session, row, now, f"by {command.actor}: {command.reason}")
-        message = f"{row.return_id} may come until {row.expires_at:%Y-%m-%d}"
-        return _done(session, command, order, row, message, now)
+@executes(RejectReturn)
+def reject_return(work: UnitOfWork, command: RejectReturn) -> Commanded:
+    order, row = _return(work, command.return_id, ReturnState.REQUESTED)
+    row.state, row.note, row.ended_at = ReturnState.REJECTED, command.reason, work.now
+    detail = f"{row.return_id} by {command.actor}: {command.reason}"
+    note(work, order.order_id, "return_rejected", detail)
+    return _done(work, command, order, row, f"{row.return_id} is rejected")
 
-    def _allow(self, session: Session, row: ReturnRow, now: datetime, why: str) -> None:
-        row.state, row.authorised_at = ReturnState.AUTHORISED, now
-        row.expires_at = now + timedelta(days=self._rules.expires_days)
-        note(session, row.order_id, "return_authorised", f"{row.return_id} {why}", now)
-        heed_reports(session, row, now)
 
-    def _reject(self, session: Session, command: RejectReturn) -> Commanded:
-        order, row = _return(session, command.return_id, ReturnState.REQUESTED)
-        now = self._clock()
-        row.state, row.note, row.ended_at = ReturnState.REJECTED, command.reason, now
-        detail = f"{row.return_id} by {command.actor}: {command.reason}"
-        note(session, order.order_id, "return_rejected", detail, now)
-        return _done(session, command, order, row, f"{row.return_id} is rejected", now)
+@executes(ReturnOnItsWay)
+def return_on_its_way(work: UnitOfWork, command: ReturnOnItsWay) -> Commanded:
+    order, row = _return(work, command.return_id, ReturnState.AUTHORISED)
+    row.state, row.news_at = ReturnState.IN_TRANSIT, work.now
+    note(work, order.order_id, "return_on_its_way", row.return_id)
+    return _done(work, command, order, row, f"{row.return_id} is on its way")
 
-    def _send(self, session: Session, command: ReturnOnItsWay) -> Commanded:
-        order, row = _return(session, command.return_id, ReturnState.AUTHORISED)
-        now = self._clock()
-        row.state, row.news_at = ReturnState.IN_TRANSIT, now
-        note(session, order.order_id, "return_on_its_way", row.return_id, now)
-        return _done(session, command, order, row, f"{row.return_id} is on its way", now)
 
-    def _close(self, session: Session, command: CloseReturn) -> Commanded:
-        order, row = _return(session, command.return_id, ReturnState.REQUESTED, *COMING)
-        now, lines = self._clock(), _lines_of(session, row.return_id)
-        here = sum(line.here for line in lines)
-        if here:
-            reason = f"{here} units of {row.return_id} are here: inspect them first"
-            refuse("return_id", reason, RETURN_REFUSED)
-        settled = any(line.settled for line in lines)
-        row.state = ReturnState.SETTLED if settled else ReturnState.EXPIRED
-        row.note, row.ended_at = command.reason, now
-        detail = f"{row.return_id} by {command.actor}: {command.reason}"
-        note(session, order.order_id, "return_closed", detail, now)
-        return _done(session, command, order, row, f"{row.return_id} is {row.state}", now)
+@executes(CloseReturn)
+def close_return(work: UnitOfWork, command: CloseReturn) -> Commanded:
+    order, row = _return(work, command.return_id, ReturnState.REQUESTED, *COMING)
+    lines = _lines_of(work.session, row.return_id)
+    here = sum(line.here for line in lines)
+    if here:
+        reason = f"{here} units of {row.return_id} are here: inspect them first"
+        refuse("return_id", reason, RETURN_REFUSED)
+    settled = any(line.settled for line in lines)
+    row.state = ReturnState.SETTLED if settled else ReturnState.EXPIRED
+    row.note, row.ended_at = command.reason, work.now
+    detail = f"{row.return_id} by {command.actor}: {command.reason}"
+    note(work, order.order_id, "return_closed", detail)
+    return _done(work, command, order, row, f"{row.return_id} is {row.state}")
 
-    def _receive(self, session: Session, command: ReceiveReturn) -> Commanded:
-        late = (ReturnState.EXPIRED,)
-        order, row = _return(session, command.return_id or "", *COMING, *late)
-        now, lines = self._clock(), _lines_of(session, row.return_id)
-        free = room(session, order.order_id) if row.state is ReturnState.EXPIRED else None
-        for number, wanted in enumerate(command.lines):
-            _spread(lines, wanted, f"lines.{number}.quantity", free)
-        row.state, row.received_at, row.ended_at = ReturnState.RECEIVED, now, None
-        row.location = location_of(session, command.location, RETURN_REFUSED) or row.location
-        detail = f"{row.return_id}: {_words(command.lines)}"
-        note(session, order.order_id, "return_received", detail, now)
-        return _done(session, command, order, row, f"{row.return_id} is here", now)
 
-    def _receive_unannounced(self, session: Session, command: ReceiveReturn) -> Commanded:
-        order, now = order_of(session, command.order_id or ""), self._clock()
-        units = returnable(session, order, command.lines, None)
-        wish = ReturnWish.REFUND
-        row = _open(session, order, ReturnReason.UNANNOUNCED, wish, command.location, now)
-        row.state, row.received_at, row.note = ReturnState.RECEIVED, now, command.reason
-        for line in _lines(row.return_id, units):
-            line.received = line.quantity
-            session.add(line)
-        detail = f"{row.return_id}, unannounced: {_words(command.lines)}"
-        note(session, order.order_id, "return_received", detail, now)
-        return _done(session, command, order, row, f"{row.return_id} is here, unannounced", now)
+@executes(InspectReturn)
+def inspect_return(work: UnitOfWork, command: InspectReturn) -> Commanded:
+    late = (ReturnState.IN_TRANSIT,) if _all_lost(command) else ()
+    order, row = _return(work, command.return_id, ReturnState.RECEIVED, *late)
+    payer = payer_of(work, order)
+    lines = _lines_of(work.session, row.return_id)
+    cause = f"return:{row.return_id}:{command.command_id}"
+    looked_at = [
+        one
+        for number, wanted in enumerate(command.lines)
+        for one in _look_at(work, payer, row, lines, wanted, f"lines.{number}.quantity")
+    ]
+    redated = restock(work, row, looked_at, cause)
+    entry = ledger.return_entry(
+        f"{row.return_id}:{command.command_id}",
+        order.order_id,
+        order.currency,
+        restocked_minor=cost_of(looked_at, Disposition.RESTOCK),
+        lost_minor=cost_of(looked_at, Disposition.SCRAP, Disposition.LOST),
+        sent_back_minor=cost_of(looked_at, Disposition.TO_SUPPLIER),
+    )
+    post(work, entry)
+    detail = ", ".join(f"{one.quantity} x {one.line.sku} {one.disposition}" for one in looked_at)
+    note(work, order.order_id, "return_inspected", f"{row.return_id}: {detail}")
+    message = settle(work, payer, row, looked_at, command)
+    if all(line.settled == line.quantity for line in lines):
+        row.state, row.ended_at = ReturnState.SETTLED, work.now
+    served = orders_served(work, cause, redated)
+    told = tuple(dict.fromkeys((payer.order.order_id, *served)))
+    return _done(work, command, order, row, message, told)
 
-    def _inspect(self, session: Session, command: InspectReturn) -> Commanded:
-        late = (ReturnState.IN_TRANSIT,) if _all_lost(command) else ()
-        order, row = _return(session, command.return_id, ReturnState.RECEIVED, *late)
-        payer = payer_of(session, order)
-        now, lines = self._clock(), _lines_of(session, row.return_id)
-        cause = f"return:{row.return_id}:{command.command_id}"
-        looked_at = [
-            one
-            for number, wanted in enumerate(command.lines)
-            for one in self._look_at(session, payer, row, lines, wanted, f"lines.{number}.quantity")
-        ]
-        redated = restock(session, row, looked_at, cause, now)
-        entry = ledger.return_entry(
-            f"{row.return_id}:{command.command_id}",
-            order.order_id,
-            order.currency,
-            restocked_minor=cost_of(looked_at, Disposition.RESTOCK),
-            lost_minor=cost_of(looked_at, Disposition.SCRAP, Disposition.LOST),
-            sent_back_minor=cost_of(looked_at, Disposition.TO_SUPPLIER),
-        )
-        post(session, entry, now)
-        detail = ", ".join(
-            f"{one.quantity} x {one.line.sku} {one.disposition}" for one in looked_at
-        )
-        note(session, order.order_id, "return_inspected", f"{row.return_id}: {detail}", now)
-        message = settle(session, payer, row, looked_at, command, now)
-        if all(line.settled == line.quantity for line in lines):
-            row.state, row.ended_at = ReturnState.SETTLED, now
-        served = orders_served(session, cause, redated)
-        told = tuple(dict.fromkeys((payer.order.order_id, *served)))
-        return _done(session, command, order, row, message, now, told)
 
-    def _look_at(
-        self,
-        session: Session,
-        payer: Payer,
-        row: ReturnRow,
-        lines: Sequence[ReturnLine],
-        wanted: InspectedUnits,
-        field: str,
-    ) -> list[Inspected]:
-        found, missing = [], wanted.quantity
-        for line in lines:
-            there = line.expected if wanted.disposition is Disposition.LOST else line.here
-            units = min(missing, there) if line.sku == wanted.sku else 0
-            if units:
-                found.append(value_units(session, payer, row, line, units, wanted, self._rules))
-                missing -= units
-        if missing:
-            reason = f"{wanted.quantity - missing} x {wanted.sku} of {row.return_id} wait for that"
-            refuse(field, reason, RETURN_REFUSED)
-        return found
+def _allow(work: UnitOfWork, row: ReturnRow, why: str) -> None:
+    row.state, row.authorised_at = ReturnState.AUTHORISED, work.now
+    row.expires_at = work.now + timedelta(days=work.rules.returns.expires_days)
+    note(work, row.order_id, "return_authorised", f"{row.return_id} {why}")
+    heed_reports(work, row)
+
+
+@executes(ReceiveReturn)
+def receive_return(work: UnitOfWork, command: ReceiveReturn) -> Commanded:
+    """Receive goods of a return or, where nobody announced them, of an order."""
+    if command.return_id is None:
+        return _receive_unannounced(work, command)
+    return _receive_announced(work, command)
+
+
+def _receive_announced(work: UnitOfWork, command: ReceiveReturn) -> Commanded:
+    late = (ReturnState.EXPIRED,)
+    order, row = _return(work, command.return_id or "", *COMING, *late)
+    lines = _lines_of(work.session, row.return_id)
+    free = room(work.session, order.order_id) if row.state is ReturnState.EXPIRED else None
+    for number, wanted in enumerate(command.lines):
+        _spread(lines, wanted, f"lines.{number}.quantity", free)
+    row.state, row.received_at, row.ended_at = ReturnState.RECEIVED, work.now, None
+    row.location = location_of(work, command.location, RETURN_REFUSED) or row.location
+    detail = f"{row.return_id}: {_words(command.lines)}"
+    note(work, order.order_id, "return_received", detail)
+    return _done(work, command, order, row, f"{row.return_id} is here")
+
+
+def _receive_unannounced(work: UnitOfWork, command: ReceiveReturn) -> Commanded:
+    order = order_of(work, command.order_id or "")
+    units = returnable(work.session, order, command.lines, None)
+    wish = ReturnWish.REFUND
+    row = _open(work, order, ReturnReason.UNANNOUNCED, wish, command.location)
+    row.state, row.received_at, row.note = ReturnState.RECEIVED, work.now, command.reason
+    for line in _lines(row.return_id, units):
+        line.received = line.quantity
+        work.session.add(line)
+    detail = f"{row.return_id}, unannounced: {_words(command.lines)}"
+    note(work, order.order_id, "return_received", detail)
+    return _done(work, command, order, row, f"{row.return_id} is here, unannounced")
+
+
+def _look_at(
+    work: UnitOfWork,
+    payer: Payer,
+    row: ReturnRow,
+    lines: Sequence[ReturnLine],
+    wanted: InspectedUnits,
+    field: str,
+) -> list[Inspected]:
+    found, missing = [], wanted.quantity
+    for line in lines:
+        there = line.expected if wanted.disposition is Disposition.LOST else line.here
+        units = min(missing, there) if line.sku == wanted.sku else 0
+        if units:
+            found.append(value_units(work, payer, row, line, units, wanted))
+            missing -= units
+    if missing:
+        reason = f"{wanted.quantity - missing} x {wanted.sku} of {row.return_id} wait for that"
+        refuse(field, reason, RETURN_REFUSED)
+    return found
 
 
 def _open(
-    session: Session,
+    work: UnitOfWork,
     order: Order,
     because: ReturnReason,
     wish: ReturnWish,
     location: str | None,
-    now: datetime,
 ) -> ReturnRow:
     count = select(func.count()).select_from(ReturnRow)
-    number = session.exec(count.where(ReturnRow.order_id == order.order_id)).one() + 1
+    number = work.session.exec(count.where(ReturnRow.order_id == order.order_id)).one() + 1
     first = select(Shipment.location).where(
         Shipment.order_id == order.order_id, Shipment.state == ShipmentState.DELIVERED
     )
@@ -230,14 +219,14 @@ def _open(
         state=ReturnState.REQUESTED,
         reason=because,
         wish=wish,
-        location=location_of(session, location, RETURN_REFUSED)
-        or session.exec(first.order_by(col(Shipment.shipment_id))).first()
+        location=location_of(work, location, RETURN_REFUSED)
+        or work.session.exec(first.order_by(col(Shipment.shipment_id))).first()
         or "",
         note="",
-        requested_at=now,
+        requested_at=work.now,
     )
-    session.add(row)
-    session.flush()
+    work.session.add(row)
+    work.session.flush()
     return row
 
 
@@ -281,13 +270,13 @@ def _all_lost(command: InspectReturn) -> bool:
     return all(line.disposition is Disposition.LOST for line in command.lines)
 
 
-def _return(session: Session, return_id: str, *states: ReturnState) -> tuple[Order, ReturnRow]:
+def _return(work: UnitOfWork, return_id: str, *states: ReturnState) -> tuple[Order, ReturnRow]:
     """A return in one of `states`, and its order, locked. Raises NoChange."""
-    found = session.get(ReturnRow, return_id)
+    found = work.session.get(ReturnRow, return_id)
     if found is None:
         refuse("return_id", f"there is no return {return_id!r}", UNKNOWN)
-    order = order_of(session, found.order_id)
-    row = session.get_one(ReturnRow, return_id, populate_existing=True)
+    order = order_of(work, found.order_id)
+    row = work.session.get_one(ReturnRow, return_id, populate_existing=True)
     if row.state not in states:
         refuse("return_id", f"{return_id} is {row.state.value.replace('_', ' ')}", RETURN_REFUSED)
     return order, row
@@ -298,14 +287,13 @@ def _words(lines: Sequence[ReturnedUnits]) -> str:
 
 
 def _done(
-    session: Session,
+    work: UnitOfWork,
     command: ReturnCommand,
     order: Order,
     row: ReturnRow,
     message: str,
-    now: datetime,
     told: tuple[str, ...] = (),
 ) -> Commanded:
-    touch(session, order, now)
+    touch(work, order)
     echo = Echo(cause=f"{command.kind}:{command.command_id}", orders=told, returns=(row.return_id,))
     return Commanded(command=command, message=message, echo=echo)

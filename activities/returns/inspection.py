@@ -1,7 +1,6 @@
 """Inspecting: what returned goods cost us, where they go, and what the customer gets for them."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import count
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from activities.billing.exchanges import Payer, give_back, new_settlement, take
 from activities.billing.invoicing import is_left
+from activities.database.unit_of_work import UnitOfWork
 from activities.returns.eligibility import returned_lines
 from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
@@ -20,7 +20,6 @@ from models.orders import PricedLine, ShipmentState
 from models.returns import (
     Disposition,
     ExchangeLine,
-    ReturnRules,
     ReturnWish,
     exchange_order_id,
 )
@@ -43,21 +42,20 @@ class Inspected(NamedTuple):
 
 
 def value_units(
-    session: Session,
+    work: UnitOfWork,
     payer: Payer,
     row: ReturnRow,
     line: ReturnLine,
     units: int,
     wanted: InspectedUnits,
-    rules: ReturnRules,
 ) -> Inspected:
     """What `units` of a line cost us, and what the customer gets for them: over all units of the
     line, exactly what was posted when they left; of an exchange, what was paid for them. Its parts
     come back in the order in which we heard that they arrived, each at what it cost: what leaves
     later changes nothing of what is back."""
-    before = _settled_before(session, row.order_id, line.line_no)
+    before = _settled_before(work.session, row.order_id, line.line_no)
     cost_minor = net_minor = 0
-    for held in _arrived(session, row.order_id, line.line_no):
+    for held in _arrived(work.session, row.order_id, line.line_no):
         first, until = max(0, before), min(held.quantity, before + units)
         if first < until:
             cost_minor += part(held.cost_minor, first, until - first, held.quantity)
@@ -72,11 +70,11 @@ def value_units(
             line.sent_back += units
         case Disposition.LOST:
             line.lost += units
-    session.flush()
-    ordered = session.get_one(OrderLineRow, (row.order_id, line.line_no))
+    work.session.flush()
+    ordered = work.session.get_one(OrderLineRow, (row.order_id, line.line_no))
     own = units_of(PricedLine.model_validate(ordered.model_dump()), units, net_minor)
     paid = take(payer, line.line_no, units) or own
-    percent = rules.percent(row.reason, wanted.condition)
+    percent = work.rules.returns.percent(row.reason, wanted.condition)
     return Inspected(
         line=line,
         disposition=wanted.disposition,
@@ -114,7 +112,10 @@ def _arrived(session: Session, order_id: str, line_no: int) -> Sequence[Reservat
 
 
 def restock(
-    session: Session, row: ReturnRow, looked_at: Sequence[Inspected], cause: str, now: datetime
+    work: UnitOfWork,
+    row: ReturnRow,
+    looked_at: Sequence[Inspected],
+    cause: str,
 ) -> tuple[str, ...]:
     """Put what can be sold again on the shelf; who waits for it gets it. Returns the orders whose
     date is another now."""
@@ -122,7 +123,7 @@ def restock(
     if not back:
         return ()
     skus = {one.line.sku for one in back}
-    lock_stock(session, skus, {(sku, row.location) for sku in skus})
+    lock_stock(work, skus, {(sku, row.location) for sku in skus})
     changes = [
         Change(
             movement_id=f"{cause}:{number}",
@@ -136,25 +137,24 @@ def restock(
         )
         for number, one in enumerate(back)
     ]
-    move(session, changes, now)
-    return fill_shortages(session, skus, cause, now)
+    move(work, changes)
+    return fill_shortages(work, skus, cause)
 
 
 def settle(
-    session: Session,
+    work: UnitOfWork,
     payer: Payer,
     row: ReturnRow,
     looked_at: Sequence[Inspected],
     command: InspectReturn,
-    now: datetime,
 ) -> str:
     """What the customer gets: the same goods once more, if nothing of their price was given back
     before, or what is left of the price."""
-    settlement = new_settlement(session, row.return_id, now)
+    settlement = new_settlement(work, row.return_id)
     lines = [one.credited for one in looked_at]
     message = f"{row.return_id} is inspected"
-    if row.wish is ReturnWish.EXCHANGE and is_left(session, payer.order, lines):
-        settlement.exchange_order_id = _free_id(session, row.order_id)
+    if row.wish is ReturnWish.EXCHANGE and is_left(work.session, payer.order, lines):
+        settlement.exchange_order_id = _free_id(work.session, row.order_id)
         settlement.exchange_lines = [
             ExchangeLine(sku=one.line.sku, quantity=one.quantity, credited=one.credited).model_dump(
                 mode="json"
@@ -164,13 +164,13 @@ def settle(
         message += f"; {settlement.exchange_order_id} replaces it"
     else:
         reason = f"{row.return_id}: {command.reason}"
-        given_back = give_back(session, payer, lines, reason, now, delivered=True)
+        given_back = give_back(work, payer, lines, reason, delivered=True)
         if given_back is None:
             return f"{message}; nothing of its price is left to give back"
         settlement.credit_note = given_back.credit_note.number
         settlement.refund_key = given_back.refund_key
         message += f"; {given_back.words}"
-    session.add(settlement)
+    work.session.add(settlement)
     return message
 
 

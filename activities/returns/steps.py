@@ -1,10 +1,10 @@
 """Returns: the steps of the workflow that follows one."""
 
 from sqlmodel import Session, col, select
-from temporalio import activity
 
 from activities.billing.exchanges import lines_of
-from activities.database.engine import Clock, Database
+from activities.database.step import read_step, step
+from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import note
 from activities.order_record.progress import lock_order, touch
 from models.messages.steps import ReturnStep, SettlementStep
@@ -14,50 +14,39 @@ from models.tables.orders import Order
 from models.tables.returns import ReturnRow, Settlement
 
 
-class Returns:
-    """What a return's workflow does to the tables."""
+@read_step
+def look_at_return(session: Session, step: ReturnStep) -> ReturnProgress:
+    """How far the return has come, and what its customer is still to get."""
+    return _progress(session, step.return_id)
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
 
-    @activity.defn
-    def look_at_return(self, step: ReturnStep) -> ReturnProgress:
-        """How far the return has come, and what its customer is still to get."""
-        return self._database.read(lambda session: _progress(session, step.return_id))
+@step
+def expire_return(work: UnitOfWork, step: ReturnStep) -> ReturnProgress:
+    """The authorisation has run out, unless the goods have come or are on their way. What came
+    of them stays settled."""
+    found = work.session.get_one(ReturnRow, step.return_id)
+    order = lock_order(work, found.order_id)
+    row = work.session.get_one(ReturnRow, step.return_id, populate_existing=True)
+    due = row.expires_at is not None and row.expires_at <= work.now
+    if row.state is ReturnState.AUTHORISED and due:
+        row.state, row.ended_at = ReturnState.EXPIRED, work.now
+        note(work, order.order_id, "return_expired", step.return_id)
+        touch(work, order)
+    work.session.flush()
+    return _progress(work.session, step.return_id)
 
-    @activity.defn
-    def expire_return(self, step: ReturnStep) -> ReturnProgress:
-        """The authorisation has run out, unless the goods have come or are on their way. What came
-        of them stays settled."""
-        return self._database.transaction(lambda session: self._expire(session, step.return_id))
 
-    @activity.defn
-    def finish_settlement(self, step: SettlementStep) -> None:
-        """The customer has got it."""
+@step
+def finish_settlement(work: UnitOfWork, step: SettlementStep) -> None:
+    """The customer has got it."""
+    row = work.session.get_one(Settlement, step.settlement_id, with_for_update=True)
+    row.done_at = row.done_at or work.now
 
-        def work(session: Session) -> None:
-            row = session.get_one(Settlement, step.settlement_id, with_for_update=True)
-            row.done_at = row.done_at or self._clock()
 
-        self._database.transaction(work)
-
-    @activity.defn
-    def write_exchange(self, step: SettlementStep) -> OrderDocument:
-        """The order that sends returned goods once more, for nothing."""
-        return self._database.read(lambda session: _exchange(session, step.settlement_id))
-
-    def _expire(self, session: Session, return_id: str) -> ReturnProgress:
-        found = session.get_one(ReturnRow, return_id)
-        order, now = lock_order(session, found.order_id), self._clock()
-        row = session.get_one(ReturnRow, return_id, populate_existing=True)
-        due = row.expires_at is not None and row.expires_at <= now
-        if row.state is ReturnState.AUTHORISED and due:
-            row.state, row.ended_at = ReturnState.EXPIRED, now
-            note(session, order.order_id, "return_expired", return_id, now)
-            touch(session, order, now)
-        session.flush()
-        return _progress(session, return_id)
+@read_step
+def write_exchange(session: Session, step: SettlementStep) -> OrderDocument:
+    """The order that sends returned goods once more, for nothing."""
+    return _exchange(session, step.settlement_id)
 
 
 def _progress(session: Session, return_id: str) -> ReturnProgress:

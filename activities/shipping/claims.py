@@ -1,10 +1,9 @@
 """Claims: what carriers owe us for goods that they lost or damaged, until they have paid."""
 
-from datetime import datetime
-
 from sqlmodel import Session, col, select
 
-from activities.database.engine import Clock
+from activities.database.command import executes
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import note
 from activities.order_record.progress import lock_order, money_of, touch
@@ -28,61 +27,47 @@ from models.tables.orders import Order
 from models.tables.shipping import Claim, Shipment
 
 
-class ClaimControl:
-    """What people command on claims."""
+@executes(FileClaim)
+def file_claim(work: UnitOfWork, command: FileClaim) -> Commanded:
+    order, shipment = shipment_of(work, command.shipment_id)
+    check_claimable(work.session, shipment, "shipment_id")
+    amount_minor = amount_of(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
+    claim = record_claim(work, order, shipment, amount_minor, command.reason)
+    amount = money_of(order, amount_minor)
+    message = f"{claim.claim_id} is filed against {claim.carrier}: {amount}"
+    return _done(work, command, order, message)
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
 
-    def do(self, session: Session, command: ClaimCommand) -> Commanded:
-        """Do it, in the caller's transaction. Raises NoChange."""
-        match command:
-            case FileClaim():
-                return self._file(session, command)
-            case SettleClaim():
-                return self._settle(session, command)
-            case WithdrawClaim():
-                return self._withdraw(session, command)
+@executes(SettleClaim)
+def settle_claim(work: UnitOfWork, command: SettleClaim) -> Commanded:
+    order, claim = _open_claim(work, command.claim_id)
+    paid_minor = amount_of(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
+    if paid_minor > claim.amount_minor:
+        asked = money_of(order, claim.amount_minor)
+        reason = f"is more than {claim.claim_id} asks for: {asked} at most"
+        refuse("amount", reason, SHIPMENT_REFUSED)
+    entry = ledger.claim_settled_entry(
+        claim.claim_id,
+        order.order_id,
+        order.currency,
+        claimed_minor=claim.amount_minor,
+        paid_minor=paid_minor,
+    )
+    post(work, entry)
+    claim.state, claim.settled_minor, claim.ended_at = ClaimState.SETTLED, paid_minor, work.now
+    paid, of = money_of(order, paid_minor), money_of(order, claim.amount_minor)
+    said = f"{paid} of {of} by {command.actor}: {command.reason}"
+    note(work, order.order_id, "claim_settled", f"{claim.claim_id}, {said}")
+    message = f"{claim.claim_id} is settled: {claim.carrier} has paid {paid} of {of}"
+    return _done(work, command, order, message)
 
-    def _file(self, session: Session, command: FileClaim) -> Commanded:
-        order, shipment = shipment_of(session, command.shipment_id)
-        check_claimable(session, shipment, "shipment_id")
-        amount_minor = amount_of(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
-        now = self._clock()
-        claim = file_claim(session, order, shipment, amount_minor, command.reason, now)
-        amount = money_of(order, amount_minor)
-        message = f"{claim.claim_id} is filed against {claim.carrier}: {amount}"
-        return _done(session, command, order, message, now)
 
-    def _settle(self, session: Session, command: SettleClaim) -> Commanded:
-        order, claim = _open_claim(session, command.claim_id)
-        paid_minor = amount_of(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
-        if paid_minor > claim.amount_minor:
-            asked = money_of(order, claim.amount_minor)
-            reason = f"is more than {claim.claim_id} asks for: {asked} at most"
-            refuse("amount", reason, SHIPMENT_REFUSED)
-        now = self._clock()
-        entry = ledger.claim_settled_entry(
-            claim.claim_id,
-            order.order_id,
-            order.currency,
-            claimed_minor=claim.amount_minor,
-            paid_minor=paid_minor,
-        )
-        post(session, entry, now)
-        claim.state, claim.settled_minor, claim.ended_at = ClaimState.SETTLED, paid_minor, now
-        paid, of = money_of(order, paid_minor), money_of(order, claim.amount_minor)
-        said = f"{paid} of {of} by {command.actor}: {command.reason}"
-        note(session, order.order_id, "claim_settled", f"{claim.claim_id}, {said}", now)
-        message = f"{claim.claim_id} is settled: {claim.carrier} has paid {paid} of {of}"
-        return _done(session, command, order, message, now)
-
-    def _withdraw(self, session: Session, command: WithdrawClaim) -> Commanded:
-        order, claim = _open_claim(session, command.claim_id)
-        now = self._clock()
-        withdraw_claim(session, order, claim, f"by {command.actor}: {command.reason}", now)
-        message = f"{claim.claim_id} is withdrawn: {claim.carrier} owes us nothing for it"
-        return _done(session, command, order, message, now)
+@executes(WithdrawClaim)
+def withdraw_claim(work: UnitOfWork, command: WithdrawClaim) -> Commanded:
+    order, claim = _open_claim(work, command.claim_id)
+    record_withdrawal(work, order, claim, f"by {command.actor}: {command.reason}")
+    message = f"{claim.claim_id} is withdrawn: {claim.carrier} owes us nothing for it"
+    return _done(work, command, order, message)
 
 
 def claims_of(session: Session, shipment_id: str) -> list[Claim]:
@@ -109,16 +94,15 @@ def check_claimable(session: Session, shipment: Shipment, field: str) -> None:
         refuse(field, problem, SHIPMENT_REFUSED)
 
 
-def file_claim(
-    session: Session,
+def record_claim(
+    work: UnitOfWork,
     order: Order,
     shipment: Shipment,
     amount_minor: int,
     reason: str,
-    now: datetime,
 ) -> Claim:
     """The shipment's carrier owes us so much."""
-    number = len(claims_of(session, shipment.shipment_id)) + 1
+    number = len(claims_of(work.session, shipment.shipment_id)) + 1
     claim = Claim(
         claim_id=claim_id_of(shipment.shipment_id, number),
         shipment_id=shipment.shipment_id,
@@ -126,42 +110,50 @@ def file_claim(
         amount_minor=amount_minor,
         currency=order.currency,
         reason=reason,
-        claimed_at=now,
+        claimed_at=work.now,
     )
-    session.add(claim)
+    work.session.add(claim)
     entry = ledger.claim_entry(claim.claim_id, order.order_id, order.currency, amount_minor)
-    post(session, entry, now)
+    post(work, entry)
     detail = f"{claim.claim_id} against {claim.carrier}: {money_of(order, amount_minor)}"
-    note(session, order.order_id, "claimed", detail, now)
+    note(work, order.order_id, "claimed", detail)
     return claim
 
 
-def withdraw_claim(session: Session, order: Order, claim: Claim, why: str, now: datetime) -> None:
+def record_withdrawal(
+    work: UnitOfWork,
+    order: Order,
+    claim: Claim,
+    why: str,
+) -> None:
     """An open claim is asked for no longer."""
     entry = ledger.claim_withdrawn_entry(
         claim.claim_id, order.order_id, order.currency, claim.amount_minor
     )
-    post(session, entry, now)
-    claim.state, claim.ended_at = ClaimState.WITHDRAWN, now
-    note(session, order.order_id, "claim_withdrawn", f"{claim.claim_id} {why}", now)
+    post(work, entry)
+    claim.state, claim.ended_at = ClaimState.WITHDRAWN, work.now
+    note(work, order.order_id, "claim_withdrawn", f"{claim.claim_id} {why}")
 
 
-def _open_claim(session: Session, claim_id: str) -> tuple[Order, Claim]:
+def _open_claim(work: UnitOfWork, claim_id: str) -> tuple[Order, Claim]:
     """A claim that isn't over, and its order, locked. Raises NoChange."""
-    found = session.get(Claim, claim_id)
+    found = work.session.get(Claim, claim_id)
     if found is None:
         refuse("claim_id", f"there is no claim {claim_id!r}", UNKNOWN)
-    order = lock_order(session, session.get_one(Shipment, found.shipment_id).order_id)
-    claim = session.get_one(Claim, claim_id, populate_existing=True)
+    order = lock_order(work, work.session.get_one(Shipment, found.shipment_id).order_id)
+    claim = work.session.get_one(Claim, claim_id, populate_existing=True)
     if claim.state is not ClaimState.OPEN:
         refuse("claim_id", f"{claim_id} is {claim.state} already", SHIPMENT_REFUSED)
     return order, claim
 
 
 def _done(
-    session: Session, command: ClaimCommand, order: Order, message: str, now: datetime
+    work: UnitOfWork,
+    command: ClaimCommand,
+    order: Order,
+    message: str,
 ) -> Commanded:
     """Nobody waits for it."""
-    touch(session, order, now)
+    touch(work, order)
     echo = Echo(cause=f"{command.kind}:{command.command_id}")
     return Commanded(command=command, message=message, echo=echo)

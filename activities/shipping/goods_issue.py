@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.stock.counters import Change, lock_stock, move
 from models import ledger
@@ -17,13 +17,17 @@ from models.tables.shipping import Shipment
 from models.tables.stock import Reservation
 
 
-def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetime) -> None:
+def issue_goods(
+    work: UnitOfWork,
+    order: Order,
+    shipment: Shipment,
+) -> None:
     """Goods issue: stock down, reservation shipped, revenue and cost posted in one entry, as of the
     day the goods left."""
-    rows = sorted(picked(session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
-    stock = lock_stock(session, {row.sku for row in rows})
+    rows = sorted(picked(work.session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
+    stock = lock_stock(work, {row.sku for row in rows})
     there = {place: (row.value_minor, row.on_hand) for place, row in stock.items()}
-    recognise(session, order.order_id, rows)
+    recognise(work.session, order.order_id, rows)
     changes = []
     for row in rows:
         value_minor, on_hand = there[row.sku, row.location]
@@ -31,7 +35,7 @@ def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetim
         there[row.sku, row.location] = (value_minor - row.cost_minor, on_hand - row.quantity)
         changes.append(_issued(row, shipment.shipment_id))
         row.state = ReservationState.SHIPPED
-    move(session, changes, now)
+    move(work, changes)
     entry = ledger.goods_issue_entry(
         shipment.shipment_id,
         order.order_id,
@@ -40,7 +44,7 @@ def issue_goods(session: Session, order: Order, shipment: Shipment, now: datetim
         cost_minor=sum(row.cost_minor for row in rows),
     )
     left_on = shipment.dispatched_at.date() if shipment.dispatched_at else None
-    post(session, entry, now, left_on)
+    post(work, entry, left_on)
 
 
 def _issued(row: Reservation, shipment_id: str) -> Change:
@@ -80,12 +84,12 @@ def recognise(session: Session, order_id: str, leaving: Sequence[Reservation]) -
         gone[row.line_no] = (units, revenue_minor + row.revenue_minor)
 
 
-def put_back(session: Session, shipment: Shipment) -> None:
+def put_back(work: UnitOfWork, shipment: Shipment) -> None:
     """A shipment that hasn't left won't: its goods are held as before it was planned."""
     shipment.state = ShipmentState.CANCELLED
-    for row in picked(session, shipment.shipment_id):
+    for row in picked(work.session, shipment.shipment_id):
         row.state, row.shipment_id = ReservationState.HELD, None
-    session.flush()
+    work.session.flush()
 
 
 def picked(session: Session, shipment_id: str) -> list[Reservation]:

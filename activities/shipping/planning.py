@@ -6,13 +6,14 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 
+from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import asked_before
 from activities.order_record.audit import note
 from models.errors import Refused
 from models.messages.partners import FreightBooking, FreightInquiry, FreightPackage
 from models.orders import Cancellation, Fulfilment, ShipmentState
 from models.packing import Package, Piece
-from models.shipping import FreightChoice, FreightMode, Packaging, choose_freight
+from models.shipping import FreightChoice, FreightMode, choose_freight
 from models.sscc import sscc
 from models.stock import ReservationState
 from models.tables.masterdata import Company, Location, Product
@@ -27,18 +28,16 @@ SHIP_FROM = {"location", "name", "street", "city", "country", "postal_code"}
 
 
 def consign(
-    session: Session,
+    work: UnitOfWork,
     order: Order,
     shipment_id: str,
     rows: Sequence[Reservation],
-    packaging: Packaging,
-    now: datetime,
 ) -> None:
     """Make a shipment of what is held at one location, with its packages."""
-    location = session.get(Location, rows[0].location)
+    location = work.session.get(Location, rows[0].location)
     by_carrier = order.fulfilment is Fulfilment.CARRIER
-    pieces = _pieces(session, rows)
-    choice = choose_freight(pieces, packaging) if by_carrier else _handed_over(pieces)
+    pieces = _pieces(work.session, rows)
+    choice = choose_freight(pieces, work.rules.packaging) if by_carrier else _handed_over(pieces)
     shipment = Shipment(
         shipment_id=shipment_id,
         order_id=order.order_id,
@@ -49,17 +48,17 @@ def consign(
         billed_weight_g=choice.billed_weight_g,
         freight_class=choice.freight_class,
         state=ShipmentState.PLANNED,
-        planned_at=now,
-        book_from=_book_from(location, now) if location and by_carrier else None,
+        planned_at=work.now,
+        book_from=_book_from(location, work.now) if location and by_carrier else None,
     )
-    session.add(shipment)
+    work.session.add(shipment)
     for row in rows:
         row.state, row.shipment_id = ReservationState.PICKED, shipment_id
-    session.flush()
+    work.session.flush()
     if choice.packages:
-        _number(session, shipment_id, choice.packages)
+        _number(work, shipment_id, choice.packages)
     detail = f"{shipment_id} from {rows[0].location} by {choice.mode.words}: {choice.reason}"
-    note(session, order.order_id, "consigned", detail, now)
+    note(work, order.order_id, "consigned", detail)
 
 
 def _handed_over(pieces: Sequence[Piece]) -> FreightChoice:
@@ -98,9 +97,9 @@ def _hand_over_at(location: Location, now: datetime) -> datetime:
     return hand_over_at(calendar, now)
 
 
-def _number(session: Session, shipment_id: str, packages: Sequence[Package]) -> None:
+def _number(work: UnitOfWork, shipment_id: str, packages: Sequence[Package]) -> None:
     """Each package gets the number of its label: the row's own is the serial."""
-    prefix = session.exec(select(Company.gs1_prefix)).one() or NO_PREFIX
+    prefix = work.session.exec(select(Company.gs1_prefix)).one() or NO_PREFIX
     rows = [
         PackageRow(
             shipment_id=shipment_id,
@@ -110,8 +109,8 @@ def _number(session: Session, shipment_id: str, packages: Sequence[Package]) -> 
         )
         for package in packages
     ]
-    session.add_all(rows)
-    session.flush()
+    work.session.add_all(rows)
+    work.session.flush()
     for row in rows:
         row.sscc = _sscc(prefix, row.package_no or 0)
 

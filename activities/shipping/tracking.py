@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import note
 from models.messages.facts import ShipmentFact
 from models.returns import ReturnState
@@ -17,48 +18,53 @@ NOTED_ANYWAY = (TrackingStatus.PICKED_UP, TrackingStatus.DELIVERED)
 
 
 def keep_report(
-    session: Session,
+    work: UnitOfWork,
     shipment: Shipment,
     fact: ShipmentFact,
     status: TrackingStatus,
-    now: datetime,
 ) -> bool:
     """Keep a carrier's report, once; False where it was kept before."""
-    if session.get(TrackingRow, (shipment.shipment_id, fact.event_id)) is not None:
+    if work.session.get(TrackingRow, (shipment.shipment_id, fact.event_id)) is not None:
         return False
-    told = _as_told(fact, status, now)
-    session.add(TrackingRow(shipment_id=shipment.shipment_id, **told))
-    session.flush()
+    told = _as_told(fact, status, work.now)
+    work.session.add(TrackingRow(shipment_id=shipment.shipment_id, **told))
+    work.session.flush()
     if status not in NOTED_ANYWAY:
-        _note(session, shipment.order_id, shipment.shipment_id, fact, status, now)
+        _note(work, shipment.order_id, shipment.shipment_id, fact, status)
     return True
 
 
 def follow_return(
-    session: Session, row: ReturnRow, fact: ShipmentFact, status: TrackingStatus, now: datetime
+    work: UnitOfWork,
+    row: ReturnRow,
+    fact: ShipmentFact,
+    status: TrackingStatus,
 ) -> None:
     """Keep what a carrier reports of goods that come back, once; that it has (or had) them, keeps
     their authorisation from running out."""
-    if session.get(ReturnTrackingRow, (row.return_id, fact.event_id)) is not None:
+    if work.session.get(ReturnTrackingRow, (row.return_id, fact.event_id)) is not None:
         return
-    told = _as_told(fact, status, now)
-    session.add(ReturnTrackingRow(return_id=row.return_id, **told))
-    session.flush()
-    _note(session, row.order_id, row.return_id, fact, status, now)
-    row.news_at = now
-    heed_reports(session, row, now)
+    told = _as_told(fact, status, work.now)
+    work.session.add(ReturnTrackingRow(return_id=row.return_id, **told))
+    work.session.flush()
+    _note(work, row.order_id, row.return_id, fact, status)
+    row.news_at = work.now
+    heed_reports(work, row)
 
 
-def heed_reports(session: Session, row: ReturnRow, now: datetime) -> None:
+def heed_reports(
+    work: UnitOfWork,
+    row: ReturnRow,
+) -> None:
     """What all reports of a return say together. An authorised one that a carrier has, or had, is
     on its way."""
-    tracked = fold(_events(return_reports(session, row.return_id)))
+    tracked = fold(_events(return_reports(work.session, row.return_id)))
     if tracked is None:
         return
     row.tracking = tracked.status
     if tracked.left_at is not None and row.state is ReturnState.AUTHORISED:
         row.state = ReturnState.IN_TRANSIT
-        note(session, row.order_id, "return_on_its_way", row.return_id, now)
+        note(work, row.order_id, "return_on_its_way", row.return_id)
 
 
 def reports_of(session: Session, shipment_id: str) -> list[TrackingEvent]:
@@ -95,12 +101,11 @@ def _as_told(fact: ShipmentFact, status: TrackingStatus, now: datetime) -> dict[
 
 
 def _note(
-    session: Session,
+    work: UnitOfWork,
     order_id: str,
     subject: str,
     fact: ShipmentFact,
     status: TrackingStatus,
-    now: datetime,
 ) -> None:
     said = [subject, status.words, fact.place, fact.detail]
-    note(session, order_id, "tracked", ", ".join(filter(None, said)), now)
+    note(work, order_id, "tracked", ", ".join(filter(None, said)))

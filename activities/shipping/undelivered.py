@@ -3,11 +3,11 @@ transaction."""
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from activities.billing.exchanges import Payer, give_back, take
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.shipping.goods_issue import recognise
 from models import ledger
@@ -20,34 +20,33 @@ from models.tables.orders import OrderLineRow
 from models.tables.stock import Reservation
 
 
-def forgo(session: Session, order_id: str, rows: Sequence[Reservation]) -> None:
+def forgo(work: UnitOfWork, order_id: str, rows: Sequence[Reservation]) -> None:
     """What of an order hasn't left never will."""
-    recognise(session, order_id, rows)
+    recognise(work.session, order_id, rows)
     for row in rows:
         row.state = ReservationState.FORGONE
-    session.add_all(rows)
+    work.session.add_all(rows)
 
 
 def give_price_back(
-    session: Session,
+    work: UnitOfWork,
     payer: Payer,
     rows: Sequence[Reservation],
     entry_id: str,
     reason: str,
-    now: datetime,
 ) -> tuple[str, FollowUp | None]:
     """Credit what was invoiced for units of an order that won't come, to who has paid for them, and
     give back what was paid of it; in words, and what follows. `entry_id`: of what had been credited
     of them before."""
-    lines, order = _lines(session, payer, rows), payer.order
-    given_back = give_back(session, payer, lines, reason, now, delivered=False)
+    lines, order = _lines(work.session, payer, rows), payer.order
+    given_back = give_back(work, payer, lines, reason, delivered=False)
     if not payer.is_of_exchange:
         credited_minor = given_back.credit_note.net_minor if given_back else 0
         before_minor = sum(row.revenue_minor for row in rows) - credited_minor
         before = ledger.credited_before_entry(
             entry_id, order.order_id, order.currency, before_minor
         )
-        post(session, before, now)
+        post(work, before)
     if given_back is None:
         return "nothing of its price is left to give back", None
     follow_up = FollowUp(

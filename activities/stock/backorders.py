@@ -6,11 +6,12 @@ Everything here happens under the locks of the SKUs' stock rows (`stock.lock_sto
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import Parts, note_parts
 from activities.stock.counters import Place, reserve
 from models import replenishment
@@ -55,7 +56,9 @@ def waiting_orders(
 
 
 def fill_shortages(
-    session: Session, skus: Iterable[str], cause: str, now: datetime
+    work: UnitOfWork,
+    skus: Iterable[str],
+    cause: str,
 ) -> tuple[str, ...]:
     """Turn open shortages into reservations, first promised first served, and date the rest.
     Returns the orders whose date is another now.
@@ -65,27 +68,27 @@ def fill_shortages(
     location that has all of it; an order that may be delivered in parts takes any part.
     """
     skus = sorted(set(skus))
-    session.flush()
-    rows = session.exec(
+    work.session.flush()
+    rows = work.session.exec(
         select(Stock.sku, Stock.location, Stock.on_hand - Stock.reserved).where(
             col(Stock.sku).in_(skus)
         )
     )
     free = {(sku, location): units for sku, location, units in rows if units > 0}
     given: list[tuple[str, Assignment]] = []
-    waiting = open_shortages(session, skus) if free else []
+    waiting = open_shortages(work.session, skus) if free else []
     for shortage in waiting:
         given += _fill(shortage, shortage.location, free)
     for shortage in waiting if free else ():
-        for location in _elsewhere(session, shortage, free):
+        for location in _elsewhere(work.session, shortage, free):
             given += _fill(shortage, location, free)
-    reserve(session, given, cause, now)
+    reserve(work, given, cause)
     parts: Parts = defaultdict(list)
     for order_id, part in given:
         words = f"{part.quantity} x {part.sku} at {part.location}"
         parts[order_id, "backorder_filled", cause].append(words)
-    note_parts(session, parts, now)
-    return date_shortages(session, skus, now)
+    note_parts(work, parts)
+    return date_shortages(work, skus)
 
 
 def _elsewhere(session: Session, shortage: Shortage, free: dict[Place, int]) -> list[str]:
@@ -135,10 +138,10 @@ def _fill(
     return [(shortage.order_id, part)]
 
 
-def orders_served(session: Session, cause: str, redated: tuple[str, ...] = ()) -> tuple[str, ...]:
+def orders_served(work: UnitOfWork, cause: str, redated: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The orders that got stock by `cause`, the same however often it is asked; and `redated`."""
-    session.flush()
-    rows = session.exec(
+    work.session.flush()
+    rows = work.session.exec(
         select(StockMovement.order_id)
         .where(StockMovement.cause == cause, StockMovement.kind == MovementKind.RESERVE)
         .order_by(col(StockMovement.order_id))
@@ -147,11 +150,11 @@ def orders_served(session: Session, cause: str, redated: tuple[str, ...] = ()) -
     return tuple(dict.fromkeys([*(order_id for order_id in rows if order_id), *redated]))
 
 
-def places_relieved(session: Session, cause: str) -> tuple[StockPlace, ...]:
+def places_relieved(work: UnitOfWork, cause: str) -> tuple[StockPlace, ...]:
     """Where orders waited that got stock of another location by `cause`: less is to be bought
     there. The same answer however often it is asked."""
-    session.flush()
-    rows = session.exec(
+    work.session.flush()
+    rows = work.session.exec(
         select(Shortage.location, Shortage.sku)
         .join(StockMovement, col(StockMovement.order_id) == col(Shortage.order_id))
         .where(
@@ -241,25 +244,33 @@ def due_units(line: PurchaseOrderLine) -> int:
     return max(0, promised - line.received)
 
 
-def date_shortages(session: Session, skus: Iterable[str], now: datetime) -> tuple[str, ...]:
+def date_shortages(
+    work: UnitOfWork,
+    skus: Iterable[str],
+) -> tuple[str, ...]:
     """Give each open shortage the purchase order that completes it, and its date: what comes
     first goes to who was promised first. Returns the orders whose date is another now."""
-    open_now = open_shortages(session, skus)
+    open_now = open_shortages(work.session, skus)
     before = {s.shortage_id: s.expected_date for s in open_now}
     waiting: dict[Place, list[Shortage]] = defaultdict(list)
     for shortage in open_now:
         waiting[shortage.sku, shortage.location].append(shortage)
-    coming = incoming_of(session, {sku for sku, _ in waiting}, now.date()) if waiting else {}
+    coming = (
+        incoming_of(work.session, {sku for sku, _ in waiting}, work.now.date()) if waiting else {}
+    )
     parts: Parts = defaultdict(list)
     for place, shortages in waiting.items():
         _date(shortages, coming.get(place, []), parts)
-    note_parts(session, parts, now)
-    session.flush()
+    note_parts(work, parts)
+    work.session.flush()
     changed = (s.order_id for s in open_now if s.expected_date != before[s.shortage_id])
     return tuple(dict.fromkeys(changed))
 
 
-def date_newest(session: Session, newest: Sequence[Shortage], now: datetime) -> None:
+def date_newest(
+    work: UnitOfWork,
+    newest: Sequence[Shortage],
+) -> None:
     """As `date_shortages`, for shortages that were promised after all others: those keep what they
     have, so that the cost doesn't grow with them."""
     if not newest:
@@ -268,8 +279,11 @@ def date_newest(session: Session, newest: Sequence[Shortage], now: datetime) -> 
     for shortage in sorted(newest, key=lambda s: s.shortage_id):
         ours[shortage.sku, shortage.location].append(shortage)
     skus = {sku for sku, _ in ours}
-    session.flush()
-    coming, short = incoming_of(session, skus, now.date()), _backordered(session, skus)
+    work.session.flush()
+    coming, short = (
+        incoming_of(work.session, skus, work.now.date()),
+        _backordered(work.session, skus),
+    )
     parts: Parts = defaultdict(list)
     for place, shortages in ours.items():
         older = short[place] - sum(s.quantity - s.filled for s in shortages)
@@ -277,8 +291,8 @@ def date_newest(session: Session, newest: Sequence[Shortage], now: datetime) -> 
         while older and rest:
             older -= _take(older, rest)
         _date(shortages, rest, parts)
-    note_parts(session, parts, now)
-    session.flush()
+    note_parts(work, parts)
+    work.session.flush()
 
 
 def _take(units: int, coming: list[Incoming]) -> int:

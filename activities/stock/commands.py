@@ -6,7 +6,8 @@ from typing import NoReturn
 
 from sqlmodel import Session, col, select
 
-from activities.database.engine import Clock
+from activities.database.command import executes
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.stock.backorders import (
     date_shortages,
@@ -47,164 +48,151 @@ Waiting = Mapping[str, tuple[str, Place, object]]
 """Shortage id -> order, place, and what is known of it."""
 
 
-class StockControl:
-    """What people command on stock and purchases."""
+@executes(AdjustStock)
+def adjust_stock(work: UnitOfWork, command: AdjustStock) -> Commanded:
+    stock = _lock(work, command.sku, command.location)
+    left = stock.on_hand + command.by
+    if left < 0:
+        reason = f"{stock.on_hand} are on hand {_at(stock)}, so no more than that can be lost"
+        _refuse("by", reason)
+    _check_reserved(work.session, stock, left, "by")
+    return _change(work, command, stock, command.by, "by")
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
 
-    def do(self, session: Session, command: StockCommand) -> Commanded:
-        """Do it, in the caller's transaction. Raises NoChange."""
-        match command:
-            case AdjustStock():
-                return self._adjust(session, command)
-            case CountStock():
-                return self._count(session, command)
-            case TransferStock():
-                return self._transfer(session, command)
-            case ClosePurchase():
-                return self._close(session, command)
+@executes(CountStock)
+def count_stock(work: UnitOfWork, command: CountStock) -> Commanded:
+    stock = _lock(work, command.sku, command.location)
+    _check_reserved(work.session, stock, command.counted, "counted")
+    return _change(work, command, stock, command.counted - stock.on_hand, "counted")
 
-    def _adjust(self, session: Session, command: AdjustStock) -> Commanded:
-        stock = _lock(session, command.sku, command.location)
-        left = stock.on_hand + command.by
-        if left < 0:
-            reason = f"{stock.on_hand} are on hand {_at(stock)}, so no more than that can be lost"
-            _refuse("by", reason)
-        _check_reserved(session, stock, left, "by")
-        return self._change(session, command, stock, command.by, "by")
 
-    def _count(self, session: Session, command: CountStock) -> Commanded:
-        stock = _lock(session, command.sku, command.location)
-        _check_reserved(session, stock, command.counted, "counted")
-        return self._change(session, command, stock, command.counted - stock.on_hand, "counted")
-
-    def _change(
-        self,
-        session: Session,
-        command: AdjustStock | CountStock,
-        stock: Stock,
-        by: int,
-        field: str,
-    ) -> Commanded:
-        """Put the books right by so many units, with their value; a count that found nothing
-        wrong leaves its movement too."""
-        now, cause, currency = self._clock(), _cause(command), _currency(session)
-        told = command.unit_cost
-        cost_minor = None if told is None else _cost_minor(told, currency)
-        value_minor = _value(stock, by, cost_minor, field)
-        is_used = cost_minor is None or (by > 0 and not stock.on_hand)
-        before = _waiting(session, [stock.sku])
-        on_hand, location = stock.on_hand, stock.location
-        change = Change(
-            movement_id=cause,
+@executes(TransferStock)
+def transfer_stock(work: UnitOfWork, command: TransferStock) -> Commanded:
+    source = (command.sku, command.from_location)
+    target = (command.sku, command.to_location)
+    _check_place(work.session, *source, "from_location")
+    _check_place(work.session, *target, "to_location")
+    stock = lock_stock(work, [command.sku], [source, target])[source]
+    available = stock.on_hand - stock.reserved
+    if command.quantity > available:
+        reason = (
+            f"{available} are available {_at(stock)} ({stock.on_hand} on hand, "
+            f"{stock.reserved} reserved): no more can be transferred"
+        )
+        _refuse("quantity", reason)
+    cause = _cause(command)
+    before = _waiting(work, [command.sku])
+    value_minor = issue_cost(stock.value_minor, stock.on_hand, command.quantity)
+    changes = [
+        Change(
+            movement_id=f"{cause}:{way}",
             cause=cause,
-            kind=MovementKind(command.kind),
-            sku=stock.sku,
+            kind=MovementKind.TRANSFER,
+            sku=command.sku,
             location=location,
-            on_hand=by,
-            value_minor=value_minor,
+            on_hand=sign * command.quantity,
+            value_minor=sign * value_minor,
             reason=command.reason,
             actor=command.actor,
         )
-        move(session, [change], now)
-        entry = ledger.stock_gain_entry if value_minor > 0 else ledger.stock_loss_entry
-        post(session, entry(cause, currency, abs(value_minor)), now)
-        if by > 0:
-            fill_shortages(session, [command.sku], cause, now)
-        value = Money(amount_minor=abs(value_minor), currency=currency)
-        what = f"{abs(by)} x {command.sku} {'found' if by > 0 else 'lost'} at {location} ({value})"
-        message = what if by else f"{command.sku} at {location}: the count agrees with the books"
-        return self._done(
-            session,
-            command,
-            f"{message}: {on_hand + by} on hand" + ("" if is_used else UNUSED_COST),
-            before,
-            [(command.sku, location)],
-        )
+        for way, location, sign in (("out", source[1], -1), ("in", target[1], 1))
+    ]
+    move(work, changes)
+    fill_shortages(work, [command.sku], cause)
+    message = f"{command.quantity} x {command.sku} transferred from {source[1]} to {target[1]}"
+    return _done(work, command, message, before, [source])
 
-    def _transfer(self, session: Session, command: TransferStock) -> Commanded:
-        source = (command.sku, command.from_location)
-        target = (command.sku, command.to_location)
-        _check_place(session, *source, "from_location")
-        _check_place(session, *target, "to_location")
-        stock = lock_stock(session, [command.sku], [source, target])[source]
-        available = stock.on_hand - stock.reserved
-        if command.quantity > available:
-            reason = (
-                f"{available} are available {_at(stock)} ({stock.on_hand} on hand, "
-                f"{stock.reserved} reserved): no more can be transferred"
-            )
-            _refuse("quantity", reason)
-        now, cause = self._clock(), _cause(command)
-        before = _waiting(session, [command.sku])
-        value_minor = issue_cost(stock.value_minor, stock.on_hand, command.quantity)
-        changes = [
-            Change(
-                movement_id=f"{cause}:{way}",
-                cause=cause,
-                kind=MovementKind.TRANSFER,
-                sku=command.sku,
-                location=location,
-                on_hand=sign * command.quantity,
-                value_minor=sign * value_minor,
-                reason=command.reason,
-                actor=command.actor,
-            )
-            for way, location, sign in (("out", source[1], -1), ("in", target[1], 1))
-        ]
-        move(session, changes, now)
-        fill_shortages(session, [command.sku], cause, now)
-        message = f"{command.quantity} x {command.sku} transferred from {source[1]} to {target[1]}"
-        return self._done(session, command, message, before, [source])
 
-    def _close(self, session: Session, command: ClosePurchase) -> Commanded:
-        lines = session.exec(
-            select(PurchaseOrderLine)
-            .where(PurchaseOrderLine.po_id == command.po_id)
-            .order_by(col(PurchaseOrderLine.sku))
-        ).all()
-        skus = [line.sku for line in lines]
-        lock_stock(session, skus)
-        order = session.get(
-            PurchaseOrder, command.po_id, with_for_update=True, populate_existing=True
-        )
-        if order is None:
-            reason = f"there is no purchase order {command.po_id!r}"
-            _refuse("po_id", reason, UNKNOWN_PURCHASE_ORDER)
-        if problem := _why_not_close(order):
-            _refuse("po_id", problem)
-        for line in lines:
-            session.refresh(line)
-        before, now = _waiting(session, skus), self._clock()
-        due = {line.sku: due_units(line) for line in lines if order.state.is_open}
-        for line in lines:
-            if due.get(line.sku):
-                line.let_down_at = now
-        order.state, order.ended_at = PurchaseOrderState.CLOSED, now
-        order.ended_reason = f"closed by {command.actor}: {command.reason}"
-        date_shortages(session, skus, now)
-        rest = ", ".join(f"{units} x {sku}" for sku, units in due.items() if units)
-        message = f"{order.po_id} is closed: {rest or 'nothing more'} was still to come"
-        places = [(sku, order.location) for sku in skus]
-        echo = _echo(session, command, before, places)
-        return Commanded(command=command, message=message, echo=echo)
+@executes(ClosePurchase)
+def close_purchase(work: UnitOfWork, command: ClosePurchase) -> Commanded:
+    lines = work.session.exec(
+        select(PurchaseOrderLine)
+        .where(PurchaseOrderLine.po_id == command.po_id)
+        .order_by(col(PurchaseOrderLine.sku))
+    ).all()
+    skus = [line.sku for line in lines]
+    lock_stock(work, skus)
+    order = work.session.get(
+        PurchaseOrder, command.po_id, with_for_update=True, populate_existing=True
+    )
+    if order is None:
+        reason = f"there is no purchase order {command.po_id!r}"
+        _refuse("po_id", reason, UNKNOWN_PURCHASE_ORDER)
+    if problem := _why_not_close(order):
+        _refuse("po_id", problem)
+    for line in lines:
+        work.session.refresh(line)
+    before = _waiting(work, skus)
+    due = {line.sku: due_units(line) for line in lines if order.state.is_open}
+    for line in lines:
+        if due.get(line.sku):
+            line.let_down_at = work.now
+    order.state, order.ended_at = PurchaseOrderState.CLOSED, work.now
+    order.ended_reason = f"closed by {command.actor}: {command.reason}"
+    date_shortages(work, skus)
+    rest = ", ".join(f"{units} x {sku}" for sku, units in due.items() if units)
+    message = f"{order.po_id} is closed: {rest or 'nothing more'} was still to come"
+    places = [(sku, order.location) for sku in skus]
+    echo = _echo(work, command, before, places)
+    return Commanded(command=command, message=message, echo=echo)
 
-    def _done(
-        self,
-        session: Session,
-        command: StockChange,
-        message: str,
-        before: Waiting,
-        places: Iterable[Place],
-    ) -> Commanded:
-        """Tell whose wait has changed, and what dropped to its reorder point."""
-        session.flush()
-        today = self._clock().date()
-        low = [place for place in places if _runs_low(session, place, today)]
-        return Commanded(
-            command=command, message=message, echo=_echo(session, command, before, low)
-        )
+
+def _change(
+    work: UnitOfWork,
+    command: AdjustStock | CountStock,
+    stock: Stock,
+    by: int,
+    field: str,
+) -> Commanded:
+    """Put the books right by so many units, with their value; a count that found nothing
+    wrong leaves its movement too."""
+    cause, currency = _cause(command), _currency(work.session)
+    told = command.unit_cost
+    cost_minor = None if told is None else _cost_minor(told, currency)
+    value_minor = _value(stock, by, cost_minor, field)
+    is_used = cost_minor is None or (by > 0 and not stock.on_hand)
+    before = _waiting(work, [stock.sku])
+    on_hand, location = stock.on_hand, stock.location
+    change = Change(
+        movement_id=cause,
+        cause=cause,
+        kind=MovementKind(command.kind),
+        sku=stock.sku,
+        location=location,
+        on_hand=by,
+        value_minor=value_minor,
+        reason=command.reason,
+        actor=command.actor,
+    )
+    move(work, [change])
+    entry = ledger.stock_gain_entry if value_minor > 0 else ledger.stock_loss_entry
+    post(work, entry(cause, currency, abs(value_minor)))
+    if by > 0:
+        fill_shortages(work, [command.sku], cause)
+    value = Money(amount_minor=abs(value_minor), currency=currency)
+    what = f"{abs(by)} x {command.sku} {'found' if by > 0 else 'lost'} at {location} ({value})"
+    message = what if by else f"{command.sku} at {location}: the count agrees with the books"
+    return _done(
+        work,
+        command,
+        f"{message}: {on_hand + by} on hand" + ("" if is_used else UNUSED_COST),
+        before,
+        [(command.sku, location)],
+    )
+
+
+def _done(
+    work: UnitOfWork,
+    command: StockChange,
+    message: str,
+    before: Waiting,
+    places: Iterable[Place],
+) -> Commanded:
+    """Tell whose wait has changed, and what dropped to its reorder point."""
+    work.session.flush()
+    today = work.now.date()
+    low = [place for place in places if _runs_low(work.session, place, today)]
+    return Commanded(command=command, message=message, echo=_echo(work, command, before, low))
 
 
 def _refuse(field: str, reason: str, code: str = STOCK_REFUSED) -> NoReturn:
@@ -231,10 +219,10 @@ def _check_place(session: Session, sku: str, location: str, field: str) -> None:
         _refuse(field, f"there is no location {location!r}; there are {known[:500]}")
 
 
-def _lock(session: Session, sku: str, location: str) -> Stock:
+def _lock(work: UnitOfWork, sku: str, location: str) -> Stock:
     """The counters of a SKU at a location, made where they are missing."""
-    _check_place(session, sku, location, "location")
-    return lock_stock(session, [sku], [(sku, location)])[sku, location]
+    _check_place(work.session, sku, location, "location")
+    return lock_stock(work, [sku], [(sku, location)])[sku, location]
 
 
 def _check_reserved(session: Session, stock: Stock, left: int, field: str) -> None:
@@ -296,24 +284,24 @@ def _why_not_close(order: PurchaseOrder) -> str | None:
     return None
 
 
-def _waiting(session: Session, skus: Sequence[str]) -> Waiting:
-    session.flush()
+def _waiting(work: UnitOfWork, skus: Sequence[str]) -> Waiting:
+    work.session.flush()
     return {
         row.shortage_id: (
             row.order_id,
             (row.sku, row.location),
             (row.quantity - row.filled, row.expected_date, row.po_id),
         )
-        for row in open_shortages(session, skus)
+        for row in open_shortages(work.session, skus)
     }
 
 
 def _echo(
-    session: Session, command: StockCommand, before: Waiting, places: Iterable[Place]
+    work: UnitOfWork, command: StockCommand, before: Waiting, places: Iterable[Place]
 ) -> Echo:
     """Whoever waits otherwise than `before` looks; so do `places`."""
     skus = sorted({place[0] for _, place, _ in before.values()})
-    after = _waiting(session, skus)
+    after = _waiting(work, skus)
     changed = [row for shortage_id, row in before.items() if after.get(shortage_id) != row]
     look = dict.fromkeys([*places, *(place for _, place, _ in changed)])
     return Echo(

@@ -14,6 +14,7 @@ from typing import TypeVar
 from sqlalchemy import bindparam, insert, update
 from sqlmodel import Session, col, select
 
+from activities.database.unit_of_work import UnitOfWork
 from models.errors import DatabaseBusy
 from models.stock import Assignment, MovementKind, ReservationState
 from models.tables.stock import Reservation, Stock, StockMovement
@@ -60,14 +61,14 @@ class Change:
 
 
 def lock_stock(
-    session: Session, skus: Iterable[str], places: Iterable[Place] = ()
+    work: UnitOfWork, skus: Iterable[str], places: Iterable[Place] = ()
 ) -> dict[Place, Stock]:
     """The stock rows of `skus`, and of the SKUs of `places`, at all locations, locked in sorted
     order. `places` are made, empty, where they are missing."""
     places = set(places)
     locked: dict[Place, Stock] = {}
     for some in _chunks(sorted({*skus, *(sku for sku, _ in places)})):
-        rows = session.exec(
+        rows = work.session.exec(
             select(Stock)
             .where(col(Stock.sku).in_(some))
             .order_by(col(Stock.sku), col(Stock.location))
@@ -77,8 +78,8 @@ def lock_stock(
         locked |= {(row.sku, row.location): row for row in rows}
     for sku, location in sorted(places - locked.keys()):
         locked[sku, location] = Stock(sku=sku, location=location)
-        session.add(locked[sku, location])
-    session.flush()
+        work.session.add(locked[sku, location])
+    work.session.flush()
     return locked
 
 
@@ -87,23 +88,26 @@ def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
     return (values[i : i + 500] for i in range(0, len(values), 500))
 
 
-def move(session: Session, changes: Sequence[Change], now: datetime) -> None:
+def move(
+    work: UnitOfWork,
+    changes: Sequence[Change],
+) -> None:
     """Apply `changes` to the counters and write their movements.
 
     Raises DatabaseBusy where the counters don't allow one: the caller looked at older ones.
     """
     if not changes:
         return
-    session.flush()
-    connection = session.connection()
-    connection.execute(insert(StockMovement), [_movement(change, now) for change in changes])
+    work.session.flush()
+    connection = work.session.connection()
+    connection.execute(insert(StockMovement), [_movement(change, work.now) for change in changes])
     done = connection.execute(_COUNT, [_counters(change) for change in changes])
     if done.rowcount != len(changes):
         places = ", ".join(f"{c.sku} at {c.location}" for c in changes[:3])
         raise DatabaseBusy(f"stock of {places} has changed meanwhile")
-    for row in session.identity_map.values():
+    for row in work.session.identity_map.values():
         if isinstance(row, Stock):
-            session.expire(row)
+            work.session.expire(row)
 
 
 def _movement(change: Change, now: datetime) -> dict[str, object]:
@@ -134,12 +138,14 @@ def _counters(change: Change) -> dict[str, object]:
 
 
 def reserve(
-    session: Session, assignments: Sequence[tuple[str, Assignment]], cause: str, now: datetime
+    work: UnitOfWork,
+    assignments: Sequence[tuple[str, Assignment]],
+    cause: str,
 ) -> None:
     """Hold units for lines of orders, each with its order's id; a later hold at the same location
     adds to what is held there, unless that is being picked already."""
-    session.flush()
-    known = _reservations(session, {order_id for order_id, _ in assignments})
+    work.session.flush()
+    known = _reservations(work.session, {order_id for order_id, _ in assignments})
     for order_id, assignment in assignments:
         parts = known[order_id, assignment.line_no, assignment.location]
         open_part = next((r for r in parts if r.state in _OPEN and not r.shipment_id), None)
@@ -154,7 +160,7 @@ def reserve(
                 state=ReservationState.HELD,
             )
             parts.append(row)
-            session.add(row)
+            work.session.add(row)
         elif open_part.state is ReservationState.RELEASED:
             open_part.quantity, open_part.state = assignment.quantity, ReservationState.HELD
         else:
@@ -171,7 +177,7 @@ def reserve(
         )
         for order_id, a in assignments
     ]
-    move(session, changes, now)
+    move(work, changes)
 
 
 _OPEN = (ReservationState.HELD, ReservationState.RELEASED)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, false
 from sqlmodel import Session, col, select
-from temporalio import activity
 
-from activities.database.engine import Clock, Database
+from activities.database.step import step
+from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import note
 from activities.order_record.exchange_origin import replaced_by
 from activities.order_record.progress import lock_order, look, touch
@@ -41,60 +41,50 @@ IN_THE_COUNTRY_KM, ABROAD_KM = 1_000, 10_000
 """Stand in for a distance that `distances.csv` doesn't give."""
 
 
-class Inventory:
-    """The steps of allocation."""
+@step
+def allocate_stock(work: UnitOfWork, step: OrderStep) -> Allocated:
+    """Reserve what is there; what isn't becomes a shortage."""
+    order = lock_order(work, step.order_id)
+    if order.allocated or order.cancellation is not Cancellation.NONE:
+        low = _low_places(work.session, step.order_id, work.now.date())
+        return Allocated(progress=look(work.session, order), echo=_echo(step.order_id, low))
+    needs = [
+        Need(line_no=line.line_no, sku=line.sku, quantity=line.quantity)
+        for line in work.session.exec(
+            select(OrderLineRow).where(OrderLineRow.order_id == step.order_id)
+        )
+    ]
+    order.allocated = True
+    order.allocation_no += 1
+    serve(work, order, needs, f"allocate:{order.allocation_no}")
+    low = _low_places(work.session, step.order_id, work.now.date())
+    return Allocated(progress=touch(work, order), echo=_echo(step.order_id, low))
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
 
-    @activity.defn
-    def allocate_stock(self, step: OrderStep) -> Allocated:
-        """Reserve what is there; what isn't becomes a shortage."""
-        return self._database.transaction(lambda session: self._allocate(session, step.order_id))
-
-    @activity.defn
-    def release_stock(self, step: OrderStep) -> Released:
-        """Give back what an order holds, and withdraw its shortages. Of an exchange, the order that
-        was paid and the return are to look: they have got a credit note."""
-        return self._database.transaction(lambda session: self._release(session, step.order_id))
-
-    def _allocate(self, session: Session, order_id: str) -> Allocated:
-        order = lock_order(session, order_id)
-        if order.allocated or order.cancellation is not Cancellation.NONE:
-            low = _low_places(session, order_id, self._clock().date())
-            return Allocated(progress=look(session, order), echo=_echo(order_id, low))
-        needs = [
-            Need(line_no=line.line_no, sku=line.sku, quantity=line.quantity)
-            for line in session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
-        ]
-        order.allocated = True
-        order.allocation_no += 1
-        now = serve(session, order, needs, f"allocate:{order.allocation_no}", self._clock)
-        low = _low_places(session, order_id, now.date())
-        return Allocated(progress=touch(session, order, now), echo=_echo(order_id, low))
-
-    def _release(self, session: Session, order_id: str) -> Released:
-        order = lock_order(session, order_id)
-        cause = f"release:{order_id}:{order.allocation_no}"
-        held = col(Reservation.state).in_((ReservationState.HELD, ReservationState.PICKED))
-        freed = let_go(session, order, held, cause, self._clock)
-        echo, now = freed.echo, freed.now
-        if skus := {row.sku for row in freed.rows} | {short.sku for short in freed.waiting}:
-            note(session, order_id, "released", ", ".join(sorted(skus))[:1_000], now)
-        elif order.allocated:  # released before: whose wait that has changed isn't known any more
-            ordered = select(OrderLineRow.sku).where(OrderLineRow.order_id == order_id)
-            redated = waiting_orders(session, session.exec(ordered))
-            withdrawn_before = select(Shortage).where(
-                Shortage.order_id == order_id, Shortage.state == ShortageState.WITHDRAWN
-            )
-            echo = _echo_of(session, session.exec(withdrawn_before).all(), cause, redated)
-        replaced = replaced_by(session, order_id)
-        if replaced is not None:
-            orders = (*echo.orders, replaced.paid_id)
-            returns = (replaced.settlement.return_id,)
-            echo = echo.model_copy(update={"orders": orders, "returns": returns})
-        return Released(progress=touch(session, order, now), echo=echo)
+@step
+def release_stock(work: UnitOfWork, step: OrderStep) -> Released:
+    """Give back what an order holds, and withdraw its shortages. Of an exchange, the order that
+    was paid and the return are to look: they have got a credit note."""
+    order = lock_order(work, step.order_id)
+    cause = f"release:{step.order_id}:{order.allocation_no}"
+    held = col(Reservation.state).in_((ReservationState.HELD, ReservationState.PICKED))
+    freed = let_go(work, order, held, cause)
+    echo = freed.echo
+    if skus := {row.sku for row in freed.rows} | {short.sku for short in freed.waiting}:
+        note(work, step.order_id, "released", ", ".join(sorted(skus))[:1_000])
+    elif order.allocated:  # released before: whose wait that has changed isn't known any more
+        ordered = select(OrderLineRow.sku).where(OrderLineRow.order_id == step.order_id)
+        redated = waiting_orders(work.session, work.session.exec(ordered))
+        withdrawn_before = select(Shortage).where(
+            Shortage.order_id == step.order_id, Shortage.state == ShortageState.WITHDRAWN
+        )
+        echo = _echo_of(work, work.session.exec(withdrawn_before).all(), cause, redated)
+    replaced = replaced_by(work.session, step.order_id)
+    if replaced is not None:
+        orders = (*echo.orders, replaced.paid_id)
+        returns = (replaced.settlement.return_id,)
+        echo = echo.model_copy(update={"orders": orders, "returns": returns})
+    return Released(progress=touch(work, order), echo=echo)
 
 
 class LetGo(NamedTuple):
@@ -107,11 +97,10 @@ class LetGo(NamedTuple):
 
 
 def let_go(
-    session: Session,
+    work: UnitOfWork,
     order: Order,
     which: ColumnElement[bool],
     cause: str,
-    clock: Clock,
     *,
     waits_on: bool = False,
 ) -> LetGo:
@@ -123,59 +112,60 @@ def let_go(
     )
     if waits_on:
         shortages = shortages.where(false())
-    skus = {row.sku for row in (*session.exec(reservations), *session.exec(shortages))}
-    lock_stock(session, skus)
-    now = clock()
-    waiting = session.exec(shortages.execution_options(populate_existing=True)).all()
+    skus = {row.sku for row in (*work.session.exec(reservations), *work.session.exec(shortages))}
+    lock_stock(work, skus)
+    waiting = work.session.exec(shortages.execution_options(populate_existing=True)).all()
     for shortage in waiting:
         shortage.state, shortage.problem = ShortageState.WITHDRAWN, None
-    rows = session.exec(reservations.execution_options(populate_existing=True)).all()
+    rows = work.session.exec(reservations.execution_options(populate_existing=True)).all()
     for row in rows:
         row.state = ReservationState.RELEASED
-    move(session, [_given_back(row, cause) for row in rows], now)
-    redated = fill_shortages(session, skus, cause, now)
-    return LetGo(rows, waiting, _echo_of(session, waiting, cause, redated), now)
+    move(work, [_given_back(row, cause) for row in rows])
+    redated = fill_shortages(work, skus, cause)
+    return LetGo(rows, waiting, _echo_of(work, waiting, cause, redated), work.now)
 
 
 def _echo_of(
-    session: Session, waiting: Sequence[Shortage], cause: str, redated: tuple[str, ...]
+    work: UnitOfWork, waiting: Sequence[Shortage], cause: str, redated: tuple[str, ...]
 ) -> Echo:
     withdrawn = tuple(StockPlace(location=s.location, sku=s.sku) for s in waiting)
-    places = tuple(dict.fromkeys((*withdrawn, *places_relieved(session, cause))))
-    return Echo(cause=cause, orders=orders_served(session, cause, redated), places=places)
+    places = tuple(dict.fromkeys((*withdrawn, *places_relieved(work, cause))))
+    return Echo(cause=cause, orders=orders_served(work, cause, redated), places=places)
 
 
 def serve(
-    session: Session, order: Order, needs: Sequence[Need], cause: str, clock: Clock
+    work: UnitOfWork,
+    order: Order,
+    needs: Sequence[Need],
+    cause: str,
 ) -> datetime:
     """Reserve what is there for an order's needs; what isn't becomes a shortage. Returns when."""
-    available = _available(session, {need.sku for need in needs})
+    available = _available(work, {need.sku for need in needs})
     split = order.delivery is Delivery.PARTIAL
-    plan = allocate(needs, available, _origins(session, order), split)
-    lock_stock(session, (), ((s.sku, s.location) for s in plan.shortages))
-    now = clock()  # under the locks: promises are in the order in which they were made
+    plan = allocate(needs, available, _origins(work.session, order), split)
+    lock_stock(work, (), ((s.sku, s.location) for s in plan.shortages))
     held = [(order.order_id, assignment) for assignment in plan.reservations]
-    reserve(session, held, cause, now)
-    opened = _open_shortages(session, order, plan.shortages, now)
+    reserve(work, held, cause)
+    opened = _open_shortages(work, order, plan.shortages)
     words = _in_words(plan.reservations, plan.shortages)
-    note(session, order.order_id, "allocated", words, now)
-    date_newest(session, opened, now)
-    return now
+    note(work, order.order_id, "allocated", words)
+    date_newest(work, opened)
+    return work.now
 
 
 def _echo(order_id: str, places: Sequence[StockPlace]) -> Echo:
     return Echo(cause=f"allocate:{order_id}", places=tuple(places))
 
 
-def _available(session: Session, skus: set[str]) -> dict[tuple[str, str], int]:
+def _available(work: UnitOfWork, skus: set[str]) -> dict[tuple[str, str], int]:
     """Units a new order may take, by (location, sku): none while an older shortage waits."""
-    stock = lock_stock(session, skus)
+    stock = lock_stock(work, skus)
     waiting = (
         select(Shortage.sku, Shortage.location)
         .where(col(Shortage.sku).in_(skus), Shortage.state == ShortageState.OPEN)
         .distinct()
     )
-    taken = {(sku, location) for sku, location in session.exec(waiting)}
+    taken = {(sku, location) for sku, location in work.session.exec(waiting)}
     return {
         (location, sku): 0 if (sku, location) in taken else row.on_hand - row.reserved
         for (sku, location), row in stock.items()
@@ -241,14 +231,16 @@ def _low_places(session: Session, order_id: str, today: date) -> list[StockPlace
 
 
 def _open_shortages(
-    session: Session, order: Order, shortages: Sequence[Assignment], now: datetime
+    work: UnitOfWork,
+    order: Order,
+    shortages: Sequence[Assignment],
 ) -> list[Shortage]:
     """A line's shortage is one row, however often its order is allocated. Where it waits already,
     it waits for so much more, at the same place and under the same promise."""
     opened = []
     known = {
         row.line_no: row
-        for row in session.exec(select(Shortage).where(Shortage.order_id == order.order_id))
+        for row in work.session.exec(select(Shortage).where(Shortage.order_id == order.order_id))
     }
     for short in shortages:
         row = known.get(short.line_no) or Shortage(
@@ -259,14 +251,14 @@ def _open_shortages(
             location=short.location,
             quantity=short.quantity,
             state=ShortageState.OPEN,
-            promised_at=now,
+            promised_at=work.now,
         )
         if short.line_no in known and row.state is ShortageState.OPEN:
             row.quantity += short.quantity
         else:
             row.location, row.quantity, row.filled = short.location, short.quantity, 0
-            row.state, row.promised_at = ShortageState.OPEN, now
-        session.add(row)
+            row.state, row.promised_at = ShortageState.OPEN, work.now
+        work.session.add(row)
         opened.append(row)
     return opened
 

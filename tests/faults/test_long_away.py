@@ -13,7 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 import engine
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from intake import Intake
 from models.tables.shipping import Shipment
 from tests.conftest import DATABASES, new_database

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from activities.gateways.http import PartnerClient
 from intake import Intake
 from models.errors import Refused

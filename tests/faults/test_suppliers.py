@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from intake import Intake
 from models.messages.steps import PurchasePlan
 from models.purchasing import PurchaseOrderState as State

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from intake import Intake
 from models.errors import Refused
 from tests.support.command_line import reconciled

@@ -3,11 +3,8 @@ the order that was paid, once."""
 
 from sqlmodel import select
 
-from activities.billing.steps import Billing
-from activities.database.engine import utc_now
-from models.billing import BillingRules
+from activities.billing.steps import credit_invoice
 from models.messages.commands import InspectReturn, RefundShipment
-from models.messages.policy import Policy
 from models.messages.steps import OrderStep
 from models.tables.billing import CreditNoteRow
 from models.tables.orders import Order
@@ -15,12 +12,9 @@ from tests.integration.test_lost_goods import give_up
 from tests.integration.test_returns import came_back, command, delivered, details, settled
 from tests.integration.test_tracking import report
 from tests.support.exactly_once import accounts_of
-from tests.support.machine import Provider
 from tests.support.shop import Document, order
 from tests.support.waiting import until
 from tests.support.world import World
-
-POLICY = Policy(payment_deadline=60, partner_timeout=2, attention_after_attempts=2)
 
 
 def looked_at(sku: str, quantity: int, disposition: str, condition: str = "as_new") -> Document:
@@ -203,8 +197,7 @@ async def test_an_exchange_whose_undoing_was_cut_off_is_credited_once(pipeline: 
     assert (await handle.execute_update("cancel", {"reason": "no more"}))["accepted"]
     await pipeline.until(exchange_id, "cancelling")
     await handle.terminate("by the test")
-    billing = Billing(pipeline.database, utc_now, Provider(), POLICY, BillingRules())
-    billing.credit_invoice(OrderStep(order_id=exchange_id))
+    credit_invoice.run(pipeline.database, OrderStep(order_id=exchange_id))
     assert details(pipeline, return_id).settlements[-1].done_at is None
     await pipeline.partners.delete("/control/faults")
     row = pipeline.database.read(lambda session: session.get_one(Order, exchange_id))

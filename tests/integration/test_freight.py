@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from intake import Intake
 from models.tables.masterdata import Location
 from models.tables.shipping import Shipment

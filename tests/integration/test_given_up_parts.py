@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from activities.operations.commands import obey_command
+from activities.orders.steps import look_at_order
 from models.messages.commands import CancelRest, Commanded, CommandStep, CreditInvoice, Reship
 from models.messages.steps import OrderStep
 from models.orders import Delivery
@@ -84,7 +86,7 @@ def test_what_comes_back_costs_what_its_own_part_cost(warehouse: machine.Warehou
 def cancel_rest(of: machine.Warehouse, order_id: str) -> Commanded:
     """The customer of an order waits no more."""
     command = CancelRest(command_id=of.next_id("X"), reason="r", order_id=order_id)
-    return of.commands.obey_command(CommandStep(command=command))
+    return obey_command.run(of.database, CommandStep(command=command))
 
 
 def test_the_rest_of_a_line_is_given_up_to_the_cent_and_serves_who_waits(
@@ -117,7 +119,7 @@ def test_the_rest_of_a_line_is_given_up_to_the_cent_and_serves_who_waits(
     refused = cancel_rest(warehouse, first)
     assert refused.refusal is not None
     warehouse.deliver(pick=0, twice=False)
-    assert warehouse.orders.look_at_order(OrderStep(order_id=first)).fulfilled
+    assert look_at_order.run(warehouse.database, OrderStep(order_id=first)).fulfilled
 
 
 def test_of_a_rest_that_was_credited_before_no_goods_are_owed(
@@ -131,7 +133,7 @@ def test_of_a_rest_that_was_credited_before_no_goods_are_owed(
     allowance = CreditInvoice(
         command_id="C1", reason="late", invoice_number=invoice.number, amount="80.00"
     )
-    assert warehouse.commands.obey_command(CommandStep(command=allowance)).refusal is None
+    assert obey_command.run(warehouse.database, CommandStep(command=allowance)).refusal is None
     done = cancel_rest(warehouse, invoice.order_id)
     assert done.refusal is None, done
     check(warehouse)

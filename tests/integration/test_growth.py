@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from activities.database.engine import Database
+from activities.database.unit_of_work import UnitOfWork
 from benchmarks.warehouse import Warehouse, make
 from models.messages.steps import OrderStep
 from tests.conftest import DATABASES, new_database
@@ -134,17 +135,17 @@ def test_no_table_of_stock_is_read_from_end_to_end(warehouses: dict[int, Warehou
 
 def _analyze(database: Database) -> None:
     """As the server itself does after a while."""
-    database.transaction(lambda session: session.execute(text("ANALYZE")))
+    database.transaction(lambda work: work.session.execute(text("ANALYZE")))
 
 
 def _plan(database: Database, statement: str, parameters: Any) -> str:
     explain = "EXPLAIN QUERY PLAN" if database.url.startswith("sqlite") else "EXPLAIN"
 
-    def work(session: Any) -> str:
-        rows = session.connection().exec_driver_sql(f"{explain} {statement}", parameters)
+    def change(work: UnitOfWork) -> str:
+        rows = work.session.connection().exec_driver_sql(f"{explain} {statement}", parameters)
         return "\n".join(str(row[-1]) for row in rows)
 
-    return database.transaction(work)
+    return database.transaction(change)
 
 
 def scanned(plan: str) -> set[str]:

@@ -2,7 +2,6 @@
 
 from temporalio.api.enums.v1 import EventType
 
-from activities.database.engine import utc_now
 from activities.masterdata.importing import import_folder
 from models.orders import MAX_LINES
 from tests.support.shop import order, unique, write_csv
@@ -30,7 +29,7 @@ async def test_an_order_of_a_thousand_lines_stays_within_the_time_of_a_step(
     write_csv(folder, "products.csv", [{"sku": each} | product for each in skus])
     stock = {"location": "BER", "on_hand": 3, "unit_cost": "0.01"}
     write_csv(folder, "stock.csv", [{"sku": each} | stock for each in skus])
-    import_folder(pipeline.database, folder, utc_now)
+    import_folder(pipeline.database, folder)
 
     lines = [{"sku": each, "quantity": 2} for each in skus]
     document = order(sku, customer, lines=lines, terms="net30")

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from activities.masterdata.importing import import_folder
 from intake import Intake
 from models.errors import InvalidInput, NotFound
@@ -238,7 +238,7 @@ async def test_goods_are_found_at_the_door_of_another_location(
         "locations.csv",
         [{"location": place, "name": place, "country": "DE", "postal_code": "80331"}],
     )
-    import_folder(pipeline.database, pipeline.folder, utc_now)
+    import_folder(pipeline.database, pipeline.folder)
     order_id = await lost(pipeline)
     shipment_id = f"SH-{order_id}-1"
     assert not await recover(pipeline, shipment_id)

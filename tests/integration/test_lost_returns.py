@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from activities.database.engine import utc_now
-from activities.shipping.steps import Shipping
+from activities.database.unit_of_work import utc_now
+from activities.shipping.steps import apply_tracking
 from intake import Intake
 from models.errors import InvalidInput
 from models.messages.commands import (
@@ -21,12 +21,10 @@ from models.messages.commands import (
 )
 from models.messages.facts import ShipmentTracked
 from models.messages.steps import TrackingStep
-from models.shipping import STANDARD
 from models.tables.operations import AttentionRow
 from tests.conftest import DATABASES, new_world
 from tests.integration.test_returns import command, delivered, details, inspected, settled
 from tests.support.exactly_once import accounts_of
-from tests.support.machine import Partners
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
@@ -214,9 +212,8 @@ async def test_a_return_is_told_of_a_report_that_was_kept_by_an_attempt_whose_an
     fact = ShipmentTracked(
         event_id=unique("ev"), order_id=order_id, shipment_id=return_id, status="in_transit"
     )
-    shipping = Shipping(pipeline.database, utc_now, Partners(), STANDARD)
     for _ in range(2):
-        progress = shipping.apply_tracking(TrackingStep(order_id=order_id, fact=fact))
+        progress = apply_tracking.run(pipeline.database, TrackingStep(order_id=order_id, fact=fact))
         assert progress.coming_back == (return_id,)
     assert len(details(pipeline, return_id).events) == 1
     await command(pipeline, CloseReturn, return_id=return_id)

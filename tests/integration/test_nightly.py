@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from temporalio.client import Client, ScheduleOverlapPolicy
 
 import engine
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from activities.masterdata.importing import import_folder
 from models.messages.nightly import (
     RECONCILE,
@@ -74,7 +74,7 @@ def import_products(world: World, count: int) -> None:
     row = {"name": "Screw", "unit_price": "0.10", "currency": "EUR", "tax_rate_percent": "19"}
     size = {"weight_g": 1, "length_mm": 1, "width_mm": 1, "height_mm": 1}
     write_csv(folder, "products.csv", [{"sku": unique("Z"), **row, **size} for _ in range(count)])
-    import_folder(world.database, folder, utc_now)
+    import_folder(world.database, folder)
 
 
 async def test_what_is_low_after_the_review_is_bought_before_anybody_waits(nights: World) -> None:
@@ -144,7 +144,9 @@ async def test_a_difference_is_kept_once_shown_and_marked_when_it_is_gone(nights
 
 def _change(world: World, sku: str, **values: int) -> None:
     world.database.transaction(
-        lambda session: session.execute(update(Stock).where(col(Stock.sku) == sku).values(**values))
+        lambda work: work.session.execute(
+            update(Stock).where(col(Stock.sku) == sku).values(**values)
+        )
     )
 
 
@@ -184,7 +186,7 @@ async def test_a_replenishment_that_was_ended_is_found_until_it_is_started_again
     assert (await reconcile(nights)).findings == 0
     long_ago = utc_now() - timedelta(hours=2)
     nights.database.transaction(
-        lambda session: session.execute(update(PurchaseOrder).values(created_at=long_ago))
+        lambda work: work.session.execute(update(PurchaseOrder).values(created_at=long_ago))
     )
     assert (await reconcile(nights)).findings == 0
     place = StockPlace(location="BER", sku=sku)

@@ -1,17 +1,15 @@
 """What could get lost, and where it is seen: facts that nobody used, orders that weren't told, runs
 that were cut off, customers who say what isn't theirs to say."""
 
-from datetime import timedelta
-
 import pytest
 from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from activities.database.engine import utc_now
 from activities.database.inbox import keep_fact
-from activities.purchasing.receiving import Receiving
+from activities.database.unit_of_work import UnitOfWork, utc_now
+from activities.purchasing.receiving import receive_goods
 from models.messages.facts import GoodsReceived
 from models.tables.operations import FactRow
 from tests.support.command_line import run, run_json
@@ -118,7 +116,7 @@ async def told_of(world: World, order_id: str, po_id: str) -> None:
 def receive_untold(world: World, po_id: str, sku: str) -> None:
     """Goods come in, in a transaction after which nobody is told."""
     fact = GoodsReceived(receipt_id=unique("rc"), po_id=po_id, sku=sku, quantity=1)
-    Receiving(world.database, utc_now, world.settings.buying).receive_goods(fact)
+    receive_goods.run(world.database, fact)
 
 
 async def test_goods_that_nobody_took_in_are_taken_in_by_the_next_replenishment(
@@ -133,9 +131,7 @@ async def test_goods_that_nobody_took_in_are_taken_in_by_the_next_replenishment(
     po_id = shown["backorders"][0]["po_id"]
     await pipeline.client.get_workflow_handle(f"replenish-BER-{sku}").terminate("test")
     fact = GoodsReceived(receipt_id=unique("rc"), po_id=po_id, sku=sku, quantity=1)
-    pipeline.database.transaction(
-        lambda session: keep_fact(session, "suppliers", fact.receipt_id, fact, utc_now())
-    )
+    pipeline.database.transaction(lambda work: keep_fact(work, "suppliers", fact.receipt_id, fact))
     await run(pipeline, "replenish", sku)
     await pipeline.until(order_id, "awaiting_payment")
     await pipeline.complete(order_id, "119.00")
@@ -159,15 +155,15 @@ class StockFact:
     def __init__(self, fact_id: str) -> None:
         self.fact_id = fact_id
 
-    def keep(self, session: Session) -> None:
+    def keep(self, work: UnitOfWork) -> None:
         """As the door does."""
         fact = GoodsReceived(receipt_id=self.fact_id, po_id="PO-GONE", sku="X", quantity=1)
-        keep_fact(session, "suppliers", self.fact_id, fact, utc_now() - timedelta(hours=2))
+        keep_fact(work, "suppliers", self.fact_id, fact)
 
-    def use(self, session: Session) -> None:
+    def use(self, work: UnitOfWork) -> None:
         """As a step does."""
         mine = update(FactRow).where(col(FactRow.fact_id) == self.fact_id)
-        session.execute(mine.values(applied_at=utc_now()))
+        work.session.execute(mine.values(applied_at=utc_now()))
 
     async def is_found(self, world: World) -> bool:
         """Whether reconciliation shows it."""

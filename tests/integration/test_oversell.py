@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata.importing import import_folder
 from models.stock import MovementKind, ReservationState, ShortageState
 from models.tables.masterdata import Distance, Location
@@ -59,15 +59,15 @@ def shop(world: World, units: int) -> tuple[str, str]:
     write_csv(folder, "locations.csv", places)
     stock = {"sku": sku, "on_hand": units // len(PLACES), "unit_cost": "60.00"}
     write_csv(folder, "stock.csv", [stock | {"location": place} for place in ("HAM", "MUC")])
-    import_folder(world.database, folder, utc_now)
+    import_folder(world.database, folder)
 
-    def work(session: Session) -> None:
+    def change(work: UnitOfWork) -> None:
         for place, code in PLACES.items():
-            assert session.get(Location, place) is not None
+            assert work.session.get(Location, place) is not None
             near = Distance(location=place, country="DE", postal_prefix=code[0], distance_km=5)
-            session.add(near)
+            work.session.add(near)
 
-    world.database.transaction(work)
+    world.database.transaction(change)
     offer(world, sku, unique("S"), COST_MINOR)
     return sku, customer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import utc_now
 from activities.returns.reading import return_details
 from intake import Intake
 from models.errors import InvalidInput, NotFound

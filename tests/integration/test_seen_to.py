@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from activities.database.engine import utc_now
 from activities.orders.steps import attend
 from models.errors import InvalidInput, Refused
 from models.messages.attention import Attention, SetAttention
@@ -46,7 +45,7 @@ def hide_and_clear(world: World, order_id: str) -> None:
     """Another workflow shows an attention of its own on the order, and clears it."""
     for attention in (Attention(code="refused", message="(workflow refund-x)"), None):
         step = SetAttention(order_id=order_id, attention=attention, beside="refund-x")
-        world.database.transaction(lambda session, step=step: attend(session, step, utc_now()))
+        world.database.transaction(lambda work, step=step: attend(work, step))
 
 
 @AFTER_ALL

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, func, select
 
-from activities.database.engine import utc_now
+from activities.database.unit_of_work import UnitOfWork, utc_now
 from activities.masterdata.importing import import_folder
 from models.ledger import Account
 from models.purchasing import PurchaseOrderState
@@ -87,7 +87,7 @@ def shop(world: World, on_hand: int = 10, **changes: Any) -> tuple[str, str]:
     folder.mkdir()
     place = {"location": ELSEWHERE, "name": "Zwei", "country": "DE", "postal_code": "80331"}
     write_csv(folder, "locations.csv", [place])
-    import_folder(world.database, folder, utc_now)
+    import_folder(world.database, folder)
     return world.shop(on_hand, **changes)
 
 
@@ -108,7 +108,7 @@ def second_offer(world: World, sku: str, **changes: object) -> None:
         "lead_time_days": 3,
     }
     write_csv(folder, "offers.csv", [offer | changes])
-    import_folder(world.database, folder, utc_now)
+    import_folder(world.database, folder)
 
 
 def counters(world: World, sku: str) -> dict[str, tuple[int, int, int]]:
@@ -627,8 +627,8 @@ async def test_nothing_is_received_for_what_was_not_sent_yet(pipeline: World) ->
     sku, _ = shop(pipeline, on_hand=0)
     po_id = unique("PO-ACME-BER")
 
-    def plan(session: Session) -> None:
-        session.add(
+    def plan(work: UnitOfWork) -> None:
+        work.session.add(
             PurchaseOrder(
                 po_id=po_id,
                 supplier_id=supplier_of(sku),
@@ -639,8 +639,8 @@ async def test_nothing_is_received_for_what_was_not_sent_yet(pipeline: World) ->
                 created_at=utc_now(),
             )
         )
-        session.flush()
-        session.add(PurchaseOrderLine(po_id=po_id, sku=sku, quantity=5, unit_cost_minor=5_500))
+        work.session.flush()
+        work.session.add(PurchaseOrderLine(po_id=po_id, sku=sku, quantity=5, unit_cost_minor=5_500))
 
     pipeline.database.transaction(plan)
     before = everything(pipeline, sku)

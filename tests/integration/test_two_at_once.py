@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
+from activities.database.command import _EXECUTORS
+from activities.database.unit_of_work import UnitOfWork
+from activities.operations.commands import obey_command
 from activities.order_record.progress import lock_order
-from activities.stock.commands import StockControl
-from models.messages.commands import Commanded, CommandStep, StockCommand, TransferStock
+from activities.purchasing.receiving import receive_goods
+from models.messages.commands import Commanded, CommandStep, TransferStock
 from models.messages.facts import GoodsReceived
 from models.messages.steps import StockPlace
 from models.orders import Delivery
@@ -40,9 +43,9 @@ def test_goods_arrive_while_a_step_holds_the_order_that_they_are_for(warehouse: 
     fact = GoodsReceived(receipt_id="R", po_id=line.po_id, sku="C", quantity=4)
     order_id = warehouse.read(select(col(Order.order_id)))[0]
 
-    def hold(session: Session) -> None:
-        lock_order(session, order_id)
-        warehouse.receiving.receive_goods(fact)
+    def hold(work: UnitOfWork) -> None:
+        lock_order(work, order_id)
+        receive_goods.run(warehouse.database, fact)
 
     warehouse.database.transaction(hold)
     assert [row.quantity for row in warehouse.read(select(Reservation))] == [4]
@@ -63,16 +66,16 @@ def test_a_command_whose_first_attempt_ends_while_it_is_tried_again_is_not_refus
         to_location=next(place for place in ("BER", "MUC", "VIE") if place != one.location),
         quantity=one.on_hand_change,
     )
-    step, do = CommandStep(command=command), StockControl.do
+    step, transfer = CommandStep(command=command), _EXECUTORS[TransferStock]
     first: list[Commanded] = []
 
-    def late(control: StockControl, session: Session, wanted: StockCommand) -> Commanded:
+    def late(work: UnitOfWork, wanted: TransferStock) -> Commanded:
         if not first:
-            monkeypatch.setattr(StockControl, "do", do)
-            first.append(warehouse.commands.obey_command(step))
-        return do(control, session, wanted)
+            monkeypatch.setitem(_EXECUTORS, TransferStock, transfer)
+            first.append(obey_command.run(warehouse.database, step))
+        return transfer(work, wanted)
 
-    monkeypatch.setattr(StockControl, "do", late)
-    again = warehouse.commands.obey_command(step)
+    monkeypatch.setitem(_EXECUTORS, TransferStock, late)
+    again = obey_command.run(warehouse.database, step)
     assert first == [again]
     assert again.refusal is None

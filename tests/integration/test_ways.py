@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from activities.database.engine import utc_now
 from activities.masterdata.importing import import_folder
 from tests.support.shop import order, supplier_of, unique, write_csv
 from tests.support.waiting import until_history
@@ -85,7 +84,7 @@ async def test_nobody_offers_what_is_short(pipeline: World) -> None:
         "lead_time_days": 3,
     }
     write_csv(folder, "offers.csv", [offer])
-    import_folder(pipeline.database, folder, utc_now)
+    import_folder(pipeline.database, folder)
     handle = pipeline.client.get_workflow_handle(f"order-{document['order_id']}")
     outcome = await handle.execute_update("retry_step")
     assert outcome["accepted"] is True
@@ -198,7 +197,7 @@ async def test_an_order_from_two_locations_leaves_in_two_consignments(pipeline: 
     write_csv(folder, "locations.csv", [place])
     stock = {"location": "HAM", "sku": sku, "on_hand": 1, "unit_cost": "61.00"}
     write_csv(folder, "stock.csv", [stock])
-    import_folder(pipeline.database, folder, utc_now)
+    import_folder(pipeline.database, folder)
     document = order(sku, customer, quantity=3, terms="net30", delivery="partial")
     await pipeline.place(document)
     order_id = document["order_id"]

@@ -4,6 +4,7 @@ the real steps; and what must be true after each."""
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,26 +14,26 @@ from hypothesis.stateful import initialize, invariant, rule
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
-from activities.billing.commands import MoneyControl
-from activities.billing.steps import Billing
+from activities.billing.steps import Billing, credit_invoice, issue_invoice
 from activities.database.engine import Database
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger import reading as ledger_reading
 from activities.masterdata.importing import import_folder
-from activities.operations.commands import Commands
+from activities.operations.commands import obey_command
 from activities.order_record.progress import look
-from activities.orders.commands import OrderControl
-from activities.orders.steps import Orders
-from activities.purchasing.receiving import Receiving
-from activities.purchasing.steps import Purchasing
-from activities.returns.commands import ReturnsControl
-from activities.returns.steps import Returns
-from activities.shipping.claims import ClaimControl
-from activities.shipping.commands import ShipmentControl
-from activities.shipping.steps import Shipping
+from activities.orders.steps import finish_cancelling, record_order, start_cancelling
+from activities.purchasing.receiving import receive_goods, record_supplier_invoice
+from activities.purchasing.steps import Purchasing, apply_acknowledgement, plan_purchases
+from activities.returns.steps import write_exchange
+from activities.shipping.steps import (
+    Shipping,
+    apply_delivery,
+    apply_dispatch,
+    apply_tracking,
+    plan_shipments,
+)
 from activities.stock.backorders import incoming
-from activities.stock.commands import StockControl
-from activities.stock.steps import Inventory
-from models.billing import BillingRules
+from activities.stock.steps import allocate_stock, release_stock
 from models.claims import ClaimState
 from models.ledger import Account
 from models.messages.commands import (
@@ -77,7 +78,6 @@ from models.messages.partners import (
     RefundDemand,
     SupplierOrder,
 )
-from models.messages.policy import Policy
 from models.messages.requests import CancelRequest
 from models.messages.steps import (
     CancelOrder,
@@ -95,7 +95,7 @@ from models.messages.steps import (
 )
 from models.money import format_amount
 from models.orders import OVER, Cancellation, Delivery, OrderDocument, ShipmentState
-from models.purchasing import BuyingPolicy, PurchaseOrderState
+from models.purchasing import PurchaseOrderState
 from models.returns import (
     Condition,
     Disposition,
@@ -105,7 +105,7 @@ from models.returns import (
     ReturnState,
     ReturnWish,
 )
-from models.shipping import STANDARD, Quote
+from models.shipping import Quote
 from models.stock import SERVING, MovementKind, ReservationState, ShortageState
 from models.tables.billing import CreditNoteRow, InvoiceRow
 from models.tables.ledger import JournalEntry, JournalPosting
@@ -116,24 +116,17 @@ from models.tables.returns import ReturnLine, ReturnRow, Settlement
 from models.tables.shipping import Claim, Shipment
 from models.tables.stock import Reservation, Shortage, Stock, StockMovement
 from models.tracking import TrackingStatus
+from tests.support.rules import RULES as SHARED_RULES
 from tests.support.shop import SHIP_TO, write_csv
 from tests.support.stateful import BEGIN, Machine, picks
 
 LOCATIONS = {"BER": "DE", "MUC": "DE", "VIE": "AT"}
 SKUS = ("A", "B", "C")
 OPENING = {("BER", "A"): 7, ("MUC", "A"): 3, ("VIE", "B"): 5}
-POLICY = Policy(payment_deadline=1, partner_timeout=1, attention_after_attempts=1)
-BUYING = BuyingPolicy(
-    window=timedelta(0),
-    acknowledge_within=timedelta(days=2),
-    receipt_grace=timedelta(days=3),
-    rest=timedelta(days=5),
-    tolerance_ppm=100_000,
-)
 SENT = tuple(s for s in PurchaseOrderState if s is not PurchaseOrderState.PLANNED)
 FOUND_COST = "2.11"
 """Of a unit that somebody finds where nothing is."""
-RETURN_RULES = ReturnRules(window_days=100_000, warranty_days=100_000)
+RULES = replace(SHARED_RULES, returns=ReturnRules(window_days=100_000, warranty_days=100_000))
 """Goods may come back however late it is."""
 COMING = (ReturnState.AUTHORISED, ReturnState.IN_TRANSIT, ReturnState.RECEIVED)
 OUTCOMES = (None, Reship, RefundShipment)
@@ -244,46 +237,31 @@ def furnish(url: str, folder: Path) -> None:
         for (location, sku), count in OPENING.items()
     ]
     write_csv(folder, "stock.csv", stock)
-    database = Database(url)
-    import_folder(database, folder, lambda: BEGIN)
+    database = Database(url, RULES, lambda: BEGIN)
+    import_folder(database, folder)
     database.transaction(_add_freight_and_distances)
     database.close()
 
 
-def _add_freight_and_distances(session: Session) -> None:
-    session.execute(
+def _add_freight_and_distances(work: UnitOfWork) -> None:
+    work.session.execute(
         update(SupplierOffer)
         .where(col(SupplierOffer.supplier_id) == "X")
         .values(freight_cost_minor=1_001, duty_ppm=33_333)
     )
-    session.add(Distance(location="MUC", country="AT", postal_prefix="", distance_km=400))
+    work.session.add(Distance(location="MUC", country="AT", postal_prefix="", distance_km=400))
 
 
 class Warehouse(Machine):
     """Orders, purchases, receipts and hands, in whatever order hypothesis likes."""
 
     def __init__(self, new_database: Callable[[], str]) -> None:
-        super().__init__(new_database)
+        super().__init__(new_database, RULES)
         self.allocated_at: dict[str, datetime] = {}
         partners = Partners()
-        self.orders = Orders(self.database, self.clock, POLICY, BillingRules())
-        self.inventory = Inventory(self.database, self.clock)
-        self.purchasing = Purchasing(self.database, self.clock, partners, POLICY, BUYING)
-        self.receiving = Receiving(self.database, self.clock, BUYING)
-        self.shipping = Shipping(self.database, self.clock, partners, STANDARD)
-        self.returns = Returns(self.database, self.clock)
-        self.billing = Billing(self.database, self.clock, Provider(), POLICY, BillingRules())
-        money = MoneyControl(self.clock, BillingRules())
-        self.commands = Commands(
-            self.database,
-            self.clock,
-            StockControl(self.clock),
-            money,
-            OrderControl(self.clock),
-            ShipmentControl(self.clock),
-            ClaimControl(self.clock),
-            ReturnsControl(self.clock, RETURN_RULES),
-        )
+        self.purchasing = Purchasing(self.database, partners)
+        self.shipping = Shipping(self.database, partners)
+        self.billing = Billing(self.database, Provider())
 
     def teardown(self) -> None:
         """How often stock was touched, by kind."""
@@ -372,14 +350,14 @@ class Warehouse(Machine):
         record = RecordOrder(
             order=document, digest="d", placed_at=self.clock(), workflow_id=f"order-{order_id}"
         )
-        self.orders.record_order(record)
+        record_order.run(self.database, record)
         if self.number % 2:  # some are billed at once, the others before they leave
-            self.billing.issue_invoice(OrderStep(order_id=order_id))
+            issue_invoice.run(self.database, OrderStep(order_id=order_id))
         open_before = {(s.sku, s.location) for s in self.read(self._open())}
         self.allocated_at[order_id] = self.now
-        first = self.inventory.allocate_stock(OrderStep(order_id=order_id))
+        first = allocate_stock.run(self.database, OrderStep(order_id=order_id))
         if twice:
-            again = self.inventory.allocate_stock(OrderStep(order_id=order_id))
+            again = allocate_stock.run(self.database, OrderStep(order_id=order_id))
             assert again.progress == first.progress
         mine = self.read(select(Reservation).where(Reservation.order_id == order_id))
         assert not open_before & {(r.sku, r.location) for r in mine}, "a newcomer overtook"
@@ -393,7 +371,7 @@ class Warehouse(Machine):
             return
         request = CancelRequest(reason="r", actor="deadline" if expires else "operator")
         wish = CancelOrder(order_id=order.order_id, request=request, unless_paid=expires)
-        cancelled = self.orders.start_cancelling(wish)
+        cancelled = start_cancelling.run(self.database, wish)
         if not cancelled.accepted:
             return
         step = OrderStep(order_id=order.order_id)
@@ -402,11 +380,11 @@ class Warehouse(Machine):
             call = ShipmentStep(order_id=order.order_id, shipment_id=shipment_id)
             asyncio.run(self.shipping.cancel_booking(call))
         for _ in range(1 + twice):
-            self.billing.credit_invoice(step)
-        first = self.inventory.release_stock(step)
+            credit_invoice.run(self.database, step)
+        first = release_stock.run(self.database, step)
         if twice:
-            self._is_told_again(first.echo, self.inventory.release_stock(step).echo)
-        self.orders.finish_cancelling(step)
+            self._is_told_again(first.echo, release_stock.run(self.database, step).echo)
+        finish_cancelling.run(self.database, step)
 
     @rule(pick=picks, twice=st.booleans())
     def issue(self, pick: int, twice: bool) -> None:
@@ -425,8 +403,8 @@ class Warehouse(Machine):
         )
         if order is None:
             return
-        self.billing.issue_invoice(OrderStep(order_id=order.order_id))
-        planned = self.shipping.plan_shipments(OrderStep(order_id=order.order_id))
+        issue_invoice.run(self.database, OrderStep(order_id=order.order_id))
+        planned = plan_shipments.run(self.database, OrderStep(order_id=order.order_id))
         shipment_id = planned.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED)[0]
         call = ShipmentStep(order_id=order.order_id, shipment_id=shipment_id)
         asyncio.run(self.shipping.book_shipment(call))
@@ -434,7 +412,7 @@ class Warehouse(Machine):
             event_id=self.next_id("E"), order_id=order.order_id, shipment_id=shipment_id
         )
         for _ in range(1 + twice):
-            self.shipping.apply_dispatch(DispatchStep(order_id=order.order_id, fact=fact))
+            apply_dispatch.run(self.database, DispatchStep(order_id=order.order_id, fact=fact))
 
     @rule(pick=picks, parcel_agrees=st.sampled_from([None, True, False]), twice=st.booleans())
     def give_up_rest(self, pick: int, parcel_agrees: bool | None, twice: bool) -> None:
@@ -466,7 +444,7 @@ class Warehouse(Machine):
         order = self.pick(select(Order).where(Order.delivery == Delivery.PARTIAL), pick)
         if order is None:
             return
-        known = self.shipping.plan_shipments(OrderStep(order_id=order.order_id))
+        known = plan_shipments.run(self.database, OrderStep(order_id=order.order_id))
         planned = known.in_state(ShipmentState.PLANNED)
         if not planned:
             return
@@ -500,7 +478,7 @@ class Warehouse(Machine):
             event_id=self.next_id("E"), order_id=shipment.order_id, shipment_id=shipment.shipment_id
         )
         for _ in range(1 + twice):
-            self.shipping.apply_delivery(DeliveryStep(order_id=shipment.order_id, fact=fact))
+            apply_delivery.run(self.database, DeliveryStep(order_id=shipment.order_id, fact=fact))
 
     @rule(
         pick=picks,
@@ -527,7 +505,7 @@ class Warehouse(Machine):
             event_id=self.next_id("E"), order_id=order_id, shipment_id=shipment_id, status=says
         )
         for _ in range(1 + twice):
-            self.shipping.apply_tracking(TrackingStep(order_id=order_id, fact=fact))
+            apply_tracking.run(self.database, TrackingStep(order_id=order_id, fact=fact))
         if outcome is None:
             return
         said = {"reason": "r", "shipment_id": shipment_id, "claim": claim}
@@ -553,7 +531,7 @@ class Warehouse(Machine):
             fact = ShipmentTracked(
                 event_id=self.next_id("E"), order_id=order_id, shipment_id=shipment_id, status=says
             )
-            self.shipping.apply_tracking(TrackingStep(order_id=order_id, fact=fact))
+            apply_tracking.run(self.database, TrackingStep(order_id=order_id, fact=fact))
         command = RecoverShipment(
             command_id=self.next_id("V"), reason="r", shipment_id=shipment_id, location=location
         )
@@ -713,18 +691,18 @@ class Warehouse(Machine):
         )
         for settlement in self.read(promised):
             step = SettlementStep(settlement_id=settlement.settlement_id)
-            self._place(self.returns.write_exchange(step), twice=False)
+            self._place(write_exchange.run(self.database, step), twice=False)
             self.happened["exchange"] += 1
 
     def _command(self, command: Command, allowed: bool, twice: bool) -> tuple[str, ...]:
         """As `_obey`, of what needn't touch stock; returns the returns it is about."""
         before = self._stock_and_books()
-        done = self.commands.obey_command(CommandStep(command=command))
+        done = obey_command.run(self.database, CommandStep(command=command))
         assert (done.refusal is None) == allowed, done
         after = self._stock_and_books()
         assert allowed or before == after
         if twice:
-            assert self.commands.obey_command(CommandStep(command=command)) == done
+            assert obey_command.run(self.database, CommandStep(command=command)) == done
             assert self._stock_and_books() == after
         return done.echo.returns
 
@@ -758,7 +736,7 @@ class Warehouse(Machine):
             self._receive(line, min(quantity, line.quantity), 0)
 
     def _buy(self, place: StockPlace, sends: bool, again: bool) -> None:
-        plan = self.purchasing.plan_purchases(PlanStep(place=place, again=again))
+        plan = plan_purchases.run(self.database, PlanStep(place=place, again=again))
         short, coming = self.database.read(lambda session: self._short_and_coming(session, place))
         assert plan.unmet or coming >= short, "what is short isn't bought"
         for planned in plan.send if sends else ():
@@ -778,7 +756,7 @@ class Warehouse(Machine):
             expected_date=self.now.date() + timedelta(days=days),
             lines=lines,
         )
-        self.purchasing.apply_acknowledgement(fact)
+        apply_acknowledgement.run(self.database, fact)
 
     @rule(pick=picks, quantity=units, damaged=st.integers(0, 2), twice=st.booleans())
     def receive(self, pick: int, quantity: int, damaged: int, twice: bool) -> None:
@@ -798,9 +776,9 @@ class Warehouse(Machine):
             quantity=quantity,
             damaged=damaged,
         )
-        first = self.receiving.receive_goods(fact)
+        first = receive_goods.run(self.database, fact)
         if twice:
-            self._is_told_again(first, self.receiving.receive_goods(fact))
+            self._is_told_again(first, receive_goods.run(self.database, fact))
 
     def _is_told_again(self, first: Echo, again: Echo) -> None:
         """Nobody is left out, though the first answer may have been lost: whoever got stock, and
@@ -828,7 +806,7 @@ class Warehouse(Machine):
         fact = SupplierInvoiced(
             invoice_id=self.next_id("I"), po_id=line.po_id, currency="EUR", lines=(asked,)
         )
-        self.receiving.record_supplier_invoice(fact)
+        record_supplier_invoice.run(self.database, fact)
 
     @rule(
         sku=skus,
@@ -881,12 +859,12 @@ class Warehouse(Machine):
     def _obey(self, command: StockCommand, allowed: bool, twice: bool) -> None:
         """It is done where that can be, once however often it is asked for; else nothing is."""
         before = self._stock_and_books()
-        done = self.commands.obey_command(CommandStep(command=command))
+        done = obey_command.run(self.database, CommandStep(command=command))
         assert (done.refusal is None) == allowed, done
         after = self._stock_and_books()
         assert (before == after) == (not allowed)
         if twice:
-            assert self.commands.obey_command(CommandStep(command=command)) == done
+            assert obey_command.run(self.database, CommandStep(command=command)) == done
             assert self._stock_and_books() == after
 
     def _stock_and_books(self) -> list[Any]:
@@ -1042,7 +1020,11 @@ class Warehouse(Machine):
         for receipt in self.read(select(GoodsReceipt)):
             came[receipt.po_id, receipt.sku] += receipt.quantity - receipt.damaged
         for line in self.read(select(PurchaseOrderLine)):
-            assert came[line.po_id, line.sku] == line.received <= BUYING.most_units(line.quantity)
+            assert (
+                came[line.po_id, line.sku]
+                == line.received
+                <= RULES.buying.most_units(line.quantity)
+            )
 
     # What is there to choose from.
 

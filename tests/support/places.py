@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-from activities.database.engine import utc_now
 from activities.masterdata.importing import import_folder
 from tests.support.shop import unique, write_csv
 from tests.support.world import World
@@ -23,7 +22,7 @@ def open_location(world: World, sku: str = "", on_hand: int = 0, **changes: obje
     if on_hand:
         stock = {"location": location, "sku": sku, "on_hand": on_hand, "unit_cost": "60.00"}
         write_csv(folder, "stock.csv", [stock])
-    import_folder(world.database, folder, utc_now)
+    import_folder(world.database, folder)
     return location
 
 

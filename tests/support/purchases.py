@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from activities.database.engine import Database
+from activities.database.unit_of_work import UnitOfWork
 from models.ledger import Account
 from models.purchasing import Reason
 from models.tables.ledger import JournalPosting
@@ -24,16 +25,16 @@ from tests.support.world import World
 def offer(world: World, sku: str, supplier_id: str, unit_cost_minor: int, **terms: Any) -> None:
     """A supplier, where it is new, and its offer: any units, 3 days, or as `terms` say."""
 
-    def work(session: Session) -> None:
-        if session.get(Supplier, supplier_id) is None:
-            session.add(
+    def change(work: UnitOfWork) -> None:
+        if work.session.get(Supplier, supplier_id) is None:
+            work.session.add(
                 Supplier(
                     supplier_id=supplier_id, name=supplier_id, email="so@x.example", country="DE"
                 )
             )
-            session.flush()
+            work.session.flush()
         given = {"minimum_quantity": 1, "pack_size": 1, "lead_time_days": 3, **terms}
-        session.add(
+        work.session.add(
             SupplierOffer(
                 supplier_id=supplier_id,
                 sku=sku,
@@ -43,7 +44,7 @@ def offer(world: World, sku: str, supplier_id: str, unit_cost_minor: int, **term
             )
         )
 
-    world.database.transaction(work)
+    world.database.transaction(change)
 
 
 def reorder_at(world: World, sku: str, reorder_point: int, order_quantity: int) -> None:
@@ -61,7 +62,7 @@ def reorder_at(world: World, sku: str, reorder_point: int, order_quantity: int) 
         order_quantity=order_quantity,
         reviewed_at=datetime.now(UTC),
     )
-    world.database.transaction(lambda session: session.add(row))
+    world.database.transaction(lambda work: work.session.add(row))
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Bought:
 def bought(database: Database, sku: str) -> list[Bought]:
     """Our purchase orders with a SKU, the earliest first."""
 
-    def work(session: Session) -> list[Bought]:
+    def read(session: Session) -> list[Bought]:
         orders = session.exec(
             select(PurchaseOrder)
             .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
@@ -88,7 +89,7 @@ def bought(database: Database, sku: str) -> list[Bought]:
         ).all()
         return [Bought(order, _lines(session, order.po_id)) for order in orders]
 
-    return database.read(work)
+    return database.read(read)
 
 
 def _lines(session: Session, po_id: str) -> dict[str, PurchaseOrderLine]:
@@ -128,7 +129,7 @@ def ledger_of(world: World, po_id: str) -> dict[str, int]:
     """What the ledger says of a purchase order's receipts and invoices: account -> minor units,
     zeros left out."""
 
-    def work(session: Session) -> dict[str, int]:
+    def read(session: Session) -> dict[str, int]:
         receipts = session.exec(select(GoodsReceipt.receipt_id).where(GoodsReceipt.po_id == po_id))
         invoices = session.exec(
             select(SupplierInvoice.invoice_id).where(SupplierInvoice.po_id == po_id)
@@ -142,7 +143,7 @@ def ledger_of(world: World, po_id: str) -> dict[str, int]:
             sums[Account(row.account).name] += row.amount_minor
         return {account: amount_minor for account, amount_minor in sums.items() if amount_minor}
 
-    return world.database.read(work)
+    return world.database.read(read)
 
 
 def stock_at(world: World, sku: str, location: str = "BER") -> tuple[int, int, int]:
@@ -154,12 +155,12 @@ def stock_at(world: World, sku: str, location: str = "BER") -> tuple[int, int, i
 def expect_on(world: World, po_id: str, day: date) -> None:
     """As if the supplier had named that day, some time ago."""
 
-    def work(session: Session) -> None:
+    def change(work: UnitOfWork) -> None:
         of_it = select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == po_id)
-        for row in (session.get_one(PurchaseOrder, po_id), *session.exec(of_it)):
+        for row in (work.session.get_one(PurchaseOrder, po_id), *work.session.exec(of_it)):
             row.expected_date = day
 
-    world.database.transaction(work)
+    world.database.transaction(change)
 
 
 def odd_reasons(world: World, po_id: str) -> list[str]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from activities.database.engine import Database
+from models.rules import Rules
 from tests.conftest import new_database
 from tests.support import postgres
 from tests.support.shop import unique
@@ -29,9 +30,9 @@ _ALL_THAT_HAPPENED: Counter[str] = Counter()
 class Machine(RuleBasedStateMachine):
     """A database, a clock and ids of its own; `happened` counts what did."""
 
-    def __init__(self, new_database: Callable[[], str]) -> None:
+    def __init__(self, new_database: Callable[[], str], rules: Rules) -> None:
         super().__init__()
-        self.database = Database(new_database())
+        self.database = Database(new_database(), rules, self.clock)
         self.now = BEGIN
         self.number = 0
         self.happened: Counter[str] = Counter()

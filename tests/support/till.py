@@ -5,6 +5,7 @@ after each."""
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -16,23 +17,31 @@ from hypothesis.stateful import initialize, invariant, rule
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from activities.billing.commands import MoneyControl
-from activities.billing.dunning import Dunning
-from activities.billing.steps import Billing
+from activities.billing.dunning import review_dunning
+from activities.billing.steps import (
+    Billing,
+    apply_payment,
+    apply_reversal,
+    credit_invoice,
+    issue_invoice,
+    keep_unmatched_payment,
+    record_payout,
+)
 from activities.database.engine import Database
 from activities.ledger import reading as ledger_reading
 from activities.masterdata.importing import import_folder
-from activities.operations.commands import Commands
+from activities.operations.commands import obey_command
 from activities.order_record.progress import balance_of, look
-from activities.orders.commands import OrderControl
-from activities.orders.steps import Orders
-from activities.returns.commands import ReturnsControl
-from activities.returns.steps import Returns
-from activities.shipping.claims import ClaimControl
-from activities.shipping.commands import ShipmentControl
-from activities.shipping.steps import Shipping
-from activities.stock.commands import StockControl
-from activities.stock.steps import Inventory
+from activities.orders.steps import finish_cancelling, record_order, start_cancelling
+from activities.returns.steps import finish_settlement, write_exchange
+from activities.shipping.steps import (
+    Shipping,
+    apply_delivery,
+    apply_dispatch,
+    apply_tracking,
+    plan_shipments,
+)
+from activities.stock.steps import allocate_stock, release_stock
 from models.billing import BillingRules, DunningLevel, RefundState
 from models.ledger import Account
 from models.messages.commands import Commanded, CommandStep
@@ -61,7 +70,6 @@ from models.messages.steps import (
 from models.money import format_amount
 from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
 from models.returns import Condition, Disposition, ReturnWish
-from models.shipping import STANDARD
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment, Refund
 from models.tables.ledger import JournalEntry, JournalPosting
 from models.tables.orders import Order
@@ -69,13 +77,18 @@ from models.tables.returns import ReturnLine, ReturnRow, Settlement
 from models.tables.shipping import Shipment
 from models.tables.stock import Reservation
 from models.tracking import TrackingStatus
-from tests.support.machine import RETURN_RULES, Partners, Provider
+from tests.support.machine import RULES as MACHINE_RULES
+from tests.support.machine import Partners, Provider
 from tests.support.shop import SHIP_TO, write_csv
 from tests.support.stateful import BEGIN, Machine, picks
 
-POLICY = Policy(payment_deadline=86_400, partner_timeout=1, attention_after_attempts=1)
-RULES = BillingRules(
+BILLING_RULES = BillingRules(
     tolerance="0.03", dunning=(DunningLevel(days=7), DunningLevel(days=14, fee="5.00"))
+)
+RULES = replace(
+    MACHINE_RULES,
+    policy=Policy(payment_deadline=86_400, partner_timeout=1, attention_after_attempts=1),
+    billing=BILLING_RULES,
 )
 GOODS = (("A", "9.99", "19"), ("B", "0.37", "7"), ("C", "120.00", "0"))
 
@@ -126,8 +139,8 @@ def furnish(url: str, folder: Path) -> None:
         for sku, _, _ in GOODS
     ]
     write_csv(folder, "stock.csv", stock)
-    database = Database(url)
-    import_folder(database, folder, lambda: BEGIN)
+    database = Database(url, RULES, lambda: BEGIN)
+    import_folder(database, folder)
     database.close()
 
 
@@ -135,30 +148,14 @@ class Bookkeeper(Machine):
     """Money, in whatever order hypothesis likes."""
 
     def __init__(self, new_database: Callable[[], str]) -> None:
-        super().__init__(new_database)
+        super().__init__(new_database, RULES)
         self.provider = Provider()
-        self.inventory = Inventory(self.database, self.clock)
-        self.shipping = Shipping(self.database, self.clock, Partners(), STANDARD)
-        self.returns = Returns(self.database, self.clock)
-        self.use(RULES)
+        self.shipping = Shipping(self.database, Partners())
+        self.billing = Billing(self.database, self.provider)
 
     def use(self, rules: BillingRules) -> None:
         """Bill by these rules."""
-        database, clock = self.database, self.clock
-        self.orders = Orders(database, clock, POLICY, rules)
-        self.billing = Billing(database, clock, self.provider, POLICY, rules)
-        self.dunning = Dunning(database, clock, rules)
-        money = MoneyControl(clock, rules)
-        self.commands = Commands(
-            database,
-            clock,
-            StockControl(clock),
-            money,
-            OrderControl(self.clock),
-            ShipmentControl(clock),
-            ClaimControl(clock),
-            ReturnsControl(clock, RETURN_RULES),
-        )
+        self.database.rules = replace(self.database.rules, billing=rules)
 
     def teardown(self) -> None:
         """Beancount comes to our balances, which the export asserts."""
@@ -172,7 +169,7 @@ class Bookkeeper(Machine):
     def begin(self, pick: int, relief: bool) -> None:
         """A shop that has been open for a while: there is something to pay, send, credit, take
         back, remind of and write off; with or without relief of tax on bad debts."""
-        self.use(RULES.model_copy(update={"bad_debt_relief": relief}))
+        self.use(BILLING_RULES.model_copy(update={"bad_debt_relief": relief}))
         for number, terms in enumerate(("prepaid", "net30", "prepaid", "net30")):
             self.place([("A", 2), ("B", 1)], terms, "ADA" if number < 2 else "BOB", "3", False)
         for part in ("all", "a third", "too much"):
@@ -240,7 +237,7 @@ class Bookkeeper(Machine):
         )
         step = self.record(document)
         if terms == "net30" and not early:
-            self.billing.issue_invoice(step)
+            issue_invoice.run(self.database, step)
 
     def record(self, document: OrderDocument) -> OrderStep:
         """An order comes, and its goods are reserved."""
@@ -248,9 +245,9 @@ class Bookkeeper(Machine):
         record = RecordOrder(
             order=document, digest="d", placed_at=self.clock(), workflow_id=f"order-{order_id}"
         )
-        self.orders.record_order(record)
+        record_order.run(self.database, record)
         step = OrderStep(order_id=order_id)
-        self.inventory.allocate_stock(step)
+        allocate_stock.run(self.database, step)
         return step
 
     @rule(pick=picks)
@@ -261,7 +258,7 @@ class Bookkeeper(Machine):
             select(Order).where(Order.terms == "net30", col(Order.order_id).not_in(billed)), pick
         )
         if order is not None:
-            self.billing.issue_invoice(OrderStep(order_id=order.order_id))
+            issue_invoice.run(self.database, OrderStep(order_id=order.order_id))
 
     @rule(pick=picks, part=st.sampled_from(PARTS), twice=st.booleans())
     def pay(self, pick: int, part: str, twice: bool) -> None:
@@ -286,7 +283,7 @@ class Bookkeeper(Machine):
             received_at=self.clock(),
         )
         for _ in range(1 + twice):
-            self.billing.apply_payment(PaymentStep(order_id=order.order_id, fact=fact))
+            apply_payment.run(self.database, PaymentStep(order_id=order.order_id, fact=fact))
         self.happened[f"paid {part}"] += 1
 
     @rule(pick=picks, reversed_first=st.booleans())
@@ -297,11 +294,12 @@ class Bookkeeper(Machine):
             fact = PaymentReversed(
                 reversal_id=self.next_id("RV"), payment_id=payment_id, amount="1.00", currency="EUR"
             )
-            self.billing.apply_reversal(ReversalStep(order_id=None, fact=fact))
-        self.billing.keep_unmatched_payment(
+            apply_reversal.run(self.database, ReversalStep(order_id=None, fact=fact))
+        keep_unmatched_payment.run(
+            self.database,
             PaymentReceived(
                 payment_id=payment_id, order_id="NOBODY", amount=f"{1 + pick}.10", currency="EUR"
-            )
+            ),
         )
 
     @rule(pick=picks, which=picks)
@@ -322,12 +320,12 @@ class Bookkeeper(Machine):
         order = self.pick(select(Order).where(ready).order_by(Order.order_id), pick)
         if order is None:
             return
-        planned = self.shipping.plan_shipments(OrderStep(order_id=order.order_id))
+        planned = plan_shipments.run(self.database, OrderStep(order_id=order.order_id))
         alive = planned.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED)
         fact = ShipmentDispatched(
             event_id=self.next_id("E"), order_id=order.order_id, shipment_id=alive[0]
         )
-        self.shipping.apply_dispatch(DispatchStep(order_id=order.order_id, fact=fact))
+        apply_dispatch.run(self.database, DispatchStep(order_id=order.order_id, fact=fact))
         self.happened["issued"] += 1
 
     @rule(pick=picks)
@@ -339,7 +337,7 @@ class Bookkeeper(Machine):
         fact = ShipmentDelivered(
             event_id=self.next_id("E"), order_id=shipment.order_id, shipment_id=shipment.shipment_id
         )
-        self.shipping.apply_delivery(DeliveryStep(order_id=shipment.order_id, fact=fact))
+        apply_delivery.run(self.database, DeliveryStep(order_id=shipment.order_id, fact=fact))
         self.happened["delivered"] += 1
 
     @rule(
@@ -358,7 +356,7 @@ class Bookkeeper(Machine):
             shipment_id=shipment.shipment_id,
             status=says,
         )
-        self.shipping.apply_tracking(TrackingStep(order_id=shipment.order_id, fact=fact))
+        apply_tracking.run(self.database, TrackingStep(order_id=shipment.order_id, fact=fact))
         kind = "reship" if again else "refund_shipment"
         self.command(kind, kind=kind, shipment_id=shipment.shipment_id)
 
@@ -428,9 +426,11 @@ class Bookkeeper(Machine):
                 asyncio.run(self.billing.pay_refund(RefundStep(refund_key=row.refund_key)))
                 self.happened["return refunded"] += 1
             if row.exchange_order_id is not None:
-                self.billing.issue_invoice(self.record(self.returns.write_exchange(step)))
+                issue_invoice.run(
+                    self.database, self.record(write_exchange.run(self.database, step))
+                )
                 self.happened["exchanged"] += 1
-            self.returns.finish_settlement(step)
+            finish_settlement.run(self.database, step)
 
     def on_its_way(self, pick: int) -> Shipment | None:
         """One of the shipments that left and haven't arrived."""
@@ -484,7 +484,7 @@ class Bookkeeper(Machine):
             occurred_at=self.clock(),
         )
         for _ in range(1 + twice):
-            self.billing.apply_reversal(ReversalStep(order_id=payment.order_id, fact=fact))
+            apply_reversal.run(self.database, ReversalStep(order_id=payment.order_id, fact=fact))
         self.happened["charged back"] += 1
 
     @rule(pick=picks)
@@ -497,12 +497,12 @@ class Bookkeeper(Machine):
     def cancel_order(self, order: Order) -> None:
         """As its workflow does; refused once goods have left."""
         wish = CancelOrder(order_id=order.order_id, request=CancelRequest())
-        if not self.orders.start_cancelling(wish).accepted:
+        if not start_cancelling.run(self.database, wish).accepted:
             return
         step = OrderStep(order_id=order.order_id)
         asyncio.run(self.billing.void_payment_request(step))
-        self.billing.credit_invoice(step)
-        self.inventory.release_stock(step)
+        credit_invoice.run(self.database, step)
+        release_stock.run(self.database, step)
         self.give_back(order.order_id)
         self.settle_returns()
         self.happened["cancelled"] += 1
@@ -520,7 +520,7 @@ class Bookkeeper(Machine):
         self.now += timedelta(days=days)
         order = self.pick(select(Order), pick)
         if order is not None:
-            review = self.dunning.review_dunning(OrderStep(order_id=order.order_id))
+            review = review_dunning.run(self.database, OrderStep(order_id=order.order_id))
             self.happened["reminded"] += review.remind is not None
 
     @rule(pick=picks)
@@ -533,13 +533,14 @@ class Bookkeeper(Machine):
     @rule(amount=st.integers(0, 10_000), fee=st.integers(0, 99))
     def pay_out(self, amount: int, fee: int) -> None:
         """The provider pays."""
-        self.billing.record_payout(
+        record_payout.run(
+            self.database,
             PayoutPaid(
                 payout_id=self.next_id("PO"),
                 amount=format_amount(amount, "EUR"),
                 fee=format_amount(fee, "EUR"),
                 currency="EUR",
-            )
+            ),
         )
 
     @rule(days=st.integers(1, 20))
@@ -552,8 +553,8 @@ class Bookkeeper(Machine):
         """A person's command, and what follows it."""
         command = {"command_id": self.next_id("CMD"), "reason": "because", **said}
         step = CommandStep.model_validate({"command": command})
-        done = self.commands.obey_command(step)
-        assert self.commands.obey_command(step) == done
+        done = obey_command.run(self.database, step)
+        assert obey_command.run(self.database, step) == done
         if done.follow_up is not None and done.follow_up.refund_key is not None:
             asyncio.run(self.billing.pay_refund(RefundStep(refund_key=done.follow_up.refund_key)))
         self.happened[name if done.refusal is None else f"{name} refused"] += 1
@@ -563,7 +564,7 @@ class Bookkeeper(Machine):
         """Until nothing is owed."""
         step = OrderStep(order_id=order_id)
         while True:
-            progress = self.orders.finish_cancelling(step)
+            progress = finish_cancelling.run(self.database, step)
             if progress.cancellation is Cancellation.DONE and not progress.refund_due_minor:
                 return
             asyncio.run(self.billing.refund_payment(step))

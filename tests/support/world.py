@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -22,7 +22,8 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
-from activities.database.engine import Clock, Database, utc_now
+from activities.database.engine import Database
+from activities.database.unit_of_work import Clock, utc_now
 from activities.gateways.http import authorities
 from activities.ledger import reading as ledger_reading
 from activities.masterdata.importing import import_folder
@@ -77,20 +78,24 @@ class World:
     api: httpx.AsyncClient
     partners: httpx.AsyncClient
     folder: Path
+    opened: list[Database] = field(default_factory=list)
+    """The databases of its workers."""
 
     def worker(self, clock: Clock = utc_now, **changes: Any) -> Worker:
         """A worker in this process, to be entered; `changes` are settings. Workflows are the same on
         both databases, so they are tried in the sandbox on one."""
         settings = self.settings.model_copy(update=changes)
         runner = SANDBOX if self.database.url.startswith("sqlite") else None
-        return build_worker(settings, self.database, self.client, runner, clock)
+        database = Database(self.database.url, settings.rules, clock)
+        self.opened.append(database)
+        return build_worker(settings, database, self.client, runner)
 
     def shop(self, on_hand: int = 10, **changes: Any) -> tuple[str, str]:
         """Import a shop of one new product and one new customer; returns both ids."""
         sku, customer = unique("SKU"), unique("C")
         folder = self.folder / unique("shop")
         write_shop(folder, sku, customer, on_hand, **changes)
-        import_folder(self.database, folder, utc_now)
+        import_folder(self.database, folder)
         return sku, customer
 
     async def place(self, document: Document) -> Document:
@@ -339,7 +344,7 @@ async def world(
     api_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with partners(folder, api_url, auto) as (app, partners_url):
         settings = settings_for(folder, database_url, engine, partners_url, app.state.smtp_port)
-        database = Database(database_url)
+        database = Database(database_url, settings.rules)
         async with (
             served(create_app(settings, client), listener),
             httpx.AsyncClient(base_url=api_url, timeout=30, verify=authorities()) as api,
@@ -351,4 +356,5 @@ async def world(
                     yield made
             else:
                 yield made
-        database.close()
+        for opened in (database, *made.opened):
+            opened.close()

@@ -8,7 +8,14 @@ from sqlmodel import col, select
 
 from activities.billing import reading as billing_reading
 from activities.billing.invoicing import invoice_of
+from activities.billing.steps import (
+    apply_payment,
+    apply_reversal,
+    issue_invoice,
+    keep_unmatched_payment,
+)
 from activities.ledger import reading as ledger_reading
+from activities.shipping.steps import apply_dispatch, plan_shipments
 from models.billing import CreditNote, Invoice
 from models.messages.facts import PaymentReceived, PaymentReversed, ShipmentDispatched
 from models.messages.steps import DispatchStep, OrderStep, PaymentStep, ReversalStep
@@ -18,7 +25,7 @@ from models.tables.ledger import JournalEntry
 from models.tables.orders import Order
 from tests.support.shop import SHIP_TO
 from tests.support.stateful import BEGIN
-from tests.support.till import RULES, Bookkeeper
+from tests.support.till import BILLING_RULES, Bookkeeper
 
 
 def place(till: Bookkeeper, sku: str, quantity: int, terms: str = "prepaid") -> OrderStep:
@@ -44,7 +51,7 @@ def pay(till: Bookkeeper, amount: str, received_at: datetime | None = None) -> N
         currency="EUR",
         received_at=received_at,
     )
-    till.billing.apply_payment(PaymentStep(order_id="O-1", fact=fact))
+    apply_payment.run(till.database, PaymentStep(order_id="O-1", fact=fact))
 
 
 def invoice(till: Bookkeeper) -> Invoice:
@@ -114,8 +121,8 @@ def test_a_credit_note_of_before_there_was_keeping_reads_as_it_was(till: Bookkee
 def test_revenue_counts_for_the_day_the_goods_left(till: Bookkeeper, closed: bool) -> None:
     """However late the carrier tells; where that period is closed, in the first that is open."""
     step = place(till, "A", 10, "net30")
-    till.billing.issue_invoice(step)
-    planned = till.shipping.plan_shipments(step).in_state(ShipmentState.PLANNED)
+    issue_invoice.run(till.database, step)
+    planned = plan_shipments.run(till.database, step).in_state(ShipmentState.PLANNED)
     left = till.now + timedelta(days=1)
     till.now += timedelta(days=3)
     if closed:
@@ -123,7 +130,7 @@ def test_revenue_counts_for_the_day_the_goods_left(till: Bookkeeper, closed: boo
     fact = ShipmentDispatched(
         event_id="E", order_id="O-1", shipment_id=planned[0], occurred_at=left
     )
-    till.shipping.apply_dispatch(DispatchStep(order_id="O-1", fact=fact))
+    apply_dispatch.run(till.database, DispatchStep(order_id="O-1", fact=fact))
     [entry] = till.read(
         select(JournalEntry).where(JournalEntry.entry_id == f"goods_issue:{planned[0]}")
     )
@@ -147,7 +154,7 @@ def test_the_tax_of_an_invoice_falls_due_when_its_order_was_paid(
 ) -> None:
     """2006/112/EC art. 65: the payment comes before the invoice, which is of the day of issue; not
     where tax falls due with invoices only. Nothing is used before it came."""
-    till.use(RULES.model_copy(update={"tax_on_account": on_account}))
+    till.use(BILLING_RULES.model_copy(update={"tax_on_account": on_account}))
     place(till, "A", 10)
     till.now += timedelta(days=5)
     for amount, day in zip(("18.88", "99.98"), days, strict=True):
@@ -161,7 +168,7 @@ def test_money_that_is_assigned_pays_its_order_on_that_day(till: Bookkeeper) -> 
     """Until then nobody knew what it was for."""
     place(till, "A", 10)
     fact = PaymentReceived(payment_id="U", order_id="NOBODY", amount="118.88", currency="EUR")
-    till.billing.keep_unmatched_payment(fact)
+    keep_unmatched_payment.run(till.database, fact)
     till.now += timedelta(days=5)
     till.command("assign", kind="assign", payment_id="U", order_id="O-1")
     assert tax_days(till) == {"matched": 5, "invoice": 5}
@@ -172,7 +179,7 @@ def test_an_invoice_on_credit_is_taxed_on_its_day(till: Bookkeeper) -> None:
     step = place(till, "A", 10, "net30")
     till.now += timedelta(days=5)
     pay(till, "18.88", BEGIN)
-    till.billing.issue_invoice(step)
+    issue_invoice.run(till.database, step)
     assert tax_days(till) == {"payment": 0, "invoice": 5}
 
 
@@ -182,9 +189,9 @@ def test_money_that_was_taken_back_in_part_is_shown_and_assigned_as_what_is_left
     """The payer's bank has taken back the rest."""
     place(till, "C", 1)
     fact = PaymentReceived(payment_id="U", order_id="NOBODY", amount="100.00", currency="EUR")
-    till.billing.keep_unmatched_payment(fact)
+    keep_unmatched_payment.run(till.database, fact)
     back = PaymentReversed(reversal_id="R", payment_id="U", amount="60.00", currency="EUR")
-    till.billing.apply_reversal(ReversalStep(order_id=None, fact=back))
+    apply_reversal.run(till.database, ReversalStep(order_id=None, fact=back))
     [shown] = till.database.read(billing_reading.unmatched_payments)
     assert (shown.amount, shown.applied, shown.reversed) == ("100.00", "0.00", "60.00")
     done = till.command("assign", kind="assign", payment_id="U", order_id="O-1")
@@ -200,7 +207,7 @@ def test_a_payment_on_account_is_of_the_day_that_was_posted(till: Bookkeeper) ->
     for day in (yesterday, datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)):
         pay(till, "10.00", day)
     till.now += timedelta(days=5)
-    till.billing.issue_invoice(step)
+    issue_invoice.run(till.database, step)
     received = sorted(payment.received_on for payment in invoice(till).on_account)
     assert received == [yesterday.date(), told, told]
     rows = till.read(select(JournalEntry).where(col(JournalEntry.entry_id).startswith("payment:")))

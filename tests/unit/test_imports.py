@@ -18,6 +18,7 @@ from models.ledger import Account
 from models.tables.ledger import AccountRow, JournalPosting, OpenPeriod
 from models.tables.masterdata import Company, Customer, Distance, Location, Product, SupplierOffer
 from models.tables.stock import Stock, StockMovement
+from tests.support.rules import RULES
 from tests.support.shop import write_csv, write_shop
 from tools.prepare import migrate
 
@@ -111,7 +112,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def database(template: Path, tmp_path: Path) -> Database:
     """A migrated database of the test's own."""
     shutil.copy(template, tmp_path / "orders.db")
-    return Database(f"sqlite:///{tmp_path / 'orders.db'}")
+    return Database(f"sqlite:///{tmp_path / 'orders.db'}", RULES, lambda: NOW)
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def folder(tmp_path: Path) -> Path:
 
 def take(database: Database, folder: Path) -> Imported:
     """Import a folder, now."""
-    return import_folder(database, folder, lambda: NOW)
+    return import_folder(database, folder)
 
 
 def refusal(database: Database, folder: Path) -> str:

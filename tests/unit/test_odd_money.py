@@ -1,6 +1,7 @@
 """Money at the edges: charges in doubt, money for an order that was over, cents that come late."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,18 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from activities.billing.steps import Billing
+from activities.billing.steps import (
+    Billing,
+    apply_authorisation,
+    apply_payment,
+    apply_reversal,
+    credit_invoice,
+    keep_unmatched_payment,
+    lapse_authorisation,
+)
 from activities.masterdata.importing import import_folder
+from activities.orders.steps import start_cancelling
+from activities.stock.steps import release_stock
 from models.billing import BillingRules
 from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed
 from models.messages.partners import CaptureDemand
@@ -28,7 +39,7 @@ from models.tables.operations import OddFactRow
 from models.tables.orders import Order
 from tests.support.machine import Provider
 from tests.support.shop import SHIP_TO, write_csv
-from tests.support.till import POLICY, Bookkeeper
+from tests.support.till import RULES, Bookkeeper
 
 TEN_OF_A = [("A", 10)]
 """99.90 and 18.98 of tax."""
@@ -68,7 +79,7 @@ def paid(till: Bookkeeper, order_id: str, amount: str) -> Progress:
     fact = PaymentReceived(
         payment_id=till.next_id("P"), order_id=order_id, amount=amount, currency="EUR"
     )
-    return till.billing.apply_payment(PaymentStep(order_id=order_id, fact=fact))
+    return apply_payment.run(till.database, PaymentStep(order_id=order_id, fact=fact))
 
 
 def taken_back(till: Bookkeeper, order_id: str, payment_id: str) -> None:
@@ -76,23 +87,22 @@ def taken_back(till: Bookkeeper, order_id: str, payment_id: str) -> None:
     fact = PaymentReversed(
         reversal_id=till.next_id("V"), payment_id=payment_id, order_id=order_id, currency="EUR"
     )
-    till.billing.apply_reversal(ReversalStep(order_id=order_id, fact=fact))
+    apply_reversal.run(till.database, ReversalStep(order_id=order_id, fact=fact))
 
 
 def expired(till: Bookkeeper, step: OrderStep) -> None:
     """It wasn't paid in time: cancelled, and what came is given back."""
     request = CancelRequest(reason="not paid in time", actor="deadline")
     late = CancelOrder(order_id=step.order_id, request=request, unless_paid=True)
-    assert till.orders.start_cancelling(late).accepted
-    till.inventory.release_stock(step)
+    assert start_cancelling.run(till.database, late).accepted
+    release_stock.run(till.database, step)
     till.give_back(step.order_id)
 
 
 def takes_up_again(till: Bookkeeper) -> None:
     """Late money takes an order up again."""
-    policy = POLICY.model_copy(update={"late_money": "reallocate"})
-    rules = BillingRules()
-    till.billing = Billing(till.database, till.clock, till.provider, policy, rules)
+    policy = RULES.policy.model_copy(update={"late_money": "reallocate"})
+    till.database.rules = replace(RULES, policy=policy, billing=BillingRules())
 
 
 def authorised(till: Bookkeeper, step: OrderStep, authorisation_id: str, amount: str) -> Progress:
@@ -104,22 +114,24 @@ def authorised(till: Bookkeeper, step: OrderStep, authorisation_id: str, amount:
         currency="EUR",
         expires_at=till.now + timedelta(days=7),
     )
-    return till.billing.apply_authorisation(AuthorisationStep(order_id=step.order_id, fact=fact))
+    return apply_authorisation.run(
+        till.database, AuthorisationStep(order_id=step.order_id, fact=fact)
+    )
 
 
 def test_a_charge_in_doubt_is_asked_for_again_though_the_card_stands_for_it_no_longer(
     till: Bookkeeper,
 ) -> None:
     """Else another authorisation is asked for, and the card is charged twice."""
-    till.provider = deaf = Deaf()
-    till.use(BillingRules())
+    deaf = Deaf()
+    till.billing = Billing(till.database, deaf)
     step = placed(till, "K1", TEN_OF_A, payment_method="card", capture="at_dispatch")
     authorised(till, step, "A1", "118.88")
     till.now += timedelta(days=7, seconds=-5)
     with pytest.raises(TimeoutError):
         asyncio.run(till.billing.capture_payment(step))
     till.now += timedelta(seconds=10)
-    assert till.billing.lapse_authorisation(step).authorised_until is not None
+    assert lapse_authorisation.run(till.database, step).authorised_until is not None
     assert asyncio.run(till.billing.capture_payment(step)).paid_in_full
     assert deaf.charged == ["K1/capture/A1/1"]
 
@@ -143,12 +155,12 @@ def test_bills_are_numbered_on_where_a_company_takes_the_default_ones_place(
         company = {"legal_entity": "northwind", "name": "Northwind", "city": "Berlin"}
         address = {"street": "X 1", "postal_code": "10115", "country": "DE", "currency": "EUR"}
         write_csv(folder, "company.csv", [company | address])
-        import_folder(till.database, folder, till.clock)
+        import_folder(till.database, folder)
         request = CancelRequest(reason="not wanted", actor="ann")
-        assert till.orders.start_cancelling(
-            CancelOrder(order_id=f"D{number}", request=request)
+        assert start_cancelling.run(
+            till.database, CancelOrder(order_id=f"D{number}", request=request)
         ).accepted
-        till.billing.credit_invoice(OrderStep(order_id=f"D{number}"))
+        credit_invoice.run(till.database, OrderStep(order_id=f"D{number}"))
     numbers = till.read(
         select(JournalEntry.entry_id).where(col(JournalEntry.entry_id).startswith("credit_note:"))
     )
@@ -200,7 +212,7 @@ def test_cents_that_came_one_by_one_before_their_order_recover_what_was_forgiven
         fact = PaymentReceived(
             payment_id=till.next_id("P"), order_id="W1", amount=amount, currency="EUR"
         )
-        till.billing.keep_unmatched_payment(fact)
+        keep_unmatched_payment.run(till.database, fact)
     placed(till, "W1", TEN_OF_A)
     [order] = till.read(select(Order))
     assert (order.paid_minor, order.forgiven_minor) == (11_887, 1)
@@ -217,6 +229,6 @@ def test_money_in_another_currency_dates_no_invoice(till: Bookkeeper) -> None:
             currency=currency,
             received_at=till.now - timedelta(days=days),
         )
-        till.billing.apply_payment(PaymentStep(order_id="F1", fact=fact))
+        apply_payment.run(till.database, PaymentStep(order_id="F1", fact=fact))
     invoice = select(JournalEntry.tax_date).where(col(JournalEntry.entry_id).startswith("invoice:"))
     assert till.read(invoice) == [till.now.date() - timedelta(days=4)]

@@ -6,38 +6,36 @@ from pathlib import Path
 from activities.database.engine import Database
 from activities.masterdata.importing import import_folder
 from activities.orders import reading as orders_reading
-from activities.orders.steps import Orders
-from models.billing import BillingRules
+from activities.orders.steps import finish_cancelling, record_order, start_cancelling
 from models.messages.parsing import parse_order
-from models.messages.policy import Policy
 from models.messages.requests import CancelRequest
 from models.messages.steps import CancelOrder, OrderStep, RecordOrder
+from tests.support.rules import RULES
 from tests.support.shop import order, write_shop
 from tools.prepare import migrate
 
 NOW = datetime(2026, 7, 6, 12, tzinfo=UTC)
-POLICY = Policy(payment_deadline=60, partner_timeout=2, attention_after_attempts=2)
 
 
 def test_open_credit_is_what_the_credit_check_counts(tmp_path: Path) -> None:
     """An order that is being cancelled is owed until all of it is undone."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     migrate(url)
-    database = Database(url)
+    database = Database(url, RULES, lambda: NOW)
     write_shop(tmp_path / "shop", "DRILL", "C-1", 5, credit_limit="500.00")
-    import_folder(database, tmp_path / "shop", lambda: NOW)
-    orders = Orders(database, lambda: NOW, POLICY, BillingRules())
+    import_folder(database, tmp_path / "shop")
     document = order("DRILL", "C-1", order_id="R-1", terms="net30")
 
     def open_credit() -> str:
         return database.read(lambda session: orders_reading.customer(session, "C-1")).open_credit
 
     assert open_credit() == "0.00"
-    orders.record_order(
-        RecordOrder(order=parse_order(document), digest="", placed_at=NOW, workflow_id="order-R-1")
+    record_order.run(
+        database,
+        RecordOrder(order=parse_order(document), digest="", placed_at=NOW, workflow_id="order-R-1"),
     )
     assert open_credit() == "119.00"
-    orders.start_cancelling(CancelOrder(order_id="R-1", request=CancelRequest()))
+    start_cancelling.run(database, CancelOrder(order_id="R-1", request=CancelRequest()))
     assert open_credit() == "119.00"
-    orders.finish_cancelling(OrderStep(order_id="R-1"))
+    finish_cancelling.run(database, OrderStep(order_id="R-1"))
     assert open_credit() == "0.00"

@@ -21,10 +21,11 @@ from beancount.core.realization import RealAccount, get, realize
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlmodel import Session, select
+from sqlmodel import select
 
 import starter
 from activities.database.engine import Database
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger import reading as ledger_reading
 from activities.ledger.posting import post
 from activities.masterdata.importing import import_folder
@@ -41,6 +42,7 @@ from models.tables.ledger import AccountRow, OpenPeriod
 from models.tables.masterdata import Company
 from models.tables.orders import Order
 from models.views.ledger import Ageing, AgeingBucket, ExportFormat, Statement
+from tests.support.rules import RULES
 from tests.support.shop import write_csv, write_shop
 from tools.prepare import migrate
 
@@ -61,7 +63,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def database(template: Path, tmp_path: Path) -> Iterator[Database]:
     """A migrated database of the test's own."""
     shutil.copy(template, tmp_path / "orders.db")
-    made = Database(f"sqlite:///{tmp_path / 'orders.db'}")
+    made = Database(f"sqlite:///{tmp_path / 'orders.db'}", RULES, lambda: NOW)
     yield made
     made.close()
 
@@ -77,7 +79,7 @@ def book(
 ) -> None:
     """Post an entry of two lines for order O-1."""
     made = entry(entry_id, currency, {debit: amount_minor}, {credit: amount_minor}, "O-1")
-    database.transaction(lambda session: post(session, made, NOW, happened))
+    database.transaction(lambda work: post(work, made, happened))
 
 
 def sales(database: Database) -> None:
@@ -192,8 +194,8 @@ def test_a_day_that_cannot_be_counts_as_today(
 def test_what_happened_in_a_closed_period_counts_for_the_open_one(database: Database) -> None:
     """And says when it happened."""
 
-    def close(session: Session) -> None:
-        session.exec(select(OpenPeriod)).one().open_from = date(2026, 7, 1)
+    def close(work: UnitOfWork) -> None:
+        work.session.exec(select(OpenPeriod)).one().open_from = date(2026, 7, 1)
 
     database.transaction(close)
     book(database, "late", RECEIVABLE, REVENUE, 10, date(2026, 6, 15))
@@ -269,11 +271,11 @@ def test_the_journal_is_in_the_order_in_which_entries_count(database: Database) 
 def renumber(database: Database, account: Account, number: str, title: str) -> None:
     """Give an account a number and title of the company's."""
 
-    def work(session: Session) -> None:
-        row = session.get_one(AccountRow, account.value)
+    def change(work: UnitOfWork) -> None:
+        row = work.session.get_one(AccountRow, account.value)
         row.number, row.title = number, title
 
-    database.transaction(work)
+    database.transaction(change)
 
 
 def test_the_companys_numbers_are_shown_and_ours_stay(database: Database, tmp_path: Path) -> None:
@@ -282,7 +284,7 @@ def test_the_companys_numbers_are_shown_and_ours_stay(database: Database, tmp_pa
     write_csv(
         tmp_path, "accounts.csv", [{"account": "revenue", "number": "0800", "title": "Erlöse"}]
     )
-    import_folder(database, tmp_path, lambda: NOW)
+    import_folder(database, tmp_path)
     balance = database.read(ledger_reading.trial_balance)
     shown = [(row.account, row.code, row.title) for row in balance.accounts]
     assert shown[0] == ("0800", "4000", "Erlöse")
@@ -329,7 +331,7 @@ def test_bean_check_accepts_the_export_and_verifies_its_balances(
     database: Database, tmp_path: Path
 ) -> None:
     """To the last minor unit: one more, anywhere, and it refuses."""
-    database.transaction(lambda s: s.add(company('Müller "&" Söhne \\')))
+    database.transaction(lambda work: work.session.add(company('Müller "&" Söhne \\')))
     sales(database)
     book(database, 'odd "\\n:1', CASH, REVENUE, 1_001, currency="KWD")
     text = database.read(ledger_reading.export_beancount)
@@ -406,12 +408,12 @@ def test_any_ledger_is_exported_with_the_balances_that_it_has(
     """Beancount reads it without errors and comes to the same balances, exactly."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(template, f"{folder}/orders.db")
-        database = Database(f"sqlite:///{folder}/orders.db")
+        database = Database(f"sqlite:///{folder}/orders.db", RULES, lambda: NOW)
 
-        def fill(session: Session) -> None:
-            session.add(company(name))
+        def fill(work: UnitOfWork) -> None:
+            work.session.add(company(name))
             for one, happened in entries:
-                post(session, one, NOW, happened)
+                post(work, one, happened)
 
         database.transaction(fill)
         text = database.read(ledger_reading.export_beancount)
@@ -491,13 +493,13 @@ def owe(
         content={},
     )
 
-    def work(session: Session) -> None:
-        session.add(row)
-        session.flush()
+    def change(work: UnitOfWork) -> None:
+        work.session.add(row)
+        work.session.flush()
         if invoiced:
-            session.add(invoice)
+            work.session.add(invoice)
 
-    database.transaction(work)
+    database.transaction(change)
     of = sums.get
     amount_minor = total_minor + of("fees_minor", 0) - of("credited_minor", 0)
     amount_minor += of("payable_minor", 0) - of("paid_minor", 0) - of("forgiven_minor", 0)
@@ -510,7 +512,7 @@ def customers(database: Database, tmp_path: Path) -> Database:
     """Two of them."""
     for customer_id in ("C-1", "C-2"):
         write_shop(tmp_path / customer_id, "DRILL", customer_id, 0)
-        import_folder(database, tmp_path / customer_id, lambda: NOW)
+        import_folder(database, tmp_path / customer_id)
     return database
 
 

@@ -9,18 +9,17 @@ from typing import Any
 import pytest
 
 from activities.database.engine import Database
+from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata.importing import import_folder
-from activities.orders.steps import Orders
+from activities.orders.steps import record_order
 from activities.shipping import reading as shipping_reading
 from activities.shipping.steps import Shipping
-from models.billing import BillingRules
 from models.errors import NotFound
 from models.messages.parsing import parse_order
-from models.messages.policy import Policy
 from models.messages.steps import RecordOrder, ShipmentStep
 from models.orders import ShipmentState
 from models.papers import PaperAddress, ShipmentPaper
-from models.shipping import STANDARD, FreightMode
+from models.shipping import FreightMode
 from models.stock import ReservationState
 from models.tables.masterdata import Location
 from models.tables.operations import PartnerCall
@@ -30,22 +29,23 @@ from models.tracking import TrackingStatus
 from models.views.shipping import PaperKind, ShipmentDetails
 from tests.conftest import new_database
 from tests.support.machine import Partners
+from tests.support.rules import RULES
 from tests.support.shop import order, write_shop
 
 NOW = datetime(2026, 7, 6, 12, tzinfo=UTC)
-POLICY = Policy(payment_deadline=60, partner_timeout=2, attention_after_attempts=2)
 HOLDS = ReservationState.PICKED
 
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """The order R of five drills is recorded."""
-    database = Database(new_database("sqlite", request, tmp_path))
+    database = Database(new_database("sqlite", request, tmp_path), RULES, lambda: NOW)
     write_shop(tmp_path / "shop", "DRILL", "C-1", 5, credit_limit="5000.00")
-    import_folder(database, tmp_path / "shop", lambda: NOW)
+    import_folder(database, tmp_path / "shop")
     document = order("DRILL", "C-1", 5, order_id="R", terms="net30", taken_by="Mia")
-    Orders(database, lambda: NOW, POLICY, BillingRules()).record_order(
-        RecordOrder(order=parse_order(document), digest="", placed_at=NOW, workflow_id="order-R")
+    record_order.run(
+        database,
+        RecordOrder(order=parse_order(document), digest="", placed_at=NOW, workflow_id="order-R"),
     )
     yield database
     database.close()
@@ -79,7 +79,7 @@ def ship(
         shipment_id=shipment_id,
     )
     rows = [Shipment(**ids, **said | changes), reservation]
-    database.transaction(lambda session: session.add_all(rows))
+    database.transaction(lambda work: work.session.add_all(rows))
     return shipment_id
 
 
@@ -99,7 +99,8 @@ def details(database: Database, shipment_id: str) -> ShipmentDetails:
 
 def book(database: Database, shipment_id: str, at: datetime) -> date:
     """Ask carriers at that time; the day on which they were told that the goods are ready."""
-    shipping = Shipping(database, lambda: at, Partners(), STANDARD)
+    database.clock = lambda: at
+    shipping = Shipping(database, Partners())
     asyncio.run(shipping.book_shipment(ShipmentStep(order_id="R", shipment_id=shipment_id)))
     call = f"R/book/{shipment_id}"
     asked = database.read(lambda s: s.get_one(PartnerCall, call)).asked or {}
@@ -124,8 +125,8 @@ def test_a_late_booking_asks_for_the_day_on_which_the_goods_can_go(
     The papers are of the day that the carrier was asked for."""
     shipment_id = ship(database, 1, 5)
 
-    def close(session: Any) -> None:
-        session.get_one(Location, "BER").cutoff = cutoff
+    def close(work: UnitOfWork) -> None:
+        work.session.get_one(Location, "BER").cutoff = cutoff
 
     database.transaction(close)
     assert paper(database, shipment_id).planned_on == NOW.date()
@@ -155,7 +156,7 @@ def test_what_was_given_up_before_it_left_does_not_follow(database: Database) ->
     ship(database, 1, 2, ReservationState.SHIPPED)
     ids = {"order_id": "R", "line_no": 1, "location": "BER", "part": 2, "sku": "DRILL"}
     rest = Reservation(**ids, quantity=3, state=ReservationState.FORGONE)
-    database.transaction(lambda session: session.add(rest))
+    database.transaction(lambda work: work.session.add(rest))
     [line] = paper(database, "SH-R-1").lines
     assert (line.in_shipment, line.to_follow) == (2, 0)
 
@@ -164,8 +165,8 @@ def test_papers_are_from_us_at_the_location_and_dated_there(database: Database) 
     """Noon in London is tomorrow on Kiritimati. Who took the order didn't take the goods."""
     shipment_id = ship(database, 1, 5)
 
-    def move(session: Any) -> None:
-        location = session.get_one(Location, "BER")
+    def move(work: UnitOfWork) -> None:
+        location = work.session.get_one(Location, "BER")
         location.street, location.city = "Torstr. 1", "Berlin"
         location.timezone = "Pacific/Kiritimati"
 
@@ -229,7 +230,7 @@ def test_events_are_in_the_order_in_which_they_happened(database: Database) -> N
         reason="lost",
         claimed_at=NOW,
     )
-    database.transaction(lambda session: session.add_all([*rows, claim]))
+    database.transaction(lambda work: work.session.add_all([*rows, claim]))
     shown = details(database, shipment_id)
     assert [event.event_id for event in shown.events] == ["d", "c", "b", "a"]
     assert shown.proof is not None

@@ -1,9 +1,12 @@
 """What is shown of stock."""
 
 import pytest
-from sqlmodel import Session, col, delete, select
+from sqlmodel import col, delete, select
 
+from activities.database.unit_of_work import UnitOfWork
+from activities.orders.steps import record_order
 from activities.stock.reading import stock_of
+from activities.stock.steps import allocate_stock
 from models.messages.steps import OrderStep, RecordOrder
 from models.orders import OrderDocument
 from models.purchasing import PurchaseOrderState
@@ -27,11 +30,11 @@ def sold_by_x(warehouse: Warehouse) -> Warehouse:
         lead_time_days=3,
     )
 
-    def work(session: Session) -> None:
-        session.exec(delete(SupplierOffer).where(col(SupplierOffer.sku) == "C"))
-        session.add(offer)
+    def change(work: UnitOfWork) -> None:
+        work.session.exec(delete(SupplierOffer).where(col(SupplierOffer.sku) == "C"))
+        work.session.add(offer)
 
-    warehouse.database.transaction(work)
+    warehouse.database.transaction(change)
     return warehouse
 
 
@@ -58,8 +61,8 @@ def test_what_was_bought_for_who_waits_is_promised_to_nobody_and_isnt_missing(
         }
     )
     record = RecordOrder(order=document, digest="d", placed_at=sold_by_x.now, workflow_id="o")
-    sold_by_x.orders.record_order(record)
-    sold_by_x.inventory.allocate_stock(OrderStep(order_id="O1"))
+    record_order.run(sold_by_x.database, record)
+    allocate_stock.run(sold_by_x.database, OrderStep(order_id="O1"))
     assert [row.units for row in shown(sold_by_x).available_to_promise] == [-4]
     sold_by_x.buy(pick=0, sku="C", location="BER", sends=True, again=False)
     [order] = sold_by_x.read(select(PurchaseOrder))

@@ -10,13 +10,19 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from activities.database.inbox import keep_fact
+from activities.database.unit_of_work import UnitOfWork
+from activities.operations.commands import obey_command
 from activities.operations.reconciliation import Reconciliation
+from activities.orders.steps import start_cancelling
 from activities.purchasing import reading as purchasing_reading
+from activities.purchasing.receiving import receive_goods, record_supplier_invoice
+from activities.purchasing.steps import apply_acknowledgement, apply_ship_notice, plan_purchases
 from activities.purchasing.stock_review import StockReview
 from activities.purchasing.track_records import lead_times, track_records
+from activities.stock.steps import allocate_stock, release_stock
 from models.errors import PartnerRefused
 from models.ledger import Account
 from models.messages.commands import AdjustStock, ClosePurchase, CommandStep
@@ -33,7 +39,15 @@ from models.messages.facts import (
 from models.messages.nightly import CloseStep, CompareStep, ReviewedBatch, ReviewStep
 from models.messages.partners import SupplierOrder
 from models.messages.requests import CancelRequest
-from models.messages.steps import CancelOrder, OrderStep, PlanStep, PurchaseStep, StockPlace
+from models.messages.steps import (
+    CancelOrder,
+    Echo,
+    OrderStep,
+    PlanStep,
+    PurchasePlan,
+    PurchaseStep,
+    StockPlace,
+)
 from models.money import format_amount
 from models.orders import Delivery, Stage
 from models.purchasing import Reason, Requirement
@@ -44,7 +58,7 @@ from models.tables.operations import Finding, OddFactRow
 from models.tables.orders import Order
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
 from models.tables.stock import Shortage, StockPolicy
-from tests.support.machine import BEGIN, BUYING, Partners, Warehouse
+from tests.support.machine import BEGIN, RULES, Partners, Warehouse
 
 BERLIN_C = StockPlace(location="BER", sku="C")
 """Nothing of it is there."""
@@ -88,7 +102,9 @@ def receipt(line: PurchaseOrderLine, quantity: int, **changes: Any) -> GoodsRece
 def why_not(warehouse: Warehouse, fact: GoodsReceived) -> str | None:
     """What the door says to a person."""
     return warehouse.database.read(
-        lambda session: purchasing_reading.why_not_receipt(session, fact, BUYING, warehouse.now)
+        lambda session: purchasing_reading.why_not_receipt(
+            session, fact, RULES.buying, warehouse.now
+        )
     )
 
 
@@ -114,7 +130,7 @@ def test_a_receipt_took_no_less_than_nothing_and_came_by_now(
     """Whatever date a partner gives it: no lead time is below zero, or beyond what has passed."""
     line = buy(warehouse, 4)
     fact = receipt(line, 4, occurred_at=warehouse.now + timedelta(days=days))
-    warehouse.receiving.receive_goods(fact)
+    receive_goods.run(warehouse.database, fact)
     [kept] = warehouse.read(select(GoodsReceipt))
     assert kept.occurred_at <= warehouse.now
     took = warehouse.database.read(lambda session: lead_times(session, ["C"]))
@@ -128,7 +144,7 @@ def test_a_lead_time_counts_the_days_whatever_the_hours(warehouse: Warehouse) ->
     """Sent in the morning, here the day after tomorrow, an hour earlier: two days."""
     line = buy(warehouse, 4)
     warehouse.now += timedelta(days=2, hours=-1)
-    warehouse.receiving.receive_goods(receipt(line, 4))
+    receive_goods.run(warehouse.database, receipt(line, 4))
     took = warehouse.database.read(lambda session: lead_times(session, ["C"]))
     assert took == {("C", "BER"): [2]}
     [supplier] = warehouse.read(select(PurchaseOrder.supplier_id))
@@ -159,8 +175,8 @@ def test_goods_and_their_invoice_count_for_the_day_they_came(
     line = buy(warehouse, 4)
     at = warehouse.now + timedelta(days=days)
     day = warehouse.now.date() + timedelta(days=counts)
-    warehouse.receiving.receive_goods(receipt(line, 4, occurred_at=at))
-    warehouse.receiving.record_supplier_invoice(invoiced(line, at))
+    receive_goods.run(warehouse.database, receipt(line, 4, occurred_at=at))
+    record_supplier_invoice.run(warehouse.database, invoiced(line, at))
     assert tax_day(warehouse, "goods_receipt:R") == tax_day(warehouse, "supplier_invoice:SI") == day
 
 
@@ -169,8 +185,10 @@ def test_an_invoice_that_is_dated_before_its_goods_came_counts_for_the_day_they_
 ) -> None:
     """Before that, nothing had been received that it could clear."""
     line = buy(warehouse, 4)
-    warehouse.receiving.receive_goods(receipt(line, 4, occurred_at=warehouse.now))
-    warehouse.receiving.record_supplier_invoice(invoiced(line, warehouse.now - timedelta(days=4)))
+    receive_goods.run(warehouse.database, receipt(line, 4, occurred_at=warehouse.now))
+    record_supplier_invoice.run(
+        warehouse.database, invoiced(line, warehouse.now - timedelta(days=4))
+    )
     assert tax_day(warehouse, "supplier_invoice:SI") == warehouse.now.date()
 
 
@@ -181,9 +199,9 @@ def test_an_invoice_that_waited_for_its_goods_counts_for_no_day_before_it_came(
     line = buy(warehouse, 4)
     came = warehouse.now
     before = came - timedelta(days=2)
-    warehouse.receiving.record_supplier_invoice(invoiced(line, before))
+    record_supplier_invoice.run(warehouse.database, invoiced(line, before))
     warehouse.wait(1)
-    warehouse.receiving.receive_goods(receipt(line, 4, occurred_at=before))
+    receive_goods.run(warehouse.database, receipt(line, 4, occurred_at=before))
     assert tax_day(warehouse, "goods_receipt:R") == before.date()
     assert tax_day(warehouse, "supplier_invoice:SI") == came.date()
 
@@ -197,7 +215,7 @@ def test_damaged_units_count_as_units_that_come(warehouse: Warehouse) -> None:
         assert refusal
         assert refusal.startswith("quantity: 20 x C")
         assert f"22 more can be taken, not {quantity}" in refusal
-    warehouse.receiving.receive_goods(receipt(line, 22, damaged=22))
+    receive_goods.run(warehouse.database, receipt(line, 22, damaged=22))
     assert why_not(warehouse, receipt(line, 22, receipt_id="R2")) is None
 
 
@@ -217,10 +235,10 @@ def test_a_date_that_has_passed_is_none(warehouse: Warehouse, of_line: bool) -> 
     )
     field = "lines.0.expected_date" if of_line else "expected_date"
     assert refusal == f"{field}: {passed['expected_date']} has passed"
-    warehouse.purchasing.apply_acknowledgement(fact)
+    apply_acknowledgement.run(warehouse.database, fact)
     notice = GoodsShipped.model_validate({"notice_id": "N", "po_id": line.po_id, **passed})
-    warehouse.purchasing.apply_ship_notice(notice)
-    plan = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    apply_ship_notice.run(warehouse.database, notice)
+    plan = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
     assert plan.open == (line.po_id,)
     [line] = warehouse.read(select(PurchaseOrderLine))
     assert line.expected_date == today + timedelta(days=3)
@@ -235,7 +253,7 @@ def kept(warehouse: Warehouse) -> Callable[[Fact], None]:
 
     def keep(fact: Fact) -> None:
         warehouse.database.transaction(
-            lambda session: keep_fact(session, "partner", business_id(fact), fact, warehouse.now)
+            lambda work: keep_fact(work, "partner", business_id(fact), fact)
         )
 
     return keep
@@ -256,16 +274,18 @@ def test_a_suppliers_word_that_is_applied_again_names_all_who_wait(
     refused = SupplierAcknowledged(acknowledgement_id="K2", po_id=line.po_id, lines=nothing)
     for fact in (dated, shipped, refused):
         kept(fact)
-        apply = (
-            warehouse.purchasing.apply_ship_notice
-            if isinstance(fact, GoodsShipped)
-            else warehouse.purchasing.apply_acknowledgement
-        )
-        first, again = apply(fact), apply(fact)
+        first, again = applied(warehouse, fact), applied(warehouse, fact)
         assert first.orders
         assert set(first.orders) <= waits == set(again.orders)
         assert set(again.places) == set(first.places) == {BERLIN_C}
     assert warehouse.read(select(OddFactRow)) == []
+
+
+def applied(warehouse: Warehouse, fact: GoodsShipped | SupplierAcknowledged) -> Echo:
+    """Apply what a supplier reported."""
+    if isinstance(fact, GoodsShipped):
+        return apply_ship_notice.run(warehouse.database, fact)
+    return apply_acknowledgement.run(warehouse.database, fact)
 
 
 def test_a_receipt_that_is_taken_in_again_names_all_whose_date_it_moved(
@@ -276,8 +296,8 @@ def test_a_receipt_that_is_taken_in_again_names_all_whose_date_it_moved(
     waits = f"O{warehouse.number:04d}"
     later = place(warehouse, 5)
     fact = receipt(line, 4)
-    first = warehouse.receiving.receive_goods(fact)
-    again = warehouse.receiving.receive_goods(fact)
+    first = receive_goods.run(warehouse.database, fact)
+    again = receive_goods.run(warehouse.database, fact)
     assert set(first.orders) <= {waits, later} == set(again.orders)
 
 
@@ -286,8 +306,11 @@ def test_a_plan_that_is_made_again_names_whom_the_first_one_meant(warehouse: War
     line = buy(warehouse, 4)
     waits = f"O{warehouse.number:04d}"
     said = {"acknowledgement_id": "K", "po_id": line.po_id, "expected_date": warehouse.now.date()}
-    warehouse.purchasing.apply_acknowledgement(SupplierAcknowledged.model_validate(said))
-    plan = warehouse.purchasing.plan_purchases
+    apply_acknowledgement.run(warehouse.database, SupplierAcknowledged.model_validate(said))
+
+    def plan(step: PlanStep) -> PurchasePlan:
+        return plan_purchases.run(warehouse.database, step)
+
     calm = plan(PlanStep(place=BERLIN_C))
     assert calm.echo.orders == (waits,)
     assert plan(PlanStep(place=BERLIN_C, since=calm.made_at)).echo.orders == ()
@@ -308,7 +331,7 @@ def test_a_refusal_that_is_asked_for_again_names_the_places_that_look_elsewhere(
 
     monkeypatch.setattr(Partners, "send", refuse)
     waits = place(warehouse, 4)
-    [planned] = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C)).send
+    [planned] = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C)).send
     step = PurchaseStep(po_id=planned.po_id, sku="C")
     first = asyncio.run(warehouse.purchasing.send_purchase_order(step))
     again = asyncio.run(warehouse.purchasing.send_purchase_order(step))
@@ -324,14 +347,14 @@ def test_a_cancelled_orders_stock_that_is_given_back_again_names_all_who_wait(
     first_id, second = f"O{warehouse.number:04d}", place(warehouse, 4)
     expected = warehouse.now.date() + timedelta(days=3)
     said = {"acknowledgement_id": "K", "po_id": line.po_id, "expected_date": expected}
-    warehouse.purchasing.apply_acknowledgement(SupplierAcknowledged.model_validate(said))
+    apply_acknowledgement.run(warehouse.database, SupplierAcknowledged.model_validate(said))
     step = OrderStep(order_id=first_id)
     request = CancelRequest(reason="r", actor="operator")
-    assert warehouse.orders.start_cancelling(
-        CancelOrder(order_id=first_id, request=request)
+    assert start_cancelling.run(
+        warehouse.database, CancelOrder(order_id=first_id, request=request)
     ).accepted
-    first = warehouse.inventory.release_stock(step).echo
-    again = warehouse.inventory.release_stock(step).echo
+    first = release_stock.run(warehouse.database, step).echo
+    again = release_stock.run(warehouse.database, step).echo
     assert first.orders == again.orders == (second,)
     assert first.places == again.places == (BERLIN_C,)
 
@@ -360,10 +383,10 @@ def test_a_purchase_is_needed_by_the_first_promise_that_it_covers(warehouse: War
         order_id = place(warehouse, 5)
         promised = update(Order).where(col(Order.order_id) == order_id)
         promised = promised.values(promised_date=needed_by + timedelta(days=days))
-        warehouse.database.transaction(lambda session, by=promised: session.execute(by))
+        warehouse.database.transaction(lambda work, by=promised: work.session.execute(by))
 
     def requirement() -> Requirement:
-        warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+        plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
         lines = warehouse.read(select(PurchaseOrderLine))
         [second] = [line for line in lines if line.po_id != first.po_id]
         return Reason.model_validate(second.reason).comparison.requirement
@@ -373,11 +396,11 @@ def test_a_purchase_is_needed_by_the_first_promise_that_it_covers(warehouse: War
     for shortage in warehouse.read(select(Shortage)):
         request = CancelRequest(reason="r", actor="operator")
         wish = CancelOrder(order_id=shortage.order_id, request=request)
-        warehouse.orders.start_cancelling(wish)
-        warehouse.inventory.release_stock(OrderStep(order_id=shortage.order_id))
+        start_cancelling.run(warehouse.database, wish)
+        release_stock.run(warehouse.database, OrderStep(order_id=shortage.order_id))
     place(warehouse, first.quantity)
     low = policy("C", reorder_point=5, order_quantity=20)
-    warehouse.database.transaction(lambda session: session.add(low))
+    warehouse.database.transaction(lambda work: work.session.add(low))
     assert (requirement().short, requirement().needed_by) == (0, None)
 
 
@@ -385,12 +408,12 @@ def test_what_runs_low_and_nobody_offers_needs_a_person(warehouse: Warehouse) ->
     """Orders that are served don't: the plan says what was tried, and is looked at every day."""
     order_id = place(warehouse, 2, sku="B")
 
-    def lower(session: Session) -> None:
-        session.execute(delete(SupplierOffer).where(col(SupplierOffer.sku) == "C"))
-        session.add(policy("C", reorder_point=5, order_quantity=20))
+    def lower(work: UnitOfWork) -> None:
+        work.session.execute(delete(SupplierOffer).where(col(SupplierOffer.sku) == "C"))
+        work.session.add(policy("C", reorder_point=5, order_quantity=20))
 
     warehouse.database.transaction(lower)
-    plan = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    plan = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
     assert plan.problem
     assert plan.problem.startswith("20 x C are to be restocked at BER and no supplier offers them")
     assert (plan.unmet, plan.open, plan.send, plan.echo.orders) == (0, (), (), ())
@@ -399,9 +422,9 @@ def test_what_runs_low_and_nobody_offers_needs_a_person(warehouse: Warehouse) ->
     assert order_id not in plan.echo.orders
 
     warehouse.database.transaction(
-        lambda session: session.execute(delete(StockPolicy).where(col(StockPolicy.sku) == "C"))
+        lambda work: work.session.execute(delete(StockPolicy).where(col(StockPolicy.sku) == "C"))
     )
-    plan = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    plan = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
     assert (plan.problem, plan.look_at) == (None, None)
 
 
@@ -413,17 +436,17 @@ def test_where_holding_costs_nothing_what_is_lacking_is_bought(
     place(warehouse, 5, sku="B")
     line = policy("C", reorder_point=5, order_quantity=lot, safety_stock=2)
     held = policy("A", reorder_point=6, order_quantity=lot)
-    warehouse.database.transaction(lambda session: session.add_all([line, held]))
-    warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    warehouse.database.transaction(lambda work: work.session.add_all([line, held]))
+    plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
     [bought] = warehouse.read(select(PurchaseOrderLine))
     assert Reason.model_validate(bought.reason).restock == units
 
     order_id = place(warehouse, 1, sku="A")
     berlin_a = StockPlace(location="BER", sku="A")
-    again = warehouse.inventory.allocate_stock(OrderStep(order_id=order_id))
+    again = allocate_stock.run(warehouse.database, OrderStep(order_id=order_id))
     assert again.echo.places == (berlin_a,)
     lost = AdjustStock(command_id="A", reason="r", sku="A", location="BER", by=-1)
-    done = warehouse.commands.obey_command(CommandStep(command=lost))
+    done = obey_command.run(warehouse.database, CommandStep(command=lost))
     assert done.echo.places == (berlin_a,)
 
 
@@ -438,7 +461,8 @@ REVIEW = ReviewPolicy(
 def reviewed(warehouse: Warehouse, rules: ReviewPolicy) -> tuple[StockPolicy, ReviewedBatch]:
     """What the review finds for A in Berlin, and the whole batch."""
     step = ReviewStep(after="", batch_skus=10)
-    review = StockReview(warehouse.database, warehouse.clock, rules)
+    warehouse.database.rules = replace(warehouse.database.rules, review=rules)
+    review = StockReview(warehouse.database)
     batch = asyncio.run(review.review_stock(step))
     found = select(StockPolicy).where(StockPolicy.sku == "A", StockPolicy.location == "BER")
     [row] = warehouse.read(found)
@@ -471,13 +495,13 @@ def test_the_review_finds_low_what_costs_nothing_to_hold(warehouse: Warehouse) -
 def test_who_has_brought_a_part_needs_no_acknowledgement(warehouse: Warehouse) -> None:
     """The rest is waited for as any other, and bought elsewhere once it is overdue."""
     line = buy(warehouse, 10)
-    warehouse.receiving.receive_goods(receipt(line, 6))
+    receive_goods.run(warehouse.database, receipt(line, 6))
     warehouse.wait(4)  # acknowledged within two days, here within three
-    plan = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    plan = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
     assert (plan.open, plan.send) == ((line.po_id,), ())
     assert plan.look_at
     warehouse.wait(4)
-    plan = warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    plan = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
     assert len(plan.send) == 1
     order = warehouse.database.read(lambda s: s.get_one(PurchaseOrder, line.po_id))
     assert order.ended_reason == f"overdue: expected on {BEGIN.date() + timedelta(days=3)}"
@@ -490,9 +514,9 @@ def test_what_is_promised_after_the_rest_was_given_up_is_odd(
     """It was bought elsewhere, or of the same supplier, as a person said so: nothing of the purchase
     order changes, and a person is refused it."""
     line = buy(warehouse, 10)
-    warehouse.receiving.receive_goods(receipt(line, 4))
+    receive_goods.run(warehouse.database, receipt(line, 4))
     warehouse.wait(8)
-    warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+    plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
     warehouse._buy(BERLIN_C, sends=True, again=again)
     [given_up] = warehouse.read(
         select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == line.po_id)
@@ -503,7 +527,7 @@ def test_what_is_promised_after_the_rest_was_given_up_is_odd(
     assert warehouse.database.read(
         lambda session: purchasing_reading.why_not_acknowledged(session, late, today)
     )
-    warehouse.purchasing.apply_acknowledgement(late)
+    apply_acknowledgement.run(warehouse.database, late)
     [after] = warehouse.read(select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == line.po_id))
     assert after == given_up
     [odd] = warehouse.read(select(OddFactRow))
@@ -524,21 +548,22 @@ def test_a_supplier_rests_from_when_it_let_us_down(warehouse: Warehouse, how: st
     rests = warehouse.read(select(PurchaseOrder.supplier_id))[0]
     far = warehouse.now.date() + timedelta(days=20)
     said = {"po_id": line.po_id, "expected_date": far}
-    warehouse.purchasing.apply_acknowledgement(
-        SupplierAcknowledged.model_validate(said | {"acknowledgement_id": "K"})
+    apply_acknowledgement.run(
+        warehouse.database, SupplierAcknowledged.model_validate(said | {"acknowledgement_id": "K"})
     )
     warehouse.wait(24)
     if how == "is closed":
         close = ClosePurchase(command_id="C", reason="bankrupt", po_id=line.po_id)
-        warehouse.commands.obey_command(CommandStep(command=close))
+        obey_command.run(warehouse.database, CommandStep(command=close))
     elif how == "promises less":
         nothing = (PromisedLine(sku="C", quantity=0),)
-        warehouse.purchasing.apply_acknowledgement(
-            SupplierAcknowledged(acknowledgement_id="K2", po_id=line.po_id, lines=nothing)
+        apply_acknowledgement.run(
+            warehouse.database,
+            SupplierAcknowledged(acknowledgement_id="K2", po_id=line.po_id, lines=nothing),
         )
 
     def why_not_asked() -> str | None:
-        warehouse.purchasing.plan_purchases(PlanStep(place=BERLIN_C))
+        plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
         lines = warehouse.read(select(PurchaseOrderLine))
         [planned] = [other for other in lines if other.po_id != line.po_id]
         rows = Reason.model_validate(planned.reason).comparison.rows
@@ -566,10 +591,10 @@ def buy_with_freight(warehouse: Warehouse) -> str:
     """Ten C and a hundred A, which cost as much each, in one purchase order with freight; returns
     its id."""
 
-    def offer(session: Session) -> None:
-        session.execute(delete(SupplierOffer))
+    def offer(work: UnitOfWork) -> None:
+        work.session.execute(delete(SupplierOffer))
         for sku in "AC":
-            session.add(
+            work.session.add(
                 SupplierOffer(
                     supplier_id="X",
                     sku=sku,
@@ -585,8 +610,8 @@ def buy_with_freight(warehouse: Warehouse) -> str:
     warehouse.database.transaction(offer)
     for sku, quantity in (("C", 10), ("A", 20)):
         place(warehouse, quantity, sku=sku)
-        plan = warehouse.purchasing.plan_purchases(
-            PlanStep(place=StockPlace(location="BER", sku=sku))
+        plan = plan_purchases.run(
+            warehouse.database, PlanStep(place=StockPlace(location="BER", sku=sku))
         )
     po_id = plan.send[0].po_id
     asyncio.run(warehouse.purchasing.send_purchase_order(PurchaseStep(po_id=po_id, sku="A")))
@@ -598,11 +623,11 @@ def test_what_comes_bears_the_freight_of_what_was_not_promised(warehouse: Wareho
     po_id = buy_with_freight(warehouse)
     promised = (PromisedLine(sku="A", quantity=0), PromisedLine(sku="C", quantity=9))
     said = SupplierAcknowledged(acknowledgement_id="K", po_id=po_id, lines=promised)
-    warehouse.purchasing.apply_acknowledgement(said)
+    apply_acknowledgement.run(warehouse.database, said)
     fact = GoodsReceived(receipt_id="R1", po_id=po_id, sku="C", quantity=3)
-    warehouse.receiving.receive_goods(fact)
+    receive_goods.run(warehouse.database, fact)
     rest = fact.model_copy(update={"receipt_id": "R2", "quantity": 7, "damaged": 1})
-    warehouse.receiving.receive_goods(rest)
+    receive_goods.run(warehouse.database, rest)
     assert freight_of(warehouse) == (5_500, [1_833, 3_667])
 
 
@@ -612,13 +637,13 @@ def test_what_comes_last_bears_the_freight_of_what_is_promised_no_more(
     """A tenth of C is here when the supplier takes the other line back."""
     po_id = buy_with_freight(warehouse)
     fact = GoodsReceived(receipt_id="R1", po_id=po_id, sku="C", quantity=1)
-    warehouse.receiving.receive_goods(fact)
+    receive_goods.run(warehouse.database, fact)
     assert freight_of(warehouse) == (5_500, [50])
     nothing = (PromisedLine(sku="A", quantity=0),)
     said = SupplierAcknowledged(acknowledgement_id="K", po_id=po_id, lines=nothing)
-    warehouse.purchasing.apply_acknowledgement(said)
+    apply_acknowledgement.run(warehouse.database, said)
     rest = fact.model_copy(update={"receipt_id": "R2", "quantity": 9})
-    warehouse.receiving.receive_goods(rest)
+    receive_goods.run(warehouse.database, rest)
     assert freight_of(warehouse) == (5_500, [50, 5_450])
 
 
@@ -631,7 +656,7 @@ def test_two_suppliers_may_number_their_papers_alike(warehouse: Warehouse) -> No
     units = buy(warehouse, 4).quantity
     first = select(PurchaseOrder.supplier_id).scalar_subquery()
     dear = delete(SupplierOffer).where(col(SupplierOffer.supplier_id) == first)
-    warehouse.database.transaction(lambda session: session.execute(dear))
+    warehouse.database.transaction(lambda work: work.session.execute(dear))
     for _ in range(2):
         place(warehouse, units)
         warehouse._buy(BERLIN_C, sends=True, again=False)
@@ -642,9 +667,9 @@ def test_two_suppliers_may_number_their_papers_alike(warehouse: Warehouse) -> No
     for order in (*orders[:2], *orders[:2]):
         said: dict[str, Any] = {"po_id": order.po_id}
         goods = GoodsReceived(receipt_id="DN-1", sku="C", quantity=units, **said)
-        warehouse.receiving.receive_goods(goods)
+        receive_goods.run(warehouse.database, goods)
         asks = SupplierInvoiced(invoice_id="1", currency="EUR", lines=(line,), **said)
-        warehouse.receiving.record_supplier_invoice(asks)
+        record_supplier_invoice.run(warehouse.database, asks)
     receipts = warehouse.read(select(GoodsReceipt))
     kept = {row.receipt_id: row.po_id for row in receipts}
     assert kept == {"DN-1": orders[0].po_id, f"{other}:DN-1": orders[1].po_id}
@@ -654,7 +679,7 @@ def test_two_suppliers_may_number_their_papers_alike(warehouse: Warehouse) -> No
     assert warehouse.read(select(OddFactRow)) == []
 
     wrong = goods.model_copy(update={"po_id": orders[2].po_id})
-    warehouse.receiving.receive_goods(wrong)
+    receive_goods.run(warehouse.database, wrong)
     [odd] = warehouse.read(select(OddFactRow))
     assert odd.reason == "receipt_id: known with other content"
 
@@ -667,8 +692,8 @@ def test_an_invoice_that_waits_in_vain_for_its_goods_is_shown_and_found(
     po_id = line.po_id
     asked = InvoicedLine(sku="C", quantity=line.quantity, unit_cost="0.11")
     fact = SupplierInvoiced(invoice_id="I", po_id=po_id, currency="EUR", lines=(asked,))
-    warehouse.receiving.receive_goods(receipt(line, 3, damaged=1))
-    warehouse.receiving.record_supplier_invoice(fact)
+    receive_goods.run(warehouse.database, receipt(line, 3, damaged=1))
+    record_supplier_invoice.run(warehouse.database, fact)
 
     def shown() -> bool:
         details = warehouse.database.read(lambda s: purchasing_reading.purchase_order(s, po_id))
@@ -681,7 +706,7 @@ def test_an_invoice_that_waits_in_vain_for_its_goods_is_shown_and_found(
         return [row.message for row in warehouse.read(select(Finding))]
 
     unused: Any = None  # this step doesn't ask the engine
-    reconciliation = Reconciliation(warehouse.database, warehouse.clock, unused)
+    reconciliation = Reconciliation(warehouse.database, unused)
     assert not shown()
     assert found() == []
     warehouse.wait(14)
@@ -690,7 +715,7 @@ def test_an_invoice_that_waits_in_vain_for_its_goods_is_shown_and_found(
         f"supplier invoice I of {po_id} asks for {line.quantity} x C, 2 came and 1 damaged ones: "
     )
     rest = receipt(line, line.quantity - 2, receipt_id="R2")
-    warehouse.receiving.receive_goods(rest)
+    receive_goods.run(warehouse.database, rest)
     assert shown()
 
 
@@ -701,13 +726,13 @@ def test_an_invoice_of_a_purchase_order_that_is_over_is_found_at_once(
     line = buy(warehouse, 5)
     asked = InvoicedLine(sku="C", quantity=line.quantity, unit_cost="0.11")
     fact = SupplierInvoiced(invoice_id="I", po_id=line.po_id, currency="EUR", lines=(asked,))
-    warehouse.receiving.record_supplier_invoice(fact)
-    warehouse.receiving.receive_goods(receipt(line, 3))
+    record_supplier_invoice.run(warehouse.database, fact)
+    receive_goods.run(warehouse.database, receipt(line, 3))
     promised = (PromisedLine(sku="C", quantity=3),)
     said = SupplierAcknowledged(acknowledgement_id="K", po_id=line.po_id, lines=promised)
-    warehouse.purchasing.apply_acknowledgement(said)
+    apply_acknowledgement.run(warehouse.database, said)
     unused: Any = None
-    reconciliation = Reconciliation(warehouse.database, warehouse.clock, unused)
+    reconciliation = Reconciliation(warehouse.database, unused)
     asyncio.run(reconciliation.compare_ledger(CloseStep(seen_at=warehouse.now)))
     [finding] = warehouse.read(select(Finding))
     assert (finding.finding_id, finding.subject) == ("supplier_invoice:I", line.po_id)
@@ -731,10 +756,10 @@ def test_what_an_order_that_is_over_holds_or_lacks_is_found(
         return {row.finding_id: row.message for row in warehouse.read(select(Finding))}
 
     unused: Any = None  # this step doesn't ask the engine
-    reconciliation = Reconciliation(warehouse.database, warehouse.clock, unused)
+    reconciliation = Reconciliation(warehouse.database, unused)
     assert found() == {}
     over = update(Order).where(col(Order.order_id) == order_id).values(stage=stage)
-    warehouse.database.transaction(lambda session: session.execute(over))
+    warehouse.database.transaction(lambda work: work.session.execute(over))
     still = f"order {order_id} is {stage}, and of"
     assert found() == {
         f"left_over:{order_id}:A:BER": f"{still} A at BER 3 are still reserved for it and 0 "
