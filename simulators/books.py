@@ -57,7 +57,7 @@ class RecordedAnswer:
 
 @dataclass(frozen=True)
 class DueCallback:
-    """A callback whose time has come; `attempts` counts the attempts so far."""
+    """A callback that is due; `attempts` counts the attempts so far."""
 
     webhook_id: str
     partner: Partner

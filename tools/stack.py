@@ -134,11 +134,11 @@ class Stack:
         if binary:
             await self._start_program(self._engine(binary), processes, running)
             serving = server.wait_until_serving(self.addresses.temporal)
-            await self._in_time(processes, "The Temporal server did not answer", serving)
+            await self._within_limit(processes, "The Temporal server did not answer", serving)
         await self._prepare(processes)
         for program in self._programs():
             await self._start_program(program, processes, running)
-        await self._in_time(processes, "The API was not ready", self._api_ready())
+        await self._within_limit(processes, "The API was not ready", self._api_ready())
 
     async def _start_program(
         self, program: Program, processes: Processes, running: AsyncExitStack
@@ -147,7 +147,7 @@ class Stack:
         if program.ports:
             listening = processes.wait_until_listening(program)
             problem = f"{program.name} did not listen on its port"
-            if not await self._in_time(processes, problem, listening, program.name):
+            if not await self._within_limit(processes, problem, listening, program.name):
                 raise PortConflict(f"Another program took a port of {program.name}")
 
     def _configure(self) -> None:
@@ -177,7 +177,7 @@ class Stack:
         program = Program("prepare", (sys.executable, "-m", "tools.prepare"))
         preparing = processes.run(program)
         problem = "The database and Temporal were not prepared"
-        status = await self._in_time(processes, problem, preparing, "prepare")
+        status = await self._within_limit(processes, problem, preparing, "prepare")
         if status:
             raise StackNotReady(f"{problem}: exit status {status}.", processes.tail("prepare"))
 
@@ -207,7 +207,7 @@ class Stack:
                     return
                 await asyncio.sleep(0.2)
 
-    async def _in_time(
+    async def _within_limit(
         self, processes: Processes, problem: str, work: Awaitable[Result], *logs: str
     ) -> Result:
         """Await `work`; raises StackNotReady on a timeout, with exits and log tails."""
@@ -241,11 +241,7 @@ def address_table(stack: Stack) -> Table:
     addresses = stack.addresses
     table = Table(show_header=False, title="The order pipeline is running", title_justify="left")
     rows = {
-        "Temporal UI": (
-            addresses.ui_url
-            if addresses.own_engine
-            else f"see the server at {addresses.temporal or 'your Temporal profile'}"
-        ),
+        "Temporal UI": addresses.ui_url if addresses.own_engine else _external_ui(addresses),
         "API": f"{addresses.api_url}/docs",
         "mail sink": f"{addresses.simulators_url}/mail",
         "data and logs": str(stack.var_dir),
@@ -254,6 +250,10 @@ def address_table(stack: Stack) -> Table:
     for name, location in rows.items():
         table.add_row(name, location)
     return table
+
+
+def _external_ui(addresses: Addresses) -> str:
+    return f"the UI of {addresses.temporal or 'the server in your Temporal profile'}"
 
 
 async def up(environ: Mapping[str, str], console: Console) -> int:

@@ -117,7 +117,7 @@ time.sleep(60)
 
 @pytest.mark.asyncio
 async def test_foreign_process_does_not_count_as_listening(tmp_path: Path) -> None:
-    """Another program on the same port is told apart from the supervised one."""
+    """Another program on the same port is distinguished from the supervised one."""
     processes = Processes(ROOT, tmp_path, os.environ, lambda line: None)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
