@@ -1,15 +1,18 @@
-"""Growth: `python -m benchmarks.growth` measures reserving stock and reading what may be promised
-with 1,000 and with 1,000,000 stock rows in one run, and orders of 1 to 1,000 lines.
+"""Measure how run time grows with stock rows and order lines: `python -m benchmarks.growth`.
 
-`--database URL`, several times: an empty SQLite file's folder needs none (the default is one of our
-own); of a PostgreSQL server the URL of any database in which databases may be created. Exit status
-1 where the large warehouse takes more than twice as long as the small one.
+Reserve stock and read available-to-promise quantities with 1,000 and with 1,000,000 stock rows, and
+process orders of 1 to 1,000 lines.
+
+`--database URL` can be repeated. Give the URL of a PostgreSQL database whose user may create
+databases; the default is a temporary SQLite file. The exit status is 1 if the large warehouse takes
+more than twice as long as the small one, or if a step exceeds its time limit.
 """
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -21,89 +24,90 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import make_url
 
-from benchmarks.warehouse import Warehouse, make
+from benchmarks.warehouse import Warehouse, create_warehouse
 from models.messages.steps import OrderStep
 
-MOST = 2.0
-"""The large warehouse may take so many times as long as the small one."""
-LINES = (1, 10, 100, 1_000)
-LINES_OF_MANY = 3
-REPEAT = 5
-LOCAL_LIMIT_MS = 2_000
-"""How long a step may take as a local activity (`workflows/steps.py`)."""
+MAX_RATIO = 2.0
+"""The largest accepted ratio of the large warehouse's time to the small one's."""
+LINE_COUNTS = (1, 10, 100, 1_000)
+LINES_PER_ORDER = 3
+REPETITIONS = 5
+STEP_LIMIT_MS = 2_000
+"""The time limit of a step as a local activity (`workflows/steps.py`)."""
 out = Console()
 
 
 @dataclass(frozen=True)
 class Growth:
-    """Medians in milliseconds."""
+    """The median times of an operation in both warehouses, in milliseconds."""
 
-    what: str
+    operation: str
     small_ms: float
     large_ms: float
 
     @property
     def ratio(self) -> float:
-        """How many times as long the large one takes."""
+        """The large warehouse's time divided by the small one's."""
         return self.large_ms / self.small_ms
 
 
-def took_ms(work: Callable[[], object]) -> float:
-    """Milliseconds of the wall clock."""
-    begun = perf_counter()
+def elapsed_ms(work: Callable[[], object]) -> float:
+    """Run `work`; return the elapsed milliseconds."""
+    start = perf_counter()
     work()
-    return (perf_counter() - begun) * 1_000
+    return (perf_counter() - start) * 1_000
 
 
-def growth(small: Warehouse, large: Warehouse, count: int) -> list[Growth]:
-    """Reserve and read in both by turns, so that what else the machine does hits both alike."""
-    reserved: dict[int, list[float]] = {small.rows: [], large.rows: []}
-    promised: dict[int, list[float]] = {small.rows: [], large.rows: []}
+def measure_growth(small: Warehouse, large: Warehouse, count: int) -> list[Growth]:
+    """Measure both warehouses alternately, so that other load affects them equally."""
+    reserve_ms: dict[int, list[float]] = {small.rows: [], large.rows: []}
+    promise_ms: dict[int, list[float]] = {small.rows: [], large.rows: []}
     for _ in range(count):
         for warehouse in (small, large):
-            reserved[warehouse.rows].append(_reserve_ms(warehouse))
-            sku = warehouse.some_sku()
-            promised[warehouse.rows].append(took_ms(lambda w=warehouse, s=sku: w.promise(s)))
+            reserve_ms[warehouse.rows].append(_reserve_ms(warehouse))
+            sku = warehouse.random_sku()
+            read_promise = partial(warehouse.available_to_promise, sku)
+            promise_ms[warehouse.rows].append(elapsed_ms(read_promise))
     return [
-        Growth(what, median(times[small.rows]), median(times[large.rows]))
-        for what, times in (("reserve", reserved), ("available to promise", promised))
+        Growth(operation, median(times[small.rows]), median(times[large.rows]))
+        for operation, times in (("reserve", reserve_ms), ("available to promise", promise_ms))
     ]
 
 
 def _reserve_ms(warehouse: Warehouse) -> float:
-    step = warehouse.record(warehouse.document(LINES_OF_MANY))
-    return took_ms(lambda: warehouse.reserve(step))
+    step = warehouse.record(warehouse.document(LINES_PER_ORDER))
+    return elapsed_ms(lambda: warehouse.reserve(step))
 
 
-STEPS = ("record", "reserve", "release", "consign", "issue", "all short")
+STEPS = ("record", "reserve", "release", "plan", "issue", "backorder")
 
 
-def lines(warehouse: Warehouse, count: int) -> dict[str, float]:
-    """Milliseconds of each step of an order of so many lines: the median of some orders."""
-    runs = [_steps_ms(warehouse, count) for _ in range(REPEAT)]
+def measure_steps(warehouse: Warehouse, line_count: int) -> dict[str, float]:
+    """Return the median milliseconds of each step for orders of `line_count` lines."""
+    runs = [_steps_ms(warehouse, line_count) for _ in range(REPETITIONS)]
     return {step: median(run[step] for run in runs) for step in STEPS}
 
 
-def _steps_ms(warehouse: Warehouse, count: int) -> dict[str, float]:
-    document, times = warehouse.document(count), dict[str, float]()
+def _steps_ms(warehouse: Warehouse, line_count: int) -> dict[str, float]:
+    document, times = warehouse.document(line_count), dict[str, float]()
     step = OrderStep(order_id=document.order_id)
-    times["record"] = took_ms(lambda: warehouse.record(document))
-    times["reserve"] = took_ms(lambda: warehouse.reserve(step))
-    times["release"] = took_ms(lambda: warehouse.release(step))
-    leaving = warehouse.record(warehouse.document(count))
-    warehouse.reserve(leaving)
-    times["consign"] = took_ms(lambda: warehouse.consign(leaving))
-    planned = warehouse.consign(leaving)
-    times["issue"] = took_ms(lambda: warehouse.issue(leaving, planned))
-    short = warehouse.record(warehouse.document(count, quantity=1_000_000))
-    times["all short"] = took_ms(lambda: warehouse.reserve(short))
+    times["record"] = elapsed_ms(lambda: warehouse.record(document))
+    times["reserve"] = elapsed_ms(lambda: warehouse.reserve(step))
+    times["release"] = elapsed_ms(lambda: warehouse.release(step))
+    shipped = warehouse.record(warehouse.document(line_count))
+    warehouse.reserve(shipped)
+    times["plan"] = elapsed_ms(lambda: warehouse.plan_shipments(shipped))
+    planned = warehouse.plan_shipments(shipped)
+    times["issue"] = elapsed_ms(lambda: warehouse.issue_goods(shipped, planned))
+    short = warehouse.record(warehouse.document(line_count, quantity=1_000_000))
+    times["backorder"] = elapsed_ms(lambda: warehouse.reserve(short))
     warehouse.release(short)
     return times
 
 
 @contextmanager
 def databases(url: str, sizes: Sequence[int]) -> Iterator[list[str]]:
-    """An empty database for each size, gone afterwards."""
+    """Create an empty database for each size; drop them after the block."""
     if not url or make_url(url).get_backend_name() == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             yield [f"sqlite:///{Path(folder) / str(size)}.db" for size in sizes]
@@ -120,29 +124,31 @@ def databases(url: str, sizes: Sequence[int]) -> Iterator[list[str]]:
 
 
 def measure(url: str, small: int, large: int, count: int) -> bool:
-    """Measure one database, print what was found; True where it is within bounds."""
+    """Measure one database and print the results; return whether all limits are met."""
     with databases(url, (small, large)) as urls:
-        made = []
-        for one, rows in zip(urls, (small, large), strict=True):
-            filled = took_ms(lambda u=one, r=rows: made.append(make(u, r)))
-            out.print(f"{rows:,} stock rows filled in {filled / 1_000:.1f} s", style="dim")
-        found = growth(made[0], made[1], count)
-        by_lines = {number: lines(made[1], number) for number in LINES}
-        for warehouse in made:
+        warehouses = []
+        for database_url, rows in zip(urls, (small, large), strict=True):
+            start = perf_counter()
+            warehouses.append(create_warehouse(database_url, rows))
+            seconds = perf_counter() - start
+            out.print(f"{rows:,} stock rows created in {seconds:.1f} s", style="dim")
+        results = measure_growth(warehouses[0], warehouses[1], count)
+        by_lines = {number: measure_steps(warehouses[1], number) for number in LINE_COUNTS}
+        for warehouse in warehouses:
             warehouse.database.close()
     name = "sqlite" if not url else make_url(url).get_backend_name()
-    out.print(_growth_table(f"{name}: growth", small, large, found))
-    out.print(_lines_table(f"{name}: lines of an order, ms (ms per line)", by_lines))
+    out.print(_growth_table(f"{name}: growth", small, large, results))
+    out.print(_lines_table(f"{name}: order lines, ms (ms per line)", by_lines))
     slowest = max(time for steps in by_lines.values() for time in steps.values())
-    return all(row.ratio <= MOST for row in found) and slowest < LOCAL_LIMIT_MS
+    return all(row.ratio <= MAX_RATIO for row in results) and slowest < STEP_LIMIT_MS
 
 
-def _growth_table(title: str, small: int, large: int, found: Sequence[Growth]) -> Table:
-    table = Table("", f"{small:,} rows, ms", f"{large:,} rows, ms", "times", title=title)
-    for row in found:
-        style = "red" if row.ratio > MOST else None
+def _growth_table(title: str, small: int, large: int, results: Sequence[Growth]) -> Table:
+    table = Table("", f"{small:,} rows, ms", f"{large:,} rows, ms", "ratio", title=title)
+    for row in results:
+        style = "red" if row.ratio > MAX_RATIO else None
         numbers = (f"{row.small_ms:.2f}", f"{row.large_ms:.2f}", f"{row.ratio:.2f}")
-        table.add_row(row.what, *numbers, style=style)
+        table.add_row(row.operation, *numbers, style=style)
     return table
 
 
@@ -154,15 +160,17 @@ def _lines_table(title: str, by_lines: dict[int, dict[str, float]]) -> Table:
 
 
 def main(
-    database: Annotated[list[str] | None, typer.Option(help="Where; default SQLite.")] = None,
-    small: int = 1_000,
-    large: int = 1_000_000,
-    count: Annotated[int, typer.Option(help="Orders in each warehouse.")] = 200,
+    database: Annotated[
+        list[str] | None, typer.Option(help="Database URL; default: a temporary SQLite file.")
+    ] = None,
+    small: Annotated[int, typer.Option(help="Stock rows of the small warehouse.")] = 1_000,
+    large: Annotated[int, typer.Option(help="Stock rows of the large warehouse.")] = 1_000_000,
+    count: Annotated[int, typer.Option(help="Orders measured in each warehouse.")] = 200,
 ) -> None:
-    """Exit status 1 where growth, or an order of 1,000 lines, is out of bounds."""
-    within = [measure(url, small, large, count) for url in database or [""]]
-    if not all(within):
-        out.print("out of bounds", style="red")
+    """Measure growth; exit with status 1 if a limit is exceeded."""
+    results = [measure(url, small, large, count) for url in database or [""]]
+    if not all(results):
+        out.print("limit exceeded", style="red")
         raise typer.Exit(1)
 
 

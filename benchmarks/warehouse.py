@@ -1,4 +1,4 @@
-"""A warehouse of any size, made quickly, and orders for it through the real steps."""
+"""Create a warehouse of any size quickly and process orders in it by the real activities."""
 
 import random
 from dataclasses import dataclass, replace
@@ -13,6 +13,7 @@ from activities.orders.steps import record_order
 from activities.shipping.steps import apply_dispatch, plan_shipments
 from activities.stock.backorders import incoming, open_shortages
 from activities.stock.steps import allocate_stock, release_stock
+from models.customers import CustomerStatus, PaymentPreference, TaxTreatment
 from models.messages.facts import ShipmentDispatched
 from models.messages.partners import BookedFreight, FreightBooking, FreightInquiry
 from models.messages.policy import Policy
@@ -26,13 +27,13 @@ from models.tables.stock import Stock
 from tools.prepare import migrate
 
 LOCATIONS = ("L1", "L2", "L3", "L4")
-"""Every SKU has a row at each of them."""
+"""Every SKU has a stock row at each location."""
 NUMBERS = """
     WITH RECURSIVE numbers(i) AS (
         SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < :skus
     )
 """
-OPENED = datetime(2026, 1, 1, tzinfo=UTC)
+OPENING_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 FILL = (
     "INSERT INTO products (sku, name, unit_price_minor, currency, tax_rate_ppm, weight_g,"
     " length_mm, width_mm, height_mm, gtin) {numbers}"
@@ -49,11 +50,11 @@ FILL = (
     " lead_time_days, lead_time_deviation, safety_stock, reorder_point, order_quantity,"
     " reviewed_at) SELECT sku, location, 1, 1, 90, 3, 0, 3, 6, 50, :opened FROM stock",
 )
-"""As after an import and a night's review."""
+"""SQL for the master data and stock after an import and a nightly stock review."""
 
 
-class NoCarrier:
-    """Nobody is asked here."""
+class UnusedCarriers:
+    """Carriers for benchmarks that plan shipments without quotes or bookings."""
 
     async def quote(self, inquiry: FreightInquiry, key: str) -> list[Quote]:
         """See `Carriers`."""
@@ -70,38 +71,40 @@ class NoCarrier:
 
 @dataclass
 class Warehouse:
-    """A database with so many stock rows, and the steps that work in it."""
+    """A database with `rows` stock rows and the activities that process orders in it."""
 
     database: Database
     rows: int
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.rows)  # noqa: S311 - no secret
-        self._placed = 0
+        self._order_count = 0
 
     @property
-    def skus(self) -> int:
-        """Their ids are S1, S2, S3..."""
+    def sku_count(self) -> int:
+        """The number of SKUs; their ids are S1, S2, S3..."""
         return self.rows // len(LOCATIONS)
 
-    def some_sku(self) -> str:
-        """Any of them."""
-        return f"S{self._random.randint(1, self.skus)}"
+    def random_sku(self) -> str:
+        """Return the id of a random SKU."""
+        return f"S{self._random.randint(1, self.sku_count)}"
 
-    def document(self, lines: int, quantity: int = 2) -> OrderDocument:
-        """A new order of so many lines."""
-        self._placed += 1
+    def document(self, line_count: int, quantity: int = 2) -> OrderDocument:
+        """Build a new order document with `line_count` lines of `quantity` units each."""
+        self._order_count += 1
         address = {"name": "A", "street": "S 1", "city": "C", "postal_code": "1", "country": "DE"}
         return OrderDocument.model_validate(
             {
-                "order_id": f"O{self._placed}",
+                "order_id": f"O{self._order_count}",
                 "channel": "online",
                 "customer": "ADA",
                 "ship_to": address,
                 "currency": "EUR",
                 "terms": "prepaid",
                 "delivery": Delivery.COMPLETE,
-                "lines": [{"sku": self.some_sku(), "quantity": quantity} for _ in range(lines)],
+                "lines": [
+                    {"sku": self.random_sku(), "quantity": quantity} for _ in range(line_count)
+                ],
             }
         )
 
@@ -115,51 +118,54 @@ class Warehouse:
         return OrderStep(order_id=document.order_id)
 
     def reserve(self, step: OrderStep) -> None:
-        """Allocate a recorded order."""
+        """Reserve stock for a recorded order."""
         allocate_stock.run(self.database, step)
 
     def release(self, step: OrderStep) -> None:
-        """Give its stock back."""
+        """Release the order's reservations."""
         release_stock.run(self.database, step)
 
-    def consign(self, step: OrderStep) -> Progress:
-        """Plan its consignments."""
+    def plan_shipments(self, step: OrderStep) -> Progress:
+        """Plan the order's shipments."""
         return plan_shipments.run(self.database, step)
 
-    def issue(self, step: OrderStep, planned: Progress) -> None:
-        """All its goods leave."""
+    def issue_goods(self, step: OrderStep, planned: Progress) -> None:
+        """Dispatch all planned shipments."""
         for shipment in planned.shipments:
             fact = ShipmentDispatched(event_id="E", shipment_id=shipment.shipment_id)
             apply_dispatch.run(self.database, DispatchStep(order_id=step.order_id, fact=fact))
 
-    def promise(self, sku: str) -> list[Promisable]:
-        """Read what of a SKU may still be promised, over all locations."""
-        return self.database.read(lambda session: _promise(session, sku, utc_now().date()))
+    def available_to_promise(self, sku: str) -> list[Promisable]:
+        """Read the quantities of a SKU available to promise, over all locations."""
+        return self.database.read(
+            lambda session: _available_to_promise(session, sku, utc_now().date())
+        )
 
 
-def _promise(session: Session, sku: str, today: date) -> list[Promisable]:
+def _available_to_promise(session: Session, sku: str, today: date) -> list[Promisable]:
     rows = [row for name in LOCATIONS if (row := session.get(Stock, (sku, name)))]
     receipts = [
-        (coming.expected_date or today, coming.units)
+        (receipt.expected_date or today, receipt.units)
         for row in rows
-        for coming in incoming(session, (sku, row.location), today)
+        for receipt in incoming(session, (sku, row.location), today)
     ]
-    waiting = open_shortages(session, [sku])
-    promised = [(row.expected_date, row.quantity - row.filled) for row in waiting]
+    shortages = open_shortages(session, [sku])
+    promised = [(row.expected_date, row.quantity - row.filled) for row in shortages]
     available = sum(row.on_hand - row.reserved for row in rows)
     return available_to_promise(available, receipts, promised, today)
 
 
-def make(url: str, rows: int) -> Warehouse:
-    """Fill an empty database with so many stock rows (a multiple of four)."""
+def create_warehouse(url: str, rows: int) -> Warehouse:
+    """Create tables and `rows` stock rows (a multiple of four) in an empty database."""
     migrate(url)
     policy = Policy(payment_deadline=1, partner_timeout=1, attention_after_attempts=1)
     database = Database(url, replace(Settings().rules, policy=policy))
-    database.transaction(lambda work: _fill(work.session, rows // len(LOCATIONS)))
+    database.transaction(lambda work: _insert_master_data(work.session))
+    database.transaction(lambda work: _insert_stock(work.session, rows // len(LOCATIONS)))
     return Warehouse(database, rows)
 
 
-def _fill(session: Session, skus: int) -> None:
+def _insert_master_data(session: Session) -> None:
     session.add(
         Company(
             **dict.fromkeys(("legal_entity", "name", "street", "city", "postal_code"), "X"),
@@ -175,19 +181,21 @@ def _fill(session: Session, skus: int) -> None:
             **dict.fromkeys(("name", "email", "phone", "vat_id", "street", "city"), ""),
             customer_id="ADA",
             country="DE",
-            payment_preference="card",
+            payment_preference=PaymentPreference.CARD,
             credit_limit_minor=0,
-            status="active",
-            tax_treatment="standard",
+            status=CustomerStatus.ACTIVE,
+            tax_treatment=TaxTreatment.STANDARD,
             language="en",
             postal_code="",
         )
     )
     for name in LOCATIONS:
         session.add(Location(location=name, name=name, country="DE", postal_code="1"))
-    session.flush()
+
+
+def _insert_stock(session: Session, sku_count: int) -> None:
     for statement in FILL:
-        given = {"skus": skus, "opened": OPENED}
+        parameters = {"skus": sku_count, "opened": OPENING_TIME}
         sql = statement.format(numbers=NUMBERS)
-        wanted = {name: value for name, value in given.items() if f":{name}" in sql}
-        session.execute(text(sql.replace("opening:'", "opening\\:'")), wanted)
+        used = {name: value for name, value in parameters.items() if f":{name}" in sql}
+        session.execute(text(sql.replace("opening:'", "opening\\:'")), used)

@@ -1,1 +1,1 @@
-"""The partners of the demo and the tests: payments, suppliers, carriers and a mail sink."""
+"""Simulate the partners for demo and tests: payment provider, suppliers, carriers, mail server."""

@@ -1,4 +1,4 @@
-"""The simulators' root: `python -m simulators --port P --smtp-port S [--host H]`."""
+"""Run the simulators: `python -m simulators --port P --smtp-port S [--host H]`."""
 
 import argparse
 
@@ -8,19 +8,19 @@ from exits import told
 from models.errors import FieldError, WrongVariables
 from models.settings import Settings
 from simulators.app import create_app
-from simulators.contract import SimulatorConfig
+from simulators.contract import Partner, SimulatorConfig
 
 SHUTDOWN_SECONDS = 2
 
 
 def main() -> None:
-    """Run the simulators until they are told to stop."""
+    """Serve HTTP and SMTP until a signal stops the process."""
     parser = argparse.ArgumentParser(prog="simulators", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     options = parser.parse_args()
-    config = configured(Settings.read(), options.host, options.smtp_port)
+    config = simulator_config(Settings.read(), options.host, options.smtp_port)
     uvicorn.run(
         create_app(config),
         host=options.host,
@@ -30,17 +30,18 @@ def main() -> None:
     )
 
 
-def configured(settings: Settings, smtp_host: str, smtp_port: int) -> SimulatorConfig:
-    """The simulators' part of the settings; raises WrongVariables when a secret is missing."""
+def simulator_config(settings: Settings, smtp_host: str, smtp_port: int) -> SimulatorConfig:
+    """Derive the simulators' configuration; raises WrongVariables if a secret is missing."""
+    secrets: dict[Partner, str] = {
+        "payments": settings.webhook_secret_payments,
+        "suppliers": settings.webhook_secret_suppliers,
+        "carriers": settings.webhook_secret_carriers,
+    }
     return SimulatorConfig(
         books=settings.var_dir / "partners.db",
         mail_dir=settings.var_dir / "mail",
         callback_url=f"http://127.0.0.1:{settings.api_port}/webhooks",
-        secrets={
-            "payments": _first("WEBHOOK_SECRET_PAYMENTS", settings.webhook_secret_payments),
-            "suppliers": _first("WEBHOOK_SECRET_SUPPLIERS", settings.webhook_secret_suppliers),
-            "carriers": _first("WEBHOOK_SECRET_CARRIERS", settings.webhook_secret_carriers),
-        },
+        secrets={partner: _signing_secret(partner, listed) for partner, listed in secrets.items()},
         smtp_host=smtp_host,
         smtp_port=smtp_port,
         auto=settings.partners == "auto",
@@ -48,11 +49,13 @@ def configured(settings: Settings, smtp_host: str, smtp_port: int) -> SimulatorC
     )
 
 
-def _first(name: str, secrets: str) -> str:
-    """The secret to sign with: the first of those separated by spaces."""
-    if not secrets.split():
-        raise WrongVariables([FieldError(name, "must be set: the partners sign with it")])
-    return secrets.split()[0]
+def _signing_secret(partner: Partner, listed: str) -> str:
+    """Return the secret to sign with: the first of a space-separated list."""
+    if not listed.split():
+        variable = f"WEBHOOK_SECRET_{partner.upper()}"
+        reason = "must be set: the simulators sign their webhooks with it"
+        raise WrongVariables([FieldError(variable, reason)])
+    return listed.split()[0]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The one app of all partners: their calls, the controls for tests, and the kept mail."""
+"""Assemble the simulators' web application: partner APIs, test controls and stored mail."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 
 from simulators import carriers, payments, suppliers
 from simulators.books import Books
-from simulators.callbacks import Callbacks, Send
+from simulators.callbacks import Callbacks, SendCallback
 from simulators.contract import Partner, SimulatorConfig
-from simulators.desk import Desk, Operation, explained, refusal
+from simulators.desk import Desk, Operation, error_response, format_validation_errors
 from simulators.faults import Fault, Faults
 from simulators.mail import MailDirectory, smtp_sink
 from simulators.mail_pages import mail_routes
@@ -29,7 +29,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
 
 
 def create_app(config: SimulatorConfig) -> FastAPI:
-    """The app, to be run once; `app.state.smtp_port` is set when it has started."""
+    """Create the application. Run it once; after startup `app.state.smtp_port` is the SMTP port."""
     books, faults = Books(config.books), Faults()
     callbacks = Callbacks(books, faults, config)
     mail = MailDirectory(config.mail_dir)
@@ -44,9 +44,9 @@ def create_app(config: SimulatorConfig) -> FastAPI:
                 app.state.smtp_port = smtp_port
                 yield
 
-    app = FastAPI(title="Partners of the order pipeline, simulated", lifespan=lifespan)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_problem)
+    app = FastAPI(title="Simulated partners of the order pipeline", lifespan=lifespan)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
     app.include_router(_partner_routes(Desk(books, faults, callbacks, config)))
     app.include_router(_fault_routes(faults))
     app.include_router(_book_routes(books, callbacks))
@@ -55,7 +55,7 @@ def create_app(config: SimulatorConfig) -> FastAPI:
 
 
 def _partner_routes(desk: Desk) -> APIRouter:
-    """The calls of docs/partners.md."""
+    """Route the requests that docs/partners.md defines."""
     router = APIRouter()
 
     def endpoint(operation: Operation[Any]) -> Callable[[Request], Awaitable[JSONResponse]]:
@@ -76,18 +76,18 @@ def _fault_routes(faults: Faults) -> APIRouter:
 
     @router.post("", status_code=201)
     async def add(fault: Fault) -> Fault:
-        """Let something go wrong from now on."""
+        """Add a fault, effective at once."""
         faults.add(fault)
         return fault
 
     @router.get("")
-    async def pending() -> list[Fault]:
-        """What is still to go wrong."""
+    async def list_pending() -> list[Fault]:
+        """List the pending faults."""
         return faults.pending
 
     @router.delete("", status_code=204)
     async def clear() -> None:
-        """Let nothing go wrong any more."""
+        """Remove all pending faults."""
         faults.clear()
 
     return router
@@ -98,35 +98,37 @@ def _book_routes(books: Books, callbacks: Callbacks) -> APIRouter:
 
     @router.get("/books/{partner}")
     async def contents(partner: Partner) -> dict[str, list[dict[str, JsonValue]]]:
-        """All that a partner knows: requests, calls and callbacks."""
+        """List a partner's requests, logged calls and callbacks."""
         return books.contents(partner)
 
     @router.post("/send")
-    async def send(send: Send) -> JSONResponse:
-        """Send one signed callback now; the receiver's `status` and `body`."""
+    async def send(command: SendCallback) -> JSONResponse:
+        """Send one signed callback now; return the receiver's `status` and `body`."""
         try:
-            response = await callbacks.send_now(send)
+            response = await callbacks.send_now(command)
         except httpx.HTTPError as error:
-            return refusal(502, "receiver_unreachable", f"no answer: {error!r}")
-        return JSONResponse({"status": response.status_code, "body": _opened(response)})
+            return error_response(
+                502, "receiver_unreachable", f"the receiver did not answer: {error!r}"
+            )
+        return JSONResponse({"status": response.status_code, "body": _decoded_body(response)})
 
     return router
 
 
-def _opened(response: httpx.Response) -> JsonValue:
-    """The body as JSON if it is said to be, else as text."""
+def _decoded_body(response: httpx.Response) -> JsonValue:
+    """Decode a JSON body by its content type; return any other body as text."""
     is_json = response.headers.get("content-type", "").startswith("application/json")
-    opened: JsonValue = response.json() if is_json else response.text
-    return opened
+    body: JsonValue = response.json() if is_json else response.text
+    return body
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    return refusal(422, "invalid_input", explained(error.errors()))
+    return error_response(422, "invalid_input", format_validation_errors(error.errors()))
 
 
-async def _http_problem(request: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
-    return refusal(error.status_code, f"http_{error.status_code}", str(error.detail))
+    return error_response(error.status_code, f"http_{error.status_code}", str(error.detail))

@@ -1,4 +1,4 @@
-"""The partners' own books: one SQLite file, so that a restart loses nothing."""
+"""Store the partners' requests, calls and callbacks in one SQLite file; restarts lose nothing."""
 
 import json
 import sqlite3
@@ -30,8 +30,8 @@ CREATE INDEX IF NOT EXISTS callbacks_due ON callbacks (due_at) WHERE state = 'wa
 CREATE INDEX IF NOT EXISTS callbacks_subject ON callbacks (partner, subject, position);
 """
 
-# What a callback, once sent, makes of the request it is about.
-CONSEQUENCES = {
+# Callback type: the operation whose request changes when it is first sent, and the new state.
+REQUEST_STATE_AFTER = {
     "payment.received": ("request", "paid"),
     "payment.authorised": ("request", "authorised"),
     "purchase_order.acknowledged": ("purchase_order", "acknowledged"),
@@ -42,13 +42,12 @@ CONSEQUENCES = {
     "shipment.delivered": ("booking", "delivered"),
 }
 
-
 JSON_COLUMNS = {"body", "answer"}
 
 
 @dataclass(frozen=True)
-class Answered:
-    """The first answer under a key, and what it was an answer to."""
+class RecordedAnswer:
+    """The first answer under an idempotency key, with the request's operation and body."""
 
     operation: str
     body: str
@@ -58,7 +57,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class DueCallback:
-    """A callback that waits to be sent; `attempts` were made so far."""
+    """A callback that is due; `attempts` counts the attempts so far."""
 
     webhook_id: str
     partner: Partner
@@ -68,7 +67,7 @@ class DueCallback:
     attempts: int
 
 
-CONTENTS = {
+CONTENT_QUERIES = {
     "requests": "SELECT * FROM requests WHERE partner=? ORDER BY n",
     "calls": "SELECT * FROM calls WHERE partner=? ORDER BY n",
     "callbacks": "SELECT * FROM callbacks WHERE partner=? ORDER BY position",
@@ -76,54 +75,54 @@ CONTENTS = {
 
 
 class Books:
-    """Requests, calls and callbacks; for use by one event loop."""
+    """The database of all simulated partners. Use it from one event loop only."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The app may be made in one thread and run in another; it is used by one at a time.
+        # The app may be created in one thread and run in another, but never in both at a time.
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + TABLES)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         self._db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of the block is written, or nothing."""
+        """Commit all writes of the block, or none."""
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:
             yield
 
-    def note_call(self, partner: Partner, operation: str, key: str | None, body: str) -> None:
-        """Log a call as it came, before anything is made of it."""
+    def log_call(self, partner: Partner, operation: str, key: str | None, body: str) -> None:
+        """Log a call as received, before it is validated."""
         self._db.execute(
             "INSERT INTO calls (partner, operation, key, body, received_at) VALUES (?,?,?,?,?)",
             (partner, operation, key, body, clock.stamp(clock.now())),
         )
 
-    def first_answer(self, partner: Partner, key: str) -> Answered | None:
-        """What this key was answered before, if it was."""
+    def first_answer(self, partner: Partner, key: str) -> RecordedAnswer | None:
+        """Read the answer recorded under an idempotency key."""
         row = self._db.execute(
             "SELECT operation, body, status, answer FROM requests WHERE partner=? AND key=?",
             (partner, key),
         ).fetchone()
-        return Answered(row[0], row[1], row[2], json.loads(row[3])) if row else None
+        return RecordedAnswer(row[0], row[1], row[2], json.loads(row[3])) if row else None
 
-    def record(
-        self, partner: Partner, key: str, subject: str, state: str | None, answered: Answered
+    def record_answer(
+        self, partner: Partner, key: str, subject: str, state: str | None, answer: RecordedAnswer
     ) -> None:
-        """Keep the first answer under a key."""
+        """Record the first answer under an idempotency key."""
         self._db.execute(
             "INSERT INTO requests (partner, operation, key, body, status, answer, subject, state,"
             " answered_at) VALUES (?,?,?,?,?,?,?,?,?)",
-            (partner, answered.operation, key, answered.body, answered.status,
-             json.dumps(answered.answer), subject, state, clock.stamp(clock.now())),
+            (partner, answer.operation, key, answer.body, answer.status,
+             json.dumps(answer.answer), subject, state, clock.stamp(clock.now())),
         )  # fmt: skip
 
     def states(self, partner: Partner, operation: str, subject: str) -> list[str]:
-        """The state of each such request about the subject that was granted, oldest first."""
+        """List the states of the subject's accepted requests, oldest first."""
         rows = self._db.execute(
             "SELECT state FROM requests WHERE partner=? AND operation=? AND subject=?"
             " AND state IS NOT NULL ORDER BY n",
@@ -131,7 +130,9 @@ class Books:
         )
         return [row[0] for row in rows]
 
-    def call_off(self, partner: Partner, operation: str, subject: str, old: str, new: str) -> None:
+    def cancel_requests(
+        self, partner: Partner, operation: str, subject: str, old: str, new: str
+    ) -> None:
         """Move the subject's requests from state `old` to `new`; cancel its unsent callbacks."""
         self._db.execute(
             "UPDATE requests SET state=? WHERE partner=? AND operation=? AND subject=? AND state=?",
@@ -143,18 +144,18 @@ class Books:
             (partner, subject),
         )
 
-    def plan(
+    def schedule_callback(
         self, partner: Partner, subject: str, webhook_id: str, body: Data, due: datetime
     ) -> None:
-        """File a callback to be sent at `due`, after the subject's earlier ones."""
-        self._add(partner, subject, webhook_id, body, clock.stamp(due), "waiting")
+        """Schedule a callback for `due`, after the subject's earlier callbacks."""
+        self._upsert_callback(partner, subject, webhook_id, body, clock.stamp(due), "waiting")
 
-    def note_sent(self, partner: Partner, subject: str, webhook_id: str, body: Data) -> None:
-        """Count a callback sent on demand, which nothing repeats; filed if it is new."""
-        self._add(partner, subject, webhook_id, body, clock.stamp(clock.now()), "sent")
+    def record_sent(self, partner: Partner, subject: str, webhook_id: str, body: Data) -> None:
+        """Record one attempt of a manually sent callback, which is never retried."""
+        self._upsert_callback(partner, subject, webhook_id, body, clock.stamp(clock.now()), "sent")
         self._count_attempt(webhook_id)
 
-    def _add(
+    def _upsert_callback(
         self, partner: Partner, subject: str, webhook_id: str, body: Data,
         due_at: str, state: str,
     ) -> None:  # fmt: skip
@@ -168,8 +169,8 @@ class Books:
              state),
         )  # fmt: skip
 
-    def due(self, moment: datetime, limit: int) -> list[DueCallback]:
-        """Callbacks to be sent by now: of each subject only the first that still waits."""
+    def due_callbacks(self, moment: datetime, limit: int) -> list[DueCallback]:
+        """List callbacks due at `moment`: the earliest waiting one of each subject."""
         rows = self._db.execute(
             "SELECT webhook_id, partner, subject, position, body, attempts FROM callbacks AS c"
             " WHERE state='waiting' AND due_at <= ? AND NOT EXISTS (SELECT 1 FROM callbacks AS e"
@@ -180,41 +181,41 @@ class Books:
         return [DueCallback(*row) for row in rows]
 
     def next_due(self, moment: datetime) -> datetime | None:
-        """When the next callback after `moment` is due."""
+        """Return the time of the next callback due after `moment`."""
         (due_at,) = self._db.execute(
             "SELECT MIN(due_at) FROM callbacks WHERE state='waiting' AND due_at > ?",
             (clock.stamp(moment),),
         ).fetchone()
         return datetime.fromisoformat(due_at) if due_at else None
 
-    def has_later(self, first: DueCallback) -> bool:
-        """Whether the subject has another callback that waits behind this one."""
-        return self._next(first) is not None
+    def has_later(self, callback: DueCallback) -> bool:
+        """Whether a later callback of the same subject is waiting."""
+        return self._next(callback) is not None
 
-    def put_behind_next(self, first: DueCallback) -> None:
-        """Swap a callback with the next of its subject, so that the later is sent earlier."""
-        if (later := self._next(first)) is None:
+    def swap_with_next(self, callback: DueCallback) -> None:
+        """Swap a callback with the subject's next one, which is then sent first."""
+        if (later := self._next(callback)) is None:
             return
         with self.transaction():
             self._db.execute(
                 "UPDATE callbacks SET position=?, due_at=? WHERE webhook_id=?",
-                (later["position"], later["due_at"], first.webhook_id),
+                (later["position"], later["due_at"], callback.webhook_id),
             )
             self._db.execute(
                 "UPDATE callbacks SET position=? WHERE webhook_id=?",
-                (first.position, later["webhook_id"]),
+                (callback.position, later["webhook_id"]),
             )
 
-    def _next(self, first: DueCallback) -> sqlite3.Row | None:
+    def _next(self, callback: DueCallback) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self._db.execute(
             "SELECT webhook_id, position, due_at FROM callbacks WHERE partner=? AND subject=?"
             " AND state='waiting' AND position > ? ORDER BY position LIMIT 1",
-            (first.partner, first.subject, first.position),
+            (callback.partner, callback.subject, callback.position),
         ).fetchone()
         return row
 
-    def begin(self, webhook_id: str) -> bool:
-        """Count an attempt, before it is made; False when the callback was called off."""
+    def begin_attempt(self, webhook_id: str) -> bool:
+        """Count an attempt before it is made; False if the callback was cancelled."""
         with self.transaction():
             row = self._db.execute(
                 "SELECT state FROM callbacks WHERE webhook_id=?", (webhook_id,)
@@ -230,46 +231,47 @@ class Books:
             " RETURNING partner, subject, type, attempts",
             (webhook_id,),
         ).fetchall()[0]
-        if row["attempts"] > 1 or row["type"] not in CONSEQUENCES:
+        if row["attempts"] > 1 or row["type"] not in REQUEST_STATE_AFTER:
             return
-        operation, state = CONSEQUENCES[row["type"]]
+        operation, state = REQUEST_STATE_AFTER[row["type"]]
         self._db.execute(
             "UPDATE requests SET state=? WHERE n=(SELECT MIN(n) FROM requests WHERE partner=?"
             " AND operation=? AND subject=? AND state NOT IN ('paid', 'delivered'))",
             (state, row["partner"], operation, row["subject"]),
         )
 
-    def delivered(self, webhook_id: str) -> None:
-        """The receiver took it."""
+    def mark_delivered(self, webhook_id: str) -> None:
+        """Mark a callback as acknowledged by the receiver (2xx)."""
         self._db.execute(
             "UPDATE callbacks SET state='delivered', delivered_at=COALESCE(delivered_at, ?)"
             " WHERE webhook_id=?",
             (clock.stamp(clock.now()), webhook_id),
         )
 
-    def repeat_at(self, webhook_id: str, due: datetime) -> None:
-        """The receiver did not take it: send it again then."""
+    def retry_at(self, webhook_id: str, due: datetime) -> None:
+        """Schedule the next attempt of a callback that the receiver rejected."""
         self._db.execute(
             "UPDATE callbacks SET due_at=? WHERE webhook_id=?", (clock.stamp(due), webhook_id)
         )
 
     def contents(self, partner: Partner) -> dict[str, list[Data]]:
-        """All that is written about one partner, oldest first; JSON texts are opened."""
+        """List a partner's requests, calls and callbacks, oldest first, with decoded JSON."""
         return {
-            table: [_opened(row) for row in self._db.execute(query, (partner,))]
-            for table, query in CONTENTS.items()
+            table: [_decoded_row(row) for row in self._db.execute(query, (partner,))]
+            for table, query in CONTENT_QUERIES.items()
         }
 
 
-def _opened(row: sqlite3.Row) -> Data:
+def _decoded_row(row: sqlite3.Row) -> Data:
     return {
-        name: _json(value) if name in JSON_COLUMNS else value for name, value in dict(row).items()
+        name: _decoded_json(value) if name in JSON_COLUMNS else value
+        for name, value in dict(row).items()
     }
 
 
-def _json(text: str) -> JsonValue:
+def _decoded_json(text: str) -> JsonValue:
     try:
-        opened: JsonValue = json.loads(text)
+        value: JsonValue = json.loads(text)
     except json.JSONDecodeError:
-        return text  # a call that was no JSON is shown as it came
-    return opened
+        return text  # a logged call may have an invalid body
+    return value

@@ -1,4 +1,4 @@
-"""Sends the callbacks in the books: signed, each until it is taken, a subject's in order."""
+"""Send scheduled callbacks: signed, retried until acknowledged, in order for each subject."""
 
 import asyncio
 import hashlib
@@ -13,13 +13,13 @@ from standardwebhooks import Webhook
 
 from simulators import clock
 from simulators.books import Books, DueCallback
-from simulators.contract import BusinessId, Data, Partner, SimulatorConfig, Text, message
+from simulators.contract import BusinessId, Data, Partner, SimulatorConfig, Text, callback_body
 from simulators.faults import Faults
 
-FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 5.0
+FIRST_RETRY_DELAY_SECONDS = 0.2
+MAX_RETRY_DELAY_SECONDS = 5.0
 RECEIVER_TIMEOUT_SECONDS = 10.0
-AT_ONCE = 100
+BATCH_SIZE = 100
 SUBJECT_FIELD: dict[Partner, str] = {
     "payments": "order_id",
     "suppliers": "po_id",
@@ -31,8 +31,8 @@ ID_FIELDS = (
 )  # fmt: skip
 
 
-class Send(BaseModel):
-    """One callback to send at once; its webhook-id is derived from the id in its data."""
+class SendCallback(BaseModel):
+    """A request to send one callback now, under the given or a derived webhook-id."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -41,35 +41,35 @@ class Send(BaseModel):
     data: Data
     webhook_id: BusinessId | None = None
 
-    def derived_id(self) -> str:
-        """The given webhook-id, else `msg_<id of the event>`, else one of the whole data."""
+    def effective_webhook_id(self) -> str:
+        """Return the given id, else `msg_<event id>`, else `msg_<hash of type and data>`."""
         event_id = next((self.data[name] for name in ID_FIELDS if name in self.data), None)
-        whole = json.dumps([self.type, self.data], sort_keys=True)
-        return self.webhook_id or f"msg_{event_id or hashlib.sha256(whole.encode()).hexdigest()}"
+        content = json.dumps([self.type, self.data], sort_keys=True)
+        return self.webhook_id or f"msg_{event_id or hashlib.sha256(content.encode()).hexdigest()}"
 
 
-def pause_after(attempts: int) -> timedelta:
-    """How long to wait after so many failed attempts: doubled each time, up to 5 s."""
+def retry_delay(attempts: int) -> timedelta:
+    """Return the delay after `attempts` failed attempts: 0.2 s, doubled each time, up to 5 s."""
     doublings = min(attempts - 1, 10)
-    return timedelta(seconds=min(FIRST_PAUSE_SECONDS * 2**doublings, LONGEST_PAUSE_SECONDS))
+    return timedelta(seconds=min(FIRST_RETRY_DELAY_SECONDS * 2**doublings, MAX_RETRY_DELAY_SECONDS))
 
 
 class Callbacks:
-    """The sender; `wake` it when the books have a new callback."""
+    """Send callbacks in a background task; call `wake` after scheduling one."""
 
     def __init__(self, books: Books, faults: Faults, config: SimulatorConfig) -> None:
         self._books = books
         self._faults = faults
         self._url = config.callback_url.rstrip("/")
         self._signers = {partner: Webhook(config.secrets[partner]) for partner in SUBJECT_FIELD}
-        # The receiver is next door: no proxy of the environment is in between.
+        # The receiver runs on this machine: ignore proxies set in the environment.
         self._client = httpx.AsyncClient(timeout=RECEIVER_TIMEOUT_SECONDS, trust_env=False)
         self._wake = asyncio.Event()
         self._sending: set[tuple[str, str]] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Send what is due for as long as the block lasts, beginning with what was left over."""
+        """Send due callbacks while the block runs, including those left by an earlier run."""
         task = asyncio.create_task(self._run())
         try:
             yield
@@ -80,36 +80,36 @@ class Callbacks:
             await self._client.aclose()
 
     def wake(self) -> None:
-        """Look into the books again."""
+        """Check for due callbacks at once."""
         self._wake.set()
 
-    async def send_now(self, send: Send) -> httpx.Response:
-        """Send one callback, once, whatever the receiver says.
+    async def send_now(self, command: SendCallback) -> httpx.Response:
+        """Send one callback without retries; return the receiver's response.
 
-        Raises httpx.HTTPError when there is no answer.
+        Raises httpx.HTTPError if the receiver does not answer.
         """
-        body = message(send.type, clock.now(), send.data)
-        webhook_id = send.derived_id()
-        subject = str(send.data.get(SUBJECT_FIELD[send.partner], ""))
-        self._books.note_sent(send.partner, subject, webhook_id, body)
-        response = await self._post(send.partner, webhook_id, json.dumps(body))
+        body = callback_body(command.type, clock.now(), command.data)
+        webhook_id = command.effective_webhook_id()
+        subject = str(command.data.get(SUBJECT_FIELD[command.partner], ""))
+        self._books.record_sent(command.partner, subject, webhook_id, body)
+        response = await self._post(command.partner, webhook_id, json.dumps(body))
         if response.is_success:
-            self._books.delivered(webhook_id)
+            self._books.mark_delivered(webhook_id)
         return response
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._wake.clear()
-                pause_seconds = self._start_due(tasks)
+                idle_seconds = self._start_due(tasks)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(pause_seconds):
+                    async with asyncio.timeout(idle_seconds):
                         await self._wake.wait()
 
     def _start_due(self, tasks: asyncio.TaskGroup) -> float | None:
-        """Start what is due; return the seconds until something else is."""
+        """Start sending due callbacks; return the seconds until the next one is due."""
         now = clock.now()
-        for due in self._books.due(now, AT_ONCE):
+        for due in self._books.due_callbacks(now, BATCH_SIZE):
             subject = (due.partner, due.subject)
             if subject not in self._sending and not self._reordered(due):
                 self._sending.add(subject)
@@ -118,35 +118,35 @@ class Callbacks:
         return max((next_due - now).total_seconds(), 0.001) if next_due else None
 
     def _reordered(self, due: DueCallback) -> bool:
-        """Whether a fault puts this callback behind the next one of its subject."""
+        """Apply a `reorder` fault; return whether the callback was moved behind the next one."""
         if due.attempts or not self._books.has_later(due):
             return False
         if self._faults.take(due.partner, "callback", "reorder") is None:
             return False
-        self._books.put_behind_next(due)
+        self._books.swap_with_next(due)
         self.wake()
         return True
 
     async def _send(self, due: DueCallback) -> None:
-        """Send one callback that is due, and write down what came of it."""
+        """Send one due callback; mark it delivered or schedule its retry."""
         try:
             fault = self._faults.take(due.partner, "callback", "delay", "duplicate")
             if fault and fault.fault == "delay":
                 await asyncio.sleep(fault.seconds)
-            if not self._books.begin(due.webhook_id):
+            if not self._books.begin_attempt(due.webhook_id):
                 return
             copies = 2 if fault and fault.fault == "duplicate" else 1
-            taken = [await self._is_taken(due) for _ in range(copies)]
-            if any(taken):
-                self._books.delivered(due.webhook_id)
+            acknowledged = [await self._acknowledged(due) for _ in range(copies)]
+            if any(acknowledged):
+                self._books.mark_delivered(due.webhook_id)
             else:
-                again = clock.now() + pause_after(due.attempts + 1)
-                self._books.repeat_at(due.webhook_id, again)
+                retry_at = clock.now() + retry_delay(due.attempts + 1)
+                self._books.retry_at(due.webhook_id, retry_at)
         finally:
             self._sending.discard((due.partner, due.subject))
             self.wake()
 
-    async def _is_taken(self, due: DueCallback) -> bool:
+    async def _acknowledged(self, due: DueCallback) -> bool:
         try:
             response = await self._post(due.partner, due.webhook_id, due.body)
         except httpx.HTTPError:

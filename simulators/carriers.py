@@ -1,4 +1,4 @@
-"""The carriers: one for each freight mode; pick a shipment up and deliver it."""
+"""Simulate carriers, one per freight mode: quote, book, pick up and deliver shipments."""
 
 import hashlib
 from datetime import date, timedelta
@@ -7,14 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from simulators.books import Books
-from simulators.contract import (
-    Body,
-    BusinessId,
-    Callback,
-    Data,
-    Outcome,
-    problem,
-)
+from simulators.contract import Body, BusinessId, Callback, Data, Outcome, conflict
 from simulators.desk import Operation
 
 CARRIERS = {
@@ -22,18 +15,18 @@ CARRIERS = {
     "ltl": ("Overland LTL", "OL"),
     "truckload": ("Longhaul Trucks", "LT"),
 }
-
+"""By mode: the carrier's name and the prefix of its tracking numbers."""
 
 SERVICES = {
     "parcel": (("economy", 4, 1, 4), ("express", 9, 2, 1)),
     "ltl": (("standard", 60, 1, 5), ("guaranteed", 110, 1, 3)),
     "truckload": (("full truck", 900, 0, 3),),
 }
-"""By mode: name, price of a shipment, price per kilogram, days on the way."""
+"""By mode: service name, charge per shipment, charge per kilogram, transit days."""
 
 
 class Inquiry(Body):
-    """What does it cost to carry a shipment? Addresses are as in the order document."""
+    """A request for quotes of one shipment; addresses as in the order document."""
 
     shipment_id: BusinessId
     order_id: BusinessId
@@ -50,20 +43,20 @@ class Inquiry(Body):
 
 
 class Booking(Inquiry):
-    """Carry it, by a quote of ours."""
+    """A request to carry a shipment on a quoted service."""
 
     quote: Data
     choice: str
 
 
 class Cancellation(Body):
-    """Do not carry it."""
+    """A request to cancel a booking."""
 
     shipment_id: BusinessId
 
 
 def quote(books: Books, body: Inquiry) -> Outcome:
-    """Every service of the mode's carrier, priced by the billed weight."""
+    """Quote every service of the mode's carrier, priced by billed weight."""
     carrier, _ = CARRIERS[body.mode]
     quotes: list[JsonValue] = [
         {
@@ -80,18 +73,20 @@ def quote(books: Books, body: Inquiry) -> Outcome:
 
 
 def _charge(weight_g: int, base: int, per_kg: int) -> str:
-    """Per kilogram begun, in whole units of the currency."""
+    """Return the charge in whole currency units, for each kilogram or part of one."""
     return str(base + per_kg * -(-weight_g // 1000))
 
 
 def book(books: Books, body: Booking) -> Outcome:
-    """Take the booking; dispatched after one delay, delivered after two. Not where it was called
-    off before: a booking may be on its way longer than its undo."""
+    """Book a shipment; it is dispatched after one delay and delivered after two.
+
+    Reject a booking cancelled before: a delayed booking may arrive after its cancellation.
+    """
     shipment_id = body.shipment_id
     if books.states("carriers", "cancel", shipment_id):
-        return Outcome(409, problem("cancelled", f"{shipment_id} was called off before"))
+        return conflict("cancelled", f"{shipment_id} was cancelled before")
     if states := books.states("carriers", "booking", shipment_id):
-        return Outcome(409, problem("already_booked", f"{shipment_id} is {states[0]}"))
+        return conflict("already_booked", f"{shipment_id} is {states[0]}")
     carrier, prefix = CARRIERS[body.mode]
     callbacks = (_event(body, "dispatched", 1), _event(body, "delivered", 2))
     answer: Data = {
@@ -103,27 +98,27 @@ def book(books: Books, body: Booking) -> Outcome:
 
 
 def cancel(books: Books, body: Cancellation) -> Outcome:
-    """Call a booking off, unless the shipment has been picked up."""
+    """Cancel a booking, unless the shipment has been picked up."""
     shipment_id = body.shipment_id
-    books.call_off("carriers", "booking", shipment_id, "booked", "cancelled")
+    books.cancel_requests("carriers", "booking", shipment_id, "booked", "cancelled")
     states = books.states("carriers", "booking", shipment_id)
     if "picked_up" in states or "delivered" in states:
-        return Outcome(409, problem("already_picked_up", f"{shipment_id} is {states[0]}"))
+        return conflict("already_picked_up", f"{shipment_id} is {states[0]}")
     return Outcome(200, {"state": "cancelled" if states else "unknown"}, "done")
 
 
-def _event(body: Booking, what: str, delays: int) -> Callback:
-    event_id = f"{body.shipment_id}-{what}"
+def _event(body: Booking, status: str, delays: int) -> Callback:
+    event_id = f"{body.shipment_id}-{status}"
     data: Data = {
         "event_id": event_id,
         "order_id": body.order_id,
         "shipment_id": body.shipment_id,
     }
-    return Callback(f"shipment.{what}", event_id, data, delays)
+    return Callback(f"shipment.{status}", event_id, data, delays)
 
 
 def _tracking_number(prefix: str, shipment_id: str) -> str:
-    """The carrier's prefix and ten digits that depend on the shipment's id only."""
+    """Derive the tracking number: the carrier's prefix and ten digits of the shipment id's hash."""
     digest = hashlib.sha256(shipment_id.encode()).digest()
     return f"{prefix}{int.from_bytes(digest[:8], 'big') % 10**10:010d}"
 

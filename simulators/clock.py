@@ -1,13 +1,13 @@
-"""The only place of the simulators that reads the clock."""
+"""Read the clock; no other module of the simulators does."""
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The present, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def stamp(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds; such texts sort as the moments do."""
+    """Format a time as ISO 8601 in UTC with milliseconds; the texts sort chronologically."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""The words of docs/partners.md as types: partners, bodies, answers and callbacks."""
+"""Define the types of docs/partners.md: partners, request bodies, answers and callbacks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ def _positive(amount: str) -> str:
     return amount
 
 
-# Printable ASCII, as ids travel in headers; no "#", which numbers the ids derived from them.
+# Printable ASCII, because ids are sent in headers; no "#", which numbers derived ids.
 BusinessId = Annotated[
     str,
     StringConstraints(max_length=200, pattern=r"^[!-\x22$-~]([ -\x22$-~]*[!-\x22$-~])?$"),
@@ -34,32 +34,34 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Body(BaseModel):
-    """The body of a request: exactly the agreed fields, of exactly the agreed types."""
+    """A request body: no unknown fields, no type conversion."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class SimulatorConfig(BaseModel):
-    """All that the simulators need to know; made by a root or by a test."""
+    """The simulators' configuration, created by the entry point or a test."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     books: Path
     mail_dir: Path
     callback_url: str
-    """Callbacks go to {callback_url}/payments, /suppliers and /carriers."""
+    """Base URL: callbacks go to {callback_url}/payments, /suppliers and /carriers."""
     secrets: Mapping[Partner, str]
-    """One `whsec_...` a partner, to sign with."""
+    """The signing secret `whsec_...` of each partner."""
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 0
-    """0: any free port, told as `app.state.smtp_port`."""
+    """0: any free port; read it from `app.state.smtp_port`."""
     auto: bool = True
+    """False: send only the callbacks requested through /control/send."""
     delay_seconds: float = Field(default=1.0, ge=0)
+    """The time between a partner's consecutive steps."""
 
 
 @dataclass(frozen=True)
 class Callback:
-    """What a partner will tell us, `delays` delays after the request that caused it."""
+    """A callback to send `delays` times the configured delay after its request."""
 
     type: str
     event_id: str
@@ -68,18 +70,18 @@ class Callback:
     time_field: str = "occurred_at"
 
     def body(self, moment: datetime) -> Data:
-        """The message to send, of something that happens at `moment`."""
-        return message(self.type, moment, self.data | {self.time_field: clock.stamp(moment)})
+        """Build the body for an event that happens at `moment`."""
+        return callback_body(self.type, moment, self.data | {self.time_field: clock.stamp(moment)})
 
 
-def message(kind: str, moment: datetime, data: Data) -> Data:
-    """The body of a callback, as every receiver gets it."""
-    return {"type": kind, "timestamp": clock.stamp(moment), "data": data}
+def callback_body(type_: str, moment: datetime, data: Data) -> Data:
+    """Build a callback body as Standard Webhooks defines it."""
+    return {"type": type_, "timestamp": clock.stamp(moment), "data": data}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a request: the answer, the state it leaves, and what is told later."""
+    """The result of a request: the answer, the new state (None if rejected), later callbacks."""
 
     status: int
     answer: Data
@@ -87,6 +89,11 @@ class Outcome:
     callbacks: tuple[Callback, ...] = ()
 
 
-def problem(code: str, message: str) -> Data:
-    """The body of every refusal."""
+def conflict(code: str, message: str) -> Outcome:
+    """Build the outcome of a rejected request (409)."""
+    return Outcome(409, error_body(code, message))
+
+
+def error_body(code: str, message: str) -> Data:
+    """Build the body of an error answer."""
     return {"code": code, "message": message}

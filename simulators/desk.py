@@ -1,4 +1,4 @@
-"""Where every call to a partner is answered: log, key, body, fault, books - in that order."""
+"""Answer calls to partners: log, check the key, validate, apply a fault, execute once."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from simulators import clock
-from simulators.books import Answered, Books
+from simulators.books import Books, RecordedAnswer
 from simulators.callbacks import Callbacks
-from simulators.contract import Body, Callback, Outcome, Partner, SimulatorConfig, problem
+from simulators.contract import Body, Callback, Outcome, Partner, SimulatorConfig, error_body
 from simulators.faults import Fault, Faults
 
 B = TypeVar("B", bound=Body)
@@ -21,20 +21,20 @@ B = TypeVar("B", bound=Body)
 
 @dataclass(frozen=True)
 class Operation(Generic[B]):
-    """One call of the contract; `do` reads and changes the books, within one transaction."""
+    """One operation of the contract; `execute` reads and changes the books in one transaction."""
 
     partner: Partner
     name: str
     path: str
     body: type[B]
     subject: Callable[[B], str]
-    do: Callable[[Books, B], Outcome]
-    conduct: Callable[[Faults, B], tuple[Callback, ...] | None] | None = None
-    """What it tells later where it was told to do something wrong; None: as it should."""
+    execute: Callable[[Books, B], Outcome]
+    faulty_callbacks: Callable[[Faults, B], tuple[Callback, ...] | None] | None = None
+    """Return the callbacks that pending faults cause; None if no fault applies."""
 
 
 class Desk:
-    """Answers each key once and repeats that answer; plans the callbacks if PARTNERS=auto."""
+    """Execute each idempotency key once and repeat its answer; schedule callbacks if `auto`."""
 
     def __init__(
         self, books: Books, faults: Faults, callbacks: Callbacks, config: SimulatorConfig
@@ -46,21 +46,23 @@ class Desk:
         self._delay = timedelta(seconds=config.delay_seconds)
 
     async def answer(self, operation: Operation[B], request: Request) -> JSONResponse:
-        """Answer one call, with the fault that is pending for it."""
+        """Answer one call, applying the fault pending for its operation."""
         text = (await request.body()).decode(errors="replace")
         key = request.headers.get("idempotency-key")
-        self._books.note_call(operation.partner, operation.name, key, text)
+        self._books.log_call(operation.partner, operation.name, key, text)
         if not key:
-            return refusal(400, "idempotency_key_missing", "the header Idempotency-Key is missing")
+            return error_response(
+                400, "idempotency_key_missing", "the header Idempotency-Key is missing"
+            )
         try:
             body = operation.body.model_validate_json(text)
         except ValidationError as error:
-            return refusal(422, "invalid_input", explained(error.errors()))
+            return error_response(422, "invalid_input", format_validation_errors(error.errors()))
         fault = self._faults.take(operation.partner, operation.name)
         if fault and fault.fault == "delay":
             await asyncio.sleep(fault.seconds)
         if fault and fault.fault == "error":
-            return refusal(fault.status, "unavailable", "something went wrong; try again")
+            return error_response(fault.status, "unavailable", "temporarily unavailable; retry")
         answer = self._answer_once(operation, key, body, fault)
         if fault and fault.fault == "timeout_after":
             await asyncio.sleep(fault.seconds)
@@ -69,45 +71,59 @@ class Desk:
     def _answer_once(
         self, operation: Operation[B], key: str, body: B, fault: Fault | None
     ) -> JSONResponse:
-        """The key's first answer; nothing else runs between the look and the write."""
+        """Return the key's first answer, executing the request if there is none.
+
+        Nothing is awaited between the read and the write, so no call with the same key interferes.
+        """
         first = self._books.first_answer(operation.partner, key)
         if first is None and fault and fault.fault == "refuse":
-            return refusal(422, fault.code, f"the {operation.name} was refused")
+            return error_response(422, fault.code, f"the {operation.name} was rejected")
         if first is None:
-            first = self._do(operation, key, body)
+            first = self._execute(operation, key, body)
         elif (first.operation, first.body) != (operation.name, body.model_dump_json()):
-            return refusal(409, "idempotency_key_reused", f"{key} was used for something else")
+            return error_response(
+                409, "idempotency_key_reused", f"{key} was used for another request"
+            )
         return JSONResponse(first.answer, first.status)
 
-    def _do(self, operation: Operation[B], key: str, body: B) -> Answered:
-        """Do it, in one transaction with its answer and its callbacks."""
+    def _execute(self, operation: Operation[B], key: str, body: B) -> RecordedAnswer:
+        """Execute a request; record its answer and callbacks in the same transaction."""
         partner, subject = operation.partner, operation.subject(body)
         with self._books.transaction():
-            done = operation.do(self._books, body)
-            wrong = (
-                operation.conduct(self._faults, body) if operation.conduct and done.state else None
+            outcome = operation.execute(self._books, body)
+            answer = RecordedAnswer(
+                operation.name, body.model_dump_json(), outcome.status, outcome.answer
             )
-            told = done.callbacks if wrong is None else wrong
-            answered = Answered(operation.name, body.model_dump_json(), done.status, done.answer)
-            self._books.record(partner, key, subject, done.state, answered)
-            for callback in told if self._auto else ():
-                self._plan(partner, subject, callback)
+            self._books.record_answer(partner, key, subject, outcome.state, answer)
+            for callback in self._resulting_callbacks(operation, body, outcome):
+                self._schedule(partner, subject, callback)
         self._callbacks.wake()
-        return answered
+        return answer
 
-    def _plan(self, partner: Partner, subject: str, callback: Callback) -> None:
-        happens = clock.now() + callback.delays * self._delay
-        body = callback.body(happens)
-        self._books.plan(partner, subject, f"msg_{callback.event_id}", body, happens)
+    def _resulting_callbacks(
+        self, operation: Operation[B], body: B, outcome: Outcome
+    ) -> tuple[Callback, ...]:
+        """Return the callbacks to schedule; faults are used up in manual mode too."""
+        faulty = None
+        if operation.faulty_callbacks and outcome.state:
+            faulty = operation.faulty_callbacks(self._faults, body)
+        if not self._auto:
+            return ()
+        return outcome.callbacks if faulty is None else faulty
+
+    def _schedule(self, partner: Partner, subject: str, callback: Callback) -> None:
+        due = clock.now() + callback.delays * self._delay
+        webhook_id = f"msg_{callback.event_id}"
+        self._books.schedule_callback(partner, subject, webhook_id, callback.body(due), due)
 
 
-def refusal(status: int, code: str, message: str) -> JSONResponse:
-    """An answer that something was not done."""
-    return JSONResponse(problem(code, message), status)
+def error_response(status: int, code: str, message: str) -> JSONResponse:
+    """Build an error answer."""
+    return JSONResponse(error_body(code, message), status)
 
 
-def explained(errors: Sequence[Mapping[str, Any]]) -> str:
-    """One sentence that names each wrong field; from pydantic's or FastAPI's list of errors."""
+def format_validation_errors(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Format the errors of pydantic or FastAPI as one line that names each invalid field."""
     return "; ".join(
         f"{'.'.join(str(part) for part in error['loc']) or 'body'}: {error['msg']}"
         for error in errors

@@ -1,6 +1,5 @@
-"""Faults that the partners show when they are told to, so that tests can see us cope."""
+"""Define the faults that tests inject into the simulated partners."""
 
-from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -39,27 +38,29 @@ FAULTS_OF_FULFILMENT: set[FaultName] = {
 
 
 class Fault(BaseModel):
-    """What goes wrong with one operation, and how often.
+    """A fault of one operation, and how often it occurs.
 
-    - delay: waits `seconds`, then does it
-    - error: answers `status`, nothing done
-    - timeout_after: does it, then waits `seconds` before it answers
-    - refuse: a definite no (422), nothing done and nothing kept under the key
-    - duplicate: the callback is sent twice
-    - reorder: the callback is sent after the next one about the same subject
+    Faults of calls and callbacks:
 
-    What a supplier (`supplier_id`; none: any) makes of a purchase order that it has taken, each
-    once per order, and together with others:
+    - delay: wait `seconds`, then execute
+    - error: answer `status` (5xx) without executing
+    - timeout_after: execute, then wait `seconds` before answering
+    - refuse: answer 422 without executing or recording the key
+    - duplicate: send the callback twice
+    - reorder: send the callback after the subject's next one
 
-    - silence: says and does nothing
-    - decline: acknowledges 0 of every line, and does nothing
-    - promise_part: acknowledges and ships only `units` of each line
-    - answer_twice: acknowledges again, under another id
-    - slip: acknowledges again, with a date `days` later
-    - ship_first: acknowledges after everything has arrived
-    - ship_short, ship_long: `units` less, or more, than it has promised of each line arrive
-    - damage: `units` of each line arrive damaged, and aren't invoiced
-    - other_price: invoices `percent` more (below zero: less) than was ordered
+    Faults of an accepted purchase order, for `supplier_id` (None: any supplier). Each applies
+    once per order; several combine:
+
+    - silence: send no callback and no goods
+    - decline: acknowledge 0 units of every line; send no goods
+    - promise_part: acknowledge and ship at most `units` of each SKU
+    - answer_twice: acknowledge again under another id
+    - slip: acknowledge again with a date `days` later
+    - ship_first: acknowledge after all goods have arrived
+    - ship_short, ship_long: ship `units` fewer, or more, of each SKU than promised
+    - damage: deliver `units` of each SKU damaged and not invoiced
+    - other_price: invoice `percent` more (negative: less) than ordered
     """
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -68,20 +69,20 @@ class Fault(BaseModel):
     operation: OperationName
     fault: FaultName
     times: int | None = Field(default=1, ge=1)
-    """How often it is still to happen; null: until cleared."""
+    """Remaining occurrences; null: until cleared."""
     seconds: float = Field(default=5.0, ge=0)
     status: int = Field(default=503, ge=500, le=599)
     code: str = "refused"
-    """What a refusal says it is."""
+    """The error code of `refuse`."""
     supplier_id: str | None = None
     units: int = Field(default=1, ge=0)
     days: int = 7
     percent: int = Field(default=10, ge=-100)
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fault_of_operation(self) -> Self:
         if self.operation not in OPERATIONS_OF[self.partner]:
-            raise ValueError(f"{self.partner} have no operation {self.operation}")
+            raise ValueError(f"{self.partner} has no operation {self.operation}")
         others = {"callback": FAULTS_OF_CALLBACKS, "fulfilment": FAULTS_OF_FULFILMENT}
         if self.fault not in others.get(self.operation, FAULTS_OF_CALLS):
             raise ValueError(f"{self.operation} has no fault {self.fault}")
@@ -89,37 +90,37 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """The faults still to happen, in the order they were asked for."""
+    """The pending faults, in the order they were added."""
 
     def __init__(self) -> None:
         self.pending: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Let it happen from now on."""
+        """Add a fault, effective at once."""
         self.pending.append(fault)
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all pending faults."""
         self.pending.clear()
 
     def take(self, partner: str, operation: str, *names: FaultName) -> Fault | None:
-        """Use up one occurrence of the first fault that fits (any name, if none is given)."""
+        """Use one occurrence of the first matching fault; without `names`, any name matches."""
         for fault in self.pending:
-            fits = fault.partner == partner and fault.operation == operation
-            if fits and (not names or fault.fault in names):
+            matches = fault.partner == partner and fault.operation == operation
+            if matches and (not names or fault.fault in names):
                 self._count_down(fault)
                 return fault
         return None
 
-    def take_conduct(self, supplier_id: str) -> Sequence[Fault]:
-        """Use up one occurrence of all that a supplier is to do wrong with its next order."""
-        conduct: dict[FaultName, Fault] = {}
+    def take_fulfilment_faults(self, supplier_id: str) -> dict[FaultName, Fault]:
+        """Use one occurrence of each fulfilment fault of a supplier; return them by name."""
+        taken: dict[FaultName, Fault] = {}
         for fault in list(self.pending):
-            ours = fault.operation == "fulfilment" and fault.supplier_id in (None, supplier_id)
-            if ours and fault.fault not in conduct:
-                conduct[fault.fault] = fault
+            matches = fault.operation == "fulfilment" and fault.supplier_id in (None, supplier_id)
+            if matches and fault.fault not in taken:
+                taken[fault.fault] = fault
                 self._count_down(fault)
-        return list(conduct.values())
+        return taken
 
     def _count_down(self, fault: Fault) -> None:
         if fault.times is not None:

@@ -1,4 +1,4 @@
-"""The mail sink: an SMTP server that keeps every message as a file, and reads them again."""
+"""Simulate a mail server: an SMTP sink that stores every message in a file."""
 
 import asyncio
 import re
@@ -12,14 +12,15 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-REFUSED_PREFIX = "refused"
+REJECTED_PREFIX = "refused"
+"""The start of a recipient's address that makes the server reject it (550)."""
 FILE_NAME = re.compile(r"\d{6,}-[A-Za-z0-9@._-]{1,120}\.eml")
 UNSAFE = re.compile(r"[^A-Za-z0-9@._-]+")
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A part of a message that is kept as a file of its own."""
+    """An attachment of a message."""
 
     name: str
     content: bytes
@@ -27,7 +28,7 @@ class Attachment:
 
 
 class MailDirectory:
-    """The kept messages: `<n>-<message-id>.eml`, `n` counting from 1 in order of arrival."""
+    """The stored messages: `<n>-<message-id>.eml`, with `n` from 1 in order of arrival."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -35,45 +36,45 @@ class MailDirectory:
         self._count = max((int(name.split("-")[0]) for name in self.names()), default=0)
 
     def names(self) -> list[str]:
-        """The files' names, oldest first."""
+        """List the file names, oldest first."""
         return sorted(path.name for path in self._path.iterdir() if FILE_NAME.fullmatch(path.name))
 
-    def keep(self, content: bytes) -> str:
-        """Write a message down, wholly or not at all; return its file's name."""
+    def store(self, content: bytes) -> str:
+        """Store a message atomically; return its file name."""
         headers = BytesHeaderParser(EmailMessage, policy=policy.default).parsebytes(content)
         message_id = str(headers.get("Message-ID", "")).strip("<> ")
         safe_id = UNSAFE.sub("_", message_id)[:120] or "without-id"
         self._count += 1
         name = f"{self._count:06d}-{safe_id}.eml"
-        unfinished = self._path / f"{name}.part"
-        unfinished.write_bytes(content)
-        unfinished.replace(self._path / name)
+        temporary = self._path / f"{name}.part"
+        temporary.write_bytes(content)
+        temporary.replace(self._path / name)
         return name
 
     def read(self, name: str) -> EmailMessage | None:
-        """The message in that file; None when there is no such file."""
+        """Read a stored message; None if there is no such file."""
         path = self._path / name
         if not FILE_NAME.fullmatch(name) or not path.is_file():
             return None
-        return parsed(path.read_bytes())
+        return parse(path.read_bytes())
 
 
-def parsed(content: bytes) -> EmailMessage:
-    """A message from its bytes; faulty ones are read as far as they go."""
+def parse(content: bytes) -> EmailMessage:
+    """Parse a message; defects in it raise no error."""
     return BytesParser(EmailMessage, policy=policy.default).parsebytes(content)
 
 
 def text_of(message: EmailMessage) -> str:
-    """The message's text, plain if it has one."""
+    """Return the message's text, plain if there is a plain part, else HTML."""
     part = message.get_body(("plain", "html"))
     try:
         return str(part.get_content()) if part else ""
     except LookupError:
-        return "(written in an unknown character set)"
+        return "(unknown character set)"
 
 
 def attachments_of(message: EmailMessage) -> list[Attachment]:
-    """The message's attachments, in their order."""
+    """List the message's attachments in order."""
     return [
         Attachment(
             part.get_filename() or f"attachment-{n}",
@@ -84,16 +85,16 @@ def attachments_of(message: EmailMessage) -> list[Attachment]:
     ]
 
 
-class _Sink:
-    """What the SMTP server does with recipients and messages."""
+class _Handler:
+    """Handle SMTP commands: reject test recipients, store messages."""
 
     def __init__(self, directory: MailDirectory) -> None:
         self._directory = directory
 
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd looks handlers up by the SMTP verb
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd finds handlers by the SMTP command
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if address.lower().startswith(REFUSED_PREFIX):
+        if address.lower().startswith(REJECTED_PREFIX):
             return "550 5.1.1 no such mailbox"
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
@@ -104,16 +105,16 @@ class _Sink:
     ) -> str:
         if not isinstance(envelope.content, bytes):
             return "554 5.6.0 no content"
-        return f"250 kept as {self._directory.keep(envelope.content)}"
+        return f"250 OK stored as {self._directory.store(envelope.content)}"
 
 
 @asynccontextmanager
 async def smtp_sink(directory: MailDirectory, host: str, port: int) -> AsyncIterator[int]:
-    """Take mail for as long as the block lasts; yields the port (a free one for port 0)."""
+    """Accept mail while the block runs; yield the port (a free one for port 0)."""
     loop = asyncio.get_running_loop()
-    sink = _Sink(directory)
+    handler = _Handler(directory)
     server = await loop.create_server(
-        lambda: SMTP(sink, hostname="localhost", enable_SMTPUTF8=True, loop=loop), host, port
+        lambda: SMTP(handler, hostname="localhost", enable_SMTPUTF8=True, loop=loop), host, port
     )
     try:
         yield server.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""The kept mail as web pages; everything from a message is escaped."""
+"""Show stored mail as web pages; all message content is escaped."""
 
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
@@ -21,15 +21,15 @@ th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px soli
 pre { white-space: pre-wrap; background: #f6f6f4; padding: 1rem; border-radius: .4rem }
 """
 HEADERS = ("Date", "From", "To", "Cc", "Subject", "Message-ID")
-# Mail is others' text: no page may run, load or embed anything.
-SAFE = {
+# Mail content is untrusted: no page may run, load or embed anything.
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
     "X-Content-Type-Options": "nosniff",
 }
 
 
-class KeptMail(BaseModel):
-    """One kept message in the list of them; `attachments` are file names."""
+class StoredMail(BaseModel):
+    """A stored message in the list; `attachments` are file names."""
 
     file: str
     message_id: str
@@ -39,46 +39,46 @@ class KeptMail(BaseModel):
 
 
 def mail_routes(directory: MailDirectory) -> APIRouter:
-    """GET /mail, /mail/{name}, /mail/{name}/{n} and /control/mail."""
+    """Route GET /mail, /mail/{name}, /mail/{name}/{n} and /control/mail."""
     router = APIRouter()
 
-    def message_in(name: str) -> EmailMessage:
+    def find_message(name: str) -> EmailMessage:
         if (message := directory.read(name)) is None:
-            raise HTTPException(404, "there is no such message")
+            raise HTTPException(404, "no such message")
         return message
 
     @cache
-    def kept(name: str) -> KeptMail:
-        return _kept(name, message_in(name))
+    def summary(name: str) -> StoredMail:
+        return _summary(name, find_message(name))
 
     @router.get("/control/mail")
-    def listed() -> list[KeptMail]:
-        """Every kept message, oldest first; what was read once never changes."""
-        return [kept(name) for name in directory.names()]
+    def summaries() -> list[StoredMail]:
+        """List all stored messages, oldest first; messages never change, so cache them."""
+        return [summary(name) for name in directory.names()]
 
     @router.get("/mail")
     def index() -> HTMLResponse:
-        """A page that lists the mail, newest first."""
-        rows = [_row(name, message_in(name)) for name in reversed(directory.names())]
+        """Show the list of messages, newest first."""
+        rows = [_row(name, find_message(name)) for name in reversed(directory.names())]
         head = "<tr><th>Time<th>To<th>Subject</tr>"
         table = f"<table>{head}{''.join(rows)}</table>" if rows else "<p>No mail yet.</p>"
         return _page("Mail", table)
 
     @router.get("/mail/{name}")
-    def shown(name: str) -> HTMLResponse:
-        """A page with one message."""
-        message = message_in(name)
+    def page(name: str) -> HTMLResponse:
+        """Show one message."""
+        message = find_message(name)
         return _page(_header(message, "Subject") or "(no subject)", _message(name, message))
 
     @router.get("/mail/{name}/{n}")
     def attachment(name: str, n: int) -> Response:
-        """The bytes of the n-th attachment, counted from 1."""
-        found = attachments_of(message_in(name))
-        if not 1 <= n <= len(found):
-            raise HTTPException(404, "there is no such attachment")
-        part = found[n - 1]
-        kind = "inline" if part.is_pdf else "attachment"
-        disposition = f"{kind}; filename*=UTF-8''{quote(part.name, safe='')}"
+        """Download the n-th attachment, counted from 1."""
+        attachments = attachments_of(find_message(name))
+        if not 1 <= n <= len(attachments):
+            raise HTTPException(404, "no such attachment")
+        part = attachments[n - 1]
+        display = "inline" if part.is_pdf else "attachment"
+        disposition = f"{display}; filename*=UTF-8''{quote(part.name, safe='')}"
         headers = {"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"}
         media_type = "application/pdf" if part.is_pdf else "application/octet-stream"
         return Response(part.content, media_type=media_type, headers=headers)
@@ -86,8 +86,8 @@ def mail_routes(directory: MailDirectory) -> APIRouter:
     return router
 
 
-def _kept(name: str, message: EmailMessage) -> KeptMail:
-    return KeptMail(
+def _summary(name: str, message: EmailMessage) -> StoredMail:
+    return StoredMail(
         file=name,
         message_id=_header(message, "Message-ID").strip(),
         to=_header(message, "To"),
@@ -124,14 +124,16 @@ def _message(name: str, message: EmailMessage) -> str:
         f" ({len(part.content)} bytes)</li>"
         for n, part in enumerate(attachments_of(message), start=1)
     )
-    files = f"<h2>Attachments</h2><ul>{links}</ul>" if links else ""
+    attachments = f"<h2>Attachments</h2><ul>{links}</ul>" if links else ""
     text = escape(text_of(message))
-    return f'<p><a href="/mail">All mail</a></p><table>{headers}</table><pre>{text}</pre>{files}'
+    return (
+        f'<p><a href="/mail">All mail</a></p><table>{headers}</table><pre>{text}</pre>{attachments}'
+    )
 
 
 def _page(title: str, content: str) -> HTMLResponse:
     return HTMLResponse(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{STYLE}</style><h1>{escape(title)}</h1>{content}</html>",
-        headers=SAFE,
+        headers=SECURITY_HEADERS,
     )

@@ -1,4 +1,4 @@
-"""The payment provider: asks customers for money, takes it, gives it back."""
+"""Simulate the payment provider: request, authorise, capture, void and refund payments."""
 
 from datetime import date, timedelta
 from typing import Literal
@@ -14,16 +14,16 @@ from simulators.contract import (
     Data,
     Outcome,
     Text,
-    problem,
+    conflict,
 )
 from simulators.desk import Operation
 
 AUTHORISED_FOR = timedelta(days=7)
-"""How long a card's authorisation lasts, commonly."""
+"""The usual lifetime of a card authorisation."""
 
 
 class PaymentRequest(Body):
-    """Ask for the payment of an order."""
+    """A request that the customer pay an order."""
 
     order_id: BusinessId
     amount: Amount
@@ -33,7 +33,7 @@ class PaymentRequest(Body):
 
 
 class CaptureRequest(Body):
-    """Turn an authorisation into money."""
+    """A request to charge an authorised card."""
 
     order_id: BusinessId
     authorisation_id: BusinessId
@@ -42,13 +42,13 @@ class CaptureRequest(Body):
 
 
 class VoidRequest(Body):
-    """Stop asking."""
+    """A request to withdraw an order's payment request."""
 
     order_id: BusinessId
 
 
 class RefundRequest(Body):
-    """Give money back."""
+    """A request to refund a customer."""
 
     order_id: BusinessId
     amount: Amount
@@ -57,10 +57,12 @@ class RefundRequest(Body):
 
 
 def request_payment(books: Books, body: PaymentRequest) -> Outcome:
-    """Ask for the payment; it is paid (or a card authorised for it) in full one delay later. Not
-    where it was voided before: a request may be on its way longer than its undo."""
+    """Request a payment; it is paid, or a card authorised, in full after one delay.
+
+    Reject a request voided before: a delayed request may arrive after its void.
+    """
     if books.states("payments", "void", body.order_id):
-        return Outcome(409, problem("voided", f"the request of {body.order_id} was voided before"))
+        return conflict("voided", f"the payment request of {body.order_id} was voided before")
     suffix = _numbered(body.order_id, books.states("payments", "request", body.order_id))
     answer: Data = {"request_id": f"req-{suffix}", "state": "requested"}
     if body.capture == "at_dispatch":
@@ -97,32 +99,32 @@ def _authorised(body: PaymentRequest, suffix: str) -> Callback:
 
 
 def capture(books: Books, body: CaptureRequest) -> Outcome:
-    """Charge the card at once; an authorisation that was released, or used, stands for nothing."""
+    """Charge the card at once; reject an authorisation already released or used."""
     if books.states("payments", "void", body.order_id):
-        return Outcome(409, problem("authorisation_lapsed", "the authorisation was released"))
+        return conflict("authorisation_lapsed", "the authorisation was released")
     if books.states("payments", "capture", body.authorisation_id):
-        return Outcome(409, problem("authorisation_lapsed", "the authorisation is used up"))
+        return conflict("authorisation_lapsed", "the authorisation was already used")
     answer: Data = {"payment_id": f"pay-{body.authorisation_id}", "state": "captured"}
     return Outcome(201, answer, "captured")
 
 
 def void(books: Books, body: VoidRequest) -> Outcome:
-    """Stop asking; `paid` when the money came before, `unknown` when nothing was asked."""
-    books.call_off("payments", "request", body.order_id, "requested", "voided")
+    """Void a payment request; answer `paid` if it was paid before, `unknown` if there was none."""
+    books.cancel_requests("payments", "request", body.order_id, "requested", "voided")
     states = books.states("payments", "request", body.order_id)
     state = "paid" if "paid" in states else "voided" if states else "unknown"
     return Outcome(200, {"state": state}, "done")
 
 
 def refund(books: Books, body: RefundRequest) -> Outcome:
-    """Give the money back at once."""
+    """Refund at once."""
     suffix = _numbered(body.order_id, books.states("payments", "refund", body.order_id))
     return Outcome(201, {"refund_id": f"rf-{suffix}", "state": "refunded"}, "refunded")
 
 
-def _numbered(order_id: str, earlier: list[str]) -> str:
-    """The order's id, numbered from the second use on."""
-    return f"{order_id}#{len(earlier) + 1}" if earlier else order_id
+def _numbered(order_id: str, states: list[str]) -> str:
+    """Return the order's id, numbered from its second request on."""
+    return f"{order_id}#{len(states) + 1}" if states else order_id
 
 
 OPERATIONS = (

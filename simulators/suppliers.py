@@ -1,4 +1,4 @@
-"""The suppliers: acknowledge a purchase order, announce, ship and invoice its lines."""
+"""Simulate suppliers: acknowledge, ship, deliver and invoice purchase orders."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from simulators.contract import (
     Outcome,
     Price,
     Quantity,
-    problem,
+    conflict,
 )
 from simulators.desk import Operation
 from simulators.faults import Fault, FaultName, Faults
@@ -28,7 +28,7 @@ LEAD_TIME_DAYS = 3
 
 
 class PurchaseLine(Body):
-    """So many of a SKU, at so much each."""
+    """A purchase order line: SKU, units and unit cost."""
 
     sku: BusinessId
     quantity: Quantity
@@ -36,7 +36,7 @@ class PurchaseLine(Body):
 
 
 class PurchaseOrder(Body):
-    """Buy from a supplier, for a location."""
+    """A purchase order to one supplier, for one location."""
 
     po_id: BusinessId
     supplier_id: BusinessId
@@ -45,65 +45,69 @@ class PurchaseOrder(Body):
     lines: Annotated[list[PurchaseLine], Field(min_length=1)]
 
 
-def accept(books: Books, body: PurchaseOrder) -> Outcome:
-    """Take the order; acknowledged after one delay, then shipped, received and invoiced, each
-    after another."""
+def accept_order(books: Books, body: PurchaseOrder) -> Outcome:
+    """Accept a purchase order; it is acknowledged, shipped, received and invoiced.
+
+    Each of these follows one delay after the last. Reject a known purchase order id.
+    """
     if books.states("suppliers", "purchase_order", body.po_id):
-        return Outcome(409, problem("already_ordered", f"{body.po_id} was ordered before"))
-    return Outcome(202, {"reference": f"so-{body.po_id}"}, "ordered", _fulfilled(body, {}))
+        return conflict("already_ordered", f"{body.po_id} was ordered before")
+    return Outcome(202, {"reference": f"so-{body.po_id}"}, "ordered", _fulfilment(body, {}))
 
 
-def misconduct(faults: Faults, body: PurchaseOrder) -> tuple[Callback, ...] | None:
-    """What is told of an order that goes wrong; None: nothing does."""
-    conduct = {fault.fault: fault for fault in faults.take_conduct(body.supplier_id)}
-    return _fulfilled(body, conduct) if conduct else None
+def faulty_fulfilment(faults: Faults, body: PurchaseOrder) -> tuple[Callback, ...] | None:
+    """Use the supplier's pending faults; return the resulting callbacks, None without faults."""
+    active = faults.take_fulfilment_faults(body.supplier_id)
+    return _fulfilment(body, active) if active else None
 
 
-Conduct = Mapping[FaultName, Fault]
+ActiveFaults = Mapping[FaultName, Fault]
 
 
-def _fulfilled(body: PurchaseOrder, conduct: Conduct) -> tuple[Callback, ...]:
-    """All that is told of an order, in the order in which it happens."""
-    if "silence" in conduct:
+def _fulfilment(body: PurchaseOrder, active: ActiveFaults) -> tuple[Callback, ...]:
+    """Build the callbacks of a purchase order, in the order they are sent."""
+    if "silence" in active:
         return ()
     ordered: Counter[str] = Counter()
     for line in body.lines:
         ordered[line.sku] += line.quantity
+    if "decline" in active:
+        return _acknowledgements(body.po_id, dict.fromkeys(ordered, 0), active)
     promised = dict(ordered)
-    if "promise_part" in conduct:
-        most = conduct["promise_part"].units
-        promised = {sku: min(units, most) for sku, units in ordered.items()}
-    if "decline" in conduct:
-        return _acknowledged(body.po_id, dict.fromkeys(ordered, 0), conduct)
+    if "promise_part" in active:
+        limit = active["promise_part"].units
+        promised = {sku: min(units, limit) for sku, units in ordered.items()}
     shipped = {
-        sku: max(0, units - _units(conduct, "ship_short")) + _units(conduct, "ship_long")
+        sku: max(0, units - _units(active, "ship_short")) + _units(active, "ship_long")
         for sku, units in promised.items()
     }
     shipped = {sku: units for sku, units in shipped.items() if units}
-    damaged = {sku: min(units, _units(conduct, "damage")) for sku, units in shipped.items()}
-    answers = _acknowledged(body.po_id, promised if promised != dict(ordered) else None, conduct)
+    damaged = {sku: min(units, _units(active, "damage")) for sku, units in shipped.items()}
+    usable = {sku: units - damaged[sku] for sku, units in shipped.items()}
+    is_partial = promised != dict(ordered)
+    acknowledgements = _acknowledgements(body.po_id, promised if is_partial else None, active)
     goods = (
-        *_shipped(body.po_id, shipped),
-        *_received(body.po_id, shipped, damaged),
-        *_invoiced(body, {sku: units - damaged[sku] for sku, units in shipped.items()}, conduct),
+        *_shipping_notice(body.po_id, shipped),
+        *_receipts(body.po_id, shipped, damaged),
+        *_invoice(body, usable, active),
     )
-    return (*goods, *answers) if "ship_first" in conduct else (*answers, *goods)
+    return (*goods, *acknowledgements) if "ship_first" in active else (*acknowledgements, *goods)
 
 
-def _units(conduct: Conduct, name: FaultName) -> int:
-    return conduct[name].units if name in conduct else 0
+def _units(active: ActiveFaults, name: FaultName) -> int:
+    return active[name].units if name in active else 0
 
 
-def _acknowledged(
-    po_id: str, promised: Mapping[str, int] | None, conduct: Conduct
+def _acknowledgements(
+    po_id: str, promised: Mapping[str, int] | None, active: ActiveFaults
 ) -> tuple[Callback, ...]:
-    """`promised`: units by SKU, where they aren't all that was ordered."""
-    delays = 5 if "ship_first" in conduct else 1
-    slip = timedelta(days=conduct["slip"].days) if "slip" in conduct else timedelta()
-    answers = [_acknowledgement(f"ack-{po_id}", po_id, promised, timedelta(), delays)]
-    if slip or "answer_twice" in conduct:
-        answers.append(_acknowledgement(f"ack-{po_id}-2", po_id, promised, slip, delays))
-    return tuple(answers)
+    """Build one or two acknowledgements; `promised` (units by SKU) is None if complete."""
+    delays = 5 if "ship_first" in active else 1
+    slip = timedelta(days=active["slip"].days) if "slip" in active else timedelta()
+    callbacks = [_acknowledgement(f"ack-{po_id}", po_id, promised, timedelta(), delays)]
+    if slip or "answer_twice" in active:
+        callbacks.append(_acknowledgement(f"ack-{po_id}-2", po_id, promised, slip, delays))
+    return tuple(callbacks)
 
 
 def _acknowledgement(
@@ -120,7 +124,7 @@ def _acknowledgement(
     return Callback("purchase_order.acknowledged", event_id, data, delays)
 
 
-def _shipped(po_id: str, shipped: Mapping[str, int]) -> list[Callback]:
+def _shipping_notice(po_id: str, shipped: Mapping[str, int]) -> list[Callback]:
     if not shipped:
         return []
     expected = clock.now().date() + timedelta(days=LEAD_TIME_DAYS)
@@ -133,8 +137,8 @@ def _shipped(po_id: str, shipped: Mapping[str, int]) -> list[Callback]:
     return [Callback("purchase_order.shipped", notice_id, data, delays=2)]
 
 
-def _received(po_id: str, shipped: Mapping[str, int], damaged: Mapping[str, int]) -> list[Callback]:
-    """One receipt a SKU, as its id is derived from the SKU."""
+def _receipts(po_id: str, shipped: Mapping[str, int], damaged: Mapping[str, int]) -> list[Callback]:
+    """Build one goods receipt per SKU, because its id is derived from the SKU."""
     callbacks = []
     for sku, units in shipped.items():
         receipt_id = f"rc-{po_id}-{sku}"
@@ -145,13 +149,15 @@ def _received(po_id: str, shipped: Mapping[str, int], damaged: Mapping[str, int]
     return callbacks
 
 
-def _invoiced(body: PurchaseOrder, good: Mapping[str, int], conduct: Conduct) -> list[Callback]:
-    """One invoice for all that is of use; the lines of a SKU cost what its first one does."""
-    percent = conduct["other_price"].percent if "other_price" in conduct else 0
+def _invoice(
+    body: PurchaseOrder, usable: Mapping[str, int], active: ActiveFaults
+) -> list[Callback]:
+    """Build one invoice for all usable units, at the unit cost of each SKU's first line."""
+    percent = active["other_price"].percent if "other_price" in active else 0
     costs = {line.sku: line.unit_cost for line in reversed(body.lines)}
     lines: list[JsonValue] = [
-        {"sku": sku, "quantity": units, "unit_cost": _dearer(costs[sku], percent)}
-        for sku, units in good.items()
+        {"sku": sku, "quantity": units, "unit_cost": _marked_up(costs[sku], percent)}
+        for sku, units in usable.items()
         if units
     ]
     if not lines:
@@ -166,8 +172,8 @@ def _invoiced(body: PurchaseOrder, good: Mapping[str, int], conduct: Conduct) ->
     return [Callback("purchase_order.invoiced", invoice_id, data, delays=4)]
 
 
-def _dearer(unit_cost: str, percent: int) -> str:
-    """With as many decimals as it had."""
+def _marked_up(unit_cost: str, percent: int) -> str:
+    """Raise a unit cost by `percent`, rounded half up to its own number of decimals."""
     cost = Decimal(unit_cost)
     return str((cost * (100 + percent) / 100).quantize(cost, ROUND_HALF_UP))
 
@@ -175,6 +181,6 @@ def _dearer(unit_cost: str, percent: int) -> str:
 OPERATIONS = (
     Operation(
         "suppliers", "purchase_order", "/suppliers/purchase-orders",
-        PurchaseOrder, lambda body: body.po_id, accept, misconduct,
+        PurchaseOrder, lambda body: body.po_id, accept_order, faulty_fulfilment,
     ),
 )  # fmt: skip

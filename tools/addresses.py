@@ -1,4 +1,4 @@
-"""Where each part of a stack listens, and the environment that tells the parts so."""
+"""Choose the addresses of a stack's processes and derive their environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ LOOPBACK = (HOST, "localhost", "::1")
 
 @dataclass(frozen=True)
 class Addresses:
-    """Ports on the loopback address, and where partners and the engine are."""
+    """Loopback ports, partner URLs and the Temporal server's address."""
 
     own_engine: bool
+    """Whether the stack starts its own Temporal server."""
     temporal: str
     temporal_port: int
     ui_port: int
@@ -39,53 +40,57 @@ class Addresses:
 
     @property
     def ports(self) -> dict[str, int]:
-        """Where each part listens, to be had again the next time."""
+        """The chosen ports by name; the next start prefers them."""
         return {name: port for name, port in vars(self).items() if name.endswith("_port")}
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables that the parts read."""
+        """The environment variables that the processes read."""
         engine = {"TEMPORAL_ADDRESS": self.temporal} if self.temporal else {}
         if self.own_engine:
-            # A profile in the user's own file is about another server.
+            # A profile in the user's configuration file names another server.
             engine |= {"TEMPORAL_CONFIG_FILE": "/dev/null"}
             engine |= {"TEMPORAL_PORT": str(self.temporal_port), "UI_PORT": str(self.ui_port)}
         return {**engine, "API_PORT": str(self.api_port), **self.partners}
 
 
-def engine_is_given(environ: Mapping[str, str]) -> bool:
-    """Whether the user has a Temporal of their own.
+def uses_external_engine(environ: Mapping[str, str]) -> bool:
+    """Whether the environment names a Temporal server that the stack doesn't start.
 
-    A shell that has read VAR_DIR/env names ours, together with its port: that one we start.
+    VAR_DIR/env sets TEMPORAL_ADDRESS and a matching TEMPORAL_PORT: that is the stack's own server.
     """
-    address, ours = environ.get("TEMPORAL_ADDRESS"), f"{HOST}:{environ.get('TEMPORAL_PORT')}"
-    return bool(environ.get("TEMPORAL_PROFILE") or (address and address != ours))
+    address, own = environ.get("TEMPORAL_ADDRESS"), f"{HOST}:{environ.get('TEMPORAL_PORT')}"
+    return bool(environ.get("TEMPORAL_PROFILE") or (address and address != own))
 
 
 def choose_addresses(
     settings: Settings, environ: Mapping[str, str], ports: Ports, last: Mapping[str, int]
 ) -> Addresses:
-    """What the user gave is taken, or PortTaken is raised; the rest is found.
+    """Choose all addresses: configured ones as they are, the rest from available ports.
 
-    `last`: `Addresses.ports` of the last time.
+    `last`: `Addresses.ports` of the last start. Raises PortTaken if a configured port is in use.
     """
-    given = settings.model_fields_set
+    configured = settings.model_fields_set
 
     def choose(field: str) -> int:
-        wanted = getattr(settings, field)
-        return ports.choose(field.upper(), wanted, given=field in given, last=last.get(field, 0))
+        return ports.choose(
+            field.upper(),
+            getattr(settings, field),
+            configured=field in configured,
+            last=last.get(field, 0),
+        )
 
-    own_engine = not engine_is_given(environ)
+    own_engine = not uses_external_engine(environ)
     temporal_port, ui_port = (choose("temporal_port"), choose("ui_port")) if own_engine else (0, 0)
-    simulators_port = _listen(settings, PARTNER_URLS, ports, last.get("simulators_port", 0))
-    smtp_port = _listen(settings, ("smtp_url",), ports, last.get("smtp_port", 0))
-    own = {
+    simulators_port = _simulator_port(settings, PARTNER_URLS, ports, last.get("simulators_port", 0))
+    smtp_port = _simulator_port(settings, ("smtp_url",), ports, last.get("smtp_port", 0))
+    simulated = {
         **{name: f"http://{HOST}:{simulators_port}/{name[:-4]}" for name in PARTNER_URLS},
         "smtp_url": f"smtp://{HOST}:{smtp_port}",
     }
     partners = {
-        name.upper(): str(getattr(settings, name)) if name in given else url
-        for name, url in own.items()
+        name.upper(): str(getattr(settings, name)) if name in configured else url
+        for name, url in simulated.items()
     }
     return Addresses(
         own_engine=own_engine,
@@ -99,15 +104,15 @@ def choose_addresses(
     )
 
 
-def _listen(settings: Settings, names: tuple[str, ...], ports: Ports, last: int) -> int:
-    """The simulators' port: that of a URL given for this machine, if nobody listens there.
+def _simulator_port(settings: Settings, names: tuple[str, ...], ports: Ports, last: int) -> int:
+    """Choose a port of the simulators, preferably that of a URL configured for this machine.
 
-    Where somebody does, that is a partner of the user's own, and is left in peace.
+    A port of such a URL that is in use belongs to a real partner: choose another one then.
     """
     for name in names:
         url = urlsplit(str(getattr(settings, name)))
-        here = name in settings.model_fields_set and url.hostname in LOOPBACK
-        if here and url.port and ports.could_have(url.port):
-            return ports.choose(name.upper(), url.port, given=True)
-    usual = urlsplit(str(Settings.model_fields[names[0]].default)).port or 0
-    return ports.choose(names[0].upper(), usual, given=False, last=last)
+        is_local = name in settings.model_fields_set and url.hostname in LOOPBACK
+        if is_local and url.port and ports.was_available(url.port):
+            return ports.choose(name.upper(), url.port, configured=True)
+    default = urlsplit(str(Settings.model_fields[names[0]].default)).port or 0
+    return ports.choose(names[0].upper(), default, configured=False, last=last)

@@ -1,7 +1,7 @@
-"""Show the pipeline at work: `python -m tools.demo`.
+"""Run the demo: `python -m tools.demo`.
 
-Starts a stack in a VAR_DIR of its own, imports `examples/shop/`, places its orders, does what
-each order's file says, and checks that each ends as its file says.
+Start a stack with its own VAR_DIR, import `examples/shop/`, place its orders, run each scenario's
+actions and check that every order ends as its scenario expects.
 """
 
 import asyncio
@@ -26,28 +26,27 @@ from exits import told
 from models.errors import Refused
 from models.orders import Stage
 from models.settings import Settings
-from tools.processes import output_of, until_signal
-from tools.stack import HOME, Stack, StackConfig, environment, table_of
+from tools.processes import run_captured, run_until_signal
+from tools.stack import HOME, Stack, StackConfig, address_table, environment
 
 SHOP = Path("examples/shop")
-LIMIT_S = 120
-LOOK_EVERY_S = 0.25
-ENDS = (Stage.COMPLETED, Stage.CANCELLED)
-"""Nothing moves an order from here."""
+TIME_LIMIT_S = 120
+POLL_INTERVAL_S = 0.25
+FINAL_STAGES = (Stage.COMPLETED, Stage.CANCELLED)
 
 View = dict[str, Any]
-"""An order as shown by the API: JSON of the interface, compared field by field."""
+"""An order as JSON from the API, whose fields are compared with the expected ones."""
 
 
 class DemoFailed(Refused):
-    """The demo can't go on."""
+    """A request or command of the demo failed."""
 
     def __init__(self, message: str) -> None:
         super().__init__("demo_failed", message)
 
 
 class Action(BaseModel):
-    """Once the order has reached the stage, run `starter.py` with these arguments."""
+    """Run `starter.py` with these arguments when the order reaches the stage."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,8 +54,8 @@ class Action(BaseModel):
     run: tuple[str, ...]
 
 
-class Script(BaseModel):
-    """One file of `examples/shop/orders/`: an order, what befalls it, and how it must end."""
+class Scenario(BaseModel):
+    """A file of `examples/shop/orders/`: order, partner faults, actions, expected result."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -72,10 +71,10 @@ class Script(BaseModel):
 
 
 @dataclass
-class Played:
-    """A script being played: what the API showed last, and the actions that are left."""
+class ScenarioRun:
+    """A running scenario: the order's latest view and the remaining actions."""
 
-    script: Script
+    scenario: Scenario
     view: View = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
 
@@ -85,138 +84,138 @@ class Played:
 
     @property
     def differences(self) -> list[str]:
-        """Where the order is not as its file says it ends."""
+        """List the fields that differ from the expected result."""
         return [
-            f"{name} is {self.view.get(name)!r}, not {wanted!r}"
-            for name, wanted in self.script.ends_as.items()
-            if not matches(wanted, self.view.get(name))
+            f"{name} is {self.view.get(name)!r}, expected {expected!r}"
+            for name, expected in self.scenario.ends_as.items()
+            if not matches(expected, self.view.get(name))
         ]
 
     @property
-    def over(self) -> bool:
-        """It ended as it should, or can't any more."""
-        return self.right or self.stage in ENDS
+    def finished(self) -> bool:
+        """Whether the order is as expected, or in a final stage and cannot become so."""
+        return self.as_expected or self.stage in FINAL_STAGES
 
     @property
-    def right(self) -> bool:
-        """All was done, and it is as its file says it ends."""
+    def as_expected(self) -> bool:
+        """Whether all actions were run and the order matches the expected result."""
         return not (self.actions or self.differences)
 
     @property
     def attention(self) -> list[str]:
-        """Why it waits for a person, if it does."""
+        """List the order's attention message, if it has one."""
         attention = self.view.get("attention")
         return [f"attention: {attention['message']}"] if attention else []
 
     @property
-    def waits_for(self) -> str:
-        """What is missing, in words."""
+    def explanation(self) -> str:
+        """Describe what the order still lacks: attention, remaining actions, differences."""
         return "; ".join(
             self.attention
-            + [f"`{' '.join(action.run)}` waits for {action.when}" for action in self.actions]
+            + [f"`{' '.join(action.run)}` waits for stage {action.when}" for action in self.actions]
             + self.differences
         )
 
 
-def matches(wanted: JsonValue, shown: JsonValue) -> bool:
-    """Whether `shown` is as wanted: of an object, only the fields that `wanted` names count."""
-    if isinstance(wanted, dict) and isinstance(shown, dict):
-        return all(matches(value, shown.get(name)) for name, value in wanted.items())
-    if isinstance(wanted, list) and isinstance(shown, list):
-        return len(wanted) == len(shown) and all(map(matches, wanted, shown))
-    return wanted == shown
+def matches(expected: JsonValue, actual: JsonValue) -> bool:
+    """Compare JSON values; fields of objects that `expected` doesn't name are ignored."""
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return all(matches(value, actual.get(name)) for name, value in expected.items())
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) == len(actual) and all(map(matches, expected, actual))
+    return expected == actual
 
 
-def read_scripts(directory: Path) -> list[Script]:
-    """The scripts, in the order of their file names."""
-    return [Script.model_validate_json(path.read_bytes()) for path in sorted(directory.iterdir())]
+def read_scenarios(directory: Path) -> list[Scenario]:
+    """Read all scenarios of a directory, sorted by file name."""
+    return [Scenario.model_validate_json(path.read_bytes()) for path in sorted(directory.iterdir())]
 
 
 class Demo:
-    """Plays the shop's scripts on a stack that is up."""
+    """Run scenarios on a started stack."""
 
-    def __init__(self, stack: Stack, console: Console, scripts: Sequence[Script]) -> None:
+    def __init__(self, stack: Stack, console: Console, scenarios: Sequence[Scenario]) -> None:
         self.stack = stack
         self.console = console
-        self.played = [Played(script, actions=list(script.then)) for script in scripts]
+        self.runs = [ScenarioRun(each, actions=list(each.then)) for each in scenarios]
         self.api = httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30)
 
-    async def play(self) -> None:
-        """Place all orders and follow them until each is over, showing them move."""
-        await self._starter("import", str(SHOP))
-        live = Live(console=self.console, get_renderable=self._moving, transient=True)
+    async def run(self) -> None:
+        """Import the shop, place all orders and wait until each is finished; show progress."""
+        await self._run_cli("import", str(SHOP))
+        live = Live(console=self.console, get_renderable=self._progress, transient=True)
         with live if self.console.is_terminal else nullcontext():
-            for played in self.played:
-                await self._place(played)
-            while not all(played.over for played in self.played):
-                await asyncio.gather(*(self._look(played) for played in self.played))
-                await asyncio.sleep(LOOK_EVERY_S)
+            for run in self.runs:
+                await self._place(run)
+            while not all(run.finished for run in self.runs):
+                await asyncio.gather(*(self._poll(run) for run in self.runs))
+                await asyncio.sleep(POLL_INTERVAL_S)
 
     async def ledger_is_balanced(self) -> bool:
-        """What the ledger says of all of it."""
-        answer = json.loads(await self._starter("ledger", "trial-balance", "--json"))
-        return bool(answer["balanced"])
+        """Whether the trial balance of all orders is balanced."""
+        trial_balance = json.loads(await self._run_cli("ledger", "trial-balance", "--json"))
+        return bool(trial_balance["balanced"])
 
-    async def _place(self, played: Played) -> None:
-        """Place it; one that is to meet faults meets them all before the next is placed."""
+    async def _place(self, run: ScenarioRun) -> None:
+        """Place an order; wait until its faults are used up, so that no other order meets them."""
         faults_url = f"{self.stack.addresses.simulators_url}/control/faults"
-        for fault in played.script.faults:
+        for fault in run.scenario.faults:
             await self._post(faults_url, fault)
-        self._show(played, await self._post("/orders", played.script.order))
-        while played.script.faults and (await self.api.get(faults_url)).json():
-            await asyncio.sleep(LOOK_EVERY_S)
-            await self._look(played)
+        self._update(run, await self._post("/orders", run.scenario.order))
+        while run.scenario.faults and (await self.api.get(faults_url)).json():
+            await asyncio.sleep(POLL_INTERVAL_S)
+            await self._poll(run)
 
-    async def _look(self, played: Played) -> None:
-        """See where the order is, and do what its file says for this stage."""
-        answer = await self.api.get(f"/orders/{played.script.order_id}")
-        if answer.status_code == httpx.codes.OK:
-            self._show(played, answer.json())
-        if played.actions and played.actions[0].when == played.stage:
-            await self._starter(*played.actions.pop(0).run)
+    async def _poll(self, run: ScenarioRun) -> None:
+        """Read an order and run the action of its stage."""
+        response = await self.api.get(f"/orders/{run.scenario.order_id}")
+        if response.status_code == httpx.codes.OK:
+            self._update(run, response.json())
+        if run.actions and run.actions[0].when == run.stage:
+            await self._run_cli(*run.actions.pop(0).run)
 
-    def _show(self, played: Played, view: View) -> None:
-        before, played.view = played.stage, view
-        if not self.console.is_terminal and before != played.stage:
-            self.console.print(f"{played.script.order_id}: {played.stage}", highlight=False)
+    def _update(self, run: ScenarioRun, view: View) -> None:
+        previous_stage, run.view = run.stage, view
+        if not self.console.is_terminal and previous_stage != run.stage:
+            self.console.print(f"{run.scenario.order_id}: {run.stage}", highlight=False)
 
     async def _post(self, url: str, body: Mapping[str, JsonValue]) -> Any:
-        answer = await self.api.post(url, json=body)
-        if not answer.is_success:
-            raise DemoFailed(f"POST {url} answered {answer.status_code}: {answer.text}")
-        return answer.json() if answer.content else None
+        response = await self.api.post(url, json=body)
+        if not response.is_success:
+            raise DemoFailed(f"POST {url} answered {response.status_code}: {response.text}")
+        return response.json() if response.content else None
 
-    async def _starter(self, *args: str) -> str:
-        """Run the command line as a person would; gives what it prints."""
+    async def _run_cli(self, *args: str) -> str:
+        """Run a CLI command; return its output. Raises DemoFailed on failure."""
         argv = (sys.executable, "starter.py", *args)
-        status, said = await output_of(argv, cwd=HOME, env=self.stack.env)
+        status, output = await run_captured(argv, cwd=HOME, env=self.stack.env)
         if status:
             command = " ".join(argv[1:])
-            raise DemoFailed(f"`{command}` ended with exit status {status}:\n{said}")
-        return said
+            raise DemoFailed(f"`{command}` exited with status {status}:\n{output}")
+        return output
 
-    def _moving(self) -> Table:
-        """The orders as they are now, with what each shows."""
-        table = Table("order", "what", "stage", "paid", "shipments", box=SIMPLE_HEAD)
-        for played in self.played:
-            colour = "green" if played.over else "red" if played.attention else "yellow"
-            stage = f"[{colour}]{played.stage}[/]"
-            row = (played.script.order_id, played.script.title, stage)
-            table.add_row(*row, _text(played.view, "paid"), _shipments(played.view))
+    def _progress(self) -> Table:
+        """Build the table of the orders' current stages."""
+        table = Table("order", "scenario", "stage", "paid", "shipments", box=SIMPLE_HEAD)
+        for run in self.runs:
+            colour = "green" if run.finished else "red" if run.attention else "yellow"
+            stage = f"[{colour}]{run.stage}[/]"
+            row = (run.scenario.order_id, run.scenario.title, stage)
+            table.add_row(*row, _text(run.view, "paid"), _shipments(run.view))
         return table
 
     def result(self, balanced: bool) -> Table:
-        """How all of it ended."""
+        """Build the table of results."""
         fields = ("order_id", "channel", "terms", "stage", "invoice_number", "paid")
         headings = ("order", "channel", "terms", "stage", "invoice", "paid", "shipments")
-        table = Table(*headings, "as it should", "ledger balanced", box=SIMPLE_HEAD, pad_edge=False)
-        for played in self.played:
-            shown = [_text(played.view, name) for name in fields]
-            table.add_row(*shown, _shipments(played.view), _yes(played.right))
+        table = Table(*headings, "as expected", "ledger balanced", box=SIMPLE_HEAD, pad_edge=False)
+        for run in self.runs:
+            cells = [_text(run.view, name) for name in fields]
+            table.add_row(*cells, _shipments(run.view), _yes_or_no(run.as_expected))
         table.add_section()
-        right = sum(played.right for played in self.played)
+        as_expected = sum(run.as_expected for run in self.runs)
         blanks = [""] * (len(headings) - 1)
-        table.add_row("all", *blanks, f"{right} of {len(self.played)}", _yes(balanced))
+        table.add_row("all", *blanks, f"{as_expected} of {len(self.runs)}", _yes_or_no(balanced))
         return table
 
 
@@ -224,8 +223,8 @@ def _text(view: View, name: str) -> str:
     return str(view.get(name) or "")
 
 
-def _yes(good: bool) -> str:
-    return "[green]yes[/]" if good else "[red]no[/]"
+def _yes_or_no(value: bool) -> str:
+    return "[green]yes[/]" if value else "[red]no[/]"
 
 
 def _shipments(view: View) -> str:
@@ -235,50 +234,50 @@ def _shipments(view: View) -> str:
     )
 
 
-async def show(demo: Demo, console: Console) -> bool:
-    """Play, print how it ended and what went wrong; True if nothing did."""
+async def run_and_report(demo: Demo, console: Console) -> bool:
+    """Run the demo, print results and problems; return whether all is as expected."""
     try:
-        async with asyncio.timeout(LIMIT_S):
-            await demo.play()
+        async with asyncio.timeout(TIME_LIMIT_S):
+            await demo.run()
     except TimeoutError:
-        console.print(f"Not over after {LIMIT_S} s.", style="red")
+        console.print(f"Not finished after {TIME_LIMIT_S} s.", style="red")
     balanced = await demo.ledger_is_balanced()
     console.print(demo.result(balanced))
-    for played in demo.played:
-        if not played.right:
-            line = f"{played.script.order_id}: {played.waits_for}"
+    for run in demo.runs:
+        if not run.as_expected:
+            line = f"{run.scenario.order_id}: {run.explanation}"
             console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-    return balanced and all(played.right for played in demo.played)
+    return balanced and all(run.as_expected for run in demo.runs)
 
 
 class DemoSettings(Settings):
-    """The user's settings, with a VAR_DIR of the demo's own where they say nothing."""
+    """The user's settings, with `var/demo` as the default VAR_DIR."""
 
     var_dir: Path = Path("var/demo")
 
 
-async def run(environ: Mapping[str, str], console: Console) -> int:
-    """Exit status 0 if every order ended as its file says and the ledger balances, else 1."""
+async def run_demo(environ: Mapping[str, str], console: Console) -> int:
+    """Start a stack and run the demo; return exit status 0 if all is as expected, else 1."""
     config = StackConfig(
         settings=DemoSettings.read(),
         environ=environment(environ),
-        usual_ports=False,
+        prefer_default_ports=False,
         fresh=True,
     )
-    scripts = read_scripts(HOME / SHOP / "orders")
+    scenarios = read_scenarios(HOME / SHOP / "orders")
     async with Stack(config, console) as stack:
-        console.print(table_of(stack), soft_wrap=True)
-        demo = Demo(stack, console, scripts)
+        console.print(address_table(stack), soft_wrap=True)
+        demo = Demo(stack, console, scenarios)
         async with demo.api:
-            right = await show(demo, console)
+            as_expected = await run_and_report(demo, console)
     command = f"VAR_DIR={shlex.quote(str(config.settings.var_dir))} make up"
-    line = f"To see these orders, invoices and mails again and go on by hand: {command}"
+    line = f"To continue with these orders, invoices and mails: {command}"
     console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return 0 if right else 1
+    return 0 if as_expected else 1
 
 
 if __name__ == "__main__":
-    # A file or a pipe has no width of its own: the table gets what it needs.
+    # A file or a pipe has no terminal width: use one that fits the table.
     width = None if sys.stdout.isatty() else 120
     with told():
-        sys.exit(until_signal(run(os.environ, Console(width=width))))
+        sys.exit(run_until_signal(run_demo(os.environ, Console(width=width))))

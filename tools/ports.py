@@ -1,6 +1,6 @@
-"""Which ports the processes listen on.
+"""Choose the ports that the processes listen on.
 
-Those asked for, else those of the last time, else the usual ones, else free ones.
+Configured ports first, then those of the last start, then the defaults, then any free port.
 """
 
 import os
@@ -13,22 +13,22 @@ from models.errors import Refused
 
 HOST = "127.0.0.1"
 LISTENING = "0A"
-"""The state of such a socket in /proc/net/tcp."""
+"""The state of a listening socket in /proc/net/tcp."""
 
 
 class PortTaken(Refused):
-    """A port that was asked for is in use."""
+    """A configured port is in use."""
 
     def __init__(self, variable: str, port: int) -> None:
         super().__init__(
             "port_taken",
-            f"{variable} asks for port {port}, which another program is using. "
-            f"Stop that program, or give {variable} a free port, or leave it out.",
+            f"{variable} requires port {port}, which another program uses. "
+            f"Stop that program, set {variable} to a free port, or unset it.",
         )
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port now."""
+    """Whether a server can listen on this port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -39,7 +39,7 @@ def is_free(port: int) -> bool:
 
 
 def any_free() -> int:
-    """A port on which nothing listens, of the system's choice."""
+    """Return a free port chosen by the operating system."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -47,7 +47,7 @@ def any_free() -> int:
 
 
 def listens(group: int, port: int) -> bool:
-    """Whether a process of this group listens on the port (found through /proc: Linux)."""
+    """Whether a process of this group listens on the port (reads /proc: Linux only)."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     sockets = {
         f"socket:[{row[9]}]"
@@ -58,7 +58,7 @@ def listens(group: int, port: int) -> bool:
 
 
 def _open_files(group: int) -> Iterator[str]:
-    """What the processes of a group have open; one that is just ending has nothing."""
+    """Yield the open files of a process group, skipping processes that end meanwhile."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if os.getpgid(int(process.name)) == group:
@@ -66,45 +66,46 @@ def _open_files(group: int) -> Iterator[str]:
 
 
 class Ports:
-    """Chooses ports, none twice. `usual`: try a setting's default before any free port."""
+    """Choose ports, none twice. `prefer_defaults`: try a default before any free port."""
 
     def __init__(
         self,
         *,
-        usual: bool,
+        prefer_defaults: bool,
         is_free: Callable[[int], bool] = is_free,
         any_free: Callable[[], int] = any_free,
     ) -> None:
-        self._usual = usual
+        self._prefer_defaults = prefer_defaults
         self._is_free = is_free
         self._any_free = any_free
         self._chosen: set[int] = set()
-        self._lost: set[int] = set()
+        self._previous: set[int] = set()
 
-    def can_have(self, port: int) -> bool:
+    def is_available(self, port: int) -> bool:
+        """Whether the port is free and not chosen yet."""
         return port not in self._chosen and self._is_free(port)
 
-    def could_have(self, port: int) -> bool:
-        """Whether it can be had, or could when ports were chosen before."""
-        return port in self._lost or self.can_have(port)
+    def was_available(self, port: int) -> bool:
+        """Whether the port is available, or was before the last `reset`."""
+        return port in self._previous or self.is_available(port)
 
-    def choose_again(self) -> None:
-        """Forget what was chosen: somebody else was quicker to take one of them."""
-        self._lost |= self._chosen
+    def reset(self) -> None:
+        """Discard all choices, because another program took one of the ports."""
+        self._previous |= self._chosen
         self._chosen.clear()
 
-    def choose(self, variable: str, wanted: int, *, given: bool, last: int = 0) -> int:
-        """The port `wanted` if it can be had; raises PortTaken if it was `given` and can't.
+    def choose(self, variable: str, port: int, *, configured: bool, last: int = 0) -> int:
+        """Choose `port` if it is configured, else `last`, `port` as a default, or a free port.
 
-        `last`: where the part listened the last time; browsers and scripts look for it there.
+        `last`: the port of the last start, for open browser tabs and scripts; 0 if unknown.
+        Raises PortTaken if a configured port is not available.
         """
-        if given and not self.can_have(wanted):
-            raise PortTaken(variable, wanted)
-        if last and not given and self.can_have(last):
+        if configured:
+            if not self.is_available(port):
+                raise PortTaken(variable, port)
+        elif last and self.is_available(last):
             port = last
-        elif given or (self._usual and self.can_have(wanted)):
-            port = wanted
-        else:
-            port = next(port for port in iter(self._any_free, None) if port not in self._chosen)
+        elif not (self._prefer_defaults and self.is_available(port)):
+            port = next(free for free in iter(self._any_free, None) if free not in self._chosen)
         self._chosen.add(port)
         return port

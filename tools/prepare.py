@@ -1,8 +1,7 @@
-"""Make the database and the engine ready: tables, namespace, search attributes,
-schedules.
+"""Prepare the database and Temporal: tables, namespace, search attributes and schedules.
 
-`python -m tools.prepare` does it; again, it finds everything done. With `--check` it says whether
-the migrations make exactly the tables of `models/tables.py`, and changes nothing.
+`python -m tools.prepare` can be repeated. `python -m tools.prepare --check` changes nothing; it
+checks that the migrations create exactly the tables of `models/tables.py`.
 """
 
 import asyncio
@@ -26,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def alembic_config(url: str) -> Config:
-    """Alembic pointed at our migrations and the given database."""
+    """Configure Alembic for the project's migrations and the database at `url`."""
     config = Config()
     config.set_main_option("script_location", str(ROOT / "migrations"))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
@@ -34,13 +33,13 @@ def alembic_config(url: str) -> Config:
 
 
 def migrate(url: str) -> None:
-    """Bring the tables of the database at `url` up to date."""
+    """Apply all pending migrations to the database at `url`."""
     create_folder(url)
     command.upgrade(alembic_config(normalised(url)), "head")
 
 
 def check_migrations() -> None:
-    """Raise CommandError unless the migrations make exactly the tables of `models/tables.py`."""
+    """Raise CommandError unless the migrations create exactly the tables of `models/tables.py`."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/check.db"
         migrate(url)
@@ -48,19 +47,19 @@ def check_migrations() -> None:
 
 
 async def prepare() -> None:
-    """Database first: it needs no server."""
+    """Prepare the database, then Temporal; raises DatabaseUnavailable or EngineUnavailable."""
     settings = Settings.read()
     try:
         migrate(settings.database)
     except OperationalError as error:
-        raise DatabaseUnavailable(f"the database can't be used: {error.orig}") from error
+        raise DatabaseUnavailable(f"the database is not usable: {error.orig}") from error
     client = await engine.connect(os.environ, settings.temporal_port)
     await engine.prepare(client)
     await engine.prepare_schedules(client, settings.stock_review_at, settings.reconcile_at)
 
 
 def main() -> int:
-    """The command line: 0 done, 1 the tables and migrations differ."""
+    """Run the command; return exit status 1 if migrations and tables differ, else 0."""
     if sys.argv[1:] != ["--check"]:
         asyncio.run(prepare())
         return 0

@@ -1,4 +1,4 @@
-"""Child processes: each leads a group of its own, logs to a file, and is started again."""
+"""Run and supervise child processes, each with its own process group and log file."""
 
 import asyncio
 import json
@@ -16,18 +16,18 @@ from typing import Any
 from tools.ports import is_free, listens
 
 STOP_S = 25
-"""What SIGTERM doesn't end within this is killed: later than a worker's whole grace."""
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
-STEADY_S = 30.0
-"""A process that lived this long starts its next pauses from the first."""
+"""Seconds from SIGTERM to SIGKILL; longer than the worker's graceful shutdown."""
+FIRST_DELAY_S = 1.0
+MAX_DELAY_S = 30.0
+STABLE_AFTER_S = 30.0
+"""After this uptime the restart delay begins at the first one again."""
 TAIL_LINES = 15
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
 class Program:
-    """What is run, under which name it is spoken of, and where it is going to listen."""
+    """A program to run: its name in messages, its command line, the ports it listens on."""
 
     name: str
     argv: tuple[str, ...]
@@ -35,90 +35,90 @@ class Program:
 
 
 class Processes:
-    """Runs programs in `home`, writes `<var_dir>/log/<name>.log`, says what a person should know.
+    """Run programs in `home`, log to `<var_dir>/log/<name>.log`, report restarts.
 
-    `<var_dir>/processes.json` names what runs, so that the next start can end what a killed
-    supervisor left behind.
+    `<var_dir>/processes.json` lists the running processes, so that the next start can stop those
+    that a killed supervisor left behind.
     """
 
     def __init__(
-        self, home: Path, var_dir: Path, env: Mapping[str, str], say: Callable[[str], None]
+        self, home: Path, var_dir: Path, env: Mapping[str, str], report: Callable[[str], None]
     ) -> None:
         self._home = home
         self._logs = var_dir / "log"
         self._register = var_dir / "processes.json"
         self._env = env
-        self._say = say
+        self._report = report
         self._running: dict[int, Program] = {}
-        self.deaths: dict[str, str] = {}
-        """How the programs that died did so, by name: the latest death."""
+        self.exits: dict[str, str] = {}
+        """By program name: a description of its latest unexpected exit."""
         self._logs.mkdir(parents=True, exist_ok=True)
 
     def log(self, name: str) -> Path:
+        """Return the path of a program's log."""
         return self._logs / f"{name}.log"
 
     def tail(self, name: str) -> str:
-        """The last lines of a program's log, with its path."""
+        """Return the path and the last lines of a program's log."""
         log = self.log(name)
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         return "\n".join([f"--- {log}", *lines[-TAIL_LINES:]])
 
     async def run(self, program: Program) -> int:
-        """Run to the end; gives the exit status."""
+        """Run a program to its end; return the exit status."""
         async with self._started(program) as process:
             return await process.wait()
 
-    async def listening(self, program: Program) -> bool:
-        """Return True once it listens on all its ports, and so nobody else does.
+    async def wait_until_listening(self, program: Program) -> bool:
+        """Return True once a supervised program listens on all its ports.
 
-        False: it died, and somebody has one of them. Two stacks that start at once may choose the
-        same free port.
+        Return False if it exited and another program uses one of the ports: two stacks that start
+        at the same time may choose the same free port.
         """
         while True:
-            taken = program.name in self.deaths and not all(map(is_free, program.ports))
+            # Checked first: otherwise the program could start listening between the two checks.
+            in_use = program.name in self.exits and not all(map(is_free, program.ports))
             groups = [pid for pid, running in self._running.items() if running == program]
             if groups and all(listens(groups[0], port) for port in program.ports):
                 return True
-            if taken:  # before we looked whether it is by us
+            if in_use:
                 return False
             await asyncio.sleep(0.1)
 
     @asynccontextmanager
-    async def kept_alive(self, program: Program) -> AsyncIterator[None]:
-        """Keep it running while the block lasts, then end it and all of its group."""
-        keeper = asyncio.create_task(self._keep_alive(program))
+    async def supervised(self, program: Program) -> AsyncIterator[None]:
+        """Keep a program running during the block, then stop its process group."""
+        supervisor = asyncio.create_task(self._supervise(program))
         try:
             yield
         finally:
-            keeper.cancel()
-            await asyncio.wait({keeper})
+            supervisor.cancel()
+            await asyncio.wait({supervisor})
 
-    async def _keep_alive(self, program: Program) -> None:
-        pause_s = FIRST_PAUSE_S
+    async def _supervise(self, program: Program) -> None:
+        delay_s = FIRST_DELAY_S
         while True:
-            born = monotonic()
-            end = await self._ended(program)
-            lived_s = monotonic() - born
-            pause_s = pause_after(pause_s, lived_s)
-            self.deaths[program.name] = f"{program.name} {end} after {lived_s:.0f} s"
-            self._say(
-                f"{self.deaths[program.name]}; starting it again in {pause_s:g} s. "
+            started = monotonic()
+            ending = await self._run_until_exit(program)
+            uptime_s = monotonic() - started
+            delay_s = restart_delay(delay_s, uptime_s)
+            self.exits[program.name] = f"{program.name} {ending} after {uptime_s:.0f} s"
+            self._report(
+                f"{self.exits[program.name]}; restarting in {delay_s:g} s. "
                 f"Log: {self.log(program.name)}"
             )
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, MAX_DELAY_S)
 
-    async def _ended(self, program: Program) -> str:
-        """Run it until it dies and say how."""
+    async def _run_until_exit(self, program: Program) -> str:
+        """Run a program to its end; return a description of the exit."""
         try:
             status = await self.run(program)
         except OSError as error:
-            return f"couldn't be started ({error})"
-        return (
-            f"was ended by {signal.Signals(-status).name}"
-            if status < 0
-            else (f"ended with exit status {status}")
-        )
+            return f"failed to start ({error})"
+        if status < 0:
+            return f"was stopped by {signal.Signals(-status).name}"
+        return f"exited with status {status}"
 
     @asynccontextmanager
     async def _started(self, program: Program) -> AsyncIterator[Process]:
@@ -137,7 +137,7 @@ class Processes:
             self._write_register()
             yield process
         finally:
-            await end_group(process)
+            await stop_group(process)
             del self._running[process.pid]
             self._write_register()
 
@@ -146,27 +146,27 @@ class Processes:
         self._register.write_text(json.dumps(running))
 
 
-def pause_after(pause_s: float, lived_s: float) -> float:
-    """The pause before the next start, by how long the process lived."""
-    return FIRST_PAUSE_S if lived_s >= STEADY_S else pause_s
+def restart_delay(delay_s: float, uptime_s: float) -> float:
+    """Return the delay before a restart: the first one after a stable run, else `delay_s`."""
+    return FIRST_DELAY_S if uptime_s >= STABLE_AFTER_S else delay_s
 
 
-async def output_of(
+async def run_captured(
     argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """Run a program to its end: exit status and all it says. It ends if we are interrupted."""
+    """Run a program to its end; return exit status and output. Cancellation stops the program."""
     process = await asyncio.create_subprocess_exec(
         *argv, cwd=cwd, env=env, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
     )
     try:
-        said, _ = await process.communicate()
+        output, _ = await process.communicate()
     finally:
-        await end_group(process)
-    return await process.wait(), said.decode(errors="replace")
+        await stop_group(process)
+    return await process.wait(), output.decode(errors="replace")
 
 
-async def end_group(process: Process) -> None:
-    """SIGTERM to the process's group, SIGKILL to who is left of it."""
+async def stop_group(process: Process) -> None:
+    """Send SIGTERM to a process group, then SIGKILL to its remaining processes."""
     if process.returncode is None:
         _signal_group(process.pid, signal.SIGTERM)
     with suppress(TimeoutError):
@@ -176,40 +176,39 @@ async def end_group(process: Process) -> None:
     await process.wait()
 
 
-async def end_leftovers(var_dir: Path) -> None:
-    """End what a supervisor that was itself killed left running (found through /proc: Linux)."""
+async def stop_orphans(var_dir: Path) -> None:
+    """Stop processes that a killed supervisor left running (reads /proc: Linux only)."""
     register = var_dir / "processes.json"
     if not register.exists():
         return
     registered = {int(pid): argv for pid, argv in json.loads(register.read_text()).items()}
-    left = groups = [pid for pid, argv in registered.items() if _runs(pid, argv)]
-    for pid in reversed(groups):
+    remaining = orphans = [pid for pid, argv in registered.items() if _is_running(pid, argv)]
+    for pid in reversed(orphans):
         _signal_group(pid, signal.SIGTERM)
     with suppress(TimeoutError):
         async with asyncio.timeout(STOP_S):
-            while left:
+            while remaining:
                 await asyncio.sleep(0.1)
-                left = [pid for pid in left if _runs(pid, registered[pid])]
-    for pid in groups:
+                remaining = [pid for pid in remaining if _is_running(pid, registered[pid])]
+    for pid in orphans:
         _signal_group(pid, signal.SIGKILL)
     register.unlink()
 
 
-def until_signal(work: Coroutine[Any, Any, int], *, interrupted: int = 130) -> int:
-    """Run `work` to its exit status, or to `interrupted`.
+def run_until_signal(work: Coroutine[Any, Any, int], *, interrupted: int = 130) -> int:
+    """Run `work`; return its exit status, or `interrupted` if a signal cancelled it.
 
-    The first Ctrl-C or SIGTERM cancels it, once: a second one doesn't disturb what it does to
-    stop in order.
+    Only the first SIGINT, SIGTERM or SIGHUP cancels it; later ones don't disturb the shutdown.
     """
-    return asyncio.run(_until_signal(work, interrupted))
+    return asyncio.run(_run_until_signal(work, interrupted))
 
 
-async def _until_signal(work: Coroutine[Any, Any, int], interrupted: int) -> int:
+async def _run_until_signal(work: Coroutine[Any, Any, int], interrupted: int) -> int:
     task = asyncio.ensure_future(work)
 
     def interrupt() -> None:
         if task.cancelling():
-            print(f"Stopping; this takes {STOP_S} s at most for each process.", file=sys.stderr)
+            print(f"Stopping; each process may take up to {STOP_S} s.", file=sys.stderr)
         else:
             task.cancel()
 
@@ -224,8 +223,8 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
 
 
-def _runs(pid: int, argv: list[str]) -> bool:
-    """Whether that process is there and is the one we started, not another with its number."""
+def _is_running(pid: int, argv: list[str]) -> bool:
+    """Whether a process runs with this id and command line; ids are reused."""
     with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/cmdline").read_bytes() == b"".join(
             arg.encode() + b"\0" for arg in argv

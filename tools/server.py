@@ -1,8 +1,8 @@
-"""Get a Temporal server on a machine that may have none, and say how it is started.
+"""Find or install a Temporal server binary and build its command line.
 
-Ways, in this order: `temporal` on PATH, our cache, the SDK's download, building the official
-CLI from `tools/temporal/` (a module pinned and checksummed). `python -m tools.server` prints
-the binary's path.
+Sources, in this order: `temporal` on PATH, the cache, the SDK's download, a build of the official
+CLI from `tools/temporal/` (a pinned Go module with checksums). `python -m tools.server` prints the
+binary's path.
 """
 
 import asyncio
@@ -23,48 +23,48 @@ from temporalio.testing import WorkflowEnvironment
 
 from exits import told
 from models.errors import Unavailable
-from tools.processes import output_of, until_signal
+from tools.processes import run_captured, run_until_signal
 
 VERSION = "1.8.2"
-"""Of the CLI; its server is 1.31.2, its UI 2.50.1."""
+"""The version of the CLI; it contains server 1.31.2 and UI 2.50.1."""
 MODULE = Path(__file__).parent / "temporal"
-PROBLEMS_SHOWN_AFTER = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute"
+FAILURES_UNTIL_REPORTED = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute"
 DOWNLOAD_LIMIT_S = 60
-PROGRESS_LINE_S = 15
-LAST_LINES = 5
+PROGRESS_INTERVAL_S = 15
+TAIL_LINES = 5
 
 Result = TypeVar("Result")
 
 
-class NoServer(Unavailable):
-    """Every way to get a server failed: lists what was tried, why it failed, what to install."""
+class TemporalServerNotFound(Unavailable):
+    """Every source of the server binary failed; lists each failure and the possible remedies."""
 
     def __init__(self, failures: Sequence[tuple[str, str]]) -> None:
-        tried = "\n".join(f"  - {way}: {reason}" for way, reason in failures)
+        tried = "\n".join(f"  - {source}: {reason}" for source, reason in failures)
         super().__init__(
             "no_temporal_server",
-            f"There is no Temporal server on this machine, and no way to get one worked:\n{tried}\n"
-            f"Any one of these is enough: the `temporal` CLI {VERSION} or later on PATH, access\n"
-            "to the internet, Go 1.21 or later with access to a Go module proxy, or a running\n"
-            "server's address in TEMPORAL_ADDRESS.",
+            f"No Temporal server was found on this machine and none could be installed:\n{tried}\n"
+            f"Provide one of these: the `temporal` CLI {VERSION} or later on PATH, internet\n"
+            "access, Go 1.21 or later with access to a Go module proxy, or the address of a\n"
+            "running server in TEMPORAL_ADDRESS.",
         )
 
 
-class WayError(Exception):
-    """This way gave no binary; the text says why."""
+class SourceFailed(Exception):
+    """A source provided no working binary; the message is the reason."""
 
 
 def cache_path(environ: Mapping[str, str]) -> Path:
-    """Where a user keeps our copy of the CLI, by version."""
+    """Return the path of the cached CLI binary of this version."""
     base = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "order-pipeline" / f"temporal-{VERSION}" / "temporal"
 
 
 def command(binary: Path, *, port: int, ui_port: int, database: Path) -> tuple[str, ...]:
-    """The dev server's command line: its state is kept in the file `database`.
+    """Build the dev server's command line; it stores its state in the file `database`.
 
-    It hands out tasks on a 50 ms grid unless the two poll rates are raised; workflows whose code
-    fails are marked when it has failed twice, not five times.
+    Two raised poll rates remove a delay of up to 50 ms per task. Workflows with failing code get
+    their search attribute after two failures instead of five.
     """
     return (
         *(str(binary), "server", "start-dev", "--ip", "127.0.0.1"),
@@ -73,12 +73,12 @@ def command(binary: Path, *, port: int, ui_port: int, database: Path) -> tuple[s
         *("--log-level", "warn"),
         *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=2000"),
         *("--dynamic-config-value", "history.timerProcessorMaxPollRPS=2000"),
-        *("--dynamic-config-value", f"{PROBLEMS_SHOWN_AFTER}=2"),
+        *("--dynamic-config-value", f"{FAILURES_UNTIL_REPORTED}=2"),
     )
 
 
 async def wait_until_serving(address: str) -> None:
-    """Return when the server at `address` answers; the caller bounds the wait."""
+    """Wait until the server at `address` is healthy, without a time limit."""
     while True:
         try:
             client = await Client.connect(address)
@@ -89,79 +89,85 @@ async def wait_until_serving(address: str) -> None:
 
 
 async def ensure(environ: Mapping[str, str], console: Console) -> Path:
-    """The path of a `temporal` binary that runs, got in the first way that works.
+    """Return the path of a working `temporal` binary from the first source that has one.
 
-    Raises NoServer where every way fails.
+    Raises TemporalServerNotFound if every source fails.
     """
     cache = cache_path(environ)
-    ways: dict[str, Callable[[], Awaitable[Path]]] = {
+    sources: dict[str, Callable[[], Awaitable[Path]]] = {
         "`temporal` on PATH": lambda: _on_path(environ),
-        f"our cache ({cache})": lambda: _verified(cache, VERSION),
-        "the SDK's download": lambda: _downloaded(cache, console),
-        "building it with Go": lambda: _built(cache, environ, console),
+        f"cache ({cache})": lambda: _verified(cache, VERSION),
+        "download by the SDK": lambda: _download(cache, console),
+        "build with Go": lambda: _build(cache, environ, console),
     }
     failures = []
-    for way, get in ways.items():
+    for source, provide in sources.items():
         try:
-            return await get()
-        except WayError as failure:
-            failures.append((way, str(failure)))
-    raise NoServer(failures)
+            return await provide()
+        except SourceFailed as failure:
+            failures.append((source, str(failure)))
+    raise TemporalServerNotFound(failures)
 
 
 async def _on_path(environ: Mapping[str, str]) -> Path:
     found = shutil.which("temporal", path=environ.get("PATH"))
     if not found:
-        raise WayError("not found")
+        raise SourceFailed("not found")
     return await _verified(Path(found))
 
 
 async def _verified(binary: Path, version: str = "") -> Path:
-    """`binary`, if it runs and says that it is of this version."""
+    """Return `binary` if it runs and reports this version; raises SourceFailed otherwise."""
     status, output = await _last_lines((str(binary), "--version"))
     if status or not output.startswith("temporal version") or version not in output:
-        raise WayError(f"`{binary} --version` says {output!r} (exit status {status})")
+        raise SourceFailed(f"`{binary} --version` printed {output!r} (exit status {status})")
     return binary
 
 
-async def _downloaded(cache: Path, console: Console) -> Path:
-    with _filling(cache) as scratch:
+async def _download(cache: Path, console: Console) -> Path:
+    with _installing(cache) as scratch:
         starting = WorkflowEnvironment.start_local(
             download_dest_dir=str(scratch), dev_server_download_version=f"v{VERSION}"
         )
         try:
             async with asyncio.timeout(DOWNLOAD_LIMIT_S):
-                server = await _shown(console, f"Downloading Temporal {VERSION}", starting)
+                server = await _with_progress(console, f"Downloading Temporal {VERSION}", starting)
         except TimeoutError:
-            raise WayError(f"nothing usable within {DOWNLOAD_LIMIT_S} s") from None
+            raise SourceFailed(f"not finished within {DOWNLOAD_LIMIT_S} s") from None
         except RuntimeError as error:
-            raise WayError(str(error)) from error
+            raise SourceFailed(str(error)) from error
         await server.shutdown()
     return await _verified(cache, VERSION)
 
 
-async def _built(cache: Path, environ: Mapping[str, str], console: Console) -> Path:
+async def _build(cache: Path, environ: Mapping[str, str], console: Console) -> Path:
     go = shutil.which("go", path=environ.get("PATH"))
     if not go:
-        raise WayError("`go` is not on PATH")
-    with _filling(cache) as scratch:
-        setting = f"github.com/temporalio/cli/internal/temporalcli.Version={VERSION}"
-        flags = ("-trimpath", "-ldflags", f"-s -w -X {setting}", "-o", str(scratch / "temporal"))
+        raise SourceFailed("`go` is not on PATH")
+    with _installing(cache) as scratch:
+        version_variable = f"github.com/temporalio/cli/internal/temporalcli.Version={VERSION}"
+        flags = (
+            "-trimpath",
+            "-ldflags",
+            f"-s -w -X {version_variable}",
+            "-o",
+            str(scratch / "temporal"),
+        )
         build = _last_lines(
             (go, "build", *flags, "github.com/temporalio/cli/cmd/temporal"),
             cwd=MODULE,
             env={**environ, "CGO_ENABLED": "0"},
         )
-        doing = f"Building Temporal {VERSION} with Go (once; about 4 minutes)"
-        status, output = await _shown(console, doing, build)
+        activity = f"Building Temporal {VERSION} with Go (once; about 4 minutes)"
+        status, output = await _with_progress(console, activity, build)
         if status:
-            raise WayError(f"`go build` ended with exit status {status}: {output}")
+            raise SourceFailed(f"`go build` exited with status {status}: {output}")
     return await _verified(cache, VERSION)
 
 
 @contextmanager
-def _filling(cache: Path) -> Iterator[Path]:
-    """A scratch directory: the binary that the block makes in it is renamed into the cache."""
+def _installing(cache: Path) -> Iterator[Path]:
+    """Yield a scratch directory; move the binary created in it to the cache."""
     cache.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache.parent, prefix="making-") as scratch:
         yield Path(scratch)
@@ -171,23 +177,25 @@ def _filling(cache: Path) -> Iterator[Path]:
 async def _last_lines(
     argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """A program's exit status and the last lines of what it says."""
+    """Run a program; return its exit status and last lines of output."""
     try:
-        status, said = await output_of(argv, cwd=cwd, env=env)
+        status, output = await run_captured(argv, cwd=cwd, env=env)
     except OSError as error:
-        raise WayError(f"can't run {argv[0]}: {error.strerror}") from error
-    return status, "\n".join(said.strip().splitlines()[-LAST_LINES:])
+        raise SourceFailed(f"cannot run {argv[0]}: {error.strerror}") from error
+    return status, "\n".join(output.strip().splitlines()[-TAIL_LINES:])
 
 
-async def _shown(console: Console, doing: str, work: Coroutine[Any, Any, Result]) -> Result:
-    """Await `work`, showing for how long: each second to a person, now and then to a log."""
-    step_s = 1 if console.is_terminal else PROGRESS_LINE_S
+async def _with_progress(
+    console: Console, activity: str, work: Coroutine[Any, Any, Result]
+) -> Result:
+    """Await `work`, showing the elapsed seconds: every second on a terminal, else every 15 s."""
+    interval_s = 1 if console.is_terminal else PROGRESS_INTERVAL_S
     start = monotonic()
     task = asyncio.ensure_future(work)
     try:
-        with console.status(doing) as status:
-            while not (await asyncio.wait({task}, timeout=step_s))[0]:
-                line = f"{doing}: {monotonic() - start:.0f} s"
+        with console.status(activity) as status:
+            while not (await asyncio.wait({task}, timeout=interval_s))[0]:
+                line = f"{activity}: {monotonic() - start:.0f} s"
                 status.update(line) if console.is_terminal else console.print(line)
     finally:
         task.cancel()
@@ -202,4 +210,4 @@ async def _print_path(environ: Mapping[str, str]) -> int:
 
 if __name__ == "__main__":
     with told():
-        sys.exit(until_signal(_print_path(os.environ)))
+        sys.exit(run_until_signal(_print_path(os.environ)))

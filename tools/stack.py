@@ -1,7 +1,7 @@
-"""Start everything on this machine, keep it running, stop it in order.
+"""Start all processes of the pipeline on this machine, supervise and stop them.
 
-`python -m tools.stack up`: the Temporal server (unless there is one already), the preparation
-of database and engine, the partners' simulators, the worker, the API.
+`python -m tools.stack up` starts the Temporal server (unless one is configured), prepares the
+database and Temporal, then starts the API, the simulators and the worker.
 """
 
 import argparse
@@ -24,46 +24,46 @@ from exits import told
 from models.errors import Unavailable
 from models.settings import Settings
 from tools import server, var_dir
-from tools.addresses import Addresses, choose_addresses, engine_is_given
+from tools.addresses import Addresses, choose_addresses, uses_external_engine
 from tools.ports import HOST, Ports
-from tools.processes import Processes, Program, end_leftovers, until_signal
+from tools.processes import Processes, Program, run_until_signal, stop_orphans
 
 HOME = Path(__file__).parents[1]
 START_LIMIT_S = 60
-PASSED_ON = ("DATABASE_URL", "MAIL_FROM", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE")
-"""Written to VAR_DIR/env too if they were given."""
+FORWARDED = ("DATABASE_URL", "MAIL_FROM", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE")
+"""Variables also written to VAR_DIR/env if they are set."""
 
 Result = TypeVar("Result")
 
 
-class NotReady(Unavailable):
-    """A part didn't come up; says which, and the last lines of its log."""
+class StackNotReady(Unavailable):
+    """A process did not become ready; the message ends with the last lines of the logs."""
 
-    def __init__(self, what: str, tails: str) -> None:
-        super().__init__("stack_not_ready", f"{what}\n{tails}")
+    def __init__(self, problem: str, log_tails: str) -> None:
+        super().__init__("stack_not_ready", f"{problem}\n{log_tails}")
 
 
-class PortLost(Exception):
-    """Another program listens where a part was going to."""
+class PortConflict(Exception):
+    """Another program took the chosen port of a process."""
 
 
 @dataclass(frozen=True)
 class StackConfig:
-    """What a stack is made from. `environ`: the environment together with `.env`."""
+    """The configuration of a stack. `environ`: the environment merged with `.env`."""
 
     settings: Settings
     environ: Mapping[str, str]
-    usual_ports: bool = True
-    """Take the usual ports where they are free; else any free ones."""
+    prefer_default_ports: bool = True
+    """Use the default ports where they are free."""
     fresh: bool = False
-    """Empty VAR_DIR first, if the demo made it."""
+    """Empty VAR_DIR first; it must have been created by the demo."""
 
 
 class Stack:
-    """All processes of the pipeline, up while the `async with` block lasts.
+    """Run all processes of the pipeline during an `async with` block.
 
-    After entering: `env` (what another program needs to take part), `addresses`, `var_dir`.
-    Raises PipelineError where it can't be brought up; nothing is left running then.
+    Sets `env` (the environment for further programs) and `addresses` on entry. Raises
+    PipelineError if the start fails; no process is left running then.
     """
 
     addresses: Addresses
@@ -73,20 +73,20 @@ class Stack:
         self.config = config
         self.console = console
         self.var_dir = config.settings.var_dir.resolve()
-        self._ports = Ports(usual=config.usual_ports)
-        self._down = AsyncExitStack()
+        self._ports = Ports(prefer_defaults=config.prefer_default_ports)
+        self._cleanup = AsyncExitStack()
 
     @property
     def api_url(self) -> str:
         return self.addresses.api_url
 
     async def __aenter__(self) -> Self:
-        if engine_is_given(self.config.environ):
-            engine.options(self.config.environ)  # says what is wrong, before anything is started
-        async with AsyncExitStack() as down:
-            await self._take_var_dir(down)
-            await self._start(await self._server_binary(), down)
-            self._down = down.pop_all()
+        if uses_external_engine(self.config.environ):
+            engine.options(self.config.environ)  # raises WrongVariables before any process starts
+        async with AsyncExitStack() as cleanup:
+            await self._lock_var_dir(cleanup)
+            await self._start(await self._server_binary(), cleanup)
+            self._cleanup = cleanup.pop_all()
         return self
 
     async def __aexit__(
@@ -95,74 +95,77 @@ class Stack:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._say("Stopping.")
-        await self._down.aclose()
+        self._report("Stopping.")
+        await self._cleanup.aclose()
 
-    async def _take_var_dir(self, down: AsyncExitStack) -> None:
+    async def _lock_var_dir(self, cleanup: AsyncExitStack) -> None:
         if self.config.fresh:
-            var_dir.check_may_empty(self.var_dir)
-        down.enter_context(var_dir.locked(self.var_dir))
-        await end_leftovers(self.var_dir)
+            var_dir.check_removable(self.var_dir)
+        cleanup.enter_context(var_dir.locked(self.var_dir))
+        await stop_orphans(self.var_dir)
         if self.config.fresh:
             var_dir.empty(self.var_dir)
 
     async def _server_binary(self) -> Path | None:
-        """None where the user has a Temporal; before ports are chosen, as it may take minutes."""
-        environ = self.config.environ
-        return None if engine_is_given(environ) else await server.ensure(environ, self.console)
+        """Return the server binary, None for an external server.
 
-    async def _start(self, binary: Path | None, down: AsyncExitStack) -> None:
-        """Start all parts; once more where another program was quicker to take a port."""
+        Call it before ports are chosen, because an installation takes minutes.
+        """
+        environ = self.config.environ
+        return None if uses_external_engine(environ) else await server.ensure(environ, self.console)
+
+    async def _start(self, binary: Path | None, cleanup: AsyncExitStack) -> None:
+        """Start all processes; restart with other ports after a port conflict."""
         while True:
-            self._settle()
-            async with AsyncExitStack() as parts:
+            self._configure()
+            async with AsyncExitStack() as running:
                 try:
-                    await self._start_parts(binary, parts)
-                except PortLost as lost:
-                    self._say(f"{lost}; starting all parts again.")
-                    self._ports.choose_again()
+                    await self._start_all(binary, running)
+                except PortConflict as conflict:
+                    self._report(f"{conflict}; restarting all processes.")
+                    self._ports.reset()
                 else:
-                    down.push_async_exit(parts.pop_all())
+                    cleanup.push_async_exit(running.pop_all())
                     return
 
-    async def _start_parts(self, binary: Path | None, down: AsyncExitStack) -> None:
-        """Each is certain to be reached, and not another program on its port, before the next."""
-        processes = Processes(HOME, self.var_dir, self.env, self._say)
+    async def _start_all(self, binary: Path | None, running: AsyncExitStack) -> None:
+        """Start the processes one after another, each once the previous one listens."""
+        processes = Processes(HOME, self.var_dir, self.env, self._report)
         if binary:
-            await self._start_part(self._engine(binary), processes, down)
+            await self._start_program(self._engine(binary), processes, running)
             serving = server.wait_until_serving(self.addresses.temporal)
-            await self._in_time(processes, "The Temporal server doesn't answer", serving)
+            await self._within_limit(processes, "The Temporal server did not answer", serving)
         await self._prepare(processes)
         for program in self._programs():
-            await self._start_part(program, processes, down)
-        await self._in_time(processes, "The API isn't ready", self._api_ready())
+            await self._start_program(program, processes, running)
+        await self._within_limit(processes, "The API was not ready", self._api_ready())
 
-    async def _start_part(
-        self, program: Program, processes: Processes, down: AsyncExitStack
+    async def _start_program(
+        self, program: Program, processes: Processes, running: AsyncExitStack
     ) -> None:
-        await down.enter_async_context(processes.kept_alive(program))
+        await running.enter_async_context(processes.supervised(program))
         if program.ports:
-            listening = processes.listening(program)
-            what = f"{program.name} doesn't listen"
-            if not await self._in_time(processes, what, listening, program.name):
-                raise PortLost(f"Another program took a port of {program.name}")
+            listening = processes.wait_until_listening(program)
+            problem = f"{program.name} did not listen on its port"
+            if not await self._within_limit(processes, problem, listening, program.name):
+                raise PortConflict(f"Another program took a port of {program.name}")
 
-    def _settle(self) -> None:
-        """Decide addresses and secrets, and write them down for other shells."""
+    def _configure(self) -> None:
+        """Choose addresses and secrets; write them to VAR_DIR/env for other shells."""
         settings, environ = self.config.settings, self.config.environ
         last = var_dir.last_ports(self.var_dir)
         self.addresses = choose_addresses(settings, environ, self._ports, last)
-        var_dir.remember_ports(self.var_dir, self.addresses.ports)
-        ours = {
+        var_dir.save_ports(self.var_dir, self.addresses.ports)
+        own = {
             **self.addresses.env,
             **var_dir.webhook_secrets(self.var_dir, environ),
             "VAR_DIR": str(self.var_dir),
             "PARTNERS": settings.partners,
             "PARTNER_DELAY": str(settings.partner_delay),
         }
-        passed_on = {name: environ[name] for name in PASSED_ON if name in environ}
-        var_dir.write_private(self.var_dir / "env", var_dir.exports(passed_on | ours))
-        self.env = {**environ, **ours, "PYTHONUNBUFFERED": "1"}
+        forwarded = {name: environ[name] for name in FORWARDED if name in environ}
+        var_dir.write_private(self.var_dir / "env", var_dir.export_lines(forwarded | own))
+        self.env = {**environ, **own, "PYTHONUNBUFFERED": "1"}
 
     def _engine(self, binary: Path) -> Program:
         port, ui_port = self.addresses.temporal_port, self.addresses.ui_port
@@ -173,30 +176,27 @@ class Stack:
     async def _prepare(self, processes: Processes) -> None:
         program = Program("prepare", (sys.executable, "-m", "tools.prepare"))
         preparing = processes.run(program)
-        what = "The database and the engine aren't prepared"
-        status = await self._in_time(processes, what, preparing, "prepare")
+        problem = "The database and Temporal were not prepared"
+        status = await self._within_limit(processes, problem, preparing, "prepare")
         if status:
-            raise NotReady(f"{what}: exit status {status}.", processes.tail("prepare"))
+            raise StackNotReady(f"{problem}: exit status {status}.", processes.tail("prepare"))
 
     def _programs(self) -> list[Program]:
-        """In an order in which each finds there whom it calls."""
-        where, python = self.addresses, sys.executable
-        partners, smtp = where.simulators_port, where.smtp_port
-        listen = ("--port", str(partners), "--smtp-port", str(smtp))
-        api = ("api.app:create_app", "--factory", "--host", HOST, "--port", str(where.api_port))
-        uvicorn = (
-            python,
-            "-m",
-            "uvicorn",
-            *api,
-            "--log-level",
-            "warning",
-            "--timeout-keep-alive",
-            "75",
+        """List API, simulators and worker: each starts after the processes that it calls."""
+        addresses, python = self.addresses, sys.executable
+        http_port, smtp_port = addresses.simulators_port, addresses.smtp_port
+        api = (
+            *(python, "-m", "uvicorn", "api.app:create_app", "--factory"),
+            *("--host", HOST, "--port", str(addresses.api_port)),
+            *("--log-level", "warning", "--timeout-keep-alive", "75"),
+        )
+        simulators = (
+            *(python, "-m", "simulators"),
+            *("--port", str(http_port), "--smtp-port", str(smtp_port)),
         )
         return [
-            Program("api", uvicorn, (where.api_port,)),
-            Program("simulators", (python, "-m", "simulators", *listen), (partners, smtp)),
+            Program("api", api, (addresses.api_port,)),
+            Program("simulators", simulators, (http_port, smtp_port)),
             Program("worker", (python, "worker.py")),
         ]
 
@@ -207,20 +207,20 @@ class Stack:
                     return
                 await asyncio.sleep(0.2)
 
-    async def _in_time(
-        self, processes: Processes, what: str, work: Awaitable[Result], *about: str
+    async def _within_limit(
+        self, processes: Processes, problem: str, work: Awaitable[Result], *logs: str
     ) -> Result:
-        """Await `work`; if that takes too long, say who died and what their logs end with."""
+        """Await `work`; raises StackNotReady on a timeout, with exits and log tails."""
         try:
             async with asyncio.timeout(START_LIMIT_S):
                 return await work
         except TimeoutError:
-            died = "".join(f" {death}." for death in processes.deaths.values())
-            tails = [processes.tail(name) for name in processes.deaths or about or ("api",)]
-            message = f"{what} after {START_LIMIT_S} s.{died}"
-            raise NotReady(message, "\n".join(tails)) from None
+            exits = "".join(f" {description}." for description in processes.exits.values())
+            tails = [processes.tail(name) for name in processes.exits or logs or ("api",)]
+            message = f"{problem} within {START_LIMIT_S} s.{exits}"
+            raise StackNotReady(message, "\n".join(tails)) from None
 
-    def _say(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -232,42 +232,47 @@ async def _answers_200(api: httpx.AsyncClient, path: str) -> bool:
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with what `.env` adds to it."""
+    """Merge `.env` into the environment, which takes precedence."""
     return {**var_dir.read_env(Path(".env")), **environ}
 
 
-def table_of(stack: Stack) -> Table:
-    """Where a person finds the parts."""
-    where = stack.addresses
-    table = Table(show_header=False, title="The order pipeline is up", title_justify="left")
+def address_table(stack: Stack) -> Table:
+    """Build the table of addresses for operators."""
+    addresses = stack.addresses
+    table = Table(show_header=False, title="The order pipeline is running", title_justify="left")
     rows = {
-        "Temporal UI": where.ui_url if where.own_engine else f"that of {where.temporal or 'yours'}",
-        "API": f"{where.api_url}/docs",
-        "mail sink": f"{where.simulators_url}/mail",
+        "Temporal UI": addresses.ui_url if addresses.own_engine else _external_ui(addresses),
+        "API": f"{addresses.api_url}/docs",
+        "mail sink": f"{addresses.simulators_url}/mail",
         "data and logs": str(stack.var_dir),
         "another shell": f". {stack.var_dir / 'env'}",
     }
-    for name, place in rows.items():
-        table.add_row(name, place)
+    for name, location in rows.items():
+        table.add_row(name, location)
     return table
 
 
+def _external_ui(addresses: Addresses) -> str:
+    return f"the UI of {addresses.temporal or 'the server in your Temporal profile'}"
+
+
 async def up(environ: Mapping[str, str], console: Console) -> int:
-    """Keep a stack running until it is interrupted."""
+    """Run a stack until a signal stops it; return exit status 0."""
     config = StackConfig(settings=Settings.read(), environ=environment(environ))
     async with Stack(config, console) as stack:
-        console.print(table_of(stack), soft_wrap=True)
-        console.print("Ctrl-C stops all of it; started again, it goes on from there.")
+        console.print(address_table(stack), soft_wrap=True)
+        console.print("Ctrl-C stops all processes; the next start continues with the same data.")
         await asyncio.Event().wait()
     return 0
 
 
 def main() -> int:
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.stack", description=__doc__)
     parser.add_argument("command", choices=["up"])
     parser.parse_args()
     with told():
-        return until_signal(up(os.environ, Console()), interrupted=0)
+        return run_until_signal(up(os.environ, Console()), interrupted=0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the tools decide: ports, addresses, files of VAR_DIR, the demo's scripts."""
+"""Test the tools: ports, addresses, settings, files of VAR_DIR, processes and demo scenarios."""
 
 import asyncio
 import csv
@@ -24,59 +24,63 @@ from models.settings import Settings
 from models.shipping import Packaging
 from tools import server, var_dir
 from tools.addresses import choose_addresses
-from tools.demo import SHOP, Script, matches, read_scripts
+from tools.demo import SHOP, Scenario, matches, read_scenarios
 from tools.ports import Ports, PortTaken
-from tools.processes import LONGEST_PAUSE_S, STOP_S, Processes, Program, pause_after
+from tools.processes import MAX_DELAY_S, STOP_S, Processes, Program, restart_delay
 from worker import GRACE
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = read_scripts(ROOT / SHOP / "orders")
+SCENARIOS = read_scenarios(ROOT / SHOP / "orders")
 
 
 @pytest.fixture(autouse=True)
-def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable and no .env of whoever runs the tests reaches Settings()."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide the machine's environment variables and .env file from Settings()."""
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def ports(*taken: int, usual: bool = True) -> Ports:
-    """Ports of a machine where these are taken; free ones are found from 50000 on."""
-    found = itertools.count(50000)
-    return Ports(usual=usual, is_free=lambda port: port not in taken, any_free=lambda: next(found))
+def ports(*in_use: int, prefer_defaults: bool = True) -> Ports:
+    """Build Ports for a machine with these ports in use and free ones from 50000 on."""
+    free = itertools.count(50000)
+    return Ports(
+        prefer_defaults=prefer_defaults,
+        is_free=lambda port: port not in in_use,
+        any_free=lambda: next(free),
+    )
 
 
-def test_the_usual_port_is_taken_if_it_is_free() -> None:
-    """So that the addresses in the README hold."""
-    assert ports().choose("API_PORT", 8080, given=False) == 8080
+def test_free_default_port_is_chosen() -> None:
+    """The addresses in the README are valid then."""
+    assert ports().choose("API_PORT", 8080, configured=False) == 8080
 
 
-def test_another_port_is_found_where_the_usual_one_is_in_use() -> None:
-    """Nobody has to configure anything to see it run."""
-    assert ports(8080).choose("API_PORT", 8080, given=False) == 50000
+def test_default_port_in_use_is_replaced_by_free_port() -> None:
+    """A start needs no configuration."""
+    assert ports(8080).choose("API_PORT", 8080, configured=False) == 50000
 
 
-def test_a_given_port_in_use_is_refused_by_the_name_of_its_variable() -> None:
-    """Who asked for a port doesn't want another."""
-    with pytest.raises(PortTaken, match="API_PORT asks for port 8080"):
-        ports(8080).choose("API_PORT", 8080, given=True)
+def test_configured_port_in_use_is_rejected_with_variable_name() -> None:
+    """A configured port is never replaced."""
+    with pytest.raises(PortTaken, match="API_PORT requires port 8080"):
+        ports(8080).choose("API_PORT", 8080, configured=True)
 
 
 def test_no_port_is_chosen_twice() -> None:
-    """Two parts can't listen on one port, even before either does."""
-    choice = ports(8081)
-    first = choice.choose("API_PORT", 8080, given=True)
-    assert (first, choice.choose("UI_PORT", 8080, given=False)) == (8080, 50000)
+    """Two processes get different ports, although neither listens yet."""
+    chooser = ports(8081)
+    first = chooser.choose("API_PORT", 8080, configured=True)
+    assert (first, chooser.choose("UI_PORT", 8080, configured=False)) == (8080, 50000)
     with pytest.raises(PortTaken):
-        choice.choose("UI_PORT", 50000, given=True)
+        chooser.choose("UI_PORT", 50000, configured=True)
 
 
-def test_ports_are_those_of_the_last_time_where_they_are_free(tmp_path: Path) -> None:
-    """Open tabs and scripts find everything where it was; what is given goes first."""
+def test_free_ports_of_last_start_are_chosen_again(tmp_path: Path) -> None:
+    """Open browser tabs and scripts keep working; configured ports take precedence."""
     assert var_dir.last_ports(tmp_path) == {}
-    first = choose_addresses(Settings(), {}, ports(usual=False), {})
-    var_dir.remember_ports(tmp_path, first.ports)
+    first = choose_addresses(Settings(), {}, ports(prefer_defaults=False), {})
+    var_dir.save_ports(tmp_path, first.ports)
     last = var_dir.last_ports(tmp_path)
     assert choose_addresses(Settings(), {}, ports(), last) == first
     other = choose_addresses(Settings(ui_port=9000), {}, ports(first.smtp_port), last)
@@ -84,20 +88,24 @@ def test_ports_are_those_of_the_last_time_where_they_are_free(tmp_path: Path) ->
     assert other.simulators_port == first.simulators_port
 
 
-def test_a_port_that_was_given_and_lost_is_refused_and_others_are_found_anew() -> None:
-    """Somebody was quicker: whoever listens there now isn't the partner that was meant."""
-    taken: set[int] = set()
-    choice = Ports(usual=True, is_free=lambda port: port not in taken, any_free=lambda: 50000)
+def test_port_conflict_replaces_default_ports_and_rejects_configured_ones() -> None:
+    """The program that took a configured port is not the configured partner."""
+    in_use: set[int] = set()
+    chooser = Ports(
+        prefer_defaults=True,
+        is_free=lambda port: port not in in_use,
+        any_free=lambda: 50000,
+    )
     settings = Settings(api_port=8080)
-    assert choose_addresses(settings, {}, choice, {}).temporal_port == 7233
-    taken.add(7233)
-    choice.choose_again()
-    assert choose_addresses(settings, {}, choice, {}).temporal_port == 50000
-    choice.choose_again()
+    assert choose_addresses(settings, {}, chooser, {}).temporal_port == 7233
+    in_use.add(7233)
+    chooser.reset()
+    assert choose_addresses(settings, {}, chooser, {}).temporal_port == 50000
+    chooser.reset()
     settings = Settings(carriers_url="http://127.0.0.1:8090/carriers")
-    taken.add(8090)
-    with pytest.raises(PortTaken, match="CARRIERS_URL asks for port 8090"):
-        choose_addresses(settings, {}, choice, {})
+    in_use.add(8090)
+    with pytest.raises(PortTaken, match="CARRIERS_URL requires port 8090"):
+        choose_addresses(settings, {}, chooser, {})
 
 
 LISTENER = """
@@ -108,73 +116,80 @@ time.sleep(60)
 
 
 @pytest.mark.asyncio
-async def test_only_a_process_of_ours_counts_as_listening(tmp_path: Path) -> None:
-    """Another program's answer on our port isn't ours."""
+async def test_foreign_process_does_not_count_as_listening(tmp_path: Path) -> None:
+    """Another program on the same port is distinguished from the supervised one."""
     processes = Processes(ROOT, tmp_path, os.environ, lambda line: None)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         program = Program("listener", (sys.executable, "-c", LISTENER, str(port)), (port,))
-        async with asyncio.timeout(20), processes.kept_alive(program):
-            assert not await processes.listening(program)
+        async with asyncio.timeout(20), processes.supervised(program):
+            assert not await processes.wait_until_listening(program)
             other.close()
-            assert await processes.listening(program)
+            assert await processes.wait_until_listening(program)
 
 
-def test_without_settings_everything_is_where_the_settings_say_by_default() -> None:
-    """A program started without VAR_DIR/env finds the others."""
+def test_default_addresses_equal_the_defaults_of_settings() -> None:
+    """A program started without VAR_DIR/env finds the other processes."""
     settings = Settings()
-    found = choose_addresses(settings, {}, ports(), {})
-    assert found.env["TEMPORAL_ADDRESS"] == "127.0.0.1:7233"
-    assert found.env["PAYMENTS_URL"] == settings.payments_url
-    assert found.env["SMTP_URL"] == settings.smtp_url
-    assert found.api_port == settings.api_port
+    addresses = choose_addresses(settings, {}, ports(), {})
+    assert addresses.env["TEMPORAL_ADDRESS"] == "127.0.0.1:7233"
+    assert addresses.env["PAYMENTS_URL"] == settings.payments_url
+    assert addresses.env["SMTP_URL"] == settings.smtp_url
+    assert addresses.api_port == settings.api_port
 
 
-def test_the_demo_leaves_the_usual_ports_alone() -> None:
-    """A stack that is up already isn't disturbed."""
-    found = choose_addresses(Settings(), {}, ports(usual=False), {})
-    chosen = (found.temporal_port, found.ui_port, found.simulators_port, found.api_port)
+def test_demo_uses_no_default_port() -> None:
+    """A running stack is not disturbed."""
+    addresses = choose_addresses(Settings(), {}, ports(prefer_defaults=False), {})
+    chosen = (
+        addresses.temporal_port,
+        addresses.ui_port,
+        addresses.simulators_port,
+        addresses.api_port,
+    )
     assert min(chosen) >= 50000
     assert len(set(chosen)) == len(chosen)
 
 
-def test_a_given_engine_is_used_and_no_other_is_started() -> None:
-    """TEMPORAL_ADDRESS is passed on as it is."""
-    found = choose_addresses(Settings(), {"TEMPORAL_ADDRESS": "temporal.example:7233"}, ports(), {})
-    assert not found.own_engine
-    assert found.env["TEMPORAL_ADDRESS"] == "temporal.example:7233"
+def test_configured_temporal_server_is_used() -> None:
+    """TEMPORAL_ADDRESS is unchanged and no server is started."""
+    addresses = choose_addresses(
+        Settings(), {"TEMPORAL_ADDRESS": "temporal.example:7233"}, ports(), {}
+    )
+    assert not addresses.own_engine
+    assert addresses.env["TEMPORAL_ADDRESS"] == "temporal.example:7233"
 
 
-def test_a_shell_that_has_read_our_env_file_starts_our_engine_again() -> None:
-    """`. var/env` and then `make up` is no riddle."""
+def test_env_file_of_stack_does_not_count_as_external_server() -> None:
+    """`make up` works in a shell that has sourced `var/env`."""
     environ = choose_addresses(Settings(), {}, ports(), {}).env
     assert choose_addresses(Settings(), environ, ports(), {}).own_engine
 
 
-def test_the_simulators_listen_where_a_partner_is_said_to_be() -> None:
-    """PAYMENTS_URL on this machine, with nobody there, is a wish for the simulators' port."""
+def test_simulators_listen_on_port_of_configured_local_url() -> None:
+    """A local PAYMENTS_URL whose port is free determines the simulators' port."""
     settings = Settings(payments_url="http://127.0.0.1:9555/payments")
-    found = choose_addresses(settings, {}, ports(), {})
-    assert found.simulators_port == 9555
-    assert found.env["CARRIERS_URL"] == "http://127.0.0.1:9555/carriers"
+    addresses = choose_addresses(settings, {}, ports(), {})
+    assert addresses.simulators_port == 9555
+    assert addresses.env["CARRIERS_URL"] == "http://127.0.0.1:9555/carriers"
 
 
-def test_a_partner_of_the_users_own_is_respected() -> None:
-    """Elsewhere, or on this machine and running: the simulators stand in for the others only."""
+def test_real_partner_is_not_replaced_by_simulator() -> None:
+    """A remote partner, or a local one that is running, keeps its configured URL."""
     settings = Settings(
         payments_url="https://pay.example/v1", carriers_url="http://127.0.0.1:9555/carriers"
     )
-    found = choose_addresses(settings, {}, ports(9555), {})
-    assert found.env["PAYMENTS_URL"] == "https://pay.example/v1"
-    assert found.env["CARRIERS_URL"] == "http://127.0.0.1:9555/carriers"
-    assert found.env["SUPPLIERS_URL"] == "http://127.0.0.1:8090/suppliers"
+    addresses = choose_addresses(settings, {}, ports(9555), {})
+    assert addresses.env["PAYMENTS_URL"] == "https://pay.example/v1"
+    assert addresses.env["CARRIERS_URL"] == "http://127.0.0.1:9555/carriers"
+    assert addresses.env["SUPPLIERS_URL"] == "http://127.0.0.1:8090/suppliers"
 
 
 CARTON = (
     '[{"name": "S", "length_mm": %d, "width_mm": 100, "height_mm": 50, "max_weight_g": 9000, '
     '"%s": 90}]'
 )
-WRONG = [
+INVALID = [
     ("API_PORT", "abc"),
     ("API_PORT", "99999"),
     ("TEMPORAL_PORT", "0"),
@@ -207,11 +222,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG)
-def test_a_wrong_variable_is_named_and_its_value_is_not_shown(
+@pytest.mark.parametrize(("name", "value"), INVALID)
+def test_invalid_variable_is_reported_without_its_value(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be a secret; what is accepted helps more."""
+    """The value may be a secret; the message describes accepted values."""
     monkeypatch.setenv(name, value)
     with pytest.raises(WrongVariables) as caught:
         Settings.read()
@@ -220,15 +235,15 @@ def test_a_wrong_variable_is_named_and_its_value_is_not_shown(
     assert "secret" not in caught.value.message.removeprefix(name)
 
 
-def test_every_wrong_variable_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One run is enough to mend them all."""
-    for name, value in dict(WRONG).items():
+def test_each_invalid_variable_is_reported_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run reports all invalid variables."""
+    for name, value in dict(INVALID).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(WrongVariables) as caught:
         Settings.read()
     lines = caught.value.message.splitlines()
-    assert {line.partition(":")[0] for line in lines} == {name for name, _ in WRONG}
-    assert len(lines) == len(dict(WRONG))
+    assert {line.partition(":")[0] for line in lines} == {name for name, _ in INVALID}
+    assert len(lines) == len(dict(INVALID))
 
 
 @pytest.mark.parametrize(
@@ -247,17 +262,17 @@ def test_every_wrong_variable_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPa
         ("WEBHOOK_SECRET_PAYMENTS", " whsec_c2VjcmV0  whsec_b3RoZXI= "),
     ],
 )
-def test_what_a_variable_may_be_is_taken_as_it_is(
+def test_valid_value_is_accepted_unchanged(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Checking changes nothing."""
+    """Validation does not change the value."""
     monkeypatch.setenv(name, value)
     read = getattr(Settings.read(), name.lower())
     assert read == type(read)(value)
 
 
-def test_what_goods_are_packed_in_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cartons and the pallet, in JSON; who says nothing has those of every trade."""
+def test_packaging_is_configurable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CARTONS and PALLET are JSON; without them the standard sizes apply."""
     assert Settings.read().packaging == Packaging()
     small = CARTON % (200, "tare_g")
     monkeypatch.setenv("CARTONS", small)
@@ -268,8 +283,8 @@ def test_what_goods_are_packed_in_is_configured(monkeypatch: pytest.MonkeyPatch)
     assert packaging.pallet == carton
 
 
-def test_every_variable_says_what_it_accepts() -> None:
-    """Else a wrong one would be told to be None."""
+def test_every_variable_describes_accepted_values() -> None:
+    """The message for an invalid value contains the description."""
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
@@ -286,18 +301,20 @@ def test_every_variable_says_what_it_accepts() -> None:
     ],
     ids=" ".join,
 )
-def test_every_root_ends_with_two_lines_for_two_wrong_variables(arguments: tuple[str, ...]) -> None:
-    """Exit status 2, no traceback, and nothing was begun."""
-    wrong = {"API_PORT": "abc", "PARTNERS": "foo"}
-    ended = subprocess.run(
+def test_every_entry_point_reports_two_invalid_variables_in_two_lines(
+    arguments: tuple[str, ...],
+) -> None:
+    """Exit status is 2; there is no traceback and no other output."""
+    invalid = {"API_PORT": "abc", "PARTNERS": "foo"}
+    completed = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=os.environ | wrong,
+        env=os.environ | invalid,
         capture_output=True,
         text=True,
     )
-    lines = [line.removeprefix("wrong_variables ") for line in ended.stderr.splitlines()]
-    assert (ended.returncode, ended.stdout) == (2, "")
+    lines = [line.removeprefix("wrong_variables ") for line in completed.stderr.splitlines()]
+    assert (completed.returncode, completed.stdout) == (2, "")
     assert lines == [
         "API_PORT: must be a whole number from 1 to 65535",
         "PARTNERS: must be auto or manual",
@@ -305,7 +322,7 @@ def test_every_root_ends_with_two_lines_for_two_wrong_variables(arguments: tuple
 
 
 @pytest.mark.parametrize(
-    ("environ", "said"),
+    ("environ", "message"),
     [
         ({"TEMPORAL_ADDRESS": "nonsense"}, "TEMPORAL_ADDRESS: must be a host and a port"),
         ({"TEMPORAL_ADDRESS": "http://127.0.0.1:7233"}, "TEMPORAL_ADDRESS: must be"),
@@ -314,14 +331,16 @@ def test_every_root_ends_with_two_lines_for_two_wrong_variables(arguments: tuple
         ({"TEMPORAL_TLS_CLIENT_CERT_PATH": "none.pem"}, "none.pem"),
     ],
 )
-def test_wrong_variables_of_the_engine_are_told_as_ours(environ: dict[str, str], said: str) -> None:
-    """Before anything is started."""
-    with pytest.raises(WrongVariables, match=said):
+def test_invalid_temporal_variables_raise_wrong_variables(
+    environ: dict[str, str], message: str
+) -> None:
+    """They are reported like the project's own variables, before any connection."""
+    with pytest.raises(WrongVariables, match=message):
         engine.options({"TEMPORAL_CONFIG_FILE": os.devnull, **environ})
 
 
-def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
-    """A restart doesn't make the partners' signatures wrong."""
+def test_webhook_secrets_are_created_once_and_private(tmp_path: Path) -> None:
+    """Signatures stay valid after a restart."""
     first = var_dir.webhook_secrets(tmp_path, {})
     assert var_dir.webhook_secrets(tmp_path, {}) == first
     assert all(secret.startswith("whsec_") for secret in first.values())
@@ -329,23 +348,23 @@ def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
     assert (tmp_path / "secrets.env").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_given_secret_is_used_and_not_written_down(tmp_path: Path) -> None:
-    """It has a keeper already."""
-    found = var_dir.webhook_secrets(tmp_path, {"WEBHOOK_SECRET_PAYMENTS": "whsec_given"})
-    assert found["WEBHOOK_SECRET_PAYMENTS"] == "whsec_given"
+def test_configured_secret_is_used_and_not_stored(tmp_path: Path) -> None:
+    """Only created secrets are written to VAR_DIR."""
+    secrets = var_dir.webhook_secrets(tmp_path, {"WEBHOOK_SECRET_PAYMENTS": "whsec_given"})
+    assert secrets["WEBHOOK_SECRET_PAYMENTS"] == "whsec_given"
     assert "whsec_given" not in (tmp_path / "secrets.env").read_text()
 
 
-def test_exports_give_a_shell_exactly_the_values() -> None:
-    """Whatever characters they have."""
+def test_export_lines_preserve_values_in_shell() -> None:
+    """Quotes, spaces and shell syntax are preserved."""
     value = "a b'c\"d$HOME;`x`"
-    script = var_dir.exports({"NAME": value}) + 'printf %s "$NAME"'
+    script = var_dir.export_lines({"NAME": value}) + 'printf %s "$NAME"'
     shell = subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True)
     assert shell.stdout == value
 
 
-def test_a_var_dir_has_one_stack_at_a_time(tmp_path: Path) -> None:
-    """A second is told where the first is."""
+def test_var_dir_is_used_by_one_stack_only(tmp_path: Path) -> None:
+    """The error of a second stack names the directory."""
     with (
         var_dir.locked(tmp_path),
         pytest.raises(var_dir.VarDirInUse, match=str(tmp_path)),
@@ -356,34 +375,35 @@ def test_a_var_dir_has_one_stack_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_the_demo_empties_only_what_it_made(tmp_path: Path) -> None:
-    """VAR_DIR=$HOME must not cost anybody their files."""
+def test_demo_does_not_empty_foreign_directory(tmp_path: Path) -> None:
+    """VAR_DIR=$HOME must not delete files."""
     (tmp_path / "letter").touch()
-    with pytest.raises(var_dir.NotOurs):
-        var_dir.check_may_empty(tmp_path)
+    with pytest.raises(var_dir.VarDirNotOwned):
+        var_dir.check_removable(tmp_path)
 
 
-def test_the_demo_starts_from_nothing(tmp_path: Path) -> None:
-    """What an earlier run left is gone; the lock that is held stays."""
+def test_demo_removes_data_of_earlier_run(tmp_path: Path) -> None:
+    """Only the held lock and the marker remain."""
     with var_dir.locked(tmp_path):
         var_dir.empty(tmp_path)
         (tmp_path / "orders.db").touch()
         (tmp_path / "log").mkdir()
-        var_dir.check_may_empty(tmp_path)
+        var_dir.check_removable(tmp_path)
         var_dir.empty(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {var_dir.LOCK, var_dir.MARKER}
 
 
-def test_where_no_server_can_be_got_one_error_says_what_was_tried_and_what_to_do() -> None:
-    """A person needn't read a traceback."""
-    said = server.NoServer([("`temporal` on PATH", "not found"), ("building", "no `go`")]).message
-    for part in ("`temporal` on PATH: not found", "building: no `go`", "Go 1.21", "CLI 1.8.2"):
-        assert part in said
+def test_missing_temporal_server_error_lists_failures_and_remedies() -> None:
+    """One message replaces a traceback."""
+    failures = [("`temporal` on PATH", "not found"), ("build", "no `go`")]
+    message = server.TemporalServerNotFound(failures).message
+    for part in ("`temporal` on PATH: not found", "build: no `go`", "Go 1.21", "CLI 1.8.2"):
+        assert part in message
 
 
 @pytest.mark.asyncio
-async def test_a_broken_binary_on_the_path_is_passed_over(tmp_path: Path) -> None:
-    """The cache is next, and is believed only if it runs and is of our version."""
+async def test_broken_binary_on_path_is_skipped(tmp_path: Path) -> None:
+    """The cache is next; its binary must run and report the pinned version."""
     broken, cached = tmp_path / "temporal", server.cache_path({"XDG_CACHE_HOME": str(tmp_path)})
     cached.parent.mkdir(parents=True)
     broken.write_text("#!/bin/sh\nexit 3\n")
@@ -394,14 +414,14 @@ async def test_a_broken_binary_on_the_path_is_passed_over(tmp_path: Path) -> Non
     assert await server.ensure(environ, Console(quiet=True)) == cached
 
 
-def test_a_process_that_lived_long_is_started_again_soon() -> None:
-    """One that keeps dying waits longer and longer."""
-    assert pause_after(LONGEST_PAUSE_S, lived_s=31) == 1
-    assert pause_after(8, lived_s=2) == 8
+def test_restart_delay_is_reset_after_stable_run() -> None:
+    """A process that exits early keeps its growing delay."""
+    assert restart_delay(MAX_DELAY_S, uptime_s=31) == 1
+    assert restart_delay(8, uptime_s=2) == 8
 
 
-def test_a_worker_that_is_told_to_stop_has_its_whole_grace() -> None:
-    """And some seconds to end after it, before it is killed."""
+def test_worker_is_not_killed_during_graceful_shutdown() -> None:
+    """SIGKILL follows at least five seconds after the worker's grace period."""
     assert GRACE.total_seconds() + 5 <= STOP_S
 
 
@@ -410,8 +430,8 @@ def rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_example_shop_has_valid_numbers() -> None:
-    """What a person pastes elsewhere works there."""
+def test_example_shop_has_valid_identifiers() -> None:
+    """IBAN, GTINs and VAT ids pass the checks of other systems."""
     (company,) = rows("company.csv")
     assert iban.is_valid(company["iban"])
     assert all(ean.is_valid(product["gtin"]) for product in rows("products.csv"))
@@ -419,10 +439,10 @@ def test_the_example_shop_has_valid_numbers() -> None:
     assert all(vat.is_valid(vat_id) for vat_id in vat_ids)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.order_id)
-def test_the_demo_expects_the_total_that_the_price_list_gives(script: Script) -> None:
-    """The files of the demo agree with the files of its shop."""
-    order = OrderDocument.model_validate(script.order)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.order_id)
+def test_demo_expects_total_of_price_list(scenario: Scenario) -> None:
+    """The scenarios agree with the product list of the example shop."""
+    order = OrderDocument.model_validate(scenario.order)
     products = {
         row["sku"]: ProductPrice(
             sku=row["sku"],
@@ -438,21 +458,21 @@ def test_the_demo_expects_the_total_that_the_price_list_gives(script: Script) ->
         price_line(number, line, products[line.sku], order.currency, tax)
         for number, line in enumerate(order.lines, 1)
     ]
-    assert Decimal(total(lines).total_minor) / 100 == Decimal(str(script.ends_as["total"]))
+    assert Decimal(total(lines).total_minor) / 100 == Decimal(str(scenario.ends_as["total"]))
 
 
-def test_an_order_may_be_more_than_its_file_says_but_not_other() -> None:
-    """Fields that the file doesn't name don't count."""
-    wanted: JsonValue = {"shipments": [{"state": "delivered"}]}
-    assert matches(wanted, {"shipments": [{"state": "delivered", "carrier": "X"}], "stage": "y"})
-    assert not matches(wanted, {"shipments": []})
-    assert not matches(wanted, {"shipments": [{"state": "booked"}]})
+def test_scenario_ignores_fields_it_does_not_name() -> None:
+    """Named fields must match, other fields of an object may have any value."""
+    expected: JsonValue = {"shipments": [{"state": "delivered"}]}
+    assert matches(expected, {"shipments": [{"state": "delivered", "carrier": "X"}], "stage": "y"})
+    assert not matches(expected, {"shipments": []})
+    assert not matches(expected, {"shipments": [{"state": "booked"}]})
 
 
-def test_tool_errors_are_of_the_one_tree() -> None:
-    """So that every root shows them in the same way."""
-    raised = (
-        *(server.NoServer, PortTaken),
-        *(var_dir.VarDirInUse, var_dir.VarDirUnusable, var_dir.NotOurs),
+def test_tool_errors_are_pipeline_errors() -> None:
+    """Every entry point shows them in the same way."""
+    errors = (
+        *(server.TemporalServerNotFound, PortTaken),
+        *(var_dir.VarDirInUse, var_dir.VarDirUnusable, var_dir.VarDirNotOwned),
     )
-    assert all(issubclass(error, PipelineError) for error in raised)
+    assert all(issubclass(error, PipelineError) for error in errors)
