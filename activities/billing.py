@@ -406,7 +406,6 @@ class Billing:
             self._policy.late_money,
             expired=order.expired,
             invoiced=invoice_number(session, order.order_id) is not None,
-            kept=order.document is not None,
             owed_minor=owed_minor,
             reclaimed_minor=order.reclaimed_minor,
             received_minor=in_hand_minor - owed_minor,

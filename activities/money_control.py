@@ -178,7 +178,7 @@ class MoneyControl:
 
     def _resend(self, session: Session, command: ResendBill) -> Commanded:
         row = session.get(InvoiceRow, command.number) or session.get(CreditNoteRow, command.number)
-        if row is None or row.content is None:
+        if row is None:
             reason = f"there is no invoice or credit note {command.number!r}"
             refuse("number", reason, UNKNOWN)
         bill = BillStep(number=command.number, again=command.command_id)

@@ -120,11 +120,9 @@ class Orders:
         return self._database.transaction(work)
 
     @activity.defn
-    def read_document(self, step: OrderStep) -> RecordedOrder | None:
-        """The order as it was placed; None where it wasn't kept."""
-        order = self._database.read(lambda session: session.get(Order, step.order_id))
-        if order is None or order.document is None:
-            return None
+    def read_document(self, step: OrderStep) -> RecordedOrder:
+        """Read the order as it was placed."""
+        order = self._database.read(lambda session: session.get_one(Order, step.order_id))
         document = OrderDocument.model_validate(order.document)
         return RecordedOrder(document=document, digest=order.digest)
 

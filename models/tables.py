@@ -330,7 +330,7 @@ class Order(SQLModel, table=True):
     """What the customer was told last about the date: `models.promises.Letter`."""
     expired: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     """It was cancelled because it wasn't paid in time."""
-    document: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    document: dict[str, JsonValue] = Field(sa_type=JSON)
     """The order as it was placed: late money may start it again."""
     fulfilment: Fulfilment = word(
         Fulfilment, default=Fulfilment.CARRIER, sa_column_kwargs={"server_default": "carrier"}
@@ -440,7 +440,7 @@ class PurchaseOrder(SQLModel, table=True):
     reason: str
     freight_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
     created_at: datetime
-    collects_until: datetime | None = None
+    collects_until: datetime
     """Until then more lines may be added; it is sent then."""
     sender_sku: str | None = None
     """The SKU whose replenishment sends it."""
@@ -476,7 +476,7 @@ class PurchaseOrderLine(SQLModel, table=True):
     let_down_at: datetime | None = None
     """Since when the supplier didn't promise or bring (all of) it: others are asked, until it has
     rested or a person tries again."""
-    reason: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    reason: dict[str, JsonValue] = Field(sa_type=JSON)
     """Why it was bought, and there: `models.purchasing.Reason`."""
 
 
@@ -568,7 +568,7 @@ class InvoiceRow(SQLModel, table=True):
 
 class CreditNoteRow(SQLModel, table=True):
     """The reversal of an invoice or of a part of it, never changed: `content` is
-    `models.billing.CreditNote` as issued (None: it was issued before they were printed)."""
+    `models.billing.CreditNote` as issued."""
 
     __tablename__ = "credit_notes"
 
@@ -580,7 +580,7 @@ class CreditNoteRow(SQLModel, table=True):
     total_minor: int = big()
     reason: str
     issued_on: date
-    content: dict[str, object] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    content: dict[str, object] = Field(sa_type=JSON)
 
 
 class PaymentRequest(SQLModel, table=True):
@@ -774,7 +774,7 @@ class Shipment(SQLModel, table=True):
     """The greater of weight and dimensional weight."""
     freight_class: str | None = None
     state: ShipmentState = word(ShipmentState)
-    planned_at: datetime | None = None
+    planned_at: datetime
     book_from: datetime | None = None
     """When the location hands it over at the earliest; None: at once."""
     booking_id: str | None = None

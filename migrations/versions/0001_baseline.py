@@ -287,7 +287,7 @@ def _create_orders() -> None:
         sa.Column("consent_by", sa.Date(), nullable=True),
         sa.Column("letter", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("expired", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("document", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("fulfilment", sa.String(32), server_default="carrier", nullable=False),
         sa.Column("location", text(), nullable=True),
         sa.Column("taken_by", text(), server_default="", nullable=False),
@@ -399,7 +399,7 @@ def _create_purchasing() -> None:
         sa.Column("reason", text(), nullable=False),
         sa.Column("freight_minor", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("created_at", moment(), nullable=False),
-        sa.Column("collects_until", moment(), nullable=True),
+        sa.Column("collects_until", moment(), nullable=False),
         sa.Column("sender_sku", text(), nullable=True),
         sa.Column("acknowledge_by", moment(), nullable=True),
         sa.Column("sent_at", moment(), nullable=True),
@@ -428,7 +428,7 @@ def _create_purchasing() -> None:
         sa.Column("damaged", sa.Integer(), server_default="0", nullable=False),
         sa.Column("invoiced", sa.Integer(), server_default="0", nullable=False),
         sa.Column("let_down_at", moment(), nullable=True),
-        sa.Column("reason", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("reason", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["po_id"], ["purchase_orders.po_id"], name=op.f("fk_purchase_order_lines_po_id")
         ),
@@ -533,7 +533,7 @@ def _create_billing() -> None:
         sa.Column("total_minor", sa.BigInteger(), nullable=False),
         sa.Column("reason", text(), nullable=False),
         sa.Column("issued_on", sa.Date(), nullable=False),
-        sa.Column("content", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("content", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["invoice_number"], ["invoices.number"], name=op.f("fk_credit_notes_invoice_number")
         ),
@@ -716,7 +716,7 @@ def _create_shipping() -> None:
         sa.Column("billed_weight_g", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("freight_class", text(), nullable=True),
         sa.Column("state", sa.String(32), nullable=False),
-        sa.Column("planned_at", moment(), nullable=True),
+        sa.Column("planned_at", moment(), nullable=False),
         sa.Column("book_from", moment(), nullable=True),
         sa.Column("booking_id", text(), nullable=True),
         sa.Column("carrier", text(), nullable=True),

@@ -46,16 +46,17 @@ MASTER_DATA = f"""
     INSERT INTO orders (order_id, customer_id, channel, terms, delivery, currency, ship_to,
         bill_to, tax_treatment, digest, workflow_id, net_minor, total_minor, paid_minor,
         deposit_minor, refunded_minor, credit_accepted, allocated, stage, cancellation,
-        cancel_reason, version, placed_at, updated_at)
+        cancel_reason, version, document, placed_at, updated_at)
         VALUES ('O-1', 'C-1', 'online', 'prepaid', 'complete', 'EUR', '{{}}', '{{}}', 'standard',
             'd', 'order-O-1', 100, 119, 0, 0, 0, false, false, 'received', 'none', '', 1,
-            '{NOW}', '{NOW}')
+            '{{}}', '{NOW}', '{NOW}')
 """
 DOCUMENTS = f"""
     INSERT INTO invoices (number, order_id, customer_id, currency, net_minor, total_minor,
         issued_on, content) VALUES ('INV-1', 'O-1', 'C-1', 'EUR', 100, 119, '2026-07-06', '{{}}');
     INSERT INTO credit_notes (number, invoice_number, order_id, currency, net_minor, total_minor,
-        reason, issued_on) VALUES ('CN-1', 'INV-1', 'O-1', 'EUR', 100, 119, '', '2026-07-06');
+        reason, issued_on, content)
+        VALUES ('CN-1', 'INV-1', 'O-1', 'EUR', 100, 119, '', '2026-07-06', '{{}}');
     INSERT INTO stock_movements (movement_id, sku, location, kind, on_hand_change,
         reserved_change, value_change_minor, cause, recorded_at)
         VALUES ('M-1', 'DRILL', 'BER', 'opening', 1, 0, 1, 'opening', '{NOW}');
