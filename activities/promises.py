@@ -15,7 +15,6 @@ from models.promises import (
     Promise,
     PromisePolicy,
     accept,
-    promised_date,
     review,
 )
 from models.tables import Order
@@ -45,13 +44,13 @@ class Promises:
 
     def _review(self, session: Session, order_id: str) -> PromiseReview:
         order, now = lock_order(session, order_id), self._clock()
-        progress, before = look(session, order), _promise(order, self._policy)
+        progress, before = look(session, order), _promise(order)
         if not progress.backordered or order.cancellation is not Cancellation.NONE:
             if order.stage is not stage(progress):  # its goods came, and nobody told it
                 progress = touch(session, order, now)
             return PromiseReview(progress=progress, letter=None, look_in=A_DAY_S, lapsed=False)
         found = review(before, progress.expected_date, now.date(), self._policy)
-        if found.promise != before or order.promised_date != before.promised:
+        if found.promise != before:
             _write(order, found.promise)
             if found.promise.letter and found.promise.letter != before.letter:
                 event = f"{found.promise.letter.kind}_told"
@@ -71,7 +70,7 @@ class Promises:
     def _accept(self, session: Session, step: AcceptStep) -> Accepted:
         order, now = lock_order(session, step.order_id), self._clock()
         progress = look(session, order)
-        accepted = accept(_promise(order, self._policy)) if progress.consent_by else None
+        accepted = accept(_promise(order)) if progress.consent_by else None
         if accepted is None or order.cancellation is not Cancellation.NONE:
             message = "there is no delay that waits to be accepted"
             return Accepted(accepted=False, message=message, progress=progress)
@@ -82,14 +81,10 @@ class Promises:
         return Accepted(accepted=True, message=message, progress=touch(session, order, now))
 
 
-def _promise(order: Order, policy: PromisePolicy) -> Promise:
-    """As the order's columns say; one that was recorded before there were promises gets its own."""
-    promised = order.promised_date
-    if promised is None and not order.delay_notices:
-        placed_on = order.placed_at.date()
-        promised = promised_date(placed_on, order.requested_delivery_date, policy)
+def _promise(order: Order) -> Promise:
+    """Read the order's promise from its columns."""
     return Promise(
-        promised=promised,
+        promised=order.promised_date,
         told=order.told_date,
         delays=order.delay_notices,
         consent_by=order.consent_by,
