@@ -17,7 +17,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     UniqueConstraint,
-    false,
 )
 from sqlmodel import Field, SQLModel
 
@@ -59,8 +58,8 @@ def big(**options: object) -> Any:
 
 
 def total_of_facts() -> Any:
-    """A sum in minor units that facts add to; 0 for orders that were there before the column."""
-    return big(default=0, sa_column_kwargs={"server_default": "0"})
+    """Define a column for a sum in minor units to which facts add."""
+    return big(default=0)
 
 
 def word(words: type[StrEnum], **options: object) -> Any:
@@ -85,7 +84,7 @@ class Company(SQLModel, table=True):
     vat_id: str
     iban: str
     currency: str
-    gs1_prefix: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    gs1_prefix: str = ""
     """Our GS1 company prefix, of 7 to 10 digits; empty: labels carry no real SSCC."""
 
 
@@ -98,15 +97,15 @@ class Location(SQLModel, table=True):
     name: str
     country: str
     postal_code: str
-    handling_cost_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    handling_cost_minor: int = big(default=0)
     """What one consignment costs us there."""
-    street: str = Field(default="", sa_column_kwargs={"server_default": ""})
-    city: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    street: str = ""
+    city: str = ""
     cutoff: time | None = None
     """What is ready after that is handed over on the next working day; local time. None: goods
     leave at any time."""
-    timezone: str = Field(default="UTC", sa_column_kwargs={"server_default": "UTC"})
-    region: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    timezone: str = "UTC"
+    region: str = ""
     """Whose holidays it keeps, beside its country's: "BE" for Berlin."""
 
     @property
@@ -171,9 +170,9 @@ class SupplierOffer(SQLModel, table=True):
     lead_time_days: int
     break_quantity: int | None = None
     break_unit_cost_minor: int | None = big(default=None)
-    freight_cost_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    freight_cost_minor: int = big(default=0)
     """Of one purchase order, whatever its size."""
-    duty_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    duty_ppm: int = 0
     """Of the goods' value."""
     valid_until: date | None = None
 
@@ -277,12 +276,10 @@ class Order(SQLModel, table=True):
     tax_treatment: TaxTreatment = word(TaxTreatment)
     digest: str
     workflow_id: str
-    discount_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    discount_ppm: int = 0
     """Of the whole order; each line has its share of it."""
     payment_method: PaymentMethod | None = word(PaymentMethod, default=None, nullable=True)
-    capture: Capture = word(
-        Capture, default=Capture.AT_ONCE, sa_column_kwargs={"server_default": "at_once"}
-    )
+    capture: Capture = word(Capture, default=Capture.AT_ONCE)
     net_minor: int = big()
     total_minor: int = big()
     paid_minor: int = big(default=0)
@@ -307,12 +304,12 @@ class Order(SQLModel, table=True):
     """The tax in what was forgiven that is owed no longer."""
     taxed_minor: int = total_of_facts()
     """Tax that fell due on payments before the invoice (2006/112/EC art. 65)."""
-    dunning_level: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    dunning_level: int = 0
     """How many reminders were sent."""
     credit_accepted: bool = False
     """It counts towards its customer's exposure (net30)."""
     allocated: bool = False
-    allocation_no: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    allocation_no: int = 0
     """How often it was allocated: late money may have it done again."""
     stage: Stage = word(Stage, default=Stage.RECEIVED)
     cancellation: Cancellation = word(Cancellation, default=Cancellation.NONE)
@@ -322,22 +319,20 @@ class Order(SQLModel, table=True):
     after a delay: agreed to wait without one."""
     told_date: date | None = None
     """The date that the customer was last told."""
-    delay_notices: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    delay_notices: int = 0
     """How many delays the customer has agreed to, by silence or expressly."""
     consent_by: date | None = None
     """Until when the customer must accept the delay; None: nothing is to be accepted."""
     letter: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
     """What the customer was told last about the date: `models.promises.Letter`."""
-    expired: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    expired: bool = False
     """It was cancelled because it wasn't paid in time."""
     document: dict[str, JsonValue] = Field(sa_type=JSON)
     """The order as it was placed: late money may start it again."""
-    fulfilment: Fulfilment = word(
-        Fulfilment, default=Fulfilment.CARRIER, sa_column_kwargs={"server_default": "carrier"}
-    )
+    fulfilment: Fulfilment = word(Fulfilment, default=Fulfilment.CARRIER)
     location: str | None = None
     """Where the goods are handed over to the customer."""
-    taken_by: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    taken_by: str = ""
     """Who of us took the order."""
     attention_code: str | None = Field(default=None, index=True)
     """What is shown: of what waits for a person the oldest (`AttentionRow`), else what happened to
@@ -389,7 +384,7 @@ class Reservation(SQLModel, table=True):
     order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
     line_no: int = Field(primary_key=True)
     location: str = Field(primary_key=True)
-    part: int = Field(default=1, primary_key=True, sa_column_kwargs={"server_default": "1"})
+    part: int = Field(default=1, primary_key=True)
     sku: str = Field(index=True)
     quantity: int
     state: ReservationState = word(ReservationState)
@@ -438,7 +433,7 @@ class PurchaseOrder(SQLModel, table=True):
     reference: str | None = None
     expected_date: date | None = None
     reason: str
-    freight_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    freight_minor: int = big(default=0)
     created_at: datetime
     collects_until: datetime
     """Until then more lines may be added; it is sent then."""
@@ -465,14 +460,14 @@ class PurchaseOrderLine(SQLModel, table=True):
     sku: str = Field(primary_key=True, foreign_key="products.sku")
     quantity: int
     unit_cost_minor: int = big()
-    duty_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    duty_ppm: int = 0
     expected: int | None = None
     """Units the supplier has promised; None: it hasn't said, so all of them."""
     expected_date: date | None = None
     received: int = 0
     """Units that came, damaged ones left out."""
-    damaged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    invoiced: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    damaged: int = 0
+    invoiced: int = 0
     let_down_at: datetime | None = None
     """Since when the supplier didn't promise or bring (all of) it: others are asked, until it has
     rested or a person tries again."""
@@ -508,7 +503,7 @@ class GoodsReceipt(SQLModel, table=True):
     sku: str = Field(index=True)
     location: str
     quantity: int
-    damaged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    damaged: int = 0
     value_minor: int = big()
     occurred_at: datetime
 
@@ -594,7 +589,7 @@ class PaymentRequest(SQLModel, table=True):
     due_date: date
     request_id: str
     requested_at: datetime
-    number: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    number: int = 1
     """Counts what the provider was asked for: again, where an authorisation has lapsed."""
 
 
@@ -632,7 +627,7 @@ class Payment(SQLModel, table=True):
     """Taken back by the payer's bank."""
     taxed_minor: int = total_of_facts()
     """The tax that fell due with it, as it came before the invoice."""
-    seen_to: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    seen_to: str = ""
     """What was said of a problem with it that a person has seen to."""
     received_at: datetime
 
@@ -770,7 +765,7 @@ class Shipment(SQLModel, table=True):
     mode: FreightMode = word(FreightMode)
     mode_reason: str
     weight_g: int = big()
-    billed_weight_g: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    billed_weight_g: int = big(default=0)
     """The greater of weight and dimensional weight."""
     freight_class: str | None = None
     state: ShipmentState = word(ShipmentState)
@@ -784,7 +779,7 @@ class Shipment(SQLModel, table=True):
     """What the carrier asked for it, in the company's currency."""
     arrives_on: date | None = None
     """As the carrier promised with its quote."""
-    choice: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    choice: str = ""
     """Why this carrier and service."""
     tracking_number: str | None = None
     tracking: TrackingStatus | None = word(TrackingStatus, default=None, nullable=True)
@@ -863,9 +858,7 @@ class Claim(SQLModel, table=True):
     currency: str
     reason: str
     claimed_at: datetime
-    state: ClaimState = word(
-        ClaimState, default=ClaimState.OPEN, sa_column_kwargs={"server_default": "open"}
-    )
+    state: ClaimState = word(ClaimState, default=ClaimState.OPEN)
     settled_minor: int | None = big(default=None)
     """What the carrier has paid for it."""
     ended_at: datetime | None = None
@@ -913,7 +906,7 @@ class ReturnLine(SQLModel, table=True):
     scrapped: int = 0
     sent_back: int = 0
     """To their supplier."""
-    lost: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    lost: int = 0
     """On their way back."""
 
     @property

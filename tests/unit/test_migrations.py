@@ -1,28 +1,33 @@
 """The migrated schema equals the models, and refuses rows that would falsify the record."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy import Engine, create_engine, event, insert, inspect
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
-import models.tables  # noqa: F401  # fills the metadata
 from activities.database.engine import normalised
+from models import tables
 from models.ledger import Account
 from tests.conftest import DATABASES, new_database
 from tests.support import postgres
 from tests.support.shop import unique
 from tools.prepare import check_migrations, migrate
 
-NOW = "2026-07-06 12:00:00"
-TODAY = "2026-07-06"
+NOW = datetime(2026, 7, 6, 12, tzinfo=UTC)
+TODAY = NOW.date()
 UNBALANCED = "the entry does not balance"
 SEALED = "the entry is sealed: post a new one"
 FOREIGN_KEY = "(?i)foreign key"
+
+Row = tuple[type[SQLModel], dict[str, Any]]
+"""A table, and the values of a row of it."""
 
 RECORD = {
     "journal_entries": "posted_at",
@@ -34,35 +39,56 @@ RECORD = {
 }
 """The append-only tables, each with a column that an update would falsify."""
 
-MASTER_DATA = f"""
-    INSERT INTO locations (location, name, country, postal_code) VALUES ('BER', 'Berlin', 'DE', '10115');
-    INSERT INTO products (sku, name, unit_price_minor, currency, tax_rate_ppm,
-        weight_g, length_mm, width_mm, height_mm, gtin)
-        VALUES ('DRILL', 'Drill', 100, 'EUR', 190000, 1, 1, 1, 1, '');
-    INSERT INTO customers (customer_id, name, email, phone, country, payment_preference,
-        credit_limit_minor, status, vat_id, tax_treatment, language, street, city, postal_code)
-        VALUES ('C-1', 'Ada', 'a@b', '', 'DE', 'card', 0, 'active', '', 'standard', 'en',
-            '', '', '');
-    INSERT INTO orders (order_id, customer_id, channel, terms, delivery, currency, ship_to,
-        bill_to, tax_treatment, digest, workflow_id, net_minor, total_minor, paid_minor,
-        deposit_minor, refunded_minor, credit_accepted, allocated, stage, cancellation,
-        cancel_reason, version, document, placed_at, updated_at)
-        VALUES ('O-1', 'C-1', 'online', 'prepaid', 'complete', 'EUR', '{{}}', '{{}}', 'standard',
-            'd', 'order-O-1', 100, 119, 0, 0, 0, false, false, 'received', 'none', '', 1,
-            '{{}}', '{NOW}', '{NOW}')
-"""
-DOCUMENTS = f"""
-    INSERT INTO invoices (number, order_id, customer_id, currency, net_minor, total_minor,
-        issued_on, content) VALUES ('INV-1', 'O-1', 'C-1', 'EUR', 100, 119, '2026-07-06', '{{}}');
-    INSERT INTO credit_notes (number, invoice_number, order_id, currency, net_minor, total_minor,
-        reason, issued_on, content)
-        VALUES ('CN-1', 'INV-1', 'O-1', 'EUR', 100, 119, '', '2026-07-06', '{{}}');
-    INSERT INTO stock_movements (movement_id, sku, location, kind, on_hand_change,
-        reserved_change, value_change_minor, cause, recorded_at)
-        VALUES ('M-1', 'DRILL', 'BER', 'opening', 1, 0, 1, 'opening', '{NOW}');
-    INSERT INTO audit_trail (order_id, event, detail, recorded_at)
-        VALUES ('O-1', 'recorded', '', '{NOW}')
-"""
+MASTER_DATA: tuple[Row, ...] = (
+    (tables.Location, {"location": "BER", "name": "Berlin", "country": "DE", "postal_code": "1"}),
+    (
+        tables.Product,
+        {
+            **{"sku": "DRILL", "name": "Drill", "unit_price_minor": 100, "currency": "EUR"},
+            **{"tax_rate_ppm": 190_000, "weight_g": 1, "gtin": ""},
+            **{"length_mm": 1, "width_mm": 1, "height_mm": 1},
+        },
+    ),
+    (
+        tables.Customer,
+        {
+            **{"customer_id": "C-1", "name": "Ada", "email": "a@b", "phone": "", "country": "DE"},
+            **{"payment_preference": "card", "credit_limit_minor": 0, "status": "active"},
+            **{"vat_id": "", "tax_treatment": "standard", "language": "en"},
+            **{"street": "", "city": "", "postal_code": ""},
+        },
+    ),
+    (
+        tables.Order,
+        {
+            **{"order_id": "O-1", "customer_id": "C-1", "channel": "online", "terms": "prepaid"},
+            **{"delivery": "complete", "currency": "EUR", "ship_to": {}, "bill_to": {}},
+            **{"tax_treatment": "standard", "digest": "d", "workflow_id": "order-O-1"},
+            **{"net_minor": 100, "total_minor": 119, "document": {}},
+            **{"placed_at": NOW, "updated_at": NOW},
+        },
+    ),
+)
+BILL = {
+    **{"order_id": "O-1", "currency": "EUR", "net_minor": 100, "total_minor": 119},
+    **{"issued_on": TODAY, "content": {}},
+}
+DOCUMENTS: tuple[Row, ...] = (
+    (tables.InvoiceRow, {**BILL, "number": "INV-1", "customer_id": "C-1"}),
+    (tables.CreditNoteRow, {**BILL, "number": "CN-1", "invoice_number": "INV-1", "reason": ""}),
+    (
+        tables.StockMovement,
+        {
+            **{"movement_id": "M-1", "sku": "DRILL", "location": "BER", "kind": "opening"},
+            **{"on_hand_change": 1, "reserved_change": 0, "value_change_minor": 1},
+            **{"cause": "opening", "recorded_at": NOW},
+        },
+    ),
+    (
+        tables.AuditRow,
+        {"order_id": "O-1", "event": "recorded", "detail": "", "recorded_at": NOW},
+    ),
+)
 
 
 def connect(url: str) -> Engine:
@@ -87,7 +113,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def database(url: str) -> Iterator[Engine]:
     """A migrated database with a location, a product, a customer and an order."""
     engine = connect(url)
-    execute(engine, MASTER_DATA)
+    write(engine, *MASTER_DATA)
     yield engine
     engine.dispose()
 
@@ -97,6 +123,13 @@ def execute(database: Engine, statements: str) -> None:
     with database.begin() as connection:
         for statement in statements.split(";\n"):
             connection.exec_driver_sql(statement)
+
+
+def write(database: Engine, *of: Row) -> None:
+    """Insert rows in one transaction."""
+    with database.begin() as connection:
+        for table, values in of:
+            connection.execute(insert(table).values(values))
 
 
 def post(
@@ -123,11 +156,8 @@ def rows(database: Engine, table: str) -> list[tuple[object, ...]]:
 
 def stock(database: Engine, *, on_hand: int, reserved: int = 0, value_minor: int = 0) -> None:
     """Write a stock row."""
-    execute(
-        database,
-        "INSERT INTO stock (sku, location, on_hand, reserved, value_minor) "
-        f"VALUES ('DRILL', 'BER', {on_hand}, {reserved}, {value_minor})",
-    )
+    counters = {"on_hand": on_hand, "reserved": reserved, "value_minor": value_minor}
+    write(database, (tables.Stock, {"sku": "DRILL", "location": "BER", **counters}))
 
 
 def schema(url: str) -> dict[str, object]:
@@ -152,7 +182,7 @@ def schema(url: str) -> dict[str, object]:
     return described
 
 
-def by_name(parts: Iterator[dict[str, object]] | list[dict[str, object]]) -> dict[object, object]:
+def by_name(parts: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Compare parts of a table whatever their order: a later migration appends columns."""
     return {part["name"]: part for part in parts}
 
@@ -180,10 +210,10 @@ def test_migrations_create_exactly_the_schema_of_the_models(
 
 
 def test_second_migration_run_changes_nothing(url: str) -> None:
-    engine, tables = connect(url), ("alembic_version", "accounts", "open_period")
-    before = schema(url), [rows(engine, table) for table in tables]
+    engine, filled = connect(url), ("alembic_version", "accounts", "open_period")
+    before = schema(url), [rows(engine, table) for table in filled]
     migrate(url)
-    assert (schema(url), [rows(engine, table) for table in tables]) == before
+    assert (schema(url), [rows(engine, table) for table in filled]) == before
     engine.dispose()
 
 
@@ -288,7 +318,7 @@ def test_entry_in_a_closed_period_is_refused(database: Engine) -> None:
 def test_recorded_row_cannot_be_changed_or_deleted(
     database: Engine, table: str, change: str
 ) -> None:
-    execute(database, DOCUMENTS)
+    write(database, *DOCUMENTS)
     post(database, ("1000", 1), ("3000", -1))
     before = rows(database, table)
     assert before
@@ -299,10 +329,9 @@ def test_recorded_row_cannot_be_changed_or_deleted(
 
 
 def test_order_has_at_most_one_invoice(database: Engine) -> None:
-    execute(database, DOCUMENTS)
-    invoice = "INSERT INTO invoices SELECT 'INV-2', order_id, customer_id, currency, net_minor, "
+    write(database, *DOCUMENTS)
     with pytest.raises(IntegrityError, match=r"invoices[._]order_id"):
-        execute(database, invoice + "total_minor, issued_on, due_on, content FROM invoices")
+        write(database, (tables.InvoiceRow, {**BILL, "number": "INV-2", "customer_id": "C-1"}))
 
 
 # --- stock, money and quantities ----------------------------------------------------------------
@@ -351,30 +380,48 @@ def test_stock_of_an_unknown_product_is_refused(database: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "constraint"),
+    ("change", "constraint"),
     [
         ("UPDATE orders SET paid_minor = -1", "ck_orders_paid_not_negative"),
         ("UPDATE products SET unit_price_minor = -1", "ck_products_unit_price_not_negative"),
+    ],
+)
+def test_negative_amount_is_refused(database: Engine, change: str, constraint: str) -> None:
+    with pytest.raises(IntegrityError, match=constraint):
+        execute(database, change)
+
+
+OF_THE_ORDER = {"order_id": "O-1", "line_no": 1, "sku": "DRILL", "location": "BER"}
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "constraint"),
+    [
         (
-            "INSERT INTO payments (payment_id, amount_minor, currency, method, applied_minor, "
-            f"received_at) VALUES ('P-1', 0, 'EUR', 'card', 0, '{NOW}')",
+            tables.Payment,
+            {
+                **{"payment_id": "P-1", "amount_minor": 0, "currency": "EUR", "method": "card"},
+                **{"applied_minor": 0, "received_at": NOW},
+            },
             "ck_payments_amount_above_zero",
         ),
         (
-            "INSERT INTO reservations (order_id, line_no, location, sku, quantity, state) "
-            "VALUES ('O-1', 1, 'BER', 'DRILL', 0, 'held')",
+            tables.Reservation,
+            {**OF_THE_ORDER, "quantity": 0, "state": "held"},
             "ck_reservations_quantity_above_zero",
         ),
         (
-            "INSERT INTO shortages (shortage_id, order_id, line_no, sku, location, quantity, "
-            "filled, state, promised_at) "
-            f"VALUES ('S-1', 'O-1', 1, 'DRILL', 'BER', 5, 6, 'open', '{NOW}')",
+            tables.Shortage,
+            {
+                **{**OF_THE_ORDER, "shortage_id": "S-1", "quantity": 5, "filled": 6},
+                **{"state": "open", "promised_at": NOW},
+            },
             "ck_shortages_filled_within_quantity",
         ),
     ],
 )
-def test_impossible_amount_or_quantity_is_refused(
-    database: Engine, row: str, constraint: str
+def test_impossible_quantity_or_payment_is_refused(
+    database: Engine, table: type[SQLModel], values: dict[str, Any], constraint: str
 ) -> None:
     with pytest.raises(IntegrityError, match=constraint):
-        execute(database, row)
+        write(database, (table, values))
