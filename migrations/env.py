@@ -1,4 +1,4 @@
-"""Alembic's entry: the caller (`tools/prepare.py`) hands in the database's URL."""
+"""Run the migrations on the database whose URL `tools/prepare.py` passes."""
 
 from alembic import context
 from sqlalchemy import NullPool, create_engine
@@ -8,7 +8,7 @@ import models.tables  # noqa: F401
 
 url = context.config.get_main_option("sqlalchemy.url")
 if not url:
-    raise SystemExit("Run `python -m tools.prepare`: it knows the database's address.")
+    raise SystemExit("Run `python -m tools.prepare`: it passes the database URL.")
 
 with create_engine(url, poolclass=NullPool).connect() as connection:
     context.configure(

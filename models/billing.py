@@ -352,7 +352,6 @@ def late_money(
     *,
     expired: bool,
     invoiced: bool,
-    kept: bool,
     owed_minor: int,
     reclaimed_minor: int,
     received_minor: int,
@@ -361,11 +360,11 @@ def late_money(
     """Refund, unless `wish` and the order allow to take it up again.
 
     `expired`: it was cancelled by its payment deadline, not by a person. `invoiced`: it has an
-    invoice, which was credited then. `kept`: its document is there to start it again.
+    invoice, which was credited then.
     `owed_minor`: what came before and is being given back: it pays nothing any more.
     `reclaimed_minor`: what was given back, and taken back by the payer's bank too: that is due of
     the order that is over.
     """
-    possible = expired and kept and not invoiced and not owed_minor and not reclaimed_minor
+    possible = expired and not invoiced and not owed_minor and not reclaimed_minor
     possible = possible and received_minor >= total_minor
     return LateMoney.REALLOCATE if wish == "reallocate" and possible else LateMoney.REFUND

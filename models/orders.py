@@ -404,11 +404,11 @@ class ShipmentProgress(Payload):
     """When it said something last."""
     book_from: datetime | None = None
     """It isn't booked before; None: at once."""
-    planned_at: datetime | None = None
+    planned_at: datetime
     """Since when its goods are ready."""
-    mode: FreightMode = FreightMode.PARCEL
-    is_booked: bool = True
-    """Its carrier's booking is known. Older answers don't say."""
+    mode: FreightMode
+    is_booked: bool
+    """Its carrier's booking is known."""
     called_back_by: str | None = None
     """The command for which its carrier is being asked not to fetch it."""
 

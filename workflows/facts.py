@@ -227,8 +227,6 @@ class FactWorkflow:
         alone."""
         summary = "Read the order's document"
         recorded = await self._steps.database(read_document, order, summary)
-        if recorded is None:
-            return
         details = f"Order {order.order_id}, taken up again after it was over."
         memo, reuse = {"digest": recorded.digest}, WorkflowIDReusePolicy.ALLOW_DUPLICATE
         await start_order(recorded.document, memo, details, reuse)

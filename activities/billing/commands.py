@@ -127,7 +127,7 @@ def close_period(work: UnitOfWork, command: ClosePeriod) -> Commanded:
 def resend_bill(work: UnitOfWork, command: ResendBill) -> Commanded:
     number = command.number
     row = work.session.get(InvoiceRow, number) or work.session.get(CreditNoteRow, number)
-    if row is None or row.content is None:
+    if row is None:
         reason = f"there is no invoice or credit note {command.number!r}"
         refuse("number", reason, UNKNOWN)
     bill = BillStep(number=command.number, again=command.command_id)

@@ -310,8 +310,6 @@ def _left_of(session: Session, invoice: Invoice) -> list[TaxAmount]:
     left = {tax.rate_ppm: tax for tax in invoice.taxes}
     query = select(CreditNoteRow).where(CreditNoteRow.invoice_number == invoice.number)
     for row in session.exec(query):
-        if row.content is None:
-            return []  # of before there were parts: all of it
         for tax in CreditNote.model_validate(row.content).taxes:
             rest = left[tax.rate_ppm]
             less = {

@@ -82,7 +82,7 @@ def _document(session: Session, number: str) -> Invoice | CreditNote | None:
     if invoice is not None:
         return Invoice.model_validate(invoice.content)
     credit_note = session.get(CreditNoteRow, number)
-    if credit_note is not None and credit_note.content is not None:
+    if credit_note is not None:
         return CreditNote.model_validate(credit_note.content)
     return None
 

@@ -314,7 +314,6 @@ def _decide_late_money(
         work.rules.policy.late_money,
         expired=order.expired,
         invoiced=invoice_number(work.session, order.order_id) is not None,
-        kept=order.document is not None,
         owed_minor=owed_minor,
         reclaimed_minor=order.reclaimed_minor,
         received_minor=in_hand_minor - owed_minor,

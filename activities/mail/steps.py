@@ -234,7 +234,7 @@ class CustomerMail:
         kind = "invoice" if invoice else "credit_note"
         key = f"{step.number}-{step.again}" if step.again else step.number
         envelope = self._envelope(session, kind, key, customer)
-        if envelope is None or row.content is None:
+        if envelope is None:
             return None
         model = Invoice if invoice else CreditNote
         return model.model_validate(row.content), envelope

@@ -12,9 +12,7 @@ from models.promises import (
     Letter,
     LetterKind,
     Promise,
-    PromisePolicy,
     accept,
-    promised_date,
     review,
 )
 from models.tables.orders import Order
@@ -28,13 +26,13 @@ def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
     """Decide what the customer is told now that the date of the goods is what it is. What was
     decided stays: again, the same letter comes back."""
     order = lock_order(work, step.order_id)
-    progress, before = look(work.session, order), _promise(order, work.rules.policy.promises)
+    progress, before = look(work.session, order), _promise(order)
     if not progress.backordered or order.cancellation is not Cancellation.NONE:
         if order.stage is not stage(progress):  # its goods came, and nobody told it
             progress = touch(work, order)
         return PromiseReview(progress=progress, letter=None, look_in=A_DAY_S, lapsed=False)
     found = review(before, progress.expected_date, work.now.date(), work.rules.policy.promises)
-    if found.promise != before or order.promised_date != before.promised:
+    if found.promise != before:
         _write(order, found.promise)
         if found.promise.letter and found.promise.letter != before.letter:
             event = f"{found.promise.letter.kind}_told"
@@ -57,7 +55,7 @@ def accept_delay(work: UnitOfWork, step: AcceptStep) -> Accepted:
     """The customer accepts the delay: the promise moves to the date that was told."""
     order = lock_order(work, step.order_id)
     progress = look(work.session, order)
-    accepted = accept(_promise(order, work.rules.policy.promises)) if progress.consent_by else None
+    accepted = accept(_promise(order)) if progress.consent_by else None
     if accepted is None or order.cancellation is not Cancellation.NONE:
         message = "there is no delay that waits to be accepted"
         return Accepted(accepted=False, message=message, progress=progress)
@@ -68,14 +66,10 @@ def accept_delay(work: UnitOfWork, step: AcceptStep) -> Accepted:
     return Accepted(accepted=True, message=message, progress=touch(work, order))
 
 
-def _promise(order: Order, policy: PromisePolicy) -> Promise:
-    """As the order's columns say; one that was recorded before there were promises gets its own."""
-    promised = order.promised_date
-    if promised is None and not order.delay_notices:
-        placed_on = order.placed_at.date()
-        promised = promised_date(placed_on, order.requested_delivery_date, policy)
+def _promise(order: Order) -> Promise:
+    """Read the order's promise from its columns."""
     return Promise(
-        promised=promised,
+        promised=order.promised_date,
         told=order.told_date,
         delays=order.delay_notices,
         consent_by=order.consent_by,

@@ -127,11 +127,9 @@ def give_up_cancelling(work: UnitOfWork, step: OrderStep) -> Progress:
 
 
 @read_step
-def read_document(session: Session, step: OrderStep) -> RecordedOrder | None:
-    """The order as it was placed; None where it wasn't kept."""
-    order = session.get(Order, step.order_id)
-    if order is None or order.document is None:
-        return None
+def read_document(session: Session, step: OrderStep) -> RecordedOrder:
+    """Read the order as it was placed."""
+    order = session.get_one(Order, step.order_id)
     document = OrderDocument.model_validate(order.document)
     return RecordedOrder(document=document, digest=order.digest)
 

@@ -88,7 +88,7 @@ def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
         sent_at=order.sent_at,
         ended_at=order.ended_at,
         ended_reason=order.ended_reason,
-        reasons=tuple(_reason(line) for line in lines if line.reason),
+        reasons=tuple(_reason(line) for line in lines),
         waiting=tuple(waiting_view(row) for row in waiting),
         receipts=tuple(_receipts(session, order)),
         invoices=tuple(_invoices(session, order)),

@@ -656,18 +656,17 @@ def _series(supplier_id: str, place: Place) -> str:
 
 def _freight(lines: Sequence[PurchaseOrderLine]) -> int:
     """Of a purchase order: the dearest of its offers', as each is for all of it."""
-    chosen = [r.comparison.chosen for line in lines if (r := _reason_of(line))]
+    chosen = [_reason_of(line).comparison.chosen for line in lines]
     return max((choice.freight_minor for choice in chosen if choice), default=0)
 
 
-def _reason_of(line: PurchaseOrderLine) -> Reason | None:
-    return None if line.reason is None else Reason.model_validate(line.reason)
+def _reason_of(line: PurchaseOrderLine) -> Reason:
+    return Reason.model_validate(line.reason)
 
 
 def _quoted_date(line: PurchaseOrderLine) -> date | None:
     """When it would be here by the offer: stands in where the supplier says nothing."""
-    reason = _reason_of(line)
-    chosen = reason.comparison.chosen if reason else None
+    chosen = _reason_of(line).comparison.chosen
     return chosen.expected_date if chosen else None
 
 
@@ -703,7 +702,7 @@ def _sends(
 ) -> Iterator[PlannedSend]:
     for order, _ in orders:
         if order.state is State.PLANNED:
-            yield PlannedSend(po_id=order.po_id, at=order.collects_until or order.created_at)
+            yield PlannedSend(po_id=order.po_id, at=order.collects_until)
         elif order.state is State.SENDING and order.sender_sku == sku:
             yield PlannedSend(po_id=order.po_id, at=order.created_at)
 
@@ -765,8 +764,7 @@ def _lines(session: Session, po_id: str) -> list[PurchaseOrderLine]:
 
 
 def _why(line: PurchaseOrderLine) -> str:
-    reason = _reason_of(line)
-    return f"{line.sku}: {reason.in_words()}" if reason else line.sku
+    return f"{line.sku}: {_reason_of(line).in_words()}"
 
 
 def _as_sent(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine]) -> SupplierOrder:

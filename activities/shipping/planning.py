@@ -134,18 +134,18 @@ def ready_on(session: Session, shipment: Shipment, order: Order, location: Locat
     for, else the one that was planned."""
     call = booking_call(order.order_id, shipment.shipment_id)
     _, asked = asked_before(session, call, FreightBooking)
-    return asked.ready_on if asked else _planned_on(shipment, order, location)
+    return asked.ready_on if asked else _planned_on(shipment, location)
 
 
-def _planned_on(shipment: Shipment, order: Order, location: Location | None) -> date:
-    moment = shipment.book_from or shipment.planned_at or order.placed_at
+def _planned_on(shipment: Shipment, location: Location | None) -> date:
+    moment = shipment.book_from or shipment.planned_at
     return moment.astimezone(ZoneInfo(location.timezone if location else "UTC")).date()
 
 
-def _earliest_on(shipment: Shipment, order: Order, location: Location, now: datetime) -> date:
+def _earliest_on(shipment: Shipment, location: Location, now: datetime) -> date:
     """As planned; where that has passed, as soon as the location can."""
     earliest = _hand_over_at(location, now).astimezone(ZoneInfo(location.timezone)).date()
-    return max(earliest, _planned_on(shipment, order, location))
+    return max(earliest, _planned_on(shipment, location))
 
 
 def _needed_by(order: Order) -> date | None:
@@ -191,7 +191,7 @@ def inquiry_of(session: Session, shipment_id: str, now: datetime) -> FreightInqu
             FreightPackage.model_validate(row.model_dump())
             for row in session.exec(packages.order_by(col(PackageRow.package_no)))
         ),
-        ready_on=_earliest_on(shipment, order, location, now),
+        ready_on=_earliest_on(shipment, location, now),
         needed_by=_needed_by(order),
         currency=order.currency,
         ship_from=location.model_dump(include=SHIP_FROM),

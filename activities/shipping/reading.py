@@ -67,7 +67,7 @@ def shipments(
 ) -> list[ShipmentSummary]:
     """Shipments, newest first; `limit` 0 means all."""
     query = select(Shipment).order_by(
-        col(Shipment.planned_at).desc().nulls_last(), col(Shipment.shipment_id).desc()
+        col(Shipment.planned_at).desc(), col(Shipment.shipment_id).desc()
     )
     if order_id is not None:
         query = query.where(Shipment.order_id == order_id)

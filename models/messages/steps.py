@@ -252,8 +252,7 @@ class StockPlace(Payload):
 class PlanStep(Payload):
     """Plan the purchases of a SKU at a location; `again`: ask also those who have let us down.
 
-    `since`: when the plan before was made; None: it is the first of this run of the workflow, or
-    nobody knows."""
+    `since`: when the plan before was made; None: it is the first of this run of the workflow."""
 
     place: StockPlace
     again: bool = False
@@ -287,7 +286,7 @@ class PurchasePlan(Payload):
     """Why nobody will, or why nobody brings what runs low, though no order is short."""
     look_at: Moment | None = None
     """When something is due that nobody tells us of: an acknowledgement, overdue goods."""
-    made_at: Moment | None = None
+    made_at: Moment
     echo: "Echo"
     policy: Policy
 

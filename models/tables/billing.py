@@ -30,7 +30,7 @@ class InvoiceRow(SQLModel, table=True):
 
 class CreditNoteRow(SQLModel, table=True):
     """The reversal of an invoice or of a part of it, never changed: `content` is
-    `models.billing.CreditNote` as issued (None: it was issued before they were printed)."""
+    `models.billing.CreditNote` as issued."""
 
     __tablename__ = "credit_notes"
 
@@ -42,7 +42,7 @@ class CreditNoteRow(SQLModel, table=True):
     total_minor: int = big()
     reason: str
     issued_on: date
-    content: dict[str, object] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    content: dict[str, object] = Field(sa_type=JSON)
 
 
 class PaymentRequest(SQLModel, table=True):
@@ -56,7 +56,7 @@ class PaymentRequest(SQLModel, table=True):
     due_date: date
     request_id: str
     requested_at: datetime
-    number: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    number: int = 1
     """Counts what the provider was asked for: again, where an authorisation has lapsed."""
 
 
@@ -94,7 +94,7 @@ class Payment(SQLModel, table=True):
     """Taken back by the payer's bank."""
     taxed_minor: int = total_of_facts()
     """The tax that fell due with it, as it came before the invoice."""
-    seen_to: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    seen_to: str = ""
     """What was said of a problem with it that a person has seen to."""
     received_at: datetime
 

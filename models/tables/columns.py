@@ -24,8 +24,8 @@ def big(**options: object) -> Any:
 
 
 def total_of_facts() -> Any:
-    """A sum in minor units that facts add to; 0 for orders that were there before the column."""
-    return big(default=0, sa_column_kwargs={"server_default": "0"})
+    """Define a column for a sum in minor units to which facts add."""
+    return big(default=0)
 
 
 def word(words: type[StrEnum], **options: object) -> Any:

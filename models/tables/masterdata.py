@@ -25,7 +25,7 @@ class Company(SQLModel, table=True):
     vat_id: str
     iban: str
     currency: str
-    gs1_prefix: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    gs1_prefix: str = ""
     """Our GS1 company prefix, of 7 to 10 digits; empty: labels carry no real SSCC."""
 
 
@@ -38,15 +38,15 @@ class Location(SQLModel, table=True):
     name: str
     country: str
     postal_code: str
-    handling_cost_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    handling_cost_minor: int = big(default=0)
     """What one consignment costs us there."""
-    street: str = Field(default="", sa_column_kwargs={"server_default": ""})
-    city: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    street: str = ""
+    city: str = ""
     cutoff: time | None = None
     """What is ready after that is handed over on the next working day; local time. None: goods
     leave at any time."""
-    timezone: str = Field(default="UTC", sa_column_kwargs={"server_default": "UTC"})
-    region: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    timezone: str = "UTC"
+    region: str = ""
     """Whose holidays it keeps, beside its country's: "BE" for Berlin."""
 
     @property
@@ -111,9 +111,9 @@ class SupplierOffer(SQLModel, table=True):
     lead_time_days: int
     break_quantity: int | None = None
     break_unit_cost_minor: int | None = big(default=None)
-    freight_cost_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    freight_cost_minor: int = big(default=0)
     """Of one purchase order, whatever its size."""
-    duty_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    duty_ppm: int = 0
     """Of the goods' value."""
     valid_until: date | None = None
 

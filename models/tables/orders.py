@@ -11,7 +11,6 @@ from sqlalchemy import (
     JSON,
     CheckConstraint,
     Index,
-    false,
 )
 from sqlmodel import Field, SQLModel
 
@@ -50,12 +49,10 @@ class Order(SQLModel, table=True):
     tax_treatment: TaxTreatment = word(TaxTreatment)
     digest: str
     workflow_id: str
-    discount_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    discount_ppm: int = 0
     """Of the whole order; each line has its share of it."""
     payment_method: PaymentMethod | None = word(PaymentMethod, default=None, nullable=True)
-    capture: Capture = word(
-        Capture, default=Capture.AT_ONCE, sa_column_kwargs={"server_default": "at_once"}
-    )
+    capture: Capture = word(Capture, default=Capture.AT_ONCE)
     net_minor: int = big()
     total_minor: int = big()
     paid_minor: int = big(default=0)
@@ -80,12 +77,12 @@ class Order(SQLModel, table=True):
     """The tax in what was forgiven that is owed no longer."""
     taxed_minor: int = total_of_facts()
     """Tax that fell due on payments before the invoice (2006/112/EC art. 65)."""
-    dunning_level: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    dunning_level: int = 0
     """How many reminders were sent."""
     credit_accepted: bool = False
     """It counts towards its customer's exposure (net30)."""
     allocated: bool = False
-    allocation_no: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    allocation_no: int = 0
     """How often it was allocated: late money may have it done again."""
     stage: Stage = word(Stage, default=Stage.RECEIVED)
     cancellation: Cancellation = word(Cancellation, default=Cancellation.NONE)
@@ -95,22 +92,20 @@ class Order(SQLModel, table=True):
     after a delay: agreed to wait without one."""
     told_date: date | None = None
     """The date that the customer was last told."""
-    delay_notices: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    delay_notices: int = 0
     """How many delays the customer has agreed to, by silence or expressly."""
     consent_by: date | None = None
     """Until when the customer must accept the delay; None: nothing is to be accepted."""
     letter: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
     """What the customer was told last about the date: `models.promises.Letter`."""
-    expired: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    expired: bool = False
     """It was cancelled because it wasn't paid in time."""
-    document: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    document: dict[str, JsonValue] = Field(sa_type=JSON)
     """The order as it was placed: late money may start it again."""
-    fulfilment: Fulfilment = word(
-        Fulfilment, default=Fulfilment.CARRIER, sa_column_kwargs={"server_default": "carrier"}
-    )
+    fulfilment: Fulfilment = word(Fulfilment, default=Fulfilment.CARRIER)
     location: str | None = None
     """Where the goods are handed over to the customer."""
-    taken_by: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    taken_by: str = ""
     """Who of us took the order."""
     attention_code: str | None = Field(default=None, index=True)
     """What is shown: of what waits for a person the oldest (`AttentionRow`), else what happened to

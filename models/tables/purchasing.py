@@ -27,9 +27,9 @@ class PurchaseOrder(SQLModel, table=True):
     reference: str | None = None
     expected_date: date | None = None
     reason: str
-    freight_minor: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    freight_minor: int = big(default=0)
     created_at: datetime
-    collects_until: datetime | None = None
+    collects_until: datetime
     """Until then more lines may be added; it is sent then."""
     sender_sku: str | None = None
     """The SKU whose replenishment sends it."""
@@ -54,18 +54,18 @@ class PurchaseOrderLine(SQLModel, table=True):
     sku: str = Field(primary_key=True, foreign_key="products.sku")
     quantity: int
     unit_cost_minor: int = big()
-    duty_ppm: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    duty_ppm: int = 0
     expected: int | None = None
     """Units the supplier has promised; None: it hasn't said, so all of them."""
     expected_date: date | None = None
     received: int = 0
     """Units that came, damaged ones left out."""
-    damaged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    invoiced: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    damaged: int = 0
+    invoiced: int = 0
     let_down_at: datetime | None = None
     """Since when the supplier didn't promise or bring (all of) it: others are asked, until it has
     rested or a person tries again."""
-    reason: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    reason: dict[str, JsonValue] = Field(sa_type=JSON)
     """Why it was bought, and there: `models.purchasing.Reason`."""
 
 
@@ -97,6 +97,6 @@ class GoodsReceipt(SQLModel, table=True):
     sku: str = Field(index=True)
     location: str
     quantity: int
-    damaged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    damaged: int = 0
     value_minor: int = big()
     occurred_at: datetime

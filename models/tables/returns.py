@@ -56,7 +56,7 @@ class ReturnLine(SQLModel, table=True):
     scrapped: int = 0
     sent_back: int = 0
     """To their supplier."""
-    lost: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    lost: int = 0
     """On their way back."""
 
     @property

@@ -30,11 +30,11 @@ class Shipment(SQLModel, table=True):
     mode: FreightMode = word(FreightMode)
     mode_reason: str
     weight_g: int = big()
-    billed_weight_g: int = big(default=0, sa_column_kwargs={"server_default": "0"})
+    billed_weight_g: int = big(default=0)
     """The greater of weight and dimensional weight."""
     freight_class: str | None = None
     state: ShipmentState = word(ShipmentState)
-    planned_at: datetime | None = None
+    planned_at: datetime
     book_from: datetime | None = None
     """When the location hands it over at the earliest; None: at once."""
     booking_id: str | None = None
@@ -44,7 +44,7 @@ class Shipment(SQLModel, table=True):
     """What the carrier asked for it, in the company's currency."""
     arrives_on: date | None = None
     """As the carrier promised with its quote."""
-    choice: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    choice: str = ""
     """Why this carrier and service."""
     tracking_number: str | None = None
     tracking: TrackingStatus | None = word(TrackingStatus, default=None, nullable=True)
@@ -123,9 +123,7 @@ class Claim(SQLModel, table=True):
     currency: str
     reason: str
     claimed_at: datetime
-    state: ClaimState = word(
-        ClaimState, default=ClaimState.OPEN, sa_column_kwargs={"server_default": "open"}
-    )
+    state: ClaimState = word(ClaimState, default=ClaimState.OPEN)
     settled_minor: int | None = big(default=None)
     """What the carrier has paid for it."""
     ended_at: datetime | None = None

@@ -79,7 +79,7 @@ class Reservation(SQLModel, table=True):
     order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
     line_no: int = Field(primary_key=True)
     location: str = Field(primary_key=True)
-    part: int = Field(default=1, primary_key=True, sa_column_kwargs={"server_default": "1"})
+    part: int = Field(default=1, primary_key=True)
     sku: str = Field(index=True)
     quantity: int
     state: ReservationState = word(ReservationState)

@@ -137,7 +137,7 @@ class PurchaseOrderDetails(PurchaseOrderView):
 
     reference: str | None
     """The supplier's own."""
-    collects_until: datetime | None
+    collects_until: datetime
     acknowledge_by: datetime | None
     sent_at: datetime | None
     ended_at: datetime | None

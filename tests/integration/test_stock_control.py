@@ -13,7 +13,7 @@ from sqlmodel import Session, col, func, select
 from activities.database.unit_of_work import UnitOfWork, utc_now
 from activities.masterdata.importing import import_folder
 from models.ledger import Account
-from models.purchasing import PurchaseOrderState
+from models.purchasing import Comparison, PurchaseOrderState, Reason, Requirement
 from models.tables.ledger import JournalEntry, JournalPosting
 from models.tables.operations import CommandRow, FactRow
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine
@@ -637,10 +637,30 @@ async def test_nothing_is_received_for_what_was_not_sent_yet(pipeline: World) ->
                 state=PurchaseOrderState.PLANNED,
                 reason="",
                 created_at=utc_now(),
+                collects_until=utc_now(),
             )
         )
         work.session.flush()
-        work.session.add(PurchaseOrderLine(po_id=po_id, sku=sku, quantity=5, unit_cost_minor=5_500))
+        requirement = Requirement(sku=sku, short=0, restock=5, needed_by=None)
+        reason = Reason(
+            orders=(),
+            short=0,
+            restock=5,
+            position=0,
+            reorder_point=5,
+            demand_a_day=None,
+            lead_time_days=None,
+            comparison=Comparison(requirement=requirement, rows=(), chosen=None, reason=""),
+        )
+        work.session.add(
+            PurchaseOrderLine(
+                po_id=po_id,
+                sku=sku,
+                quantity=5,
+                unit_cost_minor=5_500,
+                reason=reason.model_dump(mode="json"),
+            )
+        )
 
     pipeline.database.transaction(plan)
     before = everything(pipeline, sku)

@@ -21,7 +21,6 @@ from tests.support.bills import priced
 REVIVED: dict[str, Any] = {
     "expired": True,
     "invoiced": False,
-    "kept": True,
     "owed_minor": 0,
     "reclaimed_minor": 0,
     "received_minor": 119,
@@ -39,7 +38,6 @@ def test_an_order_that_expired_is_taken_up_again_where_that_is_wished() -> None:
     [
         {"expired": False},
         {"invoiced": True},
-        {"kept": False},
         {"owed_minor": 1},
         {"reclaimed_minor": 1},
         {"received_minor": 118},
@@ -50,8 +48,7 @@ def test_an_order_that_expired_is_taken_up_again_where_that_is_wished() -> None:
 def test_every_other_money_is_given_back(
     wish: Literal["refund", "reallocate"], but: dict[str, Any]
 ) -> None:
-    """Cancelled by a person, billed before, no document, being refunded already, owed for, too
-    little."""
+    """Cancelled by a person, billed before, being refunded already, owed for, too little."""
     assert late_money(wish, **(REVIVED | but)) is LateMoney.REFUND
 
 

@@ -1,6 +1,7 @@
 """Orders: what a document may say, what it comes to, and where an order is."""
 
 import json
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
@@ -30,6 +31,7 @@ from models.orders import (
     stage,
     total,
 )
+from models.shipping import FreightMode
 
 ABSENT = object()
 """As a value: the field is left out."""
@@ -522,7 +524,14 @@ def test_what_is_due_is_never_below_zero(total_minor: int, paid_minor: int) -> N
 def test_shipments_are_found_by_state() -> None:
     states = (ShipmentState.PLANNED, ShipmentState.DISPATCHED, ShipmentState.PLANNED)
     shipments = tuple(
-        ShipmentProgress(shipment_id=f"S-{n}", state=state) for n, state in enumerate(states)
+        ShipmentProgress(
+            shipment_id=f"S-{n}",
+            state=state,
+            planned_at=datetime(2026, 7, 6, tzinfo=UTC),
+            mode=FreightMode.PARCEL,
+            is_booked=False,
+        )
+        for n, state in enumerate(states)
     )
     look = progress(shipments=shipments)
     assert look.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED) == ["S-0", "S-2"]

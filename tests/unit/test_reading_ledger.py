@@ -477,6 +477,7 @@ def owe(
         workflow_id=f"order-{order_id}",
         net_minor=total_minor,
         total_minor=total_minor,
+        document={},
         placed_at=NOW,
         updated_at=NOW,
         **sums,

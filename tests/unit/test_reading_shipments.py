@@ -239,8 +239,7 @@ def test_events_are_in_the_order_in_which_they_happened(database: Database) -> N
 
 
 def test_shipments_are_listed_newest_first(database: Database) -> None:
-    """One of before they were dated comes last."""
-    ship(database, 1, 1, planned_at=None)
+    ship(database, 1, 1, planned_at=NOW.replace(hour=8))
     ship(database, 2, 1, planned_at=NOW.replace(hour=9))
     ship(database, 3, 1, state=ShipmentState.BOOKED)
 

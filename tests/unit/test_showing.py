@@ -112,7 +112,7 @@ PURCHASE = PurchaseOrderDetails(
         ),
     ),
     reference="R",
-    collects_until=None,
+    collects_until=NOW,
     acknowledge_by=None,
     sent_at=NOW,
     ended_at=None,
