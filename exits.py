@@ -26,7 +26,7 @@ def exit_status(error: PipelineError) -> int:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def reported_exit() -> Iterator[None]:
     """An error of ours that leaves the block ends the process: its sentence, no traceback."""
     try:
         yield

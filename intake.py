@@ -26,7 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 import engine
 from activities.billing import reading as billing_reading
 from activities.database.engine import Database
-from activities.database.inbox import is_known_fact, keep_fact
+from activities.database.inbox import is_known_fact, store_fact
 from activities.database.unit_of_work import Clock
 from activities.operations import reading as operations_reading
 from activities.orders import acceptance
@@ -49,12 +49,12 @@ from models.messages.commands import (
     UNKNOWN,
     UNKNOWN_PURCHASE_ORDER,
     UNKNOWN_SKU,
+    Acknowledge,
     Command,
     CommandDone,
     CommandStep,
     RefundShipment,
     Refusal,
-    SeeTo,
     after_workflow,
 )
 from models.messages.facts import (
@@ -80,12 +80,12 @@ from models.messages.facts import (
 from models.messages.nightly import ReconcileOutcome, ReviewOutcome
 from models.messages.parsing import check_past, parse_command, parse_fact, parse_order
 from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
-from models.messages.steps import REPLENISHES, StockPlace
+from models.messages.steps import REPLENISHES, StockKey
 from models.orders import OVER, OrderDocument, digest
 from models.purchasing import BuyingPolicy
 from models.views.orders import OrderView
 from models.views.returns import of_return
-from order_status import Watch, as_received
+from order_status import OrderStatusService, as_received
 from workflows import search_attributes
 from workflows.commands import CommandWorkflow
 from workflows.facts import FactWorkflow
@@ -137,7 +137,7 @@ class Intake:
         self._database = database
         self._clock = clock
         self._buying = buying
-        self.watch = Watch(client, database)
+        self.watch = OrderStatusService(client, database)
         """Shows what became of it."""
 
     async def place(self, sent: JsonValue) -> Placed:
@@ -190,7 +190,7 @@ class Intake:
         stored = StoredFact(type=type_, data=fact.model_dump(mode="json"))
         waits = await asyncio.to_thread(
             self._database.transaction,
-            lambda work: keep_fact(work, source, fact_id, fact),
+            lambda work: store_fact(work, source, fact_id, fact),
         )
         if not waits:
             return Taken(fact_id, None)
@@ -218,11 +218,13 @@ class Intake:
         had to be seen to is shown no longer. Raises as `cancel`, where nothing waits."""
         request, said = RetryRequest(actor=actor), list[str]()
         unreached = list[EngineUnavailable]()
-        if await self._read(lambda session: operations_reading.is_to_be_seen_to(session, order_id)):
+        if await self._read(
+            lambda session: operations_reading.needs_acknowledgement(session, order_id)
+        ):
             with suppress(Refused):  # somebody else was quicker
                 said.append(await self._see_to(order_id, actor, reason))
         beside = await self._read(
-            lambda session: operations_reading.waiting_beside(session, order_id)
+            lambda session: operations_reading.background_workflows(session, order_id)
         )
         for workflow_id in beside:
             try:
@@ -264,7 +266,7 @@ class Intake:
             "actor": actor,
             "reason": reason,
         }
-        return (await self.command(SeeTo, sent)).message
+        return (await self.command(Acknowledge, sent)).message
 
     async def accept_delay(self, order_id: str, actor: str) -> CommandOutcome:
         """The customer accepts the delay that was told. Raises as `cancel`."""
@@ -463,7 +465,7 @@ class Intake:
             place = await self._read(
                 lambda session: purchasing_reading.purchase_place(session, fact.po_id or "", sku)
             )
-            return StockPlace(location=place[0], sku=place[1]).workflow_id if place else None
+            return StockKey(location=place[0], sku=place[1]).workflow_id if place else None
         if isinstance(fact, PayoutPaid):
             return None
         return f"order-{fact.order_id}"
@@ -566,7 +568,7 @@ def return_label(session: Session, return_id: str) -> bytes:
     return label
 
 
-def _places(session: Session, sku: str, location: str | None) -> list[StockPlace]:
+def _places(session: Session, sku: str, location: str | None) -> list[StockKey]:
     """Where a person wants replenishment to look."""
     if not stock_reading.is_sku(session, sku):
         raise NotFound(UNKNOWN_SKU, f"there is no SKU {sku!r}")
@@ -575,7 +577,7 @@ def _places(session: Session, sku: str, location: str | None) -> list[StockPlace
     locations = [location] if location else stock_reading.places_of(session, sku)
     if not locations:
         raise InvalidInput([FieldError("location", f"no location keeps {sku} yet: name one")])
-    return [StockPlace(location=name, sku=sku) for name in locations]
+    return [StockKey(location=name, sku=sku) for name in locations]
 
 
 def _refused(refusal: Refusal) -> Refused:

@@ -28,7 +28,7 @@ LOOK_TIMEOUT = timedelta(seconds=1)
 _NEW = (None, Stage.RECEIVED)
 
 
-class Watch:
+class OrderStatusService:
     """Shows orders; safe to share between requests."""
 
     def __init__(self, client: Client, database: Database) -> None:

@@ -26,7 +26,7 @@ from command_line.billing import (
     payment_commands,
 )
 from command_line.claims import add_claims
-from command_line.context import Doors, new_id
+from command_line.context import CliContext, new_id
 from command_line.ledger import add_ledger
 from command_line.orders import orders_table, print_order
 from command_line.output import Json, complain, err, new_table, out, print_json, problem_of, show
@@ -48,22 +48,22 @@ app = typer.Typer(
 )
 
 
-def open_doors() -> Doors:
+def open_context() -> CliContext:
     """What a command works with."""
-    return Doors(Settings.read(), os.environ)
+    return CliContext(Settings.read(), os.environ)
 
 
-app.add_typer(stock_commands(open_doors), name="stock")
-app.add_typer(invoice_commands(open_doors), name="invoice")
-app.add_typer(payment_commands(open_doors), name="payments")
-app.add_typer(return_commands(open_doors), name="returns")
-add_purchases(app, open_doors)
-add_shipments(app, open_doors)
-add_claims(app, open_doors)
-ledger, receivables = add_ledger(app, open_doors)
-add_money(app, open_doors)
-add_write_off(receivables, open_doors)
-add_close(ledger, open_doors)
+app.add_typer(stock_commands(open_context), name="stock")
+app.add_typer(invoice_commands(open_context), name="invoice")
+app.add_typer(payment_commands(open_context), name="payments")
+app.add_typer(return_commands(open_context), name="returns")
+add_purchases(app, open_context)
+add_shipments(app, open_context)
+add_claims(app, open_context)
+ledger, receivables = add_ledger(app, open_context)
+add_money(app, open_context)
+add_write_off(receivables, open_context)
+add_close(ledger, open_context)
 
 OrderId = Annotated[str, typer.Argument(help="The order's id.")]
 
@@ -81,7 +81,7 @@ class Part:
 @app.command("import")
 def import_(folder: Path, as_json: Json = False) -> None:
     """Import master data from the CSV files of FOLDER: all of it, or nothing."""
-    doors = open_doors()
+    doors = open_context()
     imported = import_folder(doors.database, folder)
     if imported.served:
         doors.with_intake(lambda intake: intake.tell_orders(imported.served, "opening"))
@@ -105,7 +105,7 @@ def place(
     itself."""
     raw = sys.stdin.buffer.read() if file == "-" else _read_file(file)
     parts = _parts(raw)
-    doors, results, refused = open_doors(), [], 0
+    doors, results, refused = open_context(), [], 0
 
     async def place_all(intake: Intake) -> None:
         nonlocal refused
@@ -139,7 +139,7 @@ def pay(
     as_json: Json = False,
 ) -> None:
     """Record a payment: what the till, or the bank statement, says."""
-    doors = open_doors()
+    doors = open_context()
     known = doors.read(lambda s: acceptance.order_terms(s, order))
     currency, terms = known or (doors.read(acceptance.company_currency) or "EUR", "")
     payment_id = payment_id or new_id()
@@ -161,7 +161,7 @@ def deliver(
     shipment: Annotated[str, typer.Argument(help="The shipment's id.")], as_json: Json = False
 ) -> None:
     """Record that a shipment was delivered."""
-    doors = open_doors()
+    doors = open_context()
     order_id = of_shipment(
         doors.read(lambda s: shipping_reading.order_of_shipment(s, shipment)), shipment
     )
@@ -182,7 +182,7 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """Cancel an order; refused once goods have left."""
-    outcome = open_doors().with_intake(lambda intake: intake.cancel(order, reason, "operator"))
+    outcome = open_context().with_intake(lambda intake: intake.cancel(order, reason, "operator"))
     show(outcome, as_json, outcome.message)
 
 
@@ -194,21 +194,21 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Try again what waits for a person; what only had to be seen to is shown no longer."""
-    outcome = open_doors().with_intake(lambda intake: intake.retry(order, actor, reason))
+    outcome = open_context().with_intake(lambda intake: intake.retry(order, actor, reason))
     show(outcome, as_json, outcome.message)
 
 
 @app.command("accept-delay")
 def accept_delay(order: OrderId, as_json: Json = False) -> None:
     """Record that the customer accepts the delay that was told."""
-    outcome = open_doors().with_intake(lambda intake: intake.accept_delay(order, "operator"))
+    outcome = open_context().with_intake(lambda intake: intake.accept_delay(order, "operator"))
     show(outcome, as_json, outcome.message)
 
 
 @app.command()
 def status(order: OrderId, as_json: Json = False) -> None:
     """Show one order, with what happened to it."""
-    details = open_doors().with_intake(lambda intake: intake.watch.status(order))
+    details = open_context().with_intake(lambda intake: intake.watch.status(order))
     if as_json:
         print_json(details)
     else:
@@ -225,7 +225,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List orders, newest first."""
-    orders = open_doors().with_intake(
+    orders = open_context().with_intake(
         lambda intake: intake.watch.list_orders(stage, attention, limit)
     )
     if as_json:
@@ -239,7 +239,7 @@ def customer(
     id: Annotated[str, typer.Argument(help="The customer's id.")], as_json: Json = False
 ) -> None:
     """Show a customer: history, volume, preferences."""
-    view = open_doors().read(lambda s: orders_reading.customer(s, id))
+    view = open_context().read(lambda s: orders_reading.customer(s, id))
     if as_json:
         print_json(view)
         return
@@ -253,7 +253,7 @@ def customer(
 @app.command()
 def review(as_json: Json = False) -> None:
     """Review all stock now, as every night: reorder points, and what is low."""
-    outcome = open_doors().with_intake(lambda intake: intake.review())
+    outcome = open_context().with_intake(lambda intake: intake.review())
     text = f"{outcome.places} places of {outcome.skus} SKUs reviewed, {outcome.low} are low"
     show(outcome, as_json, text)
 
@@ -261,7 +261,7 @@ def review(as_json: Json = False) -> None:
 @app.command()
 def reconcile(as_json: Json = False) -> None:
     """Reconcile the books now, as every night; exit status 1 where something differs."""
-    outcome = open_doors().with_intake(lambda intake: intake.reconcile())
+    outcome = open_context().with_intake(lambda intake: intake.reconcile())
     text = f"{outcome.places} places and {outcome.orders} orders compared: nothing differs"
     if outcome.attention:
         text = f"{outcome.attention.message}\n`starter.py findings` has them all"
@@ -276,7 +276,7 @@ def findings(
     as_json: Json = False,
 ) -> None:
     """What reconciliation found to differ."""
-    rows = open_doors().read(lambda s: operations_reading.findings(s, gone))
+    rows = open_context().read(lambda s: operations_reading.findings(s, gone))
     if as_json:
         print_json(rows)
         return
@@ -295,7 +295,7 @@ def odd_facts(
     as_json: Json = False,
 ) -> None:
     """Messages that could not be used, with the reason; also those that named no order of ours."""
-    rows = open_doors().read(lambda s: operations_reading.odd_facts(s, limit))
+    rows = open_context().read(lambda s: operations_reading.odd_facts(s, limit))
     if as_json:
         print_json(rows)
         return

@@ -32,7 +32,7 @@ from activities.gateways.suppliers import HttpSuppliers
 from activities.mail.steps import CustomerMail
 from activities.operations import commands as command_steps
 from activities.operations import notifying
-from activities.operations.notifying import Telling
+from activities.operations.notifying import Notifier
 from activities.operations.reconciliation import Reconciliation
 from activities.orders import promises
 from activities.orders import steps as orders_steps
@@ -44,7 +44,7 @@ from activities.returns import steps as returns_steps
 from activities.shipping import steps as shipping_steps
 from activities.shipping.steps import Shipping
 from activities.stock import steps as stock_steps
-from exits import leave, told
+from exits import leave, reported_exit
 from models.settings import Settings
 from workflows.commands import CommandWorkflow, FollowUpWorkflow
 from workflows.facts import FactWorkflow
@@ -99,7 +99,7 @@ def build_activities(
     billing = Billing(database, HttpPayments(partner(settings.payments_url)))
     purchasing = Purchasing(database, HttpSuppliers(partner(settings.suppliers_url)))
     shipping = Shipping(database, HttpCarriers(partner(settings.carriers_url)))
-    telling = Telling(database, client, engine.TASK_QUEUE)
+    telling = Notifier(database, client, engine.TASK_QUEUE)
     reconciliation = Reconciliation(database, client)
     return [
         *(step.activity(database) for module in STEP_MODULES for step in steps_of(module)),
@@ -191,6 +191,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with told():
+    with reported_exit():
         asyncio.run(main())
     leave(0)

@@ -13,9 +13,9 @@ from api.problems import PROBLEMS
 from intake import Intake
 from models.base import MAX_LISTED
 from models.json_text import parse_json
-from models.messages.commands import CommandDone, SeeTo
+from models.messages.commands import Acknowledge, CommandDone
 from models.orders import OrderDocument, Stage
-from models.views.operations import FindingView, OddFactView
+from models.views.operations import FindingView, RejectedMessageView
 from models.views.orders import CustomerView, OrderDetails, OrderView
 
 Result = TypeVar("Result")
@@ -44,10 +44,12 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
         """One order with its history."""
         return await intake.watch.status(order_id)
 
-    @router.post("/orders/{order_id}/seen-to", **commanded(SeeTo, "order_id"))
-    async def see_to(order_id: str, request: Request) -> CommandDone:
+    @router.post("/orders/{order_id}/seen-to", **commanded(Acknowledge, "order_id"))
+    async def acknowledge(order_id: str, request: Request) -> CommandDone:
         """A person has seen to what happened to its money or goods."""
-        return await intake.command(SeeTo, await body_of(request, SeeTo, order_id=order_id))
+        return await intake.command(
+            Acknowledge, await body_of(request, Acknowledge, order_id=order_id)
+        )
 
     @router.get("/orders")
     async def list_orders(
@@ -66,7 +68,7 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     @router.get("/odd-facts")
     async def list_odd_facts(
         limit: Annotated[int, Query(ge=0, le=MAX_LISTED, description="0: all")] = 50,
-    ) -> list[OddFactView]:
+    ) -> list[RejectedMessageView]:
         """Messages that could not be used, with the reason."""
         return await database.read_async(lambda s: operations_reading.odd_facts(s, limit))
 

@@ -8,9 +8,9 @@ import typer
 from pydantic import JsonValue
 
 from activities.billing import reading as billing_reading
-from command_line.context import OpenDoors
+from command_line.context import OpenContext
 from command_line.output import Json, new_table, or_dash, out, print_json, show, write_file
-from command_line.stock import Actor, CommandId, Reason, Said, obey
+from command_line.stock import Actor, CommandFields, CommandId, Reason, execute
 from models.messages.commands import (
     AssignPayment,
     CancelRest,
@@ -27,14 +27,14 @@ OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")
 PaymentId = Annotated[str, typer.Argument(metavar="PAYMENT", help="The payment's id.")]
 
 
-def invoice_commands(open_doors: OpenDoors) -> typer.Typer:
+def invoice_commands(open_context: OpenContext) -> typer.Typer:
     """`invoice show|pdf|resend`."""
     app = typer.Typer(no_args_is_help=True, help="Invoices and credit notes.")
 
     @app.command("show")
     def show_bill(number: Number, as_json: Json = False) -> None:
         """Show an invoice or a credit note, and to whom it was mailed."""
-        view = of_bill(open_doors().read(lambda s: billing_reading.bill(s, number)), number)
+        view = of_bill(open_context().read(lambda s: billing_reading.bill(s, number)), number)
         if as_json:
             print_json(view)
         else:
@@ -47,7 +47,9 @@ def invoice_commands(open_doors: OpenDoors) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """Write an invoice or a credit note as PDF, with the e-invoice (Factur-X) inside."""
-        document = of_bill(open_doors().read(lambda s: billing_reading.bill_pdf(s, number)), number)
+        document = of_bill(
+            open_context().read(lambda s: billing_reading.bill_pdf(s, number)), number
+        )
         write_file(file, document)
         said = {"number": number, "file": str(file), "bytes": len(document)}
         show(said, as_json, f"{number} written to {file}")
@@ -61,13 +63,13 @@ def invoice_commands(open_doors: OpenDoors) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """Mail an invoice or a credit note again."""
-        said: Said = {"number": number}
-        obey(open_doors(), ResendBill, said, (id_, reason, actor), as_json)
+        said: CommandFields = {"number": number}
+        execute(open_context(), ResendBill, said, (id_, reason, actor), as_json)
 
     return app
 
 
-def payment_commands(open_doors: OpenDoors) -> typer.Typer:
+def payment_commands(open_context: OpenContext) -> typer.Typer:
     """`payments unmatched|assign`."""
     app = typer.Typer(no_args_is_help=True, help="Payments.")
 
@@ -75,7 +77,7 @@ def payment_commands(open_doors: OpenDoors) -> typer.Typer:
     def unmatched(as_json: Json = False) -> None:
         """Money that has, at least in part, no use yet: unknown orders, overpayments, late money,
         other currencies."""
-        rows = open_doors().read(billing_reading.unmatched_payments)
+        rows = open_context().read(billing_reading.unmatched_payments)
         if as_json:
             print_json(rows)
             return
@@ -95,13 +97,13 @@ def payment_commands(open_doors: OpenDoors) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """Use money that has no order for this one."""
-        said: Said = {"payment_id": payment, "order_id": order}
-        obey(open_doors(), AssignPayment, said, (id_, reason, actor), as_json)
+        said: CommandFields = {"payment_id": payment, "order_id": order}
+        execute(open_context(), AssignPayment, said, (id_, reason, actor), as_json)
 
     return app
 
 
-def add_money(app: typer.Typer, open_doors: OpenDoors) -> None:
+def add_money(app: typer.Typer, open_context: OpenContext) -> None:
     """Add `refund`, `credit-note` and `cancel-rest`."""
 
     @app.command()
@@ -122,7 +124,7 @@ def add_money(app: typer.Typer, open_doors: OpenDoors) -> None:
     ) -> None:
         """Give back what credit notes and overpayments owe an order's customer, or a payment."""
         said: dict[str, JsonValue] = {"order_id": order, "payment_id": payment, "amount": amount}
-        obey(open_doors(), GiveRefund, said, (id_, reason, actor), as_json)
+        execute(open_context(), GiveRefund, said, (id_, reason, actor), as_json)
 
     @app.command("credit-note")
     def credit_note(
@@ -139,8 +141,8 @@ def add_money(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """Credit (a part of) an invoice whose goods have left, and give back what was paid."""
-        said: Said = {"invoice_number": invoice, "amount": amount, "refund": not keep}
-        obey(open_doors(), CreditInvoice, said, (id_, reason, actor), as_json)
+        said: CommandFields = {"invoice_number": invoice, "amount": amount, "refund": not keep}
+        execute(open_context(), CreditInvoice, said, (id_, reason, actor), as_json)
 
     @app.command("cancel-rest")
     def cancel_rest(
@@ -151,10 +153,10 @@ def add_money(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """Give up what is still to come of an order, and give its price back."""
-        obey(open_doors(), CancelRest, {"order_id": order}, (id_, reason, actor), as_json)
+        execute(open_context(), CancelRest, {"order_id": order}, (id_, reason, actor), as_json)
 
 
-def add_write_off(app: typer.Typer, open_doors: OpenDoors) -> None:
+def add_write_off(app: typer.Typer, open_context: OpenContext) -> None:
     """Add `receivables write-off`."""
 
     @app.command("write-off")
@@ -166,10 +168,10 @@ def add_write_off(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """What an order's customer still owes won't come."""
-        obey(open_doors(), WriteOff, {"order_id": order}, (id_, reason, actor), as_json)
+        execute(open_context(), WriteOff, {"order_id": order}, (id_, reason, actor), as_json)
 
 
-def add_close(app: typer.Typer, open_doors: OpenDoors) -> None:
+def add_close(app: typer.Typer, open_context: OpenContext) -> None:
     """Add `ledger close`."""
 
     @app.command()
@@ -181,7 +183,7 @@ def add_close(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """Close the ledger through a day: what comes later is posted to the days after it."""
-        obey(open_doors(), ClosePeriod, {"through": through}, (id_, reason, actor), as_json)
+        execute(open_context(), ClosePeriod, {"through": through}, (id_, reason, actor), as_json)
 
 
 def _print_bill(view: BillView) -> None:

@@ -6,9 +6,9 @@ import typer
 from rich.text import Text
 
 from activities.shipping import reading as shipping_reading
-from command_line.context import OpenDoors
+from command_line.context import OpenContext
 from command_line.output import Json, new_table, or_dash, out, print_json
-from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
+from command_line.stock import Actor, CommandFields, CommandId, IdOrCommand, Reason, execute
 from models.base import MAX_LISTED
 from models.messages.commands import FileClaim, SettleClaim, WithdrawClaim
 from models.views.shipping import ClaimView, of_claim
@@ -16,7 +16,7 @@ from models.views.shipping import ClaimView, of_claim
 ClaimId = Annotated[str, typer.Argument(metavar="CLAIM", help="The claim's id: CL-...")]
 
 
-def add_claims(app: typer.Typer, open_doors: OpenDoors) -> None:
+def add_claims(app: typer.Typer, open_context: OpenContext) -> None:
     """Add `claims` and `claim`."""
 
     @app.command("claims")
@@ -28,7 +28,7 @@ def add_claims(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """List claims against carriers, the latest first."""
-        rows = open_doors().read(lambda s: shipping_reading.claims(s, open_only, limit))
+        rows = open_context().read(lambda s: shipping_reading.claims(s, open_only, limit))
         if as_json:
             print_json(rows)
             return
@@ -39,10 +39,10 @@ def add_claims(app: typer.Typer, open_doors: OpenDoors) -> None:
             table.add_row(*said, *amounts, f"{row.claimed_at:%Y-%m-%d}", row.reason)
         out.print(table)
 
-    app.add_typer(_one_claim(open_doors), name="claim")
+    app.add_typer(_one_claim(open_context), name="claim")
 
 
-def _one_claim(open_doors: OpenDoors) -> typer.Typer:
+def _one_claim(open_context: OpenContext) -> typer.Typer:
     """`claim show|file|settle|withdraw`."""
     app = typer.Typer(
         cls=IdOrCommand,
@@ -53,7 +53,7 @@ def _one_claim(open_doors: OpenDoors) -> typer.Typer:
     @app.command("show")
     def show_claim(claim: ClaimId, as_json: Json = False) -> None:
         """Show a claim; `claim ID` is short for it."""
-        view = of_claim(open_doors().read(lambda s: shipping_reading.claim(s, claim)), claim)
+        view = of_claim(open_context().read(lambda s: shipping_reading.claim(s, claim)), claim)
         if as_json:
             print_json(view)
         else:
@@ -69,8 +69,8 @@ def _one_claim(open_doors: OpenDoors) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """Claim something of the carrier of a shipment that left."""
-        said: Said = {"shipment_id": shipment, "amount": amount}
-        obey(open_doors(), FileClaim, said, (id_, reason, actor), as_json)
+        said: CommandFields = {"shipment_id": shipment, "amount": amount}
+        execute(open_context(), FileClaim, said, (id_, reason, actor), as_json)
 
     @app.command()
     def settle(
@@ -82,8 +82,8 @@ def _one_claim(open_doors: OpenDoors) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """Record that the carrier has paid, all of it or as much as it will."""
-        said: Said = {"claim_id": claim, "amount": amount}
-        obey(open_doors(), SettleClaim, said, (id_, reason, actor), as_json)
+        said: CommandFields = {"claim_id": claim, "amount": amount}
+        execute(open_context(), SettleClaim, said, (id_, reason, actor), as_json)
 
     @app.command()
     def withdraw(
@@ -94,7 +94,7 @@ def _one_claim(open_doors: OpenDoors) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """The carrier owes us nothing for it after all."""
-        obey(open_doors(), WithdrawClaim, {"claim_id": claim}, (id_, reason, actor), as_json)
+        execute(open_context(), WithdrawClaim, {"claim_id": claim}, (id_, reason, actor), as_json)
 
     return app
 

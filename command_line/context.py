@@ -18,7 +18,7 @@ from models.settings import Settings
 Result = TypeVar("Result")
 
 
-class Doors:
+class CliContext:
     """Database and engine, for one command."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
@@ -55,7 +55,7 @@ class Doors:
         )
 
 
-OpenDoors = Callable[[], Doors]
+OpenContext = Callable[[], CliContext]
 """Opened when a command runs: what is wrong with the environment is told then."""
 
 

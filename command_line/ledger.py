@@ -12,7 +12,7 @@ from rich.text import Text
 
 from activities.database.unit_of_work import utc_now
 from activities.ledger import reading as ledger_reading
-from command_line.context import OpenDoors
+from command_line.context import OpenContext
 from command_line.output import Json, new_table, out, print_json, show
 from models.views.ledger import (
     Ageing,
@@ -33,7 +33,7 @@ To = Annotated[
 ]
 
 
-def add_ledger(app: typer.Typer, open_doors: OpenDoors) -> tuple[typer.Typer, typer.Typer]:
+def add_ledger(app: typer.Typer, open_context: OpenContext) -> tuple[typer.Typer, typer.Typer]:
     """Add the commands of bookkeepers; returns `ledger` and `receivables`, for more of them."""
     ledger = typer.Typer(no_args_is_help=True, help="The ledger.")
     receivables = typer.Typer(no_args_is_help=True, help="What customers owe.")
@@ -48,7 +48,7 @@ def add_ledger(app: typer.Typer, open_doors: OpenDoors) -> tuple[typer.Typer, ty
         as_json: Json = False,
     ) -> None:
         """Every account's balance; exit status 1 unless it all adds up."""
-        view = open_doors().read(lambda s: ledger_reading.trial_balance(s, _day(at)))
+        view = open_context().read(lambda s: ledger_reading.trial_balance(s, _day(at)))
         if as_json:
             print_json(view)
         else:
@@ -59,7 +59,7 @@ def add_ledger(app: typer.Typer, open_doors: OpenDoors) -> tuple[typer.Typer, ty
     @ledger.command()
     def accounts(as_json: Json = False) -> None:
         """The chart of accounts."""
-        rows = open_doors().read(ledger_reading.chart)
+        rows = open_context().read(ledger_reading.chart)
         if as_json:
             print_json(rows)
             return
@@ -80,13 +80,13 @@ def add_ledger(app: typer.Typer, open_doors: OpenDoors) -> tuple[typer.Typer, ty
         """An account's postings with its balances; without ACCOUNT, the general ledger by date."""
         days = _day(from_), _day(to)
         if account is None:
-            entries = open_doors().read(lambda s: ledger_reading.journal(s, *days))
+            entries = open_context().read(lambda s: ledger_reading.journal(s, *days))
             if as_json:
                 print_json(entries)
             else:
                 _print_journal(entries)
             return
-        view = open_doors().read(lambda s: ledger_reading.statement(s, account, *days))
+        view = open_context().read(lambda s: ledger_reading.statement(s, account, *days))
         if as_json:
             print_json(view)
         else:
@@ -103,7 +103,7 @@ def add_ledger(app: typer.Typer, open_doors: OpenDoors) -> tuple[typer.Typer, ty
         as_json: Json = False,
     ) -> None:
         """The whole ledger, for a spreadsheet or for beancount."""
-        text = open_doors().read(lambda s: ledger_reading.export(s, format_))
+        text = open_context().read(lambda s: ledger_reading.export(s, format_))
         if file is not None:
             _write(file, text)
             show({"format": format_, "file": str(file)}, as_json, f"{format_} written to {file}")
@@ -116,7 +116,7 @@ def add_ledger(app: typer.Typer, open_doors: OpenDoors) -> tuple[typer.Typer, ty
     def ageing(as_json: Json = False) -> None:
         """What customers owe, by how long it is overdue; exit status 1 unless it is what the
         ledger says."""
-        view = open_doors().read(lambda s: ledger_reading.ageing(s, utc_now().date()))
+        view = open_context().read(lambda s: ledger_reading.ageing(s, utc_now().date()))
         if as_json:
             print_json(view)
         else:

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from activities.database.unit_of_work import utc_now
 from activities.purchasing import reading as purchasing_reading
-from command_line.context import OpenDoors, new_id
+from command_line.context import OpenContext, new_id
 from command_line.output import Json, new_table, or_dash, out, print_json, show
-from command_line.stock import NEGATIVES, Actor, CommandId, Reason, Sku, obey
+from command_line.stock import NEGATIVES, Actor, CommandId, Reason, Sku, execute
 from models.base import MAX_LISTED
 from models.messages.commands import ClosePurchase
 from models.purchasing import PurchaseOrderState
@@ -29,7 +29,7 @@ from models.views.stock import of_sku
 PurchaseOrderId = Annotated[str, typer.Argument(metavar="PO", help="The purchase order's id.")]
 
 
-def add_purchases(app: typer.Typer, open_doors: OpenDoors) -> None:
+def add_purchases(app: typer.Typer, open_context: OpenContext) -> None:
     """Add the commands of buyers."""
 
     @app.command("purchase-orders")
@@ -43,7 +43,7 @@ def add_purchases(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """List purchase orders, newest first."""
-        rows = open_doors().read(lambda s: purchasing_reading.purchase_orders(s, state, limit))
+        rows = open_context().read(lambda s: purchasing_reading.purchase_orders(s, state, limit))
         if as_json:
             print_json(rows)
         else:
@@ -53,7 +53,8 @@ def add_purchases(app: typer.Typer, open_doors: OpenDoors) -> None:
     def offers(sku: Sku, as_json: Json = False) -> None:
         """Who sells a SKU to us, at what landed cost, and how reliably."""
         view = of_sku(
-            open_doors().read(lambda s: purchasing_reading.offers_of(s, sku, utc_now().date())), sku
+            open_context().read(lambda s: purchasing_reading.offers_of(s, sku, utc_now().date())),
+            sku,
         )
         if as_json:
             print_json(view)
@@ -69,7 +70,7 @@ def add_purchases(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """Look at once whether a SKU is to be bought, also from who has let us down."""
-        told = open_doors().with_intake(lambda intake: intake.look_again(sku, location))
+        told = open_context().with_intake(lambda intake: intake.look_again(sku, location))
         show({"workflow_ids": told}, as_json, f"looking again: {', '.join(told)}")
 
     @app.command(context_settings=NEGATIVES)
@@ -91,7 +92,7 @@ def add_purchases(app: typer.Typer, open_doors: OpenDoors) -> None:
             "damaged": damaged,
             "occurred_at": utc_now().isoformat(),
         }
-        open_doors().tell("goods.received", receipt_id, data, as_json, by_person=True)
+        open_context().tell("goods.received", receipt_id, data, as_json, by_person=True)
 
     po_app = typer.Typer(no_args_is_help=True, help="One purchase order.")
     app.add_typer(po_app, name="po")
@@ -101,7 +102,7 @@ def add_purchases(app: typer.Typer, open_doors: OpenDoors) -> None:
     def show_po(po: PurchaseOrderId, as_json: Json = False) -> None:
         """Show a purchase order: why it was made, and what happened to it."""
         view = of_purchase_order(
-            open_doors().read(lambda s: purchasing_reading.purchase_order(s, po)), po
+            open_context().read(lambda s: purchasing_reading.purchase_order(s, po)), po
         )
         if as_json:
             print_json(view)
@@ -130,7 +131,7 @@ def add_purchases(app: typer.Typer, open_doors: OpenDoors) -> None:
             "lines": lines or None,
             "occurred_at": utc_now().isoformat(),
         }
-        open_doors().tell("purchase_order.acknowledged", ack_id, data, as_json, by_person=True)
+        open_context().tell("purchase_order.acknowledged", ack_id, data, as_json, by_person=True)
 
     @po_app.command()
     def close(
@@ -141,7 +142,7 @@ def add_purchases(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """Expect no more of a purchase order; what orders wait for is bought elsewhere."""
-        obey(open_doors(), ClosePurchase, {"po_id": po}, (id_, reason, actor), as_json)
+        execute(open_context(), ClosePurchase, {"po_id": po}, (id_, reason, actor), as_json)
 
 
 def _promised(text: str) -> JsonValue:

@@ -7,7 +7,7 @@ import typer
 from pydantic import JsonValue
 
 from activities.returns import reading as returns_reading
-from command_line.context import OpenDoors
+from command_line.context import OpenContext
 from command_line.output import (
     Json,
     new_table,
@@ -18,7 +18,7 @@ from command_line.output import (
     show,
     write_file,
 )
-from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
+from command_line.stock import Actor, CommandFields, CommandId, IdOrCommand, Reason, execute
 from intake import return_label
 from models.base import MAX_LISTED
 from models.messages.commands import (
@@ -30,7 +30,7 @@ from models.messages.commands import (
     RequestReturn,
     ReturnOnItsWay,
 )
-from models.returns import Condition, Disposition, ReturnReason, ReturnState, ReturnWish
+from models.returns import Condition, Disposition, RequestedOutcome, ReturnReason, ReturnState
 from models.views.returns import ReturnDetails, of_return
 
 ReturnId = Annotated[str, typer.Argument(metavar="ID", help="The return's id: RMA-...")]
@@ -45,20 +45,20 @@ INSPECTED = (
 )
 
 
-def return_commands(open_doors: OpenDoors) -> typer.Typer:
+def return_commands(open_context: OpenContext) -> typer.Typer:
     """`returns ID`, `returns list|show|label`, and the commands on returns."""
     app = typer.Typer(
         cls=IdOrCommand,
         no_args_is_help=True,
         help="Returns: `returns ID` shows one, the commands change it.",
     )
-    _add_looking(app, open_doors)
-    _add_allowing(app, open_doors)
-    _add_handling(app, open_doors)
+    _add_looking(app, open_context)
+    _add_allowing(app, open_context)
+    _add_handling(app, open_context)
     return app
 
 
-def _add_looking(app: typer.Typer, open_doors: OpenDoors) -> None:
+def _add_looking(app: typer.Typer, open_context: OpenContext) -> None:
     @app.command("list")
     def list_(
         order: Annotated[str | None, typer.Option(help="Only of this order.")] = None,
@@ -69,7 +69,7 @@ def _add_looking(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """List returns, the latest first."""
-        rows = open_doors().read(lambda s: returns_reading.list_returns(s, order, state, limit))
+        rows = open_context().read(lambda s: returns_reading.list_returns(s, order, state, limit))
         if as_json:
             print_json(rows)
             return
@@ -83,7 +83,7 @@ def _add_looking(app: typer.Typer, open_doors: OpenDoors) -> None:
     @app.command("show")
     def show_return(id_: ReturnId, as_json: Json = False) -> None:
         """Show one return; `returns ID` is short for it."""
-        view = of_return(open_doors().read(lambda s: returns_reading.return_details(s, id_)), id_)
+        view = of_return(open_context().read(lambda s: returns_reading.return_details(s, id_)), id_)
         if as_json:
             print_json(view)
         else:
@@ -96,13 +96,13 @@ def _add_looking(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """Write the label of an authorised return as PDF."""
-        document = open_doors().read(lambda s: return_label(s, id_))
+        document = open_context().read(lambda s: return_label(s, id_))
         write_file(file, document)
         said = {"return_id": id_, "file": str(file), "bytes": len(document)}
         show(said, as_json, f"label of {id_} written to {file}")
 
 
-def _add_allowing(app: typer.Typer, open_doors: OpenDoors) -> None:
+def _add_allowing(app: typer.Typer, open_context: OpenContext) -> None:
     @app.command()
     def request(
         order: Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")],
@@ -121,14 +121,14 @@ def _add_allowing(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """A customer wants to send goods of an order back."""
-        said: Said = {
+        said: CommandFields = {
             "order_id": order,
             "lines": _units(units),
             "because": because.value,
-            "wish": (ReturnWish.EXCHANGE if exchange else ReturnWish.REFUND).value,
+            "wish": (RequestedOutcome.EXCHANGE if exchange else RequestedOutcome.REFUND).value,
             "location": location,
         }
-        obey(open_doors(), RequestReturn, said, (id_, reason, actor), as_json)
+        execute(open_context(), RequestReturn, said, (id_, reason, actor), as_json)
 
     @app.command()
     def authorise(
@@ -139,8 +139,8 @@ def _add_allowing(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """The goods may come; the customer is mailed the label."""
-        said: Said = {"return_id": return_}
-        obey(open_doors(), AuthoriseReturn, said, (id_, reason, actor), as_json)
+        said: CommandFields = {"return_id": return_}
+        execute(open_context(), AuthoriseReturn, said, (id_, reason, actor), as_json)
 
     @app.command()
     def reject(
@@ -151,10 +151,10 @@ def _add_allowing(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """The goods may not come; the customer is mailed the reason."""
-        obey(open_doors(), RejectReturn, {"return_id": return_}, (id_, reason, actor), as_json)
+        execute(open_context(), RejectReturn, {"return_id": return_}, (id_, reason, actor), as_json)
 
 
-def _add_handling(app: typer.Typer, open_doors: OpenDoors) -> None:
+def _add_handling(app: typer.Typer, open_context: OpenContext) -> None:
     @app.command()
     def sent(
         return_: ReturnId,
@@ -164,7 +164,9 @@ def _add_handling(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """The customer has sent the goods: the authorisation expires no more."""
-        obey(open_doors(), ReturnOnItsWay, {"return_id": return_}, (id_, reason, actor), as_json)
+        execute(
+            open_context(), ReturnOnItsWay, {"return_id": return_}, (id_, reason, actor), as_json
+        )
 
     @app.command()
     def close(
@@ -175,7 +177,7 @@ def _add_handling(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """Nothing more is expected: the customer keeps the goods, or they got lost."""
-        obey(open_doors(), CloseReturn, {"return_id": return_}, (id_, reason, actor), as_json)
+        execute(open_context(), CloseReturn, {"return_id": return_}, (id_, reason, actor), as_json)
 
     @app.command()
     def receive(
@@ -202,13 +204,13 @@ def _add_handling(app: typer.Typer, open_doors: OpenDoors) -> None:
             raise typer.BadParameter(said_instead)
         if not units:
             raise typer.BadParameter("say what has come: SKU:QUANTITY...")
-        said: Said = {
+        said: CommandFields = {
             "return_id": return_,
             "order_id": order,
             "lines": _units(units),
             "location": location,
         }
-        obey(open_doors(), ReceiveReturn, said, (id_, reason, actor), as_json)
+        execute(open_context(), ReceiveReturn, said, (id_, reason, actor), as_json)
 
     @app.command()
     def inspect(
@@ -223,8 +225,8 @@ def _add_handling(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """Somebody has looked at goods that came back: the customer gets what they are worth."""
-        said: Said = {"return_id": return_, "lines": _inspected(units)}
-        obey(open_doors(), InspectReturn, said, (id_, reason, actor), as_json)
+        said: CommandFields = {"return_id": return_, "lines": _inspected(units)}
+        execute(open_context(), InspectReturn, said, (id_, reason, actor), as_json)
 
 
 def _units(words: list[str]) -> list[JsonValue]:

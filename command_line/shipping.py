@@ -12,7 +12,7 @@ from rich.text import Text
 from activities.database.unit_of_work import utc_now
 from activities.shipping import reading as shipping_reading
 from command_line.claims import in_words
-from command_line.context import OpenDoors, new_id
+from command_line.context import OpenContext, new_id
 from command_line.output import (
     Json,
     new_table,
@@ -23,7 +23,7 @@ from command_line.output import (
     show,
     write_file,
 )
-from command_line.stock import Actor, CommandId, IdOrCommand, Reason, Said, obey
+from command_line.stock import Actor, CommandFields, CommandId, IdOrCommand, Reason, execute
 from models.base import MAX_LISTED
 from models.messages.commands import RecoverShipment, RefundShipment, Reship
 from models.orders import ShipmentState
@@ -36,7 +36,7 @@ ClaimAmount = Annotated[
 ShipmentId = Annotated[str, typer.Argument(metavar="SHIPMENT", help="The shipment's id.")]
 
 
-def add_shipments(app: typer.Typer, open_doors: OpenDoors) -> typer.Typer:
+def add_shipments(app: typer.Typer, open_context: OpenContext) -> typer.Typer:
     """Add `shipments` and `shipment`; returns the latter, for more commands on shipments."""
 
     @app.command("shipments")
@@ -51,19 +51,19 @@ def add_shipments(app: typer.Typer, open_doors: OpenDoors) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """List shipments, newest first."""
-        rows = open_doors().read(lambda s: shipping_reading.shipments(s, order, state, limit))
+        rows = open_context().read(lambda s: shipping_reading.shipments(s, order, state, limit))
         if as_json:
             print_json(rows)
         else:
             _print_list(rows)
 
-    one = _one_shipment(open_doors)
-    _add_give_up(one, open_doors)
+    one = _one_shipment(open_context)
+    _add_give_up(one, open_context)
     app.add_typer(one, name="shipment")
     return one
 
 
-def _add_give_up(app: typer.Typer, open_doors: OpenDoors) -> None:
+def _add_give_up(app: typer.Typer, open_context: OpenContext) -> None:
     """`shipment reship|refund`, of what the carrier says won't arrive; `recover`, of what comes
     back after that."""
 
@@ -77,8 +77,8 @@ def _add_give_up(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """Send its goods again; the carrier owes us for what it lost."""
-        said: Said = {"shipment_id": shipment, "claim": claim}
-        obey(open_doors(), Reship, said, (id_, reason, actor), as_json)
+        said: CommandFields = {"shipment_id": shipment, "claim": claim}
+        execute(open_context(), Reship, said, (id_, reason, actor), as_json)
 
     @app.command()
     def refund(
@@ -90,8 +90,8 @@ def _add_give_up(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """Give the price of its goods back; the carrier owes us for what it lost."""
-        said: Said = {"shipment_id": shipment, "claim": claim}
-        obey(open_doors(), RefundShipment, said, (id_, reason, actor), as_json)
+        said: CommandFields = {"shipment_id": shipment, "claim": claim}
+        execute(open_context(), RefundShipment, said, (id_, reason, actor), as_json)
 
     @app.command()
     def recover(
@@ -105,11 +105,11 @@ def _add_give_up(app: typer.Typer, open_doors: OpenDoors) -> None:
         as_json: Json = False,
     ) -> None:
         """Put its goods into stock again, though it was given up."""
-        said: Said = {"shipment_id": shipment, "location": location}
-        obey(open_doors(), RecoverShipment, said, (id_, reason, actor), as_json)
+        said: CommandFields = {"shipment_id": shipment, "location": location}
+        execute(open_context(), RecoverShipment, said, (id_, reason, actor), as_json)
 
 
-def _one_shipment(open_doors: OpenDoors) -> typer.Typer:
+def _one_shipment(open_context: OpenContext) -> typer.Typer:
     """`shipment show|event`, and a command for each of its papers."""
     app = typer.Typer(
         cls=IdOrCommand,
@@ -121,7 +121,7 @@ def _one_shipment(open_doors: OpenDoors) -> typer.Typer:
     def show_shipment(shipment: ShipmentId, as_json: Json = False) -> None:
         """Show a shipment and what happened to it; `shipment ID` is short for it."""
         view = of_shipment(
-            open_doors().read(lambda s: shipping_reading.shipment(s, shipment)), shipment
+            open_context().read(lambda s: shipping_reading.shipment(s, shipment)), shipment
         )
         if as_json:
             print_json(view)
@@ -144,7 +144,7 @@ def _one_shipment(open_doors: OpenDoors) -> typer.Typer:
     ) -> None:
         """Record what the carrier says of a shipment: by telephone, or on its page."""
         occurred_at = _moment(at) if at else utc_now()
-        doors, event_id = open_doors(), event_id or new_id()
+        doors, event_id = open_context(), event_id or new_id()
         order_id = of_shipment(
             doors.read(lambda s: shipping_reading.order_of_shipment(s, shipment)), shipment
         )
@@ -162,11 +162,11 @@ def _one_shipment(open_doors: OpenDoors) -> typer.Typer:
         doors.tell("shipment.tracked", event_id, data, as_json, by_person=True)
 
     for kind in PaperKind:
-        app.command(kind.value, help=f"Write its {kind.words} as PDF.")(_print(open_doors, kind))
+        app.command(kind.value, help=f"Write its {kind.words} as PDF.")(_print(open_context, kind))
     return app
 
 
-def _print(open_doors: OpenDoors, kind: PaperKind) -> Callable[..., None]:
+def _print(open_context: OpenContext, kind: PaperKind) -> Callable[..., None]:
     """The command that writes such a paper."""
 
     def written(
@@ -175,7 +175,7 @@ def _print(open_doors: OpenDoors, kind: PaperKind) -> Callable[..., None]:
         as_json: Json = False,
     ) -> None:
         document = of_shipment(
-            open_doors().read(lambda s: shipping_reading.shipment_pdf(s, shipment, kind)),
+            open_context().read(lambda s: shipping_reading.shipment_pdf(s, shipment, kind)),
             shipment,
         )
         write_file(file, document)

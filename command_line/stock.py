@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from activities.database.unit_of_work import utc_now
 from activities.stock import reading as stock_reading
-from command_line.context import Doors, OpenDoors, new_id
+from command_line.context import CliContext, OpenContext, new_id
 from command_line.output import Json, new_table, or_dash, out, print_json, show
 from models.messages.commands import AdjustStock, Command, CountStock, TransferStock
 from models.views.stock import StockAtLocation, StockView, of_sku
@@ -22,7 +22,7 @@ UnitCost = Annotated[
 ]
 Sku = Annotated[str, typer.Argument(help="The SKU.")]
 Location = Annotated[str, typer.Argument(help="The location.")]
-Said = Mapping[str, JsonValue]
+CommandFields = Mapping[str, JsonValue]
 """The command's fields, but for id, reason and actor."""
 NEGATIVES = {"ignore_unknown_options": True}
 """So that -3 is a number, not an option."""
@@ -38,7 +38,7 @@ class IdOrCommand(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-def stock_commands(open_doors: OpenDoors) -> typer.Typer:
+def stock_commands(open_context: OpenContext) -> typer.Typer:
     """`stock SKU`, `stock adjust`, `stock count`, `stock transfer`."""
     app = typer.Typer(
         cls=IdOrCommand,
@@ -50,7 +50,7 @@ def stock_commands(open_doors: OpenDoors) -> typer.Typer:
     def show_stock(sku: Sku, as_json: Json = False) -> None:
         """Show a SKU at every location; `stock SKU` is short for it."""
         view = of_sku(
-            open_doors().read(lambda s: stock_reading.stock_of(s, sku, utc_now().date())), sku
+            open_context().read(lambda s: stock_reading.stock_of(s, sku, utc_now().date())), sku
         )
         if as_json:
             print_json(view)
@@ -69,8 +69,8 @@ def stock_commands(open_doors: OpenDoors) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """So many units more, or fewer, are there than the books say."""
-        said: Said = {"sku": sku, "location": location, "by": by, "unit_cost": unit_cost}
-        obey(open_doors(), AdjustStock, said, (id_, reason, actor), as_json)
+        said: CommandFields = {"sku": sku, "location": location, "by": by, "unit_cost": unit_cost}
+        execute(open_context(), AdjustStock, said, (id_, reason, actor), as_json)
 
     @app.command(context_settings=NEGATIVES)
     def count(
@@ -84,13 +84,13 @@ def stock_commands(open_doors: OpenDoors) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """So many units were counted."""
-        said: Said = {
+        said: CommandFields = {
             "sku": sku,
             "location": location,
             "counted": counted,
             "unit_cost": unit_cost,
         }
-        obey(open_doors(), CountStock, said, (id_, reason, actor), as_json)
+        execute(open_context(), CountStock, said, (id_, reason, actor), as_json)
 
     @app.command(context_settings=NEGATIVES)
     def transfer(
@@ -104,21 +104,21 @@ def stock_commands(open_doors: OpenDoors) -> typer.Typer:
         as_json: Json = False,
     ) -> None:
         """Units go from one location to another, with their value."""
-        said: Said = {
+        said: CommandFields = {
             "sku": sku,
             "from_location": from_location,
             "to_location": to_location,
             "quantity": quantity,
         }
-        obey(open_doors(), TransferStock, said, (id_, reason, actor), as_json)
+        execute(open_context(), TransferStock, said, (id_, reason, actor), as_json)
 
     return app
 
 
-def obey(
-    doors: Doors,
+def execute(
+    doors: CliContext,
     kind: type[Command],
-    said: Said,
+    said: CommandFields,
     by_whom: tuple[str, str, str],
     as_json: bool,
 ) -> None:

@@ -51,7 +51,7 @@ class ReturnReason(StrEnum):
         return self in (ReturnReason.WRONG_ITEM, ReturnReason.DEFECTIVE, ReturnReason.DAMAGED)
 
 
-class ReturnWish(StrEnum):
+class RequestedOutcome(StrEnum):
     """What the customer wants for the goods."""
 
     REFUND = "refund"

@@ -4,7 +4,7 @@ import argparse
 
 import uvicorn
 
-from exits import told
+from exits import reported_exit
 from models.errors import FieldError, WrongVariables
 from models.settings import Settings
 from simulators.app import create_app
@@ -59,5 +59,5 @@ def _signing_secret(partner: Partner, listed: str) -> str:
 
 
 if __name__ == "__main__":
-    with told():
+    with reported_exit():
         main()

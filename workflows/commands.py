@@ -8,17 +8,17 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     from activities.billing.steps import Billing
     from activities.mail.steps import CustomerMail
-    from activities.operations.commands import obey_command
+    from activities.operations.commands import execute_command
     from activities.orders.steps import read_policy
     from activities.shipping.steps import Shipping
     from models.messages.attention import Attention
-    from models.messages.commands import Commanded, CommandStep, EndCallBack, FollowUp
+    from models.messages.commands import CommandResult, CommandStep, EndCallBack, FollowUp
     from models.messages.requests import CommandOutcome
     from models.messages.steps import OrderStep, RefundStep, ShipmentStep
     from workflows import search_attributes
     from workflows.compensation import GoodsGone, call_back
-    from workflows.facts import show_on_order, tell
-    from workflows.steps import Board, Steps, Stopped, run_database_step
+    from workflows.facts import notify, show_on_order
+    from workflows.steps import AttentionBoard, Steps, Stopped, run_database_step
 
 
 @workflow.defn
@@ -26,22 +26,22 @@ class CommandWorkflow:
     """Does one command. Who gave it waits for what came of it."""
 
     @workflow.run
-    async def run(self, step: CommandStep) -> Commanded:
+    async def run(self, step: CommandStep) -> CommandResult:
         """A refused command has changed nothing, and concerns nobody else."""
-        return await obey(Steps(Board(_show_nothing), lambda: False), step)
+        return await execute(Steps(AttentionBoard(_show_nothing), lambda: False), step)
 
 
-async def obey(steps: Steps, step: CommandStep) -> Commanded:
+async def execute(steps: Steps, step: CommandStep) -> CommandResult:
     """Do a command, tell whom it concerns, and start what follows it."""
     summary = f"Do the {step.command.kind.replace('_', ' ')}"
-    done = await run_database_step(obey_command, step, summary)
-    await tell(steps, done.echo)
+    done = await run_database_step(execute_command, step, summary)
+    await notify(steps, done.notification)
     if done.follow_up is not None:
         await _follow_up(done, done.follow_up)
     return done
 
 
-async def _follow_up(done: Commanded, follow_up: FollowUp) -> None:
+async def _follow_up(done: CommandResult, follow_up: FollowUp) -> None:
     """Once: the same command again has nothing more to follow."""
     kind = done.command.kind.replace("_", " ")
     try:
@@ -65,7 +65,7 @@ class FollowUpWorkflow:
     @workflow.init
     def __init__(self, given: FollowUp) -> None:
         self._order_id = given.order_id
-        self._board = Board(self._show_attention)
+        self._board = AttentionBoard(self._show_attention)
         self._steps = Steps(self._board, lambda: False)
         self._goods_left = False
         self._until_they_leave = Steps(self._board, lambda: self._goods_left)
@@ -92,9 +92,9 @@ class FollowUpWorkflow:
         try:
             await call_back(self._until_they_leave, Shipping.call_back, step)
         except (GoodsGone, Stopped):
-            await self._board.lower_all()
+            await self._board.clear_all()
             end = end.model_copy(update={"agreed": False})
-        await obey(self._steps, CommandStep(command=end))
+        await execute(self._steps, CommandStep(command=end))
 
     @workflow.signal
     def goods_left(self, _news: JsonValue = None, *_more: JsonValue) -> None:

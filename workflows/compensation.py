@@ -12,13 +12,13 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.billing.steps import Billing, credit_invoice
-    from activities.orders.steps import give_up_cancelling, look_at_order
+    from activities.orders.steps import read_order_progress, withdraw_cancellation
     from activities.shipping.steps import Shipping
     from activities.stock.steps import release_stock
     from models.messages.attention import ALREADY_PICKED_UP
     from models.messages.steps import OrderStep, ShipmentStep
     from models.orders import Progress, ShipmentState, Terms
-    from workflows.facts import give_back, tell
+    from workflows.facts import give_back, notify
     from workflows.steps import PartnerStep, RefusedStep, Steps
 
 Answer = TypeVar("Answer")
@@ -33,15 +33,15 @@ async def undo(steps: Steps, order: OrderStep, known: Callable[[], Progress]) ->
     then the cancellation is given up (`Cancellation.NONE`) and nothing else was undone. Any other
     refusal of a partner's waits for a person, and the order is being cancelled until then.
     `known`: what the workflow knows of the order, as facts go on coming in."""
-    progress = await steps.database(look_at_order, order, "Look what is to be undone")
+    progress = await steps.database(read_order_progress, order, "Look what is to be undone")
     for shipment_id in progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED):
         step = ShipmentStep(order_id=progress.order_id, shipment_id=shipment_id)
         try:
             progress = await call_back(steps, Shipping.cancel_booking, step)
         except GoodsGone:
-            return await steps.database(give_up_cancelling, order, "Give up cancelling")
+            return await steps.database(withdraw_cancellation, order, "Give up cancelling")
     if progress.goods_left:  # they left while we asked, whatever was answered
-        return await steps.database(give_up_cancelling, order, "Give up cancelling")
+        return await steps.database(withdraw_cancellation, order, "Give up cancelling")
     if progress.terms is not Terms.CASH:
         collected_minor = await steps.partner(
             Billing.void_payment_request, order, "Void the payment request"
@@ -51,7 +51,7 @@ async def undo(steps: Steps, order: OrderStep, known: Callable[[], Progress]) ->
         )
     await steps.database(credit_invoice, order, "Credit the invoice")
     released = await steps.database(release_stock, order, "Release stock")
-    await tell(steps, released.echo)
+    await notify(steps, released.notification)
     return await give_back(steps, order)
 
 

@@ -14,16 +14,16 @@ with workflow.unsafe.imports_passed_through():
         apply_authorisation,
         apply_payment,
         apply_reversal,
-        keep_unmatched_payment,
         record_payout,
+        record_unmatched_payment,
     )
     from activities.mail.steps import CustomerMail
-    from activities.operations.notifying import Telling
+    from activities.operations.notifying import Notifier
     from activities.orders.steps import (
         finish_cancelling,
-        keep_odd_fact,
         read_document,
         read_policy,
+        record_rejected_message,
         set_attention,
     )
     from activities.purchasing.receiving import receive_goods, record_supplier_invoice
@@ -36,13 +36,13 @@ with workflow.unsafe.imports_passed_through():
         FactInput,
         GoodsReceived,
         GoodsShipped,
-        OddFact,
         OrderFact,
         PaymentAuthorised,
         PaymentReceived,
         PaymentReversed,
         PayoutPaid,
         PurchaseFact,
+        RejectedMessage,
         ShipmentDispatched,
         ShipmentTracked,
         StoredFact,
@@ -56,31 +56,31 @@ with workflow.unsafe.imports_passed_through():
         AuthorisationStep,
         DeliveryStep,
         DispatchStep,
-        Echo,
+        Notification,
         OrderStep,
         PaymentStep,
         ReversalStep,
-        StockPlace,
+        StockKey,
         TrackingStep,
     )
     from models.orders import Cancellation, Progress, Stage, stage
     from workflows import search_attributes
     from workflows.start_order import start_order
-    from workflows.steps import Board, RefusedStep, Steps, run_database_step
+    from workflows.steps import AttentionBoard, RefusedStep, Steps, run_database_step
 
 F = TypeVar("F", bound=BaseModel)
 TOLD_AT_ONCE = 100
 """Orders that one activity tells: many enough, and within its time."""
 
 
-def read_fact(kind: type[F], subject: str, name: str, raw: JsonValue) -> F | OddFact:
+def read_fact(kind: type[F], subject: str, name: str, raw: JsonValue) -> F | RejectedMessage:
     """`raw`, whatever somebody sent, as the message it should be; else as an odd fact."""
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        return OddFact(
+        return RejectedMessage(
             subject=subject,
             name=name,
             body=json.dumps(raw, sort_keys=True, ensure_ascii=False),
@@ -88,11 +88,11 @@ def read_fact(kind: type[F], subject: str, name: str, raw: JsonValue) -> F | Odd
         )
 
 
-def read_stored(subject: str, stored: StoredFact) -> Fact | OddFact:
+def read_stored(subject: str, stored: StoredFact) -> Fact | RejectedMessage:
     """A fact as the door kept it."""
     kind: type[BaseModel] = FACT_TYPES[stored.type]
     fact = read_fact(kind, subject, stored.type, stored.data)
-    assert isinstance(fact, Fact | OddFact)
+    assert isinstance(fact, Fact | RejectedMessage)
     return fact
 
 
@@ -124,40 +124,44 @@ async def apply_order_fact(order_id: str, fact: OrderFact) -> Progress:
 
 
 async def apply_purchase_fact(
-    steps: Steps, fact: PurchaseFact, here: StockPlace | None = None
+    steps: Steps, fact: PurchaseFact, here: StockKey | None = None
 ) -> None:
     """Apply a supplier's fact, and tell whom it concerns; see `tell`."""
     match fact:
         case GoodsReceived():
             summary = f"Take in receipt {fact.receipt_id}"
-            echo = await steps.database(receive_goods, fact, summary)
+            notification = await steps.database(receive_goods, fact, summary)
         case SupplierAcknowledged():
             summary = f"Record acknowledgement of {fact.po_id}"
-            echo = await steps.database(apply_acknowledgement, fact, summary)
+            notification = await steps.database(apply_acknowledgement, fact, summary)
         case GoodsShipped():
             summary = f"Record ship notice of {fact.po_id}"
-            echo = await steps.database(apply_ship_notice, fact, summary)
+            notification = await steps.database(apply_ship_notice, fact, summary)
         case SupplierInvoiced():
             summary = f"Match supplier invoice {fact.invoice_id}"
-            echo = await steps.database(record_supplier_invoice, fact, summary)
-    await tell(steps, echo, here)
+            notification = await steps.database(record_supplier_invoice, fact, summary)
+    await notify(steps, notification, here)
 
 
-async def tell(steps: Steps, echo: Echo, here: StockPlace | None = None) -> None:
+async def notify(steps: Steps, notification: Notification, here: StockKey | None = None) -> None:
     """Tell orders and replenishments what concerns them; `here`, who tells, knows it already."""
-    places = tuple(place for place in echo.places if place != here)
-    for first in range(0, max(1, len(echo.orders)), TOLD_AT_ONCE):
-        orders = echo.orders[first : first + TOLD_AT_ONCE]
-        rest = Echo(cause=echo.cause) if first else echo.model_copy(update={"places": places})
+    places = tuple(place for place in notification.places if place != here)
+    for first in range(0, max(1, len(notification.orders)), TOLD_AT_ONCE):
+        orders = notification.orders[first : first + TOLD_AT_ONCE]
+        rest = (
+            Notification(cause=notification.cause)
+            if first
+            else notification.model_copy(update={"places": places})
+        )
         some = rest.model_copy(update={"orders": orders})
         if some:
-            await steps.partner(Telling.tell, some, f"Tell of {echo.cause}")
+            await steps.partner(Notifier.tell, some, f"Tell of {notification.cause}")
 
 
-def echo_of(fact: OrderFact, progress: Progress) -> Echo:
+def echo_of(fact: OrderFact, progress: Progress) -> Notification:
     """Whom a fact of an order concerns beside it, as `progress`, the answer to it, says."""
     returns, call_backs = progress.coming_back, progress.fetched
-    return Echo(cause=business_id(fact), returns=returns, call_backs=call_backs)
+    return Notification(cause=business_id(fact), returns=returns, call_backs=call_backs)
 
 
 async def give_back(steps: Steps, order: OrderStep) -> Progress:
@@ -178,7 +182,7 @@ class FactWorkflow:
         self._given = given
         self._order_id: str | None = None
         """The order whose attention is ours to show: nobody else does."""
-        self._board = Board(self._show_attention)
+        self._board = AttentionBoard(self._show_attention)
         self._steps = Steps(self._board, stops=lambda: False)
 
     @workflow.run
@@ -187,8 +191,8 @@ class FactWorkflow:
         fact = read_stored(given.fact_id, given.fact)
         nobodys = OrderStep(order_id="")
         self._board.policy = await run_database_step(read_policy, nobodys, "Read the policy")
-        if isinstance(fact, OddFact):
-            await run_database_step(keep_odd_fact, fact, "Keep an odd fact")
+        if isinstance(fact, RejectedMessage):
+            await run_database_step(record_rejected_message, fact, "Keep an odd fact")
             return f"odd: {fact.reason}"
         if isinstance(fact, PurchaseFact):
             await apply_purchase_fact(self._steps, fact)
@@ -234,24 +238,28 @@ class FactWorkflow:
     async def _tell(self, fact: OrderFact, progress: Progress | None = None) -> None:
         """An order that was placed while we applied its fact looks again; so does whoever else it
         concerns."""
-        echo = echo_of(fact, progress) if progress else Echo(cause=business_id(fact))
-        await tell(self._steps, echo.model_copy(update={"orders": (fact.order_id or "",)}))
+        notification = (
+            echo_of(fact, progress) if progress else Notification(cause=business_id(fact))
+        )
+        await notify(
+            self._steps, notification.model_copy(update={"orders": (fact.order_id or "",)})
+        )
 
     async def _keep(self, fact: OrderFact, reason: str) -> str:
         if isinstance(fact, PaymentReversed):
             return f"kept: {reason}"  # the step did: it may belong to a payment without an order
         if isinstance(fact, PaymentReceived):
-            await run_database_step(keep_unmatched_payment, fact, "Keep unmatched payment")
+            await run_database_step(record_unmatched_payment, fact, "Keep unmatched payment")
             await self._tell(fact)
             return f"kept as unmatched: {reason}"
-        odd = OddFact(
+        odd = RejectedMessage(
             subject=fact.order_id or "",
             name=type_of(fact).replace(".", "_"),
             body=fact.model_dump_json(),
             reason=reason,
             fact=self._given.fact,
         )
-        await run_database_step(keep_odd_fact, odd, "Keep an odd fact")
+        await run_database_step(record_rejected_message, odd, "Keep an odd fact")
         return f"odd: {reason}"
 
     async def _show_attention(self, attention: Attention | None) -> None:

@@ -13,12 +13,12 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.billing.steps import Billing, issue_invoice
     from activities.mail.steps import CustomerMail
-    from activities.operations.notifying import Telling
+    from activities.operations.notifying import Notifier
     from activities.orders.promises import accept_delay, review_promise
     from activities.orders.steps import (
-        keep_odd_fact,
-        look_at_order,
+        read_order_progress,
         record_order,
+        record_rejected_message,
         set_attention,
         start_cancelling,
     )
@@ -35,11 +35,11 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.commands import CancelRest, CommandStep
     from models.messages.facts import (
         Fact,
-        OddFact,
         OrderFact,
         PaymentAuthorised,
         PaymentReceived,
         PaymentReversed,
+        RejectedMessage,
         ShipmentDelivered,
         ShipmentDispatched,
         ShipmentTracked,
@@ -71,18 +71,18 @@ with workflow.unsafe.imports_passed_through():
         stage,
     )
     from workflows import search_attributes
-    from workflows.commands import obey
+    from workflows.commands import execute
     from workflows.compensation import undo
-    from workflows.facts import apply_order_fact, echo_of, read_fact, read_stored, tell
+    from workflows.facts import apply_order_fact, echo_of, notify, read_fact, read_stored
     from workflows.order_billing import OrderMoney
     from workflows.order_goods import OrderGoods
     from workflows.status_text import in_words
-    from workflows.steps import Board, RefusedStep, Steps, Stopped, run_database_step
+    from workflows.steps import AttentionBoard, RefusedStep, Steps, Stopped, run_database_step
 
 Result = TypeVar("Result")
 UNDER_WAY = (ShipmentState.PLANNED, ShipmentState.BOOKED, ShipmentState.DISPATCHED)
 OrderSignal = OrderFact | StockArrived
-Message = Fact | StockArrived | OddFact
+Message = Fact | StockArrived | RejectedMessage
 NOT_ACCEPTED = "the delay was not accepted in time"
 REST_LAPSES = "rest-lapses"
 """Orders that wanted all cancelled, though some of it had left, are older than this patch."""
@@ -109,18 +109,18 @@ class OrderWorkflow:
         self._progress: Progress | None = None
         self._inbox: deque[Message] = deque()
         self._cancelling = False
-        self._beside: list[asyncio.Task[None]] = []
-        self._board = Board(self._show_attention)
+        self._background_tasks: list[asyncio.Task[None]] = []
+        self._board = AttentionBoard(self._show_attention)
         self._steps = Steps(self._board, stops=lambda: self._cancelling)
         self._while_unpaid = Steps(self._board, stops=self._need_not_ask)
-        self._surely = Steps(self._board, stops=lambda: False)
+        self._regardless = Steps(self._board, stops=lambda: False)
         self._letters = 0
         self._money = OrderMoney(
             self._step,
             self._board,
             known=self._known,
             see=self._see,
-            beside=self._start_beside,
+            beside=self._start_in_background,
             collect=self._collect,
             is_cancelling=lambda: self._cancelling,
         )
@@ -129,7 +129,7 @@ class OrderWorkflow:
             self._board,
             known=self._known,
             see=self._see,
-            beside=self._start_beside,
+            beside=self._start_in_background,
             is_cancelling=lambda: self._cancelling,
         )
         self._watched = False
@@ -148,8 +148,10 @@ class OrderWorkflow:
                 await self._until_done(asyncio.create_task(self._undo()), facts)
                 if not self._cancelling:
                     continue
-            await self._until(lambda: not self._inbox and all(t.done() for t in self._beside))
-            for task in self._beside:
+            await self._until(
+                lambda: not self._inbox and all(t.done() for t in self._background_tasks)
+            )
+            for task in self._background_tasks:
                 task.result()
             await self._until(lambda: workflow.all_handlers_finished() and not self._inbox)
             if not self._late_money_came():
@@ -169,7 +171,7 @@ class OrderWorkflow:
         """The four phases, and the wait for what is still due."""
         try:
             await self._record()
-            self._start_beside(self._mail_confirmation())
+            self._start_in_background(self._mail_confirmation())
             await self._allocate()
             await self._bill()
             await self._dispatch()
@@ -205,14 +207,14 @@ class OrderWorkflow:
         self._goods.look()
         if self._known().captured_later and not self._watched:
             self._watched = True
-            self._start_beside(self._money.watch_authorisation())
+            self._start_in_background(self._money.watch_authorisation())
 
     async def _allocate(self) -> None:
         """Reserve stock; buy what is short and wait for it."""
         allocated = await self._steps.database(allocate_stock, self._step, "Allocate")
         self._see(allocated.progress)
-        if allocated.echo:
-            self._start_beside(tell(self._surely, allocated.echo))
+        if allocated.notification:
+            self._start_in_background(notify(self._regardless, allocated.notification))
         if self._known().in_parts:
             self._watch_supply()
             await self._steps.until(lambda: not self._known().lacks_stock, "Waiting for stock")
@@ -222,7 +224,7 @@ class OrderWorkflow:
     def _watch_supply(self) -> None:
         """Beside the way: some goods may leave while others are waited for."""
         if self._known().backordered and not self._supplying:
-            self._start_beside(self._await_stock_beside())
+            self._start_in_background(self._await_stock_beside())
 
     async def _await_stock_beside(self) -> None:
         self._supplying = True
@@ -241,7 +243,7 @@ class OrderWorkflow:
             if reported_at != self._board.retries:
                 report = ReportStep(order_id=self._order.order_id, again=reported_at is not None)
                 reported_at = self._board.retries
-                await self._steps.partner(Telling.report_shortages, report, "Report what is short")
+                await self._steps.partner(Notifier.report_shortages, report, "Report what is short")
             await self._steps.until(changed, "Until the promise is looked at", review.look_in)
         await self._show_supply(None)
 
@@ -253,7 +255,7 @@ class OrderWorkflow:
         if review.letter and review.letter.number > self._letters:
             self._letters = review.letter.number
             letter = LetterStep(order_id=self._order.order_id, letter=review.letter)
-            self._start_beside(self._mail_letter(letter))
+            self._start_in_background(self._mail_letter(letter))
         if review.lapsed and self._known().goods_left and workflow.patched(REST_LAPSES):
             await self._cancel_rest(self._known().consent_by)
         elif review.lapsed:
@@ -270,14 +272,14 @@ class OrderWorkflow:
             reason=NOT_ACCEPTED,
             actor="deadline",
         )
-        await obey(self._steps, CommandStep(command=rest))
-        self._see(await self._steps.database(look_at_order, self._step, "Look what is left"))
+        await execute(self._steps, CommandStep(command=rest))
+        self._see(await self._steps.database(read_order_progress, self._step, "Look what is left"))
 
     async def _show_supply(self, problem: str | None) -> None:
         if problem:
-            await self._board.raise_flag("supply", Attention(code=NO_SUPPLY, message=problem))
+            await self._board.raise_attention("supply", Attention(code=NO_SUPPLY, message=problem))
         else:
-            await self._board.lower_flag("supply")
+            await self._board.clear_attention("supply")
 
     def _supply_changed(self, known: Progress) -> Callable[[], bool]:
         retries = self._board.retries
@@ -294,12 +296,12 @@ class OrderWorkflow:
         if self._known().terms.on_credit or self._known().paid_in_full:
             self._see(await self._steps.database(issue_invoice, self._step, "Issue the invoice"))
         if self._known().terms.on_credit:
-            self._start_beside(self._request_payment())
-            self._start_beside(self._money.remind())
+            self._start_in_background(self._request_payment())
+            self._start_in_background(self._money.remind())
         else:
             await self._collect()
         if self._known().invoice_number:
-            self._start_beside(self._mail_invoice())
+            self._start_in_background(self._mail_invoice())
 
     async def _collect(self) -> None:
         """Wait for the payment, or for a card to stand for it; an order for which neither comes in
@@ -325,7 +327,7 @@ class OrderWorkflow:
                 )
             )
         except Stopped:
-            await self._board.lower_flag("Request payment")
+            await self._board.clear_attention("Request payment")
             if self._cancelling:
                 raise
 
@@ -334,7 +336,7 @@ class OrderWorkflow:
         stood for the payment is charged before: goods that leave are paid."""
         if self._known().captured_later and not self._known().paid_in_full:
             await self._money.capture()
-            self._start_beside(self._mail_invoice())
+            self._start_in_background(self._mail_invoice())
         ways: dict[str, asyncio.Task[None]] = {}
         try:
             await self._consign(ways)
@@ -374,12 +376,12 @@ class OrderWorkflow:
             await self._hand_over(step)
         elif self._known().fulfilment is Fulfilment.CARRIER:
             await self._book(step)
-            self._start_beside(self._watch(shipment_id))
+            self._start_in_background(self._watch(shipment_id))
         elif workflow.patched(COLLECTION):
-            self._start_beside(self._await_collection(step))
+            self._start_in_background(self._await_collection(step))
         await self._steps.until(lambda: self._is_gone(shipment_id), "Waiting for goods issue")
         if self._known().fulfilment is Fulfilment.CARRIER and self._has_left(shipment_id):
-            self._start_beside(self._tell_dispatch(step))
+            self._start_in_background(self._tell_dispatch(step))
         await self._arrive(shipment_id)
 
     async def _await_collection(self, step: ShipmentStep) -> None:
@@ -390,7 +392,7 @@ class OrderWorkflow:
         ready_at = self._known().shipment(step.shipment_id).planned_at or workflow.now()
         collect_by = ready_at + within
         mail = CollectionStep(**dict(step), collect_by=collect_by)
-        self._start_beside(self._mail_collection(mail))
+        self._start_in_background(self._mail_collection(mail))
         gone = partial(self._is_gone, step.shipment_id)
         while not gone():
             left = (collect_by - workflow.now()).total_seconds()
@@ -415,11 +417,13 @@ class OrderWorkflow:
         while not self._is_over(shipment_id):
             known = self._known().shipment(shipment_id)
             if known.tracking is not None and known.tracking.wants_a_person:
-                await self._board.raise_flag(flag, will_not_arrive(shipment_id, known.tracking))
+                await self._board.raise_attention(
+                    flag, will_not_arrive(shipment_id, known.tracking)
+                )
             else:
-                await self._board.lower_flag(flag)
+                await self._board.clear_attention(flag)
             await self._until_news(known, "Waiting for delivery")
-        await self._board.lower_flag(flag)
+        await self._board.clear_attention(flag)
 
     async def _watch(self, shipment_id: str) -> None:
         """A carrier that says nothing of a shipment for too long waits for a person."""
@@ -433,9 +437,9 @@ class OrderWorkflow:
                 over = partial(self._is_over, shipment_id)
                 await self._steps.until(over, "Until the carrier's silence is too long", left)
                 continue
-            await self._board.raise_flag(flag, silent(shipment_id, news_at))
+            await self._board.raise_attention(flag, silent(shipment_id, news_at))
             await self._until_news(known, "Waiting for news")
-            await self._board.lower_flag(flag)
+            await self._board.clear_attention(flag)
 
     async def _until_news(self, known: ShipmentProgress, summary: str) -> None:
         """Wait until something else is known of a shipment."""
@@ -461,7 +465,7 @@ class OrderWorkflow:
             try:
                 self._see(await steps.partner(Shipping.book_shipment, step, summary))
             except Stopped:
-                await self._board.lower_flag(summary)
+                await self._board.clear_attention(summary)
                 if self._cancelling:
                     raise
             else:
@@ -477,7 +481,7 @@ class OrderWorkflow:
         says no was never asked to come."""
         try:
             summary = f"Find the booking of {step.shipment_id}"
-            self._see(await self._surely.ask(Shipping.book_shipment, step, summary))
+            self._see(await self._regardless.ask(Shipping.book_shipment, step, summary))
         except RefusedStep:
             return
 
@@ -487,11 +491,11 @@ class OrderWorkflow:
 
     async def _undo(self) -> bool:
         """Undo everything: True when the order is cancelled, False when it goes on after all."""
-        await self._board.lower_all()
-        self._see(await undo(self._surely, self._step, self._known))
+        await self._board.clear_all()
+        self._see(await undo(self._regardless, self._step, self._known))
         self._cancelling = self._known().cancellation is not Cancellation.NONE
         if self._cancelling and (self._known().invoice_number or self._known().received_minor):
-            self._start_beside(self._mail_settlement())
+            self._start_in_background(self._mail_settlement())
         return self._cancelling
 
     # What happens beside the way: facts as they come, mail that may take its time.
@@ -501,47 +505,49 @@ class OrderWorkflow:
         while True:
             await workflow.wait_condition(lambda: bool(self._inbox) and self._progress is not None)
             message = self._inbox[0]
-            if isinstance(message, OddFact):
-                await run_database_step(keep_odd_fact, message, "Keep an odd fact")
+            if isinstance(message, RejectedMessage):
+                await run_database_step(record_rejected_message, message, "Keep an odd fact")
             elif isinstance(message, StockArrived):
-                self._see(await run_database_step(look_at_order, self._step, "Look for stock"))
+                self._see(
+                    await run_database_step(read_order_progress, self._step, "Look for stock")
+                )
             elif isinstance(message, OrderFact):
                 progress = await apply_order_fact(self._order.order_id, message)
                 self._see(progress)
-                if echo := echo_of(message, progress):
-                    self._start_beside(tell(self._surely, echo))
+                if notification := echo_of(message, progress):
+                    self._start_in_background(notify(self._regardless, notification))
             self._inbox.popleft()
             self._money.look()
             self._goods.look()
 
-    def _start_beside(self, work: Coroutine[None, None, None]) -> None:
-        self._beside.append(asyncio.create_task(_unless_stopped(work)))
+    def _start_in_background(self, work: Coroutine[None, None, None]) -> None:
+        self._background_tasks.append(asyncio.create_task(_unless_stopped(work)))
 
     async def _mail_confirmation(self) -> None:
-        await self._surely.partner(
+        await self._regardless.partner(
             CustomerMail.mail_confirmation, self._step, "Mail the confirmation"
         )
 
     async def _mail_settlement(self) -> None:
-        await self._surely.partner(
+        await self._regardless.partner(
             CustomerMail.mail_settlement, self._step, "Mail credit note and refund"
         )
 
     async def _mail_invoice(self) -> None:
-        await self._surely.partner(CustomerMail.mail_invoice, self._step, "Mail the invoice")
+        await self._regardless.partner(CustomerMail.mail_invoice, self._step, "Mail the invoice")
 
     async def _tell_dispatch(self, step: ShipmentStep) -> None:
         """With the tracking number, where there is one."""
         booked = self._known().shipment(step.shipment_id).is_booked
         if not booked and workflow.patched(BOOKING_FOUND):
             await self._find_booking(step)
-        await self._surely.partner(
+        await self._regardless.partner(
             CustomerMail.mail_dispatch, step, f"Mail the dispatch of {step.shipment_id}"
         )
 
     async def _mail_collection(self, step: CollectionStep) -> None:
         summary = f"Mail that {step.shipment_id} is ready"
-        await self._surely.partner(CustomerMail.mail_collection, step, summary)
+        await self._regardless.partner(CustomerMail.mail_collection, step, summary)
 
     async def _mail_letter(self, step: LetterStep) -> None:
         """One after the other: the last that arrives is the last that was written."""
@@ -592,7 +598,7 @@ class OrderWorkflow:
     async def cancel(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
         """Cancel the order: see `CancelRequest`. Refused once goods have left."""
         wish = read_fact(CancelRequest, self._order.order_id, "cancel", _given(request))
-        if isinstance(wish, OddFact):
+        if isinstance(wish, RejectedMessage):
             return CommandOutcome(accepted=False, message=f"reason: {wish.reason}")
         return await self._cancel(wish)
 
@@ -600,7 +606,7 @@ class OrderWorkflow:
     async def accept_delay(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
         """The customer accepts the delay that was told: see `AcceptRequest`."""
         wish = read_fact(AcceptRequest, self._order.order_id, "accept_delay", _given(request))
-        if isinstance(wish, OddFact):
+        if isinstance(wish, RejectedMessage):
             return CommandOutcome(accepted=False, message=wish.reason)
         await workflow.wait_condition(lambda: self._progress is not None)
         answer = await run_database_step(
@@ -615,7 +621,7 @@ class OrderWorkflow:
     def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
         """Try again what waits for a person: see `RetryRequest`."""
         wish = read_fact(RetryRequest, self._order.order_id, "retry_step", _given(request))
-        if isinstance(wish, OddFact):
+        if isinstance(wish, RejectedMessage):
             return CommandOutcome(accepted=False, message=wish.reason)
         if self._board.attention is None and self._waits_for_stock():
             self._board.retries += 1
@@ -668,7 +674,7 @@ class OrderWorkflow:
                 await workflow.wait_condition(condition)
             except asyncio.CancelledError:
                 request = CancelRequest(reason="cancelled in the Temporal UI", actor="temporal")
-                self._start_beside(self._cancel_beside(request))
+                self._start_in_background(self._cancel_beside(request))
             else:
                 return
 

@@ -14,8 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.attention import Attention
     from models.messages.steps import OrderStep, ReminderStep
     from models.orders import Problem, Progress
-    from workflows.order_goods import see_to
-    from workflows.steps import Board, RefusedStep, Steps, Stopped
+    from workflows.order_goods import acknowledge
+    from workflows.steps import AttentionBoard, RefusedStep, Steps, Stopped
 
 IN_DOUBT = "charge-in-doubt"
 """Orders whose authorisation was looked at once a second are older than this patch."""
@@ -36,7 +36,7 @@ class OrderMoney:
     def __init__(
         self,
         step: OrderStep,
-        board: Board,
+        board: AttentionBoard,
         known: Callable[[], Progress],
         see: Callable[[Progress], None],
         beside: Callable[[Coroutine[None, None, None]], None],
@@ -47,11 +47,11 @@ class OrderMoney:
         self._board = board
         self._known = known
         self._see = see
-        self._beside = beside
+        self._background_tasks = beside
         self._collect = collect
         self._steps = Steps(board, is_cancelling)
         self._while_unpaid = Steps(board, lambda: is_cancelling() or known().paid_in_full)
-        self._surely = Steps(board, lambda: False)
+        self._regardless = Steps(board, lambda: False)
         self._seen_to: Problem | None = None
         self._reminded_in_full = False
         """Reminding has ended because it was paid."""
@@ -78,14 +78,14 @@ class OrderMoney:
 
     async def _attend_while_held(self, step: str, attention: Attention) -> None:
         retries = self._board.retries
-        await self._board.raise_flag(step, attention)
+        await self._board.raise_attention(step, attention)
         await self._steps.until(
             lambda: (
                 self._board.retries != retries or self._known().paid_in_full or not self._is_held()
             ),
             "Waiting for a person",
         )
-        await self._board.lower_flag(step)
+        await self._board.clear_attention(step)
 
     async def watch_authorisation(self) -> None:
         """A card's authorisation lapses by itself: then the order doesn't count on it any more."""
@@ -118,12 +118,12 @@ class OrderMoney:
         """Money that a person has to see to is shown once; a retry says that it is seen."""
         problem = self._known().money_problem
         if problem is not None and problem != self._seen_to:
-            self._beside(self._show(problem))
+            self._background_tasks(self._show(problem))
         self._seen_to = problem
         if self._reminded_in_full and not self._known().paid_in_full:
             self._reminded_in_full = False
             if workflow.patched(REMIND_AGAIN):
-                self._beside(self.remind())
+                self._background_tasks(self.remind())
 
     async def _show(self, problem: Problem) -> None:
         try:
@@ -135,15 +135,15 @@ class OrderMoney:
     async def _see_to_money(self, problem: Problem) -> None:
         retries = self._board.retries
         attention = Attention(code=problem.code, message=problem.message)
-        await self._board.raise_flag(MONEY, attention)
+        await self._board.raise_attention(MONEY, attention)
         await self._steps.until(
             lambda: self._board.retries != retries or self._known().money_problem != problem,
             "Waiting for a person",
         )
         if self._known().money_problem == problem and workflow.patched(SEEN_TO):
-            self._see(await see_to(self._steps, self._step))
+            self._see(await acknowledge(self._steps, self._step))
         if self._known().money_problem in (problem, None):
-            await self._board.lower_flag(MONEY)
+            await self._board.clear_attention(MONEY)
 
     async def remind(self) -> None:
         """Remind of what is overdue, for as long as it isn't paid; where a payment is taken back,
@@ -161,7 +161,7 @@ class OrderMoney:
             self._see(review.progress)
             if review.remind is not None:
                 step = ReminderStep(order_id=self._step.order_id, level=review.remind)
-                self._beside(self._mail_reminder(step))
+                self._background_tasks(self._mail_reminder(step))
             elif review.look_in is None:
                 return
             else:
@@ -169,4 +169,4 @@ class OrderMoney:
 
     async def _mail_reminder(self, step: ReminderStep) -> None:
         summary = f"Mail reminder {step.level}"
-        await self._surely.partner(CustomerMail.mail_reminder, step, summary)
+        await self._regardless.partner(CustomerMail.mail_reminder, step, summary)

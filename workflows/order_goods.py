@@ -5,13 +5,13 @@ from collections.abc import Callable, Coroutine
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.operations.commands import obey_command
-    from activities.orders.steps import look_at_order
+    from activities.operations.commands import execute_command
+    from activities.orders.steps import read_order_progress
     from models.messages.attention import Attention
-    from models.messages.commands import CommandStep, SeeTo
+    from models.messages.commands import Acknowledge, CommandStep
     from models.messages.steps import OrderStep
     from models.orders import Problem, Progress
-    from workflows.steps import Board, Steps
+    from workflows.steps import AttentionBoard, Steps
 
 GOODS = "goods"
 """What waits for a person because of where goods are."""
@@ -23,7 +23,7 @@ class OrderGoods:
     def __init__(
         self,
         step: OrderStep,
-        board: Board,
+        board: AttentionBoard,
         known: Callable[[], Progress],
         see: Callable[[Progress], None],
         beside: Callable[[Coroutine[None, None, None]], None],
@@ -33,7 +33,7 @@ class OrderGoods:
         self._board = board
         self._known = known
         self._see = see
-        self._beside = beside
+        self._background_tasks = beside
         self._is_cancelling = is_cancelling
         self._steps = Steps(board, is_cancelling)
         self._shows = False
@@ -42,7 +42,7 @@ class OrderGoods:
         """What happened to goods is shown until it is mended, or a person has seen to it. Of an
         order that is cancelled its row shows it."""
         if self._known().goods_problem and not self._shows and not self._is_cancelling():
-            self._beside(self._show())
+            self._background_tasks(self._show())
 
     async def _show(self) -> None:
         self._shows = True
@@ -51,26 +51,26 @@ class OrderGoods:
                 await self._show_one(problem)
         finally:
             self._shows = False
-        await self._board.lower_flag(GOODS)
+        await self._board.clear_attention(GOODS)
 
     async def _show_one(self, problem: Problem) -> None:
         retries = self._board.retries
         attention = Attention(code=problem.code, message=problem.message)
-        await self._board.raise_flag(GOODS, attention)
+        await self._board.raise_attention(GOODS, attention)
         await self._steps.until(
             lambda: self._board.retries != retries or self._known().goods_problem != problem,
             "Waiting for a person",
         )
         if self._known().goods_problem == problem:
-            self._see(await see_to(self._steps, self._step))
+            self._see(await acknowledge(self._steps, self._step))
 
 
-async def see_to(steps: Steps, order: OrderStep) -> Progress:
+async def acknowledge(steps: Steps, order: OrderStep) -> Progress:
     """A person has said in the Temporal UI that it is seen to: kept as if it were commanded. Where
     that was done at a door, it is done already."""
-    command = SeeTo(
+    command = Acknowledge(
         command_id=f"seen-{workflow.uuid4()}", reason="retried", order_id=order.order_id
     )
     step = CommandStep(command=command)
-    await steps.database(obey_command, step, "Note that it is seen to")
-    return await steps.database(look_at_order, order, "Look what is left to see to")
+    await steps.database(execute_command, step, "Note that it is seen to")
+    return await steps.database(read_order_progress, order, "Look what is left to see to")

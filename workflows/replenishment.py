@@ -7,24 +7,24 @@ from pydantic import JsonValue
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.operations.notifying import find_missed
-    from activities.orders.steps import keep_odd_fact
+    from activities.operations.notifying import find_missed_notifications
+    from activities.orders.steps import record_rejected_message
     from activities.purchasing.steps import Purchasing, plan_purchases
     from models.messages.attention import Attention
     from models.messages.facts import (
         GoodsReceived,
         GoodsShipped,
-        OddFact,
         PurchaseFact,
+        RejectedMessage,
         ShortageReported,
         SupplierAcknowledged,
         SupplierInvoiced,
     )
     from models.messages.requests import CommandOutcome
-    from models.messages.steps import PlannedSend, PlanStep, PurchasePlan, PurchaseStep, StockPlace
+    from models.messages.steps import PlannedSend, PlanStep, PurchasePlan, PurchaseStep, StockKey
     from workflows import search_attributes
-    from workflows.facts import apply_purchase_fact, read_fact, read_stored, tell
-    from workflows.steps import Board, Steps, Stopped, run_database_step
+    from workflows.facts import apply_purchase_fact, notify, read_fact, read_stored
+    from workflows.steps import AttentionBoard, Steps, Stopped, run_database_step
 
 
 @workflow.defn
@@ -37,19 +37,19 @@ class ReplenishmentWorkflow:
     """
 
     @workflow.init
-    def __init__(self, place: StockPlace) -> None:
+    def __init__(self, place: StockKey) -> None:
         self._place = place
         self._subject = f"{place.location}/{place.sku}"
-        self._inbox: deque[PurchaseFact | OddFact] = deque()
+        self._inbox: deque[PurchaseFact | RejectedMessage] = deque()
         self._look = True
         self._again = False
         self._sending: set[str] = set()
         self._plan: PurchasePlan | None = None
-        self._board = Board(self._show_attention)
+        self._board = AttentionBoard(self._show_attention)
         self._steps = Steps(self._board, stops=lambda: False)
 
     @workflow.run
-    async def run(self, place: StockPlace) -> None:
+    async def run(self, place: StockKey) -> None:
         """Rounds of planning, until there is nothing to wait for."""
         if workflow.info().continued_run_id:
             await self._show_attention(None)  # the run before may have left another
@@ -72,12 +72,12 @@ class ReplenishmentWorkflow:
     async def _catch_up(self) -> None:
         """A run before this one may have been ended with facts in hand, or before it had told."""
         summary = "Look for what was missed"
-        missed = await run_database_step(find_missed, self._place, summary)
+        missed = await run_database_step(find_missed_notifications, self._place, summary)
         for stored in missed.facts:
             fact = read_stored(self._subject, stored)
-            if isinstance(fact, PurchaseFact | OddFact):
+            if isinstance(fact, PurchaseFact | RejectedMessage):
                 self._inbox.append(fact)
-        await tell(self._steps, missed.echo, self._place)
+        await notify(self._steps, missed.notification, self._place)
 
     async def _until_something_happens(self) -> None:
         """A fact, a call to look, or the time when something is due that nobody tells us of."""
@@ -90,8 +90,8 @@ class ReplenishmentWorkflow:
     async def _take_facts(self) -> None:
         while self._inbox:
             fact = self._inbox[0]
-            if isinstance(fact, OddFact):
-                await run_database_step(keep_odd_fact, fact, "Keep an odd fact")
+            if isinstance(fact, RejectedMessage):
+                await run_database_step(record_rejected_message, fact, "Keep an odd fact")
             else:
                 await apply_purchase_fact(self._steps, fact, self._place)
             self._inbox.popleft()
@@ -111,10 +111,10 @@ class ReplenishmentWorkflow:
                 self._send(send)
         if plan.problem:
             problem = Attention(code="no_offer", message=plan.problem)
-            await self._board.raise_flag("supply", problem)
+            await self._board.raise_attention("supply", problem)
         else:
-            await self._board.lower_flag("supply")
-        await tell(self._steps, plan.echo, self._place)
+            await self._board.clear_attention("supply")
+        await notify(self._steps, plan.notification, self._place)
         return plan
 
     def _send(self, send: PlannedSend) -> None:
@@ -130,11 +130,11 @@ class ReplenishmentWorkflow:
         steps = Steps(self._board, stops=lambda: self._is_given_up(send.po_id))
         summary = f"Send {send.po_id}"
         try:
-            echo = await steps.partner(Purchasing.send_purchase_order, step, summary)
+            notification = await steps.partner(Purchasing.send_purchase_order, step, summary)
         except Stopped:
-            await self._board.lower_flag(summary)
+            await self._board.clear_attention(summary)
         else:
-            await tell(self._steps, echo, self._place)
+            await notify(self._steps, notification, self._place)
 
     def _is_given_up(self, po_id: str) -> bool:
         """The last plan counts on it no longer."""
@@ -149,7 +149,7 @@ class ReplenishmentWorkflow:
     def shortage_reported(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """An order is short here: see `ShortageReported`. All it does is look."""
         shortage = read_fact(ShortageReported, self._subject, "shortage_reported", fact)
-        if isinstance(shortage, OddFact):
+        if isinstance(shortage, RejectedMessage):
             self._inbox.append(shortage)
         elif shortage.again:
             self._ask_again()

@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.returns.steps import (
         expire_return,
         finish_settlement,
-        look_at_return,
+        read_return_progress,
         write_exchange,
     )
     from models.messages.attention import Attention, return_silent, return_will_not_arrive
@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import search_attributes
     from workflows.facts import show_on_order
     from workflows.start_order import start_order
-    from workflows.steps import Board, Steps, run_database_step
+    from workflows.steps import AttentionBoard, Steps, run_database_step
 
 WATCHED = "return-watched"
 """Returns that waited before their way was watched replay as they went, and are never watched."""
@@ -43,7 +43,7 @@ class ReturnWorkflow:
         self._changes = 0
         self._seen_at: datetime | None = None
         """When a person has said that where the goods are is seen to."""
-        self._board = Board(self._show_attention)
+        self._board = AttentionBoard(self._show_attention)
         self._steps = Steps(self._board, stops=lambda: False)
 
     @workflow.run
@@ -67,12 +67,12 @@ class ReturnWorkflow:
             if known.is_over and self._changes == changes:
                 break
             await self._wait(known, changes)
-        await self._board.lower_all()
+        await self._board.clear_all()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return known.state.value
 
     async def _look(self) -> ReturnProgress:
-        known = await self._steps.database(look_at_return, self._step, "Look at the return")
+        known = await self._steps.database(read_return_progress, self._step, "Look at the return")
         self._order_id = known.order_id
         workflow.set_current_details(f"Return {known.return_id} of {known.order_id}: {known.state}")
         return known
@@ -104,9 +104,9 @@ class ReturnWorkflow:
         elif left is not None and left <= 0:
             attention, left = return_silent(known.return_id, since, known.tracking), None
         if attention is None:
-            await self._board.lower_flag(flag)
+            await self._board.clear_attention(flag)
         else:
-            await self._board.raise_flag(flag, attention)
+            await self._board.raise_attention(flag, attention)
         await self._steps.until(
             lambda: self._changes != changes or self._board.retries != retries,
             "Waiting for a person" if attention else "Until the silence is too long",

@@ -22,10 +22,10 @@ with workflow.unsafe.imports_passed_through():
         ReviewStep,
     )
     from models.messages.requests import CommandOutcome
-    from models.messages.steps import Echo, StockPlace
+    from models.messages.steps import Notification, StockKey
     from workflows import search_attributes
-    from workflows.facts import tell
-    from workflows.steps import Board, Steps
+    from workflows.facts import notify
+    from workflows.steps import AttentionBoard, Steps
 
 BATCHES_A_RUN = 50
 TOLD_AT_ONCE = 50
@@ -36,7 +36,7 @@ class Nightly:
     """What both have: steps that are tried until they are done, and a person's retry."""
 
     def __init__(self) -> None:
-        self._board = Board(self._show_attention)
+        self._board = AttentionBoard(self._show_attention)
         self._steps = Steps(self._board, stops=lambda: False)
 
     @workflow.update
@@ -83,10 +83,10 @@ class StockReviewWorkflow(Nightly):
             low=done.low + len(batch.low),
         )
 
-    async def _tell(self, low: tuple[StockPlace, ...]) -> None:
+    async def _tell(self, low: tuple[StockKey, ...]) -> None:
         for start in range(0, len(low), TOLD_AT_ONCE):
             some = low[start : start + TOLD_AT_ONCE]
-            await tell(self._steps, Echo(cause=STOCK_REVIEW, places=some))
+            await notify(self._steps, Notification(cause=STOCK_REVIEW, places=some))
 
 
 @workflow.defn

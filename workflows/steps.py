@@ -47,7 +47,7 @@ class RefusedStep(Exception):
         self.attention = attention
 
 
-class Board:
+class AttentionBoard:
     """What waits for a person, by step. The oldest is shown; a retry is for all of them."""
 
     def __init__(self, show: Callable[[Attention | None], Awaitable[None]]) -> None:
@@ -61,11 +61,11 @@ class Board:
         """What is shown now."""
         return next(iter(self._waiting.values()), None)
 
-    async def raise_flag(self, step: str, attention: Attention) -> None:
+    async def raise_attention(self, step: str, attention: Attention) -> None:
         """Show that `step` waits for a person."""
         await self._change(step, attention)
 
-    async def lower_flag(self, step: str) -> None:
+    async def clear_attention(self, step: str) -> None:
         """It waits no longer; again does nothing."""
         if step in self._waiting:
             await self._change(step, None)
@@ -77,10 +77,10 @@ class Board:
         self.retries += 1
         return CommandOutcome(accepted=True, message=f"trying again: {self.attention.code}")
 
-    async def lower_all(self) -> None:
+    async def clear_all(self) -> None:
         """What waited for a person doesn't any more: the order takes another way."""
         for step in list(self._waiting):
-            await self.lower_flag(step)
+            await self.clear_attention(step)
 
     async def _change(self, step: str, attention: Attention | None) -> None:
         before = self.attention
@@ -95,7 +95,7 @@ class Board:
 class Steps:
     """Runs steps until they are done, unless `stops` says to stop."""
 
-    def __init__(self, board: Board, stops: Callable[[], bool]) -> None:
+    def __init__(self, board: AttentionBoard, stops: Callable[[], bool]) -> None:
         self._board = board
         self._stops = stops
 
@@ -140,10 +140,10 @@ class Steps:
                 failure = _failure(error)
                 if failure.non_retryable:
                     raise RefusedStep(_attention(failure)) from error
-                await self._board.raise_flag(summary, _silence(summary, failure))
+                await self._board.raise_attention(summary, _silence(summary, failure))
                 attempts = 0
             else:
-                await self._board.lower_flag(summary)
+                await self._board.clear_attention(summary)
                 return result
 
     async def attend(
@@ -151,9 +151,9 @@ class Steps:
     ) -> None:
         """Show `attention` until somebody commands a retry, or it is `mended`."""
         retries = self._board.retries
-        await self._board.raise_flag(step, attention)
+        await self._board.raise_attention(step, attention)
         await self.until(lambda: self._board.retries != retries or mended(), "Waiting for a person")
-        await self._board.lower_flag(step)
+        await self._board.clear_attention(step)
 
     async def until(
         self, condition: Callable[[], bool], summary: str, seconds: float | None = None

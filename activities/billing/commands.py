@@ -5,13 +5,13 @@ from datetime import timedelta
 from sqlmodel import Session
 
 from activities.billing.invoicing import credit, goods_left, invoice_of, left_minor
-from activities.billing.payments import use_for, write_off_receivable
+from activities.billing.payments import apply_payment_to, write_off_receivable
 from activities.billing.refunds import ask_back, ask_payment_back
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import THE_LEDGER
-from activities.order_record.audit import note
-from activities.order_record.progress import FOR_CHANGE, balance_of, money_of, touch
+from activities.order_record.audit import record_event
+from activities.order_record.progress import FOR_CHANGE, balance_of, money_of, save_progress
 from activities.order_record.targets import amount_of, order_of
 from models.billing import BEING_GIVEN_BACK
 from models.ledger import Account
@@ -20,7 +20,7 @@ from models.messages.commands import (
     UNKNOWN,
     AssignPayment,
     ClosePeriod,
-    Commanded,
+    CommandResult,
     CreditInvoice,
     FollowUp,
     GiveRefund,
@@ -29,7 +29,7 @@ from models.messages.commands import (
     WriteOff,
     refuse,
 )
-from models.messages.steps import BillStep, Echo
+from models.messages.steps import BillStep, Notification
 from models.money import Money
 from models.orders import Cancellation
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment, Refund
@@ -38,7 +38,7 @@ from models.tables.orders import Order
 
 
 @executes(AssignPayment)
-def assign_payment(work: UnitOfWork, command: AssignPayment) -> Commanded:
+def assign_payment(work: UnitOfWork, command: AssignPayment) -> CommandResult:
     order = order_of(work, command.order_id)
     payment = _unused(work.session, command.payment_id)
     if payment.currency != order.currency:
@@ -50,8 +50,8 @@ def assign_payment(work: UnitOfWork, command: AssignPayment) -> Commanded:
     if order.cancellation is not Cancellation.NONE:
         reason = f"{order.order_id} is cancelled: give the payment back instead"
         refuse("order_id", reason, MONEY_REFUSED)
-    use_for(work, order, payment, f"assigned by {command.actor}")
-    touch(work, order)
+    apply_payment_to(work, order, payment, f"assigned by {command.actor}")
+    save_progress(work, order)
     free_minor = payment.amount_minor - payment.reversed_minor
     amount = Money(amount_minor=free_minor, currency=payment.currency)
     message = f"{amount} of {payment.payment_id} are {order.order_id}'s now"
@@ -59,7 +59,7 @@ def assign_payment(work: UnitOfWork, command: AssignPayment) -> Commanded:
 
 
 @executes(CreditInvoice)
-def credit_invoice(work: UnitOfWork, command: CreditInvoice) -> Commanded:
+def credit_invoice(work: UnitOfWork, command: CreditInvoice) -> CommandResult:
     row = work.session.get(InvoiceRow, command.invoice_number)
     if row is None:
         reason = f"there is no invoice {command.invoice_number!r}"
@@ -77,7 +77,7 @@ def credit_invoice(work: UnitOfWork, command: CreditInvoice) -> Commanded:
     owed_minor = balance_of(work.session, order).owed_payable_minor
     if command.refund and owed_minor:
         refund = ask_back(work, order, command.reason, owed_minor)
-    touch(work, order)
+    save_progress(work, order)
     money = money_of(order, credit_note.total_minor)
     message = f"{credit_note.number} credits {money} of {row.number}"
     if refund is not None:
@@ -92,7 +92,7 @@ def credit_invoice(work: UnitOfWork, command: CreditInvoice) -> Commanded:
 
 
 @executes(WriteOff)
-def write_off(work: UnitOfWork, command: WriteOff) -> Commanded:
+def write_off(work: UnitOfWork, command: WriteOff) -> CommandResult:
     order = order_of(work, command.order_id)
     balance = balance_of(work.session, order)
     lost_minor = balance.receivable_minor
@@ -104,13 +104,13 @@ def write_off(work: UnitOfWork, command: WriteOff) -> Commanded:
     write_off_receivable(work, order, Account.BAD_DEBTS, lost_minor)
     money = money_of(order, lost_minor)
     detail = f"{money} by {command.actor}: {command.reason}"
-    note(work, order.order_id, "written_off", detail)
-    touch(work, order)
+    record_event(work, order.order_id, "written_off", detail)
+    save_progress(work, order)
     return _done(command, f"{money} of {order.order_id} are written off", order)
 
 
 @executes(ClosePeriod)
-def close_period(work: UnitOfWork, command: ClosePeriod) -> Commanded:
+def close_period(work: UnitOfWork, command: ClosePeriod) -> CommandResult:
     row = work.session.get_one(OpenPeriod, THE_LEDGER, with_for_update=True)
     if command.through >= work.now.date():
         reason = f"{command.through} isn't over yet: what happens then must be posted"
@@ -124,7 +124,7 @@ def close_period(work: UnitOfWork, command: ClosePeriod) -> Commanded:
 
 
 @executes(ResendBill)
-def resend_bill(work: UnitOfWork, command: ResendBill) -> Commanded:
+def resend_bill(work: UnitOfWork, command: ResendBill) -> CommandResult:
     number = command.number
     row = work.session.get(InvoiceRow, number) or work.session.get(CreditNoteRow, number)
     if row is None:
@@ -136,14 +136,14 @@ def resend_bill(work: UnitOfWork, command: ResendBill) -> Commanded:
 
 
 @executes(GiveRefund)
-def give_refund(work: UnitOfWork, command: GiveRefund) -> Commanded:
+def give_refund(work: UnitOfWork, command: GiveRefund) -> CommandResult:
     """Refund what an order's customer is owed, or a payment without an order."""
     if command.payment_id is not None:
         return _refund_payment(work, command)
     return _refund_order(work, command)
 
 
-def _refund_order(work: UnitOfWork, command: GiveRefund) -> Commanded:
+def _refund_order(work: UnitOfWork, command: GiveRefund) -> CommandResult:
     order = order_of(work, command.order_id or "")
     if order.cancellation is not Cancellation.NONE:
         reason = f"{order.order_id} is (being) cancelled: its money is given back by itself"
@@ -157,19 +157,19 @@ def _refund_order(work: UnitOfWork, command: GiveRefund) -> Commanded:
         reason = f"we owe the customer of {order.order_id} nothing"
         refuse("order_id", reason, MONEY_REFUSED)
     money = money_of(order, refund.amount_minor)
-    note(work, order.order_id, "refund_asked", f"{money} by {command.actor}")
-    touch(work, order)
+    record_event(work, order.order_id, "refund_asked", f"{money} by {command.actor}")
+    save_progress(work, order)
     follow_up = FollowUp(order_id=order.order_id, refund_key=refund.refund_key)
     return _done(command, f"{money} are being given back", order, follow_up)
 
 
-def _refund_payment(work: UnitOfWork, command: GiveRefund) -> Commanded:
+def _refund_payment(work: UnitOfWork, command: GiveRefund) -> CommandResult:
     payment = _unused(work.session, command.payment_id or "")
     refund = ask_payment_back(work, payment, command.reason)
     money = Money(amount_minor=refund.amount_minor, currency=payment.currency)
     order = work.session.get(Order, payment.order_id or "", with_for_update=FOR_CHANGE)
     if order is not None:
-        touch(work, order)
+        save_progress(work, order)
     follow_up = FollowUp(order_id=payment.order_id, refund_key=refund.refund_key)
     message = f"{money} of {payment.payment_id} are being given back"
     return _done(command, message, order, follow_up)
@@ -191,10 +191,12 @@ def _done(
     message: str,
     order: Order | None = None,
     follow_up: FollowUp | None = None,
-) -> Commanded:
+) -> CommandResult:
     orders = (order.order_id,) if order is not None else ()
-    echo = Echo(cause=f"{command.kind}:{command.command_id}", orders=orders)
-    return Commanded(command=command, message=message, echo=echo, follow_up=follow_up)
+    notification = Notification(cause=f"{command.kind}:{command.command_id}", orders=orders)
+    return CommandResult(
+        command=command, message=message, notification=notification, follow_up=follow_up
+    )
 
 
 def _unused(session: Session, payment_id: str) -> Payment:

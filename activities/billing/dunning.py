@@ -7,8 +7,14 @@ from sqlmodel import select
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.order_record.audit import note
-from activities.order_record.progress import balance_of, lock_order, look, money_of, touch
+from activities.order_record.audit import record_event
+from activities.order_record.progress import (
+    balance_of,
+    lock_order,
+    money_of,
+    read_progress,
+    save_progress,
+)
 from models import ledger
 from models.billing import minor_units
 from models.messages.steps import DunningReview, OrderStep
@@ -31,15 +37,15 @@ def review_dunning(work: UnitOfWork, step: OrderStep) -> DunningReview:
     levels, level = work.rules.billing.dunning, order.dunning_level
     over = order.cancellation is not Cancellation.NONE or not owed_minor
     if due_on is None or over or level >= len(levels):
-        return DunningReview(progress=look(work.session, order))
+        return DunningReview(progress=read_progress(work.session, order))
     remind_on = due_on + timedelta(days=levels[level].days)
     if work.now.date() < remind_on:
         return DunningReview(
-            progress=look(work.session, order), look_in=_until(remind_on, work.now)
+            progress=read_progress(work.session, order), look_in=_until(remind_on, work.now)
         )
     fee_minor = minor_units(levels[level].fee, order.currency)
     _remind(work, order, level + 1, fee_minor)
-    return DunningReview(progress=touch(work, order), remind=level + 1)
+    return DunningReview(progress=save_progress(work, order), remind=level + 1)
 
 
 def _remind(
@@ -65,7 +71,7 @@ def _remind(
     due = money_of(order, due_minor)
     fee = money_of(order, fee_minor)
     detail = f"level {level}, {due} are due" + (f", {fee} of it for this" if fee_minor else "")
-    note(work, order.order_id, "reminded", detail)
+    record_event(work, order.order_id, "reminded", detail)
 
 
 def _until(day: date, now: datetime) -> float:

@@ -11,9 +11,9 @@ from sqlmodel import select
 from activities.billing.invoicing import credit_units
 from activities.billing.refunds import ask_credit_back
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.audit import note
+from activities.order_record.audit import record_event
 from activities.order_record.exchange_origin import replaced_by
-from activities.order_record.progress import lock_order, touch
+from activities.order_record.progress import lock_order, save_progress
 from models.orders import Cancellation, PricedLine
 from models.returns import ExchangeLine
 from models.tables.billing import CreditNoteRow
@@ -87,8 +87,8 @@ def give_back(
     refund, words = ask_credit_back(work, payer.order, credit_note, reason)
     if payer.settlement is not None:
         told = f"{words}, of {payer.order.order_id}"
-        note(work, payer.settlement.exchange_order_id or "", "credited", told)
-        touch(work, payer.order)
+        record_event(work, payer.settlement.exchange_order_id or "", "credited", told)
+        save_progress(work, payer.order)
     return GivenBack(credit_note, refund.refund_key if refund else None, words)
 
 

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, post, tax_date_of
-from activities.order_record.audit import note
+from activities.order_record.audit import record_event
 from activities.order_record.progress import balance_of, invoice_number, money_of
 from models import billing, ledger
 from models.billing import (
@@ -72,7 +72,7 @@ def issue(
     post(work, entry, taxed_on)
     order.taxed_minor = 0
     detail = f"{invoice.number}, {money_of(order, order.total_minor)}"
-    note(work, order.order_id, "invoiced", detail)
+    record_event(work, order.order_id, "invoiced", detail)
     work.session.flush()
     return True
 
@@ -193,7 +193,7 @@ def _credit(
     post(work, entry)
     what = money_of(order, wanted_minor)
     detail = f"{credit_note.number} credits {what} of {invoice.number}"
-    note(work, order.order_id, "credited", detail)
+    record_event(work, order.order_id, "credited", detail)
     work.session.flush()
     return work.session.get_one(CreditNoteRow, credit_note.number)
 
@@ -242,7 +242,7 @@ def recover(
         tax_minor=tax_minor,
     )
     post(work, entry)
-    note(work, order.order_id, "recovered", str(money_of(order, amount_minor)))
+    record_event(work, order.order_id, "recovered", str(money_of(order, amount_minor)))
 
 
 def _compose(

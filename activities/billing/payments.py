@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from activities.billing.invoicing import issue, recover, tax_relief
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.order_record.audit import note
+from activities.order_record.audit import record_event
 from activities.order_record.progress import FOR_CHANGE, balance_of, invoice_number, money_of
 from models import billing, ledger
 from models.billing import BEING_GIVEN_BACK, BillingRules
@@ -25,7 +25,7 @@ from models.tables.orders import Order
 MORE_THAN_DUE = "more than was due"
 
 
-def settle(
+def record_payment(
     work: UnitOfWork,
     order: Order,
     fact: PaymentReceived,
@@ -55,12 +55,12 @@ def settle(
     )
     post(work, entry, payment.received_at.date())
     detail = f"{money_of(order, amount_minor)} by {fact.method} ({fact.payment_id})"
-    note(work, order.order_id, "payment_received", detail)
+    record_event(work, order.order_id, "payment_received", detail)
     close_if_paid(work, order)
-    take_back_early(work, payment)
+    reverse_early_payment(work, payment)
 
 
-def use_for(work: UnitOfWork, order: Order, payment: Payment, why: str) -> None:
+def apply_payment_to(work: UnitOfWork, order: Order, payment: Payment, why: str) -> None:
     """Money that had no order is this one's."""
     payment.order_id, payment.unmatched_reason = order.order_id, None
     invoiced = _apply(work, order, payment)
@@ -76,7 +76,7 @@ def use_for(work: UnitOfWork, order: Order, payment: Payment, why: str) -> None:
     )
     post(work, entry)
     detail = f"{money_of(order, free_minor)}, {why} ({payment.payment_id})"
-    note(work, order.order_id, "payment_received", detail)
+    record_event(work, order.order_id, "payment_received", detail)
     close_if_paid(work, order)
 
 
@@ -142,7 +142,7 @@ def close_if_paid(
         order.difference_minor += due_minor
         write_off_receivable(work, order, Account.PAYMENT_DIFFERENCES, due_minor, paid_on)
         detail = f"{money_of(order, due_minor)}: too little to ask for"
-        note(work, order.order_id, "difference_forgiven", detail)
+        record_event(work, order.order_id, "difference_forgiven", detail)
 
 
 def _paid_on(session: Session, order: Order) -> date | None:
@@ -178,7 +178,7 @@ def write_off_receivable(
     post(work, entry, happened)
 
 
-def use_deposit(
+def apply_deposit(
     work: UnitOfWork,
     order: Order,
 ) -> None:
@@ -197,7 +197,7 @@ def use_deposit(
         order.taxed_minor += more_minor
         entry = ledger.on_account_entry(key, order.order_id, order.currency, more_minor)
         post(work, entry)
-    note(work, order.order_id, "deposit_used", str(money_of(order, used_minor)))
+    record_event(work, order.order_id, "deposit_used", str(money_of(order, used_minor)))
     close_if_paid(work, order)
 
 
@@ -218,13 +218,13 @@ def _mark_as_used(session: Session, order: Order, used_minor: int) -> None:
         payment.unmatched_reason = None if part_minor == free_minor else MORE_THAN_DUE
 
 
-def all_has_a_use(session: Session, order: Order) -> None:
+def check_all_applied(session: Session, order: Order) -> None:
     """Whatever was more than was due has been given back."""
     for payment in _payments(session, order):
         payment.unmatched_reason = None
 
 
-def use_waiting_money(
+def apply_early_payments(
     work: UnitOfWork,
     order: Order,
 ) -> None:
@@ -237,14 +237,14 @@ def use_waiting_money(
     )
     for payment in work.session.exec(waiting.order_by(col(Payment.payment_id)).with_for_update()):
         if payment.currency == order.currency:
-            use_for(work, order, payment, "before the order")
+            apply_payment_to(work, order, payment, "before the order")
             order.version += 1  # each is a change of its own
         else:
             payment.order_id = order.order_id
             payment.unmatched_reason = in_another_currency(order)
 
 
-def take_up_again(
+def resume_order(
     work: UnitOfWork,
     order: Order,
 ) -> None:
@@ -261,8 +261,8 @@ def take_up_again(
     )
     order.told_date, order.consent_by, order.delay_notices = None, None, 0
     detail = f"{money_of(order, in_hand_minor)} came after all: the order is taken up again"
-    note(work, order.order_id, "late_money", detail)
-    use_deposit(work, order)
+    record_event(work, order.order_id, "late_money", detail)
+    apply_deposit(work, order)
 
 
 def in_another_currency(order: Order) -> str:
@@ -270,7 +270,7 @@ def in_another_currency(order: Order) -> str:
     return f"the order is in {order.currency}"
 
 
-def keep_unmatched(
+def record_unmatched(
     work: UnitOfWork,
     fact: PaymentReceived,
     order_id: str | None,
@@ -297,10 +297,10 @@ def keep_unmatched(
     )
     post(work, entry, payment.received_at.date())
     work.session.flush()
-    take_back_early(work, payment)
+    reverse_early_payment(work, payment)
 
 
-def take_back(
+def reverse_payment(
     work: UnitOfWork,
     reversal: PaymentReversal,
     payment: Payment,
@@ -318,7 +318,7 @@ def take_back(
             payment.unmatched_reason = None
         why = f"({reversal.reason})" if reversal.reason else ""
         detail = f"{money_of(order, amount_minor)} of {payment.payment_id} {why}".strip()
-        note(work, order.order_id, "payment_reversed", detail)
+        record_event(work, order.order_id, "payment_reversed", detail)
     post(work, entry, reversal.recorded_at.date())
 
 
@@ -411,7 +411,7 @@ def _payments(session: Session, order: Order) -> Sequence[Payment]:
     return session.exec(rows.order_by(col(Payment.received_at), col(Payment.payment_id))).all()
 
 
-def take_back_early(
+def reverse_early_payment(
     work: UnitOfWork,
     payment: Payment,
 ) -> None:
@@ -423,7 +423,7 @@ def take_back_early(
         PaymentReversal.currency == payment.currency,
     )
     for reversal in work.session.exec(waiting.order_by(col(PaymentReversal.reversal_id))):
-        take_back(work, reversal, payment)
+        reverse_payment(work, reversal, payment)
 
 
 def unusable(fact: PaymentReceived, currency: str) -> str | None:

@@ -6,11 +6,17 @@ So nothing is promised twice, whatever happens while the provider is being asked
 from sqlalchemy import func
 from sqlmodel import Session, select
 
-from activities.billing.payments import all_has_a_use
+from activities.billing.payments import check_all_applied
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.order_record.audit import note
-from activities.order_record.progress import FOR_CHANGE, asked_refunds, balance_of, money_of, touch
+from activities.order_record.audit import record_event
+from activities.order_record.progress import (
+    FOR_CHANGE,
+    asked_refunds,
+    balance_of,
+    money_of,
+    save_progress,
+)
 from models import ledger
 from models.billing import BEING_GIVEN_BACK, RefundState
 from models.messages.partners import RefundDemand
@@ -151,7 +157,7 @@ def _tell_order(
     order = work.session.get_one(Order, order_id, with_for_update=FOR_CHANGE)
     balance = balance_of(work.session, order)
     if refund.order_id and balance.owed_minor == balance.owed_payable_minor:
-        all_has_a_use(work.session, order)
+        check_all_applied(work.session, order)
     money = Money(amount_minor=refund.amount_minor, currency=refund.currency)
-    note(work, order_id, "refunded", str(money))
-    touch(work, order)
+    record_event(work, order_id, "refunded", str(money))
+    save_progress(work, order)

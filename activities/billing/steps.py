@@ -10,10 +10,10 @@ from activities.billing.exchanges import settle_cancelled
 from activities.billing.invoicing import credit, invoice_of, issue, left_minor
 from activities.billing.payments import (
     in_another_currency,
-    keep_unmatched,
-    settle,
-    take_back,
-    take_up_again,
+    record_payment,
+    record_unmatched,
+    resume_order,
+    reverse_payment,
     unusable,
 )
 from activities.billing.refunds import demand_of, given_back, next_refund
@@ -21,18 +21,18 @@ from activities.database.engine import Database
 from activities.database.inbox import mark_applied
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
-from activities.gateways.calls import asked_before, once
+from activities.gateways.calls import asked_before, call_idempotently
 from activities.gateways.payments import Payments
 from activities.ledger.posting import post
-from activities.order_record.audit import note, note_odd_fact
+from activities.order_record.audit import record_event, reject_fact
 from activities.order_record.progress import (
     balance_of,
     find_order,
     invoice_number,
     lock_order,
-    look,
     money_of,
-    touch,
+    read_progress,
+    save_progress,
 )
 from models import billing, ledger
 from models.billing import AuthorisationState
@@ -68,8 +68,8 @@ def issue_invoice(work: UnitOfWork, step: OrderStep) -> Progress:
     """Number and post the order's invoice, once."""
     order = lock_order(work, step.order_id)
     if order.cancellation is not Cancellation.NONE or not issue(work, order):
-        return look(work.session, order)
-    return touch(work, order)
+        return read_progress(work.session, order)
+    return save_progress(work, order)
 
 
 @step
@@ -81,16 +81,16 @@ def apply_authorisation(work: UnitOfWork, step: AuthorisationStep) -> Progress:
     known = work.session.get(Authorisation, fact.authorisation_id)
     if fact.order_id not in (None, order.order_id):
         reason = f"order_id: it says {fact.order_id} and reached {order.order_id}"
-        note_odd_fact(work, order.order_id, fact, reason)
+        reject_fact(work, order.order_id, fact, reason)
     elif problem := billing.not_an_amount(fact.amount, fact.currency, "amount", least=1):
-        note_odd_fact(work, order.order_id, fact, problem)
+        reject_fact(work, order.order_id, fact, problem)
     elif fact.currency != order.currency:
         reason = f"currency: the order is in {order.currency}"
-        note_odd_fact(work, order.order_id, fact, reason)
+        reject_fact(work, order.order_id, fact, reason)
     elif order.capture is not Capture.AT_DISPATCH:
-        note_odd_fact(work, order.order_id, fact, "the order wants the money at once")
+        reject_fact(work, order.order_id, fact, "the order wants the money at once")
     elif known is None and (problem := _too_little(work.session, order, fact)):
-        note_odd_fact(work, order.order_id, fact, problem)
+        reject_fact(work, order.order_id, fact, problem)
     elif known is None:
         assert fact.amount is not None
         expires_at = fact.expires_at or work.now + A_WEEK
@@ -106,8 +106,8 @@ def apply_authorisation(work: UnitOfWork, step: AuthorisationStep) -> Progress:
             )
         )
         detail = f"{fact.amount} {fact.currency} until {expires_at:%Y-%m-%d %H:%M} UTC"
-        note(work, order.order_id, "payment_authorised", detail)
-    return touch(work, order)
+        record_event(work, order.order_id, "payment_authorised", detail)
+    return save_progress(work, order)
 
 
 @step
@@ -121,8 +121,8 @@ def lapse_authorisation(work: UnitOfWork, step: OrderStep) -> Progress:
     ]
     for row in over:
         row.state = AuthorisationState.EXPIRED
-        note(work, step.order_id, "authorisation_lapsed", row.authorisation_id)
-    return touch(work, order) if over else look(work.session, order)
+        record_event(work, step.order_id, "authorisation_lapsed", row.authorisation_id)
+    return save_progress(work, order) if over else read_progress(work.session, order)
 
 
 @step
@@ -132,7 +132,7 @@ def apply_payment(work: UnitOfWork, step: PaymentStep) -> Progress:
 
 
 @step
-def keep_unmatched_payment(work: UnitOfWork, payment: PaymentReceived) -> None:
+def record_unmatched_payment(work: UnitOfWork, payment: PaymentReceived) -> None:
     """Record money for which there is no order: posted as unapplied, and listed."""
     mark_applied(work, payment)
     known = work.session.get(Payment, payment.payment_id)
@@ -143,9 +143,9 @@ def keep_unmatched_payment(work: UnitOfWork, payment: PaymentReceived) -> None:
         _apply_to_order(work, payment.order_id or "", payment)
         return
     if problem := unusable(payment, payment.currency or ""):
-        note_odd_fact(work, payment.order_id or "", payment, problem)
+        reject_fact(work, payment.order_id or "", payment, problem)
         return
-    keep_unmatched(work, payment, None, "no such order")
+    record_unmatched(work, payment, None, "no such order")
 
 
 @step
@@ -161,15 +161,15 @@ def apply_reversal(work: UnitOfWork, step: ReversalStep) -> Progress | None:
     if known is not None:
         if _content(known) != _content_told(fact, known):
             reason = "reversal_id: known with other content"
-            note_odd_fact(work, step.order_id or "", fact, reason)
+            reject_fact(work, step.order_id or "", fact, reason)
     elif problem:
-        note_odd_fact(work, step.order_id or "", fact, problem)
+        reject_fact(work, step.order_id or "", fact, problem)
     else:
         reversal = _reversal(fact, payment, work.now)
         work.session.add(reversal)
         if payment is not None:
-            take_back(work, reversal, payment)
-    return touch(work, order) if order is not None else None
+            reverse_payment(work, reversal, payment)
+    return save_progress(work, order) if order is not None else None
 
 
 @step
@@ -179,7 +179,7 @@ def record_payout(work: UnitOfWork, fact: PayoutPaid) -> None:
     problem = billing.not_an_amount(fact.amount, fact.currency, "amount", least=None)
     problem = problem or billing.not_an_amount(fact.fee, fact.currency, "fee", least=0)
     if problem:
-        note_odd_fact(work, fact.payout_id, fact, problem)
+        reject_fact(work, fact.payout_id, fact, problem)
         return
     assert fact.amount is not None
     assert fact.currency is not None
@@ -190,7 +190,7 @@ def record_payout(work: UnitOfWork, fact: PayoutPaid) -> None:
         told = (amount_minor, fee_minor, fact.currency)
         if (known.amount_minor, known.fee_minor, known.currency) != told:
             reason = "payout_id: known with other content"
-            note_odd_fact(work, fact.payout_id, fact, reason)
+            reject_fact(work, fact.payout_id, fact, reason)
         return
     work.session.add(
         Payout(
@@ -217,7 +217,7 @@ def credit_invoice(work: UnitOfWork, step: OrderStep) -> Progress:
     if invoice is not None and left_minor(work.session, invoice):
         credit(work, order, order.cancel_reason)
         credited = True
-    return touch(work, order) if credited else look(work.session, order)
+    return save_progress(work, order) if credited else read_progress(work.session, order)
 
 
 def _next_refund(work: UnitOfWork, order_id: str) -> tuple[str, RefundDemand] | None:
@@ -247,7 +247,7 @@ def _requested(work: UnitOfWork, demand: PaymentDemand, number: int, request_id:
     detail = f"{demand.amount} {demand.currency} until {demand.due_date}"
     if order.capture is Capture.AT_DISPATCH:
         detail += ", to be authorised"
-    note(work, order.order_id, "payment_requested", detail)
+    record_event(work, order.order_id, "payment_requested", detail)
 
 
 def _captured(work: UnitOfWork, demand: CaptureDemand, payment_id: str) -> None:
@@ -263,15 +263,15 @@ def _captured(work: UnitOfWork, demand: CaptureDemand, payment_id: str) -> None:
             method="card",
             received_at=work.now,
         )
-        settle(work, order, fact)
-    touch(work, order)
+        record_payment(work, order, fact)
+    save_progress(work, order)
 
 
 def _voided(work: UnitOfWork, order_id: str, collected: bool) -> int:
     order = lock_order(work, order_id)
     for row in _authorisations(work.session, order_id, AuthorisationState.LIVE):
         row.state = AuthorisationState.VOIDED
-        note(work, order_id, "authorisation_released", row.authorisation_id)
+        record_event(work, order_id, "authorisation_released", row.authorisation_id)
     work.session.flush()
     if not collected or order.capture is Capture.AT_DISPATCH:
         return 0
@@ -285,21 +285,21 @@ def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> P
     problem = unusable(fact, order.currency)
     if fact.order_id not in (None, order_id):
         reason = f"order_id: it says {fact.order_id} and reached {order_id}"
-        note_odd_fact(work, order_id, fact, reason)
+        reject_fact(work, order_id, fact, reason)
     elif known is not None:
         _note_difference(work, order_id, known, fact)
     elif problem:
-        note_odd_fact(work, order_id, fact, problem)
+        reject_fact(work, order_id, fact, problem)
     elif fact.currency != order.currency:
         reason = in_another_currency(order)
-        keep_unmatched(work, fact, order_id, reason)
-        note(work, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}")
+        record_unmatched(work, fact, order_id, reason)
+        record_event(work, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}")
     else:
         owed_minor = balance_of(work.session, order).owed_minor
-        settle(work, order, fact)
+        record_payment(work, order, fact)
         if order.cancellation is Cancellation.DONE:
             _decide_late_money(work, order, owed_minor)
-    return touch(work, order)
+    return save_progress(work, order)
 
 
 def _decide_late_money(
@@ -320,11 +320,11 @@ def _decide_late_money(
         total_minor=order.total_minor,
     )
     if use is billing.LateMoney.REALLOCATE:
-        take_up_again(work, order)
+        resume_order(work, order)
         return
     in_hand = money_of(order, in_hand_minor)
     detail = f"{in_hand}: the order is cancelled, it is given back"
-    note(work, order.order_id, "late_money", detail)
+    record_event(work, order.order_id, "late_money", detail)
 
 
 class Billing:
@@ -340,7 +340,7 @@ class Billing:
         where an authorisation has lapsed."""
         number, demand = await self._database.read_async(lambda s: self._demand(s, step))
         if demand is not None:
-            asked, request_id = await once(
+            asked, request_id = await call_idempotently(
                 self._database,
                 f"{step.order_id}/request-payment/{number}",
                 demand,
@@ -367,7 +367,7 @@ class Billing:
         card that was being charged when the order was cancelled is asked for after the void, under
         the same key: what was charged is answered as before, what wasn't is refused.
         """
-        _, collected = await once(
+        _, collected = await call_idempotently(
             self._database,
             f"{step.order_id}/void-payment-request/1",
             step,
@@ -388,7 +388,9 @@ class Billing:
 
     async def _capture(self, demand: CaptureDemand) -> None:
         call = _capture_call(demand.order_id, demand.authorisation_id)
-        asked, payment_id = await once(self._database, call, demand, self._payments.capture)
+        asked, payment_id = await call_idempotently(
+            self._database, call, demand, self._payments.capture
+        )
         await self._database.transaction_async(lambda work: _captured(work, asked, payment_id))
 
     @activity.defn
@@ -410,13 +412,17 @@ class Billing:
         await self._give_back(step.refund_key, demand)
 
     async def _give_back(self, refund_key: str, demand: RefundDemand) -> None:
-        _, refund_id = await once(self._database, refund_key, demand, self._payments.refund)
+        _, refund_id = await call_idempotently(
+            self._database, refund_key, demand, self._payments.refund
+        )
         await self._database.transaction_async(
             lambda work: given_back(work, refund_key, refund_id),
         )
 
     async def _look(self, order_id: str) -> Progress:
-        return await self._database.read_async(lambda s: look(s, s.get_one(Order, order_id)))
+        return await self._database.read_async(
+            lambda s: read_progress(s, s.get_one(Order, order_id))
+        )
 
     def _demand(self, session: Session, step: OrderStep) -> tuple[int, PaymentDemand | None]:
         order = session.get_one(Order, step.order_id)
@@ -528,7 +534,7 @@ def _note_difference(
         and parse_amount(fact.amount, known.currency) == known.amount_minor
     )
     if not same:
-        note_odd_fact(work, order_id, fact, "payment_id: known with other content")
+        reject_fact(work, order_id, fact, "payment_id: known with other content")
 
 
 def _not_a_reversal(

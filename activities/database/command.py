@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from activities.database.unit_of_work import UnitOfWork
-from models.messages.commands import Command, Commanded
+from models.messages.commands import Command, CommandResult
 
 CommandType = TypeVar("CommandType", bound=Command)
-Executor = Callable[[UnitOfWork, CommandType], Commanded]
+Executor = Callable[[UnitOfWork, CommandType], CommandResult]
 
 _EXECUTORS: dict[type, Executor[Any]] = {}
 
@@ -15,7 +15,7 @@ _EXECUTORS: dict[type, Executor[Any]] = {}
 def executes(kind: type[CommandType]) -> Callable[[Executor[CommandType]], Executor[CommandType]]:
     """Register a function as the executor of a kind of command.
 
-    It runs in the transaction of `execute_command` and raises NoChange to refuse the command.
+    It runs in the transaction of `execute_command` and raises CommandRefused to refuse the command.
     """
 
     def register(executor: Executor[CommandType]) -> Executor[CommandType]:

@@ -16,7 +16,7 @@ from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 TIMES = ("received_at", "occurred_at")
 
 
-def keep_fact(
+def store_fact(
     work: UnitOfWork,
     source: str,
     fact_id: str,

@@ -16,7 +16,7 @@ Wish = TypeVar("Wish", bound=BaseModel)
 Answer = TypeVar("Answer")
 
 
-async def once(
+async def call_idempotently(
     database: Database, call: str, wish: Wish, ask: Callable[[Wish, str], Awaitable[Answer]]
 ) -> tuple[Wish, Answer]:
     """Run `ask` with the key of `call` (order, step and business number) and its attempt; returns

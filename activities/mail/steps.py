@@ -28,7 +28,7 @@ from activities.mail.bills import (
 from activities.mail.goods import collection_mail, dispatch_mail, letter_mail
 from activities.mail.layout import MailedLine, message_id
 from activities.mail.returns import ReturnNews, return_mail
-from activities.order_record.audit import note
+from activities.order_record.audit import record_event
 from activities.order_record.progress import balance_of, invoice_number
 from activities.returns.reading import return_details, return_paper
 from models.billing import CreditNote, Invoice, RefundState
@@ -74,7 +74,7 @@ def _sent(
         )
     )
     event = "mail_refused" if refused else "mailed"
-    note(work, order_id, event, f"{kind} to {recipient} {refused or ''}".strip())
+    record_event(work, order_id, event, f"{kind} to {recipient} {refused or ''}".strip())
 
 
 class CustomerMail:

@@ -14,17 +14,17 @@ from activities.database.unit_of_work import UnitOfWork
 from models.messages.commands import (
     COMMAND_ID_TAKEN,
     Command,
-    Commanded,
+    CommandRefused,
+    CommandResult,
     CommandStep,
-    NoChange,
     refuse,
 )
-from models.messages.steps import Echo
+from models.messages.steps import Notification
 from models.tables.operations import CommandRow
 
 
 @step
-def obey_command(work: UnitOfWork, step: CommandStep) -> Commanded:
+def execute_command(work: UnitOfWork, step: CommandStep) -> CommandResult:
     """Execute a command once per command id, or refuse it and change nothing.
 
     A refusal undoes what was begun. An attempt that waited for an earlier one of the same command
@@ -34,15 +34,15 @@ def obey_command(work: UnitOfWork, step: CommandStep) -> Commanded:
     try:
         with work.session.begin_nested():
             return _execute(work, command)
-    except NoChange as refused:
+    except CommandRefused as refused:
         done = _done_before(work.session, command)
         if done is not None and done.command == command:
             return done
-        echo = Echo(cause=f"{command.kind}:{command.command_id}")
-        return Commanded(command=command, echo=echo, refusal=refused.refusal)
+        notification = Notification(cause=f"{command.kind}:{command.command_id}")
+        return CommandResult(command=command, notification=notification, refusal=refused.refusal)
 
 
-def _execute(work: UnitOfWork, command: Command) -> Commanded:
+def _execute(work: UnitOfWork, command: Command) -> CommandResult:
     done = _done_before(work.session, command)
     if done is not None:
         if done.command != command:
@@ -66,7 +66,7 @@ def _execute(work: UnitOfWork, command: Command) -> Commanded:
     return done
 
 
-def _done_before(session: Session, command: Command) -> Commanded | None:
+def _done_before(session: Session, command: Command) -> CommandResult | None:
     """What came of the command that has this one's id."""
     known = session.get(CommandRow, command.command_id)
-    return Commanded.model_validate(known.outcome) if known else None
+    return CommandResult.model_validate(known.outcome) if known else None

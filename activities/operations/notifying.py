@@ -1,4 +1,4 @@
-"""Telling: what one workflow has changed, others are told to look at."""
+"""Notifier: what one workflow has changed, others are told to look at."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -14,7 +14,14 @@ from activities.database.inbox import waiting_purchase_facts
 from activities.database.step import read_step
 from models.messages.commands import after_workflow
 from models.messages.facts import ShortageReported, StockArrived
-from models.messages.steps import REPLENISHES, Echo, Missed, ReportStep, ReturnStep, StockPlace
+from models.messages.steps import (
+    REPLENISHES,
+    Missed,
+    Notification,
+    ReportStep,
+    ReturnStep,
+    StockKey,
+)
 from models.orders import Stage
 from models.stock import ShortageState
 from models.tables.orders import Order
@@ -25,13 +32,13 @@ AT_ONCE = 10
 
 
 @read_step
-def find_missed(session: Session, place: StockPlace) -> Missed:
+def find_missed_notifications(session: Session, place: StockKey) -> Missed:
     """What the last replenishment of a place was told, or was to tell, and didn't: it was
     ended before."""
     return _missed(session, place)
 
 
-class Telling:
+class Notifier:
     """The steps that speak to other workflows: by the client, as the server refuses
     signal-with-start from inside a workflow."""
 
@@ -52,16 +59,16 @@ class Telling:
         )
 
     @activity.defn
-    async def tell(self, echo: Echo) -> None:
+    async def tell(self, notification: Notification) -> None:
         """Tell orders and replenishments to look. An order that is over needs no telling."""
-        cause = echo.cause.replace(":", "-")[:64]
-        for return_id in echo.returns:
+        cause = notification.cause.replace(":", "-")[:64]
+        for return_id in notification.returns:
             await self._follow(ReturnStep(return_id=return_id))
-        for command_id in echo.call_backs:
+        for command_id in notification.call_backs:
             await self._signal(after_workflow(command_id), "goods_left")
         shortage = ShortageReported(shortage_id=cause)
-        await _some_at_once(self._look(place, shortage) for place in echo.places)
-        await _some_at_once(self._wake(order_id, cause) for order_id in echo.orders)
+        await _some_at_once(self._look(place, shortage) for place in notification.places)
+        await _some_at_once(self._wake(order_id, cause) for order_id in notification.orders)
 
     async def _follow(self, step: ReturnStep) -> None:
         """Have a return looked at, by its workflow or a new one."""
@@ -86,7 +93,7 @@ class Telling:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
 
-    async def _look(self, place: StockPlace, shortage: ShortageReported) -> None:
+    async def _look(self, place: StockKey, shortage: ShortageReported) -> None:
         await self._client.start_workflow(
             "ReplenishmentWorkflow",
             place,
@@ -106,7 +113,7 @@ async def _some_at_once(tellings: Iterable[Coroutine[None, None, None]]) -> None
         await asyncio.gather(*some)
 
 
-def _missed(session: Session, place: StockPlace) -> Missed:
+def _missed(session: Session, place: StockKey) -> Missed:
     """Orders that show that they wait for stock, though nothing of theirs is short any more."""
     short = select(Shortage.order_id).where(Shortage.state == ShortageState.OPEN)
     here = select(Shortage.order_id).where(
@@ -119,14 +126,16 @@ def _missed(session: Session, place: StockPlace) -> Missed:
     )
     return Missed(
         facts=waiting_purchase_facts(session, place.sku, place.location),
-        echo=Echo(cause="missed", orders=tuple(session.exec(asleep.order_by(Order.order_id)))),
+        notification=Notification(
+            cause="missed", orders=tuple(session.exec(asleep.order_by(Order.order_id)))
+        ),
     )
 
 
-def _short_places(session: Session, order_id: str) -> list[tuple[str, StockPlace]]:
+def _short_places(session: Session, order_id: str) -> list[tuple[str, StockKey]]:
     rows = session.exec(
         select(Shortage)
         .where(Shortage.order_id == order_id, Shortage.state == ShortageState.OPEN)
         .order_by(col(Shortage.shortage_id))
     )
-    return [(row.shortage_id, StockPlace(location=row.location, sku=row.sku)) for row in rows]
+    return [(row.shortage_id, StockKey(location=row.location, sku=row.sku)) for row in rows]

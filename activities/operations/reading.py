@@ -7,14 +7,14 @@ from models.messages.commands import after_workflow, refund_workflow
 from models.messages.steps import ReturnStep
 from models.orders import Stage
 from models.tables.billing import Refund
-from models.tables.operations import AttentionRow, FactRow, Finding, OddFactRow
+from models.tables.operations import AttentionRow, FactRow, Finding, RejectedMessageRow
 from models.tables.orders import Order
 from models.tables.returns import ReturnRow
 from models.tables.shipping import Shipment
-from models.views.operations import FindingView, OddFactView
+from models.views.operations import FindingView, RejectedMessageView
 
 
-def waiting_beside(session: Session, order_id: str) -> list[str]:
+def background_workflows(session: Session, order_id: str) -> list[str]:
     """The workflows beside its own that may wait for a person because of an order: those that say
     so, its refunds, its returns, what calls its shipments back, and what gives late money of a
     cancelled one back."""
@@ -44,20 +44,20 @@ def waiting_beside(session: Session, order_id: str) -> list[str]:
     return list(dict.fromkeys(beside))
 
 
-def is_to_be_seen_to(session: Session, order_id: str) -> bool:
+def needs_acknowledgement(session: Session, order_id: str) -> bool:
     """Whether something happened to an order's money or goods that nobody has seen to."""
     order = session.get(Order, order_id)
     if order is None:
         return False
-    known = progress.look(session, order)
+    known = progress.read_progress(session, order)
     return bool(known.money_problem or known.goods_problem)
 
 
-def odd_facts(session: Session, limit: int) -> list[OddFactView]:
+def odd_facts(session: Session, limit: int) -> list[RejectedMessageView]:
     """Messages that could not be used, whatever they were about, the latest first; 0: all."""
-    query = select(OddFactRow).order_by(col(OddFactRow.recorded_at).desc())
+    query = select(RejectedMessageRow).order_by(col(RejectedMessageRow.recorded_at).desc())
     rows = session.exec(query.limit(limit) if limit else query)
-    return [OddFactView.model_validate(row.model_dump()) for row in rows]
+    return [RejectedMessageView.model_validate(row.model_dump()) for row in rows]
 
 
 def findings(session: Session, gone: bool = False) -> list[FindingView]:

@@ -45,7 +45,7 @@ from models.ledger import Account
 from models.messages.attention import WORKFLOW_ENDED, SetAttention
 from models.messages.commands import after_workflow
 from models.messages.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
-from models.messages.steps import StockPlace
+from models.messages.steps import StockKey
 from models.orders import OVER, Cancellation, Stage
 from models.purchasing import OPEN_STATES, PurchaseOrderState
 from models.stock import SERVING, ReservationState, ShortageState
@@ -277,7 +277,7 @@ def _compare_places(session: Session, step: CompareStep) -> tuple[list[str], int
     return skus, len(places), [*differences, *_left_over(session, skus)]
 
 
-def _awaited(session: Session, skus: Sequence[str], before: datetime) -> list[StockPlace]:
+def _awaited(session: Session, skus: Sequence[str], before: datetime) -> list[StockKey]:
     """Places where something is short or on order, for longer than telling their replenishment
     takes."""
     short = (
@@ -301,7 +301,7 @@ def _awaited(session: Session, skus: Sequence[str], before: datetime) -> list[St
         )
     )
     places = {*session.exec(short), *session.exec(bought)}
-    return [StockPlace(location=location, sku=sku) for location, sku in sorted(places)]
+    return [StockKey(location=location, sku=sku) for location, sku in sorted(places)]
 
 
 def _moved(session: Session, skus: Sequence[str]) -> dict[Place, Counted]:

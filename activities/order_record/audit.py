@@ -5,13 +5,13 @@ import json
 
 from activities.database.unit_of_work import UnitOfWork
 from models.messages.facts import Fact, type_of
-from models.tables.operations import AuditRow, OddFactRow
+from models.tables.operations import AuditRow, RejectedMessageRow
 
 LONGEST_BODY = 10_000
 LONGEST_LINES = 1_000
 
 
-def note(
+def record_event(
     work: UnitOfWork,
     order_id: str,
     event: str,
@@ -25,7 +25,7 @@ Parts = dict[tuple[str, str, str], list[str]]
 """By order, event and what it is about: what of one fact concerns each of the order's lines."""
 
 
-def note_parts(
+def record_events(
     work: UnitOfWork,
     parts: Parts,
 ) -> None:
@@ -34,10 +34,10 @@ def note_parts(
         lines = ", ".join(of_lines)
         short = lines if len(lines) <= LONGEST_LINES else f"{len(of_lines)} lines: {lines}"
         detail = short if len(short) <= LONGEST_LINES else f"{short[:LONGEST_LINES]}..."
-        note(work, order_id, event, f"{detail} ({about})")
+        record_event(work, order_id, event, f"{detail} ({about})")
 
 
-def note_odd(
+def record_rejected(
     work: UnitOfWork,
     subject: str,
     name: str,
@@ -46,9 +46,9 @@ def note_odd(
 ) -> None:
     """Keep a message that can't be used, once: the same body again is the same message."""
     odd_id = f"{subject}:{name}:{hashlib.sha256(body.encode()).hexdigest()}"
-    if work.session.get(OddFactRow, odd_id) is None:
+    if work.session.get(RejectedMessageRow, odd_id) is None:
         work.session.add(
-            OddFactRow(
+            RejectedMessageRow(
                 odd_id=odd_id,
                 subject=subject,
                 name=name,
@@ -59,7 +59,7 @@ def note_odd(
         )
 
 
-def note_odd_fact(
+def reject_fact(
     work: UnitOfWork,
     subject: str,
     fact: Fact,
@@ -67,4 +67,4 @@ def note_odd_fact(
 ) -> None:
     """Keep a fact that can't be used."""
     body = json.dumps(fact.model_dump(mode="json"), sort_keys=True)
-    note_odd(work, subject, type_of(fact).replace(".", "_"), body, reason)
+    record_rejected(work, subject, type_of(fact).replace(".", "_"), body, reason)

@@ -82,7 +82,7 @@ def find_order(work: UnitOfWork, order_id: str) -> Order | None:
     return work.session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
 
 
-def touch(
+def save_progress(
     work: UnitOfWork,
     order: Order,
 ) -> Progress:
@@ -90,7 +90,7 @@ def touch(
     work.session.flush()
     order.version += 1
     order.updated_at = work.now
-    progress = look(work.session, order)
+    progress = read_progress(work.session, order)
     order.stage = stage(progress)
     unattended = order.stage in (Stage.COMPLETED, Stage.CANCELLING, Stage.CANCELLED)
     if unattended or order.attention_code in PROBLEMS:
@@ -112,7 +112,7 @@ def money_of(order: Order, amount_minor: int) -> Money:
     return Money(amount_minor=amount_minor, currency=order.currency)
 
 
-def look(session: Session, order: Order) -> Progress:
+def read_progress(session: Session, order: Order) -> Progress:
     """The order's progress as the tables say."""
     its = {"order_id": order.order_id}
     shipments = session.exec(_SHIPMENTS, params=its).all()
@@ -219,11 +219,11 @@ def money_problems(
     its = {"order_id": order.order_id, "currency": order.currency}
     for row in session.exec(_TROUBLED, params=its):
         problem = _problem_with(row, order, due_minor)
-        if problem is not None and what_is_seen(row, problem) != row.seen_to:
+        if problem is not None and acknowledged_text(row, problem) != row.acknowledged:
             yield row, problem
 
 
-def what_is_seen(row: Payment, problem: Problem) -> str:
+def acknowledged_text(row: Payment, problem: Problem) -> str:
     """Names a problem with a payment, whatever else its order comes to owe."""
     return f"{problem.code} {row.reversed_minor}"
 

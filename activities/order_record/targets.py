@@ -10,7 +10,7 @@ from models.tables.shipping import Shipment
 
 
 def order_of(work: UnitOfWork, order_id: str) -> Order:
-    """The order that a command names, locked. Raises NoChange."""
+    """The order that a command names, locked. Raises CommandRefused."""
     order = find_order(work, order_id)
     if order is None:
         refuse("order_id", f"there is no order {order_id!r}", UNKNOWN)
@@ -18,7 +18,7 @@ def order_of(work: UnitOfWork, order_id: str) -> Order:
 
 
 def shipment_of(work: UnitOfWork, shipment_id: str) -> tuple[Order, Shipment]:
-    """The shipment that a command names, and its order, locked. Raises NoChange."""
+    """The shipment that a command names, and its order, locked. Raises CommandRefused."""
     found = work.session.get(Shipment, shipment_id)
     order = find_order(work, found.order_id) if found else None
     if order is None:
@@ -27,7 +27,7 @@ def shipment_of(work: UnitOfWork, shipment_id: str) -> tuple[Order, Shipment]:
 
 
 def location_of(work: UnitOfWork, location: str | None, code: str) -> str | None:
-    """The location that a command names, if it does. Raises NoChange, with `code`."""
+    """The location that a command names, if it does. Raises CommandRefused, with `code`."""
     if location is not None and work.session.get(Location, location) is None:
         refuse("location", f"there is no location {location!r}", code)
     return location
@@ -35,7 +35,7 @@ def location_of(work: UnitOfWork, location: str | None, code: str) -> str | None
 
 def amount_of(text: str, currency: str, field: str, code: str, *, zero: bool = False) -> int:
     """What a command's `field` comes to, in minor units; `zero`: it may be nothing. Raises
-    NoChange, with `code`."""
+    CommandRefused, with `code`."""
     try:
         amount_minor = parse_amount(text, currency)
     except ValueError as error:

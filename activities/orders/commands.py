@@ -8,27 +8,27 @@ from sqlmodel import Session, col, select
 from activities.billing.exchanges import payer_of
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.audit import note
+from activities.order_record.audit import record_event
 from activities.order_record.progress import (
+    acknowledged_text,
     balance_of,
-    look,
     missing_minor,
     money_problems,
-    touch,
-    what_is_seen,
+    read_progress,
+    save_progress,
 )
 from activities.order_record.targets import order_of
 from activities.shipping.goods_issue import put_back
-from activities.shipping.undelivered import forgo, give_price_back
-from activities.stock.steps import let_go
+from activities.shipping.undelivered import refund_price, write_off_undelivered
+from activities.stock.steps import release_reservations
 from models.messages.commands import (
     ORDER_REFUSED,
+    Acknowledge,
     CancelRest,
-    Commanded,
-    SeeTo,
+    CommandResult,
     refuse,
 )
-from models.messages.steps import Echo
+from models.messages.steps import Notification
 from models.orders import Cancellation, Progress, ShipmentState
 from models.shipping import FreightMode
 from models.stock import ReservationState
@@ -38,36 +38,36 @@ from models.tables.stock import Reservation, Shortage
 
 
 @executes(CancelRest)
-def cancel_rest(work: UnitOfWork, command: CancelRest) -> Commanded:
+def cancel_rest(work: UnitOfWork, command: CancelRest) -> CommandResult:
     """What hasn't left, and no carrier is asked to fetch, won't come."""
     order = order_of(work, command.order_id)
     uncollected = _uncollected(work.session, order.order_id)
-    _check_rest(look(work.session, order), len(uncollected))
+    _check_rest(read_progress(work.session, order), len(uncollected))
     payer = payer_of(work, order)
     for shipment in uncollected:
         put_back(work, shipment)
     cause = f"{command.kind}:{command.command_id}"
     held = col(Reservation.state) == ReservationState.HELD
-    freed = let_go(work, order, held, cause)
+    freed = release_reservations(work, order, held, cause)
     rest = [*freed.rows, *_never_here(work.session, freed.waiting)]
     units = sum(row.quantity for row in rest)
     detail = f"{units} units by {command.actor}: {command.reason}"
-    note(work, order.order_id, "rest_cancelled", detail)
+    record_event(work, order.order_id, "rest_cancelled", detail)
     entry_id = f"rest_credited:{command.command_id}"
-    forgo(work, order.order_id, rest)
-    words, follow_up = give_price_back(work, payer, rest, entry_id, command.reason)
-    touch(work, order)
-    orders = tuple(dict.fromkeys((order.order_id, *freed.echo.orders)))
-    return Commanded(
+    write_off_undelivered(work, order.order_id, rest)
+    words, follow_up = refund_price(work, payer, rest, entry_id, command.reason)
+    save_progress(work, order)
+    orders = tuple(dict.fromkeys((order.order_id, *freed.notification.orders)))
+    return CommandResult(
         command=command,
         message=f"{units} units of {order.order_id} are given up; {words}",
-        echo=Echo(cause=cause, orders=orders, places=freed.echo.places),
+        notification=Notification(cause=cause, orders=orders, places=freed.notification.places),
         follow_up=follow_up,
     )
 
 
-@executes(SeeTo)
-def see_to(work: UnitOfWork, command: SeeTo) -> Commanded:
+@executes(Acknowledge)
+def acknowledge(work: UnitOfWork, command: Acknowledge) -> CommandResult:
     """What happened to the order's money or goods is shown no longer."""
     order = order_of(work, command.order_id)
     seen = [*_see_to_money(work.session, order), *_see_to_goods(work.session, order)]
@@ -76,10 +76,12 @@ def see_to(work: UnitOfWork, command: SeeTo) -> Commanded:
         refuse("order_id", reason, ORDER_REFUSED)
     codes = ", ".join(seen)
     detail = f"{codes} by {command.actor}: {command.reason}"
-    note(work, order.order_id, "seen_to", detail)
-    touch(work, order)
-    echo = Echo(cause=f"{command.kind}:{command.command_id}", orders=(order.order_id,))
-    return Commanded(command=command, message=f"seen to: {codes}", echo=echo)
+    record_event(work, order.order_id, "acknowledged", detail)
+    save_progress(work, order)
+    notification = Notification(
+        cause=f"{command.kind}:{command.command_id}", orders=(order.order_id,)
+    )
+    return CommandResult(command=command, message=f"seen to: {codes}", notification=notification)
 
 
 def _uncollected(session: Session, order_id: str) -> Sequence[Shipment]:
@@ -93,7 +95,7 @@ def _uncollected(session: Session, order_id: str) -> Sequence[Shipment]:
 
 
 def _check_rest(known: Progress, uncollected: int) -> None:
-    """Raises NoChange."""
+    """Raises CommandRefused."""
     order_id, problem = known.order_id, None
     if known.cancellation is not Cancellation.NONE:
         problem = f"{order_id} is (being) cancelled"
@@ -140,7 +142,7 @@ def _see_to_money(session: Session, order: Order) -> list[str]:
     due_minor = missing_minor(balance_of(session, order))
     seen = []
     for row, problem in list(money_problems(session, order, due_minor)):
-        row.seen_to = what_is_seen(row, problem)
+        row.acknowledged = acknowledged_text(row, problem)
         seen.append(f"{problem.code} ({row.payment_id})")
     return seen
 

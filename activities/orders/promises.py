@@ -4,8 +4,8 @@ from datetime import UTC, datetime, time
 
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.audit import note
-from activities.order_record.progress import lock_order, look, touch
+from activities.order_record.audit import record_event
+from activities.order_record.progress import lock_order, read_progress, save_progress
 from models.messages.steps import Accepted, AcceptStep, OrderStep, PromiseReview
 from models.orders import Cancellation, stage
 from models.promises import (
@@ -26,18 +26,18 @@ def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
     """Decide what the customer is told now that the date of the goods is what it is. What was
     decided stays: again, the same letter comes back."""
     order = lock_order(work, step.order_id)
-    progress, before = look(work.session, order), _promise(order)
+    progress, before = read_progress(work.session, order), _promise(order)
     if not progress.backordered or order.cancellation is not Cancellation.NONE:
         if order.stage is not stage(progress):  # its goods came, and nobody told it
-            progress = touch(work, order)
+            progress = save_progress(work, order)
         return PromiseReview(progress=progress, letter=None, look_in=A_DAY_S, lapsed=False)
     found = review(before, progress.expected_date, work.now.date(), work.rules.policy.promises)
     if found.promise != before:
         _write(order, found.promise)
         if found.promise.letter and found.promise.letter != before.letter:
             event = f"{found.promise.letter.kind}_told"
-            note(work, step.order_id, event, _in_words(found.promise.letter))
-        progress = touch(work, order)
+            record_event(work, step.order_id, event, _in_words(found.promise.letter))
+        progress = save_progress(work, order)
     look_in = A_DAY_S
     if found.look_on is not None:
         due = datetime.combine(found.look_on, time(), tzinfo=UTC) - work.now
@@ -54,16 +54,16 @@ def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
 def accept_delay(work: UnitOfWork, step: AcceptStep) -> Accepted:
     """The customer accepts the delay: the promise moves to the date that was told."""
     order = lock_order(work, step.order_id)
-    progress = look(work.session, order)
+    progress = read_progress(work.session, order)
     accepted = accept(_promise(order)) if progress.consent_by else None
     if accepted is None or order.cancellation is not Cancellation.NONE:
         message = "there is no delay that waits to be accepted"
         return Accepted(accepted=False, message=message, progress=progress)
     _write(order, accepted)
     until = f"until {accepted.promised}" if accepted.promised else "without a date"
-    note(work, order.order_id, "delay_accepted", f"by {step.request.actor}, {until}")
+    record_event(work, order.order_id, "delay_accepted", f"by {step.request.actor}, {until}")
     message = f"the delay is accepted, {until}"
-    return Accepted(accepted=True, message=message, progress=touch(work, order))
+    return Accepted(accepted=True, message=message, progress=save_progress(work, order))
 
 
 def _promise(order: Order) -> Promise:

@@ -19,12 +19,12 @@ from models.orders import OVER, Cancellation, ShipmentState, Stage
 from models.stock import ReservationState, ShortageState
 from models.tables.billing import InvoiceRow, Refund
 from models.tables.masterdata import Customer
-from models.tables.operations import AuditRow, OddFactRow
+from models.tables.operations import AuditRow, RejectedMessageRow
 from models.tables.orders import Order, OrderLineRow
 from models.tables.returns import ReturnLine, ReturnRow
 from models.tables.shipping import Shipment
 from models.tables.stock import Reservation, Shortage
-from models.views.operations import OddFactView
+from models.views.operations import RejectedMessageView
 from models.views.orders import (
     BackorderView,
     CustomerView,
@@ -40,7 +40,9 @@ AT_ONCE = 500
 _OF = bindparam("order_id", type_=String)
 _HISTORY = select(AuditRow).where(col(AuditRow.order_id) == _OF).order_by(col(AuditRow.audit_no))
 _ODD = (
-    select(OddFactRow).where(col(OddFactRow.subject) == _OF).order_by(col(OddFactRow.recorded_at))
+    select(RejectedMessageRow)
+    .where(col(RejectedMessageRow.subject) == _OF)
+    .order_by(col(RejectedMessageRow.recorded_at))
 )
 _THESE = bindparam("order_ids", type_=String, expanding=True)
 _LINES = (
@@ -115,7 +117,8 @@ def order_details(session: Session, order_id: str) -> OrderDetails | None:
             for row in session.exec(_HISTORY, params=its)
         ),
         odd_facts=tuple(
-            OddFactView.model_validate(row.model_dump()) for row in session.exec(_ODD, params=its)
+            RejectedMessageView.model_validate(row.model_dump())
+            for row in session.exec(_ODD, params=its)
         ),
     )
 

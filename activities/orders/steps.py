@@ -2,26 +2,26 @@
 
 from sqlmodel import Session, col, select
 
-from activities.billing.payments import use_deposit, use_waiting_money
+from activities.billing.payments import apply_deposit, apply_early_payments
 from activities.database.inbox import mark_applied, waiting_facts
 from activities.database.step import read_step, step
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata import customers
-from activities.order_record.audit import note, note_odd
+from activities.order_record.audit import record_event, record_rejected
 from activities.order_record.progress import (
     FOR_CHANGE,
     balance_of,
     find_order,
     lock_order,
-    look,
     money_of,
+    read_progress,
+    save_progress,
     show_problem,
-    touch,
 )
 from models.customers import TaxTreatment
 from models.errors import Refused
 from models.messages.attention import Attention, SetAttention
-from models.messages.facts import FACT_TYPES, OddFact
+from models.messages.facts import FACT_TYPES, RejectedMessage
 from models.messages.policy import Policy
 from models.messages.steps import (
     Cancelled,
@@ -55,13 +55,13 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recorded:
     if order is None:
         order = _insert_order(work, step)
         order.updated_at = work.now
-        note(work, order.order_id, "recorded", f"placed {order.channel}")
-        use_waiting_money(work, order)
+        record_event(work, order.order_id, "recorded", f"placed {order.channel}")
+        apply_early_payments(work, order)
     if order.attention_code is not None:  # this run hasn't raised any
         attend(work, SetAttention(order_id=order.order_id, attention=None))
     refusal = _check_credit(work.session, order)
     return Recorded(
-        progress=touch(work, order),
+        progress=save_progress(work, order),
         policy=work.rules.policy,
         refusal=refusal,
         waiting_facts=waiting_facts(work.session, order.order_id),
@@ -69,9 +69,9 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recorded:
 
 
 @step
-def look_at_order(work: UnitOfWork, step: OrderStep) -> Progress:
+def read_order_progress(work: UnitOfWork, step: OrderStep) -> Progress:
     """Read the order's progress again, and its stage with it."""
-    return touch(work, lock_order(work, step.order_id))
+    return save_progress(work, lock_order(work, step.order_id))
 
 
 @step
@@ -87,9 +87,9 @@ def set_attention(work: UnitOfWork, step: SetAttention) -> None:
 
 
 @step
-def keep_odd_fact(work: UnitOfWork, odd: OddFact) -> None:
+def record_rejected_message(work: UnitOfWork, odd: RejectedMessage) -> None:
     """Keep a message that can't be used; the same one is kept once."""
-    note_odd(work, odd.subject, odd.name, odd.body, odd.reason)
+    record_rejected(work, odd.subject, odd.name, odd.body, odd.reason)
     if odd.fact is not None:
         kind = FACT_TYPES[odd.fact.type]
         mark_applied(work, kind.model_validate(odd.fact.data))
@@ -99,31 +99,31 @@ def keep_odd_fact(work: UnitOfWork, odd: OddFact) -> None:
 def start_cancelling(work: UnitOfWork, step: CancelOrder) -> Cancelled:
     """Put the order into cancelling, unless goods have left or it is over."""
     order = lock_order(work, step.order_id)
-    progress = look(work.session, order)
+    progress = read_progress(work.session, order)
     refusal = _why_not_cancel(progress, step)
     if refusal:
-        note(work, order.order_id, "cancel_refused", refusal)
+        record_event(work, order.order_id, "cancel_refused", refusal)
         return Cancelled(accepted=False, message=refusal, progress=progress)
     if order.cancellation is Cancellation.NONE:
         order.cancellation = Cancellation.REQUESTED
         order.cancel_reason = step.request.reason
         order.expired = step.unless_paid
         detail = f"by {step.request.actor}: {step.request.reason}".removesuffix(": ")
-        note(work, order.order_id, "cancel_requested", detail)
-        progress = touch(work, order)
+        record_event(work, order.order_id, "cancel_requested", detail)
+        progress = save_progress(work, order)
     return Cancelled(accepted=True, message="the order is being cancelled", progress=progress)
 
 
 @step
-def give_up_cancelling(work: UnitOfWork, step: OrderStep) -> Progress:
+def withdraw_cancellation(work: UnitOfWork, step: OrderStep) -> Progress:
     """The goods could not be called back: the order goes on."""
     order = lock_order(work, step.order_id)
     if order.cancellation is not Cancellation.REQUESTED:
-        return look(work.session, order)
+        return read_progress(work.session, order)
     order.cancellation = Cancellation.NONE
-    note(work, order.order_id, "cancel_given_up", "the carrier has the goods")
-    use_deposit(work, order)
-    return touch(work, order)
+    record_event(work, order.order_id, "cancel_given_up", "the carrier has the goods")
+    apply_deposit(work, order)
+    return save_progress(work, order)
 
 
 @read_step
@@ -138,12 +138,12 @@ def read_document(session: Session, step: OrderStep) -> RecordedOrder:
 def finish_cancelling(work: UnitOfWork, step: OrderStep) -> Progress:
     """Everything is undone. While money is still owed back, nothing changes."""
     order = lock_order(work, step.order_id)
-    progress = look(work.session, order)
+    progress = read_progress(work.session, order)
     if order.cancellation is not Cancellation.REQUESTED or progress.refund_due_minor:
         return progress
     order.cancellation = Cancellation.DONE
-    note(work, order.order_id, "cancelled", order.cancel_reason)
-    return touch(work, order)
+    record_event(work, order.order_id, "cancelled", order.cancel_reason)
+    return save_progress(work, order)
 
 
 def attend(
@@ -165,10 +165,10 @@ def attend(
         )
         row.code, row.message = new.code, new.message
         work.session.add(row)
-        note(work, order.order_id, "attention", f"{new.code}: {new.message}")
+        record_event(work, order.order_id, "attention", f"{new.code}: {new.message}")
     elif row is not None:
         work.session.delete(row)
-        note(work, order.order_id, "mended", row.code)
+        record_event(work, order.order_id, "mended", row.code)
     order.updated_at = work.now
     work.session.flush()
     _show_oldest(work.session, order)
@@ -180,7 +180,7 @@ def _show_oldest(session: Session, order: Order) -> None:
     order.attention_code = first.code if first else None
     order.attention_message = first.message if first else None
     if first is None:
-        show_problem(order, look(session, order))
+        show_problem(order, read_progress(session, order))
 
 
 def _why_not_cancel(progress: Progress, step: CancelOrder) -> str | None:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from activities.purchasing.receiving import kept_as, why_not_receive
+from activities.purchasing.receiving import supplier_document_id, why_not_receive
 from activities.purchasing.track_records import track_records
 from activities.stock.backorders import (
     due_units,
@@ -29,10 +29,10 @@ from models.purchasing import (
 )
 from models.stock import ShortageState
 from models.tables.masterdata import Company, Product, Supplier, SupplierOffer
-from models.tables.operations import OddFactRow
+from models.tables.operations import RejectedMessageRow
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
 from models.tables.stock import Shortage
-from models.views.operations import OddFactView
+from models.views.operations import RejectedMessageView
 from models.views.purchasing import (
     ComparedView,
     OffersView,
@@ -79,7 +79,7 @@ def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
         .where(Shortage.po_id == po_id, Shortage.state == ShortageState.OPEN)
         .order_by(col(Shortage.promised_at), col(Shortage.shortage_id))
     )
-    odd = select(OddFactRow).where(OddFactRow.subject == po_id)
+    odd = select(RejectedMessageRow).where(RejectedMessageRow.subject == po_id)
     return PurchaseOrderDetails(
         **dict(_view(order, lines)),
         reference=order.reference,
@@ -93,8 +93,8 @@ def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
         receipts=tuple(_receipts(session, order)),
         invoices=tuple(_invoices(session, order)),
         odd_facts=tuple(
-            OddFactView.model_validate(row.model_dump())
-            for row in session.exec(odd.order_by(col(OddFactRow.recorded_at)))
+            RejectedMessageView.model_validate(row.model_dump())
+            for row in session.exec(odd.order_by(col(RejectedMessageRow.recorded_at)))
         ),
     )
 
@@ -108,7 +108,7 @@ def why_not_receipt(
     line = session.get(PurchaseOrderLine, (fact.po_id or "", fact.sku or ""))
     if order is None or line is None:
         return None
-    if kept_as(session, GoodsReceipt, fact.receipt_id, order)[1] is not None:
+    if supplier_document_id(session, GoodsReceipt, fact.receipt_id, order)[1] is not None:
         return None
     if fact.occurred_at and fact.occurred_at > now + AHEAD:
         return f"occurred_at: {fact.occurred_at:%Y-%m-%d %H:%M} UTC is still to come"

@@ -13,7 +13,7 @@ from activities.database.inbox import mark_applied
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.order_record.audit import note_odd_fact
+from activities.order_record.audit import reject_fact
 from activities.purchasing.steps import UNANSWERED, note_sent, settle
 from activities.stock.backorders import (
     due_units,
@@ -26,7 +26,7 @@ from activities.stock.counters import Change, lock_stock, move
 from models import ledger
 from models.errors import DatabaseBusy
 from models.messages.facts import GoodsReceived, InvoicedLine, SupplierInvoiced
-from models.messages.steps import Echo, StockPlace
+from models.messages.steps import Notification, StockKey
 from models.money import MAX_AMOUNT_MINOR, parse_amount
 from models.purchasing import (
     Arrived,
@@ -41,26 +41,26 @@ from models.tables.stock import Stock
 
 
 @step
-def receive_goods(work: UnitOfWork, fact: GoodsReceived) -> Echo:
+def receive_goods(work: UnitOfWork, fact: GoodsReceived) -> Notification:
     """Take goods into stock, post them, and hand them to who waits; once per receipt."""
     mark_applied(work, fact)
     order, line = _line(work.session, fact.po_id, fact.sku)
     if order is None or line is None:
         reason = "po_id, sku: no such line"
-        note_odd_fact(work, fact.po_id or "", fact, reason)
-        return Echo(cause=f"receipt:{fact.receipt_id}")
+        reject_fact(work, fact.po_id or "", fact, reason)
+        return Notification(cause=f"receipt:{fact.receipt_id}")
     locked = {line.sku, *_asked_for(_unmatched(work.session, order))}
     lock_stock(work, locked, [(line.sku, order.location)])
     work.session.refresh(order, with_for_update=True)
     work.session.refresh(line, with_for_update=True)
-    receipt_id, known = kept_as(work.session, GoodsReceipt, fact.receipt_id, order)
+    receipt_id, known = supplier_document_id(work.session, GoodsReceipt, fact.receipt_id, order)
     cause = f"receipt:{receipt_id}"
     redated: tuple[str, ...] = ()
     if known is not None:
         _note_difference(work, known, fact)
         redated = waiting_orders(work.session, [line.sku])
     elif problem := why_not_receive(fact, order, line, work.rules.buying):
-        note_odd_fact(work, order.po_id, fact, problem)
+        reject_fact(work, order.po_id, fact, problem)
     else:
         note_sent(work, order)
         if order.state in UNANSWERED:
@@ -69,14 +69,14 @@ def receive_goods(work: UnitOfWork, fact: GoodsReceived) -> Echo:
         redated = fill_shortages(work, [line.sku], cause)
         _match(work, order, locked, fact)
         settle(work, order)
-    here = StockPlace(location=order.location, sku=line.sku)
+    here = StockKey(location=order.location, sku=line.sku)
     places = (here, *places_relieved(work, cause))
     orders = orders_served(work, cause, redated)
-    return Echo(cause=cause, orders=orders, places=places)
+    return Notification(cause=cause, orders=orders, places=places)
 
 
 @step
-def record_supplier_invoice(work: UnitOfWork, fact: SupplierInvoiced) -> Echo:
+def record_supplier_invoice(work: UnitOfWork, fact: SupplierInvoiced) -> Notification:
     """Match a supplier's invoice with what was ordered and received; post it, once."""
     mark_applied(work, fact)
     order = work.session.get(PurchaseOrder, fact.po_id or "")
@@ -85,21 +85,21 @@ def record_supplier_invoice(work: UnitOfWork, fact: SupplierInvoiced) -> Echo:
     lock_stock(work, locked)
     if order is not None:
         work.session.refresh(order, with_for_update=True)
-    invoice_id, known = kept_as(work.session, SupplierInvoice, fact.invoice_id, order)
+    invoice_id, known = supplier_document_id(work.session, SupplierInvoice, fact.invoice_id, order)
     if known is not None:
         if _content(known) != _content_told(fact):
             reason = "invoice_id: known with other content"
-            note_odd_fact(work, fact.po_id or "", fact, reason)
+            reject_fact(work, fact.po_id or "", fact, reason)
     elif order is None:
         reason = "po_id: no such purchase order"
-        note_odd_fact(work, fact.po_id or "", fact, reason)
+        reject_fact(work, fact.po_id or "", fact, reason)
     elif problem := _why_not_owe(work, fact, order):
-        note_odd_fact(work, order.po_id, fact, problem)
+        reject_fact(work, order.po_id, fact, problem)
     else:
         work.session.add(_recorded(work, invoice_id, fact, order))
         _match(work, order, locked, fact)
         settle(work, order)
-    return Echo(cause=f"supplier-invoice:{invoice_id}")
+    return Notification(cause=f"supplier-invoice:{invoice_id}")
 
 
 def _take_in(
@@ -269,7 +269,7 @@ def _revalue(
 Paper = TypeVar("Paper", GoodsReceipt, SupplierInvoice)
 
 
-def kept_as(
+def supplier_document_id(
     session: Session, table: type[Paper], given: str, order: PurchaseOrder | None
 ) -> tuple[str, Paper | None]:
     """The id under which a supplier's receipt or invoice is kept, and what is known by it: the one
@@ -400,4 +400,4 @@ def _note_difference(
     same = (known.po_id, known.sku, known.quantity, known.damaged)
     if same != (fact.po_id, fact.sku, fact.quantity, fact.damaged):
         reason = "receipt_id: known with other content"
-        note_odd_fact(work, fact.po_id or "", fact, reason)
+        reject_fact(work, fact.po_id or "", fact, reason)

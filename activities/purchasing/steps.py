@@ -12,10 +12,10 @@ from activities.database.engine import Database
 from activities.database.inbox import mark_applied, was_applied
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
-from activities.gateways.calls import once
+from activities.gateways.calls import call_idempotently
 from activities.gateways.suppliers import Suppliers
 from activities.ledger.posting import draw_number, lock_series
-from activities.order_record.audit import Parts, note_odd_fact, note_parts
+from activities.order_record.audit import Parts, record_events, reject_fact
 from activities.purchasing.track_records import track_records
 from activities.stock.backorders import (
     backordered,
@@ -31,12 +31,12 @@ from models.errors import PartnerRefused
 from models.messages.facts import GoodsShipped, SupplierAcknowledged
 from models.messages.partners import SupplierLine, SupplierOrder
 from models.messages.steps import (
-    Echo,
+    Notification,
     PlannedSend,
     PlanStep,
     PurchasePlan,
     PurchaseStep,
-    StockPlace,
+    StockKey,
 )
 from models.money import format_amount
 from models.purchasing import (
@@ -63,7 +63,7 @@ LOOK_AGAIN = timedelta(days=1)
 
 
 @step
-def apply_acknowledgement(work: UnitOfWork, fact: SupplierAcknowledged) -> Echo:
+def apply_acknowledgement(work: UnitOfWork, fact: SupplierAcknowledged) -> Notification:
     """The supplier confirms, all or in part, or refuses: who waits gets a date. One that has
     passed is none."""
     if was_applied(work.session, fact):
@@ -72,7 +72,7 @@ def apply_acknowledgement(work: UnitOfWork, fact: SupplierAcknowledged) -> Echo:
     order, lines = _spoken_of(work, fact)
     said_at = min(fact.occurred_at or work.now, work.now)
     if order is None or (order.acknowledged_at and said_at < order.acknowledged_at):
-        return Echo(cause=fact.acknowledgement_id)
+        return Notification(cause=fact.acknowledgement_id)
     before = [_waiting(work, (line.sku, order.location)) for line in lines]
     is_news = order.told_at is None or said_at >= order.told_at
     order.acknowledged_at = said_at
@@ -90,7 +90,7 @@ def apply_acknowledgement(work: UnitOfWork, fact: SupplierAcknowledged) -> Echo:
             line.expected_date = on or on_all or _quoted_date(line)
     if promised:
         reason = f"lines: {', '.join(promised)} aren't on {order.po_id}"
-        note_odd_fact(work, order.po_id, fact, reason)
+        reject_fact(work, order.po_id, fact, reason)
     if is_news:
         order.expected_date, order.told_at = on_all or order.expected_date, said_at
     if all(line.expected == 0 for line in lines) and is_news and order.state.is_open:
@@ -103,14 +103,14 @@ def apply_acknowledgement(work: UnitOfWork, fact: SupplierAcknowledged) -> Echo:
 
 
 @step
-def apply_ship_notice(work: UnitOfWork, fact: GoodsShipped) -> Echo:
+def apply_ship_notice(work: UnitOfWork, fact: GoodsShipped) -> Notification:
     """The supplier has shipped: who waits gets a better date."""
     if was_applied(work.session, fact):
         return _told_before(work.session, fact.po_id or "", fact.notice_id)
     mark_applied(work, fact)
     order, lines = _spoken_of(work, fact)
     if order is None:
-        return Echo(cause=fact.notice_id)
+        return Notification(cause=fact.notice_id)
     before = [_waiting(work, (line.sku, order.location)) for line in lines]
     said_at = min(fact.occurred_at or work.now, work.now)
     if order.state in (*UNANSWERED, State.ACKNOWLEDGED):
@@ -261,7 +261,7 @@ def _close_lines(work: UnitOfWork, step: PurchaseStep) -> SupplierOrder | None:
     return _as_sent(order, lines) if order.sender_sku == step.sku else None
 
 
-def _sent(work: UnitOfWork, po_id: str, reference: str) -> Echo:
+def _sent(work: UnitOfWork, po_id: str, reference: str) -> Notification:
     order = work.session.get_one(PurchaseOrder, po_id, with_for_update=True)
     if order.reference is None:
         order.reference = reference
@@ -287,13 +287,13 @@ def _spoken_of(
     elif isinstance(fact, SupplierAcknowledged) and _rest_was_given_up(order, lines):
         problem = f"too late: {order.po_id} is {order.state}: nothing more is expected of it"
     if problem or order is None:
-        note_odd_fact(work, subject, fact, problem or "")
+        reject_fact(work, subject, fact, problem or "")
         return None, []
     note_sent(work, order)
     return order, lines
 
 
-def _end(work: UnitOfWork, po_id: str, state: State, reason: str) -> Echo:
+def _end(work: UnitOfWork, po_id: str, state: State, reason: str) -> Notification:
     """We no longer count on a purchase order: every place of it looks for another offer."""
     lock_stock(work, {line.sku for line in _lines(work.session, po_id)})
     order = work.session.get_one(PurchaseOrder, po_id, with_for_update=True)
@@ -302,8 +302,8 @@ def _end(work: UnitOfWork, po_id: str, state: State, reason: str) -> Echo:
         order.state, order.ended_reason, order.ended_at = state, reason[:500], work.now
         for line in lines:
             line.let_down_at = work.now if due_units(line) else None
-    places = [StockPlace(location=order.location, sku=line.sku) for line in lines]
-    return Echo(cause=f"{po_id}-{state}", places=tuple(places))
+    places = [StockKey(location=order.location, sku=line.sku) for line in lines]
+    return Notification(cause=f"{po_id}-{state}", places=tuple(places))
 
 
 def _echo(
@@ -312,12 +312,12 @@ def _echo(
     lines: Sequence[PurchaseOrderLine],
     before: Sequence["Waiting"],
     cause: str,
-) -> Echo:
+) -> Notification:
     date_shortages(work, {line.sku for line in lines})
     after = [_waiting(work, (line.sku, order.location)) for line in lines]
     changed = [o for b, a in zip(before, after, strict=True) for o in _changed(b, a)]
-    places = tuple(StockPlace(location=order.location, sku=line.sku) for line in lines)
-    return Echo(cause=cause, orders=tuple(dict.fromkeys(changed)), places=places)
+    places = tuple(StockKey(location=order.location, sku=line.sku) for line in lines)
+    return Notification(cause=cause, orders=tuple(dict.fromkeys(changed)), places=places)
 
 
 @step
@@ -341,7 +341,7 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
     news = _with_news(work, place, step.since)
     orders = _lines_at(work, place)
     told = tuple(dict.fromkeys([*changed, *redated, *news]))
-    echo = Echo(cause="plan", orders=told, places=tuple(places))
+    notification = Notification(cause="plan", orders=told, places=tuple(places))
     return PurchasePlan(
         send=tuple(_sends(orders, place[0])),
         open=tuple(o.po_id for o, line in orders if o.state.is_open and due_units(line)),
@@ -349,7 +349,7 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
         problem=problem,
         look_at=_next_look(work, orders, problem),
         made_at=work.now,
-        echo=echo,
+        notification=notification,
         policy=work.rules.policy,
     )
 
@@ -357,9 +357,9 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
 def _end_overdue(
     work: UnitOfWork,
     place: Place,
-) -> list[StockPlace]:
+) -> list[StockKey]:
     """Count no longer on what wasn't acknowledged in time, nor on the rest of what is late."""
-    places: list[StockPlace] = []
+    places: list[StockKey] = []
     for order, line in _lines_at(work, place):
         late_from = _late_from(work, order, line)
         if order.state in UNANSWERED and order.acknowledge_by and order.acknowledge_by <= work.now:
@@ -408,13 +408,13 @@ class Purchasing:
         self._suppliers = suppliers
 
     @activity.defn
-    async def send_purchase_order(self, step: PurchaseStep) -> Echo:
+    async def send_purchase_order(self, step: PurchaseStep) -> Notification:
         """Send a planned purchase order to its supplier, once. Its refusal is an answer too."""
         order = await self._database.transaction_async(lambda work: _close_lines(work, step))
         if order is None:  # sent before; the activity may have failed after that
             return await self._database.read_async(lambda session: _answered(session, step.po_id))
         try:
-            _, reference = await once(
+            _, reference = await call_idempotently(
                 self._database, f"{step.po_id}/send/1", order, self._suppliers.send
             )
         except PartnerRefused as refusal:
@@ -450,7 +450,7 @@ def note_sent(
     for shortage in work.session.exec(waiting.order_by(col(Shortage.shortage_id))):
         words = f"{shortage.quantity - shortage.filled} x {shortage.sku}"
         parts[shortage.order_id, "bought", about].append(words)
-    note_parts(work, parts)
+    record_events(work, parts)
 
 
 def settle(
@@ -486,7 +486,7 @@ def _rest_was_given_up(order: PurchaseOrder, lines: Iterable[PurchaseOrderLine])
     return not order.state.is_open and any(line.received < line.quantity for line in lines)
 
 
-def _waiting_for(session: Session, po_id: str) -> Echo:
+def _waiting_for(session: Session, po_id: str) -> Notification:
     """The orders that a purchase order brings something to."""
     session.flush()
     orders = session.exec(
@@ -495,10 +495,10 @@ def _waiting_for(session: Session, po_id: str) -> Echo:
         .order_by(col(Shortage.order_id))
         .distinct()
     )
-    return Echo(cause=po_id, orders=tuple(orders))
+    return Notification(cause=po_id, orders=tuple(orders))
 
 
-def _answered(session: Session, po_id: str) -> Echo:
+def _answered(session: Session, po_id: str) -> Notification:
     """What the supplier's answer came to, asked again: who waits for it, or, where it is over, the
     places that look for another offer."""
     order = session.get(PurchaseOrder, po_id)
@@ -507,16 +507,16 @@ def _answered(session: Session, po_id: str) -> Echo:
     return _waiting_for(session, po_id)
 
 
-def _told_before(session: Session, po_id: str, cause: str) -> Echo:
+def _told_before(session: Session, po_id: str, cause: str) -> Notification:
     """Whom a fact concerns that was applied before: all that wait where its goods go."""
     order = session.get(PurchaseOrder, po_id)
     if order is None:
-        return Echo(cause=cause)
+        return Notification(cause=cause)
     skus = [line.sku for line in _lines(session, po_id)]
-    return Echo(
+    return Notification(
         cause=cause,
         orders=waiting_orders(session, skus, order.location),
-        places=tuple(StockPlace(location=order.location, sku=sku) for sku in skus),
+        places=tuple(StockKey(location=order.location, sku=sku) for sku in skus),
     )
 
 

@@ -17,7 +17,7 @@ from activities.purchasing.track_records import lead_times, track_records
 from activities.stock.backorders import positions
 from activities.stock.counters import Place
 from models.messages.nightly import ReviewedBatch, ReviewStep
-from models.messages.steps import StockPlace
+from models.messages.steps import StockKey
 from models.purchasing import Offer, Requirement, compare
 from models.replenishment import (
     Demand,
@@ -216,7 +216,7 @@ def _worth(seen: Seen, place: Place) -> tuple[int, int]:
 
 def _low(
     session: Session, policies: Sequence[StockPolicy], stock: Mapping[Place, Stock], today: date
-) -> tuple[StockPlace, ...]:
+) -> tuple[StockKey, ...]:
     """The places at or below their reorder point. Counters alone say that most aren't: where units
     are available, no order is short."""
     points = {
@@ -226,7 +226,7 @@ def _low(
         and _available(stock.get((policy.sku, policy.location))) <= policy.reorder_point
     }
     return tuple(
-        StockPlace(location=place[1], sku=place[0])
+        StockKey(location=place[1], sku=place[0])
         for place, units in sorted(positions(session, points, today).items())
         if units <= points[place]
     )

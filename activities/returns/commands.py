@@ -10,12 +10,12 @@ from activities.billing.exchanges import Payer, payer_of
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.order_record.audit import note
-from activities.order_record.progress import touch
+from activities.order_record.audit import record_event
+from activities.order_record.progress import save_progress
 from activities.order_record.targets import location_of, order_of
-from activities.returns.eligibility import Units, returnable, room
-from activities.returns.inspection import Inspected, cost_of, restock, settle, value_units
-from activities.shipping.tracking import heed_reports
+from activities.returns.eligibility import Units, returnable, returnable_units
+from activities.returns.inspection import Inspected, cost_of, restock, settle_units, value_units
+from activities.shipping.tracking import apply_earlier_reports
 from activities.stock.backorders import orders_served
 from models import ledger
 from models.messages.commands import (
@@ -23,7 +23,7 @@ from models.messages.commands import (
     UNKNOWN,
     AuthoriseReturn,
     CloseReturn,
-    Commanded,
+    CommandResult,
     InspectedUnits,
     InspectReturn,
     ReceiveReturn,
@@ -34,13 +34,13 @@ from models.messages.commands import (
     ReturnOnItsWay,
     refuse,
 )
-from models.messages.steps import Echo
+from models.messages.steps import Notification
 from models.orders import ShipmentState
 from models.returns import (
     Disposition,
+    RequestedOutcome,
     ReturnReason,
     ReturnState,
-    ReturnWish,
 )
 from models.tables.orders import Order
 from models.tables.returns import ReturnLine, ReturnRow
@@ -50,7 +50,7 @@ COMING = (ReturnState.AUTHORISED, ReturnState.IN_TRANSIT, ReturnState.RECEIVED)
 
 
 @executes(RequestReturn)
-def request_return(work: UnitOfWork, command: RequestReturn) -> Commanded:
+def request_return(work: UnitOfWork, command: RequestReturn) -> CommandResult:
     order = order_of(work, command.order_id)
     since = work.rules.returns.delivered_since(command.because, work.now)
     units = returnable(work.session, order, command.lines, since)
@@ -58,14 +58,14 @@ def request_return(work: UnitOfWork, command: RequestReturn) -> Commanded:
     row.note = command.reason
     work.session.add_all(_lines(row.return_id, units))
     detail = f"{row.return_id}, {command.because}: {_words(command.lines)}"
-    note(work, order.order_id, "return_requested", detail)
+    record_event(work, order.order_id, "return_requested", detail)
     if work.rules.returns.by_itself:
         _allow(work, row, "within the rules")
     return _done(work, command, order, row, f"{row.return_id} is {row.state}")
 
 
 @executes(AuthoriseReturn)
-def authorise_return(work: UnitOfWork, command: AuthoriseReturn) -> Commanded:
+def authorise_return(work: UnitOfWork, command: AuthoriseReturn) -> CommandResult:
     order, row = _return(work, command.return_id, ReturnState.REQUESTED)
     _allow(work, row, f"by {command.actor}: {command.reason}")
     message = f"{row.return_id} may come until {row.expires_at:%Y-%m-%d}"
@@ -73,24 +73,24 @@ def authorise_return(work: UnitOfWork, command: AuthoriseReturn) -> Commanded:
 
 
 @executes(RejectReturn)
-def reject_return(work: UnitOfWork, command: RejectReturn) -> Commanded:
+def reject_return(work: UnitOfWork, command: RejectReturn) -> CommandResult:
     order, row = _return(work, command.return_id, ReturnState.REQUESTED)
     row.state, row.note, row.ended_at = ReturnState.REJECTED, command.reason, work.now
     detail = f"{row.return_id} by {command.actor}: {command.reason}"
-    note(work, order.order_id, "return_rejected", detail)
+    record_event(work, order.order_id, "return_rejected", detail)
     return _done(work, command, order, row, f"{row.return_id} is rejected")
 
 
 @executes(ReturnOnItsWay)
-def return_on_its_way(work: UnitOfWork, command: ReturnOnItsWay) -> Commanded:
+def return_on_its_way(work: UnitOfWork, command: ReturnOnItsWay) -> CommandResult:
     order, row = _return(work, command.return_id, ReturnState.AUTHORISED)
     row.state, row.news_at = ReturnState.IN_TRANSIT, work.now
-    note(work, order.order_id, "return_on_its_way", row.return_id)
+    record_event(work, order.order_id, "return_on_its_way", row.return_id)
     return _done(work, command, order, row, f"{row.return_id} is on its way")
 
 
 @executes(CloseReturn)
-def close_return(work: UnitOfWork, command: CloseReturn) -> Commanded:
+def close_return(work: UnitOfWork, command: CloseReturn) -> CommandResult:
     order, row = _return(work, command.return_id, ReturnState.REQUESTED, *COMING)
     lines = _lines_of(work.session, row.return_id)
     here = sum(line.here for line in lines)
@@ -101,12 +101,12 @@ def close_return(work: UnitOfWork, command: CloseReturn) -> Commanded:
     row.state = ReturnState.SETTLED if settled else ReturnState.EXPIRED
     row.note, row.ended_at = command.reason, work.now
     detail = f"{row.return_id} by {command.actor}: {command.reason}"
-    note(work, order.order_id, "return_closed", detail)
+    record_event(work, order.order_id, "return_closed", detail)
     return _done(work, command, order, row, f"{row.return_id} is {row.state}")
 
 
 @executes(InspectReturn)
-def inspect_return(work: UnitOfWork, command: InspectReturn) -> Commanded:
+def inspect_return(work: UnitOfWork, command: InspectReturn) -> CommandResult:
     late = (ReturnState.IN_TRANSIT,) if _all_lost(command) else ()
     order, row = _return(work, command.return_id, ReturnState.RECEIVED, *late)
     payer = payer_of(work, order)
@@ -128,8 +128,8 @@ def inspect_return(work: UnitOfWork, command: InspectReturn) -> Commanded:
     )
     post(work, entry)
     detail = ", ".join(f"{one.quantity} x {one.line.sku} {one.disposition}" for one in looked_at)
-    note(work, order.order_id, "return_inspected", f"{row.return_id}: {detail}")
-    message = settle(work, payer, row, looked_at, command)
+    record_event(work, order.order_id, "return_inspected", f"{row.return_id}: {detail}")
+    message = settle_units(work, payer, row, looked_at, command)
     if all(line.settled == line.quantity for line in lines):
         row.state, row.ended_at = ReturnState.SETTLED, work.now
     served = orders_served(work, cause, redated)
@@ -140,43 +140,45 @@ def inspect_return(work: UnitOfWork, command: InspectReturn) -> Commanded:
 def _allow(work: UnitOfWork, row: ReturnRow, why: str) -> None:
     row.state, row.authorised_at = ReturnState.AUTHORISED, work.now
     row.expires_at = work.now + timedelta(days=work.rules.returns.expires_days)
-    note(work, row.order_id, "return_authorised", f"{row.return_id} {why}")
-    heed_reports(work, row)
+    record_event(work, row.order_id, "return_authorised", f"{row.return_id} {why}")
+    apply_earlier_reports(work, row)
 
 
 @executes(ReceiveReturn)
-def receive_return(work: UnitOfWork, command: ReceiveReturn) -> Commanded:
+def receive_return(work: UnitOfWork, command: ReceiveReturn) -> CommandResult:
     """Receive goods of a return or, where nobody announced them, of an order."""
     if command.return_id is None:
         return _receive_unannounced(work, command)
     return _receive_announced(work, command)
 
 
-def _receive_announced(work: UnitOfWork, command: ReceiveReturn) -> Commanded:
+def _receive_announced(work: UnitOfWork, command: ReceiveReturn) -> CommandResult:
     late = (ReturnState.EXPIRED,)
     order, row = _return(work, command.return_id or "", *COMING, *late)
     lines = _lines_of(work.session, row.return_id)
-    free = room(work.session, order.order_id) if row.state is ReturnState.EXPIRED else None
+    free = (
+        returnable_units(work.session, order.order_id) if row.state is ReturnState.EXPIRED else None
+    )
     for number, wanted in enumerate(command.lines):
         _spread(lines, wanted, f"lines.{number}.quantity", free)
     row.state, row.received_at, row.ended_at = ReturnState.RECEIVED, work.now, None
     row.location = location_of(work, command.location, RETURN_REFUSED) or row.location
     detail = f"{row.return_id}: {_words(command.lines)}"
-    note(work, order.order_id, "return_received", detail)
+    record_event(work, order.order_id, "return_received", detail)
     return _done(work, command, order, row, f"{row.return_id} is here")
 
 
-def _receive_unannounced(work: UnitOfWork, command: ReceiveReturn) -> Commanded:
+def _receive_unannounced(work: UnitOfWork, command: ReceiveReturn) -> CommandResult:
     order = order_of(work, command.order_id or "")
     units = returnable(work.session, order, command.lines, None)
-    wish = ReturnWish.REFUND
+    wish = RequestedOutcome.REFUND
     row = _open(work, order, ReturnReason.UNANNOUNCED, wish, command.location)
     row.state, row.received_at, row.note = ReturnState.RECEIVED, work.now, command.reason
     for line in _lines(row.return_id, units):
         line.received = line.quantity
         work.session.add(line)
     detail = f"{row.return_id}, unannounced: {_words(command.lines)}"
-    note(work, order.order_id, "return_received", detail)
+    record_event(work, order.order_id, "return_received", detail)
     return _done(work, command, order, row, f"{row.return_id} is here, unannounced")
 
 
@@ -205,7 +207,7 @@ def _open(
     work: UnitOfWork,
     order: Order,
     because: ReturnReason,
-    wish: ReturnWish,
+    wish: RequestedOutcome,
     location: str | None,
 ) -> ReturnRow:
     count = select(func.count()).select_from(ReturnRow)
@@ -249,7 +251,7 @@ def _spread(
     free: Mapping[int, int] | None,
 ) -> None:
     """Count units in, at most what is expected of their SKU; of a return that had expired, at most
-    what is `free` of each line: others may have come meanwhile. Raises NoChange."""
+    what is `free` of each line: others may have come meanwhile. Raises CommandRefused."""
     missing = wanted.quantity
     for line in lines:
         units = min(missing, line.expected) if line.sku == wanted.sku else 0
@@ -271,7 +273,7 @@ def _all_lost(command: InspectReturn) -> bool:
 
 
 def _return(work: UnitOfWork, return_id: str, *states: ReturnState) -> tuple[Order, ReturnRow]:
-    """A return in one of `states`, and its order, locked. Raises NoChange."""
+    """A return in one of `states`, and its order, locked. Raises CommandRefused."""
     found = work.session.get(ReturnRow, return_id)
     if found is None:
         refuse("return_id", f"there is no return {return_id!r}", UNKNOWN)
@@ -293,7 +295,9 @@ def _done(
     row: ReturnRow,
     message: str,
     told: tuple[str, ...] = (),
-) -> Commanded:
-    touch(work, order)
-    echo = Echo(cause=f"{command.kind}:{command.command_id}", orders=told, returns=(row.return_id,))
-    return Commanded(command=command, message=message, echo=echo)
+) -> CommandResult:
+    save_progress(work, order)
+    notification = Notification(
+        cause=f"{command.kind}:{command.command_id}", orders=told, returns=(row.return_id,)
+    )
+    return CommandResult(command=command, message=message, notification=notification)

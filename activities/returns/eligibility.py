@@ -25,7 +25,7 @@ def returnable(
     session: Session, order: Order, wanted: Sequence[ReturnedUnits], since: datetime | None
 ) -> Units:
     """Which units of which lines come back: at most what was delivered (`since` then), less what
-    came back already, or is (or was lost) on its way. Raises NoChange."""
+    came back already, or is (or was lost) on its way. Raises CommandRefused."""
     delivered, coming = _delivered(session, order.order_id, since), _coming(session, order.order_id)
     units = Counter[tuple[int, str]]()
     for number, one in enumerate(wanted):
@@ -48,7 +48,7 @@ def _refuse(
     fitting: int,
     since: datetime | None,
 ) -> NoReturn:
-    """Say how many may come back, and why no more. Raises NoChange."""
+    """Say how many may come back, and why no more. Raises CommandRefused."""
     ever = _of_sku(_delivered(session, order.order_id, None), wanted.sku)
     lately = _of_sku(_delivered(session, order.order_id, since), wanted.sku)
     reason = f"{fitting} x {wanted.sku} of {order.order_id} may come back"
@@ -68,7 +68,7 @@ def _of_sku(units: Mapping[tuple[int, str], int], sku: str) -> int:
     return sum(count for (_, of), count in units.items() if of == sku)
 
 
-def room(session: Session, order_id: str) -> dict[int, int]:
+def returnable_units(session: Session, order_id: str) -> dict[int, int]:
     """By line, delivered units that neither came back nor are to come."""
     coming = _coming(session, order_id)
     return {

@@ -20,7 +20,7 @@ from models.orders import PricedLine, ShipmentState
 from models.returns import (
     Disposition,
     ExchangeLine,
-    ReturnWish,
+    RequestedOutcome,
     exchange_order_id,
 )
 from models.stock import MovementKind, ReservationState
@@ -141,7 +141,7 @@ def restock(
     return fill_shortages(work, skus, cause)
 
 
-def settle(
+def settle_units(
     work: UnitOfWork,
     payer: Payer,
     row: ReturnRow,
@@ -153,7 +153,7 @@ def settle(
     settlement = new_settlement(work, row.return_id)
     lines = [one.credited for one in looked_at]
     message = f"{row.return_id} is inspected"
-    if row.wish is ReturnWish.EXCHANGE and is_left(work.session, payer.order, lines):
+    if row.wish is RequestedOutcome.EXCHANGE and is_left(work.session, payer.order, lines):
         settlement.exchange_order_id = _free_id(work.session, row.order_id)
         settlement.exchange_lines = [
             ExchangeLine(sku=one.line.sku, quantity=one.quantity, credited=one.credited).model_dump(

@@ -5,8 +5,8 @@ from sqlmodel import Session, col, select
 from activities.billing.exchanges import lines_of
 from activities.database.step import read_step, step
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.audit import note
-from activities.order_record.progress import lock_order, touch
+from activities.order_record.audit import record_event
+from activities.order_record.progress import lock_order, save_progress
 from models.messages.steps import ReturnStep, SettlementStep
 from models.orders import OrderDocument
 from models.returns import PendingSettlement, ReturnProgress, ReturnState
@@ -15,7 +15,7 @@ from models.tables.returns import ReturnRow, Settlement
 
 
 @read_step
-def look_at_return(session: Session, step: ReturnStep) -> ReturnProgress:
+def read_return_progress(session: Session, step: ReturnStep) -> ReturnProgress:
     """How far the return has come, and what its customer is still to get."""
     return _progress(session, step.return_id)
 
@@ -30,8 +30,8 @@ def expire_return(work: UnitOfWork, step: ReturnStep) -> ReturnProgress:
     due = row.expires_at is not None and row.expires_at <= work.now
     if row.state is ReturnState.AUTHORISED and due:
         row.state, row.ended_at = ReturnState.EXPIRED, work.now
-        note(work, order.order_id, "return_expired", step.return_id)
-        touch(work, order)
+        record_event(work, order.order_id, "return_expired", step.return_id)
+        save_progress(work, order)
     work.session.flush()
     return _progress(work.session, step.return_id)
 

@@ -5,8 +5,8 @@ from sqlmodel import Session, col, select
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.order_record.audit import note
-from activities.order_record.progress import lock_order, money_of, touch
+from activities.order_record.audit import record_event
+from activities.order_record.progress import lock_order, money_of, save_progress
 from activities.order_record.targets import amount_of, shipment_of
 from activities.shipping.tracking import reports_of
 from models import ledger
@@ -15,20 +15,20 @@ from models.messages.commands import (
     SHIPMENT_REFUSED,
     UNKNOWN,
     ClaimCommand,
-    Commanded,
+    CommandResult,
     FileClaim,
     SettleClaim,
     WithdrawClaim,
     refuse,
 )
-from models.messages.steps import Echo
+from models.messages.steps import Notification
 from models.orders import ShipmentState
 from models.tables.orders import Order
 from models.tables.shipping import Claim, Shipment
 
 
 @executes(FileClaim)
-def file_claim(work: UnitOfWork, command: FileClaim) -> Commanded:
+def file_claim(work: UnitOfWork, command: FileClaim) -> CommandResult:
     order, shipment = shipment_of(work, command.shipment_id)
     check_claimable(work.session, shipment, "shipment_id")
     amount_minor = amount_of(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
@@ -39,7 +39,7 @@ def file_claim(work: UnitOfWork, command: FileClaim) -> Commanded:
 
 
 @executes(SettleClaim)
-def settle_claim(work: UnitOfWork, command: SettleClaim) -> Commanded:
+def settle_claim(work: UnitOfWork, command: SettleClaim) -> CommandResult:
     order, claim = _open_claim(work, command.claim_id)
     paid_minor = amount_of(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
     if paid_minor > claim.amount_minor:
@@ -57,13 +57,13 @@ def settle_claim(work: UnitOfWork, command: SettleClaim) -> Commanded:
     claim.state, claim.settled_minor, claim.ended_at = ClaimState.SETTLED, paid_minor, work.now
     paid, of = money_of(order, paid_minor), money_of(order, claim.amount_minor)
     said = f"{paid} of {of} by {command.actor}: {command.reason}"
-    note(work, order.order_id, "claim_settled", f"{claim.claim_id}, {said}")
+    record_event(work, order.order_id, "claim_settled", f"{claim.claim_id}, {said}")
     message = f"{claim.claim_id} is settled: {claim.carrier} has paid {paid} of {of}"
     return _done(work, command, order, message)
 
 
 @executes(WithdrawClaim)
-def withdraw_claim(work: UnitOfWork, command: WithdrawClaim) -> Commanded:
+def withdraw_claim(work: UnitOfWork, command: WithdrawClaim) -> CommandResult:
     order, claim = _open_claim(work, command.claim_id)
     record_withdrawal(work, order, claim, f"by {command.actor}: {command.reason}")
     message = f"{claim.claim_id} is withdrawn: {claim.carrier} owes us nothing for it"
@@ -77,8 +77,8 @@ def claims_of(session: Session, shipment_id: str) -> list[Claim]:
 
 
 def check_claimable(session: Session, shipment: Shipment, field: str) -> None:
-    """A carrier has, or had, the goods, and nothing is claimed of it yet. Raises NoChange, which
-    names `field`."""
+    """Check that a claim can be filed for a shipment: its carrier has or had the goods, and no
+    claim is open. Raises CommandRefused, which names `field`."""
     shipment_id = shipment.shipment_id
     open_now = [one for one in claims_of(session, shipment_id) if one.state is ClaimState.OPEN]
     problem = None
@@ -116,7 +116,7 @@ def record_claim(
     entry = ledger.claim_entry(claim.claim_id, order.order_id, order.currency, amount_minor)
     post(work, entry)
     detail = f"{claim.claim_id} against {claim.carrier}: {money_of(order, amount_minor)}"
-    note(work, order.order_id, "claimed", detail)
+    record_event(work, order.order_id, "claimed", detail)
     return claim
 
 
@@ -132,11 +132,11 @@ def record_withdrawal(
     )
     post(work, entry)
     claim.state, claim.ended_at = ClaimState.WITHDRAWN, work.now
-    note(work, order.order_id, "claim_withdrawn", f"{claim.claim_id} {why}")
+    record_event(work, order.order_id, "claim_withdrawn", f"{claim.claim_id} {why}")
 
 
 def _open_claim(work: UnitOfWork, claim_id: str) -> tuple[Order, Claim]:
-    """A claim that isn't over, and its order, locked. Raises NoChange."""
+    """A claim that isn't over, and its order, locked. Raises CommandRefused."""
     found = work.session.get(Claim, claim_id)
     if found is None:
         refuse("claim_id", f"there is no claim {claim_id!r}", UNKNOWN)
@@ -152,8 +152,8 @@ def _done(
     command: ClaimCommand,
     order: Order,
     message: str,
-) -> Commanded:
+) -> CommandResult:
     """Nobody waits for it."""
-    touch(work, order)
-    echo = Echo(cause=f"{command.kind}:{command.command_id}")
-    return Commanded(command=command, message=message, echo=echo)
+    save_progress(work, order)
+    notification = Notification(cause=f"{command.kind}:{command.command_id}")
+    return CommandResult(command=command, message=message, notification=notification)

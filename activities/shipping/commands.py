@@ -11,19 +11,19 @@ from activities.billing.exchanges import Payer, payer_of
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.order_record.audit import note
-from activities.order_record.progress import look, money_of, touch
+from activities.order_record.audit import record_event
+from activities.order_record.progress import money_of, read_progress, save_progress
 from activities.order_record.targets import amount_of, location_of, shipment_of
 from activities.shipping.claims import check_claimable, claims_of, record_claim, record_withdrawal
-from activities.shipping.undelivered import forgo, give_price_back
+from activities.shipping.undelivered import refund_price, write_off_undelivered
 from activities.stock.backorders import fill_shortages, orders_served
 from activities.stock.counters import Change, lock_stock, move
-from activities.stock.steps import let_go, serve
+from activities.stock.steps import allocate_or_backorder, release_reservations
 from models import ledger
 from models.claims import ClaimState
 from models.messages.commands import (
     SHIPMENT_REFUSED,
-    Commanded,
+    CommandResult,
     EndCallBack,
     FollowUp,
     GiveUp,
@@ -33,7 +33,7 @@ from models.messages.commands import (
     ShipmentCommand,
     refuse,
 )
-from models.messages.steps import Echo
+from models.messages.steps import Notification
 from models.orders import Cancellation, ShipmentState
 from models.stock import MovementKind, Need, ReservationState
 from models.tables.orders import Order
@@ -61,7 +61,7 @@ class _GivenUp(NamedTuple):
 
 
 @executes(Reship)
-def reship(work: UnitOfWork, command: Reship) -> Commanded:
+def reship(work: UnitOfWork, command: Reship) -> CommandResult:
     given_up = _give_up(work, command, ReservationState.LOST)
     order, _, shipment, rows, cause, *_ = given_up
     units = Counter[tuple[int, str]]()
@@ -72,55 +72,57 @@ def reship(work: UnitOfWork, command: Reship) -> Commanded:
         for (line_no, sku), quantity in sorted(units.items())
     ]
     # a cause of its own: what came back may have served the same line's shortage already
-    serve(work, order, needs, f"{cause}:again")
+    allocate_or_backorder(work, order, needs, f"{cause}:again")
     return _done(work, command, given_up, f"{shipment.shipment_id} is sent again")
 
 
 @executes(RefundShipment)
-def refund_shipment(work: UnitOfWork, command: RefundShipment) -> Commanded:
+def refund_shipment(work: UnitOfWork, command: RefundShipment) -> CommandResult:
     order, shipment = shipment_of(work, command.shipment_id)
     if shipment.state in NOT_LEFT:
         return _call_back(work, command, order, shipment)
     given_up = _give_up(work, command, ReservationState.FORGONE)
     shipment_id, rows = given_up.shipment.shipment_id, given_up.rows
     reason, entry_id = f"{shipment_id}: {command.reason}", f"shipment_credited:{shipment_id}"
-    words, follow_up = give_price_back(work, given_up.payer, rows, entry_id, reason)
+    words, follow_up = refund_price(work, given_up.payer, rows, entry_id, reason)
     message = f"{shipment_id} is given up; {words}"
     return _done(work, command, given_up, message, follow_up)
 
 
 @executes(EndCallBack)
-def end_call_back(work: UnitOfWork, command: EndCallBack) -> Commanded:
+def end_call_back(work: UnitOfWork, command: EndCallBack) -> CommandResult:
     """What nobody fetches is given up, and is free for others."""
     order, shipment = shipment_of(work, command.shipment_id)
     shipment_id, cause = shipment.shipment_id, f"{command.kind}:{command.shipment_id}"
     shipment.called_back_by = None
     if not command.agreed or shipment.state not in NOT_LEFT:
         message = f"{shipment_id} goes its way: its carrier has it"
-        note(work, order.order_id, "call_back_refused", message)
-        touch(work, order)
-        echo = Echo(cause=cause, orders=(order.order_id,))
-        return Commanded(command=command, message=message, echo=echo)
+        record_event(work, order.order_id, "call_back_refused", message)
+        save_progress(work, order)
+        notification = Notification(cause=cause, orders=(order.order_id,))
+        return CommandResult(command=command, message=message, notification=notification)
     payer = payer_of(work, order)
     its = col(Reservation.shipment_id) == shipment_id
-    freed = let_go(work, order, its, cause, waits_on=True)
+    freed = release_reservations(work, order, its, cause, keeps_shortages=True)
     shipment.state = ShipmentState.CANCELLED
     for row in freed.rows:
         row.shipment_id = None
     detail = f"{shipment_id} by {command.actor}: {command.reason}"
-    note(work, order.order_id, "given_up", detail)
+    record_event(work, order.order_id, "given_up", detail)
     reason, entry_id = f"{shipment_id}: {command.reason}", f"shipment_credited:{shipment_id}"
-    forgo(work, order.order_id, freed.rows)
-    words, follow_up = give_price_back(work, payer, freed.rows, entry_id, reason)
-    touch(work, order)
-    concerned = (order.order_id, payer.order.order_id, *freed.echo.orders)
-    echo = freed.echo.model_copy(update={"orders": tuple(dict.fromkeys(concerned))})
+    write_off_undelivered(work, order.order_id, freed.rows)
+    words, follow_up = refund_price(work, payer, freed.rows, entry_id, reason)
+    save_progress(work, order)
+    concerned = (order.order_id, payer.order.order_id, *freed.notification.orders)
+    notification = freed.notification.model_copy(update={"orders": tuple(dict.fromkeys(concerned))})
     message = f"{shipment_id} is given up; {words}"
-    return Commanded(command=command, message=message, echo=echo, follow_up=follow_up)
+    return CommandResult(
+        command=command, message=message, notification=notification, follow_up=follow_up
+    )
 
 
 @executes(RecoverShipment)
-def recover_shipment(work: UnitOfWork, command: RecoverShipment) -> Commanded:
+def recover_shipment(work: UnitOfWork, command: RecoverShipment) -> CommandResult:
     """What was written off is on the shelf again; its carrier owes us nothing for it."""
     order, shipment = _written_off(work, command.shipment_id)
     rows = _contents(work.session, shipment.shipment_id, *GIVEN_UP)
@@ -134,7 +136,7 @@ def recover_shipment(work: UnitOfWork, command: RecoverShipment) -> Commanded:
     post(work, entry)
     shipment.problem = None
     detail = f"{shipment.shipment_id} at {location} by {command.actor}: {command.reason}"
-    note(work, order.order_id, "recovered", detail)
+    record_event(work, order.order_id, "recovered", detail)
     message = f"{shipment.shipment_id} is in stock again at {location}"
     for claim in claims_of(work.session, shipment.shipment_id):
         if claim.state is ClaimState.OPEN:
@@ -149,24 +151,24 @@ def recover_shipment(work: UnitOfWork, command: RecoverShipment) -> Commanded:
 
 def _call_back(
     work: UnitOfWork, command: RefundShipment, order: Order, shipment: Shipment
-) -> Commanded:
+) -> CommandResult:
     """Its carrier is asked before anything is given back: it may be on its way to fetch it."""
     _check_call_back(work.session, command, order, shipment)
     shipment_id = shipment.shipment_id
     shipment.called_back_by = command.command_id
     detail = f"{shipment_id} by {command.actor}: {command.reason}"
-    note(work, order.order_id, "call_back", detail)
-    touch(work, order)
+    record_event(work, order.order_id, "call_back", detail)
+    save_progress(work, order)
     end = EndCallBack(
         command_id=f"{command.command_id}/end",
         shipment_id=shipment_id,
         reason=command.reason,
         actor=command.actor,
     )
-    return Commanded(
+    return CommandResult(
         command=command,
         message=f"{shipment_id} is called back; its price follows once its carrier agrees",
-        echo=Echo(cause=f"{command.kind}:{shipment_id}", orders=(order.order_id,)),
+        notification=Notification(cause=f"{command.kind}:{shipment_id}", orders=(order.order_id,)),
         follow_up=FollowUp(order_id=order.order_id, call_back=end),
     )
 
@@ -197,7 +199,7 @@ def _give_up(work: UnitOfWork, command: GiveUp, outcome: ReservationState) -> _G
         row.state = outcome
     shipment.state = ShipmentState.FAILED
     detail = f"{shipment.shipment_id} by {command.actor}: {command.reason}"
-    note(work, order.order_id, _EVENTS[outcome], detail)
+    record_event(work, order.order_id, _EVENTS[outcome], detail)
     work.session.flush()
     return _GivenUp(order, payer, shipment, rows, cause, redated, work.now)
 
@@ -249,7 +251,7 @@ def _lost(work: UnitOfWork, shipment_id: str) -> tuple[Order, Shipment]:
 def _check_call_back(
     session: Session, command: RefundShipment, order: Order, shipment: Shipment
 ) -> None:
-    """Raises NoChange."""
+    """Raises CommandRefused."""
     shipment_id, problem = shipment.shipment_id, None
     if order.cancellation is not Cancellation.NONE:
         problem = f"goes with {order.order_id}, which is (being) cancelled"
@@ -258,7 +260,7 @@ def _check_call_back(
             f"is being called back, by the command {shipment.called_back_by}: where that was ended "
             "from outside, the same again goes on"
         )
-    elif not look(session, order).goods_left:
+    elif not read_progress(session, order).goods_left:
         problem = f"hasn't left, nor anything else of {order.order_id}: cancel the order instead"
     if problem:
         refuse("shipment_id", f"{shipment_id} {problem}", SHIPMENT_REFUSED)
@@ -323,10 +325,12 @@ def _done(
     given_up: _GivenUp,
     message: str,
     follow_up: FollowUp | None = None,
-) -> Commanded:
-    touch(work, given_up.order)
+) -> CommandResult:
+    save_progress(work, given_up.order)
     served = orders_served(work, given_up.cause, given_up.redated)
     concerned = (given_up.order.order_id, given_up.payer.order.order_id, *served)
     orders = tuple(dict.fromkeys(concerned))
-    echo = Echo(cause=given_up.cause, orders=orders)
-    return Commanded(command=command, message=message, echo=echo, follow_up=follow_up)
+    notification = Notification(cause=given_up.cause, orders=orders)
+    return CommandResult(
+        command=command, message=message, notification=notification, follow_up=follow_up
+    )

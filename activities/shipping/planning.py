@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import asked_before
-from activities.order_record.audit import note
+from activities.order_record.audit import record_event
 from models.errors import Refused
 from models.messages.partners import FreightBooking, FreightInquiry, FreightPackage
 from models.orders import Cancellation, Fulfilment, ShipmentState
@@ -27,7 +27,7 @@ NO_PREFIX = "0000000"
 SHIP_FROM = {"location", "name", "street", "city", "country", "postal_code"}
 
 
-def consign(
+def plan_shipment(
     work: UnitOfWork,
     order: Order,
     shipment_id: str,
@@ -58,7 +58,7 @@ def consign(
     if choice.packages:
         _number(work, shipment_id, choice.packages)
     detail = f"{shipment_id} from {rows[0].location} by {choice.mode.words}: {choice.reason}"
-    note(work, order.order_id, "consigned", detail)
+    record_event(work, order.order_id, "consigned", detail)
 
 
 def _handed_over(pieces: Sequence[Piece]) -> FreightChoice:

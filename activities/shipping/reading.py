@@ -10,7 +10,7 @@ from activities.documents.papers.bill_of_lading import bill_of_lading_pdf
 from activities.documents.papers.label import label_pdf
 from activities.documents.papers.packing_slip import packing_slip_pdf
 from activities.documents.papers.pick_list import pick_list_pdf
-from activities.order_record.progress import look, money_of
+from activities.order_record.progress import money_of, read_progress
 from activities.shipping.claims import claims_of
 from activities.shipping.planning import ready_on
 from models.claims import ClaimState
@@ -129,7 +129,7 @@ def why_not_handed_over(session: Session, fact: ShipmentFact) -> str | None:
     if row.state is not ShipmentState.PLANNED or row.order_id != fact.order_id:
         return None
     order = session.get_one(Order, row.order_id)
-    known = look(session, order)
+    known = read_progress(session, order)
     if known.secured:
         return None
     due = money_of(order, known.due_minor)

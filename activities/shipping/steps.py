@@ -10,13 +10,18 @@ from activities.database.engine import Database
 from activities.database.inbox import mark_applied
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
-from activities.gateways.calls import asked_before, once, refused
+from activities.gateways.calls import asked_before, call_idempotently, refused
 from activities.gateways.carriers import Carriers
-from activities.order_record.audit import note, note_odd_fact
-from activities.order_record.progress import lock_order, look, touch
+from activities.order_record.audit import record_event, reject_fact
+from activities.order_record.progress import lock_order, read_progress, save_progress
 from activities.shipping.goods_issue import issue_goods, put_back
-from activities.shipping.planning import booking_call, consign, inquiry_of, may_have_been_booked
-from activities.shipping.tracking import follow_return, keep_report, reports_of
+from activities.shipping.planning import (
+    booking_call,
+    inquiry_of,
+    may_have_been_booked,
+    plan_shipment,
+)
+from activities.shipping.tracking import follow_return, record_report, reports_of
 from activities.stock.counters import lock_stock
 from models.errors import Refused
 from models.messages.attention import ALREADY_PICKED_UP
@@ -47,15 +52,15 @@ def plan_shipments(work: UnitOfWork, step: OrderStep) -> Progress:
     for row in work.session.exec(query.execution_options(populate_existing=True)):
         held[row.location].append(row)
     if not held or order.cancellation is not Cancellation.NONE:
-        return look(work.session, order)
+        return read_progress(work.session, order)
     count = (
         select(func.count()).select_from(Shipment).where(col(Shipment.order_id) == step.order_id)
     )
     first = work.session.exec(count).one() + 1
     for number, location in enumerate(sorted(held), start=first):
         shipment_id = f"SH-{step.order_id}-{number}"
-        consign(work, order, shipment_id, held[location])
-    return touch(work, order)
+        plan_shipment(work, order, shipment_id, held[location])
+    return save_progress(work, order)
 
 
 @step
@@ -103,18 +108,18 @@ def _booked(
         f"{shipment.shipment_id} with {booked.carrier}, tracking {booked.tracking_number}: "
         f"{booking.choice}"
     )
-    note(work, order.order_id, "booked", detail)
-    touch(work, order)
+    record_event(work, order.order_id, "booked", detail)
+    save_progress(work, order)
 
 
 def _called_back(work: UnitOfWork, step: ShipmentStep) -> Progress:
     order = lock_order(work, step.order_id)
     shipment = work.session.get_one(Shipment, step.shipment_id)
     if shipment.state not in (ShipmentState.PLANNED, ShipmentState.BOOKED):
-        return look(work.session, order)
+        return read_progress(work.session, order)
     put_back(work, shipment)
-    note(work, order.order_id, "booking_cancelled", shipment.shipment_id)
-    return touch(work, order)
+    record_event(work, order.order_id, "booking_cancelled", shipment.shipment_id)
+    return save_progress(work, order)
 
 
 def _apply(
@@ -130,22 +135,22 @@ def _apply(
     if coming is not None and status is not None:
         follow_return(work, coming, fact, status)
         told = () if coming.state.is_over else (coming.return_id,)  # again does no harm
-        return touch(work, order).model_copy(update={"coming_back": told})
+        return save_progress(work, order).model_copy(update={"coming_back": told})
     if shipment is None or status is None:
         known = shipment or coming
         reason = "status: missing" if known else "shipment_id: not one of its own"
-        note_odd_fact(work, order.order_id, fact, reason)
-        return touch(work, order)
+        reject_fact(work, order.order_id, fact, reason)
+        return save_progress(work, order)
     if shipment.state is ShipmentState.CANCELLED:
-        note_odd_fact(work, order.order_id, fact, "its booking was cancelled")
-        if keep_report(work, shipment, fact, status) and status.has_goods:
+        reject_fact(work, order.order_id, fact, "its booking was cancelled")
+        if record_report(work, shipment, fact, status) and status.has_goods:
             had = [r for r in reports_of(work.session, shipment.shipment_id) if r.status.has_goods]
             if len(had) == 1:  # what a person has seen to once isn't shown again
                 _show(work, shipment, ShipmentProblem.CALLED_BACK_IN_VAIN)
-        return touch(work, order)
-    if keep_report(work, shipment, fact, status):
+        return save_progress(work, order)
+    if record_report(work, shipment, fact, status):
         _move_on(work, order, shipment)
-    progress = touch(work, order)
+    progress = save_progress(work, order)
     if shipment.called_back_by and shipment.state.has_left:
         return progress.model_copy(update={"fetched": (shipment.called_back_by,)})
     return progress
@@ -168,7 +173,7 @@ def _move_on(
     if not shipment.state.has_left:
         issue_goods(work, order, shipment)
         shipment.state = ShipmentState.DISPATCHED
-        note(work, order.order_id, "dispatched", shipment.shipment_id)
+        record_event(work, order.order_id, "dispatched", shipment.shipment_id)
     is_back = tracked.status is TrackingStatus.RETURNED_TO_SENDER
     lost = shipment.state is ShipmentState.FAILED and shipment.restocked_at is None
     if lost and is_back and not was_back:
@@ -177,7 +182,7 @@ def _move_on(
         return
     if shipment.state is ShipmentState.DISPATCHED:
         shipment.state = ShipmentState.DELIVERED
-        note(work, order.order_id, "delivered", shipment.shipment_id)
+        record_event(work, order.order_id, "delivered", shipment.shipment_id)
     elif shipment.state is ShipmentState.FAILED and not was_there:
         _show(work, shipment, ShipmentProblem.ARRIVED_AFTER_ALL)
 
@@ -196,12 +201,14 @@ class Shipping:
         call = booking_call(step.order_id, step.shipment_id)
         asked = await self._what_to_ask(step, call)
         if asked is not None:
-            booking, booked = await once(self._database, call, asked, self._carriers.book)
+            booking, booked = await call_idempotently(
+                self._database, call, asked, self._carriers.book
+            )
             await self._database.transaction_async(
                 lambda work: _booked(work, step, booking, booked),
             )
         return await self._database.read_async(
-            lambda session: look(session, session.get_one(Order, step.order_id)),
+            lambda session: read_progress(session, session.get_one(Order, step.order_id)),
         )
 
     async def _what_to_ask(self, step: ShipmentStep, call: str) -> FreightBooking | None:
@@ -268,7 +275,7 @@ class Shipping:
         if shipment.state.has_left:
             raise Refused(ALREADY_PICKED_UP, f"{step.shipment_id} has left")
         if shipment.mode is not FreightMode.HAND_OVER:
-            await once(
+            await call_idempotently(
                 self._database,
                 f"{step.order_id}/cancel-booking/{step.shipment_id}",
                 step,
@@ -299,4 +306,4 @@ def _show(
 ) -> None:
     """Until it is mended, or a person has seen to it."""
     shipment.problem = problem
-    note(work, shipment.order_id, problem, shipment.shipment_id)
+    record_event(work, shipment.order_id, problem, shipment.shipment_id)

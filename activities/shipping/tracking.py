@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.audit import note
+from activities.order_record.audit import record_event
 from models.messages.facts import ShipmentFact
 from models.returns import ReturnState
 from models.tables.returns import ReturnRow
@@ -17,7 +17,7 @@ from models.tracking import TrackingEvent, TrackingStatus, fold
 NOTED_ANYWAY = (TrackingStatus.PICKED_UP, TrackingStatus.DELIVERED)
 
 
-def keep_report(
+def record_report(
     work: UnitOfWork,
     shipment: Shipment,
     fact: ShipmentFact,
@@ -49,10 +49,10 @@ def follow_return(
     work.session.flush()
     _note(work, row.order_id, row.return_id, fact, status)
     row.news_at = work.now
-    heed_reports(work, row)
+    apply_earlier_reports(work, row)
 
 
-def heed_reports(
+def apply_earlier_reports(
     work: UnitOfWork,
     row: ReturnRow,
 ) -> None:
@@ -64,7 +64,7 @@ def heed_reports(
     row.tracking = tracked.status
     if tracked.left_at is not None and row.state is ReturnState.AUTHORISED:
         row.state = ReturnState.IN_TRANSIT
-        note(work, row.order_id, "return_on_its_way", row.return_id)
+        record_event(work, row.order_id, "return_on_its_way", row.return_id)
 
 
 def reports_of(session: Session, shipment_id: str) -> list[TrackingEvent]:
@@ -108,4 +108,4 @@ def _note(
     status: TrackingStatus,
 ) -> None:
     said = [subject, status.words, fact.place, fact.detail]
-    note(work, order_id, "tracked", ", ".join(filter(None, said)))
+    record_event(work, order_id, "tracked", ", ".join(filter(None, said)))

@@ -20,7 +20,7 @@ from models.tables.orders import OrderLineRow
 from models.tables.stock import Reservation
 
 
-def forgo(work: UnitOfWork, order_id: str, rows: Sequence[Reservation]) -> None:
+def write_off_undelivered(work: UnitOfWork, order_id: str, rows: Sequence[Reservation]) -> None:
     """What of an order hasn't left never will."""
     recognise(work.session, order_id, rows)
     for row in rows:
@@ -28,7 +28,7 @@ def forgo(work: UnitOfWork, order_id: str, rows: Sequence[Reservation]) -> None:
     work.session.add_all(rows)
 
 
-def give_price_back(
+def refund_price(
     work: UnitOfWork,
     payer: Payer,
     rows: Sequence[Reservation],

@@ -12,10 +12,10 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.audit import Parts, note_parts
+from activities.order_record.audit import Parts, record_events
 from activities.stock.counters import Place, reserve
 from models import replenishment
-from models.messages.steps import StockPlace
+from models.messages.steps import StockKey
 from models.orders import Delivery
 from models.purchasing import OPEN_STATES
 from models.stock import SERVING, Assignment, MovementKind, ShortageState
@@ -87,7 +87,7 @@ def fill_shortages(
     for order_id, part in given:
         words = f"{part.quantity} x {part.sku} at {part.location}"
         parts[order_id, "backorder_filled", cause].append(words)
-    note_parts(work, parts)
+    record_events(work, parts)
     return date_shortages(work, skus)
 
 
@@ -150,7 +150,7 @@ def orders_served(work: UnitOfWork, cause: str, redated: tuple[str, ...] = ()) -
     return tuple(dict.fromkeys([*(order_id for order_id in rows if order_id), *redated]))
 
 
-def places_relieved(work: UnitOfWork, cause: str) -> tuple[StockPlace, ...]:
+def places_relieved(work: UnitOfWork, cause: str) -> tuple[StockKey, ...]:
     """Where orders waited that got stock of another location by `cause`: less is to be bought
     there. The same answer however often it is asked."""
     work.session.flush()
@@ -166,7 +166,7 @@ def places_relieved(work: UnitOfWork, cause: str) -> tuple[StockPlace, ...]:
         .order_by(col(Shortage.sku), col(Shortage.location))
         .distinct()
     )
-    return tuple(StockPlace(location=location, sku=sku) for location, sku in rows)
+    return tuple(StockKey(location=location, sku=sku) for location, sku in rows)
 
 
 def incoming(session: Session, place: Place, today: date) -> list[Incoming]:
@@ -261,7 +261,7 @@ def date_shortages(
     parts: Parts = defaultdict(list)
     for place, shortages in waiting.items():
         _date(shortages, coming.get(place, []), parts)
-    note_parts(work, parts)
+    record_events(work, parts)
     work.session.flush()
     changed = (s.order_id for s in open_now if s.expected_date != before[s.shortage_id])
     return tuple(dict.fromkeys(changed))
@@ -291,7 +291,7 @@ def date_newest(
         while older and rest:
             older -= _take(older, rest)
         _date(shortages, rest, parts)
-    note_parts(work, parts)
+    record_events(work, parts)
     work.session.flush()
 
 

@@ -24,14 +24,14 @@ from models.messages.commands import (
     UNKNOWN_SKU,
     AdjustStock,
     ClosePurchase,
-    Commanded,
+    CommandResult,
     CountStock,
     StockChange,
     StockCommand,
     TransferStock,
     refuse,
 )
-from models.messages.steps import Echo, StockPlace
+from models.messages.steps import Notification, StockKey
 from models.money import MAX_AMOUNT_MINOR, Money, parse_amount
 from models.purchasing import PurchaseOrderState
 from models.replenishment import is_reordered
@@ -49,7 +49,7 @@ Waiting = Mapping[str, tuple[str, Place, object]]
 
 
 @executes(AdjustStock)
-def adjust_stock(work: UnitOfWork, command: AdjustStock) -> Commanded:
+def adjust_stock(work: UnitOfWork, command: AdjustStock) -> CommandResult:
     stock = _lock(work, command.sku, command.location)
     left = stock.on_hand + command.by
     if left < 0:
@@ -60,14 +60,14 @@ def adjust_stock(work: UnitOfWork, command: AdjustStock) -> Commanded:
 
 
 @executes(CountStock)
-def count_stock(work: UnitOfWork, command: CountStock) -> Commanded:
+def count_stock(work: UnitOfWork, command: CountStock) -> CommandResult:
     stock = _lock(work, command.sku, command.location)
     _check_reserved(work.session, stock, command.counted, "counted")
     return _change(work, command, stock, command.counted - stock.on_hand, "counted")
 
 
 @executes(TransferStock)
-def transfer_stock(work: UnitOfWork, command: TransferStock) -> Commanded:
+def transfer_stock(work: UnitOfWork, command: TransferStock) -> CommandResult:
     source = (command.sku, command.from_location)
     target = (command.sku, command.to_location)
     _check_place(work.session, *source, "from_location")
@@ -104,7 +104,7 @@ def transfer_stock(work: UnitOfWork, command: TransferStock) -> Commanded:
 
 
 @executes(ClosePurchase)
-def close_purchase(work: UnitOfWork, command: ClosePurchase) -> Commanded:
+def close_purchase(work: UnitOfWork, command: ClosePurchase) -> CommandResult:
     lines = work.session.exec(
         select(PurchaseOrderLine)
         .where(PurchaseOrderLine.po_id == command.po_id)
@@ -133,8 +133,8 @@ def close_purchase(work: UnitOfWork, command: ClosePurchase) -> Commanded:
     rest = ", ".join(f"{units} x {sku}" for sku, units in due.items() if units)
     message = f"{order.po_id} is closed: {rest or 'nothing more'} was still to come"
     places = [(sku, order.location) for sku in skus]
-    echo = _echo(work, command, before, places)
-    return Commanded(command=command, message=message, echo=echo)
+    notification = _echo(work, command, before, places)
+    return CommandResult(command=command, message=message, notification=notification)
 
 
 def _change(
@@ -143,7 +143,7 @@ def _change(
     stock: Stock,
     by: int,
     field: str,
-) -> Commanded:
+) -> CommandResult:
     """Put the books right by so many units, with their value; a count that found nothing
     wrong leaves its movement too."""
     cause, currency = _cause(command), _currency(work.session)
@@ -187,12 +187,14 @@ def _done(
     message: str,
     before: Waiting,
     places: Iterable[Place],
-) -> Commanded:
+) -> CommandResult:
     """Tell whose wait has changed, and what dropped to its reorder point."""
     work.session.flush()
     today = work.now.date()
     low = [place for place in places if _runs_low(work.session, place, today)]
-    return Commanded(command=command, message=message, echo=_echo(work, command, before, low))
+    return CommandResult(
+        command=command, message=message, notification=_echo(work, command, before, low)
+    )
 
 
 def _refuse(field: str, reason: str, code: str = STOCK_REFUSED) -> NoReturn:
@@ -298,16 +300,16 @@ def _waiting(work: UnitOfWork, skus: Sequence[str]) -> Waiting:
 
 def _echo(
     work: UnitOfWork, command: StockCommand, before: Waiting, places: Iterable[Place]
-) -> Echo:
+) -> Notification:
     """Whoever waits otherwise than `before` looks; so do `places`."""
     skus = sorted({place[0] for _, place, _ in before.values()})
     after = _waiting(work, skus)
     changed = [row for shortage_id, row in before.items() if after.get(shortage_id) != row]
     look = dict.fromkeys([*places, *(place for _, place, _ in changed)])
-    return Echo(
+    return Notification(
         cause=_cause(command),
         orders=tuple(dict.fromkeys(order_id for order_id, _, _ in changed)),
-        places=tuple(StockPlace(location=location, sku=sku) for sku, location in look),
+        places=tuple(StockKey(location=location, sku=sku) for sku, location in look),
     )
 
 

@@ -9,9 +9,9 @@ from sqlmodel import Session, col, select
 
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.audit import note
+from activities.order_record.audit import record_event
 from activities.order_record.exchange_origin import replaced_by
-from activities.order_record.progress import lock_order, look, touch
+from activities.order_record.progress import lock_order, read_progress, save_progress
 from activities.stock.backorders import (
     date_newest,
     fill_shortages,
@@ -22,7 +22,7 @@ from activities.stock.backorders import (
 )
 from activities.stock.counters import Change, lock_stock, move, reserve
 from models.errors import Refused
-from models.messages.steps import Allocated, Echo, OrderStep, Released, StockPlace
+from models.messages.steps import Allocated, Notification, OrderStep, Released, StockKey
 from models.orders import Cancellation, Delivery
 from models.stock import (
     Assignment,
@@ -47,7 +47,9 @@ def allocate_stock(work: UnitOfWork, step: OrderStep) -> Allocated:
     order = lock_order(work, step.order_id)
     if order.allocated or order.cancellation is not Cancellation.NONE:
         low = _low_places(work.session, step.order_id, work.now.date())
-        return Allocated(progress=look(work.session, order), echo=_echo(step.order_id, low))
+        return Allocated(
+            progress=read_progress(work.session, order), notification=_echo(step.order_id, low)
+        )
     needs = [
         Need(line_no=line.line_no, sku=line.sku, quantity=line.quantity)
         for line in work.session.exec(
@@ -56,9 +58,9 @@ def allocate_stock(work: UnitOfWork, step: OrderStep) -> Allocated:
     ]
     order.allocated = True
     order.allocation_no += 1
-    serve(work, order, needs, f"allocate:{order.allocation_no}")
+    allocate_or_backorder(work, order, needs, f"allocate:{order.allocation_no}")
     low = _low_places(work.session, step.order_id, work.now.date())
-    return Allocated(progress=touch(work, order), echo=_echo(step.order_id, low))
+    return Allocated(progress=save_progress(work, order), notification=_echo(step.order_id, low))
 
 
 @step
@@ -68,49 +70,49 @@ def release_stock(work: UnitOfWork, step: OrderStep) -> Released:
     order = lock_order(work, step.order_id)
     cause = f"release:{step.order_id}:{order.allocation_no}"
     held = col(Reservation.state).in_((ReservationState.HELD, ReservationState.PICKED))
-    freed = let_go(work, order, held, cause)
-    echo = freed.echo
+    freed = release_reservations(work, order, held, cause)
+    notification = freed.notification
     if skus := {row.sku for row in freed.rows} | {short.sku for short in freed.waiting}:
-        note(work, step.order_id, "released", ", ".join(sorted(skus))[:1_000])
+        record_event(work, step.order_id, "released", ", ".join(sorted(skus))[:1_000])
     elif order.allocated:  # released before: whose wait that has changed isn't known any more
         ordered = select(OrderLineRow.sku).where(OrderLineRow.order_id == step.order_id)
         redated = waiting_orders(work.session, work.session.exec(ordered))
         withdrawn_before = select(Shortage).where(
             Shortage.order_id == step.order_id, Shortage.state == ShortageState.WITHDRAWN
         )
-        echo = _echo_of(work, work.session.exec(withdrawn_before).all(), cause, redated)
+        notification = _echo_of(work, work.session.exec(withdrawn_before).all(), cause, redated)
     replaced = replaced_by(work.session, step.order_id)
     if replaced is not None:
-        orders = (*echo.orders, replaced.paid_id)
+        orders = (*notification.orders, replaced.paid_id)
         returns = (replaced.settlement.return_id,)
-        echo = echo.model_copy(update={"orders": orders, "returns": returns})
-    return Released(progress=touch(work, order), echo=echo)
+        notification = notification.model_copy(update={"orders": orders, "returns": returns})
+    return Released(progress=save_progress(work, order), notification=notification)
 
 
-class LetGo(NamedTuple):
+class ReleasedStock(NamedTuple):
     """What an order held and what it waited for, until now; and who is to be told."""
 
     rows: Sequence[Reservation]
     waiting: Sequence[Shortage]
-    echo: Echo
+    notification: Notification
     now: datetime
 
 
-def let_go(
+def release_reservations(
     work: UnitOfWork,
     order: Order,
     which: ColumnElement[bool],
     cause: str,
     *,
-    waits_on: bool = False,
-) -> LetGo:
+    keeps_shortages: bool = False,
+) -> ReleasedStock:
     """Those of an order's reservations go to who waits for them, or are free; what it is short of,
-    it waits for no more, unless it `waits_on`."""
+    it waits for no more, unless it `keeps_shortages`."""
     reservations = select(Reservation).where(Reservation.order_id == order.order_id, which)
     shortages = select(Shortage).where(
         Shortage.order_id == order.order_id, Shortage.state == ShortageState.OPEN
     )
-    if waits_on:
+    if keeps_shortages:
         shortages = shortages.where(false())
     skus = {row.sku for row in (*work.session.exec(reservations), *work.session.exec(shortages))}
     lock_stock(work, skus)
@@ -122,18 +124,18 @@ def let_go(
         row.state = ReservationState.RELEASED
     move(work, [_given_back(row, cause) for row in rows])
     redated = fill_shortages(work, skus, cause)
-    return LetGo(rows, waiting, _echo_of(work, waiting, cause, redated), work.now)
+    return ReleasedStock(rows, waiting, _echo_of(work, waiting, cause, redated), work.now)
 
 
 def _echo_of(
     work: UnitOfWork, waiting: Sequence[Shortage], cause: str, redated: tuple[str, ...]
-) -> Echo:
-    withdrawn = tuple(StockPlace(location=s.location, sku=s.sku) for s in waiting)
+) -> Notification:
+    withdrawn = tuple(StockKey(location=s.location, sku=s.sku) for s in waiting)
     places = tuple(dict.fromkeys((*withdrawn, *places_relieved(work, cause))))
-    return Echo(cause=cause, orders=orders_served(work, cause, redated), places=places)
+    return Notification(cause=cause, orders=orders_served(work, cause, redated), places=places)
 
 
-def serve(
+def allocate_or_backorder(
     work: UnitOfWork,
     order: Order,
     needs: Sequence[Need],
@@ -148,13 +150,13 @@ def serve(
     reserve(work, held, cause)
     opened = _open_shortages(work, order, plan.shortages)
     words = _in_words(plan.reservations, plan.shortages)
-    note(work, order.order_id, "allocated", words)
+    record_event(work, order.order_id, "allocated", words)
     date_newest(work, opened)
     return work.now
 
 
-def _echo(order_id: str, places: Sequence[StockPlace]) -> Echo:
-    return Echo(cause=f"allocate:{order_id}", places=tuple(places))
+def _echo(order_id: str, places: Sequence[StockKey]) -> Notification:
+    return Notification(cause=f"allocate:{order_id}", places=tuple(places))
 
 
 def _available(work: UnitOfWork, skus: set[str]) -> dict[tuple[str, str], int]:
@@ -199,7 +201,7 @@ def _origins(session: Session, order: Order) -> list[Origin]:
     return origins
 
 
-def _low_places(session: Session, order_id: str, today: date) -> list[StockPlace]:
+def _low_places(session: Session, order_id: str, today: date) -> list[StockKey]:
     """Where this order holds stock that is at or below its reorder point."""
     held = select(Reservation.sku, Reservation.location).where(
         Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
@@ -224,7 +226,7 @@ def _low_places(session: Session, order_id: str, today: date) -> list[StockPlace
         if (sku, location) in ours
     }
     return [
-        StockPlace(location=place[1], sku=place[0])
+        StockKey(location=place[1], sku=place[0])
         for place, units in sorted(positions(session, points, today).items())
         if units <= points[place]
     ]

@@ -582,7 +582,7 @@ def _create_billing() -> None:
         sa.Column("unmatched_reason", text(), nullable=True),
         sa.Column("reversed_minor", sa.BigInteger(), nullable=False),
         sa.Column("taxed_minor", sa.BigInteger(), nullable=False),
-        sa.Column("seen_to", text(), nullable=False),
+        sa.Column("acknowledged", text(), nullable=False),
         sa.Column("received_at", moment(), nullable=False),
         sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payments_amount_above_zero")),
         sa.ForeignKeyConstraint(
@@ -902,16 +902,16 @@ def _create_messages() -> None:
     op.create_index("ix_facts_po_id_applied_at", "facts", ["po_id", "applied_at"])
     op.create_index("ix_facts_type_business_id", "facts", ["type", "business_id"])
     op.create_table(
-        "odd_facts",
+        "rejected_messages",
         sa.Column("odd_id", text(), nullable=False),
         sa.Column("subject", text(), nullable=False),
         sa.Column("name", text(), nullable=False),
         sa.Column("body", text(), nullable=False),
         sa.Column("reason", text(), nullable=False),
         sa.Column("recorded_at", moment(), nullable=False),
-        sa.PrimaryKeyConstraint("odd_id", name=op.f("pk_odd_facts")),
+        sa.PrimaryKeyConstraint("odd_id", name=op.f("pk_rejected_messages")),
     )
-    op.create_index("ix_odd_facts_subject", "odd_facts", ["subject"])
+    op.create_index("ix_rejected_messages_subject", "rejected_messages", ["subject"])
     op.create_table(
         "audit_trail",
         sa.Column("audit_no", sa.Integer(), nullable=False),

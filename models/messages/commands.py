@@ -12,9 +12,9 @@ from pydantic import (
 
 from models.base import Document, Identifier, LocationId, Payload, Text
 from models.customers import AmountText
-from models.messages.steps import BillStep, Echo
+from models.messages.steps import BillStep, Notification
 from models.orders import MAX_LINES
-from models.returns import Condition, Disposition, ReturnReason, ReturnWish
+from models.returns import Condition, Disposition, RequestedOutcome, ReturnReason
 
 MAX_UNITS = 1_000_000_000
 """No command moves more."""
@@ -217,10 +217,10 @@ class WithdrawClaim(_Command):
     claim_id: Text
 
 
-class SeeTo(_Command):
+class Acknowledge(_Command):
     """A person has seen to what happened to an order's money or goods."""
 
-    kind: Literal["see_to"] = "see_to"
+    kind: Literal["acknowledge"] = "acknowledge"
     order_id: Identifier
 
 
@@ -252,7 +252,7 @@ class RequestReturn(_Command):
     order_id: Identifier
     lines: Annotated[tuple[ReturnedUnits, ...], BeforeValidator(_some_lines)]
     because: ReturnReason = ReturnReason.CHANGED_MIND
-    wish: ReturnWish = ReturnWish.REFUND
+    wish: RequestedOutcome = RequestedOutcome.REFUND
     location: LocationId | None = None
 
     @field_validator("because")
@@ -321,7 +321,7 @@ MoneyCommand = AssignPayment | GiveRefund | CreditInvoice | WriteOff | ClosePeri
 GiveUp = Reship | RefundShipment
 ShipmentCommand = GiveUp | RecoverShipment | EndCallBack
 ClaimCommand = FileClaim | SettleClaim | WithdrawClaim
-OrderCommand = CancelRest | SeeTo
+OrderCommand = CancelRest | Acknowledge
 ReturnCommand = (
     RequestReturn
     | AuthoriseReturn
@@ -363,7 +363,7 @@ UNKNOWN_PURCHASE_ORDER = "purchase_order_unknown"
 COMMAND_ID_TAKEN = "command_id_taken"
 
 
-class NoChange(Exception):  # a refusal isn't wrong
+class CommandRefused(Exception):  # a refusal isn't wrong
     """The command can't be done; what was begun is rolled back."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -372,8 +372,8 @@ class NoChange(Exception):  # a refusal isn't wrong
 
 
 def refuse(field: str, reason: str, code: str) -> NoReturn:
-    """Raises NoChange."""
-    raise NoChange(Refusal(code=code, field=field, reason=reason))
+    """Raises CommandRefused."""
+    raise CommandRefused(Refusal(code=code, field=field, reason=reason))
 
 
 class FollowUp(Payload):
@@ -401,13 +401,13 @@ def refund_workflow(refund_key: str) -> str:
     return f"refund-{refund_key.replace('/refund/', '-')}"
 
 
-class Commanded(Payload):
+class CommandResult(Payload):
     """What came of a command: done, with a sentence, who is to be told, and what follows; or
     refused."""
 
     command: Annotated[Command, Field(discriminator="kind")]
     message: str = ""
-    echo: Echo
+    notification: Notification
     refusal: Refusal | None = None
     follow_up: FollowUp | None = None
 

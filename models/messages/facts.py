@@ -227,7 +227,7 @@ class StoredFact(Payload):
     data: dict[str, JsonValue]
 
 
-class OddFact(Payload):
+class RejectedMessage(Payload):
     """A message that can't be used, kept as it came."""
 
     subject: str

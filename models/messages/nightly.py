@@ -8,7 +8,7 @@ from pydantic import Field
 
 from models.base import Payload
 from models.messages.attention import Attention
-from models.messages.steps import StockPlace
+from models.messages.steps import StockKey
 
 STOCK_REVIEW = "stock-review"
 RECONCILE = "reconcile"
@@ -41,7 +41,7 @@ class ReviewedBatch(Payload):
     last_sku: str | None
     skus: int
     places: int
-    low: tuple[StockPlace, ...]
+    low: tuple[StockKey, ...]
 
 
 class ReviewOutcome(Payload):

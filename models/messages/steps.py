@@ -231,7 +231,7 @@ class OrderOutcome(Payload):
     invoice_number: str | None
 
 
-class StockPlace(Payload):
+class StockKey(Payload):
     """One SKU at one location: the argument of a replenishment."""
 
     location: str
@@ -254,7 +254,7 @@ class PlanStep(Payload):
 
     `since`: when the plan before was made; None: it is the first of this run of the workflow."""
 
-    place: StockPlace
+    place: StockKey
     again: bool = False
     since: Moment | None = None
 
@@ -264,7 +264,7 @@ class Missed(Payload):
     that have their goods and weren't told."""
 
     facts: tuple[StoredFact, ...]
-    echo: "Echo"
+    notification: "Notification"
 
 
 class PlannedSend(Payload):
@@ -287,7 +287,7 @@ class PurchasePlan(Payload):
     look_at: Moment | None = None
     """When something is due that nobody tells us of: an acknowledgement, overdue goods."""
     made_at: Moment
-    echo: "Echo"
+    notification: "Notification"
     policy: Policy
 
 
@@ -298,14 +298,14 @@ class PurchaseStep(Payload):
     sku: str
 
 
-class Echo(Payload):
+class Notification(Payload):
     """Who is to be told of a change of stock, of purchases or of where goods are: orders look
     whether it served them, replenishments whether something is to be bought; commands that call
     shipments back end. `cause` names the fact behind it."""
 
     cause: str
     orders: tuple[str, ...] = ()
-    places: tuple[StockPlace, ...] = ()
+    places: tuple[StockKey, ...] = ()
     returns: tuple[str, ...] = ()
     call_backs: tuple[str, ...] = ()
 
@@ -317,14 +317,14 @@ class Released(Payload):
     """The order after its stock was given back, and who is to be told."""
 
     progress: Progress
-    echo: Echo
+    notification: Notification
 
 
 class Allocated(Payload):
     """The order with what it holds, and what it left at or below its reorder point."""
 
     progress: Progress
-    echo: Echo
+    notification: Notification
 
 
 class ReportStep(Payload):

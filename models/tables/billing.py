@@ -9,7 +9,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from models.billing import AuthorisationState, RefundState
-from models.tables.columns import big, total_of_facts, word
+from models.tables.columns import bigint, enum_column, running_total
 
 
 class InvoiceRow(SQLModel, table=True):
@@ -21,8 +21,8 @@ class InvoiceRow(SQLModel, table=True):
     order_id: str = Field(foreign_key="orders.order_id", unique=True)
     customer_id: str = Field(index=True)
     currency: str
-    net_minor: int = big()
-    total_minor: int = big()
+    net_minor: int = bigint()
+    total_minor: int = bigint()
     issued_on: date
     due_on: date | None
     content: dict[str, object] = Field(sa_type=JSON)
@@ -38,8 +38,8 @@ class CreditNoteRow(SQLModel, table=True):
     invoice_number: str = Field(foreign_key="invoices.number", index=True)
     order_id: str = Field(index=True)
     currency: str
-    net_minor: int = big()
-    total_minor: int = big()
+    net_minor: int = bigint()
+    total_minor: int = bigint()
     reason: str
     issued_on: date
     content: dict[str, object] = Field(sa_type=JSON)
@@ -51,7 +51,7 @@ class PaymentRequest(SQLModel, table=True):
     __tablename__ = "payment_requests"
 
     order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
-    amount_minor: int = big()
+    amount_minor: int = bigint()
     currency: str
     due_date: date
     request_id: str
@@ -67,9 +67,9 @@ class Authorisation(SQLModel, table=True):
 
     authorisation_id: str = Field(primary_key=True)
     order_id: str = Field(foreign_key="orders.order_id", index=True)
-    amount_minor: int = big()
+    amount_minor: int = bigint()
     currency: str
-    state: AuthorisationState = word(AuthorisationState)
+    state: AuthorisationState = enum_column(AuthorisationState)
     authorised_at: datetime
     expires_at: datetime
 
@@ -84,17 +84,17 @@ class Payment(SQLModel, table=True):
     order_id: str | None = Field(default=None, foreign_key="orders.order_id", index=True)
     claimed_order_id: str | None = None
     """What the payer wrote, whether or not such an order exists."""
-    amount_minor: int = big()
+    amount_minor: int = bigint()
     currency: str
     method: str
-    applied_minor: int = big()
+    applied_minor: int = bigint()
     unmatched_reason: str | None = Field(default=None, index=True)
     """Why (part of) the money has no use yet; None: all of it is applied."""
-    reversed_minor: int = total_of_facts()
+    reversed_minor: int = running_total()
     """Taken back by the payer's bank."""
-    taxed_minor: int = total_of_facts()
+    taxed_minor: int = running_total()
     """The tax that fell due with it, as it came before the invoice."""
-    seen_to: str = ""
+    acknowledged: str = ""
     """What was said of a problem with it that a person has seen to."""
     received_at: datetime
 
@@ -108,8 +108,8 @@ class PaymentReversal(SQLModel, table=True):
     payment_id: str = Field(index=True)
     """It may be known before the payment is."""
     order_id: str | None = Field(default=None, index=True)
-    amount_minor: int = big()
-    fee_minor: int = big()
+    amount_minor: int = bigint()
+    fee_minor: int = bigint()
     currency: str
     reason: str
     recorded_at: datetime
@@ -123,8 +123,8 @@ class Payout(SQLModel, table=True):
     __tablename__ = "payouts"
 
     payout_id: str = Field(primary_key=True)
-    amount_minor: int = big()
-    fee_minor: int = big()
+    amount_minor: int = bigint()
+    fee_minor: int = bigint()
     currency: str
     recorded_at: datetime
 
@@ -140,14 +140,14 @@ class Refund(SQLModel, table=True):
     """The name of the call to the provider: `<order>/refund/<n>`."""
     order_id: str | None = Field(default=None, foreign_key="orders.order_id", index=True)
     payment_id: str | None = Field(default=None, foreign_key="payments.payment_id")
-    amount_minor: int = big()
-    payable_minor: int = big(default=0)
+    amount_minor: int = bigint()
+    payable_minor: int = bigint(default=0)
     """The part that credit notes owe; the rest was never invoiced, or had no order."""
-    taxed_minor: int = big(default=0)
+    taxed_minor: int = bigint(default=0)
     """The tax in it, which had fallen due with payments before the invoice."""
     currency: str
     reason: str
-    state: RefundState = word(RefundState)
+    state: RefundState = enum_column(RefundState)
     refund_id: str | None = None
     """The provider's."""
     asked_at: datetime
@@ -161,7 +161,7 @@ class Reminder(SQLModel, table=True):
 
     order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
     level: int = Field(primary_key=True)
-    fee_minor: int = big()
-    due_minor: int = big()
+    fee_minor: int = bigint()
+    due_minor: int = bigint()
     """What was due then, with the fee."""
     reminded_on: date

@@ -18,17 +18,17 @@ NAMING = {
 }
 
 
-def big(**options: object) -> Any:
+def bigint(**options: object) -> Any:
     """A 64-bit integer column: amounts don't fit 32 bits."""
     return Field(sa_type=BigInteger, **options)  # type: ignore[call-overload]  # its overloads take no **options
 
 
-def total_of_facts() -> Any:
+def running_total() -> Any:
     """Define a column for a sum in minor units to which facts add."""
-    return big(default=0)
+    return bigint(default=0)
 
 
-def word(words: type[StrEnum], **options: object) -> Any:
+def enum_column(words: type[StrEnum], **options: object) -> Any:
     """A column of one of `words`, kept as text: new words need no migration."""
     column_type = Enum(
         words, native_enum=False, length=32, values_callable=lambda enum: [m.value for m in enum]

@@ -8,7 +8,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from models.tables.columns import big
+from models.tables.columns import bigint
 
 
 class OpenPeriod(SQLModel, table=True):
@@ -62,4 +62,4 @@ class JournalPosting(SQLModel, table=True):
     entry_id: str = Field(primary_key=True)
     account: str = Field(primary_key=True, foreign_key="accounts.code")
     currency: str
-    amount_minor: int = big()
+    amount_minor: int = bigint()

@@ -8,7 +8,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from models.customers import CustomerStatus, PaymentPreference, TaxTreatment
-from models.tables.columns import big, word
+from models.tables.columns import bigint, enum_column
 
 
 class Company(SQLModel, table=True):
@@ -38,7 +38,7 @@ class Location(SQLModel, table=True):
     name: str
     country: str
     postal_code: str
-    handling_cost_minor: int = big(default=0)
+    handling_cost_minor: int = bigint(default=0)
     """What one consignment costs us there."""
     street: str = ""
     city: str = ""
@@ -76,7 +76,7 @@ class Product(SQLModel, table=True):
 
     sku: str = Field(primary_key=True)
     name: str
-    unit_price_minor: int = big()
+    unit_price_minor: int = bigint()
     currency: str
     tax_rate_ppm: int
     weight_g: int
@@ -104,14 +104,14 @@ class SupplierOffer(SQLModel, table=True):
 
     supplier_id: str = Field(primary_key=True, foreign_key="suppliers.supplier_id")
     sku: str = Field(primary_key=True, foreign_key="products.sku")
-    unit_cost_minor: int = big()
+    unit_cost_minor: int = bigint()
     currency: str
     minimum_quantity: int
     pack_size: int
     lead_time_days: int
     break_quantity: int | None = None
-    break_unit_cost_minor: int | None = big(default=None)
-    freight_cost_minor: int = big(default=0)
+    break_unit_cost_minor: int | None = bigint(default=None)
+    freight_cost_minor: int = bigint(default=0)
     """Of one purchase order, whatever its size."""
     duty_ppm: int = 0
     """Of the goods' value."""
@@ -128,11 +128,11 @@ class Customer(SQLModel, table=True):
     email: str
     phone: str
     country: str
-    payment_preference: PaymentPreference = word(PaymentPreference)
-    credit_limit_minor: int = big()
-    status: CustomerStatus = word(CustomerStatus)
+    payment_preference: PaymentPreference = enum_column(PaymentPreference)
+    credit_limit_minor: int = bigint()
+    status: CustomerStatus = enum_column(CustomerStatus)
     vat_id: str
-    tax_treatment: TaxTreatment = word(TaxTreatment)
+    tax_treatment: TaxTreatment = enum_column(TaxTreatment)
     language: str
     street: str
     city: str

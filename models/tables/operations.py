@@ -34,7 +34,7 @@ class CommandRow(SQLModel, table=True):
     actor: str
     reason: str
     outcome: dict[str, JsonValue] = Field(sa_type=JSON)
-    """`models.commands.Commanded`, with the command as it was given."""
+    """`models.commands.CommandResult`, with the command as it was given."""
     recorded_at: datetime
 
 
@@ -95,10 +95,10 @@ class FactRow(SQLModel, table=True):
     applied_at: datetime | None = None
 
 
-class OddFactRow(SQLModel, table=True):
+class RejectedMessageRow(SQLModel, table=True):
     """A message that could not be used, kept for a person to look at."""
 
-    __tablename__ = "odd_facts"
+    __tablename__ = "rejected_messages"
 
     odd_id: str = Field(primary_key=True)
     subject: str = Field(index=True)

@@ -25,7 +25,7 @@ from models.orders import (
     Stage,
     Terms,
 )
-from models.tables.columns import big, total_of_facts, word
+from models.tables.columns import bigint, enum_column, running_total
 
 
 class Order(SQLModel, table=True):
@@ -39,43 +39,43 @@ class Order(SQLModel, table=True):
 
     order_id: str = Field(primary_key=True)
     customer_id: str = Field(foreign_key="customers.customer_id", index=True)
-    channel: Channel = word(Channel)
-    terms: Terms = word(Terms)
-    delivery: Delivery = word(Delivery)
+    channel: Channel = enum_column(Channel)
+    terms: Terms = enum_column(Terms)
+    delivery: Delivery = enum_column(Delivery)
     currency: str
     ship_to: dict[str, str | None] = Field(sa_type=JSON)
     bill_to: dict[str, str | None] = Field(sa_type=JSON)
     requested_delivery_date: date | None
-    tax_treatment: TaxTreatment = word(TaxTreatment)
+    tax_treatment: TaxTreatment = enum_column(TaxTreatment)
     digest: str
     workflow_id: str
     discount_ppm: int = 0
     """Of the whole order; each line has its share of it."""
-    payment_method: PaymentMethod | None = word(PaymentMethod, default=None, nullable=True)
-    capture: Capture = word(Capture, default=Capture.AT_ONCE)
-    net_minor: int = big()
-    total_minor: int = big()
-    paid_minor: int = big(default=0)
+    payment_method: PaymentMethod | None = enum_column(PaymentMethod, default=None, nullable=True)
+    capture: Capture = enum_column(Capture, default=Capture.AT_ONCE)
+    net_minor: int = bigint()
+    total_minor: int = bigint()
+    paid_minor: int = bigint(default=0)
     """Money applied to what was due, less what was reversed."""
-    deposit_minor: int = big(default=0)
+    deposit_minor: int = bigint(default=0)
     """Received beyond what was due, less what was reversed."""
-    refunded_minor: int = big(default=0)
+    refunded_minor: int = bigint(default=0)
     """Given back, of `payable_minor`, of deposits, and of what was paid before any invoice."""
-    fees_minor: int = total_of_facts()
+    fees_minor: int = running_total()
     """Dunning fees: due like the rest."""
-    credited_minor: int = total_of_facts()
+    credited_minor: int = running_total()
     """All credit notes together."""
-    payable_minor: int = total_of_facts()
+    payable_minor: int = running_total()
     """What credit notes gave back of money that had been paid."""
-    reclaimed_minor: int = total_of_facts()
+    reclaimed_minor: int = running_total()
     """Given back, and then taken back by the payer's bank as well: due again."""
-    forgiven_minor: int = total_of_facts()
+    forgiven_minor: int = running_total()
     """Due and not paid: written off, or too small a difference to ask for."""
-    difference_minor: int = total_of_facts()
+    difference_minor: int = running_total()
     """The part of it that was too small a difference."""
-    relieved_minor: int = total_of_facts()
+    relieved_minor: int = running_total()
     """The tax in what was forgiven that is owed no longer."""
-    taxed_minor: int = total_of_facts()
+    taxed_minor: int = running_total()
     """Tax that fell due on payments before the invoice (2006/112/EC art. 65)."""
     dunning_level: int = 0
     """How many reminders were sent."""
@@ -84,8 +84,8 @@ class Order(SQLModel, table=True):
     allocated: bool = False
     allocation_no: int = 0
     """How often it was allocated: late money may have it done again."""
-    stage: Stage = word(Stage, default=Stage.RECEIVED)
-    cancellation: Cancellation = word(Cancellation, default=Cancellation.NONE)
+    stage: Stage = enum_column(Stage, default=Stage.RECEIVED)
+    cancellation: Cancellation = enum_column(Cancellation, default=Cancellation.NONE)
     cancel_reason: str = ""
     promised_date: date | None = None
     """When the goods are to leave at the latest: the last date that the customer agreed to. None
@@ -102,7 +102,7 @@ class Order(SQLModel, table=True):
     """It was cancelled because it wasn't paid in time."""
     document: dict[str, JsonValue] = Field(sa_type=JSON)
     """The order as it was placed: late money may start it again."""
-    fulfilment: Fulfilment = word(Fulfilment, default=Fulfilment.CARRIER)
+    fulfilment: Fulfilment = enum_column(Fulfilment, default=Fulfilment.CARRIER)
     location: str | None = None
     """Where the goods are handed over to the customer."""
     taken_by: str = ""
@@ -126,9 +126,9 @@ class OrderLineRow(SQLModel, table=True):
     sku: str = Field(foreign_key="products.sku")
     name: str
     quantity: int
-    list_price_minor: int = big()
-    unit_price_minor: int = big()
+    list_price_minor: int = bigint()
+    unit_price_minor: int = bigint()
     discount_ppm: int
-    net_minor: int = big()
+    net_minor: int = bigint()
     tax_rate_ppm: int
-    order_discount_minor: int = total_of_facts()
+    order_discount_minor: int = running_total()

@@ -11,7 +11,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from models.purchasing import PurchaseOrderState
-from models.tables.columns import big, word
+from models.tables.columns import bigint, enum_column
 
 
 class PurchaseOrder(SQLModel, table=True):
@@ -23,11 +23,11 @@ class PurchaseOrder(SQLModel, table=True):
     supplier_id: str = Field(foreign_key="suppliers.supplier_id")
     location: str = Field(foreign_key="locations.location")
     currency: str
-    state: PurchaseOrderState = word(PurchaseOrderState)
+    state: PurchaseOrderState = enum_column(PurchaseOrderState)
     reference: str | None = None
     expected_date: date | None = None
     reason: str
-    freight_minor: int = big(default=0)
+    freight_minor: int = bigint(default=0)
     created_at: datetime
     collects_until: datetime
     """Until then more lines may be added; it is sent then."""
@@ -53,7 +53,7 @@ class PurchaseOrderLine(SQLModel, table=True):
     po_id: str = Field(primary_key=True, foreign_key="purchase_orders.po_id")
     sku: str = Field(primary_key=True, foreign_key="products.sku")
     quantity: int
-    unit_cost_minor: int = big()
+    unit_cost_minor: int = bigint()
     duty_ppm: int = 0
     expected: int | None = None
     """Units the supplier has promised; None: it hasn't said, so all of them."""
@@ -77,8 +77,8 @@ class SupplierInvoice(SQLModel, table=True):
     invoice_id: str = Field(primary_key=True)
     po_id: str = Field(foreign_key="purchase_orders.po_id", index=True)
     currency: str
-    amount_minor: int = big()
-    difference_minor: int = big()
+    amount_minor: int = bigint()
+    difference_minor: int = bigint()
     """Above (below: negative) what the received goods cost by the purchase order."""
     lines: list[dict[str, JsonValue]] = Field(sa_type=JSON)
     recorded_at: datetime
@@ -98,5 +98,5 @@ class GoodsReceipt(SQLModel, table=True):
     location: str
     quantity: int
     damaged: int = 0
-    value_minor: int = big()
+    value_minor: int = bigint()
     occurred_at: datetime

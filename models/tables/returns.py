@@ -9,8 +9,8 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from models.returns import ReturnReason, ReturnState, ReturnWish
-from models.tables.columns import word
+from models.returns import RequestedOutcome, ReturnReason, ReturnState
+from models.tables.columns import enum_column
 from models.tracking import TrackingStatus
 
 
@@ -21,9 +21,9 @@ class ReturnRow(SQLModel, table=True):
 
     return_id: str = Field(primary_key=True)
     order_id: str = Field(foreign_key="orders.order_id", index=True)
-    state: ReturnState = word(ReturnState)
-    reason: ReturnReason = word(ReturnReason)
-    wish: ReturnWish = word(ReturnWish)
+    state: ReturnState = enum_column(ReturnState)
+    reason: ReturnReason = enum_column(ReturnReason)
+    wish: RequestedOutcome = enum_column(RequestedOutcome)
     location: str
     """Where the goods are to come."""
     note: str
@@ -32,7 +32,7 @@ class ReturnRow(SQLModel, table=True):
     authorised_at: datetime | None = None
     expires_at: datetime | None = None
     """Until then the goods must be on their way."""
-    tracking: TrackingStatus | None = word(TrackingStatus, default=None, nullable=True)
+    tracking: TrackingStatus | None = enum_column(TrackingStatus, default=None, nullable=True)
     """What the carrier's reports say together."""
     news_at: datetime | None = None
     """Since when the goods are on their way, or when their carrier told us something last."""

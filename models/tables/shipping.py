@@ -15,7 +15,7 @@ from models.orders import (
 )
 from models.packing import PackageKind
 from models.shipping import FreightMode
-from models.tables.columns import big, word
+from models.tables.columns import bigint, enum_column
 from models.tracking import TrackingStatus
 
 
@@ -27,27 +27,27 @@ class Shipment(SQLModel, table=True):
     shipment_id: str = Field(primary_key=True)
     order_id: str = Field(foreign_key="orders.order_id", index=True)
     location: str
-    mode: FreightMode = word(FreightMode)
+    mode: FreightMode = enum_column(FreightMode)
     mode_reason: str
-    weight_g: int = big()
-    billed_weight_g: int = big(default=0)
+    weight_g: int = bigint()
+    billed_weight_g: int = bigint(default=0)
     """The greater of weight and dimensional weight."""
     freight_class: str | None = None
-    state: ShipmentState = word(ShipmentState)
+    state: ShipmentState = enum_column(ShipmentState)
     planned_at: datetime
     book_from: datetime | None = None
     """When the location hands it over at the earliest; None: at once."""
     booking_id: str | None = None
     carrier: str | None = None
     service: str | None = None
-    charge_minor: int | None = big(default=None)
+    charge_minor: int | None = bigint(default=None)
     """What the carrier asked for it, in the company's currency."""
     arrives_on: date | None = None
     """As the carrier promised with its quote."""
     choice: str = ""
     """Why this carrier and service."""
     tracking_number: str | None = None
-    tracking: TrackingStatus | None = word(TrackingStatus, default=None, nullable=True)
+    tracking: TrackingStatus | None = enum_column(TrackingStatus, default=None, nullable=True)
     """What the carrier's reports say together."""
     news_at: datetime | None = None
     """When the carrier told us something last."""
@@ -55,7 +55,7 @@ class Shipment(SQLModel, table=True):
     delivered_at: datetime | None = None
     restocked_at: datetime | None = None
     """When the goods of one that was given up were on the shelf again."""
-    problem: ShipmentProblem | None = word(ShipmentProblem, default=None, nullable=True)
+    problem: ShipmentProblem | None = enum_column(ShipmentProblem, default=None, nullable=True)
     """What happened to it, and nobody has seen to yet."""
     called_back_by: str | None = None
     """The command for which its carrier is being asked not to fetch it: nobody books it now."""
@@ -70,9 +70,9 @@ class PackageRow(SQLModel, table=True):
     """The serial of its SSCC."""
     shipment_id: str = Field(foreign_key="shipments.shipment_id", index=True)
     sscc: str
-    kind: PackageKind = word(PackageKind)
+    kind: PackageKind = enum_column(PackageKind)
     container: str
-    weight_g: int = big()
+    weight_g: int = bigint()
     length_mm: int
     width_mm: int
     height_mm: int
@@ -83,7 +83,7 @@ class PackageRow(SQLModel, table=True):
 class _Report(SQLModel):
     """What a carrier reports, of goods that leave or come back."""
 
-    status: TrackingStatus = word(TrackingStatus)
+    status: TrackingStatus = enum_column(TrackingStatus)
     occurred_at: datetime
     """As the carrier says; where it doesn't, when we heard of it."""
     place: str
@@ -119,11 +119,11 @@ class Claim(SQLModel, table=True):
     claim_id: str = Field(primary_key=True)
     shipment_id: str = Field(foreign_key="shipments.shipment_id", index=True)
     carrier: str
-    amount_minor: int = big()
+    amount_minor: int = bigint()
     currency: str
     reason: str
     claimed_at: datetime
-    state: ClaimState = word(ClaimState, default=ClaimState.OPEN)
-    settled_minor: int | None = big(default=None)
+    state: ClaimState = enum_column(ClaimState, default=ClaimState.OPEN)
+    settled_minor: int | None = bigint(default=None)
     """What the carrier has paid for it."""
     ended_at: datetime | None = None

@@ -9,7 +9,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from models.stock import MovementKind, ReservationState, ShortageState
-from models.tables.columns import big, total_of_facts, word
+from models.tables.columns import bigint, enum_column, running_total
 
 
 class Stock(SQLModel, table=True):
@@ -24,9 +24,9 @@ class Stock(SQLModel, table=True):
 
     sku: str = Field(primary_key=True, foreign_key="products.sku")
     location: str = Field(primary_key=True, foreign_key="locations.location")
-    on_hand: int = big(default=0)
-    reserved: int = big(default=0)
-    value_minor: int = big(default=0)
+    on_hand: int = bigint(default=0)
+    reserved: int = bigint(default=0)
+    value_minor: int = bigint(default=0)
 
 
 class StockMovement(SQLModel, table=True):
@@ -37,10 +37,10 @@ class StockMovement(SQLModel, table=True):
     movement_id: str = Field(primary_key=True)
     sku: str = Field(index=True)
     location: str
-    kind: MovementKind = word(MovementKind)
-    on_hand_change: int = big()
-    reserved_change: int = big()
-    value_change_minor: int = big()
+    kind: MovementKind = enum_column(MovementKind)
+    on_hand_change: int = bigint()
+    reserved_change: int = bigint()
+    value_change_minor: int = bigint()
     cause: str = Field(index=True)
     """The fact behind it: `receipt:<id>`, `release:<order>`, `allocate`..."""
     order_id: str | None = None
@@ -82,11 +82,11 @@ class Reservation(SQLModel, table=True):
     part: int = Field(default=1, primary_key=True)
     sku: str = Field(index=True)
     quantity: int
-    state: ReservationState = word(ReservationState)
+    state: ReservationState = enum_column(ReservationState)
     shipment_id: str | None = Field(default=None, index=True)
-    revenue_minor: int = total_of_facts()
+    revenue_minor: int = running_total()
     """Net of tax, posted when it left."""
-    cost_minor: int = total_of_facts()
+    cost_minor: int = running_total()
     """Posted when it left."""
 
 
@@ -106,7 +106,7 @@ class Shortage(SQLModel, table=True):
     location: str
     quantity: int
     filled: int = 0
-    state: ShortageState = word(ShortageState)
+    state: ShortageState = enum_column(ShortageState)
     promised_at: datetime
     """When the order was promised the goods: receipts are handed out in this order."""
     po_id: str | None = None

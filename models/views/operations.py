@@ -5,7 +5,7 @@ from datetime import datetime
 from models.base import Payload
 
 
-class OddFactView(Payload):
+class RejectedMessageView(Payload):
     """A message that could not be used."""
 
     recorded_at: datetime

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from models.base import Payload
 from models.messages.attention import Attention
-from models.views.operations import OddFactView
+from models.views.operations import RejectedMessageView
 
 
 class LineView(Payload):
@@ -90,7 +90,7 @@ class OrderDetails(OrderView):
     """Who of us took the order."""
     backorders: tuple[BackorderView, ...] = ()
     history: tuple[HistoryView, ...] = ()
-    odd_facts: tuple[OddFactView, ...] = ()
+    odd_facts: tuple[RejectedMessageView, ...] = ()
 
 
 class CustomerView(Payload):

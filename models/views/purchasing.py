@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from models.base import Payload
 from models.errors import Found, found
 from models.messages.commands import UNKNOWN_PURCHASE_ORDER
-from models.views.operations import OddFactView
+from models.views.operations import RejectedMessageView
 from models.views.stock import WaitingView
 
 
@@ -147,7 +147,7 @@ class PurchaseOrderDetails(PurchaseOrderView):
     """Orders that wait for it."""
     receipts: tuple[ReceiptView, ...]
     invoices: tuple[SupplierInvoiceView, ...]
-    odd_facts: tuple[OddFactView, ...]
+    odd_facts: tuple[RejectedMessageView, ...]
 
 
 def of_purchase_order(view: Found | None, po_id: str) -> Found:

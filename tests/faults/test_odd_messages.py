@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from standardwebhooks import Webhook
 from temporalio.client import WorkflowHandle
 
-from models.tables.operations import FactRow, OddFactRow
+from models.tables.operations import FactRow, RejectedMessageRow
 from tests.support.exactly_once import (
     accounts_of,
     assert_asked_once,
@@ -524,8 +524,8 @@ def odd_facts(world: World, subject: str) -> list[str]:
     """The names of the odd facts kept about `subject`."""
 
     def work(session: Any) -> list[str]:
-        rows = select(OddFactRow.name).where(OddFactRow.subject == subject)
-        return list(session.exec(rows.order_by(col(OddFactRow.recorded_at))))
+        rows = select(RejectedMessageRow.name).where(RejectedMessageRow.subject == subject)
+        return list(session.exec(rows.order_by(col(RejectedMessageRow.recorded_at))))
 
     return world.database.read(work)
 

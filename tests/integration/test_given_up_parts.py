@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from activities.operations.commands import obey_command
-from activities.orders.steps import look_at_order
-from models.messages.commands import CancelRest, Commanded, CommandStep, CreditInvoice, Reship
+from activities.operations.commands import execute_command
+from activities.orders.steps import read_order_progress
+from models.messages.commands import CancelRest, CommandResult, CommandStep, CreditInvoice, Reship
 from models.messages.steps import OrderStep
 from models.orders import Delivery
-from models.returns import Condition, Disposition, ReturnReason, ReturnWish
+from models.returns import Condition, Disposition, RequestedOutcome, ReturnReason
 from models.stock import ReservationState
 from models.tables.billing import InvoiceRow
 from models.tables.orders import Order
@@ -68,7 +68,7 @@ def test_what_comes_back_costs_what_its_own_part_cost(warehouse: machine.Warehou
     warehouse.issue(pick=0, twice=False)
     warehouse.deliver(pick=0, twice=False)
     for part in (5, 1):
-        wish = ReturnWish.REFUND
+        wish = RequestedOutcome.REFUND
         warehouse.announce(0, part, ReturnReason.DEFECTIVE, wish, authorises=True, twice=False)
         warehouse.take_in(0, part, None, announced=True, twice=False)
         warehouse.inspect(0, part, Disposition.SCRAP, Condition.AS_NEW, twice=True)
@@ -83,10 +83,10 @@ def test_what_comes_back_costs_what_its_own_part_cost(warehouse: machine.Warehou
     assert cost_minor == 0
 
 
-def cancel_rest(of: machine.Warehouse, order_id: str) -> Commanded:
+def cancel_rest(of: machine.Warehouse, order_id: str) -> CommandResult:
     """The customer of an order waits no more."""
     command = CancelRest(command_id=of.next_id("X"), reason="r", order_id=order_id)
-    return obey_command.run(of.database, CommandStep(command=command))
+    return execute_command.run(of.database, CommandStep(command=command))
 
 
 def test_the_rest_of_a_line_is_given_up_to_the_cent_and_serves_who_waits(
@@ -104,7 +104,7 @@ def test_the_rest_of_a_line_is_given_up_to_the_cent_and_serves_who_waits(
     done = cancel_rest(warehouse, first)
     assert done.refusal is None, done
     check(warehouse)
-    assert set(done.echo.orders) == {first, second}
+    assert set(done.notification.orders) == {first, second}
     rows = warehouse.read(select(Reservation).where(Reservation.order_id == first))
     by_state = {(row.state, row.quantity, row.cost_minor > 0) for row in rows}
     assert by_state == {
@@ -119,7 +119,7 @@ def test_the_rest_of_a_line_is_given_up_to_the_cent_and_serves_who_waits(
     refused = cancel_rest(warehouse, first)
     assert refused.refusal is not None
     warehouse.deliver(pick=0, twice=False)
-    assert look_at_order.run(warehouse.database, OrderStep(order_id=first)).fulfilled
+    assert read_order_progress.run(warehouse.database, OrderStep(order_id=first)).fulfilled
 
 
 def test_of_a_rest_that_was_credited_before_no_goods_are_owed(
@@ -133,7 +133,7 @@ def test_of_a_rest_that_was_credited_before_no_goods_are_owed(
     allowance = CreditInvoice(
         command_id="C1", reason="late", invoice_number=invoice.number, amount="80.00"
     )
-    assert obey_command.run(warehouse.database, CommandStep(command=allowance)).refusal is None
+    assert execute_command.run(warehouse.database, CommandStep(command=allowance)).refusal is None
     done = cancel_rest(warehouse, invoice.order_id)
     assert done.refusal is None, done
     check(warehouse)

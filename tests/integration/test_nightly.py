@@ -22,7 +22,7 @@ from models.messages.nightly import (
     ReviewOutcome,
     ReviewProgress,
 )
-from models.messages.steps import StockPlace
+from models.messages.steps import StockKey
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 from models.tables.stock import Stock, StockPolicy
 from tests.conftest import DATABASES, new_client, new_world
@@ -189,7 +189,7 @@ async def test_a_replenishment_that_was_ended_is_found_until_it_is_started_again
         lambda work: work.session.execute(update(PurchaseOrder).values(created_at=long_ago))
     )
     assert (await reconcile(nights)).findings == 0
-    place = StockPlace(location="BER", sku=sku)
+    place = StockKey(location="BER", sku=sku)
     await nights.client.get_workflow_handle(place.workflow_id).terminate("by the test")
     outcome = await reconcile(nights)
     assert outcome.attention is not None

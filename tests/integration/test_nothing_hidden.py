@@ -7,7 +7,7 @@ from sqlmodel import col, select
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from activities.database.inbox import keep_fact
+from activities.database.inbox import store_fact
 from activities.database.unit_of_work import UnitOfWork, utc_now
 from activities.purchasing.receiving import receive_goods
 from models.messages.facts import GoodsReceived
@@ -131,7 +131,7 @@ async def test_goods_that_nobody_took_in_are_taken_in_by_the_next_replenishment(
     po_id = shown["backorders"][0]["po_id"]
     await pipeline.client.get_workflow_handle(f"replenish-BER-{sku}").terminate("test")
     fact = GoodsReceived(receipt_id=unique("rc"), po_id=po_id, sku=sku, quantity=1)
-    pipeline.database.transaction(lambda work: keep_fact(work, "suppliers", fact.receipt_id, fact))
+    pipeline.database.transaction(lambda work: store_fact(work, "suppliers", fact.receipt_id, fact))
     await run(pipeline, "replenish", sku)
     await pipeline.until(order_id, "awaiting_payment")
     await pipeline.complete(order_id, "119.00")
@@ -158,7 +158,7 @@ class StockFact:
     def keep(self, work: UnitOfWork) -> None:
         """As the door does."""
         fact = GoodsReceived(receipt_id=self.fact_id, po_id="PO-GONE", sku="X", quantity=1)
-        keep_fact(work, "suppliers", self.fact_id, fact)
+        store_fact(work, "suppliers", self.fact_id, fact)
 
     def use(self, work: UnitOfWork) -> None:
         """As a step does."""

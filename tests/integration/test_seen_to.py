@@ -10,12 +10,12 @@ from activities.orders.steps import attend
 from models.errors import InvalidInput, Refused
 from models.messages.attention import Attention, SetAttention
 from models.messages.commands import (
+    Acknowledge,
     CreditInvoice,
     InspectReturn,
     RecoverShipment,
     RefundShipment,
     Reship,
-    SeeTo,
 )
 from models.tables.operations import CommandRow
 from tests.integration.test_consignments import states
@@ -68,7 +68,7 @@ async def test_it_is_shown_while_the_order_runs_and_when_it_is_over(
     await pipeline.ended(order_id)
     after = await pipeline.order(order_id)
     assert after["attention"] is None
-    [seen] = [row["detail"] for row in after["history"] if row["event"] == "seen_to"]
+    [seen] = [row["detail"] for row in after["history"] if row["event"] == "acknowledged"]
     assert seen == f"{code} (SH-{order_id}-1) by ann: agreed"
     kept = pipeline.database.read(
         lambda s: [row.reason for row in s.exec(select(CommandRow)) if order_id in str(row.outcome)]
@@ -129,7 +129,7 @@ async def test_a_person_sees_to_it_in_the_temporal_ui(pipeline: World) -> None:
     handle = pipeline.client.get_workflow_handle(f"order-{order_id}")
     await until(lambda: handle.query("status"), lambda status: status["attention"])
     assert (await handle.execute_update("retry_step"))["accepted"]
-    await pipeline.until_event(order_id, "seen_to")
+    await pipeline.until_event(order_id, "acknowledged")
     await shown(pipeline, order_id, None)
     await pipeline.until_order(order_id, lambda o: states(o) == ["failed", "booked"])
     await pipeline.ship(order_id, "delivered", f"SH-{order_id}-2")
@@ -209,7 +209,7 @@ async def test_money_of_an_order_that_is_over_is_seen_to_as_well(pipeline: World
         await doors(pipeline).retry(order_id, "ann")
     with pytest.raises(InvalidInput, match="order_id: nothing of"):
         sent = {"command_id": unique("c"), "reason": "r", "order_id": order_id}
-        await doors(pipeline).command(SeeTo, sent)
+        await doors(pipeline).command(Acknowledge, sent)
 
 
 async def test_a_retry_wakes_all_that_wait(pipeline: World) -> None:

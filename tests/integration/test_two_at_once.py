@@ -9,12 +9,12 @@ from sqlmodel import col, select
 
 from activities.database.command import _EXECUTORS
 from activities.database.unit_of_work import UnitOfWork
-from activities.operations.commands import obey_command
+from activities.operations.commands import execute_command
 from activities.order_record.progress import lock_order
 from activities.purchasing.receiving import receive_goods
-from models.messages.commands import Commanded, CommandStep, TransferStock
+from models.messages.commands import CommandResult, CommandStep, TransferStock
 from models.messages.facts import GoodsReceived
-from models.messages.steps import StockPlace
+from models.messages.steps import StockKey
 from models.orders import Delivery
 from models.tables.orders import Order
 from models.tables.purchasing import PurchaseOrderLine
@@ -38,7 +38,7 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Wareho
 def test_goods_arrive_while_a_step_holds_the_order_that_they_are_for(warehouse: Warehouse) -> None:
     """Such a step may wait for the stock that the receipt holds: neither would end."""
     warehouse.reserve([("C", 4)], Delivery.COMPLETE, "DE", twice=False)
-    warehouse._buy(StockPlace(location="BER", sku="C"), sends=True, again=False)
+    warehouse._buy(StockKey(location="BER", sku="C"), sends=True, again=False)
     [line] = warehouse.read(select(PurchaseOrderLine))
     fact = GoodsReceived(receipt_id="R", po_id=line.po_id, sku="C", quantity=4)
     order_id = warehouse.read(select(col(Order.order_id)))[0]
@@ -67,15 +67,15 @@ def test_a_command_whose_first_attempt_ends_while_it_is_tried_again_is_not_refus
         quantity=one.on_hand_change,
     )
     step, transfer = CommandStep(command=command), _EXECUTORS[TransferStock]
-    first: list[Commanded] = []
+    first: list[CommandResult] = []
 
-    def late(work: UnitOfWork, wanted: TransferStock) -> Commanded:
+    def late(work: UnitOfWork, wanted: TransferStock) -> CommandResult:
         if not first:
             monkeypatch.setitem(_EXECUTORS, TransferStock, transfer)
-            first.append(obey_command.run(warehouse.database, step))
+            first.append(execute_command.run(warehouse.database, step))
         return transfer(work, wanted)
 
     monkeypatch.setitem(_EXECUTORS, TransferStock, late)
-    again = obey_command.run(warehouse.database, step)
+    again = execute_command.run(warehouse.database, step)
     assert first == [again]
     assert again.refusal is None

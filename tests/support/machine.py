@@ -19,8 +19,8 @@ from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger import reading as ledger_reading
 from activities.masterdata.importing import import_folder
-from activities.operations.commands import obey_command
-from activities.order_record.progress import look
+from activities.operations.commands import execute_command
+from activities.order_record.progress import read_progress
 from activities.orders.steps import finish_cancelling, record_order, start_cancelling
 from activities.purchasing.receiving import receive_goods, record_supplier_invoice
 from activities.purchasing.steps import Purchasing, apply_acknowledgement, plan_purchases
@@ -83,14 +83,14 @@ from models.messages.steps import (
     CancelOrder,
     DeliveryStep,
     DispatchStep,
-    Echo,
+    Notification,
     OrderStep,
     PlanStep,
     PurchaseStep,
     RecordOrder,
     SettlementStep,
     ShipmentStep,
-    StockPlace,
+    StockKey,
     TrackingStep,
 )
 from models.money import format_amount
@@ -100,10 +100,10 @@ from models.returns import (
     Condition,
     Disposition,
     ExchangeLine,
+    RequestedOutcome,
     ReturnReason,
     ReturnRules,
     ReturnState,
-    ReturnWish,
 )
 from models.shipping import Quote
 from models.stock import SERVING, MovementKind, ReservationState, ShortageState
@@ -295,7 +295,9 @@ class Warehouse(Machine):
         self.reserve([("B", 6)], Delivery.PARTIAL, "DE", twice=False)
         self.issue(pick=0, twice=False)
         self.deliver(pick=0, twice=False)
-        self.announce(0, 2, ReturnReason.DEFECTIVE, ReturnWish.REFUND, authorises=True, twice=False)
+        self.announce(
+            0, 2, ReturnReason.DEFECTIVE, RequestedOutcome.REFUND, authorises=True, twice=False
+        )
         self.take_in(pick=0, quantity=2, location=None, announced=True, twice=False)
         self.inspect(0, 2, Disposition.RESTOCK, Condition.AS_NEW, twice=False)
         self.issue(pick=0, twice=False)
@@ -313,7 +315,7 @@ class Warehouse(Machine):
         self.reserve([("A", 2)], Delivery.COMPLETE, "DE", twice=False)
         self.issue(pick=0, twice=False)
         self.deliver(pick=0, twice=False)
-        wish = ReturnWish.EXCHANGE
+        wish = RequestedOutcome.EXCHANGE
         self.announce(-1, 2, ReturnReason.DEFECTIVE, wish, authorises=True, twice=False)
         self.take_in(pick=-1, quantity=2, location=None, announced=True, twice=False)
         for _ in range(2):
@@ -383,7 +385,9 @@ class Warehouse(Machine):
             credit_invoice.run(self.database, step)
         first = release_stock.run(self.database, step)
         if twice:
-            self._is_told_again(first.echo, release_stock.run(self.database, step).echo)
+            self._is_told_again(
+                first.notification, release_stock.run(self.database, step).notification
+            )
         finish_cancelling.run(self.database, step)
 
     @rule(pick=picks, twice=st.booleans())
@@ -428,13 +432,13 @@ class Warehouse(Machine):
         order = self.pick(select(Order).where(Order.delivery == Delivery.PARTIAL), pick)
         if order is None:
             return
-        known = self.database.read(lambda session: look(session, order))
+        known = self.database.read(lambda session: read_progress(session, order))
         allowed = order.cancellation is Cancellation.NONE and known.goods_left
         allowed = allowed and known.held + known.backordered > 0
         command = CancelRest(command_id=self.next_id("X"), reason="r", order_id=order.order_id)
         self._command(command, allowed, twice)
         if allowed:
-            known = self.database.read(lambda session: look(session, order))
+            known = self.database.read(lambda session: read_progress(session, order))
             assert known.held + known.backordered == 0
         self.happened[command.kind] += allowed
 
@@ -463,7 +467,7 @@ class Warehouse(Machine):
             agreed=agrees,
         )
         self._command(end, allowed=True, twice=twice)
-        known = self.database.read(lambda session: look(session, order))
+        known = self.database.read(lambda session: read_progress(session, order))
         state = ShipmentState.CANCELLED if agrees else ShipmentState.PLANNED
         assert known.shipment(shipment_id).state is state
         self.happened["called back"] += agrees
@@ -575,7 +579,7 @@ class Warehouse(Machine):
         pick=picks,
         quantity=units,
         because=st.sampled_from([ReturnReason.CHANGED_MIND, ReturnReason.DEFECTIVE]),
-        wish=st.sampled_from(ReturnWish),
+        wish=st.sampled_from(RequestedOutcome),
         authorises=st.booleans(),
         twice=st.booleans(),
     )
@@ -584,7 +588,7 @@ class Warehouse(Machine):
         pick: int,
         quantity: int,
         because: ReturnReason,
-        wish: ReturnWish,
+        wish: RequestedOutcome,
         authorises: bool,
         twice: bool,
     ) -> None:
@@ -697,20 +701,20 @@ class Warehouse(Machine):
     def _command(self, command: Command, allowed: bool, twice: bool) -> tuple[str, ...]:
         """As `_obey`, of what needn't touch stock; returns the returns it is about."""
         before = self._stock_and_books()
-        done = obey_command.run(self.database, CommandStep(command=command))
+        done = execute_command.run(self.database, CommandStep(command=command))
         assert (done.refusal is None) == allowed, done
         after = self._stock_and_books()
         assert allowed or before == after
         if twice:
-            assert obey_command.run(self.database, CommandStep(command=command)) == done
+            assert execute_command.run(self.database, CommandStep(command=command)) == done
             assert self._stock_and_books() == after
-        return done.echo.returns
+        return done.notification.returns
 
     @rule(pick=picks, sku=skus, location=locations, sends=st.booleans(), again=st.booleans())
     def buy(self, pick: int, sku: str, location: str, sends: bool, again: bool) -> None:
         """The replenishment of a place plans; it sends what it planned, at once or later."""
         short = self.pick(self._open().order_by(Shortage.shortage_id), pick)
-        place = StockPlace(
+        place = StockKey(
             location=short.location if short else location, sku=short.sku if short else sku
         )
         self._buy(place, sends, again)
@@ -721,7 +725,7 @@ class Warehouse(Machine):
         short = self.pick(self._open().order_by(Shortage.shortage_id), pick)
         if short is None:
             return
-        self._buy(StockPlace(location=short.location, sku=short.sku), sends=True, again=True)
+        self._buy(StockKey(location=short.location, sku=short.sku), sends=True, again=True)
         bought = (
             select(PurchaseOrderLine)
             .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(PurchaseOrderLine.po_id))
@@ -735,7 +739,7 @@ class Warehouse(Machine):
         if line is not None:
             self._receive(line, min(quantity, line.quantity), 0)
 
-    def _buy(self, place: StockPlace, sends: bool, again: bool) -> None:
+    def _buy(self, place: StockKey, sends: bool, again: bool) -> None:
         plan = plan_purchases.run(self.database, PlanStep(place=place, again=again))
         short, coming = self.database.read(lambda session: self._short_and_coming(session, place))
         assert plan.unmet or coming >= short, "what is short isn't bought"
@@ -780,7 +784,7 @@ class Warehouse(Machine):
         if twice:
             self._is_told_again(first, receive_goods.run(self.database, fact))
 
-    def _is_told_again(self, first: Echo, again: Echo) -> None:
+    def _is_told_again(self, first: Notification, again: Notification) -> None:
         """Nobody is left out, though the first answer may have been lost: whoever got stock, and
         whoever waits otherwise than before."""
         served = select(StockMovement.order_id).where(
@@ -859,12 +863,12 @@ class Warehouse(Machine):
     def _obey(self, command: StockCommand, allowed: bool, twice: bool) -> None:
         """It is done where that can be, once however often it is asked for; else nothing is."""
         before = self._stock_and_books()
-        done = obey_command.run(self.database, CommandStep(command=command))
+        done = execute_command.run(self.database, CommandStep(command=command))
         assert (done.refusal is None) == allowed, done
         after = self._stock_and_books()
         assert (before == after) == (not allowed)
         if twice:
-            assert obey_command.run(self.database, CommandStep(command=command)) == done
+            assert execute_command.run(self.database, CommandStep(command=command)) == done
             assert self._stock_and_books() == after
 
     def _stock_and_books(self) -> list[Any]:
@@ -1119,7 +1123,7 @@ class Warehouse(Machine):
         rows = self.read(select(Stock).where(Stock.sku == sku, Stock.location == location))
         return rows[0] if rows else Stock(sku=sku, location=location)
 
-    def _short_and_coming(self, session: Session, place: StockPlace) -> tuple[int, int]:
+    def _short_and_coming(self, session: Session, place: StockKey) -> tuple[int, int]:
         missing = select(func.sum(col(Shortage.quantity) - col(Shortage.filled))).where(
             Shortage.sku == place.sku,
             Shortage.location == place.location,

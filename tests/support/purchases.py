@@ -14,7 +14,7 @@ from models.ledger import Account
 from models.purchasing import Reason
 from models.tables.ledger import JournalPosting
 from models.tables.masterdata import Supplier, SupplierOffer
-from models.tables.operations import OddFactRow
+from models.tables.operations import RejectedMessageRow
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
 from models.tables.stock import Stock, StockPolicy
 from tests.support.shop import Document, unique
@@ -165,7 +165,7 @@ def expect_on(world: World, po_id: str, day: date) -> None:
 
 def odd_reasons(world: World, po_id: str) -> list[str]:
     """Why facts about a purchase order could not be used."""
-    query = select(OddFactRow.reason).where(OddFactRow.subject == po_id)
+    query = select(RejectedMessageRow.reason).where(RejectedMessageRow.subject == po_id)
     return world.database.read(lambda session: list(session.exec(query)))
 
 

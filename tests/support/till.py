@@ -24,14 +24,14 @@ from activities.billing.steps import (
     apply_reversal,
     credit_invoice,
     issue_invoice,
-    keep_unmatched_payment,
     record_payout,
+    record_unmatched_payment,
 )
 from activities.database.engine import Database
 from activities.ledger import reading as ledger_reading
 from activities.masterdata.importing import import_folder
-from activities.operations.commands import obey_command
-from activities.order_record.progress import balance_of, look
+from activities.operations.commands import execute_command
+from activities.order_record.progress import balance_of, read_progress
 from activities.orders.steps import finish_cancelling, record_order, start_cancelling
 from activities.returns.steps import finish_settlement, write_exchange
 from activities.shipping.steps import (
@@ -44,7 +44,7 @@ from activities.shipping.steps import (
 from activities.stock.steps import allocate_stock, release_stock
 from models.billing import BillingRules, DunningLevel, RefundState
 from models.ledger import Account
-from models.messages.commands import Commanded, CommandStep
+from models.messages.commands import CommandResult, CommandStep
 from models.messages.facts import (
     PaymentReceived,
     PaymentReversed,
@@ -69,7 +69,7 @@ from models.messages.steps import (
 )
 from models.money import format_amount
 from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
-from models.returns import Condition, Disposition, ReturnWish
+from models.returns import Condition, Disposition, RequestedOutcome
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment, Refund
 from models.tables.ledger import JournalEntry, JournalPosting
 from models.tables.orders import Order
@@ -181,7 +181,9 @@ class Bookkeeper(Machine):
         self.remind(40, pick)  # who paid nothing
         for which, part in enumerate((Part.WHOLE, Part.SOME)):
             self.deliver(pick=0)
-            self.take_back(which, part, Disposition.RESTOCK, Condition.AS_NEW, ReturnWish.REFUND)
+            self.take_back(
+                which, part, Disposition.RESTOCK, Condition.AS_NEW, RequestedOutcome.REFUND
+            )
         self.exchange_in_vain()
         self.place([("B", 3), ("A", 1)], "net30", "BOB", "12.5", early=False)
         self.pay(4, "all", twice=False)
@@ -198,7 +200,7 @@ class Bookkeeper(Machine):
             self.pay(-1, "all", twice=False)
             self.issue_goods(pick=-1)
             self.deliver(pick=-1)
-            wish = ReturnWish.EXCHANGE
+            wish = RequestedOutcome.EXCHANGE
             self.take_back(-1, Part.WHOLE, Disposition.SCRAP, Condition.WORN, wish)
         exchanges = select(Order).where(col(Order.order_id).endswith("-X1"))
         cancelled, *_ = self.read(exchanges.order_by(Order.order_id))
@@ -206,7 +208,7 @@ class Bookkeeper(Machine):
         for _ in range(2):
             self.issue_goods(pick=-1)
         self.deliver(pick=-1)
-        self.take_back(-1, Part.SOME, Disposition.SCRAP, Condition.AS_NEW, ReturnWish.REFUND)
+        self.take_back(-1, Part.SOME, Disposition.SCRAP, Condition.AS_NEW, RequestedOutcome.REFUND)
         self.lose(pick=-1, says=TrackingStatus.LOST, again=False)
 
     @rule(
@@ -295,7 +297,7 @@ class Bookkeeper(Machine):
                 reversal_id=self.next_id("RV"), payment_id=payment_id, amount="1.00", currency="EUR"
             )
             apply_reversal.run(self.database, ReversalStep(order_id=None, fact=fact))
-        keep_unmatched_payment.run(
+        record_unmatched_payment.run(
             self.database,
             PaymentReceived(
                 payment_id=payment_id, order_id="NOBODY", amount=f"{1 + pick}.10", currency="EUR"
@@ -365,7 +367,7 @@ class Bookkeeper(Machine):
         part=st.sampled_from(Part),
         disposition=st.sampled_from(Disposition),
         condition=st.sampled_from(Condition),
-        wish=st.sampled_from(ReturnWish),
+        wish=st.sampled_from(RequestedOutcome),
     )
     def take_back(
         self,
@@ -373,7 +375,7 @@ class Bookkeeper(Machine):
         part: Part,
         disposition: Disposition,
         condition: Condition,
-        wish: ReturnWish,
+        wish: RequestedOutcome,
     ) -> None:
         """Goods come back: a unit of an order, or all that is left of it; their price is given
         back, or they are sent once more. Who wants a refund sends them unannounced, unless they
@@ -400,21 +402,21 @@ class Bookkeeper(Machine):
             return
         of = {"order_id": order_id}
         lost = disposition is Disposition.LOST
-        if lost or wish is ReturnWish.EXCHANGE:
+        if lost or wish is RequestedOutcome.EXCHANGE:
             done = self.command("request", kind="request_return", lines=lines, wish=wish, **of)
-            of = {"return_id": done.echo.returns[0]}
+            of = {"return_id": done.notification.returns[0]}
             self.command("authorise", kind="authorise_return", **of)
         if lost:
             done = self.command("send", kind="return_on_its_way", **of)
         else:
             done = self.command("receive", kind="receive_return", lines=lines, **of)
         assert done.refusal is None, done
-        [return_id] = done.echo.returns
+        [return_id] = done.notification.returns
         looked_at = [line | {"disposition": disposition, "condition": condition} for line in lines]
         done = self.command(
             f"returned {part}", kind="inspect_return", return_id=return_id, lines=looked_at
         )
-        credited = wish is ReturnWish.EXCHANGE and done.refusal is not None
+        credited = wish is RequestedOutcome.EXCHANGE and done.refusal is not None
         assert credited or done.refusal is None, done
         self.settle_returns()
 
@@ -549,12 +551,12 @@ class Bookkeeper(Machine):
         through = (self.now - timedelta(days=days)).date()
         self.command("close", kind="close_period", through=through)
 
-    def command(self, name: str, **said: Any) -> Commanded:
+    def command(self, name: str, **said: Any) -> CommandResult:
         """A person's command, and what follows it."""
         command = {"command_id": self.next_id("CMD"), "reason": "because", **said}
         step = CommandStep.model_validate({"command": command})
-        done = obey_command.run(self.database, step)
-        assert obey_command.run(self.database, step) == done
+        done = execute_command.run(self.database, step)
+        assert execute_command.run(self.database, step) == done
         if done.follow_up is not None and done.follow_up.refund_key is not None:
             asyncio.run(self.billing.pay_refund(RefundStep(refund_key=done.follow_up.refund_key)))
         self.happened[name if done.refusal is None else f"{name} refused"] += 1
@@ -607,7 +609,9 @@ class Bookkeeper(Machine):
     def stages_fit(self) -> None:
         """What the row shows is what its facts say."""
         for order in self.read(select(Order)):
-            progress = self.database.read(lambda s, o=order: look(s, s.get_one(Order, o.order_id)))
+            progress = self.database.read(
+                lambda s, o=order: read_progress(s, s.get_one(Order, o.order_id))
+            )
             assert stage(progress) is order.stage
 
 

@@ -12,7 +12,7 @@ from activities.billing.steps import (
     apply_payment,
     apply_reversal,
     issue_invoice,
-    keep_unmatched_payment,
+    record_unmatched_payment,
 )
 from activities.ledger import reading as ledger_reading
 from activities.shipping.steps import apply_dispatch, plan_shipments
@@ -168,7 +168,7 @@ def test_money_that_is_assigned_pays_its_order_on_that_day(till: Bookkeeper) -> 
     """Until then nobody knew what it was for."""
     place(till, "A", 10)
     fact = PaymentReceived(payment_id="U", order_id="NOBODY", amount="118.88", currency="EUR")
-    keep_unmatched_payment.run(till.database, fact)
+    record_unmatched_payment.run(till.database, fact)
     till.now += timedelta(days=5)
     till.command("assign", kind="assign", payment_id="U", order_id="O-1")
     assert tax_days(till) == {"matched": 5, "invoice": 5}
@@ -189,7 +189,7 @@ def test_money_that_was_taken_back_in_part_is_shown_and_assigned_as_what_is_left
     """The payer's bank has taken back the rest."""
     place(till, "C", 1)
     fact = PaymentReceived(payment_id="U", order_id="NOBODY", amount="100.00", currency="EUR")
-    keep_unmatched_payment.run(till.database, fact)
+    record_unmatched_payment.run(till.database, fact)
     back = PaymentReversed(reversal_id="R", payment_id="U", amount="60.00", currency="EUR")
     apply_reversal.run(till.database, ReversalStep(order_id=None, fact=back))
     [shown] = till.database.read(billing_reading.unmatched_payments)

@@ -15,8 +15,8 @@ from activities.billing.steps import (
     apply_payment,
     apply_reversal,
     credit_invoice,
-    keep_unmatched_payment,
     lapse_authorisation,
+    record_unmatched_payment,
 )
 from activities.masterdata.importing import import_folder
 from activities.orders.steps import start_cancelling
@@ -35,7 +35,7 @@ from models.messages.steps import (
 from models.orders import Cancellation, OrderDocument, Progress
 from models.tables.billing import InvoiceRow, Payment
 from models.tables.ledger import JournalEntry
-from models.tables.operations import OddFactRow
+from models.tables.operations import RejectedMessageRow
 from models.tables.orders import Order
 from tests.support.machine import Provider
 from tests.support.shop import SHIP_TO, write_csv
@@ -139,7 +139,7 @@ def test_a_charge_in_doubt_is_asked_for_again_though_the_card_stands_for_it_no_l
 def test_a_card_that_stands_for_too_little_is_told(till: Bookkeeper) -> None:
     step = placed(till, "K2", TEN_OF_A, payment_method="card", capture="at_dispatch")
     assert not authorised(till, step, "A1", "118.87").secured
-    [odd] = till.read(select(OddFactRow))
+    [odd] = till.read(select(RejectedMessageRow))
     assert odd.reason == "amount: 118.87 EUR are authorised, 118.88 EUR are due"
     assert authorised(till, step, "A2", "118.88").secured
 
@@ -212,7 +212,7 @@ def test_cents_that_came_one_by_one_before_their_order_recover_what_was_forgiven
         fact = PaymentReceived(
             payment_id=till.next_id("P"), order_id="W1", amount=amount, currency="EUR"
         )
-        keep_unmatched_payment.run(till.database, fact)
+        record_unmatched_payment.run(till.database, fact)
     placed(till, "W1", TEN_OF_A)
     [order] = till.read(select(Order))
     assert (order.paid_minor, order.forgiven_minor) == (11_887, 1)

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import delete, update
 from sqlmodel import col, select
 
-from activities.database.inbox import keep_fact
+from activities.database.inbox import store_fact
 from activities.database.unit_of_work import UnitOfWork
-from activities.operations.commands import obey_command
+from activities.operations.commands import execute_command
 from activities.operations.reconciliation import Reconciliation
 from activities.orders.steps import start_cancelling
 from activities.purchasing import reading as purchasing_reading
@@ -41,12 +41,12 @@ from models.messages.partners import SupplierOrder
 from models.messages.requests import CancelRequest
 from models.messages.steps import (
     CancelOrder,
-    Echo,
+    Notification,
     OrderStep,
     PlanStep,
     PurchasePlan,
     PurchaseStep,
-    StockPlace,
+    StockKey,
 )
 from models.money import format_amount
 from models.orders import Delivery, Stage
@@ -54,13 +54,13 @@ from models.purchasing import Reason, Requirement
 from models.replenishment import ReviewPolicy, lot_size
 from models.tables.ledger import JournalEntry, JournalPosting
 from models.tables.masterdata import SupplierOffer
-from models.tables.operations import Finding, OddFactRow
+from models.tables.operations import Finding, RejectedMessageRow
 from models.tables.orders import Order
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
 from models.tables.stock import Shortage, StockPolicy
 from tests.support.machine import BEGIN, RULES, Partners, Warehouse
 
-BERLIN_C = StockPlace(location="BER", sku="C")
+BERLIN_C = StockKey(location="BER", sku="C")
 """Nothing of it is there."""
 
 
@@ -253,7 +253,7 @@ def kept(warehouse: Warehouse) -> Callable[[Fact], None]:
 
     def keep(fact: Fact) -> None:
         warehouse.database.transaction(
-            lambda work: keep_fact(work, "partner", business_id(fact), fact)
+            lambda work: store_fact(work, "partner", business_id(fact), fact)
         )
 
     return keep
@@ -278,10 +278,10 @@ def test_a_suppliers_word_that_is_applied_again_names_all_who_wait(
         assert first.orders
         assert set(first.orders) <= waits == set(again.orders)
         assert set(again.places) == set(first.places) == {BERLIN_C}
-    assert warehouse.read(select(OddFactRow)) == []
+    assert warehouse.read(select(RejectedMessageRow)) == []
 
 
-def applied(warehouse: Warehouse, fact: GoodsShipped | SupplierAcknowledged) -> Echo:
+def applied(warehouse: Warehouse, fact: GoodsShipped | SupplierAcknowledged) -> Notification:
     """Apply what a supplier reported."""
     if isinstance(fact, GoodsShipped):
         return apply_ship_notice.run(warehouse.database, fact)
@@ -312,13 +312,13 @@ def test_a_plan_that_is_made_again_names_whom_the_first_one_meant(warehouse: War
         return plan_purchases.run(warehouse.database, step)
 
     calm = plan(PlanStep(place=BERLIN_C))
-    assert calm.echo.orders == (waits,)
-    assert plan(PlanStep(place=BERLIN_C, since=calm.made_at)).echo.orders == ()
+    assert calm.notification.orders == (waits,)
+    assert plan(PlanStep(place=BERLIN_C, since=calm.made_at)).notification.orders == ()
     warehouse.wait(2)  # the day has passed: no date any more
     step = PlanStep(place=BERLIN_C, since=calm.made_at)
     first, again = plan(step), plan(step)
-    assert first.echo.orders == again.echo.orders == (waits,)
-    assert plan(PlanStep(place=BERLIN_C, since=again.made_at)).echo.orders == ()
+    assert first.notification.orders == again.notification.orders == (waits,)
+    assert plan(PlanStep(place=BERLIN_C, since=again.made_at)).notification.orders == ()
 
 
 def test_a_refusal_that_is_asked_for_again_names_the_places_that_look_elsewhere(
@@ -353,8 +353,8 @@ def test_a_cancelled_orders_stock_that_is_given_back_again_names_all_who_wait(
     assert start_cancelling.run(
         warehouse.database, CancelOrder(order_id=first_id, request=request)
     ).accepted
-    first = release_stock.run(warehouse.database, step).echo
-    again = release_stock.run(warehouse.database, step).echo
+    first = release_stock.run(warehouse.database, step).notification
+    again = release_stock.run(warehouse.database, step).notification
     assert first.orders == again.orders == (second,)
     assert first.places == again.places == (BERLIN_C,)
 
@@ -416,10 +416,10 @@ def test_what_runs_low_and_nobody_offers_needs_a_person(warehouse: Warehouse) ->
     plan = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
     assert plan.problem
     assert plan.problem.startswith("20 x C are to be restocked at BER and no supplier offers them")
-    assert (plan.unmet, plan.open, plan.send, plan.echo.orders) == (0, (), (), ())
+    assert (plan.unmet, plan.open, plan.send, plan.notification.orders) == (0, (), (), ())
     assert plan.look_at
     assert timedelta(0) < plan.look_at - warehouse.now <= timedelta(days=1)
-    assert order_id not in plan.echo.orders
+    assert order_id not in plan.notification.orders
 
     warehouse.database.transaction(
         lambda work: work.session.execute(delete(StockPolicy).where(col(StockPolicy.sku) == "C"))
@@ -442,12 +442,12 @@ def test_where_holding_costs_nothing_what_is_lacking_is_bought(
     assert Reason.model_validate(bought.reason).restock == units
 
     order_id = place(warehouse, 1, sku="A")
-    berlin_a = StockPlace(location="BER", sku="A")
+    berlin_a = StockKey(location="BER", sku="A")
     again = allocate_stock.run(warehouse.database, OrderStep(order_id=order_id))
-    assert again.echo.places == (berlin_a,)
+    assert again.notification.places == (berlin_a,)
     lost = AdjustStock(command_id="A", reason="r", sku="A", location="BER", by=-1)
-    done = obey_command.run(warehouse.database, CommandStep(command=lost))
-    assert done.echo.places == (berlin_a,)
+    done = execute_command.run(warehouse.database, CommandStep(command=lost))
+    assert done.notification.places == (berlin_a,)
 
 
 REVIEW = ReviewPolicy(
@@ -486,7 +486,7 @@ def test_the_review_finds_low_what_costs_nothing_to_hold(warehouse: Warehouse) -
     warehouse.wait(1)
     found, batch = reviewed(warehouse, replace(REVIEW, holding_cost_ppm=0))
     assert (found.order_quantity, found.reorder_point) == (0, 18)
-    assert StockPlace(location="BER", sku="A") in batch.low
+    assert StockKey(location="BER", sku="A") in batch.low
 
 
 # What is given up.
@@ -530,7 +530,7 @@ def test_what_is_promised_after_the_rest_was_given_up_is_odd(
     apply_acknowledgement.run(warehouse.database, late)
     [after] = warehouse.read(select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == line.po_id))
     assert after == given_up
-    [odd] = warehouse.read(select(OddFactRow))
+    [odd] = warehouse.read(select(RejectedMessageRow))
     assert (odd.subject, odd.reason) == (
         line.po_id,
         f"too late: {line.po_id} is received: nothing more is expected of it",
@@ -554,7 +554,7 @@ def test_a_supplier_rests_from_when_it_let_us_down(warehouse: Warehouse, how: st
     warehouse.wait(24)
     if how == "is closed":
         close = ClosePurchase(command_id="C", reason="bankrupt", po_id=line.po_id)
-        obey_command.run(warehouse.database, CommandStep(command=close))
+        execute_command.run(warehouse.database, CommandStep(command=close))
     elif how == "promises less":
         nothing = (PromisedLine(sku="C", quantity=0),)
         apply_acknowledgement.run(
@@ -611,7 +611,7 @@ def buy_with_freight(warehouse: Warehouse) -> str:
     for sku, quantity in (("C", 10), ("A", 20)):
         place(warehouse, quantity, sku=sku)
         plan = plan_purchases.run(
-            warehouse.database, PlanStep(place=StockPlace(location="BER", sku=sku))
+            warehouse.database, PlanStep(place=StockKey(location="BER", sku=sku))
         )
     po_id = plan.send[0].po_id
     asyncio.run(warehouse.purchasing.send_purchase_order(PurchaseStep(po_id=po_id, sku="A")))
@@ -676,11 +676,11 @@ def test_two_suppliers_may_number_their_papers_alike(warehouse: Warehouse) -> No
     invoices = warehouse.read(select(SupplierInvoice))
     assert {row.invoice_id for row in invoices} == {"1", f"{other}:1"}
     assert all(row.matched_at for row in invoices)
-    assert warehouse.read(select(OddFactRow)) == []
+    assert warehouse.read(select(RejectedMessageRow)) == []
 
     wrong = goods.model_copy(update={"po_id": orders[2].po_id})
     receive_goods.run(warehouse.database, wrong)
-    [odd] = warehouse.read(select(OddFactRow))
+    [odd] = warehouse.read(select(RejectedMessageRow))
     assert odd.reason == "receipt_id: known with other content"
 
 
