@@ -1,5 +1,6 @@
 """Commands of people: what is asked for, and what came of it."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Literal, NoReturn, Self
 
@@ -12,7 +13,7 @@ from pydantic import (
 
 from models.base import Document, Identifier, LocationId, Payload, Text
 from models.customers import AmountText
-from models.messages.steps import BillStep, Notification
+from models.messages.steps import BillStep, Notification, StockKey
 from models.orders import MAX_LINES
 from models.returns import Condition, Disposition, RequestedOutcome, ReturnReason
 
@@ -26,9 +27,15 @@ Moved = Annotated[int, Field(strict=True, ge=1, le=MAX_UNITS)]
 class _Command(Document):
     """The same `command_id` with the same content is the same command, done once."""
 
+    kind: str
     command_id: Identifier
     reason: Text
     actor: Text = "operator"
+
+    @property
+    def cause(self) -> str:
+        """The cause that movements, entries and notifications of this command name."""
+        return f"{self.kind}:{self.command_id}"
 
 
 class AdjustStock(_Command):
@@ -410,6 +417,26 @@ class CommandResult(Payload):
     notification: Notification
     refusal: Refusal | None = None
     follow_up: FollowUp | None = None
+
+    @classmethod
+    def done(
+        cls,
+        command: "Command",
+        message: str,
+        *,
+        orders: Iterable[str] = (),
+        places: Iterable[StockKey] = (),
+        returns: Iterable[str] = (),
+        follow_up: FollowUp | None = None,
+    ) -> Self:
+        """Build the result of an executed command, which notifies each workflow once."""
+        notification = Notification(
+            cause=command.cause,
+            orders=tuple(dict.fromkeys(orders)),
+            places=tuple(dict.fromkeys(places)),
+            returns=tuple(dict.fromkeys(returns)),
+        )
+        return cls(command=command, message=message, notification=notification, follow_up=follow_up)
 
 
 class CommandDone(Payload):
