@@ -84,14 +84,6 @@ UNDER_WAY = (ShipmentState.PLANNED, ShipmentState.BOOKED, ShipmentState.DISPATCH
 OrderSignal = OrderFact | StockArrived
 Message = Fact | StockArrived | RejectedMessage
 NOT_ACCEPTED = "the delay was not accepted in time"
-REST_LAPSES = "rest-lapses"
-"""Orders that wanted all cancelled, though some of it had left, are older than this patch."""
-COLLECTION = "collection"
-"""Orders that wait to be collected without telling anybody are older than this patch."""
-BOOKING_FOUND = "booking-found"
-"""Orders whose goods left without any carrier's answer, for good, are older than this patch."""
-FACTS_FIRST = "facts-first"
-"""Orders that went on beside what had come before they were recorded are older than this one."""
 
 
 @workflow.defn
@@ -195,7 +187,7 @@ class OrderWorkflow:
                 for waiting in recorded.waiting_facts:
                     self._inbox.append(read_stored(self._order.order_id, waiting))
             self._see(recorded.progress)
-            if self._inbox and workflow.patched(FACTS_FIRST):  # who has paid isn't asked to
+            if self._inbox:  # who has paid isn't asked to
                 await self._steps.until(lambda: not self._inbox, "Waiting for what is known")
             if self._known().cancellation is not Cancellation.NONE:
                 self._cancelling = True  # a run before this one was ended while it was undoing
@@ -256,7 +248,7 @@ class OrderWorkflow:
             self._letters = review.letter.number
             letter = LetterStep(order_id=self._order.order_id, letter=review.letter)
             self._start_in_background(self._mail_letter(letter))
-        if review.lapsed and self._known().goods_left and workflow.patched(REST_LAPSES):
+        if review.lapsed and self._known().goods_left:
             await self._cancel_rest(self._known().consent_by)
         elif review.lapsed:
             late = CancelRequest(reason=NOT_ACCEPTED, actor="deadline")
@@ -377,7 +369,7 @@ class OrderWorkflow:
         elif self._known().fulfilment is Fulfilment.CARRIER:
             await self._book(step)
             self._start_in_background(self._watch(shipment_id))
-        elif workflow.patched(COLLECTION):
+        else:
             self._start_in_background(self._await_collection(step))
         await self._steps.until(lambda: self._is_gone(shipment_id), "Waiting for goods issue")
         if self._known().fulfilment is Fulfilment.CARRIER and self._has_left(shipment_id):
@@ -389,7 +381,7 @@ class OrderWorkflow:
         retry gives it as long again."""
         flag = f"Collection of {step.shipment_id}"
         within = timedelta(seconds=self._board.policy.collect_within)
-        ready_at = self._known().shipment(step.shipment_id).planned_at or workflow.now()
+        ready_at = self._known().shipment(step.shipment_id).planned_at
         collect_by = ready_at + within
         mail = CollectionStep(**dict(step), collect_by=collect_by)
         self._start_in_background(self._mail_collection(mail))
@@ -539,7 +531,7 @@ class OrderWorkflow:
     async def _tell_dispatch(self, step: ShipmentStep) -> None:
         """With the tracking number, where there is one."""
         booked = self._known().shipment(step.shipment_id).is_booked
-        if not booked and workflow.patched(BOOKING_FOUND):
+        if not booked:
             await self._find_booking(step)
         await self._regardless.partner(
             CustomerMail.mail_dispatch, step, f"Mail the dispatch of {step.shipment_id}"

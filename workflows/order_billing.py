@@ -17,16 +17,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.order_goods import acknowledge
     from workflows.steps import AttentionBoard, RefusedStep, Steps, Stopped
 
-IN_DOUBT = "charge-in-doubt"
-"""Orders whose authorisation was looked at once a second are older than this patch."""
 LOOK_AGAIN = timedelta(hours=1)
 """How long after its end an authorisation that is being charged is looked at again."""
 MONEY = "money"
 """What waits for a person because of money that came, or went."""
-REMIND_AGAIN = "remind-again"
-"""Orders that were paid, and weren't any more, without being reminded again replay as they went."""
-SEEN_TO = "money-seen-to"
-"""Orders that a person retried before that was kept replay without it."""
 
 
 class OrderMoney:
@@ -96,7 +90,7 @@ class OrderMoney:
             if not await self._lasts_no_longer(until, until):
                 await self._lapse()
             charging = self._known().authorised_until == until  # and it may have been charged
-            if charging and workflow.patched(IN_DOUBT):
+            if charging:
                 await self._lasts_no_longer(until, workflow.now() + LOOK_AGAIN)
 
     async def _lasts_no_longer(self, until: datetime, look_at: datetime) -> bool:
@@ -122,8 +116,7 @@ class OrderMoney:
         self._seen_to = problem
         if self._reminded_in_full and not self._known().paid_in_full:
             self._reminded_in_full = False
-            if workflow.patched(REMIND_AGAIN):
-                self._background_tasks(self.remind())
+            self._background_tasks(self.remind())
 
     async def _show(self, problem: Problem) -> None:
         try:
@@ -140,7 +133,7 @@ class OrderMoney:
             lambda: self._board.retries != retries or self._known().money_problem != problem,
             "Waiting for a person",
         )
-        if self._known().money_problem == problem and workflow.patched(SEEN_TO):
+        if self._known().money_problem == problem:
             self._see(await acknowledge(self._steps, self._step))
         if self._known().money_problem in (problem, None):
             await self._board.clear_attention(MONEY)

@@ -27,9 +27,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.start_order import start_order
     from workflows.steps import AttentionBoard, Steps, run_database_step
 
-WATCHED = "return-watched"
-"""Returns that waited before their way was watched replay as they went, and are never watched."""
-
 
 @workflow.defn
 class ReturnWorkflow:
@@ -80,7 +77,7 @@ class ReturnWorkflow:
     async def _wait(self, known: ReturnProgress, changes: int) -> None:
         """Until somebody changed something, or the authorisation runs out, or where the goods are
         wants a person."""
-        if known.state is not ReturnState.AUTHORISED and workflow.patched(WATCHED):
+        if known.state is not ReturnState.AUTHORISED:
             await self._watch(known, changes)
             return
         expires = known.expires_at if known.state is ReturnState.AUTHORISED else None
