@@ -196,8 +196,7 @@ class FactWorkflow(AuxiliaryWorkflow):
         self._order_id = order_id
         order = OrderStep(order_id=order_id)
         await finish_cancellation(self._steps, order)
-        summary = "Mail the credit note and the refund"
-        await self._steps.call_partner(CustomerMail.mail_settlement, order, summary)
+        await self._steps.call_partner(CustomerMail.mail_settlement, order, "Mail the settlement")
         return "given back: the order is cancelled"
 
     async def _start_order(self, order: OrderStep) -> None:

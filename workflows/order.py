@@ -46,11 +46,12 @@ with workflow.unsafe.imports_passed_through():
 
 Request = TypeVar("Request", bound=BaseModel)
 Message = Fact | StockArrived | RejectedMessage
+CANCELLED_IN_UI = CancelRequest(reason="cancelled in the Temporal UI", actor="temporal")
 
 
 @workflow.defn
 class OrderWorkflow:
-    """The life of an order: `run` follows its phases, and facts are applied as they arrive.
+    """The life of an order. `run` follows its phases; facts are applied as they arrive.
 
     Every step returns the progress of the order from the tables, and every wait is for the progress
     to change. So a fact may arrive early, late, twice or out of order.
@@ -119,9 +120,7 @@ class OrderWorkflow:
         """Issue the invoice of an order on credit; else wait for the payment, which issues it."""
         order = self._order
         if order.progress.terms.on_credit or order.progress.paid_in_full:
-            order.update(
-                await order.steps.run_database_step(issue_invoice, order.step, "Issue the invoice")
-            )
+            await order.run_step(issue_invoice, "Issue the invoice")
         if order.progress.terms.on_credit:
             order.start_in_background(self._billing.request_payment())
             order.start_in_background(self._billing.remind())
@@ -144,9 +143,7 @@ class OrderWorkflow:
         order.update(await undo(order))
         order.cancelling = order.progress.cancellation is not Cancellation.NONE
         if order.cancelling and (order.progress.invoice_number or order.progress.received_minor):
-            order.start_mail(
-                CustomerMail.mail_settlement, order.step, "Mail the credit note and the refund"
-            )
+            order.start_mail(CustomerMail.mail_settlement, order.step, "Mail the settlement")
 
     async def _record_once(self) -> Recorded:
         order = self._order
@@ -192,13 +189,10 @@ class OrderWorkflow:
             try:
                 await workflow.wait_condition(condition)
             except asyncio.CancelledError:
-                self._order.start_in_background(self._cancel_from_ui())
+                order = self._order
+                order.start_in_background(start_cancellation(order, CANCELLED_IN_UI))
             else:
                 return
-
-    async def _cancel_from_ui(self) -> None:
-        request = CancelRequest(reason="cancelled in the Temporal UI", actor="temporal")
-        await start_cancellation(self._order, request)
 
     def _reopen(self) -> bool:
         """Take up a cancelled order again if late money reopened it, or is to be refunded."""
@@ -221,11 +215,8 @@ class OrderWorkflow:
         if isinstance(message, RejectedMessage):
             await record_rejected(message)
         elif isinstance(message, StockArrived):
-            order.update(
-                await run_database_step(
-                    read_order_progress, order.step, "Read the order's progress"
-                )
-            )
+            summary = "Read the progress"
+            order.update(await run_database_step(read_order_progress, order.step, summary))
         elif isinstance(message, OrderFact):
             progress = await apply_order_fact(order.order_id, message)
             order.update(progress)

@@ -17,10 +17,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.order_context import OrderContext
     from workflows.steps import RefusedStep, Stopped
 
-CAPTURE = "Capture the payment"
 REQUEST = "Request the payment"
+CAPTURE = "Capture the payment"
 MONEY = "money"
-"""A key on the attention board."""
+"""Keys on the attention board; the first two also name their steps."""
 CHECK_AGAIN_AFTER = timedelta(hours=1)
 """The interval between checks of a lapsed authorisation while its capture is in doubt."""
 
@@ -118,11 +118,7 @@ class OrderBilling:
         )
 
     async def _lapse_authorisation(self) -> None:
-        self._order.update(
-            await self._order.steps.run_database_step(
-                lapse_authorisation, self._order.step, "Check the authorisation"
-            )
-        )
+        await self._order.run_step(lapse_authorisation, "Check the authorisation")
 
     def _is_authorised(self) -> bool:
         return self._order.progress.authorised_until is not None

@@ -7,6 +7,7 @@ from typing import TypeVar
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.database.step import Step
     from activities.operations.commands import execute_command
     from activities.orders.steps import read_order_progress, set_attention
     from models.messages.attention import Attention, SetAttention
@@ -25,6 +26,7 @@ In = TypeVar("In")
 class OrderContext:
     """The progress, the attentions and the background tasks of one order.
 
+    `step` is the argument of steps that need to know only the order. Of the three runners of steps,
     `steps` stops when the order is being cancelled, `while_unpaid` also when it is paid in full,
     and `regardless` never.
     """
@@ -79,6 +81,10 @@ class OrderContext:
             )
         self.show_details()
 
+    async def run_step(self, step: Step[OrderStep, Progress], summary: str) -> None:
+        """Run a database step of the order, and update its progress."""
+        self.update(await self.steps.run_database_step(step, self.step, summary))
+
     def show_details(self) -> None:
         """Show the order in words in the Temporal UI."""
         workflow.set_current_details(current_details(self._progress, self.board.attention))
@@ -90,8 +96,8 @@ class OrderContext:
             return CommandOutcome(accepted=True, message="requesting the purchase again")
         return self.board.retry()
 
-    def start_in_background(self, work: Coroutine[None, None, None]) -> None:
-        """Start a background task. The order doesn't end before it; Stopped ends it early."""
+    def start_in_background(self, work: Coroutine[None, None, object]) -> None:
+        """Start a background task. The order doesn't end before it. Stopped ends it early."""
         self._background_tasks.append(asyncio.create_task(_until_stopped(work)))
 
     def start_mail(self, mail: PartnerStep[In, None], step: In, summary: str) -> None:
@@ -126,15 +132,7 @@ class OrderContext:
         )
         step = CommandStep(command=command)
         await self.steps.run_database_step(execute_command, step, "Acknowledge the problem")
-        await self.refresh()
-
-    async def refresh(self) -> None:
-        """Read the order's progress from the tables."""
-        self.update(
-            await self.steps.run_database_step(
-                read_order_progress, self.step, "Read the order's progress"
-            )
-        )
+        await self.run_step(read_order_progress, "Read the progress")
 
     async def _show_attention(self, attention: Attention | None) -> None:
         workflow.upsert_search_attributes(search_attributes.for_attention(attention))
@@ -146,7 +144,7 @@ class OrderContext:
         )
 
 
-async def _until_stopped(work: Coroutine[None, None, None]) -> None:
+async def _until_stopped(work: Coroutine[None, None, object]) -> None:
     try:
         await work
     except Stopped:

@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.mail.steps import CustomerMail
     from activities.operations.notifying import Notifier
     from activities.orders.promises import accept_delay, review_promise
+    from activities.orders.steps import read_order_progress
     from models.messages.attention import NO_SUPPLY, Attention
     from models.messages.commands import CancelRest, CommandStep
     from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome
@@ -123,7 +124,7 @@ class OrderGoods:
             actor="deadline",
         )
         await execute(self._order.steps, CommandStep(command=command))
-        await self._order.refresh()
+        await self._order.run_step(read_order_progress, "Read the progress")
 
     async def _mail_letter(self, letter: Letter) -> None:
         """Mail letters one after the other, so that the latest date arrives last."""

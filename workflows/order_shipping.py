@@ -49,9 +49,7 @@ class OrderShipping:
         order = self._order
         self._goods.start_supply()
         if order.progress.may_consign:
-            order.update(
-                await order.steps.run_database_step(plan_shipments, order.step, "Plan shipments")
-            )
+            await order.run_step(plan_shipments, "Plan shipments")
         for shipment_id in order.progress.in_state(*UNDER_WAY, ShipmentState.DELIVERED):
             if shipment_id not in tasks:
                 shipment = OrderShipment(order, shipment_id)

@@ -66,7 +66,7 @@ class ReturnWorkflow(AuxiliaryWorkflow):
 
     async def _read_progress(self) -> ReturnProgress:
         progress = await self._steps.run_database_step(
-            read_return_progress, self._step, "Read the return's progress"
+            read_return_progress, self._step, "Read the progress"
         )
         self._order_id = progress.order_id
         workflow.set_current_details(
