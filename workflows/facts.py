@@ -157,14 +157,14 @@ class FactWorkflow(AuxiliaryWorkflow):
     is not about an order."""
 
     @workflow.init
-    def __init__(self, given: FactInput) -> None:
+    def __init__(self, step: FactInput) -> None:
         super().__init__()
-        self._given = given
+        self._step = step
 
     @workflow.run
-    async def run(self, given: FactInput) -> str:
+    async def run(self, step: FactInput) -> str:
         """Apply the fact. Return the outcome in words."""
-        fact = read_stored(given.fact_id, given.fact)
+        fact = read_stored(step.fact_id, step.fact)
         await self._read_policy()
         if isinstance(fact, RejectedMessage):
             await record_rejected(fact)
@@ -225,7 +225,7 @@ class FactWorkflow(AuxiliaryWorkflow):
                 name=type_of(fact).replace(".", "_"),
                 body=fact.model_dump_json(),
                 reason=reason,
-                fact=self._given.fact,
+                fact=self._step.fact,
             )
         )
         return f"rejected: {reason}"
