@@ -81,7 +81,8 @@ from models.messages.nightly import ReconcileOutcome, ReviewOutcome
 from models.messages.parsing import check_past, parse_command, parse_fact, parse_order
 from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
 from models.messages.steps import REPLENISHES, StockKey
-from models.orders import OVER, OrderDocument, digest
+from models.orders import OrderDocument, digest
+from models.progress import OVER
 from models.purchasing import BuyingPolicy
 from models.views.orders import OrderView
 from models.views.returns import of_return

@@ -17,7 +17,8 @@ from activities.orders import reading as orders_reading
 from models.errors import EngineUnavailable, NotFound
 from models.messages.attention import WORKFLOW_ENDED, WORKFLOW_FAILS, Attention
 from models.money import format_amount
-from models.orders import OVER, OrderDocument, Stage
+from models.orders import OrderDocument
+from models.progress import OVER, Stage
 from models.views.orders import LineView, OrderDetails, OrderView
 from models.visibility import CUT_OFF, FAILING
 

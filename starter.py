@@ -39,7 +39,8 @@ from intake import Intake
 from models.base import MAX_LISTED
 from models.errors import InvalidInput, PipelineError
 from models.json_text import parse_json
-from models.orders import Stage, Terms
+from models.orders import Terms
+from models.progress import Stage
 from models.settings import Settings
 from models.views.shipping import of_shipment
 

@@ -14,7 +14,8 @@ from intake import Intake
 from models.base import MAX_LISTED
 from models.json_text import parse_json
 from models.messages.commands import Acknowledge, CommandDone
-from models.orders import OrderDocument, Stage
+from models.orders import OrderDocument
+from models.progress import Stage
 from models.views.operations import FindingView, RejectedMessageView
 from models.views.orders import CustomerView, OrderDetails, OrderView
 

@@ -17,7 +17,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.stock.steps import release_stock
     from models.messages.attention import ALREADY_PICKED_UP
     from models.messages.steps import OrderStep, ShipmentStep
-    from models.orders import Progress, ShipmentState, Terms
+    from models.orders import Terms
+    from models.progress import Progress, ShipmentState
     from workflows.facts import give_back, notify
     from workflows.steps import PartnerStep, RefusedStep, Steps
 

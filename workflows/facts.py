@@ -63,7 +63,7 @@ with workflow.unsafe.imports_passed_through():
         StockKey,
         TrackingStep,
     )
-    from models.orders import Cancellation, Progress, Stage, stage
+    from models.progress import Cancellation, Progress, Stage, stage
     from workflows import search_attributes
     from workflows.start_order import start_order
     from workflows.steps import AttentionBoard, RefusedStep, Steps, run_database_step

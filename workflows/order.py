@@ -59,15 +59,13 @@ with workflow.unsafe.imports_passed_through():
         ReportStep,
         ShipmentStep,
     )
-    from models.orders import (
+    from models.orders import Fulfilment, OrderDocument, Terms
+    from models.progress import (
         Cancellation,
-        Fulfilment,
-        OrderDocument,
         Progress,
         ShipmentProgress,
         ShipmentState,
         Stage,
-        Terms,
         stage,
     )
     from workflows import search_attributes

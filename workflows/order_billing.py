@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from models.billing import AUTHORISATION_LAPSED
     from models.messages.attention import Attention
     from models.messages.steps import OrderStep, ReminderStep
-    from models.orders import Problem, Progress
+    from models.progress import Problem, Progress
     from workflows.order_goods import acknowledge
     from workflows.steps import AttentionBoard, RefusedStep, Steps, Stopped
 

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.attention import Attention
     from models.messages.commands import Acknowledge, CommandStep
     from models.messages.steps import OrderStep
-    from models.orders import Problem, Progress
+    from models.progress import Problem, Progress
     from workflows.steps import AttentionBoard, Steps
 
 GOODS = "goods"

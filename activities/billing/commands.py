@@ -31,7 +31,7 @@ from models.messages.commands import (
 )
 from models.messages.steps import BillStep, Notification
 from models.money import Money
-from models.orders import Cancellation
+from models.progress import Cancellation
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment, Refund
 from models.tables.ledger import OpenPeriod
 from models.tables.orders import Order

@@ -18,7 +18,7 @@ from activities.order_record.progress import (
 from models import ledger
 from models.billing import minor_units
 from models.messages.steps import DunningReview, OrderStep
-from models.orders import Cancellation
+from models.progress import Cancellation
 from models.tables.billing import InvoiceRow, Reminder
 from models.tables.orders import Order
 

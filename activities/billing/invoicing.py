@@ -24,7 +24,7 @@ from models.billing import (
 )
 from models.customers import Address
 from models.money import round_half_up, share
-from models.orders import PricedLine, TaxAmount, total
+from models.pricing import PricedLine, TaxAmount, total
 from models.stock import ReservationState
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment
 from models.tables.masterdata import Company, Customer

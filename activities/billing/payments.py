@@ -16,7 +16,7 @@ from models.billing import BEING_GIVEN_BACK, BillingRules
 from models.ledger import Account
 from models.messages.facts import PaymentReceived
 from models.money import MAX_AMOUNT_MINOR, decimals, parse_amount, round_half_up
-from models.orders import Cancellation
+from models.progress import Cancellation
 from models.promises import promised_date
 from models.tables.billing import Payment, PaymentReversal, Refund
 from models.tables.ledger import JournalEntry

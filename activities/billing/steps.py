@@ -47,7 +47,8 @@ from models.messages.steps import (
     ReversalStep,
 )
 from models.money import Money, format_amount, parse_amount
-from models.orders import Cancellation, Capture, Progress
+from models.orders import Capture
+from models.progress import Cancellation, Progress
 from models.tables.billing import (
     Authorisation,
     Payment,

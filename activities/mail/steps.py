@@ -43,8 +43,9 @@ from models.messages.steps import (
     ReturnStep,
     ShipmentStep,
 )
-from models.orders import Cancellation, Capture, ShipmentState
+from models.orders import Capture
 from models.papers import ReturnPaper
+from models.progress import Cancellation, ShipmentState
 from models.returns import ReturnState
 from models.stock import ShortageState
 from models.tables.billing import CreditNoteRow, InvoiceRow, Refund, Reminder

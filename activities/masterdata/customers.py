@@ -7,7 +7,8 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.progress import balance_of
 from models.customers import CustomerDocument, CustomerStatus, TaxTreatment
 from models.errors import NotFound
-from models.orders import Cancellation, Terms
+from models.orders import Terms
+from models.progress import Cancellation
 from models.tables.billing import PaymentReversal
 from models.tables.masterdata import Customer
 from models.tables.orders import Order

@@ -22,7 +22,7 @@ from models.messages.steps import (
     ReturnStep,
     StockKey,
 )
-from models.orders import Stage
+from models.progress import Stage
 from models.stock import ShortageState
 from models.tables.orders import Order
 from models.tables.stock import Shortage

@@ -5,7 +5,7 @@ from sqlmodel import Session, col, select
 from activities.order_record import progress
 from models.messages.commands import after_workflow, refund_workflow
 from models.messages.steps import ReturnStep
-from models.orders import Stage
+from models.progress import Stage
 from models.tables.billing import Refund
 from models.tables.operations import AttentionRow, FactRow, Finding, RejectedMessageRow
 from models.tables.orders import Order

@@ -46,7 +46,7 @@ from models.messages.attention import WORKFLOW_ENDED, SetAttention
 from models.messages.commands import after_workflow
 from models.messages.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
 from models.messages.steps import StockKey
-from models.orders import OVER, Cancellation, Stage
+from models.progress import OVER, Cancellation, Stage
 from models.purchasing import OPEN_STATES, PurchaseOrderState
 from models.stock import SERVING, ReservationState, ShortageState
 from models.tables.ledger import JournalPosting

@@ -11,10 +11,9 @@ from activities.database.unit_of_work import UnitOfWork
 from models.billing import BEING_GIVEN_BACK, AuthorisationState, Balance, RefundState
 from models.errors import NotFound
 from models.money import Money
-from models.orders import (
+from models.orders import Capture, Delivery
+from models.progress import (
     Cancellation,
-    Capture,
-    Delivery,
     Problem,
     Progress,
     ShipmentProblem,

@@ -7,7 +7,9 @@ from sqlmodel import Session, col, select
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError
 from models.money import parse_amount
-from models.orders import OrderDocument, ProductPrice, Stage, price_lines, total
+from models.orders import OrderDocument
+from models.pricing import ProductPrice, price_lines, total
+from models.progress import Stage
 from models.tables.masterdata import Company, Customer, Location, Product
 from models.tables.orders import Order
 

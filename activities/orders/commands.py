@@ -29,7 +29,7 @@ from models.messages.commands import (
     refuse,
 )
 from models.messages.steps import Notification
-from models.orders import Cancellation, Progress, ShipmentState
+from models.progress import Cancellation, Progress, ShipmentState
 from models.shipping import FreightMode
 from models.stock import ReservationState
 from models.tables.orders import Order

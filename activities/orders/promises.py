@@ -7,7 +7,7 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.progress import lock_order, read_progress, save_progress
 from models.messages.steps import Accepted, AcceptStep, OrderStep, PromiseReview
-from models.orders import Cancellation, stage
+from models.progress import Cancellation, stage
 from models.promises import (
     Letter,
     LetterKind,

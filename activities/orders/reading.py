@@ -15,7 +15,7 @@ from models.billing import RefundState
 from models.errors import NotFound
 from models.messages.attention import Attention
 from models.money import format_amount
-from models.orders import OVER, Cancellation, ShipmentState, Stage
+from models.progress import OVER, Cancellation, ShipmentState, Stage
 from models.stock import ReservationState, ShortageState
 from models.tables.billing import InvoiceRow, Refund
 from models.tables.masterdata import Customer

@@ -32,15 +32,9 @@ from models.messages.steps import (
     RecordOrder,
 )
 from models.money import parse_percent
-from models.orders import (
-    Cancellation,
-    OrderDocument,
-    PricedLine,
-    ProductPrice,
-    Progress,
-    price_lines,
-    total,
-)
+from models.orders import OrderDocument
+from models.pricing import PricedLine, ProductPrice, price_lines, total
+from models.progress import Cancellation, Progress
 from models.promises import promised_date
 from models.tables.masterdata import Company, Customer, Product
 from models.tables.operations import AttentionRow

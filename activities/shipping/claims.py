@@ -22,7 +22,7 @@ from models.messages.commands import (
     refuse,
 )
 from models.messages.steps import Notification
-from models.orders import ShipmentState
+from models.progress import ShipmentState
 from models.tables.orders import Order
 from models.tables.shipping import Claim, Shipment
 

@@ -34,7 +34,7 @@ from models.messages.commands import (
     refuse,
 )
 from models.messages.steps import Notification
-from models.orders import Cancellation, ShipmentState
+from models.progress import Cancellation, ShipmentState
 from models.stock import MovementKind, Need, ReservationState
 from models.tables.orders import Order
 from models.tables.shipping import Shipment

@@ -18,7 +18,6 @@ from models.customers import Address
 from models.messages.commands import RefundShipment
 from models.messages.facts import ShipmentFact, ShipmentTracked
 from models.money import format_amount
-from models.orders import ShipmentState
 from models.papers import (
     PaperAddress,
     PaperContent,
@@ -26,6 +25,7 @@ from models.papers import (
     PaperPackage,
     ShipmentPaper,
 )
+from models.progress import ShipmentState
 from models.shipping import FreightMode
 from models.stock import SERVING, ReservationState
 from models.tables.masterdata import Company, Customer, Location, Product

@@ -15,16 +15,8 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from models.customers import TaxTreatment
-from models.orders import (
-    Cancellation,
-    Capture,
-    Channel,
-    Delivery,
-    Fulfilment,
-    PaymentMethod,
-    Stage,
-    Terms,
-)
+from models.orders import Capture, Channel, Delivery, Fulfilment, PaymentMethod, Terms
+from models.progress import Cancellation, Stage
 from models.tables.columns import bigint, enum_column, running_total
 
 

@@ -68,7 +68,8 @@ from models.messages.steps import (
     TrackingStep,
 )
 from models.money import format_amount
-from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
+from models.orders import OrderDocument
+from models.progress import Cancellation, ShipmentState, Stage, stage
 from models.returns import Condition, Disposition, RequestedOutcome
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment, Refund
 from models.tables.ledger import JournalEntry, JournalPosting

@@ -13,24 +13,9 @@ from models.customers import TaxTreatment
 from models.errors import InvalidInput
 from models.messages.parsing import parse_order
 from models.money import MAX_AMOUNT_MINOR, round_half_up
-from models.orders import (
-    MAX_LINES,
-    MAX_QUANTITY,
-    Cancellation,
-    OrderDocument,
-    OrderLine,
-    PricedLine,
-    ProductPrice,
-    Progress,
-    ShipmentProgress,
-    ShipmentState,
-    Stage,
-    Terms,
-    digest,
-    price_line,
-    stage,
-    total,
-)
+from models.orders import MAX_LINES, MAX_QUANTITY, OrderDocument, OrderLine, Terms, digest
+from models.pricing import PricedLine, ProductPrice, price_line, total
+from models.progress import Cancellation, Progress, ShipmentProgress, ShipmentState, Stage, stage
 from models.shipping import FreightMode
 
 ABSENT = object()
