@@ -119,8 +119,8 @@ class Progress(Payload):
     paid_minor: int
     received_minor: int = 0
     """All money that came for the order, what was more than due included."""
-    charges_minor: int = 0
-    """What is due beside the total: fees, less what was credited or forgiven; may be below zero."""
+    due_minor: int
+    """The amount still to be paid (`models.billing.Balance`); never below zero."""
     captured_later: bool = False
     """A card is charged when the goods are about to go."""
     authorised_until: datetime | None = None
@@ -156,11 +156,6 @@ class Progress(Payload):
     """Returns of which a carrier has just told something."""
     fetched: tuple[str, ...] = ()
     """Commands that call shipments back, which a carrier has just said it has."""
-
-    @property
-    def due_minor(self) -> int:
-        """What is still to be paid; never below zero."""
-        return max(0, self.total_minor + self.charges_minor - self.paid_minor)
 
     @property
     def paid_in_full(self) -> bool:

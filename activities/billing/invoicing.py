@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, post, tax_date_of
 from activities.order_record.audit import record_event
-from activities.order_record.progress import balance_of, invoice_number, money_of
+from activities.order_record.balance import balance_of, invoice_number, money_of
 from models import billing, ledger
 from models.billing import (
     Bill,

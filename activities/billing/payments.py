@@ -10,7 +10,8 @@ from activities.billing.invoicing import issue, recover, tax_relief
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.progress import FOR_CHANGE, balance_of, invoice_number, money_of
+from activities.order_record.balance import balance_of, invoice_number, money_of
+from activities.order_record.progress import FOR_CHANGE
 from models import billing, ledger
 from models.billing import BEING_GIVEN_BACK, BillingRules
 from models.ledger import Account

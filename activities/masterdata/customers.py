@@ -4,7 +4,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.progress import balance_of
+from activities.order_record.balance import DUE_MINOR, balance_of
 from models.customers import CustomerDocument, CustomerStatus, TaxTreatment
 from models.errors import NotFound
 from models.orders import Terms
@@ -50,40 +50,23 @@ def record_customer(work: UnitOfWork, document: CustomerDocument) -> Customer:
 
 
 def exposure(session: Session, customer_id: str, without_order: str = "") -> int:
-    """What the customer owes or will owe, in minor units, but for `without_order`: every accepted
-    net30 order that isn't paid or cancelled, invoiced or not; and what is due again of others,
-    because a payment was taken back."""
-    charges = (
-        col(Order.fees_minor)
-        + col(Order.reclaimed_minor)
-        - col(Order.credited_minor)
-        + col(Order.payable_minor)
-        - col(Order.forgiven_minor)
-    )
-    due = col(Order.total_minor) + charges - col(Order.paid_minor)
-    owed = select(func.sum(due)).where(
-        col(Order.customer_id) == customer_id,
-        col(Order.order_id) != without_order,
-        col(Order.terms) == Terms.NET30,
-        col(Order.credit_accepted).is_(True),
-        col(Order.cancellation) != Cancellation.DONE,
-    )
-    return int(session.exec(owed).one() or 0) + _due_again(session, customer_id, without_order)
+    """Sum up what a customer owes or is going to owe, in minor units, except for `without_order`.
 
-
-def _due_again(session: Session, customer_id: str, without_order: str) -> int:
-    taken_back = select(PaymentReversal.order_id).where(col(PaymentReversal.order_id).is_not(None))
+    This is the amount due of every accepted order on credit (net30) until it is cancelled, invoiced
+    or not, and the receivable of other orders of which a payment was reversed.
+    """
+    counted = (col(Order.customer_id) == customer_id) & (col(Order.order_id) != without_order)
     on_credit = (
         (col(Order.terms) == Terms.NET30)
         & col(Order.credit_accepted).is_(True)
         & (col(Order.cancellation) != Cancellation.DONE)
     )
-    orders = session.exec(
-        select(Order).where(
-            col(Order.customer_id) == customer_id,
-            col(Order.order_id) != without_order,
-            col(Order.order_id).in_(taken_back),
-            ~on_credit,
-        )
+    due_minor = session.exec(select(func.sum(DUE_MINOR)).where(counted, on_credit)).one()
+    reversed_ids = select(PaymentReversal.order_id).where(
+        col(PaymentReversal.order_id).is_not(None)
     )
-    return sum(balance_of(session, order).receivable_minor for order in orders)
+    reversed_orders = session.exec(
+        select(Order).where(counted, ~on_credit, col(Order.order_id).in_(reversed_ids))
+    )
+    receivable_minor = sum(balance_of(session, order).receivable_minor for order in reversed_orders)
+    return int(due_minor or 0) + receivable_minor

@@ -9,14 +9,8 @@ from activities.billing.exchanges import payer_of
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
-from activities.order_record.progress import (
-    acknowledged_text,
-    balance_of,
-    missing_minor,
-    money_problems,
-    read_progress,
-    save_progress,
-)
+from activities.order_record.problems import acknowledge_problems
+from activities.order_record.progress import read_progress, save_progress
 from activities.order_record.targets import order_of
 from activities.shipping.goods_issue import put_back
 from activities.shipping.undelivered import refund_price, write_off_undelivered
@@ -32,7 +26,6 @@ from models.messages.steps import Notification
 from models.progress import Cancellation, Progress, ShipmentState
 from models.shipping import FreightMode
 from models.stock import ReservationState
-from models.tables.orders import Order
 from models.tables.shipping import Shipment
 from models.tables.stock import Reservation, Shortage
 
@@ -70,11 +63,11 @@ def cancel_rest(work: UnitOfWork, command: CancelRest) -> CommandResult:
 def acknowledge(work: UnitOfWork, command: Acknowledge) -> CommandResult:
     """What happened to the order's money or goods is shown no longer."""
     order = order_of(work, command.order_id)
-    seen = [*_see_to_money(work.session, order), *_see_to_goods(work.session, order)]
-    if not seen:
+    acknowledged = acknowledge_problems(work.session, order)
+    if not acknowledged:
         reason = f"nothing of {order.order_id} is to be seen to"
         refuse("order_id", reason, ORDER_REFUSED)
-    codes = ", ".join(seen)
+    codes = ", ".join(acknowledged)
     detail = f"{codes} by {command.actor}: {command.reason}"
     record_event(work, order.order_id, "acknowledged", detail)
     save_progress(work, order)
@@ -135,25 +128,3 @@ def _parts(session: Session, short: Shortage) -> int:
             Reservation.location == short.location,
         )
     ).one()
-
-
-def _see_to_money(session: Session, order: Order) -> list[str]:
-    """Returns what was said of each payment, in short."""
-    due_minor = missing_minor(balance_of(session, order))
-    seen = []
-    for row, problem in list(money_problems(session, order, due_minor)):
-        row.acknowledged = acknowledged_text(row, problem)
-        seen.append(f"{problem.code} ({row.payment_id})")
-    return seen
-
-
-def _see_to_goods(session: Session, order: Order) -> list[str]:
-    """As `_see_to_money`, of each shipment."""
-    rows = select(Shipment).where(
-        Shipment.order_id == order.order_id, col(Shipment.problem).is_not(None)
-    )
-    seen = []
-    for row in session.exec(rows.order_by(Shipment.shipment_id)):
-        seen.append(f"{row.problem} ({row.shipment_id})")
-        row.problem = None
-    return seen

@@ -9,7 +9,7 @@ from sqlalchemy import String, bindparam, func
 from sqlmodel import Session, col, select
 
 from activities.masterdata.customers import exposure
-from activities.order_record.progress import balance
+from activities.order_record.balance import balance_of_row
 from activities.orders.acceptance import company_currency
 from models.billing import RefundState
 from models.errors import NotFound
@@ -244,7 +244,7 @@ def _due(order: Order) -> int:
     """What a customer is asked for; nothing once the order is (being) cancelled."""
     if order.cancellation is not Cancellation.NONE:
         return 0
-    return balance(order, invoiced=False).due_minor
+    return balance_of_row(order, invoiced=False).due_minor
 
 
 def _expected_date(short: Sequence[Shortage]) -> date | None:

@@ -8,15 +8,14 @@ from activities.database.step import read_step, step
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata import customers
 from activities.order_record.audit import record_event, record_rejected
+from activities.order_record.balance import balance_of, money_of
+from activities.order_record.problems import show_problem
 from activities.order_record.progress import (
     FOR_CHANGE,
-    balance_of,
     find_order,
     lock_order,
-    money_of,
     read_progress,
     save_progress,
-    show_problem,
 )
 from models.customers import TaxTreatment
 from models.errors import Refused

@@ -12,7 +12,8 @@ from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.progress import money_of, read_progress, save_progress
+from activities.order_record.balance import money_of
+from activities.order_record.progress import read_progress, save_progress
 from activities.order_record.targets import amount_of, location_of, shipment_of
 from activities.shipping.claims import check_claimable, claims_of, record_claim, record_withdrawal
 from activities.shipping.undelivered import refund_price, write_off_undelivered

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.billing import Balance
 from models.customers import TaxTreatment
 from models.errors import InvalidInput
 from models.messages.parsing import parse_order
@@ -79,8 +80,10 @@ def priced(
 
 def progress(**changes: Any) -> Progress:
     """A prepaid order of ten units at 100.00, recorded and nothing more."""
+    amounts = {"total_minor": 10_000, "paid_minor": 0} | changes
+    due = Balance(tax_minor=0, total_minor=amounts["total_minor"], paid_minor=amounts["paid_minor"])
     known = {"order_id": "O-1", "version": 1, "terms": Terms.PREPAID, "currency": "EUR"}
-    return Progress(**known | {"total_minor": 10_000, "paid_minor": 0, "ordered": 10} | changes)
+    return Progress(**known | {"ordered": 10, "due_minor": due.due_minor} | amounts)
 
 
 # --- what a document may say -------------------------------------------------------------------
