@@ -20,7 +20,7 @@ from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger import reading as ledger_reading
 from activities.order_record.progress import find_order
-from activities.orders.acceptance import recorded
+from activities.orders.reading import recorded
 from activities.orders.steps import attend
 from activities.purchasing.receiving import asked_by
 from activities.purchasing.stock_review import next_skus

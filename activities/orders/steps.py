@@ -7,6 +7,7 @@ from activities.database.inbox import mark_applied, waiting_facts
 from activities.database.step import read_step, step
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata import customers
+from activities.masterdata.reading import company_currency
 from activities.order_record.audit import record_event, record_rejected
 from activities.order_record.balance import balance_of, money_of
 from activities.order_record.problems import show_problem
@@ -17,7 +18,7 @@ from activities.order_record.progress import (
     read_progress,
     save_progress,
 )
-from models.customers import TaxTreatment
+from activities.orders.acceptance import price_order
 from models.errors import Refused
 from models.messages.attention import Attention, SetAttention
 from models.messages.facts import FACT_TYPES, RejectedMessage
@@ -32,10 +33,9 @@ from models.messages.steps import (
 )
 from models.money import parse_percent
 from models.orders import OrderDocument
-from models.pricing import PricedLine, ProductPrice, price_lines, total
 from models.progress import Cancellation, Progress
 from models.promises import promised_date
-from models.tables.masterdata import Company, Customer, Product
+from models.tables.masterdata import Customer
 from models.tables.operations import AttentionRow
 from models.tables.orders import Order, OrderLineRow
 
@@ -193,16 +193,14 @@ def _insert_order(
     step: RecordOrder,
 ) -> Order:
     document = step.order
-    company = work.session.exec(select(Company)).one_or_none()
-    if company is None:
+    if company_currency(work.session) is None:
         raise Refused("nothing_imported", "there are no products: import some, then retry")
     customer = (
         customers.lock_customer(work.session, document.customer)
         if isinstance(document.customer, str)
         else customers.record_customer(work, document.customer)
     )
-    lines = _price(work.session, document, customer.tax_treatment)
-    totals = total(lines)
+    lines, totals = price_order(work.session, document)
     order = Order(
         order_id=document.order_id,
         customer_id=customer.customer_id,
@@ -238,15 +236,6 @@ def _insert_order(
     )
     work.session.flush()
     return order
-
-
-def _price(session: Session, document: OrderDocument, tax: TaxTreatment) -> list[PricedLine]:
-    skus = {line.sku for line in document.lines}
-    rows = session.exec(select(Product).where(col(Product.sku).in_(skus)))
-    products = {row.sku: ProductPrice.model_validate(row.model_dump()) for row in rows}
-    if missing := sorted(skus - products.keys()):
-        raise Refused("sku_unknown", f"there is no SKU {', '.join(missing)}: import it, then retry")
-    return price_lines(document, products, tax)
 
 
 def _check_credit(session: Session, order: Order) -> Attention | None:
