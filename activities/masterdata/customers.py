@@ -1,4 +1,4 @@
-"""Customers: recorded with their first order, kept up to date by the next."""
+"""Customers: recorded with their first order, updated by later ones, and their credit."""
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -13,13 +13,15 @@ from models.tables.billing import PaymentReversal
 from models.tables.masterdata import Customer
 from models.tables.orders import Order
 
-CONTACT_FIELDS = ("name", "email", "phone", "country", "vat_id", "language")
-ADDRESS_FIELDS = ("street", "city", "postal_code")
+CONTACT_FIELDS = (
+    *("name", "email", "phone", "country", "vat_id", "language"),
+    *("street", "city", "postal_code"),
+)
+"""Fields of a recorded customer that an order updates."""
 
 
 def lock_customer(session: Session, customer_id: str) -> Customer:
-    """The customer's row, held until the transaction ends, so that credit is checked one order at
-    a time. Raises NotFound."""
+    """Lock the customer's row until the transaction ends. Raises NotFound."""
     customer = session.get(Customer, customer_id, with_for_update=True)
     if customer is None:
         raise NotFound("customer_unknown", f"there is no customer {customer_id}")
@@ -27,26 +29,28 @@ def lock_customer(session: Session, customer_id: str) -> Customer:
 
 
 def record_customer(work: UnitOfWork, document: CustomerDocument) -> Customer:
-    """Insert a new customer; of one we know, update what the customer may decide: contact and
-    payment preference. What is ours to decide (credit limit, status, tax treatment) no order
-    says: a new customer has no credit and pays tax until an import says otherwise."""
-    known = work.session.get(Customer, document.customer_id, with_for_update=True)
-    if known is None:
-        ours = {"credit_limit", "status", "tax_treatment"}
-        known = Customer(
-            **document.model_dump(exclude=ours),
+    """Insert a new customer, or update the contact and payment preference of a recorded one.
+
+    Only imports set credit limit, status and tax treatment: a new customer has no credit and pays
+    tax.
+    """
+    customer = work.session.get(Customer, document.customer_id, with_for_update=True)
+    if customer is None:
+        imported = {"credit_limit", "status", "tax_treatment"}
+        customer = Customer(
+            **document.model_dump(exclude=imported),
             credit_limit_minor=0,
             status=CustomerStatus.ACTIVE,
             tax_treatment=TaxTreatment.STANDARD,
         )
-        work.session.add(known)
+        work.session.add(customer)
     else:
-        for field in (*CONTACT_FIELDS, *ADDRESS_FIELDS):
+        for field in CONTACT_FIELDS:
             if value := getattr(document, field):
-                setattr(known, field, value)
-        known.payment_preference = document.payment_preference
+                setattr(customer, field, value)
+        customer.payment_preference = document.payment_preference
     work.session.flush()
-    return known
+    return customer
 
 
 def exposure(session: Session, customer_id: str, without_order: str = "") -> int:

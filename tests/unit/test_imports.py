@@ -497,7 +497,7 @@ def test_a_bad_cell_is_refused_by_file_line_and_column(
 
 
 OTHER_COMPANY = [
-    ({"legal_entity": "other"}, "legal_entity: we are 'northwind' already"),
+    ({"legal_entity": "other"}, "legal_entity: the company is 'northwind' already"),
     ({"currency": "USD"}, "currency: prices and credit limits are in EUR already"),
 ]
 
@@ -526,7 +526,9 @@ def test_a_missing_column_is_named(database: Database, folder: Path, name: str) 
 @pytest.mark.parametrize("name", ROWS)
 def test_an_unknown_column_is_named(database: Database, folder: Path, name: str) -> None:
     change(folder, name, colour="red")
-    assert refusal(database, folder).startswith(f"{name} line 1, colour: is not a column we know")
+    assert refusal(database, folder).startswith(
+        f"{name} line 1, colour: is unknown; the columns are"
+    )
 
 
 def test_a_file_with_semicolons_is_not_understood(database: Database, folder: Path) -> None:
@@ -723,7 +725,7 @@ def test_accounts_exchange_their_numbers_in_one_import(
             (("bank", "1100"), ("revenue", "1100"), ("cash_clearing", "9")),
             "accounts.csv line 3, number: 1100 is the number of bank",
         ),
-        ((("bank", "77"), ("1000", "78")), "accounts.csv line 3, account: 1000 stands twice"),
+        ((("bank", "77"), ("1000", "78")), "accounts.csv line 3, account: 1000 appears twice"),
     ],
 )
 def test_a_number_is_one_accounts(
