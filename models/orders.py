@@ -23,7 +23,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Channel(StrEnum):
-    """Where the order was placed."""
+    """The channel through which an order was placed."""
 
     ONLINE = "online"
     STORE = "store"
@@ -31,8 +31,11 @@ class Channel(StrEnum):
 
 
 class Terms(StrEnum):
-    """When the customer pays: before the goods leave (`prepaid`, and `cash` at the till), or within
-    30 days of the invoice (`net30`, within the credit limit)."""
+    """When a customer pays.
+
+    Before goods issue (`prepaid`; `cash`: at the till), or within 30 days of the invoice (`net30`,
+    up to the credit limit).
+    """
 
     PREPAID = "prepaid"
     NET30 = "net30"
@@ -40,20 +43,22 @@ class Terms(StrEnum):
 
     @property
     def on_credit(self) -> bool:
-        """Goods leave before the money is in: a receivable."""
+        """Whether goods leave before the payment: a receivable."""
         return self is Terms.NET30
 
 
 class Delivery(StrEnum):
-    """Whether what is there may leave before the rest."""
+    """Whether available units may leave before the others."""
 
     COMPLETE = "complete"
     PARTIAL = "partial"
 
 
 class Fulfilment(StrEnum):
-    """How the goods come to the customer: by a carrier, over the counter as soon as they are paid
-    (or on credit), or collected at a location of ours."""
+    """How a customer receives the goods.
+
+    By a carrier, over the counter once they are paid or on credit, or by collection at a location.
+    """
 
     CARRIER = "carrier"
     COUNTER = "counter"
@@ -61,7 +66,7 @@ class Fulfilment(StrEnum):
 
 
 class PaymentMethod(StrEnum):
-    """How the customer of one order pays."""
+    """How the customer pays one order."""
 
     CARD = "card"
     TRANSFER = "transfer"
@@ -69,16 +74,18 @@ class PaymentMethod(StrEnum):
 
 
 class Capture(StrEnum):
-    """When a card is charged: when the payment is asked for, or when the goods are about to go;
-    until then the card's authorisation stands for the payment."""
+    """When a card is charged: with the payment request, or before dispatch on an authorisation."""
 
     AT_ONCE = "at_once"
     AT_DISPATCH = "at_dispatch"
 
 
 class OrderLine(Document):
-    """One SKU of an order. `unit_price` is without tax; absent: the list price at acceptance.
-    `discount_percent` is taken off it."""
+    """A line of an order: one SKU.
+
+    `unit_price` is without tax, by default the list price at acceptance; `discount_percent` reduces
+    it.
+    """
 
     sku: Text
     quantity: Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY)]
@@ -88,39 +95,42 @@ class OrderLine(Document):
 
 Customer = Annotated[
     Annotated[Identifier, Tag("<id>")] | Annotated[CustomerDocument, Tag("<whole>")],
-    Discriminator(lambda given: "<id>" if isinstance(given, str) else "<whole>"),
+    Discriminator(lambda sent: "<id>" if isinstance(sent, str) else "<whole>"),
 ]
-"""A customer's id, or the whole customer."""
+"""The id of a customer, or the whole customer."""
 
 
-def _not_too_many(given: object) -> object:
-    """Counted before the lines are looked at: a list of 10,000 bad lines is one error."""
-    if isinstance(given, list | tuple) and not 1 <= len(given) <= MAX_LINES:
-        raise ValueError(f"has {len(given)} lines; an order has 1 to {MAX_LINES}")
-    return given
+def _check_count(sent: object) -> object:
+    """Check the number of lines before the lines, so that too many of them are one error."""
+    if isinstance(sent, list | tuple) and not 1 <= len(sent) <= MAX_LINES:
+        raise ValueError(f"has {len(sent)} lines; an order has 1 to {MAX_LINES}")
+    return sent
 
 
-def _written_out(given: object) -> object:
-    """Pydantic alone would take a number for seconds since 1970."""
-    if not isinstance(given, date) and not (isinstance(given, str) and _DATE.fullmatch(given)):
+def _check_date(sent: object) -> object:
+    """Check the format of a date: pydantic also accepts numbers, as seconds since 1970."""
+    if not isinstance(sent, date) and not (isinstance(sent, str) and _DATE.fullmatch(sent)):
         raise ValueError('is not a date such as "2026-07-31"')
-    return given
+    return sent
 
 
 Lines = Annotated[
     tuple[OrderLine, ...],
-    BeforeValidator(_not_too_many),
+    BeforeValidator(_check_count),
     Field(json_schema_extra={"minItems": 1, "maxItems": MAX_LINES}),
 ]
-CalendarDate = Annotated[date, BeforeValidator(_written_out)]
+CalendarDate = Annotated[date, BeforeValidator(_check_date)]
 Currency = Annotated[
-    str, Field(description="ISO 4217; only the company's own is taken.", examples=["EUR"])
+    str, Field(description="ISO 4217; it has to be the company's currency.", examples=["EUR"])
 ]
 
 
 class OrderDocument(Document):
-    """An order, as sent to `POST /orders` or `starter.py place`. The same document again is the
-    same order; other content under its id, and unknown fields, are refused."""
+    """An order, as sent to `POST /orders` or `starter.py place`.
+
+    The same document again is the same order. Other content under its id is refused, and so are
+    unknown fields.
+    """
 
     order_id: Identifier
     channel: Channel
@@ -138,13 +148,13 @@ class OrderDocument(Document):
     fulfilment: Fulfilment = Fulfilment.CARRIER
     location: LocationId | None = Field(
         default=None,
-        description="Where the goods are handed over: of ours, for counter or pick_up.",
+        description="The location of handing over, for counter or pick_up.",
     )
-    taken_by: Text | None = Field(default=None, description="Who of us took the order.")
+    taken_by: Text | None = Field(default=None, description="The employee who took the order.")
 
     @model_validator(mode="after")
-    def _amounts_fit_the_currency(self) -> Self:
-        """Errors start with the field's path, which a check of the whole document must say."""
+    def _check_amounts(self) -> Self:
+        """Check the amounts by the currency; errors of a model validator begin with the field."""
         with at_field("currency"):
             decimals(self.currency)
         for number, line in enumerate(self.lines):
@@ -158,40 +168,40 @@ class OrderDocument(Document):
         return self
 
     @model_validator(mode="after")
-    def _captured_later_from_a_card(self) -> Self:
-        """A till takes money at once, and an order on credit is paid by transfer."""
+    def _check_capture(self) -> Self:
+        """Check that only prepaid orders by card are captured at dispatch."""
         if self.capture is Capture.AT_ONCE:
             return self
         with at_field("capture"):
             if self.payment_method is not PaymentMethod.CARD:
-                raise ValueError("at_dispatch is for cards: say payment_method card")
+                raise ValueError("at_dispatch requires payment_method card")
             if self.terms is not Terms.PREPAID:
-                raise ValueError(f"at_dispatch is for terms prepaid, not {self.terms}")
+                raise ValueError(f"at_dispatch requires terms prepaid, not {self.terms}")
         return self
 
     @model_validator(mode="after")
-    def _handed_over_somewhere(self) -> Self:
-        """What no carrier brings is handed over at a place of ours, a counter in a store."""
+    def _check_fulfilment(self) -> Self:
+        """Check that an order without a carrier has a location, and one at a counter a store."""
         with at_field("location"):
             if self.fulfilment is Fulfilment.CARRIER and self.location is not None:
-                raise ValueError("is for fulfilment counter or pick_up; a carrier starts anywhere")
+                raise ValueError("requires fulfilment counter or pick_up, not carrier")
             if self.fulfilment is not Fulfilment.CARRIER and self.location is None:
-                raise ValueError(f"is missing: say where the goods of a {self.fulfilment} are")
+                raise ValueError(f"is missing: fulfilment {self.fulfilment} requires one")
         with at_field("fulfilment"):
             if self.fulfilment is Fulfilment.COUNTER and self.channel is not Channel.STORE:
-                raise ValueError(f"counter is for channel store, not {self.channel}")
+                raise ValueError(f"counter requires channel store, not {self.channel}")
         with at_field("delivery"):
             if self.fulfilment is Fulfilment.COUNTER and self.delivery is Delivery.PARTIAL:
-                raise ValueError("partial is for carrier or pick_up, not for a counter")
+                raise ValueError("partial requires fulfilment carrier or pick_up, not counter")
         return self
 
     @property
     def customer_id(self) -> str:
-        """The customer's id, whichever way the document names the customer."""
+        """The customer's id, from the id or from the whole customer."""
         return self.customer if isinstance(self.customer, str) else self.customer.customer_id
 
 
 def digest(sent: JsonValue) -> str:
-    """SHA-256 of the document as sent, in canonical JSON: same content, same digest."""
+    """Return the SHA-256 of a document in canonical JSON: the same content has the same digest."""
     canonical = json.dumps(sent, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

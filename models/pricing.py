@@ -15,7 +15,7 @@ from models.orders import OrderDocument, OrderLine
 
 
 class ProductPrice(Payload):
-    """What the price list says of a SKU."""
+    """The entry of a SKU in the price list."""
 
     sku: str
     name: str
@@ -24,8 +24,11 @@ class ProductPrice(Payload):
 
 
 class PricedLine(Payload):
-    """An order line with its price settled; `net_minor` is quantity * unit price less the line's
-    discount and its share of the whole order's."""
+    """An order line with its price.
+
+    `net_minor` is quantity times unit price, less the discount of the line and its share of the
+    order's discount.
+    """
 
     line_no: int
     sku: str
@@ -37,16 +40,16 @@ class PricedLine(Payload):
     net_minor: int
     tax_rate_ppm: int
     order_discount_minor: int = 0
-    """The line's share of the discount of the whole order."""
+    """The line's share of the order's discount."""
 
     @property
     def before_order_discount_minor(self) -> int:
-        """As printed in the line."""
+        """The net amount as printed in the line."""
         return self.net_minor + self.order_discount_minor
 
 
 class TaxAmount(Payload):
-    """The tax of one rate over the whole invoice."""
+    """The tax at one rate, of all lines together."""
 
     rate_ppm: int
     taxable_minor: int
@@ -54,7 +57,7 @@ class TaxAmount(Payload):
 
 
 class Totals(Payload):
-    """What an order comes to, in minor units."""
+    """The totals of an order, in minor units."""
 
     net_minor: int
     taxes: tuple[TaxAmount, ...]
@@ -62,14 +65,14 @@ class Totals(Payload):
 
     @property
     def tax_minor(self) -> int:
-        """All rates together."""
+        """The tax at all rates together."""
         return sum(tax.tax_minor for tax in self.taxes)
 
 
 def price_line(
     line_no: int, line: OrderLine, product: ProductPrice, currency: str, tax: TaxTreatment
 ) -> PricedLine:
-    """Settle the price of a line: rounded half up once, after the discount."""
+    """Price a line: rounded half up once, after the discount."""
     unit_price_minor = (
         product.unit_price_minor
         if line.unit_price is None
@@ -93,7 +96,7 @@ def price_line(
 def price_lines(
     document: OrderDocument, products: Mapping[str, ProductPrice], tax: TaxTreatment
 ) -> list[PricedLine]:
-    """Settle the prices of an order. Raises KeyError for a SKU that `products` doesn't have."""
+    """Price the lines of an order. Raises KeyError for a SKU that is not in `products`."""
     lines = [
         price_line(number, line, products[line.sku], document.currency, tax)
         for number, line in enumerate(document.lines, start=1)
@@ -102,22 +105,25 @@ def price_lines(
 
 
 def discount_order(lines: Sequence[PricedLine], ppm: int) -> list[PricedLine]:
-    """Take `ppm` millionths off all lines together: rounded half up once, and spread over them so
-    that the shares add up to it exactly (each cumulated, then rounded)."""
-    before_minor, taken_minor, discounted = 0, 0, []
+    """Apply the order's discount of `ppm` millionths to its lines.
+
+    The discount is rounded half up once. The lines' shares add up to it exactly, as each is the
+    difference of two rounded running totals.
+    """
+    net_minor, discount_minor, discounted = 0, 0, []
     for line in lines:
-        before_minor += line.net_minor
-        share_minor = share(before_minor, ppm) - taken_minor
-        taken_minor += share_minor
+        net_minor += line.net_minor
+        share_minor = share(net_minor, ppm) - discount_minor
+        discount_minor += share_minor
         changed = {"net_minor": line.net_minor - share_minor, "order_discount_minor": share_minor}
         discounted.append(line.model_copy(update=changed))
     return discounted
 
 
 def total(lines: Iterable[PricedLine]) -> Totals:
-    """Sum up: tax is computed once per rate over all its lines (2006/112/EC art. 226).
+    """Sum up lines: tax is computed once per rate over all its lines (2006/112/EC art. 226).
 
-    Raises ValueError where the total is beyond MAX_AMOUNT_MINOR.
+    Raises ValueError for a total above MAX_AMOUNT_MINOR.
     """
     taxable: dict[int, int] = {}
     for line in lines:
@@ -129,5 +135,5 @@ def total(lines: Iterable[PricedLine]) -> Totals:
     net_minor = sum(taxable.values())
     total_minor = net_minor + sum(tax.tax_minor for tax in taxes)
     if total_minor > MAX_AMOUNT_MINOR:
-        raise ValueError("the order's total is beyond the largest amount we take")
+        raise ValueError("the order's total is beyond the largest amount")
     return Totals(net_minor=net_minor, taxes=taxes, total_minor=total_minor)

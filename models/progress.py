@@ -1,4 +1,4 @@
-"""The progress of an order, and the stage that it has reached."""
+"""The progress of an order, and its stage."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -11,7 +11,7 @@ from models.tracking import TrackingStatus
 
 
 class Stage(StrEnum):
-    """Where an order is: its earliest unfinished obligation."""
+    """The earliest unfinished obligation of an order."""
 
     RECEIVED = "received"
     AWAITING_STOCK = "awaiting_stock"
@@ -25,11 +25,11 @@ class Stage(StrEnum):
 
 
 OVER = (Stage.COMPLETED, Stage.CANCELLED)
-"""Where nothing of an order is unfinished."""
+"""The stages without an unfinished obligation."""
 
 
 class Cancellation(StrEnum):
-    """How far a cancellation has come."""
+    """The state of an order's cancellation."""
 
     NONE = "none"
     REQUESTED = "requested"
@@ -37,7 +37,7 @@ class Cancellation(StrEnum):
 
 
 class ShipmentState(StrEnum):
-    """The life of a shipment."""
+    """The state of a shipment."""
 
     PLANNED = "planned"
     BOOKED = "booked"
@@ -45,71 +45,71 @@ class ShipmentState(StrEnum):
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
     FAILED = "failed"
-    """It left and won't arrive: the customer was served anew, or refunded."""
+    """Dispatched, and sent again or refunded, as it did not arrive."""
 
     @property
     def has_left(self) -> bool:
-        """The goods are out of our hands."""
+        """Whether its goods were issued."""
         return self in (ShipmentState.DISPATCHED, ShipmentState.DELIVERED, ShipmentState.FAILED)
 
 
 class ShipmentProblem(StrEnum):
-    """What happened to a shipment after we had counted on something else."""
+    """A report about a shipment that contradicts what was decided before."""
 
     ARRIVED_AFTER_ALL = "arrived_after_all"
     CAME_BACK_AFTER_ALL = "came_back_after_all"
     CALLED_BACK_IN_VAIN = "called_back_in_vain"
 
     def words(self, shipment_id: str) -> str:
-        """What happened, and what to do."""
+        """Describe the problem, and what the operator can do."""
         match self:
             case ShipmentProblem.ARRIVED_AFTER_ALL:
                 return (
                     f"{shipment_id} was delivered after it was replaced or refunded: ask the "
-                    "customer to send it back (then `shipment recover`), or keep it as agreed, and "
-                    "withdraw the claim against the carrier; retry once it is seen to"
+                    "customer to return it (then `shipment recover`) or to keep it, and withdraw "
+                    "the claim against the carrier; then acknowledge it with `retry`"
                 )
             case ShipmentProblem.CAME_BACK_AFTER_ALL:
                 return (
                     f"{shipment_id} came back after it was replaced or refunded: take its goods "
-                    f"into stock (`shipment recover {shipment_id}`); retry if they are of no use"
+                    f"into stock (`shipment recover {shipment_id}`), or acknowledge it with `retry`"
                 )
             case ShipmentProblem.CALLED_BACK_IN_VAIN:
                 return (
-                    f"the carrier carries {shipment_id}, whose booking was cancelled: get the "
-                    "goods back, or write them off; retry once it is seen to"
+                    f"the carrier has {shipment_id}, whose booking was cancelled: get the goods "
+                    "back, or write them off; then acknowledge it with `retry`"
                 )
 
 
 class ShipmentProgress(Payload):
-    """One shipment, as the workflow sees it."""
+    """The progress of one shipment."""
 
     shipment_id: str
     state: ShipmentState
     tracking: TrackingStatus | None = None
-    """What the carrier says."""
+    """The carrier's latest status."""
     news_at: datetime | None = None
-    """When it said something last."""
+    """The time of the carrier's latest report."""
     book_from: datetime | None = None
-    """It isn't booked before; None: at once."""
+    """The earliest time of booking; None: at once."""
     planned_at: datetime
-    """Since when its goods are ready."""
+    """The time from which its goods were ready."""
     mode: FreightMode
     is_booked: bool
-    """Its carrier's booking is known."""
+    """Whether the carrier has confirmed its booking."""
     called_back_by: str | None = None
-    """The command for which its carrier is being asked not to fetch it."""
+    """The id of the command that calls it back from its carrier."""
 
 
 class Problem(Payload):
-    """What a person has to see to, though no step waits for it."""
+    """A problem that needs an operator, although no step waits for one."""
 
     code: str
     message: str
 
 
 class Progress(Payload):
-    """How far the tables say an order has come. A higher `version` is a later look."""
+    """The progress of an order, as the tables have it. A higher `version` is a later one."""
 
     order_id: str
     version: int
@@ -118,93 +118,93 @@ class Progress(Payload):
     total_minor: int
     paid_minor: int
     received_minor: int = 0
-    """All money that came for the order, what was more than due included."""
+    """All payments received for the order, including deposits."""
     due_minor: int
     """The amount still to be paid (`models.billing.Balance`); never below zero."""
     captured_later: bool = False
-    """A card is charged when the goods are about to go."""
+    """Whether a card is charged before dispatch."""
     authorised_until: datetime | None = None
-    """A card's live authorisation stands for what is due until then."""
+    """The time until which a card authorisation covers the amount due."""
     money_problem: Problem | None = None
     goods_problem: Problem | None = None
     invoice_number: str | None = None
     allocated: bool = False
     fulfilment: Fulfilment = Fulfilment.CARRIER
     in_parts: bool = False
-    """What is there may leave before the rest."""
+    """Whether available units may leave before the others."""
     ordered: int
     held: int = 0
-    """Reserved, and in no shipment yet."""
+    """Units reserved, and in no shipment yet."""
     backordered: int = 0
     shipped: int = 0
     delivered: int = 0
     forgone: int = 0
-    """Refunded instead of delivered."""
+    """Units refunded instead of delivered."""
     promised_date: date | None = None
-    """By when the goods are to leave."""
+    """The day by which the goods are promised to leave."""
     expected_date: date | None = None
-    """When the last of what is short comes; None: nothing is short, or a date is missing."""
+    """The expected date of the last shortage; None without shortages, or if one has no date."""
     consent_by: date | None = None
-    """Until when the customer must accept the delay; None: nothing is to be accepted."""
+    """The last day for consent to the delay; None: no consent is required."""
     supply_problem: str | None = None
-    """Why the goods that are short aren't coming."""
+    """Why the shortages are not supplied."""
     cancellation: Cancellation = Cancellation.NONE
     refund_due_minor: int = 0
-    """What a cancelled order's customer is still to get back."""
+    """The amount still to be refunded for a cancelled order."""
     shipments: tuple[ShipmentProgress, ...] = ()
     coming_back: tuple[str, ...] = ()
-    """Returns of which a carrier has just told something."""
+    """Ids of returns that a carrier has just reported on."""
     fetched: tuple[str, ...] = ()
-    """Commands that call shipments back, which a carrier has just said it has."""
+    """Ids of commands that call shipments back that the carrier has just picked up."""
 
     @property
     def paid_in_full(self) -> bool:
-        """Nothing is due."""
+        """Whether no amount is due."""
         return not self.due_minor
 
     @property
     def secured(self) -> bool:
-        """Goods may go: it is paid, or a card's authorisation stands for it, or it is on credit."""
+        """Whether goods may be issued: paid, authorised by a card, or on credit."""
         return self.paid_in_full or self.authorised_until is not None or self.terms.on_credit
 
     @property
     def goods_left(self) -> bool:
-        """Something has left our hands: too late to cancel."""
+        """Whether units were issued, so that it is too late to cancel the order."""
         return self.shipped + self.forgone > 0
 
     @property
     def at_hand(self) -> int:
-        """Units that are here for the order, and haven't left."""
+        """Units available for the order and not yet issued."""
         return self.ordered - self.shipped - self.forgone - self.backordered
 
     @property
     def may_consign(self) -> bool:
-        """Something is held, and may leave: with the rest, or before it."""
+        """Whether held units may be consigned, alone or with the others."""
         return self.held > 0 and (self.in_parts or not self.backordered)
 
     @property
     def fulfilled(self) -> bool:
-        """Nothing is to be delivered any more."""
+        """Whether no unit is to be delivered any more."""
         return self.delivered + self.forgone >= self.ordered
 
     @property
     def lacks_stock(self) -> bool:
-        """It waits for goods before anything else can be done."""
+        """Whether the order has to wait for stock."""
         if not self.backordered:
             return False
         return not (self.in_parts and self.at_hand)
 
     def shipment(self, shipment_id: str) -> ShipmentProgress:
-        """One of its shipments."""
+        """Return one of the order's shipments."""
         return next(s for s in self.shipments if s.shipment_id == shipment_id)
 
     def in_state(self, *states: ShipmentState) -> Sequence[str]:
-        """The ids of the shipments in one of `states`."""
+        """Return the ids of the shipments in one of `states`."""
         return [s.shipment_id for s in self.shipments if s.state in states]
 
 
 def stage(progress: Progress) -> Stage:
-    """The order's earliest unfinished obligation: the one place where a stage is decided."""
+    """Return the order's stage; no other code decides it."""
     if progress.cancellation is Cancellation.DONE:
         return Stage.CANCELLED
     if progress.cancellation is Cancellation.REQUESTED:

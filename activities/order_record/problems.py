@@ -85,8 +85,8 @@ def _problem_of(payment: Payment, order: Order, due_minor: int) -> Problem | Non
         due = money_of(order, due_minor)
         return Problem(
             code="payment_reversed",
-            message=f"payment {payment.payment_id} of {paid} was taken back by the payer's bank: "
-            f"{due} are due; retry once it is seen to",
+            message=f"payment {payment.payment_id} of {paid} was reversed by the payer's bank, and "
+            f"{due} are due: acknowledge it with `retry`",
         )
     matched = payment.unmatched_reason in (None, BEING_GIVEN_BACK)
     if matched or payment.currency == order.currency:
@@ -94,5 +94,5 @@ def _problem_of(payment: Payment, order: Order, due_minor: int) -> Problem | Non
     return Problem(
         code="payment_currency",
         message=f"payment {payment.payment_id} is {paid}, the order is in {order.currency}: "
-        "give it back or assign it elsewhere; retry once it is seen to",
+        "refund it or assign it to another order, then acknowledge it with `retry`",
     )
