@@ -35,8 +35,8 @@ def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
             record_event(work, step.order_id, event, _describe(reviewed.promise.letter))
         progress = save_progress(work, order)
     look_in = REVIEW_S
-    if reviewed.look_on is not None:
-        due = datetime.combine(reviewed.look_on, time(), tzinfo=UTC) - work.now
+    if reviewed.review_on is not None:
+        due = datetime.combine(reviewed.review_on, time(), tzinfo=UTC) - work.now
         look_in = min(look_in, max(0.0, due.total_seconds()))
     return PromiseReview(
         progress=progress,
@@ -65,7 +65,7 @@ def accept_delay(work: UnitOfWork, step: AcceptStep) -> Accepted:
 def _promise(order: Order) -> Promise:
     return Promise(
         promised=order.promised_date,
-        told=order.told_date,
+        notified=order.told_date,
         delays=order.delay_notices,
         consent_by=order.consent_by,
         letter=Letter.model_validate(order.letter) if order.letter else None,
@@ -73,7 +73,7 @@ def _promise(order: Order) -> Promise:
 
 
 def _save_promise(order: Order, promise: Promise) -> None:
-    order.promised_date, order.told_date = promise.promised, promise.told
+    order.promised_date, order.told_date = promise.promised, promise.notified
     order.delay_notices, order.consent_by = promise.delays, promise.consent_by
     order.letter = promise.letter.model_dump(mode="json") if promise.letter else None
 
