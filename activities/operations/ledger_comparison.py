@@ -12,7 +12,7 @@ from models.findings import (
     inventory_difference,
     invoice_difference,
     receivable_difference,
-    unused_fact,
+    unapplied_fact,
 )
 from models.ledger import Account
 from models.purchasing import PurchaseOrderState
@@ -32,7 +32,7 @@ def compare_ledger(session: Session, seen_at: datetime, before: datetime) -> lis
         *_compare_inventory(session),
         *_compare_receivables(session, seen_at),
         *_compare_invoices(session, seen_at),
-        *_unused_facts(session, before),
+        *_unapplied_facts(session, before),
     ]
 
 
@@ -81,12 +81,12 @@ def _compare_invoices(session: Session, seen_at: datetime) -> list[Difference]:
     return differences
 
 
-def _unused_facts(session: Session, before: datetime) -> list[Difference]:
+def _unapplied_facts(session: Session, before: datetime) -> list[Difference]:
     rows = session.exec(
         select(FactRow)
         .where(col(FactRow.applied_at).is_(None), FactRow.received_at < before)
         .order_by(col(FactRow.fact_no))
     )
     return [
-        unused_fact(row.source, row.fact_id, row.type, row.order_id or row.po_id) for row in rows
+        unapplied_fact(row.source, row.fact_id, row.type, row.order_id or row.po_id) for row in rows
     ]

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from models.findings import Difference, asleep_difference, line_difference
+from models.findings import Difference, line_difference, unnotified_order
 from models.messages.nightly import CompareStep
 from models.progress import OVER, Cancellation, Stage
 from models.stock import SERVING, ShortageState
@@ -47,7 +47,7 @@ def compare_orders(session: Session, step: CompareStep) -> tuple[list[OpenOrder]
         row.order_id for row in rows if row.allocated and row.cancellation is Cancellation.NONE
     ]
     orders = [OpenOrder(row.order_id, row.workflow_id, row.stage, row.version) for row in rows]
-    return orders, [*_compare_lines(session, allocated), *_asleep(session, rows)]
+    return orders, [*_compare_lines(session, allocated), *_unnotified(session, rows)]
 
 
 def call_backs(session: Session, order_ids: Sequence[str], before: datetime) -> list[CallBack]:
@@ -64,7 +64,7 @@ def call_backs(session: Session, order_ids: Sequence[str], before: datetime) -> 
     return [CallBack(*row) for row in session.exec(query)]
 
 
-def _asleep(session: Session, orders: Sequence[Order]) -> Iterable[Difference]:
+def _unnotified(session: Session, orders: Sequence[Order]) -> Iterable[Difference]:
     """Find orders that wait for stock although nothing of them is short."""
     waiting = [row.order_id for row in orders if row.stage is Stage.AWAITING_STOCK]
     short = session.exec(
@@ -73,7 +73,7 @@ def _asleep(session: Session, orders: Sequence[Order]) -> Iterable[Difference]:
         )
     )
     for order_id in sorted({*waiting} - {*short}):
-        yield asleep_difference(order_id)
+        yield unnotified_order(order_id)
 
 
 def _compare_lines(session: Session, order_ids: Sequence[str]) -> Iterable[Difference]:

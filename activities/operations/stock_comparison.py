@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from activities.purchasing.stock_review import next_skus
 from activities.stock.counters import Place
-from models.findings import Counted, Difference, left_over_difference, place_differences
+from models.findings import Counted, Difference, left_over_difference, stock_differences
 from models.messages.nightly import CompareStep
 from models.messages.steps import StockKey
 from models.progress import OVER, Stage
@@ -39,7 +39,7 @@ def compare_stock(session: Session, step: CompareStep) -> tuple[list[str], int, 
     differences = [
         difference
         for key in keys
-        for difference in place_differences(
+        for difference in stock_differences(
             *key, counters.get(key, nothing), moved.get(key, nothing), reserved.get(key, 0)
         )
     ]
