@@ -63,7 +63,7 @@ def acknowledge(work: UnitOfWork, command: Acknowledge) -> CommandResult:
     order = order_of(work, command.order_id)
     acknowledged = acknowledge_problems(work.session, order)
     if not acknowledged:
-        refuse("order_id", f"{order.order_id} has no problem to acknowledge", ORDER_REFUSED)
+        refuse("order_id", f"nothing of {order.order_id} is to be acknowledged", ORDER_REFUSED)
     codes = ", ".join(acknowledged)
     detail = f"{codes} by {command.actor}: {command.reason}"
     record_event(work, order.order_id, "acknowledged", detail)

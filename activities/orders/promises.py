@@ -53,7 +53,7 @@ def accept_delay(work: UnitOfWork, step: AcceptStep) -> Accepted:
     progress = read_progress(work.session, order)
     accepted = accept(_promise(order)) if progress.consent_by else None
     if accepted is None or order.cancellation is not Cancellation.NONE:
-        message = "there is no delay to accept"
+        message = "there is no delay that waits to be accepted"
         return Accepted(accepted=False, message=message, progress=progress)
     _save_promise(order, accepted)
     until = f"until {accepted.promised}" if accepted.promised else "without a date"
