@@ -22,7 +22,8 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.attention import ALREADY_PICKED_UP
     from models.messages.requests import CancelRequest, CommandOutcome
     from models.messages.steps import CancelOrder, OrderStep, ShipmentStep
-    from models.orders import Cancellation, Progress, ShipmentState, Terms
+    from models.orders import Terms
+    from models.progress import Cancellation, Progress, ShipmentState
     from workflows.notifying import notify
     from workflows.order_context import OrderContext
     from workflows.steps import PartnerStep, RefusedStep, Steps, run_database_step

@@ -55,7 +55,7 @@ with workflow.unsafe.imports_passed_through():
         StockKey,
         TrackingStep,
     )
-    from models.orders import Cancellation, Progress, Stage, stage
+    from models.progress import Cancellation, Progress, Stage, stage
     from workflows.auxiliary import AuxiliaryWorkflow
     from workflows.compensation import finish_cancellation
     from workflows.notifying import notify

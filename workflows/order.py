@@ -28,7 +28,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
     from models.messages.steps import OrderOutcome, OrderStatus, Recorded, RecordOrder
-    from models.orders import Cancellation, OrderDocument
+    from models.orders import OrderDocument
+    from models.progress import Cancellation
     from workflows.compensation import start_cancellation, undo
     from workflows.facts import (
         apply_order_fact,

@@ -12,7 +12,8 @@ with workflow.unsafe.imports_passed_through():
     from models.billing import AUTHORISATION_LAPSED
     from models.messages.requests import CancelRequest
     from models.messages.steps import ReminderStep
-    from models.orders import Problem, Terms
+    from models.orders import Terms
+    from models.progress import Problem
     from workflows.compensation import start_cancellation
     from workflows.order_context import OrderContext
     from workflows.steps import RefusedStep, Stopped

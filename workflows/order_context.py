@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.commands import Acknowledge, CommandStep
     from models.messages.requests import CommandOutcome
     from models.messages.steps import OrderStatus, OrderStep
-    from models.orders import Problem, Progress, Stage, stage
+    from models.progress import Problem, Progress, Stage, stage
     from workflows import search_attributes
     from workflows.attention import AttentionBoard
     from workflows.status_text import current_details

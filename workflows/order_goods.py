@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.commands import CancelRest, CommandStep
     from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome
     from models.messages.steps import AcceptStep, LetterStep, PromiseReview, ReportStep
-    from models.orders import Progress
+    from models.progress import Progress
     from models.promises import Letter
     from workflows.commands import execute
     from workflows.compensation import start_cancellation

@@ -10,7 +10,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.shipping.steps import Shipping, hand_over, plan_shipments
     from models.messages.attention import not_collected, silent, will_not_arrive
     from models.messages.steps import CollectionStep, ShipmentStep
-    from models.orders import Fulfilment, ShipmentProgress, ShipmentState
+    from models.orders import Fulfilment
+    from models.progress import ShipmentProgress, ShipmentState
     from workflows.order_context import OrderContext
     from workflows.order_goods import OrderGoods
     from workflows.steps import RefusedStep, Steps, Stopped

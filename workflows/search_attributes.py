@@ -3,7 +3,7 @@
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from models.messages.attention import Attention
-from models.orders import Stage
+from models.progress import Stage
 
 ORDER_STAGE = SearchAttributeKey.for_keyword("OrderStage")
 CUSTOMER_ID = SearchAttributeKey.for_keyword("CustomerId")

@@ -2,7 +2,8 @@
 
 from models.messages.attention import Attention
 from models.money import Money
-from models.orders import OrderDocument, Progress, Stage, stage
+from models.orders import OrderDocument
+from models.progress import Progress, Stage, stage
 
 OBLIGATIONS = {
     Stage.RECEIVED: "Being recorded; stock is being allocated.",

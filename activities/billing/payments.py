@@ -10,13 +10,14 @@ from activities.billing.invoicing import issue, recover, tax_relief
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.progress import FOR_CHANGE, balance_of, invoice_number, money_of
+from activities.order_record.balance import balance_of, invoice_number, money_of
+from activities.order_record.progress import FOR_CHANGE
 from models import billing, ledger
 from models.billing import BEING_GIVEN_BACK, BillingRules
 from models.ledger import Account
 from models.messages.facts import PaymentReceived
 from models.money import MAX_AMOUNT_MINOR, decimals, parse_amount, round_half_up
-from models.orders import Cancellation
+from models.progress import Cancellation
 from models.promises import promised_date
 from models.tables.billing import Payment, PaymentReversal, Refund
 from models.tables.ledger import JournalEntry

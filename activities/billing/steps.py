@@ -25,15 +25,8 @@ from activities.gateways.calls import asked_before, call_idempotently
 from activities.gateways.payments import Payments
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event, reject_fact
-from activities.order_record.progress import (
-    balance_of,
-    find_order,
-    invoice_number,
-    lock_order,
-    money_of,
-    read_progress,
-    save_progress,
-)
+from activities.order_record.balance import balance_of, invoice_number, money_of
+from activities.order_record.progress import find_order, lock_order, read_progress, save_progress
 from models import billing, ledger
 from models.billing import AuthorisationState
 from models.errors import PartnerRefused, Refused
@@ -47,7 +40,8 @@ from models.messages.steps import (
     ReversalStep,
 )
 from models.money import Money, format_amount, parse_amount
-from models.orders import Cancellation, Capture, Progress
+from models.orders import Capture
+from models.progress import Cancellation, Progress
 from models.tables.billing import (
     Authorisation,
     Payment,

@@ -29,7 +29,8 @@ from activities.documents.wording import (
 from models.billing import CreditNote, Invoice, Seller
 from models.customers import Address, TaxTreatment
 from models.money import decimals
-from models.orders import PricedLine, Terms
+from models.orders import Terms
+from models.pricing import PricedLine
 
 _PROFILE = "urn:cen.eu:en16931:2017"
 _INVOICE, _CREDIT_NOTE = "380", "381"  # UNTDID 1001

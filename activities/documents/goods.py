@@ -3,7 +3,7 @@
 from activities.documents.notation import Notation
 from activities.documents.sheet import Sheet
 from activities.documents.table import Table, columns
-from models.orders import PricedLine
+from models.pricing import PricedLine
 
 _COLUMNS = columns(
     [(9, "L"), (26, "L"), (52, "L"), (14, "R"), (22, "R"), (13, "R"), (12, "R"), (22, "R")]

@@ -29,7 +29,7 @@ from activities.mail.goods import collection_mail, dispatch_mail, letter_mail
 from activities.mail.layout import MailedLine, message_id
 from activities.mail.returns import ReturnNews, return_mail
 from activities.order_record.audit import record_event
-from activities.order_record.progress import balance_of, invoice_number
+from activities.order_record.balance import balance_of, invoice_number
 from activities.returns.reading import return_details, return_paper
 from models.billing import CreditNote, Invoice, RefundState
 from models.errors import PartnerRefused
@@ -43,8 +43,9 @@ from models.messages.steps import (
     ReturnStep,
     ShipmentStep,
 )
-from models.orders import Cancellation, Capture, ShipmentState
+from models.orders import Capture
 from models.papers import ReturnPaper
+from models.progress import Cancellation, ShipmentState
 from models.returns import ReturnState
 from models.stock import ShortageState
 from models.tables.billing import CreditNoteRow, InvoiceRow, Refund, Reminder

@@ -20,7 +20,8 @@ from models.messages.facts import (
 )
 from models.messages.policy import Policy
 from models.messages.requests import AcceptRequest, CancelRequest
-from models.orders import OrderDocument, Progress, Stage
+from models.orders import OrderDocument
+from models.progress import Progress, Stage
 from models.promises import Letter
 
 REPLENISHES = "Buys what orders are short of here, and what runs low."

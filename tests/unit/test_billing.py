@@ -15,7 +15,7 @@ from models.billing import (
     take_back,
 )
 from models.money import share
-from models.orders import TaxAmount, discount_order
+from models.pricing import TaxAmount, discount_order
 from tests.support.bills import priced
 
 REVIVED: dict[str, Any] = {

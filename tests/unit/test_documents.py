@@ -16,7 +16,8 @@ from activities.documents.notation import Notation
 from activities.documents.transfer import takes_transfer, transfer_code
 from models.billing import CreditNote, Invoice
 from models.customers import TaxTreatment
-from models.orders import PricedLine, Terms, total
+from models.orders import Terms
+from models.pricing import PricedLine, total
 from tests.support.bills import (
     DOCK,
     ISSUED_ON,

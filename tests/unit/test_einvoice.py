@@ -22,7 +22,8 @@ from activities.documents.notation import Notation
 from models.billing import CreditNote, Invoice
 from models.customers import TaxTreatment
 from models.money import decimals
-from models.orders import PricedLine, Terms
+from models.orders import Terms
+from models.pricing import PricedLine
 from tests.support.bills import (
     DOCK,
     SELLER,

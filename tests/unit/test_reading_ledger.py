@@ -36,7 +36,8 @@ from models.errors import InvalidInput, NotFound
 from models.ledger import Account, Entry, Posting, entry
 from models.ledger_export import account_name
 from models.money import parse_amount
-from models.orders import Cancellation, Channel, Delivery, Terms
+from models.orders import Channel, Delivery, Terms
+from models.progress import Cancellation
 from models.tables.billing import InvoiceRow
 from models.tables.ledger import AccountRow, OpenPeriod
 from models.tables.masterdata import Company
