@@ -64,8 +64,8 @@ _WORDS = {
         account_holder="Account holder",
         reference="Reference",
         confirmation_subject="We have received your order {order}",
-        confirmation_intro="Thank you. We have received your order {order} for the following "
-        "goods:",
+        confirmation_intro="Thank you for your order. We have received order {order} for the "
+        "following goods:",
         how_to_pay={
             Terms.PREPAID: "You will receive a request for payment. We will process your order as "
             "soon as it is paid.",
