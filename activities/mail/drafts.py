@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from email.message import EmailMessage
+from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -65,7 +66,7 @@ class Draft(NamedTuple):
 
 def draft_confirmation(session: Session, order_id: str) -> Draft | None:
     """Draft the confirmation of an order, unless it was cancelled."""
-    order, customer = _order_and_customer(session, order_id)
+    order = session.get_one(Order, order_id)
     if order.cancellation is not Cancellation.NONE:
         return None
     rows = session.exec(
@@ -81,48 +82,42 @@ def draft_confirmation(session: Session, order_id: str) -> Draft | None:
         promised=order.promised_date,
         lines=tuple(MailedLine(sku=row.sku, name=row.name, quantity=row.quantity) for row in rows),
     )
-    addressee = _addressee(session, order, customer)
-    return Draft(
-        kind="confirmation",
-        key=order_id,
-        order_id=order_id,
-        recipient=customer.email,
-        compose=lambda envelope: confirmation_mail(confirmed, addressee, envelope),
+    return _draft(
+        session, order_id, "confirmation", order_id, partial(confirmation_mail, confirmed)
     )
 
 
 def draft_bill(session: Session, step: BillStep) -> Draft:
     """Draft an invoice or a credit note as issued; each command to resend it is another mail."""
     key = f"{step.number}-{step.again}" if step.again else step.number
-    invoice = session.get(InvoiceRow, step.number)
-    if invoice is None:
-        return _draft_credit_note(session, session.get_one(CreditNoteRow, step.number), key)
-    content = Invoice.model_validate(invoice.content)
-    _, customer = _order_and_customer(session, invoice.order_id)
-    return Draft(
-        kind="invoice",
-        key=key,
-        order_id=invoice.order_id,
-        recipient=customer.email,
-        compose=lambda envelope: invoice_mail(content, render_invoice(content), envelope),
+    row = session.get(InvoiceRow, step.number)
+    if row is None:
+        return _draft_credit_note(session, step.number, key)
+    invoice = Invoice.model_validate(row.content)
+    return _draft(
+        session,
+        row.order_id,
+        "invoice",
+        key,
+        lambda _, envelope: invoice_mail(invoice, render_invoice(invoice), envelope),
     )
 
 
-def _draft_credit_note(session: Session, note: CreditNoteRow, key: str) -> Draft:
-    content = CreditNote.model_validate(note.content)
-    _, customer = _order_and_customer(session, note.order_id)
-    return Draft(
-        kind="credit_note",
-        key=key,
-        order_id=note.order_id,
-        recipient=customer.email,
-        compose=lambda envelope: credit_note_mail(content, render_credit_note(content), envelope),
+def _draft_credit_note(session: Session, number: str, key: str) -> Draft:
+    row = session.get_one(CreditNoteRow, number)
+    note = CreditNote.model_validate(row.content)
+    return _draft(
+        session,
+        row.order_id,
+        "credit_note",
+        key,
+        lambda _, envelope: credit_note_mail(note, render_credit_note(note), envelope),
     )
 
 
 def draft_reminder(session: Session, step: ReminderStep) -> Draft | None:
     """Draft a reminder of the order's invoice, unless nothing is due."""
-    order, customer = _order_and_customer(session, step.order_id)
+    order = session.get_one(Order, step.order_id)
     row = session.get_one(Reminder, (step.order_id, step.level))
     invoice = invoice_of(session, step.order_id)
     due_minor = balance_of(session, order).due_minor
@@ -134,12 +129,12 @@ def draft_reminder(session: Session, step: ReminderStep) -> Draft | None:
         fees_minor=order.fees_minor,
         due_minor=due_minor,
     )
-    return Draft(
-        kind="reminder",
-        key=f"{step.order_id}-{step.level}",
-        order_id=step.order_id,
-        recipient=customer.email,
-        compose=lambda envelope: reminder_mail(invoice, amounts, render_invoice(invoice), envelope),
+    return _draft(
+        session,
+        step.order_id,
+        "reminder",
+        f"{step.order_id}-{step.level}",
+        lambda _, envelope: reminder_mail(invoice, amounts, render_invoice(invoice), envelope),
     )
 
 
@@ -148,41 +143,26 @@ def draft_refund(session: Session, step: RefundStep) -> Draft | None:
     refund = session.get_one(Refund, step.refund_key)
     if refund.order_id is None:
         return None
-    order, customer = _order_and_customer(session, refund.order_id)
-    order_id, amount_minor = order.order_id, refund.amount_minor
-    addressee = _addressee(session, order, customer)
-    return Draft(
-        kind="refund",
-        key=step.refund_key.replace("/", "-"),
-        order_id=order_id,
-        recipient=customer.email,
-        compose=lambda envelope: refund_mail(order_id, amount_minor, addressee, envelope),
-    )
+    mail = partial(refund_mail, refund.order_id, refund.amount_minor)
+    return _draft(session, refund.order_id, "refund", step.refund_key.replace("/", "-"), mail)
 
 
 def draft_dispatch(session: Session, step: ShipmentStep) -> Draft:
     """Draft the announcement of a dispatched shipment."""
     shipment = session.get_one(Shipment, step.shipment_id)
-    order, customer = _order_and_customer(session, shipment.order_id)
     dispatched = DispatchedGoods(
-        order_id=order.order_id,
+        order_id=shipment.order_id,
         lines=_shipped_lines(session, step.shipment_id),
         carrier=shipment.carrier or "",
         tracking_number=shipment.tracking_number or "",
     )
-    addressee = _addressee(session, order, customer)
-    return Draft(
-        kind="dispatch",
-        key=step.shipment_id,
-        order_id=order.order_id,
-        recipient=customer.email,
-        compose=lambda envelope: dispatch_mail(dispatched, addressee, envelope),
-    )
+    mail = partial(dispatch_mail, dispatched)
+    return _draft(session, shipment.order_id, "dispatch", step.shipment_id, mail)
 
 
 def draft_collection(session: Session, step: CollectionStep) -> Draft | None:
     """Draft the announcement of goods ready for collection, unless they are no longer waiting."""
-    order, customer = _order_and_customer(session, step.order_id)
+    order = session.get_one(Order, step.order_id)
     shipment = session.get_one(Shipment, step.shipment_id)
     is_cancelled = order.cancellation is not Cancellation.NONE
     if is_cancelled or shipment.state is not ShipmentState.PLANNED:
@@ -194,32 +174,20 @@ def draft_collection(session: Session, step: CollectionStep) -> Draft | None:
         location=", ".join(location.address_lines),
         collect_by=step.collect_by.astimezone(ZoneInfo(location.timezone)).date(),
     )
-    addressee = _addressee(session, order, customer)
-    return Draft(
-        kind="collection",
-        key=step.shipment_id,
-        order_id=step.order_id,
-        recipient=customer.email,
-        compose=lambda envelope: collection_mail(collectable, addressee, envelope),
-    )
+    mail = partial(collection_mail, collectable)
+    return _draft(session, step.order_id, "collection", step.shipment_id, mail)
 
 
 def draft_letter(session: Session, step: LetterStep) -> Draft | None:
     """Draft the letter about the expected date of an order's open shortages, if it has any."""
     letter = step.letter
-    order, customer = _order_and_customer(session, step.order_id)
+    order = session.get_one(Order, step.order_id)
     lines = _short_lines(session, step.order_id)
     if order.cancellation is not Cancellation.NONE or not lines:
         return None
     dated = DatedGoods(order_id=step.order_id, lines=lines, letter=letter)
-    addressee = _addressee(session, order, customer)
-    return Draft(
-        kind=letter.kind,
-        key=f"{step.order_id}-{letter.number}-{letter.expected or 'unknown'}",
-        order_id=step.order_id,
-        recipient=customer.email,
-        compose=lambda envelope: letter_mail(dated, addressee, envelope),
-    )
+    key = f"{step.order_id}-{letter.number}-{letter.expected or 'unknown'}"
+    return _draft(session, step.order_id, letter.kind, key, partial(letter_mail, dated))
 
 
 def draft_return(session: Session, step: ReturnStep) -> Draft | None:
@@ -228,7 +196,6 @@ def draft_return(session: Session, step: ReturnStep) -> Draft | None:
     details = return_details(session, row.return_id)
     if details is None or not row.state.is_told:
         return None
-    order, customer = _order_and_customer(session, row.order_id)
     mailed = MailedReturn(
         return_id=row.return_id,
         order_id=row.order_id,
@@ -242,30 +209,31 @@ def draft_return(session: Session, step: ReturnStep) -> Draft | None:
     )
     authorised = row.state is ReturnState.AUTHORISED
     paper = return_paper(session, row.return_id) if authorised else None
-    addressee = _addressee(session, order, customer)
-    return Draft(
-        kind="return",
-        key=f"{row.return_id}-{row.state}",
-        order_id=row.order_id,
-        recipient=customer.email,
-        compose=lambda envelope: return_mail(
-            mailed, return_label_pdf(paper) if paper else None, addressee, envelope
-        ),
-    )
+
+    def mail(addressee: Addressee, envelope: Envelope) -> EmailMessage:
+        label = return_label_pdf(paper) if paper else None
+        return return_mail(mailed, label, addressee, envelope)
+
+    return _draft(session, row.order_id, "return", f"{row.return_id}-{row.state}", mail)
 
 
-def _order_and_customer(session: Session, order_id: str) -> tuple[Order, Customer]:
+def _draft(
+    session: Session,
+    order_id: str,
+    kind: str,
+    key: str,
+    compose: Callable[[Addressee, Envelope], EmailMessage],
+) -> Draft:
+    """Address a mail to the customer of an order."""
     order = session.get_one(Order, order_id)
-    return order, session.get_one(Customer, order.customer_id)
-
-
-def _addressee(session: Session, order: Order, customer: Customer) -> Addressee:
-    return Addressee(
+    customer = session.get_one(Customer, order.customer_id)
+    addressee = Addressee(
         name=customer.name,
         language=customer.language,
         currency=order.currency,
         seller=session.exec(select(Company.name)).one(),
     )
+    return Draft(kind, key, order_id, customer.email, partial(compose, addressee))
 
 
 def _short_lines(session: Session, order_id: str) -> tuple[MailedLine, ...]:
