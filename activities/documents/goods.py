@@ -1,4 +1,4 @@
-"""The lines of a bill: what was sold, how much of it, and what for."""
+"""The lines of a bill, with quantities, prices and rates."""
 
 from activities.documents.notation import Notation
 from activities.documents.sheet import Sheet
@@ -11,7 +11,7 @@ _COLUMNS = columns(
 
 
 def goods_table(sheet: Sheet) -> None:
-    """One row per line."""
+    """Draw one row per line."""
     table = Table(_COLUMNS, sheet.words.columns)
     table.draw(sheet, (_row_texts(sheet.notation, line) for line in sheet.bill.lines))
 
