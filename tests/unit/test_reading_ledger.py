@@ -34,7 +34,7 @@ from api.ledger import ledger_router
 from models.customers import TaxTreatment
 from models.errors import InvalidInput, NotFound
 from models.ledger import Account, Entry, Posting, entry
-from models.ledger_export import account_name
+from models.ledger_export import beancount_name
 from models.money import parse_amount
 from models.orders import Cancellation, Channel, Delivery, Terms
 from models.tables.billing import InvoiceRow
@@ -354,7 +354,7 @@ def test_an_empty_ledger_is_exported_too(database: Database, tmp_path: Path) -> 
 
 
 def test_every_account_has_a_name_of_beancounts() -> None:
-    names = {account_name(account) for account in Account}
+    names = {beancount_name(account) for account in Account}
     assert len(names) == len(Account)
     assert {"Assets:AccountsReceivable", "Liabilities:GoodsReceivedNotInvoiced"} <= names
     assert {"Expenses:CostOfGoodsSold", "Income:SalesReturns"} <= names
@@ -424,7 +424,7 @@ def test_any_ledger_is_exported_with_the_balances_that_it_has(
     assert errors == []
     assert options["title"] == name
     ours = {
-        (account_name(row.code), row.currency): Decimal(row.debit) - Decimal(row.credit)
+        (beancount_name(row.code), row.currency): Decimal(row.debit) - Decimal(row.credit)
         for row in balance.accounts
     }
     assert {key: amount for key, amount in ours.items() if amount} == theirs(directives)
@@ -432,7 +432,7 @@ def test_any_ledger_is_exported_with_the_balances_that_it_has(
     assert sorted(ids) == sorted(one.entry_id for one, _ in entries if one.postings)
     summed: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for row in rows:
-        key = account_name(row["code"]), row["currency"]
+        key = beancount_name(row["code"]), row["currency"]
         summed[key] += Decimal(row["debit"]) - Decimal(row["credit"])
     assert summed == ours
 
@@ -442,7 +442,7 @@ def theirs(directives: data.Entries) -> dict[tuple[str, str], Decimal]:
     root: RealAccount = realize(directives)
     return {
         (name, position.units.currency): position.units.number
-        for name in map(account_name, Account)
+        for name in map(beancount_name, Account)
         for position in get(root, name).balance
     }
 
