@@ -12,7 +12,7 @@ from models.billing import (
     LateMoney,
     late_money,
     split_credit,
-    take_back,
+    split_reversal,
 )
 from models.money import share
 from models.orders import TaxAmount, discount_order
@@ -162,7 +162,7 @@ def test_what_is_taken_back_comes_first_from_what_we_owe(
         payable_minor=payable,
         refunded_minor=min(refunded, payable),
     )
-    taken = take_back(balance, amount)
+    taken = split_reversal(balance, amount)
     assert taken.deposit_minor + taken.payable_minor + taken.due_again_minor == amount
     assert min(taken.deposit_minor, taken.payable_minor, taken.due_again_minor) >= 0
     if taken.due_again_minor:

@@ -195,7 +195,7 @@ def test_money_that_was_taken_back_in_part_is_shown_and_assigned_as_what_is_left
     [shown] = till.database.read(billing_reading.unmatched_payments)
     assert (shown.amount, shown.applied, shown.reversed) == ("100.00", "0.00", "60.00")
     done = till.command("assign", kind="assign", payment_id="U", order_id="O-1")
-    assert done.message == "40.00 EUR of U are O-1's now"
+    assert done.message == "40.00 EUR of U are assigned to O-1"
     [order] = till.read(select(Order))
     assert order.paid_minor == 4_000
 

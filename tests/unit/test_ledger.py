@@ -6,22 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.ledger import (
-    Account,
-    Entry,
+from models.billing_entries import (
     credit_note_entry,
     dunning_fee_entry,
-    entry,
-    goods_issue_entry,
     invoice_entry,
-    opening_entry,
     payment_entry,
     payout_entry,
-    receipt_entry,
     refund_entry,
     reversal_entry,
     write_off_entry,
 )
+from models.ledger import Account, Entry, entry, goods_issue_entry, opening_entry, receipt_entry
 from models.money import MAX_AMOUNT_MINOR
 
 amount = st.integers(0, MAX_AMOUNT_MINOR)
@@ -68,7 +63,7 @@ def credit_note(net_minor: int, tax_minor: int, refund_minor: int) -> Entry:
         net_minor=net_minor,
         tax_minor=tax_minor,
         refund_minor=min(refund_minor, net_minor + tax_minor),
-        goods_left=False,
+        after_goods_issue=False,
     )
 
 
@@ -231,7 +226,7 @@ def test_an_entry_of_nothing_has_no_postings(build: Callable[[int, int, int], En
                 net_minor=100,
                 tax_minor=19,
                 refund_minor=119,
-                goods_left=True,
+                after_goods_issue=True,
             ),
             {
                 Account.SALES_RETURNS: 100,
