@@ -313,19 +313,6 @@ def split_credit(left: Sequence[TaxAmount], amount_minor: int) -> tuple[TaxAmoun
     return tuple(parts)
 
 
-class SplitPayment(Payload):
-    """A payment, split into the part applied to the order and the deposit."""
-
-    applied_minor: int
-    deposit_minor: int
-
-
-def split_payment(amount_minor: int, due_minor: int) -> SplitPayment:
-    """Split a payment: the amount due first, the excess is a deposit of the customer."""
-    applied_minor = min(amount_minor, due_minor)
-    return SplitPayment(applied_minor=applied_minor, deposit_minor=amount_minor - applied_minor)
-
-
 class AuthorisationState(StrEnum):
     """The life of a card's authorisation."""
 
@@ -346,16 +333,7 @@ class RefundState(StrEnum):
     REFUNDED = "refunded"
 
 
-class LateMoney(StrEnum):
-    """The use of a payment for a cancelled order."""
-
-    REFUND = "refund"
-    """The payment is refunded."""
-    REALLOCATE = "reallocate"
-    """The order is reinstated and allocated again."""
-
-
-def late_money(
+def reinstates(
     preference: Literal["refund", "reallocate"],
     *,
     expired: bool,
@@ -364,13 +342,12 @@ def late_money(
     reclaimed_minor: int,
     received_minor: int,
     total_minor: int,
-) -> LateMoney:
-    """Decide the use of a payment for a cancelled order: a refund, unless it can be reinstated.
+) -> bool:
+    """Decide whether a late payment reinstates its cancelled order; otherwise it is refunded.
 
     `expired`: cancelled by its payment deadline, not by an operator. `invoiced`: it has an invoice,
     which was credited. `owed_minor`: earlier payments that are to be refunded.
     `reclaimed_minor`: refunded payments that were reversed as well, and are due.
     """
-    possible = expired and not invoiced and not owed_minor and not reclaimed_minor
-    possible = possible and received_minor >= total_minor
-    return LateMoney.REALLOCATE if preference == "reallocate" and possible else LateMoney.REFUND
+    settled = not invoiced and not owed_minor and not reclaimed_minor
+    return preference == "reallocate" and expired and settled and received_minor >= total_minor

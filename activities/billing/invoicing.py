@@ -216,7 +216,11 @@ def _compose_invoice(
     work: UnitOfWork, order: Order, company: Company, number: str, waived_minor: int
 ) -> Invoice:
     customer = work.session.get_one(Customer, order.customer_id)
-    lines = _order_lines(work.session, order.order_id)
+    rows = select(OrderLineRow).where(OrderLineRow.order_id == order.order_id)
+    lines = [
+        PricedLine.model_validate(row.model_dump())
+        for row in work.session.exec(rows.order_by(col(OrderLineRow.line_no)))
+    ]
     totals = total(lines)
     return Invoice(
         number=number,
@@ -243,15 +247,6 @@ def _compose_invoice(
         waived_minor=min(waived_minor, max(0, totals.total_minor - order.paid_minor)),
         supply_by=order.promised_date,
     )
-
-
-def _order_lines(session: Session, order_id: str) -> list[PricedLine]:
-    rows = session.exec(
-        select(OrderLineRow)
-        .where(OrderLineRow.order_id == order_id)
-        .order_by(col(OrderLineRow.line_no))
-    )
-    return [PricedLine.model_validate(row.model_dump()) for row in rows]
 
 
 def _uncredited(session: Session, invoice: Invoice) -> list[TaxAmount]:

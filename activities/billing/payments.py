@@ -14,7 +14,7 @@ from activities.ledger.posting import post
 from activities.order_record.audit import record_event
 from activities.order_record.progress import balance_of, invoice_number, money_of
 from models import billing_entries
-from models.billing import BEING_GIVEN_BACK, split_payment
+from models.billing import BEING_GIVEN_BACK
 from models.ledger import Account
 from models.messages.facts import PaymentReceived
 from models.money import parse_amount
@@ -112,16 +112,15 @@ def _apply(work: UnitOfWork, order: Order, payment: Payment) -> int:
         recovered_minor = max(0, min(free_minor - due_minor, order.forgiven_minor))
         reverse_write_off(work, order, recovered_minor)
         due_minor += recovered_minor
-    split = split_payment(free_minor, due_minor)
-    payment.applied_minor = split.applied_minor
-    order.paid_minor += split.applied_minor
-    order.deposit_minor += split.deposit_minor
-    if split.deposit_minor:
+    payment.applied_minor = min(free_minor, due_minor)
+    order.paid_minor += payment.applied_minor
+    order.deposit_minor += free_minor - payment.applied_minor
+    if payment.applied_minor < free_minor:
         cancelled = order.cancellation is Cancellation.DONE
         payment.unmatched_reason = "the order is cancelled" if cancelled else MORE_THAN_DUE
     if balance.invoiced:
         return payment.applied_minor
-    if split.applied_minor < due_minor - rules.tolerance_minor(order.currency):
+    if payment.applied_minor < due_minor - rules.tolerance_minor(order.currency):
         taxed_minor = tax_on_account(order, rules)
         payment.taxed_minor = taxed_minor - order.taxed_minor
         order.taxed_minor = taxed_minor

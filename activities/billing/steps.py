@@ -52,7 +52,7 @@ from activities.order_record.progress import (
     read_progress,
     save_progress,
 )
-from models.billing import LateMoney, late_money, not_an_amount
+from models.billing import not_an_amount, reinstates
 from models.billing_entries import payout_entry
 from models.errors import PartnerRefused
 from models.messages.facts import (
@@ -169,7 +169,7 @@ def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> P
 def _use_late_money(work: UnitOfWork, order: Order, owed_minor: int) -> None:
     """Reinstate a cancelled order with its late payment, or leave that as a deposit to refund."""
     in_hand_minor = balance_of(work.session, order).owed_minor
-    use = late_money(
+    if reinstates(
         work.rules.policy.late_money,
         expired=order.expired,
         invoiced=invoice_number(work.session, order.order_id) is not None,
@@ -177,12 +177,11 @@ def _use_late_money(work: UnitOfWork, order: Order, owed_minor: int) -> None:
         reclaimed_minor=order.reclaimed_minor,
         received_minor=in_hand_minor - owed_minor,
         total_minor=order.total_minor,
-    )
-    if use is LateMoney.REALLOCATE:
+    ):
         reinstate_order(work, order)
-    else:
-        detail = f"{money_of(order, in_hand_minor)}: the order is cancelled, a refund follows"
-        record_event(work, order.order_id, "late_money", detail)
+        return
+    detail = f"{money_of(order, in_hand_minor)}: the order is cancelled, a refund follows"
+    record_event(work, order.order_id, "late_money", detail)
 
 
 @step

@@ -79,7 +79,11 @@ def trial_balance(session: Session, at: date | None = None) -> TrialBalance:
     for (_, currency), balance in sums.items():
         (debited if balance > 0 else credited)[currency] += abs(balance)
     currencies = sorted({**debited, **credited})
-    equals_stock = None if at else _inventory(sums) == _stock_minor(session)
+    equals_stock = None
+    if at is None:
+        inventory = (sum_ for (code, _), sum_ in sums.items() if code == Account.INVENTORY.value)
+        stock_minor = session.exec(select(func.sum(Stock.value_minor))).one() or 0
+        equals_stock = sum(inventory) == int(stock_minor)
     balanced = all(debited[currency] == credited[currency] for currency in currencies)
     by_number = sorted(sums, key=lambda key: (accounts[key[0]].account, key[1]))
     return TrialBalance(
@@ -251,14 +255,6 @@ def _sums(session: Session, *conditions: ColumnElement[bool]) -> dict[tuple[str,
         .group_by(col(JournalPosting.account), col(JournalPosting.currency))
     )
     return {(code, currency): int(sum_) for code, currency, sum_ in session.exec(query)}
-
-
-def _inventory(sums: Mapping[tuple[str, str], int]) -> int:
-    return sum(minor for (code, _), minor in sums.items() if code == Account.INVENTORY.value)
-
-
-def _stock_minor(session: Session) -> int:
-    return int(session.exec(select(func.sum(Stock.value_minor))).one() or 0)
 
 
 def _posted(

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from models.billing import (
     Balance,
     BillingRules,
-    LateMoney,
-    late_money,
+    reinstates,
     split_credit,
     split_reversal,
 )
@@ -29,8 +28,8 @@ REVIVED: dict[str, Any] = {
 
 
 def test_an_order_that_expired_is_taken_up_again_where_that_is_wished() -> None:
-    assert late_money("reallocate", **REVIVED) is LateMoney.REALLOCATE
-    assert late_money("refund", **REVIVED) is LateMoney.REFUND
+    assert reinstates("reallocate", **REVIVED) is True
+    assert reinstates("refund", **REVIVED) is False
 
 
 @pytest.mark.parametrize(
@@ -49,7 +48,7 @@ def test_every_other_money_is_given_back(
     wish: Literal["refund", "reallocate"], but: dict[str, Any]
 ) -> None:
     """Cancelled by a person, billed before, being refunded already, owed for, too little."""
-    assert late_money(wish, **(REVIVED | but)) is LateMoney.REFUND
+    assert reinstates(wish, **(REVIVED | but)) is False
 
 
 amounts = st.integers(0, 10**9)
