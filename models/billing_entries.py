@@ -17,7 +17,7 @@ def invoice_entry(
     paid_minor: int,
     taxed_minor: int,
 ) -> Entry:
-    """Post an invoice: the paid part comes from deposits, the rest is a receivable.
+    """Build the entry of an invoice: the paid part from deposits, the rest a receivable.
 
     `taxed_minor` of the tax is owed already.
     """
@@ -46,9 +46,10 @@ def credit_note_entry(
     refund_minor: int,
     after_goods_issue: bool,
 ) -> Entry:
-    """Post a credit note: the paid part becomes a refund payable, the rest lowers the receivable.
+    """Build the entry of a credit note.
 
-    Before goods issue it reduces the contract liability, afterwards it is a return or an allowance.
+    The paid part becomes a refund payable, the rest lowers the receivable. Before goods issue it
+    reduces the contract liability, afterwards it is a return or an allowance.
     """
     account = Account.SALES_RETURNS if after_goods_issue else Account.CONTRACT_LIABILITIES
     return entry(
@@ -73,7 +74,7 @@ def payment_entry(
     unapplied_minor: int = 0,
     order_id: str | None,
 ) -> Entry:
-    """Post a payment to the receivable, to deposits, or as unapplied if no order is known."""
+    """Build the entry of a payment: receivable, deposit, or unapplied if no order is known."""
     return entry(
         f"payment:{payment_id}",
         currency,
@@ -95,7 +96,7 @@ def _deposit(deposit_minor: int, taxed_minor: int) -> dict[Account, int]:
 
 
 def deposit_entry(key: str, order_id: str, currency: str, amount_minor: int) -> Entry:
-    """Apply a deposit to a receivable."""
+    """Build the entry of a deposit applied to a receivable."""
     return entry(
         f"deposit:{key}",
         currency,
@@ -106,7 +107,7 @@ def deposit_entry(key: str, order_id: str, currency: str, amount_minor: int) -> 
 
 
 def on_account_entry(key: str, order_id: str, currency: str, taxed_minor: int) -> Entry:
-    """Turn a deposit into a payment on account: its tax falls due; below zero, back again."""
+    """Build the entry of a deposit turned into a payment on account; below zero, back again."""
     due, back = max(0, taxed_minor), max(0, -taxed_minor)
     return entry(
         f"on_account:{key}",
@@ -126,7 +127,7 @@ def matched_entry(
     deposit_minor: int,
     taxed_minor: int,
 ) -> Entry:
-    """Assign an unapplied payment to an order."""
+    """Build the entry of an unapplied payment assigned to an order."""
     return entry(
         f"matched:{key}",
         currency,
@@ -151,7 +152,7 @@ def reversal_entry(
     fee_minor: int,
     order_id: str | None,
 ) -> Entry:
-    """Post a reversed payment: it takes the amounts we owe the customer, the rest is due again.
+    """Build the entry of a reversal: it reduces the amounts owed, the rest is due again.
 
     `taxed_minor` of the deposit is owed no longer. `fee_minor` is the bank's charge.
     """
@@ -174,7 +175,7 @@ def reversal_entry(
 def reversal_loss_entry(
     reversal_id: str, currency: str, *, amount_minor: int, fee_minor: int
 ) -> Entry:
-    """Post the reversal of a payment without an order that was refunded before: a loss."""
+    """Build the entry of the reversal of a refunded payment without an order: a loss."""
     return entry(
         f"reversal:{reversal_id}",
         currency,
@@ -186,7 +187,7 @@ def reversal_loss_entry(
 def write_off_entry(
     key: str, order_id: str, currency: str, account: Account, *, amount_minor: int, tax_minor: int
 ) -> Entry:
-    """Write off a receivable to `account`, less the tax relieved with it (2006/112/EC art. 90)."""
+    """Build the entry of a write-off to `account`, less the tax relief (2006/112/EC art. 90)."""
     return entry(
         f"write_off:{key}",
         currency,
@@ -205,7 +206,7 @@ def recovery_entry(
     difference_minor: int,
     tax_minor: int,
 ) -> Entry:
-    """Reverse a write-off that is paid or credited after all.
+    """Build the entry of a reversed write-off, which is paid or credited after all.
 
     `difference_minor` of it was a payment difference; `tax_minor` is owed again.
     """
@@ -225,7 +226,7 @@ def recovery_entry(
 
 
 def dunning_fee_entry(order_id: str, level: int, currency: str, fee_minor: int) -> Entry:
-    """Charge the fee of a reminder: damages, so without tax."""
+    """Build the entry of the fee of a reminder: damages, so without tax."""
     return entry(
         f"dunning_fee:{order_id}:{level}",
         currency,
@@ -236,7 +237,7 @@ def dunning_fee_entry(order_id: str, level: int, currency: str, fee_minor: int) 
 
 
 def payout_entry(payout_id: str, currency: str, *, amount_minor: int, fee_minor: int) -> Entry:
-    """Post a payout of collected money, less the provider's fee.
+    """Build the entry of a payout of collected money, less the provider's fee.
 
     Below zero, the provider refunded more than it collected and debits our bank account.
     """
@@ -263,7 +264,7 @@ def refund_entry(
     taxed_minor: int = 0,
     unapplied_minor: int = 0,
 ) -> Entry:
-    """Post a refund of credit notes (payable), of deposits, or of an unapplied payment."""
+    """Build the entry of a refund: of credit notes (payable), deposits or unapplied payments."""
     return entry(
         f"refund:{key}",
         currency,

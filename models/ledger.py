@@ -118,7 +118,7 @@ def entry(
 def goods_issue_entry(
     shipment_id: str, order_id: str, currency: str, *, revenue_minor: int, cost_minor: int
 ) -> Entry:
-    """Post a goods issue: contract liability becomes revenue, inventory becomes cost."""
+    """Build the entry of a goods issue: liability becomes revenue, inventory becomes cost."""
     return entry(
         f"goods_issue:{shipment_id}",
         currency,
@@ -137,7 +137,7 @@ def failed_shipment_entry(
     cost_minor: int,
     restocked: bool,
 ) -> Entry:
-    """Reverse the revenue of a shipment given up: its goods are owed again.
+    """Build the entry of a shipment given up: no revenue, its goods are owed again.
 
     Their cost is a loss, or in inventory again if `restocked`.
     """
@@ -152,7 +152,7 @@ def failed_shipment_entry(
 
 
 def credited_before_entry(entry_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
-    """Move an allowance on goods given up later from sales returns to the contract liability.
+    """Build the entry that moves an allowance on goods given up later to the contract liability.
 
     The goods were credited before they were given up: without a sale there is no allowance, and no
     goods are owed.
@@ -167,7 +167,7 @@ def credited_before_entry(entry_id: str, order_id: str, currency: str, amount_mi
 
 
 def claim_entry(claim_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
-    """Post a claim against a carrier for lost or damaged goods."""
+    """Build the entry of a claim against a carrier for lost or damaged goods."""
     return entry(
         f"claim:{claim_id}",
         currency,
@@ -180,7 +180,7 @@ def claim_entry(claim_id: str, order_id: str, currency: str, amount_minor: int) 
 def claim_settled_entry(
     claim_id: str, order_id: str, currency: str, *, claimed_minor: int, paid_minor: int
 ) -> Entry:
-    """Post the settlement of a claim; the part that the carrier did not pay is a loss.
+    """Build the entry of a settled claim; the part that the carrier did not pay is a loss.
 
     Raises ValueError for more than was claimed.
     """
@@ -194,7 +194,7 @@ def claim_settled_entry(
 
 
 def claim_withdrawn_entry(claim_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
-    """Reverse a withdrawn claim."""
+    """Build the entry of a withdrawn claim."""
     return entry(
         f"claim_withdrawn:{claim_id}",
         currency,
@@ -207,7 +207,7 @@ def claim_withdrawn_entry(claim_id: str, order_id: str, currency: str, amount_mi
 def recovered_shipment_entry(
     shipment_id: str, order_id: str, currency: str, cost_minor: int
 ) -> Entry:
-    """Put recovered goods back into inventory, at their cost."""
+    """Build the entry of recovered goods: in inventory again, at their cost."""
     return entry(
         f"shipment_recovered:{shipment_id}",
         currency,
@@ -226,9 +226,9 @@ def return_entry(
     lost_minor: int,
     sent_back_minor: int,
 ) -> Entry:
-    """Post returned goods at their cost: restocked, lost or scrapped, or sent to the supplier.
+    """Build the entry of returned goods, at their cost.
 
-    The cost of goods sent to their supplier lowers our payables.
+    `lost_minor` includes scrapped goods. Goods sent back to their supplier lower our payables.
     """
     return entry(
         f"return:{inspection_id}",
@@ -244,7 +244,7 @@ def return_entry(
 
 
 def receipt_entry(receipt_id: str, currency: str, *, goods_minor: int, freight_minor: int) -> Entry:
-    """Post a goods receipt before its supplier's invoice; freight and duty are accrued."""
+    """Build the entry of a goods receipt, not invoiced yet; freight and duty are accrued."""
     return entry(
         f"goods_receipt:{receipt_id}",
         currency,
@@ -259,7 +259,7 @@ def receipt_entry(receipt_id: str, currency: str, *, goods_minor: int, freight_m
 def supplier_invoice_entry(
     invoice_id: str, currency: str, *, received_minor: int, asked_minor: int, held_minor: int
 ) -> Entry:
-    """Post a supplier's invoice for received goods, with its difference from the purchase order.
+    """Build the entry of a supplier's invoice, with its difference from the purchase order.
 
     `held_minor` of the difference, with its sign, is the cost of units on hand; the rest is cost of
     goods sold.
@@ -283,7 +283,7 @@ def supplier_invoice_entry(
 
 
 def stock_gain_entry(movement_id: str, currency: str, value_minor: int) -> Entry:
-    """Post a stock gain: found by a count, or adjusted by an operator."""
+    """Build the entry of a stock gain: found by a count, or adjusted by an operator."""
     return entry(
         movement_id,
         currency,
@@ -293,7 +293,7 @@ def stock_gain_entry(movement_id: str, currency: str, value_minor: int) -> Entry
 
 
 def stock_loss_entry(movement_id: str, currency: str, value_minor: int) -> Entry:
-    """Post a stock loss: missing in a count, or adjusted by an operator."""
+    """Build the entry of a stock loss: missing in a count, or adjusted by an operator."""
     return entry(
         movement_id,
         currency,
@@ -303,7 +303,7 @@ def stock_loss_entry(movement_id: str, currency: str, value_minor: int) -> Entry
 
 
 def opening_entry(location: str, sku: str, currency: str, value_minor: int) -> Entry:
-    """Post the opening stock of a SKU at a location."""
+    """Build the entry of the opening stock of a SKU at a location."""
     return entry(
         f"opening:{location}:{sku}",
         currency,
