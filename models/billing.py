@@ -100,7 +100,7 @@ class CreditNote(Bill):
     reason: str
     refund_minor: int
     """The paid part that is refunded."""
-    kept_minor: int = 0
+    kept_minor: int
     """The paid part that remains as the customer's credit."""
 
     @property
