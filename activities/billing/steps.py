@@ -1,18 +1,11 @@
-"""The steps of billing: invoices, payments, cards, reversals, payouts and refunds."""
+"""Billing steps: invoices, card authorisations, payments, reversals and payouts."""
 
-from contextlib import suppress
-
-from temporalio import activity
+from sqlmodel import SQLModel
 
 from activities.billing.cards import (
     authorisation_problem,
-    capture_call,
-    capture_demand,
-    captures_in_doubt,
     lapse_authorisations,
     record_authorisation,
-    record_capture,
-    release_authorisations,
 )
 from activities.billing.exchanges import credit_cancelled_exchange
 from activities.billing.invoicing import (
@@ -21,26 +14,17 @@ from activities.billing.invoicing import (
     invoice_of,
     uncredited_minor,
 )
-from activities.billing.payment_requests import (
-    next_request,
-    record_request,
-    request_call,
-    requested_minor,
-)
+from activities.billing.payment_calls import Billing as Billing  # noqa: F401, RUF100
 from activities.billing.payments import (
     currency_mismatch,
     record_payment,
     record_unmatched,
     reinstate_order,
 )
-from activities.billing.refunds import record_refund, refund_demand, request_cancellation_refund
 from activities.billing.reversals import new_reversal, reversal_problem, reverse_payment
-from activities.database.engine import Database
 from activities.database.inbox import mark_applied
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
-from activities.gateways.calls import call_idempotently
-from activities.gateways.payments import Payments
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event, reject_fact
 from activities.order_record.progress import (
@@ -54,7 +38,6 @@ from activities.order_record.progress import (
 )
 from models.billing import not_an_amount, reinstates
 from models.billing_entries import payout_entry
-from models.errors import PartnerRefused
 from models.messages.facts import (
     Fact,
     PaymentAuthorised,
@@ -62,17 +45,15 @@ from models.messages.facts import (
     PaymentReversed,
     PayoutPaid,
 )
-from models.messages.partners import CaptureDemand, RefundDemand
 from models.messages.steps import (
     AuthorisationStep,
     OrderStep,
     PaymentStep,
-    RefundStep,
     ReversalStep,
 )
 from models.money import parse_amount
-from models.orders import Cancellation, Capture, Progress
-from models.tables.billing import Payment, PaymentReversal, Payout, Refund
+from models.orders import Cancellation, Progress
+from models.tables.billing import Payment, PaymentReversal, Payout
 from models.tables.orders import Order
 
 
@@ -196,9 +177,7 @@ def apply_reversal(work: UnitOfWork, step: ReversalStep) -> Progress | None:
     payment = work.session.get(Payment, fact.payment_id or "", with_for_update=True)
     subject = step.order_id or ""
     if known is not None:
-        recorded = (known.payment_id, known.amount_minor, known.currency)
-        reported = _reversal_content(fact, known)
-        _reject_changed(work, subject, fact, "reversal_id", recorded, reported)
+        _check_known_reversal(work, subject, known, fact)
     elif problem := reversal_problem(fact, payment, order):
         reject_fact(work, subject, fact, problem)
     else:
@@ -224,9 +203,8 @@ def record_payout(work: UnitOfWork, fact: PayoutPaid) -> None:
     fee_minor = parse_amount(fact.fee, fact.currency)
     known = work.session.get(Payout, fact.payout_id)
     if known is not None:
-        recorded = (known.amount_minor, known.fee_minor, known.currency)
-        reported = (amount_minor, fee_minor, fact.currency)
-        _reject_changed(work, fact.payout_id, fact, "payout_id", recorded, reported)
+        content = {"amount_minor": amount_minor, "fee_minor": fee_minor, "currency": fact.currency}
+        _reject_changed(work, fact.payout_id, fact, "payout_id", known, **content)
         return
     work.session.add(
         Payout(
@@ -254,18 +232,25 @@ def _check_known_payment(
 ) -> None:
     if fact.amount is None:
         return
-    recorded = (True, known.amount_minor, known.currency)
-    same_order = order_id in (known.order_id, known.claimed_order_id)
-    reported = (same_order, _valid_amount(fact.amount, fact.currency), fact.currency)
-    _reject_changed(work, order_id, fact, "payment_id", recorded, reported)
+    content = {
+        "order_id": known.order_id if order_id == known.claimed_order_id else order_id,
+        "amount_minor": _valid_amount(fact.amount, fact.currency),
+        "currency": fact.currency,
+    }
+    _reject_changed(work, order_id, fact, "payment_id", known, **content)
 
 
-def _reversal_content(fact: PaymentReversed, known: PaymentReversal) -> tuple[object, ...]:
-    """The content of a repeated reversal; what it leaves out is unchanged."""
-    currency = fact.currency or known.currency
-    unchanged = fact.amount is None
-    amount_minor = known.amount_minor if unchanged else _valid_amount(fact.amount, currency)
-    return fact.payment_id or known.payment_id, amount_minor, currency
+def _check_known_reversal(
+    work: UnitOfWork, subject: str, known: PaymentReversal, fact: PaymentReversed
+) -> None:
+    """Reject a repeated reversal with other content; what it leaves out is unchanged."""
+    currency, unchanged = fact.currency or known.currency, fact.amount is None
+    content = {
+        "payment_id": fact.payment_id or known.payment_id,
+        "amount_minor": known.amount_minor if unchanged else _valid_amount(fact.amount, currency),
+        "currency": currency,
+    }
+    _reject_changed(work, subject, fact, "reversal_id", known, **content)
 
 
 def _valid_amount(text: str | None, currency: str | None) -> int | None:
@@ -275,127 +260,8 @@ def _valid_amount(text: str | None, currency: str | None) -> int | None:
 
 
 def _reject_changed(
-    work: UnitOfWork,
-    subject: str,
-    fact: Fact,
-    id_field: str,
-    recorded: tuple[object, ...],
-    reported: tuple[object, ...],
+    work: UnitOfWork, subject: str, fact: Fact, id_field: str, known: SQLModel, **content: object
 ) -> None:
     """Reject a fact whose id is recorded with other content; the same content changes nothing."""
-    if reported != recorded:
+    if any(getattr(known, column) != value for column, value in content.items()):
         reject_fact(work, subject, fact, f"{id_field}: known with other content")
-
-
-class Billing:
-    """The calls to the payment provider: requests, captures, voids and refunds."""
-
-    def __init__(self, database: Database, payments: Payments) -> None:
-        self._database = database
-        self._payments = payments
-
-    @activity.defn
-    async def request_payment(self, step: OrderStep) -> Progress:
-        """Ask the provider to collect the amount due, or to have it authorised, once per order.
-
-        Once more after each lapsed authorisation.
-        """
-        deadline_s = self._database.rules.policy.payment_deadline
-        number, demand = await self._database.read_async(
-            lambda s: next_request(s, step.order_id, self._database.clock(), deadline_s)
-        )
-        if demand is not None:
-            call = request_call(step.order_id, number)
-            asked, request_id = await call_idempotently(
-                self._database, call, demand, self._payments.request
-            )
-            await self._database.transaction_async(
-                lambda work: record_request(work, asked, number, request_id),
-            )
-        return await self._read_progress(step.order_id)
-
-    @activity.defn
-    async def capture_payment(self, step: OrderStep) -> Progress:
-        """Capture an authorisation once, which issues the invoice."""
-        demand = await self._database.read_async(
-            lambda s: capture_demand(s, step.order_id, self._database.clock())
-        )
-        if demand is not None:
-            await self._capture(demand)
-        return await self._read_progress(step.order_id)
-
-    @activity.defn
-    async def void_payment_request(self, step: OrderStep) -> int:
-        """Void the payment request; undoes `request_payment`, made or not.
-
-        Returns the amount that the provider has collected all the same, in minor units; its payment
-        will be reported. A capture in doubt is repeated after the void under its key: the provider
-        confirms a charge that was made, and refuses any other.
-        """
-        _, collected = await call_idempotently(
-            self._database,
-            f"{step.order_id}/void-payment-request/1",
-            step,
-            lambda asked, key: self._payments.void(asked.order_id, key),
-        )
-        in_doubt = await self._database.read_async(lambda s: captures_in_doubt(s, step.order_id))
-        for demand in in_doubt:
-            with suppress(PartnerRefused):  # not charged
-                await self._capture(demand)
-        return await self._database.transaction_async(
-            lambda work: _record_void(work, step.order_id, collected),
-        )
-
-    @activity.defn
-    async def refund_payment(self, step: OrderStep) -> Progress:
-        """Refund the payments of a cancelled order, one refund at a time."""
-        refund = await self._database.transaction_async(
-            lambda work: _cancellation_refund(work, step.order_id)
-        )
-        if refund is not None:
-            await self._refund(*refund)
-        return await self._read_progress(step.order_id)
-
-    @activity.defn
-    async def pay_refund(self, step: RefundStep) -> None:
-        """Pay a refund that a command has reserved."""
-        demand = await self._database.read_async(
-            lambda s: refund_demand(s.get_one(Refund, step.refund_key)),
-        )
-        await self._refund(step.refund_key, demand)
-
-    async def _capture(self, demand: CaptureDemand) -> None:
-        call = capture_call(demand.order_id, demand.authorisation_id)
-        asked, payment_id = await call_idempotently(
-            self._database, call, demand, self._payments.capture
-        )
-        await self._database.transaction_async(lambda work: record_capture(work, asked, payment_id))
-
-    async def _refund(self, refund_key: str, demand: RefundDemand) -> None:
-        _, refund_id = await call_idempotently(
-            self._database, refund_key, demand, self._payments.refund
-        )
-        await self._database.transaction_async(
-            lambda work: record_refund(work, refund_key, refund_id),
-        )
-
-    async def _read_progress(self, order_id: str) -> Progress:
-        return await self._database.read_async(
-            lambda s: read_progress(s, s.get_one(Order, order_id))
-        )
-
-
-def _record_void(work: UnitOfWork, order_id: str, collected: bool) -> int:
-    order = lock_order(work, order_id)
-    release_authorisations(work, order)
-    if not collected or order.capture is Capture.AT_DISPATCH:
-        return 0
-    return requested_minor(work.session, order_id)
-
-
-def _cancellation_refund(work: UnitOfWork, order_id: str) -> tuple[str, RefundDemand] | None:
-    order = lock_order(work, order_id)
-    if order.cancellation is Cancellation.NONE:
-        return None
-    refund = request_cancellation_refund(work, order)
-    return (refund.refund_key, refund_demand(refund)) if refund else None

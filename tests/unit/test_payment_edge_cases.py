@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
+from activities.billing.payment_calls import Billing
 from activities.billing.steps import (
-    Billing,
     apply_authorisation,
     apply_payment,
     apply_reversal,
