@@ -1,4 +1,4 @@
-"""Invoices and payments: what a bill says, and where received money goes."""
+"""Billing rules: invoices, credit notes, balances, payments and refunds."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -16,7 +16,7 @@ NET_DAYS = 30
 
 
 class Seller(Payload):
-    """Our company, as printed."""
+    """Our company as printed on documents."""
 
     legal_entity: str
     name: str
@@ -29,7 +29,7 @@ class Seller(Payload):
 
 
 class OnAccount(Payload):
-    """A payment before the invoice, with the tax that fell due on it (2006/112/EC art. 65)."""
+    """A payment before the invoice, with the tax that fell due with it (2006/112/EC art. 65)."""
 
     payment_id: str
     received_on: date
@@ -38,8 +38,10 @@ class OnAccount(Payload):
 
 
 class Bill(Payload):
-    """What invoice and credit note have in common: complete in itself, so that it can be printed
-    again unchanged. Of a credit note the amounts are what is credited, above zero."""
+    """The common part of invoices and credit notes, complete for an unchanged reprint.
+
+    The amounts of a credit note are the credited amounts, above zero.
+    """
 
     number: str
     order_id: str
@@ -54,7 +56,7 @@ class Bill(Payload):
     tax_treatment: TaxTreatment
     currency: str
     discount_ppm: int = 0
-    """Of the whole order; each line's share of it is its `order_discount_minor`."""
+    """The discount of the whole order; each line has its share as `order_discount_minor`."""
     lines: tuple[PricedLine, ...]
     taxes: tuple[TaxAmount, ...]
     net_minor: int
@@ -62,81 +64,80 @@ class Bill(Payload):
 
     @property
     def tax_minor(self) -> int:
-        """All rates together."""
+        """The tax of all rates."""
         return self.total_minor - self.net_minor
 
     @property
     def discount_minor(self) -> int:
-        """What the discount of the whole order comes to."""
+        """The amount of the discount of the whole order."""
         return sum(line.order_discount_minor for line in self.lines)
 
 
 class Invoice(Bill):
-    """A bill as issued."""
+    """An invoice as issued."""
 
     due_on: date | None
-    """None: paid in full when it was issued."""
+    """None: paid in full when issued."""
     terms: Terms
     paid_minor: int
     on_account: tuple[OnAccount, ...] = ()
-    """What came before the invoice, the tax of which was due then; part of `paid_minor`."""
+    """The payments before the invoice whose tax fell due with them; part of `paid_minor`."""
     waived_minor: int = 0
-    """What was missing of the payment and is too little to ask for."""
+    """The underpayment within the tolerance, which is not claimed."""
     supply_by: date | None = None
-    """By when the goods are to leave: they are supplied after the invoice (art. 226 (7))."""
+    """The promised date of dispatch: the supply is after the invoice (art. 226 (7))."""
 
     @property
     def due_minor(self) -> int:
-        """What is still to be paid; never below zero."""
+        """The amount still to be paid; never below zero."""
         return max(0, self.total_minor - self.paid_minor - self.waived_minor)
 
 
 class CreditNote(Bill):
-    """The reversal of an invoice, or of a part of it."""
+    """The reversal of an invoice or of a part of it."""
 
     invoice_number: str
     invoice_issued_on: date
     reason: str
     refund_minor: int
-    """What is given back."""
-    kept_minor: int = 0
-    """What was paid and isn't given back: it is the customer's credit. The rest lowers what is
-    due."""
+    """The paid part that is refunded."""
+    kept_minor: int
+    """The paid part that remains as the customer's credit."""
 
     @property
     def lowers_due_minor(self) -> int:
-        """What is due no longer."""
+        """The unpaid part, which lowers the amount due."""
         return self.total_minor - self.refund_minor - self.kept_minor
 
 
 def due_date(terms: Terms, issued_on: date) -> date | None:
-    """When an invoice is to be paid; None for what was paid before it was issued."""
+    """Return the due date of an invoice; None without credit terms, as it is paid when issued."""
     return issued_on + timedelta(days=NET_DAYS) if terms.on_credit else None
 
 
 def invoice_number(year: int, sequence: int) -> str:
-    """`INV-2026-000001`: one gapless series a year."""
+    """Format the number of an invoice: `INV-2026-000001`, one gapless series a year."""
     return f"INV-{year}-{sequence:06d}"
 
 
 def credit_note_number(year: int, sequence: int) -> str:
-    """`CN-2026-000001`: credit notes have a series of their own."""
+    """Format the number of a credit note: `CN-2026-000001`, in a series of its own."""
     return f"CN-{year}-{sequence:06d}"
 
 
 class DunningLevel(Payload):
-    """A reminder, so many days after the invoice was due; `fee` is a decimal string."""
+    """A reminder, `days` after the due date; `fee` is a decimal string."""
 
     days: int
     fee: str = "0"
 
 
 class BillingRules(Payload):
-    """How we bill, as configured.
+    """The configured rules of billing.
 
     `tax_on_account`: tax falls due with payments before the invoice (2006/112/EC art. 65), not only
-    with the invoice. `tolerance`: what may be missing of a payment, a decimal string.
-    `bad_debt_relief`: tax on what is written off is owed no longer (art. 90).
+    with the invoice. `tolerance`: the accepted underpayment, a decimal string.
+    `bad_debt_relief`: tax on written-off amounts is owed no longer (art. 90).
     """
 
     tax_on_account: bool = True
@@ -145,29 +146,29 @@ class BillingRules(Payload):
     dunning: tuple[DunningLevel, ...] = ()
 
     def tolerance_minor(self, currency: str) -> int:
-        """In minor units; what the currency has no decimals for is left out."""
+        """Return the tolerance in minor units of a currency, rounded down."""
         return minor_units(self.tolerance, currency)
 
     def on_account_minor(self, paid_minor: int, total_minor: int, tax_minor: int) -> int:
-        """The tax in what was paid before the invoice: its share, rounded half up."""
+        """Return the tax in payments before the invoice: its share, rounded half up."""
         if not self.tax_on_account or not total_minor:
             return 0
         return round_half_up(tax_minor * min(paid_minor, total_minor), total_minor)
 
 
 def minor_units(amount: str, currency: str) -> int:
-    """A configured amount in a currency that may have fewer decimals: rounded down."""
+    """Convert a configured amount to minor units of a currency, rounded down."""
     return int(Decimal(amount).scaleb(decimals(currency)))
 
 
 AUTHORISATION_LAPSED = "authorisation_lapsed"
-"""The code of a refusal to capture what a card stands for no longer."""
+"""The code of a refused capture whose authorisation has lapsed."""
 
 
 def not_an_amount(
     text: str | None, currency: str | None, field: str, *, least: int | None
 ) -> str | None:
-    """Why `text` isn't money of at least `least` minor units (None: any); None: it is."""
+    """Check an amount of at least `least` minor units (0 or 1; None: any); None: it is valid."""
     if not text:
         return f"{field}: missing"
     if not currency:
@@ -176,14 +177,16 @@ def not_an_amount(
         amount_minor = parse_amount(text, currency)
     except ValueError as error:
         return f"{field}: {error}"
-    return None if least is None or amount_minor >= least else f"{field}: {text} is too little"
+    if least is None or amount_minor >= least:
+        return None
+    return f"{field}: {text} is {'not above' if least else 'below'} zero"
 
 
 class Balance(Payload):
-    """An order's money, in minor units: each a sum of facts, as the columns of its row.
+    """The sums of an order's money in minor units, as the columns of its row.
 
-    `invoiced`: it has an invoice. `cancelled`: it is (being) cancelled, so that all money of it is
-    to be given back.
+    `invoiced`: the order has an invoice. `cancelled`: it is (being) cancelled, so that all its
+    money is refunded.
     """
 
     total_minor: int
@@ -202,66 +205,69 @@ class Balance(Payload):
 
     @property
     def charges_minor(self) -> int:
-        """What is due beside the total: fees, and what was given back twice; less what was credited
-        and not given back, and what was forgiven. May be below zero."""
-        more = self.fees_minor + self.reclaimed_minor
-        return more - self.credited_minor + self.payable_minor - self.forgiven_minor
+        """The amounts due in addition to the total; may be below zero.
+
+        Fees and reclaimed refunds, less unpaid credits and written-off amounts.
+        """
+        added_minor = self.fees_minor + self.reclaimed_minor
+        return added_minor - self.credited_minor + self.payable_minor - self.forgiven_minor
 
     @property
     def due_minor(self) -> int:
-        """What the customer is still to pay."""
+        """The amount that the customer still has to pay."""
         return max(0, self.total_minor + self.charges_minor - self.paid_minor)
 
     @property
     def receivable_minor(self) -> int:
-        """What the ledger has as receivable: nothing but what was given back twice before there is
-        an invoice."""
+        """The balance of Accounts receivable: without an invoice only reclaimed refunds."""
         if self.invoiced:
             return self.due_minor
         return max(0, self.reclaimed_minor - self.forgiven_minor)
 
     @property
     def owed_minor(self) -> int:
-        """What we owe the customer, but for what is being given back already."""
-        all_minor = self.paid_minor if self.cancelled else self.payable_minor
-        return max(0, all_minor + self.deposit_minor - self.refunded_minor)
+        """The amount that we owe the customer, without refunds already requested."""
+        gross_minor = self.paid_minor if self.cancelled else self.payable_minor
+        return max(0, gross_minor + self.deposit_minor - self.refunded_minor)
 
     @property
     def owed_payable_minor(self) -> int:
-        """The part of it that credit notes owe; they are served first."""
+        """The part of `owed_minor` from credit notes, which is refunded first."""
         return min(self.owed_minor, max(0, self.payable_minor - self.refunded_minor))
 
 
-def relief(
+def relieved_tax(
     balance: Balance, lost_minor: int, *, credited_tax_minor: int, relieved_minor: int
 ) -> int:
-    """The tax in `lost_minor` of what is receivable, rounded half up: the goods' share of what
-    isn't credited, never more than what of the tax is still owed. Fees, and what was given back
-    twice, have none; they are lost first."""
+    """Return the tax in `lost_minor` of the receivable, rounded half up (2006/112/EC art. 90).
+
+    It is the share of the uncredited goods, and never more than the tax still owed. Fees and
+    reclaimed refunds carry no tax and are lost first.
+    """
     without_tax_minor = balance.fees_minor + balance.reclaimed_minor
     goods_minor = max(0, lost_minor - without_tax_minor)
-    whole_minor = balance.total_minor - balance.credited_minor
+    uncredited_minor = balance.total_minor - balance.credited_minor
     tax_minor = balance.tax_minor - credited_tax_minor
-    if not balance.invoiced or whole_minor <= 0:
+    if not balance.invoiced or uncredited_minor <= 0:
         return 0
-    wanted_minor = round_half_up(tax_minor * min(goods_minor, whole_minor), whole_minor)
-    return max(0, min(wanted_minor, tax_minor - relieved_minor))
+    share_minor = round_half_up(tax_minor * min(goods_minor, uncredited_minor), uncredited_minor)
+    return max(0, min(share_minor, tax_minor - relieved_minor))
 
 
-class TakenBack(Payload):
-    """A payment that was reversed, split by what it takes away."""
+class SplitReversal(Payload):
+    """A reversed payment, split into the amounts that it reduces."""
 
     deposit_minor: int
     payable_minor: int
     due_again_minor: int
 
 
-def take_back(balance: Balance, amount_minor: int) -> TakenBack:
-    """What we still owe the customer first (deposits, then credit notes), the rest is due again."""
+def split_reversal(balance: Balance, amount_minor: int) -> SplitReversal:
+    """Split a reversal: deposits first, then open credit notes; the rest is due again."""
     payable_minor = balance.owed_payable_minor
     deposit_minor = min(amount_minor, balance.owed_minor - payable_minor)
     payable_minor = min(amount_minor - deposit_minor, payable_minor)
-    return TakenBack(
+    return SplitReversal(
         deposit_minor=deposit_minor,
         payable_minor=payable_minor,
         due_again_minor=amount_minor - deposit_minor - payable_minor,
@@ -269,8 +275,10 @@ def take_back(balance: Balance, amount_minor: int) -> TakenBack:
 
 
 def units_of(line: PricedLine, quantity: int, net_minor: int) -> PricedLine:
-    """`quantity` units of a line, credited for `net_minor`: its discount, and its share of the
-    order's, are one."""
+    """Return `quantity` units of a line, credited for `net_minor`.
+
+    The discount of the line and its share of the order's discount become one.
+    """
     full_minor = quantity * line.unit_price_minor
     off_minor = max(0, full_minor - net_minor)
     off_ppm = round_half_up(100 * PPM_PER_PERCENT * off_minor, full_minor) if full_minor else 0
@@ -284,10 +292,10 @@ def units_of(line: PricedLine, quantity: int, net_minor: int) -> PricedLine:
 
 
 def split_credit(left: Sequence[TaxAmount], amount_minor: int) -> tuple[TaxAmount, ...]:
-    """`amount_minor` (tax included) of what is left of an invoice, by rate.
+    """Split a credit of `amount_minor`, tax included, over the uncredited amounts by rate.
 
-    Each rate has its share (cumulated, then rounded), of which the tax is the same part as of all
-    that is left: so nothing is below zero, and the last credit note takes exactly the rest.
+    Each rate gets its cumulated share, rounded half up, with tax in the proportion of the rate's
+    uncredited amount. So no amount is below zero, and the last credit note takes exactly the rest.
     Raises ValueError for more than is left.
     """
     total_minor = sum(tax.taxable_minor + tax.tax_minor for tax in left)
@@ -306,19 +314,6 @@ def split_credit(left: Sequence[TaxAmount], amount_minor: int) -> tuple[TaxAmoun
     return tuple(parts)
 
 
-class SplitPayment(Payload):
-    """A payment, split by what it settles."""
-
-    applied_minor: int
-    deposit_minor: int
-
-
-def split_payment(amount_minor: int, due_minor: int) -> SplitPayment:
-    """What is due first; the excess is a deposit of the customer's."""
-    applied_minor = min(amount_minor, due_minor)
-    return SplitPayment(applied_minor=applied_minor, deposit_minor=amount_minor - applied_minor)
-
-
 class AuthorisationState(StrEnum):
     """The life of a card's authorisation."""
 
@@ -328,8 +323,8 @@ class AuthorisationState(StrEnum):
     VOIDED = "voided"
 
 
-BEING_GIVEN_BACK = "it is being given back"
-"""Why a payment that has no order can't be used any more."""
+BEING_GIVEN_BACK = "it is being refunded"
+"""The reason of an unmatched payment that can no longer be assigned."""
 
 
 class RefundState(StrEnum):
@@ -339,17 +334,8 @@ class RefundState(StrEnum):
     REFUNDED = "refunded"
 
 
-class LateMoney(StrEnum):
-    """What becomes of money for an order that is cancelled."""
-
-    REFUND = "refund"
-    """It is given back."""
-    REALLOCATE = "reallocate"
-    """The order is taken up again, and allocated anew."""
-
-
-def late_money(
-    wish: Literal["refund", "reallocate"],
+def reinstates(
+    preference: Literal["refund", "reallocate"],
     *,
     expired: bool,
     invoiced: bool,
@@ -357,15 +343,12 @@ def late_money(
     reclaimed_minor: int,
     received_minor: int,
     total_minor: int,
-) -> LateMoney:
-    """Refund, unless `wish` and the order allow to take it up again.
+) -> bool:
+    """Decide whether a late payment reinstates its cancelled order; otherwise it is refunded.
 
-    `expired`: it was cancelled by its payment deadline, not by a person. `invoiced`: it has an
-    invoice, which was credited then.
-    `owed_minor`: what came before and is being given back: it pays nothing any more.
-    `reclaimed_minor`: what was given back, and taken back by the payer's bank too: that is due of
-    the order that is over.
+    `expired`: cancelled by its payment deadline, not by an operator. `invoiced`: it has an invoice,
+    which was credited. `owed_minor`: earlier payments that are to be refunded.
+    `reclaimed_minor`: refunded payments that were reversed as well, and are due.
     """
-    possible = expired and not invoiced and not owed_minor and not reclaimed_minor
-    possible = possible and received_minor >= total_minor
-    return LateMoney.REALLOCATE if wish == "reallocate" and possible else LateMoney.REFUND
+    settled = not invoiced and not owed_minor and not reclaimed_minor
+    return preference == "reallocate" and expired and settled and received_minor >= total_minor

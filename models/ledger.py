@@ -1,7 +1,7 @@
-"""The ledger's rules: accounts, balanced entries, and which fact posts what.
+"""The ledger: accounts, balanced entries, and the entries of goods.
 
-The postings are those of double-entry bookkeeping with revenue and cost in the same period, at
-goods issue (IFRS 15, ASC 606): until then an invoice is a contract liability.
+The entries of billing are in `models.billing_entries`. Revenue and cost are posted in the same
+period, at goods issue (IFRS 15, ASC 606); until then an invoice is a contract liability.
 """
 
 from collections import defaultdict
@@ -40,17 +40,17 @@ class Account(StrEnum):
 
     @property
     def label(self) -> str:
-        """As printed: "Cash clearing"."""
+        """The name as printed: "Cash clearing"."""
         return self.name.replace("_", " ").capitalize()
 
     @property
     def role(self) -> str:
-        """As people name it in files and commands: `cash_clearing`."""
+        """The name in imports and commands: `cash_clearing`."""
         return self.name.lower()
 
     @property
     def kind(self) -> "AccountKind":
-        """By the first digit of its code."""
+        """The kind of the account, which is the first digit of its code."""
         return {
             "1": AccountKind.ASSET,
             "2": AccountKind.LIABILITY,
@@ -61,7 +61,7 @@ class Account(StrEnum):
 
 
 class AccountKind(StrEnum):
-    """What an account is about: the five of double-entry bookkeeping."""
+    """The five kinds of accounts of double-entry bookkeeping."""
 
     ASSET = "asset"
     LIABILITY = "liability"
@@ -71,7 +71,7 @@ class AccountKind(StrEnum):
 
 
 def account_named(given: str) -> Account | None:
-    """By its code, or its role, also as printed: "1100", "cash_clearing", "Cash clearing"."""
+    """Find an account by code, role or label: "1100", "cash_clearing", "Cash clearing"."""
     words = "_".join(given.casefold().replace("-", " ").replace("_", " ").split())
     return next((a for a in Account if words in (a.value, a.role)), None)
 
@@ -84,7 +84,7 @@ class Posting(Payload):
 
 
 class Entry(Payload):
-    """One balanced event. `entry_id` is the fact's natural key, so it can be posted only once."""
+    """One balanced event. `entry_id` is the key of the fact, so the fact is posted only once."""
 
     entry_id: str
     currency: str
@@ -99,7 +99,7 @@ def entry(
     credits: Mapping[Account, int],
     order_id: str | None = None,
 ) -> Entry:
-    """An entry from amounts in minor units; zero amounts are left out.
+    """Build an entry from amounts in minor units, without those that are zero.
 
     Raises ValueError unless debits equal credits and no amount is negative.
     """
@@ -115,250 +115,10 @@ def entry(
     return Entry(entry_id=entry_id, currency=currency, postings=postings, order_id=order_id)
 
 
-def invoice_entry(
-    number: str,
-    order_id: str,
-    currency: str,
-    *,
-    net_minor: int,
-    tax_minor: int,
-    paid_minor: int,
-    taxed_minor: int,
-) -> Entry:
-    """An invoice: what was paid before comes from deposits, the rest is a receivable.
-
-    `taxed_minor`: the part of the tax that fell due with payments before it; it is owed already.
-    """
-    return entry(
-        f"invoice:{number}",
-        currency,
-        {
-            Account.CUSTOMER_DEPOSITS: paid_minor - taxed_minor,
-            Account.ACCOUNTS_RECEIVABLE: net_minor + tax_minor - paid_minor,
-        },
-        {
-            Account.CONTRACT_LIABILITIES: net_minor,
-            Account.TAX_PAYABLE: tax_minor - taxed_minor,
-        },
-        order_id,
-    )
-
-
-def credit_note_entry(
-    number: str,
-    order_id: str,
-    currency: str,
-    *,
-    net_minor: int,
-    tax_minor: int,
-    refund_minor: int,
-    goods_left: bool,
-) -> Entry:
-    """An invoice credited: what was paid becomes a refund we owe, the rest is due no longer. Before
-    goods left it was a contract liability, after that it is a return (or an allowance)."""
-    account = Account.SALES_RETURNS if goods_left else Account.CONTRACT_LIABILITIES
-    return entry(
-        f"credit_note:{number}",
-        currency,
-        {account: net_minor, Account.TAX_PAYABLE: tax_minor},
-        {
-            Account.REFUNDS_PAYABLE: refund_minor,
-            Account.ACCOUNTS_RECEIVABLE: net_minor + tax_minor - refund_minor,
-        },
-        order_id,
-    )
-
-
-def payment_entry(
-    payment_id: str,
-    currency: str,
-    *,
-    receivable_minor: int = 0,
-    deposit_minor: int = 0,
-    taxed_minor: int = 0,
-    unapplied_minor: int = 0,
-    order_id: str | None,
-) -> Entry:
-    """Money in: against the receivable, as a deposit (of which `taxed_minor` is tax that falls due
-    with it), or unapplied where no order is known."""
-    return entry(
-        f"payment:{payment_id}",
-        currency,
-        {Account.CASH_CLEARING: receivable_minor + deposit_minor + unapplied_minor},
-        {
-            Account.ACCOUNTS_RECEIVABLE: receivable_minor,
-            **_deposit(deposit_minor, taxed_minor),
-            Account.UNAPPLIED_RECEIPTS: unapplied_minor,
-        },
-        order_id,
-    )
-
-
-def _deposit(deposit_minor: int, taxed_minor: int) -> dict[Account, int]:
-    """A customer's deposit, of which `taxed_minor` is tax that fell due with it."""
-    return {
-        Account.CUSTOMER_DEPOSITS: deposit_minor - taxed_minor,
-        Account.TAX_PAYABLE: taxed_minor,
-    }
-
-
-def deposit_entry(key: str, order_id: str, currency: str, amount_minor: int) -> Entry:
-    """A deposit settles a receivable."""
-    return entry(
-        f"deposit:{key}",
-        currency,
-        {Account.CUSTOMER_DEPOSITS: amount_minor},
-        {Account.ACCOUNTS_RECEIVABLE: amount_minor},
-        order_id,
-    )
-
-
-def on_account_entry(key: str, order_id: str, currency: str, taxed_minor: int) -> Entry:
-    """A deposit becomes a payment on account: its tax falls due (below zero: no longer)."""
-    due, back = max(0, taxed_minor), max(0, -taxed_minor)
-    return entry(
-        f"on_account:{key}",
-        currency,
-        {Account.CUSTOMER_DEPOSITS: due, Account.TAX_PAYABLE: back},
-        {Account.TAX_PAYABLE: due, Account.CUSTOMER_DEPOSITS: back},
-        order_id,
-    )
-
-
-def matched_entry(
-    key: str,
-    order_id: str,
-    currency: str,
-    *,
-    receivable_minor: int,
-    deposit_minor: int,
-    taxed_minor: int,
-) -> Entry:
-    """Unapplied money finds its order."""
-    return entry(
-        f"matched:{key}",
-        currency,
-        {Account.UNAPPLIED_RECEIPTS: receivable_minor + deposit_minor},
-        {
-            Account.ACCOUNTS_RECEIVABLE: receivable_minor,
-            **_deposit(deposit_minor, taxed_minor),
-        },
-        order_id,
-    )
-
-
-def reversal_entry(
-    reversal_id: str,
-    currency: str,
-    *,
-    receivable_minor: int = 0,
-    payable_minor: int = 0,
-    deposit_minor: int = 0,
-    taxed_minor: int = 0,
-    unapplied_minor: int = 0,
-    fee_minor: int,
-    order_id: str | None,
-) -> Entry:
-    """The payer's bank takes money back: what we still owed the customer first, the rest is due
-    again. `taxed_minor` of the deposit was tax; it is owed no longer."""
-    back_minor = receivable_minor + payable_minor + deposit_minor + unapplied_minor
-    return entry(
-        f"reversal:{reversal_id}",
-        currency,
-        {
-            Account.ACCOUNTS_RECEIVABLE: receivable_minor,
-            Account.REFUNDS_PAYABLE: payable_minor,
-            **_deposit(deposit_minor, taxed_minor),
-            Account.UNAPPLIED_RECEIPTS: unapplied_minor,
-            Account.PAYMENT_FEES: fee_minor,
-        },
-        {Account.CASH_CLEARING: back_minor + fee_minor},
-        order_id,
-    )
-
-
-def write_off_entry(
-    key: str, order_id: str, currency: str, account: Account, *, amount_minor: int, tax_minor: int
-) -> Entry:
-    """What is due won't come: to `account` (Bad debts, or Payment differences) less the tax of
-    which we are relieved (2006/112/EC art. 90)."""
-    return entry(
-        f"write_off:{key}",
-        currency,
-        {account: amount_minor - tax_minor, Account.TAX_PAYABLE: tax_minor},
-        {Account.ACCOUNTS_RECEIVABLE: amount_minor},
-        order_id,
-    )
-
-
-def recovery_entry(
-    key: str,
-    order_id: str,
-    currency: str,
-    *,
-    amount_minor: int,
-    difference_minor: int,
-    tax_minor: int,
-) -> Entry:
-    """What was written off is due after all: it was paid, or is credited. `difference_minor` of it
-    had been a payment difference; `tax_minor` is owed again."""
-    lost_minor = amount_minor - difference_minor
-    from_lost_minor = min(tax_minor, lost_minor)
-    return entry(
-        f"recovery:{key}",
-        currency,
-        {Account.ACCOUNTS_RECEIVABLE: amount_minor},
-        {
-            Account.BAD_DEBTS: lost_minor - from_lost_minor,
-            Account.PAYMENT_DIFFERENCES: difference_minor - (tax_minor - from_lost_minor),
-            Account.TAX_PAYABLE: tax_minor,
-        },
-        order_id,
-    )
-
-
-def loss_entry(reversal_id: str, currency: str, *, amount_minor: int, fee_minor: int) -> Entry:
-    """Money without an order was given back, and then taken back by its payer's bank as well: there
-    is nobody to ask."""
-    return entry(
-        f"reversal:{reversal_id}",
-        currency,
-        {Account.BAD_DEBTS: amount_minor, Account.PAYMENT_FEES: fee_minor},
-        {Account.CASH_CLEARING: amount_minor + fee_minor},
-    )
-
-
-def dunning_fee_entry(order_id: str, level: int, currency: str, fee_minor: int) -> Entry:
-    """What a reminder costs the customer; damages, so without tax."""
-    return entry(
-        f"dunning_fee:{order_id}:{level}",
-        currency,
-        {Account.ACCOUNTS_RECEIVABLE: fee_minor},
-        {Account.OTHER_INCOME: fee_minor},
-        order_id,
-    )
-
-
-def payout_entry(payout_id: str, currency: str, *, amount_minor: int, fee_minor: int) -> Entry:
-    """The provider pays out what it collected, less its fee; where it gave back more than it
-    collected, the amount is below zero, and comes from our bank account."""
-    collected_minor = amount_minor + fee_minor
-    return entry(
-        f"payout:{payout_id}",
-        currency,
-        {
-            Account.BANK: max(0, amount_minor),
-            Account.PAYMENT_FEES: fee_minor,
-            Account.CASH_CLEARING: max(0, -collected_minor),
-        },
-        {Account.BANK: max(0, -amount_minor), Account.CASH_CLEARING: max(0, collected_minor)},
-    )
-
-
 def goods_issue_entry(
     shipment_id: str, order_id: str, currency: str, *, revenue_minor: int, cost_minor: int
 ) -> Entry:
-    """Goods leave: the contract liability turns into revenue, their cost leaves the inventory."""
+    """Build the entry of a goods issue: liability becomes revenue, inventory becomes cost."""
     return entry(
         f"goods_issue:{shipment_id}",
         currency,
@@ -377,8 +137,10 @@ def failed_shipment_entry(
     cost_minor: int,
     restocked: bool,
 ) -> Entry:
-    """Goods that left won't arrive: they are owed again, so it was no sale. What they cost is lost,
-    or in stock again."""
+    """Build the entry of a shipment given up: no revenue, its goods are owed again.
+
+    Their cost is a loss, or in inventory again if `restocked`.
+    """
     account = Account.INVENTORY if restocked else Account.INVENTORY_LOSS
     return entry(
         f"shipment_failed:{shipment_id}",
@@ -390,8 +152,11 @@ def failed_shipment_entry(
 
 
 def credited_before_entry(entry_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
-    """What won't arrive had been credited, as an allowance, before it was given up: it was no sale,
-    so there is nothing to allow for, and no goods are owed for it."""
+    """Build the entry that moves an allowance on goods given up later to the contract liability.
+
+    The goods were credited before they were given up: without a sale there is no allowance, and no
+    goods are owed.
+    """
     return entry(
         entry_id,
         currency,
@@ -402,7 +167,7 @@ def credited_before_entry(entry_id: str, order_id: str, currency: str, amount_mi
 
 
 def claim_entry(claim_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
-    """A carrier owes us what it lost or damaged."""
+    """Build the entry of a claim against a carrier for lost or damaged goods."""
     return entry(
         f"claim:{claim_id}",
         currency,
@@ -415,22 +180,21 @@ def claim_entry(claim_id: str, order_id: str, currency: str, amount_minor: int) 
 def claim_settled_entry(
     claim_id: str, order_id: str, currency: str, *, claimed_minor: int, paid_minor: int
 ) -> Entry:
-    """A carrier has paid to our bank what it owed, or less, or more: the loss is greater or
-    smaller by the difference."""
+    """Build the entry of a settled claim; the part that the carrier did not pay is a loss.
+
+    Raises ValueError for more than was claimed.
+    """
     return entry(
         f"claim_settled:{claim_id}",
         currency,
-        {Account.BANK: paid_minor, Account.INVENTORY_LOSS: max(0, claimed_minor - paid_minor)},
-        {
-            Account.CLAIMS_RECEIVABLE: claimed_minor,
-            Account.INVENTORY_LOSS: max(0, paid_minor - claimed_minor),
-        },
+        {Account.BANK: paid_minor, Account.INVENTORY_LOSS: claimed_minor - paid_minor},
+        {Account.CLAIMS_RECEIVABLE: claimed_minor},
         order_id,
     )
 
 
 def claim_withdrawn_entry(claim_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
-    """A carrier owes us nothing after all."""
+    """Build the entry of a withdrawn claim."""
     return entry(
         f"claim_withdrawn:{claim_id}",
         currency,
@@ -443,7 +207,7 @@ def claim_withdrawn_entry(claim_id: str, order_id: str, currency: str, amount_mi
 def recovered_shipment_entry(
     shipment_id: str, order_id: str, currency: str, cost_minor: int
 ) -> Entry:
-    """Goods that were lost are in stock again, at what they cost."""
+    """Build the entry of recovered goods: in inventory again, at their cost."""
     return entry(
         f"shipment_recovered:{shipment_id}",
         currency,
@@ -462,8 +226,10 @@ def return_entry(
     lost_minor: int,
     sent_back_minor: int,
 ) -> Entry:
-    """Goods that were sold are ours again, at what they cost: in stock, lost (also as scrap), or
-    their supplier's to take back, who owes us for them."""
+    """Build the entry of returned goods, at their cost.
+
+    `lost_minor` includes scrapped goods. Goods sent back to their supplier lower our payables.
+    """
     return entry(
         f"return:{inspection_id}",
         currency,
@@ -478,7 +244,7 @@ def return_entry(
 
 
 def receipt_entry(receipt_id: str, currency: str, *, goods_minor: int, freight_minor: int) -> Entry:
-    """Goods received from a supplier, whose invoice is still to come; so are freight and duty."""
+    """Build the entry of a goods receipt, not invoiced yet; freight and duty are accrued."""
     return entry(
         f"goods_receipt:{receipt_id}",
         currency,
@@ -493,8 +259,10 @@ def receipt_entry(receipt_id: str, currency: str, *, goods_minor: int, freight_m
 def supplier_invoice_entry(
     invoice_id: str, currency: str, *, received_minor: int, asked_minor: int, held_minor: int
 ) -> Entry:
-    """A supplier's invoice for received goods. What it asks above (or below) the purchase order is
-    cost: `held_minor` of it, with its sign, of units still held, the rest of units that are gone.
+    """Build the entry of a supplier's invoice, with its difference from the purchase order.
+
+    `held_minor` of the difference, with its sign, is the cost of units on hand; the rest is cost of
+    goods sold.
     """
     difference = {
         Account.INVENTORY: held_minor,
@@ -515,7 +283,7 @@ def supplier_invoice_entry(
 
 
 def stock_gain_entry(movement_id: str, currency: str, value_minor: int) -> Entry:
-    """Stock that was found: by a count, or put there by hand."""
+    """Build the entry of a stock gain: found by a count, or adjusted by an operator."""
     return entry(
         movement_id,
         currency,
@@ -525,7 +293,7 @@ def stock_gain_entry(movement_id: str, currency: str, value_minor: int) -> Entry
 
 
 def stock_loss_entry(movement_id: str, currency: str, value_minor: int) -> Entry:
-    """Stock that is missing, or written off."""
+    """Build the entry of a stock loss: missing in a count, or adjusted by an operator."""
     return entry(
         movement_id,
         currency,
@@ -535,35 +303,10 @@ def stock_loss_entry(movement_id: str, currency: str, value_minor: int) -> Entry
 
 
 def opening_entry(location: str, sku: str, currency: str, value_minor: int) -> Entry:
-    """Stock that was there before us."""
+    """Build the entry of the opening stock of a SKU at a location."""
     return entry(
         f"opening:{location}:{sku}",
         currency,
         {Account.INVENTORY: value_minor},
         {Account.OPENING_BALANCE_EQUITY: value_minor},
-    )
-
-
-def refund_entry(
-    key: str,
-    order_id: str | None,
-    currency: str,
-    *,
-    payable_minor: int = 0,
-    deposit_minor: int = 0,
-    taxed_minor: int = 0,
-    unapplied_minor: int = 0,
-) -> Entry:
-    """Money out again: what a credit note owes, money that was never invoiced (`taxed_minor` of it
-    was tax), or that had no order."""
-    return entry(
-        f"refund:{key}",
-        currency,
-        {
-            Account.REFUNDS_PAYABLE: payable_minor,
-            **_deposit(deposit_minor, taxed_minor),
-            Account.UNAPPLIED_RECEIPTS: unapplied_minor,
-        },
-        {Account.CASH_CLEARING: payable_minor + deposit_minor + unapplied_minor},
-        order_id,
     )

@@ -1,4 +1,4 @@
-"""The ledger as text for other programs: CSV, and beancount's plain-text accounting."""
+"""Export the ledger as CSV and as plain text for beancount (https://beancount.github.io)."""
 
 import csv
 import io
@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 
 from models.ledger import Account, AccountKind
-from models.money import decimals as decimals_of
-from models.money import format_amount, parse_scaled
+from models.money import decimals, format_amount, parse_scaled
 from models.views.ledger import AccountView, JournalEntryView, PostingView
 
 COLUMNS = (
@@ -22,13 +21,13 @@ ROOTS = {
     AccountKind.INCOME: "Income",
     AccountKind.EXPENSE: "Expenses",
 }
-NOTHING_POSTED = date(1970, 1, 1)
-"""The day on which the accounts of an empty ledger open."""
+OPENING_OF_EMPTY_LEDGER = date(1970, 1, 1)
+"""The opening date of the accounts if nothing was posted."""
 ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
 def csv_text(entries: Iterable[JournalEntryView]) -> str:
-    """One row for each posting, under a header."""
+    """Write one row for each posting, under a header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -46,24 +45,24 @@ def beancount_text(
     accounts: Sequence[AccountView],
     entries: Sequence[JournalEntryView],
 ) -> str:
-    """A ledger that `bean-check` accepts, and whose balances it verifies: each account's in each
-    currency is asserted, to the last minor unit, for the morning after the last posting.
+    """Write a ledger for beancount, with balance assertions that `bean-check` verifies.
 
-    `company`: its name and currency. `entries` are in the order of their posting dates.
+    The balance of each account in each currency is asserted exactly, for the morning after the last
+    posting. `company`: its name and currency. `entries`: ordered by posting date.
     """
-    first = entries[0].posting_date if entries else NOTHING_POSTED
+    first = entries[0].posting_date if entries else OPENING_OF_EMPTY_LEDGER
     parts = [
         _options(company),
-        *(_opened(account, first) for account in accounts),
+        *(_open_directive(account, first) for account in accounts),
         *(_transaction(entry) for entry in entries),
     ]
     if entries:
-        parts.append("\n".join(_assertions(accounts, entries)))
+        parts.append("\n".join(_balance_assertions(accounts, entries)))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def account_name(code: str) -> str:
-    """As beancount calls an account, whatever the company does: `Assets:AccountsReceivable`."""
+def beancount_name(code: str) -> str:
+    """Return the name of an account in beancount: `Assets:AccountsReceivable`."""
     account = Account(code)
     return f"{ROOTS[account.kind]}:{account.name.title().replace('_', '')}"
 
@@ -75,17 +74,17 @@ def _options(company: tuple[str, str] | None) -> str:
     return f'option "title" {_quoted(title)}\noption "operating_currency" "{currency}"'
 
 
-def _opened(account: AccountView, day: date) -> str:
+def _open_directive(account: AccountView, day: date) -> str:
     return (
-        f"{day} open {account_name(account.code)}\n"
+        f"{day} open {beancount_name(account.code)}\n"
         f"  number: {_quoted(account.account)}\n"
         f"  title: {_quoted(account.title)}"
     )
 
 
 def _transaction(entry: JournalEntryView) -> str:
-    kind, _, of = entry.entry_id.partition(":")
-    narration = f"{kind.replace('_', ' ').capitalize()} {of}".strip()
+    kind, _, key = entry.entry_id.partition(":")
+    narration = f"{kind.replace('_', ' ').capitalize()} {key}".strip()
     lines = [
         f"{entry.posting_date} * {_quoted(narration)}",
         f"  entry: {_quoted(entry.entry_id)}",
@@ -94,11 +93,11 @@ def _transaction(entry: JournalEntryView) -> str:
     ]
     for posting in entry.postings:
         amount = format_amount(_signed_minor(posting, entry.currency), entry.currency)
-        lines.append(f"  {account_name(posting.code)}  {amount} {entry.currency}")
+        lines.append(f"  {beancount_name(posting.code)}  {amount} {entry.currency}")
     return "\n".join(lines)
 
 
-def _assertions(
+def _balance_assertions(
     accounts: Sequence[AccountView], entries: Sequence[JournalEntryView]
 ) -> Iterator[str]:
     balances: dict[tuple[str, str], int] = defaultdict(int)
@@ -110,12 +109,12 @@ def _assertions(
     for account in accounts:
         for currency in currencies:
             amount = format_amount(balances[account.code, currency], currency)
-            # without "~ 0" a difference of one minor unit would be tolerated
-            yield f"{morning} balance {account_name(account.code)}  {amount} ~ 0 {currency}"
+            # without "~ 0" beancount tolerates a difference of one minor unit
+            yield f"{morning} balance {beancount_name(account.code)}  {amount} ~ 0 {currency}"
 
 
 def _signed_minor(posting: PostingView, currency: str) -> int:
-    digits = decimals_of(currency)
+    digits = decimals(currency)
     return parse_scaled(posting.debit, digits) - parse_scaled(posting.credit, digits)
 
 

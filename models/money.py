@@ -1,4 +1,4 @@
-"""Money: whole minor units (cents) and an ISO 4217 code. No floats, and one way of rounding."""
+"""Money: whole minor units (cents) and an ISO 4217 code, without floats, rounded one way."""
 
 import re
 from functools import cache
@@ -10,7 +10,7 @@ from pydantic import model_validator
 from models.base import Payload
 
 MAX_AMOUNT_MINOR = 10**15
-"""No single amount is larger: far below the 64 bits of a database integer, so sums fit too."""
+"""The largest single amount: far below the 64 bits of a database integer, so sums fit too."""
 
 PPM_PER_PERCENT = 10_000
 _DECIMAL = re.compile(r"(-?)(\d{1,18})(?:\.(\d{1,9}))?", re.ASCII)
@@ -18,9 +18,9 @@ _DECIMAL = re.compile(r"(-?)(\d{1,18})(?:\.(\d{1,9}))?", re.ASCII)
 
 @cache
 def decimals(currency: str) -> int:
-    """The currency's number of decimals (ISO 4217 exponent): EUR 2, JPY 0, KWD 3.
+    """Return the currency's number of decimals (ISO 4217 exponent): EUR 2, JPY 0, KWD 3.
 
-    Raises ValueError for what isn't a currency one can pay in.
+    Raises ValueError for an unknown code, and for codes without minor units such as gold (XAU).
     """
     try:
         exponent = Currency(currency).exponent
@@ -32,7 +32,10 @@ def decimals(currency: str) -> int:
 
 
 def parse_scaled(text: str, digits: int) -> int:
-    """`text`, a plain decimal such as "18.5", in units of 10**-digits; exact or ValueError."""
+    """Parse a plain decimal such as "18.5" to units of 10**-digits.
+
+    Raises ValueError for any other notation and for more decimals than `digits`.
+    """
     match = _DECIMAL.fullmatch(text)
     if not match:
         raise ValueError(f'{text!r} is not a plain decimal number such as "18.00"')
@@ -44,18 +47,18 @@ def parse_scaled(text: str, digits: int) -> int:
 
 
 def parse_amount(text: str, currency: str) -> int:
-    """`text` in minor units of `currency`: ("18.00", "EUR") -> 1800.
+    """Parse an amount to minor units of `currency`: ("18.00", "EUR") -> 1800.
 
     Raises ValueError for too many decimals or more than MAX_AMOUNT_MINOR; nothing is rounded.
     """
     amount_minor = parse_scaled(text, decimals(currency))
     if abs(amount_minor) > MAX_AMOUNT_MINOR:
-        raise ValueError(f"{text!r} is beyond the largest amount we take")
+        raise ValueError(f"{text!r} is beyond the largest amount accepted")
     return amount_minor
 
 
 def format_amount(amount_minor: int, currency: str) -> str:
-    """The inverse of `parse_amount`, always with all decimals: (1800, "EUR") -> "18.00"."""
+    """Format minor units, always with all decimals: (1800, "EUR") -> "18.00"."""
     digits = decimals(currency)
     sign, units = ("-", -amount_minor) if amount_minor < 0 else ("", amount_minor)
     text = str(units).rjust(digits + 1, "0")
@@ -63,7 +66,10 @@ def format_amount(amount_minor: int, currency: str) -> str:
 
 
 def parse_percent(text: str) -> int:
-    """A percentage of 0 to 100 with up to 4 decimals, in millionths: "19" -> 190000."""
+    """Parse a percentage of 0 to 100 with up to 4 decimals to millionths: "19" -> 190000.
+
+    Raises ValueError for any other text.
+    """
     ppm = parse_scaled(text, 4)
     if not 0 <= ppm <= 100 * PPM_PER_PERCENT:
         raise ValueError(f"{text!r} is not between 0 and 100")
@@ -71,25 +77,28 @@ def parse_percent(text: str) -> int:
 
 
 def format_percent(ppm: int) -> str:
-    """Millionths as a percentage without trailing zeros: 190000 -> "19", 55000 -> "5.5"."""
+    """Format millionths as a percentage without trailing zeros: 55000 -> "5.5"."""
     whole, rest = divmod(ppm, PPM_PER_PERCENT)
     return f"{whole}.{rest:04d}".rstrip("0").rstrip(".")
 
 
 def round_half_up(numerator: int, denominator: int) -> int:
-    """numerator / denominator, halves away from zero; exact in integers."""
+    """Divide exactly in integers and round halves away from zero."""
     quotient, rest = divmod(abs(numerator), denominator)
     rounded = quotient + (2 * rest >= denominator)
     return rounded if numerator >= 0 else -rounded
 
 
 def share(amount: int, ppm: int) -> int:
-    """`ppm` millionths of `amount`, rounded half up once."""
+    """Return `ppm` millionths of `amount`, rounded half up once."""
     return round_half_up(amount * ppm, 100 * PPM_PER_PERCENT)
 
 
 def part(amount: int, before: int, units: int, of: int) -> int:
-    """What `units` are of an amount for `of`, after `before` others: all of them are all of it."""
+    """Return the share of `units` in an amount for `of` units, after `before` units were taken.
+
+    The shares of all units add up to the amount.
+    """
     return round_half_up(amount * (before + units), of) - round_half_up(amount * before, of)
 
 
@@ -106,7 +115,7 @@ class Money(Payload):
 
     @classmethod
     def parse(cls, text: str, currency: str) -> Self:
-        """See `parse_amount`."""
+        """Parse an amount; see `parse_amount`."""
         return cls(amount_minor=parse_amount(text, currency), currency=currency)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The configured rules of the business, as every transaction gets them."""
+"""The configured rules of the business, part of every unit of work."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from models.shipping import Packaging
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of each domain; `policy` is fixed for an order when it is recorded."""
+    """The rules of each domain. An order keeps the `policy` with which it was recorded."""
 
     policy: Policy
     billing: BillingRules

@@ -1,54 +1,48 @@
-"""Dunning: reminders of invoices that are overdue, each with its fee."""
+"""Dunning: reminders of overdue invoices, each with its fee."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlmodel import select
-
+from activities.billing.invoicing import invoice_of
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, money_of
 from activities.order_record.progress import lock_order, read_progress, save_progress
-from models import ledger
 from models.billing import minor_units
+from models.billing_entries import dunning_fee_entry
 from models.messages.steps import DunningReview, OrderStep
 from models.progress import Cancellation
-from models.tables.billing import InvoiceRow, Reminder
+from models.tables.billing import Reminder
 from models.tables.orders import Order
 
 
 @step
 def review_dunning(work: UnitOfWork, step: OrderStep) -> DunningReview:
-    """Record the reminder that is due, if one is, with its fee; and say when the next will be.
+    """Record the reminder that is due, with its fee, or return the wait until the next one.
 
-    One at a time: after a long sleep each level is reminded of by itself."""
+    Records at most one level: after a long interruption each level is a reminder of its own.
+    """
     order = lock_order(work, step.order_id)
-    invoice = work.session.exec(
-        select(InvoiceRow).where(InvoiceRow.order_id == step.order_id)
-    ).one_or_none()
+    invoice = invoice_of(work.session, step.order_id)
     due_on = invoice.due_on if invoice else None
-    owed_minor = balance_of(work.session, order).due_minor
+    due_minor = balance_of(work.session, order).due_minor
     levels, level = work.rules.billing.dunning, order.dunning_level
-    over = order.cancellation is not Cancellation.NONE or not owed_minor
+    over = order.cancellation is not Cancellation.NONE or not due_minor
     if due_on is None or over or level >= len(levels):
         return DunningReview(progress=read_progress(work.session, order))
     remind_on = due_on + timedelta(days=levels[level].days)
     if work.now.date() < remind_on:
         return DunningReview(
-            progress=read_progress(work.session, order), look_in=_until(remind_on, work.now)
+            progress=read_progress(work.session, order),
+            look_in=_seconds_until(remind_on, work.now),
         )
     fee_minor = minor_units(levels[level].fee, order.currency)
-    _remind(work, order, level + 1, fee_minor)
+    _record_reminder(work, order, level + 1, fee_minor)
     return DunningReview(progress=save_progress(work, order), remind=level + 1)
 
 
-def _remind(
-    work: UnitOfWork,
-    order: Order,
-    level: int,
-    fee_minor: int,
-) -> None:
+def _record_reminder(work: UnitOfWork, order: Order, level: int, fee_minor: int) -> None:
     order.dunning_level = level
     order.fees_minor += fee_minor
     due_minor = balance_of(work.session, order).due_minor
@@ -61,14 +55,12 @@ def _remind(
             reminded_on=work.now.date(),
         )
     )
-    entry = ledger.dunning_fee_entry(order.order_id, level, order.currency, fee_minor)
-    post(work, entry)
-    due = money_of(order, due_minor)
-    fee = money_of(order, fee_minor)
-    detail = f"level {level}, {due} are due" + (f", {fee} of it for this" if fee_minor else "")
+    post(work, dunning_fee_entry(order.order_id, level, order.currency, fee_minor))
+    detail = f"level {level}, {money_of(order, due_minor)} due"
+    if fee_minor:
+        detail += f", of which {money_of(order, fee_minor)} for this reminder"
     record_event(work, order.order_id, "reminded", detail)
 
 
-def _until(day: date, now: datetime) -> float:
-    """Seconds until a day begins."""
+def _seconds_until(day: date, now: datetime) -> float:
     return max(1.0, (datetime.combine(day, time(), tzinfo=UTC) - now).total_seconds())

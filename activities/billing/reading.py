@@ -1,4 +1,4 @@
-"""Reading: invoices and credit notes, as shown and as documents."""
+"""Reading billing: invoices and credit notes, as shown and as PDF, and unmatched payments."""
 
 from sqlmodel import Session, col, select
 
@@ -13,7 +13,7 @@ from models.views.billing import BillLineView, BillView, MailView, PaymentView, 
 
 
 def bill(session: Session, number: str) -> BillView | None:
-    """An invoice or credit note as shown; None where there is none."""
+    """Return an invoice or credit note as shown, if it exists."""
     document = _document(session, number)
     if document is None:
         return None
@@ -68,7 +68,7 @@ def bill(session: Session, number: str) -> BillView | None:
 
 
 def bill_pdf(session: Session, number: str) -> bytes | None:
-    """The document as PDF, with the same in EN 16931's words inside; None where there is none."""
+    """Return an invoice or credit note as PDF with embedded EN 16931 data, if it exists."""
     document = _document(session, number)
     if document is None:
         return None
@@ -93,7 +93,7 @@ def _credit_notes(session: Session, number: str) -> tuple[str, ...]:
 
 
 def _mails(session: Session, document: Invoice | CreditNote) -> tuple[MailView, ...]:
-    """Those that brought this document: their Message-IDs have its number."""
+    """The mails with this document: their Message-IDs contain its number."""
     kind = "credit_note" if isinstance(document, CreditNote) else "invoice"
     rows = session.exec(
         select(Mail)
@@ -108,19 +108,19 @@ def _mails(session: Session, document: Invoice | CreditNote) -> tuple[MailView, 
 
 
 def order_of_invoice(session: Session, number: str) -> str | None:
-    """The order that an invoice is for; None where there is no such invoice."""
+    """Return the order of an invoice, if that exists."""
     row = session.get(InvoiceRow, number)
     return row.order_id if row else None
 
 
 def order_of_payment(session: Session, payment_id: str) -> str | None:
-    """The order that a payment is of; None where there is no such payment, or it has no order."""
+    """Return the order of a payment, if it is known and has one."""
     row = session.get(Payment, payment_id)
     return row.order_id if row else None
 
 
 def unmatched_payments(session: Session) -> list[PaymentView]:
-    """Money that has, at least in part, no use yet."""
+    """Return the payments that are not, or only in part, applied."""
     query = select(Payment).where(col(Payment.unmatched_reason).is_not(None))
     return [
         PaymentView(

@@ -1,0 +1,1 @@
+"""Ledger: posting of journal entries, and reports of balances, statements and receivables."""

@@ -1,4 +1,4 @@
-"""Posting to the ledger."""
+"""Posting: journal entries and gapless number series."""
 
 from datetime import date, timedelta
 
@@ -11,21 +11,23 @@ from models.tables.ledger import JournalEntry, JournalPosting, OpenPeriod
 from models.tables.operations import NumberSeries
 
 THE_LEDGER = "main"
-A_YEAR = timedelta(days=366)
+MAX_BACKDATING = timedelta(days=366)
 
 
-def post(work: UnitOfWork, entry: Entry, happened: date | None = None) -> None:
-    """Write a balanced entry: postings first, then the header, whose trigger checks and seals.
+def post(work: UnitOfWork, entry: Entry, occurred_on: date | None = None) -> None:
+    """Write a balanced entry: postings first, then the header, whose trigger checks and seals it.
 
-    `happened`: the day it counts for, if not today; where its period is closed it is posted to the
-    first open day, and keeps its own for tax. A day to come, or more than a year ago, is a mistake
-    of who says so, and counts as today.
-    An entry without postings (all amounts zero) moves no value and isn't written.
+    `occurred_on`: the tax date, if not today. A date in the future or more than a year ago is an
+    error of its source and counts as today. If the period of the tax date is closed, the posting
+    date is the first open day.
+    An entry without postings moves no value and is not written.
     """
     if not entry.postings:
         return
     today = work.now.date()
-    tax_date = happened if happened and today - A_YEAR <= happened <= today else today
+    tax_date = occurred_on or today
+    if not today - MAX_BACKDATING <= tax_date <= today:
+        tax_date = today
     posting_date = max(tax_date, open_from(work.session))
     work.session.execute(
         insert(JournalPosting),
@@ -52,19 +54,18 @@ def post(work: UnitOfWork, entry: Entry, happened: date | None = None) -> None:
 
 
 def tax_date_of(session: Session, *entry_ids: str) -> date:
-    """The day for which an entry counts: the first of these that there is."""
+    """Return the tax date of the first of these entries that exists."""
     found = filter(None, (session.get(JournalEntry, entry_id) for entry_id in entry_ids))
     return next(found).tax_date
 
 
 def open_from(session: Session) -> date:
-    """The first day that is open; it stays so until the transaction ends."""
-    held = session.get_one(OpenPeriod, THE_LEDGER, with_for_update={"read": True})
-    return held.open_from
+    """Return the first open day, locked against closing until the transaction ends."""
+    return session.get_one(OpenPeriod, THE_LEDGER, with_for_update={"read": True}).open_from
 
 
 def lock_series(work: UnitOfWork, series: str) -> NumberSeries:
-    """The series' last number, held until the transaction ends."""
+    """Lock a number series, with its last number, until the transaction ends."""
     row = work.session.get(NumberSeries, series, with_for_update=True)
     if row is None:
         row = NumberSeries(series=series, last_number=0)
@@ -74,7 +75,7 @@ def lock_series(work: UnitOfWork, series: str) -> NumberSeries:
 
 
 def draw_number(work: UnitOfWork, series: str) -> int:
-    """The next number of a gapless series, held until the transaction ends: 1, 2, 3..."""
+    """Draw the next number of a gapless series, locked until the transaction ends: 1, 2, 3..."""
     row = lock_series(work, series)
     row.last_number += 1
     work.session.flush()

@@ -1,4 +1,4 @@
-"""Reading the ledger: balances, statements, the journal, exports, and what customers owe."""
+"""Reading the ledger: balances, statements, the journal, exports and the ageing of receivables."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,6 @@ from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from activities.order_record.balance import balance_of_row
-from models.chart import find_account
 from models.errors import FieldError, InvalidInput
 from models.ledger import Account
 from models.ledger_export import beancount_text, csv_text
@@ -38,6 +37,7 @@ from models.views.ledger import (
     Statement,
     StatementLine,
     TrialBalance,
+    find_account,
 )
 
 BUCKETS_DAYS = (
@@ -46,14 +46,14 @@ BUCKETS_DAYS = (
     (60, AgeingBucket.TO_60),
     (90, AgeingBucket.TO_90),
 )
-"""Up to so many days overdue."""
-LONG = (InvoiceRow.content, Order.document, Order.letter)
-"""Columns that take long to read, and aren't needed for sums."""
+"""The last day overdue of each bucket."""
+LARGE_COLUMNS = (InvoiceRow.content, Order.document, Order.letter)
+"""Columns too large to read for sums."""
 
 
 @dataclass(frozen=True)
 class Posted:
-    """A posting with its entry's header."""
+    """A posting with the header of its entry."""
 
     posting_date: date
     tax_date: date
@@ -66,21 +66,24 @@ class Posted:
 
 
 def chart(session: Session) -> list[AccountView]:
-    """The chart of accounts, by number."""
-    return sorted(_chart(session).values(), key=lambda account: account.account)
+    """Return the chart of accounts, sorted by number."""
+    return sorted(_accounts(session).values(), key=lambda account: account.account)
 
 
 def trial_balance(session: Session, at: date | None = None) -> TrialBalance:
-    """The balance of every account that was posted to, by posting date up to and including `at`,
-    and whether it all adds up."""
+    """Return the balance of every account with postings up to and including the day `at`."""
     days = [col(JournalEntry.posting_date) <= at] if at else []
-    accounts, sums = _chart(session), _sums(session, *days)
+    accounts, sums = _accounts(session), _sums(session, *days)
     debited: dict[str, int] = defaultdict(int)
     credited: dict[str, int] = defaultdict(int)
     for (_, currency), balance in sums.items():
         (debited if balance > 0 else credited)[currency] += abs(balance)
     currencies = sorted({**debited, **credited})
-    equals_stock = None if at else _inventory(sums) == _stock_minor(session)
+    equals_stock = None
+    if at is None:
+        inventory = (sum_ for (code, _), sum_ in sums.items() if code == Account.INVENTORY.value)
+        stock_minor = session.exec(select(func.sum(Stock.value_minor))).one() or 0
+        equals_stock = sum(inventory) == int(stock_minor)
     balanced = all(debited[currency] == credited[currency] for currency in currencies)
     by_number = sorted(sums, key=lambda key: (accounts[key[0]].account, key[1]))
     return TrialBalance(
@@ -110,13 +113,13 @@ def trial_balance(session: Session, at: date | None = None) -> TrialBalance:
 def statement(
     session: Session, account: str, from_: date | None = None, to: date | None = None
 ) -> Statement:
-    """The postings of an account from one day to another, both included, with its balances.
+    """Return the postings to an account from one day to another, both included, with balances.
 
-    `account`: its number, code, title, or name such as `accounts_receivable`. Raises NotFound, and
+    `account`: number, code, title, or name such as `accounts_receivable`. Raises NotFound, and
     InvalidInput for a period that ends before it begins.
     """
     _check_period(from_, to)
-    found = find_account(_chart(session).values(), account)
+    found = find_account(_accounts(session).values(), account)
     opening: dict[str, int] = {}
     if from_:
         of_account = col(JournalPosting.account) == found.code
@@ -140,12 +143,12 @@ def statement(
 def journal(
     session: Session, from_: date | None = None, to: date | None = None
 ) -> list[JournalEntryView]:
-    """The entries from one day to another, both included, in the order in which they count.
+    """Return the entries from one day to another, both included, by posting date.
 
     Raises InvalidInput for a period that ends before it begins.
     """
     _check_period(from_, to)
-    accounts = _chart(session)
+    accounts = _accounts(session)
     views = []
     for _, group in groupby(_posted(session, from_, to), key=lambda posted: posted.entry_id):
         rows = list(group)
@@ -165,35 +168,29 @@ def journal(
 
 
 def export(session: Session, format_: ExportFormat) -> str:
-    """The whole ledger as text."""
-    return {ExportFormat.CSV: export_csv, ExportFormat.BEANCOUNT: export_beancount}[format_](
-        session
-    )
+    """Export the whole ledger as text."""
+    return export_csv(session) if format_ is ExportFormat.CSV else export_beancount(session)
 
 
 def export_csv(session: Session) -> str:
-    """One row for each posting: see `models.ledger_export`."""
+    """Export one row for each posting; see `models.ledger_export`."""
     return csv_text(journal(session))
 
 
 def export_beancount(session: Session) -> str:
-    """A ledger that `bean-check` verifies: see `models.ledger_export`."""
+    """Export a ledger that `bean-check` verifies; see `models.ledger_export`."""
     company = session.exec(select(Company.name, Company.currency)).one_or_none()
-    named = (company[0], company[1]) if company else None
-    return beancount_text(named, chart(session), journal(session))
+    return beancount_text(company, chart(session), journal(session))
 
 
 def ageing(session: Session, today: date) -> Ageing:
-    """What customers owe on their invoices, by how long it has been overdue as of `today`.
-
-    It is what is owed now: `today` doesn't look back.
-    """
+    """Return the current receivables by days overdue as of `today`."""
     open_invoices = sorted(
         _open_invoices(session, today),
         key=lambda row: (row[0].customer_id, row[0].due, row[0].invoice_number),
     )
-    by_customer: dict[tuple[str, str], dict[AgeingBucket, int]] = defaultdict(_empty)
-    by_currency: dict[str, dict[AgeingBucket, int]] = defaultdict(_empty)
+    by_customer: dict[tuple[str, str], dict[AgeingBucket, int]] = defaultdict(_empty_buckets)
+    by_currency: dict[str, dict[AgeingBucket, int]] = defaultdict(_empty_buckets)
     for view, amount_minor in open_invoices:
         by_customer[view.customer_id, view.currency][view.bucket] += amount_minor
         by_currency[view.currency][view.bucket] += amount_minor
@@ -226,8 +223,8 @@ def ageing(session: Session, today: date) -> Ageing:
     )
 
 
-def _chart(session: Session) -> dict[str, AccountView]:
-    """By code."""
+def _accounts(session: Session) -> dict[str, AccountView]:
+    """The accounts by code."""
     return {
         row.code: AccountView(
             account=row.number,
@@ -246,7 +243,7 @@ def _check_period(from_: date | None, to: date | None) -> None:
 
 
 def _sums(session: Session, *conditions: ColumnElement[bool]) -> dict[tuple[str, str], int]:
-    """By code and currency, of what was posted."""
+    """The sums of postings by account code and currency."""
     query = (
         select(
             JournalPosting.account,
@@ -260,18 +257,10 @@ def _sums(session: Session, *conditions: ColumnElement[bool]) -> dict[tuple[str,
     return {(code, currency): int(sum_) for code, currency, sum_ in session.exec(query)}
 
 
-def _inventory(sums: Mapping[tuple[str, str], int]) -> int:
-    return sum(minor for (code, _), minor in sums.items() if code == Account.INVENTORY.value)
-
-
-def _stock_minor(session: Session) -> int:
-    return int(session.exec(select(func.sum(Stock.value_minor))).one() or 0)
-
-
 def _posted(
     session: Session, from_: date | None, to: date | None, code: str | None = None
 ) -> list[Posted]:
-    """In the order in which they count, debits of an entry first."""
+    """The postings by posting date, then time of writing; debits of an entry first."""
     query = select_columns(
         col(JournalEntry.posting_date),
         col(JournalEntry.tax_date),
@@ -289,7 +278,7 @@ def _posted(
     if code:
         query = query.where(col(JournalPosting.account) == code)
     rows = [Posted(*row) for row in session.execute(query)]
-    return sorted(  # here: databases differ in how they order text
+    return sorted(  # not by the database: collations differ
         rows,
         key=lambda row: (
             *(row.posting_date, row.posted_at, row.entry_id),
@@ -344,20 +333,22 @@ def _credit(balance_minor: int, currency: str) -> str:
 
 
 def _receivables(session: Session) -> dict[str, int]:
-    """By currency, as the ledger has them."""
+    """The balance of Accounts receivable by currency."""
     code = Account.ACCOUNTS_RECEIVABLE.value
     sums = _sums(session, col(JournalPosting.account) == code)
     return defaultdict(int, {currency: minor for (_, currency), minor in sums.items()})
 
 
 def _open_invoices(session: Session, today: date) -> Iterator[tuple[OpenInvoice, int]]:
-    """With what is due of each, in minor units; also what was given back of an order without an
-    invoice, and then taken back by the payer's bank as well."""
+    """The invoices with an amount due, and the amount in minor units.
+
+    Includes orders without an invoice whose refunded payment was reversed as well.
+    """
     query = (
         select(Order, InvoiceRow)
         .outerjoin(InvoiceRow, col(InvoiceRow.order_id) == col(Order.order_id))
         .where(col(InvoiceRow.number).is_not(None) | (col(Order.reclaimed_minor) > 0))
-        .options(*(defer(column) for column in LONG))  # type: ignore[arg-type]  # SQLModel types columns as their values
+        .options(*(defer(column) for column in LARGE_COLUMNS))  # type: ignore[arg-type]  # SQLModel types columns as their values
     )
     for order, invoice in session.exec(query):
         amount_minor = balance_of_row(order, invoiced=invoice is not None).receivable_minor
@@ -386,7 +377,7 @@ def _bucket(days_overdue: int) -> AgeingBucket:
     return next(within, AgeingBucket.OVER_90)
 
 
-def _empty() -> dict[AgeingBucket, int]:
+def _empty_buckets() -> dict[AgeingBucket, int]:
     return dict.fromkeys(AgeingBucket, 0)
 
 

@@ -1,11 +1,8 @@
-"""Tables of billing: invoices, credit notes, payments and refunds."""
+"""The tables of billing: invoices, credit notes, payments, refunds and reminders."""
 
 from datetime import date, datetime
 
-from sqlalchemy import (
-    JSON,
-    CheckConstraint,
-)
+from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from models.billing import AuthorisationState, RefundState
@@ -13,7 +10,7 @@ from models.tables.columns import bigint, enum_column, running_total
 
 
 class InvoiceRow(SQLModel, table=True):
-    """An invoice, never changed: `content` is `models.billing.Invoice` as issued."""
+    """An invoice, never changed; `content` is `models.billing.Invoice` as issued."""
 
     __tablename__ = "invoices"
 
@@ -29,8 +26,7 @@ class InvoiceRow(SQLModel, table=True):
 
 
 class CreditNoteRow(SQLModel, table=True):
-    """The reversal of an invoice or of a part of it, never changed: `content` is
-    `models.billing.CreditNote` as issued."""
+    """A credit note, never changed; `content` is `models.billing.CreditNote` as issued."""
 
     __tablename__ = "credit_notes"
 
@@ -46,7 +42,7 @@ class CreditNoteRow(SQLModel, table=True):
 
 
 class PaymentRequest(SQLModel, table=True):
-    """What the provider was asked to collect."""
+    """The latest request to the payment provider to collect an amount."""
 
     __tablename__ = "payment_requests"
 
@@ -57,11 +53,11 @@ class PaymentRequest(SQLModel, table=True):
     request_id: str
     requested_at: datetime
     number: int = 1
-    """Counts what the provider was asked for: again, where an authorisation has lapsed."""
+    """Counts the requests of an order: there is another one after an authorisation has lapsed."""
 
 
 class Authorisation(SQLModel, table=True):
-    """A card's promise to pay: it posts nothing until it is captured."""
+    """A card authorisation; it posts nothing until it is captured."""
 
     __tablename__ = "authorisations"
 
@@ -75,7 +71,7 @@ class Authorisation(SQLModel, table=True):
 
 
 class Payment(SQLModel, table=True):
-    """Money received. `applied_minor` settled an order; the rest is a deposit or unapplied."""
+    """A payment. `applied_minor` is applied to its order; the rest is a deposit or unapplied."""
 
     __tablename__ = "payments"
     __table_args__ = (CheckConstraint("amount_minor > 0", "amount_above_zero"),)
@@ -83,30 +79,30 @@ class Payment(SQLModel, table=True):
     payment_id: str = Field(primary_key=True)
     order_id: str | None = Field(default=None, foreign_key="orders.order_id", index=True)
     claimed_order_id: str | None = None
-    """What the payer wrote, whether or not such an order exists."""
+    """The order named by the payer, which may not exist."""
     amount_minor: int = bigint()
     currency: str
     method: str
     applied_minor: int = bigint()
     unmatched_reason: str | None = Field(default=None, index=True)
-    """Why (part of) the money has no use yet; None: all of it is applied."""
+    """The reason why (part of) the payment is not applied; None: all of it is applied."""
     reversed_minor: int = running_total()
-    """Taken back by the payer's bank."""
+    """The amount taken back by the payer's bank."""
     taxed_minor: int = running_total()
-    """The tax that fell due with it, as it came before the invoice."""
+    """The tax that fell due with a payment before the invoice."""
     acknowledged: str = ""
-    """What was said of a problem with it that a person has seen to."""
+    """The problem with this payment that an operator has acknowledged."""
     received_at: datetime
 
 
 class PaymentReversal(SQLModel, table=True):
-    """Money that the payer's bank took back (chargeback)."""
+    """A reversal: money taken back by the payer's bank (chargeback)."""
 
     __tablename__ = "payment_reversals"
 
     reversal_id: str = Field(primary_key=True)
     payment_id: str = Field(index=True)
-    """It may be known before the payment is."""
+    """The reversed payment, which may be recorded later."""
     order_id: str | None = Field(default=None, index=True)
     amount_minor: int = bigint()
     fee_minor: int = bigint()
@@ -114,11 +110,11 @@ class PaymentReversal(SQLModel, table=True):
     reason: str
     recorded_at: datetime
     applied_at: datetime | None = None
-    """When it was posted; None: its payment hasn't come yet."""
+    """The time of posting; None: its payment is not recorded yet."""
 
 
 class Payout(SQLModel, table=True):
-    """What the payment provider paid out to our bank account, and kept as its fee."""
+    """A payout of the payment provider to our bank account, and the fee it kept."""
 
     __tablename__ = "payouts"
 
@@ -130,32 +126,34 @@ class Payout(SQLModel, table=True):
 
 
 class Refund(SQLModel, table=True):
-    """Money given back, of an order or (with no order) of a payment. The row is written before the
-    provider is asked, so that nothing is promised twice."""
+    """A refund of an order, or of a payment without an order.
+
+    The row is written before the call to the provider, so that no amount is refunded twice.
+    """
 
     __tablename__ = "refunds"
     __table_args__ = (CheckConstraint("amount_minor > 0", "amount_above_zero"),)
 
     refund_key: str = Field(primary_key=True)
-    """The name of the call to the provider: `<order>/refund/<n>`."""
+    """The key of the partner call: `<order>/refund/<n>`."""
     order_id: str | None = Field(default=None, foreign_key="orders.order_id", index=True)
     payment_id: str | None = Field(default=None, foreign_key="payments.payment_id")
     amount_minor: int = bigint()
     payable_minor: int = bigint(default=0)
-    """The part that credit notes owe; the rest was never invoiced, or had no order."""
+    """The part from credit notes; the rest was never invoiced, or had no order."""
     taxed_minor: int = bigint(default=0)
-    """The tax in it, which had fallen due with payments before the invoice."""
+    """The tax in it that had fallen due with payments before the invoice."""
     currency: str
     reason: str
     state: RefundState = enum_column(RefundState)
     refund_id: str | None = None
-    """The provider's."""
+    """The provider's id."""
     asked_at: datetime
     refunded_at: datetime | None = None
 
 
 class Reminder(SQLModel, table=True):
-    """A reminder of an invoice that is overdue, with its fee."""
+    """A reminder of an overdue invoice, with its fee."""
 
     __tablename__ = "reminders"
 
@@ -163,5 +161,5 @@ class Reminder(SQLModel, table=True):
     level: int = Field(primary_key=True)
     fee_minor: int = bigint()
     due_minor: int = bigint()
-    """What was due then, with the fee."""
+    """The amount due at that time, with the fee."""
     reminded_on: date

@@ -1,40 +1,37 @@
-"""Tables of the ledger: accounts, periods, journal entries and postings."""
+"""The tables of the ledger: accounts, periods, journal entries and postings."""
 
 from datetime import date, datetime
 
-from sqlalchemy import (
-    CheckConstraint,
-    ForeignKeyConstraint,
-)
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint
 from sqlmodel import Field, SQLModel
 
 from models.tables.columns import bigint
 
 
 class OpenPeriod(SQLModel, table=True):
-    """Where the ledger is open: one row, held (shared) by every transaction that posts."""
+    """The open period of the ledger: one row, locked (shared) by every transaction that posts."""
 
     __tablename__ = "open_period"
 
     ledger: str = Field(primary_key=True)
     open_from: date
-    """The first day that may still be posted to."""
+    """The first open day."""
 
 
 class AccountRow(SQLModel, table=True):
-    """The chart of accounts."""
+    """An account of the company's chart."""
 
     __tablename__ = "accounts"
 
     code: str = Field(primary_key=True)
-    """Ours: `models.ledger.Account`."""
+    """Our code: `models.ledger.Account`."""
     title: str
     number: str = Field(unique=True)
-    """As the company's own chart of accounts has it."""
+    """The number in the company's chart of accounts."""
 
 
 class JournalEntry(SQLModel, table=True):
-    """The header of a balanced entry: written last, it seals the postings."""
+    """The header of a balanced entry, written last: it seals the postings."""
 
     __tablename__ = "journal_entries"
 
@@ -43,9 +40,9 @@ class JournalEntry(SQLModel, table=True):
     order_id: str | None = Field(default=None, index=True)
     posted_at: datetime
     tax_date: date
-    """When it happened, for tax."""
+    """The day the fact happened."""
     posting_date: date = Field(index=True)
-    """The day it counts for in the ledger: when it happened, or the first open day after."""
+    """The day it counts for in the ledger: the tax date, or the first open day after it."""
 
 
 class JournalPosting(SQLModel, table=True):

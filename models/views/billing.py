@@ -1,4 +1,4 @@
-"""What CLI and API show of invoices and credit notes. Amounts are decimal strings."""
+"""Invoices, credit notes and payments as CLI and API show them; amounts are decimal strings."""
 
 from datetime import date, datetime
 from typing import Literal
@@ -8,7 +8,7 @@ from models.errors import Found, found
 
 
 class BillLineView(Payload):
-    """A line as billed; `net` is after all discounts."""
+    """A line of an invoice or credit note; `net` is after all discounts."""
 
     sku: str
     name: str
@@ -28,7 +28,7 @@ class TaxView(Payload):
 
 
 class MailView(Payload):
-    """A mail that brought the document; `refused`: the mail server's words, where it refused."""
+    """A mail with the document; `refused`: the mail server's answer, if it refused the mail."""
 
     message_id: str
     recipient: str
@@ -39,9 +39,9 @@ class MailView(Payload):
 class BillView(Payload):
     """An invoice or a credit note.
 
-    `open`: what its customer still owes for the order, fees included (invoices). `invoice_number`,
-    `reason`, `refund` and `kept`: what a credit note corrects, why, and what of it is given back or
-    stays the customer's credit.
+    `open`: the open receivable of an invoice's order, fees included. Of a credit note,
+    `invoice_number` is the corrected invoice, `refund` the refunded amount, and `kept` the amount
+    that remains as the customer's credit.
     """
 
     kind: Literal["invoice", "credit_note"]
@@ -68,13 +68,12 @@ class BillView(Payload):
 
 
 def of_bill(view: Found | None, number: str) -> Found:
-    """An invoice or credit note as it is shown. Raises NotFound where there is none."""
+    """Return a found invoice or credit note. Raises NotFound."""
     return found(view, "invoice_unknown", f"there is no invoice or credit note {number!r}")
 
 
 class PaymentView(Payload):
-    """Money received that has no, or only in part, a use; `reversed`: what of it was taken back by
-    the payer's bank."""
+    """A payment that is not, or only in part, applied; `reversed`: the amount reversed since."""
 
     payment_id: str
     claimed_order_id: str | None

@@ -1,12 +1,16 @@
-"""What CLI and API show of the ledger. Amounts are decimal strings in the currency's own number of
-decimals; `account` is an account's number in the company's chart, `code` is ours and stays.
+"""The ledger as CLI and API show it.
+
+Amounts are decimal strings in the currency's own number of decimals. `account` is the number in the
+company's chart of accounts; `code` is ours and never changes.
 """
 
+from collections.abc import Collection
 from datetime import date, datetime
 from enum import StrEnum
 
 from models.base import Payload
-from models.ledger import AccountKind
+from models.errors import NotFound
+from models.ledger import AccountKind, account_named
 
 
 class AccountView(Payload):
@@ -15,9 +19,28 @@ class AccountView(Payload):
     account: str
     code: str
     role: str
-    """Its name in imports and commands, such as `accounts_receivable`."""
+    """The name in imports and commands, such as `accounts_receivable`."""
     title: str
     kind: AccountKind
+
+
+def find_account(chart: Collection[AccountView], given: str) -> AccountView:
+    """Find an account by number, code, role or title.
+
+    A number takes precedence over the code of another account.
+    Raises NotFound, also for a title that several accounts have.
+    """
+    for account in chart:
+        if account.account == given:
+            return account
+    if named := account_named(given):
+        return next(account for account in chart if account.code == named)
+    titled = [a for a in chart if a.title.casefold() == given.strip().casefold()]
+    if len(titled) == 1:
+        return titled[0]
+    problem = "several accounts are called" if titled else "there is no account"
+    hint = "`starter.py ledger accounts` lists them"
+    raise NotFound("account_unknown", f"{problem} {given!r}: {hint}")
 
 
 class AccountBalance(Payload):
@@ -33,7 +56,7 @@ class AccountBalance(Payload):
 
 
 class CurrencyBalance(Payload):
-    """All debits and credits of one currency."""
+    """The sums of debits and credits in one currency."""
 
     currency: str
     debit: str
@@ -41,20 +64,22 @@ class CurrencyBalance(Payload):
 
 
 class TrialBalance(Payload):
-    """Every account's balance, at the end of the day `at` or of all that was posted; balanced when
-    debits equal credits in each currency and the inventory account equals the value of the stock.
+    """The balance of every account at the end of the day `at`, or of all postings.
+
+    `balanced`: debits equal credits in each currency, and the inventory account equals the value of
+    the stock.
     """
 
     at: date | None
     balanced: bool
     inventory_equals_stock: bool | None
-    """None: it wasn't compared, as the value of the stock is known of now only."""
+    """None: not compared, as only the current value of the stock is known."""
     currencies: tuple[CurrencyBalance, ...]
     accounts: tuple[AccountBalance, ...]
 
 
 class StatementLine(Payload):
-    """One posting to the account; `balance` is the account's after it, a credit below zero."""
+    """One posting to the account, and the account's balance after it: a credit is below zero."""
 
     posting_date: date
     tax_date: date
@@ -77,7 +102,7 @@ class CurrencyStatement(Payload):
 
 
 class Statement(Payload):
-    """An account's postings of a period; without days, of all time."""
+    """The postings to an account from one day to another, both included; None: no limit."""
 
     account: str
     code: str
@@ -89,7 +114,7 @@ class Statement(Payload):
 
 
 class PostingView(Payload):
-    """One line of an entry."""
+    """One posting of an entry."""
 
     account: str
     code: str
@@ -112,14 +137,14 @@ class JournalEntryView(Payload):
 
 
 class ExportFormat(StrEnum):
-    """What the ledger is exported as."""
+    """The formats of an export."""
 
     CSV = "csv"
     BEANCOUNT = "beancount"
 
 
 class AgeingBucket(StrEnum):
-    """By how many days an invoice is overdue."""
+    """The ranges of days overdue."""
 
     CURRENT = "current"
     TO_30 = "1-30"
@@ -129,7 +154,7 @@ class AgeingBucket(StrEnum):
 
 
 class OpenInvoice(Payload):
-    """An invoice of which something is due; `due` is its day of issue where it had no other."""
+    """An invoice with an amount due; `due` is its due date, or its day of issue without one."""
 
     customer_id: str
     order_id: str
@@ -144,7 +169,7 @@ class OpenInvoice(Payload):
 
 
 class CustomerAgeing(Payload):
-    """What a customer owes, by how long it is overdue."""
+    """The receivables of one customer by days overdue."""
 
     customer_id: str
     currency: str
@@ -153,7 +178,7 @@ class CustomerAgeing(Payload):
 
 
 class CurrencyAgeing(Payload):
-    """What all customers owe, and the ledger's Accounts receivable."""
+    """The receivables of all customers by days overdue, and the ledger's Accounts receivable."""
 
     currency: str
     buckets: dict[AgeingBucket, str]
@@ -166,7 +191,7 @@ class Ageing(Payload):
 
     today: date
     equals_ledger: bool
-    """The totals are those of Accounts receivable, in every currency."""
+    """The totals equal Accounts receivable in every currency."""
     totals: tuple[CurrencyAgeing, ...]
     customers: tuple[CustomerAgeing, ...]
     invoices: tuple[OpenInvoice, ...]

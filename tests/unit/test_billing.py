@@ -1,4 +1,4 @@
-"""What is due, owed, credited and taken back; and what late money becomes."""
+"""Rules of billing: balances, credits, reversals, tax on account and late payments."""
 
 from typing import Any, Literal
 
@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 from models.billing import (
     Balance,
     BillingRules,
-    LateMoney,
-    late_money,
+    reinstates,
     split_credit,
-    take_back,
+    split_reversal,
 )
 from models.money import share
 from models.pricing import TaxAmount, discount_order
 from tests.support.bills import priced
 
-REVIVED: dict[str, Any] = {
+REINSTATED: dict[str, Any] = {
     "expired": True,
     "invoiced": False,
     "owed_minor": 0,
@@ -28,9 +27,9 @@ REVIVED: dict[str, Any] = {
 }
 
 
-def test_an_order_that_expired_is_taken_up_again_where_that_is_wished() -> None:
-    assert late_money("reallocate", **REVIVED) is LateMoney.REALLOCATE
-    assert late_money("refund", **REVIVED) is LateMoney.REFUND
+def test_late_payment_reinstates_expired_order_only_if_configured() -> None:
+    assert reinstates("reallocate", **REINSTATED) is True
+    assert reinstates("refund", **REINSTATED) is False
 
 
 @pytest.mark.parametrize(
@@ -44,20 +43,20 @@ def test_an_order_that_expired_is_taken_up_again_where_that_is_wished() -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("wish", ["refund", "reallocate"])
-def test_every_other_money_is_given_back(
-    wish: Literal["refund", "reallocate"], but: dict[str, Any]
+@pytest.mark.parametrize("preference", ["refund", "reallocate"])
+def test_any_other_late_payment_is_refunded(
+    preference: Literal["refund", "reallocate"], but: dict[str, Any]
 ) -> None:
-    """Cancelled by a person, billed before, being refunded already, owed for, too little."""
-    assert late_money(wish, **(REVIVED | but)) is LateMoney.REFUND
+    """Cancelled by an operator, invoiced, being refunded, reversed after a refund, or too low."""
+    assert reinstates(preference, **(REINSTATED | but)) is False
 
 
 amounts = st.integers(0, 10**9)
 
 
 @given(paid=amounts, total=st.integers(1, 10**9), tax=amounts)
-def test_the_tax_of_all_parts_is_the_tax_of_the_whole(paid: int, total: int, tax: int) -> None:
-    """Of what was paid so far, rounded once; of all of it exactly the tax (art. 65)."""
+def test_tax_on_account_adds_up_to_tax_of_invoice(paid: int, total: int, tax: int) -> None:
+    """The tax of the amount paid so far is rounded once (2006/112/EC art. 65)."""
     tax = min(tax, total)
     rules = BillingRules()
     assert rules.on_account_minor(total, total, tax) == tax
@@ -71,18 +70,18 @@ def test_the_tax_of_all_parts_is_the_tax_of_the_whole(paid: int, total: int, tax
     ),
     shares=st.lists(st.integers(1, 10**9), min_size=1, max_size=6),
 )
-def test_credit_notes_add_up_to_the_invoice_and_none_is_below_zero(
+def test_credit_notes_add_up_to_invoice_and_none_is_below_zero(
     rates: list[tuple[int, int]], shares: list[int]
 ) -> None:
-    """However an invoice is credited, rate by rate the last one takes exactly the rest."""
+    """At each rate the last credit note takes exactly the rest."""
     taxes = {
         rate: TaxAmount(rate_ppm=rate, taxable_minor=net, tax_minor=share(net, rate))
         for rate, net in rates
     }
     left = dict(taxes)
     rest = sum(t.taxable_minor + t.tax_minor for t in taxes.values())
-    for wanted in [*shares, 10**10]:
-        amount_minor = min(wanted, rest)
+    for requested in [*shares, 10**10]:
+        amount_minor = min(requested, rest)
         if not amount_minor:
             break
         credited = split_credit(list(left.values()), amount_minor)
@@ -101,7 +100,7 @@ def test_credit_notes_add_up_to_the_invoice_and_none_is_below_zero(
     assert not any(t.taxable_minor + t.tax_minor for t in left.values())
 
 
-def test_more_than_is_left_cannot_be_credited() -> None:
+def test_credit_beyond_uncredited_amount_is_rejected() -> None:
     left = [TaxAmount(rate_ppm=190_000, taxable_minor=100, tax_minor=19)]
     for amount_minor in (0, -1, 120):
         with pytest.raises(ValueError, match="more than is left"):
@@ -109,8 +108,8 @@ def test_more_than_is_left_cannot_be_credited() -> None:
 
 
 @given(nets=st.lists(st.integers(0, 10**6), min_size=1, max_size=50), ppm=st.integers(0, 1_000_000))
-def test_the_shares_of_an_orders_discount_add_up_to_it(nets: list[int], ppm: int) -> None:
-    """Rounded once over all lines; no line is below zero, or above what it was."""
+def test_shares_of_order_discount_add_up_to_discount(nets: list[int], ppm: int) -> None:
+    """The discount is rounded once over all lines, and each line stays between zero and its net."""
     lines = [priced(n, unit_price_minor=net, quantity=1) for n, net in enumerate(nets, start=1)]
     discounted = discount_order(lines, ppm)
     assert sum(line.order_discount_minor for line in discounted) == share(sum(nets), ppm)
@@ -119,29 +118,29 @@ def test_the_shares_of_an_orders_discount_add_up_to_it(nets: list[int], ppm: int
         assert line.before_order_discount_minor == net
 
 
-BILLED = {"total_minor": 119, "tax_minor": 19, "invoiced": True}
+INVOICED = {"total_minor": 119, "tax_minor": 19, "invoiced": True}
 
 
 @pytest.mark.parametrize(
     ("balance", "due", "receivable", "owed"),
     [
         (Balance(total_minor=119, tax_minor=19), 119, 0, 0),
-        (Balance(**BILLED), 119, 119, 0),
-        (Balance(**BILLED, paid_minor=119, deposit_minor=20), 0, 0, 20),
-        (Balance(**BILLED, paid_minor=100, fees_minor=5), 24, 24, 0),
-        (Balance(**BILLED, paid_minor=100, forgiven_minor=19), 0, 0, 0),
-        (Balance(**BILLED, credited_minor=19), 100, 100, 0),
-        (Balance(**BILLED, paid_minor=119, credited_minor=19, payable_minor=19), 0, 0, 19),
+        (Balance(**INVOICED), 119, 119, 0),
+        (Balance(**INVOICED, paid_minor=119, deposit_minor=20), 0, 0, 20),
+        (Balance(**INVOICED, paid_minor=100, fees_minor=5), 24, 24, 0),
+        (Balance(**INVOICED, paid_minor=100, forgiven_minor=19), 0, 0, 0),
+        (Balance(**INVOICED, credited_minor=19), 100, 100, 0),
+        (Balance(**INVOICED, paid_minor=119, credited_minor=19, payable_minor=19), 0, 0, 19),
         (
             Balance(
-                **BILLED, paid_minor=119, credited_minor=19, payable_minor=19, refunded_minor=19
+                **INVOICED, paid_minor=119, credited_minor=19, payable_minor=19, refunded_minor=19
             ),
             *(0, 0, 0),
         ),
         (Balance(total_minor=119, tax_minor=19, paid_minor=50, cancelled=True), 69, 0, 50),
     ],
 )
-def test_what_is_due_and_owed_follows_from_the_facts(
+def test_amounts_due_and_owed_follow_from_facts(
     balance: Balance, due: int, receivable: int, owed: int
 ) -> None:
     found = (balance.due_minor, balance.receivable_minor, balance.owed_minor)
@@ -149,23 +148,23 @@ def test_what_is_due_and_owed_follows_from_the_facts(
 
 
 @given(paid=amounts, deposit=amounts, payable=amounts, refunded=amounts, amount=amounts)
-def test_what_is_taken_back_comes_first_from_what_we_owe(
+def test_reversal_reduces_amounts_owed_before_payments(
     paid: int, deposit: int, payable: int, refunded: int, amount: int
 ) -> None:
-    """Deposits, then credit notes; only the rest is due again."""
+    """Deposits are reduced first, then credit notes; only the rest is due again."""
     payable = min(payable, paid)
     balance = Balance(
-        **(BILLED | {"total_minor": 10**9}),
+        **(INVOICED | {"total_minor": 10**9}),
         paid_minor=paid,
         deposit_minor=deposit,
         credited_minor=payable,
         payable_minor=payable,
         refunded_minor=min(refunded, payable),
     )
-    taken = take_back(balance, amount)
-    assert taken.deposit_minor + taken.payable_minor + taken.due_again_minor == amount
-    assert min(taken.deposit_minor, taken.payable_minor, taken.due_again_minor) >= 0
-    if taken.due_again_minor:
-        assert taken.deposit_minor + taken.payable_minor == balance.owed_minor
-    if taken.payable_minor:
-        assert taken.deposit_minor == deposit
+    split = split_reversal(balance, amount)
+    assert split.deposit_minor + split.payable_minor + split.due_again_minor == amount
+    assert min(split.deposit_minor, split.payable_minor, split.due_again_minor) >= 0
+    if split.due_again_minor:
+        assert split.deposit_minor + split.payable_minor == balance.owed_minor
+    if split.payable_minor:
+        assert split.deposit_minor == deposit

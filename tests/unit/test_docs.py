@@ -275,7 +275,9 @@ def test_every_ledger_entry_is_documented() -> None:
 
 def _entries() -> Iterator[str]:
     """List the kinds of entries in the rules of the ledger: `invoice` of `invoice:<number>`..."""
-    for node in ast.walk(ast.parse((ROOT / "models" / "ledger.py").read_text())):
+    sources = ("ledger.py", "billing_entries.py")
+    trees = [ast.parse((ROOT / "models" / name).read_text()) for name in sources]
+    for node in chain.from_iterable(map(ast.walk, trees)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "entry":
             key = node.args[0]
             if isinstance(key, ast.JoinedStr) and isinstance(key.values[0], ast.Constant):

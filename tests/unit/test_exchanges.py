@@ -1,4 +1,4 @@
-"""What units of an exchange are worth: by property."""
+"""The value of an exchange's units: by property."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,10 +28,8 @@ lines = st.builds(
 
 
 @given(line=lines, steps=st.lists(st.integers(0, 9), max_size=9))
-def test_all_units_together_are_worth_the_line_and_none_counts_twice(
-    line: ExchangeLine, steps: list[int]
-) -> None:
-    """However they are taken: one by one, more than are left, or none."""
+def test_parts_of_exchange_line_add_up_to_line(line: ExchangeLine, steps: list[int]) -> None:
+    """No unit is settled twice, also if more units are requested than are left."""
     rest, parts = line, []
     for units in (*steps, line.quantity):
         rest, part = rest.take(units)
@@ -45,6 +43,6 @@ def test_all_units_together_are_worth_the_line_and_none_counts_twice(
     assert {part.line_no for part in parts} == {line.credited.line_no}
 
 
-def test_units_whose_price_nobody_kept_are_counted_and_worth_nothing_that_we_know() -> None:
+def test_units_without_recorded_price_are_settled_without_credit() -> None:
     rest, part = ExchangeLine(sku="A", quantity=3).take(2)
     assert (rest.settled, part) == (2, None)

@@ -1,4 +1,4 @@
-"""The ledger: every fact's entry balances, whatever the amounts."""
+"""The ledger: the entry of every fact balances, for all amounts."""
 
 from collections.abc import Callable
 
@@ -6,34 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.ledger import (
-    Account,
-    Entry,
+from models.billing_entries import (
     credit_note_entry,
     dunning_fee_entry,
-    entry,
-    goods_issue_entry,
     invoice_entry,
-    opening_entry,
     payment_entry,
     payout_entry,
-    receipt_entry,
     refund_entry,
     reversal_entry,
     write_off_entry,
 )
+from models.ledger import Account, Entry, entry, goods_issue_entry, opening_entry, receipt_entry
 from models.money import MAX_AMOUNT_MINOR
 
 amount = st.integers(0, MAX_AMOUNT_MINOR)
 
 
-def postings(made: Entry) -> dict[Account, int]:
-    """An entry's amounts by account: debits above zero."""
-    return {posting.account: posting.amount_minor for posting in made.postings}
+def postings(built: Entry) -> dict[Account, int]:
+    """Return an entry's amounts by account, debits above zero."""
+    return {posting.account: posting.amount_minor for posting in built.postings}
 
 
 def invoice(net_minor: int, tax_minor: int, deposit_minor: int) -> Entry:
-    """An invoice of order O-1."""
+    """Build the entry of an invoice of order O-1."""
     return invoice_entry(
         "INV-1",
         "O-1",
@@ -45,8 +40,8 @@ def invoice(net_minor: int, tax_minor: int, deposit_minor: int) -> Entry:
     )
 
 
-def invoice_after_parts(net_minor: int, tax_minor: int, paid_minor: int) -> Entry:
-    """An invoice of order O-1, a part of which was paid and taxed before."""
+def invoice_after_part_payment(net_minor: int, tax_minor: int, paid_minor: int) -> Entry:
+    """Build the entry of an invoice of order O-1 with a payment on account."""
     paid_minor = min(paid_minor, net_minor + tax_minor)
     return invoice_entry(
         "INV-1",
@@ -60,7 +55,7 @@ def invoice_after_parts(net_minor: int, tax_minor: int, paid_minor: int) -> Entr
 
 
 def credit_note(net_minor: int, tax_minor: int, refund_minor: int) -> Entry:
-    """The reversal of an invoice of order O-1."""
+    """Build the entry of a credit note of order O-1."""
     return credit_note_entry(
         "CN-1",
         "O-1",
@@ -68,12 +63,12 @@ def credit_note(net_minor: int, tax_minor: int, refund_minor: int) -> Entry:
         net_minor=net_minor,
         tax_minor=tax_minor,
         refund_minor=min(refund_minor, net_minor + tax_minor),
-        goods_left=False,
+        after_goods_issue=False,
     )
 
 
 def payment(receivable_minor: int, deposit_minor: int, unapplied_minor: int) -> Entry:
-    """Money in for order O-1."""
+    """Build the entry of a payment of order O-1."""
     return payment_entry(
         "P-1",
         "EUR",
@@ -85,7 +80,7 @@ def payment(receivable_minor: int, deposit_minor: int, unapplied_minor: int) -> 
 
 
 def taxed_payment(receivable_minor: int, deposit_minor: int, taxed_minor: int) -> Entry:
-    """Money in for order O-1, before its invoice."""
+    """Build the entry of a payment on account of order O-1."""
     return payment_entry(
         "P-1",
         "EUR",
@@ -97,7 +92,7 @@ def taxed_payment(receivable_minor: int, deposit_minor: int, taxed_minor: int) -
 
 
 def reversal(receivable_minor: int, payable_minor: int, deposit_minor: int) -> Entry:
-    """Money of order O-1 taken back, at a fee."""
+    """Build the entry of a reversed payment of order O-1, with a fee."""
     return reversal_entry(
         "RV-1",
         "EUR",
@@ -111,7 +106,7 @@ def reversal(receivable_minor: int, payable_minor: int, deposit_minor: int) -> E
 
 
 def write_off(amount_minor: int, tax_minor: int, _: int) -> Entry:
-    """A receivable of order O-1 is lost."""
+    """Build the entry of a write-off of order O-1."""
     return write_off_entry(
         "O-1:3",
         "O-1",
@@ -123,58 +118,48 @@ def write_off(amount_minor: int, tax_minor: int, _: int) -> Entry:
 
 
 def payout(amount_minor: int, fee_minor: int, _: int) -> Entry:
-    """The provider pays."""
+    """Build the entry of a payout."""
     return payout_entry("PO-1", "EUR", amount_minor=amount_minor, fee_minor=fee_minor)
 
 
 def fee(amount_minor: int, _: int, __: int) -> Entry:
-    """A reminder of order O-1."""
+    """Build the entry of the fee of a reminder of order O-1."""
     return dunning_fee_entry("O-1", 2, "EUR", amount_minor)
 
 
 def goods_issue(revenue_minor: int, cost_minor: int, _: int) -> Entry:
-    """Shipment S-1 leaves."""
+    """Build the entry of the goods issue of shipment S-1."""
     return goods_issue_entry(
         "S-1", "O-1", "EUR", revenue_minor=revenue_minor, cost_minor=cost_minor
     )
 
 
 def refund(payable_minor: int, deposit_minor: int, _: int) -> Entry:
-    """Money out for order O-1."""
+    """Build the entry of a refund of order O-1."""
     return refund_entry(
         "R-1", "O-1", "EUR", payable_minor=payable_minor, deposit_minor=deposit_minor
     )
 
 
 def receipt(value_minor: int, _: int, __: int) -> Entry:
-    """Goods from a supplier."""
+    """Build the entry of a goods receipt."""
     return receipt_entry("G-1", "EUR", goods_minor=value_minor, freight_minor=0)
 
 
 def opening(value_minor: int, _: int, __: int) -> Entry:
-    """Stock that was there before us."""
+    """Build the entry of opening stock."""
     return opening_entry("BER", "DRILL", "EUR", value_minor)
 
 
 BUILDERS = (
-    *(
-        invoice,
-        invoice_after_parts,
-        credit_note,
-        payment,
-        taxed_payment,
-        reversal,
-        write_off,
-        payout,
-        fee,
-    ),
-    *(goods_issue, refund, receipt, opening),
+    *(invoice, invoice_after_part_payment, credit_note, payment, taxed_payment, reversal),
+    *(write_off, payout, fee, goods_issue, refund, receipt, opening),
 )
 
 
 @pytest.mark.parametrize("build", BUILDERS)
 @given(first=amount, second=amount, third=amount)
-def test_every_entry_balances_and_has_no_empty_posting(
+def test_entry_balances_without_empty_postings(
     build: Callable[[int, int, int], Entry], first: int, second: int, third: int
 ) -> None:
     amounts = postings(build(first, second, third))
@@ -183,12 +168,12 @@ def test_every_entry_balances_and_has_no_empty_posting(
 
 
 @pytest.mark.parametrize("build", BUILDERS)
-def test_an_entry_of_nothing_has_no_postings(build: Callable[[int, int, int], Entry]) -> None:
+def test_entry_of_zero_amounts_has_no_postings(build: Callable[[int, int, int], Entry]) -> None:
     assert build(0, 0, 0).postings == ()
 
 
 @pytest.mark.parametrize(
-    ("made", "expected"),
+    ("built", "expected"),
     [
         (
             invoice(100, 19, 0),
@@ -207,7 +192,7 @@ def test_an_entry_of_nothing_has_no_postings(build: Callable[[int, int, int], En
             },
         ),
         (
-            invoice_after_parts(100, 20, 60),
+            invoice_after_part_payment(100, 20, 60),
             {
                 Account.CUSTOMER_DEPOSITS: 50,
                 Account.ACCOUNTS_RECEIVABLE: 60,
@@ -231,7 +216,7 @@ def test_an_entry_of_nothing_has_no_postings(build: Callable[[int, int, int], En
                 net_minor=100,
                 tax_minor=19,
                 refund_minor=119,
-                goods_left=True,
+                after_goods_issue=True,
             ),
             {
                 Account.SALES_RETURNS: 100,
@@ -303,30 +288,28 @@ def test_an_entry_of_nothing_has_no_postings(build: Callable[[int, int, int], En
     ],
     ids=lambda value: value.entry_id if isinstance(value, Entry) else "",
 )
-def test_each_fact_posts_where_the_trade_posts_it(
-    made: Entry, expected: dict[Account, int]
-) -> None:
-    assert postings(made) == expected
+def test_fact_posts_to_its_accounts(built: Entry, expected: dict[Account, int]) -> None:
+    assert postings(built) == expected
 
 
 @given(net=amount, tax=amount, paid=amount)
-def test_a_credit_note_and_its_refund_undo_a_paid_invoice(net: int, tax: int, paid: int) -> None:
-    """Deposit, invoice, credit note, refund: every account is back at zero."""
+def test_credit_note_and_refund_reverse_paid_invoice(net: int, tax: int, paid: int) -> None:
+    """After deposit, invoice, credit note and refund every account is at zero."""
     paid = min(paid, net + tax)
     balances = dict.fromkeys(Account, 0)
-    for made in (
+    for built in (
         payment(0, paid, 0),
         invoice(net, tax, paid),
         credit_note(net, tax, paid),
         refund(paid, 0, 0),
     ):
-        for account, amount_minor in postings(made).items():
+        for account, amount_minor in postings(built).items():
             balances[account] += amount_minor
     assert not any(balances.values())
 
 
 @given(debit=amount, credit=amount)
-def test_an_entry_that_does_not_balance_is_refused(debit: int, credit: int) -> None:
+def test_unbalanced_entry_is_rejected(debit: int, credit: int) -> None:
     sides = {Account.BANK: debit}, {Account.REVENUE: credit}
     if debit == credit:
         assert entry("E-1", "EUR", *sides)
@@ -343,28 +326,27 @@ def test_an_entry_that_does_not_balance_is_refused(debit: int, credit: int) -> N
         ({}, {Account.BANK: 5, Account.INVENTORY: -5}),
     ],
 )
-def test_a_negative_amount_is_refused_though_the_sum_is_zero(
+def test_negative_amount_is_rejected_in_balanced_entry(
     debits: dict[Account, int], credits: dict[Account, int]
 ) -> None:
     with pytest.raises(ValueError, match="is negative"):
         entry("E-1", "EUR", debits, credits)
 
 
-def test_more_deposit_than_an_invoice_comes_to_is_refused() -> None:
+def test_deposit_above_invoice_total_is_rejected() -> None:
     with pytest.raises(ValueError, match="Accounts receivable is negative"):
         invoice_entry(
             "INV-1", "O-1", "EUR", net_minor=10, tax_minor=0, paid_minor=11, taxed_minor=0
         )
 
 
-def test_an_account_on_both_sides_is_one_posting() -> None:
-    made = entry("E-1", "EUR", {Account.BANK: 7}, {Account.BANK: 5, Account.REVENUE: 2})
-    assert postings(made) == {Account.BANK: 2, Account.REVENUE: -2}
+def test_account_on_both_sides_is_one_posting() -> None:
+    built = entry("E-1", "EUR", {Account.BANK: 7}, {Account.BANK: 5, Account.REVENUE: 2})
+    assert postings(built) == {Account.BANK: 2, Account.REVENUE: -2}
 
 
-def test_entries_are_named_for_their_fact() -> None:
-    made = [build(1, 1, 1) for build in BUILDERS]
-    assert [e.entry_id for e in made] == [
+def test_entry_id_is_key_of_fact() -> None:
+    assert [build(1, 1, 1).entry_id for build in BUILDERS] == [
         "invoice:INV-1",
         "invoice:INV-1",
         "credit_note:CN-1",

@@ -1,4 +1,4 @@
-"""Money is exact: what is written is what is kept, and rounding happens one way."""
+"""Money: exact parsing and formatting, and one way of rounding."""
 
 import math
 from fractions import Fraction
@@ -28,32 +28,32 @@ rates = st.integers(0, 1_000_000)
 
 
 def half_up(exact: Fraction) -> int:
-    """Halves away from zero, in fractions."""
+    """Round a fraction with halves away from zero."""
     rounded = math.floor(abs(exact) + Fraction(1, 2))
     return rounded if exact >= 0 else -rounded
 
 
 @pytest.mark.parametrize(("currency", "exponent"), EXPONENTS.items())
-def test_a_currency_has_the_decimals_of_iso_4217(currency: str, exponent: int) -> None:
+def test_currency_has_decimals_of_iso_4217(currency: str, exponent: int) -> None:
     assert decimals(currency) == exponent
 
 
 @pytest.mark.parametrize("code", ["", "eur", "EURO", "EUR ", "978", "Euro", "XXX", "XAU", "€"])
-def test_what_nobody_can_pay_in_is_no_currency(code: str) -> None:
+def test_unknown_currency_is_rejected(code: str) -> None:
     with pytest.raises(ValueError, match="ISO 4217"):
         decimals(code)
 
 
 @pytest.mark.parametrize("currency", EXPONENTS)
 @given(amount_minor=amounts)
-def test_a_formatted_amount_parses_to_itself(currency: str, amount_minor: int) -> None:
+def test_formatted_amount_parses_to_itself(currency: str, amount_minor: int) -> None:
     text = format_amount(amount_minor, currency)
     assert parse_amount(text, currency) == amount_minor
     assert len(text.partition(".")[2]) == EXPONENTS[currency]
 
 
 @given(text=st.from_regex(r"-?(0|[1-9][0-9]{0,12})\.[0-9]{2}", fullmatch=True))
-def test_a_parsed_amount_formats_to_itself(text: str) -> None:
+def test_parsed_amount_formats_to_itself(text: str) -> None:
     expected = text.removeprefix("-") if text.startswith("-0.00") else text
     assert format_amount(parse_amount(text, "EUR"), "EUR") == expected
 
@@ -72,17 +72,15 @@ def test_a_parsed_amount_formats_to_itself(text: str) -> None:
         ("0.0001", "CLF", 1),
     ],
 )
-def test_an_amount_is_read_in_the_currencys_minor_unit(
-    text: str, currency: str, amount_minor: int
-) -> None:
+def test_amount_is_parsed_to_minor_units(text: str, currency: str, amount_minor: int) -> None:
     assert parse_amount(text, currency) == amount_minor
 
 
 @pytest.mark.parametrize(
     ("text", "currency"), [("1.0", "JPY"), ("1.000", "EUR"), ("1.0000", "KWD"), ("1.00001", "CLF")]
 )
-def test_more_decimals_than_the_currency_has_are_refused(text: str, currency: str) -> None:
-    """Zeros too: who writes 1.000 EUR may mean a thousand."""
+def test_more_decimals_than_currency_has_are_rejected(text: str, currency: str) -> None:
+    """Zeros as well, as 1.000 EUR may mean a thousand."""
     with pytest.raises(ValueError, match=f"more than {EXPONENTS[currency]} decimals"):
         parse_amount(text, currency)
 
@@ -96,13 +94,13 @@ JUNK = (
 
 
 @pytest.mark.parametrize("text", JUNK, ids=lambda text: ascii(text[:20]))
-def test_what_is_no_plain_decimal_is_refused(text: str) -> None:
+def test_other_notation_than_plain_decimal_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="is not a plain decimal number"):
         parse_amount(text, "EUR")
 
 
 @pytest.mark.parametrize("sign", ["", "-"])
-def test_the_largest_amount_is_taken_and_the_next_is_refused(sign: str) -> None:
+def test_largest_amount_is_accepted_and_next_is_rejected(sign: str) -> None:
     assert abs(parse_amount(f"{sign}10000000000000.00", "EUR")) == MAX_AMOUNT_MINOR
     with pytest.raises(ValueError, match="beyond the largest amount"):
         parse_amount(f"{sign}10000000000000.01", "EUR")
@@ -121,19 +119,17 @@ def test_halves_are_not_rounded_to_even(numerator: int, rounded: int) -> None:
 
 
 @given(amount=amounts, ppm=rates)
-def test_a_share_is_the_exact_share_rounded_once(amount: int, ppm: int) -> None:
+def test_share_is_exact_share_rounded_once(amount: int, ppm: int) -> None:
     assert share(amount, ppm) == half_up(Fraction(amount * ppm, 1_000_000))
 
 
 @given(amount=amounts, ppm=rates)
-def test_a_share_and_the_rest_differ_from_the_whole_by_a_unit_at_most(
-    amount: int, ppm: int
-) -> None:
+def test_share_and_remainder_add_up_within_one_unit(amount: int, ppm: int) -> None:
     assert abs(share(amount, ppm) + share(amount, 1_000_000 - ppm) - amount) <= 1
 
 
 @given(ppm=rates)
-def test_a_formatted_percentage_parses_to_itself(ppm: int) -> None:
+def test_formatted_percentage_parses_to_itself(ppm: int) -> None:
     text = format_percent(ppm)
     assert parse_percent(text) == ppm
     assert not text.endswith(".")
@@ -143,22 +139,22 @@ def test_a_formatted_percentage_parses_to_itself(ppm: int) -> None:
 @pytest.mark.parametrize(
     ("text", "ppm"), [("0", 0), ("19", 190_000), ("5.5", 55_000), ("0.0001", 1), ("100", 10**6)]
 )
-def test_a_percentage_is_kept_in_millionths(text: str, ppm: int) -> None:
+def test_percentage_is_parsed_to_millionths(text: str, ppm: int) -> None:
     assert parse_percent(text) == ppm
 
 
 @pytest.mark.parametrize("text", ["-0.0001", "100.0001", "101", "0.00001", "19%", "", "1e1"])
-def test_what_is_no_percentage_is_refused(text: str) -> None:
+def test_invalid_percentage_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"between 0 and 100|more than 4 decimals|plain decimal"):
         parse_percent(text)
 
 
-def test_money_says_its_currency() -> None:
+def test_money_is_printed_with_currency() -> None:
     assert str(Money.parse("18.5", "EUR")) == "18.50 EUR"
     assert str(Money(amount_minor=-5, currency="KWD")) == "-0.005 KWD"
     assert str(Money(amount_minor=1800, currency="JPY")) == "1800 JPY"
 
 
-def test_money_of_an_unknown_currency_is_refused() -> None:
+def test_money_in_unknown_currency_is_rejected() -> None:
     with pytest.raises(ValidationError, match="ISO 4217"):
         Money(amount_minor=1, currency="ABC")

@@ -1,4 +1,4 @@
-"""The ledger as it is read: balances at a day, statements, exports, and what customers owe."""
+"""Reports of the ledger: balances, statements, exports and the ageing of receivables."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ from api.ledger import ledger_router
 from models.customers import TaxTreatment
 from models.errors import InvalidInput, NotFound
 from models.ledger import Account, Entry, Posting, entry
-from models.ledger_export import account_name
+from models.ledger_export import beancount_name
 from models.money import parse_amount
 from models.orders import Channel, Delivery, Terms
 from models.progress import Cancellation
@@ -54,7 +54,7 @@ RECEIVABLE, REVENUE, CASH = Account.ACCOUNTS_RECEIVABLE, Account.REVENUE, Accoun
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database without rows, to copy."""
+    """A migrated database without rows, as a template."""
     path = tmp_path_factory.mktemp("template") / "orders.db"
     migrate(f"sqlite:///{path}")
     return path
@@ -62,11 +62,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database(template: Path, tmp_path: Path) -> Iterator[Database]:
-    """A migrated database of the test's own."""
+    """A migrated database for one test."""
     shutil.copy(template, tmp_path / "orders.db")
-    made = Database(f"sqlite:///{tmp_path / 'orders.db'}", RULES, lambda: NOW)
-    yield made
-    made.close()
+    opened = Database(f"sqlite:///{tmp_path / 'orders.db'}", RULES, lambda: NOW)
+    yield opened
+    opened.close()
 
 
 def book(
@@ -75,16 +75,16 @@ def book(
     debit: Account,
     credit: Account,
     amount_minor: int,
-    happened: date = TODAY,
+    occurred_on: date = TODAY,
     currency: str = "EUR",
 ) -> None:
-    """Post an entry of two lines for order O-1."""
-    made = entry(entry_id, currency, {debit: amount_minor}, {credit: amount_minor}, "O-1")
-    database.transaction(lambda work: post(work, made, happened))
+    """Post an entry of two postings for order O-1."""
+    built = entry(entry_id, currency, {debit: amount_minor}, {credit: amount_minor}, "O-1")
+    database.transaction(lambda work: post(work, built, occurred_on))
 
 
 def sales(database: Database) -> None:
-    """A sale in each of three months, the first of which is paid in the second."""
+    """Post a sale in each of three months; the first is paid in the second month."""
     book(database, "invoice:1", RECEIVABLE, REVENUE, 10_000, date(2026, 4, 30))
     book(database, "invoice:2", RECEIVABLE, REVENUE, 2_000, date(2026, 5, 1))
     book(database, "payment:1", CASH, RECEIVABLE, 10_000, date(2026, 5, 31))
@@ -94,7 +94,7 @@ def sales(database: Database) -> None:
 def statement(
     database: Database, account: str, from_: date | None = None, to: date | None = None
 ) -> Statement:
-    """An account's statement."""
+    """Return the statement of an account."""
     return database.read(lambda s: ledger_reading.statement(s, account, from_, to))
 
 
@@ -111,10 +111,10 @@ def statement(
         (None, "23.00"),
     ],
 )
-def test_a_trial_balance_has_what_was_posted_up_to_its_day(
+def test_trial_balance_includes_postings_through_its_day(
     database: Database, at: date | None, receivable: str | None
 ) -> None:
-    """The day itself included; only the last is compared with the stock."""
+    """Only the current balance is compared with the value of the stock."""
     sales(database)
     view = database.read(lambda s: ledger_reading.trial_balance(s, at))
     amounts = {row.code: row.debit for row in view.accounts}
@@ -123,16 +123,14 @@ def test_a_trial_balance_has_what_was_posted_up_to_its_day(
     assert view.inventory_equals_stock is (None if at else True)
 
 
-def test_goods_that_only_the_ledger_knows_are_told_but_not_of_a_day_before(
-    database: Database,
-) -> None:
+def test_current_trial_balance_shows_difference_from_stock(database: Database) -> None:
     book(database, "opening:X", Account.INVENTORY, Account.OPENING_BALANCE_EQUITY, 5)
     now = database.read(ledger_reading.trial_balance)
     assert (now.balanced, now.inventory_equals_stock) == (False, False)
     assert database.read(lambda s: ledger_reading.trial_balance(s, TODAY)).balanced
 
 
-def test_currencies_are_never_added_up(database: Database) -> None:
+def test_trial_balance_keeps_currencies_apart(database: Database) -> None:
     book(database, "a", CASH, REVENUE, 150, currency="JPY")
     book(database, "b", CASH, REVENUE, 1_500, currency="KWD")
     view = database.read(ledger_reading.trial_balance)
@@ -145,7 +143,7 @@ def test_currencies_are_never_added_up(database: Database) -> None:
 # --- statements --------------------------------------------------------------------------------
 
 
-def test_a_statement_runs_from_its_opening_to_its_closing_balance(database: Database) -> None:
+def test_statement_runs_from_opening_to_closing_balance(database: Database) -> None:
     sales(database)
     view = statement(database, "accounts_receivable", date(2026, 5, 1), date(2026, 5, 31))
     [euros] = view.currencies
@@ -159,13 +157,13 @@ def test_a_statement_runs_from_its_opening_to_its_closing_balance(database: Data
     assert {line.order_id for line in euros.lines} == {"O-1"}
 
 
-def test_a_statement_of_all_time_opens_at_zero(database: Database) -> None:
+def test_statement_without_period_opens_at_zero(database: Database) -> None:
     sales(database)
     [euros] = statement(database, "revenue").currencies
     assert (euros.opening, euros.closing, len(euros.lines)) == ("0.00", "-123.00", 3)
 
 
-def test_a_period_without_postings_keeps_the_balance(database: Database) -> None:
+def test_statement_without_postings_keeps_balance(database: Database) -> None:
     sales(database)
     [euros] = statement(database, "1200", date(2026, 6, 2)).currencies
     assert (euros.opening, euros.lines, euros.closing) == ("23.00", (), "23.00")
@@ -173,7 +171,7 @@ def test_a_period_without_postings_keeps_the_balance(database: Database) -> None
 
 
 @pytest.mark.parametrize(
-    ("happened", "counts"),
+    ("occurred_on", "expected"),
     [
         (date(1985, 1, 1), TODAY),
         (date(2025, 7, 4), TODAY),
@@ -183,17 +181,17 @@ def test_a_period_without_postings_keeps_the_balance(database: Database) -> None
         (date(2099, 1, 1), TODAY),
     ],
 )
-def test_a_day_that_cannot_be_counts_as_today(
-    database: Database, happened: date, counts: date
+def test_implausible_date_counts_as_today(
+    database: Database, occurred_on: date, expected: date
 ) -> None:
-    """To come, or more than a year ago: a mistake of who says so."""
-    book(database, "some", RECEIVABLE, REVENUE, 10, happened)
+    """A date in the future or more than a year ago."""
+    book(database, "some", RECEIVABLE, REVENUE, 10, occurred_on)
     [line] = statement(database, "1200").currencies[0].lines
-    assert (line.posting_date, line.tax_date) == (counts, counts)
+    assert (line.posting_date, line.tax_date) == (expected, expected)
 
 
-def test_what_happened_in_a_closed_period_counts_for_the_open_one(database: Database) -> None:
-    """And says when it happened."""
+def test_fact_of_closed_period_is_posted_to_open_period(database: Database) -> None:
+    """Its tax date stays."""
 
     def close(work: UnitOfWork) -> None:
         work.session.exec(select(OpenPeriod)).one().open_from = date(2026, 7, 1)
@@ -206,7 +204,7 @@ def test_what_happened_in_a_closed_period_counts_for_the_open_one(database: Data
 
 
 @pytest.mark.parametrize(
-    "given_",
+    "account",
     [
         "1200",
         "accounts_receivable",
@@ -216,31 +214,31 @@ def test_what_happened_in_a_closed_period_counts_for_the_open_one(database: Data
         "D-1",
     ],
 )
-def test_an_account_is_found_by_number_code_name_or_title(database: Database, given_: str) -> None:
+def test_account_is_found_by_number_code_name_or_title(database: Database, account: str) -> None:
     renumber(database, RECEIVABLE, "D-1", "Debitoren")
-    assert statement(database, given_).code == "1200"
+    assert statement(database, account).code == "1200"
 
 
-def test_a_number_goes_before_another_accounts_code(database: Database) -> None:
+def test_account_number_takes_precedence_over_code(database: Database) -> None:
     renumber(database, CASH, "x", "Kasse")
     renumber(database, RECEIVABLE, "1100", "Debitoren")
     assert statement(database, "1100").code == "1200"
     assert statement(database, "cash_clearing").code == "1100"
 
 
-@pytest.mark.parametrize("given_", ["nowhere", "", "12", "Same"])
-def test_an_unknown_account_is_refused_and_told_where_they_are_listed(
-    database: Database, given_: str
+@pytest.mark.parametrize("account", ["nowhere", "", "12", "Same"])
+def test_error_for_unknown_account_names_command_that_lists_accounts(
+    database: Database, account: str
 ) -> None:
-    """So is a title that two have."""
+    """A title of two accounts is unknown as well."""
     renumber(database, CASH, "x", "Same")
     renumber(database, RECEIVABLE, "y", "Same")
-    with pytest.raises(NotFound, match=r"starter\.py ledger accounts") as refused:
-        statement(database, given_)
-    assert refused.value.code == "account_unknown"
+    with pytest.raises(NotFound, match=r"starter\.py ledger accounts") as error:
+        statement(database, account)
+    assert error.value.code == "account_unknown"
 
 
-def test_a_period_that_ends_before_it_begins_is_refused(database: Database) -> None:
+def test_period_that_ends_before_it_begins_is_rejected(database: Database) -> None:
     days = date(2026, 5, 2), date(2026, 5, 1)
     for read in (
         lambda s: ledger_reading.journal(s, *days),
@@ -250,8 +248,8 @@ def test_a_period_that_ends_before_it_begins_is_refused(database: Database) -> N
             database.read(read)
 
 
-def test_the_journal_is_in_the_order_in_which_entries_count(database: Database) -> None:
-    """By posting date, then as they were posted; debits first."""
+def test_journal_is_sorted_by_posting_date(database: Database) -> None:
+    """Then by time and id, with debits first."""
     sales(database)
     book(database, "invoice:0", RECEIVABLE, REVENUE, 1, date(2026, 5, 1))
     whole = database.read(ledger_reading.journal)
@@ -270,7 +268,7 @@ def test_the_journal_is_in_the_order_in_which_entries_count(database: Database) 
 
 
 def renumber(database: Database, account: Account, number: str, title: str) -> None:
-    """Give an account a number and title of the company's."""
+    """Set the company's number and title of an account."""
 
     def change(work: UnitOfWork) -> None:
         row = work.session.get_one(AccountRow, account.value)
@@ -279,8 +277,8 @@ def renumber(database: Database, account: Account, number: str, title: str) -> N
     database.transaction(change)
 
 
-def test_the_companys_numbers_are_shown_and_ours_stay(database: Database, tmp_path: Path) -> None:
-    """Everywhere: balances, statements, journal, chart, exports."""
+def test_company_numbers_are_shown_and_codes_stay(database: Database, tmp_path: Path) -> None:
+    """In balances, statements, journal, chart and exports."""
     sales(database)
     write_csv(
         tmp_path, "accounts.csv", [{"account": "revenue", "number": "0800", "title": "Erlöse"}]
@@ -299,7 +297,7 @@ def test_the_companys_numbers_are_shown_and_ours_stay(database: Database, tmp_pa
 # --- exports -----------------------------------------------------------------------------------
 
 
-def test_the_csv_has_a_row_for_each_posting(database: Database) -> None:
+def test_csv_has_row_for_each_posting(database: Database) -> None:
     sales(database)
     book(database, 'a "b", c', CASH, REVENUE, 7, currency="JPY")
     rows = list(csv.DictReader(io.StringIO(database.read(ledger_reading.export_csv))))
@@ -321,17 +319,17 @@ def test_the_csv_has_a_row_for_each_posting(database: Database) -> None:
 
 
 def bean_check(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """What beancount's own checker says."""
+    """Run beancount's own checker."""
     file = folder / "ledger.beancount"
     file.write_text(text, encoding="utf-8")
     command = (sys.executable, "-m", "beancount.scripts.check", str(file))
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_bean_check_accepts_the_export_and_verifies_its_balances(
+def test_bean_check_accepts_export_and_verifies_balances(
     database: Database, tmp_path: Path
 ) -> None:
-    """To the last minor unit: one more, anywhere, and it refuses."""
+    """It rejects the export if any amount differs by one minor unit."""
     database.transaction(lambda work: work.session.add(company('Müller "&" Söhne \\')))
     sales(database)
     book(database, 'odd "\\n:1', CASH, REVENUE, 1_001, currency="KWD")
@@ -347,30 +345,30 @@ def test_bean_check_accepts_the_export_and_verifies_its_balances(
         assert bean_check(text.replace(right, wrong), tmp_path).returncode != 0
 
 
-def test_an_empty_ledger_is_exported_too(database: Database, tmp_path: Path) -> None:
+def test_empty_ledger_is_exported(database: Database, tmp_path: Path) -> None:
     assert database.read(ledger_reading.export_csv).count("\n") == 1
     text = database.read(ledger_reading.export_beancount)
     assert bean_check(text, tmp_path).returncode == 0
     assert text.count(" open ") == len(Account)
 
 
-def test_every_account_has_a_name_of_beancounts() -> None:
-    names = {account_name(account) for account in Account}
+def test_every_account_has_beancount_name() -> None:
+    names = {beancount_name(account) for account in Account}
     assert len(names) == len(Account)
     assert {"Assets:AccountsReceivable", "Liabilities:GoodsReceivedNotInvoiced"} <= names
     assert {"Expenses:CostOfGoodsSold", "Income:SalesReturns"} <= names
 
 
 def company(name: str) -> Company:
-    """Who keeps the books."""
-    where = {"street": "S", "city": "C", "postal_code": "1", "country": "DE"}
-    return Company(legal_entity="L", name=name, vat_id="", iban="", currency="EUR", **where)
+    """Build the row of our company."""
+    address = {"street": "S", "city": "C", "postal_code": "1", "country": "DE"}
+    return Company(legal_entity="L", name=name, vat_id="", iban="", currency="EUR", **address)
 
 
 @st.composite
-def balanced(draw: st.DrawFn) -> list[tuple[Entry, date]]:
-    """Entries of two to six accounts, with odd ids, on days of some years."""
-    made = []
+def balanced_entries(draw: st.DrawFn) -> list[tuple[Entry, date]]:
+    """Entries of two to six accounts, with unusual ids, on days of several years."""
+    built = []
     days = st.dates(date(2020, 1, 1), TODAY)
     words = st.text(
         st.one_of(st.characters(exclude_categories=("C",)), st.sampled_from('"\\\n\t;:')),
@@ -395,26 +393,28 @@ def balanced(draw: st.DrawFn) -> list[tuple[Entry, date]]:
         currency = draw(st.sampled_from(["EUR", "JPY", "KWD"]))
         order_id = draw(st.none() | words)
         one = Entry(entry_id=entry_id, currency=currency, postings=postings, order_id=order_id)
-        made.append((one, draw(days)))
-    return made
+        built.append((one, draw(days)))
+    return built
 
 
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(entries=balanced(), name=st.text(st.characters(exclude_categories=("C",)), min_size=1))
-def test_any_ledger_is_exported_with_the_balances_that_it_has(
+@given(
+    entries=balanced_entries(), name=st.text(st.characters(exclude_categories=("C",)), min_size=1)
+)
+def test_beancount_computes_same_balances_from_export(
     template: Path, entries: list[tuple[Entry, date]], name: str
 ) -> None:
-    """Beancount reads it without errors and comes to the same balances, exactly."""
+    """It reads the export of any ledger without errors."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(template, f"{folder}/orders.db")
         database = Database(f"sqlite:///{folder}/orders.db", RULES, lambda: NOW)
 
         def fill(work: UnitOfWork) -> None:
             work.session.add(company(name))
-            for one, happened in entries:
-                post(work, one, happened)
+            for one, occurred_on in entries:
+                post(work, one, occurred_on)
 
         database.transaction(fill)
         text = database.read(ledger_reading.export_beancount)
@@ -425,30 +425,30 @@ def test_any_ledger_is_exported_with_the_balances_that_it_has(
     assert errors == []
     assert options["title"] == name
     ours = {
-        (account_name(row.code), row.currency): Decimal(row.debit) - Decimal(row.credit)
+        (beancount_name(row.code), row.currency): Decimal(row.debit) - Decimal(row.credit)
         for row in balance.accounts
     }
-    assert {key: amount for key, amount in ours.items() if amount} == theirs(directives)
+    assert {key: amount for key, amount in ours.items() if amount} == beancount_balances(directives)
     ids = [one.meta["entry"] for one in directives if isinstance(one, data.Transaction)]
     assert sorted(ids) == sorted(one.entry_id for one, _ in entries if one.postings)
     summed: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for row in rows:
-        key = account_name(row["code"]), row["currency"]
+        key = beancount_name(row["code"]), row["currency"]
         summed[key] += Decimal(row["debit"]) - Decimal(row["credit"])
     assert summed == ours
 
 
-def theirs(directives: data.Entries) -> dict[tuple[str, str], Decimal]:
-    """Balances that aren't zero, as beancount adds them up."""
+def beancount_balances(directives: data.Entries) -> dict[tuple[str, str], Decimal]:
+    """Return the balances other than zero that beancount computes."""
     root: RealAccount = realize(directives)
     return {
         (name, position.units.currency): position.units.number
-        for name in map(account_name, Account)
+        for name in map(beancount_name, Account)
         for position in get(root, name).balance
     }
 
 
-# --- what customers owe ------------------------------------------------------------------------
+# --- ageing of receivables ---------------------------------------------------------------------
 
 
 def owe(
@@ -462,7 +462,7 @@ def owe(
     posted: bool = True,
     **sums: int,
 ) -> None:
-    """An order with its invoice, and what it comes to in the ledger."""
+    """Record an order with its invoice, and post its receivable."""
     row = Order(
         order_id=order_id,
         customer_id=customer_id,
@@ -502,16 +502,16 @@ def owe(
             work.session.add(invoice)
 
     database.transaction(change)
-    of = sums.get
-    amount_minor = total_minor + of("fees_minor", 0) - of("credited_minor", 0)
-    amount_minor += of("payable_minor", 0) - of("paid_minor", 0) - of("forgiven_minor", 0)
+    get = sums.get
+    amount_minor = total_minor + get("fees_minor", 0) - get("credited_minor", 0)
+    amount_minor += get("payable_minor", 0) - get("paid_minor", 0) - get("forgiven_minor", 0)
     if posted and invoiced and amount_minor > 0:
         book(database, f"invoice:{order_id}", RECEIVABLE, REVENUE, amount_minor)
 
 
 @pytest.fixture
 def customers(database: Database, tmp_path: Path) -> Database:
-    """Two of them."""
+    """The database with two customers."""
     for customer_id in ("C-1", "C-2"):
         write_shop(tmp_path / customer_id, "DRILL", customer_id, 0)
         import_folder(database, tmp_path / customer_id)
@@ -519,7 +519,7 @@ def customers(database: Database, tmp_path: Path) -> Database:
 
 
 def ageing(database: Database) -> Ageing:
-    """As of today."""
+    """Return the ageing as of today."""
     return database.read(lambda s: ledger_reading.ageing(s, TODAY))
 
 
@@ -538,7 +538,7 @@ def ageing(database: Database) -> Ageing:
         (4000, "over 90"),
     ],
 )
-def test_an_invoice_is_in_the_bucket_of_the_days_it_is_overdue(
+def test_invoice_is_in_bucket_of_its_days_overdue(
     customers: Database, days: int, bucket: str
 ) -> None:
     owe(customers, "O-1", TODAY - timedelta(days=days))
@@ -552,14 +552,14 @@ def test_an_invoice_is_in_the_bucket_of_the_days_it_is_overdue(
     assert (total.total, total.ledger, view.equals_ledger) == ("100.00", "100.00", True)
 
 
-def test_an_invoice_without_a_due_day_is_due_when_it_is_issued(customers: Database) -> None:
+def test_invoice_without_due_date_is_due_when_issued(customers: Database) -> None:
     owe(customers, "O-1", None)
     [row] = ageing(customers).invoices
     assert (row.due, row.issued, row.bucket) == (date(2026, 5, 1), date(2026, 5, 1), "61-90")
 
 
-def test_what_is_owed_is_what_was_invoiced_less_all_that_settled_it(customers: Database) -> None:
-    """With fees; a refund that we owe is no receivable. Cancelled orders count as well."""
+def test_receivable_is_invoiced_amount_less_payments_and_credits(customers: Database) -> None:
+    """Fees and cancelled orders are included; refunds that we owe are not receivables."""
     owe(customers, "PART", TODAY, paid_minor=4_000)
     owe(customers, "PAID", TODAY, paid_minor=10_000)
     owe(customers, "FEES", TODAY, fees_minor=500, dunning_level=1)
@@ -579,7 +579,7 @@ def test_what_is_owed_is_what_was_invoiced_less_all_that_settled_it(customers: D
     assert view.equals_ledger
 
 
-def test_customers_are_added_up_each_and_together(customers: Database) -> None:
+def test_ageing_has_totals_by_customer_and_currency(customers: Database) -> None:
     owe(customers, "O-1", TODAY - timedelta(days=40))
     owe(customers, "O-2", TODAY, customer_id="C-2")
     owe(customers, "O-3", TODAY)
@@ -593,8 +593,8 @@ def test_customers_are_added_up_each_and_together(customers: Database) -> None:
     assert view.totals[0].total == "300.00"
 
 
-def test_a_difference_from_the_ledger_is_told(customers: Database) -> None:
-    """In either direction, and where nothing is open any more."""
+def test_ageing_shows_difference_from_ledger(customers: Database) -> None:
+    """In both directions, and in a currency without open invoices."""
     owe(customers, "O-1", TODAY, posted=False)
     assert not ageing(customers).equals_ledger
     book(customers, "invoice:O-1", RECEIVABLE, REVENUE, 10_000)
@@ -608,7 +608,7 @@ def test_a_difference_from_the_ledger_is_told(customers: Database) -> None:
     ]
 
 
-# --- the doors ---------------------------------------------------------------------------------
+# --- API and CLI -------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -622,7 +622,7 @@ async def api(customers: Database) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_the_api_shows_the_same(api: httpx.AsyncClient, customers: Database) -> None:
+async def test_api_shows_reports(api: httpx.AsyncClient, customers: Database) -> None:
     sales(customers)
     at = (await api.get("/ledger/trial-balance", params={"at": "2026-04-30"})).json()
     assert (at["balanced"], at["currencies"][0]["debit"]) == (True, "100.00")
@@ -652,7 +652,7 @@ async def test_the_api_shows_the_same(api: httpx.AsyncClient, customers: Databas
         ("/ledger/statement", "account", "required"),
     ],
 )
-async def test_the_api_refuses_what_it_can_not_read(
+async def test_api_rejects_invalid_parameters(
     api: httpx.AsyncClient, path: str, field: str, reason: str
 ) -> None:
     answer = await api.get(path)
@@ -663,7 +663,7 @@ async def test_the_api_refuses_what_it_can_not_read(
     assert not error["reason"].startswith("Value error")
 
 
-async def test_an_unknown_account_is_a_404(api: httpx.AsyncClient) -> None:
+async def test_unknown_account_is_404(api: httpx.AsyncClient) -> None:
     answer = await api.get("/ledger/statement", params={"account": "nowhere"})
     assert (answer.status_code, answer.json()["code"]) == (404, "account_unknown")
 
@@ -672,13 +672,13 @@ async def test_an_unknown_account_is_a_404(api: httpx.AsyncClient) -> None:
 def run(
     customers: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> "Run":
-    """The command line on this database."""
+    """The CLI on this database."""
     monkeypatch.setenv("DATABASE_URL", customers.url)
     return Run(monkeypatch, capsys)
 
 
 class Run:
-    """Calls `starter.py`; gives exit status, standard output and error."""
+    """Calls `starter.py` and returns exit status, standard output and standard error."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
@@ -687,11 +687,11 @@ class Run:
         self._monkeypatch.setattr(sys, "argv", ["starter.py", *words])
         self._capsys.readouterr()
         status = starter.main()
-        said = self._capsys.readouterr()
-        return status, said.out, said.err
+        printed = self._capsys.readouterr()
+        return status, printed.out, printed.err
 
 
-def test_the_command_line_shows_the_same(run: Run, customers: Database) -> None:
+def test_cli_shows_reports(run: Run, customers: Database) -> None:
     sales(customers)
     status, text, _ = run("ledger", "trial-balance", "--at", "2026-05-31")
     assert (status, "balanced at the end of 2026-05-31" in text) == (0, True)
@@ -711,8 +711,8 @@ def test_the_command_line_shows_the_same(run: Run, customers: Database) -> None:
     assert "accounts_receivable" in text
 
 
-def test_an_export_is_written_whole(run: Run, customers: Database, tmp_path: Path) -> None:
-    """To standard output, or to a file, over what was there; nothing else is left."""
+def test_export_replaces_file_completely(run: Run, customers: Database, tmp_path: Path) -> None:
+    """Without a file it is printed; no other file remains."""
     sales(customers)
     expected = customers.read(lambda s: ledger_reading.export(s, ExportFormat.BEANCOUNT))
     assert run("ledger", "export", "--format", "beancount")[1] == expected
@@ -729,9 +729,7 @@ def test_an_export_is_written_whole(run: Run, customers: Database, tmp_path: Pat
         assert run("ledger", "export", "--out", str(nowhere))[0] == 2
 
 
-def test_ageing_ends_with_1_where_it_is_not_what_the_ledger_says(
-    run: Run, customers: Database
-) -> None:
+def test_ageing_exits_with_1_if_it_differs_from_ledger(run: Run, customers: Database) -> None:
     assert run("receivables", "ageing")[:2] == (0, "nothing is due\n")
     owe(customers, "O-1", date(2026, 5, 31), posted=False)
     status, text, _ = run("receivables", "ageing")
@@ -744,7 +742,7 @@ def test_ageing_ends_with_1_where_it_is_not_what_the_ledger_says(
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "told"),
+    ("words", "status", "reason"),
     [
         (("trial-balance", "--at", "soon"), 2, "soon"),
         (("statement", "--from", "2026-13-01"), 2, "2026-13-01"),
@@ -753,9 +751,9 @@ def test_ageing_ends_with_1_where_it_is_not_what_the_ledger_says(
         (("export", "--format", "xls"), 2, "xls"),
     ],
 )
-def test_the_command_line_refuses_what_it_can_not_read(
-    run: Run, words: tuple[str, ...], status: int, told: str
+def test_cli_rejects_invalid_arguments(
+    run: Run, words: tuple[str, ...], status: int, reason: str
 ) -> None:
-    ended, text, _ = run("ledger", *words, "--json")
-    assert ended == status
-    assert told in json.loads(text)["detail"]
+    exit_status, text, _ = run("ledger", *words, "--json")
+    assert exit_status == status
+    assert reason in json.loads(text)["detail"]

@@ -1,0 +1,53 @@
+"""Payments on account: payments before the invoice, whose tax falls due with them.
+
+The source is 2006/112/EC art. 65.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from sqlmodel import Session, col, select
+
+from activities.ledger.posting import tax_date_of
+from models.billing import BillingRules, OnAccount
+from models.money import round_half_up
+from models.tables.billing import Payment
+from models.tables.orders import Order
+
+
+def payments_of(session: Session, order: Order) -> Sequence[Payment]:
+    """Return the payments of an order in its currency, in the order received."""
+    rows = select(Payment).where(
+        Payment.order_id == order.order_id, Payment.currency == order.currency
+    )
+    return session.exec(rows.order_by(col(Payment.received_at), col(Payment.payment_id))).all()
+
+
+def tax_on_account(order: Order, rules: BillingRules) -> int:
+    """Return the tax, in minor units, due with an order's payments before its invoice."""
+    tax_minor = order.total_minor - order.net_minor
+    return rules.on_account_minor(order.paid_minor, order.total_minor, tax_minor)
+
+
+def distribute_tax(session: Session, order: Order) -> None:
+    """Distribute an order's tax on account over its remaining payments, by cumulated share."""
+    paid_minor = distributed_minor = 0
+    for payment in payments_of(session, order):
+        paid_minor += payment.applied_minor
+        until_minor = round_half_up(order.taxed_minor * paid_minor, order.paid_minor or 1)
+        payment.taxed_minor = until_minor - distributed_minor
+        distributed_minor = until_minor
+
+
+def payments_on_account(session: Session, order: Order) -> Iterator[OnAccount]:
+    """List the payments on account of an order, as its invoice deducts them."""
+    for row in payments_of(session, order):
+        if row.taxed_minor > 0:
+            received_on = tax_date_of(
+                session, f"matched:{row.payment_id}", f"payment:{row.payment_id}"
+            )
+            yield OnAccount(
+                payment_id=row.payment_id,
+                received_on=received_on,
+                amount_minor=row.applied_minor,
+                tax_minor=row.taxed_minor,
+            )
