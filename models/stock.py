@@ -8,6 +8,7 @@ from math import comb
 from operator import ge, sub
 
 from models.base import Payload
+from models.messages.steps import StockKey
 from models.money import round_half_up
 
 
@@ -70,6 +71,11 @@ class Assignment(Payload):
     location: str
     quantity: int
 
+    @property
+    def key(self) -> StockKey:
+        """The SKU and location of the units."""
+        return StockKey(sku=self.sku, location=self.location)
+
 
 class Origin(Payload):
     """A location that goods may leave from.
@@ -96,13 +102,13 @@ SEARCH_WORK = 200_000
 
 def allocate(
     needs: Sequence[Need],
-    available: Mapping[tuple[str, str], int],
+    available: Mapping[StockKey, int],
     places: Sequence[Origin],
     split: bool,
 ) -> Allocation:
     """Which of `places` serves which line.
 
-    `available` is units by (location, sku); below zero counts as none. No order of the arguments
+    `available` is in units; below zero counts as none. No order of the arguments
     changes the outcome, and nothing is reserved that isn't available.
 
     Without `split` (delivery complete) all lines of a SKU stay together at one location; what it
@@ -160,11 +166,11 @@ Row = tuple[int, ...]
 """What one location has, one number per SKU, in the order of the wanted SKUs."""
 
 
-def _held(
-    wanted: Mapping[str, int], available: Mapping[tuple[str, str], int], origin: Origin
-) -> Row:
+def _held(wanted: Mapping[str, int], available: Mapping[StockKey, int], origin: Origin) -> Row:
     """No more than is wanted: more is of no use."""
-    stock = (max(0, available.get((origin.location, sku), 0)) for sku in wanted)
+    stock = (
+        max(0, available.get(StockKey(sku=sku, location=origin.location), 0)) for sku in wanted
+    )
     return tuple(map(min, wanted.values(), stock))
 
 
@@ -261,12 +267,12 @@ def _without_superfluous(rows: Sequence[Row], reach: Row, chosen: Sequence[int])
 
 def _serve(
     lines: Sequence[Need],
-    available: Mapping[tuple[str, str], int],
+    available: Mapping[StockKey, int],
     sources: Mapping[str, Sequence[str]],
     homes: Mapping[str, str],
 ) -> Allocation:
     """Give each line in turn what its SKU's sources have; the rest is short at its SKU's home."""
-    taken: dict[tuple[str, str], int] = {}
+    taken: dict[StockKey, int] = {}
     reservations: list[Assignment] = []
     shortages: list[Assignment] = []
 
@@ -279,10 +285,10 @@ def _serve(
     for line in lines:
         rest = line.quantity
         for location in sources[line.sku]:
-            place = (location, line.sku)
-            units = max(0, min(rest, available.get(place, 0) - taken.get(place, 0)))
+            key = StockKey(sku=line.sku, location=location)
+            units = max(0, min(rest, available.get(key, 0) - taken.get(key, 0)))
             assign(reservations, line, location, units)
-            taken[place] = taken.get(place, 0) + units
+            taken[key] = taken.get(key, 0) + units
             rest -= units
         assign(shortages, line, homes[line.sku], rest)
     return Allocation(reservations=tuple(reservations), shortages=tuple(shortages))

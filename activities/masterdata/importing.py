@@ -20,6 +20,7 @@ from models import imports, ledger
 from models.base import Document, at_field
 from models.customers import CustomerDocument
 from models.errors import FieldError, InvalidInput, invalid_input
+from models.messages.steps import StockKey
 from models.money import MAX_AMOUNT_MINOR, parse_amount, parse_percent
 from models.stock import MovementKind
 from models.tables.ledger import AccountRow
@@ -361,8 +362,7 @@ def _stock(work: UnitOfWork, row: imports.StockRow, context: Context) -> None:
             reason = "has an opening balance already, of another quantity or cost"
             raise ValueError(f"on_hand: {row.sku} at {row.location} {reason}")
         return
-    place = (row.sku, row.location)
-    lock_stock(work, [row.sku], [place])
+    lock_stock(work, [row.sku], [StockKey(sku=row.sku, location=row.location)])
     change = Change(
         movement_id=cause,
         cause=cause,

@@ -24,7 +24,6 @@ from activities.orders.acceptance import recorded
 from activities.orders.steps import attend
 from activities.purchasing.receiving import asked_by
 from activities.purchasing.stock_review import next_skus
-from activities.stock.counters import Place
 from models.findings import (
     Counted,
     Difference,
@@ -260,9 +259,7 @@ def _called_back(
 def _compare_places(session: Session, step: CompareStep) -> tuple[list[str], int, list[Difference]]:
     skus = next_skus(session, step.after, step.batch)
     counters = {
-        (row.sku, row.location): Counted(
-            on_hand=row.on_hand, reserved=row.reserved, value_minor=row.value_minor
-        )
+        row.key: Counted(on_hand=row.on_hand, reserved=row.reserved, value_minor=row.value_minor)
         for row in session.exec(select(Stock).where(col(Stock.sku).in_(skus)))
     }
     moved, held, nothing = _moved(session, skus), _held(session, skus), Counted()
@@ -271,7 +268,11 @@ def _compare_places(session: Session, step: CompareStep) -> tuple[list[str], int
         difference
         for place in places
         for difference in place_differences(
-            *place, counters.get(place, nothing), moved.get(place, nothing), held.get(place, 0)
+            place.sku,
+            place.location,
+            counters.get(place, nothing),
+            moved.get(place, nothing),
+            held.get(place, 0),
         )
     ]
     return skus, len(places), [*differences, *_left_over(session, skus)]
@@ -304,7 +305,7 @@ def _awaited(session: Session, skus: Sequence[str], before: datetime) -> list[St
     return [StockKey(location=location, sku=sku) for location, sku in sorted(places)]
 
 
-def _moved(session: Session, skus: Sequence[str]) -> dict[Place, Counted]:
+def _moved(session: Session, skus: Sequence[str]) -> dict[StockKey, Counted]:
     rows = session.execute(
         select(StockMovement.sku, StockMovement.location)
         .add_columns(
@@ -316,20 +317,20 @@ def _moved(session: Session, skus: Sequence[str]) -> dict[Place, Counted]:
         .group_by(col(StockMovement.sku), col(StockMovement.location))
     )
     return {
-        (sku, location): Counted(
+        StockKey(sku=sku, location=location): Counted(
             on_hand=int(on_hand), reserved=int(reserved), value_minor=int(value)
         )
         for sku, location, on_hand, reserved, value in rows
     }
 
 
-def _held(session: Session, skus: Sequence[str]) -> dict[Place, int]:
+def _held(session: Session, skus: Sequence[str]) -> dict[StockKey, int]:
     rows = session.exec(
         select(Reservation.sku, Reservation.location, func.sum(Reservation.quantity))
         .where(col(Reservation.sku).in_(skus), col(Reservation.state).in_(HELD))
         .group_by(col(Reservation.sku), col(Reservation.location))
     )
-    return {(sku, location): int(units) for sku, location, units in rows}
+    return {StockKey(sku=sku, location=location): int(units) for sku, location, units in rows}
 
 
 def _left_over(session: Session, skus: Sequence[str]) -> Iterable[Difference]:

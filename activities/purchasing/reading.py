@@ -15,6 +15,7 @@ from activities.stock.backorders import (
 )
 from activities.stock.reading import waiting_view
 from models.messages.facts import GoodsReceived, SupplierAcknowledged
+from models.messages.steps import StockKey
 from models.money import format_amount, format_percent, round_half_up
 from models.purchasing import (
     BuyingPolicy,
@@ -313,11 +314,11 @@ def _record(record: TrackRecord | None) -> TrackRecordView | None:
     )
 
 
-def purchase_place(session: Session, po_id: str, sku: str | None) -> tuple[str, str] | None:
-    """Location and SKU whose replenishment a supplier's fact concerns."""
+def purchase_place(session: Session, po_id: str, sku: str | None) -> StockKey | None:
+    """The SKU and location whose replenishment a supplier's fact concerns."""
     order = session.get(PurchaseOrder, po_id)
     lines = select(PurchaseOrderLine.sku).where(PurchaseOrderLine.po_id == po_id)
     skus = session.exec(lines.order_by(PurchaseOrderLine.sku)).all()
     if order is None or not skus:
         return None
-    return order.location, sku if sku and sku in skus else skus[0]
+    return StockKey(location=order.location, sku=sku if sku and sku in skus else skus[0])

@@ -50,7 +50,8 @@ def receive_goods(work: UnitOfWork, fact: GoodsReceived) -> Notification:
         reject_fact(work, fact.po_id or "", fact, reason)
         return Notification(cause=f"receipt:{fact.receipt_id}")
     locked = {line.sku, *_asked_for(_unmatched(work.session, order))}
-    lock_stock(work, locked, [(line.sku, order.location)])
+    here = StockKey(location=order.location, sku=line.sku)
+    lock_stock(work, locked, [here])
     work.session.refresh(order, with_for_update=True)
     work.session.refresh(line, with_for_update=True)
     receipt_id, known = supplier_document_id(work.session, GoodsReceipt, fact.receipt_id, order)
@@ -69,7 +70,6 @@ def receive_goods(work: UnitOfWork, fact: GoodsReceived) -> Notification:
         redated = fill_shortages(work, [line.sku], cause)
         _match(work, order, locked, fact)
         settle(work, order)
-    here = StockKey(location=order.location, sku=line.sku)
     places = (here, *places_relieved(work, cause))
     orders = orders_served(work, cause, redated)
     return Notification(cause=cause, orders=orders, places=places)

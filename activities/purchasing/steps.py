@@ -26,7 +26,7 @@ from activities.stock.backorders import (
     still_ahead,
     waiting_orders,
 )
-from activities.stock.counters import Place, lock_stock
+from activities.stock.counters import lock_stock
 from models.errors import PartnerRefused
 from models.messages.facts import GoodsShipped, SupplierAcknowledged
 from models.messages.partners import SupplierLine, SupplierOrder
@@ -73,7 +73,7 @@ def apply_acknowledgement(work: UnitOfWork, fact: SupplierAcknowledged) -> Notif
     said_at = min(fact.occurred_at or work.now, work.now)
     if order is None or (order.acknowledged_at and said_at < order.acknowledged_at):
         return Notification(cause=fact.acknowledgement_id)
-    before = [_waiting(work, (line.sku, order.location)) for line in lines]
+    before = [_waiting(work, StockKey(sku=line.sku, location=order.location)) for line in lines]
     is_news = order.told_at is None or said_at >= order.told_at
     order.acknowledged_at = said_at
     on_all = still_ahead(fact.expected_date, work.now.date())
@@ -111,7 +111,7 @@ def apply_ship_notice(work: UnitOfWork, fact: GoodsShipped) -> Notification:
     order, lines = _spoken_of(work, fact)
     if order is None:
         return Notification(cause=fact.notice_id)
-    before = [_waiting(work, (line.sku, order.location)) for line in lines]
+    before = [_waiting(work, StockKey(sku=line.sku, location=order.location)) for line in lines]
     said_at = min(fact.occurred_at or work.now, work.now)
     if order.state in (*UNANSWERED, State.ACKNOWLEDGED):
         order.state = State.SHIPPED
@@ -126,12 +126,12 @@ def apply_ship_notice(work: UnitOfWork, fact: GoodsShipped) -> Notification:
 
 def _cover(
     work: UnitOfWork,
-    place: Place,
+    key: StockKey,
 ) -> tuple[str | None, int]:
     """Write the line that buys what isn't bought yet; returns why nobody brings it, and how
     many units that leaves orders short of."""
-    dropped = _drop_planned(work, place)
-    problem, unmet = _buy(work, place)
+    dropped = _drop_planned(work, key)
+    problem, unmet = _buy(work, key)
     for order in dropped:
         if not _lines(work.session, order.po_id):
             work.session.delete(order)
@@ -140,39 +140,39 @@ def _cover(
 
 def _buy(
     work: UnitOfWork,
-    place: Place,
+    key: StockKey,
 ) -> tuple[str | None, int]:
     today = work.now.date()
-    coming = sum(i.units for i in incoming(work.session, place, today))
-    short = max(0, backordered(work.session, place) - coming)
-    stock = work.session.get_one(Stock, place)
+    coming = sum(i.units for i in incoming(work.session, key, today))
+    short = max(0, backordered(work.session, key) - coming)
+    stock = work.session.get_one(Stock, key.primary_key)
     level = position(
         on_hand=stock.on_hand,
         on_order=coming,
         reserved=stock.reserved,
-        backordered=backordered(work.session, place),
+        backordered=backordered(work.session, key),
     )
-    review = work.session.get(StockPolicy, place)
+    review = work.session.get(StockPolicy, key.primary_key)
     more = _restock(level + short, review) if review else 0
     if not short + more:
         return None, 0
-    waiting = _not_covered(_open_at(work.session, place), coming)
+    waiting = _not_covered(_open_at(work.session, key), coming)
     requirement = Requirement(
-        sku=place[0],
+        sku=key.sku,
         short=short,
         restock=more,
-        needed_by=_needed_by(work.session, place, waiting),
+        needed_by=_needed_by(work.session, key, waiting),
     )
-    offers = offers_of(work.session, [place[0]])
+    offers = offers_of(work.session, [key.sku])
     comparison = compare(
         requirement,
         offers,
         track_records(work.session, {o.supplier_id for o in offers}),
         today,
-        _let_down(work, place, work.now - work.rules.buying.rest),
+        _let_down(work, key, work.now - work.rules.buying.rest),
     )
     if comparison.chosen is None:
-        return _no_offer(requirement, place, comparison), short
+        return _no_offer(requirement, key, comparison), short
     reason = Reason(
         orders=waiting,
         short=short,
@@ -184,22 +184,22 @@ def _buy(
         comparison=comparison,
     )
     duties = {o.supplier_id: o.duty_ppm for o in offers}
-    _write_line(work, place, comparison.chosen, duties[comparison.chosen.supplier_id], reason)
+    _write_line(work, key, comparison.chosen, duties[comparison.chosen.supplier_id], reason)
     return None, 0
 
 
 def _write_line(
     work: UnitOfWork,
-    place: Place,
+    key: StockKey,
     choice: ComparedOffer,
     duty_ppm: int,
     reason: Reason,
 ) -> None:
-    order = _collecting(work, place, choice)
+    order = _collecting(work, key, choice)
     work.session.add(
         PurchaseOrderLine(
             po_id=order.po_id,
-            sku=place[0],
+            sku=key.sku,
             quantity=choice.quantity,
             unit_cost_minor=choice.unit_cost_minor,
             duty_ppm=duty_ppm,
@@ -212,16 +212,16 @@ def _write_line(
 
 def _collecting(
     work: UnitOfWork,
-    place: Place,
+    key: StockKey,
     choice: ComparedOffer,
 ) -> PurchaseOrder:
     """The purchase order that collects lines for this supplier and location, or a new one."""
-    series = _series(choice.supplier_id, place)  # locked: nobody else makes one meanwhile
+    series = _series(choice.supplier_id, key)  # locked: nobody else makes one meanwhile
     known = work.session.exec(
         select(PurchaseOrder)
         .where(
             PurchaseOrder.supplier_id == choice.supplier_id,
-            PurchaseOrder.location == place[1],
+            PurchaseOrder.location == key.location,
             PurchaseOrder.state == State.PLANNED,
         )
         .with_for_update()
@@ -231,7 +231,7 @@ def _collecting(
     order = PurchaseOrder(
         po_id=f"{series}-{draw_number(work, series)}",
         supplier_id=choice.supplier_id,
-        location=place[1],
+        location=key.location,
         currency=work.session.exec(select(Company.currency)).one(),
         state=State.PLANNED,
         reason="",
@@ -302,8 +302,8 @@ def _end(work: UnitOfWork, po_id: str, state: State, reason: str) -> Notificatio
         order.state, order.ended_reason, order.ended_at = state, reason[:500], work.now
         for line in lines:
             line.let_down_at = work.now if due_units(line) else None
-    places = [StockKey(location=order.location, sku=line.sku) for line in lines]
-    return Notification(cause=f"{po_id}-{state}", places=tuple(places))
+    keys = [StockKey(location=order.location, sku=line.sku) for line in lines]
+    return Notification(cause=f"{po_id}-{state}", places=tuple(keys))
 
 
 def _echo(
@@ -314,7 +314,7 @@ def _echo(
     cause: str,
 ) -> Notification:
     date_shortages(work, {line.sku for line in lines})
-    after = [_waiting(work, (line.sku, order.location)) for line in lines]
+    after = [_waiting(work, StockKey(sku=line.sku, location=order.location)) for line in lines]
     changed = [o for b, a in zip(before, after, strict=True) for o in _changed(b, a)]
     places = tuple(StockKey(location=order.location, sku=line.sku) for line in lines)
     return Notification(cause=cause, orders=tuple(dict.fromkeys(changed)), places=places)
@@ -323,27 +323,27 @@ def _echo(
 @step
 def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
     """Plan what is to be bought for a place; nothing is sent yet, so a plan may change."""
-    place = (step.place.sku, step.place.location)
-    lock_stock(work, _lapsing_skus(work, place), [place])
-    for offer in offers_of(work.session, [place[0]]):
-        lock_series(work, _series(offer.supplier_id, place))  # before any purchase order
+    key = step.place
+    lock_stock(work, _lapsing_skus(work, key), [key])
+    for offer in offers_of(work.session, [key.sku]):
+        lock_series(work, _series(offer.supplier_id, key))  # before any purchase order
     if step.again:
-        for _, line in _let_down_lines(work, place):
+        for _, line in _let_down_lines(work, key):
             line.let_down_at = None
-    before = _waiting(work, place)
-    places = _end_overdue(work, place)
-    problem, unmet = _cover(work, place)
-    redated = date_shortages(work, [place[0]])
-    for shortage in open_shortages(work.session, [place[0]]):
-        if shortage.location == place[1] and shortage.po_id is None:
+    before = _waiting(work, key)
+    others = _end_overdue(work, key)
+    problem, unmet = _cover(work, key)
+    redated = date_shortages(work, [key.sku])
+    for shortage in open_shortages(work.session, [key.sku]):
+        if shortage.location == key.location and shortage.po_id is None:
             shortage.problem = problem if unmet else None
-    changed = _changed(before, _waiting(work, place))
-    news = _with_news(work, place, step.since)
-    orders = _lines_at(work, place)
+    changed = _changed(before, _waiting(work, key))
+    news = _with_news(work, key, step.since)
+    orders = _lines_at(work, key)
     told = tuple(dict.fromkeys([*changed, *redated, *news]))
-    notification = Notification(cause="plan", orders=told, places=tuple(places))
+    notification = Notification(cause="plan", orders=told, places=tuple(others))
     return PurchasePlan(
-        send=tuple(_sends(orders, place[0])),
+        send=tuple(_sends(orders, key.sku)),
         open=tuple(o.po_id for o, line in orders if o.state.is_open and due_units(line)),
         unmet=unmet,
         problem=problem,
@@ -356,20 +356,20 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
 
 def _end_overdue(
     work: UnitOfWork,
-    place: Place,
+    key: StockKey,
 ) -> list[StockKey]:
     """Count no longer on what wasn't acknowledged in time, nor on the rest of what is late."""
-    places: list[StockKey] = []
-    for order, line in _lines_at(work, place):
+    keys: list[StockKey] = []
+    for order, line in _lines_at(work, key):
         late_from = _late_from(work, order, line)
         if order.state in UNANSWERED and order.acknowledge_by and order.acknowledge_by <= work.now:
             reason = "no acknowledgement in time"
-            places += _end(work, order.po_id, State.LAPSED, reason).places
+            keys += _end(work, order.po_id, State.LAPSED, reason).places
         elif order.state.is_open and due_units(line) and late_from and late_from <= work.now:
             line.expected, line.let_down_at = line.received, work.now
             order.ended_reason = f"overdue: expected on {_date_of(order, line)}"
             _give_up(work, order)
-    return [p for p in places if (p.sku, p.location) != place]
+    return [other for other in keys if other != key]
 
 
 def _late_from(work: UnitOfWork, order: PurchaseOrder, line: PurchaseOrderLine) -> datetime | None:
@@ -520,12 +520,12 @@ def _told_before(session: Session, po_id: str, cause: str) -> Notification:
     )
 
 
-def _with_news(work: UnitOfWork, place: Place, since: datetime | None) -> tuple[str, ...]:
+def _with_news(work: UnitOfWork, key: StockKey, since: datetime | None) -> tuple[str, ...]:
     """The orders at a place whose wait has changed after `since`, by their history, or that nobody
     serves; None: all that wait. So a plan that is made again, as its first answer was lost, tells
     whom the first one meant to tell."""
     if since is None:
-        return waiting_orders(work.session, [place[0]], place[1])
+        return waiting_orders(work.session, [key.sku], key.location)
     work.session.flush()
     dated = (
         select(AuditRow.order_id)
@@ -539,8 +539,8 @@ def _with_news(work: UnitOfWork, place: Place, since: datetime | None) -> tuple[
     rows = work.session.exec(
         select(Shortage.order_id)
         .where(
-            Shortage.sku == place[0],
-            Shortage.location == place[1],
+            Shortage.sku == key.sku,
+            Shortage.location == key.location,
             Shortage.state == ShortageState.OPEN,
             dated | col(Shortage.problem).is_not(None),
         )
@@ -550,11 +550,10 @@ def _with_news(work: UnitOfWork, place: Place, since: datetime | None) -> tuple[
     return tuple(rows)
 
 
-def _waiting(work: UnitOfWork, place: Place) -> Waiting:
+def _waiting(work: UnitOfWork, key: StockKey) -> Waiting:
     work.session.flush()
     return {
-        s.shortage_id: (s.order_id, s.expected_date, s.problem)
-        for s in _open_at(work.session, place)
+        s.shortage_id: (s.order_id, s.expected_date, s.problem) for s in _open_at(work.session, key)
     }
 
 
@@ -562,8 +561,8 @@ def _changed(before: Waiting, after: Waiting) -> tuple[str, ...]:
     return tuple(dict.fromkeys(v[0] for k, v in after.items() if before.get(k) != v))
 
 
-def _open_at(session: Session, place: Place) -> list[Shortage]:
-    return [s for s in open_shortages(session, [place[0]]) if s.location == place[1]]
+def _open_at(session: Session, key: StockKey) -> list[Shortage]:
+    return [s for s in open_shortages(session, [key.sku]) if s.location == key.location]
 
 
 def _restock(level: int, review: StockPolicy) -> int:
@@ -581,15 +580,15 @@ def _not_covered(waiting: Iterable[Shortage], coming: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(orders))
 
 
-def _needed_by(session: Session, place: Place, order_ids: Iterable[str]) -> date | None:
+def _needed_by(session: Session, key: StockKey, order_ids: Iterable[str]) -> date | None:
     """The earliest date that was promised to one of these orders, which wait at a place."""
     ours = set(order_ids)
     waiting = (
         select(Order.order_id, col(Order.promised_date))
         .join(Shortage, col(Shortage.order_id) == col(Order.order_id))
         .where(
-            Shortage.sku == place[0],
-            Shortage.location == place[1],
+            Shortage.sku == key.sku,
+            Shortage.location == key.location,
             Shortage.state == ShortageState.OPEN,
         )
     )
@@ -597,11 +596,11 @@ def _needed_by(session: Session, place: Place, order_ids: Iterable[str]) -> date
     return min(promised, default=None)
 
 
-def _no_offer(wanted: Requirement, place: Place, comparison: Comparison) -> str:
+def _no_offer(wanted: Requirement, key: StockKey, comparison: Comparison) -> str:
     """Why nobody brings what orders are short of, or else what runs low."""
     tried = "; ".join(f"{row.supplier_id}: {row.why_not}" for row in comparison.rows)
-    short = f"{wanted.short} x {wanted.sku} are short at {place[1]}"
-    low = f"{wanted.restock} x {wanted.sku} are to be restocked at {place[1]}"
+    short = f"{wanted.short} x {wanted.sku} are short at {key.location}"
+    low = f"{wanted.restock} x {wanted.sku} are to be restocked at {key.location}"
     again = "retry the order" if wanted.short else f"look again with `replenish {wanted.sku}`"
     return (
         f"{short if wanted.short else low} and "
@@ -610,28 +609,28 @@ def _no_offer(wanted: Requirement, place: Place, comparison: Comparison) -> str:
     )
 
 
-def _drop_planned(work: UnitOfWork, place: Place) -> list[PurchaseOrder]:
+def _drop_planned(work: UnitOfWork, key: StockKey) -> list[PurchaseOrder]:
     """Whatever was planned for a place and not sent is planned anew; where it was planned."""
     orders = work.session.exec(
         select(PurchaseOrder)
         .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
         .where(
-            PurchaseOrderLine.sku == place[0],
-            PurchaseOrder.location == place[1],
+            PurchaseOrderLine.sku == key.sku,
+            PurchaseOrder.location == key.location,
             PurchaseOrder.state == State.PLANNED,
         )
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
     for order in orders:
-        work.session.delete(work.session.get_one(PurchaseOrderLine, (order.po_id, place[0])))
+        work.session.delete(work.session.get_one(PurchaseOrderLine, (order.po_id, key.sku)))
     work.session.flush()
     return list(orders)
 
 
 def _lapsing_skus(
     work: UnitOfWork,
-    place: Place,
+    key: StockKey,
 ) -> set[str]:
     """The SKUs of a place's purchase orders that nobody has acknowledged in time: they lapse
     together, so all are locked at once."""
@@ -641,8 +640,8 @@ def _lapsing_skus(
         .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(beside.po_id))
         .join(ours, col(ours.po_id) == col(beside.po_id))
         .where(
-            ours.sku == place[0],
-            PurchaseOrder.location == place[1],
+            ours.sku == key.sku,
+            PurchaseOrder.location == key.location,
             col(PurchaseOrder.state).in_(UNANSWERED),
             col(PurchaseOrder.acknowledge_by) <= work.now,
         )
@@ -650,8 +649,8 @@ def _lapsing_skus(
     return set(rows)
 
 
-def _series(supplier_id: str, place: Place) -> str:
-    return f"PO-{supplier_id}-{place[1]}"
+def _series(supplier_id: str, key: StockKey) -> str:
+    return f"PO-{supplier_id}-{key.location}"
 
 
 def _freight(lines: Sequence[PurchaseOrderLine]) -> int:
@@ -674,7 +673,7 @@ def _date_of(order: PurchaseOrder, line: PurchaseOrderLine) -> date | None:
     return line.expected_date or order.expected_date or _quoted_date(line)
 
 
-def _lines_at(work: UnitOfWork, place: Place) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
+def _lines_at(work: UnitOfWork, key: StockKey) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
     """The purchase orders of a place that aren't over, or were closed with goods still due, each
     with its line, locked."""
     work.session.flush()
@@ -682,8 +681,8 @@ def _lines_at(work: UnitOfWork, place: Place) -> list[tuple[PurchaseOrder, Purch
         select(PurchaseOrder, PurchaseOrderLine)
         .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
         .where(
-            PurchaseOrderLine.sku == place[0],
-            PurchaseOrder.location == place[1],
+            PurchaseOrderLine.sku == key.sku,
+            PurchaseOrder.location == key.location,
             col(PurchaseOrder.state).not_in((State.CLOSED, State.INVOICED))
             | (
                 (col(PurchaseOrder.state) == State.CLOSED)
@@ -708,15 +707,15 @@ def _sends(
 
 
 def _let_down_lines(
-    work: UnitOfWork, place: Place
+    work: UnitOfWork, key: StockKey
 ) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
     work.session.flush()
     rows = work.session.exec(
         select(PurchaseOrder, PurchaseOrderLine)
         .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
         .where(
-            PurchaseOrderLine.sku == place[0],
-            PurchaseOrder.location == place[1],
+            PurchaseOrderLine.sku == key.sku,
+            PurchaseOrder.location == key.location,
             col(PurchaseOrderLine.let_down_at).is_not(None),
         )
         .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
@@ -724,12 +723,12 @@ def _let_down_lines(
     return list(rows)
 
 
-def _let_down(work: UnitOfWork, place: Place, since: datetime) -> dict[str, str]:
+def _let_down(work: UnitOfWork, key: StockKey, since: datetime) -> dict[str, str]:
     """Suppliers that have not promised or brought what we asked for, lately, and why each isn't
     asked."""
     return {
         order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
-        for order, line in _let_down_lines(work, place)
+        for order, line in _let_down_lines(work, key)
         if line.let_down_at and line.let_down_at >= since
     }
 

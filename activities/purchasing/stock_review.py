@@ -15,7 +15,6 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.purchasing.steps import offers_of
 from activities.purchasing.track_records import lead_times, track_records
 from activities.stock.backorders import positions
-from activities.stock.counters import Place
 from models.messages.nightly import ReviewedBatch, ReviewStep
 from models.messages.steps import StockKey
 from models.purchasing import Offer, Requirement, compare
@@ -42,14 +41,14 @@ DaysUnits = dict[date, int]
 class Seen:
     """What the tables say about a batch of SKUs."""
 
-    stock: dict[Place, Stock]
-    demand: dict[Place, DaysUnits]
-    lead_times: dict[Place, list[int]]
+    stock: dict[StockKey, Stock]
+    demand: dict[StockKey, DaysUnits]
+    lead_times: dict[StockKey, list[int]]
     best_offers: dict[str, Offer]
-    reviewed_before: set[Place]
+    reviewed_before: set[StockKey]
 
     @property
-    def places(self) -> list[Place]:
+    def keys(self) -> list[StockKey]:
         """Where there is stock, demand or a policy."""
         return sorted({*self.stock, *self.demand, *self.reviewed_before})
 
@@ -79,9 +78,7 @@ class StockReview:
         last_day, days = self._window(session, now.date())
         seen = _look(session, skus, last_day - timedelta(days=days - 1), now)
         currency = session.exec(select(Company.currency)).one_or_none() or "EUR"
-        policies = [
-            self._policy_of(place, seen, last_day, days, currency, now) for place in seen.places
-        ]
+        policies = [self._policy_of(key, seen, last_day, days, currency, now) for key in seen.keys]
         batch = ReviewedBatch(
             last_sku=skus[-1] if len(skus) == step.batch_skus else None,
             skus=len(skus),
@@ -99,17 +96,16 @@ class StockReview:
         )
 
     def _policy_of(
-        self, place: Place, seen: Seen, last_day: date, days: int, currency: str, now: datetime
+        self, key: StockKey, seen: Seen, last_day: date, days: int, currency: str, now: datetime
     ) -> StockPolicy:
-        sku, location = place
-        ordered = seen.demand.get(place, {})
+        ordered = seen.demand.get(key, {})
         wanted: Demand = demand_of_window(ordered, last_day, days)
-        offer = seen.best_offers.get(sku)
-        lead = lead_time(seen.lead_times.get(place, ()), offer.lead_time_days if offer else None)
+        offer = seen.best_offers.get(key.sku)
+        lead = lead_time(seen.lead_times.get(key, ()), offer.lead_time_days if offer else None)
         point = reorder_point(
             service_factor(self._database.rules.review.service_level_ppm), wanted, lead
         )
-        value_minor, units = _worth(seen, place)
+        value_minor, units = _worth(seen, key)
         lot = lot_size(
             self._database.rules.review,
             currency,
@@ -119,8 +115,8 @@ class StockReview:
             units=units,
         )
         return StockPolicy(
-            sku=sku,
-            location=location,
+            sku=key.sku,
+            location=key.location,
             demand_a_day=wanted.mean,
             demand_deviation=wanted.deviation,
             observed_days=wanted.days,
@@ -143,15 +139,17 @@ def _look(session: Session, skus: Sequence[str], first_day: date, now: datetime)
     stock = session.exec(select(Stock).where(col(Stock.sku).in_(skus)))
     reviewed = select(StockPolicy.sku, StockPolicy.location).where(col(StockPolicy.sku).in_(skus))
     return Seen(
-        stock={(row.sku, row.location): row for row in stock},
+        stock={row.key: row for row in stock},
         demand=_demand(session, skus, datetime.combine(first_day, time(), now.tzinfo)),
         lead_times=lead_times(session, skus),
         best_offers=_best_offers(session, skus, now.date()),
-        reviewed_before={(sku, location) for sku, location in session.exec(reviewed)},
+        reviewed_before={
+            StockKey(sku=sku, location=location) for sku, location in session.exec(reviewed)
+        },
     )
 
 
-def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Place, DaysUnits]:
+def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[StockKey, DaysUnits]:
     """What was ordered since then and not cancelled, where it was reserved or is short."""
     reserved = (
         select(Reservation.sku, Reservation.location, Order.placed_at, Reservation.quantity)
@@ -178,10 +176,10 @@ def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Plac
             Order.placed_at >= since,
         )
     )
-    demand: dict[Place, DaysUnits] = defaultdict(lambda: defaultdict(int))
+    demand: dict[StockKey, DaysUnits] = defaultdict(lambda: defaultdict(int))
     for query in (reserved, short):
         for sku, location, placed_at, units in session.exec(query):
-            demand[sku, location][placed_at.date()] += units
+            demand[StockKey(sku=sku, location=location)][placed_at.date()] += units
     return demand
 
 
@@ -201,35 +199,31 @@ def _best_offers(session: Session, skus: Sequence[str], today: date) -> dict[str
     return best
 
 
-def _worth(seen: Seen, place: Place) -> tuple[int, int]:
+def _worth(seen: Seen, key: StockKey) -> tuple[int, int]:
     """What so many units are worth: those on hand here, those elsewhere, or one as offered."""
-    sku = place[0]
-    here = [seen.stock[place]] if place in seen.stock else []
-    elsewhere = [row for (other, _), row in seen.stock.items() if other == sku]
+    here = [seen.stock[key]] if key in seen.stock else []
+    elsewhere = [row for other, row in seen.stock.items() if other.sku == key.sku]
     for rows in (here, elsewhere):
         units = sum(row.on_hand for row in rows)
         if units:
             return sum(row.value_minor for row in rows), units
-    offer = seen.best_offers.get(sku)
+    offer = seen.best_offers.get(key.sku)
     return (offer.unit_cost_minor, 1) if offer else (0, 1)
 
 
 def _low(
-    session: Session, policies: Sequence[StockPolicy], stock: Mapping[Place, Stock], today: date
+    session: Session, policies: Sequence[StockPolicy], stock: Mapping[StockKey, Stock], today: date
 ) -> tuple[StockKey, ...]:
     """The places at or below their reorder point. Counters alone say that most aren't: where units
     are available, no order is short."""
     points = {
-        (policy.sku, policy.location): policy.reorder_point
+        policy.key: policy.reorder_point
         for policy in policies
         if is_reordered(policy.reorder_point, policy.order_quantity)
-        and _available(stock.get((policy.sku, policy.location))) <= policy.reorder_point
+        and _available(stock.get(policy.key)) <= policy.reorder_point
     }
-    return tuple(
-        StockKey(location=place[1], sku=place[0])
-        for place, units in sorted(positions(session, points, today).items())
-        if units <= points[place]
-    )
+    levels = positions(session, points, today)
+    return tuple(sorted(key for key, units in levels.items() if units <= points[key]))
 
 
 def _available(stock: Stock | None) -> int:

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from sqlmodel import Session, col, select
 
-from activities.stock.counters import Place
+from models.messages.steps import StockKey
 from models.purchasing import ALL_PPM, TrackRecord
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine
 
@@ -34,7 +34,7 @@ def track_records(session: Session, supplier_ids: Iterable[str]) -> dict[str, Tr
     return records
 
 
-def lead_times(session: Session, skus: Iterable[str]) -> dict[Place, list[int]]:
+def lead_times(session: Session, skus: Iterable[str]) -> dict[StockKey, list[int]]:
     """By SKU and location, the days from sending to each of the last receipts, the latest last."""
     rows = session.exec(
         select(
@@ -44,11 +44,11 @@ def lead_times(session: Session, skus: Iterable[str]) -> dict[Place, list[int]]:
         .where(col(GoodsReceipt.sku).in_(list(skus)), col(PurchaseOrder.sent_at).is_not(None))
         .order_by(col(GoodsReceipt.occurred_at))
     )
-    days: dict[Place, list[int]] = defaultdict(list)
+    days: dict[StockKey, list[int]] = defaultdict(list)
     for sku, location, sent, came in rows:
         if sent:
-            days[sku, location].append(_days(sent, came))
-    return {place: took[-LATEST:] for place, took in days.items()}
+            days[StockKey(sku=sku, location=location)].append(_days(sent, came))
+    return {key: took[-LATEST:] for key, took in days.items()}
 
 
 def _record(session: Session, orders: dict[str, PurchaseOrder]) -> TrackRecord:

@@ -33,7 +33,7 @@ from models.messages.commands import (
     ShipmentCommand,
     refuse,
 )
-from models.messages.steps import Notification
+from models.messages.steps import Notification, StockKey
 from models.orders import Cancellation, ShipmentState
 from models.stock import MovementKind, Need, ReservationState
 from models.tables.orders import Order
@@ -300,7 +300,7 @@ def _restock(
     """Put goods on the shelf again, at what they cost; who waits for them gets them. Returns the
     orders whose date is another now."""
     skus = {row.sku for row in rows}
-    lock_stock(work, skus, {(sku, location) for sku in skus})
+    lock_stock(work, skus, {StockKey(sku=sku, location=location) for sku in skus})
     move(work, [_back(row, location, cause) for row in rows])
     shipment.restocked_at = work.now
     return fill_shortages(work, skus, cause)

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import Parts, record_events
-from activities.stock.counters import Place, reserve
+from activities.stock.counters import reserve
 from models import replenishment
 from models.messages.steps import StockKey
 from models.orders import Delivery
@@ -74,7 +74,7 @@ def fill_shortages(
             col(Stock.sku).in_(skus)
         )
     )
-    free = {(sku, location): units for sku, location, units in rows if units > 0}
+    free = {StockKey(sku=sku, location=place): units for sku, place, units in rows if units > 0}
     given: list[tuple[str, Assignment]] = []
     waiting = open_shortages(work.session, skus) if free else []
     for shortage in waiting:
@@ -91,12 +91,12 @@ def fill_shortages(
     return date_shortages(work, skus)
 
 
-def _elsewhere(session: Session, shortage: Shortage, free: dict[Place, int]) -> list[str]:
+def _elsewhere(session: Session, shortage: Shortage, free: dict[StockKey, int]) -> list[str]:
     """The other locations that may serve what a shortage still lacks."""
     missing = shortage.quantity - shortage.filled
     others = sorted(
-        (location for (sku, location) in free if sku == shortage.sku),
-        key=lambda location: (-free[shortage.sku, location], location),
+        (key for key in free if key.sku == shortage.sku),
+        key=lambda key: (-free[key], key.location),
     )
     if not missing or not others:
         return []
@@ -104,8 +104,8 @@ def _elsewhere(session: Session, shortage: Shortage, free: dict[Place, int]) -> 
     if order.location is not None:
         return []
     if order.delivery is Delivery.PARTIAL:
-        return others
-    has_all = [location for location in others if free[shortage.sku, location] >= missing]
+        return [key.location for key in others]
+    has_all = [key.location for key in others if free[key] >= missing]
     whole = has_all and not shortage.filled and not _holds_some(session, shortage)
     return has_all[:1] if whole else []
 
@@ -121,16 +121,16 @@ def _holds_some(session: Session, shortage: Shortage) -> bool:
 
 
 def _fill(
-    shortage: Shortage, location: str, free: dict[Place, int]
+    shortage: Shortage, location: str, free: dict[StockKey, int]
 ) -> list[tuple[str, Assignment]]:
     """What a location gives to a shortage, with the order's id; nothing where it has nothing."""
-    place = (shortage.sku, location)
-    units = min(free.get(place, 0), shortage.quantity - shortage.filled)
+    key = StockKey(sku=shortage.sku, location=location)
+    units = min(free.get(key, 0), shortage.quantity - shortage.filled)
     if not units:
         return []
-    free[place] -= units
-    if not free[place]:
-        del free[place]
+    free[key] -= units
+    if not free[key]:
+        del free[key]
     shortage.filled += units
     if shortage.filled == shortage.quantity:
         shortage.state, shortage.problem = ShortageState.FILLED, None
@@ -169,13 +169,15 @@ def places_relieved(work: UnitOfWork, cause: str) -> tuple[StockKey, ...]:
     return tuple(StockKey(location=location, sku=sku) for location, sku in rows)
 
 
-def incoming(session: Session, place: Place, today: date) -> list[Incoming]:
+def incoming(session: Session, key: StockKey, today: date) -> list[Incoming]:
     """What purchase orders are still to bring to a place, the earliest first; a date that has
     passed is none."""
-    return incoming_of(session, [place[0]], today).get(place, [])
+    return incoming_of(session, [key.sku], today).get(key, [])
 
 
-def incoming_of(session: Session, skus: Iterable[str], today: date) -> dict[Place, list[Incoming]]:
+def incoming_of(
+    session: Session, skus: Iterable[str], today: date
+) -> dict[StockKey, list[Incoming]]:
     """As `incoming`, of all places of `skus`; a place that nothing comes to isn't there."""
     session.flush()
     rows = session.exec(
@@ -184,48 +186,48 @@ def incoming_of(session: Session, skus: Iterable[str], today: date) -> dict[Plac
         .where(col(PurchaseOrderLine.sku).in_(set(skus)), col(PurchaseOrder.state).in_(OPEN_STATES))
         .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
     )
-    coming: dict[Place, list[Incoming]] = defaultdict(list)
+    coming: dict[StockKey, list[Incoming]] = defaultdict(list)
     for order, line in rows:
         if units := due_units(line):
             expected = still_ahead(line.expected_date or order.expected_date, today)
-            coming[line.sku, order.location].append(
+            coming[StockKey(sku=line.sku, location=order.location)].append(
                 Incoming(order.po_id, units, expected, sent=order.sent_at is not None)
             )
     return {
-        place: sorted(found, key=lambda i: i.expected_date or date.max)
-        for place, found in coming.items()
+        key: sorted(found, key=lambda i: i.expected_date or date.max)
+        for key, found in coming.items()
     }
 
 
-def position(session: Session, place: Place, today: date) -> int:
+def position(session: Session, key: StockKey, today: date) -> int:
     """On hand and on order, less what is reserved and backordered."""
-    return positions(session, [place], today)[place]
+    return positions(session, [key], today)[key]
 
 
-def positions(session: Session, places: Iterable[Place], today: date) -> dict[Place, int]:
-    """As `position`, of each of `places`."""
-    places = set(places)
-    skus = {sku for sku, _ in places}
+def positions(session: Session, keys: Iterable[StockKey], today: date) -> dict[StockKey, int]:
+    """As `position`, of each of `keys`."""
+    keys = set(keys)
+    skus = {key.sku for key in keys}
     coming, short = incoming_of(session, skus, today), _backordered(session, skus)
     rows = session.exec(select(Stock).where(col(Stock.sku).in_(skus)))
-    stock = {(row.sku, row.location): row for row in rows}
+    stock = {row.key: row for row in rows}
     return {
-        place: replenishment.position(
-            on_hand=stock[place].on_hand if place in stock else 0,
-            on_order=sum(one.units for one in coming.get(place, ())),
-            reserved=stock[place].reserved if place in stock else 0,
-            backordered=short.get(place, 0),
+        key: replenishment.position(
+            on_hand=stock[key].on_hand if key in stock else 0,
+            on_order=sum(one.units for one in coming.get(key, ())),
+            reserved=stock[key].reserved if key in stock else 0,
+            backordered=short.get(key, 0),
         )
-        for place in places
+        for key in keys
     }
 
 
-def backordered(session: Session, place: Place) -> int:
+def backordered(session: Session, key: StockKey) -> int:
     """Units that orders are short of at a place."""
-    return _backordered(session, {place[0]}).get(place, 0)
+    return _backordered(session, {key.sku}).get(key, 0)
 
 
-def _backordered(session: Session, skus: Iterable[str]) -> dict[Place, int]:
+def _backordered(session: Session, skus: Iterable[str]) -> dict[StockKey, int]:
     rows = session.exec(
         select(
             Shortage.sku,
@@ -235,7 +237,7 @@ def _backordered(session: Session, skus: Iterable[str]) -> dict[Place, int]:
         .where(col(Shortage.sku).in_(skus), col(Shortage.state) == ShortageState.OPEN)
         .group_by(col(Shortage.sku), col(Shortage.location))
     )
-    return {(sku, location): int(units) for sku, location, units in rows}
+    return {StockKey(sku=sku, location=place): int(units) for sku, place, units in rows}
 
 
 def due_units(line: PurchaseOrderLine) -> int:
@@ -252,15 +254,15 @@ def date_shortages(
     first goes to who was promised first. Returns the orders whose date is another now."""
     open_now = open_shortages(work.session, skus)
     before = {s.shortage_id: s.expected_date for s in open_now}
-    waiting: dict[Place, list[Shortage]] = defaultdict(list)
+    waiting: dict[StockKey, list[Shortage]] = defaultdict(list)
     for shortage in open_now:
-        waiting[shortage.sku, shortage.location].append(shortage)
+        waiting[shortage.key].append(shortage)
     coming = (
-        incoming_of(work.session, {sku for sku, _ in waiting}, work.now.date()) if waiting else {}
+        incoming_of(work.session, {key.sku for key in waiting}, work.now.date()) if waiting else {}
     )
     parts: Parts = defaultdict(list)
-    for place, shortages in waiting.items():
-        _date(shortages, coming.get(place, []), parts)
+    for key, shortages in waiting.items():
+        _date(shortages, coming.get(key, []), parts)
     record_events(work, parts)
     work.session.flush()
     changed = (s.order_id for s in open_now if s.expected_date != before[s.shortage_id])
@@ -275,19 +277,19 @@ def date_newest(
     have, so that the cost doesn't grow with them."""
     if not newest:
         return
-    ours: dict[Place, list[Shortage]] = defaultdict(list)
+    ours: dict[StockKey, list[Shortage]] = defaultdict(list)
     for shortage in sorted(newest, key=lambda s: s.shortage_id):
-        ours[shortage.sku, shortage.location].append(shortage)
-    skus = {sku for sku, _ in ours}
+        ours[shortage.key].append(shortage)
+    skus = {key.sku for key in ours}
     work.session.flush()
     coming, short = (
         incoming_of(work.session, skus, work.now.date()),
         _backordered(work.session, skus),
     )
     parts: Parts = defaultdict(list)
-    for place, shortages in ours.items():
-        older = short[place] - sum(s.quantity - s.filled for s in shortages)
-        rest = coming.get(place, [])
+    for key, shortages in ours.items():
+        older = short[key] - sum(s.quantity - s.filled for s in shortages)
+        rest = coming.get(key, [])
         while older and rest:
             older -= _take(older, rest)
         _date(shortages, rest, parts)

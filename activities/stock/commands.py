@@ -16,7 +16,7 @@ from activities.stock.backorders import (
     open_shortages,
     position,
 )
-from activities.stock.counters import Change, Place, lock_stock, move
+from activities.stock.counters import Change, lock_stock, move
 from models import ledger
 from models.messages.commands import (
     STOCK_REFUSED,
@@ -44,7 +44,7 @@ NAMED_ORDERS = 5
 """Orders that a refusal names, of those that hold what is to go."""
 UNUSED_COST = "; its unit cost isn't used: only a gain where nothing is on hand is valued by it"
 
-Waiting = Mapping[str, tuple[str, Place, object]]
+Waiting = Mapping[str, tuple[str, StockKey, object]]
 """Shortage id -> order, place, and what is known of it."""
 
 
@@ -68,10 +68,10 @@ def count_stock(work: UnitOfWork, command: CountStock) -> CommandResult:
 
 @executes(TransferStock)
 def transfer_stock(work: UnitOfWork, command: TransferStock) -> CommandResult:
-    source = (command.sku, command.from_location)
-    target = (command.sku, command.to_location)
-    _check_place(work.session, *source, "from_location")
-    _check_place(work.session, *target, "to_location")
+    source = StockKey(sku=command.sku, location=command.from_location)
+    target = StockKey(sku=command.sku, location=command.to_location)
+    _check_place(work.session, source, "from_location")
+    _check_place(work.session, target, "to_location")
     stock = lock_stock(work, [command.sku], [source, target])[source]
     available = stock.on_hand - stock.reserved
     if command.quantity > available:
@@ -95,11 +95,12 @@ def transfer_stock(work: UnitOfWork, command: TransferStock) -> CommandResult:
             reason=command.reason,
             actor=command.actor,
         )
-        for way, location, sign in (("out", source[1], -1), ("in", target[1], 1))
+        for way, location, sign in (("out", source.location, -1), ("in", target.location, 1))
     ]
     move(work, changes)
     fill_shortages(work, [command.sku], cause)
-    message = f"{command.quantity} x {command.sku} transferred from {source[1]} to {target[1]}"
+    what = f"{command.quantity} x {command.sku}"
+    message = f"{what} transferred from {source.location} to {target.location}"
     return _done(work, command, message, before, [source])
 
 
@@ -132,7 +133,7 @@ def close_purchase(work: UnitOfWork, command: ClosePurchase) -> CommandResult:
     date_shortages(work, skus)
     rest = ", ".join(f"{units} x {sku}" for sku, units in due.items() if units)
     message = f"{order.po_id} is closed: {rest or 'nothing more'} was still to come"
-    places = [(sku, order.location) for sku in skus]
+    places = [StockKey(sku=sku, location=order.location) for sku in skus]
     notification = _echo(work, command, before, places)
     return CommandResult(command=command, message=message, notification=notification)
 
@@ -177,7 +178,7 @@ def _change(
         command,
         f"{message}: {on_hand + by} on hand" + ("" if is_used else UNUSED_COST),
         before,
-        [(command.sku, location)],
+        [stock.key],
     )
 
 
@@ -186,7 +187,7 @@ def _done(
     command: StockChange,
     message: str,
     before: Waiting,
-    places: Iterable[Place],
+    places: Iterable[StockKey],
 ) -> CommandResult:
     """Tell whose wait has changed, and what dropped to its reorder point."""
     work.session.flush()
@@ -213,18 +214,19 @@ def _currency(session: Session) -> str:
     return session.exec(select(Company.currency)).one()
 
 
-def _check_place(session: Session, sku: str, location: str, field: str) -> None:
-    if session.get(Product, sku) is None:
-        _refuse("sku", f"there is no SKU {sku!r}: is it imported?", UNKNOWN_SKU)
-    if session.get(Location, location) is None:
+def _check_place(session: Session, key: StockKey, field: str) -> None:
+    if session.get(Product, key.sku) is None:
+        _refuse("sku", f"there is no SKU {key.sku!r}: is it imported?", UNKNOWN_SKU)
+    if session.get(Location, key.location) is None:
         known = ", ".join(session.exec(select(Location.location).order_by(Location.location)))
-        _refuse(field, f"there is no location {location!r}; there are {known[:500]}")
+        _refuse(field, f"there is no location {key.location!r}; there are {known[:500]}")
 
 
 def _lock(work: UnitOfWork, sku: str, location: str) -> Stock:
     """The counters of a SKU at a location, made where they are missing."""
-    _check_place(work.session, sku, location, "location")
-    return lock_stock(work, [sku], [(sku, location)])[sku, location]
+    key = StockKey(sku=sku, location=location)
+    _check_place(work.session, key, "location")
+    return lock_stock(work, [sku], [key])[key]
 
 
 def _check_reserved(session: Session, stock: Stock, left: int, field: str) -> None:
@@ -291,7 +293,7 @@ def _waiting(work: UnitOfWork, skus: Sequence[str]) -> Waiting:
     return {
         row.shortage_id: (
             row.order_id,
-            (row.sku, row.location),
+            row.key,
             (row.quantity - row.filled, row.expected_date, row.po_id),
         )
         for row in open_shortages(work.session, skus)
@@ -299,22 +301,22 @@ def _waiting(work: UnitOfWork, skus: Sequence[str]) -> Waiting:
 
 
 def _echo(
-    work: UnitOfWork, command: StockCommand, before: Waiting, places: Iterable[Place]
+    work: UnitOfWork, command: StockCommand, before: Waiting, places: Iterable[StockKey]
 ) -> Notification:
     """Whoever waits otherwise than `before` looks; so do `places`."""
-    skus = sorted({place[0] for _, place, _ in before.values()})
+    skus = sorted({key.sku for _, key, _ in before.values()})
     after = _waiting(work, skus)
     changed = [row for shortage_id, row in before.items() if after.get(shortage_id) != row]
-    look = dict.fromkeys([*places, *(place for _, place, _ in changed)])
+    look = dict.fromkeys([*places, *(key for _, key, _ in changed)])
     return Notification(
         cause=_cause(command),
         orders=tuple(dict.fromkeys(order_id for order_id, _, _ in changed)),
-        places=tuple(StockKey(location=location, sku=sku) for sku, location in look),
+        places=tuple(look),
     )
 
 
-def _runs_low(session: Session, place: Place, today: date) -> bool:
-    review = session.get(StockPolicy, place)
+def _runs_low(session: Session, key: StockKey, today: date) -> bool:
+    review = session.get(StockPolicy, key.primary_key)
     if review is None or not is_reordered(review.reorder_point, review.order_quantity):
         return False
-    return position(session, place, today) <= review.reorder_point
+    return position(session, key, today) <= review.reorder_point

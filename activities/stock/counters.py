@@ -16,14 +16,11 @@ from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from models.errors import DatabaseBusy
+from models.messages.steps import StockKey
 from models.stock import Assignment, MovementKind, ReservationState
 from models.tables.stock import Reservation, Stock, StockMovement
 
 T = TypeVar("T")
-
-Place = tuple[str, str]
-"""SKU and location, in the order in which rows are locked."""
-
 
 _COUNT = (
     update(Stock)
@@ -61,13 +58,15 @@ class Change:
 
 
 def lock_stock(
-    work: UnitOfWork, skus: Iterable[str], places: Iterable[Place] = ()
-) -> dict[Place, Stock]:
-    """The stock rows of `skus`, and of the SKUs of `places`, at all locations, locked in sorted
-    order. `places` are made, empty, where they are missing."""
-    places = set(places)
-    locked: dict[Place, Stock] = {}
-    for some in _chunks(sorted({*skus, *(sku for sku, _ in places)})):
+    work: UnitOfWork, skus: Iterable[str], keys: Iterable[StockKey] = ()
+) -> dict[StockKey, Stock]:
+    """Lock the stock rows of `skus`, and of the SKUs of `keys`, at all locations.
+
+    Rows are locked in sorted order. An empty row is added for each of `keys` that has none.
+    """
+    keys = set(keys)
+    locked: dict[StockKey, Stock] = {}
+    for some in _chunks(sorted({*skus, *(key.sku for key in keys)})):
         rows = work.session.exec(
             select(Stock)
             .where(col(Stock.sku).in_(some))
@@ -75,10 +74,10 @@ def lock_stock(
             .with_for_update()
             .execution_options(populate_existing=True)
         )
-        locked |= {(row.sku, row.location): row for row in rows}
-    for sku, location in sorted(places - locked.keys()):
-        locked[sku, location] = Stock(sku=sku, location=location)
-        work.session.add(locked[sku, location])
+        locked |= {row.key: row for row in rows}
+    for key in sorted(keys - locked.keys()):
+        locked[key] = Stock(sku=key.sku, location=key.location)
+        work.session.add(locked[key])
     work.session.flush()
     return locked
 

@@ -6,7 +6,7 @@ from datetime import date
 from sqlmodel import Session, col, select
 
 from activities.stock.backorders import backordered, incoming, open_shortages
-from activities.stock.counters import Place
+from models.messages.steps import StockKey
 from models.money import format_amount
 from models.replenishment import Promisable, available_to_promise
 from models.tables.masterdata import Company, Location, Product
@@ -23,7 +23,7 @@ def stock_of(session: Session, sku: str, today: date) -> StockView | None:
         return None
     currency = session.exec(select(Company.currency)).one()
     locations = [
-        _at_location(session, (sku, location), currency, today)
+        _at_location(session, StockKey(sku=sku, location=location), currency, today)
         for location in places_of(session, sku)
     ]
     on_hand, reserved = sum(p.on_hand for p in locations), sum(p.reserved for p in locations)
@@ -71,16 +71,16 @@ def waiting_view(row: Shortage) -> WaitingView:
     )
 
 
-def _at_location(session: Session, place: Place, currency: str, today: date) -> StockAtLocation:
-    stock = session.get(Stock, place) or Stock(sku=place[0], location=place[1])
-    review = session.get(StockPolicy, place)
+def _at_location(session: Session, key: StockKey, currency: str, today: date) -> StockAtLocation:
+    stock = session.get(Stock, key.primary_key) or Stock(sku=key.sku, location=key.location)
+    review = session.get(StockPolicy, key.primary_key)
     return StockAtLocation(
-        location=place[1],
+        location=key.location,
         on_hand=stock.on_hand,
         reserved=stock.reserved,
         available=stock.on_hand - stock.reserved,
-        on_order=sum(coming.units for coming in incoming(session, place, today)),
-        backordered=backordered(session, place),
+        on_order=sum(coming.units for coming in incoming(session, key, today)),
+        backordered=backordered(session, key),
         value=format_amount(stock.value_minor, currency),
         reorder_point=review.reorder_point if review else None,
         safety_stock=review.safety_stock if review else None,
@@ -98,7 +98,7 @@ def _promisable(
     receipts: list[tuple[date, int]] = []
     undated = Counter[str]()
     for location in places_of(session, sku):
-        for coming in incoming(session, (sku, location), today):
+        for coming in incoming(session, StockKey(sku=sku, location=location), today):
             if coming.expected_date:
                 receipts.append((coming.expected_date, coming.units))
             else:

@@ -130,7 +130,7 @@ def release_reservations(
 def _echo_of(
     work: UnitOfWork, waiting: Sequence[Shortage], cause: str, redated: tuple[str, ...]
 ) -> Notification:
-    withdrawn = tuple(StockKey(location=s.location, sku=s.sku) for s in waiting)
+    withdrawn = tuple(s.key for s in waiting)
     places = tuple(dict.fromkeys((*withdrawn, *places_relieved(work, cause))))
     return Notification(cause=cause, orders=orders_served(work, cause, redated), places=places)
 
@@ -145,7 +145,7 @@ def allocate_or_backorder(
     available = _available(work, {need.sku for need in needs})
     split = order.delivery is Delivery.PARTIAL
     plan = allocate(needs, available, _origins(work.session, order), split)
-    lock_stock(work, (), ((s.sku, s.location) for s in plan.shortages))
+    lock_stock(work, (), (s.key for s in plan.shortages))
     held = [(order.order_id, assignment) for assignment in plan.reservations]
     reserve(work, held, cause)
     opened = _open_shortages(work, order, plan.shortages)
@@ -159,19 +159,16 @@ def _echo(order_id: str, places: Sequence[StockKey]) -> Notification:
     return Notification(cause=f"allocate:{order_id}", places=tuple(places))
 
 
-def _available(work: UnitOfWork, skus: set[str]) -> dict[tuple[str, str], int]:
-    """Units a new order may take, by (location, sku): none while an older shortage waits."""
+def _available(work: UnitOfWork, skus: set[str]) -> dict[StockKey, int]:
+    """Units a new order may take: none while an older shortage waits."""
     stock = lock_stock(work, skus)
     waiting = (
         select(Shortage.sku, Shortage.location)
         .where(col(Shortage.sku).in_(skus), Shortage.state == ShortageState.OPEN)
         .distinct()
     )
-    taken = {(sku, location) for sku, location in work.session.exec(waiting)}
-    return {
-        (location, sku): 0 if (sku, location) in taken else row.on_hand - row.reserved
-        for (sku, location), row in stock.items()
-    }
+    taken = {StockKey(sku=sku, location=place) for sku, place in work.session.exec(waiting)}
+    return {key: 0 if key in taken else row.on_hand - row.reserved for key, row in stock.items()}
 
 
 def _origins(session: Session, order: Order) -> list[Origin]:
@@ -221,15 +218,12 @@ def _low_places(session: Session, order_id: str, today: date) -> list[StockKey]:
     )
     ours = set(session.exec(held))
     points = {
-        (sku, location): reorder_point
+        StockKey(sku=sku, location=location): reorder_point
         for sku, location, reorder_point in session.exec(low)
         if (sku, location) in ours
     }
-    return [
-        StockKey(location=place[1], sku=place[0])
-        for place, units in sorted(positions(session, points, today).items())
-        if units <= points[place]
-    ]
+    levels = positions(session, points, today)
+    return sorted(key for key, units in levels.items() if units <= points[key])
 
 
 def _open_shortages(

@@ -1,18 +1,29 @@
 """Tables of stock: counters, movements, policies, reservations and shortages."""
 
 from datetime import date, datetime
+from typing import Protocol
 
-from sqlalchemy import (
-    CheckConstraint,
-    Index,
-)
+from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
+from models.messages.steps import StockKey
 from models.stock import MovementKind, ReservationState, ShortageState
 from models.tables.columns import bigint, enum_column, running_total
 
 
-class Stock(SQLModel, table=True):
+class _AtLocation(Protocol):
+    sku: str
+    location: str
+
+
+class _Keyed:
+    @property
+    def key(self: _AtLocation) -> StockKey:
+        """The SKU and location of the row."""
+        return StockKey(sku=self.sku, location=self.location)
+
+
+class Stock(_Keyed, SQLModel, table=True):
     """The counters of one SKU at one location; its row is the lock of its reservations."""
 
     __tablename__ = "stock"
@@ -50,7 +61,7 @@ class StockMovement(SQLModel, table=True):
     recorded_at: datetime
 
 
-class StockPolicy(SQLModel, table=True):
+class StockPolicy(_Keyed, SQLModel, table=True):
     """What the nightly review found about a SKU at a location: see `models/replenishment.py`."""
 
     __tablename__ = "stock_policies"
@@ -69,7 +80,7 @@ class StockPolicy(SQLModel, table=True):
     reviewed_at: datetime
 
 
-class Reservation(SQLModel, table=True):
+class Reservation(_Keyed, SQLModel, table=True):
     """Stock held for one order line at one location: what came later, when the first part had left
     already, is a part of its own."""
 
@@ -90,7 +101,7 @@ class Reservation(SQLModel, table=True):
     """Posted when it left."""
 
 
-class Shortage(SQLModel, table=True):
+class Shortage(_Keyed, SQLModel, table=True):
     """What could not be reserved; with an expected date it is a backorder."""
 
     __tablename__ = "shortages"

@@ -1129,5 +1129,5 @@ class Warehouse(Machine):
             Shortage.location == place.location,
             Shortage.state == ShortageState.OPEN,
         )
-        coming = incoming(session, (place.sku, place.location), self.now.date())
+        coming = incoming(session, place, self.now.date())
         return int(session.exec(missing).one() or 0), sum(po.units for po in coming)

@@ -9,13 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import stock
+from models.messages.steps import StockKey
 from models.stock import SEARCH_WORK, Allocation, Need, Origin, allocate, issue_cost
 
 LOCATIONS = ("BER", "HAM", "MUC", "VIE")
 SKUS = ("BIT", "DRILL", "SAW")
 
-Available = dict[tuple[str, str], int]
+Available = dict[StockKey, int]
 Objective = tuple[int, int, int, int, int, list[str]]
+
+
+def stocked(units: dict[tuple[str, str], int]) -> Available:
+    """Units by their stock keys, from units by location and SKU."""
+    return {StockKey(location=place, sku=sku): count for (place, sku), count in units.items()}
+
 
 some_needs = st.lists(
     st.tuples(st.sampled_from(SKUS), st.integers(1, 4)), min_size=1, max_size=6
@@ -26,9 +33,9 @@ some_needs = st.lists(
     ]
 )
 some_stock = st.lists(st.sampled_from((-2, 0, 0, 0, 1, 2, 4, 8)), min_size=12, max_size=12).map(
-    lambda units: dict(zip(product(LOCATIONS, SKUS), units, strict=True))
+    lambda units: stocked(dict(zip(product(LOCATIONS, SKUS), units, strict=True)))
 )
-"""By (location, sku); below zero is not to be, and must do no harm."""
+"""Units below zero are not to be, and must do no harm."""
 some_places = st.lists(
     st.builds(
         Origin,
@@ -96,7 +103,7 @@ def best_whole(wants: list[Need], available: Available, places: list[Origin]) ->
     outcomes = []
     for homes in product([place.location for place in places], repeat=len(wanted)):
         lacking = [
-            max(0, units - max(0, available.get((home, sku), 0)))
+            max(0, units - max(0, available.get(StockKey(location=home, sku=sku), 0)))
             for (sku, units), home in zip(wanted.items(), homes, strict=True)
         ]
         used = set(homes)
@@ -109,7 +116,7 @@ def best_split(wants: list[Need], available: Available, places: list[Origin]) ->
     """By brute force: every number of units of every SKU from every location."""
     ways = []
     for sku, units in wanted_of(wants).items():
-        stock = [available.get((place.location, sku), 0) for place in places]
+        stock = [available.get(StockKey(location=place.location, sku=sku), 0) for place in places]
         takes = product(*(range(min(units, max(0, s)) + 1) for s in stock))
         names = [place.location for place in places]
         ways.append(
@@ -139,9 +146,8 @@ def keeps_its_promises(
     assert {part.location for part in given_out} <= {place.location for place in places}
     taken: Available = {}
     for part in result.reservations:
-        where = (part.location, part.sku)
-        taken[where] = taken.get(where, 0) + part.quantity
-    assert all(units <= available.get(where, 0) for where, units in taken.items())
+        taken[part.key] = taken.get(part.key, 0) + part.quantity
+    assert all(units <= available.get(key, 0) for key, units in taken.items())
 
 
 @given(wants=some_needs, available=some_stock, places=some_places, split=st.booleans())
@@ -190,7 +196,9 @@ def test_a_sku_is_reserved_as_far_as_the_locations_used_have_it(
     for sku, units in wanted_of(wants).items():
         lacking = [s for s in result.shortages if s.sku == sku]
         where = [p.location for p in places] if split else {s.location for s in lacking}
-        there = sum(max(0, available.get((location, sku), 0)) for location in where)
+        there = sum(
+            max(0, available.get(StockKey(location=location, sku=sku), 0)) for location in where
+        )
         if lacking:
             assert sum(s.quantity for s in lacking) == units - there
 
@@ -221,7 +229,7 @@ def test_with_split_nearer_locations_are_emptied_first(
         ]
         for position, name in enumerate(names):
             if any(taken[position + 1 :]):
-                assert taken[position] == max(0, available.get((name, sku), 0))
+                assert taken[position] == max(0, available.get(StockKey(location=name, sku=sku), 0))
 
 
 @given(
@@ -253,7 +261,7 @@ def many(seed: int, skus: int, locations: int) -> tuple[list[Need], Available, l
         for n in range(locations)
     ]
     available = {
-        (place.location, need.sku): draw.randint(-2, 12)
+        StockKey(location=place.location, sku=need.sku): draw.randint(-2, 12)
         for place in places
         for need in wants
         if draw.random() < 0.3
@@ -272,7 +280,10 @@ def test_beyond_the_exact_search_everything_but_the_fewest_consignments_holds(
     keeps_its_promises(wants, available, places, result)
 
     def lacking(offered: list[Origin]) -> int:
-        stock = [[max(0, available.get((p.location, n.sku), 0)) for p in offered] for n in wants]
+        stock = [
+            [max(0, available.get(StockKey(location=p.location, sku=n.sku), 0)) for p in offered]
+            for n in wants
+        ]
         if split:
             return sum(max(0, n.quantity - sum(s)) for n, s in zip(wants, stock, strict=True))
         return sum(n.quantity > max(s) for n, s in zip(wants, stock, strict=True))
@@ -304,7 +315,9 @@ def test_a_thousand_lines_over_five_locations_are_exact_within_the_counted_work(
 
 
 def test_one_location_that_has_everything_is_alone_however_far() -> None:
-    available = {("BER", "BIT"): 5, ("HAM", "SAW"): 5, ("MUC", "BIT"): 5, ("MUC", "SAW"): 5}
+    available = stocked(
+        {("BER", "BIT"): 5, ("HAM", "SAW"): 5, ("MUC", "BIT"): 5, ("MUC", "SAW"): 5}
+    )
     for split in (False, True):
         result = allocate(needs(BIT=5, SAW=5), available, near("BER", "HAM", "MUC"), split)
         assert reserved(result) == [(1, "MUC", 5), (2, "MUC", 5)]
@@ -313,7 +326,7 @@ def test_one_location_that_has_everything_is_alone_however_far() -> None:
 def test_two_locations_beat_the_three_that_a_greedy_choice_takes() -> None:
     """VIE has most, but then needs two others; HAM and MUC do it alone."""
     has = {"VIE": "BCDE", "BER": "A", "PAR": "F", "HAM": "ABC", "MUC": "DEF"}
-    available = {(location, sku): 1 for location, skus in has.items() for sku in skus}
+    available = stocked({(place, sku): 1 for place, skus in has.items() for sku in skus})
     wants = needs(A=1, B=1, C=1, D=1, E=1, F=1)
     for split in (False, True):
         result = allocate(wants, available, near(*has), split)
@@ -322,17 +335,17 @@ def test_two_locations_beat_the_three_that_a_greedy_choice_takes() -> None:
 
 def test_two_near_locations_beat_the_far_one_that_has_most() -> None:
     has = {"BER": "A", "HAM": "AB", "MUC": "BC", "VIE": "C"}
-    available = {(location, sku): 1 for location, skus in has.items() for sku in skus}
+    available = stocked({(place, sku): 1 for place, skus in has.items() for sku in skus})
     for split in (False, True):
         result = allocate(needs(A=1, B=1, C=1), available, near(*has), split)
         assert {r.location for r in result.reservations} == {"BER", "MUC"}
 
 
 def test_without_split_a_far_location_that_has_a_sku_whole_is_better_than_two_halves() -> None:
-    available = {("BER", "BIT"): 3, ("HAM", "BIT"): 3, ("MUC", "BIT"): 6}
+    available = stocked({("BER", "BIT"): 3, ("HAM", "BIT"): 3, ("MUC", "BIT"): 6})
     places = near("BER", "HAM", "MUC")
     assert reserved(allocate(needs(BIT=6), available, places, split=False)) == [(1, "MUC", 6)]
-    del available["MUC", "BIT"]
+    del available[StockKey(location="MUC", sku="BIT")]
     result = allocate(needs(BIT=6), available, places, split=False)
     assert (reserved(result), short(result)) == ([(1, "BER", 3)], [(1, "BER", 3)])
     assert reserved(allocate(needs(BIT=6), available, places, split=True)) == [
@@ -342,7 +355,7 @@ def test_without_split_a_far_location_that_has_a_sku_whole_is_better_than_two_ha
 
 
 def test_among_equals_the_nearest_then_the_cheapest_then_the_first_by_name_serves() -> None:
-    available = {(location, "BIT"): 5 for location in LOCATIONS}
+    available = stocked({(location, "BIT"): 5 for location in LOCATIONS})
     for split in (False, True):
         serves = [
             reserved(allocate(needs(BIT=5), available, places, split))[0][1]
@@ -357,21 +370,21 @@ def test_among_equals_the_nearest_then_the_cheapest_then_the_first_by_name_serve
 
 @pytest.mark.parametrize("split", [False, True])
 def test_a_location_that_is_not_offered_serves_nothing(split: bool) -> None:
-    result = allocate(needs(BIT=1), {("HAM", "BIT"): 5}, near("BER"), split)
+    result = allocate(needs(BIT=1), stocked({("HAM", "BIT"): 5}), near("BER"), split)
     assert (reserved(result), short(result)) == ([], [(1, "BER", 1)])
 
 
 @pytest.mark.parametrize("split", [False, True])
 def test_two_lines_of_a_sku_share_its_stock(split: bool) -> None:
     wants = [Need(line_no=n, sku="BIT", quantity=4) for n in (1, 2)]
-    result = allocate(wants, {("BER", "BIT"): 5}, near("BER", "HAM"), split)
+    result = allocate(wants, stocked({("BER", "BIT"): 5}), near("BER", "HAM"), split)
     assert reserved(result) == [(1, "BER", 4), (2, "BER", 1)]
     assert short(result) == [(2, "BER", 3)]
 
 
 def test_no_needs_need_nothing() -> None:
     for places in (near("BER"), []):
-        result = allocate([], {("BER", "BIT"): 5}, places, split=True)
+        result = allocate([], stocked({("BER", "BIT"): 5}), places, split=True)
         assert result == Allocation(reservations=(), shortages=())
 
 

@@ -134,7 +134,7 @@ def test_a_receipt_took_no_less_than_nothing_and_came_by_now(
     [kept] = warehouse.read(select(GoodsReceipt))
     assert kept.occurred_at <= warehouse.now
     took = warehouse.database.read(lambda session: lead_times(session, ["C"]))
-    assert took == {("C", "BER"): [0]}
+    assert took == {BERLIN_C: [0]}
     [supplier] = warehouse.read(select(PurchaseOrder.supplier_id))
     records = warehouse.database.read(lambda session: track_records(session, [supplier]))
     assert records[supplier].mean_lead_time_days == 0
@@ -146,7 +146,7 @@ def test_a_lead_time_counts_the_days_whatever_the_hours(warehouse: Warehouse) ->
     warehouse.now += timedelta(days=2, hours=-1)
     receive_goods.run(warehouse.database, receipt(line, 4))
     took = warehouse.database.read(lambda session: lead_times(session, ["C"]))
-    assert took == {("C", "BER"): [2]}
+    assert took == {BERLIN_C: [2]}
     [supplier] = warehouse.read(select(PurchaseOrder.supplier_id))
     records = warehouse.database.read(lambda session: track_records(session, [supplier]))
     assert records[supplier].mean_lead_time_days == 2
