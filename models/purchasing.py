@@ -170,7 +170,7 @@ def quantity_to_buy(short: int, minimum_quantity: int, pack_size: int) -> int:
     return packs * pack_size
 
 
-def compare(
+def compare_offers(
     requirement: Requirement,
     offers: Iterable[Offer],
     records: Mapping[str, TrackRecord],
@@ -414,7 +414,7 @@ class LandedValue(Payload):
         return self.goods_minor + self.freight_minor + self.duty_minor
 
 
-class Arrived(Payload):
+class ArrivedUnits(Payload):
     """Of a purchase order's line: units that came, and units that are still due."""
 
     unit_cost_minor: int
@@ -422,14 +422,14 @@ class Arrived(Payload):
     due: int
 
 
-def freight_of_arrived(freight_minor: int, lines: Sequence[Arrived]) -> int:
+def freight_of_arrived(freight_minor: int, lines: Sequence[ArrivedUnits]) -> int:
     """What the goods that came bear of their purchase order's freight, rounded half up.
 
     By value (by units, where nothing costs anything), of all that came or is due: what won't come
     bears nothing, so that what comes bears the whole.
     """
 
-    def weight(line: Arrived) -> int:
+    def weight(line: ArrivedUnits) -> int:
         return line.unit_cost_minor if has_value else 1
 
     has_value = any((line.received + line.due) * line.unit_cost_minor for line in lines)

@@ -25,11 +25,10 @@ class ReservationState(StrEnum):
     """It won't arrive, whether it had left or was cancelled before; the customer was refunded."""
 
 
-SERVING = (
-    *(ReservationState.HELD, ReservationState.PICKED),
-    *(ReservationState.SHIPPED, ReservationState.FORGONE),
-)
-"""What fulfils (or has settled) a part of an order's line."""
+RESERVED = (ReservationState.HELD, ReservationState.PICKED)
+"""The states of reservations whose units the counter `reserved` includes."""
+SERVING = (*RESERVED, ReservationState.SHIPPED, ReservationState.FORGONE)
+"""The states of reservations that fulfil (or have settled) a part of an order line."""
 
 
 class ShortageState(StrEnum):

@@ -26,8 +26,9 @@ with workflow.unsafe.imports_passed_through():
         record_rejected_message,
         set_attention,
     )
-    from activities.purchasing.receiving import receive_goods, record_supplier_invoice
-    from activities.purchasing.steps import apply_acknowledgement, apply_ship_notice
+    from activities.purchasing.receiving import receive_goods
+    from activities.purchasing.supplier_invoices import record_supplier_invoice
+    from activities.purchasing.supplier_reports import apply_acknowledgement, apply_ship_notice
     from activities.shipping.steps import apply_delivery, apply_dispatch, apply_tracking
     from models.messages.attention import Attention, SetAttention
     from models.messages.facts import (

@@ -14,8 +14,9 @@ from sqlmodel import Session, SQLModel, col, select
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.stock.backorders import fill_shortages, orders_served
+from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
+from activities.stock.notifications import orders_served
 from models import imports, ledger
 from models.base import Document, at_field
 from models.customers import CustomerDocument

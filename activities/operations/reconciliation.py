@@ -22,8 +22,8 @@ from activities.ledger import reading as ledger_reading
 from activities.order_record.progress import find_order
 from activities.orders.acceptance import recorded
 from activities.orders.steps import attend
-from activities.purchasing.receiving import asked_by
 from activities.purchasing.stock_review import next_skus
+from activities.purchasing.supplier_invoices import asked_by
 from models.findings import (
     Counted,
     Difference,

@@ -16,8 +16,9 @@ from activities.order_record.progress import money_of, read_progress, save_progr
 from activities.order_record.targets import amount_of, location_of, shipment_of
 from activities.shipping.claims import check_claimable, claims_of, record_claim, record_withdrawal
 from activities.shipping.undelivered import refund_price, write_off_undelivered
-from activities.stock.backorders import fill_shortages, orders_served
+from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
+from activities.stock.notifications import orders_served
 from activities.stock.steps import allocate_or_backorder, release_reservations
 from models import ledger
 from models.claims import ClaimState

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.purchasing import (
-    Arrived,
+    ArrivedUnits,
     ComparedOffer,
     Comparison,
     LandedValue,
@@ -17,7 +17,7 @@ from models.purchasing import (
     PurchaseOrderState,
     Requirement,
     TrackRecord,
-    compare,
+    compare_offers,
     freight_of_arrived,
     landed_value,
     quantity_to_buy,
@@ -79,7 +79,7 @@ def asked(
     excluded: dict[str, str] | None = None,
 ) -> Comparison:
     """The comparison as of today."""
-    return compare(requirement, offers, records or {}, TODAY, excluded or {})
+    return compare_offers(requirement, offers, records or {}, TODAY, excluded or {})
 
 
 def bought(short: int, *offers: Offer) -> ComparedOffer:
@@ -132,7 +132,7 @@ Question = tuple[Requirement, list[Offer], dict[str, TrackRecord], dict[str, str
 def answer(question: Question) -> Comparison:
     """The comparison as of today."""
     requirement, offers, records, excluded = question
-    return compare(requirement, offers, records, TODAY, excluded)
+    return compare_offers(requirement, offers, records, TODAY, excluded)
 
 
 @given(short=units, minimum=units, pack=units)
@@ -429,7 +429,7 @@ def test_receipts_take_exactly_the_whole_freight_and_duty(
     ordered, received, taken, values = sum(parts), 0, 0, list[LandedValue]()
     for part in parts:
         units = received + part
-        line = Arrived(unit_cost_minor=unit_cost, received=units, due=ordered - units)
+        line = ArrivedUnits(unit_cost_minor=unit_cost, received=units, due=ordered - units)
         bears = freight_of_arrived(freight, [line]) - taken
         value = landed_value(received, part, unit_cost, bears, duty_ppm)
         assert min(value.freight_minor, value.duty_minor) >= 0
@@ -442,9 +442,9 @@ def test_receipts_take_exactly_the_whole_freight_and_duty(
     assert sum(v.total_minor for v in values) == whole.total_minor
 
 
-def arrived(unit_cost_minor: int, received: int, due: int) -> Arrived:
+def arrived(unit_cost_minor: int, received: int, due: int) -> ArrivedUnits:
     """Of a line."""
-    return Arrived(unit_cost_minor=unit_cost_minor, received=received, due=due)
+    return ArrivedUnits(unit_cost_minor=unit_cost_minor, received=received, due=due)
 
 
 def test_freight_is_borne_by_value_of_what_comes() -> None:

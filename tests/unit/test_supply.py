@@ -18,9 +18,11 @@ from activities.operations.commands import execute_command
 from activities.operations.reconciliation import Reconciliation
 from activities.orders.steps import start_cancelling
 from activities.purchasing import reading as purchasing_reading
-from activities.purchasing.receiving import receive_goods, record_supplier_invoice
-from activities.purchasing.steps import apply_acknowledgement, apply_ship_notice, plan_purchases
+from activities.purchasing.receiving import receive_goods
+from activities.purchasing.steps import plan_purchases
 from activities.purchasing.stock_review import StockReview
+from activities.purchasing.supplier_invoices import record_supplier_invoice
+from activities.purchasing.supplier_reports import apply_acknowledgement, apply_ship_notice
 from activities.purchasing.track_records import lead_times, track_records
 from activities.stock.steps import allocate_stock, release_stock
 from models.errors import PartnerRefused
