@@ -102,10 +102,10 @@ SEARCH_WORK = 200_000
 def allocate(
     needs: Sequence[Need],
     available: Mapping[StockKey, int],
-    places: Sequence[Origin],
+    origins: Sequence[Origin],
     split: bool,
 ) -> Allocation:
-    """Choose which of `places` serves which line.
+    """Choose which of `origins` serves which line.
 
     `available` is in units; below zero counts as none. The order of the arguments does not change
     the result, and no more is reserved than is available.
@@ -127,16 +127,16 @@ def allocate(
     are removed, the farthest first. Then no more SKUs (units with `split`) are short than in the
     exact result, but consignments may be more.
 
-    Raises ValueError for needs without places, and for a location named twice.
+    Raises ValueError for needs without origins, and for a location named twice.
     """
     lines = sorted((n for n in needs if n.quantity > 0), key=lambda n: (n.line_no, n.sku))
     if not lines:
         return Allocation(reservations=(), shortages=())
-    if not places:
-        raise ValueError("places: at least one is needed")
-    if len({p.location for p in places}) < len(places):
-        raise ValueError("places: a location is named twice")
-    origins = sorted(places, key=lambda p: (p.distance, p.cost_minor, p.location))
+    if not origins:
+        raise ValueError("origins: at least one is needed")
+    if len({origin.location for origin in origins}) < len(origins):
+        raise ValueError("origins: a location is named twice")
+    origins = sorted(origins, key=lambda o: (o.distance, o.cost_minor, o.location))
     wanted = _wanted(lines)
     stock = [_usable(wanted, available, origin) for origin in origins]
     if split:
