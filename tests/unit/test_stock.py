@@ -255,6 +255,10 @@ def test_allocation_does_not_depend_on_the_order_of_arguments(
     assert available == before
 
 
+def _key(origin: Origin, need: Need) -> StockKey:
+    return StockKey(location=origin.location, sku=need.sku)
+
+
 def many(seed: int, skus: int, locations: int) -> tuple[list[Need], Available, list[Origin]]:
     """Make many needs and origins, the same for the same seed."""
     draw = Random(seed)
@@ -264,7 +268,7 @@ def many(seed: int, skus: int, locations: int) -> tuple[list[Need], Available, l
         for n in range(locations)
     ]
     available = {
-        StockKey(location=origin.location, sku=need.sku): draw.randint(-2, 12)
+        _key(origin, need): draw.randint(-2, 12)
         for origin in origins
         for need in wants
         if draw.random() < 0.3
@@ -281,11 +285,10 @@ def test_allocation_beyond_the_exact_search_has_fewest_shortages_and_no_superflu
     result = allocate(wants, available, origins, split)
     assert_exact(wants, available, origins, result)
 
+    at = {p: [max(0, available.get(_key(p, need), 0)) for need in wants] for p in origins}
+
     def lacking(offered: list[Origin]) -> int:
-        stock = [
-            [max(0, available.get(StockKey(location=p.location, sku=n.sku), 0)) for p in offered]
-            for n in wants
-        ]
+        stock = list(zip(*(at[origin] for origin in offered), strict=True))
         if split:
             return sum(max(0, n.quantity - sum(s)) for n, s in zip(wants, stock, strict=True))
         return sum(n.quantity > max(s) for n, s in zip(wants, stock, strict=True))
