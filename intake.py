@@ -447,7 +447,7 @@ class Intake:
             return
         sku = fact.sku if isinstance(fact, GoodsReceived) else None
         place = purchasing_reading.purchase_place(session, fact.po_id or "", sku)
-        if place is None or (sku and place[1] != sku):
+        if place is None or (sku and place.sku != sku):
             of = f" of {sku!r}" if sku else ""
             message = f"there is no purchase order {fact.po_id!r}{of}"
             raise NotFound(UNKNOWN_PURCHASE_ORDER, message)
@@ -467,7 +467,7 @@ class Intake:
             place = await self._read(
                 lambda session: purchasing_reading.purchase_place(session, fact.po_id or "", sku)
             )
-            return StockKey(location=place[0], sku=place[1]).workflow_id if place else None
+            return place.workflow_id if place else None
         if isinstance(fact, PayoutPaid):
             return None
         return f"order-{fact.order_id}"

@@ -37,7 +37,7 @@ from activities.operations.notifying import Notifier
 from activities.operations.reconciliation import Reconciliation
 from activities.orders import promises
 from activities.orders import steps as orders_steps
-from activities.purchasing import receiving
+from activities.purchasing import receiving, supplier_invoices, supplier_reports
 from activities.purchasing import steps as purchasing_steps
 from activities.purchasing.steps import Purchasing
 from activities.purchasing.stock_review import StockReview
@@ -73,7 +73,9 @@ STEP_MODULES = (
     shipping_steps,
     returns_steps,
     purchasing_steps,
+    supplier_reports,
     receiving,
+    supplier_invoices,
     command_steps,
     notifying,
 )

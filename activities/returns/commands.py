@@ -16,7 +16,7 @@ from activities.order_record.targets import location_of, order_of
 from activities.returns.eligibility import Units, returnable, returnable_units
 from activities.returns.inspection import Inspected, cost_of, restock, settle_units, value_units
 from activities.shipping.tracking import apply_earlier_reports
-from activities.stock.backorders import orders_served
+from activities.stock.notifications import orders_served
 from models import ledger
 from models.messages.commands import (
     RETURN_REFUSED,

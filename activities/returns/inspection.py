@@ -15,6 +15,7 @@ from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
 from models.billing import units_of
 from models.messages.commands import InspectedUnits, InspectReturn
+from models.messages.steps import StockKey
 from models.money import part, round_half_up
 from models.pricing import PricedLine
 from models.progress import ShipmentState
@@ -124,7 +125,7 @@ def restock(
     if not back:
         return ()
     skus = {one.line.sku for one in back}
-    lock_stock(work, skus, {(sku, row.location) for sku in skus})
+    lock_stock(work, skus, {StockKey(sku=sku, location=row.location) for sku in skus})
     changes = [
         Change(
             movement_id=f"{cause}:{number}",

@@ -17,8 +17,9 @@ from activities.order_record.progress import read_progress, save_progress
 from activities.order_record.targets import amount_of, location_of, shipment_of
 from activities.shipping.claims import check_claimable, claims_of, record_claim, record_withdrawal
 from activities.shipping.undelivered import refund_price, write_off_undelivered
-from activities.stock.backorders import fill_shortages, orders_served
+from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
+from activities.stock.notifications import orders_served
 from activities.stock.steps import allocate_or_backorder, release_reservations
 from models import ledger
 from models.claims import ClaimState
@@ -34,7 +35,7 @@ from models.messages.commands import (
     ShipmentCommand,
     refuse,
 )
-from models.messages.steps import Notification
+from models.messages.steps import Notification, StockKey
 from models.progress import Cancellation, ShipmentState
 from models.stock import MovementKind, Need, ReservationState
 from models.tables.orders import Order
@@ -301,7 +302,7 @@ def _restock(
     """Put goods on the shelf again, at what they cost; who waits for them gets them. Returns the
     orders whose date is another now."""
     skus = {row.sku for row in rows}
-    lock_stock(work, skus, {(sku, location) for sku in skus})
+    lock_stock(work, skus, {StockKey(sku=sku, location=location) for sku in skus})
     move(work, [_back(row, location, cause) for row in rows])
     shipment.restocked_at = work.now
     return fill_shortages(work, skus, cause)

@@ -26,13 +26,13 @@ def issue_goods(
     day the goods left."""
     rows = sorted(picked(work.session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
     stock = lock_stock(work, {row.sku for row in rows})
-    there = {place: (row.value_minor, row.on_hand) for place, row in stock.items()}
+    there = {key: (row.value_minor, row.on_hand) for key, row in stock.items()}
     recognise(work.session, order.order_id, rows)
     changes = []
     for row in rows:
-        value_minor, on_hand = there[row.sku, row.location]
+        value_minor, on_hand = there[row.key]
         row.cost_minor = issue_cost(value_minor, on_hand, row.quantity)
-        there[row.sku, row.location] = (value_minor - row.cost_minor, on_hand - row.quantity)
+        there[row.key] = (value_minor - row.cost_minor, on_hand - row.quantity)
         changes.append(_issued(row, shipment.shipment_id))
         row.state = ReservationState.SHIPPED
     move(work, changes)

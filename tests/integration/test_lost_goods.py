@@ -9,10 +9,10 @@ from activities.masterdata.importing import import_folder
 from intake import Intake
 from models.errors import InvalidInput, NotFound
 from models.messages.commands import GiveUp, RecoverShipment, RefundShipment, Reship
-from tests.integration.test_consignments import states
 from tests.integration.test_tracking import booked, report
 from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of
+from tests.support.shipments import states
 from tests.support.shop import order, unique, write_csv
 from tests.support.world import World
 

@@ -18,11 +18,11 @@ from models.messages.commands import (
     Reship,
 )
 from models.tables.operations import CommandRow
-from tests.integration.test_consignments import states
 from tests.integration.test_lost_goods import doors, give_up, lost
 from tests.integration.test_returns import came_back, command, delivered, inspected, settled
 from tests.integration.test_tracking import booked, report
 from tests.support.command_line import run, run_json
+from tests.support.shipments import states
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World

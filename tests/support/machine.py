@@ -22,8 +22,10 @@ from activities.masterdata.importing import import_folder
 from activities.operations.commands import execute_command
 from activities.order_record.progress import read_progress
 from activities.orders.steps import finish_cancelling, record_order, start_cancelling
-from activities.purchasing.receiving import receive_goods, record_supplier_invoice
-from activities.purchasing.steps import Purchasing, apply_acknowledgement, plan_purchases
+from activities.purchasing.receiving import receive_goods
+from activities.purchasing.steps import Purchasing, plan_purchases
+from activities.purchasing.supplier_invoices import record_supplier_invoice
+from activities.purchasing.supplier_reports import apply_acknowledgement
 from activities.returns.steps import write_exchange
 from activities.shipping.steps import (
     Shipping,
@@ -1130,5 +1132,5 @@ class Warehouse(Machine):
             Shortage.location == place.location,
             Shortage.state == ShortageState.OPEN,
         )
-        coming = incoming(session, (place.sku, place.location), self.now.date())
+        coming = incoming(session, place, self.now.date())
         return int(session.exec(missing).one() or 0), sum(po.units for po in coming)
