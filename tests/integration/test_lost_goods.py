@@ -13,7 +13,7 @@ from tests.integration.test_consignments import states
 from tests.integration.test_tracking import booked, report
 from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of
-from tests.support.shop import order, unique, write_csv
+from tests.support.shop import Document, order, unique, write_csv
 from tests.support.world import World
 
 
@@ -87,16 +87,23 @@ async def test_damaged_goods_are_refunded(pipeline: World) -> None:
     }
 
 
-async def test_reshipped_goods_without_stock_are_purchased(pipeline: World) -> None:
-    sku, customer = pipeline.shop(on_hand=2)
+async def reshipped(world: World, on_hand: int) -> tuple[Document, str]:
+    """Lose and reship two units of an order on credit, of which some are purchased; returns the
+    order as shown, and its SKU."""
+    sku, customer = world.shop(on_hand=on_hand)
     document = order(sku, customer, quantity=2, terms="net30")
     order_id = document["order_id"]
-    await pipeline.place(document)
-    await pipeline.until_event(order_id, "booked")
-    await report(pipeline, order_id, "lost")
-    await pipeline.until_order(order_id, lambda o: o["attention"])
-    await give_up(pipeline, Reship, f"SH-{order_id}-1")
-    shown = await pipeline.until_event(order_id, "bought")
+    await world.place(document)
+    await world.until_event(order_id, "booked")
+    await report(world, order_id, "lost")
+    await world.until_order(order_id, lambda o: o["attention"])
+    await give_up(world, Reship, f"SH-{order_id}-1")
+    return await world.until_event(order_id, "bought"), sku
+
+
+async def test_reshipped_goods_without_stock_are_purchased(pipeline: World) -> None:
+    shown, sku = await reshipped(pipeline, on_hand=2)
+    order_id = shown["order_id"]
     assert shown["stage"] == "awaiting_stock"
     await pipeline.receive(shown["backorders"][0]["po_id"], sku, 2)
     await pipeline.until_order(order_id, lambda o: states(o) == ["failed", "booked"])
@@ -109,15 +116,8 @@ async def test_reshipped_goods_without_stock_are_purchased(pipeline: World) -> N
 async def test_reshipment_of_a_complete_order_waits_for_all_goods_and_can_be_cancelled(
     pipeline: World,
 ) -> None:
-    sku, customer = pipeline.shop(on_hand=3)
-    document = order(sku, customer, quantity=2, terms="net30")
-    order_id = document["order_id"]
-    await pipeline.place(document)
-    await pipeline.until_event(order_id, "booked")
-    await report(pipeline, order_id, "lost")
-    await pipeline.until_order(order_id, lambda o: o["attention"])
-    await give_up(pipeline, Reship, f"SH-{order_id}-1")
-    shown = await pipeline.until_event(order_id, "bought")
+    shown, _ = await reshipped(pipeline, on_hand=3)
+    order_id = shown["order_id"]
     assert (states(shown), shown["lines"][0]["reserved"]) == (["failed"], 1)
     handle = pipeline.client.get_workflow_handle(f"order-{order_id}")
     outcome = await handle.execute_update("cancel", {"reason": "no more"})

@@ -332,19 +332,24 @@ async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
         yield made
 
 
-async def test_goods_of_an_expired_return_are_received(
-    idle: World,
-) -> None:
-    """Authorised automatically, and expired at once."""
-    changes = {"return_authorisation": "auto", "return_expires_days": 0}
-    async with idle.worker(**changes):
-        order_id, sku = await delivered(idle, quantity=1)
-        lines = [{"sku": sku, "quantity": 1}]
-        await command(idle, RequestReturn, order_id=order_id, lines=lines)
-        return_id = f"RMA-{order_id}-1"
-        await until(lambda: details(idle, return_id).state, lambda state: state == "expired")
+EXPIRES_AT_ONCE = {"return_authorisation": "auto", "return_expires_days": 0}
+
+
+async def expired(world: World) -> tuple[str, str, list[Document]]:
+    """Request a return of one unit and wait until it has expired; returns order, return and
+    lines."""
+    order_id, sku = await delivered(world, quantity=1)
+    return_id, lines = f"RMA-{order_id}-1", [{"sku": sku, "quantity": 1}]
+    await command(world, RequestReturn, order_id=order_id, lines=lines)
+    await until(lambda: details(world, return_id).state, lambda state: state == "expired")
+    return order_id, return_id, lines
+
+
+async def test_goods_of_an_expired_return_are_received(idle: World) -> None:
+    async with idle.worker(**EXPIRES_AT_ONCE):
+        _, return_id, lines = await expired(idle)
         await command(idle, ReceiveReturn, return_id=return_id, lines=lines)
-        restock = inspected(sku, restock=1)
+        restock = inspected(lines[0]["sku"], restock=1)
         await command(idle, InspectReturn, return_id=return_id, lines=restock)
         await until(
             lambda: details(idle, return_id), lambda d: d.settlements and d.settlements[0].done_at
@@ -354,16 +359,11 @@ async def test_goods_of_an_expired_return_are_received(
 
 async def test_goods_of_an_expired_return_are_not_received_twice(idle: World) -> None:
     """The same unit came with another return."""
-    changes = {"return_authorisation": "auto", "return_expires_days": 0}
-    async with idle.worker(**changes):
-        order_id, sku = await delivered(idle, quantity=1)
-        lines = [{"sku": sku, "quantity": 1}]
-        await command(idle, RequestReturn, order_id=order_id, lines=lines)
-        expired = f"RMA-{order_id}-1"
-        await until(lambda: details(idle, expired).state, lambda state: state == "expired")
+    async with idle.worker(**EXPIRES_AT_ONCE):
+        order_id, return_id, lines = await expired(idle)
         await command(idle, ReceiveReturn, order_id=order_id, lines=lines)
         with pytest.raises(InvalidInput, match="0 x"):
-            await command(idle, ReceiveReturn, return_id=expired, lines=lines)
+            await command(idle, ReceiveReturn, return_id=return_id, lines=lines)
 
 
 async def test_after_the_return_window_only_our_faults_are_returned(idle: World) -> None:
