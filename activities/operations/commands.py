@@ -6,7 +6,6 @@ import activities.billing.commands
 import activities.orders.commands
 import activities.purchasing.commands
 import activities.returns.commands
-import activities.shipping.claims
 import activities.shipping.commands
 import activities.stock.commands  # noqa: F401
 from activities.database.command import executor_of
