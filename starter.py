@@ -34,7 +34,7 @@ from command_line.purchasing import add_purchases
 from command_line.returns import return_commands
 from command_line.shipping import add_shipments
 from command_line.stock import Actor, Reason, stock_commands
-from exits import exit_status, leave
+from exits import exit_process, exit_status
 from intake import Intake
 from models.base import MAX_LISTED
 from models.errors import InvalidInput, PipelineError
@@ -362,4 +362,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    exit_process(main())

@@ -21,14 +21,14 @@ from api.returns import return_router
 from api.shipping import shipment_router
 from api.stock import stock_router
 from api.webhooks import webhook_router
-from exits import reported_exit
+from exits import exit_on_error
 from intake import Intake
 from models.settings import Settings
 
 
 def create_app(settings: Settings | None = None, client: Client | None = None) -> FastAPI:
     """The app, as uvicorn's factory: then settings and engine come from the environment."""
-    with reported_exit():
+    with exit_on_error():
         settings = settings or Settings.read()
         if client is None:
             engine.options(os.environ, settings.temporal_port)  # says what is wrong, before serving
