@@ -178,7 +178,7 @@ async def test_what_the_command_line_refuses(pipeline: World) -> None:
         assert f"'{unit}' isn't SKU:QUANTITY" in problem["detail"]
     for words, said in (
         (("receive", f"{sku}:1"), "is no return's id"),
-        (("receive", "RMA-0"), "say what has come"),
+        (("receive", "RMA-0"), "no units: give SKU:QUANTITY"),
         (("receive", "--order", order_id, "RMA-0", f"{sku}:1"), "'RMA-0' isn't SKU:QUANTITY"),
         (("inspect", "RMA-0", f"{sku}:1"), "restock, scrap, to_supplier"),
         (("inspect", "RMA-0", f"{sku}:1:burn"), "restock, scrap, to_supplier"),
