@@ -102,7 +102,7 @@ def _print_bill(view: BillView) -> None:
     )
     if view.invoice_number:
         print_line(f"corrects {view.invoice_number}: {view.reason}")
-    lines = new_table("SKU", "what", "quantity", "unit price", "discount %", "tax %", "net")
+    lines = new_table("SKU", "name", "quantity", "unit price", "discount %", "tax %", "net")
     for line in view.lines:
         amounts = (line.unit_price, line.discount_percent, line.tax_rate_percent, line.net)
         lines.add_row(line.sku or "-", line.name, str(line.quantity), *amounts)

@@ -76,7 +76,7 @@ def _print_findings(rows: Sequence[FindingView]) -> None:
 
 
 def _print_rejected(rows: Sequence[RejectedMessageView]) -> None:
-    table = new_table("when", "about", "what", "reason", "message")
+    table = new_table("when", "subject", "message", "reason", "content")
     for row in rows:
         when = f"{row.recorded_at:%Y-%m-%d %H:%M}"
         table.add_row(when, row.subject or "-", row.name, row.reason, row.body)

@@ -218,7 +218,7 @@ def print_order(order: OrderDetails) -> None:
     _print_backorders(order)
     for shipment in order.shipments:
         print_line(_shipment(order, shipment))
-    history = new_table("when", "what", "details")
+    history = new_table("when", "event", "details")
     for row in order.history:
         history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, row.detail)
     out.print(history)
@@ -269,7 +269,7 @@ def _handed_over(order: OrderDetails) -> str:
 
 def _shipment(order: OrderDetails, shipment: ShipmentView) -> str:
     """Format a shipment with state, carrier and tracking."""
-    nobody = "no carrier yet" if order.fulfilment == Fulfilment.CARRIER else "no carrier"
-    carrier = " ".join(filter(None, (shipment.carrier or nobody, shipment.tracking_number)))
+    none = "no carrier yet" if order.fulfilment == Fulfilment.CARRIER else "no carrier"
+    carrier = " ".join(filter(None, (shipment.carrier or none, shipment.tracking_number)))
     tracking = f": {shipment.tracking.replace('_', ' ')}" if shipment.tracking else ""
     return f"shipment {shipment.shipment_id}: {shipment.state}, {carrier}{tracking}"

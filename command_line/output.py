@@ -88,7 +88,7 @@ def or_dash(value: object) -> str:
 
 
 def write_pdf(document: bytes, file: Path, as_json: bool, title: str, **ids: str) -> None:
-    """Write a document to `file`, and print its size. `ids`: what it belongs to."""
+    """Write a document to `file`, and print its size. `ids`: of its subject."""
     try:
         file.write_bytes(document)
     except OSError as error:

@@ -156,7 +156,7 @@ def _print_return(view: ReturnDetails) -> None:
         f"requested {view.requested_at:%Y-%m-%d %H:%M} UTC{until}\n"
         f"to {view.location or 'no location'}: {view.note}"
     )
-    lines = new_table("SKU", "what", "units", "received", "dispositions")
+    lines = new_table("SKU", "name", "units", "received", "dispositions")
     for line in view.lines:
         dispositions = {
             "restocked": line.restocked,

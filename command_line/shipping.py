@@ -213,7 +213,7 @@ def _print_details(view: ShipmentDetails) -> None:
         _print_words(f"being recalled, by the command {view.called_back_by}")
     if view.arrives_on:
         _print_words(f"promised for {view.arrives_on}")
-    lines = new_table("line", "SKU", "what", "quantity")
+    lines = new_table("line", "SKU", "name", "quantity")
     for line in view.lines:
         lines.add_row(str(line.line_no), line.sku, line.name, str(line.quantity))
     out.print(lines)
@@ -232,7 +232,7 @@ def _print_details(view: ShipmentDetails) -> None:
 
 
 def _print_packages(view: ShipmentDetails) -> None:
-    packages = new_table("SSCC", "what", "mm", "kg", "contents")
+    packages = new_table("SSCC", "package", "mm", "kg", "contents")
     for package in view.packages:
         packages.add_row(
             package.sscc,

@@ -147,14 +147,14 @@ class CommandIntake(Connection):
         ):
             workflow_id = after_workflow(command.command_id)
             description = await engine.describe(self._client, workflow_id)
-            if description is None or engine.is_cut_off(description):
+            if description is None or engine.is_terminated(description):
                 await self.command(RefundShipment, command.model_dump(mode="json"))
                 messages.append(f"{workflow_id}: started again")
         return messages
 
     async def _request(self, order_id: str, name: str, request: OrderRequest) -> CommandOutcome:
         """Send a request to an order. Raises NotFound for an unknown order, Refused."""
-        if engine.fails(await engine.describe(self._client, f"order-{order_id}")):
+        if engine.is_failing(await engine.describe(self._client, f"order-{order_id}")):
             raise Refused(f"{name}_refused", f"order {order_id}: {WORKFLOW_FAILS.message}")
         try:
             return await self._update(f"order-{order_id}", name, request)

@@ -14,7 +14,7 @@ from models.messages.facts import StockArrived
 from models.messages.parsing import parse_order
 from models.orders import OVER, OrderDocument, digest
 from models.views.orders import OrderView
-from order_status import as_received
+from order_status import received_view
 from workflows import search_attributes
 from workflows.order import OrderWorkflow
 from workflows.status_text import summary
@@ -47,14 +47,14 @@ class OrderIntake(Connection):
         if recorded is not None and recorded[1] in OVER:
             # a workflow that was terminated may have left something to do, such as a mail
             description = await engine.describe(self._client, f"order-{document.order_id}")
-            if not engine.is_cut_off(description):
+            if not engine.is_terminated(description):
                 return Placed(await self.orders.status(document.order_id), created=False)
         errors, total_minor = await self._read(
             lambda session: acceptance.check_order(session, document)
         )
         if errors and recorded is None:
             raise InvalidInput(errors)
-        view = as_received(document, total_minor, self._clock())
+        view = received_view(document, total_minor, self._clock())
         started = await self._start_order(document, sent_digest, total_minor, view)
         if started and recorded is None:
             return Placed(view, created=True)

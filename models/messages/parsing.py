@@ -1,4 +1,4 @@
-"""Strict parsing of what API and CLI receive: each error names a field and a reason."""
+"""Strict parsing of input to API and CLI: each error names a field and a reason."""
 
 from datetime import datetime, timedelta
 

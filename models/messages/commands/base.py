@@ -1,4 +1,4 @@
-"""Commands of operators: what they have in common, and how they are refused."""
+"""The base of all commands, and refusals."""
 
 import inspect
 from typing import Annotated, ClassVar, NoReturn
