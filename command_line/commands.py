@@ -71,23 +71,19 @@ def add_commands(app: typer.Typer, open_context: OpenContext) -> None:
             assert target is not None
             settings = NEGATIVES if _takes_numbers(kind) else None
             add = target.command(name, help=kind.description(), context_settings=settings)
-            add(_function(kind, kind.cli, open_context))
+            add(_function_of(kind, kind.cli, open_context))
 
 
-def _function(
+def _function_of(
     kind: type[CommandMessage], cli: Cli, open_context: OpenContext
 ) -> Callable[..., None]:
     """Build the function of a command; typer reads the parameters from its signature."""
-    marked = {name: (field, marker) for name, field, marker in _marked(kind)}
+    marked = list(_marked(kind))
     reader = READERS.get(kind)
     own = signature(reader).parameters if reader is not None else {}
 
     def run(id_: str, reason: str, actor: str, as_json: bool, **given: Any) -> None:
-        sent = {
-            name: marker.value if isinstance(marker, Flag) else given[name]
-            for name, (_, marker) in marked.items()
-            if given[name] or not isinstance(marker, Flag)
-        }
+        sent = {name: _value(field, marker, given[name]) for name, field, marker in marked}
         if reader is not None:
             sent |= reader(**{name: given[name] for name in own})
         sent |= {"command_id": id_ or new_id(), "reason": reason, "actor": actor}
@@ -95,10 +91,10 @@ def _function(
         show(done, as_json, done.message)
 
     parameters = [
-        *(_parameter(*row) for row in _marked(kind) if isinstance(row[2], Argument)),
+        *(_parameter(*row) for row in marked if isinstance(row[2], Argument)),
         *(parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own.values()),
         _keyword("reason", Reason, cli.reason or Parameter.empty),
-        *(_parameter(*row) for row in _marked(kind) if not isinstance(row[2], Argument)),
+        *(_parameter(*row) for row in marked if not isinstance(row[2], Argument)),
         _keyword("id_", CommandId, ""),
         _keyword("actor", Actor, "operator"),
         _keyword("as_json", Json, False),
@@ -113,6 +109,14 @@ def _marked(kind: type[CommandMessage]) -> Iterator[tuple[str, FieldInfo, Marker
         for marker in field.metadata:
             if isinstance(marker, Marker):
                 yield name, field, marker
+
+
+def _value(field: FieldInfo, marker: Marker, given: Any) -> JsonValue:
+    """Return the value of a marked field; `Any`: as typer parsed it."""
+    if isinstance(marker, Flag):
+        return marker.value if given else field.default
+    value: JsonValue = given
+    return value
 
 
 def _parameter(name: str, field: FieldInfo, marker: Marker) -> Parameter:
