@@ -12,7 +12,7 @@ from command_line.ledger import add_ledger
 from command_line.operations import add_operations
 from command_line.orders import add_orders
 from command_line.output import print_json, print_problem, problem_of
-from command_line.purchasing import add_purchases
+from command_line.purchasing import add_purchasing
 from command_line.returns import add_returns
 from command_line.shipping import add_shipping
 from command_line.stock import add_stock
@@ -36,7 +36,7 @@ for add in (
     add_returns,
     add_stock,
     add_shipping,
-    add_purchases,
+    add_purchasing,
     add_ledger,
     add_operations,
     add_commands,

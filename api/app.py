@@ -12,13 +12,13 @@ import engine
 from activities.database.engine import Database
 from activities.database.unit_of_work import utc_now
 from api import problems
-from api.billing import money_router
+from api.billing import billing_router
 from api.commands import command_router
 from api.ledger import ledger_router
-from api.operations import operation_router
-from api.orders import order_router
-from api.purchasing import purchase_router
-from api.returns import return_router
+from api.operations import operations_router
+from api.orders import orders_router
+from api.purchasing import purchasing_router
+from api.returns import returns_router
 from api.shipping import claim_router, shipment_router
 from api.stock import stock_router
 from api.webhooks import webhook_router
@@ -41,15 +41,15 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
         reached = client or await engine.connect(os.environ, settings.temporal_port, lazy=True)
         intake = Intake(reached, database, utc_now, settings.buying)
         for router in (
-            order_router(intake, database),
+            orders_router(intake, database),
             stock_router(database, utc_now),
-            purchase_router(intake, database, utc_now),
+            purchasing_router(intake, database, utc_now),
             shipment_router(intake, database, utc_now),
             claim_router(database),
-            money_router(database),
-            return_router(database),
+            billing_router(database),
+            returns_router(database),
             ledger_router(database, utc_now),
-            operation_router(intake, database),
+            operations_router(intake, database),
             command_router(intake),
             webhook_router(intake, _secrets(settings)),
         ):

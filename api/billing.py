@@ -8,7 +8,7 @@ from api.bodies import pdf_response
 from models.views.billing import BillView, PaymentView, of_bill
 
 
-def money_router(database: Database) -> APIRouter:
+def billing_router(database: Database) -> APIRouter:
     """Build the routes that show invoices and payments."""
     router = APIRouter(tags=["money"])
 

@@ -11,7 +11,7 @@ from intake import Intake
 from models.views.operations import FindingView, RejectedMessageView
 
 
-def operation_router(intake: Intake, database: Database) -> APIRouter:
+def operations_router(intake: Intake, database: Database) -> APIRouter:
     """Build the routes of operations."""
     router = APIRouter()
 

@@ -21,7 +21,7 @@ DOCUMENT = {
 }
 
 
-def order_router(intake: Intake, database: Database) -> APIRouter:
+def orders_router(intake: Intake, database: Database) -> APIRouter:
     """Build the routes of orders and customers."""
     router = APIRouter()
 

@@ -32,7 +32,7 @@ class ReplenishmentCheck(Document):
     location: LocationId | None = None
 
 
-def purchase_router(intake: Intake, database: Database, clock: Clock) -> APIRouter:
+def purchasing_router(intake: Intake, database: Database, clock: Clock) -> APIRouter:
     """Build the routes of purchasing."""
     router = APIRouter()
     purchase_orders = APIRouter(prefix="/purchase-orders", tags=["purchase orders"])

@@ -10,7 +10,7 @@ from models.returns import ReturnState
 from models.views.returns import ReturnDetails, ReturnSummary, of_return
 
 
-def return_router(database: Database) -> APIRouter:
+def returns_router(database: Database) -> APIRouter:
     """Build the routes that show returns."""
     router = APIRouter(prefix="/returns", tags=["returns"])
 

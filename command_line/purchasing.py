@@ -37,7 +37,7 @@ from models.views.stock import of_sku
 PurchaseOrderId = Annotated[str, typer.Argument(metavar="PO", help="The purchase order's id.")]
 
 
-def add_purchases(app: typer.Typer, open_context: OpenContext) -> None:
+def add_purchasing(app: typer.Typer, open_context: OpenContext) -> None:
     """Add the commands of purchasing, and the group `po`."""
     _add_receiving(app, open_context)
 

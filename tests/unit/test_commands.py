@@ -44,6 +44,14 @@ def test_command_has_exactly_one_executor(kind: type[CommandMessage]) -> None:
         executes(kind)(executor)
 
 
+def test_every_module_of_commands_is_registered() -> None:
+    """A module that the registry doesn't import would have no commands."""
+    folder = ROOT / "models" / "messages" / "commands"
+    modules = {kind.__module__.rpartition(".")[2] for kind in COMMANDS}
+    others = {path.stem for path in folder.glob("*.py")} - modules
+    assert others == {"__init__", "base", "interface", "registry", "results"}
+
+
 def test_payload_of_command_is_discriminated_by_kind() -> None:
     schema = CommandStep.model_json_schema()["properties"]["command"]
     kinds = {kind.model_fields["kind"].default: kind.__name__ for kind in COMMANDS}
