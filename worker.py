@@ -45,7 +45,7 @@ from activities.returns import steps as returns_steps
 from activities.shipping import steps as shipping_steps
 from activities.shipping.steps import Shipping
 from activities.stock import steps as stock_steps
-from exits import leave, reported_exit
+from exits import exit_on_error, exit_process
 from models.settings import Settings
 from workflows.commands import CommandWorkflow, FollowUpWorkflow
 from workflows.facts import FactWorkflow
@@ -176,6 +176,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with reported_exit():
+    with exit_on_error():
         asyncio.run(main())
-    leave(0)
+    exit_process(0)

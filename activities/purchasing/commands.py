@@ -5,13 +5,9 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.purchasing.purchase_orders import keys_of, lock_purchase
 from activities.stock.backorders import due_units, set_expected_dates
 from activities.stock.notifications import changed_shortages, read_shortages
-from models.messages.commands import (
-    STOCK_REFUSED,
-    UNKNOWN_PURCHASE_ORDER,
-    ClosePurchase,
-    CommandResult,
-    refuse,
-)
+from models.messages.commands.base import STOCK_REFUSED, UNKNOWN_PURCHASE_ORDER, refuse
+from models.messages.commands.purchasing import ClosePurchase
+from models.messages.commands.results import CommandResult
 from models.purchasing import PurchaseOrderState
 from models.tables.purchasing import PurchaseOrder
 

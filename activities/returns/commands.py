@@ -27,12 +27,11 @@ from activities.returns.inspection import (
 )
 from activities.shipping.tracking import update_return
 from models import ledger
-from models.messages.commands import (
-    RETURN_REFUSED,
-    UNKNOWN,
+from models.messages.commands.base import RETURN_REFUSED, UNKNOWN, refuse
+from models.messages.commands.results import CommandResult
+from models.messages.commands.returns import (
     AuthoriseReturn,
     CloseReturn,
-    CommandResult,
     InspectedUnits,
     InspectReturn,
     ReceiveReturn,
@@ -41,7 +40,6 @@ from models.messages.commands import (
     ReturnCommand,
     ReturnedUnits,
     ReturnOnItsWay,
-    refuse,
 )
 from models.progress import ShipmentState
 from models.returns import (

@@ -8,7 +8,8 @@ from typing import NoReturn
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from models.messages.commands import RETURN_REFUSED, ReturnedUnits, refuse
+from models.messages.commands.base import RETURN_REFUSED, refuse
+from models.messages.commands.returns import ReturnedUnits
 from models.progress import ShipmentState
 from models.returns import ReturnState
 from models.stock import ReservationState

@@ -14,7 +14,7 @@ from activities.returns.eligibility import returned_lines
 from activities.shipping.goods_issue import restock
 from activities.stock.counters import Change
 from models.billing import units_of
-from models.messages.commands import InspectedUnits
+from models.messages.commands.returns import InspectedUnits
 from models.money import part, round_half_up
 from models.pricing import PricedLine
 from models.progress import ShipmentState

@@ -10,11 +10,7 @@ from activities.order_record.progress import lock_order
 from activities.shipping.tracking import reports_of
 from models import ledger
 from models.claims import ClaimState, claim_id_of
-from models.messages.commands import (
-    SHIPMENT_REFUSED,
-    UNKNOWN,
-    refuse,
-)
+from models.messages.commands.base import SHIPMENT_REFUSED, UNKNOWN, refuse
 from models.progress import ShipmentState
 from models.tables.orders import Order
 from models.tables.shipping import Claim, Shipment

@@ -29,12 +29,11 @@ from activities.stock.counters import Change
 from activities.stock.steps import allocate_or_backorder, release_reservations
 from models import ledger
 from models.claims import ClaimState
-from models.messages.commands import (
-    SHIPMENT_REFUSED,
-    CommandResult,
+from models.messages.commands.base import SHIPMENT_REFUSED, refuse
+from models.messages.commands.results import CommandResult, FollowUp
+from models.messages.commands.shipping import (
     EndCallBack,
     FileClaim,
-    FollowUp,
     GiveUp,
     RecoverShipment,
     RefundShipment,
@@ -42,7 +41,6 @@ from models.messages.commands import (
     SettleClaim,
     ShipmentCommand,
     WithdrawClaim,
-    refuse,
 )
 from models.progress import Cancellation, ShipmentState
 from models.stock import MovementKind, Need, ReservationState

@@ -16,7 +16,7 @@ from activities.shipping.booking import ready_on
 from activities.shipping.claims import claims_of
 from models.claims import ClaimState
 from models.customers import Address
-from models.messages.commands import RefundShipment
+from models.messages.commands.shipping import RefundShipment
 from models.messages.facts import ShipmentFact, ShipmentTracked
 from models.money import format_amount
 from models.papers import (

@@ -11,7 +11,7 @@ from activities.ledger.posting import post
 from activities.shipping.goods_issue import recognise_revenue
 from models import ledger
 from models.billing import units_of
-from models.messages.commands import FollowUp
+from models.messages.commands.results import FollowUp
 from models.messages.steps import BillStep
 from models.pricing import PricedLine
 from models.stock import ReservationState

@@ -12,16 +12,9 @@ from activities.stock.backorders import fill_shortages, low_keys
 from activities.stock.counters import Change, lock_stock, move
 from activities.stock.notifications import OpenShortage, changed_shortages, read_shortages
 from models import ledger
-from models.messages.commands import (
-    STOCK_REFUSED,
-    UNKNOWN_SKU,
-    AdjustStock,
-    CommandResult,
-    CountStock,
-    StockChange,
-    TransferStock,
-    refuse,
-)
+from models.messages.commands.base import STOCK_REFUSED, UNKNOWN_SKU, refuse
+from models.messages.commands.results import CommandResult
+from models.messages.commands.stock import AdjustStock, CountStock, StockChange, TransferStock
 from models.messages.steps import StockKey
 from models.money import MAX_AMOUNT_MINOR, Money, parse_amount
 from models.replenishment import is_reordered

@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from models.base import Payload
 from models.errors import Found, found
-from models.messages.commands import UNKNOWN_PURCHASE_ORDER
+from models.messages.commands.base import UNKNOWN_PURCHASE_ORDER
 from models.views.operations import RejectedMessageView
 from models.views.stock import WaitingView
 

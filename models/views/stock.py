@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from models.base import Payload
 from models.errors import Found, found
-from models.messages.commands import UNKNOWN_SKU
+from models.messages.commands.base import UNKNOWN_SKU
 from models.replenishment import Promisable
 
 

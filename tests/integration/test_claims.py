@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from models.messages.commands import Reship
+from models.messages.commands.shipping import Reship
 from tests.integration.test_handing_over import at_the_counter
 from tests.integration.test_lost_goods import give_up, lost
 from tests.integration.test_tracking import booked

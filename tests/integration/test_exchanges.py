@@ -3,7 +3,8 @@
 from sqlmodel import select
 
 from activities.billing.steps import credit_invoice
-from models.messages.commands import InspectReturn, RefundShipment
+from models.messages.commands.returns import InspectReturn
+from models.messages.commands.shipping import RefundShipment
 from models.messages.steps import OrderStep
 from models.tables.billing import CreditNoteRow
 from models.tables.orders import Order

@@ -7,7 +7,11 @@ from sqlmodel import select
 
 from activities.operations.commands import execute_command
 from activities.orders.steps import read_order_progress
-from models.messages.commands import CancelRest, CommandResult, CommandStep, CreditInvoice, Reship
+from models.messages.commands.billing import CreditInvoice
+from models.messages.commands.orders import CancelRest
+from models.messages.commands.registry import CommandStep
+from models.messages.commands.results import CommandResult
+from models.messages.commands.shipping import Reship
 from models.messages.steps import OrderStep
 from models.orders import Delivery
 from models.returns import Condition, Disposition, RequestedOutcome, ReturnReason

@@ -8,7 +8,7 @@ from activities.database.unit_of_work import utc_now
 from activities.masterdata.importing import import_folder
 from intake import Intake
 from models.errors import InvalidInput, NotFound
-from models.messages.commands import GiveUp, RecoverShipment, RefundShipment, Reship
+from models.messages.commands.shipping import GiveUp, RecoverShipment, RefundShipment, Reship
 from tests.integration.test_tracking import booked, report
 from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of

@@ -11,7 +11,7 @@ from activities.database.unit_of_work import utc_now
 from activities.shipping.steps import apply_tracking
 from intake import Intake
 from models.errors import InvalidInput
-from models.messages.commands import (
+from models.messages.commands.returns import (
     AuthoriseReturn,
     CloseReturn,
     InspectReturn,

@@ -11,10 +11,10 @@ from activities.database.unit_of_work import utc_now
 from activities.returns.reading import return_details
 from intake import Intake
 from models.errors import InvalidInput, NotFound
-from models.messages.commands import (
+from models.messages.commands.billing import CreditInvoice
+from models.messages.commands.returns import (
     AuthoriseReturn,
     CloseReturn,
-    CreditInvoice,
     InspectReturn,
     ReceiveReturn,
     RejectReturn,

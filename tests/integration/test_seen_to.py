@@ -9,14 +9,10 @@ from sqlmodel import select
 from activities.orders.steps import attend
 from models.errors import InvalidInput, Refused
 from models.messages.attention import Attention, SetAttention
-from models.messages.commands import (
-    Acknowledge,
-    CreditInvoice,
-    InspectReturn,
-    RecoverShipment,
-    RefundShipment,
-    Reship,
-)
+from models.messages.commands.billing import CreditInvoice
+from models.messages.commands.orders import Acknowledge
+from models.messages.commands.returns import InspectReturn
+from models.messages.commands.shipping import RecoverShipment, RefundShipment, Reship
 from models.tables.operations import CommandRow
 from tests.integration.test_lost_goods import doors, give_up, lost
 from tests.integration.test_returns import came_back, command, delivered, inspected, settled

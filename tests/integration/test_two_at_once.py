@@ -11,7 +11,9 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.operations.commands import execute_command
 from activities.order_record.progress import lock_order
 from activities.purchasing.receiving import receive_goods
-from models.messages.commands import CommandResult, CommandStep, TransferStock
+from models.messages.commands.registry import CommandStep
+from models.messages.commands.results import CommandResult
+from models.messages.commands.stock import TransferStock
 from models.messages.facts import GoodsReceived
 from models.messages.steps import StockKey
 from models.orders import Delivery

@@ -38,29 +38,28 @@ from activities.stock.backorders import incoming
 from activities.stock.steps import allocate_stock, release_stock
 from models.claims import ClaimState
 from models.ledger import Account
-from models.messages.commands import (
-    AdjustStock,
+from models.messages.commands import Command
+from models.messages.commands.orders import CancelRest
+from models.messages.commands.registry import CommandStep
+from models.messages.commands.returns import (
     AuthoriseReturn,
-    CancelRest,
-    Command,
-    CommandStep,
-    CountStock,
-    EndCallBack,
-    FileClaim,
     InspectedUnits,
     InspectReturn,
     ReceiveReturn,
-    RecoverShipment,
-    RefundShipment,
     RequestReturn,
-    Reship,
     ReturnedUnits,
     ReturnOnItsWay,
+)
+from models.messages.commands.shipping import (
+    EndCallBack,
+    FileClaim,
+    RecoverShipment,
+    RefundShipment,
+    Reship,
     SettleClaim,
-    StockCommand,
-    TransferStock,
     WithdrawClaim,
 )
+from models.messages.commands.stock import AdjustStock, CountStock, StockCommand, TransferStock
 from models.messages.facts import (
     GoodsReceived,
     InvoicedLine,

@@ -45,7 +45,8 @@ from activities.shipping.steps import (
 from activities.stock.steps import allocate_stock, release_stock
 from models.billing import BillingRules, DunningLevel, RefundState
 from models.ledger import Account
-from models.messages.commands import CommandResult, CommandStep
+from models.messages.commands.registry import CommandStep
+from models.messages.commands.results import CommandResult
 from models.messages.facts import (
     PaymentReceived,
     PaymentReversed,

@@ -23,7 +23,9 @@ from activities.purchasing.stock_review import StockReview
 from activities.purchasing.supplier_reports import apply_acknowledgement, apply_ship_notice
 from activities.stock.steps import allocate_stock, release_stock
 from models.errors import PartnerRefused
-from models.messages.commands import AdjustStock, ClosePurchase, CommandStep
+from models.messages.commands.purchasing import ClosePurchase
+from models.messages.commands.registry import CommandStep
+from models.messages.commands.stock import AdjustStock
 from models.messages.facts import (
     Fact,
     GoodsShipped,

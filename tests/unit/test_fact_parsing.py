@@ -1,4 +1,4 @@
-"""Facts at the door: what can't be used is refused there, by the name of its field."""
+"""Parsing of facts: an invalid fact is refused, naming its field."""
 
 from datetime import UTC, datetime
 from itertools import chain
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.webhooks import PARTNER_TYPES
-from intake import SIGNALS
+from intake.facts import SIGNALS
 from models.errors import InvalidInput
 from models.messages.facts import (
     FACT_TYPES,
@@ -88,7 +88,7 @@ OWN_IDS = {
 
 
 def refused(type_: str, data: Any) -> list[str]:
-    """The fields of a fact that is refused; each has a reason."""
+    """Parse a fact that is refused; returns its invalid fields."""
     with pytest.raises(InvalidInput) as refusal:
         parse_fact(type_, data)
     assert all(error.reason for error in refusal.value.fields)
@@ -96,26 +96,26 @@ def refused(type_: str, data: Any) -> list[str]:
 
 
 def payment(**changes: Any) -> dict[str, Any]:
-    """The data of a payment."""
+    """Build the data of a payment."""
     return VALID["payment.received"] | changes
 
 
 def receipt(**changes: Any) -> dict[str, Any]:
-    """The data of a goods receipt."""
+    """Build the data of a goods receipt."""
     return VALID["goods.received"] | changes
 
 
-def test_every_type_has_its_message_its_signal_and_its_required_fields() -> None:
+def test_every_type_has_message_signal_and_required_fields() -> None:
     assert set(FACT_TYPES) == set(VALID)
     assert set(FACT_TYPES.values()) == set(REQUIRED) == set(SIGNALS) | {PayoutPaid}
 
 
-def test_every_type_has_one_partner_who_may_tell_it() -> None:
+def test_every_type_has_one_partner() -> None:
     assert sorted(FACT_TYPES) == sorted(chain.from_iterable(PARTNER_TYPES.values()))
 
 
 @pytest.mark.parametrize("type_", VALID)
-def test_a_complete_fact_is_taken(type_: str) -> None:
+def test_complete_fact_is_accepted(type_: str) -> None:
     fact = parse_fact(type_, VALID[type_])
     assert type_of(fact) == type_
     assert business_id(fact) == VALID[type_][OWN_IDS[type_]]
@@ -123,12 +123,12 @@ def test_a_complete_fact_is_taken(type_: str) -> None:
 
 
 @pytest.mark.parametrize("type_", VALID)
-def test_what_partners_add_later_is_ignored(type_: str) -> None:
+def test_unknown_field_is_ignored(type_: str) -> None:
     assert parse_fact(type_, VALID[type_] | {"new": {}}) == parse_fact(type_, VALID[type_])
 
 
 @pytest.mark.parametrize(("type_", "field"), REQUIRED_FIELDS)
-def test_a_required_field_that_is_missing_is_named(type_: str, field: str) -> None:
+def test_missing_required_field_is_named(type_: str, field: str) -> None:
     data = {name: value for name, value in VALID[type_].items() if name != field}
     assert refused(type_, data) == [field]
     assert refused(type_, data | {field: None}) == [field]
@@ -136,24 +136,24 @@ def test_a_required_field_that_is_missing_is_named(type_: str, field: str) -> No
 
 @pytest.mark.parametrize(("type_", "field"), REQUIRED_FIELDS)
 @pytest.mark.parametrize("wrong", [[], {}, True, 1.5])
-def test_a_field_of_the_wrong_type_is_named(type_: str, field: str, wrong: object) -> None:
+def test_field_of_wrong_type_is_named(type_: str, field: str, wrong: object) -> None:
     assert refused(type_, VALID[type_] | {field: wrong}) == [field]
 
 
 @pytest.mark.parametrize("type_", VALID)
-def test_all_that_is_missing_beside_the_facts_id_is_said_at_once(type_: str) -> None:
+def test_all_missing_fields_are_named_at_once(type_: str) -> None:
     own, *others = REQUIRED[FACT_TYPES[type_]]
     assert refused(type_, {own: "X-1"}) == others
 
 
 @pytest.mark.parametrize("type_", ["", "payment", "payment.Received", "order.placed", "__class__"])
-def test_an_unknown_type_is_refused(type_: str) -> None:
+def test_unknown_type_is_refused(type_: str) -> None:
     assert refused(type_, VALID["payment.received"]) == ["type"]
 
 
 @pytest.mark.parametrize("type_", VALID)
 @pytest.mark.parametrize("data", [None, [], "x", 5, True, [{}]])
-def test_data_that_is_no_object_is_refused(type_: str, data: object) -> None:
+def test_data_other_than_object_is_refused(type_: str, data: object) -> None:
     assert refused(type_, data) == ["document"]
 
 
@@ -166,14 +166,14 @@ def test_data_that_is_no_object_is_refused(type_: str, data: object) -> None:
     ],
     ids=ascii,
 )
-def test_an_amount_that_is_no_money_is_refused(amount: object) -> None:
+def test_invalid_amount_is_refused(amount: object) -> None:
     assert refused("payment.received", payment(amount=amount)) == ["amount"]
 
 
 @pytest.mark.parametrize(
     ("amount", "currency"), [("1.5", "JPY"), ("1.0000", "KWD"), ("0", "JPY"), ("1.001", "EUR")]
 )
-def test_an_amount_has_the_decimals_of_its_currency(amount: str, currency: str) -> None:
+def test_amount_has_decimals_of_its_currency(amount: str, currency: str) -> None:
     assert refused("payment.received", payment(amount=amount, currency=currency)) == ["amount"]
 
 
@@ -181,26 +181,26 @@ def test_an_amount_has_the_decimals_of_its_currency(amount: str, currency: str) 
     ("amount", "currency"),
     [("0.01", "EUR"), ("10000000000000.00", "EUR"), ("1", "JPY"), ("0.001", "KWD")],
 )
-def test_the_smallest_and_the_largest_amount_are_taken(amount: str, currency: str) -> None:
+def test_smallest_and_largest_amount_are_accepted(amount: str, currency: str) -> None:
     fact = parse_fact("payment.received", payment(amount=amount, currency=currency))
     assert isinstance(fact, PaymentReceived)
     assert (fact.amount, fact.currency) == (amount, currency)
 
 
 @pytest.mark.parametrize("currency", ["", "eur", "EURO", "XXX", "XAU", "ABC", 978])
-def test_an_unknown_currency_is_refused(currency: object) -> None:
+def test_unknown_currency_is_refused(currency: object) -> None:
     assert refused("payment.received", payment(currency=currency)) == ["currency"]
 
 
 @pytest.mark.parametrize(
     "quantity", [0, -1, 1_000_000_001, 10**30, True, "5", "", 5.0, 5.5, None], ids=str
 )
-def test_a_quantity_is_a_whole_number_within_its_limits(quantity: object) -> None:
+def test_quantity_is_whole_number_within_limits(quantity: object) -> None:
     assert refused("goods.received", receipt(quantity=quantity)) == ["quantity"]
 
 
 @given(quantity=st.integers(1, 1_000_000_000))
-def test_a_quantity_is_taken_as_it_is(quantity: int) -> None:
+def test_quantity_is_unchanged(quantity: int) -> None:
     fact = parse_fact("goods.received", receipt(quantity=quantity))
     assert isinstance(fact, GoodsReceived)
     assert fact.quantity == quantity
@@ -208,7 +208,7 @@ def test_a_quantity_is_taken_as_it_is(quantity: int) -> None:
 
 @pytest.mark.parametrize("type_", VALID)
 @pytest.mark.parametrize("bad", ["", "a b", "-a", "ä", "a:b", "a\n", "a\x00", "a" * 65, 5])
-def test_a_facts_own_id_is_an_identifier(type_: str, bad: object) -> None:
+def test_own_id_of_fact_is_identifier(type_: str, bad: object) -> None:
     own = OWN_IDS[type_]
     assert refused(type_, VALID[type_] | {own: bad}) == [own]
 
@@ -222,11 +222,11 @@ def test_a_facts_own_id_is_an_identifier(type_: str, bad: object) -> None:
     ],
 )
 @pytest.mark.parametrize("bad", ["a\x00b", "a\nb", "a\u2028b", "x" * 201], ids=ascii)
-def test_a_reference_is_printable_and_of_sensible_length(type_: str, field: str, bad: str) -> None:
+def test_reference_is_printable_and_limited_in_length(type_: str, field: str, bad: str) -> None:
     assert refused(type_, VALID[type_] | {field: bad}) == [field]
 
 
-def test_an_order_we_do_not_know_may_be_named_in_the_payers_words() -> None:
+def test_payment_may_name_unknown_order_in_free_text() -> None:
     fact = parse_fact("payment.received", payment(order_id="Rechnung 17, danke!"))
     assert fact.model_dump()["order_id"] == "Rechnung 17, danke!"
 
@@ -240,8 +240,8 @@ def test_an_order_we_do_not_know_may_be_named_in_the_payers_words() -> None:
         ("2026-07-06T07:00:00-05:00", 12),
     ],
 )
-def test_a_time_is_kept_in_utc_and_without_an_offset_it_is_utc(written: str, meant: int) -> None:
-    """The tables take no time without an offset: such a fact could never have been applied."""
+def test_time_is_converted_to_utc(written: str, meant: int) -> None:
+    """A time without an offset is UTC: the tables need an offset."""
     fact = parse_fact("payment.received", payment(received_at=written))
     assert isinstance(fact, PaymentReceived)
     assert fact.received_at == datetime(2026, 7, 6, meant, tzinfo=UTC)
@@ -254,11 +254,11 @@ def test_a_time_is_kept_in_utc_and_without_an_offset_it_is_utc(written: str, mea
 @pytest.mark.parametrize(
     ("type_", "field"), [("payment.received", "received_at"), ("goods.received", "occurred_at")]
 )
-def test_what_is_no_time_is_refused(type_: str, field: str, wrong: object) -> None:
+def test_invalid_time_is_refused(type_: str, field: str, wrong: object) -> None:
     assert refused(type_, VALID[type_] | {field: wrong}) == [field]
 
 
-def test_what_is_no_date_is_refused() -> None:
+def test_invalid_date_is_refused() -> None:
     type_ = "purchase_order.acknowledged"
     assert refused(type_, VALID[type_] | {"expected_date": "soon"}) == ["expected_date"]
 
@@ -273,12 +273,12 @@ def test_what_is_no_date_is_refused() -> None:
         ({"amount": None, "currency": None, "fee": "1.00"}, ["currency"]),
     ],
 )
-def test_what_a_reversal_costs_is_money_too(changes: dict[str, Any], fields: list[str]) -> None:
-    """Also where it leaves the amount out, and so takes all of the payment back."""
+def test_amount_and_fee_of_reversal_are_money(changes: dict[str, Any], fields: list[str]) -> None:
+    """Also without an amount, for a full reversal."""
     found = refused("payment.reversed", VALID["payment.reversed"] | changes)
     assert found == fields
 
 
-def test_a_reversal_of_the_whole_payment_needs_no_currency() -> None:
+def test_full_reversal_needs_no_currency() -> None:
     data = {"reversal_id": "RV-1", "payment_id": "P-1"}
     assert parse_fact("payment.reversed", data).model_dump()["fee"] == "0"

@@ -1,4 +1,4 @@
-"""Returns by command line and API: the whole life, labels, and what is refused."""
+"""Returns on command line and API: life cycle, labels and refusals."""
 
 import json
 from pathlib import Path
@@ -15,25 +15,25 @@ from tests.support.world import World
 WHY = ("--reason", "too small")
 
 
-async def send(world: World, path: str, **said: Any) -> Document:
-    """A command by API, which must be done."""
-    sent = {"command_id": unique("cmd"), "reason": "too small"} | said
+async def send(world: World, path: str, **fields: Any) -> Document:
+    """Send a command to the API, which accepts it."""
+    sent = {"command_id": unique("cmd"), "reason": "too small"} | fields
     response = await world.api.post(path, json=sent)
     assert response.status_code == 200, response.text
     return response.json()
 
 
-async def refused(world: World, path: str, **said: Any) -> tuple[int, str, list[str]]:
-    """A command by API that isn't done: status, code and the fields that are named."""
-    sent = {"command_id": unique("cmd"), "reason": "too small"} | said
+async def refused(world: World, path: str, **fields: Any) -> tuple[int, str, list[str]]:
+    """Send a command to the API, which refuses it; returns status, code and named fields."""
+    sent = {"command_id": unique("cmd"), "reason": "too small"} | fields
     response = await world.api.post(path, json=sent)
     problem = response.json()
     assert response.headers["content-type"] == "application/problem+json"
-    fields = [error["field"] for error in problem.get("errors", ())]
-    return response.status_code, problem["code"], fields
+    named = [error["field"] for error in problem.get("errors", ())]
+    return response.status_code, problem["code"], named
 
 
-async def test_the_life_of_a_return_by_command_line(pipeline: World, tmp_path: Path) -> None:
+async def test_life_of_return_on_command_line(pipeline: World, tmp_path: Path) -> None:
     """Requested, authorised, labelled, sent, received, inspected, settled."""
     order_id, sku = await delivered(pipeline)
     return_id = f"RMA-{order_id}-1"
@@ -48,9 +48,9 @@ async def test_the_life_of_a_return_by_command_line(pipeline: World, tmp_path: P
         True,
     )
     await run_json(pipeline, "returns", "authorise", return_id, *WHY, "--actor", "ann")
-    said = await run_json(pipeline, *label)
+    written = await run_json(pipeline, *label)
     pdf = (tmp_path / "label.pdf").read_bytes()
-    assert said["bytes"] == len(pdf)
+    assert written["bytes"] == len(pdf)
     assert {code.partition(":")[2] for code in scanned(pdf, tmp_path)} == {return_id}
     await run_json(pipeline, "returns", "sent", return_id)
     await run_json(pipeline, "returns", "receive", return_id, f"{sku}:2")
@@ -75,12 +75,12 @@ async def test_the_life_of_a_return_by_command_line(pipeline: World, tmp_path: P
     status, words, _ = await run(pipeline, "returns", "list", "--order", order_id)
     assert (status, return_id in words) == (0, True)
     history = (await pipeline.order(order_id))["history"]
-    [allowed] = [row["detail"] for row in history if row["event"] == "return_authorised"]
-    assert allowed == f"{return_id} by ann: too small"
+    [authorised] = [row["detail"] for row in history if row["event"] == "return_authorised"]
+    assert authorised == f"{return_id} by ann: too small"
 
 
-async def test_goods_that_nobody_announced_by_command_line(pipeline: World) -> None:
-    """Received of their order; a second request is rejected; an exchange is wished for."""
+async def test_unannounced_goods_on_command_line(pipeline: World) -> None:
+    """They are received for their order; then an exchange is requested and rejected."""
     order_id, sku = await delivered(pipeline, quantity=3)
     await run_json(pipeline, "returns", "receive", "--order", order_id, f"{sku}:1")
     shown = await run_json(pipeline, "returns", f"RMA-{order_id}-1")
@@ -92,8 +92,8 @@ async def test_goods_that_nobody_announced_by_command_line(pipeline: World) -> N
     assert (shown["state"], shown["wish"], shown["note"]) == ("rejected", "exchange", "used up")
 
 
-async def test_the_life_of_a_return_by_api(pipeline: World, tmp_path: Path) -> None:
-    """The same, and a parcel that nobody had announced."""
+async def test_life_of_return_on_api(pipeline: World, tmp_path: Path) -> None:
+    """The same as on the command line, and an unannounced parcel."""
     order_id, sku = await delivered(pipeline)
     return_id, lines = f"RMA-{order_id}-1", [{"sku": sku, "quantity": 1}]
     path = f"/returns/{return_id}"
@@ -126,22 +126,22 @@ async def test_the_life_of_a_return_by_api(pipeline: World, tmp_path: Path) -> N
     assert [row["return_id"] for row in rows] == [f"RMA-{order_id}-3"]
 
 
-async def test_what_the_api_refuses(pipeline: World) -> None:
-    """Each refusal names its field, or what isn't there; nothing changes."""
+async def test_api_refusals_name_field_or_missing_id(pipeline: World) -> None:
+    """A refusal changes nothing."""
     order_id, sku = await delivered(pipeline)
     _, other = await delivered(pipeline, quantity=1)
 
     def of(quantity: int, what: str = sku) -> Document:
         return {"lines": [{"sku": what, "quantity": quantity}]}
 
-    for said, field, code in (
+    for fields, field, code in (
         (of(0), "lines.0.quantity", "invalid_input"),
         (of(4), "lines.0.quantity", "return_refused"),
         (of(1, other), "lines.0.sku", "return_refused"),
         (of(1) | {"because": "unannounced"}, "because", "invalid_input"),
         (of(1) | {"colour": "red"}, "colour", "invalid_input"),
     ):
-        answer = await refused(pipeline, "/returns", order_id=order_id, **said)
+        answer = await refused(pipeline, "/returns", order_id=order_id, **fields)
         assert answer == (422, code, [field])
     assert await refused(pipeline, "/returns/RMA-0/receipts", **of(1)) == (404, "unknown", [])
     assert await refused(pipeline, "/orders/none/unannounced-returns", **of(1)) == (
@@ -161,8 +161,8 @@ async def test_what_the_api_refuses(pipeline: World) -> None:
     assert set(line["properties"]) == {"sku", "quantity"}
 
 
-async def test_what_the_command_line_refuses(pipeline: World) -> None:
-    """Wrong use is told from what can't be; nothing changes."""
+async def test_command_line_separates_refusals_from_wrong_use(pipeline: World) -> None:
+    """Neither changes anything."""
     order_id, sku = await delivered(pipeline)
     _, other = await delivered(pipeline, quantity=1)
     request = ("returns", "request", order_id)
@@ -176,9 +176,9 @@ async def test_what_the_command_line_refuses(pipeline: World) -> None:
         problem = json.loads(out)
         assert (status, problem["code"]) == (2, "wrong_use")
         assert f"'{unit}' isn't SKU:QUANTITY" in problem["detail"]
-    for words, said in (
+    for words, reason in (
         (("receive", f"{sku}:1"), "is no return's id"),
-        (("receive", "RMA-0"), "say what has come"),
+        (("receive", "RMA-0"), "no units: give SKU:QUANTITY"),
         (("receive", "--order", order_id, "RMA-0", f"{sku}:1"), "'RMA-0' isn't SKU:QUANTITY"),
         (("inspect", "RMA-0", f"{sku}:1"), "restock, scrap, to_supplier"),
         (("inspect", "RMA-0", f"{sku}:1:burn"), "restock, scrap, to_supplier"),
@@ -186,7 +186,7 @@ async def test_what_the_command_line_refuses(pipeline: World) -> None:
         (("inspect", "RMA-0", f"{sku}:1:scrap:worn:1"), "as_new, opened, worn"),
     ):
         status, out, _ = await run(pipeline, "returns", *words, "--json")
-        assert (status, said in json.loads(out)["detail"]) == (2, True), out
+        assert (status, reason in json.loads(out)["detail"]) == (2, True), out
     for words in (
         ("RMA-0",),
         ("label", "RMA-0", "--out", "nothing.pdf"),
@@ -200,8 +200,8 @@ async def test_what_the_command_line_refuses(pipeline: World) -> None:
 
 
 @pytest.mark.parametrize("more", [1, 2])
-async def test_never_more_comes_back_than_was_delivered(pipeline: World, more: int) -> None:
-    """Of a return, what it announced; of the order, what isn't on its way already."""
+async def test_received_units_never_exceed_delivered_units(pipeline: World, more: int) -> None:
+    """At most the units of a return; for an order, at most those of no other return."""
     order_id, sku = await delivered(pipeline, quantity=2)
     return_id = await came_back(pipeline, order_id, sku, 1)
     unit = f"{sku}:{more}"
