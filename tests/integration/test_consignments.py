@@ -1,17 +1,8 @@
 """Several consignments of one order, each with a state of its own."""
 
-from tests.support.shop import Document, order
+from tests.support.orders import states, units
+from tests.support.shop import order
 from tests.support.world import World
-
-
-def units(shown: Document, *names: str) -> list[list[int]]:
-    """Of each line, the quantities of these names."""
-    return [[line[name] for name in names] for line in shown["lines"]]
-
-
-def states(shown: Document) -> list[str]:
-    """Of each shipment."""
-    return [shipment["state"] for shipment in shown["shipments"]]
 
 
 async def test_what_is_there_leaves_before_the_rest(pipeline: World) -> None:

@@ -15,9 +15,11 @@ from models import ledger
 from models.tables.billing import InvoiceRow
 from models.tables.ledger import JournalEntry, JournalPosting
 from tests.conftest import DATABASES, new_world
-from tests.integration.test_cli import run, run_json
-from tests.integration.test_promises import events, in_days, working
+from tests.support.clock import in_days, working
+from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of, assert_asked_once
+from tests.support.orders import events
+from tests.support.payments import charge_back
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until, until_history
 from tests.support.world import World
@@ -64,13 +66,6 @@ async def authorise(world: World, order_id: str, expires_at: datetime | None = N
     response = await world.tell("payment.authorised", data)
     assert response.status_code == 204, response.text
     return authorisation_id
-
-
-async def charge_back(world: World, payment_id: str, **said: Any) -> None:
-    """The payer's bank takes a payment back."""
-    data = {"reversal_id": unique("rv"), "payment_id": payment_id, "reason": "fraud", **said}
-    response = await world.tell("payment.reversed", data)
-    assert response.status_code == 204, response.text
 
 
 async def placed(world: World, **changes: Any) -> str:

@@ -29,6 +29,7 @@ from activities.ledger import reading as ledger_reading
 from activities.masterdata.importing import import_folder
 from activities.orders import reading as orders_reading
 from api.app import create_app
+from intake import Intake
 from models.settings import Settings
 from models.tables.operations import AuditRow
 from models.tables.orders import Order
@@ -89,6 +90,10 @@ class World:
         database = Database(self.database.url, settings.rules, clock)
         self.opened.append(database)
         return build_worker(settings, database, self.client, runner)
+
+    def intake(self, clock: Clock = utc_now) -> Intake:
+        """The application service that API and CLI share."""
+        return Intake(self.client, self.database, clock, self.settings.buying)
 
     def shop(self, on_hand: int = 10, **changes: Any) -> tuple[str, str]:
         """Import a shop of one new product and one new customer; returns both ids."""
