@@ -16,10 +16,11 @@ from models.tables.ledger import JournalEntry
 from models.tables.operations import NumberSeries
 from tests.conftest import DATABASES, new_client
 from tests.support import postgres
+from tests.support.pipeline import running_world
 from tests.support.processes import WorkerProcess
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
-from tests.support.world import World, world
+from tests.support.world import World
 from tools.prepare import migrate
 
 CLIENTS, WORKERS = 16, 2
@@ -68,7 +69,7 @@ async def doomed(request: pytest.FixtureRequest, engine_address: str) -> AsyncIt
 async def _doomed(folder: Path, url: str, engine_address: str) -> AsyncIterator[Doomed]:
     migrate(url)
     client = await new_client(engine_address)
-    async with world(client, engine_address, url, folder, worker=False, auto=False) as made:
+    async with running_world(client, engine_address, url, folder, worker=False, auto=False) as made:
         workers = [WorkerProcess(made) for _ in range(WORKERS)]
         try:
             for worker in workers:

@@ -15,9 +15,9 @@ from temporalio.api.enums.v1 import EventType
 from tests.support.exactly_once import assert_asked_once, assert_completed_once, until_asked
 from tests.support.processes import (
     WorkerProcess,
-    asking,
-    no_mail_recorded,
-    watch_until,
+    direct_queries,
+    mails_locked,
+    poll_until,
 )
 from tests.support.shop import Document, order
 from tests.support.waiting import until_history
@@ -61,8 +61,8 @@ class Case:
 
     async def sees(self, query: str) -> None:
         """Wait, without a pause, until the tables have an answer to `query`; then kill."""
-        with asking(self.world.settings.database) as ask:
-            await asyncio.to_thread(watch_until, lambda: ask(query))
+        with direct_queries(self.world.settings.database) as ask:
+            await asyncio.to_thread(poll_until, lambda: ask(query))
             self.process.kill()
 
     async def requested(self) -> None:
@@ -137,15 +137,15 @@ async def invoice_mail_is_out(case: Case) -> None:
     await case.requested()
     url = case.world.settings.database
     kept = case.world.folder / "mail"
-    with asking(url) as ask:
+    with direct_queries(url) as ask:
         before = {path.name for path in kept.iterdir()}
         planned = f"SELECT 1 FROM shipments WHERE order_id = '{case.order_id}'"
-        seen = asyncio.create_task(asyncio.to_thread(watch_until, lambda: ask(planned)))
+        seen = asyncio.create_task(asyncio.to_thread(poll_until, lambda: ask(planned)))
         await case.pay()
         await seen
-        with no_mail_recorded(url):
+        with mails_locked(url):
             await asyncio.to_thread(
-                watch_until,
+                poll_until,
                 lambda: any(
                     "invoice" in path.name and path.name not in before
                     for path in kept.glob("*.eml")
@@ -287,5 +287,5 @@ async def test_killed_at_any_phase_the_order_completes_and_nothing_happens_twice
     """One invoice, payment request, quote, booking, purchase order, receipt."""
     case = killed[phase]
     await case.finish()
-    await assert_completed_once(case.world, case.order_id, bought=case.bought)
+    await assert_completed_once(case.world, case.order_id, purchased_sku=case.bought)
     await assert_asked_once(case.world, "carriers", "quote", f"SH-{case.order_id}-")

@@ -18,9 +18,10 @@ from intake import Intake
 from models.tables.shipping import Shipment
 from tests.conftest import DATABASES, new_database
 from tests.support.exactly_once import assert_asked_once, assert_happened_once, keys_of
-from tests.support.places import closed_location
+from tests.support.locations import closed_location
+from tests.support.pipeline import running_world
 from tests.support.shop import Document, order
-from tests.support.world import World, world
+from tests.support.world import World
 
 TOTAL = "119.00"
 NET30: Document = {"terms": "net30", "channel": "phone"}
@@ -55,7 +56,7 @@ async def away(
     url = new_database(request.param, request, tmp_path)
     client = skipping.client
     address = client.service_client.config.target_host
-    async with world(client, address, url, tmp_path, worker=True, auto=False) as made:
+    async with running_world(client, address, url, tmp_path, worker=True, auto=False) as made:
         yield made
         made.check_books()
 

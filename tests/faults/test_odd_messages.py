@@ -481,7 +481,7 @@ async def test_odd_signals_to_a_replenishment_are_kept_and_the_goods_arrive(
     await handle.signal("goods_received", args=[receipt])
     await handle.result()
     await finish(pipeline, order_id)
-    await assert_completed_once(pipeline, order_id, bought=sku)
+    await assert_completed_once(pipeline, order_id, purchased_sku=sku)
     kept = odd_facts(pipeline, f"BER/{sku}")
     for name in names:
         assert kept.count(name) >= len({str(args[:1]) for args in UNUSABLE.values()}) - 1, name

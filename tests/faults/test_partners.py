@@ -105,7 +105,7 @@ async def test_a_call_that_failed_is_made_again_under_the_same_key(
     await receive(pipeline, order_id, sku)
     await booked(pipeline, order_id)
     await deliver(pipeline, order_id)
-    await assert_completed_once(pipeline, order_id, bought=sku)
+    await assert_completed_once(pipeline, order_id, purchased_sku=sku)
 
 
 async def test_a_partner_that_stays_away_is_shown_as_attention_and_asked_on(
@@ -240,7 +240,7 @@ async def test_callbacks_twice_late_or_in_the_wrong_order_end_as_they_should(
             partner=partner, operation="callback", fault=fault, times=2, seconds=0.2
         )
     order_id, sku = await place(busy_world, on_hand=0)
-    await assert_completed_once(busy_world, order_id, bought=sku)
+    await assert_completed_once(busy_world, order_id, purchased_sku=sku)
     await busy_world.partners.delete("/control/faults")
     assert (await busy_world.order(order_id))["odd_facts"] == []
 

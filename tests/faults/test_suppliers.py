@@ -16,18 +16,18 @@ from models.purchasing import PurchaseOrderState as State
 from tests.conftest import DATABASES, new_world
 from tests.support.exactly_once import assert_happened_once
 from tests.support.purchases import (
-    Bought,
+    Purchase,
+    accepted_by_suppliers,
     acknowledge,
     bought,
-    expect_on,
-    invoice,
-    ledger_of,
-    odd_reasons,
     offer,
+    purchase_ledger,
+    rejection_reasons,
     reorder_at,
+    send_supplier_invoice,
+    set_expected_date,
     stock_at,
-    taken_by_suppliers,
-    until_bought,
+    until_purchases,
 )
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
@@ -103,18 +103,18 @@ class Market:
 
     async def taken(self) -> list[tuple[str, int]]:
         """What was bought of whom, by the suppliers' books: C(heap) or D(ear), and units."""
-        rows = await taken_by_suppliers(self.world, self.sku)
+        rows = await accepted_by_suppliers(self.world, self.sku)
         return [(supplier_id[0], units) for supplier_id, units in rows]
 
-    async def until_states(self, *states: State) -> list[Bought]:
+    async def until_states(self, *states: State) -> list[Purchase]:
         """Wait until the purchase orders, the earliest first, are in these states."""
-        return await until_bought(
+        return await until_purchases(
             self.world, self.sku, lambda found: [b.order.state for b in found] == list(states)
         )
 
-    async def until_received(self, units: int) -> Bought:
+    async def until_received(self, units: int) -> Purchase:
         """Wait until the first purchase order has brought so many good units."""
-        found = await until_bought(
+        found = await until_purchases(
             self.world,
             self.sku,
             lambda found: bool(found) and found[0].lines[self.sku].received == units,
@@ -123,7 +123,7 @@ class Market:
 
     def assert_owed(self, po_id: str, amount_minor: int) -> None:
         """Received and invoiced as ordered: goods in the inventory, the supplier to be paid."""
-        assert ledger_of(self.world, po_id) == {
+        assert purchase_ledger(self.world, po_id) == {
             "INVENTORY": amount_minor,
             "ACCOUNTS_PAYABLE": -amount_minor,
         }
@@ -150,7 +150,7 @@ async def test_who_does_not_take_it_is_followed_by_the_next_offer(
     refused = [] if how == "refuses the call" else [("C", 5)]
     assert await market.taken() == [*refused, ("D", 5)]
     assert first.order.supplier_id == market.cheap
-    assert ledger_of(impatient, first.order.po_id) == {}
+    assert purchase_ledger(impatient, first.order.po_id) == {}
     market.assert_owed(second.order.po_id, 5 * DEAR_MINOR)
     excluded = {row.supplier_id: row.why_not for row in second.reason(market.sku).comparison.rows}
     assert excluded[market.dear] is None
@@ -170,12 +170,12 @@ async def test_goods_of_one_who_never_answered_are_taken_in_when_they_come_after
     po_id = first.order.po_id
     await impatient.receive(po_id, market.sku, 5)
     await market.until_received(5)
-    await invoice(impatient, po_id, [(market.sku, 5, "50.00")])
-    await until_bought(
+    await send_supplier_invoice(impatient, po_id, [(market.sku, 5, "50.00")])
+    await until_purchases(
         impatient, market.sku, lambda found: found[0].lines[market.sku].invoiced == 5
     )
     await acknowledge(impatient, po_id, expected_date=FAR.isoformat())
-    await until(lambda: odd_reasons(impatient, po_id))
+    await until(lambda: rejection_reasons(impatient, po_id))
     assert stock_at(impatient, market.sku) == (5, 0, 5 * CHEAP_MINOR)
     market.assert_owed(po_id, 5 * CHEAP_MINOR)
     assert await market.taken() == [("C", 5), ("D", 5)]
@@ -206,7 +206,7 @@ async def test_answers_twice_late_or_after_the_goods_change_nothing(
     [only] = await market.until_states(State.INVOICED)
     assert await market.taken() == [("C", 5)]
     market.assert_owed(only.order.po_id, 5 * CHEAP_MINOR)
-    assert odd_reasons(busy_world, only.order.po_id) == []
+    assert rejection_reasons(busy_world, only.order.po_id) == []
     shown = await busy_world.order(order_id)
     assert_happened_once_but(shown, "backorder_dated", "backorder_told", "mailed")
 
@@ -231,7 +231,7 @@ async def test_what_is_overdue_for_too_long_is_bought_of_the_next_offer(busy_wor
     await market.goes_wrong(market.cheap, "ship_short", units=2)
     order_id = await market.place(5)
     only = await market.until_received(3)
-    expect_on(busy_world, only.order.po_id, (datetime.now(UTC) - timedelta(days=60)).date())
+    set_expected_date(busy_world, only.order.po_id, (datetime.now(UTC) - timedelta(days=60)).date())
     door = Intake(busy_world.client, busy_world.database, utc_now, busy_world.settings.buying)
     await door.look_again(market.sku, None)
     await market.completed(order_id)
@@ -258,14 +258,16 @@ async def test_far_more_than_ordered_is_odd_and_changes_nothing(busy_world: Worl
     order_id = await market.place(5)
     [only] = await market.until_states(State.SHIPPED)
     po_id = only.order.po_id
-    reasons = await until(lambda: odd_reasons(busy_world, po_id), lambda found: len(found) == 2)
+    reasons = await until(
+        lambda: rejection_reasons(busy_world, po_id), lambda found: len(found) == 2
+    )
     goods, money = sorted(reasons, key=len, reverse=True)
     assert "5 more can be taken, not 10" in goods
     assert "10 x" in money
-    assert ledger_of(busy_world, po_id) == {}
+    assert purchase_ledger(busy_world, po_id) == {}
     await busy_world.receive(po_id, market.sku, 5)
     await market.completed(order_id)
-    await invoice(busy_world, po_id, [(market.sku, 5, "50.00")])
+    await send_supplier_invoice(busy_world, po_id, [(market.sku, 5, "50.00")])
     await market.until_states(State.INVOICED)
     market.assert_owed(po_id, 5 * CHEAP_MINOR)
     assert await market.taken() == [("C", 5)]
@@ -278,7 +280,7 @@ async def test_damaged_goods_are_no_stock_and_not_owed_for(busy_world: World) ->
     order_id = await market.place(5)
     only = await market.until_received(3)
     assert only.lines[market.sku].damaged == 2
-    await until_bought(
+    await until_purchases(
         busy_world, market.sku, lambda found: found[0].lines[market.sku].invoiced == 3
     )
     market.assert_owed(only.order.po_id, 3 * CHEAP_MINOR)
@@ -309,7 +311,7 @@ async def test_another_price_is_owed_and_the_difference_is_cost(
     order_id = await market.place(5)
     await market.completed(order_id)
     [only] = await market.until_states(State.INVOICED)
-    posted = ledger_of(busy_world, only.order.po_id)
+    posted = purchase_ledger(busy_world, only.order.po_id)
     asked_minor = 5 * CHEAP_MINOR * (100 + percent) // 100
     assert posted.pop("ACCOUNTS_PAYABLE") == -asked_minor
     assert posted.keys() <= {"INVENTORY", "COST_OF_GOODS_SOLD"}
@@ -330,7 +332,7 @@ async def test_callbacks_of_suppliers_twice_or_in_the_wrong_order_end_the_same(
     await busy_world.partners.delete("/control/faults")
     [only] = await market.until_states(State.INVOICED)
     market.assert_owed(only.order.po_id, 5 * CHEAP_MINOR)
-    assert odd_reasons(busy_world, only.order.po_id) == []
+    assert rejection_reasons(busy_world, only.order.po_id) == []
     assert await market.taken() == [("C", 5)]
 
 
@@ -378,7 +380,7 @@ async def test_what_runs_low_and_nobody_brings_waits_for_a_person_until_it_is_of
     offer(pipeline, sku, unique("S"), CHEAP_MINOR)
     door = Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying)
     await door.look_again(sku, None)
-    [only] = await until_bought(
+    [only] = await until_purchases(
         pipeline, sku, lambda found: [b.order.state for b in found] == [State.SENT]
     )
     assert only.lines[sku].quantity == 20
@@ -436,18 +438,18 @@ async def test_needs_of_one_supplier_and_location_share_a_purchase_order(
     po_id = only.order.po_id
     await collecting.receive(po_id, one, 10)
     await collecting.receive(po_id, other, 6)
-    await until_bought(collecting, one, lambda found: found[0].order.state is State.RECEIVED)
+    await until_purchases(collecting, one, lambda found: found[0].order.state is State.RECEIVED)
     # Goods 80.00 and 120.00, freight 4.80 and 7.20, duty of a tenth on the first.
     assert stock_at(collecting, one) == (10, 9, 8_000 + 480 + 800)
     assert stock_at(collecting, other) == (6, 6, 12_000 + 720)
-    assert ledger_of(collecting, po_id) == {
+    assert purchase_ledger(collecting, po_id) == {
         "INVENTORY": 22_000,
         "GOODS_RECEIVED_NOT_INVOICED": -20_000,
         "ACCRUED_FREIGHT": -2_000,
     }
-    await invoice(collecting, po_id, [(one, 10, "8.00"), (other, 6, "20.00")])
-    await until_bought(collecting, one, lambda found: found[0].order.state is State.INVOICED)
-    assert ledger_of(collecting, po_id) == {
+    await send_supplier_invoice(collecting, po_id, [(one, 10, "8.00"), (other, 6, "20.00")])
+    await until_purchases(collecting, one, lambda found: found[0].order.state is State.INVOICED)
+    assert purchase_ledger(collecting, po_id) == {
         "INVENTORY": 22_000,
         "ACCOUNTS_PAYABLE": -20_000,
         "ACCRUED_FREIGHT": -2_000,
@@ -583,7 +585,7 @@ async def test_a_refusal_that_is_said_after_an_acceptance_counts(pipeline: World
     await acknowledge(pipeline, first.order.po_id, lines=nothing)
     await market.until_states(State.REFUSED, State.SENT)
     await acknowledge(pipeline, first.order.po_id, expected_date=FAR.isoformat())
-    await until(lambda: odd_reasons(pipeline, first.order.po_id))
+    await until(lambda: rejection_reasons(pipeline, first.order.po_id))
     await market.until_states(State.REFUSED, State.SENT)
     assert await market.taken() == [("C", 2), ("D", 2)]
 
@@ -609,17 +611,23 @@ async def test_a_price_difference_is_cost_of_what_is_held_and_of_what_is_gone(
     await pipeline.until(order_id, "in_transit")
     await pipeline.receive(second.order.po_id, market.sku, 2)
     await pipeline.until(other, "awaiting_payment")
-    await invoice(pipeline, po_id, [(market.sku, 1, "55.00"), (market.sku, 1, "55.00")])
-    await until_bought(pipeline, market.sku, lambda found: found[0].order.state is State.INVOICED)
+    await send_supplier_invoice(
+        pipeline, po_id, [(market.sku, 1, "55.00"), (market.sku, 1, "55.00")]
+    )
+    await until_purchases(
+        pipeline, market.sku, lambda found: found[0].order.state is State.INVOICED
+    )
     # Two units of the SKU are still held, be they of this order or of the other.
-    assert ledger_of(pipeline, po_id) == {"INVENTORY": 11_000, "ACCOUNTS_PAYABLE": -11_000}
+    assert purchase_ledger(pipeline, po_id) == {"INVENTORY": 11_000, "ACCOUNTS_PAYABLE": -11_000}
     await pipeline.pay(other, "238.00")
     await pipeline.until_event(other, "booked")
     await pipeline.ship(other, "dispatched")
     await pipeline.until(other, "in_transit")
-    await invoice(pipeline, second.order.po_id, [(market.sku, 2, "45.00")])
-    await until_bought(pipeline, market.sku, lambda found: found[1].order.state is State.INVOICED)
-    assert ledger_of(pipeline, second.order.po_id) == {
+    await send_supplier_invoice(pipeline, second.order.po_id, [(market.sku, 2, "45.00")])
+    await until_purchases(
+        pipeline, market.sku, lambda found: found[1].order.state is State.INVOICED
+    )
+    assert purchase_ledger(pipeline, second.order.po_id) == {
         "INVENTORY": 10_000,
         "COST_OF_GOODS_SOLD": -1_000,
         "ACCOUNTS_PAYABLE": -9_000,
@@ -635,19 +643,19 @@ async def test_an_invoice_before_its_goods_waits_for_them(pipeline: World) -> No
     [only] = bought(pipeline.database, market.sku)
     po_id, invoice_id = only.order.po_id, unique("si")
     for _ in range(2):
-        await invoice(pipeline, po_id, [(market.sku, 4, "50.00")], invoice_id)
-    await invoice(pipeline, po_id, [(market.sku, 4, "50.00")])
-    await invoice(pipeline, po_id, [(market.sku, 3, "50.00")], invoice_id)
+        await send_supplier_invoice(pipeline, po_id, [(market.sku, 4, "50.00")], invoice_id)
+    await send_supplier_invoice(pipeline, po_id, [(market.sku, 4, "50.00")])
+    await send_supplier_invoice(pipeline, po_id, [(market.sku, 3, "50.00")], invoice_id)
     await pipeline.receive(po_id, market.sku, 3)
     await pipeline.until_order(order_id, lambda o: o["lines"][0]["reserved"] == 3)
-    assert ledger_of(pipeline, po_id) == {
+    assert purchase_ledger(pipeline, po_id) == {
         "INVENTORY": 3 * CHEAP_MINOR,
         "GOODS_RECEIVED_NOT_INVOICED": -3 * CHEAP_MINOR,
     }
     await pipeline.receive(po_id, market.sku, 1)
     await market.until_states(State.INVOICED)
     market.assert_owed(po_id, 4 * CHEAP_MINOR)
-    other_content, too_many = sorted(odd_reasons(pipeline, po_id))
+    other_content, too_many = sorted(rejection_reasons(pipeline, po_id))
     assert other_content == "invoice_id: known with other content"
     assert too_many.startswith("quantity: 4 x ")
 
@@ -678,14 +686,14 @@ async def test_invoices_that_can_not_be_right_are_odd_and_post_nothing(pipeline:
         data = {"invoice_id": unique("si"), "po_id": po_id, "currency": currency, "lines": [line]}
         assert (await pipeline.tell("purchase_order.invoiced", data)).status_code == 204
     reasons = await until(
-        lambda: odd_reasons(pipeline, po_id), lambda found: len(found) == len(BAD_INVOICES)
+        lambda: rejection_reasons(pipeline, po_id), lambda found: len(found) == len(BAD_INVOICES)
     )
     fields = sorted(reason.partition(":")[0] for reason in reasons)
     assert fields == sorted(field for _, field in BAD_INVOICES.values())
-    assert ledger_of(pipeline, po_id) == {
+    assert purchase_ledger(pipeline, po_id) == {
         "INVENTORY": 5 * CHEAP_MINOR,
         "GOODS_RECEIVED_NOT_INVOICED": -5 * CHEAP_MINOR,
     }
-    assert ledger_of(pipeline, po_id)["INVENTORY"] == stock_at(pipeline, market.sku)[2]
-    await invoice(pipeline, po_id, [(market.sku, 5, "50.00")])
+    assert purchase_ledger(pipeline, po_id)["INVENTORY"] == stock_at(pipeline, market.sku)[2]
+    await send_supplier_invoice(pipeline, po_id, [(market.sku, 5, "50.00")])
     await market.until_states(State.INVOICED)

@@ -165,7 +165,7 @@ async def test_terminated_while_awaiting_stock_the_order_gets_the_goods_that_wer
     await pipeline.client.get_workflow_handle(f"replenish-BER-{sku}").result()
     await place_again(pipeline, document)
     await finish(pipeline, order_id)
-    await assert_completed_once(pipeline, order_id, bought=sku)
+    await assert_completed_once(pipeline, order_id, purchased_sku=sku)
 
 
 async def test_goods_arrive_though_the_replenishment_was_terminated(pipeline: World) -> None:
@@ -179,7 +179,7 @@ async def test_goods_arrive_though_the_replenishment_was_terminated(pipeline: Wo
     await pipeline.client.get_workflow_handle(f"replenish-BER-{sku}").terminate("by the test")
     await pipeline.receive(shown["backorders"][0]["po_id"], sku, 1)
     await finish(pipeline, order_id)
-    await assert_completed_once(pipeline, order_id, bought=sku)
+    await assert_completed_once(pipeline, order_id, purchased_sku=sku)
 
 
 async def test_facts_that_arrive_while_no_run_is_there_are_not_lost(pipeline: World) -> None:

@@ -8,8 +8,8 @@ import pytest
 from models.tables.shipping import TrackingRow
 from tests.support.command_line import run
 from tests.support.exactly_once import accounts_of, assert_happened_once
+from tests.support.locations import open_location
 from tests.support.orders import at_the_counter
-from tests.support.places import open_location
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World

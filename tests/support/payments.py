@@ -17,4 +17,5 @@ async def unmatched_payments(world: World) -> list[Document]:
     """List the payments that no order uses in full."""
     response = await world.api.get("/payments/unmatched")
     assert response.status_code == 200, response.text
-    return response.json()
+    rows: list[Document] = response.json()
+    return rows

@@ -45,5 +45,5 @@ async def give_up(
     world: World, kind: type[GiveUp | RecoverShipment], shipment_id: str, **fields: str
 ) -> str:
     """Execute a command about a shipment that won't arrive; returns its message."""
-    command = {"command_id": unique("cmd"), "reason": "lost", "shipment_id": shipment_id}
-    return (await world.intake().command(kind, command | fields)).message
+    sent: Document = {"command_id": unique("cmd"), "reason": "lost", "shipment_id": shipment_id}
+    return (await world.intake().command(kind, sent | fields)).message
