@@ -1,13 +1,14 @@
 """Nothing happens twice: asserted by the partners' own records, and by our tables."""
 
 from collections import Counter
+from decimal import Decimal
 
 from sqlmodel import Session, select
 
-from models.tables.billing import InvoiceRow, Refund
+from models.tables.billing import CreditNoteRow, InvoiceRow, Refund
 from models.tables.purchasing import GoodsReceipt, PurchaseOrderLine
 from models.tables.shipping import Shipment
-from tests.support.ledger import accounts_of  # noqa: F401
+from tests.support.ledger import accounts_of
 from tests.support.shop import Document
 from tests.support.waiting import until
 from tests.support.world import World
@@ -62,6 +63,37 @@ async def assert_completed_once(
     world.database.read(lambda session: _assert_rows(session, shown))
     await assert_mails(world, order_id, shown["invoice_number"])
     world.check_books()
+
+
+async def assert_undone(world: World, order_id: str, refunded: str) -> Document:
+    """Assert that an order is cancelled, `refunded` in total, and nothing else is left of it.
+
+    No stock, booking, payment request or ledger balance. Returns the order.
+    """
+    await world.until(order_id, "cancelled")
+    await world.ended(order_id)
+    shown = await world.order(order_id)
+    assert_happened_once(shown)
+    assert shown["attention"] is None
+    assert all(shipment["state"] == "cancelled" for shipment in shown["shipments"])
+    assert shown["lines"][0]["reserved"] == shown["lines"][0]["shipped"] == 0
+    requests = await world.requests("payments", "request", order_id)
+    assert {row["state"] for row in requests} <= {"voided"}
+    bookings = await world.requests("carriers", "booking", order_id)
+    assert {row["state"] for row in bookings} <= {"cancelled"}
+    assert await refunded_by_provider(world, order_id) == Decimal(refunded)
+    assert accounts_of(world, order_id) == {}
+    credit_notes = select(CreditNoteRow).where(CreditNoteRow.order_id == order_id)
+    notes = world.database.read(lambda session: session.exec(credit_notes).all())
+    assert len(notes) == (1 if shown["invoice_number"] else 0)
+    world.check_books()
+    return shown
+
+
+async def refunded_by_provider(world: World, order_id: str) -> Decimal:
+    """Add up the refunds of an order in the payment provider's record."""
+    rows = await world.requests("payments", "refund", order_id)
+    return sum((Decimal(row["body"]["amount"]) for row in rows), Decimal("0.00"))
 
 
 def assert_happened_once(shown: Document, *repeated: str) -> None:

@@ -8,6 +8,18 @@ from tests.support.world import World
 
 TOTAL = "119.00"
 """One unit of a shop's product, with tax."""
+PLAIN_HISTORY = [
+    "recorded",
+    "allocated",
+    "payment_requested",
+    "payment_received",
+    "invoiced",
+    "consigned",
+    "booked",
+    "dispatched",
+    "delivered",
+]
+"""The history of an undisturbed prepaid order, without mails."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,13 @@ async def finish(world: World, order_id: str) -> None:
     """Send an order of one unit all that it may still wait for; facts may be sent twice."""
     await pay_when_requested(world, order_id)
     await dispatch_and_deliver(world, order_id)
+
+
+async def requested(world: World, **changes: Any) -> str:
+    """Place an order of one unit whose payment is requested; returns its id."""
+    placed = await place_order(world, **changes)
+    await world.until_event(placed.order_id, "payment_requested")
+    return placed.order_id
 
 
 async def booked(world: World) -> str:
