@@ -13,7 +13,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from tests.support.exactly_once import assert_asked_once, assert_completed_once, until_asked
-from tests.support.orders import TOTAL, PlacedOrder, new_order, pay_and_book, until_purchased
+from tests.support.orders import TOTAL, NewOrder, new_order, pay_and_book, until_purchased
 from tests.support.processes import WorkerProcess, direct_queries, mails_locked, poll_until
 from tests.support.waiting import until_history
 from tests.support.world import World
@@ -31,7 +31,7 @@ class Case:
     on_hand: int
     reported: set[str] = field(default_factory=set)
     """Facts that were sent already and aren't sent again."""
-    new: PlacedOrder = field(init=False)
+    new: NewOrder = field(init=False)
 
     def __post_init__(self) -> None:
         self.new = new_order(self.world, self.on_hand)

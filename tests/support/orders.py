@@ -23,7 +23,7 @@ PLAIN_HISTORY = [
 
 
 @dataclass(frozen=True)
-class PlacedOrder:
+class NewOrder:
     """An order for a SKU and a customer of its own."""
 
     sku: str
@@ -35,25 +35,35 @@ class PlacedOrder:
         """The order's id."""
         return str(self.document["order_id"])
 
-    @property
-    def workflow_id(self) -> str:
-        """The id of the order's workflow."""
-        return f"order-{self.order_id}"
 
+def new_order(
+    world: World,
+    on_hand: int = 1,
+    quantity: int = 1,
+    *,
+    shop: Document | None = None,
+    **changes: Any,
+) -> NewOrder:
+    """Import a shop and build an order of it, without placing it.
 
-def new_order(world: World, on_hand: int = 1, quantity: int = 1, **changes: Any) -> PlacedOrder:
-    """Import a shop and build an order of it, without placing it."""
-    sku, customer = world.shop(on_hand=on_hand)
-    return PlacedOrder(sku, customer, order(sku, customer, quantity, **changes))
+    `shop`: options of `World.shop`; `changes` replace fields of the document.
+    """
+    sku, customer = world.shop(on_hand=on_hand, **(shop or {}))
+    return NewOrder(sku, customer, order(sku, customer, quantity, **changes))
 
 
 async def place_order(
-    world: World, on_hand: int = 1, quantity: int = 1, **changes: Any
-) -> PlacedOrder:
-    """Import a shop and place an order; `changes` replace fields of the document."""
-    placed = new_order(world, on_hand, quantity, **changes)
-    await world.place(placed.document)
-    return placed
+    world: World,
+    on_hand: int = 1,
+    quantity: int = 1,
+    *,
+    shop: Document | None = None,
+    **changes: Any,
+) -> NewOrder:
+    """Import a shop and place an order of it; arguments as of `new_order`."""
+    new = new_order(world, on_hand, quantity, shop=shop, **changes)
+    await world.place(new.document)
+    return new
 
 
 async def pay_when_requested(world: World, order_id: str) -> None:
