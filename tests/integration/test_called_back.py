@@ -3,11 +3,11 @@
 from typing import Any
 
 from activities.shipping.reading import shipment_paper
-from tests.integration.test_money import charge_back
-from tests.integration.test_tracking import report
 from tests.support.command_line import run_json
 from tests.support.exactly_once import accounts_of
-from tests.support.shipments import states, units
+from tests.support.orders import states, units
+from tests.support.payments import charge_back
+from tests.support.shipments import report
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import pytest
 
 from models.messages.commands.shipping import Reship
-from tests.integration.test_handing_over import at_the_counter
-from tests.integration.test_lost_goods import give_up, lost
-from tests.integration.test_tracking import booked
 from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of
+from tests.support.orders import at_the_counter, booked
+from tests.support.shipments import give_up, lost
 from tests.support.shop import Document, order, unique
 from tests.support.world import World
 

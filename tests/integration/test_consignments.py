@@ -1,6 +1,6 @@
 """Partial delivery: consignments of one order, each with its own state."""
 
-from tests.support.shipments import states, units
+from tests.support.orders import states, units
 from tests.support.shop import order
 from tests.support.world import World
 

@@ -14,7 +14,7 @@ from models.tables.masterdata import Location
 from models.tables.shipping import Shipment
 from models.working_days import Calendar, hand_over_at
 from tests.support.exactly_once import assert_happened_once, keys_of
-from tests.support.places import closed_location, open_location
+from tests.support.locations import closed_location, open_location
 from tests.support.shop import Document, order
 from tests.support.waiting import PATIENCE_S, until_history
 from tests.support.world import World

@@ -8,7 +8,8 @@ import pytest
 from models.tables.shipping import TrackingRow
 from tests.support.command_line import run
 from tests.support.exactly_once import accounts_of, assert_happened_once
-from tests.support.places import open_location
+from tests.support.locations import open_location
+from tests.support.orders import at_the_counter
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
@@ -21,11 +22,6 @@ async def place(world: World, sku: str, customer: str, **changes: Any) -> str:
     document = order(sku, customer, **changes)
     await world.place(document)
     return str(document["order_id"])
-
-
-def at_the_counter(location: str = "BER") -> Document:
-    """What a store's order says."""
-    return {"channel": "store", "terms": "cash", "fulfilment": "counter", "location": location}
 
 
 async def assert_no_carrier(world: World, order_id: str) -> None:

@@ -4,38 +4,15 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from activities.database.unit_of_work import utc_now
 from activities.masterdata.importing import import_folder
-from intake import Intake
 from models.errors import InvalidInput, NotFound
-from models.messages.commands.shipping import GiveUp, RecoverShipment, RefundShipment, Reship
-from tests.integration.test_tracking import booked, report
+from models.messages.commands.shipping import RecoverShipment, RefundShipment, Reship
 from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of
-from tests.support.shipments import states
+from tests.support.orders import booked, states
+from tests.support.shipments import give_up, lost, report
 from tests.support.shop import Document, order, unique, write_csv
 from tests.support.world import World
-
-
-def doors(world: World) -> Intake:
-    """Who takes commands."""
-    return Intake(world.client, world.database, utc_now, world.settings.buying)
-
-
-async def give_up(
-    world: World, kind: type[GiveUp | RecoverShipment], shipment_id: str, **said: str
-) -> str:
-    """A person's command; returns what came of it."""
-    command = {"command_id": unique("cmd"), "reason": "lost", "shipment_id": shipment_id}
-    return (await doors(world).command(kind, command | said)).message
-
-
-async def lost(world: World) -> str:
-    """A paid order of one unit that its carrier has lost; returns its id."""
-    order_id = await booked(world)
-    await report(world, order_id, "lost")
-    await world.until_order(order_id, lambda o: o["attention"])
-    return order_id
 
 
 @pytest.mark.parametrize("exception", ["lost", "returned_to_sender"])

@@ -23,8 +23,9 @@ from models.messages.facts import ShipmentTracked
 from models.messages.steps import TrackingStep
 from models.tables.operations import AttentionRow
 from tests.conftest import DATABASES, new_world
-from tests.integration.test_returns import command, delivered, details, inspected, settled
 from tests.support.exactly_once import accounts_of
+from tests.support.orders import delivered
+from tests.support.returns import command, details, inspected, settled
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World

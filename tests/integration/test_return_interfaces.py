@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_returns import came_back, delivered, settled
 from tests.support.command_line import run, run_json
+from tests.support.orders import delivered
 from tests.support.papers import scanned
+from tests.support.returns import came_back, settled
 from tests.support.shop import Document, unique
 from tests.support.world import World
 

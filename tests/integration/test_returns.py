@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from activities.database.unit_of_work import utc_now
-from activities.returns.reading import return_details
 from intake import Intake
 from models.errors import InvalidInput, NotFound
 from models.messages.commands.billing import CreditInvoice
@@ -20,61 +19,14 @@ from models.messages.commands.returns import (
     RejectReturn,
     RequestReturn,
     ReturnCommand,
-    ReturnOnItsWay,
 )
-from models.views.returns import ReturnDetails
 from tests.conftest import DATABASES, new_world
 from tests.support.exactly_once import accounts_of
+from tests.support.orders import delivered
+from tests.support.returns import came_back, command, details, inspected, settled
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
-
-
-async def delivered(world: World, quantity: int = 3, **changes: Any) -> tuple[str, str]:
-    """An order of some units that was paid and delivered; its id and SKU."""
-    sku, customer = world.shop(on_hand=quantity)
-    document = order(sku, customer, quantity=quantity, **changes)
-    await world.place(document)
-    await world.complete(document["order_id"], f"{119 * quantity}.00")
-    await world.ended(document["order_id"])
-    return document["order_id"], sku
-
-
-async def command(world: World, kind: type[ReturnCommand | CreditInvoice], **said: Any) -> str:
-    """A person's command; returns what came of it."""
-    intake = Intake(world.client, world.database, utc_now, world.settings.buying)
-    sent = {"command_id": unique("cmd"), "reason": "a person said so"} | said
-    return (await intake.command(kind, sent)).message
-
-
-def details(world: World, return_id: str) -> ReturnDetails:
-    """A return as shown."""
-    found = world.database.read(lambda session: return_details(session, return_id))
-    assert found is not None
-    return found
-
-
-async def came_back(world: World, order_id: str, sku: str, quantity: int, **said: Any) -> str:
-    """Goods that were announced, allowed and received; returns the return's id."""
-    return_id = f"RMA-{order_id}-1"
-    lines = [{"sku": sku, "quantity": quantity}]
-    await command(world, RequestReturn, order_id=order_id, lines=lines, **said)
-    await command(world, AuthoriseReturn, return_id=return_id)
-    await until(lambda: world.mails(return_id))  # who sends goods at once isn't told that they may
-    await command(world, ReturnOnItsWay, return_id=return_id)
-    await command(world, ReceiveReturn, return_id=return_id, lines=lines)
-    return return_id
-
-
-async def settled(world: World, return_id: str) -> ReturnDetails:
-    """Wait until the return's workflow has ended."""
-    await world.client.get_workflow_handle(f"return-{return_id}").result()
-    return details(world, return_id)
-
-
-def inspected(sku: str, **units: int) -> list[Document]:
-    """Units by disposition."""
-    return [{"sku": sku, "quantity": n, "disposition": what} for what, n in units.items()]
 
 
 @pytest.mark.parametrize(

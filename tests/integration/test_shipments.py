@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from models.views.shipping import PaperKind
-from tests.integration.test_tracking import TOTAL, booked, tracking
 from tests.support.command_line import run, run_json
+from tests.support.orders import TOTAL, booked
 from tests.support.papers import scanned
+from tests.support.shipments import tracking
 from tests.support.shop import order, unique
 from tests.support.world import World
 

@@ -3,46 +3,13 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
-from typing import Any
 
 import pytest
 
 from tests.conftest import DATABASES, new_world
-from tests.support.shop import Document, order, unique
+from tests.support.orders import booked
+from tests.support.shipments import report, tracking
 from tests.support.world import World
-
-TOTAL = "119.00"
-
-
-async def report(world: World, order_id: str, status: str, event_id: str = "", **said: Any) -> int:
-    """The carrier says something of the order's first shipment; returns the answer's status."""
-    data = {
-        "event_id": event_id or unique("ev"),
-        "order_id": order_id,
-        "shipment_id": f"SH-{order_id}-1",
-        "status": status,
-        "occurred_at": datetime.now(UTC).isoformat(),
-    }
-    response = await world.tell("shipment.tracked", data | said)
-    return response.status_code
-
-
-async def booked(world: World) -> str:
-    """A paid order whose carrier is booked; returns its id."""
-    sku, customer = world.shop()
-    document = order(sku, customer)
-    order_id = str(document["order_id"])
-    await world.place(document)
-    await world.until_event(order_id, "payment_requested")
-    await world.pay(order_id, TOTAL)
-    await world.until_event(order_id, "booked")
-    return order_id
-
-
-def tracking(shown: Document) -> str | None:
-    """What the carrier says of the first shipment."""
-    status: str | None = shown["shipments"][0]["tracking"]
-    return status
 
 
 async def test_shipment_is_tracked_to_its_proof_of_delivery(pipeline: World) -> None:

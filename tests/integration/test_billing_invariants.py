@@ -1,14 +1,15 @@
-"""The books agree with the orders after every step, whatever is done in whatever order."""
+"""The ledger equals the orders after every step, in any order of events."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import DATABASES
+from tests.support.billing.machine import Bookkeeper
+from tests.support.billing.setup import furnish
 from tests.support.stateful import copies, explore
-from tests.support.till import Bookkeeper, furnish
 
-SURE = {
+REQUIRED = {
     *("paid all", "issued", "cancelled", "charged back", "credit", "refund payment", "reminded"),
     *("delivered", "returned whole", "returned some", "return refunded", "refund_shipment"),
     "exchanged",
@@ -19,7 +20,7 @@ STEPS = (25, 50)
 
 @pytest.mark.sized
 @pytest.mark.parametrize("kind", DATABASES)
-def test_the_ledger_says_what_the_orders_say(
+def test_ledger_equals_orders_in_any_order_of_events(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, full: bool
 ) -> None:
     explore(
@@ -28,5 +29,5 @@ def test_the_ledger_says_what_the_orders_say(
         full=full,
         examples=EXAMPLES[kind][full],
         steps=STEPS[full],
-        sure=SURE if kind == "sqlite" else (),
+        required=REQUIRED if kind == "sqlite" else (),
     )
