@@ -14,7 +14,6 @@ from activities.billing.invoicing import (
     invoice_of,
     uncredited_minor,
 )
-from activities.billing.payment_calls import Billing as Billing  # noqa: F401, RUF100
 from activities.billing.payments import (
     currency_mismatch,
     record_payment,
@@ -29,7 +28,7 @@ from activities.ledger.posting import post
 from activities.order_record.audit import record_event, reject_fact
 from activities.order_record.balance import balance_of, invoice_number, money_of
 from activities.order_record.progress import find_order, lock_order, read_progress, save_progress
-from models.billing import not_an_amount, reinstates
+from models.billing import amount_problem, reinstates
 from models.billing_entries import payout_entry
 from models.messages.facts import (
     Fact,
@@ -116,7 +115,7 @@ def record_unmatched_payment(work: UnitOfWork, payment: PaymentReceived) -> None
         _check_known_payment(work, order_id, known, payment)
     elif find_order(work, order_id) is not None:  # placed in the meantime
         _apply_to_order(work, order_id, payment)
-    elif problem := not_an_amount(payment.amount, payment.currency, "amount", least=1):
+    elif problem := amount_problem(payment.amount, payment.currency, "amount", least=1):
         reject_fact(work, order_id, payment, problem)
     else:
         record_unmatched(work, payment, None, "no such order")
@@ -130,7 +129,7 @@ def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> P
         reject_fact(work, order_id, fact, problem)
     elif known is not None:
         _check_known_payment(work, order_id, known, fact)
-    elif problem := not_an_amount(fact.amount, fact.currency, "amount", least=1):
+    elif problem := amount_problem(fact.amount, fact.currency, "amount", least=1):
         reject_fact(work, order_id, fact, problem)
     elif fact.currency != order.currency:
         reason = currency_mismatch(order)
@@ -189,8 +188,8 @@ def apply_reversal(work: UnitOfWork, step: ReversalStep) -> Progress | None:
 def record_payout(work: UnitOfWork, fact: PayoutPaid) -> None:
     """Record a payout and its fee once."""
     mark_applied(work, fact)
-    problem = not_an_amount(fact.amount, fact.currency, "amount", least=None)
-    problem = problem or not_an_amount(fact.fee, fact.currency, "fee", least=0)
+    problem = amount_problem(fact.amount, fact.currency, "amount", least=None)
+    problem = problem or amount_problem(fact.fee, fact.currency, "fee", least=0)
     if problem:
         reject_fact(work, fact.payout_id, fact, problem)
         return
@@ -251,7 +250,7 @@ def _check_known_reversal(
 
 
 def _valid_amount(text: str | None, currency: str | None) -> int | None:
-    if not_an_amount(text, currency, "amount", least=1):
+    if amount_problem(text, currency, "amount", least=1):
         return None
     return parse_amount(text or "", currency or "")
 

@@ -13,7 +13,7 @@ from models.tables.ledger import JournalEntry
 from tests.conftest import DATABASES, new_world
 from tests.support.clock import in_days, working
 from tests.support.command_line import run, run_json
-from tests.support.exactly_once import accounts_of
+from tests.support.ledger import accounts_of
 from tests.support.orders import events
 from tests.support.payments import charge_back
 from tests.support.sales import TOTAL, complete_order, deliver, execute, place_order, refusal
@@ -47,7 +47,7 @@ async def test_overdue_invoice_is_reminded_with_fees_until_paid(idle: World) -> 
         hands.begin(in_days(37))
         shown = await idle.until_event(order_id, "reminded")
         assert shown["due"] == TOTAL
-        await until(lambda: idle.mails("have you overlooked it"), lambda m: len(m) == 1)
+        await until(lambda: idle.mails("payment reminder"), lambda m: len(m) == 1)
         await handle.terminate("time goes by")
         hands.begin(in_days(44))
         await idle.api.post("/orders", json=document)
