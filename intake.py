@@ -30,6 +30,7 @@ from activities.database.inbox import is_known_fact, store_fact
 from activities.database.unit_of_work import Clock
 from activities.operations import reading as operations_reading
 from activities.orders import acceptance
+from activities.orders import reading as orders_reading
 from activities.purchasing import reading as purchasing_reading
 from activities.returns import reading as returns_reading
 from activities.shipping import reading as shipping_reading
@@ -81,7 +82,8 @@ from models.messages.nightly import ReconcileOutcome, ReviewOutcome
 from models.messages.parsing import check_past, parse_command, parse_fact, parse_order
 from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
 from models.messages.steps import REPLENISHES, StockKey
-from models.orders import OVER, OrderDocument, digest
+from models.orders import OrderDocument, digest
+from models.progress import OVER
 from models.purchasing import BuyingPolicy
 from models.views.orders import OrderView
 from models.views.returns import of_return
@@ -149,7 +151,7 @@ class Intake:
         document = parse_order(sent)
         mark = digest(sent)
         known = await self._read(
-            lambda session: acceptance.digest_and_stage(session, document.order_id)
+            lambda session: orders_reading.digest_and_stage(session, document.order_id)
         )
         if known is not None and known[0] != mark:
             raise _taken(document.order_id)

@@ -12,12 +12,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 import engine
 from activities.database.engine import Database
-from activities.orders import acceptance
 from activities.orders import reading as orders_reading
 from models.errors import EngineUnavailable, NotFound
 from models.messages.attention import WORKFLOW_ENDED, WORKFLOW_FAILS, Attention
 from models.money import format_amount
-from models.orders import OVER, OrderDocument, Stage
+from models.orders import OrderDocument
+from models.progress import OVER, Stage
 from models.views.orders import LineView, OrderDetails, OrderView
 from models.visibility import CUT_OFF, FAILING
 
@@ -123,7 +123,7 @@ class OrderStatusService:
         """Those that their workflow hasn't recorded yet, by what they were started with; of each
         trouble at most `limit`, 0 means all. Raises EngineUnavailable."""
         recorded = await self._database.read_async(
-            lambda session: acceptance.recorded(session, list(troubles))
+            lambda session: orders_reading.recorded(session, list(troubles))
         )
         new = [order_id for order_id in troubles if order_id not in recorded]
         failing = [order_id for order_id in new if troubles[order_id] is WORKFLOW_FAILS]

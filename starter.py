@@ -13,9 +13,9 @@ import typer
 from pydantic import JsonValue
 
 from activities.database.unit_of_work import utc_now
+from activities.masterdata import reading as masterdata_reading
 from activities.masterdata.importing import import_folder
 from activities.operations import reading as operations_reading
-from activities.orders import acceptance
 from activities.orders import reading as orders_reading
 from activities.shipping import reading as shipping_reading
 from command_line.billing import (
@@ -39,7 +39,8 @@ from intake import Intake
 from models.base import MAX_LISTED
 from models.errors import InvalidInput, PipelineError
 from models.json_text import parse_json
-from models.orders import Stage, Terms
+from models.orders import Terms
+from models.progress import Stage
 from models.settings import Settings
 from models.views.shipping import of_shipment
 
@@ -140,8 +141,8 @@ def pay(
 ) -> None:
     """Record a payment: what the till, or the bank statement, says."""
     doors = open_context()
-    known = doors.read(lambda s: acceptance.order_terms(s, order))
-    currency, terms = known or (doors.read(acceptance.company_currency) or "EUR", "")
+    known = doors.read(lambda s: orders_reading.order_terms(s, order))
+    currency, terms = known or (doors.read(masterdata_reading.company_currency) or "EUR", "")
     payment_id = payment_id or new_id()
     data: JsonValue = {
         "payment_id": payment_id,

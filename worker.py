@@ -1,13 +1,14 @@
-"""The worker: builds what the steps depend on, registers everything, runs until it is told to stop.
+"""The worker process: it runs workflows and steps until it is stopped.
 
-More of these processes, on more machines, is how the pipeline scales.
+The pipeline scales by more of these processes, on one machine or many.
 """
 
 import asyncio
+import inspect
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -63,13 +64,6 @@ WORKFLOWS = [
     StockReviewWorkflow,
     ReconcileWorkflow,
 ]
-THREADS = 20
-STICKY_TIMEOUT = timedelta(seconds=5)
-"""After a kill, another worker gets an order's next task after at most so long."""
-GRACE = timedelta(seconds=20)
-"""What runs when the worker is told to stop may finish."""
-
-
 STEP_MODULES = (
     orders_steps,
     promises,
@@ -83,53 +77,42 @@ STEP_MODULES = (
     command_steps,
     notifying,
 )
-"""The modules whose steps the worker runs."""
+"""The modules that define database steps."""
+THREADS = 20
+STICKY_TIMEOUT = timedelta(seconds=5)
+"""The time after which another worker takes over the workflows of one that was killed."""
+GRACE = timedelta(seconds=20)
+"""The time in which running steps may finish when the worker is stopped."""
 
 
 def build_activities(
     settings: Settings, database: Database, client: Client
-) -> Sequence[Callable[..., Any]]:
-    """Every step with its dependencies; `Any`: each step has its own input and output."""
+) -> list[Callable[..., Any]]:
+    """Build every step with its dependencies; `Any`: each has its own input and output."""
 
     def partner(url: str) -> PartnerClient:
         return PartnerClient(url, settings.partner_timeout)
 
     mailer = SmtpMailer(settings.smtp_url, settings.partner_timeout)
-    mail = CustomerMail(database, mailer, settings.mail_from)
-    billing = Billing(database, HttpPayments(partner(settings.payments_url)))
-    purchasing = Purchasing(database, HttpSuppliers(partner(settings.suppliers_url)))
-    shipping = Shipping(database, HttpCarriers(partner(settings.carriers_url)))
-    telling = Notifier(database, client, engine.TASK_QUEUE)
-    reconciliation = Reconciliation(database, client)
+    calls = (
+        Billing(database, HttpPayments(partner(settings.payments_url))),
+        Purchasing(database, HttpSuppliers(partner(settings.suppliers_url))),
+        Shipping(database, HttpCarriers(partner(settings.carriers_url))),
+        CustomerMail(database, mailer, settings.mail_from),
+        Notifier(database, client, engine.TASK_QUEUE),
+        Reconciliation(database, client),
+        StockReview(database),
+    )
     return [
         *(step.activity(database) for module in STEP_MODULES for step in steps_of(module)),
-        billing.request_payment,
-        billing.capture_payment,
-        billing.void_payment_request,
-        billing.refund_payment,
-        billing.pay_refund,
-        purchasing.send_purchase_order,
-        telling.report_shortages,
-        telling.tell,
-        shipping.book_shipment,
-        shipping.cancel_booking,
-        shipping.call_back,
-        mail.mail_confirmation,
-        mail.mail_invoice,
-        mail.mail_bill,
-        mail.mail_reminder,
-        mail.mail_refund,
-        mail.mail_settlement,
-        mail.mail_dispatch,
-        mail.mail_collection,
-        mail.mail_return,
-        mail.mail_letter,
-        StockReview(database).review_stock,
-        reconciliation.compare_stock,
-        reconciliation.compare_orders,
-        reconciliation.compare_ledger,
-        reconciliation.close_findings,
+        *(method for instance in calls for method in _public_methods(instance)),
     ]
+
+
+def _public_methods(instance: object) -> list[Callable[..., Any]]:
+    """Return the methods of an instance whose public methods are all activities."""
+    methods = inspect.getmembers(instance, inspect.ismethod)
+    return [method for name, method in methods if not name.startswith("_")]
 
 
 def build_worker(
@@ -138,15 +121,15 @@ def build_worker(
     client: Client,
     runner: WorkflowRunner | None = None,
 ) -> Worker:
-    """A worker, ready to run. Without the sandbox unless `runner` brings it, as the tests do: it
-    finds what isn't deterministic, and costs a third of the throughput."""
+    """Build a worker. By default it has no sandbox, which costs a third of the throughput; tests
+    bring one as `runner`, as it detects workflows that aren't deterministic."""
     return Worker(
         client,
         task_queue=engine.TASK_QUEUE,
         workflows=WORKFLOWS,
         activities=build_activities(settings, database, client),
         activity_executor=ThreadPoolExecutor(THREADS, thread_name_prefix="step"),
-        max_concurrent_local_activities=THREADS,  # the others wait before their time runs
+        max_concurrent_local_activities=THREADS,  # the time-out of one that waits does not run
         workflow_runner=runner or UnsandboxedWorkflowRunner(),
         interceptors=[Failures()],
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
@@ -155,7 +138,7 @@ def build_worker(
 
 
 def configure_logging() -> None:
-    """One line of JSON for each event, ours and the SDK's alike."""
+    """Log each event as one line of JSON, the SDK's events too."""
     renderer = structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -180,7 +163,7 @@ async def main() -> None:
     settings = Settings.read()
     client = await engine.connect(os.environ, settings.temporal_port)
     database = Database(settings.database, settings.rules)
-    usual_cut()  # now, as no order waits yet
+    usual_cut()  # half a second, which no order waits for here
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

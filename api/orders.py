@@ -5,8 +5,8 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Query, Request, Response
 
 from activities.database.engine import Database
+from activities.masterdata import reading as masterdata_reading
 from activities.operations import reading as operations_reading
-from activities.orders import acceptance
 from activities.orders import reading as orders_reading
 from api.bodies import body_of, commanded
 from api.problems import PROBLEMS
@@ -14,7 +14,8 @@ from intake import Intake
 from models.base import MAX_LISTED
 from models.json_text import parse_json
 from models.messages.commands import Acknowledge, CommandDone
-from models.orders import OrderDocument, Stage
+from models.orders import OrderDocument
+from models.progress import Stage
 from models.views.operations import FindingView, RejectedMessageView
 from models.views.orders import CustomerView, OrderDetails, OrderView
 
@@ -90,7 +91,7 @@ def order_router(intake: Intake, database: Database) -> APIRouter:
     @router.get("/readyz", responses={503: PROBLEMS[503]})
     async def readyz() -> dict[str, str]:
         """Database and engine answer."""
-        await database.read_async(acceptance.company_currency)
+        await database.read_async(masterdata_reading.company_currency)
         await intake.check_engine()
         return {"status": "ready"}
 

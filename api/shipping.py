@@ -16,7 +16,7 @@ from intake import Intake
 from models.base import MAX_LISTED, Identifier
 from models.messages.commands import CommandDone, RecoverShipment, RefundShipment, Reship
 from models.messages.facts import ShipmentTracked
-from models.orders import ShipmentState
+from models.progress import ShipmentState
 from models.tracking import TrackingStatus
 from models.views.shipping import PaperKind, ShipmentDetails, ShipmentSummary, of_shipment
 

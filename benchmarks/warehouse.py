@@ -18,7 +18,8 @@ from models.messages.facts import ShipmentDispatched
 from models.messages.partners import BookedFreight, FreightBooking, FreightInquiry
 from models.messages.policy import Policy
 from models.messages.steps import DispatchStep, OrderStep, RecordOrder
-from models.orders import Delivery, OrderDocument, Progress
+from models.orders import Delivery, OrderDocument
+from models.progress import Progress
 from models.replenishment import Promisable, available_to_promise
 from models.settings import Settings
 from models.shipping import Quote

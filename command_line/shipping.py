@@ -26,7 +26,7 @@ from command_line.output import (
 from command_line.stock import Actor, CommandFields, CommandId, IdOrCommand, Reason, execute
 from models.base import MAX_LISTED
 from models.messages.commands import RecoverShipment, RefundShipment, Reship
-from models.orders import ShipmentState
+from models.progress import ShipmentState
 from models.tracking import TrackingStatus
 from models.views.shipping import PaperKind, ShipmentDetails, ShipmentSummary, of_shipment
 

@@ -1,0 +1,1 @@
+"""The rules and data of the business: pure code, without I/O."""

@@ -1,4 +1,4 @@
-"""The two kinds of model: documents that people send us, payloads that our own parts exchange."""
+"""Base classes and field types: documents come from outside, payloads are exchanged inside."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,30 +28,34 @@ Identifier = Annotated[
         "it starts with a letter or digit."
     ),
 ]
-"""An id as callers choose them."""
-
+"""An id chosen by a caller."""
 
 LocationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
-"""The id of a place, or of a supplier: part of other ids, so it is short."""
+"""The id of a location or a supplier; short, as other ids contain it."""
 
 
 class Payload(BaseModel):
-    """What our parts send each other: unknown fields are ignored, so that a worker that was
-    rolled back can read what a newer one wrote."""
+    """A message between parts of the program.
+
+    Unknown fields are ignored, so that a worker that was rolled back reads newer messages.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Document(Payload):
-    """What somebody outside wrote. The doors validate it with `extra="forbid"`: there an unknown
-    field is an error its sender wants to hear of. Inside it travels as a payload."""
+    """A document from outside.
+
+    API and CLI validate it with `extra="forbid"`, so that its sender is notified of unknown fields.
+    Inside the program it is a payload.
+    """
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
 
 @contextmanager
 def at_field(path: str) -> Iterator[None]:
-    """Name the field in a ValueError raised inside: "currency: 'X' is not ..."."""
+    """Prefix a ValueError raised inside with the field: "currency: 'X' is not ..."."""
     try:
         yield
     except ValueError as error:
@@ -59,4 +63,4 @@ def at_field(path: str) -> Iterator[None]:
 
 
 MAX_LISTED = 1_000_000
-"""The largest `limit` that a list takes."""
+"""The largest `limit` of a list."""

@@ -9,7 +9,8 @@ from typing import Literal
 from models.base import Payload
 from models.customers import Address, TaxTreatment
 from models.money import PPM_PER_PERCENT, decimals, parse_amount, round_half_up
-from models.orders import PricedLine, TaxAmount, Terms
+from models.orders import Terms
+from models.pricing import PricedLine, TaxAmount
 
 NET_DAYS = 30
 

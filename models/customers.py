@@ -1,4 +1,4 @@
-"""Customers and addresses, as orders and imports bring them."""
+"""Customers and addresses in orders and imports."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,11 +12,11 @@ from stdnum.exceptions import ValidationError as NumberError
 from models.base import NO_CONTROL_CHARACTERS, Document, Identifier, Text
 
 DECIMAL = r"^[0-9]{1,18}(\.[0-9]{1,9})?$"
-"""What the JSON Schema can say of money and percentages; `models.money` decides."""
+"""The pattern of amounts and percentages in the JSON Schema; `models.money` is stricter."""
 
 
 class PaymentPreference(StrEnum):
-    """How a customer likes to pay."""
+    """How a customer prefers to pay."""
 
     CARD = "card"
     TRANSFER = "transfer"
@@ -25,14 +25,14 @@ class PaymentPreference(StrEnum):
 
 
 class CustomerStatus(StrEnum):
-    """A blocked customer's orders are refused."""
+    """The status of a customer; orders of a blocked one are refused."""
 
     ACTIVE = "active"
     BLOCKED = "blocked"
 
 
 class TaxTreatment(StrEnum):
-    """Whether invoices to this customer carry tax: only `standard` ones do."""
+    """The tax treatment of a customer; only `standard` ones pay tax."""
 
     STANDARD = "standard"
     EXEMPT = "exempt"
@@ -46,7 +46,10 @@ def _country(code: str) -> str:
 
 
 def checked_number(validate: Callable[[str], str], value: str, kind: str) -> str:
-    """`value` in its compact form, by one of stdnum's `validate`; empty stays empty. ValueError."""
+    """Return a number in its compact form, checked by `validate` of stdnum; empty stays empty.
+
+    Raises ValueError.
+    """
     if not value:
         return ""
     try:
@@ -56,7 +59,7 @@ def checked_number(validate: Callable[[str], str], value: str, kind: str) -> str
 
 
 def _vat_id(value: str) -> str:
-    """One of the EU must be right; those of other countries are taken as they are."""
+    """Check a VAT id of an EU country; those of other countries are not checked."""
     country = value[:2].lower()
     if country.isalpha() and country not in {*vat.MEMBER_STATES, "el"}:
         return value
@@ -108,12 +111,12 @@ VatId = Annotated[
 Language = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z]{2}$"),
-    Field(description="Of mails and invoices, two letters: en or de; others get English."),
+    Field(description="The language of mails and invoices: en or de; any other means English."),
 ]
 
 
 class Address(Document):
-    """Where goods or an invoice go."""
+    """An address for goods or invoices."""
 
     name: Text
     street: Text
@@ -123,15 +126,17 @@ class Address(Document):
     country: Country
 
     def lines(self) -> list[str]:
-        """As printed on an envelope."""
+        """Return the lines of an envelope."""
         town = f"{self.postal_code} {self.city}" + (f", {self.region}" if self.region else "")
         return [self.name, self.street, town, self.country]
 
 
 class CustomerDocument(Document):
-    """A whole customer. From an order we take contact, address and payment preference. Credit
-    limit, status and tax treatment are ours to decide, by import: a new customer has no credit, is
-    active and pays tax."""
+    """A whole customer.
+
+    An order sets contact, address and payment preference. Only an import sets credit limit, status
+    and tax treatment: a new customer has no credit, is active and pays tax.
+    """
 
     customer_id: Identifier
     name: Text
@@ -149,8 +154,8 @@ class CustomerDocument(Document):
     postal_code: OptionalText = ""
 
     @model_validator(mode="after")
-    def _who_owes_the_tax(self) -> Self:
-        """2006/112/EC art. 226 (4): the id under which the buyer owes it stands on the invoice."""
+    def _check_reverse_charge(self) -> Self:
+        """Require the VAT id that has to be on the invoice (2006/112/EC art. 226 (4))."""
         if self.tax_treatment is TaxTreatment.REVERSE_CHARGE and not self.vat_id:
-            raise ValueError("vat_id: is missing: with reverse_charge the buyer owes the tax by it")
+            raise ValueError("vat_id: is missing: reverse_charge requires one")
         return self

@@ -1,19 +1,19 @@
 """Every error of the project, in one tree.
 
-    PipelineError                  anything we raise on purpose; has a stable code and a sentence
-    ├── Refused                    retrying can't mend it; a person or another input can
-    │   ├── InvalidInput           the input breaks a rule; names each field
-    │   │   └── WrongVariables     an environment variable breaks one; names each
-    │   ├── Conflict               the same id was used for something else
-    │   ├── NotFound               there is nothing by that id
-    │   └── PartnerRefused         a partner gave a definite no
-    └── Unavailable                trying again may help
+    PipelineError                  every error of ours, with a stable code and a message
+    ├── Refused                    a retry gives the same answer; other input may succeed
+    │   ├── InvalidInput           the input breaks a rule; lists the fields
+    │   │   └── WrongVariables     environment variables are invalid; lists them
+    │   ├── Conflict               the id is in use for other content
+    │   ├── NotFound               the id is unknown
+    │   └── PartnerRefused         a partner refused
+    └── Unavailable                a retry may succeed
         ├── DatabaseBusy           a lock or a serialisation conflict
-        ├── DatabaseUnavailable    the database can't be reached or isn't prepared
-        ├── EngineUnavailable      Temporal can't be reached
+        ├── DatabaseUnavailable    the database does not answer or has no tables
+        ├── EngineUnavailable      the Temporal server does not answer
         └── PartnerUnavailable     time-out, connection lost, 5xx
 
-API, CLI and the Temporal UI show the same code and sentence.
+API, CLI and the Temporal UI show the same code and message.
 """
 
 import re
@@ -27,16 +27,14 @@ Found = TypeVar("Found")
 
 _PATH = re.compile(r"\w+(\.\w+)*")
 
-UNION_TAGS = {"<id>", "<whole>"}
-"""Which branch of `customer` pydantic took: of no interest to who sent it. No field's name."""
-
-
-NOT_AN_OBJECT = {"model_type", "model_attributes_type", "dict_type"}
-"""Pydantic's types of an error where a JSON object should be."""
+_UNION_TAGS = {"<id>", "<whole>"}
+"""Pydantic's names of the variants of `customer`, left out of paths."""
+_NOT_AN_OBJECT = {"model_type", "model_attributes_type", "dict_type"}
+"""Pydantic's error types if a value is not a JSON object."""
 
 
 class PipelineError(Exception):
-    """Base of the tree: `code` is stable and for machines, `message` is for people."""
+    """The base of all errors. `code` is stable, for programs; `message` is for readers."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -45,12 +43,12 @@ class PipelineError(Exception):
 
 
 class Refused(PipelineError):
-    """A definite no: the same call again gives the same answer."""
+    """A refusal: the same call gives the same answer."""
 
 
 @dataclass(frozen=True)
 class FieldError:
-    """One thing that is wrong with an input: `field` is a path such as `lines.0.quantity`."""
+    """An invalid field. `field`: its path, such as `lines.0.quantity`."""
 
     field: str
     reason: str
@@ -60,7 +58,7 @@ class FieldError:
 
 
 class InvalidInput(Refused):
-    """The input breaks a rule. `fields` names every place and says why."""
+    """The input breaks a rule. `fields` lists every invalid field with the reason."""
 
     def __init__(self, fields: Sequence[FieldError], code: str = "invalid_input") -> None:
         super().__init__(code, "; ".join(str(field) for field in fields))
@@ -68,39 +66,39 @@ class InvalidInput(Refused):
 
 
 class WrongVariables(InvalidInput):
-    """The environment variables `fields` can't be used; the message has a line for each."""
+    """Environment variables are invalid. The message has one line for each."""
 
     def __init__(self, fields: Iterable[FieldError]) -> None:
         super().__init__(list(fields), "wrong_variables")
         self.message = "\n".join(map(str, self.fields))
 
 
-def found(what: Found | None, code: str, message: str) -> Found:
-    """`what` was asked for. Raises NotFound where it isn't there."""
-    if what is None:
+def found(result: Found | None, code: str, message: str) -> Found:
+    """Return `result`. Raises NotFound if it is None."""
+    if result is None:
         raise NotFound(code, message)
-    return what
+    return result
 
 
 def invalid_input(error: ValidationError) -> InvalidInput:
-    """Pydantic's findings as ours: one field and reason each."""
+    """Convert pydantic's validation error."""
     return InvalidInput(
         [
-            _field_error(found["loc"], _in_words(found["type"], found["msg"]))
-            for found in error.errors()
+            _field_error(details["loc"], _reason(details["type"], details["msg"]))
+            for details in error.errors()
         ]
     )
 
 
-def _in_words(kind: str, message: str) -> str:
-    """Pydantic names our classes where something isn't an object."""
-    return "is not an object" if kind in NOT_AN_OBJECT else message
+def _reason(kind: str, message: str) -> str:
+    """Replace pydantic's message that names our classes."""
+    return "is not an object" if kind in _NOT_AN_OBJECT else message
 
 
-def _field_error(where: tuple[int | str, ...], message: str) -> FieldError:
-    """A check of the whole document names its field itself, in front of its message."""
+def _field_error(path_parts: tuple[int | str, ...], message: str) -> FieldError:
+    """Join the path; validators of a whole document prefix their message with it (`at_field`)."""
     message = message.removeprefix("Value error, ")
-    path = ".".join(str(part) for part in where if part not in UNION_TAGS)
+    path = ".".join(str(part) for part in path_parts if part not in _UNION_TAGS)
     field, colon, reason = message.partition(": ")
     if colon and _PATH.fullmatch(field):
         return FieldError(".".join(filter(None, [path, field])), reason)
@@ -108,19 +106,19 @@ def _field_error(where: tuple[int | str, ...], message: str) -> FieldError:
 
 
 class Conflict(Refused):
-    """The id is taken by different content."""
+    """The id is in use for other content."""
 
 
 class NotFound(Refused):
-    """No such thing."""
+    """The id is unknown."""
 
 
 class PartnerRefused(Refused):
-    """A payment provider, supplier or carrier refused; asking again unchanged won't help."""
+    """A payment provider, supplier, carrier or mail server refused."""
 
 
 class Unavailable(PipelineError):
-    """A passing fault: the engine or the caller tries again."""
+    """A temporary fault: the engine or the caller tries again."""
 
 
 class DatabaseBusy(Unavailable):
@@ -131,21 +129,21 @@ class DatabaseBusy(Unavailable):
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database can't be reached, or its tables aren't there yet."""
+    """The database does not answer or has no tables."""
 
     def __init__(self, message: str) -> None:
         super().__init__("database_unavailable", message)
 
 
 class EngineUnavailable(Unavailable):
-    """Temporal didn't answer."""
+    """The Temporal server does not answer."""
 
     def __init__(self, message: str) -> None:
         super().__init__("engine_unavailable", message)
 
 
 class PartnerUnavailable(Unavailable):
-    """The partner may or may not have done it: repeat with the same idempotency key."""
+    """A partner does not answer. It may have executed the call: repeat it with the same key."""
 
     def __init__(self, message: str) -> None:
         super().__init__("partner_unavailable", message)

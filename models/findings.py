@@ -1,4 +1,4 @@
-"""What must agree in the books, and what is said where it doesn't. Nothing here mends anything."""
+"""Differences that reconciliation finds, and their messages."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from models.base import Payload
 
 
 class Difference(Payload):
-    """One thing that doesn't agree. `finding_id` names it, the same every night."""
+    """One difference. `finding_id` stays the same in every reconciliation."""
 
     finding_id: str
     subject: str
@@ -14,51 +14,52 @@ class Difference(Payload):
 
 
 class Counted(Payload):
-    """On hand, reserved and value of a SKU at a location: as its counters say, or as what else was
-    written down adds up to."""
+    """On hand, reserved and value of a stock key, as its counters or other records have them."""
 
     on_hand: int = 0
     reserved: int = 0
     value_minor: int = 0
 
 
-def place_differences(
+def stock_differences(
     sku: str, location: str, counters: Counted, moved: Counted, held: int
 ) -> list[Difference]:
-    """What differs at a place between its counters, its movements (`moved`, their sums) and its
-    reservations (`held`, units held or picked); and what is negative there."""
+    """Compare the counters of a stock key with its movements and its reservations.
+
+    `moved`: the sums of its movements. `held`: its reserved units. Negative counters are a
+    difference too.
+    """
     subject = f"{sku} at {location}"
-    facts = {
+    checks = {
         "reservations": (
             held != counters.reserved,
-            f"{counters.reserved} are counted as reserved, the reservations hold {held}",
+            f"the counter has {counters.reserved} reserved, the reservations {held}",
         ),
         "on_hand": (
             moved.on_hand != counters.on_hand,
-            f"{counters.on_hand} are counted as on hand, the movements add up to {moved.on_hand}",
+            f"the counter has {counters.on_hand} on hand, the movements {moved.on_hand}",
         ),
         "reserved": (
             moved.reserved != counters.reserved,
-            f"{counters.reserved} are counted as reserved, the movements add up to "
-            f"{moved.reserved}",
+            f"the counter has {counters.reserved} reserved, the movements {moved.reserved}",
         ),
         "value": (
             moved.value_minor != counters.value_minor,
-            f"the stock is worth {counters.value_minor} minor units, the movements add up to "
+            f"the counter has a value of {counters.value_minor} minor units, the movements "
             f"{moved.value_minor}",
         ),
         "negative": (
             min(counters.on_hand, counters.reserved, counters.value_minor) < 0
             or counters.reserved > counters.on_hand,
-            f"{counters.on_hand} on hand, {counters.reserved} reserved, worth "
-            f"{counters.value_minor} minor units: less than nothing is there",
+            f"{counters.on_hand} on hand, {counters.reserved} reserved, value "
+            f"{counters.value_minor} minor units: a counter, or what is available, is negative",
         ),
     }
     return [
         Difference(
-            finding_id=f"{kind}:{sku}:{location}", subject=subject, message=f"{subject}: {words}"
+            finding_id=f"{kind}:{sku}:{location}", subject=subject, message=f"{subject}: {text}"
         )
-        for kind, (differs, words) in facts.items()
+        for kind, (differs, text) in checks.items()
         if differs
     ]
 
@@ -66,8 +67,10 @@ def place_differences(
 def line_difference(
     order_id: str, line_no: int, sku: str, ordered: int, held: int, short: int
 ) -> Difference | None:
-    """Of an allocated line, what is reserved or shipped and what is short are all that was
-    ordered; None where they are."""
+    """Compare the ordered units of an allocated line with its held, shipped and short units.
+
+    `held`: units reserved or shipped. Returns None if they add up.
+    """
     if held + short == ordered:
         return None
     return Difference(
@@ -81,7 +84,7 @@ def line_difference(
 def left_over_difference(
     order_id: str, stage: str, sku: str, location: str, held: int, short: int
 ) -> Difference:
-    """An order that is over and yet has units reserved (`held`), or waits for some (`short`)."""
+    """Describe an order that is over and still has units reserved (`held`) or short."""
     return Difference(
         finding_id=f"left_over:{order_id}:{sku}:{location}",
         subject=order_id,
@@ -91,67 +94,69 @@ def left_over_difference(
 
 
 def inventory_difference(currency: str, account_minor: int, stock_minor: int) -> Difference | None:
-    """The inventory account is worth what the stock is; None where it is. Minor units."""
+    """Compare the inventory account with the value of the stock, in minor units; None if equal."""
     if account_minor == stock_minor:
         return None
     return Difference(
         finding_id=f"inventory:{currency}",
         subject="ledger",
-        message=f"the inventory account has {account_minor} minor units {currency}, the stock is "
-        f"worth {stock_minor}",
+        message=f"the inventory account has {account_minor} minor units {currency}, the stock a "
+        f"value of {stock_minor}",
     )
 
 
 def invoice_difference(
     invoice_id: str, po_id: str, lines: Mapping[str, tuple[int, int, int]]
 ) -> Difference:
-    """A supplier's invoice that waits in vain for its goods. `lines`: by SKU the units it asks for,
-    the good ones that came for it, and the damaged ones."""
+    """Describe a supplier invoice without its goods.
+
+    `lines`: by SKU the units invoiced, received in good condition, and received damaged.
+    """
     parts = [
-        f"{asked} x {sku}, {came} came" + (f" and {damaged} damaged ones" if damaged else "")
-        for sku, (asked, came, damaged) in sorted(lines.items())
-        if came < asked
+        f"{invoiced} x {sku}, {good} came" + (f" and {damaged} damaged ones" if damaged else "")
+        for sku, (invoiced, good, damaged) in sorted(lines.items())
+        if good < invoiced
     ]
     return Difference(
         finding_id=f"supplier_invoice:{invoice_id}",
         subject=po_id,
-        message=f"supplier invoice {invoice_id} of {po_id} asks for {'; '.join(parts)}: nothing of "
-        "it is posted. Receive what is missing, or settle it with the supplier",
+        message=f"supplier invoice {invoice_id} of {po_id} asks for {'; '.join(parts)}: it is "
+        "not posted. Receive the missing units, or settle it with the supplier",
     )
 
 
 def workflow_difference(order_id: str, stage: str, workflow: str) -> Difference:
-    """An order that isn't over and whose workflow doesn't run; `workflow` says how it ended."""
+    """Describe an open order without a running workflow; `workflow`: how it ended."""
     return Difference(
         finding_id=f"workflow:{order_id}",
         subject=order_id,
         message=f"order {order_id} is {stage} and its workflow is {workflow}: place the same "
-        "document again, it goes on",
+        "document again to continue it",
     )
 
 
 def failing_workflow(workflow_id: str) -> Difference:
-    """A workflow of any kind that doesn't go on, as its code fails."""
+    """Describe a workflow whose tasks fail."""
     return Difference(
         finding_id=f"fails:{workflow_id}",
         subject=workflow_id,
-        message=f"the workflow {workflow_id} fails whenever it is to go on; the worker's log says "
-        "why, and with code that fits it goes on by itself",
+        message=f"the workflow {workflow_id} fails: find the reason in the worker's log; with "
+        "corrected code it continues by itself",
     )
 
 
 def call_back_difference(order_id: str, shipment_id: str, workflow: str) -> Difference:
-    """A shipment that is being called back, by a workflow that doesn't run."""
+    """Describe a shipment that is being called back, without a running workflow."""
     return Difference(
         finding_id=f"call_back:{shipment_id}",
         subject=shipment_id,
-        message=f"{shipment_id} is being called back from its carrier, and the workflow that asks "
-        f"is {workflow}: `retry {order_id}` starts it again",
+        message=f"{shipment_id} is being called back from its carrier, and the workflow of it is "
+        f"{workflow}: `retry {order_id}` starts it again",
     )
 
 
 def replenishment_difference(sku: str, location: str, workflow: str) -> Difference:
-    """A place that goods are missing at, or due to come to, and whose replenishment doesn't run."""
+    """Describe a stock key with units short or on order, without a running replenishment."""
     return Difference(
         finding_id=f"replenishment:{sku}:{location}",
         subject=f"{sku} at {location}",
@@ -160,29 +165,29 @@ def replenishment_difference(sku: str, location: str, workflow: str) -> Differen
     )
 
 
-def unused_fact(source: str, fact_id: str, type_: str, subject: str | None) -> Difference:
-    """A fact that a door took, and that nobody has applied."""
-    about = f"{type_} {fact_id} from {source}, about {subject or 'nothing'}"
+def unapplied_fact(source: str, fact_id: str, type_: str, subject: str | None) -> Difference:
+    """Describe a fact that was recorded and not applied."""
+    fact = f"{type_} {fact_id} from {source}, about {subject or 'nothing'}"
     return Difference(
         finding_id=f"fact:{source}:{fact_id}",
         subject=subject or fact_id,
-        message=f"{about}: it was taken and never used; have it sent again under the same id",
+        message=f"{fact}: recorded and not applied; send it again under the same id",
     )
 
 
-def asleep_difference(order_id: str) -> Difference:
-    """An order that wasn't told that its goods are there."""
+def unnotified_order(order_id: str) -> Difference:
+    """Describe an order that was not notified of its goods."""
     return Difference(
         finding_id=f"asleep:{order_id}",
         subject=order_id,
-        message=f"{order_id} waits for stock, and nothing of it is short: a retry wakes it",
+        message=f"{order_id} waits for stock, and nothing of it is short: `retry {order_id}`",
     )
 
 
 def receivable_difference(currency: str, account: str, owed: str) -> Difference:
-    """The account of receivables isn't what customers owe by their orders."""
+    """Describe a difference between accounts receivable and the amounts due of orders."""
     return Difference(
         finding_id=f"receivables:{currency}",
         subject="Accounts receivable",
-        message=f"Accounts receivable is {account} {currency}, the orders' customers owe {owed}",
+        message=f"accounts receivable has {account} {currency}, the orders have {owed} due",
     )

@@ -1,4 +1,4 @@
-"""The rows of an import: what each CSV file may say."""
+"""The rows of the CSV files of an import."""
 
 import re
 from datetime import date, time
@@ -25,38 +25,38 @@ _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-def _plain_number(cell: object) -> object:
-    """Pydantic alone would take "1_0" and "+10.0" for 10."""
+def _check_number(cell: object) -> object:
+    """Check the format of a whole number: pydantic also accepts "1_0" and "+10.0" as 10."""
     if isinstance(cell, str) and not _WHOLE.fullmatch(cell):
         raise ValueError(f"{cell!r} is not a whole number")
     return cell
 
 
-def _plain_day(cell: object) -> object:
-    """Pydantic alone would take seconds since 1970, and a time of day."""
+def _check_day(cell: object) -> object:
+    """Check the format of a date: pydantic also accepts seconds since 1970, and a time of day."""
     if isinstance(cell, str) and not _DAY.fullmatch(cell):
         raise ValueError(f"{cell!r} is not a date such as 2026-12-31")
     return cell
 
 
-def _plain_time(cell: object) -> object:
-    """Pydantic alone would take seconds since midnight, and an offset."""
+def _check_time(cell: object) -> object:
+    """Check the format of a time: pydantic also accepts seconds since midnight, and an offset."""
     if isinstance(cell, str) and not _TIME.fullmatch(cell):
         raise ValueError(f"{cell!r} is not a time of the day such as 15:00")
     return cell
 
 
-Whole = Annotated[int, BeforeValidator(_plain_number)]
+Whole = Annotated[int, BeforeValidator(_check_number)]
 Count = Annotated[Whole, Field(ge=0, le=1_000_000_000)]
 Positive = Annotated[Whole, Field(ge=1, le=1_000_000_000)]
-Day = Annotated[date, BeforeValidator(_plain_day)]
+Day = Annotated[date, BeforeValidator(_check_day)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Gs1Prefix = Annotated[
     str,
     StringConstraints(pattern=r"^([0-9]{7,10})?$"),
     Field(description="7 to 10 digits"),
 ]
-TimeOfDay = Annotated[time, BeforeValidator(_plain_time)]
+TimeOfDay = Annotated[time, BeforeValidator(_check_time)]
 AccountNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
 
 
@@ -76,19 +76,21 @@ class CompanyRow(Document):
 
     @field_validator("currency")
     @classmethod
-    def _known_currency(cls, value: str) -> str:
+    def _check_currency(cls, value: str) -> str:
         decimals(value)
         return value
 
     @field_validator("iban")
     @classmethod
-    def _valid_iban(cls, value: str) -> str:
+    def _check_iban(cls, value: str) -> str:
         return checked_number(iban.validate, value, "IBAN")
 
 
 class AccountNumberRow(Document):
-    """accounts.csv: number and title of one of our accounts in the company's own chart; `account`
-    is its name, such as `accounts_receivable`, or its code."""
+    """accounts.csv: number and title of an account in the company's own chart.
+
+    `account` is the account's name, such as `accounts_receivable`, or its code.
+    """
 
     account: Text
     number: AccountNumber
@@ -96,9 +98,12 @@ class AccountNumberRow(Document):
 
 
 class LocationRow(Document):
-    """locations.csv; `handling_cost` of one consignment, in the company's currency. `cutoff` is
-    the local time from which goods wait for the next working day; without one they never wait.
-    `region`, such as BE, adds its holidays to the country's."""
+    """locations.csv: a location.
+
+    `handling_cost` is the cost of one consignment in the company's currency. `cutoff` is the local
+    time from which goods wait for the next working day; without one they never wait. `region`, such
+    as BE, adds its public holidays to the country's.
+    """
 
     location: LocationId
     name: Text
@@ -112,14 +117,16 @@ class LocationRow(Document):
     region: OptionalText = ""
 
     @model_validator(mode="after")
-    def _calendar(self) -> Self:
+    def _check_calendar(self) -> Self:
         check_calendar(self.timezone, self.cutoff, self.country, self.region)
         return self
 
 
 class DistanceRow(Document):
-    """distances.csv: from a location to the customers of a country whose postal codes begin with
-    `postal_prefix`; without one, to all of them that no longer prefix names."""
+    """distances.csv: from a location to the customers of a country.
+
+    It applies to postal codes with the prefix, unless another row has a longer one.
+    """
 
     location: LocationId
     country: Country
@@ -128,7 +135,7 @@ class DistanceRow(Document):
 
 
 class ProductRow(Document):
-    """products.csv: price without tax; weight and size of one unit."""
+    """products.csv: a product, with price without tax, and weight and size of one unit."""
 
     sku: Identifier
     name: Text
@@ -143,11 +150,11 @@ class ProductRow(Document):
 
     @field_validator("gtin")
     @classmethod
-    def _valid_gtin(cls, value: str) -> str:
+    def _check_gtin(cls, value: str) -> str:
         return checked_number(ean.validate, value, "GTIN")
 
     @model_validator(mode="after")
-    def _amounts(self) -> Self:
+    def _check_amounts(self) -> Self:
         _check_amount("unit_price", self.unit_price, self.currency)
         with at_field("tax_rate_percent"):
             parse_percent(self.tax_rate_percent)
@@ -155,7 +162,7 @@ class ProductRow(Document):
 
 
 class SupplierRow(Document):
-    """suppliers.csv."""
+    """suppliers.csv: a supplier."""
 
     supplier_id: LocationId
     name: Text
@@ -164,9 +171,12 @@ class SupplierRow(Document):
 
 
 class OfferRow(Document):
-    """offers.csv: what a supplier asks for a SKU, per unit; from `break_quantity` units on,
-    `break_unit_cost` for all of them. `freight_cost` is of a purchase order, `duty_percent` of the
-    goods' value, `valid_until` the last day for ordering."""
+    """offers.csv: a supplier's offer for a SKU.
+
+    From `break_quantity` units every unit costs `break_unit_cost`. `freight_cost` is the cost of a
+    purchase order, `duty_percent` a part of the goods' value, `valid_until` the last day for
+    ordering.
+    """
 
     supplier_id: LocationId
     sku: Identifier
@@ -182,17 +192,17 @@ class OfferRow(Document):
     valid_until: Day | None = None
 
     @model_validator(mode="after")
-    def _amounts(self) -> Self:
+    def _check_amounts(self) -> Self:
         _check_amount("unit_cost", self.unit_cost, self.currency)
         _check_amount("freight_cost", self.freight_cost, self.currency)
         with at_field("duty_percent"):
             parse_percent(self.duty_percent)
         if self.break_unit_cost is None and self.break_quantity is not None:
-            raise ValueError("break_unit_cost: is missing, and break_quantity is there")
+            raise ValueError("break_unit_cost: is missing: break_quantity requires it")
         if self.break_unit_cost is not None:
             _check_amount("break_unit_cost", self.break_unit_cost, self.currency)
             if self.break_quantity is None:
-                raise ValueError("break_quantity: is missing, and break_unit_cost is there")
+                raise ValueError("break_quantity: is missing: break_unit_cost requires it")
         return self
 
 

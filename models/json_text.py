@@ -1,4 +1,4 @@
-"""JSON as it arrives: strict where Python's parser is lenient."""
+"""A strict parser of received JSON."""
 
 import json
 from collections import Counter
@@ -12,10 +12,10 @@ MAX_BYTES = 5_000_000
 
 
 def parse_json(raw: bytes) -> JsonValue:
-    """The value in `raw` (UTF-8, with or without a byte order mark).
+    """Parse `raw` (UTF-8, with or without a byte order mark).
 
-    Raises InvalidInput for another encoding, broken JSON, NaN, numbers beyond a double, a key that
-    stands twice, lone surrogates, and more than MAX_BYTES.
+    Raises InvalidInput for another encoding, malformed JSON, NaN, numbers beyond a double,
+    duplicate keys, lone surrogates, and more than MAX_BYTES.
     """
     if len(raw) > MAX_BYTES:
         raise _refuse(f"is larger than {MAX_BYTES} bytes")
@@ -41,14 +41,14 @@ def parse_json(raw: bytes) -> JsonValue:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"has {name}, which JSON doesn't know")
+    raise ValueError(f"has {name}, which is not JSON")
 
 
 def _no_duplicates(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise ValueError(f"has the key {twice!r} twice")
+        duplicate, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"has the key {duplicate!r} twice")
     return result
 
 

@@ -1,4 +1,4 @@
-"""What the papers of a shipment, and of a return, say."""
+"""The content of the papers of shipments and returns."""
 
 from datetime import date
 from typing import Self
@@ -8,16 +8,16 @@ from models.customers import Address
 
 
 class PaperAddress(Payload):
-    """Who and where: `lines` stand between the name and the country, ready to print."""
+    """An address to print; `lines` are those between name and country."""
 
     name: str
     lines: tuple[str, ...]
     country: str
-    """ISO 3166 alpha-2; papers print its name."""
+    """ISO 3166 alpha-2; its name is printed."""
 
     @classmethod
     def of(cls, address: Address) -> Self:
-        """An address as orders bring it."""
+        """Convert the address of an order."""
         name, *lines, country = address.lines()
         return cls(name=name, lines=tuple(lines), country=country)
 
@@ -31,7 +31,7 @@ class PaperContent(Payload):
 
 
 class PaperPackage(Payload):
-    """One handling unit, which has a label of its own."""
+    """One handling unit, with its own label."""
 
     sscc: str
     """18 digits: see `models.sscc`."""
@@ -45,7 +45,7 @@ class PaperPackage(Payload):
 
 
 class PaperLine(Payload):
-    """A line of the order, and how much of it is in this shipment and comes later, in units."""
+    """A line of the order, with its units ordered, in this shipment and to follow."""
 
     line_no: int
     sku: str
@@ -59,7 +59,7 @@ class PaperLine(Payload):
 class ShipmentPaper(Payload):
     """A shipment, for its labels, bill of lading, pick list and packing slip.
 
-    What isn't known, such as the tracking number before booking, is empty and isn't printed.
+    Unknown values, such as the tracking number before booking, are empty and not printed.
     """
 
     shipment_id: str
@@ -71,7 +71,7 @@ class ShipmentPaper(Payload):
     service: str = ""
     tracking_number: str = ""
     booking_id: str = ""
-    """The carrier's own number of the booking (PRO number)."""
+    """The carrier's number of the booking (PRO number)."""
     ship_from: PaperAddress
     ship_to: PaperAddress
     packages: tuple[PaperPackage, ...]
@@ -80,24 +80,24 @@ class ShipmentPaper(Payload):
     location: str
     planned_on: date
     language: str
-    """Of the packing slip, two letters: en or de; others get English."""
+    """Language of the packing slip, two letters: en or de; others get English."""
     instructions: str = ""
     taken_by: str = ""
-    """Who took the goods from us."""
+    """Name of the person who collected the goods."""
 
     @property
     def weight_g(self) -> int:
-        """Of all packages."""
+        """Weight of all packages."""
         return sum(package.weight_g for package in self.packages)
 
     @property
     def units(self) -> int:
-        """Of all SKUs in this shipment."""
+        """Units of all SKUs in this shipment."""
         return sum(line.in_shipment for line in self.lines)
 
 
 class ReturnPaper(Payload):
-    """A return, for the label that a customer sticks on it."""
+    """A return, for its label."""
 
     return_id: str
     order_id: str
@@ -107,4 +107,4 @@ class ReturnPaper(Payload):
     to_address: PaperAddress
     lines: tuple[PaperContent, ...]
     language: str
-    """Two letters: en or de; others get English."""
+    """Language of the label, two letters: en or de; others get English."""

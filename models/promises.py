@@ -1,4 +1,4 @@
-"""Promises: by when goods leave, and what a customer must be told when they don't.
+"""Promised dates, notices of delay, and the customer's consent to delays.
 
 The rules are those of the US Federal Trade Commission for goods not sold over a counter (Mail,
 Internet, or Telephone Order Merchandise, 16 CFR part 435), with its numbers as configuration.
@@ -11,10 +11,11 @@ from models.base import Payload
 
 
 class PromisePolicy(Payload):
-    """`ship_within_days`: what an order is promised that names no date (16 CFR 435.2(a)(1)).
+    """The configured numbers of the rules.
 
-    `silent_delay_days`: the longest first delay to which silence is consent, and how long a
-    customer has to answer about a longer first one (435.2(b)(1)(ii) and (iii)).
+    `ship_within_days`: the promise for an order without a requested date (16 CFR 435.2(a)(1)).
+    `silent_delay_days`: the longest first delay to which silence is consent, and the time to answer
+    about a longer first delay (435.2(b)(1)(ii) and (iii)).
     """
 
     ship_within_days: int = 30
@@ -22,43 +23,40 @@ class PromisePolicy(Payload):
 
 
 class Told(StrEnum):
-    """What a notice of delay says."""
+    """A statement in a notice of delay."""
 
     MAY_CANCEL = "may_cancel"
     """The customer may cancel now and is refunded promptly."""
     REVISED_DATE = "revised_date"
     """The definite new date."""
     DATE_UNKNOWN = "date_unknown"
-    """We can't say how long the delay will be."""
+    """The length of the delay is unknown."""
     SILENCE_CONSENTS = "silence_consents"
     """Without a cancellation the order ships by the new date."""
     SILENCE_CANCELS = "silence_cancels"
     """Without consent by `answer_by` the order is cancelled, unless it has been shipped by then."""
     MAY_CANCEL_UNTIL_SHIPPED = "may_cancel_until_shipped"
-    """Who consents to a delay without a date may still cancel at any time before shipment."""
+    """A customer who consents to a delay without a date may cancel at any time before shipment."""
 
 
 class DelayNotice(Payload):
-    """What must be told about a delay, and what silence means.
+    """A notice of delay, due by the promised date.
 
-    `tell_by`: the last day for telling it. `answer_by`: the last day for an answer; where silence
-    is no consent (`silence_is_consent` false), the order is then to be cancelled and refunded,
-    unless it has been shipped. `paragraph`: the one of 16 CFR 435.2 that says so.
+    `answer_by`: the last day for an answer. Without consent by then the order is cancelled and
+    refunded unless it has been shipped, or, with `silence_is_consent`, it ships by `revised`.
     """
 
     promised: date
     revised: date | None
-    tell_by: date
     answer_by: date
     silence_is_consent: bool
-    says: tuple[Told, ...]
-    paragraph: str
+    statements: tuple[Told, ...]
 
 
 def promised_date(placed_on: date, requested: date | None, policy: PromisePolicy) -> date:
-    """The last day for shipping: the date agreed with the order, else `ship_within_days` after it.
+    """Return the last day for shipping: the requested date, or `ship_within_days` after the order.
 
-    16 CFR 435.2(a)(1). A date before the order counts as the day of the order.
+    16 CFR 435.2(a)(1). A requested date before the order counts as the day of the order.
     """
     if requested is None:
         return placed_on + timedelta(days=policy.ship_within_days)
@@ -68,10 +66,10 @@ def promised_date(placed_on: date, requested: date | None, policy: PromisePolicy
 def delay_notice(
     promised: date, revised: date | None, notices_before: int, policy: PromisePolicy
 ) -> DelayNotice | None:
-    """The notice for goods that can't leave by `promised`; None where `revised` is no delay.
+    """Return the notice for goods that can't leave by `promised`; None if `revised` is no delay.
 
-    `promised` is the date last promised and consented to, by silence or expressly; `revised` the
-    definite new one, None where nobody knows; `notices_before` how often this order was delayed.
+    `promised`: the last date that the customer agreed to, by silence or expressly. `revised`: the
+    definite new date; None if it is unknown. `notices_before`: earlier delays of the order.
 
     - First delay, of at most `silent_delay_days`: silence is consent (435.2(b)(1)(ii)).
     - First delay, longer or without a date: without express consent within `silent_delay_days`
@@ -79,8 +77,8 @@ def delay_notice(
     - Any further delay: without express consent by `promised` the order is cancelled, unless
       shipped by then (435.2(b)(2)(ii)).
 
-    All are to be told by `promised` (435.2(b)(1), (b)(2)) with the right to cancel and the new date
-    (435.2(b)(1)(i), (b)(2)(i)).
+    Every notice is due by `promised` (435.2(b)(1), (b)(2)) and states the right to cancel and the
+    new date (435.2(b)(1)(i), (b)(2)(i)).
     """
     if revised is not None and revised <= promised:
         return None
@@ -88,48 +86,39 @@ def delay_notice(
     renewed = notices_before > 0
     silent = not renewed and revised is not None and revised - promised <= answer_days
     if revised is not None and silent:
-        answer_by, paragraph = revised, "(b)(1)(ii)"
-    elif renewed:
-        answer_by, paragraph = promised, "(b)(2)(ii)"
+        answer_by = revised
     else:
-        answer_by, paragraph = promised + answer_days, "(b)(1)(iii)"
+        answer_by = promised if renewed else promised + answer_days
     return DelayNotice(
         promised=promised,
         revised=revised,
-        tell_by=promised,
         answer_by=answer_by,
         silence_is_consent=silent,
-        says=_says(revised, silent),
-        paragraph=paragraph,
+        statements=_statements(revised, silent),
     )
 
 
-def _says(revised: date | None, silent: bool) -> tuple[Told, ...]:
+def _statements(revised: date | None, silent: bool) -> tuple[Told, ...]:
     silence = Told.SILENCE_CONSENTS if silent else Told.SILENCE_CANCELS
     if revised is None:
-        return (
-            Told.MAY_CANCEL,
-            Told.DATE_UNKNOWN,
-            silence,
-            Told.MAY_CANCEL_UNTIL_SHIPPED,
-        )
+        return (Told.MAY_CANCEL, Told.DATE_UNKNOWN, silence, Told.MAY_CANCEL_UNTIL_SHIPPED)
     return (Told.MAY_CANCEL, Told.REVISED_DATE, silence)
 
 
 class LetterKind(StrEnum):
-    """What a letter to the customer is about."""
+    """The subject of a letter to the customer."""
 
     BACKORDER = "backorder"
-    """When goods come that aren't there: within what was promised."""
+    """The expected date of a backorder, within the promise."""
     DELAY = "delay"
-    """They come later than promised, or nobody knows when."""
+    """A delay beyond the promise, or without a date."""
 
 
 class Letter(Payload):
-    """What a customer is told about the date. `number` counts an order's letters from 1.
+    """A letter to the customer about the date. `number` counts an order's letters from 1.
 
-    `promised`: what was promised before it; None: a delay without a date had been accepted.
-    `answer_by`: the last day for accepting a delay; None: nothing is to be accepted.
+    `promised`: the promised date before the letter; None: the customer accepted a delay without a
+    date. `answer_by`: the last day for consent to a delay; None: no consent is required.
     """
 
     number: int
@@ -141,44 +130,45 @@ class Letter(Payload):
 
 
 class Promise(Payload):
-    """What an order's customer was promised and told.
+    """The promise to an order's customer, and the last letter about it.
 
-    `promised`: the last date that the customer agreed to; None: agreed to wait without one.
-    `told`: the date told last. `delays`: how many the customer has agreed to, silence included.
-    `consent_by`: the last day for accepting the delay that was told.
+    `promised`: the last date that the customer agreed to; None: the customer accepted a delay
+    without a date. `notified`: the date in the last letter. `delays`: the number of delays that the
+    customer agreed to, by silence or expressly. `consent_by`: the last day for consent to the delay
+    in the last letter.
     """
 
     promised: date | None
-    told: date | None = None
+    notified: date | None = None
     delays: int = 0
     consent_by: date | None = None
     letter: Letter | None = None
 
     @property
     def standing_letter(self) -> Letter | None:
-        """The last letter, if it still says how things are."""
-        is_told = self.told is not None or self.consent_by is not None
-        stands = is_told and self.letter is not None and self.letter.expected == self.told
+        """The last letter, if its date still holds."""
+        is_notified = self.notified is not None or self.consent_by is not None
+        stands = is_notified and self.letter is not None and self.letter.expected == self.notified
         return self.letter if stands else None
 
 
 class Review(Payload):
-    """What a look at a promise came to.
+    """The result of a review of a promise.
 
-    `promise`: as it is now, with the letter that tells of it. `look_on`: when time alone changes
-    something. `lapsed`: the delay wasn't accepted in time, the order is to be cancelled.
+    `promise`: the promise with its last letter. `review_on`: the day on which a new review is due
+    without any other change. `lapsed`: the time for consent is over, the order is to be cancelled.
     """
 
     promise: Promise
-    look_on: date | None = None
+    review_on: date | None = None
     lapsed: bool = False
 
 
 def review(promise: Promise, expected: date | None, today: date, policy: PromisePolicy) -> Review:
-    """What is to be told now that the goods are `expected`, if anything; again, it is nothing.
+    """Review a promise for goods `expected` on a date; a repeated review changes nothing.
 
-    A date within the promise ends whatever was to be accepted. Without any date the customer is
-    told when the promised day has come, or when a date that was told is lost.
+    A date within the promise needs no consent. Without a date the customer is notified on the
+    promised day, or when a date in an earlier letter no longer holds.
     """
     if expected is not None and (promise.promised is None or expected <= promise.promised):
         return Review(promise=_dated(promise, expected))
@@ -186,35 +176,35 @@ def review(promise: Promise, expected: date | None, today: date, policy: Promise
         return Review(promise=promise, lapsed=True)
     if promise.promised is None:
         return Review(promise=promise)
-    if promise.consent_by is not None and promise.told == expected:
-        return Review(promise=promise, look_on=promise.consent_by + timedelta(days=1))
-    if expected is None and promise.told is None and today < promise.promised:
-        return Review(promise=promise, look_on=promise.promised)
+    if promise.consent_by is not None and promise.notified == expected:
+        return Review(promise=promise, review_on=promise.consent_by + timedelta(days=1))
+    if expected is None and promise.notified is None and today < promise.promised:
+        return Review(promise=promise, review_on=promise.promised)
     notice = delay_notice(promise.promised, expected, promise.delays, policy)
-    assert notice is not None, "the goods come in time"
-    told = _delayed(promise, notice, today)
-    if told.consent_by is None:
-        return Review(promise=told)
-    return Review(promise=told, look_on=told.consent_by + timedelta(days=1))
+    assert notice is not None, "the goods are expected in time"
+    delayed = _delayed(promise, notice, today)
+    if delayed.consent_by is None:
+        return Review(promise=delayed)
+    return Review(promise=delayed, review_on=delayed.consent_by + timedelta(days=1))
 
 
 def accept(promise: Promise) -> Promise | None:
-    """The promise after the customer accepted the delay; None where there is none to accept."""
+    """Return the promise after the customer's consent; None if there is no delay to accept."""
     if promise.consent_by is None:
         return None
     return promise.model_copy(
-        update={"promised": promise.told, "delays": promise.delays + 1, "consent_by": None}
+        update={"promised": promise.notified, "delays": promise.delays + 1, "consent_by": None}
     )
 
 
 def _dated(promise: Promise, expected: date) -> Promise:
-    if promise.told == expected and promise.consent_by is None:
+    if promise.notified == expected and promise.consent_by is None:
         return promise
     letter = _letter(promise, LetterKind.BACKORDER, expected)
     return promise.model_copy(
         update={
             "promised": promise.promised or expected,
-            "told": expected,
+            "notified": expected,
             "consent_by": None,
             "letter": letter,
         }
@@ -222,17 +212,20 @@ def _dated(promise: Promise, expected: date) -> Promise:
 
 
 def _delayed(promise: Promise, notice: DelayNotice, today: date) -> Promise:
-    """Silence moves the promise at once: who doesn't want it may still cancel. Who must accept
-    has at least the rest of the day for it, also where we are late with telling."""
+    """Return the promise after a notice of delay.
+
+    With silent consent the promise moves at once, as the customer may still cancel. For an express
+    consent the customer has at least the current day, also after a late notice.
+    """
     silent = notice.silence_is_consent
     answer_by = None if silent else max(notice.answer_by, today)
     letter = _letter(promise, LetterKind.DELAY, notice.revised)
     return Promise(
         promised=notice.revised if silent else promise.promised,
-        told=notice.revised,
+        notified=notice.revised,
         delays=promise.delays + silent,
         consent_by=answer_by,
-        letter=letter.model_copy(update={"answer_by": answer_by, "says": notice.says}),
+        letter=letter.model_copy(update={"answer_by": answer_by, "says": notice.statements}),
     )
 
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 from models.base import Payload
 from models.billing import units_of
 from models.money import part
-from models.orders import PricedLine
+from models.pricing import PricedLine
 from models.tracking import TrackingStatus
 
 LONGEST_ID = 64

@@ -1,4 +1,7 @@
-"""The configuration, declared once; each root reads one and hands on what its parts need."""
+"""The configuration, declared once.
+
+Each entry point reads it and passes on the parts that its components need.
+"""
 
 import re
 from base64 import b64decode
@@ -33,12 +36,14 @@ _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _LEVEL = re.compile(r"\d{1,4}:\d{1,9}(\.\d{1,4})?", re.ASCII)
 T = TypeVar("T")
 _LONGEST_S = 1e9
-"""Some thirty years: more than that is no time to wait, and too much for a clock."""
+"""About thirty years."""
 
 
-def _only(is_right: Callable[[T], bool]) -> AfterValidator:
+def _only(is_valid: Callable[[T], bool]) -> AfterValidator:
+    """Reject values without a message of its own: the field's description is shown."""
+
     def check(value: T) -> T:
-        if not is_right(value):
+        if not is_valid(value):
             raise ValueError
         return value
 
@@ -48,10 +53,10 @@ def _only(is_right: Callable[[T], bool]) -> AfterValidator:
 def _is_url(url: str, *schemes: str) -> bool:
     try:
         parts = urlsplit(url)
-        named = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        has_host = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return named and url.split() == [url]
+    return has_host and url.split() == [url]
 
 
 def _is_http(url: str) -> bool:
@@ -96,42 +101,47 @@ def _are_cartons(cartons: tuple[Container, ...]) -> bool:
     return bool(cartons) and all(map(is_parcel, cartons))
 
 
-# A description says what is accepted: it is what people read where something else was given.
+# A description completes "<VARIABLE>: must be ...", the message for an invalid value.
 
 Port = Annotated[int, Field(ge=1, le=65535, description="a whole number from 1 to 65535")]
-HttpUrl = Annotated[str, _only(_is_http), Field(description="http:// or https:// with a host")]
+HttpUrl = Annotated[
+    str, _only(_is_http), Field(description="a URL with http:// or https:// and a host")
+]
 Secrets = Annotated[
     str,
     _only(_are_secrets),
-    Field(description="whsec_ and base64; several of these are separated by spaces"),
+    Field(description="whsec_ followed by base64, or several of these separated by spaces"),
 ]
-Days = Annotated[int, Field(ge=0, le=3650, description="days: a whole number from 0 to 3650")]
-Percent = Annotated[Decimal, Field(ge=0, le=100, description="a number from 0 to 100")]
-WholePercent = Annotated[int, Field(ge=0, le=100, description="a whole number from 0 to 100")]
-TimeOfDay = Annotated[
-    str, _only(_is_time), Field(description="a time of the day, UTC, such as 02:30")
+Days = Annotated[int, Field(ge=0, le=3650, description="a whole number of days from 0 to 3650")]
+PositiveDays = Annotated[
+    int, Field(ge=1, le=3650, description="a whole number of days from 1 to 3650")
 ]
-Seconds = Annotated[
-    float,
-    Field(gt=0, le=_LONGEST_S, allow_inf_nan=False, description="seconds: a number above 0"),
-]
+Percent = Annotated[Decimal, Field(ge=0, le=100, description="a percentage from 0 to 100")]
+WholePercent = Annotated[int, Field(ge=0, le=100, description="a whole percentage from 0 to 100")]
+TimeOfDay = Annotated[str, _only(_is_time), Field(description="a time of day (UTC) such as 02:30")]
+_SECONDS = "a number of seconds above 0"
+Seconds = Annotated[float, Field(gt=0, le=_LONGEST_S, allow_inf_nan=False, description=_SECONDS)]
+OptionalSeconds = Annotated[Seconds | None, Field(description=_SECONDS)]
 
 
 class Settings(BaseSettings):
-    """Environment variables (or `.env`), named as the fields in capitals.
+    """The environment variables of all processes: the fields' names in capitals, or from `.env`.
 
-    The engine's own address, namespace, API key and TLS are the SDK's `TEMPORAL_*`
-    variables and are read by the SDK, not here.
+    Address, namespace, API key and TLS of the Temporal server are the SDK's own variables
+    (`TEMPORAL_*`), which the SDK reads.
     """
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
 
-    var_dir: Path = Field(default=Path("var"), description="a folder")
+    # Processes and addresses
+
+    var_dir: Path = Field(default=Path("var"), description="the path of a folder")
+    """The folder of data and logs."""
     database_url: Annotated[str, _only(_is_database)] = Field(
         default="",
-        description="postgresql://user:password@host/name, or sqlite:/// with a file's path",
+        description="a URL: postgresql://user:password@host/name, or sqlite:/// and a path",
     )
-    """SQLAlchemy URL; empty: the SQLite file `orders.db` in VAR_DIR."""
+    """Empty: the SQLite file `orders.db` in VAR_DIR."""
 
     temporal_port: Port = 7233
     ui_port: Port = 8233
@@ -142,16 +152,19 @@ class Settings(BaseSettings):
     carriers_url: HttpUrl = "http://127.0.0.1:8090/carriers"
     smtp_url: Annotated[str, _only(_is_smtp)] = Field(
         default="smtp://127.0.0.1:8025",
-        description="smtp://, smtps:// or smtp+starttls:// with a host",
+        description="a URL with smtp://, smtps:// or smtp+starttls:// and a host",
     )
     mail_from: Annotated[str, _only(_is_mail_address)] = Field(
         default="orders@shop.example", description="a mail address"
     )
+    """The sender of mail to customers."""
+
+    # Partners
 
     webhook_secret_payments: Secrets = ""
     webhook_secret_suppliers: Secrets = ""
     webhook_secret_carriers: Secrets = ""
-    """`whsec_...`; several, separated by spaces, while a secret is being changed."""
+    """`whsec_...`; several, separated by spaces, while a secret is being replaced."""
 
     partners: Literal["auto", "manual"] = Field(default="auto", description="auto or manual")
     partner_delay: float = Field(
@@ -159,134 +172,139 @@ class Settings(BaseSettings):
         ge=0,
         le=_LONGEST_S,
         allow_inf_nan=False,
-        description="seconds: a number from 0",
+        description="a number of seconds, 0 or more",
     )
-    """How long the simulators wait before each thing they do by themselves, in seconds."""
+    """Delay before each automatic action of the simulators, in seconds."""
 
     partner_timeout: Seconds = 10.0
-    """How long one call to a partner may take, in seconds: also the recovery time of a lost one."""
-    attention_after_attempts: int = Field(default=5, ge=1, description="a whole number from 1")
-    """After so many failed attempts a partner step is shown as attention (and goes on)."""
+    """Time limit of a call to a partner, in seconds; also the time until a lost call is noticed."""
+    attention_after_attempts: int = Field(default=5, ge=1, description="a whole number, 1 or more")
+    """Failed attempts until a partner step is shown as attention; attempts continue."""
+
+    # Payments and invoices
+
     payment_deadline: Seconds = 7 * 86400.0
-    """How long a prepaid or cash order waits for its payment, in seconds."""
+    """Time until an unpaid prepaid or cash order is cancelled, in seconds."""
     late_money: Literal["refund", "reallocate"] = Field(
         default="refund", description="refund or reallocate"
     )
-    """What money does that comes for an order which was cancelled because it didn't."""
+    """The use of money received after its order was cancelled for lack of payment."""
     tax_point: Literal["payment", "invoice"] = Field(
         default="payment", description="payment or invoice"
     )
-    """When tax falls due: with payments before the invoice too (2006/112/EC art. 65), or only with
-    the invoice."""
+    """When tax falls due: already with payments before the invoice (2006/112/EC art. 65), or only
+    with the invoice."""
     payment_tolerance: Decimal = Field(
-        default=Decimal(0), ge=0, le=1000, description="an amount such as 0.05"
+        default=Decimal(0), ge=0, le=1000, description="an amount from 0 to 1000, such as 0.05"
     )
-    """What may be missing of a payment: it is forgiven, and posted as a payment difference."""
+    """Accepted underpayment in the company's currency, posted as a payment difference."""
     bad_debt_relief: bool = Field(default=True, description="true or false")
-    """Whether tax on what is written off is owed no longer (2006/112/EC art. 90)."""
+    """Whether written-off receivables reduce the tax owed (2006/112/EC art. 90)."""
     dunning: Annotated[str, _only(_is_dunning)] = Field(
         default="7:0 14:5.00 28:10.00",
-        description="days:fee for each reminder, rising, separated by spaces; empty for none",
+        description="days:fee of each reminder by ascending days, such as 7:0 14:5.00, or empty",
     )
-    """Reminders of what is overdue: how many days after the invoice was due, and what each adds to
-    what is due, in the company's currency."""
+    """Reminders of overdue invoices: days after the due date, and the fee in the company's
+    currency."""
+
+    # Shipping
+
     tracking_silence: Seconds = 7 * 86400.0
-    """How long a carrier may say nothing of a shipment before a person is to ask, in seconds."""
-    tracking_silence_ltl: Seconds | None = Field(
-        default=None, description="seconds: a number above 0"
-    )
-    tracking_silence_truckload: Seconds | None = Field(
-        default=None, description="seconds: a number above 0"
-    )
-    """The same of what goes by LTL, or by truckload; None: as of all others."""
+    """Time without a carrier event until a shipment is shown as attention, in seconds."""
+    tracking_silence_ltl: OptionalSeconds = None
+    tracking_silence_truckload: OptionalSeconds = None
+    """The same for shipments by LTL or truckload; None: as `tracking_silence`."""
     cartons: Annotated[Json[tuple[Container, ...]], _only(_are_cartons)] = Field(
         default=CARTONS,
         validate_default=False,
-        description="JSON: a list of objects with name, length_mm, width_mm, height_mm (inside), "
+        description="a JSON list of objects with name, length_mm, width_mm, height_mm (inside), "
         "max_weight_g (of goods) and tare_g, each within the limits of a parcel",
     )
     pallet: Json[Container] = Field(
         default=PALLET,
         validate_default=False,
-        description="JSON: an object with name, length_mm, width_mm, height_mm (of goods), "
+        description="a JSON object with name, length_mm, width_mm, height_mm (of goods), "
         "max_weight_g (of goods) and tare_g",
     )
-    """What we pack in."""
-    collect_within_days: int = Field(
-        default=14, ge=1, le=3650, description="days: a whole number from 1 to 3650"
-    )
-    """How long goods wait to be collected before a person is to ask, in days."""
+    """The cartons of parcels, and the pallet of LTL and truckload."""
+    collect_within_days: PositiveDays = 14
+    """Days that goods wait for collection until an attention is shown."""
     ship_within_days: Days = 30
-    """What an order is promised that names no date, in days after it was placed."""
+    """Days until goods are promised to leave, if the order names no date."""
     silent_delay_days: Days = 30
-    """The longest first delay to which a customer's silence is consent, in days; also how long
-    there is to answer about a longer one."""
+    """The longest first delay to which silence is consent, in days; also the days for an answer
+    about a longer one."""
+
+    # Returns
 
     return_window_days: Days = 30
-    """How long after the delivery goods may come back for any reason."""
+    """Days after delivery for returns for any reason."""
     return_warranty_days: Days = 730
-    """How long they may come back where it is our fault: wrong, defective or damaged."""
+    """Days after delivery for returns that are our fault: wrong, defective or damaged goods."""
     return_expires_days: Days = 14
-    """How long an authorised return may take to be on its way."""
+    """Days until an authorised return that is not on its way expires."""
     return_authorisation: Literal["manual", "auto"] = Field(
         default="manual", description="manual or auto"
     )
-    """Whether a person allows each return, or the rules alone."""
+    """Whether an operator authorises each return, or the rules alone."""
     return_opened_percent: WholePercent = 100
-    """What of the price is given back for goods that were opened, where it isn't our fault."""
+    """Share of the price refunded for opened goods, if it is not our fault."""
     return_worn_percent: WholePercent = 50
-    """The same for goods that were worn."""
+    """Share of the price refunded for worn goods, if it is not our fault."""
+
+    # Purchasing
 
     replenishment_window: Seconds = 2.0
-    """How long a purchase order collects lines before it is sent, in seconds."""
+    """Time that a purchase order collects lines before it is sent, in seconds."""
     acknowledge_within: Seconds = 2 * 86400.0
-    """How long a supplier has to answer before the next offer is taken, in seconds."""
+    """Time for a supplier to acknowledge; then the next offer is taken. In seconds."""
     receipt_grace_days: Days = 14
-    """How late goods may be before we count on them no longer."""
+    """Days of lateness until a delivery is no longer expected."""
     supplier_rest_days: Days = 30
-    """How long a supplier that has let us down isn't asked again for the same."""
+    """Days without purchases of a SKU from a supplier that failed to supply it."""
     receipt_tolerance_percent: Percent = Decimal(10)
-    """How much more than was ordered is taken in."""
+    """Accepted excess over the ordered quantity."""
 
     service_level_percent: Decimal = Field(
-        default=Decimal(95), ge=50, lt=100, description="a number from 50, below 100"
+        default=Decimal(95), ge=50, lt=100, description="a percentage from 50, below 100"
     )
-    """In how many order cycles of a hundred stock is to last until the goods arrive."""
-    demand_window_days: int = Field(
-        default=90, ge=1, le=3650, description="days: a whole number from 1 to 3650"
-    )
-    """Over how many days demand is observed."""
+    """Share of order cycles without a stock-out."""
+    demand_window_days: PositiveDays = 90
+    """Days over which demand is observed."""
     order_cost: Decimal = Field(
-        default=Decimal("25.00"), ge=0, le=10**9, description="an amount such as 25.00"
+        default=Decimal("25.00"), ge=0, le=10**9, description="an amount, 0 or more, such as 25.00"
     )
-    """What placing one purchase order costs us, in the company's currency."""
+    """Cost of placing one purchase order, in the company's currency."""
     holding_cost_percent: Percent = Decimal(20)
-    """What holding a unit for a year costs, of its value."""
+    """Cost of holding a unit for a year, as a share of its value."""
+
+    # Nightly jobs
+
     stock_review_at: TimeOfDay = "02:30"
-    """When the nightly stock review starts."""
+    """Start of the nightly stock review."""
     reconcile_at: TimeOfDay = "03:30"
-    """When the nightly reconciliation starts."""
+    """Start of the nightly reconciliation."""
 
     @classmethod
     def read(cls) -> Self:
-        """What environment and `.env` say; raises WrongVariables, which never shows a value."""
+        """Read environment and `.env`. Raises WrongVariables, which never shows a value."""
         try:
             return cls()
         except ValidationError as error:
-            wrong = dict.fromkeys(str(found["loc"][0]) for found in error.errors())
+            invalid = dict.fromkeys(str(details["loc"][0]) for details in error.errors())
         raise WrongVariables(
             FieldError(name.upper(), f"must be {cls.model_fields[name].description}")
-            for name in wrong
+            for name in invalid
         )
 
     @property
     def database(self) -> str:
-        """The database's URL, with the default filled in."""
+        """SQLAlchemy URL of the database: `database_url` or its default."""
         return self.database_url or f"sqlite:///{self.var_dir / 'orders.db'}"
 
     @property
     def billing(self) -> BillingRules:
-        """How we bill."""
+        """Rules of invoices, payments and reminders."""
         levels = (level.split(":") for level in self.dunning.split())
         return BillingRules(
             tax_on_account=self.tax_point == "payment",
@@ -297,7 +315,7 @@ class Settings(BaseSettings):
 
     @property
     def returns(self) -> ReturnRules:
-        """What may come back, and for how much."""
+        """Rules of returns: periods and refunded shares of the price."""
         return ReturnRules(
             window_days=self.return_window_days,
             warranty_days=self.return_warranty_days,
@@ -309,12 +327,12 @@ class Settings(BaseSettings):
 
     @property
     def packaging(self) -> Packaging:
-        """What we pack in."""
+        """Cartons and pallet."""
         return Packaging(cartons=self.cartons, pallet=self.pallet)
 
     @property
     def buying(self) -> BuyingPolicy:
-        """How we buy."""
+        """Rules of purchase orders and suppliers."""
         return BuyingPolicy(
             window=timedelta(seconds=self.replenishment_window),
             acknowledge_within=timedelta(seconds=self.acknowledge_within),
@@ -325,7 +343,7 @@ class Settings(BaseSettings):
 
     @property
     def policy(self) -> Policy:
-        """The policy that is fixed for an order when it is recorded."""
+        """The settings that are fixed for an order when it is recorded."""
         return Policy(
             payment_deadline=self.payment_deadline,
             partner_timeout=self.partner_timeout,
@@ -343,7 +361,7 @@ class Settings(BaseSettings):
 
     @property
     def review(self) -> ReviewPolicy:
-        """How stock is controlled."""
+        """Rules of the stock review: demand, service level and costs."""
         return ReviewPolicy(
             window_days=self.demand_window_days,
             service_level_ppm=int(self.service_level_percent * PPM_PER_PERCENT),
@@ -353,7 +371,7 @@ class Settings(BaseSettings):
 
     @property
     def rules(self) -> Rules:
-        """The rules of every domain."""
+        """The rules of all domains."""
         return Rules(
             policy=self.policy,
             billing=self.billing,

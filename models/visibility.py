@@ -1,13 +1,13 @@
-"""Queries of the engine's visibility that find workflows in trouble."""
+"""Visibility queries for workflows that fail or ended abnormally."""
 
 REPORTED_PROBLEMS = "TemporalReportedProblems"
-"""The search attribute by which the engine (1.31 does; older ones may not) marks such workflows."""
+"""The search attribute of failing workflows; servers before 1.31 may lack it."""
 FAILING = (
     f"ExecutionStatus = 'Running' AND {REPORTED_PROBLEMS} IN "
     "('category=WorkflowTaskFailed', 'category=WorkflowTaskTimedOut')"
 )
-"""The query that finds them."""
+"""The query for failing workflows."""
 CUT_OFF_STATUSES = ("Terminated", "Failed", "TimedOut", "Canceled")
-"""How a workflow of ours ends by another's hand only."""
+"""Statuses of a workflow that was ended from outside: no workflow ends so by itself."""
 CUT_OFF = f"ExecutionStatus IN {CUT_OFF_STATUSES}"
-"""The query that finds those; one may run again since."""
+"""The query for such workflows; one may run again by now."""

@@ -1,4 +1,4 @@
-"""Working days: when a location hands goods over."""
+"""Working days of a location, on which it hands goods over."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -11,25 +11,22 @@ from pydantic import model_validator
 from models.base import Payload, at_field
 
 LONGEST_CLOSURE_DAYS = 31
-"""Weekends and public holidays that follow on each other are far shorter everywhere: Novruz with
-the weekends around it, 12 days, is the longest of 2024 to 2027."""
-
-MAX_WORKING_DAYS = 3_650
-"""No term is longer."""
+"""More than any series of weekends and public holidays: the longest of 2024 to 2027 has 12 days
+(Novruz)."""
 
 _SATURDAY = 5
 
 
 class Calendar(Payload):
-    """When a location works: Monday to Friday until `cutoff`, but on no public holiday.
+    """The working days of a location: Monday to Friday until `cutoff`, except public holidays.
 
-    `timezone`: IANA name, such as "Europe/Berlin". `cutoff`: local time from which on goods wait
-    for the next working day; None: open always, weekends and holidays too. `country`: ISO 3166
-    alpha-2; without one, or of a country that the holidays package doesn't know, no holidays.
-    `region`: the country's subdivision as that package names it, such as "BE" for Berlin; without
-    one, the holidays of the whole country.
+    `timezone`: IANA name, such as "Europe/Berlin". `cutoff`: the local time from which goods wait
+    for the next working day; None: always open, also on weekends and holidays. `country`: ISO 3166
+    alpha-2; without one, or with one unknown to the holidays package, there are no holidays.
+    `region`: a subdivision as that package names it, such as "BE" for Berlin; without one, only the
+    holidays of the whole country.
 
-    Where the week ends on another day than Friday, or Saturdays are worked, isn't known here.
+    Weeks that end on other days are not supported.
     """
 
     timezone: str = "UTC"
@@ -38,14 +35,16 @@ class Calendar(Payload):
     region: str = ""
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
+    def _check(self) -> Self:
         check_calendar(self.timezone, self.cutoff, self.country, self.region)
         return self
 
 
 def check_calendar(timezone: str, cutoff: time | None, country: str, region: str) -> None:
-    """Raises ValueError, naming the field, for a time zone or region that nobody knows, and for a
-    cut-off with an offset of its own."""
+    """Check the fields of a calendar.
+
+    Raises ValueError with the field for an unknown time zone or region, or a cutoff with an offset.
+    """
     with at_field("timezone"):
         _zone(timezone)
     if cutoff is not None and cutoff.tzinfo is not None:
@@ -55,30 +54,18 @@ def check_calendar(timezone: str, cutoff: time | None, country: str, region: str
 
 
 def is_working_day(calendar: Calendar, day: date) -> bool:
-    """Whether the location works on `day`, there."""
+    """Return whether the location works on `day`, a local date."""
     if calendar.cutoff is None:
         return True
     closed = _public_holidays(calendar.country, calendar.region, day.year)
     return day.weekday() < _SATURDAY and day not in closed
 
 
-def add_working_days(calendar: Calendar, day: date, n: int) -> date:
-    """The `n`th working day after `day`; for 0 `day` itself, whatever day it is.
-
-    Raises ValueError below 0 and above MAX_WORKING_DAYS.
-    """
-    if not 0 <= n <= MAX_WORKING_DAYS:
-        raise ValueError(f"{n:,} is not between 0 and {MAX_WORKING_DAYS:,} working days")
-    for _ in range(n):
-        day = _next_working_day(calendar, day)
-    return day
-
-
 def hand_over_at(calendar: Calendar, ready: datetime) -> datetime:
-    """When goods that are `ready` (in UTC, as is the answer) leave the location's hands: at once
-    on a working day before the cut-off, else when the next working day begins there.
+    """Return the time of handing over, in UTC, for goods that are `ready` at a time in UTC.
 
-    Raises ValueError for a `ready` without a time zone.
+    This is at once on a working day before the cutoff, otherwise the local start of the next one.
+    Raises ValueError for a time without a time zone.
     """
     if ready.tzinfo is None:
         raise ValueError(f"{ready} has no time zone")
@@ -92,7 +79,7 @@ def hand_over_at(calendar: Calendar, ready: datetime) -> datetime:
 
 
 def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """In UTC; of a time that comes twice in a night, the first."""
+    """Return a local time in UTC; the first one where clocks are set back."""
     return datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
 
 
@@ -116,14 +103,15 @@ def _zone(timezone: str) -> ZoneInfo:
 def _check_region(country: str, region: str) -> None:
     if not region:
         return
-    known = _regions(country)
-    if not known:
+    regions = _regions(country)
+    if not regions:
         raise ValueError(
             f"{region!r}: no regions are known for country {country!r}; leave it empty"
         )
-    if region not in known:
+    if region not in regions:
+        names = ", ".join(regions)
         raise ValueError(
-            f"{region!r} is not a region of {country}: leave it empty, or one of {', '.join(known)}"
+            f"{region!r} is not a region of {country}: leave it empty, or one of {names}"
         )
 
 
@@ -137,8 +125,7 @@ def _regions(country: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=2_000)
 def _public_holidays(country: str, region: str, year: int) -> frozenset[date]:
-    """Kept by year: the package's own objects fill themselves while they are asked, which two
-    threads must not do at once."""
+    """List the holidays of a year; cached, as the package's own objects are not thread-safe."""
     try:
         return frozenset(holidays.country_holidays(country, subdiv=region or None, years=year))
     except NotImplementedError:

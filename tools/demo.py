@@ -24,7 +24,7 @@ from rich.table import Table
 
 from exits import reported_exit
 from models.errors import Refused
-from models.orders import Stage
+from models.progress import Stage
 from models.settings import Settings
 from tools.processes import run_captured, run_until_signal
 from tools.stack import HOME, Stack, StackConfig, address_table, environment

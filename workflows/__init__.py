@@ -1,0 +1,1 @@
+"""Workflows: sequence, waits, retries and compensation; the work itself is in activities/."""

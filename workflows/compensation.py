@@ -1,69 +1,116 @@
-"""Undoing an order, in the reverse order of its phases.
+"""Cancellation of an order: its request, and the undo in the reverse order of the phases.
 
-What is to be undone is read from the tables, not remembered by the workflow: so it is complete
-also when an earlier run of this order was terminated. Whatever a partner may have been asked was
-written down before it was asked; every undo is a step of its own and finds it done when repeated.
+The undo reads its work from the tables, not from the memory of the workflow, so it is complete also
+after an earlier run of the order was terminated. Each undo is a step of its own, and finds itself
+done when repeated.
 """
 
-from collections.abc import Callable
 from typing import TypeVar
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.billing.steps import Billing, credit_invoice
-    from activities.orders.steps import read_order_progress, withdraw_cancellation
+    from activities.orders.steps import (
+        finish_cancelling,
+        read_order_progress,
+        start_cancelling,
+        withdraw_cancellation,
+    )
     from activities.shipping.steps import Shipping
     from activities.stock.steps import release_stock
     from models.messages.attention import ALREADY_PICKED_UP
-    from models.messages.steps import OrderStep, ShipmentStep
-    from models.orders import Progress, ShipmentState, Terms
-    from workflows.facts import give_back, notify
-    from workflows.steps import PartnerStep, RefusedStep, Steps
+    from models.messages.requests import CancelRequest, CommandOutcome
+    from models.messages.steps import CancelOrder, OrderStep, ShipmentStep
+    from models.orders import Terms
+    from models.progress import Cancellation, Progress, ShipmentState
+    from workflows.notifying import notify
+    from workflows.order_context import OrderContext
+    from workflows.steps import PartnerStep, RefusedStep, Steps, run_database_step
 
 Answer = TypeVar("Answer")
 
 
-class GoodsGone(Exception):  # what is so isn't wrong
-    """The carrier has the goods: they can be returned, not called back."""
+class PickedUp(Exception):  # nothing went wrong
+    """The carrier has the goods: they can be returned, but not called back."""
 
 
-async def undo(steps: Steps, order: OrderStep, known: Callable[[], Progress]) -> Progress:
-    """Undo everything; the order is cancelled when this returns, unless a carrier has the goods:
-    then the cancellation is given up (`Cancellation.NONE`) and nothing else was undone. Any other
-    refusal of a partner's waits for a person, and the order is being cancelled until then.
-    `known`: what the workflow knows of the order, as facts go on coming in."""
-    progress = await steps.database(read_order_progress, order, "Look what is to be undone")
+async def start_cancellation(
+    order: OrderContext,
+    request: CancelRequest,
+    *,
+    unless_paid: bool = False,
+    unless_accepted: bool = False,
+) -> CommandOutcome:
+    """Put a recorded order into cancelling, or refuse; see `CancelOrder`."""
+    await workflow.wait_condition(lambda: order.is_recorded)
+    answer = await run_database_step(
+        start_cancelling,
+        CancelOrder(
+            order_id=order.order_id,
+            request=request,
+            unless_paid=unless_paid,
+            unless_accepted=unless_accepted,
+        ),
+        "Start the cancellation",
+    )
+    order.update(answer.progress)
+    if answer.accepted:
+        order.cancelling = True
+    return CommandOutcome(accepted=answer.accepted, message=answer.message)
+
+
+async def undo(order: OrderContext) -> Progress:
+    """Undo an order; it is cancelled when this returns.
+
+    If a carrier has goods of the order, the cancellation is withdrawn (`Cancellation.NONE`) and
+    nothing else is undone. Any other refusal of a partner waits for an operator.
+    """
+    steps, step = order.regardless, order.step
+    progress = await steps.run_database_step(read_order_progress, step, "Read what to undo")
     for shipment_id in progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED):
-        step = ShipmentStep(order_id=progress.order_id, shipment_id=shipment_id)
+        shipment = ShipmentStep(order_id=order.order_id, shipment_id=shipment_id)
         try:
-            progress = await call_back(steps, Shipping.cancel_booking, step)
-        except GoodsGone:
-            return await steps.database(withdraw_cancellation, order, "Give up cancelling")
-    if progress.goods_left:  # they left while we asked, whatever was answered
-        return await steps.database(withdraw_cancellation, order, "Give up cancelling")
+            progress = await call_back(steps, Shipping.cancel_booking, shipment)
+        except PickedUp:
+            return await _withdraw(order)
+    if progress.goods_left:  # picked up in the meantime, whatever the carriers answered
+        return await _withdraw(order)
     if progress.terms is not Terms.CASH:
-        collected_minor = await steps.partner(
-            Billing.void_payment_request, order, "Void the payment request"
+        collected_minor = await steps.call_partner(
+            Billing.void_payment_request, step, "Void the payment request"
         )
-        await steps.until(
-            lambda: known().received_minor >= collected_minor, "Waiting for collected money"
-        )
-    await steps.database(credit_invoice, order, "Credit the invoice")
-    released = await steps.database(release_stock, order, "Release stock")
+        await steps.wait_until(lambda: order.progress.received_minor >= collected_minor)
+    await steps.run_database_step(credit_invoice, step, "Credit the invoice")
+    released = await steps.run_database_step(release_stock, step, "Release stock")
     await notify(steps, released.notification)
-    return await give_back(steps, order)
+    return await finish_cancellation(steps, step)
+
+
+async def _withdraw(order: OrderContext) -> Progress:
+    return await order.regardless.run_database_step(
+        withdraw_cancellation, order.step, "Withdraw the cancellation"
+    )
+
+
+async def finish_cancellation(steps: Steps, order: OrderStep) -> Progress:
+    """Finish a cancellation: refund until nothing is owed, as payments may still arrive."""
+    while True:
+        progress = await steps.run_database_step(finish_cancelling, order, "Finish cancelling")
+        if progress.cancellation is Cancellation.DONE and not progress.refund_due_minor:
+            return progress
+        await steps.call_partner(Billing.refund_payment, order, "Refund the customer")
 
 
 async def call_back(
     steps: Steps, activity: PartnerStep[ShipmentStep, Answer], step: ShipmentStep
 ) -> Answer:
-    """Cancel a booking. Raises GoodsGone."""
-    summary = f"Cancel booking of {step.shipment_id}"
+    """Cancel the booking of a shipment. Raises PickedUp."""
+    summary = f"Cancel the booking of {step.shipment_id}"
     while True:
         try:
-            return await steps.ask(activity, step, summary)
+            return await steps.call_partner_or_raise(activity, step, summary)
         except RefusedStep as refusal:
             if refusal.attention.code == ALREADY_PICKED_UP:
-                raise GoodsGone from refusal
-            await steps.attend(summary, refusal.attention)
+                raise PickedUp from refusal
+            await steps.wait_for_operator(summary, refusal.attention)

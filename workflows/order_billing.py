@@ -1,7 +1,6 @@
-"""An order's money beside its way: cards that are charged later, reminders of what is overdue, and
-what a person has to see to."""
+"""The money of one order: payment, capture, reminders, and problems that an operator
+acknowledges."""
 
-from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -11,162 +10,161 @@ with workflow.unsafe.imports_passed_through():
     from activities.billing.steps import Billing, lapse_authorisation
     from activities.mail.steps import CustomerMail
     from models.billing import AUTHORISATION_LAPSED
-    from models.messages.attention import Attention
-    from models.messages.steps import OrderStep, ReminderStep
-    from models.orders import Problem, Progress
-    from workflows.order_goods import acknowledge
-    from workflows.steps import AttentionBoard, RefusedStep, Steps, Stopped
+    from models.messages.requests import CancelRequest
+    from models.messages.steps import ReminderStep
+    from models.orders import Terms
+    from models.progress import Problem
+    from workflows.compensation import start_cancellation
+    from workflows.order_context import OrderContext
+    from workflows.steps import RefusedStep, Stopped
 
-IN_DOUBT = "charge-in-doubt"
-"""Orders whose authorisation was looked at once a second are older than this patch."""
-LOOK_AGAIN = timedelta(hours=1)
-"""How long after its end an authorisation that is being charged is looked at again."""
+REQUEST = "Request the payment"
+CAPTURE = "Capture the payment"
 MONEY = "money"
-"""What waits for a person because of money that came, or went."""
-REMIND_AGAIN = "remind-again"
-"""Orders that were paid, and weren't any more, without being reminded again replay as they went."""
-SEEN_TO = "money-seen-to"
-"""Orders that a person retried before that was kept replay without it."""
+"""Keys on the attention board; the first two also name their steps."""
+CHECK_AGAIN_AFTER = timedelta(hours=1)
+"""The interval between checks of a lapsed authorisation while its capture is in doubt."""
 
 
-class OrderMoney:
-    """Works for `OrderWorkflow`, which hands it its board, what is known of the order and how more
-    is learned, how work is started beside its way, and how it waits for a payment."""
+class OrderBilling:
+    """The collection of an order's payment, and the problems of its money."""
 
-    def __init__(
-        self,
-        step: OrderStep,
-        board: AttentionBoard,
-        known: Callable[[], Progress],
-        see: Callable[[Progress], None],
-        beside: Callable[[Coroutine[None, None, None]], None],
-        collect: Callable[[], Awaitable[None]],
-        is_cancelling: Callable[[], bool],
-    ) -> None:
-        self._step = step
-        self._board = board
-        self._known = known
-        self._see = see
-        self._background_tasks = beside
-        self._collect = collect
-        self._steps = Steps(board, is_cancelling)
-        self._while_unpaid = Steps(board, lambda: is_cancelling() or known().paid_in_full)
-        self._regardless = Steps(board, lambda: False)
-        self._seen_to: Problem | None = None
-        self._reminded_in_full = False
-        """Reminding has ended because it was paid."""
+    def __init__(self, order: OrderContext) -> None:
+        self._order = order
+        self._is_watching = False
+        self._shown: Problem | None = None
+        self._reminders_ended_paid = False
+
+    async def collect(self) -> None:
+        """Wait for a payment or an authorisation; cancel the order at the payment deadline."""
+        order = self._order
+        if order.progress.terms is Terms.PREPAID:
+            await self.request_payment()
+        secured = await order.steps.wait_until(
+            lambda: order.progress.secured,
+            order.board.policy.payment_deadline,
+            "Until the payment deadline",
+        )
+        if not secured:
+            late = CancelRequest(reason="not paid in time", actor="deadline")
+            await start_cancellation(order, late, unless_paid=True)
+            await order.steps.wait_until(lambda: order.progress.secured)
+
+    async def request_payment(self) -> None:
+        """Request the payment from the provider, unless the order is paid before."""
+        order = self._order
+        try:
+            order.update(
+                await order.while_unpaid.call_partner(Billing.request_payment, order.step, REQUEST)
+            )
+        except Stopped:
+            await order.board.clear_attention(REQUEST)
+            if order.cancelling:
+                raise
 
     async def capture(self) -> None:
-        """Charge the card, which brings the invoice. One that stands for it no longer is asked
-        again; any other refusal waits for a person, or for the authorisation to lapse."""
-        summary = "Charge the card"
-        while not self._known().paid_in_full:
-            if not self._known().secured:
-                await self._collect()
+        """Capture the payment, which brings the invoice. A lapsed authorisation is requested again;
+        any other refusal waits for an operator, or until the authorisation lapses."""
+        order = self._order
+        while not order.progress.paid_in_full:
+            if not order.progress.secured:
+                await self.collect()
             try:
-                capture = self._steps.ask(Billing.capture_payment, self._step, summary)
-                self._see(await capture)
+                order.update(
+                    await order.steps.call_partner_or_raise(
+                        Billing.capture_payment, order.step, CAPTURE
+                    )
+                )
             except RefusedStep as refusal:
                 if refusal.attention.code == AUTHORISATION_LAPSED:
-                    await self._lapse()
+                    await self._lapse_authorisation()
                 else:
-                    await self._attend_while_held(summary, refusal.attention)
-        if self._is_held():  # it was paid in another way
-            await self._steps.partner(
-                Billing.void_payment_request, self._step, "Release the authorisation"
+                    await order.steps.wait_for_operator(
+                        CAPTURE,
+                        refusal.attention,
+                        lambda: order.progress.paid_in_full or not self._is_authorised(),
+                    )
+        if self._is_authorised():  # paid in another way
+            await order.steps.call_partner(
+                Billing.void_payment_request, order.step, "Release the authorisation"
             )
 
-    async def _attend_while_held(self, step: str, attention: Attention) -> None:
-        retries = self._board.retries
-        await self._board.raise_attention(step, attention)
-        await self._steps.until(
-            lambda: (
-                self._board.retries != retries or self._known().paid_in_full or not self._is_held()
-            ),
-            "Waiting for a person",
-        )
-        await self._board.clear_attention(step)
+    def mail_invoice(self) -> None:
+        """Mail the invoice in the background."""
+        self._order.start_mail(CustomerMail.mail_invoice, self._order.step, "Mail the invoice")
 
-    async def watch_authorisation(self) -> None:
-        """A card's authorisation lapses by itself: then the order doesn't count on it any more."""
+    def start_authorisation_watch(self) -> None:
+        """Watch the authorisation of a card that is captured later, in the background."""
+        if self._order.progress.captured_later and not self._is_watching:
+            self._is_watching = True
+            self._order.start_in_background(self._watch_authorisation())
+
+    async def _watch_authorisation(self) -> None:
+        """Record the lapse of each authorisation until the order is paid."""
         while True:
-            await self._while_unpaid.until(self._is_held, "Waiting for an authorisation")
-            until = self._known().authorised_until
+            await self._order.while_unpaid.wait_until(self._is_authorised)
+            until = self._order.progress.authorised_until
             assert until is not None
-            if not await self._lasts_no_longer(until, until):
-                await self._lapse()
-            charging = self._known().authorised_until == until  # and it may have been charged
-            if charging and workflow.patched(IN_DOUBT):
-                await self._lasts_no_longer(until, workflow.now() + LOOK_AGAIN)
+            if not await self._changes_before(until, until):
+                await self._lapse_authorisation()
+            if self._order.progress.authorised_until == until:  # its capture is in doubt
+                await self._changes_before(workflow.now() + CHECK_AGAIN_AFTER, until)
 
-    async def _lasts_no_longer(self, until: datetime, look_at: datetime) -> bool:
-        """Wait to look at an authorisation: True where it went before, or another came."""
-        return await self._while_unpaid.until(
-            lambda: self._known().authorised_until != until,
+    async def _changes_before(self, moment: datetime, authorised_until: datetime) -> bool:
+        """Wait for the end or the replacement of an authorisation, at most until `moment`."""
+        return await self._order.while_unpaid.wait_until(
+            lambda: self._order.progress.authorised_until != authorised_until,
+            max(1.0, (moment - workflow.now()).total_seconds()),
             "Until the authorisation lapses",
-            max(1.0, (look_at - workflow.now()).total_seconds()),
         )
 
-    async def _lapse(self) -> None:
-        summary = "Look whether the authorisation has lapsed"
-        self._see(await self._steps.database(lapse_authorisation, self._step, summary))
+    async def _lapse_authorisation(self) -> None:
+        await self._order.run_step(lapse_authorisation, "Check the authorisation")
 
-    def _is_held(self) -> bool:
-        return self._known().authorised_until is not None
-
-    def look(self) -> None:
-        """Money that a person has to see to is shown once; a retry says that it is seen."""
-        problem = self._known().money_problem
-        if problem is not None and problem != self._seen_to:
-            self._background_tasks(self._show(problem))
-        self._seen_to = problem
-        if self._reminded_in_full and not self._known().paid_in_full:
-            self._reminded_in_full = False
-            if workflow.patched(REMIND_AGAIN):
-                self._background_tasks(self.remind())
-
-    async def _show(self, problem: Problem) -> None:
-        try:
-            await self._see_to_money(problem)
-        except Stopped:
-            self._seen_to = None  # an order that goes on after all shows it again
-            raise
-
-    async def _see_to_money(self, problem: Problem) -> None:
-        retries = self._board.retries
-        attention = Attention(code=problem.code, message=problem.message)
-        await self._board.raise_attention(MONEY, attention)
-        await self._steps.until(
-            lambda: self._board.retries != retries or self._known().money_problem != problem,
-            "Waiting for a person",
-        )
-        if self._known().money_problem == problem and workflow.patched(SEEN_TO):
-            self._see(await acknowledge(self._steps, self._step))
-        if self._known().money_problem in (problem, None):
-            await self._board.clear_attention(MONEY)
+    def _is_authorised(self) -> bool:
+        return self._order.progress.authorised_until is not None
 
     async def remind(self) -> None:
-        """Remind of what is overdue, for as long as it isn't paid; where a payment is taken back,
-        once more."""
+        """Mail reminders of an overdue payment until it is paid or the last one is sent."""
         try:
             await self._remind()
         finally:
-            self._reminded_in_full = self._known().paid_in_full
+            self._reminders_ended_paid = self._order.progress.paid_in_full
 
     async def _remind(self) -> None:
+        order = self._order
         while True:
-            review = await self._while_unpaid.database(
-                review_dunning, self._step, "Look whether it is overdue"
+            review = await order.while_unpaid.run_database_step(
+                review_dunning, order.step, "Review dunning"
             )
-            self._see(review.progress)
+            order.update(review.progress)
             if review.remind is not None:
-                step = ReminderStep(order_id=self._step.order_id, level=review.remind)
-                self._background_tasks(self._mail_reminder(step))
+                reminder = ReminderStep(order_id=order.order_id, level=review.remind)
+                summary = f"Mail reminder {reminder.level}"
+                order.start_mail(CustomerMail.mail_reminder, reminder, summary)
             elif review.look_in is None:
                 return
             else:
-                await self._while_unpaid.until(lambda: False, "Until a reminder", review.look_in)
+                await order.while_unpaid.wait_until(
+                    lambda: False, review.look_in, "Until a reminder is due"
+                )
 
-    async def _mail_reminder(self, step: ReminderStep) -> None:
-        summary = f"Mail reminder {step.level}"
-        await self._regardless.partner(CustomerMail.mail_reminder, step, summary)
+    def react_to_progress(self) -> None:
+        """Show a new problem of the money; remind again of a payment that was taken back."""
+        problem = self._order.progress.money_problem
+        if problem is not None and problem != self._shown:
+            self._order.start_in_background(self._show_problem(problem))
+        self._shown = problem
+        if self._reminders_ended_paid and not self._order.progress.paid_in_full:
+            self._reminders_ended_paid = False
+            self._order.start_in_background(self.remind())
+
+    async def _show_problem(self, problem: Problem) -> None:
+        order = self._order
+        try:
+            await order.show_problem(MONEY, problem, lambda: order.progress.money_problem)
+        except Stopped:
+            self._shown = None  # shown again if the cancellation is withdrawn
+            raise
+        if order.progress.money_problem in (problem, None):
+            await order.board.clear_attention(MONEY)

@@ -1,4 +1,4 @@
-"""One return: goods that come back, from the customer's wish until what they are worth is paid."""
+"""The workflow of one return: from its authorisation to its settlement."""
 
 from datetime import datetime, timedelta
 
@@ -9,7 +9,6 @@ from temporalio.common import WorkflowIDReusePolicy
 with workflow.unsafe.imports_passed_through():
     from activities.billing.steps import Billing
     from activities.mail.steps import CustomerMail
-    from activities.orders.steps import read_policy
     from activities.returns.steps import (
         expire_return,
         finish_settlement,
@@ -17,158 +16,145 @@ with workflow.unsafe.imports_passed_through():
         write_exchange,
     )
     from models.messages.attention import Attention, return_silent, return_will_not_arrive
-    from models.messages.requests import CommandOutcome
-    from models.messages.steps import BillStep, OrderStep, RefundStep, ReturnStep, SettlementStep
+    from models.messages.steps import BillStep, RefundStep, ReturnStep, SettlementStep
     from models.orders import digest
     from models.returns import PendingSettlement, ReturnProgress, ReturnState
     from models.tracking import TrackingStatus
-    from workflows import search_attributes
-    from workflows.facts import show_on_order
+    from workflows.auxiliary import AuxiliaryWorkflow
     from workflows.start_order import start_order
-    from workflows.steps import AttentionBoard, Steps, run_database_step
-
-WATCHED = "return-watched"
-"""Returns that waited before their way was watched replay as they went, and are never watched."""
 
 
 @workflow.defn
-class ReturnWorkflow:
-    """Follows a return. People's commands change the tables; it is told to look, does what is left
-    to do by partners, and waits as long as the goods may come."""
+class ReturnWorkflow(AuxiliaryWorkflow):
+    """The life of a return. Commands and carriers change the tables and signal the workflow, which
+    makes the partner calls that are due and waits for the goods."""
 
     @workflow.init
     def __init__(self, step: ReturnStep) -> None:
+        super().__init__()
         self._step = step
-        self._order_id: str | None = None
         self._changes = 0
-        self._seen_at: datetime | None = None
-        """When a person has said that where the goods are is seen to."""
-        self._board = AttentionBoard(self._show_attention)
-        self._steps = Steps(self._board, stops=lambda: False)
+        self._acknowledged_at: datetime | None = None
+        """When an operator last acknowledged where the goods are."""
 
     @workflow.run
     async def run(self, step: ReturnStep) -> str:
-        """Returns how it ended."""
-        nobodys = OrderStep(order_id="")
-        self._board.policy = await run_database_step(read_policy, nobodys, "Read the policy")
-        told: ReturnState | None = None
+        """Follow the return to its end. Return its last state."""
+        await self._read_policy()
+        mailed: ReturnState | None = None
         while True:
             changes = self._changes
-            known = await self._look()
-            for settlement in known.pending:
+            progress = await self._read_progress()
+            for settlement in progress.pending:
                 await self._settle(settlement)
-            if known.pending:
+            if progress.pending:
                 continue
-            if known.state is not told and known.state.is_told:
-                told = known.state
-                await self._steps.partner(
-                    CustomerMail.mail_return, self._step, f"Mail that it is {known.state}"
+            if progress.state is not mailed and progress.state.is_told:
+                mailed = progress.state
+                await self._steps.call_partner(
+                    CustomerMail.mail_return, self._step, f"Mail that the return is {mailed}"
                 )
-            if known.is_over and self._changes == changes:
+            if progress.is_over and self._changes == changes:
                 break
-            await self._wait(known, changes)
+            if progress.state is ReturnState.AUTHORISED:
+                await self._wait_for_dispatch(progress.expires_at, changes)
+            else:
+                await self._watch_tracking(progress, changes)
         await self._board.clear_all()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return known.state.value
+        return progress.state.value
 
-    async def _look(self) -> ReturnProgress:
-        known = await self._steps.database(read_return_progress, self._step, "Look at the return")
-        self._order_id = known.order_id
-        workflow.set_current_details(f"Return {known.return_id} of {known.order_id}: {known.state}")
-        return known
-
-    async def _wait(self, known: ReturnProgress, changes: int) -> None:
-        """Until somebody changed something, or the authorisation runs out, or where the goods are
-        wants a person."""
-        if known.state is not ReturnState.AUTHORISED and workflow.patched(WATCHED):
-            await self._watch(known, changes)
-            return
-        expires = known.expires_at if known.state is ReturnState.AUTHORISED else None
-        seconds = None if expires is None else max(1.0, _until(expires))
-        changed = await self._steps.until(
-            lambda: self._changes != changes, "Until the authorisation expires", seconds
+    async def _read_progress(self) -> ReturnProgress:
+        progress = await self._steps.run_database_step(
+            read_return_progress, self._step, "Read the progress"
         )
-        if not changed:
-            await self._steps.database(expire_return, self._step, "Let it expire")
+        self._order_id = progress.order_id
+        workflow.set_current_details(
+            f"Return {progress.return_id} of {progress.order_id}: {progress.state}"
+        )
+        return progress
 
-    async def _watch(self, known: ReturnProgress, changes: int) -> None:
-        """Goods that won't come by themselves wait for a person, and so do those of which nothing
-        is heard for too long."""
-        flag, retries = f"Goods of {known.return_id}", self._board.retries
-        since = max(filter(None, (known.news_at, self._seen_at)), default=workflow.now())
+    async def _wait_for_dispatch(self, expires_at: datetime | None, changes: int) -> None:
+        """Wait for a change of the return, or let its authorisation expire."""
+        seconds = None if expires_at is None else max(1.0, _seconds_until(expires_at))
+        is_changed = await self._steps.wait_until(
+            lambda: self._changes != changes, seconds, "Until the authorisation expires"
+        )
+        if not is_changed:
+            await self._steps.run_database_step(expire_return, self._step, "Expire the return")
+
+    async def _watch_tracking(self, progress: ReturnProgress, changes: int) -> None:
+        """Wait for a change of the return. Goods that are stuck or silent wait for an operator."""
+        key, retries = f"Goods of {progress.return_id}", self._board.retries
+        since = max(filter(None, (progress.news_at, self._acknowledged_at)), default=workflow.now())
         silence = timedelta(seconds=self._board.policy.tracking_silence)
-        left = _until(since + silence) if known.state is ReturnState.IN_TRANSIT else None
-        attention = None
-        if stuck := self._stuck(known):
-            attention, left = return_will_not_arrive(known.return_id, stuck), None
+        in_transit = progress.state is ReturnState.IN_TRANSIT
+        left = _seconds_until(since + silence) if in_transit else None
+        attention: Attention | None = None
+        if stuck := self._stuck(progress):
+            attention, left = return_will_not_arrive(progress.return_id, stuck), None
         elif left is not None and left <= 0:
-            attention, left = return_silent(known.return_id, since, known.tracking), None
+            attention, left = return_silent(progress.return_id, since, progress.tracking), None
         if attention is None:
-            await self._board.clear_attention(flag)
+            await self._board.clear_attention(key)
         else:
-            await self._board.raise_attention(flag, attention)
-        await self._steps.until(
+            await self._board.raise_attention(key, attention)
+        await self._steps.wait_until(
             lambda: self._changes != changes or self._board.retries != retries,
-            "Waiting for a person" if attention else "Until the silence is too long",
             left,
+            "Until the carrier is silent for too long",
         )
         if self._board.retries != retries:
-            self._seen_at = workflow.now()
+            self._acknowledged_at = workflow.now()
 
-    def _stuck(self, known: ReturnProgress) -> TrackingStatus | None:
-        """Why the goods won't come by themselves, as the carrier says; None also where a person has
-        seen to it."""
-        if known.state is not ReturnState.IN_TRANSIT or known.tracking is None:
+    def _stuck(self, progress: ReturnProgress) -> TrackingStatus | None:
+        """Return the tracking status of goods that won't arrive by themselves, unless an operator
+        acknowledged it."""
+        tracking = progress.tracking
+        if progress.state is not ReturnState.IN_TRANSIT or tracking is None:
             return None
-        if not known.tracking.wants_a_person:
+        if not tracking.wants_a_person:
             return None
-        seen = self._seen_at and known.news_at and known.news_at <= self._seen_at
-        return None if seen else known.tracking
+        is_acknowledged = (
+            self._acknowledged_at and progress.news_at and progress.news_at <= self._acknowledged_at
+        )
+        return None if is_acknowledged else tracking
 
     async def _settle(self, settlement: PendingSettlement) -> None:
-        """Give the customer what the goods are worth."""
+        """Refund the customer, mail the documents, and start the order of an exchange."""
         if settlement.refund_key is not None:
             refund = RefundStep(refund_key=settlement.refund_key)
-            await self._steps.partner(Billing.pay_refund, refund, "Refund the customer")
+            await self._steps.call_partner(Billing.pay_refund, refund, "Refund the customer")
         if settlement.credit_note is not None:
             bill = BillStep(number=settlement.credit_note)
-            await self._steps.partner(CustomerMail.mail_bill, bill, f"Mail {bill.number}")
+            await self._steps.call_partner(CustomerMail.mail_bill, bill, f"Mail {bill.number}")
         if settlement.refund_key is not None:
             refund = RefundStep(refund_key=settlement.refund_key)
-            await self._steps.partner(CustomerMail.mail_refund, refund, "Mail about the refund")
-        done = SettlementStep(settlement_id=settlement.settlement_id)
+            await self._steps.call_partner(CustomerMail.mail_refund, refund, "Mail the refund")
+        step = SettlementStep(settlement_id=settlement.settlement_id)
         if settlement.exchange_order_id is not None:
-            await self._exchange(done)
-        await self._steps.database(finish_settlement, done, "Note that it is settled")
+            await self._start_exchange(step)
+        await self._steps.run_database_step(finish_settlement, step, "Finish the settlement")
 
-    async def _exchange(self, settlement: SettlementStep) -> None:
-        """Start the order that replaces the goods; again, it runs already or is over."""
-        document = await self._steps.database(
-            write_exchange, settlement, "Write the order that replaces it"
+    async def _start_exchange(self, settlement: SettlementStep) -> None:
+        """Start the order that replaces the goods, once."""
+        document = await self._steps.run_database_step(
+            write_exchange, settlement, "Write the exchange order"
         )
         memo = {
             "digest": digest(document.model_dump(mode="json")),
             "placed_at": workflow.now(),
             "total_minor": 0,
         }
-        details = f"Replaces goods of return {self._step.return_id}."
+        details = f"Exchange for goods of return {self._step.return_id}."
         reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
         await start_order(document, memo, details, reuse)
 
     @workflow.signal
     def return_changed(self, change: JsonValue = None, *_more: JsonValue) -> None:
-        """Somebody has commanded something; anything may be sent along."""
+        """The return was changed in the tables. Accepts any arguments."""
         self._changes += 1
 
-    @workflow.update
-    def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
-        """Try again what waits for a person; anything may be sent along."""
-        return self._board.retry()
 
-    async def _show_attention(self, attention: Attention | None) -> None:
-        workflow.upsert_search_attributes(search_attributes.for_attention(attention))
-        await show_on_order(self._order_id, attention)
-
-
-def _until(moment: datetime) -> float:
+def _seconds_until(moment: datetime) -> float:
     return (moment - workflow.now()).total_seconds()

@@ -1,9 +1,9 @@
-"""The search attributes of orders, by which operators find them in the Temporal UI."""
+"""The search attributes by which operators find orders in the Temporal UI."""
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from models.messages.attention import Attention
-from models.orders import Stage
+from models.progress import Stage
 
 ORDER_STAGE = SearchAttributeKey.for_keyword("OrderStage")
 CUSTOMER_ID = SearchAttributeKey.for_keyword("CustomerId")
@@ -13,7 +13,7 @@ ATTENTION_REASON = SearchAttributeKey.for_keyword("AttentionReason")
 
 
 def at_start(customer_id: str, channel: str) -> TypedSearchAttributes:
-    """What a new order starts with."""
+    """Return the search attributes of a new order."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(ORDER_STAGE, Stage.RECEIVED.value),
@@ -25,7 +25,7 @@ def at_start(customer_id: str, channel: str) -> TypedSearchAttributes:
 
 
 def for_attention(attention: Attention | None) -> list:  # type: ignore[type-arg]  # updates of two value types
-    """The updates that show or clear an attention."""
+    """Return the updates that show an attention, or clear it."""
     if attention is None:
         return [ATTENTION.value_set(False), ATTENTION_REASON.value_unset()]
     return [ATTENTION.value_set(True), ATTENTION_REASON.value_set(attention.code)]

@@ -1,4 +1,4 @@
-"""Starting an order's workflow from another one, which doesn't wait for it."""
+"""The start of an order's workflow by another workflow."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ async def start_order(
     details: str,
     reuse: WorkflowIDReusePolicy,
 ) -> None:
-    """Start it; one that runs (or is over, where `reuse` says so) is left alone."""
+    """Start the workflow of an order and don't wait for it. `reuse` allows one that is over."""
     try:
         await workflow.start_child_workflow(
             "OrderWorkflow",

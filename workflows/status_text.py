@@ -1,52 +1,58 @@
-"""The order in plain words: the current details on its page in the Temporal UI."""
+"""Texts about an order in the Temporal UI: its current details and its summary."""
 
 from models.messages.attention import Attention
 from models.money import Money
-from models.orders import OrderDocument, Progress, Stage, stage
+from models.orders import OrderDocument
+from models.progress import Progress, Stage, stage
 
-WAITS_FOR = {
-    Stage.RECEIVED: "It is being recorded and stock is being looked for.",
-    Stage.AWAITING_STOCK: "It waits for goods that were bought from a supplier.",
-    Stage.AWAITING_PAYMENT: "It waits for the customer's payment.",
-    Stage.DISPATCHING: "It waits for the carrier to fetch the goods.",
-    Stage.IN_TRANSIT: "The goods are on their way; it waits for their delivery.",
-    Stage.DELIVERED: "The goods are there; it waits for the rest of the payment.",
-    Stage.COMPLETED: "Delivered and paid: nothing is left to do.",
-    Stage.CANCELLING: "It is being cancelled: everything is being undone.",
-    Stage.CANCELLED: "It was cancelled, and everything undone.",
+OBLIGATIONS = {
+    Stage.RECEIVED: "Being recorded; stock is being allocated.",
+    Stage.AWAITING_STOCK: "Waiting for goods from a supplier.",
+    Stage.AWAITING_PAYMENT: "Waiting for the customer's payment.",
+    Stage.DISPATCHING: "Waiting for the goods issue.",
+    Stage.IN_TRANSIT: "Waiting for the delivery.",
+    Stage.DELIVERED: "Delivered; waiting for the rest of the payment.",
+    Stage.COMPLETED: "Delivered and paid.",
+    Stage.CANCELLING: "Being cancelled; every phase is being undone.",
+    Stage.CANCELLED: "Cancelled; every phase is undone.",
 }
+"""The earliest unfinished obligation of an order, by stage."""
 
 
-def in_words(progress: Progress | None, attention: Attention | None) -> str:
-    """Markdown: where the order is, what it waits for, and who has to do something."""
+def current_details(progress: Progress | None, attention: Attention | None) -> str:
+    """Describe an order in Markdown: its stage, its attention and its main figures."""
     now = stage(progress) if progress else Stage.RECEIVED
-    parts = [f"**{now.value.replace('_', ' ').capitalize()}.** {WAITS_FOR[now]}"]
+    parts = [f"**{now.value.replace('_', ' ').capitalize()}.** {OBLIGATIONS[now]}"]
     if attention:
-        parts.append(f"**Needs a person** (`{attention.code}`): {attention.message}")
+        parts.append(needs_operator(attention))
     if progress:
-        parts.append("\n".join(_facts(progress)))
+        parts.append("\n".join(_figures(progress)))
     return "\n\n".join(parts)
 
 
+def needs_operator(attention: Attention) -> str:
+    """Describe an attention in Markdown."""
+    return f"**Needs an operator** (`{attention.code}`): {attention.message}"
+
+
 def summary(order: OrderDocument) -> str:
-    """One line for the list of workflows; no personal data."""
+    """Describe an order in one line without personal data, for the list of workflows."""
     count = len(order.lines)
     return f"{order.channel} order, {order.terms}, {count} line{'s' if count > 1 else ''}"
 
 
-def _facts(progress: Progress) -> list[str]:
-    money = Money(amount_minor=progress.total_minor, currency=progress.currency)
+def _figures(progress: Progress) -> list[str]:
+    total = Money(amount_minor=progress.total_minor, currency=progress.currency)
     paid = Money(amount_minor=progress.paid_minor, currency=progress.currency)
-    facts = [f"- paid {paid} of {money}"]
+    figures = [f"- paid {paid} of {total}"]
     if progress.backordered:
-        facts.append(f"- {progress.backordered} of {progress.ordered} units are backordered")
-        expected, promised = progress.expected_date, progress.promised_date
-        facts.append(f"- expected {expected}" if expected else "- nobody knows yet when they come")
-        if promised:
-            facts.append(f"- promised by {promised}")
+        figures.append(f"- {progress.backordered} of {progress.ordered} units are backordered")
+        figures.append(f"- expected {progress.expected_date or 'date unknown'}")
+        if progress.promised_date:
+            figures.append(f"- promised by {progress.promised_date}")
         if progress.consent_by:
-            facts.append(f"- the customer must accept the delay by {progress.consent_by}")
+            figures.append(f"- the customer must accept the delay by {progress.consent_by}")
     if progress.invoice_number:
-        facts.append(f"- invoice {progress.invoice_number}")
-    facts += [f"- shipment {s.shipment_id}: {s.state}" for s in progress.shipments]
-    return facts
+        figures.append(f"- invoice {progress.invoice_number}")
+    figures += [f"- shipment {s.shipment_id}: {s.state}" for s in progress.shipments]
+    return figures

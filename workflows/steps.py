@@ -1,4 +1,4 @@
-"""How one step is run: what is retried, what waits for a person, and what stops it."""
+"""Steps: how a workflow runs one, retries it, waits for an operator, and stops."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -13,13 +13,12 @@ from temporalio.workflow import ActivityCancellationType
 with workflow.unsafe.imports_passed_through():
     from activities.database.step import Step
     from models.messages.attention import Attention
-    from models.messages.policy import Policy
-    from models.messages.requests import CommandOutcome
+    from workflows.attention import AttentionBoard
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 PartnerStep = Callable[[Any, In], Awaitable[Out]]
-"""A method of an activity class; `Any`: the class, which the worker knows."""
+"""A method of an activity class; `Any`: the class, of which only the worker has an instance."""
 
 LOCAL_TIMEOUT = timedelta(seconds=2)
 LOCAL_RETRIES = RetryPolicy(
@@ -29,136 +28,96 @@ LOCAL_RETRIES = RetryPolicy(
 )
 DATABASE_TIMEOUT = timedelta(seconds=10)
 MAXIMUM_BACKOFF = timedelta(minutes=1)
-SPENT = (ActivityError, ApplicationError, TimedOut)
-"""What a local activity ends with: a time-out is an ActivityError, but on replay bare."""
-BESIDE_THE_CALL = timedelta(seconds=5)
-"""What a partner step needs for its own transactions, beside the call."""
+LOCAL_FAILURES = (ActivityError, ApplicationError, TimedOut)
+"""Failures of a local activity. A time-out is an ActivityError at first and bare on replay."""
+TRANSACTIONS_OF_A_CALL = timedelta(seconds=5)
+"""Time for the transactions of a partner step, in addition to the call."""
 
 
 class Stopped(Exception):  # nothing went wrong
-    """The steps were told to stop: the order is being cancelled."""
+    """The steps must not go on: the order is being cancelled, or they became needless."""
 
 
 class RefusedStep(Exception):
-    """A step met a definite no; only a person, or another way, can go on from there."""
+    """A step was refused for a reason that retrying can't change."""
 
     def __init__(self, attention: Attention) -> None:
         super().__init__(attention.message)
         self.attention = attention
 
 
-class AttentionBoard:
-    """What waits for a person, by step. The oldest is shown; a retry is for all of them."""
-
-    def __init__(self, show: Callable[[Attention | None], Awaitable[None]]) -> None:
-        self._show = show
-        self._waiting: dict[str, Attention] = {}
-        self.retries = 0
-        self.policy = Policy(payment_deadline=0, partner_timeout=10, attention_after_attempts=5)
-
-    @property
-    def attention(self) -> Attention | None:
-        """What is shown now."""
-        return next(iter(self._waiting.values()), None)
-
-    async def raise_attention(self, step: str, attention: Attention) -> None:
-        """Show that `step` waits for a person."""
-        await self._change(step, attention)
-
-    async def clear_attention(self, step: str) -> None:
-        """It waits no longer; again does nothing."""
-        if step in self._waiting:
-            await self._change(step, None)
-
-    def retry(self) -> CommandOutcome:
-        """A person wants what waits to be tried again."""
-        if self.attention is None:
-            return CommandOutcome(accepted=False, message="nothing waits for a retry")
-        self.retries += 1
-        return CommandOutcome(accepted=True, message=f"trying again: {self.attention.code}")
-
-    async def clear_all(self) -> None:
-        """What waited for a person doesn't any more: the order takes another way."""
-        for step in list(self._waiting):
-            await self.clear_attention(step)
-
-    async def _change(self, step: str, attention: Attention | None) -> None:
-        before = self.attention
-        if attention is None:
-            del self._waiting[step]
-        else:
-            self._waiting[step] = attention
-        if self.attention != before:
-            await self._show(self.attention)
-
-
 class Steps:
-    """Runs steps until they are done, unless `stops` says to stop."""
+    """A runner of steps: it retries each until it is done. Its methods raise Stopped once `stops`
+    holds."""
 
     def __init__(self, board: AttentionBoard, stops: Callable[[], bool]) -> None:
         self._board = board
         self._stops = stops
 
-    async def database(self, step: Step[In, Out], argument: In, summary: str) -> Out:
-        """A transaction: as a local activity; when that is spent, as an ordinary one that
-        operators can see. A refusal is shown as attention and tried again on command."""
+    async def run_database_step(self, step: Step[In, Out], argument: In, summary: str) -> Out:
+        """Run a transaction. A refusal waits for an operator's retry."""
         while True:
             self._check()
             try:
                 result = await run_database_step(step, argument, summary)
             except RefusedStep as refusal:
-                await self.attend(summary, refusal.attention)
+                await self.wait_for_operator(summary, refusal.attention)
             else:
                 self._check()
                 return result
 
-    async def partner(self, step: PartnerStep[In, Out], argument: In, summary: str) -> Out:
-        """A call to a partner. A refusal is shown as attention and tried again on command."""
+    async def call_partner(self, step: PartnerStep[In, Out], argument: In, summary: str) -> Out:
+        """Run an ordinary activity. A refusal waits for an operator's retry."""
         while True:
             try:
-                return await self.ask(step, argument, summary)
+                return await self.call_partner_or_raise(step, argument, summary)
             except RefusedStep as refusal:
-                await self.attend(summary, refusal.attention)
+                await self.wait_for_operator(summary, refusal.attention)
 
-    async def ask(self, step: PartnerStep[In, Out], argument: In, summary: str) -> Out:
-        """As `partner`, but a refusal is raised as RefusedStep.
+    async def call_partner_or_raise(
+        self, step: PartnerStep[In, Out], argument: In, summary: str
+    ) -> Out:
+        """Run an ordinary activity. Raises RefusedStep.
 
-        A partner that doesn't answer is asked again for as long as it takes; after the policy's
-        number of attempts that is shown as attention too, and a retry asks at once.
+        A partner that doesn't answer is called without limit. After the policy's number of
+        attempts this becomes an attention, and an operator's retry calls at once.
         """
         attempts = self._board.policy.attention_after_attempts
         while True:
             self._check()
             handle = self._start(step, argument, summary, attempts)
-            await self._wait_for(self._end_of(handle, asks_on=not attempts))
+            await self._wait_for_end(handle, is_unlimited=not attempts)
             if not handle.done() or self._stops():
-                await _end(handle)
+                await _cancel(handle)
                 continue
             try:
                 result = await handle
             except ActivityError as error:
-                failure = _failure(error)
+                failure = _application_error(error)
                 if failure.non_retryable:
                     raise RefusedStep(_attention(failure)) from error
-                await self._board.raise_attention(summary, _silence(summary, failure))
+                await self._board.raise_attention(summary, _no_answer(summary, failure))
                 attempts = 0
             else:
                 await self._board.clear_attention(summary)
                 return result
 
-    async def attend(
-        self, step: str, attention: Attention, mended: Callable[[], bool] = lambda: False
+    async def wait_for_operator(
+        self, key: str, attention: Attention, is_resolved: Callable[[], bool] = lambda: False
     ) -> None:
-        """Show `attention` until somebody commands a retry, or it is `mended`."""
+        """Show an attention until an operator retries, or it `is_resolved` without one."""
         retries = self._board.retries
-        await self._board.raise_attention(step, attention)
-        await self.until(lambda: self._board.retries != retries or mended(), "Waiting for a person")
-        await self._board.clear_attention(step)
+        await self._board.raise_attention(key, attention)
+        await self.wait_until(lambda: self._board.retries != retries or is_resolved())
+        await self._board.clear_attention(key)
 
-    async def until(
-        self, condition: Callable[[], bool], summary: str, seconds: float | None = None
+    async def wait_until(
+        self, condition: Callable[[], bool], seconds: float | None = None, summary: str = ""
     ) -> bool:
-        """Wait for `condition`; False where `seconds` went by first. Raises Stopped."""
+        """Wait for a condition, at most for `seconds`. Return whether it holds. Raises Stopped.
+
+        `summary` names the timer in the Temporal UI.
+        """
         timeout = None if seconds is None else timedelta(seconds=seconds)
         try:
             await workflow.wait_condition(
@@ -173,22 +132,24 @@ class Steps:
         if self._stops():
             raise Stopped
 
-    def _end_of(self, handle: workflow.ActivityHandle[Any], asks_on: bool) -> Callable[[], bool]:
-        """Done; or, where it would ask on for ever, a person wants it asked at once."""
+    async def _wait_for_end(self, handle: workflow.ActivityHandle[Any], is_unlimited: bool) -> None:
+        """Wait until a call is done. An operator's retry ends the wait for an unlimited one."""
         retries = self._board.retries
-        return lambda: handle.done() or (asks_on and self._board.retries != retries)
-
-    async def _wait_for(self, condition: Callable[[], bool]) -> None:
-        await workflow.wait_condition(lambda: condition() or self._stops())
+        await workflow.wait_condition(
+            lambda: (
+                handle.done() or (is_unlimited and self._board.retries != retries) or self._stops()
+            )
+        )
 
     def _start(
         self, step: PartnerStep[In, Out], argument: In, summary: str, attempts: int
     ) -> workflow.ActivityHandle[Out]:
-        policy = self._board.policy
+        """Start a call; `attempts` 0: without limit."""
+        timeout = timedelta(seconds=self._board.policy.partner_timeout)
         return workflow.start_activity_method(
             step,
             argument,
-            start_to_close_timeout=timedelta(seconds=policy.partner_timeout) + BESIDE_THE_CALL,
+            start_to_close_timeout=timeout + TRANSACTIONS_OF_A_CALL,
             retry_policy=RetryPolicy(maximum_interval=MAXIMUM_BACKOFF, maximum_attempts=attempts),
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,
@@ -196,7 +157,10 @@ class Steps:
 
 
 async def run_database_step(step: Step[In, Out], argument: In, summary: str) -> Out:
-    """One transaction, see `Steps.database`. Raises RefusedStep."""
+    """Run a transaction as a local activity. Raises RefusedStep.
+
+    After three failed attempts it runs as an ordinary activity, which operators can see.
+    """
     try:
         result: Out = await workflow.execute_local_activity(
             step.name,
@@ -206,8 +170,8 @@ async def run_database_step(step: Step[In, Out], argument: In, summary: str) -> 
             retry_policy=LOCAL_RETRIES,
             summary=summary,
         )
-    except SPENT as error:
-        failure = _failure(error)
+    except LOCAL_FAILURES as error:
+        failure = _application_error(error)
         if failure.non_retryable:
             raise RefusedStep(_attention(failure)) from error
     else:
@@ -222,20 +186,20 @@ async def run_database_step(step: Step[In, Out], argument: In, summary: str) -> 
             summary=summary,
         )
     except ActivityError as error:
-        raise RefusedStep(_attention(_failure(error))) from error
+        raise RefusedStep(_attention(_application_error(error))) from error
     return result
 
 
-async def _end(handle: workflow.ActivityHandle[Any]) -> None:
-    """Cancel a call and wait until it is certain that it runs no longer."""
+async def _cancel(handle: workflow.ActivityHandle[Any]) -> None:
+    """Cancel a call and wait until it is certain that it no longer runs."""
     handle.cancel()
     await workflow.wait_condition(handle.done)
     if not handle.cancelled():
-        handle.exception()  # looked at; what the call came to is asked again or undone
+        handle.exception()  # retrieved, so that it isn't logged; the call is repeated or undone
 
 
-def _failure(error: BaseException) -> ApplicationError:
-    """The application's own failure inside the engine's; a time-out counts as retryable."""
+def _application_error(error: BaseException) -> ApplicationError:
+    """Return the application's error inside Temporal's. A time-out counts as retryable."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ApplicationError):
@@ -248,8 +212,8 @@ def _attention(failure: ApplicationError) -> Attention:
     return Attention(code=failure.type or "failed", message=failure.message)
 
 
-def _silence(summary: str, failure: ApplicationError) -> Attention:
+def _no_answer(summary: str, failure: ApplicationError) -> Attention:
     return Attention(
         code=failure.type or "partner_unavailable",
-        message=f"{summary}: {failure.message}; trying on, a retry tries at once",
+        message=f"{summary}: {failure.message}; still trying, a retry tries at once",
     )

@@ -8,14 +8,16 @@ from activities.billing.payments import record_payment
 from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import asked_before
 from activities.order_record.audit import record_event
-from activities.order_record.progress import balance_of, lock_order, money_of, save_progress
+from activities.order_record.balance import balance_of, money_of
+from activities.order_record.progress import lock_order, save_progress
 from models import billing
 from models.billing import AuthorisationState, not_an_amount
 from models.errors import Refused
 from models.messages.facts import PaymentAuthorised, PaymentReceived
 from models.messages.partners import CaptureDemand
 from models.money import format_amount, parse_amount
-from models.orders import Cancellation, Capture
+from models.orders import Capture
+from models.progress import Cancellation
 from models.tables.billing import Authorisation, Payment
 from models.tables.orders import Order
 

@@ -12,7 +12,8 @@ from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import THE_LEDGER
 from activities.order_record.audit import record_event
-from activities.order_record.progress import FOR_CHANGE, balance_of, money_of, save_progress
+from activities.order_record.balance import balance_of, money_of
+from activities.order_record.progress import FOR_CHANGE, save_progress
 from activities.order_record.targets import amount_of, order_of
 from models.billing import BEING_GIVEN_BACK
 from models.ledger import Account
@@ -31,7 +32,7 @@ from models.messages.commands import (
 )
 from models.messages.steps import BillStep
 from models.money import Money
-from models.orders import Cancellation
+from models.progress import Cancellation
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment
 from models.tables.ledger import OpenPeriod
 from models.tables.orders import Order

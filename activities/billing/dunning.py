@@ -7,17 +7,12 @@ from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.progress import (
-    balance_of,
-    lock_order,
-    money_of,
-    read_progress,
-    save_progress,
-)
+from activities.order_record.balance import balance_of, money_of
+from activities.order_record.progress import lock_order, read_progress, save_progress
 from models.billing import minor_units
 from models.billing_entries import dunning_fee_entry
 from models.messages.steps import DunningReview, OrderStep
-from models.orders import Cancellation
+from models.progress import Cancellation
 from models.tables.billing import Reminder
 from models.tables.orders import Order
 

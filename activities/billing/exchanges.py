@@ -16,7 +16,8 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.exchange_origin import replaced_by
 from activities.order_record.progress import lock_order, save_progress
-from models.orders import Cancellation, PricedLine
+from models.pricing import PricedLine
+from models.progress import Cancellation
 from models.returns import ExchangeLine
 from models.tables.billing import CreditNoteRow
 from models.tables.orders import Order

@@ -11,7 +11,7 @@ from activities.billing.receivables import reverse_write_off
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, post
 from activities.order_record.audit import record_event
-from activities.order_record.progress import balance_of, invoice_number, money_of
+from activities.order_record.balance import balance_of, invoice_number, money_of
 from models import billing, billing_entries
 from models.billing import (
     Bill,
@@ -24,7 +24,7 @@ from models.billing import (
 )
 from models.customers import Address
 from models.money import share
-from models.orders import PricedLine, TaxAmount, total
+from models.pricing import PricedLine, TaxAmount, total
 from models.stock import ReservationState
 from models.tables.billing import CreditNoteRow, InvoiceRow
 from models.tables.masterdata import Company, Customer

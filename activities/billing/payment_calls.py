@@ -26,7 +26,8 @@ from activities.order_record.progress import lock_order, read_progress
 from models.errors import PartnerRefused
 from models.messages.partners import CaptureDemand, RefundDemand
 from models.messages.steps import OrderStep, RefundStep
-from models.orders import Cancellation, Capture, Progress
+from models.orders import Capture
+from models.progress import Cancellation, Progress
 from models.tables.billing import Refund
 from models.tables.orders import Order
 

@@ -8,7 +8,8 @@ from activities.billing.cards import authorisations
 from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import asked_before
 from activities.order_record.audit import record_event
-from activities.order_record.progress import balance_of, lock_order
+from activities.order_record.balance import balance_of
+from activities.order_record.progress import lock_order
 from models.billing import AuthorisationState, due_date
 from models.messages.partners import PaymentDemand
 from models.money import format_amount, parse_amount

@@ -12,13 +12,13 @@ from activities.billing.reversals import apply_early_reversals
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.progress import balance_of, invoice_number, money_of
+from activities.order_record.balance import balance_of, invoice_number, money_of
 from models import billing_entries
 from models.billing import BEING_GIVEN_BACK
 from models.ledger import Account
 from models.messages.facts import PaymentReceived
 from models.money import parse_amount
-from models.orders import Cancellation
+from models.progress import Cancellation
 from models.promises import promised_date
 from models.tables.billing import Payment
 from models.tables.ledger import JournalEntry

@@ -3,10 +3,10 @@
 from sqlmodel import Session, col, select
 
 from activities.documents.bills import render_credit_note, render_invoice
-from activities.order_record.progress import balance_of
+from activities.order_record.balance import balance_of
 from models.billing import CreditNote, Invoice
 from models.money import format_amount, format_percent
-from models.orders import PricedLine
+from models.pricing import PricedLine
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment
 from models.tables.operations import Mail
 from models.tables.orders import Order

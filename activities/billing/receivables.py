@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.progress import balance_of, money_of
+from activities.order_record.balance import balance_of, money_of
 from models import billing_entries
 from models.billing import relieved_tax
 from models.ledger import Account

@@ -10,13 +10,8 @@ from activities.billing.payments import clear_unmatched
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.progress import (
-    FOR_CHANGE,
-    asked_refunds,
-    balance_of,
-    money_of,
-    save_progress,
-)
+from activities.order_record.balance import asked_refunds, balance_of, money_of
+from activities.order_record.progress import FOR_CHANGE, save_progress
 from models import billing_entries
 from models.billing import BEING_GIVEN_BACK, RefundState
 from models.messages.partners import RefundDemand

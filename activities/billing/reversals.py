@@ -8,7 +8,8 @@ from activities.billing.on_account import distribute_tax, tax_on_account
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.progress import FOR_CHANGE, balance_of, money_of
+from activities.order_record.balance import balance_of, money_of
+from activities.order_record.progress import FOR_CHANGE
 from models import billing_entries
 from models.billing import not_an_amount, split_reversal
 from models.ledger import Entry

@@ -27,15 +27,8 @@ from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event, reject_fact
-from activities.order_record.progress import (
-    balance_of,
-    find_order,
-    invoice_number,
-    lock_order,
-    money_of,
-    read_progress,
-    save_progress,
-)
+from activities.order_record.balance import balance_of, invoice_number, money_of
+from activities.order_record.progress import find_order, lock_order, read_progress, save_progress
 from models.billing import not_an_amount, reinstates
 from models.billing_entries import payout_entry
 from models.messages.facts import (
@@ -52,8 +45,12 @@ from models.messages.steps import (
     ReversalStep,
 )
 from models.money import parse_amount
-from models.orders import Cancellation, Progress
-from models.tables.billing import Payment, PaymentReversal, Payout
+from models.progress import Cancellation, Progress
+from models.tables.billing import (
+    Payment,
+    PaymentReversal,
+    Payout,
+)
 from models.tables.orders import Order
 
 

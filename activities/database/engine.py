@@ -1,4 +1,4 @@
-"""Engine and transactions, for SQLite and PostgreSQL alike."""
+"""Engine and transactions, for SQLite and PostgreSQL."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,23 +16,23 @@ from models.errors import DatabaseBusy, DatabaseUnavailable, Unavailable
 from models.rules import Rules
 
 BUSY_TIMEOUT_S = 1.0
-"""Below a database step's two seconds, so that a busy database is told apart from a slow one."""
+"""How long SQLite waits for a lock, in seconds: less than the two of a database step, so that a
+busy database is reported as such and not as a timeout."""
 
 PRAGMAS = (
     "journal_mode=WAL",
     "foreign_keys=ON",
-    "synchronous=FULL",  # the engine takes a step for done once we have committed
-    "recursive_triggers=ON",  # REPLACE fires the triggers that keep the record append-only
+    "synchronous=FULL",  # a committed step is not executed again
+    "recursive_triggers=ON",  # REPLACE fires the triggers that keep tables append-only
 )
 UNDEFINED_TABLE = "42P01"
 RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
 
-In = TypeVar("In")
 Result = TypeVar("Result")
 
 
 class Database:
-    """The tables of one database; safe to share between threads."""
+    """A database with rules and clock of its transactions; safe to share between threads."""
 
     def __init__(self, url: str, rules: Rules, clock: Clock = utc_now) -> None:
         self.url = normalised(url)
@@ -42,11 +42,11 @@ class Database:
         self._reader = self._engine.execution_options(**_reader_options(self._engine))
 
     def transaction(self, change: Callable[[UnitOfWork], Result]) -> Result:
-        """Run `change` in a unit of work and commit; all of it happens or nothing.
+        """Run `change` in a unit of work, and commit all of it or nothing.
 
-        `change` checks whether it was done before. Where another transaction took the same unique
-        key in between, it runs once more and finds what the winner did.
-        Raises DatabaseBusy for conflicts that another try can resolve.
+        `change` checks whether it was done before: it runs once more where another transaction
+        inserted the same unique key in between.
+        Raises DatabaseBusy for a conflict that another attempt can resolve, DatabaseUnavailable.
         """
 
         def begin(session: Session) -> Result:
@@ -58,30 +58,26 @@ class Database:
             return self._run(self._engine, begin)
 
     async def transaction_async(self, change: Callable[[UnitOfWork], Result]) -> Result:
-        """Run `transaction` in a thread, so that nothing else waits for it."""
+        """Run `transaction` in a background thread."""
         return await asyncio.to_thread(self.transaction, change)
 
     def read(self, work: Callable[[Session], Result]) -> Result:
-        """Run `work`, which only reads, on one consistent view."""
+        """Run `work`, which only reads, on one consistent view. Raises as `transaction`."""
         return self._run(self._reader, work)
 
     async def read_async(self, work: Callable[[Session], Result]) -> Result:
-        """As `read`, in a thread: nobody else waits for it."""
+        """Run `read` in a background thread."""
         return await asyncio.to_thread(self.read, work)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._engine.dispose()
-
-    def run(self, step: Callable[[UnitOfWork, In], Result], argument: In) -> Result:
-        """Run a step with its argument in a transaction."""
-        return self.transaction(lambda work: step(work, argument))
 
     @staticmethod
     def _run(engine: Engine, work: Callable[[Session], Result]) -> Result:
         try:
             with (
-                _undisturbed(),
+                _shielded(),
                 Session(engine, expire_on_commit=False) as session,
                 session.begin(),
             ):
@@ -93,15 +89,18 @@ class Database:
             raise unavailable from error
 
 
-def _undisturbed() -> AbstractContextManager[None]:
-    """The SDK ends a step that is out of time by an exception in its thread, wherever that is: in
-    the middle of the driver it breaks the connection, and what waited for a lock would have waited
-    in vain. So it comes after the transaction, which the next attempt finds done."""
+def _shielded() -> AbstractContextManager[None]:
+    """Delay the cancellation of a step until its transaction has ended.
+
+    The SDK cancels a step after its timeout by an exception in its thread. Within the driver that
+    would break the connection, and lose the result of a transaction that waited for a lock. After
+    the transaction it does no harm, as the next attempt finds the change done.
+    """
     return activity.shield_thread_cancel_exception() if activity.in_activity() else nullcontext()
 
 
 def normalised(url: str) -> str:
-    """Name the driver that we ship: plain `postgresql://` means psycopg 3."""
+    """Return the URL with the driver for PostgreSQL, psycopg 3."""
     for prefix in ("postgresql://", "postgres://"):
         if url.startswith(prefix):
             return "postgresql+psycopg://" + url.removeprefix(prefix)
@@ -130,7 +129,7 @@ def _create(url: str) -> Engine:
 
 
 def _reader_options(engine: Engine) -> dict[str, Any]:
-    """A reader sees one moment, and writes nothing; see `_begin_sqlite` for SQLite's."""
+    """Return the options of a consistent view without writes; for SQLite see `_begin_sqlite`."""
     options: dict[str, Any] = {"reads_only": True}
     if engine.dialect.name != "sqlite":
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -138,24 +137,24 @@ def _reader_options(engine: Engine) -> dict[str, Any]:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    """`connection` is the driver's own. We begin transactions ourselves (`_begin_sqlite`)."""
+    """Set up a connection of the driver, without its own transactions (see `_begin_sqlite`)."""
     connection.isolation_level = None
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the lock at once: upgrading a reader later fails instead of waiting."""
+    """Begin a transaction; a writer takes the lock first, as a later upgrade would not wait."""
     reads_only = connection.get_execution_options().get("reads_only", False)
     connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
 
 def _unavailable(error: DBAPIError) -> Unavailable | None:
-    """What trying again may mend; None: the statement is wrong, and stays so."""
+    """Return the error for a fault that another attempt may resolve; None for a wrong statement."""
     sqlstate = getattr(error.orig, "sqlstate", None)
     text = str(error.orig)
     if sqlstate in RETRYABLE_SQLSTATES or "database is locked" in text:
         return DatabaseBusy(text)
     if sqlstate == UNDEFINED_TABLE or "no such table" in text:
-        return DatabaseUnavailable(f"{text}; `python -m tools.prepare` makes the tables")
+        return DatabaseUnavailable(f"{text}; `python -m tools.prepare` creates the tables")
     return DatabaseUnavailable(text) if isinstance(error, OperationalError) else None

@@ -1,12 +1,10 @@
-"""Facts at the door: kept under their source and id before anybody acts on them."""
+"""The inbox: facts recorded under their source and id before a workflow applies them."""
 
-from collections.abc import Mapping
-
-from pydantic import JsonValue
-from sqlalchemy import func, update
+from sqlalchemy import ColumnElement, and_, func, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
+from activities.database.duplicates import repeats
 from activities.database.unit_of_work import UnitOfWork
 from models.errors import Conflict
 from models.messages.facts import Fact, StoredFact, business_id, type_of
@@ -14,29 +12,25 @@ from models.tables.operations import FactRow
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 
 TIMES = ("received_at", "occurred_at")
+"""Fields in which a repeated fact may differ."""
 
 
-def store_fact(
-    work: UnitOfWork,
-    source: str,
-    fact_id: str,
-    fact: Fact,
-) -> bool:
-    """Keep `fact` once under (source, fact_id). True while it still waits to be applied.
+def store_fact(work: UnitOfWork, source: str, fact_id: str, fact: Fact) -> bool:
+    """Record a fact once under (source, fact_id); return whether it is still to be applied.
 
-    Raises Conflict where the id was used for something else; the same told at another time is the
-    same.
+    Raises Conflict where the id is recorded with other content, apart from times.
     """
-    query = select(FactRow).where(FactRow.source == source, FactRow.fact_id == fact_id)
-    known = work.session.exec(query).one_or_none()
-    if known is not None:
-        if known.type != type_of(fact) or _told(known.data) != _told(fact.model_dump(mode="json")):
+    recorded = _find(work.session, source, fact_id)
+    data = fact.model_dump(mode="json")
+    if recorded is not None:
+        times = {name: recorded.data[name] for name in TIMES if name in recorded.data}
+        if not repeats(recorded, type=type_of(fact), data=data | times):
             raise Conflict(
                 "fact_id_taken",
-                f"{source} has sent {fact_id!r} before, with other content ({known.type}): "
-                "what is new needs an id of its own",
+                f"{source} has sent {fact_id!r} before, with other content ({recorded.type}): "
+                "a new fact needs an id of its own",
             )
-        return known.applied_at is None
+        return recorded.applied_at is None
     work.session.add(
         FactRow(
             source=source,
@@ -45,79 +39,40 @@ def store_fact(
             business_id=business_id(fact),
             order_id=getattr(fact, "order_id", None),
             po_id=getattr(fact, "po_id", None),
-            data=fact.model_dump(mode="json"),
+            data=data,
             received_at=work.now,
         )
     )
     return True
 
 
-def mark_applied(
-    work: UnitOfWork,
-    fact: Fact,
-) -> None:
-    """In the transaction that uses `fact`: it waits no longer, however often it came."""
-    work.session.execute(
-        update(FactRow)
-        .where(
-            col(FactRow.type) == type_of(fact),
-            col(FactRow.business_id) == business_id(fact),
-            col(FactRow.order_id).is_not_distinct_from(getattr(fact, "order_id", None)),
-            col(FactRow.po_id).is_not_distinct_from(getattr(fact, "po_id", None)),
-            col(FactRow.applied_at).is_(None),
-        )
-        .values(applied_at=work.now)
-    )
+def mark_applied(work: UnitOfWork, fact: Fact) -> None:
+    """Mark a fact as applied, in the transaction that applies it."""
+    waiting = and_(_rows_of(fact), col(FactRow.applied_at).is_(None))
+    work.session.execute(update(FactRow).where(waiting).values(applied_at=work.now))
 
 
 def was_applied(session: Session, fact: Fact) -> bool:
-    """Whether the door kept `fact`, and all that it kept of it was applied: the step that asks runs
-    again after its commit, and has only to tell whom it concerns."""
-    applied = select(FactRow.applied_at).where(
-        FactRow.type == type_of(fact),
-        FactRow.business_id == business_id(fact),
-        col(FactRow.order_id).is_not_distinct_from(getattr(fact, "order_id", None)),
-        col(FactRow.po_id).is_not_distinct_from(getattr(fact, "po_id", None)),
-    )
-    rows = session.exec(applied).all()
+    """Return whether a fact is recorded and applied.
+
+    A step that runs again after its commit only has to notify.
+    """
+    rows = session.exec(select(FactRow.applied_at).where(_rows_of(fact))).all()
     return bool(rows) and None not in rows
 
 
-def _told(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """What a fact says, but for when: a command that is given again says another time."""
-    return {name: value for name, value in data.items() if name not in TIMES}
-
-
-def waiting_purchase_facts(session: Session, sku: str, location: str) -> tuple[StoredFact, ...]:
-    """Facts of purchase orders that were kept and never applied, and that the replenishment of
-    this place was to apply: its workflow was ended before."""
-    ours = aliased(PurchaseOrderLine)
-    first = (
-        select(func.min(PurchaseOrderLine.sku))
-        .where(PurchaseOrderLine.po_id == PurchaseOrder.po_id)
-        .correlate(PurchaseOrder)
-        .scalar_subquery()
-    )
-    rows = session.exec(
-        select(FactRow, first)
-        .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(FactRow.po_id))
-        .join(ours, col(ours.po_id) == col(PurchaseOrder.po_id))
-        .where(
-            ours.sku == sku,
-            PurchaseOrder.location == location,
-            col(FactRow.applied_at).is_(None),
-        )
-        .order_by(col(FactRow.fact_no))
-    )
-    return tuple(
-        StoredFact(type=row.type, data=row.data)
-        for row, first_sku in rows
-        if (row.data.get("sku") or first_sku) == sku
+def _rows_of(fact: Fact) -> ColumnElement[bool]:
+    """Return the condition for the rows of a fact, whatever their source and id."""
+    return and_(
+        col(FactRow.type) == type_of(fact),
+        col(FactRow.business_id) == business_id(fact),
+        col(FactRow.order_id).is_not_distinct_from(getattr(fact, "order_id", None)),
+        col(FactRow.po_id).is_not_distinct_from(getattr(fact, "po_id", None)),
     )
 
 
 def waiting_facts(session: Session, order_id: str) -> tuple[StoredFact, ...]:
-    """Facts of an order that were kept and never applied: its workflow was ended before."""
+    """Read the facts of an order that its workflow ended without applying."""
     rows = session.exec(
         select(FactRow)
         .where(FactRow.order_id == order_id, col(FactRow.applied_at).is_(None))
@@ -126,7 +81,41 @@ def waiting_facts(session: Session, order_id: str) -> tuple[StoredFact, ...]:
     return tuple(StoredFact(type=row.type, data=row.data) for row in rows)
 
 
+def waiting_purchase_facts(session: Session, sku: str, location: str) -> tuple[StoredFact, ...]:
+    """Read the facts that the replenishment of a SKU at a location ended without applying.
+
+    These are facts of its purchase orders; one that names no SKU belongs to the first of its order.
+    """
+    this_sku = aliased(PurchaseOrderLine)
+    first_sku = (
+        select(func.min(PurchaseOrderLine.sku))
+        .where(PurchaseOrderLine.po_id == PurchaseOrder.po_id)
+        .correlate(PurchaseOrder)
+        .scalar_subquery()
+    )
+    rows = session.exec(
+        select(FactRow, first_sku)
+        .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(FactRow.po_id))
+        .join(this_sku, col(this_sku.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            this_sku.sku == sku,
+            PurchaseOrder.location == location,
+            col(FactRow.applied_at).is_(None),
+        )
+        .order_by(col(FactRow.fact_no))
+    )
+    return tuple(
+        StoredFact(type=row.type, data=row.data)
+        for row, first in rows
+        if (row.data.get("sku") or first) == sku
+    )
+
+
 def is_known_fact(session: Session, source: str, fact_id: str) -> bool:
-    """Whether a fact came through this door before."""
-    known = select(FactRow.fact_no).where(FactRow.source == source, FactRow.fact_id == fact_id)
-    return session.exec(known).first() is not None
+    """Return whether a fact is recorded under (source, fact_id)."""
+    return _find(session, source, fact_id) is not None
+
+
+def _find(session: Session, source: str, fact_id: str) -> FactRow | None:
+    query = select(FactRow).where(FactRow.source == source, FactRow.fact_id == fact_id)
+    return session.exec(query).one_or_none()

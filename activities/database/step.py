@@ -17,7 +17,7 @@ Out = TypeVar("Out")
 
 @dataclass(frozen=True)
 class Step(Generic[In, Out]):
-    """A step as workflows see it: its name and the types of its input and output."""
+    """A step, as workflows call it: its name, and the types of its input and output."""
 
     name: str
     input_type: type[In]
@@ -39,7 +39,7 @@ class Step(Generic[In, Out]):
 
 @dataclass(frozen=True)
 class WriteStep(Step[In, Out]):
-    """A step that changes the tables: all of it in one transaction, or nothing."""
+    """A step that changes the tables in one transaction."""
 
     function: Callable[[UnitOfWork, In], Out]
 
@@ -49,7 +49,7 @@ class WriteStep(Step[In, Out]):
 
     def run(self, database: Database, argument: In) -> Out:
         """Run the step in a transaction of its own."""
-        return database.run(self.function, argument)
+        return database.transaction(lambda work: self.function(work, argument))
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def read_step(function: Callable[[Session, In], Out]) -> ReadStep[In, Out]:
 
 
 def _signature(function: Callable[[Any, In], Out]) -> tuple[str, type[In], type[Out]]:
-    """The name of a step's function, and the types of its message and of its result."""
+    """Return the name of a step's function, and the types of its message and of its result."""
     hints = get_type_hints(function)
     output = hints.pop("return")
     _transaction, argument = hints.values()

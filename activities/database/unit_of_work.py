@@ -13,7 +13,7 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the time of day in UTC: the clock of every process but a test's."""
+    """Return the current time in UTC: the clock of every process outside of tests."""
     return datetime.now(UTC)
 
 
@@ -32,6 +32,7 @@ class UnitOfWork:
     def now(self) -> datetime:
         """The time of the transaction, in UTC: read from the clock once, at the first use.
 
-        Take locks before the first use: what waited for a lock is then dated after its holder.
+        Take locks before the first use, so that a transaction that waits for a lock is dated after
+        the one that holds it.
         """
         return self.clock()

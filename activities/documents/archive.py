@@ -1,6 +1,6 @@
-"""What makes the PDF of a bill an e-invoice: its XML inside, and metadata that say so (Factur-X).
+"""The embedded XML and the metadata that make the PDF of a bill an e-invoice (Factur-X).
 
-PDF/A-3b (ISO 19005-3) is for archives; its metadata (XMP) have to describe the words they use.
+PDF/A-3b (ISO 19005-3) requires that the metadata (XMP) describe their own properties.
 """
 
 from datetime import UTC, datetime, time
@@ -15,7 +15,7 @@ _FILE = "factur-x.xml"
 
 
 def enclose_einvoice(pdf: FPDF, bill: AnyBill) -> None:
-    """Attach the bill as XML to its PDF, and describe both; dated like the bill."""
+    """Embed the bill as XML in its PDF and write the metadata, dated as the bill."""
     issued_at = datetime.combine(bill.issued_on, time(), UTC)
     pdf.embed_file(
         bytes=einvoice_xml(bill),

@@ -1,4 +1,4 @@
-"""Bills as PDF: A4, the buyer's address where an envelope's window is, English and German."""
+"""Bills as PDF on A4, in English and German, with the address in an envelope's window."""
 
 from activities.documents.archive import enclose_einvoice
 from activities.documents.closing import payment, tax_note, totals
@@ -10,16 +10,16 @@ from models.billing import CreditNote, Invoice
 
 
 def render_invoice(invoice: Invoice) -> bytes:
-    """The invoice as PDF: the same invoice gives the same bytes.
+    """Render an invoice as PDF; the same invoice gives the same bytes.
 
-    Takes some 80 ms where the fonts are prepared; else prepares them.
-    Characters that Noto Sans lacks (such as CJK) are shown as a replacement mark.
+    Takes about 80 ms, more if the fonts have to be prepared. Characters missing in Noto Sans (such
+    as CJK) become a replacement character.
     """
     return _rendered(invoice)
 
 
 def render_credit_note(note: CreditNote) -> bytes:
-    """The credit note as PDF; see `render_invoice`."""
+    """Render a credit note as PDF, as `render_invoice` does."""
     return _rendered(note)
 
 

@@ -1,4 +1,4 @@
-"""Below the lines: totals, why no tax is charged, and how to pay."""
+"""The part of a bill below its lines: sums, tax exemption and payment."""
 
 import segno
 
@@ -22,9 +22,9 @@ from activities.documents.transfer import takes_transfer, transfer_code
 from activities.documents.wording import (
     Sum,
     Weight,
-    no_tax_because,
     settlement,
     sums,
+    tax_exemption,
 )
 from models.billing import Invoice
 
@@ -39,7 +39,7 @@ _STYLES = {
 
 
 def totals(sheet: Sheet) -> None:
-    """The sums, on one page with how to pay where that fits."""
+    """Draw the sums, on one page with the payment part if it fits."""
     rows = sums(sheet.bill)
     sheet.y += 4
     closing = _BELOW_TOTALS_MM + _note_height(sheet) + _payment_height(sheet)
@@ -71,8 +71,8 @@ def _sum_row(sheet: Sheet, row: Sum) -> None:
 
 
 def tax_note(sheet: Sheet) -> None:
-    """Why no tax is charged, where none is."""
-    note = no_tax_because(sheet.bill)
+    """Draw the reason if no tax is charged."""
+    note = tax_exemption(sheet.bill)
     sheet.y += _BELOW_TOTALS_MM
     if note:
         sheet.reserve(BODY.line_mm)
@@ -81,31 +81,31 @@ def tax_note(sheet: Sheet) -> None:
 
 
 def _note_height(sheet: Sheet) -> float:
-    return BODY.line_mm + _BELOW_NOTE_MM if no_tax_because(sheet.bill) else 0
+    return BODY.line_mm + _BELOW_NOTE_MM if tax_exemption(sheet.bill) else 0
 
 
 def payment(sheet: Sheet) -> None:
-    """How to pay what is due, with a code to scan beside it; thanks; or what is given back."""
+    """Draw payment instructions with a code to scan, or what was paid, refunded or kept."""
     sheet.reserve(_payment_height(sheet))
     bill, width, top = sheet.bill, WIDTH, sheet.y
     if isinstance(bill, Invoice) and takes_transfer(bill):
         _code(sheet, transfer_code(bill), top)
         width -= _CODE_MM + 6
     sheet.y = top
-    asks = _asks(sheet)
+    is_due = _is_due(sheet)
     for sentence in settlement(bill):
-        sheet.paragraph(sentence, LEFT, width, STRONG if asks else BODY)
-    if asks:
+        sheet.paragraph(sentence, LEFT, width, STRONG if is_due else BODY)
+    if is_due:
         _account(sheet, width)
 
 
 def _payment_height(sheet: Sheet) -> float:
     if takes_transfer(sheet.bill):
         return _CODE_MM + _CAPTION_MM
-    return 24 if _asks(sheet) else 2 * BODY.line_mm
+    return 24 if _is_due(sheet) else 2 * BODY.line_mm
 
 
-def _asks(sheet: Sheet) -> bool:
+def _is_due(sheet: Sheet) -> bool:
     return isinstance(sheet.bill, Invoice) and sheet.bill.due_minor > 0
 
 
@@ -124,7 +124,7 @@ def _account(sheet: Sheet, width: float) -> None:
 
 
 def _code(sheet: Sheet, code: segno.QRCode, top: float) -> None:
-    """The code, and what it is for."""
+    """Draw the code and its caption."""
     left = RIGHT - _CODE_MM
     draw_qr(sheet, code, left, top, _CODE_MM)
     sheet.put(sheet.words.scan, left, top + _CODE_MM + 0.8, _CODE_MM, SMALL, "C")

@@ -1,4 +1,4 @@
-"""Codes to scan: Code 128, GS1-128 and QR, drawn as vectors; lengths in mm."""
+"""Barcodes: Code 128, GS1-128 and QR, drawn as vectors; lengths in mm."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,9 @@ from barcode.codex import Code128, Gs1_128
 from activities.documents.page import Page, Style
 
 NARROWEST_MM, WIDEST_MM = 0.25, 0.495
-"""Of a module: what every scanner reads, and what GS1 asks for in logistics."""
+"""Module widths: the smallest for all scanners, and that of GS1 logistic labels."""
 _QUIET_MODULES = 10
-"""To each side of the bars (ISO/IEC 15417)."""
+"""Quiet zone on each side of the bars (ISO/IEC 15417)."""
 _QUIET_QR_MODULES = 4
 _CAPTION = Style(8)
 _SSCC_CAPTION = Style(10, bold=True)
@@ -19,7 +19,7 @@ _GAP_MM = 0.8
 
 
 def draw_sscc(page: Page, sscc: str, x: float, y: float, width: float, height: float) -> None:
-    """A handling unit's number as GS1-128 (application identifier 00), with its digits below."""
+    """Draw an SSCC as GS1-128 (application identifier 00), with its digits below."""
     digits = [sscc[0], *(sscc[i : i + 4] for i in range(1, 17, 4)), sscc[17:]]
     bars_mm = height - _SSCC_CAPTION.line_mm - _GAP_MM
     _draw_bars(page, Gs1_128(f"00{sscc}").build()[0], x, y, width, bars_mm)
@@ -28,10 +28,9 @@ def draw_sscc(page: Page, sscc: str, x: float, y: float, width: float, height: f
 
 
 def draw_code(page: Page, text: str, x: float, y: float, width: float, height: float) -> None:
-    """An id or tracking number, up to 200 characters, with itself below.
+    """Draw an id or tracking number of up to 200 characters, with its text below.
 
-    As Code 128; as QR code where modules of Code 128 would be narrower than `NARROWEST_MM`, which
-    hand scanners can't be trusted with, and where characters aren't ASCII.
+    Code 128; QR if the modules would be narrower than `NARROWEST_MM` or the text is not ASCII.
     """
     bars_mm = height - _CAPTION.line_mm - _GAP_MM
     bars = _bars(text)
@@ -46,7 +45,7 @@ def draw_code(page: Page, text: str, x: float, y: float, width: float, height: f
 
 
 def draw_qr(page: Page, code: segno.QRCode, x: float, y: float, side: float) -> None:
-    """The modules as black squares, those that touch in a row as one; without a quiet zone."""
+    """Draw the modules of a QR code without a quiet zone; adjacent modules of a row as one."""
     module_mm = side / code.symbol_size(border=0)[0]
     page.set_fill_color(0)
     for row, modules in enumerate(code.matrix):
@@ -56,17 +55,17 @@ def draw_qr(page: Page, code: segno.QRCode, x: float, y: float, side: float) -> 
 
 
 def _bars(text: str) -> str:
-    """Modules of Code 128, 1 where dark; empty for what it can't say."""
+    """Encode as modules of Code 128, 1 for dark; empty if the text is not printable ASCII."""
     return Code128(text).build()[0] if text.isascii() and text.isprintable() else ""
 
 
 def _module_mm(bars: str, width: float) -> float:
-    """As wide as `width` allows with quiet zones, and no wider than `WIDEST_MM`."""
+    """Choose the widest module that fits `width` with quiet zones, up to `WIDEST_MM`."""
     return min(WIDEST_MM, width / (len(bars) + 2 * _QUIET_MODULES))
 
 
 def _draw_bars(page: Page, bars: str, x: float, y: float, width: float, height: float) -> None:
-    """In the middle of `width`."""
+    """Draw modules, centred in `width`."""
     module_mm = _module_mm(bars, width)
     left = x + (width - len(bars) * module_mm) / 2
     page.set_fill_color(0)
@@ -75,7 +74,7 @@ def _draw_bars(page: Page, bars: str, x: float, y: float, width: float, height: 
 
 
 def _runs(modules: Iterable[int]) -> list[tuple[int, int]]:
-    """Where dark modules start, and how many there are: 0110 -> [(1, 2)]."""
+    """List start and length of each run of dark modules: 0110 -> [(1, 2)]."""
     runs, start = [], 0
     for end, dark in enumerate([*modules, 0]):
         if not dark:

@@ -1,6 +1,6 @@
-"""The e-invoice: a bill as EN 16931 wants it, in UN/CEFACT's syntax (CII), as Factur-X carries it.
+"""The e-invoice: a bill by EN 16931 in the syntax of UN/CEFACT (CII), as embedded by Factur-X.
 
-What is in brackets are the standard's names: BT a business term, BG a group of them.
+BT and BG in comments are the business terms and groups of the standard.
 """
 
 import re
@@ -20,16 +20,17 @@ from drafthorse.models.tradelines import LineItem
 
 from activities.documents.wording import (
     AnyBill,
+    corrections,
     discount_name,
-    no_tax_because,
     notes_on_sums,
     settlement,
-    why,
+    tax_exemption,
 )
 from models.billing import CreditNote, Invoice, Seller
 from models.customers import Address, TaxTreatment
 from models.money import decimals
-from models.orders import PricedLine, Terms
+from models.orders import Terms
+from models.pricing import PricedLine
 
 _PROFILE = "urn:cen.eu:en16931:2017"
 _INVOICE, _CREDIT_NOTE = "380", "381"  # UNTDID 1001
@@ -38,14 +39,14 @@ _DISCOUNT = "95"  # UNTDID 5189
 _UNKNOWN, _CASH, _TRANSFER, _SEPA_TRANSFER = "1", "10", "30", "58"  # UNTDID 4461
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _VAT_PREFIXES = frozenset({*(c.alpha_2 for c in pycountry.countries), "EL", "XI", "1A"})
-"""ISO 3166, and Greece, Northern Ireland and Kosovo as VAT ids call them."""
+"""ISO 3166, and the prefixes that VAT ids use for Greece, Northern Ireland and Kosovo."""
 
 
 def einvoice_xml(bill: AnyBill) -> bytes:
-    """The bill as CII, profile EN 16931: the same bill gives the same bytes.
+    """Write a bill as CII, profile EN 16931; the same bill gives the same bytes.
 
-    Always valid by the schema. The standard's own rules ask for more than every bill has: they
-    want the seller's VAT id, and no more than two decimals.
+    It is always valid by the schema. The rules of the standard demand more: a VAT id of the seller
+    and at most two decimals.
     """
     document = Document()
     document.context.guideline_parameter.id = _PROFILE  # BT-24
@@ -53,7 +54,7 @@ def einvoice_xml(bill: AnyBill) -> bytes:
     header.id = writable(bill.number)  # BT-1
     header.type_code = _CREDIT_NOTE if isinstance(bill, CreditNote) else _INVOICE  # BT-3
     header.issue_date_time = bill.issued_on  # BT-2
-    for text in (*why(bill), *notes_on_sums(bill)):
+    for text in (*corrections(bill), *notes_on_sums(bill)):
         note = IncludedNote()
         note.content = writable(text)  # BT-22
         header.notes.add(note)
@@ -64,11 +65,11 @@ def einvoice_xml(bill: AnyBill) -> bytes:
     return bytes(document.serialize(schema=None))
 
 
-# How values are written
+# Formats
 
 
 def writable(text: str) -> str:
-    """On one line, without what XML can't carry."""
+    """Reduce to one line of characters that XML allows."""
     return " ".join(_NOT_IN_XML.sub(" ", text).split())
 
 
@@ -86,14 +87,14 @@ def _refer(document: ReferencedDocument, number: str, issued_on: date | None = N
     if issued_on:
         document.issue_date_time = issued_on
     else:
-        del document.issue_date_time  # which drafthorse writes empty
+        del document.issue_date_time  # drafthorse writes it empty
 
 
-# Who, and where to
+# Parties
 
 
 def _agreement(document: Document, bill: AnyBill) -> None:
-    """Seller, buyer and order (BG-4, BG-7, BT-14), and where the goods go (BG-13)."""
+    """Write seller, buyer, order and ship-to address (BG-4, BG-7, BT-14, BG-13)."""
     agreement, delivery = document.trade.agreement, document.trade.delivery
     _seller(agreement.seller, bill.seller)
     _buyer(agreement.buyer, bill)
@@ -106,7 +107,7 @@ def _seller(party: TradeParty, seller: Seller) -> None:
     party.name = writable(seller.name)  # BT-27
     _address(party, _address_of(seller))
     if seller.vat_id:
-        # BT-31, or the number that the tax office gave (BT-32)
+        # BT-31, or the tax number (BT-32)
         _register(party, "VA" if _is_vat_id(seller.vat_id) else "FC", seller.vat_id)
 
 
@@ -133,7 +134,7 @@ def _buyer(party: TradeParty, bill: AnyBill) -> None:
 
 
 def _is_vat_id(number: str) -> bool:
-    """EN 16931 (BR-CO-09) wants a country in front."""
+    """Check for the country prefix that EN 16931 requires (BR-CO-09)."""
     return number[:2] in _VAT_PREFIXES
 
 
@@ -156,7 +157,7 @@ def _address(party: TradeParty, address: Address) -> None:
 
 
 def _line(bill: AnyBill, line: PricedLine) -> LineItem:
-    """A line (BG-25). Its net is what is printed, before the discount of the whole order."""
+    """Make a line (BG-25); its net is the printed one, before the discount of the whole order."""
     item = LineItem()
     item.document.line_id = str(line.line_no)
     item.product.name = writable(line.name) or "-"
@@ -168,26 +169,26 @@ def _line(bill: AnyBill, line: PricedLine) -> LineItem:
     tax.type_code = "VAT"
     tax.category_code = _category(bill, line.tax_rate_ppm)
     tax.rate_applicable_percent = _percent(line.tax_rate_ppm)
-    off_minor = line.quantity * line.unit_price_minor - line.before_order_discount_minor
-    if off_minor:
-        item.settlement.allowance_charge.add(_off_line(bill, line, off_minor))
+    discount_minor = line.quantity * line.unit_price_minor - line.before_order_discount_minor
+    if discount_minor:
+        item.settlement.allowance_charge.add(_line_discount(bill, line, discount_minor))
     net = _amount(bill, line.before_order_discount_minor)
     item.settlement.monetary_summation.total_amount = net
     return item
 
 
-def _off_line(bill: AnyBill, line: PricedLine, off_minor: int) -> TradeAllowanceCharge:
-    """What the line's discount takes off (BG-27); below zero it is a charge (BG-28)."""
-    allowance = _allowance(bill, off_minor)
+def _line_discount(bill: AnyBill, line: PricedLine, amount_minor: int) -> TradeAllowanceCharge:
+    """Make the discount of a line (BG-27); below zero it is a charge (BG-28)."""
+    allowance = _allowance(bill, amount_minor)
     allowance.reason = discount_name(bill, line.discount_ppm)
     return allowance
 
 
-def _allowance(bill: AnyBill, off_minor: int) -> TradeAllowanceCharge:
+def _allowance(bill: AnyBill, amount_minor: int) -> TradeAllowanceCharge:
     allowance = TradeAllowanceCharge()
-    allowance.indicator = off_minor < 0
-    allowance.actual_amount = _amount(bill, abs(off_minor))
-    if off_minor > 0:
+    allowance.indicator = amount_minor < 0
+    allowance.actual_amount = _amount(bill, abs(amount_minor))
+    if amount_minor > 0:
         allowance.reason_code = _DISCOUNT
     return allowance
 
@@ -196,7 +197,7 @@ def _allowance(bill: AnyBill, off_minor: int) -> TradeAllowanceCharge:
 
 
 def _category(bill: AnyBill, rate_ppm: int) -> str:
-    """UNTDID 5305: standard rate, zero rate, exempt, reverse charge."""
+    """Choose the code of UNTDID 5305: standard rate, zero rate, exempt, reverse charge."""
     if bill.tax_treatment is TaxTreatment.EXEMPT:
         return "E"
     if bill.tax_treatment is TaxTreatment.REVERSE_CHARGE:
@@ -205,7 +206,7 @@ def _category(bill: AnyBill, rate_ppm: int) -> str:
 
 
 def _taxes(to: TradeSettlement, bill: AnyBill) -> None:
-    """The VAT breakdown (BG-23), and the order's discount per rate (BG-20)."""
+    """Write the VAT breakdown (BG-23) and the order's discount per rate (BG-20)."""
     for rate in bill.taxes:
         tax = ApplicableTradeTax()
         tax.calculated_amount = _amount(bill, rate.tax_minor)
@@ -213,13 +214,13 @@ def _taxes(to: TradeSettlement, bill: AnyBill) -> None:
         tax.basis_amount = _amount(bill, rate.taxable_minor)
         tax.category_code = _category(bill, rate.rate_ppm)
         tax.rate_applicable_percent = _percent(rate.rate_ppm)
-        if reason := no_tax_because(bill):
+        if reason := tax_exemption(bill):
             tax.exemption_reason = reason
         if bill.tax_treatment is TaxTreatment.REVERSE_CHARGE:
             tax.exemption_reason_code = "VATEX-EU-AE"
         to.trade_tax.add(tax)
-    for rate_ppm, off_minor in _discounts(bill).items():
-        allowance = _allowance(bill, off_minor)
+    for rate_ppm, discount_minor in _discounts(bill).items():
+        allowance = _allowance(bill, discount_minor)
         allowance.reason = discount_name(bill, bill.discount_ppm)
         tax = CategoryTradeTax()
         tax.type_code = "VAT"
@@ -230,18 +231,18 @@ def _taxes(to: TradeSettlement, bill: AnyBill) -> None:
 
 
 def _discounts(bill: AnyBill) -> dict[int, int]:
-    """What the discount of the whole order takes off the lines of each rate."""
+    """Sum the discount of the whole order by tax rate (ppm)."""
     per_rate: dict[int, int] = defaultdict(int)
     for line in bill.lines:
         per_rate[line.tax_rate_ppm] += line.order_discount_minor
-    return {rate: off for rate, off in sorted(per_rate.items()) if off}
+    return {rate: discount for rate, discount in sorted(per_rate.items()) if discount}
 
 
 # Money
 
 
 def _settlement(to: TradeSettlement, bill: AnyBill) -> None:
-    """Taxes, how and when to pay, and the totals (BG-22)."""
+    """Write taxes, means and terms of payment, and totals (BG-22)."""
     to.payment_reference = writable(bill.number)  # BT-83
     to.currency_code = bill.currency  # BT-5
     _taxes(to, bill)
@@ -258,7 +259,7 @@ def _settlement(to: TradeSettlement, bill: AnyBill) -> None:
 
 
 def _means(invoice: Invoice) -> PaymentMeans:
-    """How to pay what is due (BG-16), or how it was paid as far as is known."""
+    """Make the means of payment (BG-16): of the amount due, or of a paid bill as far as known."""
     means = PaymentMeans()
     if not invoice.due_minor:
         means.type_code = _CASH if invoice.terms is Terms.CASH else _UNKNOWN
@@ -272,7 +273,7 @@ def _means(invoice: Invoice) -> PaymentMeans:
 
 
 def _totals(to: TradeSettlement, bill: AnyBill) -> None:
-    """What is waived is rounding: to EN 16931 it is neither paid nor due (BR-CO-16)."""
+    """Write the totals. A waived amount counts as rounding: neither paid nor due (BR-CO-16)."""
     due = bill.due_minor if isinstance(bill, Invoice) else bill.total_minor
     waived = bill.waived_minor if isinstance(bill, Invoice) else 0
     totals = to.monetary_summation

@@ -1,7 +1,7 @@
-"""The font of our documents: Noto Sans in two weights, cut down to what they show.
+"""The font of all documents: Noto Sans in two weights, reduced to subsets.
 
-There are two cuts, as reading one takes longer than drawing a page: the usual one, and one with all
-that fpdf2 can set, which is made and read where a name needs it.
+Reading a font takes longer than drawing a page, so there are two subsets: the usual one, and the
+whole one with all characters that fpdf2 can set, made when a text first needs it.
 """
 
 import io
@@ -35,15 +35,15 @@ _WHOLE = (
     range(0xFB00, 0xFB07),  # ligatures
     range(0xFFFD, 0xFFFE),  # the replacement mark
 )
-"""What needs no shaping, so that fpdf2 can set it."""
+"""Scripts without shaping: fpdf2 can set them."""
 _INVISIBLE = "Cf"
-"""Unicode's category of what only says how to set the rest: soft hyphens, directions, joiners."""
+"""Unicode category of formatting characters: soft hyphens, directions, joiners."""
 _SEPARATORS = ("Zl", "Zp")
-"""Of lines and paragraphs."""
+"""Unicode categories of line and paragraph separators."""
 
 
-class Cut(NamedTuple):
-    """The two weights in `directory`, which lives as long as the process."""
+class Subset(NamedTuple):
+    """A subset in two weights; `directory` lives as long as the process."""
 
     directory: TemporaryDirectory[str]
     regular: Path
@@ -55,8 +55,8 @@ _LOCK = threading.Lock()
 
 
 @cache
-def _cut(scripts: tuple[range, ...]) -> Cut:
-    """Cut the 2 MB variable font down once: embedding it anew takes a second per invoice."""
+def _subset(scripts: tuple[range, ...]) -> Subset:
+    """Reduce the variable font of 2 MB once; embedding it whole takes a second per invoice."""
     source = resources.files("fontpkg_noto_sans") / "files" / "NotoSans[wdth,wght].ttf"
     font = TTFont(io.BytesIO(source.read_bytes()), recalcTimestamp=False)
     cmap = font.getBestCmap()
@@ -66,7 +66,7 @@ def _cut(scripts: tuple[range, ...]) -> Cut:
         for point in script
         if point in cmap and unicodedata.category(chr(point)) not in (_INVISIBLE, *_SEPARATORS)
     ]
-    for unused in ("GDEF", "GPOS", "GSUB", "STAT", "gasp"):  # reading them would take half the time
+    for unused in ("GDEF", "GPOS", "GSUB", "STAT", "gasp"):  # reading them takes half the time
         del font[unused]
     options = Options(hinting=False, name_IDs=[1, 2], notdef_outline=True, glyph_names=True)
     subsetter = Subsetter(options)
@@ -81,24 +81,24 @@ def _cut(scripts: tuple[range, ...]) -> Cut:
         static = TTFont(io.BytesIO(variable.getvalue()), recalcTimestamp=False)
         instantiateVariableFont(static, axes, inplace=True, static=True)
         static.save(paths[name])
-    return Cut(directory, paths["regular"], paths["bold"], frozenset(map(chr, code_points)))
+    return Subset(directory, paths["regular"], paths["bold"], frozenset(map(chr, code_points)))
 
 
-def usual_cut() -> Cut:
-    """What nearly all documents need; made in half a second, once in a process."""
+def usual_cut() -> Subset:
+    """Make the subset for nearly all documents, once per process; takes half a second."""
     with _LOCK:
-        return _cut(_USUAL)
+        return _subset(_USUAL)
 
 
-def whole_cut() -> Cut:
-    """All that can be shown; made in two seconds, once in a process."""
+def whole_cut() -> Subset:
+    """Make the subset of all characters that can be set, once per process; takes two seconds."""
     with _LOCK:
-        return _cut(_WHOLE)
+        return _subset(_WHOLE)
 
 
 def showable(text: str, characters: frozenset[str]) -> str:
-    """`text` on one line, with a replacement mark for what the font can't show; what is meant to
-    be invisible is left out."""
+    """Reduce `text` to one line of `characters`: others become a replacement character, formatting
+    characters are dropped."""
     return "".join(
         char if char in characters else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}"
         for char in unicodedata.normalize("NFC", text)

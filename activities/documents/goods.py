@@ -1,9 +1,9 @@
-"""The lines of a bill: what was sold, how much of it, and what for."""
+"""The lines of a bill, with quantities, prices and rates."""
 
 from activities.documents.notation import Notation
 from activities.documents.sheet import Sheet
 from activities.documents.table import Table, columns
-from models.orders import PricedLine
+from models.pricing import PricedLine
 
 _COLUMNS = columns(
     [(9, "L"), (26, "L"), (52, "L"), (14, "R"), (22, "R"), (13, "R"), (12, "R"), (22, "R")]
@@ -11,7 +11,7 @@ _COLUMNS = columns(
 
 
 def goods_table(sheet: Sheet) -> None:
-    """One row per line."""
+    """Draw one row per line."""
     table = Table(_COLUMNS, sheet.words.columns)
     table.draw(sheet, (_row_texts(sheet.notation, line) for line in sheet.bill.lines))
 

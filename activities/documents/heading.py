@@ -1,4 +1,4 @@
-"""Above the lines: to whom, which bill, of what day, for which order."""
+"""The part of a bill above its lines: address, numbers, dates and title."""
 
 from activities.documents.page import (
     ACCENT,
@@ -11,13 +11,13 @@ from activities.documents.page import (
     Style,
 )
 from activities.documents.sheet import Sheet
-from activities.documents.wording import facts_of, title_of, why
+from activities.documents.wording import corrections, facts_of, title_of
 
 _FACTS_LEFT, _FACTS_SPLIT = 115.0, 147.0
 
 
 def address_window(sheet: Sheet) -> None:
-    """The buyer within the 85 x 45 mm that a window envelope shows, 45 mm from the top."""
+    """Draw the buyer's address within the window of an envelope: 85 x 45 mm, 45 mm from the top."""
     bill = sheet.bill
     seller = bill.seller
     sender = f"{seller.name} · {seller.street} · {seller.postal_code} {seller.city}"
@@ -32,7 +32,7 @@ def address_window(sheet: Sheet) -> None:
 
 
 def facts(sheet: Sheet) -> None:
-    """Numbers, dates and ids, beside the address; `y` ends below the lower of the two."""
+    """Draw numbers, dates and ids to the right of the address; move `y` below both."""
     below_address = sheet.y
     sheet.y = 48
     for label, value in facts_of(sheet.bill):
@@ -43,11 +43,11 @@ def facts(sheet: Sheet) -> None:
 
 
 def title(sheet: Sheet) -> None:
-    """The title, what a credit note corrects, and where goods went elsewhere than the bill."""
+    """Draw the title, and the corrected invoice or a ship-to address other than the buyer's."""
     bill = sheet.bill
     sheet.y = max(sheet.y + 4, 97)
     sheet.paragraph(title_of(bill), LEFT, WIDTH, Style(15, bold=True, color=ACCENT))
-    for paragraph in why(bill) or _ship_to(sheet):
+    for paragraph in corrections(bill) or _ship_to(sheet):
         sheet.y += 1
         sheet.paragraph(paragraph, LEFT, WIDTH, BODY)
     sheet.y += 4
@@ -57,5 +57,5 @@ def _ship_to(sheet: Sheet) -> list[str]:
     bill = sheet.bill
     if bill.ship_to == bill.bill_to:
         return []
-    place = ", ".join(sheet.notation.postal_lines(bill.ship_to))
-    return [f"{sheet.words.ship_to}: {place}"]
+    address = ", ".join(sheet.notation.postal_lines(bill.ship_to))
+    return [f"{sheet.words.ship_to}: {address}"]

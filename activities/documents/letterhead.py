@@ -1,4 +1,4 @@
-"""The letterhead of a first page: who sends it."""
+"""The letterhead of a first page."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,7 @@ _LINE_MM, _RULE = 3.9, 30.0
 
 
 def letterhead(page: Page, name: str, lines: Sequence[str]) -> None:
-    """The sender, and marks where the sheet is folded for an envelope (DIN 5008 form B).
-
-    There is room for five `lines`.
-    """
+    """Draw the sender with up to five `lines` of address, and the fold marks (DIN 5008 form B)."""
     _sender_name(page, name)
     top = min(15.0, _RULE - 1 - len(lines) * _LINE_MM)
     for number, line in enumerate(lines):
@@ -25,7 +22,7 @@ def letterhead(page: Page, name: str, lines: Sequence[str]) -> None:
 
 
 def _sender_name(page: Page, name: str) -> None:
-    """As large as leaves all of it above the line; 200 characters take four lines."""
+    """Draw the name in the largest size that fits above the rule: up to 200 characters."""
     for size_pt, top in ((17, 15.0), (12, 15.0), (9, 12.5)):
         style = Style(size_pt, bold=True, color=ACCENT)
         lines = page.wrapped(name, 110, style)

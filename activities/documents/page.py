@@ -1,4 +1,4 @@
-"""The page: what every document is drawn on; lengths in mm."""
+"""The page that every document is drawn on; lengths in mm."""
 
 from datetime import UTC, date, datetime, time
 from typing import Literal, NamedTuple, cast
@@ -11,12 +11,12 @@ from activities.documents.notation import Notation
 
 LEFT, RIGHT, BOTTOM = 25.0, 195.0, 262.0
 WIDTH = RIGHT - LEFT
-"""Where content goes on A4."""
+"""The content area on A4."""
 PAD = 1.2
 _SMALLEST = 0.7
-"""Of its size; names that would be smaller are cut, amounts never are."""
+"""The smallest fraction of its size to which text is reduced; longer names are cut."""
 PAGES = "\ue000\ue000\ue000"
-"""Stands for the number of pages while it isn't known; no text can contain it (`showable`)."""
+"""Placeholder for the number of pages; no text can contain it (`showable`)."""
 
 Align = Literal["L", "C", "R"]
 Color = tuple[int, int, int]
@@ -28,6 +28,8 @@ TINT: Color = (238, 243, 246)
 
 
 class Style(NamedTuple):
+    """Size, weight and colour of text."""
+
     size_pt: float
     bold: bool = False
     color: Color = INK
@@ -46,9 +48,10 @@ SMALL = Style(7, color=GREY)
 
 
 class Page(FPDF):
-    """Pages of one size in our font, whose content goes down to `bottom`; `y` is where to go on.
+    """Pages of one size in one font. Content ends at `bottom`; `y` is the current position.
 
-    Nothing in them tells when they were drawn: they are dated by the `day` they are of.
+    The file is dated by `day`, the day of the document, so that drawing it again gives the same
+    bytes.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Page(FPDF):
     def put(
         self, text: str, x: float, y: float, width: float, style: Style, align: Align = "L"
     ) -> None:
-        """One line, set smaller where it would be wider than `width`."""
+        """Draw one line, reduced in size if it is wider than `width`."""
         shown = self.styled(text, style)
         text_width = self.get_string_width(shown)
         if text_width > width:
@@ -89,7 +92,7 @@ class Page(FPDF):
         self.cell(width, style.line_mm, shown, align=align)
 
     def shortened(self, text: str, width: float, style: Style) -> str:
-        """`text`, with an ellipsis for its end where `put` would have to make it too small."""
+        """Cut `text` with an ellipsis if `put` would reduce it too far."""
         shown, widest = self.styled(text, style), width / _SMALLEST
         if self.get_string_width(shown) <= widest:
             return shown
@@ -98,17 +101,17 @@ class Page(FPDF):
         return f"{shown.rstrip()}\N{HORIZONTAL ELLIPSIS}"
 
     def wrapped(self, text: str, width: float, style: Style) -> list[str]:
-        """`text` in lines that fit `width`; words that are longer are cut."""
+        """Break `text` into lines of `width`; longer words are broken too."""
         shown = self.styled(text, style)
         if self.get_string_width(shown) <= width:
             return [shown]
         lines = self.multi_cell(
             width, text=shown, align="L", dry_run=True, output=MethodReturnValue.LINES
         )
-        return cast(list[str], lines)  # fpdf types the result of every `output` at once
+        return cast(list[str], lines)  # fpdf has one type for the results of all `output`s
 
     def styled(self, text: str, style: Style) -> str:
-        """Choose the font; returns `text` as that font can show it."""
+        """Set font and colour; returns `text` in characters of that font."""
         usual = self.usual.issuperset(text)
         shown = text if usual else showable(text, whole_cut().characters)
         weight = "B" if style.bold else ""
@@ -118,14 +121,14 @@ class Page(FPDF):
         return shown
 
     def _whole(self, weight: str) -> str:
-        """The family of all characters, which this document has from now on."""
+        """Add the font of all characters to this document, once; returns its family."""
         family = "noto whole"
         if f"{family}{weight}" not in self.fonts:
             self.add_font(family, weight, whole_cut().bold if weight else whole_cut().regular)
         return family
 
     def paragraph(self, text: str, x: float, width: float, style: Style) -> None:
-        """Wrapped lines from `y` on, which moves below them."""
+        """Draw wrapped lines at `y` and move it below them."""
         top = self.y
         for line in self.wrapped(text, width, style):
             self.put(line, x, top, width, style)
@@ -133,18 +136,18 @@ class Page(FPDF):
         self.y = top
 
     def rule(self, x: float, y: float, width: float, color: Color = RULE) -> None:
-        """A fine line."""
+        """Draw a fine line."""
         self.set_draw_color(*color)
         self.set_line_width(0.2)
         self.line(x, y, x + width, y)
 
     def panel(self, x: float, y: float, width: float, height: float) -> None:
-        """A tinted area."""
+        """Draw a tinted area."""
         self.set_fill_color(*TINT)
         self.rect(x, y, width, height, style="F")
 
     def reserve(self, height: float) -> bool:
-        """Start a new page unless `height` fits on this one; True where it did."""
+        """Start a new page if `height` does not fit on this one; returns whether it did."""
         if self.y + height <= self.bottom:
             return False
         self.add_page()

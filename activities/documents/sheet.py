@@ -1,4 +1,4 @@
-"""The sheet: A4 pages of a bill with the seller's letterhead and footer; lengths in mm."""
+"""A4 pages of a bill with the seller's letterhead and footer; lengths in mm."""
 
 from activities.documents.letterhead import letterhead
 from activities.documents.notation import grouped_iban
@@ -12,21 +12,21 @@ from activities.documents.page import (
     WIDTH,
     Page,
 )
-from activities.documents.wording import AnyBill, spoken, title_of
+from activities.documents.wording import AnyBill, title_of, words_and_notation
 
 
 class Sheet(Page):
-    """A4 pages of one bill with the seller's letterhead and footer, fit for archives (PDF/A-3b)."""
+    """A4 pages of one bill with the seller's letterhead and footer, as PDF/A-3b."""
 
     def __init__(self, bill: AnyBill) -> None:
         self.bill = bill
-        self.words, notation = spoken(bill)
+        self.words, notation = words_and_notation(bill)
         super().__init__(
             title_of(bill), bill.seller.name, bill.issued_on, notation, compliance="PDF/A-3B"
         )
 
     def header(self) -> None:
-        """The letterhead on the first page, a line to tell pages apart on the others."""
+        """Draw the letterhead on the first page, seller and title on the others."""
         seller = self.bill.seller
         if self.page_no() == 1:
             town = f"{seller.postal_code} {seller.city}"
@@ -40,7 +40,7 @@ class Sheet(Page):
         self.y = 27
 
     def footer(self) -> None:
-        """The company's data and the page number."""
+        """Draw the seller's data and the page number."""
         seller, words = self.bill.seller, self.words
         ids = ((words.vat_id, seller.vat_id), ("IBAN", grouped_iban(seller.iban)))
         self.rule(LEFT, 271, WIDTH)

@@ -1,4 +1,4 @@
-"""Tables: rows that stay on one page, under a head that each page repeats."""
+"""Tables whose rows stay on one page, with a head repeated on each page."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ _HEAD_AND_ROW_MM = 14.0
 
 
 class Column(NamedTuple):
-    """Where the text of a column goes; what stands to the left is wrapped, the rest never is."""
+    """The position of a column; only left-aligned text is wrapped."""
 
     x: float
     width: float
@@ -17,7 +17,7 @@ class Column(NamedTuple):
 
 
 def columns(layout: Sequence[tuple[float, Align]], left: float = LEFT) -> tuple[Column, ...]:
-    """Columns of these widths, one beside the other."""
+    """Place columns of these widths side by side, starting at `left`."""
     edges = [left]
     for width, _ in layout:
         edges.append(edges[-1] + width)
@@ -28,19 +28,19 @@ def columns(layout: Sequence[tuple[float, Align]], left: float = LEFT) -> tuple[
 
 
 class Table(NamedTuple):
-    """Columns and their titles."""
+    """A table's columns and their titles."""
 
     columns: tuple[Column, ...]
     titles: Sequence[str]
 
     def draw(self, page: Page, rows: Iterable[Sequence[str]]) -> None:
-        """All rows, on as many pages as they take."""
+        """Draw head and rows, on as many pages as needed."""
         self.head(page)
         for row in rows:
             self.row(page, row)
 
     def head(self, page: Page) -> None:
-        """The titles, on a page that has room for a row below them."""
+        """Draw the titles, on a page with room for a row below them."""
         page.reserve(_HEAD_AND_ROW_MM)
         top, height = page.y, HEAD.line_mm + 3
         page.panel(self._left, top, self._width, height)
@@ -49,7 +49,7 @@ class Table(NamedTuple):
         page.y = top + height
 
     def row(self, page: Page, texts: Sequence[str], *, bold: bool = False) -> float:
-        """One row, below the head on a new page where it doesn't fit on this one; its top."""
+        """Draw a row, on a new page if it does not fit on this one; returns its top."""
         style = CELL._replace(bold=bold)
         cells = [
             page.wrapped(text, column.width, style) if column.align == "L" else [text]

@@ -1,4 +1,4 @@
-"""The code that a bank's app reads to fill in a transfer: the EPC's quick response code."""
+"""The EPC QR code, from which banking apps fill in a SEPA credit transfer."""
 
 import re
 from decimal import Decimal
@@ -13,11 +13,11 @@ _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{10,30}", re.ASCII)
 _LARGEST_MINOR = 99_999_999_999
 """999,999,999.99 euros."""
 _NAME_CHARACTERS, _NAME_BYTES, _TEXT_CHARACTERS = 70, 200, 140
-"""What the guideline allows; the bytes keep the whole within its largest code (version 13)."""
+"""Limits of EPC069-12; the limit in bytes keeps within its largest code (version 13)."""
 
 
 def takes_transfer(bill: AnyBill) -> bool:
-    """Whether what is due can be asked for by code: in euros, to an IBAN, within bounds."""
+    """Check for an amount due in euros, within the limits, and an IBAN of the seller."""
     return (
         isinstance(bill, Invoice)
         and bill.currency == "EUR"
@@ -27,9 +27,9 @@ def takes_transfer(bill: AnyBill) -> bool:
 
 
 def transfer_code(invoice: Invoice) -> segno.QRCode:
-    """Asks for what is due, with the invoice's number as text (EPC069-12, version 002, UTF-8).
+    """Make the code for the amount due, with the invoice's number as text.
 
-    Raises ValueError where it can't: see `takes_transfer`.
+    EPC069-12, version 002, UTF-8. Raises ValueError unless `takes_transfer`.
     """
     if not takes_transfer(invoice):
         raise ValueError(f"{invoice.number} can't be paid by SEPA credit transfer")

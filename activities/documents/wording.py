@@ -1,4 +1,4 @@
-"""What a bill says, before it is set on a sheet or written as XML: title, facts and sums."""
+"""The content of a bill, on paper and as XML: title, facts, sums and sentences."""
 
 from enum import Enum, auto
 from typing import NamedTuple
@@ -12,7 +12,7 @@ AnyBill = Invoice | CreditNote
 
 
 class Weight(Enum):
-    """How much a sum stands out."""
+    """The emphasis of a sum."""
 
     PLAIN = auto()
     TOTAL = auto()
@@ -20,7 +20,7 @@ class Weight(Enum):
 
 
 class Sum(NamedTuple):
-    """A row below the lines; what is taken off is below zero."""
+    """A row below the lines of a bill; deductions are below zero."""
 
     label: str
     amount_minor: int
@@ -29,32 +29,32 @@ class Sum(NamedTuple):
     """A second line of the label."""
 
 
-def spoken(bill: AnyBill) -> tuple[Words, Notation]:
-    """The words and the notation of the customer's language."""
+def words_and_notation(bill: AnyBill) -> tuple[Words, Notation]:
+    """Choose the words and the notation of the customer's language."""
     language = written_language(bill.language)
     return WORDS[language], Notation(language, bill.currency)
 
 
 def title_of(bill: AnyBill) -> str:
-    """Which bill it is."""
-    words, _ = spoken(bill)
+    """Name the document with its number."""
+    words, _ = words_and_notation(bill)
     kind = words.credit_note if isinstance(bill, CreditNote) else words.invoice
     return f"{kind} {bill.number}"
 
 
-def why(bill: AnyBill) -> list[str]:
-    """Of a credit note what it corrects, and the reason."""
+def corrections(bill: AnyBill) -> list[str]:
+    """Name the invoice that a credit note corrects, and the reason."""
     if not isinstance(bill, CreditNote):
         return []
-    words, notation = spoken(bill)
+    words, notation = words_and_notation(bill)
     day = notation.day(bill.invoice_issued_on)
     corrects = words.corrects.format(number=bill.invoice_number, day=day)
     return [corrects, words.reason.format(reason=bill.reason)] if bill.reason else [corrects]
 
 
 def facts_of(bill: AnyBill) -> list[tuple[str, str]]:
-    """Numbers, dates and ids, each with its label; without what the bill doesn't have."""
-    words, notation = spoken(bill)
+    """List numbers, dates and ids with their labels, without empty ones."""
+    words, notation = words_and_notation(bill)
     issued = notation.day(bill.issued_on)
     if isinstance(bill, CreditNote):
         own = [
@@ -63,12 +63,12 @@ def facts_of(bill: AnyBill) -> list[tuple[str, str]]:
             (words.corrected, bill.invoice_number),
         ]
     else:
-        by = notation.day(bill.supply_by) if bill.supply_by else ""
+        supply_by = notation.day(bill.supply_by) if bill.supply_by else ""
         own = [
             (words.number, bill.number),
             (words.issued, issued),
-            _when_due(bill),
-            (words.supply_by, by),
+            _due_date(bill),
+            (words.supply_by, supply_by),
         ]
     facts = [
         *own,
@@ -80,8 +80,8 @@ def facts_of(bill: AnyBill) -> list[tuple[str, str]]:
     return [(label, value) for label, value in facts if value]
 
 
-def _when_due(invoice: Invoice) -> tuple[str, str]:
-    words, notation = spoken(invoice)
+def _due_date(invoice: Invoice) -> tuple[str, str]:
+    words, notation = words_and_notation(invoice)
     if not invoice.due_minor:
         return words.payment, words.paid
     if invoice.due_on is None:
@@ -90,13 +90,13 @@ def _when_due(invoice: Invoice) -> tuple[str, str]:
 
 
 def sums(bill: AnyBill) -> list[Sum]:
-    """From the sum of the lines to what is due, or of a credit note to what becomes of it."""
+    """List the sums from the net of the lines to the amount due, or to the amount credited."""
     settled = _credited(bill) if isinstance(bill, CreditNote) else _invoiced(bill)
     return [*_net(bill), *_taxes(bill), *settled]
 
 
 def _net(bill: AnyBill) -> list[Sum]:
-    words, _ = spoken(bill)
+    words, _ = words_and_notation(bill)
     net = Sum(
         words.net_credited if isinstance(bill, CreditNote) else words.net,
         bill.net_minor,
@@ -111,13 +111,13 @@ def _net(bill: AnyBill) -> list[Sum]:
 
 
 def discount_name(bill: AnyBill, ppm: int) -> str:
-    """A discount, with its rate where it has one."""
-    words, notation = spoken(bill)
+    """Name a discount, with its rate if it has one."""
+    words, notation = words_and_notation(bill)
     return words.discount_of.format(rate=notation.percent(ppm)) if ppm else words.discount
 
 
 def _taxes(bill: AnyBill) -> list[Sum]:
-    words, notation = spoken(bill)
+    words, notation = words_and_notation(bill)
     return [
         Sum(
             words.tax.format(
@@ -130,23 +130,22 @@ def _taxes(bill: AnyBill) -> list[Sum]:
 
 
 def _invoiced(invoice: Invoice) -> list[Sum]:
-    """The total, less each payment on account with the tax in it, less what was paid otherwise,
-    less what is waived."""
-    words, _ = spoken(invoice)
+    """List the total, payments on account with their tax, other payments, waived and due."""
+    words, _ = words_and_notation(invoice)
     settled_minor = invoice.total_minor - invoice.due_minor
     on_account_minor = sum(payment.amount_minor for payment in invoice.on_account)
-    otherwise_minor = settled_minor - invoice.waived_minor - on_account_minor
+    other_minor = settled_minor - invoice.waived_minor - on_account_minor
     rows = [Sum(words.total, invoice.total_minor, Weight.TOTAL)]
     rows += [_received(invoice, payment) for payment in invoice.on_account]
-    if otherwise_minor or not invoice.on_account:
-        paid = words.otherwise_paid if invoice.on_account else words.already_paid
-        rows.append(Sum(paid, -otherwise_minor))
+    if other_minor or not invoice.on_account:
+        paid = words.other_payments if invoice.on_account else words.already_paid
+        rows.append(Sum(paid, -other_minor))
     rows += _waived(invoice)
     return [*rows, Sum(words.amount_due, invoice.due_minor, Weight.RESULT)]
 
 
 def _received(invoice: Invoice, payment: OnAccount) -> Sum:
-    words, notation = spoken(invoice)
+    words, notation = words_and_notation(invoice)
     return Sum(
         words.received.format(day=notation.day(payment.received_on)),
         -payment.amount_minor,
@@ -155,16 +154,16 @@ def _received(invoice: Invoice, payment: OnAccount) -> Sum:
 
 
 def _waived(invoice: Invoice) -> list[Sum]:
-    words, _ = spoken(invoice)
+    words, _ = words_and_notation(invoice)
     return [Sum(words.waived, -invoice.waived_minor)] if invoice.waived_minor else []
 
 
 def notes_on_sums(bill: AnyBill) -> list[str]:
-    """In one line each: a payment on account, with the tax in it (2006/112/EC art. 65, 226), and
-    what is waived."""
+    """List payments on account with their tax (2006/112/EC art. 65, 226) and the waived amount, a
+    line each."""
     if isinstance(bill, CreditNote):
         return []
-    _, notation = spoken(bill)
+    _, notation = words_and_notation(bill)
     rows = [*(_received(bill, payment) for payment in bill.on_account), *_waived(bill)]
     return [
         ", ".join(filter(None, (f"{row.label}: {notation.money(row.amount_minor)}", row.note)))
@@ -173,7 +172,7 @@ def notes_on_sums(bill: AnyBill) -> list[str]:
 
 
 def _credited(note: CreditNote) -> list[Sum]:
-    words, _ = spoken(note)
+    words, _ = words_and_notation(note)
     parts = [
         Sum(words.refunded, note.refund_minor),
         Sum(words.kept, note.kept_minor),
@@ -183,9 +182,9 @@ def _credited(note: CreditNote) -> list[Sum]:
     return [total, *(part for part in parts if part.amount_minor)]
 
 
-def no_tax_because(bill: AnyBill) -> str:
-    """Why no tax is charged: 2006/112/EC art. 226 (11) and (11a) want it said. Else empty."""
-    words, _ = spoken(bill)
+def tax_exemption(bill: AnyBill) -> str:
+    """State why no tax is charged (2006/112/EC art. 226 (11), (11a)); empty if it is."""
+    words, _ = words_and_notation(bill)
     reasons = {
         TaxTreatment.EXEMPT: words.exempt,
         TaxTreatment.REVERSE_CHARGE: words.reverse_charge,
@@ -194,12 +193,12 @@ def no_tax_because(bill: AnyBill) -> str:
 
 
 def settlement(bill: AnyBill) -> list[str]:
-    """What is to be done about the money, in sentences."""
-    return _giving_back(bill) if isinstance(bill, CreditNote) else [_asking(bill)]
+    """State in sentences what is to be paid, or what is refunded or kept."""
+    return _credit(bill) if isinstance(bill, CreditNote) else [_payment(bill)]
 
 
-def _asking(invoice: Invoice) -> str:
-    words, notation = spoken(invoice)
+def _payment(invoice: Invoice) -> str:
+    words, notation = words_and_notation(invoice)
     if not invoice.due_minor:
         return words.settled
     amount = notation.money(invoice.due_minor)
@@ -208,8 +207,8 @@ def _asking(invoice: Invoice) -> str:
     return words.please_pay.format(amount=amount, day=notation.day(invoice.due_on))
 
 
-def _giving_back(note: CreditNote) -> list[str]:
-    words, notation = spoken(note)
+def _credit(note: CreditNote) -> list[str]:
+    words, notation = words_and_notation(note)
     lowered = notation.money(note.lowers_due_minor)
     sentences = []
     if note.refund_minor:

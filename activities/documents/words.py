@@ -1,10 +1,10 @@
-"""Everything on a bill that isn't data, in English and German."""
+"""The fixed texts of bills, in English and German."""
 
 from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """Everything on an invoice that isn't data, in one language."""
+    """The fixed texts of invoices and credit notes in one language."""
 
     invoice: str
     credit_note: str
@@ -36,7 +36,7 @@ class Words(NamedTuple):
     received: str
     including_tax: str
     already_paid: str
-    otherwise_paid: str
+    other_payments: str
     waived: str
     amount_due: str
     net_credited: str
@@ -81,31 +81,31 @@ WORDS = {
         supply_by="Supply by",
         ship_to="Ship to",
         columns=("#", "SKU", "Description", "Qty", "Unit price", "Disc. %", "VAT %", "Net"),
-        sum_of_lines="Sum of the lines",
+        sum_of_lines="Subtotal",
         discount="Discount",
         discount_of="Discount {rate}%",
         net="Net total",
         tax="VAT {rate}% on {taxable}",
         total="Total",
-        received="Received {day}",
+        received="Payment received on {day}",
         including_tax="including VAT {amount}",
         already_paid="Paid",
-        otherwise_paid="Paid otherwise",
+        other_payments="Other payments",
         waived="Payment difference waived",
         amount_due="Amount due",
         net_credited="Net credited",
         total_credited="Total credited",
         refunded="Refunded",
-        kept="Kept as your credit",
-        lowers_due="Taken off the amount due",
+        kept="Credit on your account",
+        lowers_due="Deducted from the amount due",
         exempt="Exempt from VAT: no value added tax is charged on this supply.",
         reverse_charge="Reverse charge: the recipient of the supply is liable for the VAT.",
         settled="Paid in full. Thank you for your order.",
         please_pay="Please transfer {amount} by {day}.",
         please_pay_now="Please transfer {amount} on receipt of this invoice.",
-        we_refund="We refund {amount} to you.",
-        we_keep="We keep {amount} for you as your credit.",
-        less_is_due="The amount due of invoice {number} is {amount} less.",
+        we_refund="We will refund {amount} to you.",
+        we_keep="{amount} remains on your account as a credit.",
+        less_is_due="The amount due on invoice {number} is reduced by {amount}.",
         scan="Scan to pay",
         account_holder="Account holder",
         reference="Reference",
@@ -124,7 +124,7 @@ WORDS = {
         due="Zahlbar bis",
         payment="Zahlung",
         paid="Bezahlt",
-        on_receipt="Sofort",
+        on_receipt="Sofort fällig",
         order="Bestellung",
         customer="Kundennummer",
         your_vat_id="Ihre USt-IdNr.",
@@ -142,22 +142,22 @@ WORDS = {
             "USt. %",
             "Netto",
         ),
-        sum_of_lines="Summe der Positionen",
+        sum_of_lines="Zwischensumme",
         discount="Rabatt",
         discount_of="Rabatt {rate} %",
         net="Nettobetrag",
         tax="USt. {rate} % auf {taxable}",
         total="Gesamtbetrag",
-        received="Erhalten am {day}",
-        including_tax="darin USt. {amount}",
+        received="Zahlung vom {day}",
+        including_tax="darin enthaltene USt. {amount}",
         already_paid="Bezahlt",
-        otherwise_paid="Anderweitig bezahlt",
+        other_payments="Weitere Zahlungen",
         waived="Zahlungsdifferenz erlassen",
         amount_due="Offener Betrag",
         net_credited="Korrektur netto",
         total_credited="Korrektur gesamt",
         refunded="Erstattet",
-        kept="Bleibt als Guthaben",
+        kept="Guthaben auf Ihrem Kundenkonto",
         lowers_due="Vom offenen Betrag abgezogen",
         exempt="Steuerfreie Lieferung: Es wird keine Umsatzsteuer berechnet.",
         reverse_charge="Steuerschuldnerschaft des Leistungsempfängers (Reverse Charge).",
@@ -165,7 +165,7 @@ WORDS = {
         please_pay="Bitte überweisen Sie {amount} bis zum {day}.",
         please_pay_now="Bitte überweisen Sie {amount} nach Erhalt dieser Rechnung.",
         we_refund="Wir erstatten Ihnen {amount}.",
-        we_keep="{amount} bleiben bei uns als Ihr Guthaben.",
+        we_keep="{amount} bleiben als Guthaben auf Ihrem Kundenkonto.",
         less_is_due="Der offene Betrag der Rechnung {number} verringert sich um {amount}.",
         scan="Zum Bezahlen scannen",
         account_holder="Kontoinhaber",

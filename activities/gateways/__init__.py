@@ -1,1 +1,1 @@
-"""The partners: a Protocol each, and the client that speaks to the real thing."""
+"""Gateways: what is asked of each partner, and the clients that call it."""

@@ -1,4 +1,4 @@
-"""The carriers."""
+"""The gateway to carriers."""
 
 from typing import Protocol
 
@@ -13,40 +13,43 @@ _QUOTES = TypeAdapter(list[Quote])
 
 
 class Carriers(Protocol):
-    """What we ask of a carrier; every call is idempotent by its key."""
+    """The calls to carriers, each idempotent by its key.
+
+    Raises PartnerRefused for a refusal, PartnerUnavailable without an answer.
+    """
 
     async def quote(self, inquiry: FreightInquiry, key: str) -> list[Quote]:
-        """Ask what carrying a shipment costs, and by when it would arrive."""
+        """Request quotes for a shipment: price and arrival."""
 
     async def book(self, booking: FreightBooking, key: str) -> BookedFreight:
         """Book a shipment."""
 
     async def cancel(self, shipment_id: str, key: str) -> None:
-        """Cancel a booking; one that was never made is fine. PartnerRefused: it was picked up."""
+        """Cancel a booking, if it exists. Refused once the goods are picked up."""
 
 
 class HttpCarriers:
-    """The contract of docs/partners.md."""
+    """Carriers by HTTP, as docs/partners.md describes it."""
 
     def __init__(self, client: PartnerClient) -> None:
         self._client = client
 
     async def quote(self, inquiry: FreightInquiry, key: str) -> list[Quote]:
-        """See `Carriers`."""
-        asked = f"the carriers, asked what {inquiry.shipment_id} costs"
-        answer = await self._client.post("/quotes", inquiry.model_dump(mode="json"), key, asked)
+        """Call `POST /quotes`, see `Carriers`."""
+        request = f"the carriers, asked for quotes for {inquiry.shipment_id}"
+        answer = await self._client.post("/quotes", inquiry.model_dump(mode="json"), key, request)
         try:
             return _QUOTES.validate_python(answer.get("quotes"))
         except ValidationError as error:
-            raise PartnerUnavailable(f"{asked}, answered without quotes") from error
+            raise PartnerUnavailable(f"{request}, answered without quotes") from error
 
     async def book(self, booking: FreightBooking, key: str) -> BookedFreight:
-        """See `Carriers`."""
-        asked = f"the carrier, asked to book {booking.shipment_id}"
-        answer = await self._client.post("/bookings", booking.model_dump(mode="json"), key, asked)
+        """Call `POST /bookings`, see `Carriers`."""
+        request = f"the carrier, asked to book {booking.shipment_id}"
+        answer = await self._client.post("/bookings", booking.model_dump(mode="json"), key, request)
         return BookedFreight.model_validate(answer)
 
     async def cancel(self, shipment_id: str, key: str) -> None:
-        """See `Carriers`."""
-        asked = f"the carrier, asked to cancel the booking of {shipment_id}"
-        await self._client.post("/bookings/cancel", {"shipment_id": shipment_id}, key, asked)
+        """Call `POST /bookings/cancel`, see `Carriers`."""
+        request = f"the carrier, asked to cancel the booking of {shipment_id}"
+        await self._client.post("/bookings/cancel", {"shipment_id": shipment_id}, key, request)

@@ -1,4 +1,4 @@
-"""How our errors reach the engine: a refusal isn't retried, an unavailability is."""
+"""Failures of activities: refusals are final, unavailability is retried."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from models.errors import PipelineError, Refused
 
 
 def as_failure(error: PipelineError) -> ApplicationError:
-    """The engine's failure with our code as its type: refusals are final and expected."""
+    """Translate an error to a failure of Temporal, with the error's code as type."""
     refused = isinstance(error, Refused)
     return ApplicationError(
         error.message,
@@ -28,7 +28,7 @@ def as_failure(error: PipelineError) -> ApplicationError:
 
 class _TranslateErrors(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        """`Any`: whatever the activity returns."""
+        """Translate the errors of an activity, whose result is of `Any` type."""
         try:
             return await super().execute_activity(input)
         except PipelineError as error:
@@ -37,8 +37,8 @@ class _TranslateErrors(ActivityInboundInterceptor):
 
 
 class Failures(Interceptor):
-    """Worker interceptor that translates errors of `models.errors` for every activity."""
+    """The worker interceptor that translates errors of `models.errors` in every activity."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """See `temporalio.worker.Interceptor`."""
+        """Wrap the next interceptor of activities."""
         return _TranslateErrors(next)

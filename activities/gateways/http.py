@@ -1,4 +1,4 @@
-"""One way of calling a partner: JSON, an idempotency key, and errors that say what to do next."""
+"""The HTTP client for partners: JSON with an idempotency key, and errors by what to do next."""
 
 import json
 import ssl
@@ -11,68 +11,71 @@ from temporalio import activity
 from models.errors import PartnerRefused, PartnerUnavailable
 
 NOT_DEFINITE = {408, 425, 429}
-"""4xx answers that only mean: not now."""
+"""Client errors that are no refusal: the same request may succeed later."""
 
 
 @cache
 def authorities() -> ssl.SSLContext:
-    """Who vouches for a partner's address. Reading them takes 30 ms: once in a process."""
+    """Read the certificate authorities; cached, as reading them takes 30 ms."""
     return httpx.create_ssl_context()
 
 
 class PartnerClient:
-    """A partner's base URL with a connection pool and a time-out in seconds."""
+    """A client of one partner, with a connection pool and a timeout in seconds."""
 
     def __init__(self, base_url: str, timeout_seconds: float) -> None:
         self._client = httpx.AsyncClient(
             base_url=base_url.rstrip("/"), timeout=timeout_seconds, verify=authorities()
         )
 
-    async def post(self, path: str, body: dict[str, Any], key: str, asked: str) -> dict[str, Any]:
-        """The partner's answer (JSON of its contract, hence `Any`).
+    async def post(self, path: str, body: dict[str, Any], key: str, request: str) -> dict[str, Any]:
+        """Post `body` under an idempotency key; return the answer (JSON, hence `Any`).
 
-        Raises PartnerRefused for a definite no, PartnerUnavailable for everything that leaves
-        open whether it was done: repeat with the same `key`. Operators read `asked`, who was asked
-        for what ("the carrier, asked to book SH-1"), and find the URL in the log.
+        `request` describes partner and request in errors, which operators read: "the carrier, asked
+        to book SH-1". The log has the URL.
+        Raises PartnerRefused for a refusal, and PartnerUnavailable where it is open whether the
+        request was executed: repeat it with the same `key`.
         """
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
         url = self._client.base_url.join(path.lstrip("/"))
         try:
-            response = await self._client.post(path, content=_same_bytes(body), headers=headers)
+            response = await self._client.post(path, content=_canonical(body), headers=headers)
         except httpx.HTTPError as error:
             activity.logger.warning("POST %s: %r", url, error)
-            raise PartnerUnavailable(f"{asked}, {_words(error)}") from error
+            raise PartnerUnavailable(f"{request}, {_reason(error)}") from error
         if not response.is_success:
             activity.logger.warning("POST %s: %s", url, response.status_code)
-        return _answer(asked, response)
+        return _answer(request, response)
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._client.aclose()
 
 
-def _answer(asked: str, response: httpx.Response) -> dict[str, Any]:
+def _answer(request: str, response: httpx.Response) -> dict[str, Any]:
     try:
         answer: Any = response.json()
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise PartnerUnavailable(f"{asked}, answered {response.status_code} without a JSON object")
+        raise PartnerUnavailable(
+            f"{request}, answered {response.status_code} without a JSON object"
+        )
     if response.is_success:
         return answer
-    words = answer.get("message", response.reason_phrase)
+    message = answer.get("message", response.reason_phrase)
     if response.is_client_error and response.status_code not in NOT_DEFINITE:
-        sentence = f"{asked}, refused: {words}"
+        sentence = f"{request}, refused: {message}"
         raise PartnerRefused(str(answer.get("code", "partner_refused")), sentence)
-    raise PartnerUnavailable(f"{asked}, answered {response.status_code}: {words}")
+    raise PartnerUnavailable(f"{request}, answered {response.status_code}: {message}")
 
 
-def _same_bytes(body: dict[str, Any]) -> bytes:
-    """Under one key one text, whichever process writes it: a row's columns come in any order."""
+def _canonical(body: dict[str, Any]) -> bytes:
+    """Encode JSON with sorted keys, so that a repeated request has the same bytes."""
     return json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
 
 
-def _words(error: httpx.HTTPError) -> str:
+def _reason(error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "gave no answer in time"
     return f"gave no answer: {str(error) or type(error).__name__}"

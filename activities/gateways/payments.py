@@ -1,4 +1,4 @@
-"""The payment provider."""
+"""The gateway to the payment provider."""
 
 from typing import Protocol
 
@@ -7,52 +7,60 @@ from models.messages.partners import CaptureDemand, PaymentDemand, RefundDemand
 
 
 class Payments(Protocol):
-    """What we ask of a payment provider; every call is idempotent by its key."""
+    """The calls to a payment provider, each idempotent by its key.
+
+    Raises PartnerRefused for a refusal, PartnerUnavailable without an answer.
+    """
 
     async def request(self, demand: PaymentDemand, key: str) -> str:
-        """Ask for money; returns the provider's request id."""
+        """Request a payment; return the provider's request id."""
 
     async def capture(self, demand: CaptureDemand, key: str) -> str:
-        """Turn a card's authorisation into money; returns the payment's id. Refused where the card
-        stands for it no longer (`authorisation_lapsed`) or says no."""
+        """Capture an authorised amount; return the payment id.
+
+        Refused for a declined card, and for a lapsed authorisation (`authorisation_lapsed`).
+        """
 
     async def void(self, order_id: str, key: str) -> bool:
-        """Ask for it no longer, and release what was authorised; a request that was never made is
-        fine. True where it was collected before: then that money comes, and is to be given back."""
+        """Void an order's payment request and authorisation, if any.
+
+        Returns whether the payment was collected before: it arrives, and has to be refunded.
+        """
 
     async def refund(self, demand: RefundDemand, key: str) -> str:
-        """Give money back; returns the provider's refund id."""
+        """Refund an amount; return the provider's refund id."""
 
 
 class HttpPayments:
-    """The contract of docs/partners.md."""
+    """A payment provider by HTTP, as docs/partners.md describes it."""
 
     def __init__(self, client: PartnerClient) -> None:
         self._client = client
 
     async def request(self, demand: PaymentDemand, key: str) -> str:
-        """See `Payments`."""
-        wish = f"collect {demand.amount} {demand.currency} for {demand.order_id}"
-        asked = f"the payment provider, asked to {wish}"
-        answer = await self._client.post("/requests", demand.model_dump(mode="json"), key, asked)
+        """Call `POST /requests`, see `Payments`."""
+        request = f"{_asked_to('collect', demand)} for {demand.order_id}"
+        answer = await self._client.post("/requests", demand.model_dump(mode="json"), key, request)
         return str(answer["request_id"])
 
     async def capture(self, demand: CaptureDemand, key: str) -> str:
-        """See `Payments`."""
-        wish = f"capture {demand.amount} {demand.currency} for {demand.order_id}"
-        asked = f"the payment provider, asked to {wish}"
-        answer = await self._client.post("/captures", demand.model_dump(mode="json"), key, asked)
+        """Call `POST /captures`, see `Payments`."""
+        request = f"{_asked_to('capture', demand)} for {demand.order_id}"
+        answer = await self._client.post("/captures", demand.model_dump(mode="json"), key, request)
         return str(answer["payment_id"])
 
     async def void(self, order_id: str, key: str) -> bool:
-        """See `Payments`."""
-        asked = f"the payment provider, asked to collect nothing more for {order_id}"
-        answer = await self._client.post("/requests/void", {"order_id": order_id}, key, asked)
+        """Call `POST /requests/void`, see `Payments`."""
+        request = f"the payment provider, asked to void the payment request of {order_id}"
+        answer = await self._client.post("/requests/void", {"order_id": order_id}, key, request)
         return answer.get("state") == "paid"
 
     async def refund(self, demand: RefundDemand, key: str) -> str:
-        """See `Payments`."""
-        wish = f"give back {demand.amount} {demand.currency} of {demand.order_id}"
-        asked = f"the payment provider, asked to {wish}"
-        answer = await self._client.post("/refunds", demand.model_dump(mode="json"), key, asked)
+        """Call `POST /refunds`, see `Payments`."""
+        request = f"{_asked_to('refund', demand)} of {demand.order_id}"
+        answer = await self._client.post("/refunds", demand.model_dump(mode="json"), key, request)
         return str(answer["refund_id"])
+
+
+def _asked_to(verb: str, demand: PaymentDemand | CaptureDemand | RefundDemand) -> str:
+    return f"the payment provider, asked to {verb} {demand.amount} {demand.currency}"

@@ -1,4 +1,4 @@
-"""Outgoing mail over SMTP: one connection per message."""
+"""The gateway to a mail server: SMTP, with one connection per message."""
 
 import re
 from email.message import EmailMessage
@@ -14,17 +14,17 @@ _DEFAULT_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 
 
 class Mailer(Protocol):
-    """What we ask of a mail server."""
+    """The call to a mail server."""
 
     async def send(self, message: EmailMessage) -> None:
-        """Hand over a message; errors as `SmtpMailer.send` raises them."""
+        """Send a message. Raises as `SmtpMailer.send`."""
 
 
 class SmtpMailer:
-    """Sends through the server of a URL: `smtp://[user:password@]host[:port]` in the clear,
-    `smtps://` over TLS, `smtp+starttls://` with TLS or not at all.
+    """A mail server by its URL: `smtp://[user:password@]host[:port]` without TLS, `smtps://` over
+    TLS, `smtp+starttls://` with mandatory STARTTLS.
 
-    `timeout_seconds` limits each step of the conversation. Raises ValueError for another URL.
+    `timeout_seconds` limits each step of the conversation. Raises ValueError for any other URL.
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
@@ -40,11 +40,11 @@ class SmtpMailer:
         self._timeout_seconds = timeout_seconds
 
     async def send(self, message: EmailMessage) -> None:
-        """Hand the message to the server; a `Date` is added where there is none.
+        """Send a message; add a `Date` if it has none.
 
-        Raises PartnerRefused for a refused address or a permanent 5xx, PartnerUnavailable for
-        connection faults, time-outs and 4xx. After PartnerUnavailable the server may have taken
-        the message all the same: send it again with the same Message-ID.
+        Raises PartnerRefused for a refused address or a permanent error (5xx), PartnerUnavailable
+        for connection faults, timeouts and 4xx. After PartnerUnavailable the server may have
+        accepted the message nevertheless: send it again with the same Message-ID.
         """
         if "Date" not in message:
             message["Date"] = localtime()
@@ -60,9 +60,9 @@ class SmtpMailer:
                 timeout=self._timeout_seconds,
             )
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise self._as_ours(error) from error
+            raise self._translate(error) from error
 
-    def _as_ours(self, error: aiosmtplib.SMTPException | OSError) -> PipelineError:
+    def _translate(self, error: aiosmtplib.SMTPException | OSError) -> PipelineError:
         answer = f"the mail server {self._host}:{self._port} answered: {_reason(error)}"
         if isinstance(error, aiosmtplib.SMTPNotSupported) or _permanent(error):
             return PartnerRefused("mail_refused", answer)
@@ -74,7 +74,7 @@ class SmtpMailer:
 
 
 def _code(error: Exception) -> int:
-    """The server's reply code, the mildest of several; 0 where it gave none."""
+    """Return the server's reply code, the lowest of several; 0 without a reply."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         return min(refusal.code for refusal in error.recipients)
     return error.code if isinstance(error, aiosmtplib.SMTPResponseException) else 0

@@ -1,4 +1,4 @@
-"""The suppliers."""
+"""The gateway to suppliers."""
 
 from typing import Protocol
 
@@ -7,21 +7,24 @@ from models.messages.partners import SupplierOrder
 
 
 class Suppliers(Protocol):
-    """What we ask of a supplier; idempotent by the key."""
+    """The call to suppliers, idempotent by its key.
+
+    Raises PartnerRefused for a refusal, PartnerUnavailable without an answer.
+    """
 
     async def send(self, order: SupplierOrder, key: str) -> str:
-        """Send a purchase order; returns the supplier's reference."""
+        """Send a purchase order; return the supplier's reference."""
 
 
 class HttpSuppliers:
-    """The contract of docs/partners.md."""
+    """Suppliers by HTTP, as docs/partners.md describes it."""
 
     def __init__(self, client: PartnerClient) -> None:
         self._client = client
 
     async def send(self, order: SupplierOrder, key: str) -> str:
-        """See `Suppliers`."""
-        asked = f"supplier {order.supplier_id}, asked to take purchase order {order.po_id}"
+        """Call `POST /purchase-orders`, see `Suppliers`."""
+        request = f"supplier {order.supplier_id}, asked to accept purchase order {order.po_id}"
         body = order.model_dump(mode="json")
-        answer = await self._client.post("/purchase-orders", body, key, asked)
+        answer = await self._client.post("/purchase-orders", body, key, request)
         return str(answer["reference"])

@@ -11,7 +11,7 @@ from sqlalchemy import select as select_columns
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from activities.order_record import progress
+from activities.order_record.balance import balance_of_row
 from models.errors import FieldError, InvalidInput
 from models.ledger import Account
 from models.ledger_export import beancount_text, csv_text
@@ -351,7 +351,7 @@ def _open_invoices(session: Session, today: date) -> Iterator[tuple[OpenInvoice,
         .options(*(defer(column) for column in LARGE_COLUMNS))  # type: ignore[arg-type]  # SQLModel types columns as their values
     )
     for order, invoice in session.exec(query):
-        amount_minor = progress.balance(order, invoiced=invoice is not None).receivable_minor
+        amount_minor = balance_of_row(order, invoiced=invoice is not None).receivable_minor
         if amount_minor <= 0:
             continue
         issued = invoice.issued_on if invoice else order.placed_at.date()

@@ -1,0 +1,1 @@
+"""Mails to customers: what they state, and how each is sent once."""

@@ -1,20 +1,18 @@
-"""Mails about goods: when they come that are short, and that they are on their way or wait to be
-collected; English and German."""
+"""Mails about goods: expected dates of goods out of stock, dispatch, and readiness for collection.
 
-from collections.abc import Sequence
+A notice of delay states what 16 CFR 435.2 requires: see `models.promises`.
+"""
+
 from datetime import date
 from email.message import EmailMessage
-from email.utils import parseaddr
 from typing import NamedTuple
 
-from activities.documents.notation import Notation, written_language
-from activities.mail.layout import Letter, MailedLine, goods, message
-from models import promises
-from models.promises import LetterKind, Told
+from activities.mail.layout import Addressee, Envelope, MailedLine, MailText, compose, goods
+from models.base import Payload
+from models.promises import Letter, LetterKind, Told
 
 
 class _Words(NamedTuple):
-    greeting: str
     dispatch_subject: str
     dispatch_intro: str
     carrier: str
@@ -33,188 +31,171 @@ class _Words(NamedTuple):
     expected: str
     not_known: str
     answer_by: str
-    told: dict[Told, str]
-    closing: str
+    notices: dict[Told, str]
+    """The paragraphs of a notice of delay; the introduction states the date."""
 
 
 _WORDS = {
     "en": _Words(
-        greeting="Hello {name},",
         dispatch_subject="Your order {order} is on its way",
-        dispatch_intro="these goods of your order {order} have left our warehouse:",
+        dispatch_intro="The following goods from your order {order} have left our warehouse:",
         carrier="Carrier",
         tracking="Tracking number",
         collection_subject="Your order {order} is ready for collection",
-        collection_intro="these goods of your order {order} are ready for you:",
-        collection_outro="Please bring this mail with you.",
-        collect_at="Collect at",
-        collect_by="Until",
+        collection_intro="The following goods from your order {order} are ready for you:",
+        collection_outro="Please bring this email with you.",
+        collect_at="Collect from",
+        collect_by="Collect by",
         backorder_subject="Your order {order}: goods expected on {day}",
-        backorder_intro="these goods of your order {order} are not in stock. We expect them on "
-        "{day} and will ship your order then:",
-        backorder_outro="There is nothing for you to do: we will write again should the date "
-        "change. Until the goods leave you may cancel your order.",
+        backorder_intro="The following goods from your order {order} are currently not in stock. "
+        "We expect them on {day} and will then ship your order:",
+        backorder_outro="You do not need to do anything. If the date changes, we will write to you "
+        "again. You may cancel your order at any time before the goods are shipped.",
         delay_subject="Your order {order} is delayed",
-        delay_intro="we are sorry: these goods of your order {order} come later than we promised. "
-        "We had promised to ship by {promised}, and now expect to ship by {day}.",
-        delay_unknown_intro="we are sorry: we can't say at present when these goods of your order "
-        "{order} will come. We had promised to ship by {promised}.",
-        expected="Expected to ship",
+        delay_intro="We are sorry that the following goods from your order {order} are delayed. "
+        "We had promised to ship them by {promised} and now expect to ship them by {day}.",
+        delay_unknown_intro="We are sorry that the following goods from your order {order} are "
+        "delayed. We had promised to ship them by {promised}. At present we cannot say how long "
+        "the delay will last.",
+        expected="Expected dispatch",
         not_known="not known yet",
-        answer_by="Please answer by",
-        told={
-            Told.MAY_CANCEL: "You may cancel your order now; simply answer this mail. What you "
-            "have paid is refunded promptly.",
-            Told.SILENCE_CONSENTS: "If you agree to the new date, there is nothing for you to do: "
+        answer_by="Please reply by",
+        notices={
+            Told.MAY_CANCEL: "You may cancel your order now by replying to this email. We will "
+            "promptly refund what you have paid.",
+            Told.SILENCE_CONSENTS: "If you agree to the new date, you do not need to do anything: "
             "unless we hear from you, we will ship your order by then.",
-            Told.SILENCE_CANCELS: "If you want to wait, please say so by answering this mail by "
-            "{answer_by}. Unless we hear from you, or can ship before, we will then cancel your "
-            "order and refund what you have paid.",
-            Told.MAY_CANCEL_UNTIL_SHIPPED: "If you agree to wait without a date, you may still "
-            "cancel at any time until the goods leave.",
+            Told.SILENCE_CANCELS: "If you would like to wait, please let us know by replying to "
+            "this email by {answer_by}. If we do not hear from you and cannot ship before then, we "
+            "will cancel your order and refund what you have paid.",
+            Told.MAY_CANCEL_UNTIL_SHIPPED: "If you agree to wait without a new date, you may still "
+            "cancel at any time before the goods are shipped.",
         },
-        closing="Kind regards",
     ),
     "de": _Words(
-        greeting="Guten Tag {name},",
         dispatch_subject="Ihre Bestellung {order} ist unterwegs",
-        dispatch_intro="diese Waren Ihrer Bestellung {order} haben unser Lager verlassen:",
+        dispatch_intro="folgende Artikel Ihrer Bestellung {order} haben unser Lager verlassen:",
         carrier="Versand durch",
         tracking="Sendungsnummer",
         collection_subject="Ihre Bestellung {order} liegt zur Abholung bereit",
-        collection_intro="diese Waren Ihrer Bestellung {order} liegen für Sie bereit:",
-        collection_outro="Bitte bringen Sie diese E-Mail mit.",
-        collect_at="Abholung bei",
-        collect_by="Bis zum",
-        backorder_subject="Ihre Bestellung {order}: Ware erwartet am {day}",
-        backorder_intro="diese Waren Ihrer Bestellung {order} sind nicht auf Lager. Wir erwarten "
-        "sie am {day} und versenden Ihre Bestellung dann:",
-        backorder_outro="Sie brauchen nichts zu tun: Falls sich der Termin ändert, schreiben wir "
-        "Ihnen wieder. Bis zum Versand können Sie Ihre Bestellung stornieren.",
+        collection_intro="folgende Artikel Ihrer Bestellung {order} liegen für Sie bereit:",
+        collection_outro="Bitte bringen Sie diese E-Mail zur Abholung mit.",
+        collect_at="Abholort",
+        collect_by="Abholung bis",
+        backorder_subject="Ihre Bestellung {order}: Ware voraussichtlich am {day} verfügbar",
+        backorder_intro="folgende Artikel Ihrer Bestellung {order} sind derzeit nicht auf Lager. "
+        "Wir erwarten sie am {day} und versenden dann Ihre Bestellung:",
+        backorder_outro="Sie brauchen nichts zu tun. Falls sich der Termin ändert, informieren wir "
+        "Sie erneut. Bis zum Versand können Sie Ihre Bestellung jederzeit stornieren.",
         delay_subject="Ihre Bestellung {order} verzögert sich",
-        delay_intro="es tut uns leid: Diese Waren Ihrer Bestellung {order} kommen später als "
-        "zugesagt. Zugesagt war der Versand bis zum {promised}, wir rechnen jetzt mit dem {day}.",
-        delay_unknown_intro="es tut uns leid: Wann diese Waren Ihrer Bestellung {order} kommen, "
-        "können wir zurzeit nicht sagen. Zugesagt war der Versand bis zum {promised}.",
+        delay_intro="leider verzögert sich der Versand folgender Artikel Ihrer Bestellung {order}. "
+        "Zugesagt war der Versand bis zum {promised}; wir rechnen nun mit dem {day}.",
+        delay_unknown_intro="leider verzögert sich der Versand folgender Artikel Ihrer Bestellung "
+        "{order}. Zugesagt war der Versand bis zum {promised}. Wie lange die Verzögerung dauert, "
+        "können wir derzeit nicht sagen.",
         expected="Voraussichtlicher Versand",
         not_known="noch nicht bekannt",
-        answer_by="Antwort erbeten bis",
-        told={
-            Told.MAY_CANCEL: "Sie können Ihre Bestellung jetzt stornieren; antworten Sie einfach "
-            "auf diese E-Mail. Was Sie bezahlt haben, erstatten wir umgehend.",
+        answer_by="Antwort bitte bis",
+        notices={
+            Told.MAY_CANCEL: "Sie können Ihre Bestellung jetzt stornieren, indem Sie auf diese "
+            "E-Mail antworten. Bereits geleistete Zahlungen erstatten wir Ihnen umgehend.",
             Told.SILENCE_CONSENTS: "Wenn Sie mit dem neuen Termin einverstanden sind, brauchen Sie "
-            "nichts zu tun: Hören wir nichts von Ihnen, versenden wir bis dahin.",
+            "nichts zu tun: Ohne Ihre Rückmeldung versenden wir Ihre Bestellung bis dahin.",
             Told.SILENCE_CANCELS: "Wenn Sie warten möchten, antworten Sie bitte bis zum "
-            "{answer_by} auf diese E-Mail. Hören wir nichts von Ihnen und können wir nicht vorher "
-            "versenden, stornieren wir Ihre Bestellung danach und erstatten, was Sie bezahlt "
-            "haben.",
-            Told.MAY_CANCEL_UNTIL_SHIPPED: "Auch wenn Sie ohne Termin warten möchten, können Sie "
-            "bis zum Versand jederzeit stornieren.",
+            "{answer_by} auf diese E-Mail. Hören wir bis dahin nichts von Ihnen und können wir "
+            "nicht vorher versenden, stornieren wir Ihre Bestellung und erstatten Ihnen bereits "
+            "geleistete Zahlungen.",
+            Told.MAY_CANCEL_UNTIL_SHIPPED: "Auch wenn Sie ohne neuen Termin warten möchten, können "
+            "Sie bis zum Versand jederzeit stornieren.",
         },
-        closing="Mit freundlichen Grüßen",
     ),
 }
 
 
+class DispatchedGoods(Payload):
+    """The goods of a shipment on its way; `carrier` and `tracking_number` are empty if unknown."""
+
+    order_id: str
+    lines: tuple[MailedLine, ...]
+    carrier: str
+    tracking_number: str
+
+
 def dispatch_mail(
-    *,
-    order_id: str,
-    customer_name: str,
-    language: str,
-    lines: Sequence[MailedLine],
-    carrier: str,
-    tracking_number: str,
-    sender: str,
-    recipient: str,
-    message_id: str,
+    dispatched: DispatchedGoods, addressee: Addressee, envelope: Envelope
 ) -> EmailMessage:
-    """Tells the customer what left, with whom, and how to follow it."""
-    language = written_language(language)
-    words = _WORDS[language]
-    letter = Letter(
-        language=language,
+    """Announce a shipment with its goods, carrier and tracking number."""
+    words, order_id = _WORDS[addressee.notation.language], dispatched.order_id
+    tracking = [(words.carrier, dispatched.carrier), (words.tracking, dispatched.tracking_number)]
+    text = MailText(
         subject=words.dispatch_subject.format(order=order_id),
-        greeting=words.greeting.format(name=customer_name),
         intro=words.dispatch_intro.format(order=order_id),
-        tables=[goods(lines), [(words.carrier, carrier), (words.tracking, tracking_number)]],
+        tables=[goods(dispatched.lines), tracking],
         outro=[],
-        closing=words.closing,
-        signature=parseaddr(sender)[0],
     )
-    return message(letter, sender, recipient, message_id)
+    return compose(text, addressee, envelope)
+
+
+class CollectableGoods(Payload):
+    """Goods ready for collection. `location`: its address in one line."""
+
+    order_id: str
+    lines: tuple[MailedLine, ...]
+    location: str
+    collect_by: date
 
 
 def collection_mail(
-    *,
-    order_id: str,
-    currency: str,
-    customer_name: str,
-    language: str,
-    lines: Sequence[MailedLine],
-    where: str,
-    collect_by: date,
-    sender: str,
-    recipient: str,
-    message_id: str,
+    collectable: CollectableGoods, addressee: Addressee, envelope: Envelope
 ) -> EmailMessage:
-    """Tells the customer what waits for them, where, and until when."""
-    language = written_language(language)
-    words, notation = _WORDS[language], Notation(language, currency)
-    letter = Letter(
-        language=language,
+    """Announce goods ready for collection, with the location and the last day."""
+    notation, order_id = addressee.notation, collectable.order_id
+    words = _WORDS[notation.language]
+    facts = [
+        (words.collect_at, collectable.location),
+        (words.collect_by, notation.day(collectable.collect_by)),
+    ]
+    text = MailText(
         subject=words.collection_subject.format(order=order_id),
-        greeting=words.greeting.format(name=customer_name),
         intro=words.collection_intro.format(order=order_id),
-        tables=[
-            goods(lines),
-            [(words.collect_at, where), (words.collect_by, notation.day(collect_by))],
-        ],
+        tables=[goods(collectable.lines), facts],
         outro=[words.collection_outro],
-        closing=words.closing,
-        signature=parseaddr(sender)[0],
     )
-    return message(letter, sender, recipient, message_id)
+    return compose(text, addressee, envelope)
 
 
-def letter_mail(
-    *,
-    order_id: str,
-    currency: str,
-    customer_name: str,
-    language: str,
-    letter: promises.Letter,
-    lines: Sequence[MailedLine],
-    sender: str,
-    recipient: str,
-    message_id: str,
-) -> EmailMessage:
-    """Tells the customer when the goods that are short come, and of a delay what may be done."""
-    language = written_language(language)
-    words, notation = _WORDS[language], Notation(language, currency)
-    said = {
-        "order": order_id,
+class DatedGoods(Payload):
+    """Goods out of stock, with the letter about their expected date."""
+
+    order_id: str
+    lines: tuple[MailedLine, ...]
+    letter: Letter
+
+
+def letter_mail(dated: DatedGoods, addressee: Addressee, envelope: Envelope) -> EmailMessage:
+    """Announce the expected date of goods out of stock; of a delay with the customer's rights."""
+    letter, notation = dated.letter, addressee.notation
+    words = _WORDS[notation.language]
+    values = {
+        "order": dated.order_id,
         "day": notation.day(letter.expected) if letter.expected else words.not_known,
         "promised": notation.day(letter.promised) if letter.promised else "",
         "answer_by": notation.day(letter.answer_by) if letter.answer_by else "",
     }
-    facts = [(words.expected, said["day"])]
+    facts = [(words.expected, values["day"])]
     if letter.kind is LetterKind.BACKORDER:
         subject, intro = words.backorder_subject, words.backorder_intro
         outro = [words.backorder_outro]
     else:
         subject = words.delay_subject
         intro = words.delay_intro if letter.expected else words.delay_unknown_intro
-        outro = [words.told[what] for what in letter.says if what in words.told]
+        outro = [words.notices[notice] for notice in letter.says if notice in words.notices]
         if letter.answer_by:
-            facts.append((words.answer_by, said["answer_by"]))
-    content = Letter(
-        language=language,
-        subject=subject.format(**said),
-        greeting=words.greeting.format(name=customer_name),
-        intro=intro.format(**said),
-        tables=[goods(lines), facts],
-        outro=[paragraph.format(**said) for paragraph in outro],
-        closing=words.closing,
-        signature=parseaddr(sender)[0],
+            facts.append((words.answer_by, values["answer_by"]))
+    text = MailText(
+        subject=subject.format(**values),
+        intro=intro.format(**values),
+        tables=[goods(dated.lines), facts],
+        outro=[paragraph.format(**values) for paragraph in outro],
     )
-    return message(content, sender, recipient, message_id)
+    return compose(text, addressee, envelope)

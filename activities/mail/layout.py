@@ -1,4 +1,4 @@
-"""How a mail of ours looks: a greeting, tables and paragraphs, as text and as HTML."""
+"""The form of a mail: headers, then greeting, tables, paragraphs and signature in text and HTML."""
 
 from collections.abc import Sequence
 from email.message import EmailMessage
@@ -7,40 +7,63 @@ from html import escape
 from typing import NamedTuple
 from urllib.parse import quote
 
+from activities.documents.notation import Notation, written_language
 from models.base import Payload
+
+Table = Sequence[tuple[str, str]]
+"""Rows of a label and a value."""
+
+_GREETINGS = {"en": "Hello {name},", "de": "Guten Tag {name},"}
+_CLOSINGS = {"en": "Kind regards", "de": "Mit freundlichen Grüßen"}
 
 
 class MailedLine(Payload):
-    """What left, is short or was ordered: `quantity` units of one SKU."""
+    """`quantity` units of a SKU, as a mail lists them."""
 
     sku: str
     name: str
     quantity: int
 
 
-Table = Sequence[tuple[str, str]]
-"""Rows of a label and a value."""
+class Envelope(Payload):
+    """The addresses of a mail and its Message-ID."""
+
+    sender: str
+    recipient: str
+    message_id: str
 
 
-class Letter(NamedTuple):
-    """A mail's content, before it is put as text or as HTML."""
+class Addressee(Payload):
+    """The customer that a mail greets; `seller`: the company that signs it."""
 
+    name: str
     language: str
+    """Two letters: en or de; others get English."""
+    currency: str
+    """ISO 4217."""
+    seller: str
+
+    @property
+    def notation(self) -> Notation:
+        """Numbers and dates in the language of the mail."""
+        return Notation(written_language(self.language), self.currency)
+
+
+class MailText(NamedTuple):
+    """The text of a mail, without greeting and signature."""
+
     subject: str
-    greeting: str
     intro: str
     tables: Sequence[Table]
     outro: Sequence[str]
     """Paragraphs."""
-    closing: str
-    signature: str
 
 
 def message_id(kind: str, key: str, sender: str) -> str:
-    """`<kind.key@domain>`: one per fact, so that a mail sent twice is recognised as one.
+    """Make the Message-ID `<kind.key@domain>`, with the domain of `sender`.
 
-    What RFC 5322 doesn't allow in an id is percent-encoded; different facts give different ids.
-    Raises ValueError where `sender` has no domain.
+    The same kind and key always give the same ID, others another. Characters that RFC 5322 does
+    not allow are percent-encoded. Raises ValueError if `sender` has no domain.
     """
     local, _, domain = parseaddr(sender)[1].rpartition("@")
     if not local or not domain:
@@ -53,43 +76,55 @@ def _atom(text: str) -> str:
 
 
 def goods(lines: Sequence[MailedLine]) -> Table:
-    """A row for each line."""
+    """List quantity, SKU and name of each line."""
     return [(f"{line.quantity}\N{MULTIPLICATION SIGN} {line.sku}", line.name) for line in lines]
 
 
-def message(letter: Letter, sender: str, recipient: str, message_id: str) -> EmailMessage:
-    """Headers, text and HTML. Raises ValueError for a line break in an address or the id."""
+def compose(text: MailText, addressee: Addressee, envelope: Envelope) -> EmailMessage:
+    """Compose headers, text and HTML of a mail.
+
+    Raises ValueError for a line break in an address or the Message-ID.
+    """
+    language = addressee.notation.language
+    greeting = _GREETINGS[language].format(name=addressee.name)
+    signature = (_CLOSINGS[language], addressee.seller)
     mail = EmailMessage()
-    mail["From"] = sender
-    mail["To"] = recipient
-    mail["Subject"] = one_line(letter.subject)
-    mail["Message-ID"] = message_id
+    mail["From"] = envelope.sender
+    mail["To"] = envelope.recipient
+    mail["Subject"] = _one_line(text.subject)
+    mail["Message-ID"] = envelope.message_id
     mail["Auto-Submitted"] = "auto-generated"
-    mail["Content-Language"] = letter.language
-    mail.set_content(_text(letter))
-    mail.add_alternative(_html(letter), subtype="html")
+    mail["Content-Language"] = language
+    mail.set_content(_plain(text, greeting, signature))
+    mail.add_alternative(_html(text, greeting, signature, language), subtype="html")
     return mail
 
 
-def one_line(text: str) -> str:
-    """Without line breaks and control characters: safe in a header."""
+def attach_pdf(mail: EmailMessage, number: str, pdf: bytes) -> None:
+    """Attach a document as `<number>.pdf`."""
+    name = f"{_one_line(number)}.pdf"
+    mail.add_attachment(pdf, maintype="application", subtype="pdf", filename=name)
+
+
+def _one_line(text: str) -> str:
+    """Replace line breaks and control characters by spaces: safe in a header."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _text(letter: Letter) -> str:
+def _plain(text: MailText, greeting: str, signature: Sequence[str]) -> str:
     blocks = [
-        one_line(letter.greeting),
-        one_line(letter.intro),
-        *map(_text_table, letter.tables),
-        *map(one_line, letter.outro),
-        "\n".join(filter(None, (letter.closing, one_line(letter.signature)))),
+        _one_line(greeting),
+        _one_line(text.intro),
+        *map(_plain_table, text.tables),
+        *map(_one_line, text.outro),
+        "\n".join(map(_one_line, signature)),
     ]
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
-def _text_table(table: Table) -> str:
-    width = max((len(one_line(label)) for label, _ in table), default=0)
-    return "\n".join(f"  {one_line(label):<{width}}  {one_line(value)}" for label, value in table)
+def _plain_table(table: Table) -> str:
+    width = max((len(_one_line(label)) for label, _ in table), default=0)
+    return "\n".join(f"  {_one_line(label):<{width}}  {_one_line(value)}" for label, value in table)
 
 
 _PAGE = (
@@ -103,16 +138,15 @@ _LABEL_STYLE = (
 )
 
 
-def _html(letter: Letter) -> str:
-    closing = (_escaped(part) for part in (letter.closing, letter.signature))
+def _html(text: MailText, greeting: str, signature: Sequence[str], language: str) -> str:
     content = [
-        f"<p>{_escaped(letter.greeting)}</p>",
-        f"<p>{_escaped(letter.intro)}</p>",
-        *map(_html_table, letter.tables),
-        *(f"<p>{_escaped(paragraph)}</p>" for paragraph in letter.outro),
-        f"<p>{'<br>'.join(filter(None, closing))}</p>",
+        f"<p>{_escaped(greeting)}</p>",
+        f"<p>{_escaped(text.intro)}</p>",
+        *map(_html_table, text.tables),
+        *(f"<p>{_escaped(paragraph)}</p>" for paragraph in text.outro),
+        f"<p>{'<br>'.join(map(_escaped, signature))}</p>",
     ]
-    return _PAGE.format(language=letter.language, content="\n".join(filter(None, content)))
+    return _PAGE.format(language=language, content="\n".join(content))
 
 
 def _html_table(table: Table) -> str:
@@ -125,4 +159,4 @@ def _html_table(table: Table) -> str:
 
 
 def _escaped(text: str) -> str:
-    return escape(one_line(text))
+    return escape(_one_line(text))

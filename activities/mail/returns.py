@@ -1,19 +1,25 @@
-"""Mails about returns: that goods may come back, or may not; English and German."""
+"""Mails about returns: authorised, rejected or expired."""
 
-from collections.abc import Sequence
 from datetime import date
 from email.message import EmailMessage
 from typing import NamedTuple
 
-from activities.documents.notation import Notation, written_language
-from activities.mail.bills import Envelope, Reader
-from activities.mail.layout import Letter, MailedLine, goods, message
+from activities.mail.layout import (
+    Addressee,
+    Envelope,
+    MailedLine,
+    MailText,
+    attach_pdf,
+    compose,
+    goods,
+)
 from models.base import Payload
 from models.returns import ReturnState
 
 
-class ReturnNews(Payload):
-    """What a customer is told of a return. `until`: the last day for sending the goods."""
+class MailedReturn(Payload):
+    """A return as a mail describes it. `until`: the last day for sending the goods. `note`: the
+    reason of a rejection."""
 
     return_id: str
     order_id: str
@@ -24,11 +30,9 @@ class ReturnNews(Payload):
 
 
 class _Words(NamedTuple):
-    greeting: str
-    closing: str
     number: str
     until: str
-    why: str
+    reason: str
     subject: dict[ReturnState, str]
     intro: dict[ReturnState, str]
     outro: dict[ReturnState, str]
@@ -36,84 +40,79 @@ class _Words(NamedTuple):
 
 _WORDS = {
     "en": _Words(
-        greeting="Hello {name},",
-        closing="Kind regards",
-        number="Return",
-        until="To be sent by",
-        why="Reason",
+        number="Return number",
+        until="Please send by",
+        reason="Reason",
         subject={
-            ReturnState.AUTHORISED: "Your return {return_id}: please send the goods",
-            ReturnState.REJECTED: "Your return {return_id} can't be accepted",
+            ReturnState.AUTHORISED: "Your return {return_id}: please send us the goods",
+            ReturnState.REJECTED: "We cannot accept your return {return_id}",
             ReturnState.EXPIRED: "Your return {return_id} has expired",
         },
         intro={
-            ReturnState.AUTHORISED: "you may send these goods of your order {order} back:",
-            ReturnState.REJECTED: "we are sorry: we can't take these goods of your order {order} "
-            "back:",
-            ReturnState.EXPIRED: "these goods of your order {order} have not reached us in time:",
+            ReturnState.AUTHORISED: "You may return the following goods from your order {order}:",
+            ReturnState.REJECTED: "We are sorry that we cannot take back the following goods from "
+            "your order {order}:",
+            ReturnState.EXPIRED: "The following goods from your order {order} did not reach us in "
+            "time:",
         },
         outro={
-            ReturnState.AUTHORISED: "The label is attached: please stick it on the parcel, and put "
-            "the second page inside. When the goods are here, we look at them and give the price "
-            "back or send them once more, as you wished.",
-            ReturnState.REJECTED: "Please answer this mail if you think that we are wrong.",
-            ReturnState.EXPIRED: "If you still want to send them, please write to us first.",
+            ReturnState.AUTHORISED: "The return label is attached. Please stick it on the parcel "
+            "and put the second page inside. Once we have received and inspected the goods, we "
+            "will issue your refund or send a replacement, as you requested.",
+            ReturnState.REJECTED: "If you disagree, please reply to this email.",
+            ReturnState.EXPIRED: "If you still want to return the goods, please contact us first.",
         },
     ),
     "de": _Words(
-        greeting="Guten Tag {name},",
-        closing="Mit freundlichen Grüßen",
-        number="Retoure",
-        until="Einzusenden bis",
-        why="Grund",
+        number="Retourennummer",
+        until="Bitte einsenden bis",
+        reason="Grund",
         subject={
-            ReturnState.AUTHORISED: "Ihre Retoure {return_id}: bitte senden Sie die Ware",
-            ReturnState.REJECTED: "Ihre Retoure {return_id} können wir nicht annehmen",
+            ReturnState.AUTHORISED: "Ihre Retoure {return_id}: Bitte senden Sie uns die Ware",
+            ReturnState.REJECTED: "Ihre Retoure {return_id} können wir leider nicht annehmen",
             ReturnState.EXPIRED: "Ihre Retoure {return_id} ist abgelaufen",
         },
         intro={
-            ReturnState.AUTHORISED: "diese Waren Ihrer Bestellung {order} können Sie zurücksenden:",
-            ReturnState.REJECTED: "es tut uns leid: Diese Waren Ihrer Bestellung {order} können "
-            "wir nicht zurücknehmen:",
-            ReturnState.EXPIRED: "diese Waren Ihrer Bestellung {order} sind nicht rechtzeitig bei "
-            "uns eingetroffen:",
+            ReturnState.AUTHORISED: "folgende Artikel Ihrer Bestellung {order} können Sie "
+            "zurücksenden:",
+            ReturnState.REJECTED: "leider können wir folgende Artikel Ihrer Bestellung {order} "
+            "nicht zurücknehmen:",
+            ReturnState.EXPIRED: "folgende Artikel Ihrer Bestellung {order} sind nicht rechtzeitig "
+            "bei uns eingetroffen:",
         },
         outro={
-            ReturnState.AUTHORISED: "Das Etikett ist angehängt: Bitte kleben Sie es auf das Paket "
-            "und legen Sie die zweite Seite hinein. Wenn die Ware hier ist, sehen wir sie uns an "
-            "und erstatten den Preis oder senden sie noch einmal, wie Sie es wünschen.",
-            ReturnState.REJECTED: "Bitte antworten Sie auf diese E-Mail, wenn wir uns irren.",
-            ReturnState.EXPIRED: "Wenn Sie sie noch senden möchten, schreiben Sie uns bitte.",
+            ReturnState.AUTHORISED: "Das Rücksendeetikett finden Sie im Anhang. Bitte kleben Sie "
+            "es auf das Paket und legen Sie die zweite Seite hinein. Sobald die Ware bei uns "
+            "eingetroffen und geprüft ist, veranlassen wir wie gewünscht die Erstattung oder "
+            "senden Ihnen Ersatz.",
+            ReturnState.REJECTED: "Wenn Sie damit nicht einverstanden sind, antworten Sie bitte "
+            "auf diese E-Mail.",
+            ReturnState.EXPIRED: "Wenn Sie die Ware noch zurücksenden möchten, wenden Sie sich "
+            "bitte vorher an uns.",
         },
     ),
 }
 
 
 def return_mail(
-    news: ReturnNews, label: bytes | None, reader: Reader, envelope: Envelope
+    mailed: MailedReturn, label: bytes | None, addressee: Addressee, envelope: Envelope
 ) -> EmailMessage:
-    """What has become of a customer's wish to send goods back; `label` as PDF, where they may."""
-    language = written_language(reader.language)
-    words, notation = _WORDS[language], Notation(language, reader.currency)
-    said = {"order": news.order_id, "return_id": news.return_id, "name": reader.name}
-    facts: list[tuple[str, str]] = [(words.number, news.return_id)]
-    if news.until is not None and news.state is ReturnState.AUTHORISED:
-        facts.append((words.until, notation.day(news.until)))
-    if news.state is ReturnState.REJECTED:
-        facts.append((words.why, news.note))
-    tables: Sequence[Sequence[tuple[str, str]]] = [goods(news.lines), facts]
-    letter = Letter(
-        language=language,
-        subject=words.subject[news.state].format(**said),
-        greeting=words.greeting.format(**said),
-        intro=words.intro[news.state].format(**said),
-        tables=tables,
-        outro=[words.outro[news.state]],
-        closing=words.closing,
-        signature=reader.seller,
+    """Announce the decision on a return; an authorised one with its label, attached as PDF."""
+    notation, state = addressee.notation, mailed.state
+    words = _WORDS[notation.language]
+    values = {"order": mailed.order_id, "return_id": mailed.return_id}
+    facts = [(words.number, mailed.return_id)]
+    if mailed.until is not None and state is ReturnState.AUTHORISED:
+        facts.append((words.until, notation.day(mailed.until)))
+    if state is ReturnState.REJECTED:
+        facts.append((words.reason, mailed.note))
+    text = MailText(
+        subject=words.subject[state].format(**values),
+        intro=words.intro[state].format(**values),
+        tables=[goods(mailed.lines), facts],
+        outro=[words.outro[state]],
     )
-    mail = message(letter, envelope.sender, envelope.recipient, envelope.message_id)
+    mail = compose(text, addressee, envelope)
     if label is not None:
-        name = f"{news.return_id}.pdf"
-        mail.add_attachment(label, maintype="application", subtype="pdf", filename=name)
+        attach_pdf(mail, mailed.return_id, label)
     return mail

@@ -1,0 +1,1 @@
+"""Master data: company, locations, products, suppliers and customers."""

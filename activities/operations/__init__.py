@@ -1,0 +1,1 @@
+"""Operations: commands, notifications between workflows, and reconciliation."""

@@ -1,4 +1,4 @@
-"""Notifier: what one workflow has changed, others are told to look at."""
+"""Notifications from one workflow to others that a change concerns."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -22,25 +22,43 @@ from models.messages.steps import (
     ReturnStep,
     StockKey,
 )
-from models.orders import Stage
+from models.progress import Stage
 from models.stock import ShortageState
 from models.tables.orders import Order
 from models.tables.stock import Shortage
 
-AT_ONCE = 10
-"""Workflows that are told at a time."""
+PARALLEL_CALLS = 10
+"""Workflows that are notified at a time: a thousand of them take less than a step's time."""
 
 
 @read_step
-def find_missed_notifications(session: Session, place: StockKey) -> Missed:
-    """What the last replenishment of a place was told, or was to tell, and didn't: it was
-    ended before."""
-    return _missed(session, place)
+def find_missed_notifications(session: Session, key: StockKey) -> Missed:
+    """Find what the last replenishment of a stock key left undone, if it ended too early.
+
+    These are facts that it did not apply, and orders that wait for stock although nothing of theirs
+    is short, as it did not notify them.
+    """
+    short = select(Shortage.order_id).where(Shortage.state == ShortageState.OPEN)
+    here = select(Shortage.order_id).where(
+        Shortage.sku == key.sku, Shortage.location == key.location
+    )
+    missed = select(Order.order_id).where(
+        Order.stage == Stage.AWAITING_STOCK,
+        col(Order.order_id).in_(here),
+        col(Order.order_id).not_in(short),
+    )
+    orders = tuple(session.exec(missed.order_by(Order.order_id)))
+    return Missed(
+        facts=waiting_purchase_facts(session, key.sku, key.location),
+        notification=Notification(cause="missed", orders=orders),
+    )
 
 
 class Notifier:
-    """The steps that speak to other workflows: by the client, as the server refuses
-    signal-with-start from inside a workflow."""
+    """The steps that signal other workflows.
+
+    They use the client, as the server refuses signal-with-start from inside a workflow.
+    """
 
     def __init__(self, database: Database, client: Client, queue: str) -> None:
         self._database = database
@@ -49,29 +67,43 @@ class Notifier:
 
     @activity.defn
     async def report_shortages(self, step: ReportStep) -> None:
-        """Tell (and, where none runs, start) the replenishment of everything an order lacks."""
-        places = await self._database.read_async(
-            lambda session: _short_places(session, step.order_id)
+        """Notify the replenishment of each open shortage of an order; start it if none runs."""
+        shortages = await self._database.read_async(
+            lambda session: _open_shortages(session, step.order_id)
         )
-        await _some_at_once(
-            self._look(place, ShortageReported(shortage_id=shortage_id, again=step.again))
-            for shortage_id, place in places
+        await _in_batches(
+            self._signal_replenishment(
+                key, ShortageReported(shortage_id=shortage_id, again=step.again)
+            )
+            for shortage_id, key in shortages
         )
 
     @activity.defn
     async def tell(self, notification: Notification) -> None:
-        """Tell orders and replenishments to look. An order that is over needs no telling."""
+        """Notify orders, returns and replenishments; skip orders that have ended."""
         cause = notification.cause.replace(":", "-")[:64]
         for return_id in notification.returns:
-            await self._follow(ReturnStep(return_id=return_id))
+            await self._signal_return(ReturnStep(return_id=return_id))
         for command_id in notification.call_backs:
             await self._signal(after_workflow(command_id), "goods_left")
         shortage = ShortageReported(shortage_id=cause)
-        await _some_at_once(self._look(place, shortage) for place in notification.places)
-        await _some_at_once(self._wake(order_id, cause) for order_id in notification.orders)
+        await _in_batches(self._signal_replenishment(key, shortage) for key in notification.places)
+        arrived = StockArrived(receipt_id=cause)
+        await _in_batches(
+            self._signal(f"order-{order_id}", "stock_arrived", arrived)
+            for order_id in notification.orders
+        )
 
-    async def _follow(self, step: ReturnStep) -> None:
-        """Have a return looked at, by its workflow or a new one."""
+    async def _signal(self, workflow_id: str, signal: str, *arguments: StockArrived) -> None:
+        """Signal a workflow, unless it has ended."""
+        try:
+            await self._client.get_workflow_handle(workflow_id).signal(signal, args=arguments)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def _signal_return(self, step: ReturnStep) -> None:
+        """Signal the workflow of a return; start it if none runs."""
         await self._client.start_workflow(
             "ReturnWorkflow",
             step,
@@ -79,60 +111,30 @@ class Notifier:
             task_queue=self._queue,
             start_signal="return_changed",
             static_summary=f"Return {step.return_id}",
-            static_details="Goods that come back, until what they are worth is paid.",
+            static_details="Tracks a return until it is received and settled.",
         )
 
-    async def _wake(self, order_id: str, cause: str) -> None:
-        await self._signal(f"order-{order_id}", "stock_arrived", StockArrived(receipt_id=cause))
-
-    async def _signal(self, workflow_id: str, signal: str, *said: StockArrived) -> None:
-        """One that is over needs no telling."""
-        try:
-            await self._client.get_workflow_handle(workflow_id).signal(signal, args=said)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-
-    async def _look(self, place: StockKey, shortage: ShortageReported) -> None:
+    async def _signal_replenishment(self, key: StockKey, shortage: ShortageReported) -> None:
+        """Signal the replenishment of a stock key; start it if none runs."""
         await self._client.start_workflow(
             "ReplenishmentWorkflow",
-            place,
-            id=place.workflow_id,
+            key,
+            id=key.workflow_id,
             task_queue=self._queue,
             start_signal="shortage_reported",
             start_signal_args=[shortage],
-            static_summary=place.summary,
+            static_summary=key.summary,
             static_details=REPLENISHES,
         )
 
 
-async def _some_at_once(tellings: Iterable[Coroutine[None, None, None]]) -> None:
-    """As many at a time as the engine takes well: of a thousand, all within a step's time."""
-    waiting = iter(tellings)
-    while some := list(islice(waiting, AT_ONCE)):
-        await asyncio.gather(*some)
+async def _in_batches(calls: Iterable[Coroutine[None, None, None]]) -> None:
+    waiting = iter(calls)
+    while batch := list(islice(waiting, PARALLEL_CALLS)):
+        await asyncio.gather(*batch)
 
 
-def _missed(session: Session, place: StockKey) -> Missed:
-    """Orders that show that they wait for stock, though nothing of theirs is short any more."""
-    short = select(Shortage.order_id).where(Shortage.state == ShortageState.OPEN)
-    here = select(Shortage.order_id).where(
-        Shortage.sku == place.sku, Shortage.location == place.location
-    )
-    asleep = select(Order.order_id).where(
-        Order.stage == Stage.AWAITING_STOCK,
-        col(Order.order_id).in_(here),
-        col(Order.order_id).not_in(short),
-    )
-    return Missed(
-        facts=waiting_purchase_facts(session, place.sku, place.location),
-        notification=Notification(
-            cause="missed", orders=tuple(session.exec(asleep.order_by(Order.order_id)))
-        ),
-    )
-
-
-def _short_places(session: Session, order_id: str) -> list[tuple[str, StockKey]]:
+def _open_shortages(session: Session, order_id: str) -> list[tuple[str, StockKey]]:
     rows = session.exec(
         select(Shortage)
         .where(Shortage.order_id == order_id, Shortage.state == ShortageState.OPEN)

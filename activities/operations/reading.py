@@ -1,11 +1,11 @@
-"""Read what waits for an operator: background tasks, findings, rejected messages."""
+"""Reading of what needs an operator: background workflows, findings, rejected messages."""
 
 from sqlmodel import Session, col, select
 
-from activities.order_record import progress
+from activities.order_record.progress import read_progress
 from models.messages.commands import after_workflow, refund_workflow
 from models.messages.steps import ReturnStep
-from models.orders import Stage
+from models.progress import Stage
 from models.tables.billing import Refund
 from models.tables.operations import AttentionRow, FactRow, Finding, RejectedMessageRow
 from models.tables.orders import Order
@@ -15,16 +15,18 @@ from models.views.operations import FindingView, RejectedMessageView
 
 
 def background_workflows(session: Session, order_id: str) -> list[str]:
-    """The workflows beside its own that may wait for a person because of an order: those that say
-    so, its refunds, its returns, what calls its shipments back, and what gives late money of a
-    cancelled one back."""
+    """Read the ids of the workflows, except its own, that may wait for an operator about an order.
+
+    These are workflows with an attention, and those of its refunds, call-backs, returns and, once
+    it is cancelled, payments.
+    """
     attended = select(AttentionRow.source).where(
         AttentionRow.order_id == order_id, AttentionRow.source != ""
     )
     refunds = select(Refund.refund_key).where(Refund.order_id == order_id)
     returns = select(ReturnRow.return_id).where(ReturnRow.order_id == order_id)
     called_back = select(Shipment.called_back_by).where(Shipment.order_id == order_id)
-    beside = [
+    workflow_ids = [
         *session.exec(attended.order_by(col(AttentionRow.since))),
         *(refund_workflow(key) for key in session.exec(refunds.order_by(Refund.refund_key))),
         *(after_workflow(command_id) for command_id in session.exec(called_back) if command_id),
@@ -40,28 +42,28 @@ def background_workflows(session: Session, order_id: str) -> list[str]:
             .where(FactRow.order_id == order_id, FactRow.type == "payment.received")
             .order_by(col(FactRow.fact_no))
         )
-        beside += (f"fact-{source}-{fact_id}" for source, fact_id in session.exec(facts))
-    return list(dict.fromkeys(beside))
+        workflow_ids += (f"fact-{source}-{fact_id}" for source, fact_id in session.exec(facts))
+    return list(dict.fromkeys(workflow_ids))
 
 
 def needs_acknowledgement(session: Session, order_id: str) -> bool:
-    """Whether something happened to an order's money or goods that nobody has seen to."""
+    """Return whether an order has a problem that is not acknowledged."""
     order = session.get(Order, order_id)
     if order is None:
         return False
-    known = progress.read_progress(session, order)
-    return bool(known.money_problem or known.goods_problem)
+    progress = read_progress(session, order)
+    return bool(progress.money_problem or progress.goods_problem)
 
 
 def odd_facts(session: Session, limit: int) -> list[RejectedMessageView]:
-    """Messages that could not be used, whatever they were about, the latest first; 0: all."""
+    """Read rejected messages, the latest first; `limit` 0 means all."""
     query = select(RejectedMessageRow).order_by(col(RejectedMessageRow.recorded_at).desc())
     rows = session.exec(query.limit(limit) if limit else query)
     return [RejectedMessageView.model_validate(row.model_dump()) for row in rows]
 
 
 def findings(session: Session, gone: bool = False) -> list[FindingView]:
-    """What reconciliation found to differ; `gone`: also what has come right since."""
+    """Read the findings of reconciliation; `gone`: also resolved ones."""
     query = select(Finding).order_by(col(Finding.found_at), col(Finding.finding_id))
     if not gone:
         query = query.where(col(Finding.gone_at).is_(None))

@@ -1,4 +1,4 @@
-"""The audit trail of an order and the messages that were rejected."""
+"""The audit trail of orders, and rejected messages."""
 
 import hashlib
 import json
@@ -7,44 +7,31 @@ from activities.database.unit_of_work import UnitOfWork
 from models.messages.facts import Fact, type_of
 from models.tables.operations import AuditRow, RejectedMessageRow
 
-LONGEST_BODY = 10_000
-LONGEST_LINES = 1_000
+MAX_BODY = 10_000
+"""The longest body of a rejected message that is recorded, in characters."""
+MAX_LINES_TEXT = 1_000
+"""The longest list of lines in a row of the audit trail, in characters."""
+
+Parts = dict[tuple[str, str, str], list[str]]
+"""The details of one fact for each line of an order, by order, event and subject."""
 
 
-def record_event(
-    work: UnitOfWork,
-    order_id: str,
-    event: str,
-    detail: str,
-) -> None:
-    """Write a business fact into the order's audit trail."""
+def record_event(work: UnitOfWork, order_id: str, event: str, detail: str) -> None:
+    """Record a business fact in the order's audit trail."""
     work.session.add(AuditRow(order_id=order_id, event=event, detail=detail, recorded_at=work.now))
 
 
-Parts = dict[tuple[str, str, str], list[str]]
-"""By order, event and what it is about: what of one fact concerns each of the order's lines."""
+def record_events(work: UnitOfWork, parts: Parts) -> None:
+    """Record one row for each order and fact, also for a fact about many lines."""
+    for (order_id, event, subject), details in parts.items():
+        detail = ", ".join(details)
+        if len(detail) > MAX_LINES_TEXT:
+            detail = f"{len(details)} lines: {detail}"[:MAX_LINES_TEXT] + "..."
+        record_event(work, order_id, event, f"{detail} ({subject})")
 
 
-def record_events(
-    work: UnitOfWork,
-    parts: Parts,
-) -> None:
-    """Write one row for each order and fact, however many of its lines it concerns."""
-    for (order_id, event, about), of_lines in parts.items():
-        lines = ", ".join(of_lines)
-        short = lines if len(lines) <= LONGEST_LINES else f"{len(of_lines)} lines: {lines}"
-        detail = short if len(short) <= LONGEST_LINES else f"{short[:LONGEST_LINES]}..."
-        record_event(work, order_id, event, f"{detail} ({about})")
-
-
-def record_rejected(
-    work: UnitOfWork,
-    subject: str,
-    name: str,
-    body: str,
-    reason: str,
-) -> None:
-    """Keep a message that can't be used, once: the same body again is the same message."""
+def record_rejected(work: UnitOfWork, subject: str, name: str, body: str, reason: str) -> None:
+    """Record a rejected message once: messages with the same body are the same."""
     odd_id = f"{subject}:{name}:{hashlib.sha256(body.encode()).hexdigest()}"
     if work.session.get(RejectedMessageRow, odd_id) is None:
         work.session.add(
@@ -52,19 +39,14 @@ def record_rejected(
                 odd_id=odd_id,
                 subject=subject,
                 name=name,
-                body=body[:LONGEST_BODY],
+                body=body[:MAX_BODY],
                 reason=reason,
                 recorded_at=work.now,
             )
         )
 
 
-def reject_fact(
-    work: UnitOfWork,
-    subject: str,
-    fact: Fact,
-    reason: str,
-) -> None:
-    """Keep a fact that can't be used."""
+def reject_fact(work: UnitOfWork, subject: str, fact: Fact, reason: str) -> None:
+    """Record a fact as rejected."""
     body = json.dumps(fact.model_dump(mode="json"), sort_keys=True)
     record_rejected(work, subject, type_of(fact).replace(".", "_"), body, reason)

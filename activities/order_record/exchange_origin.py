@@ -1,4 +1,4 @@
-"""Where an exchange comes from: the return that it settles and the order that was paid."""
+"""The origin of an exchange: the return that it settles and the order that was paid."""
 
 from typing import NamedTuple
 
@@ -8,20 +8,23 @@ from models.tables.returns import ReturnRow, Settlement
 
 
 class Replaced(NamedTuple):
-    """What an exchange comes from: the settlement of a return, and the order that was paid."""
+    """The settlement of a return by an exchange, and the id of the order that was paid."""
 
     settlement: Settlement
     paid_id: str
 
 
 def replaced_by(session: Session, order_id: str) -> Replaced | None:
-    """Where an exchange comes from, back to the first of a chain; None for any other order."""
-    promised = (
+    """Read the origin of an exchange order; None for any other order.
+
+    The order that was paid is the first one of a chain of exchanges.
+    """
+    query = (
         select(Settlement, ReturnRow.order_id)
         .join(ReturnRow, col(ReturnRow.return_id) == col(Settlement.return_id))
         .where(Settlement.exchange_order_id == order_id)
     )
-    found = session.exec(promised).one_or_none()
+    found = session.exec(query).one_or_none()
     if found is None:
         return None
     settlement, returned_id = found

@@ -1,4 +1,4 @@
-"""Commanding: what commands of all kinds look up, and refuse."""
+"""The targets of commands: the orders, shipments, locations and amounts that they name."""
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.progress import find_order
@@ -10,7 +10,7 @@ from models.tables.shipping import Shipment
 
 
 def order_of(work: UnitOfWork, order_id: str) -> Order:
-    """The order that a command names, locked. Raises CommandRefused."""
+    """Lock the order that a command names. Raises CommandRefused."""
     order = find_order(work, order_id)
     if order is None:
         refuse("order_id", f"there is no order {order_id!r}", UNKNOWN)
@@ -18,24 +18,26 @@ def order_of(work: UnitOfWork, order_id: str) -> Order:
 
 
 def shipment_of(work: UnitOfWork, shipment_id: str) -> tuple[Order, Shipment]:
-    """The shipment that a command names, and its order, locked. Raises CommandRefused."""
-    found = work.session.get(Shipment, shipment_id)
-    order = find_order(work, found.order_id) if found else None
+    """Lock the order of the shipment that a command names. Raises CommandRefused."""
+    shipment = work.session.get(Shipment, shipment_id)
+    order = find_order(work, shipment.order_id) if shipment else None
     if order is None:
         refuse("shipment_id", f"there is no shipment {shipment_id!r}", UNKNOWN)
     return order, work.session.get_one(Shipment, shipment_id, populate_existing=True)
 
 
 def location_of(work: UnitOfWork, location: str | None, code: str) -> str | None:
-    """The location that a command names, if it does. Raises CommandRefused, with `code`."""
+    """Check the location that a command names, if any. Raises CommandRefused with `code`."""
     if location is not None and work.session.get(Location, location) is None:
         refuse("location", f"there is no location {location!r}", code)
     return location
 
 
 def amount_of(text: str, currency: str, field: str, code: str, *, zero: bool = False) -> int:
-    """What a command's `field` comes to, in minor units; `zero`: it may be nothing. Raises
-    CommandRefused, with `code`."""
+    """Parse the amount in a command's `field` into minor units; `zero`: an amount of 0 is valid.
+
+    Raises CommandRefused with `code`.
+    """
     try:
         amount_minor = parse_amount(text, currency)
     except ValueError as error:

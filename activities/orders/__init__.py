@@ -1,0 +1,1 @@
+"""Orders: their acceptance, recording, promises, cancellation and reading."""

@@ -1,4 +1,4 @@
-"""Order control: a person's commands on orders, beside what their workflows are asked for."""
+"""Commands on orders that their workflows do not execute themselves."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,8 @@ from activities.billing.exchanges import payer_of
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
-from activities.order_record.progress import (
-    acknowledged_text,
-    balance_of,
-    missing_minor,
-    money_problems,
-    read_progress,
-    save_progress,
-)
+from activities.order_record.problems import acknowledge_problems
+from activities.order_record.progress import read_progress, save_progress
 from activities.order_record.targets import order_of
 from activities.shipping.goods_issue import put_back
 from activities.shipping.undelivered import refund_price, write_off_undelivered
@@ -28,64 +22,57 @@ from models.messages.commands import (
     CommandResult,
     refuse,
 )
-from models.messages.steps import Notification
-from models.orders import Cancellation, Progress, ShipmentState
+from models.progress import Cancellation, Progress, ShipmentState
 from models.shipping import FreightMode
 from models.stock import ReservationState
-from models.tables.orders import Order
 from models.tables.shipping import Shipment
 from models.tables.stock import Reservation, Shortage
 
 
 @executes(CancelRest)
 def cancel_rest(work: UnitOfWork, command: CancelRest) -> CommandResult:
-    """What hasn't left, and no carrier is asked to fetch, won't come."""
+    """Cancel every unit not yet handed to or booked with a carrier, and refund its price."""
     order = order_of(work, command.order_id)
     uncollected = _uncollected(work.session, order.order_id)
     _check_rest(read_progress(work.session, order), len(uncollected))
     payer = payer_of(work, order)
     for shipment in uncollected:
         put_back(work, shipment)
-    cause = f"{command.kind}:{command.command_id}"
     held = col(Reservation.state) == ReservationState.HELD
-    freed = release_reservations(work, order, held, cause)
-    rest = [*freed.rows, *_never_here(work.session, freed.waiting)]
+    freed = release_reservations(work, order, held, command.cause)
+    rest = [*freed.rows, *_backordered(work.session, freed.waiting)]
     units = sum(row.quantity for row in rest)
     detail = f"{units} units by {command.actor}: {command.reason}"
     record_event(work, order.order_id, "rest_cancelled", detail)
     entry_id = f"rest_credited:{command.command_id}"
     write_off_undelivered(work, order.order_id, rest)
-    words, follow_up = refund_price(work, payer, rest, entry_id, command.reason)
+    refunded, follow_up = refund_price(work, payer, rest, entry_id, command.reason)
     save_progress(work, order)
-    orders = tuple(dict.fromkeys((order.order_id, *freed.notification.orders)))
-    return CommandResult(
-        command=command,
-        message=f"{units} units of {order.order_id} are given up; {words}",
-        notification=Notification(cause=cause, orders=orders, places=freed.notification.places),
+    return CommandResult.done(
+        command,
+        f"{units} units of {order.order_id} are given up; {refunded}",
+        orders=(order.order_id, *freed.notification.orders),
+        places=freed.notification.places,
         follow_up=follow_up,
     )
 
 
 @executes(Acknowledge)
 def acknowledge(work: UnitOfWork, command: Acknowledge) -> CommandResult:
-    """What happened to the order's money or goods is shown no longer."""
+    """Acknowledge the problems with an order's money or goods."""
     order = order_of(work, command.order_id)
-    seen = [*_see_to_money(work.session, order), *_see_to_goods(work.session, order)]
-    if not seen:
-        reason = f"nothing of {order.order_id} is to be seen to"
-        refuse("order_id", reason, ORDER_REFUSED)
-    codes = ", ".join(seen)
+    acknowledged = acknowledge_problems(work.session, order)
+    if not acknowledged:
+        refuse("order_id", f"nothing of {order.order_id} is to be acknowledged", ORDER_REFUSED)
+    codes = ", ".join(acknowledged)
     detail = f"{codes} by {command.actor}: {command.reason}"
     record_event(work, order.order_id, "acknowledged", detail)
     save_progress(work, order)
-    notification = Notification(
-        cause=f"{command.kind}:{command.command_id}", orders=(order.order_id,)
-    )
-    return CommandResult(command=command, message=f"seen to: {codes}", notification=notification)
+    return CommandResult.done(command, f"acknowledged: {codes}", orders=(order.order_id,))
 
 
 def _uncollected(session: Session, order_id: str) -> Sequence[Shipment]:
-    """Shipments that the customer was to collect, and hasn't."""
+    """Read the shipments that the customer has not collected yet."""
     query = select(Shipment).where(
         Shipment.order_id == order_id,
         Shipment.mode == FreightMode.HAND_OVER,
@@ -94,23 +81,23 @@ def _uncollected(session: Session, order_id: str) -> Sequence[Shipment]:
     return session.exec(query.order_by(Shipment.shipment_id)).all()
 
 
-def _check_rest(known: Progress, uncollected: int) -> None:
-    """Raises CommandRefused."""
-    order_id, problem = known.order_id, None
-    if known.cancellation is not Cancellation.NONE:
+def _check_rest(progress: Progress, uncollected: int) -> None:
+    """Check that some units can be cancelled, not the whole order. Raises CommandRefused."""
+    order_id, problem = progress.order_id, None
+    if progress.cancellation is not Cancellation.NONE:
         problem = f"{order_id} is (being) cancelled"
-    elif known.fulfilled:
-        problem = f"{order_id} is delivered: what comes back is a return"
-    elif not known.goods_left:
+    elif progress.fulfilled:
+        problem = f"{order_id} is delivered: authorise a return instead"
+    elif not progress.goods_left:
         problem = f"nothing of {order_id} has left: cancel the order instead"
-    elif not known.held + known.backordered + uncollected:
-        problem = f"{order_id} waits for nothing: what is planned or booked goes its way"
+    elif not progress.held + progress.backordered + uncollected:
+        problem = f"{order_id} waits for nothing: all other units are planned or booked"
     if problem:
         refuse("order_id", problem, ORDER_REFUSED)
 
 
-def _never_here(session: Session, waiting: Sequence[Shortage]) -> list[Reservation]:
-    """What an order waited for, as parts of its lines."""
+def _backordered(session: Session, shortages: Sequence[Shortage]) -> list[Reservation]:
+    """Return the backordered units as released parts of their lines."""
     return [
         Reservation(
             order_id=short.order_id,
@@ -121,12 +108,12 @@ def _never_here(session: Session, waiting: Sequence[Shortage]) -> list[Reservati
             quantity=short.quantity - short.filled,
             state=ReservationState.RELEASED,
         )
-        for short in waiting
+        for short in shortages
     ]
 
 
 def _parts(session: Session, short: Shortage) -> int:
-    """How many its line has at its location."""
+    """Count the reservations of a shortage's line at its location."""
     count = select(func.count()).select_from(Reservation)
     return session.exec(
         count.where(
@@ -135,25 +122,3 @@ def _parts(session: Session, short: Shortage) -> int:
             Reservation.location == short.location,
         )
     ).one()
-
-
-def _see_to_money(session: Session, order: Order) -> list[str]:
-    """Returns what was said of each payment, in short."""
-    due_minor = missing_minor(balance_of(session, order))
-    seen = []
-    for row, problem in list(money_problems(session, order, due_minor)):
-        row.acknowledged = acknowledged_text(row, problem)
-        seen.append(f"{problem.code} ({row.payment_id})")
-    return seen
-
-
-def _see_to_goods(session: Session, order: Order) -> list[str]:
-    """As `_see_to_money`, of each shipment."""
-    rows = select(Shipment).where(
-        Shipment.order_id == order.order_id, col(Shipment.problem).is_not(None)
-    )
-    seen = []
-    for row in session.exec(rows.order_by(Shipment.shipment_id)):
-        seen.append(f"{row.problem} ({row.shipment_id})")
-        row.problem = None
-    return seen

@@ -1,4 +1,4 @@
-"""Orders and their customers, as CLI and API show them."""
+"""Reading of orders and customers, as API and CLI show them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -9,13 +9,13 @@ from sqlalchemy import String, bindparam, func
 from sqlmodel import Session, col, select
 
 from activities.masterdata.customers import exposure
-from activities.order_record.progress import balance
-from activities.orders.acceptance import company_currency
+from activities.masterdata.reading import company_currency
+from activities.order_record.balance import balance_of_row
 from models.billing import RefundState
 from models.errors import NotFound
 from models.messages.attention import Attention
 from models.money import format_amount
-from models.orders import OVER, Cancellation, ShipmentState, Stage
+from models.progress import OVER, Cancellation, ShipmentState, Stage
 from models.stock import ReservationState, ShortageState
 from models.tables.billing import InvoiceRow, Refund
 from models.tables.masterdata import Customer
@@ -35,69 +35,76 @@ from models.views.orders import (
     ShipmentView,
 )
 
-AT_ONCE = 500
+BATCH = 500
 """Orders of one query."""
-_OF = bindparam("order_id", type_=String)
-_HISTORY = select(AuditRow).where(col(AuditRow.order_id) == _OF).order_by(col(AuditRow.audit_no))
-_ODD = (
+
+# Statements for each kind of row, built once, as building takes longer than executing.
+_ORDER_ID = bindparam("order_id", type_=String)
+_HISTORY = (
+    select(AuditRow).where(col(AuditRow.order_id) == _ORDER_ID).order_by(col(AuditRow.audit_no))
+)
+_REJECTED = (
     select(RejectedMessageRow)
-    .where(col(RejectedMessageRow.subject) == _OF)
+    .where(col(RejectedMessageRow.subject) == _ORDER_ID)
     .order_by(col(RejectedMessageRow.recorded_at))
 )
-_THESE = bindparam("order_ids", type_=String, expanding=True)
+_ORDER_IDS = bindparam("order_ids", type_=String, expanding=True)
 _LINES = (
     select(OrderLineRow)
-    .where(col(OrderLineRow.order_id).in_(_THESE))
+    .where(col(OrderLineRow.order_id).in_(_ORDER_IDS))
     .order_by(col(OrderLineRow.line_no))
 )
-_RESERVATIONS = select(Reservation).where(col(Reservation.order_id).in_(_THESE))
-_SHORT = (
+_RESERVATIONS = select(Reservation).where(col(Reservation.order_id).in_(_ORDER_IDS))
+_SHORTAGES = (
     select(Shortage)
-    .where(col(Shortage.order_id).in_(_THESE), col(Shortage.state) == ShortageState.OPEN)
+    .where(col(Shortage.order_id).in_(_ORDER_IDS), col(Shortage.state) == ShortageState.OPEN)
     .order_by(col(Shortage.line_no), col(Shortage.shortage_id))
 )
 _SHIPMENTS = (
-    select(Shipment).where(col(Shipment.order_id).in_(_THESE)).order_by(col(Shipment.shipment_id))
+    select(Shipment)
+    .where(col(Shipment.order_id).in_(_ORDER_IDS))
+    .order_by(col(Shipment.shipment_id))
 )
 _RETURNED = (
     select(ReturnRow.order_id, ReturnLine.line_no, ReturnLine.received)
     .join(ReturnLine, col(ReturnLine.return_id) == col(ReturnRow.return_id))
-    .where(col(ReturnRow.order_id).in_(_THESE))
+    .where(col(ReturnRow.order_id).in_(_ORDER_IDS))
 )
 _INVOICES = select(InvoiceRow.order_id, InvoiceRow.number).where(
-    col(InvoiceRow.order_id).in_(_THESE)
+    col(InvoiceRow.order_id).in_(_ORDER_IDS)
 )
 _REFUNDED = (
     select(Refund.order_id, func.sum(col(Refund.amount_minor)))
-    .where(col(Refund.order_id).in_(_THESE), col(Refund.state) == RefundState.REFUNDED)
+    .where(col(Refund.order_id).in_(_ORDER_IDS), col(Refund.state) == RefundState.REFUNDED)
     .group_by(col(Refund.order_id))
 )
-"""One for each kind of row, made once: making them takes longer than having them answered."""
-OfOrder = TypeVar("OfOrder", OrderLineRow, Reservation, Shortage, Shipment)
+
+OrderPart = TypeVar("OrderPart", OrderLineRow, Reservation, Shortage, Shipment)
 
 
-class _Known(NamedTuple):
-    """What there is of some orders, by order."""
+class _Rows(NamedTuple):
+    """The rows of some orders, by order id."""
 
     lines: Mapping[str, Sequence[OrderLineRow]]
     reservations: Mapping[str, Sequence[Reservation]]
-    short: Mapping[str, Sequence[Shortage]]
+    shortages: Mapping[str, Sequence[Shortage]]
     shipments: Mapping[str, Sequence[Shipment]]
     returned: Mapping[tuple[str, int], int]
-    """By order and line."""
+    """Units received, by order and line."""
     invoices: Mapping[str, str]
+    """Invoice numbers."""
     refunded: Mapping[str, int]
+    """Amounts in minor units."""
 
 
 def order_details(session: Session, order_id: str) -> OrderDetails | None:
-    """One order with its history; None where it isn't recorded."""
+    """Read an order with its history; None if it is not recorded."""
     order = session.get(Order, order_id)
     if order is None:
         return None
-    known = _known(session, [order_id])
-    its = {"order_id": order_id}
+    rows, bound = _rows_of(session, [order_id]), {"order_id": order_id}
     return OrderDetails(
-        **dict(_view(order, known)),
+        **dict(_view(order, rows)),
         delivery=order.delivery,
         fulfilment=order.fulfilment,
         location=order.location,
@@ -110,15 +117,15 @@ def order_details(session: Session, order_id: str) -> OrderDetails | None:
                 po_id=row.po_id,
                 expected_date=row.expected_date,
             )
-            for row in known.short[order_id]
+            for row in rows.shortages[order_id]
         ),
         history=tuple(
             HistoryView.model_validate(row.model_dump())
-            for row in session.exec(_HISTORY, params=its)
+            for row in session.exec(_HISTORY, params=bound)
         ),
         odd_facts=tuple(
             RejectedMessageView.model_validate(row.model_dump())
-            for row in session.exec(_ODD, params=its)
+            for row in session.exec(_REJECTED, params=bound)
         ),
     )
 
@@ -130,28 +137,30 @@ def list_orders(
     limit: int = 50,
     troubled: Collection[str] = (),
 ) -> list[OrderView]:
-    """Orders, newest first; `limit` 0 means all. `troubled`: those whose workflow was cut off or
-    fails need attention too."""
+    """Read orders, the latest first; `limit` 0 means all.
+
+    `attention`: only orders that need an operator, including open orders of `troubled`, the ids of
+    orders whose workflow ended abnormally or fails.
+    """
     query = select(Order).order_by(col(Order.placed_at).desc(), col(Order.order_id))
     if stage is not None:
         query = query.where(Order.stage == stage)
     if attention:
-        stuck = col(Order.order_id).in_(troubled) & col(Order.stage).not_in(OVER)
-        query = query.where(col(Order.attention_code).is_not(None) | stuck)
+        is_troubled = col(Order.order_id).in_(troubled) & col(Order.stage).not_in(OVER)
+        query = query.where(col(Order.attention_code).is_not(None) | is_troubled)
     if limit:
         query = query.limit(limit)
     return _views(session, session.exec(query).all())
 
 
 def customer(session: Session, customer_id: str) -> CustomerView:
-    """A customer with its orders. Raises NotFound."""
+    """Read a customer with its orders. Raises NotFound."""
     row = session.get(Customer, customer_id)
     if row is None:
         raise NotFound("customer_unknown", f"there is no customer {customer_id}")
     currency = company_currency(session) or ""
     query = select(Order).where(Order.customer_id == customer_id)
     orders = session.exec(query.order_by(col(Order.placed_at).desc())).all()
-    counted = [o for o in orders if o.cancellation is Cancellation.NONE]
     return CustomerView(
         **row.model_dump(include={"customer_id", "name", "email", "phone", "country", "language"}),
         status=row.status,
@@ -160,53 +169,69 @@ def customer(session: Session, customer_id: str) -> CustomerView:
         currency=currency,
         open_credit=format_amount(exposure(session, customer_id), currency),
         order_count=len(orders),
-        volume=format_amount(sum(o.total_minor for o in counted), currency),
+        volume=format_amount(
+            sum(o.total_minor for o in orders if o.cancellation is Cancellation.NONE), currency
+        ),
         first_order_at=orders[-1].placed_at if orders else None,
         last_order_at=orders[0].placed_at if orders else None,
         orders=tuple(_views(session, orders)),
     )
 
 
+def digest_and_stage(session: Session, order_id: str) -> tuple[str, Stage] | None:
+    """Read the digest of an order's document, and its stage; None if it is not recorded."""
+    row = session.get(Order, order_id)
+    return (row.digest, row.stage) if row else None
+
+
+def order_terms(session: Session, order_id: str) -> tuple[str, str] | None:
+    """Read an order's currency and terms; None if it is not recorded."""
+    row = session.get(Order, order_id)
+    return (row.currency, row.terms.value) if row else None
+
+
+def recorded(session: Session, order_ids: Collection[str]) -> set[str]:
+    """Read which of the orders are recorded."""
+    return set(session.exec(select(Order.order_id).where(col(Order.order_id).in_(order_ids))))
+
+
 def _views(session: Session, orders: Sequence[Order]) -> list[OrderView]:
-    """Views of many orders."""
     views: list[OrderView] = []
-    for start in range(0, len(orders), AT_ONCE):
-        some = orders[start : start + AT_ONCE]
-        known = _known(session, [order.order_id for order in some])
-        views += (_view(order, known) for order in some)
+    for start in range(0, len(orders), BATCH):
+        batch = orders[start : start + BATCH]
+        rows = _rows_of(session, [order.order_id for order in batch])
+        views += (_view(order, rows) for order in batch)
     return views
 
 
-def _known(session: Session, order_ids: Sequence[str]) -> _Known:
-    """All that is shown of some orders."""
-    these = {"order_ids": order_ids}
+def _rows_of(session: Session, order_ids: Sequence[str]) -> _Rows:
+    bound = {"order_ids": order_ids}
     returned = Counter[tuple[str, int]]()
-    for order_id, line_no, received in session.exec(_RETURNED, params=these):
+    for order_id, line_no, received in session.exec(_RETURNED, params=bound):
         returned[order_id, line_no] += received
-    return _Known(
-        lines=_by_order(session.exec(_LINES, params=these)),
-        reservations=_by_order(session.exec(_RESERVATIONS, params=these)),
-        short=_by_order(session.exec(_SHORT, params=these)),
-        shipments=_by_order(session.exec(_SHIPMENTS, params=these)),
+    return _Rows(
+        lines=_by_order(session.exec(_LINES, params=bound)),
+        reservations=_by_order(session.exec(_RESERVATIONS, params=bound)),
+        shortages=_by_order(session.exec(_SHORTAGES, params=bound)),
+        shipments=_by_order(session.exec(_SHIPMENTS, params=bound)),
         returned=returned,
-        invoices=dict(session.exec(_INVOICES, params=these).all()),
+        invoices=dict(session.exec(_INVOICES, params=bound).all()),
         refunded={
             order_id or "": int(amount_minor)
-            for order_id, amount_minor in session.exec(_REFUNDED, params=these)
+            for order_id, amount_minor in session.exec(_REFUNDED, params=bound)
         },
     )
 
 
-def _by_order(rows: Iterable[OfOrder]) -> Mapping[str, Sequence[OfOrder]]:
-    found: dict[str, list[OfOrder]] = defaultdict(list)
+def _by_order(rows: Iterable[OrderPart]) -> Mapping[str, Sequence[OrderPart]]:
+    by_order: dict[str, list[OrderPart]] = defaultdict(list)
     for row in rows:
-        found[row.order_id].append(row)
-    return found
+        by_order[row.order_id].append(row)
+    return by_order
 
 
-def _view(order: Order, known: _Known) -> OrderView:
-    """One order, of which all is known."""
-    short = known.short[order.order_id]
+def _view(order: Order, rows: _Rows) -> OrderView:
+    shortages = rows.shortages[order.order_id]
     return OrderView(
         order_id=order.order_id,
         customer_id=order.customer_id,
@@ -218,9 +243,9 @@ def _view(order: Order, known: _Known) -> OrderView:
         total=format_amount(order.total_minor, order.currency),
         paid=format_amount(order.paid_minor, order.currency),
         due=format_amount(_due(order), order.currency),
-        refunded=format_amount(known.refunded.get(order.order_id, 0), order.currency),
-        invoice_number=known.invoices.get(order.order_id),
-        lines=tuple(_lines(order.order_id, known)),
+        refunded=format_amount(rows.refunded.get(order.order_id, 0), order.currency),
+        invoice_number=rows.invoices.get(order.order_id),
+        lines=tuple(_lines(order.order_id, rows)),
         shipments=tuple(
             ShipmentView(
                 shipment_id=row.shipment_id,
@@ -229,11 +254,11 @@ def _view(order: Order, known: _Known) -> OrderView:
                 tracking_number=row.tracking_number,
                 tracking=row.tracking,
             )
-            for row in known.shipments[order.order_id]
+            for row in rows.shipments[order.order_id]
         ),
         promised_date=order.promised_date,
-        expected_date=_expected_date(short),
-        consent_by=order.consent_by if short else None,
+        expected_date=_expected_date(shortages),
+        consent_by=order.consent_by if shortages else None,
         placed_at=order.placed_at,
         updated_at=order.updated_at,
         workflow_id=order.workflow_id,
@@ -241,33 +266,32 @@ def _view(order: Order, known: _Known) -> OrderView:
 
 
 def _due(order: Order) -> int:
-    """What a customer is asked for; nothing once the order is (being) cancelled."""
+    """Return the amount that the customer is asked for; 0 once a cancellation is requested."""
     if order.cancellation is not Cancellation.NONE:
         return 0
-    return balance(order, invoiced=False).due_minor
+    return balance_of_row(order, invoiced=False).due_minor
 
 
-def _expected_date(short: Sequence[Shortage]) -> date | None:
-    """When the last of what is short comes, if all of it has a date."""
-    dates = [row.expected_date for row in short]
-    known = [day for day in dates if day is not None]
-    return max(known, default=None) if len(known) == len(dates) else None
+def _expected_date(shortages: Sequence[Shortage]) -> date | None:
+    """Return the date of the last shortage, if every shortage has one."""
+    dates = [row.expected_date for row in shortages if row.expected_date is not None]
+    return max(dates, default=None) if len(dates) == len(shortages) else None
 
 
-def _lines(order_id: str, known: _Known) -> Iterator[LineView]:
-    """What became of each line's units."""
+def _lines(order_id: str, rows: _Rows) -> Iterator[LineView]:
+    """Count the units of each line by what became of them."""
     units = Counter[tuple[int, ReservationState]]()
     delivered, short = Counter[int](), Counter[int]()
     arrived = {
-        row.shipment_id for row in known.shipments[order_id] if row.state is ShipmentState.DELIVERED
+        row.shipment_id for row in rows.shipments[order_id] if row.state is ShipmentState.DELIVERED
     }
-    for row in known.reservations[order_id]:
+    for row in rows.reservations[order_id]:
         units[row.line_no, row.state] += row.quantity
         if row.shipment_id in arrived:
             delivered[row.line_no] += row.quantity
-    for lacking in known.short[order_id]:
-        short[lacking.line_no] += lacking.quantity - lacking.filled
-    for line in known.lines[order_id]:
+    for shortage in rows.shortages[order_id]:
+        short[shortage.line_no] += shortage.quantity - shortage.filled
+    for line in rows.lines[order_id]:
         number = line.line_no
         yield LineView(
             sku=line.sku,
@@ -275,7 +299,7 @@ def _lines(order_id: str, known: _Known) -> Iterator[LineView]:
             reserved=units[number, ReservationState.HELD] + units[number, ReservationState.PICKED],
             backordered=short[number],
             shipped=units[number, ReservationState.SHIPPED],
-            returned=known.returned.get((order_id, number), 0),
+            returned=rows.returned.get((order_id, number), 0),
             delivered=delivered[number],
             given_up=units[number, ReservationState.FORGONE],
         )

@@ -1,4 +1,4 @@
-"""Orders: recording them, showing their attention, cancelling them."""
+"""Steps of orders: record an order, show its attention, cancel it."""
 
 from sqlmodel import Session, col, select
 
@@ -7,18 +7,18 @@ from activities.database.inbox import mark_applied, waiting_facts
 from activities.database.step import read_step, step
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata import customers
+from activities.masterdata.reading import company_currency
 from activities.order_record.audit import record_event, record_rejected
+from activities.order_record.balance import balance_of, money_of
+from activities.order_record.problems import show_problem
 from activities.order_record.progress import (
     FOR_CHANGE,
-    balance_of,
     find_order,
     lock_order,
-    money_of,
     read_progress,
     save_progress,
-    show_problem,
 )
-from models.customers import TaxTreatment
+from activities.orders.acceptance import price_order
 from models.errors import Refused
 from models.messages.attention import Attention, SetAttention
 from models.messages.facts import FACT_TYPES, RejectedMessage
@@ -32,24 +32,16 @@ from models.messages.steps import (
     RecordOrder,
 )
 from models.money import parse_percent
-from models.orders import (
-    Cancellation,
-    OrderDocument,
-    PricedLine,
-    ProductPrice,
-    Progress,
-    price_lines,
-    total,
-)
+from models.orders import OrderDocument
+from models.progress import Cancellation, Progress
 from models.promises import promised_date
-from models.tables.masterdata import Company, Customer, Product
 from models.tables.operations import AttentionRow
 from models.tables.orders import Order, OrderLineRow
 
 
 @step
 def record_order(work: UnitOfWork, step: RecordOrder) -> Recorded:
-    """Record customer and order once, and check the credit of an order on credit."""
+    """Record customer and order once, and check the customer's credit."""
     document = step.order
     order = work.session.get(Order, document.order_id, with_for_update=FOR_CHANGE)
     if order is None:
@@ -57,7 +49,7 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recorded:
         order.updated_at = work.now
         record_event(work, order.order_id, "recorded", f"placed {order.channel}")
         apply_early_payments(work, order)
-    if order.attention_code is not None:  # this run hasn't raised any
+    if order.attention_code is not None:  # from an earlier run of the workflow
         attend(work, SetAttention(order_id=order.order_id, attention=None))
     refusal = _check_credit(work.session, order)
     return Recorded(
@@ -70,34 +62,34 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recorded:
 
 @step
 def read_order_progress(work: UnitOfWork, step: OrderStep) -> Progress:
-    """Read the order's progress again, and its stage with it."""
+    """Recompute the order's progress and stage."""
     return save_progress(work, lock_order(work, step.order_id))
 
 
 @step
 def read_policy(work: UnitOfWork, step: OrderStep) -> Policy:
-    """The durations that whoever works beside an order's own workflow lives by."""
+    """Read the policy for workflows other than the order's own."""
     return work.rules.policy
 
 
 @step
 def set_attention(work: UnitOfWork, step: SetAttention) -> None:
-    """Show or clear the order's attention."""
+    """Show or clear an attention of the order."""
     attend(work, step)
 
 
 @step
-def record_rejected_message(work: UnitOfWork, odd: RejectedMessage) -> None:
-    """Keep a message that can't be used; the same one is kept once."""
-    record_rejected(work, odd.subject, odd.name, odd.body, odd.reason)
-    if odd.fact is not None:
-        kind = FACT_TYPES[odd.fact.type]
-        mark_applied(work, kind.model_validate(odd.fact.data))
+def record_rejected_message(work: UnitOfWork, message: RejectedMessage) -> None:
+    """Record a rejected message once; a fact in it counts as applied."""
+    record_rejected(work, message.subject, message.name, message.body, message.reason)
+    if message.fact is not None:
+        kind = FACT_TYPES[message.fact.type]
+        mark_applied(work, kind.model_validate(message.fact.data))
 
 
 @step
 def start_cancelling(work: UnitOfWork, step: CancelOrder) -> Cancelled:
-    """Put the order into cancelling, unless goods have left or it is over."""
+    """Request the cancellation of an order, unless goods have left or it is cancelled."""
     order = lock_order(work, step.order_id)
     progress = read_progress(work.session, order)
     refusal = _why_not_cancel(progress, step)
@@ -116,7 +108,7 @@ def start_cancelling(work: UnitOfWork, step: CancelOrder) -> Cancelled:
 
 @step
 def withdraw_cancellation(work: UnitOfWork, step: OrderStep) -> Progress:
-    """The goods could not be called back: the order goes on."""
+    """Withdraw a requested cancellation, as the carrier has the goods; the order continues."""
     order = lock_order(work, step.order_id)
     if order.cancellation is not Cancellation.REQUESTED:
         return read_progress(work.session, order)
@@ -128,7 +120,7 @@ def withdraw_cancellation(work: UnitOfWork, step: OrderStep) -> Progress:
 
 @read_step
 def read_document(session: Session, step: OrderStep) -> RecordedOrder:
-    """Read the order as it was placed."""
+    """Read the document of an order, as it was placed."""
     order = session.get_one(Order, step.order_id)
     document = OrderDocument.model_validate(order.document)
     return RecordedOrder(document=document, digest=order.digest)
@@ -136,7 +128,7 @@ def read_document(session: Session, step: OrderStep) -> RecordedOrder:
 
 @step
 def finish_cancelling(work: UnitOfWork, step: OrderStep) -> Progress:
-    """Everything is undone. While money is still owed back, nothing changes."""
+    """Complete the cancellation, unless a refund is still due."""
     order = lock_order(work, step.order_id)
     progress = read_progress(work.session, order)
     if order.cancellation is not Cancellation.REQUESTED or progress.refund_due_minor:
@@ -146,16 +138,14 @@ def finish_cancelling(work: UnitOfWork, step: OrderStep) -> Progress:
     return save_progress(work, order)
 
 
-def attend(
-    work: UnitOfWork,
-    step: SetAttention,
-) -> None:
-    """A workflow waits for a person because of an order, or does no longer, in the caller's
-    transaction. Of several the one that waits longest is shown; where none does any more, what a
-    person has yet to see to."""
+def attend(work: UnitOfWork, step: SetAttention) -> None:
+    """Record or clear the attention of one workflow of an order, and show the oldest of them.
+
+    Without an attention the order shows a problem that is not acknowledged, if any.
+    """
     order, new, source = find_order(work, step.order_id), step.attention, step.beside or ""
     if order is None:
-        return  # refused before it was recorded: the workflow's search attributes show it
+        return  # refused before it was recorded: shown by the workflow's search attributes
     row = work.session.get(AttentionRow, (order.order_id, source))
     if (new and (new.code, new.message)) == (row and (row.code, row.message)):
         return
@@ -175,41 +165,36 @@ def attend(
 
 
 def _show_oldest(session: Session, order: Order) -> None:
-    waits = select(AttentionRow).where(AttentionRow.order_id == order.order_id)
-    first = session.exec(waits.order_by(col(AttentionRow.since), col(AttentionRow.source))).first()
-    order.attention_code = first.code if first else None
-    order.attention_message = first.message if first else None
-    if first is None:
+    query = select(AttentionRow).where(AttentionRow.order_id == order.order_id)
+    oldest = session.exec(query.order_by(col(AttentionRow.since), col(AttentionRow.source))).first()
+    order.attention_code = oldest.code if oldest else None
+    order.attention_message = oldest.message if oldest else None
+    if oldest is None:
         show_problem(order, read_progress(session, order))
 
 
 def _why_not_cancel(progress: Progress, step: CancelOrder) -> str | None:
     if progress.goods_left:
         if not progress.fulfilled:
-            return "goods have left: only what is still to come can be cancelled (`cancel-rest`)"
+            return "goods have left: only the outstanding units can be cancelled (`cancel-rest`)"
         return "goods have left: the order can be returned, not cancelled"
     if progress.cancellation is Cancellation.DONE:
-        return "the order is cancelled already"
+        return "the order is already cancelled"
     if step.unless_accepted and progress.consent_by is None:
-        return "the delay was accepted, or the goods have come"
-    return "it is paid" if step.unless_paid and progress.paid_in_full else None
+        return "the delay was accepted, or the goods have arrived"
+    return "the order is paid" if step.unless_paid and progress.paid_in_full else None
 
 
-def _insert_order(
-    work: UnitOfWork,
-    step: RecordOrder,
-) -> Order:
+def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
     document = step.order
-    company = work.session.exec(select(Company)).one_or_none()
-    if company is None:
+    if company_currency(work.session) is None:
         raise Refused("nothing_imported", "there are no products: import some, then retry")
     customer = (
         customers.lock_customer(work.session, document.customer)
         if isinstance(document.customer, str)
         else customers.record_customer(work, document.customer)
     )
-    lines = _price(work.session, document, customer.tax_treatment)
-    totals = total(lines)
+    lines, totals = price_order(work.session, document)
     order = Order(
         order_id=document.order_id,
         customer_id=customer.customer_id,
@@ -247,20 +232,14 @@ def _insert_order(
     return order
 
 
-def _price(session: Session, document: OrderDocument, tax: TaxTreatment) -> list[PricedLine]:
-    skus = {line.sku for line in document.lines}
-    rows = session.exec(select(Product).where(col(Product.sku).in_(skus)))
-    products = {row.sku: ProductPrice.model_validate(row.model_dump()) for row in rows}
-    if missing := sorted(skus - products.keys()):
-        raise Refused("sku_unknown", f"there is no SKU {', '.join(missing)}: import it, then retry")
-    return price_lines(document, products, tax)
-
-
 def _check_credit(session: Session, order: Order) -> Attention | None:
-    """Open receivables, accepted orders and this one within the limit (customer's row locked)."""
+    """Accept an order on credit within its customer's credit limit; return a refusal otherwise.
+
+    Locks the customer's row, so that credit is checked for one order at a time.
+    """
     if not order.terms.on_credit or order.credit_accepted:
         return None
-    customer: Customer = customers.lock_customer(session, order.customer_id)
+    customer = customers.lock_customer(session, order.customer_id)
     owed_minor = customers.exposure(session, order.customer_id, order.order_id)
     due_minor = balance_of(session, order).due_minor
     if not due_minor or owed_minor + due_minor <= customer.credit_limit_minor:

@@ -35,7 +35,7 @@ from models.messages.commands import (
     refuse,
 )
 from models.messages.steps import Notification
-from models.orders import ShipmentState
+from models.progress import ShipmentState
 from models.returns import (
     Disposition,
     RequestedOutcome,

@@ -9,7 +9,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from models.messages.commands import RETURN_REFUSED, ReturnedUnits, refuse
-from models.orders import ShipmentState
+from models.progress import ShipmentState
 from models.returns import ReturnState
 from models.stock import ReservationState
 from models.tables.orders import Order

@@ -16,7 +16,8 @@ from activities.stock.counters import Change, lock_stock, move
 from models.billing import units_of
 from models.messages.commands import InspectedUnits, InspectReturn
 from models.money import part, round_half_up
-from models.orders import PricedLine, ShipmentState
+from models.pricing import PricedLine
+from models.progress import ShipmentState
 from models.returns import (
     Disposition,
     ExchangeLine,

@@ -6,7 +6,8 @@ from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.progress import lock_order, money_of, save_progress
+from activities.order_record.balance import money_of
+from activities.order_record.progress import lock_order, save_progress
 from activities.order_record.targets import amount_of, shipment_of
 from activities.shipping.tracking import reports_of
 from models import ledger
@@ -22,7 +23,7 @@ from models.messages.commands import (
     refuse,
 )
 from models.messages.steps import Notification
-from models.orders import ShipmentState
+from models.progress import ShipmentState
 from models.tables.orders import Order
 from models.tables.shipping import Claim, Shipment
 

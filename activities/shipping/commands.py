@@ -12,7 +12,8 @@ from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.progress import money_of, read_progress, save_progress
+from activities.order_record.balance import money_of
+from activities.order_record.progress import read_progress, save_progress
 from activities.order_record.targets import amount_of, location_of, shipment_of
 from activities.shipping.claims import check_claimable, claims_of, record_claim, record_withdrawal
 from activities.shipping.undelivered import refund_price, write_off_undelivered
@@ -34,7 +35,7 @@ from models.messages.commands import (
     refuse,
 )
 from models.messages.steps import Notification
-from models.orders import Cancellation, ShipmentState
+from models.progress import Cancellation, ShipmentState
 from models.stock import MovementKind, Need, ReservationState
 from models.tables.orders import Order
 from models.tables.shipping import Shipment

@@ -10,7 +10,7 @@ from activities.ledger.posting import post
 from activities.stock.counters import Change, lock_stock, move
 from models import ledger
 from models.money import round_half_up
-from models.orders import ShipmentState
+from models.progress import ShipmentState
 from models.stock import MovementKind, ReservationState, issue_cost
 from models.tables.orders import Order, OrderLineRow
 from models.tables.shipping import Shipment

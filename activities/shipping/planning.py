@@ -11,8 +11,9 @@ from activities.gateways.calls import asked_before
 from activities.order_record.audit import record_event
 from models.errors import Refused
 from models.messages.partners import FreightBooking, FreightInquiry, FreightPackage
-from models.orders import Cancellation, Fulfilment, ShipmentState
+from models.orders import Fulfilment
 from models.packing import Package, Piece
+from models.progress import Cancellation, ShipmentState
 from models.shipping import FreightChoice, FreightMode, choose_freight
 from models.sscc import sscc
 from models.stock import ReservationState

@@ -10,7 +10,8 @@ from activities.documents.papers.bill_of_lading import bill_of_lading_pdf
 from activities.documents.papers.label import label_pdf
 from activities.documents.papers.packing_slip import packing_slip_pdf
 from activities.documents.papers.pick_list import pick_list_pdf
-from activities.order_record.progress import money_of, read_progress
+from activities.order_record.balance import money_of
+from activities.order_record.progress import read_progress
 from activities.shipping.claims import claims_of
 from activities.shipping.planning import ready_on
 from models.claims import ClaimState
@@ -18,7 +19,6 @@ from models.customers import Address
 from models.messages.commands import RefundShipment
 from models.messages.facts import ShipmentFact, ShipmentTracked
 from models.money import format_amount
-from models.orders import ShipmentState
 from models.papers import (
     PaperAddress,
     PaperContent,
@@ -26,6 +26,7 @@ from models.papers import (
     PaperPackage,
     ShipmentPaper,
 )
+from models.progress import ShipmentState
 from models.shipping import FreightMode
 from models.stock import SERVING, ReservationState
 from models.tables.masterdata import Company, Customer, Location, Product

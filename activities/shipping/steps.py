@@ -29,7 +29,8 @@ from models.messages.facts import ShipmentDelivered, ShipmentFact
 from models.messages.partners import BookedFreight, FreightBooking, FreightInquiry
 from models.messages.steps import DeliveryStep, DispatchStep, OrderStep, ShipmentStep, TrackingStep
 from models.money import parse_amount
-from models.orders import Cancellation, Progress, ShipmentProblem, ShipmentState, digest
+from models.orders import digest
+from models.progress import Cancellation, Progress, ShipmentProblem, ShipmentState
 from models.shipping import FreightMode, choose_quote
 from models.stock import ReservationState
 from models.tables.orders import Order

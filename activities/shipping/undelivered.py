@@ -14,7 +14,7 @@ from models import ledger
 from models.billing import units_of
 from models.messages.commands import FollowUp
 from models.messages.steps import BillStep
-from models.orders import PricedLine
+from models.pricing import PricedLine
 from models.stock import ReservationState
 from models.tables.orders import OrderLineRow
 from models.tables.stock import Reservation

@@ -23,7 +23,8 @@ from activities.stock.backorders import (
 from activities.stock.counters import Change, lock_stock, move, reserve
 from models.errors import Refused
 from models.messages.steps import Allocated, Notification, OrderStep, Released, StockKey
-from models.orders import Cancellation, Delivery
+from models.orders import Delivery
+from models.progress import Cancellation
 from models.stock import (
     Assignment,
     MovementKind,

@@ -1,0 +1,1 @@
+"""Messages between API, CLI, workflows, steps and partners."""

@@ -1,4 +1,7 @@
-"""Attentions: why an order waits for an operator."""
+"""Attentions: reasons why an order waits for an operator.
+
+A message states what happened, then what to do. docs/attention.md lists all codes.
+"""
 
 from datetime import datetime
 
@@ -6,13 +9,13 @@ from models.base import Payload
 from models.tracking import TrackingStatus
 
 NO_SUPPLY = "no_supply"
-"""The code of the attention of an order whose goods nobody brings."""
+"""The code of the attention of an order with units short that no supplier delivers."""
 ALREADY_PICKED_UP = "already_picked_up"
-"""The code of a carrier's refusal to cancel a booking whose goods it has."""
+"""The code of a carrier's refusal to cancel a booking after the pick-up."""
 
 
 class Attention(Payload):
-    """Why an order waits for a person."""
+    """The reason why an order waits for an operator."""
 
     code: str
     message: str
@@ -20,82 +23,83 @@ class Attention(Payload):
 
 WORKFLOW_ENDED = Attention(
     code="workflow_ended",
-    message="its workflow was ended from outside: place the same document again, it goes on",
+    message="its workflow was terminated: place the same document again, and the order continues",
 )
-"""What a view says of an order that isn't over and has no workflow."""
+"""Shown for an order that is not over and has no workflow."""
 WORKFLOW_FAILS = Attention(
     code="workflow_fails",
-    message="its workflow fails whenever it is to go on, and the worker's log says why: it goes on "
-    "by itself once workers run whose code fits",
+    message="the code of its workflow fails: check the worker's log, then deploy the previous code "
+    "or a fix; the order continues by itself",
 )
-"""What a view says of an order whose workflow's tasks fail: the workflow can't say so itself."""
+"""Shown for an order whose workflow tasks fail, as the workflow itself can't show it."""
 
 
 def will_not_arrive(shipment_id: str, tracking: TrackingStatus) -> Attention:
-    """The carrier says so."""
+    """Report a shipment that is lost, damaged, refused, undeliverable or on its way back."""
     return Attention(
         code="shipment_exception",
-        message=f"the carrier says that {shipment_id} is {tracking.words}: send the goods again "
-        f"(`shipment reship {shipment_id}`) or give the money back (`shipment refund "
-        f"{shipment_id}`), unless it arrives after all",
+        message=f"the carrier reports {shipment_id} as {tracking.words}: send the goods again "
+        f"(`shipment reship {shipment_id}`) or refund them (`shipment refund {shipment_id}`); a "
+        "delivery clears this",
     )
 
 
 def silent(shipment_id: str, since: datetime) -> Attention:
-    """The carrier says nothing."""
+    """Report a shipment without tracking events for too long."""
     return Attention(
         code="shipment_silent",
-        message=f"nothing was heard of {shipment_id} since {since:%Y-%m-%d %H:%M} UTC: ask the "
-        f"carrier, and record what it says (`shipment event {shipment_id} STATUS`)",
+        message=f"no tracking event of {shipment_id} since {since:%Y-%m-%d %H:%M} UTC: ask the "
+        f"carrier and record the answer (`shipment event {shipment_id} STATUS`)",
     )
 
 
 def return_will_not_arrive(return_id: str, tracking: TrackingStatus) -> Attention:
-    """The carrier says so."""
+    """Report returned goods that are lost, damaged, refused or on their way to the customer."""
     if tracking is TrackingStatus.RETURNED_TO_SENDER:
-        return Attention(
-            code="return_exception",
-            message=f"the carrier takes {return_id} to the customer again: ask them to send it "
-            "once more, or close it; a retry waits on",
+        message = (
+            f"the carrier takes {return_id} back to the customer: ask the customer to send it "
+            f"again, or close it (`returns close {return_id}`); a retry keeps waiting"
         )
-    return Attention(
-        code="return_exception",
-        message=f"the carrier says that {return_id} is {tracking.words}: give the customer what "
-        f"its goods are worth (`returns inspect {return_id} SKU:QUANTITY:lost`) or close it, "
-        "unless it arrives after all; a retry waits on",
-    )
+    else:
+        message = (
+            f"the carrier reports {return_id} as {tracking.words}: refund the goods (`returns "
+            f"inspect {return_id} SKU:QUANTITY:lost`) or close the return (`returns close "
+            f"{return_id}`); an arrival clears this, a retry keeps waiting"
+        )
+    return Attention(code="return_exception", message=message)
 
 
 def return_silent(return_id: str, since: datetime, tracking: TrackingStatus | None) -> Attention:
-    """Nobody says anything of goods that are to come back."""
+    """Report returned goods without tracking events, or not received, for too long."""
     if tracking is TrackingStatus.DELIVERED:
-        said = f"the carrier delivered {return_id}, and nobody has received it"
-        todo = f"look for it, and `returns receive {return_id} SKU:QUANTITY`"
+        problem = f"{return_id} was delivered, but no receipt was recorded"
+        action = f"find the goods and record them (`returns receive {return_id} SKU:QUANTITY`)"
     else:
-        said = f"nothing was heard of {return_id}"
-        todo = (
-            f"ask its carrier, and record what it says (`shipment event {return_id} STATUS`), or "
-            "close it"
+        problem = f"no tracking event of {return_id}"
+        action = (
+            f"ask the carrier and record the answer (`shipment event {return_id} STATUS`), or "
+            f"close the return (`returns close {return_id}`)"
         )
     return Attention(
         code="return_silent",
-        message=f"{said} since {since:%Y-%m-%d %H:%M} UTC: {todo}; a retry waits as long again",
+        message=f"{problem} since {since:%Y-%m-%d %H:%M} UTC: {action}; a retry waits for the "
+        "same time again",
     )
 
 
 def not_collected(shipment_id: str, collect_by: datetime) -> Attention:
-    """The customer hasn't come."""
+    """Report goods that were not collected in time."""
     return Attention(
         code="not_collected",
-        message=f"the goods of {shipment_id} were to be collected by {collect_by:%Y-%m-%d %H:%M} "
-        "UTC: ask the customer; a retry waits as long again, `cancel` (`cancel-rest` where others "
-        "were collected before) gives goods and money back",
+        message=f"the goods of {shipment_id} were not collected by {collect_by:%Y-%m-%d %H:%M} "
+        "UTC: ask the customer, or cancel (`cancel`; `cancel-rest` if other goods were collected) "
+        "to release the goods and refund the payment; a retry waits for the same time again",
     )
 
 
 class SetAttention(Payload):
-    """Show (or, with None, clear) an order's attention. `beside`: the id of the workflow that shows
-    it, where that isn't the order's own."""
+    """The attention to show for an order; None clears it. `beside`: id of the workflow that waits,
+    if it is not the order's own."""
 
     order_id: str
     attention: Attention | None

@@ -1,7 +1,7 @@
-"""Facts: events reported from outside, each with an id of its own.
+"""Facts: events reported from outside, each with an id. Workflows receive them as signals.
 
-Only the id is required: an operator may send a fact from the Temporal UI, and what else is missing
-is read from the tables or stays open.
+Only the id is required, as an operator may send a fact from the Temporal UI. Other missing fields
+are read from the tables or stay open. Webhooks require more: see `models.messages.parsing`.
 """
 
 from datetime import UTC, date, datetime
@@ -14,7 +14,7 @@ from models.tracking import TrackingStatus
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """A time without an offset is UTC: the tables take no other, and a person may leave it out."""
+    """Convert to UTC; a time without an offset is UTC."""
     try:
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except OverflowError as error:
@@ -23,11 +23,14 @@ def _in_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 Words = Annotated[str, StringConstraints(max_length=200, pattern=NO_CONTROL_CHARACTERS)]
-"""What a fact may say: no database takes a NUL."""
+"""Text of a fact: up to 200 characters, without control characters."""
+
+
+# Payments
 
 
 class PaymentReceived(Payload):
-    """Money has come in."""
+    """A payment was received. `amount`: a decimal string."""
 
     payment_id: Identifier
     order_id: Words | None = None
@@ -37,35 +40,8 @@ class PaymentReceived(Payload):
     received_at: Moment | None = None
 
 
-class CarrierReport(Payload):
-    """What a carrier says of a shipment. `signed_by` and `reference`: its proof of a delivery."""
-
-    event_id: Identifier
-    order_id: Words | None = None
-    shipment_id: Words | None = None
-    occurred_at: Moment | None = None
-    place: Words = ""
-    detail: Words = ""
-    signed_by: Words = ""
-    reference: Words = ""
-
-
-class ShipmentDispatched(CarrierReport):
-    """Goods have left: the carrier has picked them up."""
-
-
-class ShipmentDelivered(CarrierReport):
-    """Goods have arrived at the customer's."""
-
-
-class ShipmentTracked(CarrierReport):
-    """Where goods are, or what has happened to them, on their way."""
-
-    status: TrackingStatus | None = None
-
-
 class PaymentAuthorised(Payload):
-    """A card has promised to pay: nothing has come in yet."""
+    """A card issuer has guaranteed an amount; it is charged by a capture."""
 
     authorisation_id: Identifier
     order_id: Words | None = None
@@ -75,8 +51,10 @@ class PaymentAuthorised(Payload):
 
 
 class PaymentReversed(Payload):
-    """The payer's bank has taken a payment back (chargeback); without an amount all of it. `fee`:
-    what that costs us."""
+    """The payer's bank took a payment back (chargeback), in full if no amount is given.
+
+    `fee`: our cost.
+    """
 
     reversal_id: Identifier
     payment_id: Words | None = None
@@ -89,7 +67,7 @@ class PaymentReversed(Payload):
 
 
 class PayoutPaid(Payload):
-    """The payment provider has paid out to our bank account: `amount` came there, `fee` it kept."""
+    """The payment provider transferred `amount` to our bank account and kept `fee`."""
 
     payout_id: Identifier
     amount: Words | None = None
@@ -98,25 +76,44 @@ class PayoutPaid(Payload):
     occurred_at: Moment | None = None
 
 
-class StockArrived(Payload):
-    """A goods receipt may have filled the order's shortages: an order looks when it hears it."""
-
-    receipt_id: Identifier
+# Shipments
 
 
-class ShortageReported(Payload):
-    """An order is short here, or something else asks to look. `again`: also at the suppliers that
-    have let us down before."""
+class CarrierReport(Payload):
+    """A carrier's report on a shipment. `signed_by` and `reference`: its proof of delivery."""
 
-    shortage_id: Identifier
-    again: bool = False
+    event_id: Identifier
+    order_id: Words | None = None
+    shipment_id: Words | None = None
+    occurred_at: Moment | None = None
+    place: Words = ""
+    detail: Words = ""
+    signed_by: Words = ""
+    reference: Words = ""
+
+
+class ShipmentDispatched(CarrierReport):
+    """The carrier has picked up the goods."""
+
+
+class ShipmentDelivered(CarrierReport):
+    """The customer has received the goods."""
+
+
+class ShipmentTracked(CarrierReport):
+    """A tracking event: the status of goods on their way."""
+
+    status: TrackingStatus | None = None
+
+
+# Purchases
 
 
 Units = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
 
 
 class PromisedLine(Payload):
-    """What a supplier promises of one SKU; a quantity of 0 is a refusal."""
+    """A supplier's promise for one SKU; a quantity of 0 is a refusal."""
 
     sku: Words
     quantity: Units
@@ -124,7 +121,7 @@ class PromisedLine(Payload):
 
 
 class SupplierAcknowledged(Payload):
-    """A supplier has confirmed a purchase order: all of it, or what `lines` say."""
+    """A supplier acknowledged a purchase order, in full or as `lines` state."""
 
     acknowledgement_id: Identifier
     po_id: Words | None = None
@@ -134,7 +131,7 @@ class SupplierAcknowledged(Payload):
 
 
 class GoodsShipped(Payload):
-    """A supplier's advance ship notice (EDI 856): the goods are on their way to us."""
+    """A supplier shipped goods to us: an advance ship notice (EDI 856)."""
 
     notice_id: Identifier
     po_id: Words | None = None
@@ -143,7 +140,7 @@ class GoodsShipped(Payload):
 
 
 class InvoicedLine(Payload):
-    """What a supplier asks for one SKU; `unit_cost` is a decimal string."""
+    """An invoiced SKU; `unit_cost` is a decimal string."""
 
     sku: Words
     quantity: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
@@ -151,7 +148,7 @@ class InvoicedLine(Payload):
 
 
 class SupplierInvoiced(Payload):
-    """A supplier's invoice (EDI 810), without tax."""
+    """A supplier sent an invoice (EDI 810), without tax."""
 
     invoice_id: Identifier
     po_id: Words | None = None
@@ -161,16 +158,40 @@ class SupplierInvoiced(Payload):
 
 
 class GoodsReceived(Payload):
-    """Goods have arrived from a supplier."""
+    """Goods were received for a purchase order."""
 
     receipt_id: Identifier
     po_id: Words | None = None
     sku: Words | None = None
     quantity: int | None = Field(default=None, strict=True)
     damaged: Units = 0
-    """How many of them are of no use: they don't become stock, and aren't owed for."""
+    """Damaged units among them: they do not enter stock and are not owed for."""
     occurred_at: Moment | None = None
 
+
+# Notifications by other workflows of this program
+
+
+class StockArrived(Payload):
+    """Stock may have been reserved for the order, which reads its progress again.
+
+    `receipt_id`: the cause, for example a goods receipt.
+    """
+
+    receipt_id: Identifier
+
+
+class ShortageReported(Payload):
+    """A shortage or another reason to plan the replenishment of a stock key again.
+
+    `again`: include suppliers that failed to supply the SKU before.
+    """
+
+    shortage_id: Identifier
+    again: bool = False
+
+
+# Facts by subject, and their types as webhooks
 
 ShipmentFact = ShipmentDispatched | ShipmentDelivered | ShipmentTracked
 OrderFact = PaymentReceived | PaymentAuthorised | PaymentReversed | ShipmentFact
@@ -189,11 +210,11 @@ FACT_TYPES: dict[str, type[Fact]] = {
     "purchase_order.invoiced": SupplierInvoiced,
     "goods.received": GoodsReceived,
 }
-"""The types of webhooks and the messages they become."""
+"""The types of webhooks and their facts."""
 
 
 def business_id(fact: Fact) -> str:
-    """The fact's own id: of the payment, the carrier's event, the receipt."""
+    """Read the fact's own id: that of the payment, the tracking event, the receipt..."""
     match fact:
         case PaymentReceived():
             return fact.payment_id
@@ -216,31 +237,34 @@ def business_id(fact: Fact) -> str:
 
 
 def type_of(fact: Fact) -> str:
-    """The webhook type that `fact` came as."""
+    """Find the webhook type of a fact."""
     return next(name for name, kind in FACT_TYPES.items() if isinstance(fact, kind))
 
 
+# Records of facts
+
+
 class StoredFact(Payload):
-    """A fact as the door keeps it: type and data of the webhook's body."""
+    """A fact as recorded on receipt: type and data of the webhook's body."""
 
     type: str
     data: dict[str, JsonValue]
 
 
 class RejectedMessage(Payload):
-    """A message that can't be used, kept as it came."""
+    """A message that no step could apply, with the reason."""
 
     subject: str
-    """The order or purchase order it reached; for a workflow's own record, its id."""
+    """The id of its order or purchase order, or of the workflow that received it."""
     name: str
     body: str
     reason: str
     fact: StoredFact | None = None
-    """As the door kept it: it waits for nothing more."""
+    """The recorded fact, to mark as applied."""
 
 
 class FactInput(Payload):
-    """The argument of FactWorkflow: a fact for which no workflow runs."""
+    """The argument of FactWorkflow: a fact to apply without a running workflow of its subject."""
 
     source: str
     fact_id: str

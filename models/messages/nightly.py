@@ -1,5 +1,7 @@
-"""What the nightly workflows and their steps say to each other. All of it may be left out by who
-starts one from the Temporal UI."""
+"""Messages of the nightly workflows: stock review and reconciliation.
+
+Every field of their inputs has a default, for a start from the Temporal UI.
+"""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,13 +14,12 @@ from models.messages.steps import StockKey
 
 STOCK_REVIEW = "stock-review"
 RECONCILE = "reconcile"
-"""Ids of the schedules, and of the workflows that a person starts."""
+"""Ids of the schedules, and of the workflows that an operator starts."""
 Batch = Annotated[int, Field(ge=1, le=1_000)]
 
 
 class ReviewProgress(Payload):
-    """How far a stock review has come: every SKU up to `after` (None: all of them), in batches of
-    `batch_skus`."""
+    """The progress of a stock review: the SKUs up to `after` are reviewed; None: all of them."""
 
     after: str | None = ""
     batch_skus: Batch = 200
@@ -35,8 +36,8 @@ class ReviewStep(Payload):
 
 
 class ReviewedBatch(Payload):
-    """What a batch came to. `last_sku` is None where no SKU is left after it; `low` are the places
-    at or below their reorder point."""
+    """The result of a batch. `last_sku`: None after the last SKU; `low`: the stock keys at or below
+    their reorder point."""
 
     last_sku: str | None
     skus: int
@@ -45,7 +46,7 @@ class ReviewedBatch(Payload):
 
 
 class ReviewOutcome(Payload):
-    """What a stock review came to: SKUs and places looked at, places found low."""
+    """The result of a stock review: SKUs and stock keys reviewed, stock keys found low."""
 
     skus: int
     places: int
@@ -53,11 +54,13 @@ class ReviewOutcome(Payload):
 
 
 class ReconcileProgress(Payload):
-    """How far a reconciliation has come: first every SKU up to `after_sku`, then every order that
-    isn't over up to `after_order`. `seen_at`: when it began."""
+    """The progress of a reconciliation since `seen_at`.
+
+    First the SKUs up to `after_sku`, then the open orders up to `after_order` are compared.
+    """
 
     after_sku: str | None = ""
-    """None, here and below: all of them are compared."""
+    """None, as for orders: all are compared."""
     after_order: str | None = ""
     batch: Batch = 200
     seen_at: datetime | None = None
@@ -66,7 +69,7 @@ class ReconcileProgress(Payload):
 
 
 class CompareStep(Payload):
-    """Compare the next `batch` SKUs, or orders, after `after`; what differs was seen at
+    """Compare the next `batch` SKUs or orders after `after`; differences are found as of
     `seen_at`."""
 
     after: str
@@ -75,28 +78,28 @@ class CompareStep(Payload):
 
 
 class ComparedBatch(Payload):
-    """What a batch came to: the last SKU or order (None: there is no further one), and how many
-    places or orders were compared."""
+    """The result of a batch: its last SKU or order (None after the last), and the number of stock
+    keys or orders compared."""
 
     last: str | None
     compared: int
 
 
 class CloseStep(Payload):
-    """Findings that weren't seen since `seen_at` are gone."""
+    """Close the findings not found again since `seen_at`."""
 
     seen_at: datetime
 
 
 class OpenFindings(Payload):
-    """How many findings there are, and the first of them in words."""
+    """The number of open findings, and the messages of the first."""
 
     count: int
     examples: tuple[str, ...]
 
 
 class ReconcileOutcome(Payload):
-    """What a reconciliation came to; `attention` where something differs."""
+    """The result of a reconciliation; `attention`: set if there are open findings."""
 
     places: int
     orders: int

@@ -7,7 +7,7 @@ from models.shipping import FreightMode, Quote
 
 
 class FreightPackage(Payload):
-    """A carton or pallet, as a carrier is told of it."""
+    """A carton or pallet, as described to carriers."""
 
     sscc: str
     kind: str
@@ -18,7 +18,7 @@ class FreightPackage(Payload):
 
 
 class FreightInquiry(Payload):
-    """What carriers are asked for a quote for. `needed_by`: when it should have arrived."""
+    """A request for quotes. `needed_by`: the latest day of delivery."""
 
     shipment_id: str
     order_id: str
@@ -35,15 +35,15 @@ class FreightInquiry(Payload):
 
 
 class FreightBooking(FreightInquiry):
-    """What a carrier is asked to carry, by which of its quotes."""
+    """A request to book a shipment by a quote."""
 
     quote: Quote
     choice: str
-    """Why this quote."""
+    """The reason for choosing the quote."""
 
 
 class BookedFreight(Payload):
-    """What a carrier answered."""
+    """A confirmed booking."""
 
     booking_id: str
     carrier: str
@@ -51,18 +51,18 @@ class BookedFreight(Payload):
 
 
 class PaymentDemand(Payload):
-    """What the provider is asked to collect."""
+    """A request to collect a payment. `amount`: a decimal string, here and below."""
 
     order_id: str
     amount: str
     currency: str
     due_date: date
     capture: str = "at_once"
-    """`at_dispatch`: a card is only to be authorised."""
+    """`at_once`, or `at_dispatch`: authorise a card, without charging it."""
 
 
 class CaptureDemand(Payload):
-    """An authorisation that the provider is to turn into money."""
+    """A request to capture an authorised amount."""
 
     order_id: str
     authorisation_id: str
@@ -71,7 +71,7 @@ class CaptureDemand(Payload):
 
 
 class SupplierLine(Payload):
-    """One line of a purchase order, as sent."""
+    """A line of a purchase order; `unit_cost` is a decimal string."""
 
     sku: str
     quantity: int
@@ -79,7 +79,7 @@ class SupplierLine(Payload):
 
 
 class SupplierOrder(Payload):
-    """A purchase order, as sent."""
+    """A purchase order, as sent to its supplier."""
 
     po_id: str
     supplier_id: str
@@ -89,7 +89,7 @@ class SupplierOrder(Payload):
 
 
 class RefundDemand(Payload):
-    """What the provider is asked to give back."""
+    """A request to refund an amount."""
 
     order_id: str
     amount: str

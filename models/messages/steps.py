@@ -1,7 +1,7 @@
-"""What goes in and out of workflows, activities, signals and updates.
+"""Inputs and outputs of steps, ordered by domain.
 
-Facts (signals) need only their id: whatever else is missing is looked up or left open, because a
-person may send one from the Temporal UI.
+`...Step` is the input of a step; other names are outputs, or inputs of workflows and queries. Most
+steps return the order's `Progress`, so an output here has more than that.
 """
 
 from datetime import datetime
@@ -19,16 +19,16 @@ from models.messages.facts import (
     StoredFact,
 )
 from models.messages.policy import Policy
-from models.messages.requests import AcceptRequest, CancelRequest
-from models.orders import OrderDocument, Progress, Stage
+from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome
+from models.orders import OrderDocument
+from models.progress import Progress, Stage
 from models.promises import Letter
 
-REPLENISHES = "Buys what orders are short of here, and what runs low."
-"""What the Temporal UI says of a replenishment."""
+# Orders: recording, cancellation, status and result
 
 
 class RecordOrder(Payload):
-    """Record customer and order. `digest` is of the document as sent."""
+    """The order to record, with its customer. `digest`: of the document as sent."""
 
     order: OrderDocument
     digest: str
@@ -37,149 +37,69 @@ class RecordOrder(Payload):
 
 
 class Recorded(Payload):
-    """The order is in the tables, with facts that came before and were not applied yet."""
+    """A recorded order, with facts that were received before it and are not applied yet."""
 
     progress: Progress
     policy: Policy
     refusal: Attention | None = None
-    """Why it may not go on yet: the credit limit."""
+    """The reason why the order may not continue yet: the credit limit."""
     waiting_facts: tuple[StoredFact, ...] = ()
 
 
+class RecordedOrder(Payload):
+    """The document of a recorded order, and the digest of the document as sent."""
+
+    document: OrderDocument
+    digest: str
+
+
 class OrderStep(Payload):
-    """A step that needs to know only the order."""
+    """The order that a step reads or changes; the input of most steps."""
 
     order_id: str
-
-
-class PaymentStep(Payload):
-    """A payment to record with the order it reached."""
-
-    order_id: str
-    fact: PaymentReceived
-
-
-class AuthorisationStep(Payload):
-    """A card's authorisation to record with the order it reached."""
-
-    order_id: str
-    fact: PaymentAuthorised
-
-
-class ReversalStep(Payload):
-    """A reversed payment to record; `order_id`: the order it reached, if any."""
-
-    order_id: str | None
-    fact: PaymentReversed
-
-
-class RefundStep(Payload):
-    """Give back what is being asked for under this key."""
-
-    refund_key: str
-
-
-class ReminderStep(Payload):
-    """Mail the reminder of this level."""
-
-    order_id: str
-    level: int
-
-
-class BillStep(Payload):
-    """Mail an invoice or credit note; `again`: the id of the command that wants it sent again."""
-
-    number: str
-    again: str | None = None
-
-
-class DunningReview(Payload):
-    """The order after a look at what it still owes. `remind`: the level of a reminder that is to
-    be mailed. `look_in`: seconds until the next is due; None: there is no next."""
-
-    progress: Progress
-    remind: int | None = None
-    look_in: float | None = None
-
-
-class ReturnStep(Payload):
-    """A step that needs to know only the return; the argument of ReturnWorkflow."""
-
-    return_id: str
-
-    @property
-    def workflow_id(self) -> str:
-        """`return-<return id>`."""
-        return f"return-{self.return_id}"
-
-
-class SettlementStep(Payload):
-    """A settlement of a return that is done."""
-
-    settlement_id: str
-
-
-class DispatchStep(Payload):
-    """A goods issue to record with the order it reached."""
-
-    order_id: str
-    fact: ShipmentDispatched
-
-
-class DeliveryStep(Payload):
-    """A delivery to record with the order it reached. (No union of facts: two of them look the
-    same on the wire.)"""
-
-    order_id: str
-    fact: ShipmentDelivered
-
-
-class TrackingStep(Payload):
-    """A carrier's report to record with the order it reached."""
-
-    order_id: str
-    fact: ShipmentTracked
 
 
 class CancelOrder(Payload):
-    """Put the order into cancelling."""
+    """A request to start the cancellation of an order, by an operator or a deadline."""
 
     order_id: str
     request: CancelRequest
     unless_paid: bool = False
-    """A deadline's request: money that came in the last moment keeps the order."""
+    """Payment deadline: a payment received in the meantime keeps the order."""
     unless_accepted: bool = False
-    """A deadline's request: a delay that was accepted, or goods that came, keep the order."""
+    """Deadline for consent to a delay: consent or received goods keep the order."""
 
 
-class Cancelled(Payload):
-    """Whether the cancellation was taken, and the progress after it."""
+class Cancelled(CommandOutcome):
+    """Whether the cancellation started, and the progress after it."""
 
-    accepted: bool
-    message: str
     progress: Progress
 
 
-class AcceptStep(Payload):
-    """Record that the customer accepts the delay."""
+class OrderStatus(Payload):
+    """The answer to the query `status`: the order as its workflow knows it."""
 
     order_id: str
-    request: AcceptRequest
+    stage: Stage
+    attention: Attention | None
+    progress: Progress | None
 
 
-class Accepted(Payload):
-    """Whether there was a delay to accept, and the progress after it."""
+class OrderOutcome(Payload):
+    """The result of an order's workflow."""
 
-    accepted: bool
-    message: str
-    progress: Progress
+    stage: str
+    invoice_number: str | None
+
+
+# Promises: dates that customers are notified of, and their consent to delays
 
 
 class PromiseReview(Payload):
-    """The order after a look at what its customer was promised.
+    """The order after a review of its promised date.
 
-    `letter`: what the customer was told last, or is to be told now. `look_in`: seconds until the
-    next look, though nothing changes. `lapsed`: the delay wasn't accepted in time.
+    `letter`: the last letter to the customer, to be mailed if it is new. `look_in`: seconds until
+    the next review. `lapsed`: the delay was not accepted in time, so the order is cancelled.
     """
 
     progress: Progress
@@ -189,119 +109,53 @@ class PromiseReview(Payload):
 
 
 class LetterStep(Payload):
-    """A letter to the customer about when the goods come."""
+    """The letter to mail, about the expected date of goods."""
 
     order_id: str
     letter: Letter
 
 
-class RecordedOrder(Payload):
-    """The document of a recorded order, and the digest of it as it was sent."""
-
-    document: OrderDocument
-    digest: str
-
-
-class ShipmentStep(Payload):
-    """A call about one shipment of an order."""
+class AcceptStep(Payload):
+    """The customer's consent to record."""
 
     order_id: str
-    shipment_id: str
+    request: AcceptRequest
 
 
-class CollectionStep(ShipmentStep):
-    """Goods that wait to be collected, until when."""
+class Accepted(CommandOutcome):
+    """Whether there was a delay to accept, and the progress after it."""
 
-    collect_by: datetime
-
-
-class OrderStatus(Payload):
-    """What the query `status` answers: the order as its workflow sees it."""
-
-    order_id: str
-    stage: Stage
-    attention: Attention | None
-    progress: Progress | None
+    progress: Progress
 
 
-class OrderOutcome(Payload):
-    """How an order ended; the result of its workflow."""
-
-    stage: str
-    invoice_number: str | None
+# Stock: allocation, and notifications of its changes
 
 
 class StockKey(Payload):
-    """One SKU at one location: the argument of a replenishment."""
+    """One SKU at one location; the argument of a replenishment."""
 
     location: str
     sku: str
 
     @property
     def workflow_id(self) -> str:
-        """`replenish-<location>-<sku>`. A hyphen of the location's is doubled, so that no two
-        places share an id (a SKU doesn't begin with one)."""
+        """`replenish-<location>-<sku>`. Hyphens of the location are doubled: as no SKU begins with
+        a hyphen, no two keys share an id."""
         return f"replenish-{self.location.replace('-', '--')}-{self.sku}"
 
     @property
     def summary(self) -> str:
-        """What its replenishment is called in the Temporal UI."""
+        """The title of its replenishment in the Temporal UI."""
         return f"Replenish {self.sku} at {self.location}"
 
 
-class PlanStep(Payload):
-    """Plan the purchases of a SKU at a location; `again`: ask also those who have let us down.
-
-    `since`: when the plan before was made; None: it is the first of this run of the workflow."""
-
-    place: StockKey
-    again: bool = False
-    since: Moment | None = None
-
-
-class Missed(Payload):
-    """What a replenishment that ended too early has left: facts that nobody applied, and orders
-    that have their goods and weren't told."""
-
-    facts: tuple[StoredFact, ...]
-    notification: "Notification"
-
-
-class PlannedSend(Payload):
-    """A purchase order that is to be sent at a time, when it has collected its lines."""
-
-    po_id: str
-    at: Moment
-
-
-class PurchasePlan(Payload):
-    """What replenishment found to do."""
-
-    send: tuple[PlannedSend, ...]
-    open: tuple[str, ...]
-    """Purchase orders that wait for goods."""
-    unmet: int
-    """Units that are short and that nobody will bring."""
-    problem: str | None = None
-    """Why nobody will, or why nobody brings what runs low, though no order is short."""
-    look_at: Moment | None = None
-    """When something is due that nobody tells us of: an acknowledgement, overdue goods."""
-    made_at: Moment
-    notification: "Notification"
-    policy: Policy
-
-
-class PurchaseStep(Payload):
-    """A call to a supplier about a purchase order, by the replenishment of `sku`."""
-
-    po_id: str
-    sku: str
-
-
 class Notification(Payload):
-    """Who is to be told of a change of stock, of purchases or of where goods are: orders look
-    whether it served them, replenishments whether something is to be bought; commands that call
-    shipments back end. `cause` names the fact behind it."""
+    """The workflows to notify of a change of stock, purchases or shipments.
+
+    `orders` read their progress again, the replenishments of `places` plan again, `returns` read
+    their state again. `call_backs`: ids of the commands whose recall of a shipment ends, as its
+    goods have left. `cause`: the id of the fact or command behind the change.
+    """
 
     cause: str
     orders: tuple[str, ...] = ()
@@ -313,22 +167,193 @@ class Notification(Payload):
         return bool(self.orders or self.places or self.returns or self.call_backs)
 
 
-class Released(Payload):
-    """The order after its stock was given back, and who is to be told."""
+class Allocated(Payload):
+    """The order with its reservations; stock keys now at or below their reorder point are to be
+    notified."""
 
     progress: Progress
     notification: Notification
 
 
-class Allocated(Payload):
-    """The order with what it holds, and what it left at or below its reorder point."""
+class Released(Payload):
+    """The order after its reservations were released; those that were reserved the released units
+    are to be notified."""
 
     progress: Progress
     notification: Notification
 
 
 class ReportStep(Payload):
-    """Tell the replenishments of what an order is short of."""
+    """The order whose open shortages are reported to their replenishments. `again`: ask suppliers
+    again that failed to supply before."""
 
     order_id: str
     again: bool = False
+
+
+# Purchasing: the steps of a replenishment
+
+REPLENISHES = "Purchases units that orders here are short of, and stock that runs low."
+"""The description of a replenishment in the Temporal UI."""
+
+
+class PlanStep(Payload):
+    """The stock key whose purchases are to be planned. `again`: ask suppliers again that failed to
+    supply before. `since`: time of the last plan; None: the first plan of this workflow run."""
+
+    place: StockKey
+    again: bool = False
+    since: Moment | None = None
+
+
+class PlannedSend(Payload):
+    """A purchase order, and the time to send it after collecting its lines."""
+
+    po_id: str
+    at: Moment
+
+
+class PurchasePlan(Payload):
+    """The plan of a replenishment."""
+
+    send: tuple[PlannedSend, ...]
+    open: tuple[str, ...]
+    """Purchase orders with units due."""
+    unmet: int
+    """Units short that no supplier delivers."""
+    problem: str | None = None
+    """The reason for unmet units, or why stock that runs low is not purchased."""
+    look_at: Moment | None = None
+    """Time of the next deadline, for an acknowledgement or overdue goods."""
+    made_at: Moment
+    notification: Notification
+    policy: Policy
+
+
+class PurchaseStep(Payload):
+    """The purchase order of a call to its supplier, by the replenishment of `sku`."""
+
+    po_id: str
+    sku: str
+
+
+class Missed(Payload):
+    """The messages that a replenishment left when it was terminated: facts not applied, and orders
+    not notified of their goods."""
+
+    facts: tuple[StoredFact, ...]
+    notification: Notification
+
+
+# Billing: facts about payments, refunds, bills and reminders
+
+
+class PaymentStep(Payload):
+    """The payment to record for an order."""
+
+    order_id: str
+    fact: PaymentReceived
+
+
+class AuthorisationStep(Payload):
+    """The card authorisation to record for an order."""
+
+    order_id: str
+    fact: PaymentAuthorised
+
+
+class ReversalStep(Payload):
+    """The reversed payment to record; `order_id`: the order that received it, if any."""
+
+    order_id: str | None
+    fact: PaymentReversed
+
+
+class RefundStep(Payload):
+    """The requested refund to pay or to mail about."""
+
+    refund_key: str
+
+
+class BillStep(Payload):
+    """The invoice or credit note to mail. `again`: id of the command to mail it once more."""
+
+    number: str
+    again: str | None = None
+
+
+class DunningReview(Payload):
+    """The order after a review of its overdue amount.
+
+    `remind`: level of the reminder to mail. `look_in`: seconds until the next reminder is due;
+    None: no further reminder.
+    """
+
+    progress: Progress
+    remind: int | None = None
+    look_in: float | None = None
+
+
+class ReminderStep(Payload):
+    """The level of the reminder to mail."""
+
+    order_id: str
+    level: int
+
+
+# Shipping: facts about shipments, and calls to carriers
+
+
+class ShipmentStep(Payload):
+    """The shipment to book, to recall or to mail about."""
+
+    order_id: str
+    shipment_id: str
+
+
+class CollectionStep(ShipmentStep):
+    """The goods ready for collection, with the end of their time."""
+
+    collect_by: datetime
+
+
+class DispatchStep(Payload):
+    """The goods issue to record for an order."""
+
+    order_id: str
+    fact: ShipmentDispatched
+
+
+class DeliveryStep(Payload):
+    """The delivery to record for an order. A union with `DispatchStep` would be ambiguous: both
+    facts have the same fields."""
+
+    order_id: str
+    fact: ShipmentDelivered
+
+
+class TrackingStep(Payload):
+    """The tracking event to record for an order."""
+
+    order_id: str
+    fact: ShipmentTracked
+
+
+# Returns
+
+
+class ReturnStep(Payload):
+    """The return that a step reads or changes; the argument of ReturnWorkflow."""
+
+    return_id: str
+
+    @property
+    def workflow_id(self) -> str:
+        """`return-<return id>`."""
+        return f"return-{self.return_id}"
+
+
+class SettlementStep(Payload):
+    """The settlement of a return to finish, or to replace by an exchange."""
+
+    settlement_id: str

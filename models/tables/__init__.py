@@ -1,4 +1,4 @@
-"""The SQLModel tables, a file for each domain. Importing one registers all of them."""
+"""The SQLModel tables, a module per domain; importing one module registers all tables."""
 
 from models.tables import (
     billing,

@@ -1,12 +1,9 @@
-"""Columns that several tables use, and how constraints are named."""
+"""Types of columns, and the naming of constraints."""
 
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Enum,
-)
+from sqlalchemy import BigInteger, Enum
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -19,7 +16,7 @@ NAMING = {
 
 
 def bigint(**options: object) -> Any:
-    """A 64-bit integer column: amounts don't fit 32 bits."""
+    """Define a 64-bit integer column, as amounts exceed 32 bits."""
     return Field(sa_type=BigInteger, **options)  # type: ignore[call-overload]  # its overloads take no **options
 
 
@@ -28,10 +25,10 @@ def running_total() -> Any:
     return bigint(default=0)
 
 
-def enum_column(words: type[StrEnum], **options: object) -> Any:
-    """A column of one of `words`, kept as text: new words need no migration."""
+def enum_column(members: type[StrEnum], **options: object) -> Any:
+    """Define a text column of an enum; a new member needs no migration."""
     column_type = Enum(
-        words, native_enum=False, length=32, values_callable=lambda enum: [m.value for m in enum]
+        members, native_enum=False, length=32, values_callable=lambda enum: [m.value for m in enum]
     )
     return Field(sa_type=column_type, **options)  # type: ignore[call-overload]  # as above
 

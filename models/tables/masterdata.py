@@ -2,9 +2,7 @@
 
 from datetime import date, time
 
-from sqlalchemy import (
-    CheckConstraint,
-)
+from sqlalchemy import CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from models.customers import CustomerStatus, PaymentPreference, TaxTreatment
@@ -26,11 +24,11 @@ class Company(SQLModel, table=True):
     iban: str
     currency: str
     gs1_prefix: str = ""
-    """Our GS1 company prefix, of 7 to 10 digits; empty: labels carry no real SSCC."""
+    """The GS1 company prefix, 7 to 10 digits; without it labels have no real SSCC."""
 
 
 class Location(SQLModel, table=True):
-    """A place that holds stock."""
+    """A location that holds stock."""
 
     __tablename__ = "locations"
 
@@ -39,32 +37,31 @@ class Location(SQLModel, table=True):
     country: str
     postal_code: str
     handling_cost_minor: int = bigint(default=0)
-    """What one consignment costs us there."""
+    """The cost of handling one consignment."""
     street: str = ""
     city: str = ""
     cutoff: time | None = None
-    """What is ready after that is handed over on the next working day; local time. None: goods
-    leave at any time."""
+    """The local time from which goods wait for the next working day; None: goods never wait."""
     timezone: str = "UTC"
     region: str = ""
-    """Whose holidays it keeps, beside its country's: "BE" for Berlin."""
+    """The subdivision with further public holidays, such as "BE" for Berlin."""
 
     @property
     def address_lines(self) -> tuple[str, ...]:
-        """Name, street and town, as far as they are known."""
+        """The name, street and town that are not empty."""
         town = f"{self.postal_code} {self.city}".strip()
         return tuple(filter(None, (self.name, self.street, town)))
 
 
 class Distance(SQLModel, table=True):
-    """How far a location is from the customers of a country, or of a part of it."""
+    """The distance from a location to the customers of a country, or of a part of it."""
 
     __tablename__ = "distances"
 
     location: str = Field(primary_key=True, foreign_key="locations.location")
     country: str = Field(primary_key=True)
     postal_prefix: str = Field(primary_key=True)
-    """The customers' postal codes begin so; empty: the whole country."""
+    """The prefix of the customers' postal codes; empty: the whole country."""
     distance_km: int
 
 
@@ -87,7 +84,7 @@ class Product(SQLModel, table=True):
 
 
 class Supplier(SQLModel, table=True):
-    """Who sells to us."""
+    """A company that sells to us."""
 
     __tablename__ = "suppliers"
 
@@ -112,14 +109,14 @@ class SupplierOffer(SQLModel, table=True):
     break_quantity: int | None = None
     break_unit_cost_minor: int | None = bigint(default=None)
     freight_cost_minor: int = bigint(default=0)
-    """Of one purchase order, whatever its size."""
+    """The freight cost of one purchase order of any size."""
     duty_ppm: int = 0
-    """Of the goods' value."""
+    """The duty on the value of the goods."""
     valid_until: date | None = None
 
 
 class Customer(SQLModel, table=True):
-    """Who buys from us."""
+    """A customer, with the credit limit."""
 
     __tablename__ = "customers"
 

@@ -3,29 +3,25 @@
 from datetime import datetime
 
 from pydantic import JsonValue
-from sqlalchemy import (
-    JSON,
-    Index,
-    UniqueConstraint,
-)
+from sqlalchemy import JSON, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
 class AttentionRow(SQLModel, table=True):
-    """A workflow that waits for a person because of an order."""
+    """An attention: a workflow that waits for an operator about an order."""
 
     __tablename__ = "attentions"
 
     order_id: str = Field(foreign_key="orders.order_id", primary_key=True)
     source: str = Field(primary_key=True)
-    """The id of the workflow, where that isn't the order's own; else empty."""
+    """The id of the workflow; empty for the order's own."""
     code: str
     message: str
     since: datetime
 
 
 class CommandRow(SQLModel, table=True):
-    """A person's command that was done, so that it is done once."""
+    """An executed command, recorded so that it is executed once."""
 
     __tablename__ = "commands"
 
@@ -34,17 +30,17 @@ class CommandRow(SQLModel, table=True):
     actor: str
     reason: str
     outcome: dict[str, JsonValue] = Field(sa_type=JSON)
-    """`models.commands.CommandResult`, with the command as it was given."""
+    """The result, with the command: `models.messages.commands.CommandResult`."""
     recorded_at: datetime
 
 
 class Finding(SQLModel, table=True):
-    """A difference that reconciliation found; it is reported, never mended in silence."""
+    """A difference that reconciliation found."""
 
     __tablename__ = "findings"
 
     finding_id: str = Field(primary_key=True)
-    """What differs, and where: `reserved:SKU:location`."""
+    """The kind of difference and its subject, such as `reserved:SKU:location`."""
     subject: str
     message: str
     found_at: datetime
@@ -62,8 +58,7 @@ class NumberSeries(SQLModel, table=True):
 
 
 class PartnerCall(SQLModel, table=True):
-    """Which attempt of a call to a partner we are at (it rises with each definite refusal), and
-    what was asked in it."""
+    """The current attempt of a call to a partner, which a refusal raises, and its request."""
 
     __tablename__ = "partner_calls"
 
@@ -73,7 +68,7 @@ class PartnerCall(SQLModel, table=True):
 
 
 class FactRow(SQLModel, table=True):
-    """A fact as the door received it, once per source and id."""
+    """A fact as received, once for each source and id."""
 
     __tablename__ = "facts"
     __table_args__ = (
@@ -96,7 +91,7 @@ class FactRow(SQLModel, table=True):
 
 
 class RejectedMessageRow(SQLModel, table=True):
-    """A message that could not be used, kept for a person to look at."""
+    """A message that no step could apply."""
 
     __tablename__ = "rejected_messages"
 
@@ -109,7 +104,7 @@ class RejectedMessageRow(SQLModel, table=True):
 
 
 class AuditRow(SQLModel, table=True):
-    """A business fact of an order, in words, written in the fact's own transaction."""
+    """A row of an order's audit trail, inserted in the transaction of its fact."""
 
     __tablename__ = "audit_trail"
 
@@ -121,7 +116,7 @@ class AuditRow(SQLModel, table=True):
 
 
 class Mail(SQLModel, table=True):
-    """A mail that left, or that its receiver refused."""
+    """A mail that was sent, or whose address was refused."""
 
     __tablename__ = "mails"
 
@@ -130,5 +125,5 @@ class Mail(SQLModel, table=True):
     kind: str
     recipient: str
     refused: str | None = None
-    """The mail server's words, where it refused the address."""
+    """The mail server's reason, if it refused the address."""
     recorded_at: datetime

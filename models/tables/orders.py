@@ -1,35 +1,23 @@
-"""The tables: the record of business facts. Amounts are minor units, times are UTC.
+"""Tables of orders. Amounts are minor units, times are UTC.
 
-Validation is the messages' work; the CHECK constraints here are the last line. Journal and
-invoices are also guarded by triggers (see `migrations/`).
+Messages validate their content. CHECK constraints, and triggers (see `migrations/`), are the last
+line of defence.
 """
 
 from datetime import date, datetime
 
 from pydantic import JsonValue
-from sqlalchemy import (
-    JSON,
-    CheckConstraint,
-    Index,
-)
+from sqlalchemy import JSON, CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
 from models.customers import TaxTreatment
-from models.orders import (
-    Cancellation,
-    Capture,
-    Channel,
-    Delivery,
-    Fulfilment,
-    PaymentMethod,
-    Stage,
-    Terms,
-)
+from models.orders import Capture, Channel, Delivery, Fulfilment, PaymentMethod, Terms
+from models.progress import Cancellation, Stage
 from models.tables.columns import bigint, enum_column, running_total
 
 
 class Order(SQLModel, table=True):
-    """An order; stage and counters are recomputed in the transaction of every fact."""
+    """An order; every transaction that applies a fact recomputes its stage."""
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -50,66 +38,66 @@ class Order(SQLModel, table=True):
     digest: str
     workflow_id: str
     discount_ppm: int = 0
-    """Of the whole order; each line has its share of it."""
+    """The order's discount, which its lines share."""
     payment_method: PaymentMethod | None = enum_column(PaymentMethod, default=None, nullable=True)
     capture: Capture = enum_column(Capture, default=Capture.AT_ONCE)
     net_minor: int = bigint()
     total_minor: int = bigint()
     paid_minor: int = bigint(default=0)
-    """Money applied to what was due, less what was reversed."""
+    """Payments applied to the amount due, less reversals."""
     deposit_minor: int = bigint(default=0)
-    """Received beyond what was due, less what was reversed."""
+    """Payments beyond the amount due, less reversals."""
     refunded_minor: int = bigint(default=0)
-    """Given back, of `payable_minor`, of deposits, and of what was paid before any invoice."""
+    """Refunds of `payable_minor`, of deposits, and of payments before an invoice."""
     fees_minor: int = running_total()
-    """Dunning fees: due like the rest."""
+    """Dunning fees, part of the amount due."""
     credited_minor: int = running_total()
-    """All credit notes together."""
+    """The sum of all credit notes."""
     payable_minor: int = running_total()
-    """What credit notes gave back of money that had been paid."""
+    """The part of the credit notes that had been paid, so that it is owed to the customer."""
     reclaimed_minor: int = running_total()
-    """Given back, and then taken back by the payer's bank as well: due again."""
+    """Amounts refunded and reversed too, so that they are due again."""
     forgiven_minor: int = running_total()
-    """Due and not paid: written off, or too small a difference to ask for."""
+    """Amounts due that were written off, or waived within the tolerance."""
     difference_minor: int = running_total()
-    """The part of it that was too small a difference."""
+    """The part of `forgiven_minor` that was waived within the tolerance."""
     relieved_minor: int = running_total()
-    """The tax in what was forgiven that is owed no longer."""
+    """The tax in `forgiven_minor` that is no longer owed."""
     taxed_minor: int = running_total()
     """Tax that fell due on payments before the invoice (2006/112/EC art. 65)."""
     dunning_level: int = 0
-    """How many reminders were sent."""
+    """The number of reminders sent."""
     credit_accepted: bool = False
-    """It counts towards its customer's exposure (net30)."""
+    """Whether it counts towards its customer's exposure (net30)."""
     allocated: bool = False
     allocation_no: int = 0
-    """How often it was allocated: late money may have it done again."""
+    """The number of allocations; a late payment may start another one."""
     stage: Stage = enum_column(Stage, default=Stage.RECEIVED)
     cancellation: Cancellation = enum_column(Cancellation, default=Cancellation.NONE)
     cancel_reason: str = ""
     promised_date: date | None = None
-    """When the goods are to leave at the latest: the last date that the customer agreed to. None
-    after a delay: agreed to wait without one."""
+    """The last date for dispatch that the customer agreed to; None after consent to a delay without
+    a date."""
     told_date: date | None = None
-    """The date that the customer was last told."""
+    """The date in the last letter to the customer."""
     delay_notices: int = 0
-    """How many delays the customer has agreed to, by silence or expressly."""
+    """The number of delays that the customer agreed to, by silence or expressly."""
     consent_by: date | None = None
-    """Until when the customer must accept the delay; None: nothing is to be accepted."""
+    """The last day for consent to the delay; None: no consent is required."""
     letter: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
-    """What the customer was told last about the date: `models.promises.Letter`."""
+    """The last letter to the customer: `models.promises.Letter`."""
     expired: bool = False
-    """It was cancelled because it wasn't paid in time."""
+    """Whether it was cancelled because it was not paid in time."""
     document: dict[str, JsonValue] = Field(sa_type=JSON)
-    """The order as it was placed: late money may start it again."""
+    """The order as it was placed; a late payment may resume it."""
     fulfilment: Fulfilment = enum_column(Fulfilment, default=Fulfilment.CARRIER)
     location: str | None = None
-    """Where the goods are handed over to the customer."""
+    """The location where the goods are handed over to the customer."""
     taken_by: str = ""
-    """Who of us took the order."""
+    """The employee who took the order."""
     attention_code: str | None = Field(default=None, index=True)
-    """What is shown: of what waits for a person the oldest (`AttentionRow`), else what happened to
-    its money or goods."""
+    """The attention that is shown: the oldest of the order (`AttentionRow`), or a problem with its
+    money or goods."""
     attention_message: str | None = None
     version: int = 1
     placed_at: datetime = Field(index=True)
@@ -117,7 +105,7 @@ class Order(SQLModel, table=True):
 
 
 class OrderLineRow(SQLModel, table=True):
-    """A line with its settled price."""
+    """A line of an order, with its price."""
 
     __tablename__ = "order_lines"
 

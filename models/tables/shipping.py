@@ -9,11 +9,8 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from models.claims import ClaimState
-from models.orders import (
-    ShipmentProblem,
-    ShipmentState,
-)
 from models.packing import PackageKind
+from models.progress import ShipmentProblem, ShipmentState
 from models.shipping import FreightMode
 from models.tables.columns import bigint, enum_column
 from models.tracking import TrackingStatus

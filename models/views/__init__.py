@@ -1,0 +1,1 @@
+"""The views of the business that API and CLI show."""

@@ -6,18 +6,18 @@ from models.base import Payload
 
 
 class RejectedMessageView(Payload):
-    """A message that could not be used."""
+    """A message that no step could apply."""
 
     recorded_at: datetime
     subject: str
-    """The order or purchase order it reached, or named."""
+    """The order or purchase order that it reached or named."""
     name: str
     body: str
     reason: str
 
 
 class FindingView(Payload):
-    """Something that reconciliation found to differ; `gone_at`: since when it doesn't any more."""
+    """A difference that reconciliation found; `gone_at`: when it was not found any more."""
 
     finding_id: str
     subject: str

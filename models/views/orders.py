@@ -1,4 +1,4 @@
-"""What CLI and API show. Amounts are decimal strings in the currency's own number of decimals."""
+"""Views of orders and customers. Amounts are decimal strings with the currency's decimals."""
 
 from datetime import date, datetime
 
@@ -8,7 +8,7 @@ from models.views.operations import RejectedMessageView
 
 
 class LineView(Payload):
-    """One SKU of an order, in units."""
+    """A line of an order, with the units in each state."""
 
     sku: str
     ordered: int
@@ -18,22 +18,22 @@ class LineView(Payload):
     delivered: int = 0
     returned: int = 0
     given_up: int = 0
-    """They won't come: their price was given back, or won't be asked for."""
+    """Units that will not be delivered; their price is refunded or not charged."""
 
 
 class ShipmentView(Payload):
-    """A shipment with its carrier."""
+    """A shipment of an order."""
 
     shipment_id: str
     state: str
     carrier: str | None
     tracking_number: str | None
     tracking: str | None = None
-    """What the carrier says: in_transit, lost..."""
+    """The carrier's latest status, such as `in_transit`."""
 
 
 class OrderView(Payload):
-    """An order as shown everywhere."""
+    """An order, as lists show it."""
 
     order_id: str
     customer_id: str
@@ -45,17 +45,17 @@ class OrderView(Payload):
     total: str
     paid: str
     due: str | None = None
-    """What is still to be paid, fees included; None: not known yet."""
+    """The amount still to be paid, including fees; None while it is unknown."""
     refunded: str | None = None
     invoice_number: str | None = None
     lines: tuple[LineView, ...]
     shipments: tuple[ShipmentView, ...] = ()
     promised_date: date | None = None
-    """By when the goods are to leave."""
+    """The day by which the goods are promised to leave."""
     expected_date: date | None = None
-    """When the last of what is short comes; None: nothing is short, or a date is missing."""
+    """The expected date of the last shortage; None without shortages, or if one has no date."""
     consent_by: date | None = None
-    """Until when the customer must accept the delay."""
+    """The last day for consent to a delay."""
     placed_at: datetime
     updated_at: datetime
     workflow_id: str
@@ -70,7 +70,7 @@ class HistoryView(Payload):
 
 
 class BackorderView(Payload):
-    """What an order waits for, and until when."""
+    """A shortage of an order, with its expected date."""
 
     sku: str
     quantity: int
@@ -80,21 +80,21 @@ class BackorderView(Payload):
 
 
 class OrderDetails(OrderView):
-    """One order with everything that happened to it."""
+    """An order with its backorders, history and rejected messages."""
 
     delivery: str
     fulfilment: str = "carrier"
     location: str | None = None
-    """Where the goods are handed over."""
+    """The location where the goods are handed over."""
     taken_by: str | None = None
-    """Who of us took the order."""
+    """The employee who took the order."""
     backorders: tuple[BackorderView, ...] = ()
     history: tuple[HistoryView, ...] = ()
     odd_facts: tuple[RejectedMessageView, ...] = ()
 
 
 class CustomerView(Payload):
-    """A customer with history, volume and preferences."""
+    """A customer with orders, volume and credit."""
 
     customer_id: str
     name: str
@@ -107,8 +107,8 @@ class CustomerView(Payload):
     credit_limit: str
     currency: str
     open_credit: str
-    """What the credit check counts: orders on credit that are not paid, also while they are being
-    cancelled."""
+    """The amount that the credit check counts: orders on credit that are not paid, also while they
+    are being cancelled."""
     order_count: int
     volume: str
     """The total of all orders that were not cancelled, tax included."""

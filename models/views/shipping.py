@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from models.base import Payload
 from models.errors import Found, NotFound, found
-from models.orders import ShipmentState
+from models.progress import ShipmentState
 from models.shipping import FreightMode
 
 

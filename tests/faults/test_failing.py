@@ -1,4 +1,4 @@
-"""Workers whose code doesn't fit: orders that don't go on are seen, and go on once it does."""
+"""Workers with code that fails: its orders are listed, and continue with a fixed worker."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,20 +19,24 @@ TOTAL = "119.00"
 
 
 @workflow.defn(name="OrderWorkflow", sandboxed=False)
-class Misfit:
-    """Code that no order can go on with, as after a deployment that went wrong."""
+class FailingOrderWorkflow:
+    """An order workflow that always fails, as after a faulty deployment."""
 
     @workflow.run
     async def run(self, _order: Any) -> None:
-        raise KeyError("code that doesn't fit")
+        """Fail the workflow task."""
+        raise KeyError("faulty code")
 
 
-def misfit(world: World) -> Worker:
-    """A worker that can do everything but orders."""
+def failing_worker(world: World) -> Worker:
+    """Build a worker that runs everything but orders."""
     return Worker(
         world.client,
         task_queue=engine.TASK_QUEUE,
-        workflows=[Misfit, *(kind for kind in WORKFLOWS if kind is not OrderWorkflow)],
+        workflows=[
+            FailingOrderWorkflow,
+            *(kind for kind in WORKFLOWS if kind is not OrderWorkflow),
+        ],
         activities=build_activities(world.settings, world.database, world.client),
         activity_executor=ThreadPoolExecutor(),
         workflow_runner=UnsandboxedWorkflowRunner(),
@@ -40,45 +44,45 @@ def misfit(world: World) -> Worker:
 
 
 async def new_order(world: World) -> str:
-    """Placed, and nothing more; returns its id."""
+    """Place an order and return its id."""
     sku, customer = world.shop(on_hand=1)
     document = order(sku, customer)
     await world.place(document)
     return str(document["order_id"])
 
 
-async def test_orders_whose_workflow_fails_are_listed_until_they_go_on(idle_world: World) -> None:
-    """Also one that isn't in the tables yet. Nothing of them happens twice."""
+async def test_order_with_failing_workflow_is_listed_until_it_continues(idle_world: World) -> None:
+    """An unrecorded order too. No step of theirs has two effects."""
     world = idle_world
     async with world.worker():
-        known = await new_order(world)
-        await world.until_event(known, "payment_requested")
-    await world.pay(known, TOTAL)
+        recorded = await new_order(world)
+        await world.until_event(recorded, "payment_requested")
+    await world.pay(recorded, TOTAL)
     new = await new_order(world)
-    async with misfit(world):
-        found = await until(world.attentions, lambda rows: {known, new} <= rows.keys())
-        assert (found[known], found[new]) == ("workflow_fails", "workflow_fails")
-        for order_id, stage in ((known, "awaiting_payment"), (new, "received")):
+    async with failing_worker(world):
+        found = await until(world.attentions, lambda rows: {recorded, new} <= rows.keys())
+        assert (found[recorded], found[new]) == ("workflow_fails", "workflow_fails")
+        for order_id, stage in ((recorded, "awaiting_payment"), (new, "received")):
             shown = await world.order(order_id)
             assert (shown["stage"], shown["attention"]["code"]) == (stage, "workflow_fails")
         for command in ("retry", "cancel"):
-            status, _, said = await run(world, command, known)
+            status, _, error = await run(world, command, recorded)
             assert status == 1
-            assert "its workflow fails whenever it is to go on" in said
+            assert "its workflow fails whenever it is to go on" in error
         rows = {row["order_id"]: row["attention"] for row in await run_json(world, "list")}
-        assert rows[known]["code"] == "workflow_fails"
-        received = await run_json(world, "list", "--stage", "received", "--limit", "0")
-        assert new in {row["order_id"] for row in received}
+        assert rows[recorded]["code"] == "workflow_fails"
+        unrecorded = await run_json(world, "list", "--stage", "received", "--limit", "0")
+        assert new in {row["order_id"] for row in unrecorded}
         newest = await run_json(world, "list", "--attention", "--limit", "1")
         assert [row["order_id"] for row in newest] == [new]
-        assert {f"fails:order-{known}", f"fails:order-{new}"} <= await reconciled(world)
+        assert {f"fails:order-{recorded}", f"fails:order-{new}"} <= await reconciled(world)
     async with world.worker():
         await world.until_event(new, "payment_requested")
         await world.pay(new, TOTAL)
-        for order_id in (known, new):
+        for order_id in (recorded, new):
             await world.until_event(order_id, "booked")
             for what in ("dispatched", "delivered"):
                 await world.ship(order_id, what)
             await assert_completed_once(world, order_id)
-        await until(world.attentions, lambda rows: not {known, new} & rows.keys())
-        assert not {f"fails:order-{known}", f"fails:order-{new}"} & await reconciled(world)
+        await until(world.attentions, lambda rows: not {recorded, new} & rows.keys())
+        assert not {f"fails:order-{recorded}", f"fails:order-{new}"} & await reconciled(world)

@@ -1,4 +1,4 @@
-"""How a step goes on when its short attempts are spent, also where that is replayed."""
+"""Database steps whose local attempts fail: they go on as ordinary activities, on replay too."""
 
 import asyncio
 
@@ -8,44 +8,45 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer, Worker
 
+from activities.database.step import Step
 from tests.conftest import new_client
 from tests.support.shop import unique
 from workflows.steps import run_database_step
 
+FAILING_STEP = Step("fail_locally", input_type=str, output_type=str)
 
-class Troubled:
-    """A database step whose local attempts are all in vain."""
 
-    @activity.defn
-    async def step(self, trouble: str) -> str:
-        """Done only where operators can see it."""
-        if activity.info().is_local and trouble == "hangs":
-            await asyncio.Event().wait()
-        if activity.info().is_local:
-            raise ApplicationError("database is locked", type="database_busy")
-        return "done"
+@activity.defn
+async def fail_locally(failure: str) -> str:
+    """Fail as a local activity; succeed as an ordinary one."""
+    if activity.info().is_local and failure == "time-out":
+        await asyncio.Event().wait()
+    if activity.info().is_local:
+        raise ApplicationError("database is locked", type="database_busy")
+    return "done"
 
 
 @workflow.defn(sandboxed=False)
-class OneStep:
+class OneStepWorkflow:
     """One database step."""
 
     @workflow.run
-    async def run(self, trouble: str) -> str:
-        """Returns what the step returned."""
-        return await run_database_step(Troubled.step, trouble, "Try")
+    async def run(self, failure: str) -> str:
+        """Return the result of the step."""
+        return await run_database_step(FAILING_STEP, failure, "Try")
 
 
-@pytest.mark.parametrize("trouble", ["hangs", "fails"])
-async def test_spent_local_attempts_are_replayed_as_they_went(
-    engine_address: str, trouble: str
-) -> None:
-    """A time-out is told to a replay otherwise than to the first run."""
+@pytest.mark.parametrize("failure", ["time-out", "error"])
+async def test_failed_local_attempts_replay_as_they_ran(engine_address: str, failure: str) -> None:
+    """A time-out reaches the first run and its replay as different exceptions."""
     client, queue = await new_client(engine_address), unique("queue")
-    async with Worker(client, task_queue=queue, workflows=[OneStep], activities=[Troubled().step]):
-        handle = await client.start_workflow(OneStep.run, trouble, id=queue, task_queue=queue)
+    async with Worker(
+        client, task_queue=queue, workflows=[OneStepWorkflow], activities=[fail_locally]
+    ):
+        handle = await client.start_workflow(
+            OneStepWorkflow.run, failure, id=queue, task_queue=queue
+        )
         assert await handle.result() == "done"
     history = await handle.fetch_history()
-    await Replayer(workflows=[OneStep], data_converter=pydantic_data_converter).replay_workflow(
-        history
-    )
+    replayer = Replayer(workflows=[OneStepWorkflow], data_converter=pydantic_data_converter)
+    await replayer.replay_workflow(history)

@@ -5,15 +5,8 @@ from datetime import date
 
 from models.billing import CreditNote, Invoice, OnAccount, Seller, due_date
 from models.customers import Address, TaxTreatment
-from models.orders import (
-    OrderLine,
-    PricedLine,
-    ProductPrice,
-    Terms,
-    discount_order,
-    price_line,
-    total,
-)
+from models.orders import OrderLine, Terms
+from models.pricing import PricedLine, ProductPrice, discount_order, price_line, total
 
 ISSUED_ON = date(2026, 7, 6)
 SELLER = Seller(

@@ -1,8 +1,8 @@
-"""Histories of workflows, kept so that later code can be held against them.
+"""Recorded histories of workflows, which later code must be able to replay.
 
-`python -m tests.support.histories FOLDER` keeps every workflow of a running pipeline (`make up`,
-after its orders) in `tests/histories/FOLDER`; the engine is the one that `TEMPORAL_ADDRESS` and
-`TEMPORAL_NAMESPACE` name.
+`python -m tests.support.histories NAME` records every workflow of a running pipeline (`make up`,
+after its orders) in `tests/histories/NAME`. `TEMPORAL_ADDRESS` and `TEMPORAL_NAMESPACE` name its
+Temporal server.
 """
 
 import asyncio
@@ -17,41 +17,41 @@ from temporalio.client import Client, WorkflowHistory
 
 import engine
 
-KEPT = Path(__file__).parent.parent / "histories"
-"""A folder for each time that somebody kept some; a file for each workflow: `<id>.json.gz`."""
+FOLDER = Path(__file__).parent.parent / "histories"
+"""A folder for each recording, with a file for each workflow: `<id>.json.gz`, `+` for `/`."""
 
 
-async def fetched(client: Client) -> dict[str, bytes]:
-    """The history of every workflow of the client's namespace, by its id, as it is kept."""
-    found = {}
+async def fetch(client: Client) -> dict[str, bytes]:
+    """Fetch the history of every workflow of a namespace, by id, as compressed JSON."""
+    histories = {}
     async for run in client.list_workflows():
         history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
-        said = json.dumps(history.to_json_dict(), separators=(",", ":")).encode()
-        found[run.id] = gzip.compress(said, mtime=0)
-    return found
+        text = json.dumps(history.to_json_dict(), separators=(",", ":"))
+        histories[run.id] = gzip.compress(text.encode(), mtime=0)
+    return histories
 
 
-def keep(histories: Mapping[str, bytes], folder: Path) -> None:
-    """Write them into `folder`."""
+def write(histories: Mapping[str, bytes], folder: Path) -> None:
+    """Write histories into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for workflow_id, history in histories.items():
-        (folder / f"{workflow_id}.json.gz").write_bytes(history)
+        (folder / f"{workflow_id.replace('/', '+')}.json.gz").write_bytes(history)
 
 
-def kept() -> list[Path]:
-    """Every history that was kept."""
-    return sorted(KEPT.glob("*/*.json.gz"))
+def recorded() -> list[Path]:
+    """Return the files of all recorded histories."""
+    return sorted(FOLDER.glob("*/*.json.gz"))
 
 
 def read(path: Path) -> WorkflowHistory:
-    """A history as it was kept."""
+    """Read a recorded history."""
     workflow_id = path.name.removesuffix(".json.gz")
     return WorkflowHistory.from_json(workflow_id, gzip.decompress(path.read_bytes()).decode())
 
 
-async def _now() -> dict[str, bytes]:
-    return await fetched(await engine.connect(os.environ))
+async def _record(folder: Path) -> None:
+    write(await fetch(await engine.connect(os.environ)), folder)
 
 
 if __name__ == "__main__":
-    keep(asyncio.run(_now()), KEPT / sys.argv[1])
+    asyncio.run(_record(FOLDER / sys.argv[1]))

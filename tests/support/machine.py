@@ -94,7 +94,8 @@ from models.messages.steps import (
     TrackingStep,
 )
 from models.money import format_amount
-from models.orders import OVER, Cancellation, Delivery, OrderDocument, ShipmentState
+from models.orders import Delivery, OrderDocument
+from models.progress import OVER, Cancellation, ShipmentState
 from models.purchasing import PurchaseOrderState
 from models.returns import (
     Condition,

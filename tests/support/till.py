@@ -31,7 +31,8 @@ from activities.database.engine import Database
 from activities.ledger import reading as ledger_reading
 from activities.masterdata.importing import import_folder
 from activities.operations.commands import execute_command
-from activities.order_record.progress import balance_of, read_progress
+from activities.order_record.balance import balance_of
+from activities.order_record.progress import read_progress
 from activities.orders.steps import finish_cancelling, record_order, start_cancelling
 from activities.returns.steps import finish_settlement, write_exchange
 from activities.shipping.steps import (
@@ -68,7 +69,8 @@ from models.messages.steps import (
     TrackingStep,
 )
 from models.money import format_amount
-from models.orders import Cancellation, OrderDocument, ShipmentState, Stage, stage
+from models.orders import OrderDocument
+from models.progress import Cancellation, ShipmentState, Stage, stage
 from models.returns import Condition, Disposition, RequestedOutcome
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment, Refund
 from models.tables.ledger import JournalEntry, JournalPosting

@@ -14,7 +14,7 @@ from models.billing import (
     split_reversal,
 )
 from models.money import share
-from models.orders import TaxAmount, discount_order
+from models.pricing import TaxAmount, discount_order
 from tests.support.bills import priced
 
 REINSTATED: dict[str, Any] = {

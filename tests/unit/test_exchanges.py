@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.orders import PricedLine
+from models.pricing import PricedLine
 from models.returns import ExchangeLine
 
 lines = st.builds(

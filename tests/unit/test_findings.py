@@ -1,4 +1,4 @@
-"""What must agree in the books, and what the stock review makes of a window and of costs."""
+"""Test the differences of reconciliation, and the demand window and lot size of stock review."""
 
 from datetime import date
 from decimal import Decimal
@@ -9,7 +9,7 @@ from models.findings import (
     Counted,
     inventory_difference,
     line_difference,
-    place_differences,
+    stock_differences,
 )
 from models.replenishment import ReviewPolicy, lot_size, observed_window
 
@@ -24,8 +24,8 @@ AGREED = Counted(on_hand=5, reserved=2, value_minor=500)
 
 
 def ids(counters: Counted, moved: Counted, held: int) -> set[str]:
-    """What differs, by the first word of its id."""
-    found = place_differences("S", "BER", counters, moved, held)
+    """Compare a stock key; return the kinds of differences."""
+    found = stock_differences("S", "BER", counters, moved, held)
     assert all(f.finding_id.endswith(":S:BER") and "S at BER" in f.message for f in found)
     return {f.finding_id.partition(":")[0] for f in found}
 
@@ -44,15 +44,15 @@ def ids(counters: Counted, moved: Counted, held: int) -> set[str]:
         (Counted(on_hand=-1), Counted(on_hand=-1), 0, {"negative"}),
     ],
 )
-def test_each_difference_of_a_place_is_named(
+def test_each_difference_of_a_stock_key_is_found(
     counters: Counted, moved: Counted, held: int, differs: set[str]
 ) -> None:
-    """And nothing else is."""
+    """And no other one."""
     assert ids(counters, moved, held) == differs
 
 
-def test_a_line_is_all_reserved_or_short() -> None:
-    """No unit is lost between the two, and none is there twice."""
+def test_line_is_either_reserved_or_short() -> None:
+    """No unit is missing in both, and none is in both."""
     assert line_difference("A", 1, "S", 5, 3, 2) is None
     for held, short in ((3, 1), (3, 3)):
         found = line_difference("A", 1, "S", 5, held, short)
@@ -60,7 +60,7 @@ def test_a_line_is_all_reserved_or_short() -> None:
         assert (found.finding_id, found.subject) == ("line:A:1", "A")
 
 
-def test_the_inventory_account_is_worth_what_the_stock_is() -> None:
+def test_inventory_account_equals_stock_value() -> None:
     """To the minor unit."""
     assert inventory_difference("EUR", 100, 100) is None
     found = inventory_difference("EUR", 100, 99)
@@ -79,15 +79,15 @@ def test_the_inventory_account_is_worth_what_the_stock_is() -> None:
         (date(2020, 1, 1), (date(2026, 7, 30), 90)),
     ],
 )
-def test_demand_is_observed_over_whole_days_but_on_the_first(
+def test_demand_is_observed_over_whole_days_except_on_first_day(
     first_day: date | None, window: tuple[date, int]
 ) -> None:
-    """A young shop isn't taken for one that sold nothing for months."""
+    """A new shop is not treated as one without sales for months."""
     assert observed_window(first_day, TODAY, 90) == window
 
 
 def lot(units_ordered: int, days: int, value_minor: int, units: int, currency: str = "EUR") -> int:
-    """As the policy says."""
+    """Compute the lot size by the policy."""
     return lot_size(
         POLICY,
         currency,
@@ -110,13 +110,13 @@ def lot(units_ordered: int, days: int, value_minor: int, units: int, currency: s
         (8, 1, 0, 1, 0),
     ],
 )
-def test_the_order_quantity_comes_from_what_a_unit_is_worth(
+def test_order_quantity_follows_from_unit_value(
     units_ordered: int, days: int, value_minor: int, units: int, expected: int
 ) -> None:
-    """Also where it is worth less than a minor unit; without demand or value there is none."""
+    """Also for a value below one minor unit; without demand or value it is zero."""
     assert lot(units_ordered, days, value_minor, units) == expected
 
 
-def test_the_cost_of_an_order_is_in_whole_units_of_the_currency_that_has_no_others() -> None:
+def test_order_cost_has_whole_units_in_currency_without_decimals() -> None:
     """25.00 is 25 yen, as it is 25 euros."""
     assert lot(8, 1, 60, 1, "JPY") == lot(8, 1, 6_000, 1, "EUR")

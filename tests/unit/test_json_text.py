@@ -1,4 +1,4 @@
-"""JSON as it arrives: what Python's parser would let through is refused."""
+"""Received JSON is parsed strictly: input that Python's parser accepts is rejected."""
 
 import json
 
@@ -24,7 +24,7 @@ values = st.recursive(
 
 
 def refusal(raw: bytes) -> str:
-    """Why `raw` is refused."""
+    """Read the reason for rejecting `raw`."""
     with pytest.raises(InvalidInput) as refused:
         parse_json(raw)
     [error] = refused.value.fields
@@ -33,33 +33,33 @@ def refusal(raw: bytes) -> str:
 
 
 @given(value=values, ascii_only=st.booleans(), mark=st.sampled_from([b"", BOM]))
-def test_what_was_written_is_read(value: object, ascii_only: bool, mark: bytes) -> None:
+def test_written_values_are_read_back(value: object, ascii_only: bool, mark: bytes) -> None:
     assert parse_json(mark + json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
-def test_another_encoding_than_utf_8_is_refused(encoding: str) -> None:
+def test_encoding_other_than_utf_8_is_rejected(encoding: str) -> None:
     assert refusal('{"name": "Müller"}'.encode(encoding)).startswith(
         ("is not UTF-8", "is not JSON")
     )
 
 
-def test_the_place_of_a_byte_that_is_not_utf_8_is_named() -> None:
+def test_error_names_position_of_invalid_byte() -> None:
     assert refusal('"Müller"'.encode("latin-1")) == "is not UTF-8 (byte 2)"
 
 
-def test_the_place_where_json_breaks_is_named() -> None:
+def test_error_names_position_of_malformed_json() -> None:
     assert refusal(b'{"a": }') == "is not JSON: Expecting value (column 7)"
     assert refusal(b'{"a":\n}') == "is not JSON: Expecting value (line 2, column 1)"
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_constants_that_json_does_not_know_are_refused(constant: str) -> None:
-    assert refusal(f'{{"a": [{constant}]}}'.encode()) == f"has {constant}, which JSON doesn't know"
+def test_constants_outside_of_json_are_rejected(constant: str) -> None:
+    assert refusal(f'{{"a": [{constant}]}}'.encode()) == f"has {constant}, which is not JSON"
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1" * 400 + ".0", "1" * 5_000])
-def test_a_number_too_large_to_keep_is_refused(number: str) -> None:
+def test_number_too_large_is_rejected(number: str) -> None:
     assert refusal(f"[{number}]".encode())
 
 
@@ -71,28 +71,28 @@ def test_a_number_too_large_to_keep_is_refused(number: str) -> None:
         (b'[{"x": 1}, {"x": 1, "\\u0078": 2}]', "x"),
     ],
 )
-def test_a_key_that_stands_twice_is_refused_by_name(raw: bytes, key: str) -> None:
+def test_duplicate_key_is_rejected_by_name(raw: bytes, key: str) -> None:
     assert refusal(raw) == f"has the key '{key}' twice"
 
 
-def test_a_repeated_key_among_many_is_found_in_time() -> None:
-    """Linear: compared pairwise, these keys would take an hour."""
+def test_duplicate_key_among_many_is_found_fast() -> None:
+    """Comparing the keys pairwise would take an hour."""
     keys = [*(f"k{number}" for number in range(250_000)), "last", "last"]
     raw = "{" + ",".join(f'"{key}":0' for key in keys) + "}"
     assert refusal(raw.encode()) == "has the key 'last' twice"
 
 
 @pytest.mark.parametrize("raw", [rb'"\ud800"', rb'{"\udc00": 1}', rb'["\ud83d", "\ude00"]'])
-def test_half_a_surrogate_pair_is_refused(raw: bytes) -> None:
+def test_half_a_surrogate_pair_is_rejected(raw: bytes) -> None:
     assert refusal(raw) == "has half a surrogate pair in a string"
 
 
-def test_a_whole_surrogate_pair_is_one_character() -> None:
+def test_whole_surrogate_pair_is_one_character() -> None:
     assert parse_json(rb'"\ud83d\ude00"') == "\U0001f600"
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-def test_deep_nesting_is_refused(opening: bytes) -> None:
+def test_deep_nesting_is_rejected(opening: bytes) -> None:
     assert refusal(opening * 100_000) == "is nested too deeply"
 
 
@@ -105,11 +105,11 @@ def test_deep_nesting_is_refused(opening: bytes) -> None:
     ],
     ids=ascii,
 )
-def test_broken_json_is_refused(raw: bytes) -> None:
+def test_malformed_json_is_rejected(raw: bytes) -> None:
     assert refusal(raw).startswith("is not JSON")
 
 
-def test_the_largest_document_is_taken_and_the_next_is_refused() -> None:
+def test_document_up_to_the_size_limit_is_accepted() -> None:
     largest = b'"' + b"a" * (MAX_BYTES - 2) + b'"'
     assert parse_json(largest) == "a" * (MAX_BYTES - 2)
     assert refusal(largest + b" ") == f"is larger than {MAX_BYTES} bytes"

@@ -1,4 +1,4 @@
-"""The papers of a shipment and of a return say what they are to say, and their codes scan."""
+"""Papers of shipments and returns are complete, and their barcodes can be scanned."""
 
 import io
 import re
@@ -42,7 +42,7 @@ FAR_AWAY = PaperAddress(
 )
 CARTON_CM = "40 \N{MULTIPLICATION SIGN} 30.5 \N{MULTIPLICATION SIGN} 20"
 MM = 72 / 25.4
-"""In points."""
+"""One millimetre in points."""
 
 Render = Callable[[ShipmentPaper], bytes]
 OF_A_SHIPMENT: tuple[Render, ...] = (
@@ -51,19 +51,19 @@ OF_A_SHIPMENT: tuple[Render, ...] = (
 
 
 def pages_of(pdf: bytes) -> list[str]:
-    """The text of each page as poppler reads it, row by row, with single spaces."""
+    """Read the text of each page with poppler, row by row, with single spaces."""
     command = ("pdftotext", "-layout", "-", "-")
     text = subprocess.run(command, input=pdf, check=True, capture_output=True).stdout.decode()
     return [" ".join(page.split()) for page in text.split("\f")[:-1]]
 
 
 def text_of(pdf: bytes) -> str:
-    """The text of all pages."""
+    """Read the text of all pages."""
     return " ".join(pages_of(pdf))
 
 
 def black_bars(pdf: bytes) -> list[tuple[float, float, float]]:
-    """Left, width and height in mm of what is filled with black on the first page."""
+    """List left, width and height in mm of the black areas on the first page."""
     page = PdfReader(io.BytesIO(pdf)).pages[0]
     black, outside, found = True, [], []
     for operands, operator in ContentStream(page.get_contents(), page.pdf).operations:
@@ -79,8 +79,8 @@ def black_bars(pdf: bytes) -> list[tuple[float, float, float]]:
     return found
 
 
-def test_every_label_is_scanned(tmp_path: Path) -> None:
-    """A page of A6 per package, each with its own SSCC, as GS1-128, and the tracking number."""
+def test_every_label_can_be_scanned(tmp_path: Path) -> None:
+    """An A6 page per package, with its own SSCC as GS1-128, and the tracking number."""
     paper = shipment_of()
     pdf = label_pdf(paper)
     pages = PdfReader(io.BytesIO(pdf)).pages
@@ -94,8 +94,8 @@ def test_every_label_is_scanned(tmp_path: Path) -> None:
     assert zbar(pdf, tmp_path, 1, "--xml").count("modifiers='GS1'") == 1
 
 
-def test_the_sscc_is_as_large_as_gs1_wants() -> None:
-    """Modules of 0.495 mm or more, bars of 31.75 mm or more, ten modules of quiet on both sides."""
+def test_sscc_has_the_size_of_gs1() -> None:
+    """Modules of at least 0.495 mm, bars of at least 31.75 mm, quiet zones of ten modules."""
     bars = black_bars(label_pdf(shipment_of(tracking_number="")))
     left = min(x for x, *_ in bars)
     right = max(x + width for x, width, _ in bars)
@@ -118,8 +118,8 @@ def test_the_sscc_is_as_large_as_gs1_wants() -> None:
         ("Посылка 7", "QR-Code"),
     ],
 )
-def test_tracking_numbers_are_scanned(tracking_number: str, kind: str, tmp_path: Path) -> None:
-    """Of letters and digits, of digits in odd numbers, too long for bars, and in no ASCII."""
+def test_tracking_numbers_can_be_scanned(tracking_number: str, kind: str, tmp_path: Path) -> None:
+    """Letters and digits, an odd number of digits, too long for bars, and beyond ASCII."""
     pdf = label_pdf(shipment_of(tracking_number=tracking_number))
     assert f"{kind}:{tracking_number}" in scanned(pdf, tmp_path)
     assert min(width for _, width, _ in black_bars(pdf)) >= 0.245
@@ -133,10 +133,10 @@ def test_tracking_numbers_are_scanned(tracking_number: str, kind: str, tmp_path:
         (LONGEST_SHIPMENT, "QR-Code"),
     ],
 )
-def test_the_pick_list_says_its_shipment_to_a_scanner(
+def test_shipment_id_on_pick_list_can_be_scanned(
     shipment_id: str, kind: str, tmp_path: Path
 ) -> None:
-    """In bars up to some 55 characters; as QR code where bars would be finer than 0.25 mm."""
+    """As bars up to about 55 characters; as QR code if modules would be narrower than 0.25 mm."""
     pdf = pick_list_pdf(shipment_of(shipment_id=shipment_id))
     assert scanned(pdf, tmp_path) == {f"{kind}:{shipment_id}"}
     assert min(width for _, width, _ in black_bars(pdf)) >= 0.245
@@ -147,8 +147,8 @@ def test_the_pick_list_says_its_shipment_to_a_scanner(
     ("return_id", "kind"),
     [("RET-ORD-0815-1", "CODE-128"), (f"RET-{LONGEST_ORDER}", "QR-Code")],
 )
-def test_return_labels_are_scanned(return_id: str, kind: str, tmp_path: Path) -> None:
-    """The first page; the second says what comes back."""
+def test_return_labels_can_be_scanned(return_id: str, kind: str, tmp_path: Path) -> None:
+    """On the first page; the second lists the goods."""
     pdf = return_label_pdf(return_of(return_id=return_id))
     assert scanned(pdf, tmp_path) == {f"{kind}:{return_id}"}
     label, enclosed = pages_of(pdf)
@@ -157,34 +157,34 @@ def test_return_labels_are_scanned(return_id: str, kind: str, tmp_path: Path) ->
     assert "SKU-1 Cordless drill 2" in enclosed
 
 
-def test_the_booking_is_scanned_on_the_bill_of_lading(tmp_path: Path) -> None:
-    """The carrier's own number; without one there is no code."""
+def test_booking_on_bill_of_lading_can_be_scanned(tmp_path: Path) -> None:
+    """There is no code before the booking."""
     assert scanned(bill_of_lading_pdf(shipment_of()), tmp_path) == {"CODE-128:PRO-4711"}
     assert not black_bars(bill_of_lading_pdf(shipment_of(booking_id="")))
 
 
-def test_a_label_says_what_a_carrier_reads() -> None:
+def test_label_states_addresses_carrier_and_package() -> None:
     """And the SSCC in digits."""
     first = pages_of(label_pdf(shipment_of(instructions="Ring at gate 4")))[0]
-    for said in (
+    for expected in (
         *("1/3", "Parcel", "Acme Warehouse", "Unit 7, Dock Road", "United Kingdom"),
         *("Carrier Swift Freight · Express", f"Package Carton, 12.501 kg, {CARTON_CM} cm"),
         *("Order ORD-0815", "Shipment SH-ORD-0815-1", "Instructions Ring at gate 4"),
         "(00) 3 4012 3450 0000 0001 7",
     ):
-        assert said in first
+        assert expected in first
 
 
-def test_what_is_not_known_is_not_printed() -> None:
-    """Before it is booked: no label without a value."""
+def test_unknown_values_have_no_labels() -> None:
+    """Before the booking."""
     unknown = {"carrier": "", "service": "", "tracking_number": "", "booking_id": ""}
     for render in OF_A_SHIPMENT:
         text = text_of(render(shipment_of(**unknown)))
         assert not re.search(r"Service|Tracking|PRO number|Instructions", text)
 
 
-def test_a_bill_of_lading_adds_up() -> None:
-    """Handling units, units of goods and weight; parties, class and terms; places to sign."""
+def test_bill_of_lading_is_complete_and_adds_up() -> None:
+    """Handling units, units of goods and weight; parties, class and terms; signature fields."""
     packages = [package_of(n, kind="pallet", weight_g=412_345 * n) for n in (1, 2, 3)]
     lines = [line_of(1, in_shipment=1_200), line_of(2, in_shipment=34), line_of(3, in_shipment=0)]
     paper = shipment_of(
@@ -192,7 +192,7 @@ def test_a_bill_of_lading_adds_up() -> None:
     )
     pages = pages_of(bill_of_lading_pdf(paper))
     assert len(pages) == 1
-    for said in (
+    for expected in (
         *("Shipper Consignee", "Northwind Tools GmbH Acme Warehouse", "PRO number PRO-4711"),
         *("Mode LTL", "Freight charges Prepaid", "Date July 6, 2026"),
         f"1 Pallet 340123450000000017 {CARTON_CM} 2 412.345",
@@ -200,26 +200,26 @@ def test_a_bill_of_lading_adds_up() -> None:
         "Handling units Units of goods Total weight Freight class 3 1,234 2,474.07 kg 77.5",
         "Shipper Carrier Consignee Northwind Tools GmbH Swift Freight Acme Warehouse",
     ):
-        assert said in pages[0]
+        assert expected in pages[0]
     assert "SKU-3" not in pages[0]
 
 
-def test_a_pick_list_says_what_to_take_and_what_goes_where() -> None:
-    """Lines without units in the shipment aren't picked."""
+def test_pick_list_states_goods_and_contents_of_packages() -> None:
+    """Without lines that have no units in the shipment."""
     paper = shipment_of(lines=(line_of(1), line_of(2, in_shipment=0), line_of(3, in_shipment=5)))
     text = text_of(pick_list_pdf(paper))
-    for said in (
+    for expected in (
         *("Location HAM", "Packages 3", "1 SKU-1 04012345678901 Cordless drill 2"),
         *("3 SKU-3 04012345678901 Cordless drill 5", "Total 7"),
         f"Carton 2 of 3 · {CARTON_CM} cm · 12.502 kg · SSCC 340123450000000024",
         "SKU-2 Cordless drill 2",
     ):
-        assert said in text
+        assert expected in text
     assert "2 SKU-2 04012345678901" not in text
 
 
 @pytest.mark.parametrize(
-    ("language", "says"),
+    ("language", "expected"),
     [
         (
             "en",
@@ -242,25 +242,24 @@ def test_a_pick_list_says_what_to_take_and_what_goes_where() -> None:
         ),
     ],
 )
-def test_a_packing_slip_speaks_the_customers_language(language: str, says: list[str]) -> None:
-    """What was ordered, is here and follows, and no price."""
+def test_packing_slip_is_in_the_customers_language(language: str, expected: list[str]) -> None:
+    """Units ordered, in this shipment and to follow; no prices."""
     text = text_of(packing_slip_pdf(shipment_of(language=language, taken_by="J. Doe")))
-    assert [said for said in says if said not in text] == []
+    assert [words for words in expected if words not in text] == []
     assert not re.search("EUR|price|preis", text)
 
 
-def test_a_german_return_label_speaks_german() -> None:
-    """Both pages."""
+def test_german_return_label_is_german_on_both_pages() -> None:
     text = text_of(return_label_pdf(return_of(language="de")))
-    for said in (
+    for expected in (
         *("Rücksendung", "Empfänger", "Deutschland", "Gültig bis 31. August 2026"),
         *("Retourennummer RET-ORD-0815-1", "Bitte legen Sie diese Seite ins Paket", "Menge"),
     ):
-        assert said in text
+        assert expected in text
 
 
-def test_200_packages_and_1000_lines_are_all_there() -> None:
-    """Each once, with the sums of all, below a head on every page."""
+def test_200_packages_and_1000_lines_are_complete() -> None:
+    """With the totals, and a table head on every page."""
     paper = shipment_of(
         packages=tuple(map(package_of, range(1, 201))), lines=tuple(map(line_of, range(1, 1001)))
     )
@@ -272,7 +271,7 @@ def test_200_packages_and_1000_lines_are_all_there() -> None:
     ):
         pages = pages_of(render(paper))
         text = " ".join(pages)
-        assert [said for said in sums if said not in text] == []
+        assert [total for total in sums if total not in text] == []
         assert all(package.sscc in text for package in paper.packages)
         assert set(map(str, range(1, 1001))) <= set(re.findall(r"SKU-(\d+) ", text))
         for number, page in enumerate(pages, start=1):
@@ -282,8 +281,8 @@ def test_200_packages_and_1000_lines_are_all_there() -> None:
 
 
 @pytest.mark.parametrize("render", OF_A_SHIPMENT)
-def test_long_and_unshowable_names_are_taken(render: Render) -> None:
-    """Addresses of four lines are whole, in any script we can show; the rest is marked."""
+def test_long_names_are_wrapped_and_missing_characters_marked(render: Render) -> None:
+    """Addresses of four lines are complete, in all scripts of the font."""
     names = ["Drill " * 33, "x" * 200, "Дрель", "Τρυπάνι", "株式会社 東京"]
     paper = shipment_of(
         order_id=LONGEST_ORDER,
@@ -295,7 +294,7 @@ def test_long_and_unshowable_names_are_taken(render: Render) -> None:
         lines=tuple(line_of(number, name=name) for number, name in enumerate(names, start=1)),
     )
     text = text_of(render(paper))
-    # whatever line they are on, and what stands beside them
+    # on any line, next to any text
     for word in (
         "Maschinenbau",
         "Παπαδόπουλος,",
@@ -313,15 +312,14 @@ def test_long_and_unshowable_names_are_taken(render: Render) -> None:
         assert f"Shipment {LONGEST_SHIPMENT} " in text
 
 
-def test_the_same_paper_is_the_same_file() -> None:
-    """So that a retried activity stores what the first try did."""
+def test_same_paper_gives_same_bytes() -> None:
     for render in OF_A_SHIPMENT:
         assert render(shipment_of()) == render(shipment_of())
     assert return_label_pdf(return_of()) == return_label_pdf(return_of())
 
 
-def test_an_address_of_an_order_is_printed_as_on_an_envelope() -> None:
-    """The region beside the town."""
+def test_address_of_an_order_is_printed_for_an_envelope() -> None:
+    """With the region after the city."""
     given: dict[str, Any] = {"name": "Acme", "street": "1 Main St", "city": "Austin"}
     address = Address(**given, region="TX", postal_code="78701", country="US")
     assert PaperAddress.of(address) == PaperAddress(

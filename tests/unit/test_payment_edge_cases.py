@@ -32,7 +32,8 @@ from models.messages.steps import (
     PaymentStep,
     ReversalStep,
 )
-from models.orders import Cancellation, OrderDocument, Progress
+from models.orders import OrderDocument
+from models.progress import Cancellation, Progress
 from models.tables.billing import InvoiceRow, Payment
 from models.tables.ledger import JournalEntry
 from models.tables.operations import RejectedMessageRow

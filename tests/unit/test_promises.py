@@ -1,4 +1,4 @@
-"""Promises: who is told what about a delay, and when silence is consent (16 CFR 435.2)."""
+"""Test notices of delay and consent by silence (16 CFR 435.2)."""
 
 from datetime import date, timedelta
 
@@ -27,164 +27,168 @@ some_policies = st.builds(PromisePolicy, silent_delay_days=st.integers(0, 60))
 
 
 def after(days: int) -> date:
-    """So many days after the promised one."""
+    """Return the day so many days after the promised date."""
     return PROMISED + timedelta(days=days)
 
 
 def notice(
     revised: date | None, notices_before: int = 0, policy: PromisePolicy = RULE
 ) -> DelayNotice:
-    """The notice, which there must be."""
-    told = delay_notice(PROMISED, revised, notices_before, policy)
-    assert told is not None
-    return told
+    """Return the notice of a delay."""
+    found = delay_notice(PROMISED, revised, notices_before, policy)
+    assert found is not None
+    return found
 
 
-def test_an_order_without_a_date_is_promised_within_thirty_days() -> None:
+def test_order_without_date_is_promised_within_thirty_days() -> None:
     assert promised_date(PLACED, None, RULE) == date(2026, 2, 9)
     assert promised_date(PLACED, None, PromisePolicy(ship_within_days=3)) == date(2026, 1, 13)
 
 
-def test_an_agreed_date_is_the_promise_and_never_before_the_order() -> None:
+def test_requested_date_is_promised_but_none_before_the_order() -> None:
     assert promised_date(PLACED, date(2026, 6, 1), RULE) == date(2026, 6, 1)
     assert promised_date(PLACED, date(2025, 6, 1), RULE) == PLACED
 
 
 @pytest.mark.parametrize("revised", [after(0), after(-1)])
 @pytest.mark.parametrize("before", [0, 1])
-def test_no_delay_needs_no_notice(revised: date, before: int) -> None:
+def test_date_within_promise_needs_no_notice(revised: date, before: int) -> None:
     assert delay_notice(PROMISED, revised, before, RULE) is None
 
 
 @pytest.mark.parametrize("days", [1, 30])
-def test_silence_is_consent_to_a_first_delay_of_up_to_thirty_days(days: int) -> None:
-    told = notice(after(days))
-    assert told.silence_is_consent
-    assert told.says == (Told.MAY_CANCEL, Told.REVISED_DATE, Told.SILENCE_CONSENTS)
-    assert (told.tell_by, told.answer_by, told.paragraph) == (PROMISED, after(days), "(b)(1)(ii)")
+def test_silence_is_consent_to_first_delay_of_up_to_thirty_days(days: int) -> None:
+    """435.2(b)(1)(ii)."""
+    delay = notice(after(days))
+    assert delay.silence_is_consent
+    assert delay.statements == (Told.MAY_CANCEL, Told.REVISED_DATE, Told.SILENCE_CONSENTS)
+    assert (delay.promised, delay.answer_by) == (PROMISED, after(days))
 
 
-def test_a_longer_first_delay_needs_consent_within_thirty_days() -> None:
-    told = notice(after(31))
-    assert not told.silence_is_consent
-    assert told.says == (Told.MAY_CANCEL, Told.REVISED_DATE, Told.SILENCE_CANCELS)
-    assert (told.tell_by, told.answer_by, told.paragraph) == (PROMISED, after(30), "(b)(1)(iii)")
+def test_longer_first_delay_needs_consent_within_thirty_days() -> None:
+    """435.2(b)(1)(iii)."""
+    delay = notice(after(31))
+    assert not delay.silence_is_consent
+    assert delay.statements == (Told.MAY_CANCEL, Told.REVISED_DATE, Told.SILENCE_CANCELS)
+    assert (delay.promised, delay.answer_by) == (PROMISED, after(30))
 
 
-def test_a_first_delay_without_a_date_needs_consent_that_can_be_taken_back() -> None:
-    told = notice(None)
-    assert not told.silence_is_consent
-    assert told.says == (
+def test_first_delay_without_date_needs_consent_that_can_be_withdrawn() -> None:
+    """435.2(b)(1)(iii)."""
+    delay = notice(None)
+    assert not delay.silence_is_consent
+    assert delay.statements == (
         *(Told.MAY_CANCEL, Told.DATE_UNKNOWN, Told.SILENCE_CANCELS),
         Told.MAY_CANCEL_UNTIL_SHIPPED,
     )
-    assert (told.tell_by, told.answer_by, told.paragraph) == (PROMISED, after(30), "(b)(1)(iii)")
+    assert (delay.promised, delay.answer_by) == (PROMISED, after(30))
 
 
 @pytest.mark.parametrize("revised", [after(1), after(31), None])
 @pytest.mark.parametrize("before", [1, 2])
-def test_a_further_delay_needs_consent_by_the_date_promised_last(
-    revised: date | None, before: int
-) -> None:
-    told = notice(revised, before)
-    assert not told.silence_is_consent
-    assert Told.SILENCE_CANCELS in told.says
-    assert (told.tell_by, told.answer_by, told.paragraph) == (PROMISED, PROMISED, "(b)(2)(ii)")
+def test_further_delay_needs_consent_by_promised_date(revised: date | None, before: int) -> None:
+    """435.2(b)(2)(ii)."""
+    delay = notice(revised, before)
+    assert not delay.silence_is_consent
+    assert Told.SILENCE_CANCELS in delay.statements
+    assert (delay.promised, delay.answer_by) == (PROMISED, PROMISED)
 
 
-def test_the_numbers_are_configuration() -> None:
+def test_silent_delay_days_are_configurable() -> None:
     strict = PromisePolicy(silent_delay_days=0)
     assert not notice(after(1), policy=strict).silence_is_consent
     assert notice(after(45), policy=PromisePolicy(silent_delay_days=45)).silence_is_consent
 
 
 @given(days=st.none() | st.integers(1, 400), before=st.integers(0, 3), policy=some_policies)
-def test_every_notice_says_what_silence_means_and_that_one_may_cancel(
+def test_notice_states_right_to_cancel_and_effect_of_silence(
     days: int | None, before: int, policy: PromisePolicy
 ) -> None:
-    """Exactly one of both, exactly one about the date, and consent by silence only as allowed."""
-    told = notice(after(days) if days else None, before, policy)
-    says = set(told.says)
-    assert Told.MAY_CANCEL in says
-    assert told.silence_is_consent == (Told.SILENCE_CONSENTS in says)
-    assert len(says & {Told.SILENCE_CONSENTS, Told.SILENCE_CANCELS}) == 1
-    assert (Told.REVISED_DATE in says) == (days is not None)
-    assert (Told.DATE_UNKNOWN in says) == (Told.MAY_CANCEL_UNTIL_SHIPPED in says) == (days is None)
+    """With one statement about silence, one about the date, and silent consent only as allowed."""
+    delay = notice(after(days) if days else None, before, policy)
+    stated = set(delay.statements)
+    assert Told.MAY_CANCEL in stated
+    assert delay.silence_is_consent == (Told.SILENCE_CONSENTS in stated)
+    assert len(stated & {Told.SILENCE_CONSENTS, Told.SILENCE_CANCELS}) == 1
+    assert (Told.REVISED_DATE in stated) == (days is not None)
+    assert (Told.DATE_UNKNOWN in stated) == (days is None)
+    assert (Told.MAY_CANCEL_UNTIL_SHIPPED in stated) == (days is None)
     allowed = before == 0 and days is not None and days <= policy.silent_delay_days
-    assert told.silence_is_consent == allowed
-    assert told.tell_by <= told.answer_by
+    assert delay.silence_is_consent == allowed
+    assert delay.promised <= delay.answer_by
 
 
-# What is told when, and what becomes of the promise.
+# --- reviews ------------------------------------------------------------------------------------
 
 BEFORE = after(-10)
-"""A day on which there is time left."""
+"""A day before the promised date."""
 
 
-def look(promise: Promise, expected: date | None, today: date = BEFORE) -> Review:
-    """A look by the usual rule."""
+def reviewed(promise: Promise, expected: date | None, today: date = BEFORE) -> Review:
+    """Review a promise by the default policy."""
     return review(promise, expected, today, RULE)
 
 
 def kinds(*reviews: Review) -> list[tuple[int, LetterKind]]:
-    """Number and kind of the letters."""
+    """List number and kind of the letters."""
     return [(r.promise.letter.number, r.promise.letter.kind) for r in reviews if r.promise.letter]
 
 
-def test_nothing_is_told_while_there_is_time_and_no_date() -> None:
-    found = look(Promise(promised=PROMISED), None)
-    assert found == Review(promise=Promise(promised=PROMISED), look_on=PROMISED)
+def test_customer_is_not_notified_without_date_before_promised_date() -> None:
+    found = reviewed(Promise(promised=PROMISED), None)
+    assert found == Review(promise=Promise(promised=PROMISED), review_on=PROMISED)
 
 
-def test_a_date_within_the_promise_is_told_and_another_one_again() -> None:
-    first = look(Promise(promised=PROMISED), after(-5))
-    second = look(first.promise, after(0))
+def test_customer_is_notified_of_each_date_within_promise() -> None:
+    first = reviewed(Promise(promised=PROMISED), after(-5))
+    second = reviewed(first.promise, after(0))
     assert kinds(first, second) == [(1, LetterKind.BACKORDER), (2, LetterKind.BACKORDER)]
     assert second.promise.promised == PROMISED
-    assert second.look_on is None
+    assert second.review_on is None
 
 
-def test_a_short_first_delay_moves_the_promise_and_the_next_waits_for_an_answer() -> None:
-    first = look(Promise(promised=PROMISED), after(30))
+def test_short_first_delay_moves_promise_and_next_one_needs_consent() -> None:
+    first = reviewed(Promise(promised=PROMISED), after(30))
     assert (first.promise.promised, first.promise.consent_by) == (after(30), None)
-    second = look(first.promise, after(31))
+    second = reviewed(first.promise, after(31))
     assert (second.promise.promised, second.promise.consent_by) == (after(30), after(30))
-    assert second.look_on == after(31)
+    assert second.review_on == after(31)
     assert kinds(first, second) == [(1, LetterKind.DELAY), (2, LetterKind.DELAY)]
 
 
-def test_without_an_answer_it_lapses_on_the_day_after_the_last() -> None:
-    told = look(Promise(promised=PROMISED), after(31)).promise
-    assert told.consent_by == after(30)
-    assert not look(told, after(31), after(30)).lapsed
-    assert look(told, after(31), after(31)).lapsed
-    assert not look(told, after(0), after(31)).lapsed, "a date within the promise came"
+def test_delay_without_consent_lapses_on_day_after_deadline() -> None:
+    """Unless the goods are expected within the promise by then."""
+    delayed = reviewed(Promise(promised=PROMISED), after(31)).promise
+    assert delayed.consent_by == after(30)
+    assert not reviewed(delayed, after(31), after(30)).lapsed
+    assert reviewed(delayed, after(31), after(31)).lapsed
+    assert not reviewed(delayed, after(0), after(31)).lapsed
 
 
-def test_a_lost_date_is_told_and_so_is_the_promised_day_without_one() -> None:
-    dated = look(Promise(promised=PROMISED), after(-5)).promise
-    for found in (look(dated, None), look(Promise(promised=PROMISED), None, PROMISED)):
+def test_customer_is_notified_of_lost_date_and_on_promised_date_without_one() -> None:
+    dated = reviewed(Promise(promised=PROMISED), after(-5)).promise
+    for found in (reviewed(dated, None), reviewed(Promise(promised=PROMISED), None, PROMISED)):
         assert found.promise.consent_by == after(30)
         assert found.promise.letter is not None
         assert found.promise.letter.expected is None
         assert Told.DATE_UNKNOWN in found.promise.letter.says
 
 
-def test_who_is_told_too_late_has_the_day_to_answer() -> None:
-    late = look(Promise(promised=PROMISED, delays=1, told=after(0)), after(9), after(5))
+def test_late_notice_leaves_current_day_to_answer() -> None:
+    late = reviewed(Promise(promised=PROMISED, delays=1, notified=after(0)), after(9), after(5))
     assert late.promise.consent_by == after(5)
 
 
-def test_an_accepted_delay_moves_the_promise_to_what_was_told() -> None:
+def test_accepted_delay_moves_promise_to_date_in_letter() -> None:
     assert accept(Promise(promised=PROMISED)) is None
-    known = accept(look(Promise(promised=PROMISED), after(50)).promise)
+    known = accept(reviewed(Promise(promised=PROMISED), after(50)).promise)
     assert known is not None
     assert (known.promised, known.delays, known.consent_by) == (after(50), 1, None)
-    unknown = accept(look(Promise(promised=PROMISED), None, PROMISED).promise)
+    unknown = accept(reviewed(Promise(promised=PROMISED), None, PROMISED).promise)
     assert unknown is not None
     assert unknown.promised is None
-    assert look(unknown, None, after(300)) == Review(promise=unknown)
-    found = look(unknown, after(90))
+    assert reviewed(unknown, None, after(300)) == Review(promise=unknown)
+    found = reviewed(unknown, after(90))
     assert (found.promise.promised, found.promise.consent_by) == (after(90), None)
 
 
@@ -193,19 +197,19 @@ def test_an_accepted_delay_moves_the_promise_to_what_was_told() -> None:
     today=st.integers(-10, 60),
     requires=st.booleans(),
 )
-def test_looking_again_tells_nothing_new(
+def test_repeated_review_sends_no_new_letter(
     expected: list[int | None], today: int, requires: bool
 ) -> None:
-    """And whoever must answer was told so, by the last letter; nobody lapses on time."""
+    """The last letter states every deadline for consent, and no delay lapses before it."""
     promise = Promise(promised=PROMISED, delays=int(requires))
     for days in expected:
         day = None if days is None else after(days)
-        found = look(promise, day, after(today))
-        again = look(found.promise, day, after(today))
+        found = reviewed(promise, day, after(today))
+        again = reviewed(found.promise, day, after(today))
         assert again.promise == found.promise
-        assert again == found or found.look_on is None or found.look_on > after(today)
+        assert again == found or found.review_on is None or found.review_on > after(today)
         assert not found.lapsed
-        assert found.look_on is None or found.look_on > after(today)
+        assert found.review_on is None or found.review_on > after(today)
         if found.promise.consent_by:
             assert found.promise.standing_letter is not None
             assert found.promise.standing_letter.answer_by == found.promise.consent_by

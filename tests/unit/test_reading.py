@@ -1,4 +1,4 @@
-"""What the doors read of the tables."""
+"""Test the reading of customers."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +17,8 @@ from tools.prepare import migrate
 NOW = datetime(2026, 7, 6, 12, tzinfo=UTC)
 
 
-def test_open_credit_is_what_the_credit_check_counts(tmp_path: Path) -> None:
-    """An order that is being cancelled is owed until all of it is undone."""
+def test_open_credit_equals_amount_in_credit_check(tmp_path: Path) -> None:
+    """An order counts until its cancellation is complete."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     migrate(url)
     database = Database(url, RULES, lambda: NOW)

@@ -13,7 +13,7 @@ from activities.ledger import reading as ledger_reading
 from activities.masterdata.importing import import_folder
 from models.errors import InvalidInput, NotFound
 from models.ledger import Account
-from models.orders import Cancellation
+from models.progress import Cancellation
 from models.tables.ledger import OpenPeriod
 from models.views.ledger import Ageing, AgeingBucket, Statement
 from tests.support.journal import (

@@ -17,8 +17,8 @@ from activities.shipping.steps import Shipping
 from models.errors import NotFound
 from models.messages.parsing import parse_order
 from models.messages.steps import RecordOrder, ShipmentStep
-from models.orders import ShipmentState
 from models.papers import PaperAddress, ShipmentPaper
+from models.progress import ShipmentState
 from models.shipping import FreightMode
 from models.stock import ReservationState
 from models.tables.masterdata import Location

@@ -49,7 +49,8 @@ from models.messages.steps import (
     StockKey,
 )
 from models.money import format_amount
-from models.orders import Delivery, Stage
+from models.orders import Delivery
+from models.progress import Stage
 from models.purchasing import Reason, Requirement
 from models.replenishment import ReviewPolicy, lot_size
 from models.tables.ledger import JournalEntry, JournalPosting

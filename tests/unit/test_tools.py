@@ -19,7 +19,8 @@ from stdnum.eu import vat
 import engine
 from models.customers import TaxTreatment
 from models.errors import PipelineError, WrongVariables
-from models.orders import OrderDocument, ProductPrice, price_line, total
+from models.orders import OrderDocument
+from models.pricing import ProductPrice, price_line, total
 from models.settings import Settings
 from models.shipping import Packaging
 from tools import server, var_dir

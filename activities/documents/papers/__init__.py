@@ -1,6 +1,6 @@
-"""The papers of a shipment and of a return as PDF: the same paper gives the same bytes.
+"""Papers of shipments and returns as PDF; the same paper gives the same bytes.
 
-`label`, `bill_of_lading`, `pick_list` and `packing_slip` are of a shipment, `return_label` is of a
-return; `sheet` is what those on A4 are drawn on, `blocks` are parts that they share, and `words`
-what they say to customers.
+A shipment has `label`, `bill_of_lading`, `pick_list` and `packing_slip`, a return has its
+`return_label`. Papers on A4 are drawn on a `sheet`; `blocks` are shared parts, `words` the fixed
+texts.
 """

@@ -1,4 +1,4 @@
-"""Bills of lading, for freight that a carrier signs for: A4; lengths in mm."""
+"""Bills of lading for freight, on A4; lengths in mm."""
 
 from activities.documents.codes import draw_code
 from activities.documents.page import (
@@ -29,13 +29,13 @@ _RECEIVED = (
     "condition of contents of packages unknown."
 )
 _CLOSING_MM = 56.0
-"""Totals and signatures, which stand together."""
+"""The height of totals and signatures, which stay on one page."""
 
 
 def bill_of_lading_pdf(paper: ShipmentPaper) -> bytes:
-    """Shipper, consignee and carrier, handling units and goods, what they come to, signatures.
+    """Render parties, carrier, handling units, goods, totals and signature fields.
 
-    It is straight (not negotiable), and the shipper pays the freight.
+    The bill of lading is straight (not negotiable), and the shipper pays the freight.
     """
     sheet = PaperSheet(paper, "Bill of lading")
     sheet.head()
@@ -65,7 +65,7 @@ def _parties(sheet: PaperSheet, top: float) -> None:
 
 
 def _party(sheet: PaperSheet, label: str, address: PaperAddress, x: float, top: float) -> float:
-    """Returns where it ends."""
+    """Draw a party; returns its lower edge."""
     sheet.panel(x, top, _HALF, 6)
     sheet.put(label, x + PAD, top + 1.2, _HALF, HEAD)
     sheet.y = top + 7.5
@@ -110,7 +110,7 @@ def _goods(sheet: PaperSheet) -> None:
 
 
 def _totals(sheet: PaperSheet) -> None:
-    """What a carrier counts and weighs."""
+    """Draw the totals that a carrier checks."""
     paper, notation = sheet.paper, sheet.notation
     rows = (
         ("Handling units", notation.count(len(paper.packages))),
@@ -121,8 +121,8 @@ def _totals(sheet: PaperSheet) -> None:
     sheet.y += 4
     sheet.reserve(_CLOSING_MM)
     top, width = sheet.y, WIDTH / len(rows)
-    for place, (label, value) in enumerate(rows):
-        x = LEFT + PAD + place * width
+    for column, (label, value) in enumerate(rows):
+        x = LEFT + PAD + column * width
         if value:
             sheet.put(label, x, top, width - 2, LABEL)
             sheet.put(value, x, top + 4.5, width - 2, STRONG)
@@ -131,18 +131,18 @@ def _totals(sheet: PaperSheet) -> None:
 
 
 def _signatures(sheet: PaperSheet) -> None:
-    """Three places to sign; over the carrier's who took the goods, where that is known."""
+    """Draw three signature fields; the carrier's names the person who collected, if known."""
     top, gap = sheet.y + 4, 6.0
     width = (WIDTH - 2 * gap) / 3
     paper = sheet.paper
-    for place, (label, name) in enumerate(
+    for column, (label, name) in enumerate(
         (
             ("Shipper", paper.ship_from.name),
             ("Carrier", paper.taken_by or paper.carrier),
             ("Consignee", paper.ship_to.name),
         )
     ):
-        x = LEFT + place * (width + gap)
+        x = LEFT + column * (width + gap)
         sheet.put(label, x, top, width, HEAD)
         sheet.put(sheet.shortened(name, width, BODY), x, top + 4.5, width, BODY)
         sheet.rule(x, top + 24, width, INK)

@@ -1,4 +1,4 @@
-"""Parts that papers share: addresses, facts, notes and tables of packages; lengths in mm."""
+"""Shared parts of papers: addresses, facts, notes and tables of packages; lengths in mm."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _SMALLEST_PT = 5
 
 
 def postal_lines(address: PaperAddress, notation: Notation) -> list[str]:
-    """As printed on an envelope, with the country's name."""
+    """List the lines of an address for an envelope, with the country's name."""
     lines = [address.name, *address.lines, notation.country(address.country)]
     return [line for line in lines if line]
 
@@ -21,9 +21,9 @@ def postal_lines(address: PaperAddress, notation: Notation) -> list[str]:
 def address_block(
     page: Page, address: PaperAddress, x: float, width: float, height: float, largest_pt: float
 ) -> None:
-    """From `y` on, the name in bold: as large as leaves all of it within `height`.
+    """Draw an address at `y`, the name in bold, in the largest size that fits `height`.
 
-    What doesn't fit in the smallest letters is cut.
+    Lines that do not fit in the smallest size are dropped.
     """
     name, *rest = postal_lines(address, page.notation)
     size_pt = largest_pt
@@ -45,7 +45,7 @@ def address_block(
 def facts(
     page: Page, rows: Sequence[tuple[str, str]], x: float, label_width: float, width: float
 ) -> None:
-    """Each value beside its label, from `y` on, which moves below them; none without a value."""
+    """Draw labels and values at `y` and move it below them; rows without a value are left out."""
     for label, value in rows:
         if value:
             page.put(label, x, page.y, label_width - 2, LABEL)
@@ -54,7 +54,7 @@ def facts(
 
 
 def note(page: Page, label: str, text: str, x: float, width: float) -> None:
-    """A heading and what it is about, on more than one page if need be; nothing without text."""
+    """Draw a heading and its text, over several pages if needed; nothing without text."""
     if not text:
         return
     page.reserve(2 * BODY.line_mm)
@@ -66,7 +66,7 @@ def note(page: Page, label: str, text: str, x: float, width: float) -> None:
 
 
 def package_table(page: Page, words: PaperWords, packages: Sequence[PaperPackage]) -> None:
-    """One row per package, and what they come to."""
+    """Draw one row per package, and the totals."""
     table, notation = Table(_PACKAGE_COLUMNS, words.package_titles), page.notation
     table.draw(
         page,
@@ -92,5 +92,5 @@ def package_table(page: Page, words: PaperWords, packages: Sequence[PaperPackage
 
 
 def units_in(package: PaperPackage) -> int:
-    """How many units of any SKU are in it."""
+    """Count the units of all SKUs in a package."""
     return sum(content.quantity for content in package.contents)

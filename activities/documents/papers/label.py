@@ -1,4 +1,4 @@
-"""Shipping labels: one page of 105 x 148 mm (A6) per package; lengths in mm."""
+"""Shipping labels: a page of 105 x 148 mm (A6) per package; lengths in mm."""
 
 from activities.documents.codes import draw_code, draw_sscc
 from activities.documents.notation import Notation
@@ -9,7 +9,7 @@ from models.papers import PaperPackage, ShipmentPaper
 
 A6_MM = (105.0, 148.0)
 EDGE, INNER = 5.0, 95.0
-"""Where content starts on A6, and how wide it is."""
+"""The left edge and the width of content on A6."""
 CAPTION = Style(6.5, color=LABEL.color)
 _VALUE, _SMALL = Style(8.5), Style(6.5)
 _NUMBER = Style(17, bold=True)
@@ -18,10 +18,10 @@ _VALUE_LEFT, _VALUE_WIDTH = EDGE + _CAPTION_WIDTH + 1, INNER - _CAPTION_WIDTH - 
 
 
 def label_pdf(paper: ShipmentPaper) -> bytes:
-    """From, to, carrier, weight and size, with tracking number and SSCC as codes to scan.
+    """Render addresses, carrier, weight and size, with tracking number and SSCC as barcodes.
 
-    The size is GS1's for logistic labels, and so are the modules (0.495 mm) and the height (32 mm)
-    of the SSCC. Without a tracking number its place stays empty.
+    Page size, module width (0.495 mm) and height (32 mm) of the SSCC are those of GS1 logistic
+    labels. Without a tracking number its space stays empty.
     """
     page = Page(
         f"Labels {paper.shipment_id}",
@@ -46,8 +46,8 @@ def _addresses(page: Page, paper: ShipmentPaper, number: int) -> None:
     page.put("From", EDGE, 4, 20, CAPTION)
     page.y = 7
     address_block(page, paper.ship_from, EDGE, 60, 16.8, 7.5)
-    of = f"{number} / {len(paper.packages)}"
-    page.put(of, 70, 4, 30, _NUMBER, "R")
+    counter = f"{number} / {len(paper.packages)}"
+    page.put(counter, 70, 4, 30, _NUMBER, "R")
     mode = Style(10, bold=True)
     page.put(MODES.get(paper.mode, paper.mode), 70, 14, 30, mode, "R")
     page.rule(EDGE, 24, INNER, INK)
@@ -75,7 +75,7 @@ def _facts(page: Page, paper: ShipmentPaper, package: PaperPackage) -> None:
 
 
 def label_fact(page: Page, label: str, value: str) -> None:
-    """A value beside its label, in one line that is never cut; `y` moves below it."""
+    """Draw label and value in one line, never cut, and move `y` below it."""
     top = page.y
     if value:
         page.put(label, EDGE, top + 0.8, _CAPTION_WIDTH, CAPTION)

@@ -1,4 +1,4 @@
-"""Packing slips: what a customer finds in the shipment, without prices; A4, lengths in mm."""
+"""Packing slips for customers, without prices, on A4; lengths in mm."""
 
 from activities.documents.page import GREY, LEFT, RIGHT, STRONG, WIDTH, Style
 from activities.documents.papers.blocks import (
@@ -17,7 +17,7 @@ _FACTS_LEFT = 115.0
 
 
 def packing_slip_pdf(paper: ShipmentPaper) -> bytes:
-    """What was ordered, is in this shipment and follows, and the packages; English or German."""
+    """Render units ordered, shipped and to follow, and the packages, in English or German."""
     sheet = PaperSheet(paper, paper_words(paper.language).packing_slip, paper.language)
     _address_window(sheet)
     _facts(sheet)
@@ -28,7 +28,7 @@ def packing_slip_pdf(paper: ShipmentPaper) -> bytes:
 
 
 def _address_window(sheet: PaperSheet) -> None:
-    """Within the 85 x 45 mm that a window envelope shows, 45 mm from the top."""
+    """Draw the address within the window of an envelope: 85 x 45 mm, 45 mm from the top."""
     sender = " · ".join(postal_lines(sheet.paper.ship_from, sheet.notation)[:-1])
     small = Style(6.5, color=GREY)
     sheet.put(sheet.shortened(sender, 80, small), LEFT, 48, 80, small)
@@ -74,7 +74,6 @@ def _lines(sheet: PaperSheet) -> None:
 
 
 def _packages(sheet: PaperSheet) -> None:
-    """Nothing where nothing is packed, or more than is listed."""
     if not sheet.paper.packages:
         return
     sheet.y += 6

@@ -1,4 +1,4 @@
-"""Pick lists: what the warehouse takes from where, and packs into what; A4, lengths in mm."""
+"""Pick lists for the warehouse: goods to pick and their packages, on A4; lengths in mm."""
 
 from activities.documents.codes import draw_code
 from activities.documents.page import INK, LEFT, STRONG, WIDTH
@@ -20,7 +20,7 @@ _TO_PACK = Table(
 
 
 def pick_list_pdf(paper: ShipmentPaper) -> bytes:
-    """What to pick, with a box to tick for each line; then what goes into each package."""
+    """Render the goods to pick, with a box to tick for each line, and the contents per package."""
     sheet = PaperSheet(paper, "Pick list")
     sheet.head()
     top = sheet.y + 2
@@ -66,15 +66,15 @@ def _lines(sheet: PaperSheet) -> None:
 
 
 def _package(sheet: PaperSheet, package: PaperPackage, number: int) -> None:
-    """Its number, size and weight over what goes into it, together with its first rows."""
+    """Draw number, size and weight of a package, on one page with its first contents."""
     notation = sheet.notation
     sheet.y += 5
     sheet.reserve(28)
     kind = sheet.words.kinds.get(package.kind, package.kind)
     size = notation.centimetres(package.length_mm, package.width_mm, package.height_mm)
-    of = f"{kind} {notation.count(number)} of {notation.count(len(sheet.paper.packages))}"
+    counter = f"{kind} {notation.count(number)} of {notation.count(len(sheet.paper.packages))}"
     weight = f"{notation.kilograms(package.weight_g)} kg"
-    heading = f"{of} · {size} cm · {weight} · SSCC {package.sscc}"
+    heading = f"{counter} · {size} cm · {weight} · SSCC {package.sscc}"
     sheet.put(heading, LEFT, sheet.y, WIDTH, STRONG)
     sheet.y += 6
     if not package.contents:
@@ -86,7 +86,7 @@ def _package(sheet: PaperSheet, package: PaperPackage, number: int) -> None:
 
 
 def _box(sheet: PaperSheet, top: float) -> None:
-    """To tick, at the end of the row that starts at `top`."""
+    """Draw a box to tick, at the end of the row that starts at `top`."""
     sheet.set_draw_color(*INK)
     sheet.set_line_width(0.3)
     sheet.rect(LEFT + WIDTH - 6, top + 1.5, _BOX_MM, _BOX_MM)

@@ -1,4 +1,4 @@
-"""Return labels: A6, the label itself and then what comes back; lengths in mm."""
+"""Return labels on A6: the label, then a page listing the goods; lengths in mm."""
 
 from activities.documents.codes import draw_code
 from activities.documents.notation import Notation, written_language
@@ -14,7 +14,7 @@ _LAYOUT = columns([(27, "L"), (54, "L"), (14, "R")], EDGE)
 
 
 class _ReturnPages(Page):
-    """Pages from the second on have the return's number above."""
+    """Pages with the return's number at the top, from the second on."""
 
     def __init__(self, paper: ReturnPaper) -> None:
         self.paper = paper
@@ -38,7 +38,7 @@ class _ReturnPages(Page):
 
 
 def return_label_pdf(paper: ReturnPaper) -> bytes:
-    """The label, with the return's number as code to scan; then pages that go into the package."""
+    """Render the label with its number as barcode, then the pages to put into the package."""
     page = _ReturnPages(paper)
     page.add_page()
     _label(page, paper, page.words)

@@ -1,4 +1,4 @@
-"""A4 pages of a shipment's paper: who sends it above, which it is below."""
+"""A4 pages of a shipment's papers, with letterhead and footer."""
 
 from activities.documents.letterhead import letterhead
 from activities.documents.notation import Notation, written_language
@@ -22,7 +22,7 @@ _TITLE = Style(15, bold=True, color=ACCENT)
 
 
 class PaperSheet(Page):
-    """Pages called `title` with the letterhead of where the shipment leaves from."""
+    """Pages called `title`, with the letterhead of the location that the shipment leaves from."""
 
     def __init__(self, paper: ShipmentPaper, title: str, language: str = "en") -> None:
         notation = Notation(written_language(language))
@@ -33,12 +33,12 @@ class PaperSheet(Page):
         self.add_page()
 
     def head(self) -> None:
-        """The title, in large letters."""
+        """Draw the title in large letters."""
         self.paragraph(self.name, LEFT, WIDTH, _TITLE)
         self.y += 2
 
     def header(self) -> None:
-        """The letterhead on the first page, a line to tell pages apart on the others."""
+        """Draw the letterhead on the first page, sender and title on the others."""
         sender, half = self.paper.ship_from, WIDTH / 2 - 2
         if self.page_no() == 1:
             letterhead(self, sender.name, postal_lines(sender, self.notation)[1:])
@@ -51,7 +51,7 @@ class PaperSheet(Page):
         self.y = 27
 
     def footer(self) -> None:
-        """Which shipment of which order, and the page number."""
+        """Draw the ids of shipment and order, and the page number."""
         words, paper = self.words, self.paper
         self.rule(LEFT, 271, WIDTH)
         for row, (label, value) in enumerate(

@@ -1,4 +1,4 @@
-"""What isn't data on papers: in English and German on those for customers, else in English."""
+"""The fixed texts of papers: in English and German for customers, others in English only."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ MODES = {"parcel": "Parcel", "ltl": "LTL", "truckload": "Truckload", "hand_over"
 
 
 class PaperWords(NamedTuple):
-    """Everything on a packing slip or return label that isn't data, in one language."""
+    """The fixed texts of packing slips and return labels in one language."""
 
     packing_slip: str
     shipment: str
@@ -44,7 +44,7 @@ WORDS = {
         shipped_on="Date",
         carrier="Carrier",
         tracking_number="Tracking number",
-        taken_by="Taken by",
+        taken_by="Collected by",
         line_titles=("#", "SKU", "Description", "Ordered", "In this shipment", "To follow"),
         total="Total",
         packages="Packages",
@@ -56,8 +56,8 @@ WORDS = {
         return_number="Return number",
         authorised_on="Authorised",
         valid_until="Valid until",
-        enclosed="What comes back",
-        enclose_this="Please put this page into the package, and stick the label on it.",
+        enclosed="Returned goods",
+        enclose_this="Please put this page in the package and stick the label on the outside.",
         return_titles=("SKU", "Description", "Qty"),
     ),
     "de": PaperWords(
@@ -80,8 +80,8 @@ WORDS = {
         return_number="Retourennummer",
         authorised_on="Genehmigt am",
         valid_until="Gültig bis",
-        enclosed="Was zurückkommt",
-        enclose_this="Bitte legen Sie diese Seite ins Paket und kleben Sie das Etikett darauf.",
+        enclosed="Zurückgesandte Artikel",
+        enclose_this="Bitte legen Sie diese Seite ins Paket und kleben Sie das Etikett außen auf.",
         return_titles=("Artikelnr.", "Bezeichnung", "Menge"),
     ),
 }
@@ -89,5 +89,5 @@ ENGLISH = WORDS["en"]
 
 
 def paper_words(language: str) -> PaperWords:
-    """English where we don't speak the language."""
+    """Choose the texts; English if the language is not available."""
     return WORDS[written_language(language)]

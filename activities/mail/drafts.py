@@ -1,0 +1,260 @@
+"""Drafts of mails, read from the tables. A draft is None if its mail is not needed (any more)."""
+
+from collections.abc import Callable
+from email.message import EmailMessage
+from functools import partial
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session, col, select
+
+from activities.billing.invoicing import invoice_of
+from activities.documents.bills import render_credit_note, render_invoice
+from activities.documents.papers.return_label import return_label_pdf
+from activities.mail.bills import (
+    ConfirmedOrder,
+    ReminderAmounts,
+    confirmation_mail,
+    credit_note_mail,
+    invoice_mail,
+    refund_mail,
+    reminder_mail,
+)
+from activities.mail.goods import (
+    CollectableGoods,
+    DatedGoods,
+    DispatchedGoods,
+    collection_mail,
+    dispatch_mail,
+    letter_mail,
+)
+from activities.mail.layout import Addressee, Envelope, MailedLine
+from activities.mail.returns import MailedReturn, return_mail
+from activities.order_record.balance import balance_of
+from activities.returns.reading import return_details, return_paper
+from models.billing import CreditNote, Invoice
+from models.messages.steps import (
+    BillStep,
+    CollectionStep,
+    LetterStep,
+    RefundStep,
+    ReminderStep,
+    ReturnStep,
+    ShipmentStep,
+)
+from models.orders import Capture
+from models.progress import Cancellation, ShipmentState
+from models.returns import ReturnState
+from models.stock import ShortageState
+from models.tables.billing import CreditNoteRow, InvoiceRow, Refund, Reminder
+from models.tables.masterdata import Company, Customer, Location
+from models.tables.orders import Order, OrderLineRow
+from models.tables.returns import ReturnRow
+from models.tables.shipping import Shipment
+from models.tables.stock import Reservation, Shortage
+
+
+class Draft(NamedTuple):
+    """A mail to send once: `kind` and `key` identify it and make its Message-ID."""
+
+    kind: str
+    key: str
+    order_id: str
+    recipient: str
+    compose: Callable[[Envelope], EmailMessage]
+    """Renders attached PDFs too, so call it outside of transactions."""
+
+
+def draft_confirmation(session: Session, order_id: str) -> Draft | None:
+    """Draft the confirmation of an order, unless it was cancelled."""
+    order = session.get_one(Order, order_id)
+    if order.cancellation is not Cancellation.NONE:
+        return None
+    rows = session.exec(
+        select(OrderLineRow)
+        .where(OrderLineRow.order_id == order_id)
+        .order_by(col(OrderLineRow.line_no))
+    )
+    confirmed = ConfirmedOrder(
+        order_id=order_id,
+        terms=order.terms,
+        captured_later=order.capture is Capture.AT_DISPATCH,
+        total_minor=order.total_minor,
+        promised=order.promised_date,
+        lines=tuple(MailedLine(sku=row.sku, name=row.name, quantity=row.quantity) for row in rows),
+    )
+    return _draft(
+        session, order_id, "confirmation", order_id, partial(confirmation_mail, confirmed)
+    )
+
+
+def draft_bill(session: Session, step: BillStep) -> Draft:
+    """Draft an invoice or a credit note as issued; each command to resend it is another mail."""
+    key = f"{step.number}-{step.again}" if step.again else step.number
+    row = session.get(InvoiceRow, step.number)
+    if row is None:
+        return _draft_credit_note(session, step.number, key)
+    invoice = Invoice.model_validate(row.content)
+    return _draft(
+        session,
+        row.order_id,
+        "invoice",
+        key,
+        lambda _, envelope: invoice_mail(invoice, render_invoice(invoice), envelope),
+    )
+
+
+def _draft_credit_note(session: Session, number: str, key: str) -> Draft:
+    row = session.get_one(CreditNoteRow, number)
+    note = CreditNote.model_validate(row.content)
+    return _draft(
+        session,
+        row.order_id,
+        "credit_note",
+        key,
+        lambda _, envelope: credit_note_mail(note, render_credit_note(note), envelope),
+    )
+
+
+def draft_reminder(session: Session, step: ReminderStep) -> Draft | None:
+    """Draft a reminder of the order's invoice, unless nothing is due."""
+    order = session.get_one(Order, step.order_id)
+    row = session.get_one(Reminder, (step.order_id, step.level))
+    invoice = invoice_of(session, step.order_id)
+    due_minor = balance_of(session, order).due_minor
+    if invoice is None or not due_minor:
+        return None
+    amounts = ReminderAmounts(
+        level=step.level,
+        fee_minor=row.fee_minor,
+        fees_minor=order.fees_minor,
+        due_minor=due_minor,
+    )
+    return _draft(
+        session,
+        step.order_id,
+        "reminder",
+        f"{step.order_id}-{step.level}",
+        lambda _, envelope: reminder_mail(invoice, amounts, render_invoice(invoice), envelope),
+    )
+
+
+def draft_refund(session: Session, step: RefundStep) -> Draft | None:
+    """Draft the announcement of a refund, unless it belongs to no order."""
+    refund = session.get_one(Refund, step.refund_key)
+    if refund.order_id is None:
+        return None
+    mail = partial(refund_mail, refund.order_id, refund.amount_minor)
+    return _draft(session, refund.order_id, "refund", step.refund_key.replace("/", "-"), mail)
+
+
+def draft_dispatch(session: Session, step: ShipmentStep) -> Draft:
+    """Draft the announcement of a dispatched shipment."""
+    shipment = session.get_one(Shipment, step.shipment_id)
+    dispatched = DispatchedGoods(
+        order_id=shipment.order_id,
+        lines=_shipped_lines(session, step.shipment_id),
+        carrier=shipment.carrier or "",
+        tracking_number=shipment.tracking_number or "",
+    )
+    mail = partial(dispatch_mail, dispatched)
+    return _draft(session, shipment.order_id, "dispatch", step.shipment_id, mail)
+
+
+def draft_collection(session: Session, step: CollectionStep) -> Draft | None:
+    """Draft the announcement of goods ready for collection, unless they are no longer waiting."""
+    order = session.get_one(Order, step.order_id)
+    shipment = session.get_one(Shipment, step.shipment_id)
+    is_cancelled = order.cancellation is not Cancellation.NONE
+    if is_cancelled or shipment.state is not ShipmentState.PLANNED:
+        return None
+    location = session.get_one(Location, shipment.location)
+    collectable = CollectableGoods(
+        order_id=step.order_id,
+        lines=_shipped_lines(session, step.shipment_id),
+        location=", ".join(location.address_lines),
+        collect_by=step.collect_by.astimezone(ZoneInfo(location.timezone)).date(),
+    )
+    mail = partial(collection_mail, collectable)
+    return _draft(session, step.order_id, "collection", step.shipment_id, mail)
+
+
+def draft_letter(session: Session, step: LetterStep) -> Draft | None:
+    """Draft the letter about the expected date of an order's open shortages, if it has any."""
+    letter = step.letter
+    order = session.get_one(Order, step.order_id)
+    lines = _short_lines(session, step.order_id)
+    if order.cancellation is not Cancellation.NONE or not lines:
+        return None
+    dated = DatedGoods(order_id=step.order_id, lines=lines, letter=letter)
+    key = f"{step.order_id}-{letter.number}-{letter.expected or 'unknown'}"
+    return _draft(session, step.order_id, letter.kind, key, partial(letter_mail, dated))
+
+
+def draft_return(session: Session, step: ReturnStep) -> Draft | None:
+    """Draft the decision on a return; each state that customers are notified of is another mail."""
+    row = session.get_one(ReturnRow, step.return_id)
+    details = return_details(session, row.return_id)
+    if details is None or not row.state.is_told:
+        return None
+    mailed = MailedReturn(
+        return_id=row.return_id,
+        order_id=row.order_id,
+        state=row.state,
+        until=row.expires_at.date() if row.expires_at else None,
+        note=row.note,
+        lines=tuple(
+            MailedLine(sku=line.sku, name=line.name, quantity=line.quantity)
+            for line in details.lines
+        ),
+    )
+    authorised = row.state is ReturnState.AUTHORISED
+    paper = return_paper(session, row.return_id) if authorised else None
+
+    def mail(addressee: Addressee, envelope: Envelope) -> EmailMessage:
+        label = return_label_pdf(paper) if paper else None
+        return return_mail(mailed, label, addressee, envelope)
+
+    return _draft(session, row.order_id, "return", f"{row.return_id}-{row.state}", mail)
+
+
+def _draft(
+    session: Session,
+    order_id: str,
+    kind: str,
+    key: str,
+    compose: Callable[[Addressee, Envelope], EmailMessage],
+) -> Draft:
+    """Address a mail to the customer of an order."""
+    order = session.get_one(Order, order_id)
+    customer = session.get_one(Customer, order.customer_id)
+    addressee = Addressee(
+        name=customer.name,
+        language=customer.language,
+        currency=order.currency,
+        seller=session.exec(select(Company.name)).one(),
+    )
+    return Draft(kind, key, order_id, customer.email, partial(compose, addressee))
+
+
+def _short_lines(session: Session, order_id: str) -> tuple[MailedLine, ...]:
+    rows = session.exec(
+        select(Shortage)
+        .where(Shortage.order_id == order_id, Shortage.state == ShortageState.OPEN)
+        .order_by(col(Shortage.line_no))
+    )
+    return tuple(_line(session, row, row.quantity - row.filled) for row in rows)
+
+
+def _shipped_lines(session: Session, shipment_id: str) -> tuple[MailedLine, ...]:
+    rows = session.exec(
+        select(Reservation)
+        .where(Reservation.shipment_id == shipment_id)
+        .order_by(col(Reservation.line_no))
+    )
+    return tuple(_line(session, row, row.quantity) for row in rows)
+
+
+def _line(session: Session, row: Shortage | Reservation, quantity: int) -> MailedLine:
+    name = session.get_one(OrderLineRow, (row.order_id, row.line_no)).name
+    return MailedLine(sku=row.sku, name=name, quantity=quantity)

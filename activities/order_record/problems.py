@@ -1,0 +1,98 @@
+"""Problems with an order's money or goods that need an operator although no workflow waits."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import String, bindparam
+from sqlmodel import Session, col, select
+
+from activities.order_record.balance import balance_of, money_of
+from models.billing import BEING_GIVEN_BACK, Balance
+from models.money import Money
+from models.progress import Problem, Progress, ShipmentProblem
+from models.tables.billing import Payment
+from models.tables.orders import Order
+from models.tables.shipping import Shipment
+
+CODES = ("payment_reversed", "payment_currency", *ShipmentProblem)
+"""The codes of problems, as attentions of an order show them."""
+_PAYMENTS = (
+    select(Payment)
+    .where(
+        col(Payment.order_id) == bindparam("order_id", type_=String),
+        (col(Payment.currency) != bindparam("currency", type_=String))
+        | (col(Payment.reversed_minor) > 0),
+    )
+    .order_by(col(Payment.payment_id))
+)
+"""Built once: every step executes it, and building takes longer than executing."""
+
+
+def money_problem(session: Session, order: Order, balance: Balance) -> Problem | None:
+    """Read the first problem with a payment that is not acknowledged."""
+    return next((problem for _, problem in _money_problems(session, order, balance)), None)
+
+
+def goods_problem(shipments: Sequence[Shipment]) -> Problem | None:
+    """Return the first problem with a shipment that is not acknowledged."""
+    for row in shipments:
+        if row.problem is not None:
+            return Problem(code=row.problem, message=row.problem.words(row.shipment_id))
+    return None
+
+
+def show_problem(order: Order, progress: Progress) -> None:
+    """Show the order's problem as its attention, unless the attention is a workflow's."""
+    problem = progress.money_problem or progress.goods_problem
+    if order.attention_code in (None, *CODES):
+        order.attention_code = problem.code if problem else None
+        order.attention_message = problem.message if problem else None
+
+
+def acknowledge_problems(session: Session, order: Order) -> list[str]:
+    """Acknowledge all problems of an order; return the code and id of each."""
+    acknowledged = []
+    for payment, problem in list(_money_problems(session, order, balance_of(session, order))):
+        payment.acknowledged = _acknowledgement(payment, problem)
+        acknowledged.append(f"{problem.code} ({payment.payment_id})")
+    shipments = select(Shipment).where(
+        Shipment.order_id == order.order_id, col(Shipment.problem).is_not(None)
+    )
+    for shipment in session.exec(shipments.order_by(Shipment.shipment_id)):
+        acknowledged.append(f"{shipment.problem} ({shipment.shipment_id})")
+        shipment.problem = None
+    return acknowledged
+
+
+def _money_problems(
+    session: Session, order: Order, balance: Balance
+) -> Iterator[tuple[Payment, Problem]]:
+    due_minor = balance.receivable_minor if balance.cancelled else balance.due_minor
+    bound = {"order_id": order.order_id, "currency": order.currency}
+    for row in session.exec(_PAYMENTS, params=bound):
+        problem = _problem_of(row, order, due_minor)
+        if problem is not None and _acknowledgement(row, problem) != row.acknowledged:
+            yield row, problem
+
+
+def _acknowledgement(payment: Payment, problem: Problem) -> str:
+    """Return the text that records an acknowledgement; a further reversal changes it."""
+    return f"{problem.code} {payment.reversed_minor}"
+
+
+def _problem_of(payment: Payment, order: Order, due_minor: int) -> Problem | None:
+    paid = Money(amount_minor=payment.amount_minor, currency=payment.currency)
+    if payment.reversed_minor and due_minor:
+        due = money_of(order, due_minor)
+        return Problem(
+            code="payment_reversed",
+            message=f"payment {payment.payment_id} of {paid} was reversed by the payer's bank, and "
+            f"{due} are due: acknowledge it with `retry`",
+        )
+    matched = payment.unmatched_reason in (None, BEING_GIVEN_BACK)
+    if matched or payment.currency == order.currency:
+        return None
+    return Problem(
+        code="payment_currency",
+        message=f"payment {payment.payment_id} is {paid}, the order is in {order.currency}: "
+        "refund it or assign it to another order, then acknowledge it with `retry`",
+    )

@@ -1,0 +1,222 @@
+"""The progress of an order, and its stage."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from enum import StrEnum
+
+from models.base import Payload
+from models.orders import Fulfilment, Terms
+from models.shipping import FreightMode
+from models.tracking import TrackingStatus
+
+
+class Stage(StrEnum):
+    """The earliest unfinished obligation of an order."""
+
+    RECEIVED = "received"
+    AWAITING_STOCK = "awaiting_stock"
+    AWAITING_PAYMENT = "awaiting_payment"
+    DISPATCHING = "dispatching"
+    IN_TRANSIT = "in_transit"
+    DELIVERED = "delivered"
+    COMPLETED = "completed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+
+
+OVER = (Stage.COMPLETED, Stage.CANCELLED)
+"""The stages without an unfinished obligation."""
+
+
+class Cancellation(StrEnum):
+    """The state of an order's cancellation."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    DONE = "done"
+
+
+class ShipmentState(StrEnum):
+    """The state of a shipment."""
+
+    PLANNED = "planned"
+    BOOKED = "booked"
+    DISPATCHED = "dispatched"
+    DELIVERED = "delivered"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    """Dispatched, and sent again or refunded, as it did not arrive."""
+
+    @property
+    def has_left(self) -> bool:
+        """Whether its goods were issued."""
+        return self in (ShipmentState.DISPATCHED, ShipmentState.DELIVERED, ShipmentState.FAILED)
+
+
+class ShipmentProblem(StrEnum):
+    """A report about a shipment that contradicts what was decided before."""
+
+    ARRIVED_AFTER_ALL = "arrived_after_all"
+    CAME_BACK_AFTER_ALL = "came_back_after_all"
+    CALLED_BACK_IN_VAIN = "called_back_in_vain"
+
+    def words(self, shipment_id: str) -> str:
+        """Describe the problem, and what the operator can do."""
+        match self:
+            case ShipmentProblem.ARRIVED_AFTER_ALL:
+                return (
+                    f"{shipment_id} was delivered after it was replaced or refunded: ask the "
+                    "customer to return it (then `shipment recover`) or to keep it, and withdraw "
+                    "the claim against the carrier; then acknowledge it with `retry`"
+                )
+            case ShipmentProblem.CAME_BACK_AFTER_ALL:
+                return (
+                    f"{shipment_id} came back after it was replaced or refunded: take its goods "
+                    f"into stock (`shipment recover {shipment_id}`), or acknowledge it with `retry`"
+                )
+            case ShipmentProblem.CALLED_BACK_IN_VAIN:
+                return (
+                    f"the carrier has {shipment_id}, whose booking was cancelled: get the goods "
+                    "back, or write them off; then acknowledge it with `retry`"
+                )
+
+
+class ShipmentProgress(Payload):
+    """The progress of one shipment."""
+
+    shipment_id: str
+    state: ShipmentState
+    tracking: TrackingStatus | None = None
+    """The carrier's latest status."""
+    news_at: datetime | None = None
+    """The time of the carrier's latest report."""
+    book_from: datetime | None = None
+    """The earliest time of booking; None: at once."""
+    planned_at: datetime
+    """The time from which its goods were ready."""
+    mode: FreightMode
+    is_booked: bool
+    """Whether the carrier has confirmed its booking."""
+    called_back_by: str | None = None
+    """The id of the command that calls it back from its carrier."""
+
+
+class Problem(Payload):
+    """A problem that needs an operator, although no step waits for one."""
+
+    code: str
+    message: str
+
+
+class Progress(Payload):
+    """The progress of an order, as the tables have it. A higher `version` is a later one."""
+
+    order_id: str
+    version: int
+    terms: Terms
+    currency: str
+    total_minor: int
+    paid_minor: int
+    received_minor: int = 0
+    """All payments received for the order, including deposits."""
+    due_minor: int
+    """The amount still to be paid (`models.billing.Balance`); never below zero."""
+    captured_later: bool = False
+    """Whether a card is charged before dispatch."""
+    authorised_until: datetime | None = None
+    """The time until which a card authorisation covers the amount due."""
+    money_problem: Problem | None = None
+    goods_problem: Problem | None = None
+    invoice_number: str | None = None
+    allocated: bool = False
+    fulfilment: Fulfilment = Fulfilment.CARRIER
+    in_parts: bool = False
+    """Whether available units may leave before the others."""
+    ordered: int
+    held: int = 0
+    """Units reserved, and in no shipment yet."""
+    backordered: int = 0
+    shipped: int = 0
+    delivered: int = 0
+    forgone: int = 0
+    """Units refunded instead of delivered."""
+    promised_date: date | None = None
+    """The day by which the goods are promised to leave."""
+    expected_date: date | None = None
+    """The expected date of the last shortage; None without shortages, or if one has no date."""
+    consent_by: date | None = None
+    """The last day for consent to the delay; None: no consent is required."""
+    supply_problem: str | None = None
+    """Why the shortages are not supplied."""
+    cancellation: Cancellation = Cancellation.NONE
+    refund_due_minor: int = 0
+    """The amount still to be refunded for a cancelled order."""
+    shipments: tuple[ShipmentProgress, ...] = ()
+    coming_back: tuple[str, ...] = ()
+    """Ids of returns that a carrier has just reported on."""
+    fetched: tuple[str, ...] = ()
+    """Ids of commands that call shipments back that the carrier has just picked up."""
+
+    @property
+    def paid_in_full(self) -> bool:
+        """Whether no amount is due."""
+        return not self.due_minor
+
+    @property
+    def secured(self) -> bool:
+        """Whether goods may be issued: paid, authorised by a card, or on credit."""
+        return self.paid_in_full or self.authorised_until is not None or self.terms.on_credit
+
+    @property
+    def goods_left(self) -> bool:
+        """Whether units were issued, so that it is too late to cancel the order."""
+        return self.shipped + self.forgone > 0
+
+    @property
+    def at_hand(self) -> int:
+        """Units available for the order and not yet issued."""
+        return self.ordered - self.shipped - self.forgone - self.backordered
+
+    @property
+    def may_consign(self) -> bool:
+        """Whether held units may be consigned, alone or with the others."""
+        return self.held > 0 and (self.in_parts or not self.backordered)
+
+    @property
+    def fulfilled(self) -> bool:
+        """Whether no unit is to be delivered any more."""
+        return self.delivered + self.forgone >= self.ordered
+
+    @property
+    def lacks_stock(self) -> bool:
+        """Whether the order has to wait for stock."""
+        if not self.backordered:
+            return False
+        return not (self.in_parts and self.at_hand)
+
+    def shipment(self, shipment_id: str) -> ShipmentProgress:
+        """Return one of the order's shipments."""
+        return next(s for s in self.shipments if s.shipment_id == shipment_id)
+
+    def in_state(self, *states: ShipmentState) -> Sequence[str]:
+        """Return the ids of the shipments in one of `states`."""
+        return [s.shipment_id for s in self.shipments if s.state in states]
+
+
+def stage(progress: Progress) -> Stage:
+    """Return the order's stage; no other code decides it."""
+    if progress.cancellation is Cancellation.DONE:
+        return Stage.CANCELLED
+    if progress.cancellation is Cancellation.REQUESTED:
+        return Stage.CANCELLING
+    if progress.fulfilled:
+        return Stage.COMPLETED if progress.paid_in_full else Stage.DELIVERED
+    if progress.shipped + progress.forgone >= progress.ordered:
+        return Stage.IN_TRANSIT
+    if not progress.allocated:
+        return Stage.RECEIVED
+    if progress.lacks_stock:
+        return Stage.AWAITING_STOCK
+    if not progress.secured:
+        return Stage.AWAITING_PAYMENT
+    return Stage.DISPATCHING

@@ -1,0 +1,151 @@
+"""The context of one order: what its phases, background tasks and handlers share."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.database.step import Step
+    from activities.operations.commands import execute_command
+    from activities.orders.steps import read_order_progress, set_attention
+    from models.messages.attention import Attention, SetAttention
+    from models.messages.commands import Acknowledge, CommandStep
+    from models.messages.requests import CommandOutcome
+    from models.messages.steps import OrderStatus, OrderStep
+    from models.progress import Problem, Progress, Stage, stage
+    from workflows import search_attributes
+    from workflows.attention import AttentionBoard
+    from workflows.status_text import current_details
+    from workflows.steps import PartnerStep, Steps, Stopped, run_database_step
+
+In = TypeVar("In")
+
+
+class OrderContext:
+    """The progress, the attentions and the background tasks of one order.
+
+    `step` is the argument of steps that need to know only the order. Of the three runners of steps,
+    `steps` stops when the order is being cancelled, `while_unpaid` also when it is paid in full,
+    and `regardless` never.
+    """
+
+    def __init__(self, order_id: str) -> None:
+        self.order_id = order_id
+        self.step = OrderStep(order_id=order_id)
+        self.board = AttentionBoard(self._show_attention)
+        self.cancelling = False
+        self.steps = Steps(self.board, stops=lambda: self.cancelling)
+        self.while_unpaid = Steps(
+            self.board, stops=lambda: self.cancelling or self.progress.paid_in_full
+        )
+        self.regardless = Steps(self.board, stops=lambda: False)
+        self._progress: Progress | None = None
+        self._background_tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the order is in the tables."""
+        return self._progress is not None
+
+    @property
+    def progress(self) -> Progress:
+        """The latest progress of a recorded order."""
+        assert self._progress is not None, "the order is not recorded yet"
+        return self._progress
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of the order; `received` before it is recorded."""
+        return stage(self._progress) if self._progress else Stage.RECEIVED
+
+    @property
+    def status(self) -> OrderStatus:
+        """The answer to the query `status`."""
+        return OrderStatus(
+            order_id=self.order_id,
+            stage=self.stage,
+            attention=self.board.attention,
+            progress=self._progress,
+        )
+
+    def update(self, progress: Progress) -> None:
+        """Keep the later version of the progress, and show its stage in the Temporal UI."""
+        before = self.stage
+        if self._progress is None or progress.version >= self._progress.version:
+            self._progress = progress
+        if self.stage is not before:
+            workflow.upsert_search_attributes(
+                [search_attributes.ORDER_STAGE.value_set(self.stage.value)]
+            )
+        self.show_details()
+
+    async def run_step(self, step: Step[OrderStep, Progress], summary: str) -> None:
+        """Run a database step of the order, and update its progress."""
+        self.update(await self.steps.run_database_step(step, self.step, summary))
+
+    def show_details(self) -> None:
+        """Show the order in words in the Temporal UI."""
+        workflow.set_current_details(current_details(self._progress, self.board.attention))
+
+    def retry(self) -> CommandOutcome:
+        """Try again every step that waits for an operator; else purchase shortages again."""
+        if self.board.attention is None and self.is_recorded and self.progress.backordered:
+            self.board.retries += 1
+            return CommandOutcome(accepted=True, message="requesting the purchase again")
+        return self.board.retry()
+
+    def start_in_background(self, work: Coroutine[None, None, object]) -> None:
+        """Start a background task. The order doesn't end before it. Stopped ends it early."""
+        self._background_tasks.append(asyncio.create_task(_until_stopped(work)))
+
+    def start_mail(self, mail: PartnerStep[In, None], step: In, summary: str) -> None:
+        """Mail the customer in the background, even while the order is being cancelled."""
+        self.start_in_background(self.regardless.call_partner(mail, step, summary))
+
+    def background_is_done(self) -> bool:
+        """Whether every background task has ended."""
+        return all(task.done() for task in self._background_tasks)
+
+    def raise_background_errors(self) -> None:
+        """Raise the error of a background task that has failed. All have ended."""
+        for task in self._background_tasks:
+            task.result()
+
+    async def show_problem(
+        self, key: str, problem: Problem, current: Callable[[], Problem | None]
+    ) -> None:
+        """Show a problem until another is `current` or none, or an operator acknowledges it by a
+        retry. The attention stays open."""
+        retries = self.board.retries
+        attention = Attention(code=problem.code, message=problem.message)
+        await self.board.raise_attention(key, attention)
+        await self.steps.wait_until(lambda: self.board.retries != retries or current() != problem)
+        if current() == problem:
+            await self._acknowledge()
+
+    async def _acknowledge(self) -> None:
+        """Record an operator's retry as acknowledgement of the order's problems."""
+        command = Acknowledge(
+            command_id=f"seen-{workflow.uuid4()}", reason="retried", order_id=self.order_id
+        )
+        step = CommandStep(command=command)
+        await self.steps.run_database_step(execute_command, step, "Acknowledge the problem")
+        await self.run_step(read_order_progress, "Read the progress")
+
+    async def _show_attention(self, attention: Attention | None) -> None:
+        workflow.upsert_search_attributes(search_attributes.for_attention(attention))
+        self.show_details()
+        await run_database_step(
+            set_attention,
+            SetAttention(order_id=self.order_id, attention=attention),
+            "Show attention" if attention else "Clear attention",
+        )
+
+
+async def _until_stopped(work: Coroutine[None, None, object]) -> None:
+    try:
+        await work
+    except Stopped:
+        return

@@ -1,0 +1,216 @@
+"""The shipments of one order: planning, handover, booking, collection, tracking and delivery."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.mail.steps import CustomerMail
+    from activities.shipping.steps import Shipping, hand_over, plan_shipments
+    from models.messages.attention import not_collected, silent, will_not_arrive
+    from models.messages.steps import CollectionStep, ShipmentStep
+    from models.orders import Fulfilment
+    from models.progress import ShipmentProgress, ShipmentState
+    from workflows.order_context import OrderContext
+    from workflows.order_goods import OrderGoods
+    from workflows.steps import RefusedStep, Steps, Stopped
+
+UNDER_WAY = (ShipmentState.PLANNED, ShipmentState.BOOKED, ShipmentState.DISPATCHED)
+
+
+class OrderShipping:
+    """The shipments of one order, each followed by a task of its own."""
+
+    def __init__(self, order: OrderContext, goods: OrderGoods) -> None:
+        self._order = order
+        self._goods = goods
+
+    async def ship(self) -> None:
+        """Plan shipments as stock arrives, and follow each, until the order is fulfilled."""
+        tasks: dict[str, asyncio.Task[None]] = {}
+        try:
+            await self._plan_shipments(tasks)
+            while not self._order.progress.fulfilled:
+                await self._order.steps.wait_until(lambda: self._must_act(tasks))
+                for task in tasks.values():
+                    if task.done():
+                        task.result()
+                await self._plan_shipments(tasks)
+        except Stopped:
+            await workflow.wait_condition(lambda: all(task.done() for task in tasks.values()))
+            raise
+        await workflow.wait_condition(lambda: all(task.done() for task in tasks.values()))
+        for task in tasks.values():
+            task.result()
+
+    async def _plan_shipments(self, tasks: dict[str, asyncio.Task[None]]) -> None:
+        """Plan shipments of the reserved units, and start a task for each new one. A shipment
+        delivered before that has a task too, which mails its customer."""
+        order = self._order
+        self._goods.start_supply()
+        if order.progress.may_consign:
+            await order.run_step(plan_shipments, "Plan shipments")
+        for shipment_id in order.progress.in_state(*UNDER_WAY, ShipmentState.DELIVERED):
+            if shipment_id not in tasks:
+                shipment = OrderShipment(order, shipment_id)
+                tasks[shipment_id] = asyncio.create_task(shipment.follow())
+
+    def _must_act(self, tasks: dict[str, asyncio.Task[None]]) -> bool:
+        """Whether a task failed, units can be planned or supplied, or the order is fulfilled."""
+        progress = self._order.progress
+        has_failed = any(task.done() and task.exception() for task in tasks.values())
+        is_short = progress.backordered > 0 and not self._goods.is_supplying
+        return has_failed or is_short or progress.may_consign or progress.fulfilled
+
+
+class OrderShipment:
+    """One shipment of an order, until it is delivered or given up."""
+
+    def __init__(self, order: OrderContext, shipment_id: str) -> None:
+        self._order = order
+        self._id = shipment_id
+        self._step = ShipmentStep(order_id=order.order_id, shipment_id=shipment_id)
+
+    async def follow(self) -> None:
+        """Hand the goods over, to a carrier or the customer, and wait for the delivery."""
+        order = self._order
+        match order.progress.fulfilment:
+            case Fulfilment.COUNTER:
+                await self._hand_over()
+            case Fulfilment.CARRIER:
+                await self._book()
+                order.start_in_background(self._watch_tracking())
+            case Fulfilment.PICK_UP:
+                order.start_in_background(self._watch_collection())
+        await order.steps.wait_until(self._is_gone)
+        if order.progress.fulfilment is Fulfilment.CARRIER and self._progress.state.has_left:
+            order.start_in_background(self._mail_dispatch())
+        await self._wait_for_delivery()
+
+    @property
+    def _progress(self) -> ShipmentProgress:
+        return self._order.progress.shipment(self._id)
+
+    def _is_gone(self) -> bool:
+        """Whether the goods have left, or never will."""
+        return self._progress.state.has_left or self._is_over()
+
+    def _is_over(self) -> bool:
+        """Whether the shipment was delivered, or never will be."""
+        return self._progress.state not in UNDER_WAY
+
+    async def _hand_over(self) -> None:
+        """Hand the goods over the counter while the payment is secured."""
+        order = self._order
+        while not self._is_gone():
+            await order.steps.wait_until(lambda: order.progress.secured or self._is_gone())
+            if not self._is_gone():
+                summary = f"Hand over {self._id}"
+                order.update(await order.steps.run_database_step(hand_over, self._step, summary))
+
+    async def _book(self) -> None:
+        """Book a carrier while the payment is secured. Skip goods that have left or never will."""
+        order, summary = self._order, f"Book a carrier for {self._id}"
+        await self._wait_for_opening()
+
+        def stops() -> bool:
+            return order.cancelling or self._is_gone() or not order.progress.secured
+
+        steps = Steps(order.board, stops)
+        while not self._is_gone():
+            await order.steps.wait_until(lambda: not stops() or self._is_gone())
+            try:
+                order.update(await steps.call_partner(Shipping.book_shipment, self._step, summary))
+            except Stopped:
+                await order.board.clear_attention(summary)
+                if order.cancelling:
+                    raise
+            else:
+                if self._progress.called_back_by is None:
+                    return
+                await order.steps.wait_until(
+                    lambda: self._is_gone() or self._progress.called_back_by is None
+                )
+
+    async def _wait_for_opening(self) -> None:
+        book_from = self._progress.book_from
+        if book_from is not None and book_from > workflow.now():
+            await self._order.steps.wait_until(
+                self._is_gone,
+                (book_from - workflow.now()).total_seconds(),
+                "Until the location hands it over to a carrier",
+            )
+
+    async def _mail_dispatch(self) -> None:
+        """Mail the dispatch, with the tracking number of a booking."""
+        if not self._progress.is_booked:
+            await self._find_booking()
+        await self._order.regardless.call_partner(
+            CustomerMail.mail_dispatch, self._step, f"Mail the dispatch of {self._id}"
+        )
+
+    async def _find_booking(self) -> None:
+        """Repeat the booking of goods that left before the carrier's answer arrived.
+
+        The same key brings the same answer. A refusal means that there is no booking.
+        """
+        try:
+            self._order.update(
+                await self._order.regardless.call_partner_or_raise(
+                    Shipping.book_shipment, self._step, f"Find the booking of {self._id}"
+                )
+            )
+        except RefusedStep:
+            return
+
+    async def _watch_collection(self) -> None:
+        """Mail the customer when to collect the goods. Goods that aren't wait for an operator,
+        whose retry extends the deadline."""
+        order = self._order
+        period = timedelta(seconds=order.board.policy.collect_within)
+        collect_by = self._progress.planned_at + period
+        mail = CollectionStep(**dict(self._step), collect_by=collect_by)
+        order.start_mail(CustomerMail.mail_collection, mail, f"Mail that {self._id} is ready")
+        while not self._is_gone():
+            left = (collect_by - workflow.now()).total_seconds()
+            if left > 0:
+                await order.steps.wait_until(self._is_gone, left, "Until the collection deadline")
+            else:
+                attention = not_collected(self._id, collect_by)
+                await order.steps.wait_for_operator(
+                    f"Collection of {self._id}", attention, self._is_gone
+                )
+                collect_by = workflow.now() + period
+
+    async def _watch_tracking(self) -> None:
+        """Show a carrier's silence about a shipment as attention until the next tracking event."""
+        order, key = self._order, f"News of {self._id}"
+        while not self._is_over():
+            progress = self._progress
+            last_event_at = progress.news_at or workflow.now()
+            silence = timedelta(seconds=order.board.policy.silence_of(progress.mode))
+            left = (last_event_at + silence - workflow.now()).total_seconds()
+            if left > 0:
+                await order.steps.wait_until(
+                    self._is_over, left, "Until the carrier is silent for too long"
+                )
+                continue
+            await order.board.raise_attention(key, silent(self._id, last_event_at))
+            await self._wait_for_change(progress)
+            await order.board.clear_attention(key)
+
+    async def _wait_for_delivery(self) -> None:
+        """Wait for the delivery. Goods that won't arrive by themselves wait for an operator."""
+        board, key = self._order.board, f"Delivery of {self._id}"
+        while not self._is_over():
+            progress = self._progress
+            if progress.tracking is not None and progress.tracking.wants_a_person:
+                await board.raise_attention(key, will_not_arrive(self._id, progress.tracking))
+            else:
+                await board.clear_attention(key)
+            await self._wait_for_change(progress)
+        await board.clear_attention(key)
+
+    async def _wait_for_change(self, known: ShipmentProgress) -> None:
+        await self._order.steps.wait_until(lambda: self._progress != known)
