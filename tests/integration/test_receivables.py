@@ -46,7 +46,7 @@ async def test_overdue_invoice_is_reminded_with_fees_until_paid(idle: World) -> 
         hands.begin(in_days(37))
         shown = await idle.until_event(order_id, "reminded")
         assert shown["due"] == TOTAL
-        await until(lambda: idle.mails("have you overlooked it"), lambda m: len(m) == 1)
+        await until(lambda: idle.mails("payment reminder"), lambda m: len(m) == 1)
         await handle.terminate("time goes by")
         hands.begin(in_days(44))
         await idle.api.post("/orders", json=document)
