@@ -1,5 +1,4 @@
-"""How the roots reach Temporal: the client, the search attributes, the namespace, and what it says
-of a workflow."""
+"""The Temporal server: client, namespace, search attributes, schedules, state of workflows."""
 
 import asyncio
 import re
@@ -49,13 +48,13 @@ Result = TypeVar("Result")
 TASK_QUEUE = "orders"
 RETENTION = timedelta(days=30)
 CALL_TIMEOUT = timedelta(seconds=5)
-"""How long a door waits for the engine before it says that it is away."""
+"""How long API and CLI wait for the engine."""
 UPDATE_TIMEOUT = timedelta(seconds=30)
-"""How long a command waits for a worker's answer."""
+"""How long API and CLI wait for a worker."""
 CATCH_UP = timedelta(hours=12)
-"""A night that the engine slept through is made up for if it wakes within so long."""
+"""A nightly workflow missed while the engine was down starts if it is up within this time."""
 LAZY_CONNECT_FAILED = "Failed client connect"
-"""How the SDK's RuntimeError begins where a lazy client's first call finds no server."""
+"""The start of the SDK's RuntimeError if a lazy client's first call finds no server."""
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", re.ASCII)
 SEARCH_ATTRIBUTES = {
     "OrderStage": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -69,8 +68,11 @@ SEARCH_ATTRIBUTES = {
 async def connect(
     environment: Mapping[str, str], temporal_port: int = 7233, *, lazy: bool = False
 ) -> Client:
-    """A client as `options` says. `lazy`: connect at the first call, so that a door can open while
-    the engine is away; else raises EngineUnavailable."""
+    """Connect to the server that the environment names.
+
+    `lazy`: connect at the first call, so that the API starts without the engine. Otherwise raises
+    EngineUnavailable. Raises WrongVariables.
+    """
     where = options(environment, temporal_port)
     try:
         return await Client.connect(**where, data_converter=pydantic_data_converter, lazy=lazy)
@@ -82,9 +84,9 @@ async def connect(
 
 
 def options(environment: Mapping[str, str], temporal_port: int = 7233) -> ClientConnectConfig:
-    """What the SDK's `TEMPORAL_*` variables say; else our own server on `temporal_port`.
+    """Read the SDK's `TEMPORAL_*` variables; the default is the local server on `temporal_port`.
 
-    `environment` goes over what `.env` says. Raises WrongVariables.
+    `environment` has precedence over `.env`. Raises WrongVariables.
     """
     written = {name: value for name, value in dotenv_values(".env").items() if value is not None}
     try:
@@ -92,7 +94,7 @@ def options(environment: Mapping[str, str], temporal_port: int = 7233) -> Client
             override_env_vars={**written, **environment}
         )
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]  # further ones show the file, with what is secret
+        reason = str(error).splitlines()[0]  # further lines show the file with its secrets
         raise _wrong("TEMPORAL_*", reason) from error
     found.setdefault("target_host", f"127.0.0.1:{temporal_port}")
     address = _ADDRESS.fullmatch(found["target_host"])
@@ -106,7 +108,7 @@ def _wrong(variable: str, reason: str) -> WrongVariables:
 
 
 async def reach(call: Awaitable[Result]) -> Result:
-    """Await a call to the engine; raises EngineUnavailable where it didn't answer."""
+    """Await a call to the engine. Raises EngineUnavailable if it doesn't answer."""
     try:
         return await call
     except RPCError as error:
@@ -116,9 +118,9 @@ async def reach(call: Awaitable[Result]) -> Result:
             RPCStatusCode.CANCELLED,
             RPCStatusCode.UNKNOWN,
         ):
-            said = error.status.name.lower().replace("_", " ")
+            status = error.status.name.lower().replace("_", " ")
             raise EngineUnavailable(
-                f"the engine doesn't answer ({said}); is it running?"
+                f"the engine doesn't answer ({status}); is it running?"
             ) from error
         raise
     except RuntimeError as error:
@@ -130,9 +132,9 @@ async def reach(call: Awaitable[Result]) -> Result:
 async def describe(
     client: Client, workflow_id: str, within: timedelta = CALL_TIMEOUT
 ) -> WorkflowExecutionDescription | None:
-    """What the engine knows of a workflow; None: there is none. Raises EngineUnavailable."""
+    """Describe a workflow; None if there is none. Raises EngineUnavailable."""
     try:
-        async with asyncio.timeout(within.total_seconds()):  # the SDK's own tries go on for longer
+        async with asyncio.timeout(within.total_seconds()):  # the SDK retries for longer
             return await reach(client.get_workflow_handle(workflow_id).describe(rpc_timeout=within))
     except TimeoutError as error:
         raise EngineUnavailable("the engine doesn't answer in time; is it running?") from error
@@ -142,14 +144,14 @@ async def describe(
         return None
 
 
-def is_cut_off(description: WorkflowExecutionDescription | None) -> bool:
-    """Whether a workflow ended by another's hand."""
+def is_terminated(description: WorkflowExecutionDescription | None) -> bool:
+    """Check whether a workflow was ended from outside: terminated, cancelled, failed, timed out."""
     status = description.status if description is not None else None
     return status is not None and status.name.title().replace("_", "") in CUT_OFF_STATUSES
 
 
-def fails(description: WorkflowExecutionDescription | None) -> bool:
-    """Whether the engine says that a workflow's tasks fail."""
+def is_failing(description: WorkflowExecutionDescription | None) -> bool:
+    """Check whether a workflow's tasks fail, as the engine reports."""
     if description is None:
         return False
     problems = SearchAttributeKey.for_keyword_list(REPORTED_PROBLEMS)
@@ -157,9 +159,9 @@ def fails(description: WorkflowExecutionDescription | None) -> bool:
 
 
 async def prepare(client: Client) -> None:
-    """Make the namespace, its retention and our search attributes; again does nothing.
+    """Create the namespace, its retention and the search attributes, unless they exist.
 
-    A new attribute is refused for a second or two after it was made: returns when all are there.
+    Returns when the server knows all attributes: a new one is unknown for a second or two.
     """
     await _prepare_namespace(client)
     while missing := await _missing_attributes(client):
@@ -191,12 +193,12 @@ async def _missing_attributes(client: Client) -> dict[str, IndexedValueType.Valu
     request = ListSearchAttributesRequest(namespace=client.namespace)
     try:
         answer = await client.operator_service.list_search_attributes(request)
-        there = set(answer.custom_attributes)
+        existing = set(answer.custom_attributes)
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
-        there = set()  # the namespace was made a moment ago and isn't known everywhere yet
-    return {name: kind for name, kind in SEARCH_ATTRIBUTES.items() if name not in there}
+        existing = set()  # the new namespace isn't known everywhere yet
+    return {name: kind for name, kind in SEARCH_ATTRIBUTES.items() if name not in existing}
 
 
 async def _add_attributes(
@@ -212,8 +214,10 @@ async def _add_attributes(
 
 
 async def prepare_schedules(client: Client, stock_review_at: str, reconcile_at: str) -> None:
-    """Make the nightly schedules, or bring them to these times ("02:30", UTC); again does nothing.
-    One that an operator has paused stays paused."""
+    """Create the nightly schedules, or change them to these times ("02:30", UTC).
+
+    A paused schedule stays paused.
+    """
     review = ScheduleActionStartWorkflow(
         "StockReviewWorkflow",
         id=nightly.STOCK_REVIEW,
@@ -247,10 +251,10 @@ def _every_day(action: ScheduleActionStartWorkflow, at: str) -> Schedule:
 
 async def _prepare_schedule(client: Client, schedule_id: str, wanted: Schedule) -> None:
     def update(given: ScheduleUpdateInput) -> ScheduleUpdate | None:
-        known = given.description.schedule
-        if (known.spec.calendars, known.policy) == (wanted.spec.calendars, wanted.policy):
+        existing = given.description.schedule
+        if (existing.spec.calendars, existing.policy) == (wanted.spec.calendars, wanted.policy):
             return None
-        return ScheduleUpdate(replace(wanted, state=known.state))
+        return ScheduleUpdate(replace(wanted, state=existing.state))
 
     try:
         await client.create_schedule(schedule_id, wanted)

@@ -1,4 +1,4 @@
-"""How a process of ours ends."""
+"""The end of a process: exit status and error message."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ from typing import NoReturn
 from models.errors import PipelineError, WrongVariables
 
 
-def leave(status: int) -> NoReturn:
-    """End the process without taking the interpreter down first.
+def exit_process(status: int) -> NoReturn:
+    """End the process without finalising the interpreter.
 
-    A thread of the SDK's may still deliver an answer while the interpreter ends, which aborts the
-    process (sdk-python issue 300): a command that did its work would exit with a crash.
+    A thread of the SDK may still deliver a result while the interpreter ends, which aborts the
+    process (sdk-python issue 300): a command that succeeded would then exit with a crash.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -21,15 +21,15 @@ def leave(status: int) -> NoReturn:
 
 
 def exit_status(error: PipelineError) -> int:
-    """2: environment variables are wrong; 1: anything else."""
+    """Return the exit status of an error: 2 for wrong environment variables, else 1."""
     return 2 if isinstance(error, WrongVariables) else 1
 
 
 @contextmanager
-def reported_exit() -> Iterator[None]:
-    """An error of ours that leaves the block ends the process: its sentence, no traceback."""
+def exit_on_error() -> Iterator[None]:
+    """End the process if a PipelineError leaves the block; print its message, no traceback."""
     try:
         yield
     except PipelineError as error:
         print(error.message, file=sys.stderr)
-        leave(exit_status(error))
+        exit_process(exit_status(error))

@@ -1,5 +1,8 @@
-"""Orders as they are shown: what the tables say, and what only the engine knows: that a workflow
-was cut off or fails, or that an order isn't recorded yet."""
+"""Order status, from the tables and the engine.
+
+Only the engine knows that a workflow was ended from outside or fails, and orders that are not
+recorded yet.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,33 +24,32 @@ from models.progress import OVER, Stage
 from models.views.orders import LineView, OrderDetails, OrderView
 from models.visibility import CUT_OFF, FAILING
 
-ASKED_AT_ONCE = 100
-"""Orders of one query or, unrecorded ones, of so many questions at a time."""
-LOOK_TIMEOUT = timedelta(seconds=1)
-"""How long a view waits for what it can do without."""
-_NEW = (None, Stage.RECEIVED)
+BATCH_ORDERS = 100
+"""Orders of one visibility query, and orders described at the same time."""
+OPTIONAL_TIMEOUT = timedelta(seconds=1)
+"""How long a view waits for an answer that it can do without."""
+_UNRECORDED_STAGES = (None, Stage.RECEIVED)
 
 
 class OrderStatusService:
-    """Shows orders; safe to share between requests."""
+    """Show orders; safe to share between requests."""
 
     def __init__(self, client: Client, database: Database) -> None:
         self._client = client
         self._database = database
 
     async def status(self, order_id: str) -> OrderDetails:
-        """The order as the tables have it, and whether its workflow was cut off or fails; one that
-        was started a moment ago as received.
+        """Show an order from the tables, with the attention of its workflow.
 
-        Raises NotFound.
+        An order that isn't recorded yet is shown as received. Raises NotFound.
         """
         details = await self._database.read_async(
             lambda session: orders_reading.order_details(session, order_id)
         )
         if details is not None:
-            trouble = await self._trouble(order_id) if details.stage not in OVER else None
-            return details.model_copy(update={"attention": trouble}) if trouble else details
-        view = await self._from_memo(order_id)
+            attention = await self._attention(order_id) if details.stage not in OVER else None
+            return details.model_copy(update={"attention": attention}) if attention else details
+        view = await self._unrecorded_order(order_id)
         if view is None:
             raise NotFound("order_unknown", f"there is no order {order_id!r}")
         return OrderDetails(**dict(view), delivery="")
@@ -55,58 +57,65 @@ class OrderStatusService:
     async def list_orders(
         self, stage: Stage | None, attention: bool, limit: int
     ) -> list[OrderView]:
-        """Orders, newest first; one whose workflow was cut off or fails shows that as its
-        attention. Those that need attention, or were only received, may not be recorded yet. Where
-        the engine doesn't answer, only the tables are asked."""
-        troubles, views = dict[str, Attention](), list[OrderView]()
+        """List orders, newest first, with the attentions of their workflows.
+
+        Orders not recorded yet are listed with orders in attention or of the stage received.
+        Without the engine, only the tables are read.
+        """
+        attentions, views = dict[str, Attention](), list[OrderView]()
         of_all = attention or stage is Stage.RECEIVED
         if of_all:
             with suppress(EngineUnavailable):
-                troubles = await self._troubles(self._orders_where)
-                views += await self._unrecorded(troubles, limit) if stage in _NEW else []
+                attentions = await self._attentions(self._find_orders)
+                if stage in _UNRECORDED_STAGES:
+                    views += await self._unrecorded_orders(attentions, limit)
         views += await self._database.read_async(
-            lambda session: orders_reading.list_orders(session, stage, attention, limit, troubles)
+            lambda session: orders_reading.list_orders(session, stage, attention, limit, attentions)
         )
         if not of_all:
-            shown = [view.order_id for view in views if view.stage not in OVER]
+            open_ids = [view.order_id for view in views if view.stage not in OVER]
             with suppress(EngineUnavailable):
-                troubles = await self._troubles(partial(self._among, shown))
+                attentions = await self._attentions(partial(self._filter_orders, open_ids))
         views.sort(key=lambda view: view.placed_at, reverse=True)
         views = [
-            view.model_copy(update={"attention": troubles[view.order_id]})
-            if view.order_id in troubles and view.stage not in OVER
+            view.model_copy(update={"attention": attentions[view.order_id]})
+            if view.order_id in attentions and view.stage not in OVER
             else view
             for view in views
         ]
         return views[:limit] if limit else views
 
-    async def _troubles(
-        self, orders_where: Callable[[str], Awaitable[list[str]]]
+    async def _attentions(
+        self, find_orders: Callable[[str], Awaitable[list[str]]]
     ) -> dict[str, Attention]:
-        """What the engine says of orders whose workflow was cut off and not started again, or
-        fails; the newest first, of each. Raises EngineUnavailable."""
-        failing, ended = await orders_where(FAILING), await orders_where(CUT_OFF)
-        again = set(await self._among(ended, "ExecutionStatus IN ('Running', 'Completed')"))
+        """Find orders whose workflow fails, or was ended from outside and not started again.
+
+        The newest of each kind come first. Raises EngineUnavailable.
+        """
+        failing, ended = await find_orders(FAILING), await find_orders(CUT_OFF)
+        again = set(await self._filter_orders(ended, "ExecutionStatus IN ('Running', 'Completed')"))
         return {
             **dict.fromkeys(failing, WORKFLOW_FAILS),
             **{order_id: WORKFLOW_ENDED for order_id in ended if order_id not in again},
         }
 
-    async def _among(self, order_ids: Sequence[str], query: str) -> list[str]:
-        """As `_orders_where`, of these orders only."""
+    async def _filter_orders(self, order_ids: Sequence[str], query: str) -> list[str]:
+        """Find those of these orders whose workflows match a query. Raises EngineUnavailable."""
         found = list[str]()
-        for start in range(0, len(order_ids), ASKED_AT_ONCE):
-            some = order_ids[start : start + ASKED_AT_ONCE]
-            ids = ", ".join(f"'order-{order_id}'" for order_id in some)
-            found += await self._orders_where(f"WorkflowId IN ({ids}) AND {query}")
+        for start in range(0, len(order_ids), BATCH_ORDERS):
+            batch = order_ids[start : start + BATCH_ORDERS]
+            ids = ", ".join(f"'order-{order_id}'" for order_id in batch)
+            found += await self._find_orders(f"WorkflowId IN ({ids}) AND {query}")
         return found
 
-    async def _orders_where(self, query: str) -> list[str]:
-        """Orders by a query on their workflows, the newest first, each once; none where the engine
-        is too old to know the query's attributes. Raises EngineUnavailable."""
+    async def _find_orders(self, query: str) -> list[str]:
+        """Find orders whose workflows match a query, the newest first, each once.
+
+        Finds none if the engine is too old for the query's attributes. Raises EngineUnavailable.
+        """
         try:
             async with asyncio.timeout(engine.CALL_TIMEOUT.total_seconds()):
-                ids = await engine.reach(self._ids_where(query))
+                ids = await engine.reach(self._workflow_ids(query))
         except TimeoutError as error:
             raise EngineUnavailable("the engine doesn't answer in time") from error
         except RPCError as error:
@@ -115,37 +124,41 @@ class OrderStatusService:
             return []
         return [workflow_id.removeprefix("order-") for workflow_id in dict.fromkeys(ids)]
 
-    async def _ids_where(self, query: str) -> list[str]:
+    async def _workflow_ids(self, query: str) -> list[str]:
         query = f"WorkflowType = 'OrderWorkflow' AND {query}"
         return [run.id async for run in self._client.list_workflows(query)]
 
-    async def _unrecorded(self, troubles: Mapping[str, Attention], limit: int) -> list[OrderView]:
-        """Those that their workflow hasn't recorded yet, by what they were started with; of each
-        trouble at most `limit`, 0 means all. Raises EngineUnavailable."""
+    async def _unrecorded_orders(
+        self, attentions: Mapping[str, Attention], limit: int
+    ) -> list[OrderView]:
+        """Show orders in attention that aren't recorded yet, at most `limit` of each kind.
+
+        0: all. Raises EngineUnavailable.
+        """
         recorded = await self._database.read_async(
-            lambda session: orders_reading.recorded(session, list(troubles))
+            lambda session: orders_reading.recorded(session, list(attentions))
         )
-        new = [order_id for order_id in troubles if order_id not in recorded]
-        failing = [order_id for order_id in new if troubles[order_id] is WORKFLOW_FAILS]
-        ended = [order_id for order_id in new if troubles[order_id] is WORKFLOW_ENDED]
+        new = [order_id for order_id in attentions if order_id not in recorded]
+        failing = [order_id for order_id in new if attentions[order_id] is WORKFLOW_FAILS]
+        ended = [order_id for order_id in new if attentions[order_id] is WORKFLOW_ENDED]
         most = limit or len(new)
-        missing = failing[:most] + ended[:most]
+        shown = failing[:most] + ended[:most]
         views = list[OrderView | None]()
-        for start in range(0, len(missing), ASKED_AT_ONCE):
-            some = missing[start : start + ASKED_AT_ONCE]
-            views += await asyncio.gather(*(self._from_memo(order_id) for order_id in some))
+        for start in range(0, len(shown), BATCH_ORDERS):
+            batch = shown[start : start + BATCH_ORDERS]
+            views += await asyncio.gather(*map(self._unrecorded_order, batch))
         return [view for view in views if view is not None]
 
-    async def _trouble(self, order_id: str) -> Attention | None:
-        """Whether the order's workflow is there no more, or fails. None where the engine doesn't
-        say."""
+    async def _attention(self, order_id: str) -> Attention | None:
+        """Find whether the order's workflow ended or fails; None if the engine doesn't answer."""
         try:
-            description = await engine.describe(self._client, f"order-{order_id}", LOOK_TIMEOUT)
+            description = await engine.describe(self._client, f"order-{order_id}", OPTIONAL_TIMEOUT)
         except EngineUnavailable:
             return None
-        return WORKFLOW_ENDED if description is None else _trouble_of(description)
+        return WORKFLOW_ENDED if description is None else _attention_of(description)
 
-    async def _from_memo(self, order_id: str) -> OrderView | None:
+    async def _unrecorded_order(self, order_id: str) -> OrderView | None:
+        """Show an order from the memo and input of its workflow; None if there is none."""
         description = await engine.describe(self._client, f"order-{order_id}")
         if description is None:
             return None
@@ -153,11 +166,11 @@ class OrderStatusService:
         if placed_at is None:
             return None
         total_minor = await description.memo_value("total_minor", default=0, type_hint=int)
-        view = as_received(await self._document(order_id), total_minor, placed_at)
-        return view.model_copy(update={"attention": _trouble_of(description)})
+        view = received_view(await self._document(order_id), total_minor, placed_at)
+        return view.model_copy(update={"attention": _attention_of(description)})
 
     async def _document(self, order_id: str) -> OrderDocument:
-        """What an order's workflow was started with."""
+        """Read the input of an order's workflow."""
         handle = self._client.get_workflow_handle(f"order-{order_id}")
         first = await engine.reach(anext(handle.fetch_history_events(page_size=1)))
         given = first.workflow_execution_started_event_attributes.input.payloads
@@ -166,15 +179,15 @@ class OrderStatusService:
         return document
 
 
-def _trouble_of(description: WorkflowExecutionDescription) -> Attention | None:
-    """What is wrong with an order's workflow that it can't say itself."""
-    if engine.is_cut_off(description):
+def _attention_of(description: WorkflowExecutionDescription) -> Attention | None:
+    """Find the attention that an order's workflow can't show itself."""
+    if engine.is_terminated(description):
         return WORKFLOW_ENDED
-    return WORKFLOW_FAILS if engine.fails(description) else None
+    return WORKFLOW_FAILS if engine.is_failing(description) else None
 
 
-def as_received(document: OrderDocument, total_minor: int, now: datetime) -> OrderView:
-    """An order that isn't recorded yet."""
+def received_view(document: OrderDocument, total_minor: int, now: datetime) -> OrderView:
+    """Show an order that isn't recorded yet; `total_minor` is in minor units."""
     return OrderView(
         order_id=document.order_id,
         customer_id=document.customer_id,

@@ -37,7 +37,7 @@ from activities.operations.notifying import Notifier
 from activities.operations.reconciliation import Reconciliation
 from activities.orders import promises
 from activities.orders import steps as orders_steps
-from activities.purchasing import receiving
+from activities.purchasing import receiving, supplier_invoices, supplier_reports
 from activities.purchasing import steps as purchasing_steps
 from activities.purchasing.steps import Purchasing
 from activities.purchasing.stock_review import StockReview
@@ -45,7 +45,7 @@ from activities.returns import steps as returns_steps
 from activities.shipping import steps as shipping_steps
 from activities.shipping.steps import Shipping
 from activities.stock import steps as stock_steps
-from exits import leave, reported_exit
+from exits import exit_on_error, exit_process
 from models.settings import Settings
 from workflows.commands import CommandWorkflow, FollowUpWorkflow
 from workflows.facts import FactWorkflow
@@ -73,7 +73,9 @@ STEP_MODULES = (
     shipping_steps,
     returns_steps,
     purchasing_steps,
+    supplier_reports,
     receiving,
+    supplier_invoices,
     command_steps,
     notifying,
 )
@@ -174,6 +176,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with reported_exit():
+    with exit_on_error():
         asyncio.run(main())
-    leave(0)
+    exit_process(0)

@@ -1,4 +1,4 @@
-"""The HTTP door: orders in, facts in, views out. A composition root."""
+"""The HTTP API: its routers, settings and connections are put together here."""
 
 import os
 from collections.abc import AsyncIterator
@@ -12,42 +12,48 @@ import engine
 from activities.database.engine import Database
 from activities.database.unit_of_work import utc_now
 from api import problems
-from api.billing import money_router
-from api.claims import claim_router
+from api.billing import billing_router
+from api.commands import command_router
 from api.ledger import ledger_router
-from api.orders import order_router
-from api.purchasing import purchase_router
-from api.returns import return_router
-from api.shipping import shipment_router
+from api.operations import operations_router
+from api.orders import orders_router
+from api.purchasing import purchasing_router
+from api.returns import returns_router
+from api.shipping import claim_router, shipment_router
 from api.stock import stock_router
 from api.webhooks import webhook_router
-from exits import reported_exit
+from exits import exit_on_error
 from intake import Intake
 from models.settings import Settings
 
 
 def create_app(settings: Settings | None = None, client: Client | None = None) -> FastAPI:
-    """The app, as uvicorn's factory: then settings and engine come from the environment."""
-    with reported_exit():
+    """Build the app. Called by uvicorn without arguments, it reads the environment."""
+    with exit_on_error():
         settings = settings or Settings.read()
         if client is None:
-            engine.options(os.environ, settings.temporal_port)  # says what is wrong, before serving
+            engine.options(os.environ, settings.temporal_port)  # reports wrong variables at start
     database = Database(settings.database, settings.rules)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        """The engine is reached at the first call: the door opens while it is away."""
+        """Connect to the engine at the first call, so that the API starts without it."""
         reached = client or await engine.connect(os.environ, settings.temporal_port, lazy=True)
         intake = Intake(reached, database, utc_now, settings.buying)
-        app.include_router(order_router(intake, database))
-        app.include_router(stock_router(intake, database, utc_now))
-        app.include_router(purchase_router(intake, database, utc_now))
-        app.include_router(shipment_router(intake, database, utc_now))
-        app.include_router(claim_router(intake, database))
-        app.include_router(money_router(intake, database))
-        app.include_router(return_router(intake, database))
-        app.include_router(ledger_router(database, utc_now))
-        app.include_router(webhook_router(intake, _secrets(settings)))
+        for router in (
+            orders_router(intake, database),
+            stock_router(database, utc_now),
+            purchasing_router(intake, database, utc_now),
+            shipment_router(intake, database, utc_now),
+            claim_router(database),
+            billing_router(database),
+            returns_router(database),
+            ledger_router(database, utc_now),
+            operations_router(intake, database),
+            command_router(intake),
+            webhook_router(intake, _secrets(settings)),
+        ):
+            app.include_router(router)
         yield
         database.close()
 

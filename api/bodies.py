@@ -1,54 +1,57 @@
-"""What requests bring: a JSON object, with what the path says of it."""
+"""Request bodies, query parameters and PDF responses that several routes share."""
 
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Query, Request, Response
 from pydantic import BaseModel, JsonValue
 
-from api.problems import PROBLEMS
+from models.base import MAX_LISTED
 from models.errors import FieldError, InvalidInput
 from models.json_text import parse_json
+
+Limit = Annotated[int, Query(ge=0, le=MAX_LISTED, description="0: all")]
+"""The number of rows of a list."""
 
 
 async def body_of(
     request: Request, kind: type[BaseModel], **of_path: JsonValue
 ) -> dict[str, JsonValue]:
-    """The object in a request's body, with `of_path` added.
+    """Read the object in a request's body, and add the fields of the path.
 
-    Raises InvalidInput where it isn't one, says itself what the path says, or has a field that
-    `kind` doesn't know.
+    Raises InvalidInput if the body is no object, repeats a field of the path, or has a field that
+    `kind` doesn't have.
     """
     sent = parse_json(await request.body())
     if not isinstance(sent, dict):
         raise InvalidInput([FieldError("document", "is not an object")])
-    errors = [FieldError(name, "is said by the path") for name in of_path if name in sent]
+    errors = [FieldError(name, "is given in the path") for name in of_path if name in sent]
     unknown = [name for name in sent if name not in kind.model_fields]
-    errors += [FieldError(name[:200], "is not a field we know") for name in unknown]
+    errors += [FieldError(name[:200], "is not a known field") for name in unknown]
     if errors:
         raise InvalidInput(errors)
     return {**sent, **of_path}
 
 
 @cache
-def described(kind: type[BaseModel], *of_path: str) -> dict[str, Any]:
-    """OpenAPI's description of such a body. `Any`: FastAPI's own type for it."""
+def described(kind: type[BaseModel], *undescribed: str) -> dict[str, Any]:
+    """Describe a body in OpenAPI, without some fields. `Any`: FastAPI's own type for it."""
     schema = kind.model_json_schema()
     schema = _inlined(schema, schema.pop("$defs", {}))
-    for name in of_path:
+    for name in undescribed:
         schema["properties"].pop(name, None)
-    schema["required"] = [name for name in schema.get("required", ()) if name not in of_path]
+    schema["required"] = [name for name in schema.get("required", ()) if name not in undescribed]
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def commanded(kind: type[BaseModel], *of_path: str) -> dict[str, Any]:
-    """How a route that takes a command is described: the path says `of_path`, the route itself the
-    kind. `Any`: FastAPI's own type for it."""
-    return {"responses": PROBLEMS, "openapi_extra": described(kind, *of_path, "kind")}
+def pdf_response(document: bytes, name: str) -> Response:
+    """Build the response of a PDF that a browser shows and saves as `name`.pdf."""
+    headers = {"content-disposition": f'inline; filename="{name}.pdf"'}
+    return Response(document, media_type="application/pdf", headers=headers)
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """A schema that refers to nothing: in OpenAPI's document its own definitions aren't found."""
+    """Replace references by definitions: OpenAPI's document doesn't have the schema's own."""
     if isinstance(schema, list):
         return [_inlined(item, definitions) for item in schema]
     if not isinstance(schema, dict):

@@ -1,6 +1,6 @@
-"""The ledger over HTTP: balances, statements, the journal, exports, and what customers owe."""
+"""The ledger over HTTP: balances, statements, journal, exports, and receivables."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
@@ -17,12 +17,11 @@ from models.views.ledger import (
     TrialBalance,
 )
 
-Result = TypeVar("Result")
-At = Annotated[Day | None, Query(description="At the end of this day; else now.")]
-From = Annotated[Day | None, Query(alias="from", description="The first day; else all before.")]
-To = Annotated[Day | None, Query(description="The last day; else all after.")]
+At = Annotated[Day | None, Query(description="At the end of this day; absent: now.")]
+From = Annotated[Day | None, Query(alias="from", description="The first day; absent: all before.")]
+To = Annotated[Day | None, Query(description="The last day; absent: all after.")]
 Account = Annotated[
-    str, Query(description="Its number, code, title, or a name such as accounts_receivable.")
+    str, Query(description="Number, code, title, or a name such as accounts_receivable.")
 ]
 MEDIA_TYPES = {ExportFormat.CSV: "text/csv", ExportFormat.BEANCOUNT: "text/plain"}
 TEXTS: dict[str, Any] = {"content": {"text/csv": {}, "text/plain": {}}}
@@ -30,40 +29,40 @@ TEXTS: dict[str, Any] = {"content": {"text/csv": {}, "text/plain": {}}}
 
 
 def ledger_router(database: Database, clock: Clock) -> APIRouter:
-    """What the books say."""
+    """Build the routes that show the ledger."""
     router = APIRouter(tags=["ledger"])
 
     @router.get("/ledger/trial-balance")
     async def trial_balance(at: At = None) -> TrialBalance:
-        """Every account's balance, and whether it all adds up."""
+        """Show the balance of every account, and whether the ledger balances."""
         return await database.read_async(lambda s: ledger_reading.trial_balance(s, at))
 
     @router.get("/ledger/accounts")
     async def accounts() -> list[AccountView]:
-        """The chart of accounts."""
+        """Show the chart of accounts."""
         return await database.read_async(ledger_reading.chart)
 
     @router.get("/ledger/statement")
     async def statement(account: Account, from_: From = None, to: To = None) -> Statement:
-        """An account's postings of a period, with its balances."""
+        """Show an account's postings of a period, with its balances."""
         return await database.read_async(lambda s: ledger_reading.statement(s, account, from_, to))
 
     @router.get("/ledger/journal")
     async def journal(from_: From = None, to: To = None) -> list[JournalEntryView]:
-        """The entries of a period, by posting date."""
+        """Show the entries of a period, by posting date."""
         return await database.read_async(lambda s: ledger_reading.journal(s, from_, to))
 
     @router.get("/ledger/export", response_class=Response, responses={200: TEXTS})
     async def export(
         format_: Annotated[ExportFormat, Query(alias="format")] = ExportFormat.CSV,
     ) -> Response:
-        """The whole ledger, for a spreadsheet or for beancount."""
+        """Export the whole ledger, for a spreadsheet or for beancount."""
         text = await database.read_async(lambda s: ledger_reading.export(s, format_))
         return Response(text, media_type=MEDIA_TYPES[format_])
 
     @router.get("/receivables/ageing")
     async def ageing() -> Ageing:
-        """What customers owe, by how long it is overdue."""
+        """Show what customers owe, by days overdue."""
         today = clock().date()
         return await database.read_async(lambda s: ledger_reading.ageing(s, today))
 

@@ -17,20 +17,20 @@ from models.errors import (
 )
 
 STATUS = {InvalidInput: 422, Conflict: 409, NotFound: 404, Refused: 409, Unavailable: 503}
-"""By the closest base class."""
+"""The HTTP status of an error, by its closest base class."""
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/problem+json": {}}}
     for status, text in {
         409: "The id is taken by another order",
         422: "The document is invalid: each field is named",
-        503: "The engine or the database is away: send it again",
+        503: "The engine or the database is unavailable: send it again",
     }.items()
 }
 """`Any`: FastAPI's own type for descriptions of responses."""
 
 
 def problem(status: int, code: str, detail: str, **more: object) -> JSONResponse:
-    """A problem document: `code` is stable, `detail` says what happened and what to do."""
+    """Build a problem document: `code` is stable, `detail` describes the problem and its remedy."""
     body = {"type": f"urn:problem:{code}", "title": code.replace("_", " "), "status": status}
     return JSONResponse(
         body | {"code": code, "detail": detail} | more,
@@ -40,7 +40,7 @@ def problem(status: int, code: str, detail: str, **more: object) -> JSONResponse
 
 
 def install(app: FastAPI) -> None:
-    """Answer our errors, and the framework's own, as problems."""
+    """Answer all errors, also the framework's, with problem documents."""
     app.add_exception_handler(PipelineError, _ours)
     app.add_exception_handler(HTTPException, _frameworks)
     app.add_exception_handler(RequestValidationError, _parameters)
@@ -70,7 +70,7 @@ async def _parameters(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
-    """An error in the program: the server logs it, the caller may send again."""
+    """Answer an error in the program; the server logs it."""
     return problem(500, "unexpected", "an error in the program; it is in the log of the API")
 
 

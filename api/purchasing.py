@@ -1,84 +1,99 @@
-"""Purchase orders over HTTP: looking at them, and what came of them."""
+"""Purchasing over HTTP: purchase orders, offers, replenishment."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
 
 from activities.database.engine import Database
 from activities.database.unit_of_work import Clock
 from activities.purchasing import reading as purchasing_reading
-from api.bodies import body_of, described
+from api.bodies import Limit, body_of, described
+from api.facts import FactTaken, record_fact
 from api.problems import PROBLEMS
 from intake import Intake
-from models.base import MAX_LISTED
-from models.messages.commands import ClosePurchase, CommandDone
+from models.base import Document, Identifier, LocationId
+from models.errors import invalid_input
 from models.messages.facts import Fact, GoodsReceived, SupplierAcknowledged
 from models.purchasing import PurchaseOrderState
-from models.views.purchasing import PurchaseOrderDetails, PurchaseOrderView, of_purchase_order
+from models.views.purchasing import (
+    OffersView,
+    PurchaseOrderDetails,
+    PurchaseOrderView,
+    of_purchase_order,
+)
+from models.views.stock import of_sku
 
 
-class FactTaken(BaseModel):
-    """A fact is kept; `workflow_id` is who was told, None: it had been applied before."""
+class ReplenishmentCheck(Document):
+    """A check whether a SKU must be bought; without `location`, at all that keep it."""
 
-    fact_id: str
-    workflow_id: str | None
+    sku: Identifier
+    location: LocationId | None = None
 
 
-def purchase_router(intake: Intake, database: Database, clock: Clock) -> APIRouter:
-    """Purchase orders, and the facts and commands of buyers."""
-    router = APIRouter(prefix="/purchase-orders", tags=["purchase orders"])
+def purchasing_router(intake: Intake, database: Database, clock: Clock) -> APIRouter:
+    """Build the routes of purchasing."""
+    router = APIRouter()
+    purchase_orders = APIRouter(prefix="/purchase-orders", tags=["purchase orders"])
 
-    def told(kind: type[Fact]) -> dict[str, Any]:
-        """`Any`: FastAPI's own type."""
+    def fact_route(kind: type[Fact]) -> dict[str, Any]:
+        """Describe a route that records a fact. `Any`: FastAPI's own type."""
         extra = described(kind, "po_id")
         return {"status_code": 202, "responses": PROBLEMS, "openapi_extra": extra}
 
-    async def take(request: Request, kind: type[Fact], type_: str, id_: str, po: str) -> FactTaken:
-        """A person's word for what a supplier would tell by webhook."""
-        body = {"occurred_at": clock().isoformat()} | await body_of(request, kind, po_id=po)
-        given = body.get(id_)
-        fact_id = given if isinstance(given, str) else ""  # what is wrong with it is told below
-        taken = await intake.take_fact("api", fact_id, type_, body, by_person=True)
-        return FactTaken(fact_id=taken.fact_id, workflow_id=taken.workflow_id)
+    async def fact_of(request: Request, kind: type[Fact], po_id: str) -> dict[str, Any]:
+        return {"occurred_at": clock().isoformat()} | await body_of(request, kind, po_id=po_id)
 
-    @router.get("")
+    @purchase_orders.get("")
     async def list_purchase_orders(
-        state: PurchaseOrderState | None = None,
-        limit: Annotated[int, Query(ge=0, le=MAX_LISTED, description="0: all")] = 50,
+        state: PurchaseOrderState | None = None, limit: Limit = 50
     ) -> list[PurchaseOrderView]:
-        """Purchase orders, newest first."""
+        """List purchase orders, newest first."""
         return await database.read_async(
-            lambda session: purchasing_reading.purchase_orders(session, state, limit),
+            lambda s: purchasing_reading.purchase_orders(s, state, limit)
         )
 
-    @router.get("/{po_id}")
+    @purchase_orders.get("/{po_id}")
     async def show(po_id: str) -> PurchaseOrderDetails:
-        """One purchase order: why it was made, and what happened to it."""
-        view = await database.read_async(
-            lambda session: purchasing_reading.purchase_order(session, po_id)
-        )
+        """Show a purchase order: compared offers, waiting orders, receipts, invoices."""
+        view = await database.read_async(lambda s: purchasing_reading.purchase_order(s, po_id))
         return of_purchase_order(view, po_id)
 
-    @router.post("/{po_id}/acknowledgements", **told(SupplierAcknowledged))
+    @purchase_orders.post("/{po_id}/acknowledgements", **fact_route(SupplierAcknowledged))
     async def acknowledge(po_id: str, request: Request) -> FactTaken:
-        """The supplier has confirmed it, all or in part."""
-        type_, id_ = "purchase_order.acknowledged", "acknowledgement_id"
-        return await take(request, SupplierAcknowledged, type_, id_, po_id)
+        """Record the supplier's acknowledgement of all or part of it."""
+        body = await fact_of(request, SupplierAcknowledged, po_id)
+        return await record_fact(intake, "purchase_order.acknowledged", "acknowledgement_id", body)
 
-    @router.post("/{po_id}/receipts", **told(GoodsReceived))
+    @purchase_orders.post("/{po_id}/receipts", **fact_route(GoodsReceived))
     async def receive(po_id: str, request: Request) -> FactTaken:
-        """Goods have arrived."""
-        return await take(request, GoodsReceived, "goods.received", "receipt_id", po_id)
+        """Record a goods receipt."""
+        body = await fact_of(request, GoodsReceived, po_id)
+        return await record_fact(intake, "goods.received", "receipt_id", body)
+
+    @router.get("/offers/{sku}", tags=["stock"])
+    async def offers(sku: str) -> OffersView:
+        """Show the offers for a SKU, with landed cost and each supplier's record."""
+        today = clock().date()
+        view = await database.read_async(lambda s: purchasing_reading.offers_of(s, sku, today))
+        return of_sku(view, sku)
 
     @router.post(
-        "/{po_id}/close",
+        "/replenishments",
+        tags=["stock"],
+        status_code=202,
         responses=PROBLEMS,
-        openapi_extra=described(ClosePurchase, "po_id", "kind"),
+        openapi_extra=described(ReplenishmentCheck),
     )
-    async def close(po_id: str, request: Request) -> CommandDone:
-        """What hasn't come isn't expected any more."""
-        body = await body_of(request, ClosePurchase, po_id=po_id)
-        return await intake.command(ClosePurchase, body)
+    async def replenish(request: Request) -> dict[str, list[str]]:
+        """Check now whether a SKU must be bought, also from suppliers that failed before."""
+        body = await body_of(request, ReplenishmentCheck)
+        try:
+            check = ReplenishmentCheck.model_validate(body)
+        except ValidationError as error:
+            raise invalid_input(error) from error
+        return {"workflow_ids": await intake.look_again(check.sku, check.location)}
 
+    router.include_router(purchase_orders)
     return router

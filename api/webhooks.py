@@ -1,4 +1,4 @@
-"""The webhook door: signed facts in, per Standard Webhooks."""
+"""Webhooks of partners: signed facts, per Standard Webhooks."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,33 +27,34 @@ PARTNER_TYPES = {
         "goods.received",
     ),
 }
-"""What each partner may tell us."""
+"""The facts that each partner may report."""
 MAX_ID = 256
+"""Characters of a `webhook-id`."""
 
 
 def webhook_router(intake: Intake, secrets: Mapping[str, str]) -> APIRouter:
-    """`POST /webhooks/{partner}`. `secrets` has each partner's `whsec_...`, several by spaces."""
+    """Build the route of webhooks. `secrets`: each partner's `whsec_...`, separated by spaces."""
     router = APIRouter(prefix="/webhooks", tags=["webhooks"])
     verifiers = {name: [Webhook(s) for s in secrets[name].split()] for name in PARTNER_TYPES}
 
     @router.post("/{partner}", status_code=204)
     async def take(partner: str, request: Request) -> Response:
-        """Keep a signed fact, then tell who waits for it. 401: unsigned, altered or stale."""
+        """Record a signed fact and pass it to its workflow. 401: unsigned, altered or stale."""
         if partner not in PARTNER_TYPES:
             return problem(404, "partner_unknown", f"there is no partner {partner!r}")
         raw = await request.body()
         if not _signed(raw, request.headers, verifiers[partner]):
-            detail = "the signature doesn't fit this body, or is older than five minutes"
+            detail = "the signature doesn't match this body, or is older than five minutes"
             return problem(401, "signature_invalid", detail)
         type_, data = _parse(partner, parse_json(raw))
-        await intake.take_fact(partner, request.headers["webhook-id"], type_, data)
+        await intake.record_fact(partner, request.headers["webhook-id"], type_, data)
         return Response(status_code=204)
 
     return router
 
 
 def _signed(raw: bytes, headers: Mapping[str, str], verifiers: Sequence[Webhook]) -> bool:
-    """Also False for headers and bodies that the library can't even take apart."""
+    """Check the signature; False also for headers and bodies that the library can't parse."""
     given = {name.lower(): value for name, value in headers.items()}
     for verifier in verifiers:
         try:
@@ -69,6 +70,6 @@ def _parse(partner: str, body: JsonValue) -> tuple[str, JsonValue]:
         raise InvalidInput([FieldError("document", "is not an object with type and data")])
     type_ = body.get("type")
     if type_ not in PARTNER_TYPES[partner]:
-        known = ", ".join(PARTNER_TYPES[partner])
-        raise InvalidInput([FieldError("type", f"{type_!r} is none of {known}")])
+        allowed = ", ".join(PARTNER_TYPES[partner])
+        raise InvalidInput([FieldError("type", f"{type_!r} is none of {allowed}")])
     return str(type_), body.get("data")

@@ -148,7 +148,7 @@ def _available_to_promise(session: Session, sku: str, today: date) -> list[Promi
     receipts = [
         (receipt.expected_date or today, receipt.units)
         for row in rows
-        for receipt in incoming(session, (sku, row.location), today)
+        for receipt in incoming(session, row.key, today)
     ]
     shortages = open_shortages(session, [sku])
     promised = [(row.expected_date, row.quantity - row.filled) for row in shortages]

@@ -1,1 +1,1 @@
-"""The parts of the command line; `starter.py` is its root."""
+"""The command line, one module for each domain; `starter.py` puts them together."""

@@ -1,4 +1,4 @@
-"""What the commands work with."""
+"""The context of a command: settings, database and application service."""
 
 import asyncio
 import uuid
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class CliContext:
-    """Database and engine, for one command."""
+    """Database and application service of one command."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
         self.settings = settings
@@ -27,11 +27,11 @@ class CliContext:
         self._environment = environment
 
     def read(self, work: Callable[[Session], Result]) -> Result:
-        """Ask the tables."""
+        """Read the database."""
         return self.database.read(work)
 
     def with_intake(self, work: Callable[[Intake], Coroutine[Any, Any, Result]]) -> Result:
-        """Run `work` with the engine connected (at its first call)."""
+        """Run `work` with the application service; it connects at its first call."""
 
         async def run() -> Result:
             port = self.settings.temporal_port
@@ -40,25 +40,26 @@ class CliContext:
 
         return asyncio.run(run())
 
-    def tell(
-        self, type_: str, fact_id: str, data: JsonValue, as_json: bool, *, by_person: bool = False
+    def record_fact(
+        self, type_: str, fact_id: str, data: JsonValue, as_json: bool, *, by_operator: bool = True
     ) -> None:
-        """Take a fact, and show who was told."""
-        taken = self.with_intake(
-            lambda intake: intake.take_fact("cli", fact_id, type_, data, by_person=by_person)
+        """Record a fact, and print the workflow it was passed to."""
+        recorded = self.with_intake(
+            lambda intake: intake.record_fact("cli", fact_id, type_, data, by_operator=by_operator)
         )
-        told = f"told {taken.workflow_id}" if taken.workflow_id else "it was known already"
+        workflow_id = recorded.workflow_id
+        outcome = f"passed to {workflow_id}" if workflow_id else "it was applied before"
         show(
-            {"fact_id": taken.fact_id, "workflow_id": taken.workflow_id},
+            {"fact_id": recorded.fact_id, "workflow_id": workflow_id},
             as_json,
-            f"{type_} {fact_id} taken, {told}",
+            f"{type_} {fact_id} recorded, {outcome}",
         )
 
 
 OpenContext = Callable[[], CliContext]
-"""Opened when a command runs: what is wrong with the environment is told then."""
+"""Opens the context when a command runs, and then reports invalid variables."""
 
 
 def new_id() -> str:
-    """An id for what was given without one."""
+    """Make an id for a command or fact given without one."""
     return f"cli-{uuid.uuid4()}"

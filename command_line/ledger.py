@@ -1,4 +1,4 @@
-"""`ledger ...` and `receivables ...`: what the books say, and who owes us."""
+"""The ledger: `ledger` and `receivables`."""
 
 import os
 import sys
@@ -13,8 +13,9 @@ from rich.text import Text
 from activities.database.unit_of_work import utc_now
 from activities.ledger import reading as ledger_reading
 from command_line.context import OpenContext
-from command_line.output import Json, new_table, out, print_json, show
+from command_line.output import Json, new_table, out, print_json, print_line, show, show_view
 from models.views.ledger import (
+    AccountView,
     Ageing,
     AgeingBucket,
     CurrencyStatement,
@@ -26,83 +27,84 @@ from models.views.ledger import (
 
 DAYS = ["%Y-%m-%d"]
 From = Annotated[
-    datetime | None, typer.Option("--from", formats=DAYS, help="The first day; else all before.")
+    datetime | None, typer.Option("--from", formats=DAYS, help="The first day; absent: all before.")
 ]
 To = Annotated[
-    datetime | None, typer.Option("--to", formats=DAYS, help="The last day; else all after.")
+    datetime | None, typer.Option("--to", formats=DAYS, help="The last day; absent: all after.")
 ]
 
 
-def add_ledger(app: typer.Typer, open_context: OpenContext) -> tuple[typer.Typer, typer.Typer]:
-    """Add the commands of bookkeepers; returns `ledger` and `receivables`, for more of them."""
+def add_ledger(app: typer.Typer, open_context: OpenContext) -> None:
+    """Add the groups `ledger` and `receivables`."""
     ledger = typer.Typer(no_args_is_help=True, help="The ledger.")
     receivables = typer.Typer(no_args_is_help=True, help="What customers owe.")
     app.add_typer(ledger, name="ledger")
     app.add_typer(receivables, name="receivables")
+    _add_statement(ledger, open_context)
+    _add_export(ledger, open_context)
 
     @ledger.command("trial-balance")
     def trial_balance(
         at: Annotated[
-            datetime | None, typer.Option(formats=DAYS, help="At the end of this day; else now.")
+            datetime | None, typer.Option(formats=DAYS, help="At the end of this day; absent: now.")
         ] = None,
         as_json: Json = False,
     ) -> None:
-        """Every account's balance; exit status 1 unless it all adds up."""
+        """Show the balance of every account; exit status 1 unless the ledger balances."""
         view = open_context().read(lambda s: ledger_reading.trial_balance(s, _day(at)))
-        if as_json:
-            print_json(view)
-        else:
-            _print_balance(view)
+        show_view(view, as_json, _print_balance)
         if not view.balanced:
             raise typer.Exit(1)
 
     @ledger.command()
     def accounts(as_json: Json = False) -> None:
-        """The chart of accounts."""
-        rows = open_context().read(ledger_reading.chart)
-        if as_json:
-            print_json(rows)
-            return
-        table = new_table("account", "code", "title", "name")
-        for row in rows:
-            table.add_row(row.account, row.code, row.title, row.role)
-        out.print(table)
+        """Show the chart of accounts."""
+        show_view(open_context().read(ledger_reading.chart), as_json, _print_accounts)
 
+    @receivables.command("ageing")
+    def ageing(as_json: Json = False) -> None:
+        """Show what customers owe, by days overdue; exit status 1 unless it equals the ledger."""
+        view = open_context().read(lambda s: ledger_reading.ageing(s, utc_now().date()))
+        show_view(view, as_json, _print_ageing)
+        if not view.equals_ledger:
+            raise typer.Exit(1)
+
+
+def _add_statement(ledger: typer.Typer, open_context: OpenContext) -> None:
     @ledger.command()
     def statement(
         account: Annotated[
-            str | None, typer.Argument(help="Its number, code, title, or name; else all entries.")
+            str | None, typer.Argument(help="Number, code, title, or name; absent: all entries.")
         ] = None,
         from_: From = None,
         to: To = None,
         as_json: Json = False,
     ) -> None:
-        """An account's postings with its balances; without ACCOUNT, the general ledger by date."""
+        """Show an account's postings with its balances; without ACCOUNT, the general ledger."""
         days = _day(from_), _day(to)
         if account is None:
             entries = open_context().read(lambda s: ledger_reading.journal(s, *days))
-            if as_json:
-                print_json(entries)
-            else:
-                _print_journal(entries)
+            show_view(entries, as_json, _print_journal)
             return
         view = open_context().read(lambda s: ledger_reading.statement(s, account, *days))
-        if as_json:
-            print_json(view)
-        else:
-            _print_statement(view)
+        show_view(view, as_json, _print_statement)
 
+
+def _add_export(ledger: typer.Typer, open_context: OpenContext) -> None:
     @ledger.command()
     def export(
         format_: Annotated[
-            ExportFormat, typer.Option("--format", help="What to write.")
+            ExportFormat, typer.Option("--format", help="The format.")
         ] = ExportFormat.CSV,
         file: Annotated[
-            Path | None, typer.Option("--out", metavar="FILE", help="Else standard output.")
+            Path | None,
+            typer.Option(
+                "--out", metavar="FILE", help="The file to write; absent: standard output."
+            ),
         ] = None,
         as_json: Json = False,
     ) -> None:
-        """The whole ledger, for a spreadsheet or for beancount."""
+        """Export the whole ledger, for a spreadsheet or for beancount."""
         text = open_context().read(lambda s: ledger_reading.export(s, format_))
         if file is not None:
             _write(file, text)
@@ -112,39 +114,32 @@ def add_ledger(app: typer.Typer, open_context: OpenContext) -> tuple[typer.Typer
         else:
             sys.stdout.write(text)
 
-    @receivables.command("ageing")
-    def ageing(as_json: Json = False) -> None:
-        """What customers owe, by how long it is overdue; exit status 1 unless it is what the
-        ledger says."""
-        view = open_context().read(lambda s: ledger_reading.ageing(s, utc_now().date()))
-        if as_json:
-            print_json(view)
-        else:
-            _print_ageing(view)
-        if not view.equals_ledger:
-            raise typer.Exit(1)
-
-    return ledger, receivables
-
 
 def _day(given: datetime | None) -> date | None:
     return given.date() if given else None
 
 
 def _write(file: Path, text: str) -> None:
-    """All of it or nothing: whoever reads the file meanwhile has the one before."""
-    file = file.resolve()  # a link stays one
+    """Replace the file at once, so that readers see the old or the new text."""
+    file = file.resolve()  # replace the target of a link
     if file.exists() and not file.is_file():
-        raise typer.BadParameter(f"{file} is no file")
-    half = file.with_name(f".{file.name}.{os.getpid()}")
+        raise typer.BadParameter(f"{file} is not a file")
+    new = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         try:
-            half.write_text(text, encoding="utf-8", newline="")
-            half.replace(file)
+            new.write_text(text, encoding="utf-8", newline="")
+            new.replace(file)
         finally:
-            half.unlink(missing_ok=True)
+            new.unlink(missing_ok=True)
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}") from error
+
+
+def _print_accounts(rows: Sequence[AccountView]) -> None:
+    table = new_table("account", "code", "title", "name")
+    for row in rows:
+        table.add_row(row.account, row.code, row.title, row.role)
+    out.print(table)
 
 
 def _print_balance(view: TrialBalance) -> None:
@@ -164,7 +159,7 @@ def _print_statement(view: Statement) -> None:
     period = " ".join(
         f"{word} {day}" for word, day in (("from", view.from_date), ("to", view.to_date)) if day
     )
-    out.print(f"{view.account} {view.title} {period}".strip(), highlight=False, soft_wrap=True)
+    print_line(f"{view.account} {view.title} {period}".strip())
     if not view.currencies:
         out.print("nothing was posted")
     for currency in view.currencies:
@@ -203,11 +198,11 @@ def _print_journal(entries: Sequence[JournalEntryView]) -> None:
             account = f"{row.account:<{number}} {row.title:<{title}}"
             amounts = f"{_unless_zero(row.debit):>{debit}}  {_unless_zero(row.credit):>{credit}}"
             line = f"    {account}  {amounts} {entry.currency}"
-            out.print(line, highlight=False, soft_wrap=True)
+            print_line(line)
 
 
 def _dated(posting_date: date, tax_date: date, between: str = "\n") -> str:
-    """The day it counts for; where it happened on another, that too."""
+    """Format the posting date, and the tax date if it is another."""
     happened = "" if posting_date == tax_date else f"{between}of {tax_date}"
     return f"{posting_date}{happened}"
 

@@ -1,17 +1,191 @@
-"""How orders are shown."""
+"""Orders: placing, status, and requests to running orders."""
 
+import codecs
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
+from pydantic import JsonValue
 from rich.table import Table
 from rich.text import Text
 
-from command_line.output import new_table, out
+from activities.orders import reading as orders_reading
+from command_line.commands import Actor, Reason
+from command_line.context import OpenContext
+from command_line.output import (
+    Json,
+    Limit,
+    new_table,
+    out,
+    print_json,
+    print_line,
+    print_problem,
+    print_rejected,
+    problem_of,
+    show,
+    show_view,
+)
+from intake import Intake
+from models.errors import InvalidInput, PipelineError
+from models.json_text import parse_json
 from models.orders import Fulfilment
-from models.views.orders import OrderDetails, OrderView, ShipmentView
+from models.progress import Stage
+from models.views.orders import CustomerView, OrderDetails, OrderView, ShipmentView
+
+OrderId = Annotated[str, typer.Argument(help="The order's id.")]
+
+
+@dataclass(frozen=True)
+class Part:
+    """An order of an input: `number` counts its "order" or "line"; `sent` may be its error."""
+
+    kind: str
+    number: int
+    sent: JsonValue | InvalidInput
+
+
+def add_orders(app: typer.Typer, open_context: OpenContext) -> None:
+    """Add the commands of orders and customers."""
+    _add_placing(app, open_context)
+    _add_requests(app, open_context)
+
+    @app.command()
+    def status(order: OrderId, as_json: Json = False) -> None:
+        """Show an order with its history."""
+        details = open_context().with_intake(lambda intake: intake.orders.status(order))
+        show_view(details, as_json, print_order)
+
+    @app.command("list")
+    def list_(
+        stage: Annotated[Stage | None, typer.Option(help="Only orders in this stage.")] = None,
+        attention: Annotated[bool, typer.Option(help="Only orders in attention.")] = False,
+        limit: Limit = 50,
+        as_json: Json = False,
+    ) -> None:
+        """List orders, newest first."""
+        orders = open_context().with_intake(
+            lambda intake: intake.orders.list_orders(stage, attention, limit)
+        )
+        show_view(orders, as_json, lambda rows: out.print(orders_table(rows)))
+
+    @app.command()
+    def customer(
+        id: Annotated[str, typer.Argument(help="The customer's id.")], as_json: Json = False
+    ) -> None:
+        """Show a customer: history, volume, preferences."""
+        view = open_context().read(lambda s: orders_reading.customer(s, id))
+        show_view(view, as_json, _print_customer)
+
+
+def _add_placing(app: typer.Typer, open_context: OpenContext) -> None:
+    @app.command()
+    def place(
+        file: Annotated[str, typer.Argument(help="A file, or - for standard input.")],
+        as_json: Json = False,
+    ) -> None:
+        """Place the orders of FILE: one, an array of them, or JSON lines. Each is placed or refused
+        by itself."""
+        parts = _parts(sys.stdin.buffer.read() if file == "-" else _read_file(file))
+        results = list[dict[str, Any]]()
+
+        async def place_all(intake: Intake) -> int:
+            refused = 0
+            for part in parts:
+                try:
+                    if isinstance(part.sent, InvalidInput):
+                        raise part.sent
+                    placed = await intake.place(part.sent)
+                except PipelineError as error:
+                    refused += 1
+                    results.append(problem_of(error) | {"number": part.number})
+                    print_problem(f"{part.kind} {part.number} refused", error.message)
+                    continue
+                order = placed.order
+                results.append({**order.model_dump(mode="json"), "created": placed.created})
+                if not as_json:
+                    outcome = "placed" if placed.created else "there already"
+                    out.print(f"{order.order_id} {outcome}: {order.stage}")
+            return refused
+
+        refused = open_context().with_intake(place_all)
+        if as_json:
+            print_json(results if len(parts) != 1 else results[0])
+        if refused:
+            raise typer.Exit(1)
+
+
+def _add_requests(app: typer.Typer, open_context: OpenContext) -> None:
+    @app.command()
+    def cancel(
+        order: OrderId,
+        reason: Annotated[str, typer.Option(help="The reason, kept with the record.")] = "",
+        as_json: Json = False,
+    ) -> None:
+        """Cancel an order. Refused after goods have left."""
+        outcome = open_context().with_intake(
+            lambda intake: intake.cancel(order, reason, "operator")
+        )
+        show(outcome, as_json, outcome.message)
+
+    @app.command()
+    def retry(
+        order: OrderId,
+        reason: Reason = "retried",
+        actor: Actor = "operator",
+        as_json: Json = False,
+    ) -> None:
+        """Retry all waiting steps of an order, and acknowledge its problems."""
+        outcome = open_context().with_intake(lambda intake: intake.retry(order, actor, reason))
+        show(outcome, as_json, outcome.message)
+
+    @app.command("accept-delay")
+    def accept_delay(order: OrderId, as_json: Json = False) -> None:
+        """Record that the customer accepts a delay."""
+        outcome = open_context().with_intake(lambda intake: intake.accept_delay(order, "operator"))
+        show(outcome, as_json, outcome.message)
+
+
+def _read_file(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{name}: {error.strerror}") from error
+
+
+def _parts(raw: bytes) -> Sequence[Part]:
+    """Split an input into orders: one document, an array, or JSON lines.
+
+    Raises InvalidInput if it isn't JSON, and none of its lines is an order by itself.
+    """
+    try:
+        value = parse_json(raw)
+    except InvalidInput:
+        lines = [
+            Part("line", number, _json_line(line))
+            for number, line in enumerate(raw.splitlines(), start=1)
+            if line.strip()
+        ]
+        if not any(isinstance(line.sent, dict) and "order_id" in line.sent for line in lines):
+            raise
+        if raw.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+            raise  # a broken array, even if an order stands alone on one of its lines
+        return lines
+    orders = value if isinstance(value, list) else [value]
+    return [Part("order", number, sent) for number, sent in enumerate(orders, start=1)]
+
+
+def _json_line(line: bytes) -> JsonValue | InvalidInput:
+    try:
+        return parse_json(line)
+    except InvalidInput as error:
+        return error
 
 
 def orders_table(orders: Sequence[OrderView]) -> Table:
-    """Orders, one a row."""
+    """Make a table with a row for each order."""
     table = new_table("order", "stage", "customer", "total", "paid", "attention or invoice")
     for order in orders:
         remark = order.attention.code if order.attention else order.invoice_number or ""
@@ -21,9 +195,63 @@ def orders_table(orders: Sequence[OrderView]) -> Table:
     return table
 
 
-def _besides(order: OrderView) -> str:
-    """What total and paid alone don't say."""
-    refunded = f", {order.refunded} given back" if (order.refunded or "").strip("0.") else ""
+def _print_customer(view: CustomerView) -> None:
+    table = new_table("field", "value")
+    table.title, table.show_header = f"Customer {view.customer_id}", False
+    for field, value in view.model_dump(mode="json", exclude={"orders"}).items():
+        table.add_row(field.replace("_", " "), str(value))
+    out.print(table, orders_table(view.orders))
+
+
+def print_order(order: OrderDetails) -> None:
+    """Print an order with its history."""
+    print_line(
+        f"Order {order.order_id}: {order.stage}\n"
+        f"{order.channel}, {order.terms}, for {order.customer_id}, "
+        f"placed {order.placed_at:%Y-%m-%d %H:%M} UTC{_handed_over(order)}\n"
+        f"paid {order.paid} of {order.total} {order.currency}{_due_and_refunded(order)}, "
+        f"invoice {order.invoice_number or 'not issued'}"
+    )
+    if order.attention:
+        text = Text.assemble((order.attention.code, "yellow"), ": ", order.attention.message)
+        out.print(text, soft_wrap=True)
+    _print_lines(order)
+    _print_backorders(order)
+    for shipment in order.shipments:
+        print_line(_shipment(order, shipment))
+    history = new_table("when", "event", "details")
+    for row in order.history:
+        history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, row.detail)
+    out.print(history)
+    print_rejected(order.odd_facts)
+
+
+def _print_lines(order: OrderDetails) -> None:
+    units = ["ordered", "reserved", "backordered", "shipped", "delivered", "returned"]
+    if any(line.given_up for line in order.lines):
+        units.append("given_up")
+    lines = new_table("SKU", *(name.replace("_", " ") for name in units))
+    for line in order.lines:
+        lines.add_row(line.sku, *(str(getattr(line, name)) for name in units))
+    out.print(lines)
+
+
+def _print_backorders(order: OrderDetails) -> None:
+    for short in order.backorders:
+        when = f"expected {short.expected_date}" if short.expected_date else "without a date"
+        source = f"({short.po_id})" if short.po_id else "(not bought yet)"
+        out.print(f"waits for {short.quantity} x {short.sku} {source}, {when}")
+    if order.backorders:
+        promised = order.promised_date or "without a date"
+        out.print(f"promised by {promised}, expected {order.expected_date or 'without a date'}")
+    if order.consent_by:
+        consent = f"the customer must accept the delay by {order.consent_by}"
+        out.print(consent, style="yellow", highlight=False, soft_wrap=True)
+
+
+def _due_and_refunded(order: OrderView) -> str:
+    """Format the due amount of a partly paid order, and the refunded amount."""
+    refunded = f", {order.refunded} refunded" if (order.refunded or "").strip("0.") else ""
     due = (
         f", {order.due} due"
         if order.due and order.paid.strip("0.") and order.due.strip("0.")
@@ -33,8 +261,7 @@ def _besides(order: OrderView) -> str:
 
 
 def _handed_over(order: OrderDetails) -> str:
-    """By whom it was taken, and where the goods are handed over; nothing where a carrier brings
-    them."""
+    """Format the cashier or seller, and the location where goods are handed over, if any."""
     taken = f", taken by {order.taken_by}" if order.taken_by else ""
     if order.fulfilment == Fulfilment.CARRIER:
         return taken
@@ -42,49 +269,8 @@ def _handed_over(order: OrderDetails) -> str:
 
 
 def _shipment(order: OrderDetails, shipment: ShipmentView) -> str:
-    """Its state, its carrier, and what that says."""
-    nobody = "no carrier yet" if order.fulfilment == Fulfilment.CARRIER else "no carrier"
-    carrier = " ".join(filter(None, (shipment.carrier or nobody, shipment.tracking_number)))
-    says = f": {shipment.tracking.replace('_', ' ')}" if shipment.tracking else ""
-    return f"shipment {shipment.shipment_id}: {shipment.state}, {carrier}{says}"
-
-
-def print_order(order: OrderDetails) -> None:
-    """One order with everything that happened to it."""
-    out.print(
-        f"Order {order.order_id}: {order.stage}\n"
-        f"{order.channel}, {order.terms}, for {order.customer_id}, "
-        f"placed {order.placed_at:%Y-%m-%d %H:%M} UTC{_handed_over(order)}\n"
-        f"paid {order.paid} of {order.total} {order.currency}{_besides(order)}, "
-        f"invoice {order.invoice_number or 'not issued'}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if order.attention:
-        text = Text.assemble((order.attention.code, "yellow"), ": ", order.attention.message)
-        out.print(text, soft_wrap=True)
-    units = ["ordered", "reserved", "backordered", "shipped", "delivered", "returned"]
-    if any(line.given_up for line in order.lines):
-        units.append("given_up")
-    lines = new_table("SKU", *(name.replace("_", " ") for name in units))
-    for line in order.lines:
-        lines.add_row(line.sku, *(str(getattr(line, name)) for name in units))
-    out.print(lines)
-    for waiting in order.backorders:
-        when = f"expected {waiting.expected_date}" if waiting.expected_date else "without a date"
-        source = f"({waiting.po_id})" if waiting.po_id else "(not bought yet)"
-        out.print(f"waits for {waiting.quantity} x {waiting.sku} {source}, {when}")
-    if order.backorders:
-        promised = order.promised_date or "without a date"
-        out.print(f"promised by {promised}, expected {order.expected_date or 'without a date'}")
-    if order.consent_by:
-        consent = f"the customer must accept the delay by {order.consent_by}"
-        out.print(consent, style="yellow", highlight=False, soft_wrap=True)
-    for shipment in order.shipments:
-        out.print(_shipment(order, shipment), highlight=False, soft_wrap=True)
-    history = new_table("when", "what", "details")
-    for row in order.history:
-        history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, row.detail)
-    out.print(history)
-    for odd in order.odd_facts:
-        out.print(Text.assemble((f"odd {odd.name} ", "yellow"), f"{odd.body}: {odd.reason}"))
+    """Format a shipment with state, carrier and tracking."""
+    none = "no carrier yet" if order.fulfilment == Fulfilment.CARRIER else "no carrier"
+    carrier = " ".join(filter(None, (shipment.carrier or none, shipment.tracking_number)))
+    tracking = f": {shipment.tracking.replace('_', ' ')}" if shipment.tracking else ""
+    return f"shipment {shipment.shipment_id}: {shipment.state}, {carrier}{tracking}"

@@ -1,9 +1,9 @@
-"""How the command line shows things: words and tables for people, JSON for machines."""
+"""Output of the command line: text and tables, or JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import BaseModel
@@ -12,14 +12,18 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from models.base import MAX_LISTED
 from models.errors import InvalidInput, PipelineError
+from models.views.operations import RejectedMessageView
 from models.views.shipping import TrackingEventView
+
+Shown = TypeVar("Shown")
 
 out = Console(markup=False, emoji=False)
 err = Console(markup=False, emoji=False, stderr=True)
-"""What people wrote is shown as they wrote it: "[x]" and ":x:" mean nothing."""
+"""Without markup: "[x]" and ":x:" are printed as they are."""
 BOX = box.SIMPLE_HEAD
-TO_THE_RIGHT = {
+RIGHT_ALIGNED = {
     *("total", "paid", "debit", "credit", "value", "amount", "difference"),
     *("balance", "current", "1-30", "31-60", "61-90", "over 90", "late", "level"),
     *("net", "tax %", "discount %", "unit price", "shipped", "delivered", "applied"),
@@ -31,20 +35,24 @@ TO_THE_RIGHT = {
     *("returned", "given up", "packages", "kg", "line"),
 }
 """Columns of amounts and units."""
-WHOLE = {"stage", "state", "mode", "status", "kind", "wish"}
-"""Columns of a few words, which are read at a glance: not folded."""
+NEVER_FOLDED = {"stage", "state", "mode", "status", "kind", "outcome"}
+"""Columns of one or two words."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Limit = Annotated[
+    int, typer.Option(min=0, max=MAX_LISTED, help="The largest number of rows; 0: all.")
+]
+File = Annotated[Path, typer.Option("--out", help="The file to write.")]
 
 
 def new_table(*headers: str) -> Table:
-    """An empty table. What is too long is folded: of ids and amounts nothing may be lost."""
+    """Make an empty table. Long cells are folded, so that no part of an id or amount is lost."""
     return Table(
         *(
             Column(
                 header,
                 overflow="fold",
-                justify="right" if header in TO_THE_RIGHT else "left",
-                no_wrap=header in WHOLE,
+                justify="right" if header in RIGHT_ALIGNED else "left",
+                no_wrap=header in NEVER_FOLDED,
             )
             for header in headers
         ),
@@ -58,29 +66,44 @@ def show(value: BaseModel | dict[str, Any], as_json: bool, text: str) -> None:
     if as_json:
         print_json(value)
     else:
-        out.print(text, highlight=False, soft_wrap=True)
+        print_line(text)
+
+
+def show_view(view: Shown, as_json: bool, print_view: Callable[[Shown], None]) -> None:
+    """Print a view as JSON, or as `print_view` does."""
+    if as_json:
+        print_json(view)
+    else:
+        print_view(view)
+
+
+def print_line(text: str) -> None:
+    """Print a text without colours or folding."""
+    out.print(text, highlight=False, soft_wrap=True)
 
 
 def or_dash(value: object) -> str:
-    """A cell; what isn't known is a dash."""
+    """Format a cell: a dash for None."""
     return "-" if value is None else str(value)
 
 
-def write_file(file: Path, document: bytes) -> None:
-    """Write a document to where `--out` says."""
+def write_pdf(document: bytes, file: Path, as_json: bool, title: str, **ids: str) -> None:
+    """Write a document to `file`, and print its size. `ids`: of its subject."""
     try:
         file.write_bytes(document)
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--out") from error
+    written = {**ids, "file": str(file), "bytes": len(document)}
+    show(written, as_json, f"{title} written to {file}")
 
 
-def complain(what: str, message: str) -> None:
-    """To standard error."""
-    err.print(Text.assemble((what, "red"), " ", message), soft_wrap=True)
+def print_problem(title: str, message: str) -> None:
+    """Print a problem to standard error."""
+    err.print(Text.assemble((title, "red"), " ", message), soft_wrap=True)
 
 
 def print_json(value: object) -> None:
-    """JSON for machines, on standard output, without colours or folding."""
+    """Print JSON to standard output, without colours or folding."""
     print(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
 
 
@@ -90,7 +113,7 @@ def _plain(value: object) -> Any:
 
 
 def problem_of(error: PipelineError) -> dict[str, Any]:
-    """The problem that `--json` shows."""
+    """Build the problem that `--json` shows for an error."""
     problem: dict[str, Any] = {"code": error.code, "detail": error.message}
     if isinstance(error, InvalidInput):
         problem["errors"] = [{"field": f.field, "reason": f.reason} for f in error.fields]
@@ -98,13 +121,20 @@ def problem_of(error: PipelineError) -> dict[str, Any]:
 
 
 def print_events(events: Sequence[TrackingEventView]) -> None:
-    """What a carrier, or somebody for it, reported."""
+    """Print the carrier events of a shipment or return."""
     table = new_table("when", "status", "where", "details", "recorded")
     for event in events:
         signed = f"signed by {event.signed_by}" if event.signed_by else ""
-        said = ", ".join(filter(None, (event.detail, signed, event.reference)))
+        details = ", ".join(filter(None, (event.detail, signed, event.reference)))
         table.add_row(
             f"{event.occurred_at:%Y-%m-%d %H:%M}",
-            *(event.status, event.place, said, f"{event.recorded_at:%Y-%m-%d %H:%M}"),
+            *(event.status, event.place, details, f"{event.recorded_at:%Y-%m-%d %H:%M}"),
         )
     out.print(table)
+
+
+def print_rejected(messages: Sequence[RejectedMessageView]) -> None:
+    """Print the rejected messages of an order or purchase order."""
+    for message in messages:
+        title = f"rejected {message.name} "
+        out.print(Text.assemble((title, "yellow"), f"{message.body}: {message.reason}"))

@@ -1,4 +1,4 @@
-"""`purchase-orders`, `po ...`, `offers` and `replenish`: what we buy, and from whom."""
+"""Purchasing: `purchase-orders`, `po`, `offers` and `replenish`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,15 +6,23 @@ from typing import Annotated
 
 import typer
 from pydantic import JsonValue
-from rich.text import Text
 
 from activities.database.unit_of_work import utc_now
 from activities.purchasing import reading as purchasing_reading
+from command_line.commands import NEGATIVES
 from command_line.context import OpenContext, new_id
-from command_line.output import Json, new_table, or_dash, out, print_json, show
-from command_line.stock import NEGATIVES, Actor, CommandId, Reason, Sku, execute
-from models.base import MAX_LISTED
-from models.messages.commands import ClosePurchase
+from command_line.output import (
+    Json,
+    Limit,
+    new_table,
+    or_dash,
+    out,
+    print_line,
+    print_rejected,
+    show,
+    show_view,
+)
+from command_line.stock import Sku
 from models.purchasing import PurchaseOrderState
 from models.views.purchasing import (
     OffersView,
@@ -29,60 +37,58 @@ from models.views.stock import of_sku
 PurchaseOrderId = Annotated[str, typer.Argument(metavar="PO", help="The purchase order's id.")]
 
 
-def add_purchases(app: typer.Typer, open_context: OpenContext) -> None:
-    """Add the commands of buyers."""
+def add_purchasing(app: typer.Typer, open_context: OpenContext) -> None:
+    """Add the commands of purchasing, and the group `po`."""
+    _add_receiving(app, open_context)
 
     @app.command("purchase-orders")
     def purchase_orders(
         state: Annotated[
             PurchaseOrderState | None, typer.Option(help="Only those in this state.")
         ] = None,
-        limit: Annotated[
-            int, typer.Option(min=0, max=MAX_LISTED, help="At most so many; 0: all.")
-        ] = 50,
+        limit: Limit = 50,
         as_json: Json = False,
     ) -> None:
         """List purchase orders, newest first."""
         rows = open_context().read(lambda s: purchasing_reading.purchase_orders(s, state, limit))
-        if as_json:
-            print_json(rows)
-        else:
-            _print_list(rows)
+        show_view(rows, as_json, _print_list)
 
     @app.command()
     def offers(sku: Sku, as_json: Json = False) -> None:
-        """Who sells a SKU to us, at what landed cost, and how reliably."""
-        view = of_sku(
-            open_context().read(lambda s: purchasing_reading.offers_of(s, sku, utc_now().date())),
-            sku,
-        )
-        if as_json:
-            print_json(view)
-        else:
-            _print_offers(view)
+        """Show the offers for a SKU, with landed cost and each supplier's record."""
+        view = open_context().read(lambda s: purchasing_reading.offers_of(s, sku, utc_now().date()))
+        show_view(of_sku(view, sku), as_json, print_offers)
 
     @app.command()
     def replenish(
         sku: Sku,
         location: Annotated[
-            str | None, typer.Option(help="There only; else wherever the SKU is kept.")
+            str | None, typer.Option(help="This location only; absent: all that keep the SKU.")
         ] = None,
         as_json: Json = False,
     ) -> None:
-        """Look at once whether a SKU is to be bought, also from who has let us down."""
-        told = open_context().with_intake(lambda intake: intake.look_again(sku, location))
-        show({"workflow_ids": told}, as_json, f"looking again: {', '.join(told)}")
+        """Check now whether a SKU must be bought, also from suppliers that failed before."""
+        workflow_ids = open_context().with_intake(lambda intake: intake.look_again(sku, location))
+        show({"workflow_ids": workflow_ids}, as_json, f"checking: {', '.join(workflow_ids)}")
+
+
+def _add_receiving(app: typer.Typer, open_context: OpenContext) -> None:
+    po_app = typer.Typer(no_args_is_help=True, help="One purchase order.")
+    app.add_typer(po_app, name="po")
 
     @app.command(context_settings=NEGATIVES)
+    @po_app.command(context_settings=NEGATIVES)
     def receive(
         po: PurchaseOrderId,
         sku: Sku,
         quantity: int,
-        damaged: Annotated[int, typer.Option(help="Units of them that are of no use.")] = 0,
-        receipt_id: Annotated[str, typer.Option(help="The receipt's own id; again is once.")] = "",
+        damaged: Annotated[int, typer.Option(help="Units that are not usable.")] = 0,
+        receipt_id: Annotated[
+            str, typer.Option(help="The receipt's own id; the same id again is the same receipt.")
+        ] = "",
         as_json: Json = False,
     ) -> None:
-        """Record goods received against a purchase order."""
+        """Record a goods receipt for a purchase order."""
         receipt_id = receipt_id or new_id()
         data: JsonValue = {
             "receipt_id": receipt_id,
@@ -92,36 +98,30 @@ def add_purchases(app: typer.Typer, open_context: OpenContext) -> None:
             "damaged": damaged,
             "occurred_at": utc_now().isoformat(),
         }
-        open_context().tell("goods.received", receipt_id, data, as_json, by_person=True)
-
-    po_app = typer.Typer(no_args_is_help=True, help="One purchase order.")
-    app.add_typer(po_app, name="po")
-    po_app.command("receive", context_settings=NEGATIVES)(receive)
+        open_context().record_fact("goods.received", receipt_id, data, as_json)
 
     @po_app.command("show")
     def show_po(po: PurchaseOrderId, as_json: Json = False) -> None:
-        """Show a purchase order: why it was made, and what happened to it."""
-        view = of_purchase_order(
-            open_context().read(lambda s: purchasing_reading.purchase_order(s, po)), po
-        )
-        if as_json:
-            print_json(view)
-        else:
-            _print_details(view)
+        """Show a purchase order: lines, compared offers, waiting orders, receipts, invoices."""
+        view = open_context().read(lambda s: purchasing_reading.purchase_order(s, po))
+        show_view(of_purchase_order(view, po), as_json, print_purchase_order)
 
     @po_app.command()
     def ack(
         po: PurchaseOrderId,
         date: Annotated[
-            datetime | None, typer.Option(formats=["%Y-%m-%d"], help="When the goods come.")
+            datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The delivery date.")
         ] = None,
         line: Annotated[
-            list[str] | None, typer.Option(help="SKU=UNITS, if not all; 0 is a refusal.")
+            list[str] | None,
+            typer.Option(help="SKU=UNITS that are promised, if not all; 0 is a refusal."),
         ] = None,
-        ack_id: Annotated[str, typer.Option("--id", help="Its own id; again is once.")] = "",
+        ack_id: Annotated[
+            str, typer.Option("--id", help="Its own id; the same id again is the same fact.")
+        ] = "",
         as_json: Json = False,
     ) -> None:
-        """Record that the supplier has confirmed a purchase order, all or in part."""
+        """Record the supplier's acknowledgement of a purchase order, in full or in part."""
         ack_id = ack_id or new_id()
         lines: list[JsonValue] = [_promised(text) for text in line or ()]
         data: JsonValue = {
@@ -131,18 +131,7 @@ def add_purchases(app: typer.Typer, open_context: OpenContext) -> None:
             "lines": lines or None,
             "occurred_at": utc_now().isoformat(),
         }
-        open_context().tell("purchase_order.acknowledged", ack_id, data, as_json, by_person=True)
-
-    @po_app.command()
-    def close(
-        po: PurchaseOrderId,
-        reason: Reason,
-        id_: CommandId = "",
-        actor: Actor = "operator",
-        as_json: Json = False,
-    ) -> None:
-        """Expect no more of a purchase order; what orders wait for is bought elsewhere."""
-        execute(open_context(), ClosePurchase, {"po_id": po}, (id_, reason, actor), as_json)
+        open_context().record_fact("purchase_order.acknowledged", ack_id, data, as_json)
 
 
 def _promised(text: str) -> JsonValue:
@@ -162,7 +151,8 @@ def _print_list(rows: Sequence[PurchaseOrderView]) -> None:
     out.print(table)
 
 
-def _print_details(po: PurchaseOrderDetails) -> None:
+def print_purchase_order(po: PurchaseOrderDetails) -> None:
+    """Print a purchase order with its history."""
     head = [
         f"{po.po_id}: {po.state}" + (f", {po.ended_reason}" if po.ended_reason else ""),
         f"from {po.supplier_id} to {po.location}, made {po.created_at:%Y-%m-%d %H:%M} UTC, "
@@ -170,7 +160,7 @@ def _print_details(po: PurchaseOrderDetails) -> None:
         f"goods {po.goods}, freight {po.freight} {po.currency}, "
         f"expected {po.expected_date or 'without a date'}",
     ]
-    out.print("\n".join(head), highlight=False, soft_wrap=True)
+    print_line("\n".join(head))
     lines = new_table("SKU", "ordered", "due", "received", "damaged", "invoiced", "expected")
     for line in po.lines:
         units = (line.due, line.received, line.damaged, line.invoiced, line.expected_date)
@@ -179,29 +169,24 @@ def _print_details(po: PurchaseOrderDetails) -> None:
     for reason in po.reasons:
         _print_reason(reason)
     for row in po.waiting:
-        out.print(f"{row.order_id} waits for {row.quantity}", highlight=False)
+        print_line(f"{row.order_id} waits for {row.quantity}")
     for receipt in po.receipts:
         damaged = f", {receipt.damaged} of them damaged" if receipt.damaged else ""
-        out.print(
+        print_line(
             f"{receipt.occurred_at:%Y-%m-%d} received {receipt.quantity} x {receipt.sku}{damaged}: "
-            f"{receipt.value} {po.currency} ({receipt.receipt_id})",
-            highlight=False,
-            soft_wrap=True,
+            f"{receipt.value} {po.currency} ({receipt.receipt_id})"
         )
     for invoice in po.invoices:
-        waits = "" if invoice.matched_at else ", not posted: its goods aren't all here"
-        out.print(
+        unmatched = "" if invoice.matched_at else ", not posted: goods are still missing"
+        print_line(
             f"{invoice.recorded_at:%Y-%m-%d} invoice {invoice.invoice_id}: {invoice.amount} "
-            f"{po.currency}, {invoice.difference} from what was agreed{waits}",
-            highlight=False,
-            soft_wrap=True,
+            f"{po.currency}, {invoice.difference} from the agreed amount{unmatched}"
         )
-    for odd in po.odd_facts:
-        out.print(Text.assemble((f"odd {odd.name} ", "yellow"), f"{odd.body}: {odd.reason}"))
+    print_rejected(po.odd_facts)
 
 
 def _print_reason(reason: ReasonView) -> None:
-    out.print(f"why {reason.sku}: {reason.in_words}", highlight=False, soft_wrap=True)
+    print_line(f"why {reason.sku}: {reason.in_words}")
     table = new_table("offer", "quantity", "unit cost", "landed", "expected", "fill rate", "")
     for row in reason.offers:
         late = "" if row.on_time else "too late"
@@ -218,11 +203,12 @@ def _print_reason(reason: ReasonView) -> None:
     out.print(table)
     for row in reason.offers:
         if row.why_not:
-            out.print(f"not by {row.supplier_id}: {row.why_not}", highlight=False, soft_wrap=True)
+            print_line(f"not from {row.supplier_id}: {row.why_not}")
 
 
-def _print_offers(view: OffersView) -> None:
-    out.print(f"{view.sku}, {view.name}, in {view.currency}", highlight=False)
+def print_offers(view: OffersView) -> None:
+    """Print the offers for a SKU."""
+    print_line(f"{view.sku}, {view.name}, in {view.currency}")
     prices = new_table("supplier", "unit cost", "break", "freight", "duty", "minimum", "pack")
     smallest = new_table("supplier", "smallest", "landed", "a unit", "days", "until")
     for row in view.offers:
@@ -235,12 +221,11 @@ def _print_offers(view: OffersView) -> None:
     out.print(smallest)
     for row in view.offers:
         if row.track_record:
-            record = _in_words(row.track_record)
-            out.print(f"{row.supplier_id} so far: {record}", highlight=False, soft_wrap=True)
+            print_line(f"{row.supplier_id} so far: {_in_words(row.track_record)}")
 
 
 def _in_words(record: TrackRecordView) -> str:
     days, rate = record.mean_lead_time_days, record.fill_rate_percent
-    took = "" if days is None else f", {days:.1f} days"
+    lead_time = "" if days is None else f", {days:.1f} days"
     orders = "1 order" if record.purchase_orders == 1 else f"{record.purchase_orders} orders"
-    return f"{orders}{took}" + (f", {rate} % came" if rate else "")
+    return f"{orders}{lead_time}" + (f", {rate} % received" if rate else "")

@@ -1,43 +1,32 @@
-"""`returns`: goods that come back, from the customer's wish until they are inspected."""
+"""Returns: `returns` and the notation of returned units."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from pydantic import JsonValue
 
 from activities.returns import reading as returns_reading
+from command_line.commands import CommandFields, IdOrCommand, reads
 from command_line.context import OpenContext
 from command_line.output import (
+    File,
     Json,
+    Limit,
     new_table,
     or_dash,
     out,
     print_events,
-    print_json,
-    show,
-    write_file,
+    print_line,
+    show_view,
+    write_pdf,
 )
-from command_line.stock import Actor, CommandFields, CommandId, IdOrCommand, Reason, execute
-from intake import return_label
-from models.base import MAX_LISTED
-from models.messages.commands import (
-    AuthoriseReturn,
-    CloseReturn,
-    InspectReturn,
-    ReceiveReturn,
-    RejectReturn,
-    RequestReturn,
-    ReturnOnItsWay,
-)
-from models.returns import Condition, Disposition, RequestedOutcome, ReturnReason, ReturnState
-from models.views.returns import ReturnDetails, of_return
+from intake.returns import return_label
+from models.messages.commands.returns import InspectReturn, ReceiveReturn, RequestReturn
+from models.returns import Condition, Disposition, ReturnState
+from models.views.returns import ReturnDetails, ReturnSummary, SettlementView, of_return
 
 ReturnId = Annotated[str, typer.Argument(metavar="ID", help="The return's id: RMA-...")]
-Units = Annotated[list[str], typer.Argument(metavar="SKU:QUANTITY...", help="What, how many.")]
-Location = Annotated[
-    str | None, typer.Option(help="Where the goods come to; absent: where they left.")
-]
 NOT_UNITS = "isn't SKU:QUANTITY, such as BIT-32:2"
 INSPECTED = (
     "SKU:QUANTITY:DISPOSITION[:CONDITION], such as BIT-32:2:restock or BIT-32:1:restock:opened; "
@@ -45,192 +34,83 @@ INSPECTED = (
 )
 
 
-def return_commands(open_context: OpenContext) -> typer.Typer:
-    """`returns ID`, `returns list|show|label`, and the commands on returns."""
-    app = typer.Typer(
+def add_returns(app: typer.Typer, open_context: OpenContext) -> None:
+    """Add the group `returns`."""
+    returns = typer.Typer(
         cls=IdOrCommand,
         no_args_is_help=True,
         help="Returns: `returns ID` shows one, the commands change it.",
     )
-    _add_looking(app, open_context)
-    _add_allowing(app, open_context)
-    _add_handling(app, open_context)
-    return app
+    app.add_typer(returns, name="returns")
 
-
-def _add_looking(app: typer.Typer, open_context: OpenContext) -> None:
-    @app.command("list")
+    @returns.command("list")
     def list_(
-        order: Annotated[str | None, typer.Option(help="Only of this order.")] = None,
-        state: Annotated[ReturnState | None, typer.Option(help="Only in this state.")] = None,
-        limit: Annotated[
-            int, typer.Option(min=0, max=MAX_LISTED, help="At most so many; 0: all.")
-        ] = 50,
+        order: Annotated[str | None, typer.Option(help="Only those of this order.")] = None,
+        state: Annotated[ReturnState | None, typer.Option(help="Only those in this state.")] = None,
+        limit: Limit = 50,
         as_json: Json = False,
     ) -> None:
         """List returns, the latest first."""
         rows = open_context().read(lambda s: returns_reading.list_returns(s, order, state, limit))
-        if as_json:
-            print_json(rows)
-            return
-        table = new_table("return", "order", "state", "why", "wish", "units", "received", "until")
-        for row in rows:
-            said = (row.return_id, row.order_id, row.state, row.reason, row.wish)
-            until = f"{row.expires_at:%Y-%m-%d}" if row.expires_at else "-"
-            table.add_row(*said, str(row.units), str(row.received), until)
-        out.print(table)
+        show_view(rows, as_json, _print_list)
 
-    @app.command("show")
+    @returns.command("show")
     def show_return(id_: ReturnId, as_json: Json = False) -> None:
-        """Show one return; `returns ID` is short for it."""
-        view = of_return(open_context().read(lambda s: returns_reading.return_details(s, id_)), id_)
-        if as_json:
-            print_json(view)
-        else:
-            _print_return(view)
+        """Show a return; `returns ID` is short for it."""
+        view = open_context().read(lambda s: returns_reading.return_details(s, id_))
+        show_view(of_return(view, id_), as_json, _print_return)
 
-    @app.command()
-    def label(
-        id_: ReturnId,
-        file: Annotated[Path, typer.Option("--out", help="Where to write it.")],
-        as_json: Json = False,
-    ) -> None:
+    @returns.command()
+    def label(id_: ReturnId, file: File, as_json: Json = False) -> None:
         """Write the label of an authorised return as PDF."""
         document = open_context().read(lambda s: return_label(s, id_))
-        write_file(file, document)
-        said = {"return_id": id_, "file": str(file), "bytes": len(document)}
-        show(said, as_json, f"label of {id_} written to {file}")
+        write_pdf(document, file, as_json, f"label of {id_}", return_id=id_)
 
 
-def _add_allowing(app: typer.Typer, open_context: OpenContext) -> None:
-    @app.command()
-    def request(
-        order: Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")],
-        units: Units,
-        reason: Reason,
-        because: Annotated[
-            ReturnReason,
-            typer.Option(help="Why the goods come back: it decides how long they may."),
-        ] = ReturnReason.CHANGED_MIND,
-        exchange: Annotated[
-            bool, typer.Option("--exchange", help="The same goods again, instead of the price.")
-        ] = False,
-        location: Location = None,
-        id_: CommandId = "",
-        actor: Actor = "operator",
-        as_json: Json = False,
-    ) -> None:
-        """A customer wants to send goods of an order back."""
-        said: CommandFields = {
-            "order_id": order,
-            "lines": _units(units),
-            "because": because.value,
-            "wish": (RequestedOutcome.EXCHANGE if exchange else RequestedOutcome.REFUND).value,
-            "location": location,
-        }
-        execute(open_context(), RequestReturn, said, (id_, reason, actor), as_json)
-
-    @app.command()
-    def authorise(
-        return_: ReturnId,
-        reason: Reason,
-        id_: CommandId = "",
-        actor: Actor = "operator",
-        as_json: Json = False,
-    ) -> None:
-        """The goods may come; the customer is mailed the label."""
-        said: CommandFields = {"return_id": return_}
-        execute(open_context(), AuthoriseReturn, said, (id_, reason, actor), as_json)
-
-    @app.command()
-    def reject(
-        return_: ReturnId,
-        reason: Reason,
-        id_: CommandId = "",
-        actor: Actor = "operator",
-        as_json: Json = False,
-    ) -> None:
-        """The goods may not come; the customer is mailed the reason."""
-        execute(open_context(), RejectReturn, {"return_id": return_}, (id_, reason, actor), as_json)
+@reads(RequestReturn)
+def requested(
+    units: Annotated[
+        list[str], typer.Argument(metavar="SKU:QUANTITY...", help="SKUs and quantities.")
+    ],
+) -> CommandFields:
+    """Read the units of a request."""
+    return {"lines": _units(units)}
 
 
-def _add_handling(app: typer.Typer, open_context: OpenContext) -> None:
-    @app.command()
-    def sent(
-        return_: ReturnId,
-        reason: Reason = "the customer has sent them",
-        id_: CommandId = "",
-        actor: Actor = "operator",
-        as_json: Json = False,
-    ) -> None:
-        """The customer has sent the goods: the authorisation expires no more."""
-        execute(
-            open_context(), ReturnOnItsWay, {"return_id": return_}, (id_, reason, actor), as_json
+@reads(ReceiveReturn)
+def received(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[ID] SKU:QUANTITY...", help="The return's id, and received units."),
+    ],
+    order: Annotated[
+        str | None, typer.Option(help="Instead of ID: the order of unannounced goods.")
+    ] = None,
+) -> CommandFields:
+    """Read the return or order, and the received units."""
+    return_, units = (None, words) if order is not None else (words[0], words[1:])
+    if return_ is not None and ":" in return_:
+        raise typer.BadParameter(
+            f"{return_!r} is no return's id: give ID SKU:QUANTITY..., or --order ORDER"
         )
+    if not units:
+        raise typer.BadParameter("no units: give SKU:QUANTITY...")
+    return {"return_id": return_, "order_id": order, "lines": _units(units)}
 
-    @app.command()
-    def close(
-        return_: ReturnId,
-        reason: Reason,
-        id_: CommandId = "",
-        actor: Actor = "operator",
-        as_json: Json = False,
-    ) -> None:
-        """Nothing more is expected: the customer keeps the goods, or they got lost."""
-        execute(open_context(), CloseReturn, {"return_id": return_}, (id_, reason, actor), as_json)
 
-    @app.command()
-    def receive(
-        words: Annotated[
-            list[str],
-            typer.Argument(metavar="[ID] SKU:QUANTITY...", help="Of which return what came."),
-        ],
-        order: Annotated[
-            str | None,
-            typer.Option(help="Instead of ID: the order of goods that nobody had announced."),
-        ] = None,
-        location: Location = None,
-        reason: Reason = "they have come back",
-        id_: CommandId = "",
-        actor: Actor = "operator",
-        as_json: Json = False,
-    ) -> None:
-        """Goods have come back: of a return, or, unannounced, of an order."""
-        return_, units = (None, words) if order is not None else (words[0], words[1:])
-        if return_ is not None and ":" in return_:
-            said_instead = (
-                f"{return_!r} is no return's id: say ID SKU:QUANTITY..., or --order ORDER"
-            )
-            raise typer.BadParameter(said_instead)
-        if not units:
-            raise typer.BadParameter("say what has come: SKU:QUANTITY...")
-        said: CommandFields = {
-            "return_id": return_,
-            "order_id": order,
-            "lines": _units(units),
-            "location": location,
-        }
-        execute(open_context(), ReceiveReturn, said, (id_, reason, actor), as_json)
-
-    @app.command()
-    def inspect(
-        return_: ReturnId,
-        units: Annotated[
-            list[str],
-            typer.Argument(metavar="SKU:QUANTITY:DISPOSITION[:CONDITION]...", help=INSPECTED),
-        ],
-        reason: Reason = "they have come back",
-        id_: CommandId = "",
-        actor: Actor = "operator",
-        as_json: Json = False,
-    ) -> None:
-        """Somebody has looked at goods that came back: the customer gets what they are worth."""
-        said: CommandFields = {"return_id": return_, "lines": _inspected(units)}
-        execute(open_context(), InspectReturn, said, (id_, reason, actor), as_json)
+@reads(InspectReturn)
+def inspected(
+    units: Annotated[
+        list[str],
+        typer.Argument(metavar="SKU:QUANTITY:DISPOSITION[:CONDITION]...", help=INSPECTED),
+    ],
+) -> CommandFields:
+    """Read the inspected units."""
+    return {"lines": [_inspected(word) for word in units]}
 
 
 def _units(words: list[str]) -> list[JsonValue]:
-    """SKU:QUANTITY; raises BadParameter for a word that isn't."""
+    """Read SKU:QUANTITY words. Raises BadParameter."""
     lines: list[JsonValue] = []
     for word in words:
         sku, *rest = word.split(":")
@@ -240,21 +120,16 @@ def _units(words: list[str]) -> list[JsonValue]:
     return lines
 
 
-def _inspected(words: list[str]) -> list[JsonValue]:
-    """SKU:QUANTITY:DISPOSITION[:CONDITION]; raises BadParameter for a word that isn't."""
-    lines: list[JsonValue] = []
-    for word in words:
-        sku, _, rest = word.partition(":")
-        quantity, _, rest = rest.partition(":")
-        disposition, _, condition = rest.partition(":")
-        known = disposition in set(Disposition) and (condition or Condition.AS_NEW) in set(
-            Condition
-        )
-        if not known:
-            raise typer.BadParameter(f"{word!r} isn't {INSPECTED}")
-        line = _line(word, sku, quantity, f"isn't {INSPECTED}")
-        lines.append(line | {"disposition": disposition, "condition": condition or "as_new"})
-    return lines
+def _inspected(word: str) -> dict[str, JsonValue]:
+    """Read SKU:QUANTITY:DISPOSITION[:CONDITION]. Raises BadParameter."""
+    sku, _, rest = word.partition(":")
+    quantity, _, rest = rest.partition(":")
+    disposition, _, condition = rest.partition(":")
+    condition = condition or Condition.AS_NEW.value
+    if disposition not in set(Disposition) or condition not in set(Condition):
+        raise typer.BadParameter(f"{word!r} isn't {INSPECTED}")
+    line = _line(word, sku, quantity, f"isn't {INSPECTED}")
+    return line | {"disposition": disposition, "condition": condition}
 
 
 def _line(word: str, sku: str, quantity: str, problem: str) -> dict[str, JsonValue]:
@@ -264,36 +139,46 @@ def _line(word: str, sku: str, quantity: str, problem: str) -> dict[str, JsonVal
         raise typer.BadParameter(f"{word!r} {problem}") from None
 
 
+def _print_list(rows: Sequence[ReturnSummary]) -> None:
+    table = new_table("return", "order", "state", "why", "outcome", "units", "received", "until")
+    for row in rows:
+        names = (row.return_id, row.order_id, row.state, row.reason, row.wish)
+        until = f"{row.expires_at:%Y-%m-%d}" if row.expires_at else "-"
+        table.add_row(*names, str(row.units), str(row.received), until)
+    out.print(table)
+
+
 def _print_return(view: ReturnDetails) -> None:
     until = f", valid until {view.expires_at:%Y-%m-%d}" if view.expires_at else ""
-    out.print(
+    print_line(
         f"Return {view.return_id} of {view.order_id}: {view.state.replace('_', ' ')}\n"
         f"{view.reason.replace('_', ' ')}, for {view.wish}, "
         f"requested {view.requested_at:%Y-%m-%d %H:%M} UTC{until}\n"
-        f"to {view.location or 'no location'}: {view.note}",
-        highlight=False,
-        soft_wrap=True,
+        f"to {view.location or 'no location'}: {view.note}"
     )
-    lines = new_table("SKU", "what", "units", "received", "what became of them")
+    lines = new_table("SKU", "name", "units", "received", "dispositions")
     for line in view.lines:
-        became = {
+        dispositions = {
             "restocked": line.restocked,
             "scrapped": line.scrapped,
             "sent to the supplier": line.sent_back,
             "lost": line.lost,
         }
-        words = ", ".join(f"{units} {what}" for what, units in became.items() if units)
+        words = ", ".join(f"{units} {name}" for name, units in dispositions.items() if units)
         units = (str(line.quantity), str(line.received))
         lines.add_row(line.sku, line.name, *units, or_dash(words or None))
     out.print(lines)
     if view.events:
         print_events(view.events)
-    if not view.settlements:
-        return
-    settled = new_table("settled", "credit note", "given back", "exchange", "done")
-    for one in view.settlements:
-        back = f"{one.refunded} {one.currency}" if one.refunded else "-"
+    if view.settlements:
+        _print_settlements(view.settlements)
+
+
+def _print_settlements(settlements: Sequence[SettlementView]) -> None:
+    table = new_table("settled", "credit note", "refunded", "exchange", "done")
+    for one in settlements:
+        refunded = f"{one.refunded} {one.currency}" if one.refunded else "-"
         done = f"{one.done_at:%Y-%m-%d %H:%M}" if one.done_at else "not yet"
-        papers = (or_dash(one.credit_note), back, or_dash(one.exchange_order_id))
-        settled.add_row(f"{one.settled_at:%Y-%m-%d %H:%M}", *papers, done)
-    out.print(settled)
+        papers = (or_dash(one.credit_note), refunded, or_dash(one.exchange_order_id))
+        table.add_row(f"{one.settled_at:%Y-%m-%d %H:%M}", *papers, done)
+    out.print(table)

@@ -1,8 +1,8 @@
-"""`shipments` and `shipment ...`: what leaves, what carriers say of it, and its papers."""
+"""Shipping: `shipments`, `shipment`, `deliver`, and claims against carriers."""
 
+import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,33 +11,37 @@ from rich.text import Text
 
 from activities.database.unit_of_work import utc_now
 from activities.shipping import reading as shipping_reading
-from command_line.claims import in_words
-from command_line.context import OpenContext, new_id
+from command_line.commands import IdOrCommand
+from command_line.context import CliContext, OpenContext, new_id
 from command_line.output import (
+    File,
     Json,
+    Limit,
     new_table,
     or_dash,
     out,
     print_events,
-    print_json,
-    show,
-    write_file,
+    show_view,
+    write_pdf,
 )
-from command_line.stock import Actor, CommandFields, CommandId, IdOrCommand, Reason, execute
-from models.base import MAX_LISTED
-from models.messages.commands import RecoverShipment, RefundShipment, Reship
 from models.progress import ShipmentState
 from models.tracking import TrackingStatus
-from models.views.shipping import PaperKind, ShipmentDetails, ShipmentSummary, of_shipment
+from models.views.shipping import (
+    ClaimView,
+    PaperKind,
+    ShipmentDetails,
+    ShipmentSummary,
+    of_claim,
+    of_shipment,
+)
 
-ClaimAmount = Annotated[
-    str | None, typer.Option(help='What we claim of the carrier: "45.00"; else what they cost us.')
-]
 ShipmentId = Annotated[str, typer.Argument(metavar="SHIPMENT", help="The shipment's id.")]
 
 
-def add_shipments(app: typer.Typer, open_context: OpenContext) -> typer.Typer:
-    """Add `shipments` and `shipment`; returns the latter, for more commands on shipments."""
+def add_shipping(app: typer.Typer, open_context: OpenContext) -> None:
+    """Add the commands of shipments and claims, and the groups `shipment` and `claim`."""
+    _add_claims(app, open_context)
+    _add_deliver(app, open_context)
 
     @app.command("shipments")
     def list_shipments(
@@ -45,112 +49,54 @@ def add_shipments(app: typer.Typer, open_context: OpenContext) -> typer.Typer:
         state: Annotated[
             ShipmentState | None, typer.Option(help="Only those in this state.")
         ] = None,
-        limit: Annotated[
-            int, typer.Option(min=0, max=MAX_LISTED, help="At most so many; 0: all.")
-        ] = 50,
+        limit: Limit = 50,
         as_json: Json = False,
     ) -> None:
         """List shipments, newest first."""
         rows = open_context().read(lambda s: shipping_reading.shipments(s, order, state, limit))
-        if as_json:
-            print_json(rows)
-        else:
-            _print_list(rows)
+        show_view(rows, as_json, _print_list)
 
-    one = _one_shipment(open_context)
-    _add_give_up(one, open_context)
-    app.add_typer(one, name="shipment")
-    return one
-
-
-def _add_give_up(app: typer.Typer, open_context: OpenContext) -> None:
-    """`shipment reship|refund`, of what the carrier says won't arrive; `recover`, of what comes
-    back after that."""
-
-    @app.command()
-    def reship(
-        shipment: ShipmentId,
-        reason: Reason,
-        claim: ClaimAmount = None,
-        id_: CommandId = "",
-        actor: Actor = "operator",
-        as_json: Json = False,
-    ) -> None:
-        """Send its goods again; the carrier owes us for what it lost."""
-        said: CommandFields = {"shipment_id": shipment, "claim": claim}
-        execute(open_context(), Reship, said, (id_, reason, actor), as_json)
-
-    @app.command()
-    def refund(
-        shipment: ShipmentId,
-        reason: Reason,
-        claim: ClaimAmount = None,
-        id_: CommandId = "",
-        actor: Actor = "operator",
-        as_json: Json = False,
-    ) -> None:
-        """Give the price of its goods back; the carrier owes us for what it lost."""
-        said: CommandFields = {"shipment_id": shipment, "claim": claim}
-        execute(open_context(), RefundShipment, said, (id_, reason, actor), as_json)
-
-    @app.command()
-    def recover(
-        shipment: ShipmentId,
-        reason: Reason,
-        location: Annotated[
-            str | None, typer.Option(help="Where the goods are; absent: where they left.")
-        ] = None,
-        id_: CommandId = "",
-        actor: Actor = "operator",
-        as_json: Json = False,
-    ) -> None:
-        """Put its goods into stock again, though it was given up."""
-        said: CommandFields = {"shipment_id": shipment, "location": location}
-        execute(open_context(), RecoverShipment, said, (id_, reason, actor), as_json)
-
-
-def _one_shipment(open_context: OpenContext) -> typer.Typer:
-    """`shipment show|event`, and a command for each of its papers."""
-    app = typer.Typer(
+    one = typer.Typer(
         cls=IdOrCommand,
         no_args_is_help=True,
-        help="One shipment: `shipment ID` shows it, the commands record what happens and print.",
+        help="One shipment: `shipment ID` shows it, the commands change it and write documents.",
     )
+    app.add_typer(one, name="shipment")
+    _add_event(one, open_context)
 
-    @app.command("show")
+    @one.command("show")
     def show_shipment(shipment: ShipmentId, as_json: Json = False) -> None:
-        """Show a shipment and what happened to it; `shipment ID` is short for it."""
-        view = of_shipment(
-            open_context().read(lambda s: shipping_reading.shipment(s, shipment)), shipment
-        )
-        if as_json:
-            print_json(view)
-        else:
-            _print_details(view)
+        """Show a shipment with events and claims; `shipment ID` is short for it."""
+        view = open_context().read(lambda s: shipping_reading.shipment(s, shipment))
+        show_view(of_shipment(view, shipment), as_json, _print_details)
 
+    for kind in PaperKind:
+        one.command(kind.value, help=f"Write its {kind.words} as PDF.")(_writer(open_context, kind))
+
+
+def _add_event(app: typer.Typer, open_context: OpenContext) -> None:
     @app.command()
     def event(
         shipment: ShipmentId,
-        status: Annotated[TrackingStatus, typer.Argument(help="What the carrier says.")],
+        status: Annotated[TrackingStatus, typer.Argument(help="The status that it reports.")],
         at: Annotated[
             str, typer.Option(help="When it happened: 2026-10-31T14:30, UTC or with an offset.")
         ] = "",
-        place: Annotated[str, typer.Option(help="Where.")] = "",
-        detail: Annotated[str, typer.Option(help="What else is known.")] = "",
+        place: Annotated[str, typer.Option(help="Where it happened.")] = "",
+        detail: Annotated[str, typer.Option(help="Details.")] = "",
         signed_by: Annotated[str, typer.Option(help="Who signed for a delivery.")] = "",
-        reference: Annotated[str, typer.Option(help="The carrier's own, of its proof.")] = "",
-        event_id: Annotated[str, typer.Option(help="The event's own id; again is once.")] = "",
+        reference: Annotated[str, typer.Option(help="The carrier's id of its proof.")] = "",
+        event_id: Annotated[
+            str, typer.Option(help="The event's own id; the same id again is the same event.")
+        ] = "",
         as_json: Json = False,
     ) -> None:
-        """Record what the carrier says of a shipment: by telephone, or on its page."""
+        """Record a carrier event of a shipment by hand."""
         occurred_at = _moment(at) if at else utc_now()
-        doors, event_id = open_context(), event_id or new_id()
-        order_id = of_shipment(
-            doors.read(lambda s: shipping_reading.order_of_shipment(s, shipment)), shipment
-        )
+        context, event_id = open_context(), event_id or new_id()
         data: JsonValue = {
             "event_id": event_id,
-            "order_id": order_id,
+            "order_id": _order_of(context, shipment),
             "shipment_id": shipment,
             "status": status.value,
             "occurred_at": occurred_at.isoformat(),
@@ -159,30 +105,69 @@ def _one_shipment(open_context: OpenContext) -> typer.Typer:
             "signed_by": signed_by,
             "reference": reference,
         }
-        doors.tell("shipment.tracked", event_id, data, as_json, by_person=True)
-
-    for kind in PaperKind:
-        app.command(kind.value, help=f"Write its {kind.words} as PDF.")(_print(open_context, kind))
-    return app
+        context.record_fact("shipment.tracked", event_id, data, as_json)
 
 
-def _print(open_context: OpenContext, kind: PaperKind) -> Callable[..., None]:
-    """The command that writes such a paper."""
+def _add_deliver(app: typer.Typer, open_context: OpenContext) -> None:
+    @app.command()
+    def deliver(
+        shipment: Annotated[str, typer.Argument(help="The shipment's id.")], as_json: Json = False
+    ) -> None:
+        """Record the delivery of a shipment."""
+        context = open_context()
+        event_id = f"cli-{uuid.uuid5(uuid.NAMESPACE_OID, shipment)}"
+        data: JsonValue = {
+            "event_id": event_id,
+            "order_id": _order_of(context, shipment),
+            "shipment_id": shipment,
+            "occurred_at": utc_now().isoformat(),
+        }
+        context.record_fact("shipment.delivered", event_id, data, as_json)
 
-    def written(
-        shipment: ShipmentId,
-        file: Annotated[Path, typer.Option("--out", help="Where to write it.")],
+
+def _order_of(context: CliContext, shipment: str) -> str:
+    """Read the order of a shipment. Raises NotFound."""
+    order_id = context.read(lambda s: shipping_reading.order_of_shipment(s, shipment))
+    return of_shipment(order_id, shipment)
+
+
+def _writer(open_context: OpenContext, kind: PaperKind) -> Callable[..., None]:
+    """Build the command that writes a document of this kind."""
+
+    def write(shipment: ShipmentId, file: File, as_json: Json = False) -> None:
+        document = open_context().read(lambda s: shipping_reading.shipment_pdf(s, shipment, kind))
+        title = f"{kind.words} of {shipment}"
+        write_pdf(of_shipment(document, shipment), file, as_json, title, shipment_id=shipment)
+
+    return write
+
+
+def _add_claims(app: typer.Typer, open_context: OpenContext) -> None:
+    @app.command("claims")
+    def list_claims(
+        open_only: Annotated[bool, typer.Option("--open", help="Only open claims.")] = False,
+        limit: Limit = 50,
         as_json: Json = False,
     ) -> None:
-        document = of_shipment(
-            open_context().read(lambda s: shipping_reading.shipment_pdf(s, shipment, kind)),
-            shipment,
-        )
-        write_file(file, document)
-        said = {"shipment_id": shipment, "file": str(file), "bytes": len(document)}
-        show(said, as_json, f"{kind.words} of {shipment} written to {file}")
+        """List claims against carriers, the latest first."""
+        rows = open_context().read(lambda s: shipping_reading.claims(s, open_only, limit))
+        show_view(rows, as_json, _print_claims)
 
-    return written
+    one = typer.Typer(
+        cls=IdOrCommand,
+        no_args_is_help=True,
+        help="One claim against a carrier: `claim ID` shows it, the commands change it.",
+    )
+    app.add_typer(one, name="claim")
+
+    @one.command("show")
+    def show_claim(
+        claim: Annotated[str, typer.Argument(metavar="CLAIM", help="The claim's id: CL-...")],
+        as_json: Json = False,
+    ) -> None:
+        """Show a claim; `claim ID` is short for it."""
+        view = open_context().read(lambda s: shipping_reading.claim(s, claim))
+        show_view(of_claim(view, claim), as_json, lambda shown: _print_words(_claim(shown)))
 
 
 def _moment(text: str) -> datetime:
@@ -196,7 +181,7 @@ def _moment(text: str) -> datetime:
 
 def _print_list(rows: Sequence[ShipmentSummary]) -> None:
     table = new_table(
-        *("shipment", "order", "from", "mode", "state", "carrier says", "carrier", "tracking"),
+        *("shipment", "order", "from", "mode", "state", "tracking", "carrier", "number"),
         *("packages", "kg"),
     )
     for row in rows:
@@ -210,25 +195,25 @@ def _print_list(rows: Sequence[ShipmentSummary]) -> None:
 
 def _print_details(view: ShipmentDetails) -> None:
     carrier = " ".join(filter(None, (view.carrier, view.service, view.tracking_number)))
-    says = f"the carrier says {TrackingStatus(view.tracking).words}" if view.tracking else ""
-    _say(f"Shipment {view.shipment_id}: {view.state}", says)
-    _say(f"order {view.order_id}, from {view.location}")
-    _say(f"by {view.mode}: {view.mode_reason}")
+    tracking = f"tracking: {TrackingStatus(view.tracking).words}" if view.tracking else ""
+    _print_words(f"Shipment {view.shipment_id}: {view.state}", tracking)
+    _print_words(f"order {view.order_id}, from {view.location}")
+    _print_words(f"by {view.mode}: {view.mode_reason}")
     weights = f"{_kilograms(view.weight_g)} kg of goods"
     if view.packages:
         gross_g = sum(package.weight_g for package in view.packages)
         weights += f", {_kilograms(gross_g)} kg packed"
     weights += f", billed {_kilograms(view.billed_weight_g)} kg"
-    _say(weights, f"class {view.freight_class}" if view.freight_class else "")
+    _print_words(weights, f"class {view.freight_class}" if view.freight_class else "")
     if carrier:
-        _say(f"{carrier}, {view.charge or '-'} {view.currency}", view.choice)
+        _print_words(f"{carrier}, {view.charge or '-'} {view.currency}", view.choice)
     if view.book_from:
-        _say(f"handed over from {view.book_from:%Y-%m-%d %H:%M} UTC on")
+        _print_words(f"handed over from {view.book_from:%Y-%m-%d %H:%M} UTC on")
     if view.called_back_by:
-        _say(f"being called back, by the command {view.called_back_by}")
+        _print_words(f"being recalled, by the command {view.called_back_by}")
     if view.arrives_on:
-        _say(f"promised for {view.arrives_on}")
-    lines = new_table("line", "SKU", "what", "quantity")
+        _print_words(f"promised for {view.arrives_on}")
+    lines = new_table("line", "SKU", "name", "quantity")
     for line in view.lines:
         lines.add_row(str(line.line_no), line.sku, line.name, str(line.quantity))
     out.print(lines)
@@ -239,15 +224,15 @@ def _print_details(view: ShipmentDetails) -> None:
     if view.proof:
         signed = f"signed by {view.proof.signed_by}" if view.proof.signed_by else "not signed"
         when = f"delivered {view.proof.at:%Y-%m-%d %H:%M} UTC"
-        _say(when, view.proof.place, signed, view.proof.reference)
+        _print_words(when, view.proof.place, signed, view.proof.reference)
     if view.restocked_at:
-        _say(f"in stock again since {view.restocked_at:%Y-%m-%d %H:%M} UTC")
+        _print_words(f"in stock again since {view.restocked_at:%Y-%m-%d %H:%M} UTC")
     for claim in view.claims:
-        _say(in_words(claim))
+        _print_words(_claim(claim))
 
 
 def _print_packages(view: ShipmentDetails) -> None:
-    packages = new_table("SSCC", "what", "mm", "kg", "contents")
+    packages = new_table("SSCC", "package", "mm", "kg", "contents")
     for package in view.packages:
         packages.add_row(
             package.sscc,
@@ -259,9 +244,28 @@ def _print_packages(view: ShipmentDetails) -> None:
     out.print(packages)
 
 
-def _say(*words: str) -> None:
-    """A line of what there is to say."""
+def _print_words(*words: str) -> None:
+    """Print words that are not empty in one line, separated by commas."""
     out.print(Text(", ".join(filter(None, words))), soft_wrap=True)
+
+
+def _print_claims(rows: Sequence[ClaimView]) -> None:
+    table = new_table("claim", "shipment", "carrier", "state", "claimed", "paid", "of", "why")
+    for row in rows:
+        names = (row.claim_id, row.shipment_id, row.carrier, row.state)
+        amounts = (f"{row.amount} {row.currency}", or_dash(row.settled))
+        table.add_row(*names, *amounts, f"{row.claimed_at:%Y-%m-%d}", row.reason)
+    out.print(table)
+
+
+def _claim(view: ClaimView) -> str:
+    """Format a claim in one line."""
+    paid = f" {view.settled} {view.currency}" if view.settled else ""
+    ended = f"{paid} on {view.ended_at:%Y-%m-%d}" if view.ended_at else ""
+    return (
+        f"claim {view.claim_id} against {view.carrier}: {view.amount} {view.currency} of "
+        f"{view.claimed_at:%Y-%m-%d}, {view.reason}, {view.state}{ended}"
+    )
 
 
 def _kilograms(weight_g: int) -> str:

@@ -1,4 +1,4 @@
-"""Claims: what a carrier owes us for goods that it lost or damaged."""
+"""Claims: amounts that carriers owe us for lost or damaged goods."""
 
 from enum import StrEnum
 
@@ -8,11 +8,11 @@ class ClaimState(StrEnum):
 
     OPEN = "open"
     SETTLED = "settled"
-    """The carrier has paid."""
+    """Paid by the carrier."""
     WITHDRAWN = "withdrawn"
-    """Nothing is asked of the carrier any more."""
+    """Abandoned: the carrier owes nothing."""
 
 
 def claim_id_of(shipment_id: str, number: int) -> str:
-    """What the claims for a shipment are called: `CL-<shipment>`, then `CL-<shipment>-2`."""
+    """Name the claims of a shipment: `CL-<shipment>`, then `CL-<shipment>-2`."""
     return f"CL-{shipment_id}" if number == 1 else f"CL-{shipment_id}-{number}"

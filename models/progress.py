@@ -60,7 +60,7 @@ class ShipmentProblem(StrEnum):
     CAME_BACK_AFTER_ALL = "came_back_after_all"
     CALLED_BACK_IN_VAIN = "called_back_in_vain"
 
-    def words(self, shipment_id: str) -> str:
+    def describe(self, shipment_id: str) -> str:
         """Describe the problem, and what the operator can do."""
         match self:
             case ShipmentProblem.ARRIVED_AFTER_ALL:
@@ -138,7 +138,7 @@ class Progress(Payload):
     backordered: int = 0
     shipped: int = 0
     delivered: int = 0
-    forgone: int = 0
+    written_off: int = 0
     """Units refunded instead of delivered."""
     promised_date: date | None = None
     """The day by which the goods are promised to leave."""
@@ -170,12 +170,12 @@ class Progress(Payload):
     @property
     def goods_left(self) -> bool:
         """Whether units were issued, so that it is too late to cancel the order."""
-        return self.shipped + self.forgone > 0
+        return self.shipped + self.written_off > 0
 
     @property
     def at_hand(self) -> int:
         """Units available for the order and not yet issued."""
-        return self.ordered - self.shipped - self.forgone - self.backordered
+        return self.ordered - self.shipped - self.written_off - self.backordered
 
     @property
     def may_consign(self) -> bool:
@@ -185,7 +185,7 @@ class Progress(Payload):
     @property
     def fulfilled(self) -> bool:
         """Whether no unit is to be delivered any more."""
-        return self.delivered + self.forgone >= self.ordered
+        return self.delivered + self.written_off >= self.ordered
 
     @property
     def lacks_stock(self) -> bool:
@@ -211,7 +211,7 @@ def stage(progress: Progress) -> Stage:
         return Stage.CANCELLING
     if progress.fulfilled:
         return Stage.COMPLETED if progress.paid_in_full else Stage.DELIVERED
-    if progress.shipped + progress.forgone >= progress.ordered:
+    if progress.shipped + progress.written_off >= progress.ordered:
         return Stage.IN_TRANSIT
     if not progress.allocated:
         return Stage.RECEIVED

@@ -1,4 +1,8 @@
-"""Buying: which offer, how much, what it costs once it is here, and how a purchase order lives."""
+"""Purchasing: states of purchase orders, price breaks, comparison of offers, and landed cost.
+
+The price break of an offer: `Offer.unit_cost_with_price_break` prices a quantity,
+`quantity_with_price_break` decides whether to buy up to it.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,41 +21,41 @@ class PurchaseOrderState(StrEnum):
     """The life of a purchase order."""
 
     PLANNED = "planned"
-    """Decided, and not sent yet."""
+    """Collects lines, and isn't sent yet."""
     SENDING = "sending"
-    """Being sent: the supplier may know it already."""
+    """Being sent: the supplier may have it already."""
     SENT = "sent"
-    """The supplier has it, and hasn't answered."""
+    """The supplier has it, and hasn't acknowledged it."""
     ACKNOWLEDGED = "acknowledged"
     """The supplier has accepted it."""
     SHIPPED = "shipped"
-    """The supplier says that the goods are on their way."""
+    """The supplier has reported that the goods are on their way."""
     RECEIVED = "received"
-    """All goods have arrived."""
+    """All goods are received."""
     INVOICED = "invoiced"
-    """All goods have arrived, and the supplier's invoices for them."""
+    """All goods are received and invoiced."""
     CLOSED = "closed"
-    """Ended by a person: what hasn't come isn't expected any more."""
+    """Closed by an operator: its due units are no longer expected."""
     REFUSED = "refused"
     """The supplier has declined it."""
     LAPSED = "lapsed"
-    """No acknowledgement came in time; we no longer count on it."""
+    """Not acknowledged in time, or without any goods when its time was over."""
     CANCELLED = "cancelled"
-    """We have withdrawn it."""
+    """Withdrawn by us."""
 
     @property
     def is_open(self) -> bool:
-        """Goods are still expected: it counts as on order, even before it is sent."""
+        """Whether its goods are expected: they count as on order, even before it is sent."""
         return self in OPEN_STATES
 
     @property
     def has_failed(self) -> bool:
-        """Its goods won't come: whoever waits for them needs another purchase order."""
+        """Whether its goods will not come: its orders need another purchase order."""
         return self in _FAILED
 
     @property
     def is_over(self) -> bool:
-        """Nothing more is to be done about it."""
+        """Whether it needs no more goods or invoices."""
         over = (PurchaseOrderState.INVOICED, PurchaseOrderState.CLOSED)
         return self in over or self.has_failed
 
@@ -71,11 +75,11 @@ _FAILED = (
 
 
 class Offer(Payload):
-    """A supplier's price for a SKU, per unit.
+    """A supplier's price for a SKU, per unit, in minor units.
 
-    From `break_quantity` units on, all of them cost `break_unit_cost_minor` each; no break where
-    either is missing. `freight_cost_minor` is for a purchase order, `duty_ppm` of the goods'
-    value. `valid_until` is the last day for ordering; None: until further notice.
+    Price break: from `break_quantity` units on, every unit costs `break_unit_cost_minor`; without
+    either there is none. `freight_cost_minor` is for a purchase order, `duty_ppm` is of the goods'
+    value, in millionths. `valid_until` is the last day for ordering; None: without end.
     """
 
     supplier_id: str
@@ -85,14 +89,14 @@ class Offer(Payload):
     minimum_quantity: int
     pack_size: int
     lead_time_days: int
-    break_quantity: int | None = None
-    break_unit_cost_minor: int | None = None
-    freight_cost_minor: int = 0
-    duty_ppm: int = 0
-    valid_until: date | None = None
+    break_quantity: int | None
+    break_unit_cost_minor: int | None
+    freight_cost_minor: int
+    duty_ppm: int
+    valid_until: date | None
 
-    def unit_cost_at(self, quantity: int) -> int:
-        """What a unit costs, in minor units, where `quantity` are bought."""
+    def unit_cost_with_price_break(self, quantity: int) -> int:
+        """Return the cost of a unit in minor units, where `quantity` are bought."""
         if self.break_quantity is None or self.break_unit_cost_minor is None:
             return self.unit_cost_minor
         return (
@@ -101,10 +105,10 @@ class Offer(Payload):
 
 
 class TrackRecord(Payload):
-    """What was observed of a supplier in `orders` purchase orders.
+    """The observed lead time and fill rate of a supplier, over `orders` purchase orders.
 
     `fill_rate_ppm`: units received of units ordered, in millionths. None where nothing was
-    observed: then what is quoted is believed.
+    observed: then the quoted terms count.
     """
 
     orders: int
@@ -113,9 +117,9 @@ class TrackRecord(Payload):
 
 
 class Requirement(Payload):
-    """What is to be bought: `short` units that orders wait for, `restock` units beside.
+    """The units to buy of a SKU: `short` ones for orders, and `restock` ones for stock.
 
-    `needed_by`: the day by which the orders need it; None: no day.
+    `needed_by`: the earliest day promised to the orders; None: no day.
     """
 
     sku: str
@@ -125,15 +129,15 @@ class Requirement(Payload):
 
     @property
     def wanted(self) -> int:
-        """Units wanted in all, at least 1: one asks for a comparison in order to buy."""
+        """All units to buy, at least 1."""
         return max(1, self.short + self.restock)
 
 
 class ComparedOffer(Payload):
-    """What buying by one offer means: a row of a `Comparison`.
+    """A purchase by one offer: a row of a `Comparison`.
 
-    `landed_minor` is the whole purchase: goods (`quantity` at `unit_cost_minor`), freight and duty.
-    `why_not`: why it can't be used; None: it can.
+    `landed_minor` is the landed cost of the purchase: goods (`quantity` at `unit_cost_minor`),
+    freight and duty. `why_not`: why the offer can't be used; None: it can.
     """
 
     supplier_id: str
@@ -153,7 +157,7 @@ class ComparedOffer(Payload):
 
 
 class Comparison(Payload):
-    """All offers for a requirement, the best first; those that can't be used are last.
+    """The offers for a requirement, the best first and the unusable ones last.
 
     `chosen` is None where none can be used. `reason`: one sentence for the buyer.
     """
@@ -165,30 +169,28 @@ class Comparison(Payload):
 
 
 def quantity_to_buy(short: int, minimum_quantity: int, pack_size: int) -> int:
-    """The smallest whole number of packs that covers both what is short and the minimum."""
+    """Return the units of the fewest whole packs that cover both the shortage and the minimum."""
     packs = -(-max(short, minimum_quantity) // pack_size)
     return packs * pack_size
 
 
-def compare(
+def compare_offers(
     requirement: Requirement,
     offers: Iterable[Offer],
     records: Mapping[str, TrackRecord],
     today: date,
     excluded: Mapping[str, str],
 ) -> Comparison:
-    """Which of `offers` to buy by, ordering `today`.
+    """Compare `offers` for a purchase made `today`, and choose the best.
 
-    `records` and `excluded` (with the reason) are by supplier_id. Offers of other SKUs are passed
-    over.
+    `records` and `excluded` (with the reason) are by supplier_id. Offers of other SKUs are ignored.
 
-    Best is, among the offers that can be used: what arrives by `needed_by` before what doesn't, and
-    of what doesn't the earliest; then the lowest landed cost of a wanted unit that arrives (landed
-    cost of the whole purchase by wanted units and fill rate, as exact fractions: a low unit cost
-    behind a large minimum is no bargain); then the shorter expected lead time, the better fill
-    rate, the supplier's id.
+    Usable offers rank by: arrival by `needed_by`, and among late ones the earliest; then the lowest
+    landed cost of a wanted unit that arrives (landed cost of the purchase by wanted units and fill
+    rate, as exact fractions, so that a large minimum counts against a low unit cost); then the
+    shorter expected lead time, the better fill rate, the supplier's id.
 
-    Raises ValueError for offers in several currencies: their costs don't compare.
+    Raises ValueError for offers in several currencies.
     """
     ours = [offer for offer in offers if offer.sku == requirement.sku]
     if len({offer.currency for offer in ours}) > 1:
@@ -213,7 +215,7 @@ def _row(
     today: date,
     excluded: Mapping[str, str],
 ) -> ComparedOffer:
-    quantity = _quantity(requirement.wanted, offer)
+    quantity = quantity_with_price_break(requirement.wanted, offer)
     goods, duty = _goods_and_duty(offer, quantity)
     lead_time_days = _expected_lead_time(offer, record)
     expected = today + timedelta(days=lead_time_days)
@@ -223,7 +225,7 @@ def _row(
         sku=offer.sku,
         currency=offer.currency,
         quantity=quantity,
-        unit_cost_minor=offer.unit_cost_at(quantity),
+        unit_cost_minor=offer.unit_cost_with_price_break(quantity),
         goods_minor=goods,
         freight_minor=offer.freight_cost_minor,
         duty_minor=duty,
@@ -236,8 +238,12 @@ def _row(
     )
 
 
-def _quantity(wanted: int, offer: Offer) -> int:
-    """Up to the price break where the whole purchase is cheaper there."""
+def quantity_with_price_break(wanted: int, offer: Offer) -> int:
+    """Return the units to buy by an offer: more than `wanted` where that costs less in all.
+
+    That is so where the goods and duty of the price break's quantity cost less than those of the
+    smallest sufficient quantity.
+    """
     enough = quantity_to_buy(wanted, offer.minimum_quantity, offer.pack_size)
     if offer.break_quantity is None or enough >= offer.break_quantity:
         return enough
@@ -247,19 +253,19 @@ def _quantity(wanted: int, offer: Offer) -> int:
 
 
 def _goods_and_duty(offer: Offer, quantity: int) -> tuple[int, int]:
-    goods = quantity * offer.unit_cost_at(quantity)
+    goods = quantity * offer.unit_cost_with_price_break(quantity)
     return goods, share(goods, offer.duty_ppm)
 
 
 def _expected_lead_time(offer: Offer, record: TrackRecord | None) -> int:
-    """The larger of what is quoted and what was observed, in whole days, rounded up."""
+    """Return the larger of quoted and observed lead time, in whole days, rounded up."""
     if record is None or record.mean_lead_time_days is None:
         return offer.lead_time_days
     return max(offer.lead_time_days, ceil(record.mean_lead_time_days))
 
 
 def _fill_rate(record: TrackRecord | None) -> int:
-    """Between nothing and all: who delivers more than ordered is no better than all."""
+    """Return the observed fill rate, at most 100 %; all where none was observed."""
     if record is None or record.fill_rate_ppm is None:
         return ALL_PPM
     return min(ALL_PPM, max(0, record.fill_rate_ppm))
@@ -274,7 +280,7 @@ def _why_not(offer: Offer, today: date, excluded: Mapping[str, str]) -> str | No
 
 
 def _cost_per_unit(requirement: Requirement, row: ComparedOffer) -> tuple[bool, Fraction]:
-    """Minor units for a wanted unit that arrives; who never delivers comes after everybody."""
+    """Return the minor units of a wanted unit that arrives; True first where none ever arrived."""
     landed = Fraction(row.landed_minor, requirement.wanted)
     if not row.fill_rate_ppm:
         return True, landed
@@ -299,9 +305,9 @@ def _preference(requirement: Requirement, row: ComparedOffer) -> Preference:
 def _reason(
     requirement: Requirement, rows: list[ComparedOffer], possible: list[ComparedOffer]
 ) -> str:
-    """`rows` and `possible` the best first."""
+    """Explain the choice; `rows` and `possible` have the best first."""
     if not rows:
-        return f"nobody offers {requirement.sku}"
+        return f"no supplier offers {requirement.sku}"
     if not possible:
         causes = ", ".join(f"{row.supplier_id}: {row.why_not}" for row in rows)
         return f"no offer can be used ({causes})"
@@ -316,7 +322,7 @@ def _reason(
 
 
 def _why_first(requirement: Requirement, possible: list[ComparedOffer]) -> str:
-    """Of offers that are all late, the earliest first."""
+    """Explain the choice among offers that are all late, the earliest first."""
     best, rivals = possible[0], possible[1:]
     as_early = [row for row in rivals if row.expected_date == best.expected_date]
     if rivals and not as_early:
@@ -327,7 +333,7 @@ def _why_first(requirement: Requirement, possible: list[ComparedOffer]) -> str:
 def _why_best(
     requirement: Requirement, best: ComparedOffer, rivals: list[ComparedOffer], which: str
 ) -> str:
-    """By the first thing in which the best differs from the next."""
+    """Explain the choice by the first criterion in which the best differs from the next."""
     if not rivals:
         return "the only offer that can be used"
     among = f"of {len(rivals) + 1} offers{which}"
@@ -336,26 +342,25 @@ def _why_best(
     if _cost_per_unit(requirement, best) == _cost_per_unit(requirement, following):
         cheap = f"as cheap as {following.supplier_id}"
         if best.expected_lead_time_days < following.expected_lead_time_days:
-            return f"{cheap} and sooner here, {among}"
+            return f"{cheap} and with a shorter lead time, {among}"
         if best.fill_rate_ppm > following.fill_rate_ppm:
-            return f"{cheap} and more reliable, {among}"
-        return f"as good as {following.supplier_id} in all respects and first by name, {among}"
+            return f"{cheap} and with a better fill rate, {among}"
+        return f"as good as {following.supplier_id} by all criteria and first by name, {among}"
     cheapest = min(rivals, key=lambda row: row.landed_minor)
     if cheapest.landed_minor < best.landed_minor:
         percent = cheapest.fill_rate_ppm // PPM_PER_PERCENT
         return (
-            f"lowest landed cost for the {units} wanted, by what really arrives, {among}: "
-            f"{cheapest.supplier_id} "
-            f"asks less and has delivered {percent} % of what was ordered"
+            f"lowest landed cost for the {units} wanted, by observed fill rates, {among}: "
+            f"{cheapest.supplier_id} costs less and has delivered {percent} % of the ordered units"
         )
     return f"lowest landed cost for the {units} wanted, {among}"
 
 
 class Reason(Payload):
-    """Why a line was bought, as it was then: units, days, and the offers compared.
+    """The reason for a purchase order line at its planning: units, days, and the compared offers.
 
-    `orders` are short of `short` units; `restock` are bought beside, as the `position` without
-    this purchase is at or below the reorder point.
+    `orders` are short of `short` units; `restock` units are bought in addition, as the `position`
+    without this purchase is at or below the reorder point.
     """
 
     orders: tuple[str, ...]
@@ -368,7 +373,7 @@ class Reason(Payload):
     comparison: Comparison
 
     def in_words(self) -> str:
-        """One sentence for a buyer."""
+        """Return the reason as one sentence for a buyer."""
         parts = []
         if self.short:
             parts.append(f"{self.short} short for {', '.join(self.orders)}")
@@ -382,12 +387,12 @@ class Reason(Payload):
 
 @dataclass(frozen=True)
 class BuyingPolicy:
-    """How we buy, by configuration.
+    """The configured rules of purchasing.
 
-    `window`: how long a purchase order collects lines; `acknowledge_within`: how long a supplier
-    has to answer; `receipt_grace`: how late goods may be before we count on them no longer;
-    `rest`: how long a supplier that has let us down isn't asked again; `tolerance_ppm`: how much
-    more than ordered is taken in.
+    `window`: the time for which a purchase order collects lines; `acknowledge_within`: the time a
+    supplier has to acknowledge; `receipt_grace`: the delay after which goods are no longer
+    expected; `rest`: the time for which a failed supplier isn't asked again; `tolerance_ppm`: the
+    accepted excess over the ordered units, in millionths.
     """
 
     window: timedelta
@@ -397,12 +402,12 @@ class BuyingPolicy:
     tolerance_ppm: int
 
     def most_units(self, ordered: int) -> int:
-        """The most that is taken in of a line, in units."""
+        """Return the most units that are received of a line."""
         return ordered + ordered * self.tolerance_ppm // (100 * PPM_PER_PERCENT)
 
 
 class LandedValue(Payload):
-    """What received goods are worth in stock, in minor units."""
+    """The landed value of received goods, in minor units."""
 
     goods_minor: int
     freight_minor: int
@@ -410,32 +415,32 @@ class LandedValue(Payload):
 
     @property
     def total_minor(self) -> int:
-        """All of it."""
+        """The value in stock: goods, freight and duty."""
         return self.goods_minor + self.freight_minor + self.duty_minor
 
 
-class Arrived(Payload):
-    """Of a purchase order's line: units that came, and units that are still due."""
+class ArrivedUnits(Payload):
+    """The received and the due units of a purchase order line."""
 
     unit_cost_minor: int
     received: int
     due: int
 
 
-def freight_of_arrived(freight_minor: int, lines: Sequence[Arrived]) -> int:
-    """What the goods that came bear of their purchase order's freight, rounded half up.
+def freight_of_arrived(freight_minor: int, lines: Sequence[ArrivedUnits]) -> int:
+    """Return the part of a purchase order's freight that received goods bear, rounded half up.
 
-    By value (by units, where nothing costs anything), of all that came or is due: what won't come
-    bears nothing, so that what comes bears the whole.
+    In proportion to value (to units, where all costs are zero) of received and due units. Units
+    that will not come bear nothing.
     """
 
-    def weight(line: Arrived) -> int:
+    def weight(line: ArrivedUnits) -> int:
         return line.unit_cost_minor if has_value else 1
 
     has_value = any((line.received + line.due) * line.unit_cost_minor for line in lines)
-    came = sum(line.received * weight(line) for line in lines)
+    received = sum(line.received * weight(line) for line in lines)
     due = sum(line.due * weight(line) for line in lines)
-    return round_half_up(freight_minor * came, came + due) if came else 0
+    return round_half_up(freight_minor * received, received + due) if received else 0
 
 
 def landed_value(
@@ -445,11 +450,11 @@ def landed_value(
     freight_minor: int,
     duty_ppm: int,
 ) -> LandedValue:
-    """What `received_now` units of a purchase order line add to the value of the stock, with the
-    freight that they bear.
+    """Return the value that `received_now` units of a purchase order line add to the stock.
 
-    Duty is of the goods' value. Each receipt takes what all units so far make, rounded half up,
-    less what the earlier ones have taken: over all units exactly the whole, however they arrive.
+    `freight_minor` is the freight that they bear. Duty is of the goods' value: the duty of all
+    units so far, rounded half up, less that of the earlier receipts. So the sum over all receipts
+    is exact, in whatever parts the units arrive.
     """
 
     def duty(units: int) -> int:

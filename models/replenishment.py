@@ -1,7 +1,7 @@
-"""Stock control: when to order a SKU again, how much, and what may be promised meanwhile.
+"""Replenishment: demand, lead time, reorder point, order quantity and available to promise.
 
-Averages and deviations are floats: they are estimates, and no money. What is ordered and promised
-is whole units.
+Averages and deviations are floats: they are estimates, not money. Ordered and promised quantities
+are whole units.
 """
 
 import math
@@ -17,14 +17,14 @@ from models.base import Payload
 from models.money import PPM_PER_PERCENT, decimals, round_half_up
 
 FUZZ_DECIMALS = 6
-"""Decimals kept before rounding up, so that 3.0000000000000004 units are 3 and not 4."""
+"""The decimals kept before rounding up, so that 3.0000000000000004 units are 3 and not 4."""
 DAYS_A_YEAR = 365
 
 
 class Demand(Payload):
-    """What a SKU's customers wanted in a day, as observed over `days` days.
+    """The demand of a SKU, observed over `days` days.
 
-    `mean` and `deviation` (the sample standard deviation) in units a day.
+    `mean` and `deviation` (the sample standard deviation) are in units a day.
     """
 
     days: int
@@ -33,7 +33,7 @@ class Demand(Payload):
 
 
 class LeadTimeSource(StrEnum):
-    """Where a lead time comes from."""
+    """The sources of a lead time."""
 
     OBSERVED = "observed"
     QUOTED = "quoted"
@@ -41,7 +41,7 @@ class LeadTimeSource(StrEnum):
 
 
 class LeadTime(Payload):
-    """Days from order to receipt: mean and sample standard deviation; no mean where unknown."""
+    """The days from order to receipt: mean and sample standard deviation; no mean where unknown."""
 
     mean_days: float | None
     deviation_days: float
@@ -49,9 +49,9 @@ class LeadTime(Payload):
 
 
 class ReorderPoint(Payload):
-    """Order when the stock position is at or below `units`, of which `safety_units` are safety.
+    """The stock position at which a SKU is purchased: `units`, of which `safety_units` are safety.
 
-    Whole units; `reason` says in words what they rest on.
+    Whole units; `reason` names demand and lead time in words.
     """
 
     units: int
@@ -60,17 +60,17 @@ class ReorderPoint(Payload):
 
 
 class Promisable(Payload):
-    """From `day` on, `units` in all may still be promised; below zero: promised too much."""
+    """The `units` in all that may still be promised from `day` on; below zero: oversold."""
 
     day: date
     units: int
 
 
 def demand(units_a_day: Sequence[int]) -> Demand:
-    """Demand from the units of each day of a window, days without any included as zeros.
+    """Estimate demand from the units of each day of a window; days without demand are zeros.
 
-    Sample deviation (n - 1); no days: all 0; one day: deviation 0. Exact up to the last rounding,
-    whatever the order of the days.
+    The deviation is that of a sample (n - 1); of one day it is 0, of no days all is 0. Exact up to
+    the last rounding, in any order of the days.
     """
     if not units_a_day:
         return Demand(days=0, mean=0.0, deviation=0.0)
@@ -79,21 +79,21 @@ def demand(units_a_day: Sequence[int]) -> Demand:
 
 
 def demand_of_window(units_by_day: Mapping[date, int], last_day: date, days: int) -> Demand:
-    """Demand over the `days` days that end with `last_day`; days that aren't named are zeros."""
+    """Estimate demand over the `days` days that end with `last_day`; missing days are zeros."""
     window = (last_day - timedelta(days=back) for back in range(days))
     return demand([units_by_day.get(day, 0) for day in window])
 
 
 def lead_time(observed_days: Sequence[int], quoted_days: int | None) -> LeadTime:
-    """Lead time from what receipts took; none: what the supplier quotes, as if it never varied.
+    """Estimate the lead time from receipts; without any, the quoted one with deviation 0.
 
-    A receipt dated before its order took 0 days. One observation has deviation 0.
+    A receipt dated before its order counts as 0 days. One observation has deviation 0.
     """
     if observed_days:
-        took = [max(0, days) for days in observed_days]
+        observed = [max(0, days) for days in observed_days]
         return LeadTime(
-            mean_days=float(statistics.mean(took)),
-            deviation_days=_deviation(took),
+            mean_days=float(statistics.mean(observed)),
+            deviation_days=_deviation(observed),
             source=LeadTimeSource.OBSERVED,
         )
     if quoted_days is None:
@@ -106,11 +106,11 @@ def _deviation(values: Sequence[int]) -> float:
 
 
 def service_factor(service_level_ppm: int) -> float:
-    """z: the standard deviations of safety that leave no stock-out in `service_level_ppm` of the
-    order cycles: 950_000 -> 1.645, 990_000 -> 2.326.
+    """Return z, the standard deviations of safety stock for a cycle service level.
 
-    The inverse of the normal distribution. Raises ValueError below 50 %, where safety stock would
-    be negative, and at 100 %, where it has no end.
+    `service_level_ppm`: the share of order cycles without a stock-out, in millionths: 950_000 gives
+    1.645, 990_000 gives 2.326. The inverse of the normal distribution. Raises ValueError below
+    50 %, where safety stock would be negative, and at 100 %, where it would be infinite.
     """
     if not 50 * PPM_PER_PERCENT <= service_level_ppm < 100 * PPM_PER_PERCENT:
         raise ValueError("a service level is at least 50 % and below 100 %")
@@ -118,12 +118,12 @@ def service_factor(service_level_ppm: int) -> float:
 
 
 def safety_stock(z: float, wanted: Demand, lead: LeadTime) -> float:
-    """Units for what demand and lead time vary: z * sqrt(L * sigma_D^2 + D^2 * sigma_L^2).
+    """Return the safety stock in units, not rounded: z * sqrt(L * sigma_D^2 + D^2 * sigma_L^2).
 
-    Demand of days, and demand and lead time, taken as independent (Chopra and Meindl, Supply Chain
-    Management, "Managing uncertainty in a supply chain: safety inventory"; Heizer and Render,
-    Operations Management, "Inventory management": probabilistic models). Not rounded; 0 where the
-    lead time is unknown.
+    The demand of each day, and demand and lead time, count as independent (Chopra and Meindl,
+    Supply Chain Management, "Managing uncertainty in a supply chain: safety inventory"; Heizer and
+    Render, Operations Management, "Inventory management": probabilistic models). 0 where the lead
+    time is unknown.
     """
     if lead.mean_days is None:
         return 0.0
@@ -133,10 +133,9 @@ def safety_stock(z: float, wanted: Demand, lead: LeadTime) -> float:
 
 
 def reorder_point(z: float, wanted: Demand, lead: LeadTime) -> ReorderPoint:
-    """D * L + `safety_stock`, both rounded up to whole units (the same sources).
+    """Return the reorder point D * L + `safety_stock`, rounded up (the same sources).
 
-    0 where the lead time is unknown: nothing is then bought ahead of what orders lack, because
-    no figure would mean anything.
+    0 where the lead time is unknown: then only shortages are bought.
     """
     if lead.mean_days is None:
         return ReorderPoint(units=0, safety_units=0, reason="lead time unknown")
@@ -158,11 +157,11 @@ def _up(units: float) -> int:
 def economic_order_quantity(
     demand_a_year: int, order_cost_minor: int, holding_cost_minor_a_year: int
 ) -> int:
-    """Units to order at a time: sqrt(2 * D * S / H) to the nearest whole one, at least 1.
+    """Return the economic order quantity: sqrt(2 * D * S / H) in whole units, at least 1.
 
     D units a year, S minor units an order, H minor units to hold one unit for a year (Harris,
-    1913). Exact in integers, halves up. 0, "no lot is better than another, buy what is lacking",
-    where nothing is in demand and where holding costs nothing: there the formula has no bound.
+    1913). Exact in integers, halves rounded up. 0 without demand or holding cost, where the formula
+    has no solution: then the missing units are bought.
     """
     if demand_a_year <= 0 or holding_cost_minor_a_year <= 0:
         return 0
@@ -173,29 +172,32 @@ def economic_order_quantity(
 
 
 def position(on_hand: int, on_order: int, reserved: int, backordered: int) -> int:
-    """The stock position in units: what is there or coming and not yet anybody's.
+    """Return the stock position in units: on hand and on order, less reserved and backordered.
 
-    Order when it is at or below the reorder point.
+    At or below the reorder point, the SKU is purchased.
     """
     return on_hand + on_order - reserved - backordered
 
 
 def is_reordered(reorder_point: int, order_quantity: int) -> bool:
-    """Whether anything is bought before orders are short of it: not where both are 0, as nothing is
-    in demand, or the lead time is unknown."""
+    """Whether a SKU is purchased before orders are short of it.
+
+    Not where both are 0: there is no demand, or the lead time is unknown.
+    """
     return reorder_point > 0 or order_quantity > 0
 
 
 def restock(position: int, reorder_point: int, order_quantity: int, safety_units: int) -> int:
-    """Units to buy so that a position at or below the reorder point gets above it again: the order
-    quantity, or more where that doesn't do. Where no lot is better than another (a quantity of 0),
-    what is lacking up to the reorder point and the safety stock. 0 above the reorder point, and
-    where nothing `is_reordered`."""
+    """Return the units to buy so that the position rises above the reorder point.
+
+    The order quantity, or more where it isn't enough. With an order quantity of 0, the units up to
+    reorder point and safety stock together. 0 above the reorder point, and where the SKU isn't
+    `is_reordered`.
+    """
     if position > reorder_point or not is_reordered(reorder_point, order_quantity):
         return 0
-    enough = reorder_point + 1 - position
-    lot = order_quantity or reorder_point + safety_units - position
-    return max(lot, enough)
+    least = reorder_point + 1 - position
+    return max(least, order_quantity or reorder_point + safety_units - position)
 
 
 def available_to_promise(
@@ -204,17 +206,16 @@ def available_to_promise(
     promised: Sequence[tuple[date | None, int]],
     today: date,
 ) -> list[Promisable]:
-    """What may still be promised from each day on: cumulative, with look-ahead.
+    """Return the units available to promise from each day on: cumulative, with look-ahead.
 
-    `available` units now; `receipts` units due by day; `promised` units by the day they are
-    promised for, without one from now on, and not those that `available` already lacks because
-    they are reserved. What is overdue counts today.
+    `available`: units now, less the reserved ones; `receipts`: units by the day they are due;
+    `promised`: other units by the day they are promised for, None for now. Past days count as
+    today.
 
-    The balance of a day is `available` plus what is due on or before it less what is promised on
-    or before it; the units of a day are the smallest balance from it on, because what is promised
-    later must still be there then, and no receipt serves an earlier day. The first row is today's,
-    then one for each day that changes it, growing; the last is everything less everything. (APICS
-    Dictionary: available-to-promise, "cumulative ATP with look-ahead".)
+    The balance of a day is `available`, plus the receipts and less the promises up to that day. The
+    units of a day are the smallest balance from it on, because later promises must be kept and no
+    receipt serves an earlier day. The first row is today's; further rows are the days on which the
+    units grow. (APICS Dictionary: available-to-promise, "cumulative ATP with look-ahead".)
     """
     changes: dict[date, int] = {today: available}
     moves = [*receipts, *((day, -units) for day, units in promised)]
@@ -233,8 +234,11 @@ def available_to_promise(
 
 @dataclass(frozen=True)
 class ReviewPolicy:
-    """How stock is controlled, as configured. `order_cost`: of one purchase order, in the
-    company's currency; `holding_cost_ppm`: of a unit's value, a year."""
+    """The configured rules of the stock review.
+
+    `window_days`: the days over which demand is observed; `order_cost`: of one purchase order, in
+    the company's currency; `holding_cost_ppm`: a year, of a unit's value, in millionths.
+    """
 
     window_days: int
     service_level_ppm: int
@@ -243,9 +247,11 @@ class ReviewPolicy:
 
 
 def observed_window(first_day: date | None, today: date, window_days: int) -> tuple[date, int]:
-    """The last day and the number of days over which demand is observed: the `window_days` that
-    end with yesterday, but none before the `first_day` with an order. That day itself is observed
-    while it lasts; without any order, nothing is: 0 days."""
+    """Return the last day and the number of days over which demand is observed.
+
+    The `window_days` that end with yesterday, none of them before the `first_day` with an order;
+    on that day itself, today alone. 0 days without any order.
+    """
     yesterday = today - timedelta(days=1)
     if first_day is None:
         return yesterday, 0
@@ -262,11 +268,10 @@ def lot_size(
     value_minor: int,
     units: int,
 ) -> int:
-    """Economic order quantity, from `units_ordered` in `days` days, where `units` are worth
-    `value_minor`. 0 as there, and where nothing was observed.
+    """Return the economic order quantity for `units_ordered` in `days` days; 0 without any days.
 
-    The formula needs only the ratio of its costs: both are scaled alike, so that a unit worth less
-    than a minor unit counts too.
+    `value_minor` is the value of `units` units. The formula needs only the ratio of its costs: both
+    are scaled alike, so that a unit worth less than a minor unit counts too.
     """
     if days < 1:
         return 0

@@ -1,4 +1,4 @@
-"""Returns: goods that come back, what is allowed, and what becomes of them."""
+"""Returns: goods that come back, the rules for them, and their settlement."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,7 +10,7 @@ from models.money import part
 from models.pricing import PricedLine
 from models.tracking import TrackingStatus
 
-LONGEST_ID = 64
+MAX_ORDER_ID_LENGTH = 64
 
 
 class ReturnState(StrEnum):
@@ -26,12 +26,12 @@ class ReturnState(StrEnum):
 
     @property
     def is_told(self) -> bool:
-        """The customer has a mail of its own about it."""
+        """Whether the customer is notified of this state by mail."""
         return self in (ReturnState.AUTHORISED, ReturnState.REJECTED, ReturnState.EXPIRED)
 
     @property
     def is_over(self) -> bool:
-        """Nothing more is expected of it."""
+        """Whether no more goods are expected."""
         return self in (ReturnState.SETTLED, ReturnState.REJECTED, ReturnState.EXPIRED)
 
 
@@ -43,33 +43,33 @@ class ReturnReason(StrEnum):
     DEFECTIVE = "defective"
     DAMAGED = "damaged"
     UNANNOUNCED = "unannounced"
-    """They came, and nobody had said so."""
+    """Goods that arrived without a return request."""
 
     @property
     def is_our_fault(self) -> bool:
-        """All of the price is given back, whatever the goods look like."""
+        """Whether the full price is refunded, in whatever condition the goods are."""
         return self in (ReturnReason.WRONG_ITEM, ReturnReason.DEFECTIVE, ReturnReason.DAMAGED)
 
 
 class RequestedOutcome(StrEnum):
-    """What the customer wants for the goods."""
+    """The settlement that the customer asks for."""
 
     REFUND = "refund"
     EXCHANGE = "exchange"
 
 
 class Disposition(StrEnum):
-    """What becomes of a unit that came back."""
+    """What happens to a returned unit."""
 
     RESTOCK = "restock"
     SCRAP = "scrap"
     TO_SUPPLIER = "to_supplier"
     LOST = "lost"
-    """It never came: whoever carried it lost it."""
+    """Lost by its carrier on the way back."""
 
 
 class Condition(StrEnum):
-    """What a unit that came back looks like."""
+    """The condition of a returned unit."""
 
     AS_NEW = "as_new"
     OPENED = "opened"
@@ -77,10 +77,13 @@ class Condition(StrEnum):
 
 
 class ReturnRules(Payload):
-    """`window_days`: how long after the delivery goods may come back for any reason;
-    `warranty_days`: for one that is our fault. `expires_days`: how long an authorisation stands.
-    `opened_percent`, `worn_percent`: what of the price is given back for goods in that condition,
-    where it isn't our fault. `by_itself`: what is within the rules needs no person's word."""
+    """The configured rules for returns.
+
+    `window_days` after delivery, goods may come back for any reason; `warranty_days`, for a reason
+    that is our fault. An authorisation is valid for `expires_days`. `opened_percent` and
+    `worn_percent` of the price are refunded for goods in that condition, unless it is our fault.
+    `by_itself`: returns within the rules are authorised automatically.
+    """
 
     window_days: int = 30
     warranty_days: int = 730
@@ -90,30 +93,32 @@ class ReturnRules(Payload):
     by_itself: bool = False
 
     def delivered_since(self, reason: ReturnReason, now: datetime) -> datetime:
-        """Goods that were delivered before that don't come back any more."""
+        """Return the earliest delivery whose goods may still come back."""
         days = self.warranty_days if reason.is_our_fault else self.window_days
         return now - timedelta(days=days)
 
     def percent(self, reason: ReturnReason, condition: Condition) -> int:
-        """What of the price is given back for a unit in this condition."""
+        """Return the share of the price that is refunded for a unit."""
         if reason.is_our_fault or condition is Condition.AS_NEW:
             return 100
         return self.opened_percent if condition is Condition.OPENED else self.worn_percent
 
 
 class ExchangeLine(Payload):
-    """Units that are sent once more, for nothing. `credited`: as a line of the order that was paid,
-    at what the customer would have got for them (None: nobody kept it). `settled`: those that the
-    customer doesn't keep either, whose worth was given back or went to another exchange."""
+    """Units that are sent once more, at no charge."""
 
     sku: str
     quantity: int
     credited: PricedLine | None = None
+    """What a refund would have credited to the order that was paid; None: not recorded."""
     settled: int = 0
+    """Units that the customer doesn't keep either: refunded, or exchanged once more."""
 
     def take(self, units: int) -> tuple["ExchangeLine", PricedLine | None]:
-        """The line with `units` more settled, and these as a line to credit: no unit twice, and
-        over all of them exactly what they are worth."""
+        """Settle units, and price them as a line of a credit note.
+
+        No unit is settled twice; the prices of all units add up to exactly what was paid.
+        """
         taken = min(units, self.quantity - self.settled)
         rest = self.model_copy(update={"settled": self.settled + taken})
         if self.credited is None:
@@ -123,7 +128,7 @@ class ExchangeLine(Payload):
 
 
 class PendingSettlement(Payload):
-    """What a customer is still to get for goods that came back."""
+    """A refund or an exchange that the customer hasn't received yet."""
 
     settlement_id: str
     credit_note: str | None = None
@@ -132,30 +137,28 @@ class PendingSettlement(Payload):
 
 
 class ReturnProgress(Payload):
-    """How far the tables say a return has come."""
+    """A return as its workflow reads it from the tables."""
 
     return_id: str
     order_id: str
     state: ReturnState
     expires_at: datetime | None = None
     tracking: TrackingStatus | None = None
-    """What the carrier's reports say together."""
+    """The combined status of the carrier's reports."""
     news_at: datetime | None = None
-    """Since when it is on its way, or when its carrier told us something last."""
-    note: str = ""
+    """When the return was sent, or its carrier last reported."""
     pending: tuple[PendingSettlement, ...] = ()
 
     @property
     def is_over(self) -> bool:
-        """Nothing is left to do."""
+        """Whether no goods are expected and everything is settled."""
         return self.state.is_over and not self.pending
 
 
 def exchange_order_id(order_id: str, number: int) -> str:
-    """The id of the order that replaces returned goods; of a long one, so that it is an id, a
-    digest stands for the end."""
+    """Name the nth exchange order of an order; a digest shortens an id that would be too long."""
     suffix = f"-X{number}"
-    if len(order_id) + len(suffix) <= LONGEST_ID:
+    if len(order_id) + len(suffix) <= MAX_ORDER_ID_LENGTH:
         return order_id + suffix
     suffix = f"-{sha256(order_id.encode()).hexdigest()[:12]}{suffix}"
-    return order_id[: LONGEST_ID - len(suffix)] + suffix
+    return order_id[: MAX_ORDER_ID_LENGTH - len(suffix)] + suffix

@@ -1,4 +1,4 @@
-"""Freight: parcel, LTL or truckload; what is billed for it."""
+"""Freight: its mode, the carrier's quote, and what a consignment is billed for."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -28,7 +28,7 @@ LTL_PALLETS = 10
 """Limits of the common North American carriers: 150 lb, 108 in, 165 in; LTL to 15,000 lb."""
 
 MAX_PARCELS = 20
-"""A consignment of more cartons goes on pallets."""
+"""The most cartons of a parcel consignment; more go on pallets."""
 
 DIMENSIONAL_MM3_PER_G = 5_000
 """5,000 cm3/kg; 139 in3/lb is half a percent more."""
@@ -41,7 +41,7 @@ _CLASSES = (
     *((Fraction(10), "92.5"), (Fraction(8), "100"), (Fraction(6), "125")),
     *((Fraction(4), "175"), (Fraction(2), "250"), (Fraction(1), "300")),
 )
-"""From so many pounds per cubic foot on, the class."""
+"""The least density of each freight class, in pounds per cubic foot."""
 
 
 class FreightMode(StrEnum):
@@ -51,7 +51,7 @@ class FreightMode(StrEnum):
     LTL = "ltl"
     TRUCKLOAD = "truckload"
     HAND_OVER = "hand_over"
-    """It doesn't: the customer takes the goods at a location of ours."""
+    """Without a carrier: the customer collects the goods, or buys them over the counter."""
 
     @property
     def words(self) -> str:
@@ -60,8 +60,7 @@ class FreightMode(StrEnum):
 
 
 class Quote(Payload):
-    """What a carrier asks for a shipment, and by when it would bring it. `charge` is a decimal
-    string."""
+    """A carrier's price for a shipment, and its day of arrival. `charge` is a decimal string."""
 
     quote_id: str
     carrier: str
@@ -72,23 +71,24 @@ class Quote(Payload):
 
 
 class QuoteChoice(Payload):
-    """The best quote and, in a sentence, why."""
+    """The best quote, with the reason in a sentence."""
 
     quote: Quote
     reason: str
 
 
 def choose_quote(quotes: Sequence[Quote], currency: str, needed_by: date | None) -> QuoteChoice:
-    """The cheapest of those that bring it by `needed_by`; where none does, the earliest.
+    """Choose the cheapest quote that arrives by `needed_by`; if none does, the earliest.
 
-    Of two that cost the same, the earlier; then the first by name. What asks for no amount in our
-    currency, or for one below zero, isn't an offer. Raises ValueError where there is none.
+    Equal charges are decided by the earlier arrival, then by carrier and service. Quotes in
+    another currency, or without an amount of zero or more, are ignored. Raises ValueError where
+    none is left.
     """
-    asked = [(_charge_minor(quote, currency), quote) for quote in quotes]
-    ours = [(charge_minor, quote) for charge_minor, quote in asked if charge_minor is not None]
-    if not ours:
-        raise ValueError(f"no carrier takes it for an amount in {currency}; retry later")
-    in_time = [one for one in ours if needed_by is None or one[1].arrives_on <= needed_by]
+    charged = [(_charge_minor(quote, currency), quote) for quote in quotes]
+    usable = [(charge_minor, quote) for charge_minor, quote in charged if charge_minor is not None]
+    if not usable:
+        raise ValueError(f"no carrier quotes an amount in {currency}; retry later")
+    in_time = [one for one in usable if needed_by is None or one[1].arrives_on <= needed_by]
 
     def cheapest(one: tuple[int, Quote]) -> tuple[int, date, str, str]:
         charge_minor, quote = one
@@ -97,16 +97,16 @@ def choose_quote(quotes: Sequence[Quote], currency: str, needed_by: date | None)
     if in_time:
         _, best = min(in_time, key=cheapest)
         when = f" that arrive by {needed_by}" if needed_by else ""
-        reason = f"the cheapest of {_counted(len(in_time), 'quote')}{when}"
+        why = f"the cheapest of {_counted_quotes(len(in_time))}{when}"
     else:
-        _, best = min(ours, key=lambda one: (one[1].arrives_on, *cheapest(one)))
-        reason = f"the earliest of {_counted(len(ours), 'quote')}: none arrives by {needed_by}"
-    words = f"{best.service} for {best.charge} {best.currency}, {reason}"
-    return QuoteChoice(quote=best, reason=words)
+        _, best = min(usable, key=lambda one: (one[1].arrives_on, *cheapest(one)))
+        why = f"the earliest of {_counted_quotes(len(usable))}: none arrives by {needed_by}"
+    reason = f"{best.service} for {best.charge} {best.currency}, {why}"
+    return QuoteChoice(quote=best, reason=reason)
 
 
 def _charge_minor(quote: Quote, currency: str) -> int | None:
-    """What a quote asks for; None: nothing that we could pay."""
+    """The charge in minor units; None for another currency or an unusable amount."""
     if quote.currency != currency:
         return None
     try:
@@ -116,28 +116,27 @@ def _charge_minor(quote: Quote, currency: str) -> int | None:
     return charge_minor if charge_minor >= 0 else None
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" + ("s" if count != 1 else "")
+def _counted_quotes(count: int) -> str:
+    return f"{count} quote" + ("s" if count != 1 else "")
 
 
 class FreightChoice(Payload):
-    """The mode and, in a sentence, why.
-
-    `weight_g` is that of the goods: products' weights are shipping weights, and the limits are
-    for them. `billed_weight_g` is at least that; `freight_class` is for LTL only. `packages` is
-    empty where there are more than MAX_PACKAGES: a truckload isn't counted package by package.
-    """
+    """The mode of a consignment, with the reason in a sentence, and its packages."""
 
     mode: FreightMode
     reason: str
     weight_g: int
+    """Weight of the goods. Products' weights are shipping weights; the limits apply to them."""
     packages: tuple[Package, ...]
+    """Empty for more than MAX_PACKAGES: a truckload isn't counted package by package."""
     billed_weight_g: int
+    """At least `weight_g`."""
     freight_class: str | None = None
+    """For LTL only."""
 
 
 class Packaging(Payload):
-    """What we pack in."""
+    """The cartons and the pallet that we pack in."""
 
     cartons: tuple[Container, ...] = CARTONS
     pallet: Container = PALLET
@@ -147,8 +146,10 @@ STANDARD = Packaging()
 
 
 def is_parcel(carton: Container) -> bool:
-    """Whether a carton, filled to its limit, is within a parcel's: so that only what fits none has
-    to be looked at."""
+    """Whether a carton keeps the limits of a parcel even when filled to its own limit.
+
+    Required of every carton, so that `choose_freight` checks only goods that fit none.
+    """
     walls = 2 * CARTON_WALL_MM
     outside = Piece(
         quantity=1,
@@ -157,25 +158,26 @@ def is_parcel(carton: Container) -> bool:
         width_mm=carton.width_mm + walls,
         height_mm=carton.height_mm + walls,
     )
-    return _beyond_parcel(outside.weight_g, [outside]) is None
+    return _exceeded_parcel_limit(outside.weight_g, [outside]) is None
 
 
 def choose_freight(pieces: Sequence[Piece], packaging: Packaging = STANDARD) -> FreightChoice:
-    """The smallest mode whose limits the whole consignment keeps, and its packages.
+    """Choose the smallest mode that holds the whole consignment, and pack it.
 
-    A parcel consignment is at most 68 kg in at most MAX_PARCELS cartons; what fits no carton is a
-    parcel of its own, up to 274 cm long and 419 cm of length plus girth. LTL is at most 6,800 kg
-    on at most 10 pallets; what fits no pallet takes the place of one. All else is a truckload.
+    A parcel consignment is at most 68 kg in at most MAX_PARCELS cartons; a unit that fits no carton
+    is a parcel of its own, up to 274 cm long and 419 cm of length plus girth. LTL is at most
+    6,800 kg on at most 10 pallets; a unit that fits no pallet counts as one. All else is a
+    truckload.
 
-    How many cartons and pallets it takes is as good as `models.packing.load`.
+    The number of packages is as good as `models.packing.load`.
     """
     weight_g = sum(piece.quantity * piece.weight_g for piece in pieces)
-    too_much = _beyond_parcel(weight_g, pieces)
-    if too_much is None:
+    not_a_parcel = _exceeded_parcel_limit(weight_g, pieces)
+    if not_a_parcel is None:
         try:
             parcels = pack(pieces, packaging.cartons, PackageKind.CARTON, MAX_PARCELS)
         except TooManyPackages:
-            too_much = f"more than {MAX_PARCELS} parcels"
+            not_a_parcel = f"more than {MAX_PARCELS} parcels"
         else:
             reason = "within a parcel's weight and size"
             return _choice(FreightMode.PARCEL, reason, weight_g, parcels)
@@ -188,10 +190,10 @@ def choose_freight(pieces: Sequence[Piece], packaging: Packaging = STANDARD) -> 
         return _choice(FreightMode.TRUCKLOAD, "heavier than 6,800 kg", weight_g, pallets)
     if len(pallets) > LTL_PALLETS:
         return _choice(FreightMode.TRUCKLOAD, f"more than {LTL_PALLETS} pallets", weight_g, pallets)
-    return _choice(FreightMode.LTL, too_much, weight_g, pallets)
+    return _choice(FreightMode.LTL, not_a_parcel, weight_g, pallets)
 
 
-def _beyond_parcel(weight_g: int, pieces: Sequence[Piece]) -> str | None:
+def _exceeded_parcel_limit(weight_g: int, pieces: Sequence[Piece]) -> str | None:
     if weight_g > PARCEL_WEIGHT_G:
         return "heavier than a parcel's 68 kg"
     sides = [sorted((piece.length_mm, piece.width_mm, piece.height_mm)) for piece in pieces]
@@ -225,20 +227,21 @@ def _choice(
 
 
 def _billed_g(package: Package) -> int:
-    """Each package's own: of a light and a heavy one, neither makes up for the other."""
+    """Billed per package: a heavy one doesn't offset a light one."""
     dimensional_g = dimensional_weight_g(package.length_mm, package.width_mm, package.height_mm)
     return max(package.weight_g, dimensional_g)
 
 
 def dimensional_weight_g(length_mm: int, width_mm: int, height_mm: int) -> int:
-    """What a package counts as where it is light for its size: 1 kg for 5,000 cm3, rounded up to
-    the gram."""
+    """Return the dimensional weight: 1 kg per 5,000 cm3, rounded up to the gram."""
     return -(-length_mm * width_mm * height_mm // DIMENSIONAL_MM3_PER_G)
 
 
 def freight_class(weight_g: int, volume_mm3: int) -> str:
-    """The NMFC class by density, on the scale of 19 July 2025 with its 13 classes: "400" below 1
-    pound per cubic foot to "50" from 50 on. Exact. `volume_mm3` is above 0."""
+    """Return the NMFC class by density, on the scale of 19 July 2025 with its 13 classes.
+
+    From "400" below 1 pound per cubic foot to "50" from 50 on; exact. `volume_mm3` is above 0.
+    """
     pounds = weight_g / _G_PER_LB
     density = pounds / (volume_mm3 / _MM_PER_FT**3)
     return next((name for at_least, name in _CLASSES if density >= at_least), "400")

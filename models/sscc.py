@@ -1,4 +1,4 @@
-"""The number of a handling unit: GS1's serial shipping container code (SSCC)."""
+"""Serial shipping container codes (SSCC): the GS1 numbers of packages."""
 
 from stdnum.ean import calc_check_digit
 
@@ -7,11 +7,10 @@ _PREFIX_AND_SERIAL_DIGITS = 16
 
 
 def sscc(company_prefix: str, serial: int, extension: int = 0) -> str:
-    """The 18 digits: extension, company prefix, serial reference filled with zeros, check digit.
+    """Build the 18 digits: extension, company prefix, zero-filled serial reference, check digit.
 
-    The serial takes what the prefix leaves of 16 digits (GS1 General Specifications, 3.3.1).
-    ValueError where the prefix isn't 7 to 10 digits, the extension isn't one digit, or the serial
-    doesn't fit.
+    Prefix and serial share 16 digits (GS1 General Specifications, 3.3.1). Raises ValueError for a
+    prefix that isn't 7 to 10 digits, an extension of more than one digit, or a serial too long.
     """
     prefix = company_prefix
     if not (prefix.isascii() and prefix.isdigit() and len(prefix) in _PREFIX_DIGITS):

@@ -1,4 +1,4 @@
-"""Stock: which location serves what, and what a unit costs."""
+"""Stock: states of reservations and shortages, allocation to locations, moving average cost."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -8,6 +8,7 @@ from math import comb
 from operator import ge, sub
 
 from models.base import Payload
+from models.messages.steps import StockKey
 from models.money import round_half_up
 
 
@@ -19,16 +20,15 @@ class ReservationState(StrEnum):
     SHIPPED = "shipped"
     RELEASED = "released"
     LOST = "lost"
-    """It left and won't arrive; the customer is served anew."""
+    """Dispatched and lost; the units are sent again."""
     FORGONE = "forgone"
-    """It won't arrive, whether it had left or was cancelled before; the customer was refunded."""
+    """Refunded instead of delivered, before or after dispatch."""
 
 
-SERVING = (
-    *(ReservationState.HELD, ReservationState.PICKED),
-    *(ReservationState.SHIPPED, ReservationState.FORGONE),
-)
-"""What fulfils (or has settled) a part of an order's line."""
+RESERVED = (ReservationState.HELD, ReservationState.PICKED)
+"""The states of reservations whose units the counter `reserved` includes."""
+SERVING = (*RESERVED, ReservationState.SHIPPED, ReservationState.FORGONE)
+"""The states of reservations that fulfil (or have settled) a part of an order line."""
 
 
 class ShortageState(StrEnum):
@@ -40,7 +40,7 @@ class ShortageState(StrEnum):
 
 
 class MovementKind(StrEnum):
-    """Why a counter changed."""
+    """The reasons for a change of a counter."""
 
     OPENING = "opening"
     RESERVE = "reserve"
@@ -55,7 +55,7 @@ class MovementKind(StrEnum):
 
 
 class Need(Payload):
-    """What one order line still wants."""
+    """Units that an order line still needs."""
 
     line_no: int
     sku: str
@@ -63,19 +63,24 @@ class Need(Payload):
 
 
 class Assignment(Payload):
-    """So much of a line at one location: a reservation, or a shortage to be bought there."""
+    """Units of an order line at one location: a reservation, or a shortage to buy for there."""
 
     line_no: int
     sku: str
     location: str
     quantity: int
 
+    @property
+    def key(self) -> StockKey:
+        """The SKU and location of the units."""
+        return StockKey(sku=self.sku, location=self.location)
+
 
 class Origin(Payload):
-    """A location that goods may leave from.
+    """A location that may serve an order.
 
-    `distance`: how far from the customer, in whatever unit the configuration uses throughout;
-    `cost_minor`: what handling one consignment there costs.
+    `distance` to the customer, in the unit of `distances.csv`; `cost_minor`: handling of one
+    consignment, in minor units.
     """
 
     location: str
@@ -84,69 +89,69 @@ class Origin(Payload):
 
 
 class Allocation(Payload):
-    """The outcome of `allocate`: together, reservations and shortages are exactly the needs."""
+    """The result of `allocate`: reservations and shortages, together exactly the needs."""
 
     reservations: tuple[Assignment, ...]
     shortages: tuple[Assignment, ...]
 
 
 SEARCH_WORK = 200_000
-"""Units of work (sets of locations tried, times SKUs) within which `allocate` is exact."""
+"""The limit of the exact search of `allocate`: sets of locations, times SKUs."""
 
 
 def allocate(
     needs: Sequence[Need],
-    available: Mapping[tuple[str, str], int],
-    places: Sequence[Origin],
+    available: Mapping[StockKey, int],
+    origins: Sequence[Origin],
     split: bool,
 ) -> Allocation:
-    """Which of `places` serves which line.
+    """Choose which of `origins` serves which line.
 
-    `available` is units by (location, sku); below zero counts as none. No order of the arguments
-    changes the outcome, and nothing is reserved that isn't available.
+    `available` is in units; below zero counts as none. The order of the arguments does not change
+    the result, and no more is reserved than is available.
 
-    Without `split` (delivery complete) all lines of a SKU stay together at one location; what it
-    lacks there is short there. Best is, in this order: fewest SKUs short, fewest consignments
-    (locations with reservations or shortages), fewest units short, smallest sum of distances,
-    smallest sum of handling costs, first by name.
+    Without `split` (complete delivery) all lines of a SKU stay together at one location, and the
+    missing units are short there. The best result has, in this order: fewest SKUs short, fewest
+    consignments (locations with reservations or shortages), fewest units short, smallest sum of
+    distances, smallest sum of handling costs, first names.
 
-    With `split` (delivery partial) even a line may come from several locations. Best is: fewest
-    units short, fewest consignments (locations with reservations), distances, costs, names.
-    Nearer locations are emptied first. What is short is short at the nearest location used, or,
-    where none is, at the nearest of all.
+    With `split` (partial delivery) a line may come from several locations. The best result has:
+    fewest units short, fewest consignments (locations with reservations), then distances, costs
+    and names as above. Nearer locations are emptied first. Missing units are short at the nearest
+    location used, or at the nearest of all.
 
-    Both are set covering, which is NP-hard: sets of locations are tried by growing size, exactly,
-    as long as all sets up to that size, times the SKUs, are within SEARCH_WORK (5 locations:
-    6,000 SKUs; 15 locations: 6), and single locations always. Beyond it the location that serves
-    most of what is left (SKUs whole, or units when split) is added until nothing is left, and
-    those that turn out superfluous are dropped, the farthest first: no more SKUs (units when
-    split) are short than in the exact answer, but consignments may be more.
+    Both are set covering, which is NP-hard. Sets of locations are tried by growing size while all
+    sets up to that size, times the SKUs, are within SEARCH_WORK (5 locations: 6,000 SKUs;
+    15 locations: 6); single locations always. Beyond it, the location that serves most of the rest
+    (complete SKUs, or units with `split`) is added until all is served, and superfluous locations
+    are removed, the farthest first. Then no more SKUs (units with `split`) are short than in the
+    exact result, but consignments may be more.
 
-    Raises ValueError for needs without places, and for a location named twice.
+    Raises ValueError for needs without origins, and for a location named twice.
     """
     lines = sorted((n for n in needs if n.quantity > 0), key=lambda n: (n.line_no, n.sku))
     if not lines:
         return Allocation(reservations=(), shortages=())
-    if not places:
-        raise ValueError("places: at least one is needed")
-    if len({p.location for p in places}) < len(places):
-        raise ValueError("places: a location is named twice")
-    origins = sorted(places, key=lambda p: (p.distance, p.cost_minor, p.location))
+    if not origins:
+        raise ValueError("origins: at least one is needed")
+    if len({origin.location for origin in origins}) < len(origins):
+        raise ValueError("origins: a location is named twice")
+    origins = sorted(origins, key=lambda o: (o.distance, o.cost_minor, o.location))
     wanted = _wanted(lines)
-    held = [_held(wanted, available, origin) for origin in origins]
+    stock = [_usable(wanted, available, origin) for origin in origins]
     if split:
-        used = _split(wanted, held, origins)
+        used = _split(wanted, stock, origins)
         names = [origins[i].location for i in used]
         sources = dict.fromkeys(wanted, names)
         homes = dict.fromkeys(wanted, names[0] if names else origins[0].location)
     else:
-        used = _whole(wanted, held, origins)
+        used = _whole(wanted, stock, origins)
         homes = {
-            sku: origins[max(used, key=lambda i: held[i][column])].location
+            sku: origins[max(used, key=lambda i: stock[i][column])].location
             for column, sku in enumerate(wanted)
         }
         sources = {sku: [home] for sku, home in homes.items()}
-    return _serve(lines, available, sources, homes)
+    return _assign(lines, available, sources, homes)
 
 
 def _wanted(lines: Sequence[Need]) -> dict[str, int]:
@@ -157,33 +162,33 @@ def _wanted(lines: Sequence[Need]) -> dict[str, int]:
 
 
 Row = tuple[int, ...]
-"""What one location has, one number per SKU, in the order of the wanted SKUs."""
+"""The units of one location: one number for each of the wanted SKUs, in their order."""
 
 
-def _held(
-    wanted: Mapping[str, int], available: Mapping[tuple[str, str], int], origin: Origin
-) -> Row:
-    """No more than is wanted: more is of no use."""
-    stock = (max(0, available.get((origin.location, sku), 0)) for sku in wanted)
+def _usable(wanted: Mapping[str, int], available: Mapping[StockKey, int], origin: Origin) -> Row:
+    """Return the available units of an origin, up to the wanted ones."""
+    stock = (
+        max(0, available.get(StockKey(sku=sku, location=origin.location), 0)) for sku in wanted
+    )
     return tuple(map(min, wanted.values(), stock))
 
 
-def _split(wanted: Mapping[str, int], held: Sequence[Row], origins: Sequence[Origin]) -> list[int]:
-    """The locations to use where lines may be split: together they have all that anybody has."""
-    reach = tuple(map(min, wanted.values(), map(sum, zip(*held, strict=True))))
-    return _choose(held, reach, origins, 0, lambda chosen: 0)
+def _split(wanted: Mapping[str, int], stock: Sequence[Row], origins: Sequence[Origin]) -> list[int]:
+    """Choose origins for lines that may be split: together they have all reachable units."""
+    reach = tuple(map(min, wanted.values(), map(sum, zip(*stock, strict=True))))
+    return _choose(stock, reach, origins, 0, lambda chosen: 0)
 
 
-def _whole(wanted: Mapping[str, int], held: Sequence[Row], origins: Sequence[Origin]) -> list[int]:
-    """The locations to use where SKUs stay whole: each SKU that one has whole, one of them has."""
+def _whole(wanted: Mapping[str, int], stock: Sequence[Row], origins: Sequence[Origin]) -> list[int]:
+    """Choose origins for SKUs that stay together: every SKU that an origin covers is covered."""
     units = tuple(wanted.values())
-    whole = [tuple(int(h == w) for h, w in zip(row, units, strict=True)) for row in held]
+    whole = [tuple(int(h == w) for h, w in zip(row, units, strict=True)) for row in stock]
     reach = tuple(map(max, zip(*whole, strict=True)))
-    lacking = [column for column, reachable in enumerate(reach) if not reachable]
-    lacked = [tuple(row[column] for column in lacking) for row in held]
+    uncovered = [column for column, reachable in enumerate(reach) if not reachable]
+    partial = [tuple(row[column] for column in uncovered) for row in stock]
 
     def served(chosen: Chosen) -> int:
-        return sum(map(max, zip(*(lacked[i] for i in chosen), strict=True)))
+        return sum(map(max, zip(*(partial[i] for i in chosen), strict=True)))
 
     return _choose(whole, reach, origins, 1, lambda chosen: -served(chosen))
 
@@ -199,8 +204,10 @@ def _choose(
     at_least: int,
     short: Callable[[Chosen], int],
 ) -> list[int]:
-    """The smallest set of locations whose rows add up to `reach`; then the least `short`, the
-    nearest, the cheapest, the first by name."""
+    """Return the smallest set of origins whose rows add up to `reach`.
+
+    Among equal sizes: the least `short`, the nearest, the cheapest, the first by name.
+    """
 
     def rank(chosen: Chosen) -> tuple[int, int, int, list[str]]:
         return (
@@ -231,8 +238,11 @@ def _covers(rows: Sequence[Row], reach: Row, chosen: Chosen) -> bool:
 
 
 def _greedy(rows: Sequence[Row], reach: Row, candidates: Sequence[int]) -> list[int]:
-    """What a location adds only shrinks as others are chosen, so that the first whose figure is
-    still true is the best (the lazy greedy of Minoux, 1978)."""
+    """Add the origin that covers most of the rest, until `reach` is covered.
+
+    The lazy greedy algorithm (Minoux, 1978): an origin's gain only shrinks as others are chosen, so
+    the first one in the queue whose gain is up to date is the best.
+    """
     queue = [(-sum(map(min, rows[i], reach)), i) for i in candidates]
     heapify(queue)
     left, chosen = reach, list[int]()
@@ -259,14 +269,14 @@ def _without_superfluous(rows: Sequence[Row], reach: Row, chosen: Sequence[int])
     return sorted(kept)
 
 
-def _serve(
+def _assign(
     lines: Sequence[Need],
-    available: Mapping[tuple[str, str], int],
+    available: Mapping[StockKey, int],
     sources: Mapping[str, Sequence[str]],
     homes: Mapping[str, str],
 ) -> Allocation:
-    """Give each line in turn what its SKU's sources have; the rest is short at its SKU's home."""
-    taken: dict[tuple[str, str], int] = {}
+    """Assign units of a SKU's sources to its lines in turn; the rest is short at its home."""
+    taken: dict[StockKey, int] = {}
     reservations: list[Assignment] = []
     shortages: list[Assignment] = []
 
@@ -279,15 +289,18 @@ def _serve(
     for line in lines:
         rest = line.quantity
         for location in sources[line.sku]:
-            place = (location, line.sku)
-            units = max(0, min(rest, available.get(place, 0) - taken.get(place, 0)))
+            key = StockKey(sku=line.sku, location=location)
+            units = max(0, min(rest, available.get(key, 0) - taken.get(key, 0)))
             assign(reservations, line, location, units)
-            taken[place] = taken.get(place, 0) + units
+            taken[key] = taken.get(key, 0) + units
             rest -= units
         assign(shortages, line, homes[line.sku], rest)
     return Allocation(reservations=tuple(reservations), shortages=tuple(shortages))
 
 
 def issue_cost(value_minor: int, on_hand: int, quantity: int) -> int:
-    """Moving average cost of `quantity` of `on_hand` units; the last unit takes the rest."""
+    """Return the moving average cost of `quantity` of `on_hand` units, in minor units.
+
+    The last units take the rest of the value.
+    """
     return round_half_up(value_minor * quantity, on_hand)

@@ -1,4 +1,4 @@
-"""Tracking: what a carrier reports of a shipment, and what all of it together says."""
+"""Tracking: what carriers report of shipments, and what the reports of one shipment add up to."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,7 +8,7 @@ from models.base import Payload
 
 
 class TrackingStatus(StrEnum):
-    """What a carrier may report, in the order in which it usually happens."""
+    """The statuses that a carrier reports, in their usual order."""
 
     BOOKED = "booked"
     PICKED_UP = "picked_up"
@@ -24,12 +24,12 @@ class TrackingStatus(StrEnum):
 
     @property
     def has_goods(self) -> bool:
-        """The carrier has, or had, the goods: they are out of our hands."""
+        """Whether the carrier has, or had, the goods."""
         return self not in (TrackingStatus.BOOKED, TrackingStatus.DELAYED)
 
     @property
     def wants_a_person(self) -> bool:
-        """The goods won't arrive by themselves: somebody must decide what becomes of them."""
+        """Whether an operator must decide: the goods won't arrive without help."""
         return self in EXCEPTIONS
 
     @property
@@ -42,41 +42,40 @@ EXCEPTIONS = (
     *(TrackingStatus.UNDELIVERABLE, TrackingStatus.REFUSED, TrackingStatus.DAMAGED),
     *(TrackingStatus.LOST, TrackingStatus.RETURNED_TO_SENDER),
 )
-_RANK = {status: rank for rank, status in enumerate(TrackingStatus)}
+STATUS_RANK = {status: rank for rank, status in enumerate(TrackingStatus)}
+"""Orders reports of the same time."""
 
 
 class TrackingEvent(Payload):
-    """One report of a carrier's. `at`: when it happened, as the carrier says."""
-
-    event_id: str
-    status: TrackingStatus
-    at: datetime
-
-
-class Tracked(Payload):
-    """What the reports of one shipment say together. `left_at`: when the carrier had the goods
-    first; None: it hasn't yet. `arrived_at`: None: they haven't arrived."""
+    """One report of a carrier; `at`: the time of the event, as reported."""
 
     status: TrackingStatus
     at: datetime
+
+
+class TrackingSummary(Payload):
+    """The combined reports of one shipment."""
+
+    status: TrackingStatus
     left_at: datetime | None
+    """When the carrier first had the goods; None: not yet."""
     arrived_at: datetime | None
+    """When the goods were first delivered; None: not yet."""
 
 
-def fold(events: Iterable[TrackingEvent]) -> Tracked | None:
-    """What reports say together, in whatever order and however often they came; None: nothing.
+def summarise(events: Iterable[TrackingEvent]) -> TrackingSummary | None:
+    """Combine the reports of one shipment, whatever their order and repetitions; None without any.
 
-    The latest says where the goods are; of several at the same time, the one furthest on the way.
-    A delivery is final: what is reported beside it changes nothing.
+    The latest report gives the status; at the same time, the later status by rank. A delivery is
+    final: no later report changes it.
     """
-    told = sorted(events, key=lambda event: (event.at, _RANK[event.status], event.event_id))
-    if not told:
+    ordered = sorted(events, key=lambda event: (event.at, STATUS_RANK[event.status]))
+    if not ordered:
         return None
-    arrivals = [event for event in told if event.status is TrackingStatus.DELIVERED]
-    last = arrivals[0] if arrivals else told[-1]
-    return Tracked(
-        status=last.status,
-        at=last.at,
-        left_at=next((event.at for event in told if event.status.has_goods), None),
-        arrived_at=arrivals[0].at if arrivals else None,
+    deliveries = [event for event in ordered if event.status is TrackingStatus.DELIVERED]
+    final = deliveries[0] if deliveries else ordered[-1]
+    return TrackingSummary(
+        status=final.status,
+        left_at=next((event.at for event in ordered if event.status.has_goods), None),
+        arrived_at=deliveries[0].at if deliveries else None,
     )

@@ -4,7 +4,7 @@ import argparse
 
 import uvicorn
 
-from exits import reported_exit
+from exits import exit_on_error
 from models.errors import FieldError, WrongVariables
 from models.settings import Settings
 from simulators.app import create_app
@@ -59,5 +59,5 @@ def _signing_secret(partner: Partner, listed: str) -> str:
 
 
 if __name__ == "__main__":
-    with reported_exit():
+    with exit_on_error():
         main()

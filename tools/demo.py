@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from exits import reported_exit
+from exits import exit_on_error
 from models.errors import Refused
 from models.progress import Stage
 from models.settings import Settings
@@ -279,5 +279,5 @@ async def run_demo(environ: Mapping[str, str], console: Console) -> int:
 if __name__ == "__main__":
     # A file or a pipe has no terminal width: use one that fits the table.
     width = None if sys.stdout.isatty() else 120
-    with reported_exit():
+    with exit_on_error():
         sys.exit(run_until_signal(run_demo(os.environ, Console(width=width))))

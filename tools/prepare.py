@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 import engine
 from activities.database.engine import create_folder, normalised
-from exits import leave, reported_exit
+from exits import exit_on_error, exit_process
 from models.errors import DatabaseUnavailable
 from models.settings import Settings
 
@@ -72,5 +72,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    with reported_exit():
-        leave(main())
+    with exit_on_error():
+        exit_process(main())

@@ -21,7 +21,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
-from exits import reported_exit
+from exits import exit_on_error
 from models.errors import Unavailable
 from tools.processes import run_captured, run_until_signal
 
@@ -209,5 +209,5 @@ async def _print_path(environ: Mapping[str, str]) -> int:
 
 
 if __name__ == "__main__":
-    with reported_exit():
+    with exit_on_error():
         sys.exit(run_until_signal(_print_path(os.environ)))

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import engine
-from exits import reported_exit
+from exits import exit_on_error
 from models.errors import Unavailable
 from models.settings import Settings
 from tools import server, var_dir
@@ -271,7 +271,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.stack", description=__doc__)
     parser.add_argument("command", choices=["up"])
     parser.parse_args()
-    with reported_exit():
+    with exit_on_error():
         return run_until_signal(up(os.environ, Console()), interrupted=0)
 
 

@@ -10,7 +10,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.mail.steps import CustomerMail
     from activities.operations.commands import execute_command
     from activities.shipping.steps import Shipping
-    from models.messages.commands import CommandResult, CommandStep, EndCallBack, FollowUp
+    from models.messages.commands.registry import CommandStep
+    from models.messages.commands.results import CommandResult, FollowUp
+    from models.messages.commands.shipping import EndCallBack
     from models.messages.steps import RefundStep, ShipmentStep
     from workflows.attention import AttentionBoard
     from workflows.auxiliary import AuxiliaryWorkflow

@@ -17,9 +17,13 @@ with workflow.unsafe.imports_passed_through():
         record_unmatched_payment,
     )
     from activities.mail.steps import CustomerMail
-    from activities.orders.steps import read_document, record_rejected_message
-    from activities.purchasing.receiving import receive_goods, record_supplier_invoice
-    from activities.purchasing.steps import apply_acknowledgement, apply_ship_notice
+    from activities.orders.steps import (
+        read_document,
+        record_rejected_message,
+    )
+    from activities.purchasing.receiving import receive_goods
+    from activities.purchasing.supplier_invoices import record_supplier_invoice
+    from activities.purchasing.supplier_reports import apply_acknowledgement, apply_ship_notice
     from activities.shipping.steps import apply_delivery, apply_dispatch, apply_tracking
     from models.messages.attention import Attention
     from models.messages.facts import (

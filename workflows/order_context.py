@@ -11,7 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.operations.commands import execute_command
     from activities.orders.steps import read_order_progress, set_attention
     from models.messages.attention import Attention, SetAttention
-    from models.messages.commands import Acknowledge, CommandStep
+    from models.messages.commands.orders import Acknowledge
+    from models.messages.commands.registry import CommandStep
     from models.messages.requests import CommandOutcome
     from models.messages.steps import OrderStatus, OrderStep
     from models.progress import Problem, Progress, Stage, stage

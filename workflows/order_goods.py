@@ -12,7 +12,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.orders.promises import accept_delay, review_promise
     from activities.orders.steps import read_order_progress
     from models.messages.attention import NO_SUPPLY, Attention
-    from models.messages.commands import CancelRest, CommandStep
+    from models.messages.commands.orders import CancelRest
+    from models.messages.commands.registry import CommandStep
     from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome
     from models.messages.steps import AcceptStep, LetterStep, PromiseReview, ReportStep
     from models.progress import Progress

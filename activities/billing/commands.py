@@ -17,19 +17,16 @@ from activities.order_record.progress import FOR_CHANGE, save_progress
 from activities.order_record.targets import amount_of, order_of
 from models.billing import BEING_GIVEN_BACK
 from models.ledger import Account
-from models.messages.commands import (
-    MONEY_REFUSED,
-    UNKNOWN,
+from models.messages.commands.base import MONEY_REFUSED, UNKNOWN, refuse
+from models.messages.commands.billing import (
     AssignPayment,
-    ClosePeriod,
-    CommandResult,
     CreditInvoice,
-    FollowUp,
     GiveRefund,
     ResendBill,
     WriteOff,
-    refuse,
 )
+from models.messages.commands.ledger import ClosePeriod
+from models.messages.commands.results import CommandResult, FollowUp
 from models.messages.steps import BillStep
 from models.money import Money
 from models.progress import Cancellation

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from activities.database.unit_of_work import UnitOfWork
-from models.messages.commands import Command, CommandResult
+from models.messages.commands.base import CommandMessage
+from models.messages.commands.results import CommandResult
 
-CommandType = TypeVar("CommandType", bound=Command)
+CommandType = TypeVar("CommandType", bound=CommandMessage)
 Executor = Callable[[UnitOfWork, CommandType], CommandResult]
 
-_EXECUTORS: dict[type, Executor[Any]] = {}
+_EXECUTORS: dict[type[CommandMessage], Executor[Any]] = {}
 
 
 def executes(kind: type[CommandType]) -> Callable[[Executor[CommandType]], Executor[CommandType]]:
@@ -26,6 +27,6 @@ def executes(kind: type[CommandType]) -> Callable[[Executor[CommandType]], Execu
     return register
 
 
-def executor_of(command: Command) -> Executor[Any]:
-    """Return the executor of a command."""
-    return _EXECUTORS[type(command)]
+def executor_of(kind: type[CommandMessage]) -> Executor[Any]:
+    """Return the executor of a kind of command."""
+    return _EXECUTORS[kind]

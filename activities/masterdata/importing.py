@@ -13,12 +13,14 @@ from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.masterdata.csv_files import CsvContent, read_csv
-from activities.stock.backorders import fill_shortages, orders_served
+from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
+from activities.stock.notifications import orders_served
 from models import imports, ledger
 from models.base import Document, at_field
 from models.customers import CustomerDocument
 from models.errors import FieldError, InvalidInput
+from models.messages.steps import StockKey
 from models.money import MAX_AMOUNT_MINOR, parse_amount, parse_percent
 from models.stock import MovementKind
 from models.tables.ledger import AccountRow
@@ -270,7 +272,7 @@ def _stock(work: UnitOfWork, row: imports.StockRow, context: Context) -> None:
             reason = "has an opening balance already, of another quantity or cost"
             raise ValueError(f"on_hand: {row.sku} at {row.location} {reason}")
         return
-    lock_stock(work, [row.sku], [(row.sku, row.location)])
+    lock_stock(work, [row.sku], [StockKey(sku=row.sku, location=row.location)])
     change = Change(
         movement_id=cause,
         cause=cause,

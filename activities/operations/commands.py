@@ -1,24 +1,19 @@
-"""Commands: what a person asks for is done once, and kept with who asked and why."""
+"""Execution of operators' commands: once each, recorded with actor and reason."""
 
 from sqlmodel import Session
 
 import activities.billing.commands
 import activities.orders.commands
+import activities.purchasing.commands
 import activities.returns.commands
-import activities.shipping.claims
 import activities.shipping.commands
-import activities.stock.commands  # noqa: F401
+import activities.stock.commands  # noqa: F401  # importing them registers the executors
 from activities.database.command import executor_of
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
-from models.messages.commands import (
-    COMMAND_ID_TAKEN,
-    Command,
-    CommandRefused,
-    CommandResult,
-    CommandStep,
-    refuse,
-)
+from models.messages.commands.base import COMMAND_ID_TAKEN, CommandMessage, CommandRefused, refuse
+from models.messages.commands.registry import CommandStep
+from models.messages.commands.results import CommandResult
 from models.messages.steps import Notification
 from models.tables.operations import CommandRow
 
@@ -35,38 +30,38 @@ def execute_command(work: UnitOfWork, step: CommandStep) -> CommandResult:
         with work.session.begin_nested():
             return _execute(work, command)
     except CommandRefused as refused:
-        done = _done_before(work.session, command)
-        if done is not None and done.command == command:
-            return done
-        notification = Notification(cause=f"{command.kind}:{command.command_id}")
+        recorded = _recorded_result(work.session, command)
+        if recorded is not None and recorded.command == command:
+            return recorded
+        notification = Notification(cause=command.cause)
         return CommandResult(command=command, notification=notification, refusal=refused.refusal)
 
 
-def _execute(work: UnitOfWork, command: Command) -> CommandResult:
-    done = _done_before(work.session, command)
-    if done is not None:
-        if done.command != command:
+def _execute(work: UnitOfWork, command: CommandMessage) -> CommandResult:
+    recorded = _recorded_result(work.session, command)
+    if recorded is not None:
+        if recorded.command != command:
             refuse(
                 "command_id",
                 f"{command.command_id!r} was used for another command; use another id",
                 COMMAND_ID_TAKEN,
             )
-        return done
-    done = executor_of(command)(work, command)
+        return recorded
+    result: CommandResult = executor_of(type(command))(work, command)
     work.session.add(
         CommandRow(
             command_id=command.command_id,
             kind=command.kind,
             actor=command.actor,
             reason=command.reason,
-            outcome=done.model_dump(mode="json"),
+            outcome=result.model_dump(mode="json"),
             recorded_at=work.now,
         )
     )
-    return done
+    return result
 
 
-def _done_before(session: Session, command: Command) -> CommandResult | None:
-    """What came of the command that has this one's id."""
-    known = session.get(CommandRow, command.command_id)
-    return CommandResult.model_validate(known.outcome) if known else None
+def _recorded_result(session: Session, command: CommandMessage) -> CommandResult | None:
+    """Read the result of the command executed under this command's id."""
+    row = session.get(CommandRow, command.command_id)
+    return CommandResult.model_validate(row.outcome) if row else None

@@ -6,7 +6,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.ledger import reading as ledger_reading
-from activities.purchasing.receiving import asked_by
+from activities.purchasing.supplier_invoices import asked_by
 from models.findings import (
     Difference,
     inventory_difference,

@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.database.engine import Database
 from activities.database.inbox import waiting_purchase_facts
 from activities.database.step import read_step
-from models.messages.commands import after_workflow
+from models.messages.commands.results import after_workflow
 from models.messages.facts import ShortageReported, StockArrived
 from models.messages.steps import (
     REPLENISHES,

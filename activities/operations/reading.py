@@ -3,7 +3,7 @@
 from sqlmodel import Session, col, select
 
 from activities.order_record.progress import read_progress
-from models.messages.commands import after_workflow, refund_workflow
+from models.messages.commands.results import after_workflow, refund_workflow
 from models.messages.steps import ReturnStep
 from models.progress import Stage
 from models.tables.billing import Refund

@@ -31,7 +31,7 @@ from models.findings import (
     workflow_difference,
 )
 from models.messages.attention import WORKFLOW_ENDED, SetAttention
-from models.messages.commands import after_workflow
+from models.messages.commands.results import after_workflow
 from models.messages.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
 from models.progress import OVER, Stage
 from models.tables.operations import AttentionRow, Finding

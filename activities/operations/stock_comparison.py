@@ -8,7 +8,6 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.purchasing.stock_review import next_skus
-from activities.stock.counters import Place
 from models.findings import Counted, Difference, left_over_difference, stock_differences
 from models.messages.nightly import CompareStep
 from models.messages.steps import StockKey
@@ -29,9 +28,7 @@ def compare_stock(session: Session, step: CompareStep) -> tuple[list[str], int, 
     """
     skus = next_skus(session, step.after, step.batch)
     counters = {
-        (row.sku, row.location): Counted(
-            on_hand=row.on_hand, reserved=row.reserved, value_minor=row.value_minor
-        )
+        row.key: Counted(on_hand=row.on_hand, reserved=row.reserved, value_minor=row.value_minor)
         for row in session.exec(select(Stock).where(col(Stock.sku).in_(skus)))
     }
     moved, reserved, nothing = _moved(session, skus), _reserved(session, skus), Counted()
@@ -40,7 +37,10 @@ def compare_stock(session: Session, step: CompareStep) -> tuple[list[str], int, 
         difference
         for key in keys
         for difference in stock_differences(
-            *key, counters.get(key, nothing), moved.get(key, nothing), reserved.get(key, 0)
+            *key.primary_key,
+            counters.get(key, nothing),
+            moved.get(key, nothing),
+            reserved.get(key, 0),
         )
     ]
     return skus, len(keys), [*differences, *_left_over(session, skus)]
@@ -75,7 +75,7 @@ def awaited_keys(session: Session, skus: Sequence[str], before: datetime) -> lis
     return [StockKey(location=location, sku=sku) for location, sku in sorted(keys)]
 
 
-def _moved(session: Session, skus: Sequence[str]) -> dict[Place, Counted]:
+def _moved(session: Session, skus: Sequence[str]) -> dict[StockKey, Counted]:
     """Sum up the stock movements."""
     rows = session.execute(
         select(StockMovement.sku, StockMovement.location)
@@ -88,21 +88,21 @@ def _moved(session: Session, skus: Sequence[str]) -> dict[Place, Counted]:
         .group_by(col(StockMovement.sku), col(StockMovement.location))
     )
     return {
-        (sku, location): Counted(
+        StockKey(sku=sku, location=location): Counted(
             on_hand=int(on_hand), reserved=int(reserved), value_minor=int(value)
         )
         for sku, location, on_hand, reserved, value in rows
     }
 
 
-def _reserved(session: Session, skus: Sequence[str]) -> dict[Place, int]:
+def _reserved(session: Session, skus: Sequence[str]) -> dict[StockKey, int]:
     """Sum up the reservations."""
     rows = session.exec(
         select(Reservation.sku, Reservation.location, func.sum(Reservation.quantity))
         .where(col(Reservation.sku).in_(skus), col(Reservation.state).in_(RESERVED))
         .group_by(col(Reservation.sku), col(Reservation.location))
     )
-    return {(sku, location): int(units) for sku, location, units in rows}
+    return {StockKey(sku=sku, location=location): int(units) for sku, location, units in rows}
 
 
 def _left_over(session: Session, skus: Sequence[str]) -> Iterable[Difference]:

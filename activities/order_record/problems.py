@@ -36,7 +36,7 @@ def goods_problem(shipments: Sequence[Shipment]) -> Problem | None:
     """Return the first problem with a shipment that is not acknowledged."""
     for row in shipments:
         if row.problem is not None:
-            return Problem(code=row.problem, message=row.problem.words(row.shipment_id))
+            return Problem(code=row.problem, message=row.problem.describe(row.shipment_id))
     return None
 
 

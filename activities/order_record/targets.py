@@ -2,7 +2,7 @@
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.progress import find_order
-from models.messages.commands import UNKNOWN, refuse
+from models.messages.commands.base import UNKNOWN, refuse
 from models.money import parse_amount
 from models.tables.masterdata import Location
 from models.tables.orders import Order

@@ -15,13 +15,9 @@ from activities.order_record.targets import order_of
 from activities.shipping.goods_issue import put_back
 from activities.shipping.undelivered import refund_price, write_off_undelivered
 from activities.stock.steps import release_reservations
-from models.messages.commands import (
-    ORDER_REFUSED,
-    Acknowledge,
-    CancelRest,
-    CommandResult,
-    refuse,
-)
+from models.messages.commands.base import ORDER_REFUSED, refuse
+from models.messages.commands.orders import Acknowledge, CancelRest
+from models.messages.commands.results import CommandResult
 from models.progress import Cancellation, Progress, ShipmentState
 from models.shipping import FreightMode
 from models.stock import ReservationState

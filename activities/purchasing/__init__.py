@@ -1,0 +1,1 @@
+"""Purchasing: purchase orders to suppliers, their goods receipts and invoices."""

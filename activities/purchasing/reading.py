@@ -1,5 +1,4 @@
-"""Reading purchase orders: what CLI and API show, and what the doors ask before they let a
-supplier's fact in."""
+"""Purchase orders and offers as API and CLI show them, and the checks of reported facts."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,14 +6,14 @@ from datetime import date, datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from activities.purchasing.receiving import supplier_document_id, why_not_receive
+from activities.purchasing.offers import read_offers
+from activities.purchasing.purchase_orders import lines_of, reason_of, supplier_document_id
+from activities.purchasing.receiving import why_not_receive
 from activities.purchasing.track_records import track_records
-from activities.stock.backorders import (
-    due_units,
-    still_ahead,
-)
+from activities.stock.backorders import due_units, unless_passed
 from activities.stock.reading import waiting_view
 from models.messages.facts import GoodsReceived, SupplierAcknowledged
+from models.messages.steps import StockKey
 from models.money import format_amount, format_percent, round_half_up
 from models.purchasing import (
     BuyingPolicy,
@@ -22,13 +21,12 @@ from models.purchasing import (
     Comparison,
     Offer,
     PurchaseOrderState,
-    Reason,
     Requirement,
     TrackRecord,
-    compare,
+    compare_offers,
 )
 from models.stock import ShortageState
-from models.tables.masterdata import Company, Product, Supplier, SupplierOffer
+from models.tables.masterdata import Company, Product, Supplier
 from models.tables.operations import RejectedMessageRow
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
 from models.tables.stock import Shortage
@@ -48,14 +46,14 @@ from models.views.purchasing import (
 
 BATCH = 500
 """Purchase orders in one query."""
-AHEAD = timedelta(days=1)
-"""How far ahead of ours a person's clock may be, with its time zone mistaken."""
+CLOCK_TOLERANCE = timedelta(days=1)
+"""The time by which an operator's clock may be fast, a wrong time zone included."""
 
 
 def purchase_orders(
     session: Session, state: PurchaseOrderState | None = None, limit: int = 50
 ) -> list[PurchaseOrderView]:
-    """Purchase orders, newest first; `limit` 0 means all."""
+    """Read purchase orders, the newest first; `limit` 0 means all."""
     query = select(PurchaseOrder).order_by(
         col(PurchaseOrder.created_at).desc(), col(PurchaseOrder.po_id)
     )
@@ -64,22 +62,22 @@ def purchase_orders(
     if limit:
         query = query.limit(limit)
     orders = session.exec(query).all()
-    lines = _lines(session, orders)
+    lines = _lines_by_order(session, orders)
     return [_view(order, lines[order.po_id]) for order in orders]
 
 
 def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
-    """One purchase order with everything that happened to it."""
+    """Read a purchase order with its reasons, shortages, receipts, invoices and rejected facts."""
     order = session.get(PurchaseOrder, po_id)
     if order is None:
         return None
-    lines = _lines(session, [order])[po_id]
-    waiting = session.exec(
+    lines = lines_of(session, po_id)
+    shortages = session.exec(
         select(Shortage)
         .where(Shortage.po_id == po_id, Shortage.state == ShortageState.OPEN)
         .order_by(col(Shortage.promised_at), col(Shortage.shortage_id))
     )
-    odd = select(RejectedMessageRow).where(RejectedMessageRow.subject == po_id)
+    rejected = select(RejectedMessageRow).where(RejectedMessageRow.subject == po_id)
     return PurchaseOrderDetails(
         **dict(_view(order, lines)),
         reference=order.reference,
@@ -89,12 +87,12 @@ def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
         ended_at=order.ended_at,
         ended_reason=order.ended_reason,
         reasons=tuple(_reason(line) for line in lines),
-        waiting=tuple(waiting_view(row) for row in waiting),
+        waiting=tuple(waiting_view(row) for row in shortages),
         receipts=tuple(_receipts(session, order)),
         invoices=tuple(_invoices(session, order)),
         odd_facts=tuple(
             RejectedMessageView.model_validate(row.model_dump())
-            for row in session.exec(odd.order_by(col(RejectedMessageRow.recorded_at)))
+            for row in session.exec(rejected.order_by(col(RejectedMessageRow.recorded_at)))
         ),
     )
 
@@ -102,21 +100,23 @@ def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
 def why_not_receipt(
     session: Session, fact: GoodsReceived, buying: BuyingPolicy, now: datetime
 ) -> str | None:
-    """Why goods can't be taken in, the field in front; None: they can, or they were before, or
-    nobody knows the purchase order."""
+    """Return why a receipt is rejected, its field first.
+
+    None where it is accepted, was recorded before, or names no known line.
+    """
     order = session.get(PurchaseOrder, fact.po_id or "")
     line = session.get(PurchaseOrderLine, (fact.po_id or "", fact.sku or ""))
     if order is None or line is None:
         return None
     if supplier_document_id(session, GoodsReceipt, fact.receipt_id, order)[1] is not None:
         return None
-    if fact.occurred_at and fact.occurred_at > now + AHEAD:
-        return f"occurred_at: {fact.occurred_at:%Y-%m-%d %H:%M} UTC is still to come"
+    if fact.occurred_at and fact.occurred_at > now + CLOCK_TOLERANCE:
+        return f"occurred_at: {fact.occurred_at:%Y-%m-%d %H:%M} UTC is in the future"
     return why_not_receive(fact, order, line, buying)
 
 
 def why_not_acknowledged(session: Session, fact: SupplierAcknowledged, today: date) -> str | None:
-    """What an acknowledgement says that can't be, the field in front; None: all of it can."""
+    """Return why an acknowledgement is rejected, its field first; None where it is accepted."""
     order = session.get(PurchaseOrder, fact.po_id or "")
     if order is None:
         return None
@@ -124,24 +124,26 @@ def why_not_acknowledged(session: Session, fact: SupplierAcknowledged, today: da
         return f"po_id: {order.po_id} hasn't been sent yet"
     if order.state.is_over or order.state is PurchaseOrderState.RECEIVED:
         return f"po_id: {order.po_id} is {order.state}: nothing more is expected of it"
-    said = {"expected_date": fact.expected_date}
+    dates = {"expected_date": fact.expected_date}
     for number, promised in enumerate(fact.lines or ()):
-        said[f"lines.{number}.expected_date"] = promised.expected_date
-    for field, expected in said.items():
-        if expected != still_ahead(expected, today):
+        dates[f"lines.{number}.expected_date"] = promised.expected_date
+    for field, expected in dates.items():
+        if expected != unless_passed(expected, today):
             return f"{field}: {expected} has passed"
-    ordered = {line.sku: line.quantity for line in _lines(session, [order])[order.po_id]}
+    ordered = {line.sku: line.quantity for line in lines_of(session, order.po_id)}
     for number, promised in enumerate(fact.lines or ()):
         if promised.sku not in ordered:
-            known = ", ".join(ordered)
-            return f"lines.{number}.sku: {order.po_id} is of {known}, not of {promised.sku!r}"
+            skus = ", ".join(ordered)
+            return f"lines.{number}.sku: {order.po_id} is for {skus}, not for {promised.sku!r}"
         if promised.quantity > ordered[promised.sku]:
             units = ordered[promised.sku]
             return f"lines.{number}.quantity: {units} x {promised.sku} were ordered, no more"
     return None
 
 
-def _lines(session: Session, orders: Sequence[PurchaseOrder]) -> dict[str, list[PurchaseOrderLine]]:
+def _lines_by_order(
+    session: Session, orders: Sequence[PurchaseOrder]
+) -> dict[str, list[PurchaseOrderLine]]:
     found: dict[str, list[PurchaseOrderLine]] = defaultdict(list)
     for start in range(0, len(orders), BATCH):
         some = [order.po_id for order in orders[start : start + BATCH]]
@@ -180,7 +182,7 @@ def _view(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine]) -> PurchaseO
 
 
 def _reason(line: PurchaseOrderLine) -> ReasonView:
-    reason = Reason.model_validate(line.reason)
+    reason = reason_of(line)
     chosen = reason.comparison.chosen
     return ReasonView(
         **reason.model_dump(exclude={"comparison"}),
@@ -246,27 +248,24 @@ def _invoices(session: Session, order: PurchaseOrder) -> list[SupplierInvoiceVie
 
 
 def offers_of(session: Session, sku: str, today: date) -> OffersView | None:
-    """Who sells a SKU, the best for a single unit first; None where there is no such SKU."""
+    """Compare the offers of a SKU, the best for a single unit first; None for an unknown SKU."""
     product = session.get(Product, sku)
     if product is None:
         return None
     currency = session.exec(select(Company.currency)).one()
-    rows = session.exec(
-        select(SupplierOffer).where(SupplierOffer.sku == sku, SupplierOffer.currency == currency)
-    )
-    offers = {row.supplier_id: Offer.model_validate(row.model_dump()) for row in rows}
+    offers = {offer.supplier_id: offer for offer in read_offers(session, [sku])}
     records = track_records(session, offers)
-    one = Requirement(sku=sku, short=0, restock=1, needed_by=None)
-    comparison = compare(one, offers.values(), records, today, {})
+    one_unit = Requirement(sku=sku, short=0, restock=1, needed_by=None)
+    comparison = compare_offers(one_unit, offers.values(), records, today, {})
     return OffersView(
         sku=sku,
         name=product.name,
         currency=currency,
-        offers=tuple(_offers(session, comparison, offers, records)),
+        offers=tuple(_offer_views(session, comparison, offers, records)),
     )
 
 
-def _offers(
+def _offer_views(
     session: Session,
     comparison: Comparison,
     offers: dict[str, Offer],
@@ -296,13 +295,13 @@ def _offers(
                 landed_cost=format_amount(row.landed_minor, offer.currency),
                 landed_unit_cost=format_amount(landed_unit_minor, offer.currency),
                 why_not=row.why_not,
-                track_record=_record(records.get(row.supplier_id)),
+                track_record=_track_record(records.get(row.supplier_id)),
             )
         )
     return views
 
 
-def _record(record: TrackRecord | None) -> TrackRecordView | None:
+def _track_record(record: TrackRecord | None) -> TrackRecordView | None:
     if record is None:
         return None
     rate = record.fill_rate_ppm
@@ -313,11 +312,13 @@ def _record(record: TrackRecord | None) -> TrackRecordView | None:
     )
 
 
-def purchase_place(session: Session, po_id: str, sku: str | None) -> tuple[str, str] | None:
-    """Location and SKU whose replenishment a supplier's fact concerns."""
+def purchase_place(session: Session, po_id: str, sku: str | None) -> StockKey | None:
+    """Return the stock key whose replenishment applies a supplier's fact; None if unknown.
+
+    The key of `sku` where it is on the purchase order, else of its first line.
+    """
     order = session.get(PurchaseOrder, po_id)
-    lines = select(PurchaseOrderLine.sku).where(PurchaseOrderLine.po_id == po_id)
-    skus = session.exec(lines.order_by(PurchaseOrderLine.sku)).all()
+    skus = [line.sku for line in lines_of(session, po_id)]
     if order is None or not skus:
         return None
-    return order.location, sku if sku and sku in skus else skus[0]
+    return StockKey(location=order.location, sku=sku if sku and sku in skus else skus[0])

@@ -1,34 +1,32 @@
-"""Purchasing: what is short, or runs low, is bought; a supplier's word gives the orders a date."""
+"""The steps of a replenishment: plan the purchases of a SKU for a location, and send them."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from temporalio import activity
 
 from activities.database.engine import Database
-from activities.database.inbox import mark_applied, was_applied
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import call_idempotently
 from activities.gateways.suppliers import Suppliers
-from activities.ledger.posting import draw_number, lock_series
-from activities.order_record.audit import Parts, record_events, reject_fact
-from activities.purchasing.track_records import track_records
-from activities.stock.backorders import (
-    backordered,
-    date_shortages,
-    due_units,
-    incoming,
-    open_shortages,
-    still_ahead,
-    waiting_orders,
+from activities.purchasing.planning import failed_lines, freight_of, lock_offers, plan_line
+from activities.purchasing.purchase_orders import (
+    UNANSWERED,
+    complete_purchase,
+    end_purchase,
+    expected_date_of,
+    lines_of,
+    reason_of,
+    record_sent,
+    repeated_notification,
 )
-from activities.stock.counters import Place, lock_stock
+from activities.stock.backorders import due_units, open_shortages, set_expected_dates
+from activities.stock.counters import lock_stock
+from activities.stock.notifications import changed_shortages, orders_short_of, read_shortages
 from models.errors import PartnerRefused
-from models.messages.facts import GoodsShipped, SupplierAcknowledged
 from models.messages.partners import SupplierLine, SupplierOrder
 from models.messages.steps import (
     Notification,
@@ -39,610 +37,62 @@ from models.messages.steps import (
     StockKey,
 )
 from models.money import format_amount
-from models.purchasing import (
-    ComparedOffer,
-    Comparison,
-    Offer,
-    PurchaseOrderState,
-    Reason,
-    Requirement,
-    compare,
-)
-from models.replenishment import position, restock
+from models.purchasing import PurchaseOrderState as State
 from models.stock import ShortageState
-from models.tables.masterdata import Company, SupplierOffer
 from models.tables.operations import AuditRow
-from models.tables.orders import Order
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
-from models.tables.stock import Shortage, Stock, StockPolicy
+from models.tables.stock import Shortage
 
-State = PurchaseOrderState
-UNANSWERED = (State.SENDING, State.SENT)
-LOOK_AGAIN = timedelta(days=1)
-"""After which what nobody brings is looked at again."""
-
-
-@step
-def apply_acknowledgement(work: UnitOfWork, fact: SupplierAcknowledged) -> Notification:
-    """The supplier confirms, all or in part, or refuses: who waits gets a date. One that has
-    passed is none."""
-    if was_applied(work.session, fact):
-        return _told_before(work.session, fact.po_id or "", fact.acknowledgement_id)
-    mark_applied(work, fact)
-    order, lines = _spoken_of(work, fact)
-    said_at = min(fact.occurred_at or work.now, work.now)
-    if order is None or (order.acknowledged_at and said_at < order.acknowledged_at):
-        return Notification(cause=fact.acknowledgement_id)
-    before = [_waiting(work, (line.sku, order.location)) for line in lines]
-    is_news = order.told_at is None or said_at >= order.told_at
-    order.acknowledged_at = said_at
-    on_all = still_ahead(fact.expected_date, work.now.date())
-    promised = {line.sku: line for line in fact.lines or ()}
-    for line in lines:
-        promise = promised.pop(line.sku, None)
-        if promise is not None or not fact.lines:
-            units = line.quantity if promise is None else promise.quantity
-            line.expected = max(line.received, min(units, line.quantity))
-            is_less = line.expected < line.quantity
-            line.let_down_at = (line.let_down_at or work.now) if is_less else None
-        if is_news:
-            on = still_ahead(promise.expected_date, work.now.date()) if promise else None
-            line.expected_date = on or on_all or _quoted_date(line)
-    if promised:
-        reason = f"lines: {', '.join(promised)} aren't on {order.po_id}"
-        reject_fact(work, order.po_id, fact, reason)
-    if is_news:
-        order.expected_date, order.told_at = on_all or order.expected_date, said_at
-    if all(line.expected == 0 for line in lines) and is_news and order.state.is_open:
-        order.state, order.ended_at = State.REFUSED, work.now
-        order.ended_reason = "refused: it promises nothing"
-    elif order.state in UNANSWERED:
-        order.state = State.ACKNOWLEDGED
-    settle(work, order)
-    return _echo(work, order, lines, before, fact.acknowledgement_id)
-
-
-@step
-def apply_ship_notice(work: UnitOfWork, fact: GoodsShipped) -> Notification:
-    """The supplier has shipped: who waits gets a better date."""
-    if was_applied(work.session, fact):
-        return _told_before(work.session, fact.po_id or "", fact.notice_id)
-    mark_applied(work, fact)
-    order, lines = _spoken_of(work, fact)
-    if order is None:
-        return Notification(cause=fact.notice_id)
-    before = [_waiting(work, (line.sku, order.location)) for line in lines]
-    said_at = min(fact.occurred_at or work.now, work.now)
-    if order.state in (*UNANSWERED, State.ACKNOWLEDGED):
-        order.state = State.SHIPPED
-    if order.told_at is None or said_at >= order.told_at:
-        order.told_at = said_at
-        on_all = still_ahead(fact.expected_date, work.now.date())
-        order.expected_date = on_all or order.expected_date
-        for line in lines:
-            line.expected_date = on_all or line.expected_date or _quoted_date(line)
-    return _echo(work, order, lines, before, fact.notice_id)
-
-
-def _cover(
-    work: UnitOfWork,
-    place: Place,
-) -> tuple[str | None, int]:
-    """Write the line that buys what isn't bought yet; returns why nobody brings it, and how
-    many units that leaves orders short of."""
-    dropped = _drop_planned(work, place)
-    problem, unmet = _buy(work, place)
-    for order in dropped:
-        if not _lines(work.session, order.po_id):
-            work.session.delete(order)
-    return problem, unmet
-
-
-def _buy(
-    work: UnitOfWork,
-    place: Place,
-) -> tuple[str | None, int]:
-    today = work.now.date()
-    coming = sum(i.units for i in incoming(work.session, place, today))
-    short = max(0, backordered(work.session, place) - coming)
-    stock = work.session.get_one(Stock, place)
-    level = position(
-        on_hand=stock.on_hand,
-        on_order=coming,
-        reserved=stock.reserved,
-        backordered=backordered(work.session, place),
-    )
-    review = work.session.get(StockPolicy, place)
-    more = _restock(level + short, review) if review else 0
-    if not short + more:
-        return None, 0
-    waiting = _not_covered(_open_at(work.session, place), coming)
-    requirement = Requirement(
-        sku=place[0],
-        short=short,
-        restock=more,
-        needed_by=_needed_by(work.session, place, waiting),
-    )
-    offers = offers_of(work.session, [place[0]])
-    comparison = compare(
-        requirement,
-        offers,
-        track_records(work.session, {o.supplier_id for o in offers}),
-        today,
-        _let_down(work, place, work.now - work.rules.buying.rest),
-    )
-    if comparison.chosen is None:
-        return _no_offer(requirement, place, comparison), short
-    reason = Reason(
-        orders=waiting,
-        short=short,
-        restock=more,
-        position=level,
-        reorder_point=review.reorder_point if review else None,
-        demand_a_day=review.demand_a_day if review else None,
-        lead_time_days=review.lead_time_days if review else None,
-        comparison=comparison,
-    )
-    duties = {o.supplier_id: o.duty_ppm for o in offers}
-    _write_line(work, place, comparison.chosen, duties[comparison.chosen.supplier_id], reason)
-    return None, 0
-
-
-def _write_line(
-    work: UnitOfWork,
-    place: Place,
-    choice: ComparedOffer,
-    duty_ppm: int,
-    reason: Reason,
-) -> None:
-    order = _collecting(work, place, choice)
-    work.session.add(
-        PurchaseOrderLine(
-            po_id=order.po_id,
-            sku=place[0],
-            quantity=choice.quantity,
-            unit_cost_minor=choice.unit_cost_minor,
-            duty_ppm=duty_ppm,
-            expected_date=None,
-            reason=reason.model_dump(mode="json"),
-        )
-    )
-    order.freight_minor = _freight(_lines(work.session, order.po_id))
-
-
-def _collecting(
-    work: UnitOfWork,
-    place: Place,
-    choice: ComparedOffer,
-) -> PurchaseOrder:
-    """The purchase order that collects lines for this supplier and location, or a new one."""
-    series = _series(choice.supplier_id, place)  # locked: nobody else makes one meanwhile
-    known = work.session.exec(
-        select(PurchaseOrder)
-        .where(
-            PurchaseOrder.supplier_id == choice.supplier_id,
-            PurchaseOrder.location == place[1],
-            PurchaseOrder.state == State.PLANNED,
-        )
-        .with_for_update()
-    ).first()
-    if known is not None:
-        return known
-    order = PurchaseOrder(
-        po_id=f"{series}-{draw_number(work, series)}",
-        supplier_id=choice.supplier_id,
-        location=place[1],
-        currency=work.session.exec(select(Company.currency)).one(),
-        state=State.PLANNED,
-        reason="",
-        created_at=work.now,
-        collects_until=work.now + work.rules.buying.window,
-    )
-    work.session.add(order)
-    work.session.flush()
-    return order
-
-
-def _close_lines(work: UnitOfWork, step: PurchaseStep) -> SupplierOrder | None:
-    """What is to be sent, from now on unchanged; None where there is nothing (more) to send,
-    or where the replenishment of another SKU is sending it."""
-    order = _lock(work, step.po_id)
-    if order is None or order.reference is not None or not order.state.is_open:
-        return None
-    lines = _lines(work.session, order.po_id)
-    if order.state is State.PLANNED:
-        if not lines:
-            work.session.delete(order)
-            return None
-        order.state, order.sender_sku = State.SENDING, step.sku
-        order.acknowledge_by = work.now + work.rules.buying.acknowledge_within
-        order.freight_minor = _freight(lines)
-        order.reason = "; ".join(_why(line) for line in lines)[:1_000]
-    return _as_sent(order, lines) if order.sender_sku == step.sku else None
-
-
-def _sent(work: UnitOfWork, po_id: str, reference: str) -> Notification:
-    order = work.session.get_one(PurchaseOrder, po_id, with_for_update=True)
-    if order.reference is None:
-        order.reference = reference
-        note_sent(work, order)
-    return _waiting_for(work.session, po_id)
-
-
-def _spoken_of(
-    work: UnitOfWork, fact: SupplierAcknowledged | GoodsShipped
-) -> tuple[PurchaseOrder | None, list[PurchaseOrderLine]]:
-    """The purchase order that a supplier speaks of and its lines, with their stock locked; none
-    where what it says is of no use: that is kept as odd."""
-    subject = fact.po_id or ""
-    lock_stock(work, {line.sku for line in _lines(work.session, subject)})
-    order = _lock(work, subject)
-    lines, problem = _lines(work.session, subject), None
-    if order is None:
-        problem = "po_id: no such purchase order"
-    elif order.state is State.PLANNED:
-        problem = f"po_id: {order.po_id} hasn't been sent yet"
-    elif order.state in (State.LAPSED, State.REFUSED, State.CANCELLED, State.CLOSED):
-        problem = f"too late: {order.po_id} is {order.state}, {order.ended_reason or ''}"
-    elif isinstance(fact, SupplierAcknowledged) and _rest_was_given_up(order, lines):
-        problem = f"too late: {order.po_id} is {order.state}: nothing more is expected of it"
-    if problem or order is None:
-        reject_fact(work, subject, fact, problem or "")
-        return None, []
-    note_sent(work, order)
-    return order, lines
-
-
-def _end(work: UnitOfWork, po_id: str, state: State, reason: str) -> Notification:
-    """We no longer count on a purchase order: every place of it looks for another offer."""
-    lock_stock(work, {line.sku for line in _lines(work.session, po_id)})
-    order = work.session.get_one(PurchaseOrder, po_id, with_for_update=True)
-    lines = _lines(work.session, po_id)
-    if order.state.is_open:
-        order.state, order.ended_reason, order.ended_at = state, reason[:500], work.now
-        for line in lines:
-            line.let_down_at = work.now if due_units(line) else None
-    places = [StockKey(location=order.location, sku=line.sku) for line in lines]
-    return Notification(cause=f"{po_id}-{state}", places=tuple(places))
-
-
-def _echo(
-    work: UnitOfWork,
-    order: PurchaseOrder,
-    lines: Sequence[PurchaseOrderLine],
-    before: Sequence["Waiting"],
-    cause: str,
-) -> Notification:
-    date_shortages(work, {line.sku for line in lines})
-    after = [_waiting(work, (line.sku, order.location)) for line in lines]
-    changed = [o for b, a in zip(before, after, strict=True) for o in _changed(b, a)]
-    places = tuple(StockKey(location=order.location, sku=line.sku) for line in lines)
-    return Notification(cause=cause, orders=tuple(dict.fromkeys(changed)), places=places)
+REVIEW_EVERY = timedelta(days=1)
+"""The interval of planning again while no supplier is left."""
+Purchase = tuple[PurchaseOrder, PurchaseOrderLine]
+"""A purchase order with its line of the planned SKU."""
 
 
 @step
 def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
-    """Plan what is to be bought for a place; nothing is sent yet, so a plan may change."""
-    place = (step.place.sku, step.place.location)
-    lock_stock(work, _lapsing_skus(work, place), [place])
-    for offer in offers_of(work.session, [place[0]]):
-        lock_series(work, _series(offer.supplier_id, place))  # before any purchase order
+    """Plan the purchases of a SKU for a location; a planned line changes until it is sent.
+
+    Ends purchase orders that were not acknowledged in time, and counts no longer on overdue units.
+    """
+    key = step.place
+    lock_stock(work, _lapsing_skus(work, key), [key])
+    lock_offers(work, key)
     if step.again:
-        for _, line in _let_down_lines(work, place):
+        for _, line in failed_lines(work.session, key):
             line.let_down_at = None
-    before = _waiting(work, place)
-    places = _end_overdue(work, place)
-    problem, unmet = _cover(work, place)
-    redated = date_shortages(work, [place[0]])
-    for shortage in open_shortages(work.session, [place[0]]):
-        if shortage.location == place[1] and shortage.po_id is None:
+    before = read_shortages(work.session, [key.sku])
+    others = _end_overdue(work, key)
+    problem, unmet = plan_line(work, key)
+    set_expected_dates(work, [key.sku])
+    for shortage in open_shortages(work.session, [key.sku]):
+        if shortage.key == key and shortage.po_id is None:
             shortage.problem = problem if unmet else None
-    changed = _changed(before, _waiting(work, place))
-    news = _with_news(work, place, step.since)
-    orders = _lines_at(work, place)
-    told = tuple(dict.fromkeys([*changed, *redated, *news]))
-    notification = Notification(cause="plan", orders=told, places=tuple(places))
+    changed = [short.order_id for short in changed_shortages(work.session, before)]
+    orders = dict.fromkeys([*changed, *_orders_with_news(work.session, key, step.since)])
+    purchases = _purchases(work.session, key)
     return PurchasePlan(
-        send=tuple(_sends(orders, place[0])),
-        open=tuple(o.po_id for o, line in orders if o.state.is_open and due_units(line)),
+        send=tuple(_sends(purchases, key.sku)),
+        open=tuple(o.po_id for o, line in purchases if o.state.is_open and due_units(line)),
         unmet=unmet,
         problem=problem,
-        look_at=_next_look(work, orders, problem),
+        look_at=_next_review(work, purchases, problem),
         made_at=work.now,
-        notification=notification,
+        notification=Notification(cause="plan", orders=tuple(orders), places=tuple(others)),
         policy=work.rules.policy,
     )
 
 
-def _end_overdue(
-    work: UnitOfWork,
-    place: Place,
-) -> list[StockKey]:
-    """Count no longer on what wasn't acknowledged in time, nor on the rest of what is late."""
-    places: list[StockKey] = []
-    for order, line in _lines_at(work, place):
-        late_from = _late_from(work, order, line)
-        if order.state in UNANSWERED and order.acknowledge_by and order.acknowledge_by <= work.now:
-            reason = "no acknowledgement in time"
-            places += _end(work, order.po_id, State.LAPSED, reason).places
-        elif order.state.is_open and due_units(line) and late_from and late_from <= work.now:
-            line.expected, line.let_down_at = line.received, work.now
-            order.ended_reason = f"overdue: expected on {_date_of(order, line)}"
-            _give_up(work, order)
-    return [p for p in places if (p.sku, p.location) != place]
-
-
-def _late_from(work: UnitOfWork, order: PurchaseOrder, line: PurchaseOrderLine) -> datetime | None:
-    expected = _date_of(order, line)
-    if expected is None:
-        return None
-    midnight = datetime.combine(expected, datetime.min.time(), tzinfo=order.created_at.tzinfo)
-    return midnight + timedelta(days=1) + work.rules.buying.receipt_grace
-
-
-def _next_look(
-    work: UnitOfWork,
-    orders: Sequence[tuple[PurchaseOrder, PurchaseOrderLine]],
-    problem: str | None,
-) -> datetime | None:
-    """When something is due that nobody tells us of. A `problem` is looked at every day: an
-    offer may have been imported, or the stock may run low no longer."""
-    times = [work.now + LOOK_AGAIN] if problem else []
-    times += [
-        order.acknowledge_by
-        for order, _ in orders
-        if order.state in UNANSWERED and order.acknowledge_by
-    ]
-    for order, line in orders:
-        late_from = _late_from(work, order, line)
-        if order.state.is_open and due_units(line) and late_from:
-            times += [late_from - work.rules.buying.receipt_grace, late_from]
-    return min((t for t in times if t > work.now), default=None)
-
-
-class Purchasing:
-    """The steps of replenishment that decide and buy."""
-
-    def __init__(self, database: Database, suppliers: Suppliers) -> None:
-        self._database = database
-        self._suppliers = suppliers
-
-    @activity.defn
-    async def send_purchase_order(self, step: PurchaseStep) -> Notification:
-        """Send a planned purchase order to its supplier, once. Its refusal is an answer too."""
-        order = await self._database.transaction_async(lambda work: _close_lines(work, step))
-        if order is None:  # sent before; the activity may have failed after that
-            return await self._database.read_async(lambda session: _answered(session, step.po_id))
-        try:
-            _, reference = await call_idempotently(
-                self._database, f"{step.po_id}/send/1", order, self._suppliers.send
-            )
-        except PartnerRefused as refusal:
-            reason = f"refused: {refusal.message}"
-            return await self._database.transaction_async(
-                lambda work: _end(work, step.po_id, State.REFUSED, reason),
-            )
-        return await self._database.transaction_async(
-            lambda work: _sent(work, step.po_id, reference)
-        )
-
-
-Waiting = dict[str, tuple[str, object, object]]
-"""Shortage id -> order, date and problem as the order knows them."""
-
-
-def note_sent(
-    work: UnitOfWork,
-    order: PurchaseOrder,
-) -> None:
-    """The supplier has it, by its answer or by another sign of life (its answer may be lost):
-    the history of those who wait for it says so, once."""
-    if order.sent_at is not None:
-        return
-    order.sent_at = work.now
-    if order.state is State.SENDING:
-        order.state = State.SENT
-    waiting = select(Shortage).where(
-        Shortage.po_id == order.po_id, Shortage.state == ShortageState.OPEN
-    )
-    parts: Parts = defaultdict(list)
-    about = f"{order.po_id} from {order.supplier_id}"
-    for shortage in work.session.exec(waiting.order_by(col(Shortage.shortage_id))):
-        words = f"{shortage.quantity - shortage.filled} x {shortage.sku}"
-        parts[shortage.order_id, "bought", about].append(words)
-    record_events(work, parts)
-
-
-def settle(
-    work: UnitOfWork,
-    order: PurchaseOrder,
-) -> None:
-    """After goods or an invoice came, or the rest was given up: what the order's state is now."""
-    work.session.flush()
-    lines = _lines(work.session, order.po_id)
-    if any(due_units(line) for line in lines):
-        return
-    if order.state.is_open:
-        order.state = State.RECEIVED
-    if order.state is State.RECEIVED and all(line.invoiced >= line.received for line in lines):
-        order.state, order.ended_at = State.INVOICED, work.now
-
-
-def _give_up(
-    work: UnitOfWork,
-    order: PurchaseOrder,
-) -> None:
-    """The rest of it isn't expected any more; where nothing came at all, it has lapsed."""
-    work.session.flush()
-    lines = _lines(work.session, order.po_id)
-    if any(due_units(line) or line.received for line in lines):
-        settle(work, order)
-    else:
-        order.state, order.ended_at = State.LAPSED, work.now
-
-
-def _rest_was_given_up(order: PurchaseOrder, lines: Iterable[PurchaseOrderLine]) -> bool:
-    """Whether nothing more is expected of it, and less came than was ordered."""
-    return not order.state.is_open and any(line.received < line.quantity for line in lines)
-
-
-def _waiting_for(session: Session, po_id: str) -> Notification:
-    """The orders that a purchase order brings something to."""
-    session.flush()
-    orders = session.exec(
-        select(Shortage.order_id)
-        .where(Shortage.po_id == po_id, Shortage.state == ShortageState.OPEN)
-        .order_by(col(Shortage.order_id))
-        .distinct()
-    )
-    return Notification(cause=po_id, orders=tuple(orders))
-
-
-def _answered(session: Session, po_id: str) -> Notification:
-    """What the supplier's answer came to, asked again: who waits for it, or, where it is over, the
-    places that look for another offer."""
-    order = session.get(PurchaseOrder, po_id)
-    if order is not None and order.state.has_failed:
-        return _told_before(session, po_id, f"{po_id}-{order.state}")
-    return _waiting_for(session, po_id)
-
-
-def _told_before(session: Session, po_id: str, cause: str) -> Notification:
-    """Whom a fact concerns that was applied before: all that wait where its goods go."""
-    order = session.get(PurchaseOrder, po_id)
-    if order is None:
-        return Notification(cause=cause)
-    skus = [line.sku for line in _lines(session, po_id)]
-    return Notification(
-        cause=cause,
-        orders=waiting_orders(session, skus, order.location),
-        places=tuple(StockKey(location=order.location, sku=sku) for sku in skus),
-    )
-
-
-def _with_news(work: UnitOfWork, place: Place, since: datetime | None) -> tuple[str, ...]:
-    """The orders at a place whose wait has changed after `since`, by their history, or that nobody
-    serves; None: all that wait. So a plan that is made again, as its first answer was lost, tells
-    whom the first one meant to tell."""
-    if since is None:
-        return waiting_orders(work.session, [place[0]], place[1])
-    work.session.flush()
-    dated = (
-        select(AuditRow.order_id)
-        .where(
-            AuditRow.order_id == Shortage.order_id,
-            col(AuditRow.event).in_(("backorder_dated", "backorder_undated")),
-            AuditRow.recorded_at > since,
-        )
-        .exists()
-    )
+def _lapsing_skus(work: UnitOfWork, key: StockKey) -> set[str]:
+    """Return all SKUs of the purchase orders that lapse now: they are locked together."""
+    ours, theirs = aliased(PurchaseOrderLine), aliased(PurchaseOrderLine)
     rows = work.session.exec(
-        select(Shortage.order_id)
+        select(theirs.sku)
+        .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(theirs.po_id))
+        .join(ours, col(ours.po_id) == col(theirs.po_id))
         .where(
-            Shortage.sku == place[0],
-            Shortage.location == place[1],
-            Shortage.state == ShortageState.OPEN,
-            dated | col(Shortage.problem).is_not(None),
-        )
-        .order_by(col(Shortage.order_id))
-        .distinct()
-    )
-    return tuple(rows)
-
-
-def _waiting(work: UnitOfWork, place: Place) -> Waiting:
-    work.session.flush()
-    return {
-        s.shortage_id: (s.order_id, s.expected_date, s.problem)
-        for s in _open_at(work.session, place)
-    }
-
-
-def _changed(before: Waiting, after: Waiting) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(v[0] for k, v in after.items() if before.get(k) != v))
-
-
-def _open_at(session: Session, place: Place) -> list[Shortage]:
-    return [s for s in open_shortages(session, [place[0]]) if s.location == place[1]]
-
-
-def _restock(level: int, review: StockPolicy) -> int:
-    return restock(level, review.reorder_point, review.order_quantity, review.safety_stock)
-
-
-def _not_covered(waiting: Iterable[Shortage], coming: int) -> tuple[str, ...]:
-    """The orders that so many units on order leave short, first promised, first served."""
-    orders = []
-    for shortage in waiting:
-        missing = shortage.quantity - shortage.filled
-        if missing > coming:
-            orders.append(shortage.order_id)
-        coming = max(0, coming - missing)
-    return tuple(dict.fromkeys(orders))
-
-
-def _needed_by(session: Session, place: Place, order_ids: Iterable[str]) -> date | None:
-    """The earliest date that was promised to one of these orders, which wait at a place."""
-    ours = set(order_ids)
-    waiting = (
-        select(Order.order_id, col(Order.promised_date))
-        .join(Shortage, col(Shortage.order_id) == col(Order.order_id))
-        .where(
-            Shortage.sku == place[0],
-            Shortage.location == place[1],
-            Shortage.state == ShortageState.OPEN,
-        )
-    )
-    promised = [day for order_id, day in session.exec(waiting) if day and order_id in ours]
-    return min(promised, default=None)
-
-
-def _no_offer(wanted: Requirement, place: Place, comparison: Comparison) -> str:
-    """Why nobody brings what orders are short of, or else what runs low."""
-    tried = "; ".join(f"{row.supplier_id}: {row.why_not}" for row in comparison.rows)
-    short = f"{wanted.short} x {wanted.sku} are short at {place[1]}"
-    low = f"{wanted.restock} x {wanted.sku} are to be restocked at {place[1]}"
-    again = "retry the order" if wanted.short else f"look again with `replenish {wanted.sku}`"
-    return (
-        f"{short if wanted.short else low} and "
-        + (f"no supplier is left ({tried})" if tried else "no supplier offers them")
-        + f": import an offer, then {again}"
-    )
-
-
-def _drop_planned(work: UnitOfWork, place: Place) -> list[PurchaseOrder]:
-    """Whatever was planned for a place and not sent is planned anew; where it was planned."""
-    orders = work.session.exec(
-        select(PurchaseOrder)
-        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
-        .where(
-            PurchaseOrderLine.sku == place[0],
-            PurchaseOrder.location == place[1],
-            PurchaseOrder.state == State.PLANNED,
-        )
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
-    for order in orders:
-        work.session.delete(work.session.get_one(PurchaseOrderLine, (order.po_id, place[0])))
-    work.session.flush()
-    return list(orders)
-
-
-def _lapsing_skus(
-    work: UnitOfWork,
-    place: Place,
-) -> set[str]:
-    """The SKUs of a place's purchase orders that nobody has acknowledged in time: they lapse
-    together, so all are locked at once."""
-    ours, beside = aliased(PurchaseOrderLine), aliased(PurchaseOrderLine)
-    rows = work.session.exec(
-        select(beside.sku)
-        .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(beside.po_id))
-        .join(ours, col(ours.po_id) == col(beside.po_id))
-        .where(
-            ours.sku == place[0],
-            PurchaseOrder.location == place[1],
+            ours.sku == key.sku,
+            PurchaseOrder.location == key.location,
             col(PurchaseOrder.state).in_(UNANSWERED),
             col(PurchaseOrder.acknowledge_by) <= work.now,
         )
@@ -650,40 +100,67 @@ def _lapsing_skus(
     return set(rows)
 
 
-def _series(supplier_id: str, place: Place) -> str:
-    return f"PO-{supplier_id}-{place[1]}"
+def _end_overdue(work: UnitOfWork, key: StockKey) -> list[StockKey]:
+    """Let unacknowledged purchase orders lapse, and give up the due units of overdue ones.
+
+    Returns the other stock keys of the lapsed purchase orders.
+    """
+    keys: list[StockKey] = []
+    for order, line in _purchases(work.session, key):
+        late_from = _late_from(work, order, line)
+        if order.state in UNANSWERED and order.acknowledge_by and order.acknowledge_by <= work.now:
+            reason = "no acknowledgement in time"
+            keys += end_purchase(work, order.po_id, State.LAPSED, reason).places
+        elif order.state.is_open and due_units(line) and late_from and late_from <= work.now:
+            line.expected, line.let_down_at = line.received, work.now
+            order.ended_reason = f"overdue: expected on {expected_date_of(order, line)}"
+            _give_up_rest(work, order)
+    return [other for other in keys if other != key]
 
 
-def _freight(lines: Sequence[PurchaseOrderLine]) -> int:
-    """Of a purchase order: the dearest of its offers', as each is for all of it."""
-    chosen = [_reason_of(line).comparison.chosen for line in lines]
-    return max((choice.freight_minor for choice in chosen if choice), default=0)
+def _give_up_rest(work: UnitOfWork, order: PurchaseOrder) -> None:
+    """Complete a purchase order of which no more is expected; without any goods, it lapses."""
+    lines = lines_of(work.session, order.po_id)
+    if any(due_units(line) or line.received for line in lines):
+        complete_purchase(work, order)
+    else:
+        order.state, order.ended_at = State.LAPSED, work.now
 
 
-def _reason_of(line: PurchaseOrderLine) -> Reason:
-    return Reason.model_validate(line.reason)
+def _late_from(work: UnitOfWork, order: PurchaseOrder, line: PurchaseOrderLine) -> datetime | None:
+    """Return the end of the expected day, and of the grace period after it."""
+    expected = expected_date_of(order, line)
+    if expected is None:
+        return None
+    midnight = datetime.combine(expected, datetime.min.time(), tzinfo=order.created_at.tzinfo)
+    return midnight + timedelta(days=1) + work.rules.buying.receipt_grace
 
 
-def _quoted_date(line: PurchaseOrderLine) -> date | None:
-    """When it would be here by the offer: stands in where the supplier says nothing."""
-    chosen = _reason_of(line).comparison.chosen
-    return chosen.expected_date if chosen else None
+def _next_review(
+    work: UnitOfWork, purchases: Iterable[Purchase], problem: str | None
+) -> datetime | None:
+    """Return the next time at which a purchase may be late; with a `problem`, at most a day."""
+    times = [work.now + REVIEW_EVERY] if problem else []
+    for order, line in purchases:
+        if order.state in UNANSWERED and order.acknowledge_by:
+            times.append(order.acknowledge_by)
+        late_from = _late_from(work, order, line)
+        if order.state.is_open and due_units(line) and late_from:
+            times += [late_from - work.rules.buying.receipt_grace, late_from]
+    return min((time for time in times if time > work.now), default=None)
 
 
-def _date_of(order: PurchaseOrder, line: PurchaseOrderLine) -> date | None:
-    return line.expected_date or order.expected_date or _quoted_date(line)
+def _purchases(session: Session, key: StockKey) -> list[Purchase]:
+    """Lock and read the purchases of a SKU for a location that may still bring goods.
 
-
-def _lines_at(work: UnitOfWork, place: Place) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
-    """The purchase orders of a place that aren't over, or were closed with goods still due, each
-    with its line, locked."""
-    work.session.flush()
-    rows = work.session.exec(
+    Includes those that were closed with units due.
+    """
+    rows = session.exec(
         select(PurchaseOrder, PurchaseOrderLine)
         .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
         .where(
-            PurchaseOrderLine.sku == place[0],
-            PurchaseOrder.location == place[1],
+            PurchaseOrderLine.sku == key.sku,
+            PurchaseOrder.location == key.location,
             col(PurchaseOrder.state).not_in((State.CLOSED, State.INVOICED))
             | (
                 (col(PurchaseOrder.state) == State.CLOSED)
@@ -694,80 +171,99 @@ def _lines_at(work: UnitOfWork, place: Place) -> list[tuple[PurchaseOrder, Purch
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    return [(order, line) for order, line in rows]
+    return list(rows)
 
 
-def _sends(
-    orders: Sequence[tuple[PurchaseOrder, PurchaseOrderLine]], sku: str
-) -> Iterator[PlannedSend]:
-    for order, _ in orders:
+def _sends(purchases: Iterable[Purchase], sku: str) -> Iterable[PlannedSend]:
+    for order, _ in purchases:
         if order.state is State.PLANNED:
             yield PlannedSend(po_id=order.po_id, at=order.collects_until)
         elif order.state is State.SENDING and order.sender_sku == sku:
             yield PlannedSend(po_id=order.po_id, at=order.created_at)
 
 
-def _let_down_lines(
-    work: UnitOfWork, place: Place
-) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
-    work.session.flush()
-    rows = work.session.exec(
-        select(PurchaseOrder, PurchaseOrderLine)
-        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+def _orders_with_news(session: Session, key: StockKey, since: datetime | None) -> tuple[str, ...]:
+    """Return the orders to notify of an earlier plan, whose answer may be lost.
+
+    Those whose expected date changed after `since`, by their history, and those that no supplier
+    serves. Without `since`, all that are short.
+    """
+    if since is None:
+        return orders_short_of(session, [key.sku], key.location)
+    rescheduled = (
+        select(AuditRow.order_id)
         .where(
-            PurchaseOrderLine.sku == place[0],
-            PurchaseOrder.location == place[1],
-            col(PurchaseOrderLine.let_down_at).is_not(None),
+            AuditRow.order_id == Shortage.order_id,
+            col(AuditRow.event).in_(("backorder_dated", "backorder_undated")),
+            AuditRow.recorded_at > since,
         )
-        .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
+        .exists()
     )
-    return list(rows)
-
-
-def _let_down(work: UnitOfWork, place: Place, since: datetime) -> dict[str, str]:
-    """Suppliers that have not promised or brought what we asked for, lately, and why each isn't
-    asked."""
-    return {
-        order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
-        for order, line in _let_down_lines(work, place)
-        if line.let_down_at and line.let_down_at >= since
-    }
-
-
-def _promised(line: PurchaseOrderLine) -> str:
-    return f"promised {line.expected or 0} of {line.quantity}"
-
-
-def offers_of(session: Session, skus: Iterable[str]) -> list[Offer]:
-    """What suppliers offer of `skus` in our currency."""
-    currency = select(Company.currency).scalar_subquery()
     rows = session.exec(
-        select(SupplierOffer).where(
-            col(SupplierOffer.sku).in_(list(skus)), col(SupplierOffer.currency) == currency
+        select(Shortage.order_id)
+        .where(
+            Shortage.sku == key.sku,
+            Shortage.location == key.location,
+            Shortage.state == ShortageState.OPEN,
+            rescheduled | col(Shortage.problem).is_not(None),
         )
+        .order_by(col(Shortage.order_id))
+        .distinct()
     )
-    return [Offer.model_validate(row.model_dump()) for row in rows]
+    return tuple(rows)
 
 
-def _lock(work: UnitOfWork, po_id: str) -> PurchaseOrder | None:
-    return work.session.get(PurchaseOrder, po_id, with_for_update=True, populate_existing=True)
+class Purchasing:
+    """The partner step of a replenishment: sending purchase orders to suppliers."""
+
+    def __init__(self, database: Database, suppliers: Suppliers) -> None:
+        self._database = database
+        self._suppliers = suppliers
+
+    @activity.defn
+    async def send_purchase_order(self, step: PurchaseStep) -> Notification:
+        """Send a planned purchase order to its supplier once, or end it where it is refused.
+
+        Sends nothing where the replenishment of another SKU is sending it.
+        """
+        order = await self._database.transaction_async(lambda work: _start_sending(work, step))
+        if order is None:
+            return await self._database.read_async(lambda session: _answered(session, step.po_id))
+        try:
+            _, reference = await call_idempotently(
+                self._database, f"{step.po_id}/send/1", order, self._suppliers.send
+            )
+        except PartnerRefused as refusal:
+            reason = f"refused: {refusal.message}"
+            return await self._database.transaction_async(
+                lambda work: end_purchase(work, step.po_id, State.REFUSED, reason),
+            )
+        return await self._database.transaction_async(
+            lambda work: _record_reference(work, step.po_id, reference)
+        )
 
 
-def _lines(session: Session, po_id: str) -> list[PurchaseOrderLine]:
-    rows = session.exec(
-        select(PurchaseOrderLine)
-        .where(PurchaseOrderLine.po_id == po_id)
-        .order_by(col(PurchaseOrderLine.sku))
-        .execution_options(populate_existing=True)
+def _start_sending(work: UnitOfWork, step: PurchaseStep) -> SupplierOrder | None:
+    """Fix the lines of a purchase order and return its request; None: nothing is to be sent."""
+    order = work.session.get(
+        PurchaseOrder, step.po_id, with_for_update=True, populate_existing=True
     )
-    return list(rows)
+    if order is None or order.reference is not None or not order.state.is_open:
+        return None
+    lines = lines_of(work.session, order.po_id)
+    if order.state is State.PLANNED:
+        if not lines:
+            work.session.delete(order)
+            return None
+        order.state, order.sender_sku = State.SENDING, step.sku
+        order.acknowledge_by = work.now + work.rules.buying.acknowledge_within
+        order.freight_minor = freight_of(lines)
+        reasons = (f"{line.sku}: {reason_of(line).in_words()}" for line in lines)
+        order.reason = "; ".join(reasons)[:1_000]
+    return _request(order, lines) if order.sender_sku == step.sku else None
 
 
-def _why(line: PurchaseOrderLine) -> str:
-    return f"{line.sku}: {_reason_of(line).in_words()}"
-
-
-def _as_sent(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine]) -> SupplierOrder:
+def _request(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine]) -> SupplierOrder:
     return SupplierOrder(
         po_id=order.po_id,
         supplier_id=order.supplier_id,
@@ -782,3 +278,30 @@ def _as_sent(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine]) -> Suppli
             for line in lines
         ),
     )
+
+
+def _record_reference(work: UnitOfWork, po_id: str, reference: str) -> Notification:
+    order = work.session.get_one(PurchaseOrder, po_id, with_for_update=True)
+    if order.reference is None:
+        order.reference = reference
+        record_sent(work, order)
+    return _notification_of_sent(work.session, po_id)
+
+
+def _answered(session: Session, po_id: str) -> Notification:
+    """Notify again of the supplier's answer: the orders served, or where the goods are missing."""
+    order = session.get(PurchaseOrder, po_id)
+    if order is not None and order.state.has_failed:
+        return repeated_notification(session, po_id, f"{po_id}-{order.state}")
+    return _notification_of_sent(session, po_id)
+
+
+def _notification_of_sent(session: Session, po_id: str) -> Notification:
+    """Notify the orders whose shortage a purchase order completes."""
+    orders = session.exec(
+        select(Shortage.order_id)
+        .where(Shortage.po_id == po_id, Shortage.state == ShortageState.OPEN)
+        .order_by(col(Shortage.order_id))
+        .distinct()
+    )
+    return Notification(cause=po_id, orders=tuple(orders))

@@ -1,5 +1,7 @@
-"""The nightly stock review: what customers wanted, how long suppliers took, and so when to order
-each SKU at each location again, and how much."""
+"""The nightly stock review: reorder point and order quantity of each SKU at each location.
+
+They follow from observed demand and lead times by the formulas of `models.replenishment`.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,15 +14,14 @@ from temporalio import activity
 
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
-from activities.purchasing.steps import offers_of
+from activities.purchasing.offers import read_offers
 from activities.purchasing.track_records import lead_times, track_records
-from activities.stock.backorders import positions
-from activities.stock.counters import Place
+from activities.stock.backorders import low_keys
 from models.messages.nightly import ReviewedBatch, ReviewStep
 from models.messages.steps import StockKey
-from models.purchasing import Offer, Requirement, compare
+from models.purchasing import Offer, Requirement, compare_offers
 from models.replenishment import (
-    Demand,
+    ReviewPolicy,
     demand_of_window,
     is_reordered,
     lead_time,
@@ -34,125 +35,130 @@ from models.tables.masterdata import Company, Product
 from models.tables.orders import Order
 from models.tables.stock import Reservation, Shortage, Stock, StockPolicy
 
-DaysUnits = dict[date, int]
-"""Units by the day on which they were ordered."""
+UnitsByDay = dict[date, int]
+"""Units by the day of the order."""
 
 
 @dataclass
-class Seen:
-    """What the tables say about a batch of SKUs."""
+class Observed:
+    """Stock, demand, lead times and offers of a batch of SKUs.
 
-    stock: dict[Place, Stock]
-    demand: dict[Place, DaysUnits]
-    lead_times: dict[Place, list[int]]
+    Demand is of the `days` days that end with `last_day`.
+    """
+
+    at: datetime
+    last_day: date
+    days: int
+    currency: str
+    stock: dict[StockKey, Stock]
+    demand: dict[StockKey, UnitsByDay]
+    lead_times: dict[StockKey, list[int]]
     best_offers: dict[str, Offer]
-    reviewed_before: set[Place]
+    reviewed_before: set[StockKey]
 
     @property
-    def places(self) -> list[Place]:
-        """Where there is stock, demand or a policy."""
+    def keys(self) -> list[StockKey]:
+        """The stock keys with stock, demand or a policy."""
         return sorted({*self.stock, *self.demand, *self.reviewed_before})
 
 
 class StockReview:
-    """The steps of the stock review."""
+    """The step of the stock review."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @activity.defn
     async def review_stock(self, step: ReviewStep) -> ReviewedBatch:
-        """Review a batch of SKUs at all locations. Read first, then written in one transaction:
-        nobody waits for what is computed. Again gives the same."""
-        now = self._database.clock()
+        """Review a batch of SKUs at all locations; again gives the same result.
+
+        All is read and computed before the transaction that writes, to keep its locks short.
+        """
+        rules, now = self._database.rules.review, self._database.clock()
         batch, policies = await self._database.read_async(
-            lambda session: self._review(session, step, now)
+            lambda session: _review(session, step, rules, now)
         )
         if policies:
             await self._database.transaction_async(lambda work: _write(work, policies))
         return batch
 
-    def _review(
-        self, session: Session, step: ReviewStep, now: datetime
-    ) -> tuple[ReviewedBatch, list[StockPolicy]]:
-        skus = next_skus(session, step.after, step.batch_skus)
-        last_day, days = self._window(session, now.date())
-        seen = _look(session, skus, last_day - timedelta(days=days - 1), now)
-        currency = session.exec(select(Company.currency)).one_or_none() or "EUR"
-        policies = [
-            self._policy_of(place, seen, last_day, days, currency, now) for place in seen.places
-        ]
-        batch = ReviewedBatch(
-            last_sku=skus[-1] if len(skus) == step.batch_skus else None,
-            skus=len(skus),
-            places=len(policies),
-            low=_low(session, policies, seen.stock, now.date()),
-        )
-        return batch, policies
 
-    def _window(self, session: Session, today: date) -> tuple[date, int]:
-        first_order = session.exec(select(func.min(Order.placed_at))).one()
-        return observed_window(
-            first_order.date() if first_order else None,
-            today,
-            self._database.rules.review.window_days,
-        )
-
-    def _policy_of(
-        self, place: Place, seen: Seen, last_day: date, days: int, currency: str, now: datetime
-    ) -> StockPolicy:
-        sku, location = place
-        ordered = seen.demand.get(place, {})
-        wanted: Demand = demand_of_window(ordered, last_day, days)
-        offer = seen.best_offers.get(sku)
-        lead = lead_time(seen.lead_times.get(place, ()), offer.lead_time_days if offer else None)
-        point = reorder_point(
-            service_factor(self._database.rules.review.service_level_ppm), wanted, lead
-        )
-        value_minor, units = _worth(seen, place)
-        lot = lot_size(
-            self._database.rules.review,
-            currency,
-            units_ordered=sum(units for day, units in ordered.items() if day <= last_day),
-            days=days,
-            value_minor=value_minor,
-            units=units,
-        )
-        return StockPolicy(
-            sku=sku,
-            location=location,
-            demand_a_day=wanted.mean,
-            demand_deviation=wanted.deviation,
-            observed_days=wanted.days,
-            lead_time_days=lead.mean_days,
-            lead_time_deviation=lead.deviation_days,
-            safety_stock=point.safety_units,
-            reorder_point=point.units,
-            order_quantity=0 if lead.mean_days is None else lot,
-            reviewed_at=now,
-        )
+def _review(
+    session: Session, step: ReviewStep, rules: ReviewPolicy, now: datetime
+) -> tuple[ReviewedBatch, list[StockPolicy]]:
+    skus = next_skus(session, step.after, step.batch_skus)
+    observed = _observe(session, skus, rules, now)
+    policies = [_policy(key, observed, rules) for key in observed.keys]
+    batch = ReviewedBatch(
+        last_sku=skus[-1] if len(skus) == step.batch_skus else None,
+        skus=len(skus),
+        places=len(policies),
+        low=_low(session, policies, observed.stock, now.date()),
+    )
+    return batch, policies
 
 
 def next_skus(session: Session, after: str, count: int) -> list[str]:
-    """The next `count` SKUs, sorted; fewer where there are no more."""
+    """Return the next `count` SKUs after a SKU, sorted; fewer where there are no more."""
     query = select(Product.sku).where(Product.sku > after).order_by(Product.sku).limit(count)
     return list(session.exec(query))
 
 
-def _look(session: Session, skus: Sequence[str], first_day: date, now: datetime) -> Seen:
-    stock = session.exec(select(Stock).where(col(Stock.sku).in_(skus)))
-    reviewed = select(StockPolicy.sku, StockPolicy.location).where(col(StockPolicy.sku).in_(skus))
-    return Seen(
-        stock={(row.sku, row.location): row for row in stock},
-        demand=_demand(session, skus, datetime.combine(first_day, time(), now.tzinfo)),
-        lead_times=lead_times(session, skus),
-        best_offers=_best_offers(session, skus, now.date()),
-        reviewed_before={(sku, location) for sku, location in session.exec(reviewed)},
+def _policy(key: StockKey, observed: Observed, rules: ReviewPolicy) -> StockPolicy:
+    ordered = observed.demand.get(key, {})
+    demand = demand_of_window(ordered, observed.last_day, observed.days)
+    offer = observed.best_offers.get(key.sku)
+    lead = lead_time(observed.lead_times.get(key, ()), offer.lead_time_days if offer else None)
+    point = reorder_point(service_factor(rules.service_level_ppm), demand, lead)
+    value_minor, units = _value(observed, key)
+    lot = lot_size(
+        rules,
+        observed.currency,
+        units_ordered=sum(n for day, n in ordered.items() if day <= observed.last_day),
+        days=observed.days,
+        value_minor=value_minor,
+        units=units,
+    )
+    return StockPolicy(
+        sku=key.sku,
+        location=key.location,
+        demand_a_day=demand.mean,
+        demand_deviation=demand.deviation,
+        observed_days=demand.days,
+        lead_time_days=lead.mean_days,
+        lead_time_deviation=lead.deviation_days,
+        safety_stock=point.safety_units,
+        reorder_point=point.units,
+        order_quantity=0 if lead.mean_days is None else lot,
+        reviewed_at=observed.at,
     )
 
 
-def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Place, DaysUnits]:
-    """What was ordered since then and not cancelled, where it was reserved or is short."""
+def _observe(session: Session, skus: Sequence[str], rules: ReviewPolicy, now: datetime) -> Observed:
+    first_order = session.exec(select(func.min(Order.placed_at))).one()
+    last_day, days = observed_window(
+        first_order.date() if first_order else None, now.date(), rules.window_days
+    )
+    first_day = last_day - timedelta(days=days - 1)
+    stock = session.exec(select(Stock).where(col(Stock.sku).in_(skus)))
+    reviewed = select(StockPolicy.sku, StockPolicy.location).where(col(StockPolicy.sku).in_(skus))
+    return Observed(
+        at=now,
+        last_day=last_day,
+        days=days,
+        currency=session.exec(select(Company.currency)).one_or_none() or "EUR",
+        stock={row.key: row for row in stock},
+        demand=_demand(session, skus, datetime.combine(first_day, time(), now.tzinfo)),
+        lead_times=lead_times(session, skus),
+        best_offers=_best_offers(session, skus, now.date()),
+        reviewed_before={
+            StockKey(sku=sku, location=location) for sku, location in session.exec(reviewed)
+        },
+    )
+
+
+def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[StockKey, UnitsByDay]:
+    """Sum the units ordered since then and not cancelled, where they were reserved or are short."""
     reserved = (
         select(Reservation.sku, Reservation.location, Order.placed_at, Reservation.quantity)
         .join(Order, col(Order.order_id) == col(Reservation.order_id))
@@ -160,7 +166,7 @@ def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Plac
             col(Reservation.sku).in_(skus),
             col(Reservation.state).in_(SERVING),
             (col(Reservation.state) != ReservationState.FORGONE)
-            | col(Reservation.shipment_id).is_not(None),  # else it was cancelled before it left
+            | col(Reservation.shipment_id).is_not(None),  # without a shipment it was cancelled
             Order.placed_at >= since,
         )
     )
@@ -178,58 +184,56 @@ def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Plac
             Order.placed_at >= since,
         )
     )
-    demand: dict[Place, DaysUnits] = defaultdict(lambda: defaultdict(int))
+    demand: dict[StockKey, UnitsByDay] = defaultdict(lambda: defaultdict(int))
     for query in (reserved, short):
         for sku, location, placed_at, units in session.exec(query):
-            demand[sku, location][placed_at.date()] += units
+            demand[StockKey(sku=sku, location=location)][placed_at.date()] += units
     return demand
 
 
 def _best_offers(session: Session, skus: Sequence[str], today: date) -> dict[str, Offer]:
-    """The offer by which each SKU would be bought today, where there is one."""
-    offers = offers_of(session, skus)
+    """Return the offer by which one unit of each SKU would be bought today."""
+    offers = read_offers(session, skus)
     records = track_records(session, {offer.supplier_id for offer in offers})
     by_sku: dict[str, dict[str, Offer]] = defaultdict(dict)
     for offer in offers:
         by_sku[offer.sku][offer.supplier_id] = offer
     best = {}
     for sku, rivals in by_sku.items():
-        need = Requirement(sku=sku, short=0, restock=1, needed_by=None)
-        chosen = compare(need, rivals.values(), records, today, {}).chosen
+        one_unit = Requirement(sku=sku, short=0, restock=1, needed_by=None)
+        chosen = compare_offers(one_unit, rivals.values(), records, today, {}).chosen
         if chosen is not None:
             best[sku] = rivals[chosen.supplier_id]
     return best
 
 
-def _worth(seen: Seen, place: Place) -> tuple[int, int]:
-    """What so many units are worth: those on hand here, those elsewhere, or one as offered."""
-    sku = place[0]
-    here = [seen.stock[place]] if place in seen.stock else []
-    elsewhere = [row for (other, _), row in seen.stock.items() if other == sku]
-    for rows in (here, elsewhere):
-        units = sum(row.on_hand for row in rows)
-        if units:
-            return sum(row.value_minor for row in rows), units
-    offer = seen.best_offers.get(sku)
+def _value(observed: Observed, key: StockKey) -> tuple[int, int]:
+    """Return a value in minor units and its units: on hand here, elsewhere, or one as offered."""
+    here = observed.stock.get(key)
+    if here and here.on_hand:
+        return here.value_minor, here.on_hand
+    rows = [row for row in observed.stock.values() if row.sku == key.sku]
+    units = sum(row.on_hand for row in rows)
+    if units:
+        return sum(row.value_minor for row in rows), units
+    offer = observed.best_offers.get(key.sku)
     return (offer.unit_cost_minor, 1) if offer else (0, 1)
 
 
 def _low(
-    session: Session, policies: Sequence[StockPolicy], stock: Mapping[Place, Stock], today: date
+    session: Session, policies: Sequence[StockPolicy], stock: Mapping[StockKey, Stock], today: date
 ) -> tuple[StockKey, ...]:
-    """The places at or below their reorder point. Counters alone say that most aren't: where units
-    are available, no order is short."""
+    """Return the stock keys at or below their reorder point.
+
+    Most are excluded by their counters alone: where units are available, no order is short.
+    """
     points = {
-        (policy.sku, policy.location): policy.reorder_point
+        policy.key: policy.reorder_point
         for policy in policies
         if is_reordered(policy.reorder_point, policy.order_quantity)
-        and _available(stock.get((policy.sku, policy.location))) <= policy.reorder_point
+        and _available(stock.get(policy.key)) <= policy.reorder_point
     }
-    return tuple(
-        StockKey(location=place[1], sku=place[0])
-        for place, units in sorted(positions(session, points, today).items())
-        if units <= points[place]
-    )
+    return tuple(low_keys(session, points, today))
 
 
 def _available(stock: Stock | None) -> int:

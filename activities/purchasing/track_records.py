@@ -1,4 +1,4 @@
-"""What was observed of suppliers: how long they take, and how much of what was ordered comes."""
+"""Track records of suppliers: observed lead times and fill rates."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -7,16 +7,16 @@ from statistics import fmean
 
 from sqlmodel import Session, col, select
 
-from activities.stock.counters import Place
+from models.messages.steps import StockKey
 from models.purchasing import ALL_PPM, TrackRecord
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine
 
 LATEST = 50
-"""Purchase orders of a supplier that are looked at: what it did years ago says little."""
+"""The latest purchase orders of a supplier, or receipts of a SKU, that count."""
 
 
 def track_records(session: Session, supplier_ids: Iterable[str]) -> dict[str, TrackRecord]:
-    """A record for each supplier that was ever sent a purchase order which is decided by now."""
+    """Return a record for each supplier with purchase orders that were sent and aren't open."""
     records = {}
     for supplier_id in sorted(supplier_ids):
         orders = session.exec(
@@ -28,27 +28,10 @@ def track_records(session: Session, supplier_ids: Iterable[str]) -> dict[str, Tr
             .order_by(col(PurchaseOrder.created_at).desc())
             .limit(LATEST)
         ).all()
-        decided = {o.po_id: o for o in orders if not o.state.is_open}
-        if decided:
-            records[supplier_id] = _record(session, decided)
+        finished = {order.po_id: order for order in orders if not order.state.is_open}
+        if finished:
+            records[supplier_id] = _record(session, finished)
     return records
-
-
-def lead_times(session: Session, skus: Iterable[str]) -> dict[Place, list[int]]:
-    """By SKU and location, the days from sending to each of the last receipts, the latest last."""
-    rows = session.exec(
-        select(
-            GoodsReceipt.sku, GoodsReceipt.location, PurchaseOrder.sent_at, GoodsReceipt.occurred_at
-        )
-        .join(GoodsReceipt, col(GoodsReceipt.po_id) == col(PurchaseOrder.po_id))
-        .where(col(GoodsReceipt.sku).in_(list(skus)), col(PurchaseOrder.sent_at).is_not(None))
-        .order_by(col(GoodsReceipt.occurred_at))
-    )
-    days: dict[Place, list[int]] = defaultdict(list)
-    for sku, location, sent, came in rows:
-        if sent:
-            days[sku, location].append(_days(sent, came))
-    return {place: took[-LATEST:] for place, took in days.items()}
 
 
 def _record(session: Session, orders: dict[str, PurchaseOrder]) -> TrackRecord:
@@ -58,18 +41,35 @@ def _record(session: Session, orders: dict[str, PurchaseOrder]) -> TrackRecord:
     receipts = session.exec(select(GoodsReceipt).where(col(GoodsReceipt.po_id).in_(orders)))
     days: dict[str, int] = defaultdict(int)
     for receipt in receipts:
-        sent = orders[receipt.po_id].sent_at
-        if sent:
-            days[receipt.po_id] = max(days[receipt.po_id], _days(sent, receipt.occurred_at))
+        sent_at = orders[receipt.po_id].sent_at
+        if sent_at:
+            days[receipt.po_id] = max(days[receipt.po_id], _days(sent_at, receipt.occurred_at))
     ordered = sum(line.quantity for line in lines)
-    came = sum(min(line.received, line.quantity) for line in lines)
+    received = sum(min(line.received, line.quantity) for line in lines)
     return TrackRecord(
         orders=len(orders),
         mean_lead_time_days=fmean(days.values()) if days else None,
-        fill_rate_ppm=came * ALL_PPM // ordered if ordered else None,
+        fill_rate_ppm=received * ALL_PPM // ordered if ordered else None,
     )
 
 
-def _days(sent: datetime, came: datetime) -> int:
-    """From one day to another, whatever the hours; never below zero."""
-    return max(0, (came.date() - sent.date()).days)
+def lead_times(session: Session, skus: Iterable[str]) -> dict[StockKey, list[int]]:
+    """Return the days from sending to each of the latest receipts, the latest last."""
+    rows = session.exec(
+        select(
+            GoodsReceipt.sku, GoodsReceipt.location, PurchaseOrder.sent_at, GoodsReceipt.occurred_at
+        )
+        .join(GoodsReceipt, col(GoodsReceipt.po_id) == col(PurchaseOrder.po_id))
+        .where(col(GoodsReceipt.sku).in_(list(skus)), col(PurchaseOrder.sent_at).is_not(None))
+        .order_by(col(GoodsReceipt.occurred_at))
+    )
+    days: dict[StockKey, list[int]] = defaultdict(list)
+    for sku, location, sent_at, received_at in rows:
+        if sent_at:
+            days[StockKey(sku=sku, location=location)].append(_days(sent_at, received_at))
+    return {key: observed[-LATEST:] for key, observed in days.items()}
+
+
+def _days(sent_at: datetime, received_at: datetime) -> int:
+    """Count calendar days, whatever the hours; never below zero."""
+    return max(0, (received_at.date() - sent_at.date()).days)

@@ -1,4 +1,4 @@
-"""Inspecting: what returned goods cost us, where they go, and what the customer gets for them."""
+"""Inspection: the cost, disposition and settlement of returned units."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -11,10 +11,10 @@ from activities.billing.exchanges import Payer, give_back, new_settlement, take
 from activities.billing.invoicing import is_left
 from activities.database.unit_of_work import UnitOfWork
 from activities.returns.eligibility import returned_lines
-from activities.stock.backorders import fill_shortages
-from activities.stock.counters import Change, lock_stock, move
+from activities.shipping.goods_issue import restock
+from activities.stock.counters import Change
 from models.billing import units_of
-from models.messages.commands import InspectedUnits, InspectReturn
+from models.messages.commands.returns import InspectedUnits
 from models.money import part, round_half_up
 from models.pricing import PricedLine
 from models.progress import ShipmentState
@@ -33,16 +33,17 @@ from models.tracking import TrackingStatus
 
 
 class Inspected(NamedTuple):
-    """Units of a line that somebody looked at: their disposition, cost and worth."""
+    """Inspected units of a return line: their disposition, cost and price."""
 
     line: ReturnLine
     disposition: Disposition
     quantity: int
     cost_minor: int
     credited: PricedLine
+    """The price to refund, as a line of the order that was paid."""
 
 
-def value_units(
+def inspect_units(
     work: UnitOfWork,
     payer: Payer,
     row: ReturnRow,
@@ -50,18 +51,12 @@ def value_units(
     units: int,
     wanted: InspectedUnits,
 ) -> Inspected:
-    """What `units` of a line cost us, and what the customer gets for them: over all units of the
-    line, exactly what was posted when they left; of an exchange, what was paid for them. Its parts
-    come back in the order in which we heard that they arrived, each at what it cost: what leaves
-    later changes nothing of what is back."""
-    before = _settled_before(work.session, row.order_id, line.line_no)
-    cost_minor = net_minor = 0
-    for held in _arrived(work.session, row.order_id, line.line_no):
-        first, until = max(0, before), min(held.quantity, before + units)
-        if first < until:
-            cost_minor += part(held.cost_minor, first, until - first, held.quantity)
-            net_minor += part(held.revenue_minor, first, until - first, held.quantity)
-        before -= held.quantity
+    """Record the disposition of units of a line, with their cost and their price.
+
+    Units are valued as posted at goods issue, those of an exchange at what was paid for them: over
+    all units of a line exactly the whole amounts.
+    """
+    cost_minor, net_minor = _posted(work.session, row.order_id, line.line_no, units)
     match wanted.disposition:
         case Disposition.RESTOCK:
             line.restocked += units
@@ -85,10 +80,30 @@ def value_units(
     )
 
 
-def _arrived(session: Session, order_id: str, line_no: int) -> Sequence[Reservation]:
-    """The parts of a line that were delivered, in the order in which we heard of it."""
-    heard = (
-        select(TrackingRow.shipment_id, func.min(col(TrackingRow.recorded_at)).label("heard_at"))
+def _posted(session: Session, order_id: str, line_no: int, units: int) -> tuple[int, int]:
+    """Cost and revenue of the next `units` of a line after those inspected before.
+
+    Units come back in the order in which deliveries were recorded, so that later deliveries change
+    no amount of an earlier inspection.
+    """
+    before = sum(
+        line.settled for line, _ in returned_lines(session, order_id) if line.line_no == line_no
+    )
+    cost_minor = revenue_minor = 0
+    for delivered in _delivered_parts(session, order_id, line_no):
+        first, until = max(0, before), min(delivered.quantity, before + units)
+        if first < until:
+            taken = until - first
+            cost_minor += part(delivered.cost_minor, first, taken, delivered.quantity)
+            revenue_minor += part(delivered.revenue_minor, first, taken, delivered.quantity)
+        before -= delivered.quantity
+    return cost_minor, revenue_minor
+
+
+def _delivered_parts(session: Session, order_id: str, line_no: int) -> Sequence[Reservation]:
+    """The delivered parts of a line, in the order in which their delivery was recorded."""
+    deliveries = (
+        select(TrackingRow.shipment_id, func.min(col(TrackingRow.recorded_at)).label("recorded_at"))
         .where(TrackingRow.status == TrackingStatus.DELIVERED)
         .group_by(col(TrackingRow.shipment_id))
         .subquery()
@@ -96,35 +111,22 @@ def _arrived(session: Session, order_id: str, line_no: int) -> Sequence[Reservat
     parts = (
         select(Reservation)
         .join(Shipment, col(Shipment.shipment_id) == col(Reservation.shipment_id))
-        .outerjoin(heard, heard.c.shipment_id == col(Shipment.shipment_id))
+        .join(deliveries, deliveries.c.shipment_id == col(Shipment.shipment_id))
         .where(
             Reservation.order_id == order_id,
             Reservation.line_no == line_no,
             Reservation.state == ReservationState.SHIPPED,
             Shipment.state == ShipmentState.DELIVERED,
         )
-        .order_by(
-            func.coalesce(heard.c.heard_at, col(Shipment.delivered_at)),
-            col(Reservation.location),
-            col(Reservation.part),
-        )
+        .order_by(deliveries.c.recorded_at, col(Reservation.location), col(Reservation.part))
     )
     return session.exec(parts).all()
 
 
-def restock(
-    work: UnitOfWork,
-    row: ReturnRow,
-    looked_at: Sequence[Inspected],
-    cause: str,
+def restock_inspected(
+    work: UnitOfWork, row: ReturnRow, inspected: Sequence[Inspected], cause: str
 ) -> tuple[str, ...]:
-    """Put what can be sold again on the shelf; who waits for it gets it. Returns the orders whose
-    date is another now."""
-    back = [one for one in looked_at if one.disposition is Disposition.RESTOCK]
-    if not back:
-        return ()
-    skus = {one.line.sku for one in back}
-    lock_stock(work, skus, {(sku, row.location) for sku in skus})
+    """Put units to restock into stock; returns the orders to notify."""
     changes = [
         Change(
             movement_id=f"{cause}:{number}",
@@ -136,38 +138,39 @@ def restock(
             value_minor=one.cost_minor,
             order_id=row.order_id,
         )
-        for number, one in enumerate(back)
+        for number, one in enumerate(inspected)
+        if one.disposition is Disposition.RESTOCK
     ]
-    move(work, changes)
-    return fill_shortages(work, skus, cause)
+    return restock(work, changes)
 
 
-def settle_units(
-    work: UnitOfWork,
-    payer: Payer,
-    row: ReturnRow,
-    looked_at: Sequence[Inspected],
-    command: InspectReturn,
+def cost_of(inspected: Sequence[Inspected], *dispositions: Disposition) -> int:
+    """Return the cost of units with one of `dispositions`, in minor units."""
+    return sum(one.cost_minor for one in inspected if one.disposition in dispositions)
+
+
+def settle_inspected(
+    work: UnitOfWork, payer: Payer, row: ReturnRow, inspected: Sequence[Inspected], reason: str
 ) -> str:
-    """What the customer gets: the same goods once more, if nothing of their price was given back
-    before, or what is left of the price."""
+    """Settle inspected units, and return a sentence: an exchange, if the customer asked for one and
+    the full price is left; else a credit note and the refund of what was paid."""
     settlement = new_settlement(work, row.return_id)
-    lines = [one.credited for one in looked_at]
+    lines = [one.credited for one in inspected]
     message = f"{row.return_id} is inspected"
     if row.wish is RequestedOutcome.EXCHANGE and is_left(work.session, payer.order, lines):
-        settlement.exchange_order_id = _free_id(work.session, row.order_id)
+        settlement.exchange_order_id = _free_exchange_id(work.session, row.order_id)
         settlement.exchange_lines = [
             ExchangeLine(sku=one.line.sku, quantity=one.quantity, credited=one.credited).model_dump(
                 mode="json"
             )
-            for one in looked_at
+            for one in inspected
         ]
         message += f"; {settlement.exchange_order_id} replaces it"
     else:
-        reason = f"{row.return_id}: {command.reason}"
+        reason = f"{row.return_id}: {reason}"
         given_back = give_back(work, payer, lines, reason, delivered=True)
         if given_back is None:
-            return f"{message}; nothing of its price is left to give back"
+            return f"{message}; nothing is left to credit"
         settlement.credit_note = given_back.credit_note.number
         settlement.refund_key = given_back.refund_key
         message += f"; {given_back.words}"
@@ -175,21 +178,11 @@ def settle_units(
     return message
 
 
-def _free_id(session: Session, order_id: str) -> str:
-    """For the order that replaces goods: one that no order has, or is to have."""
+def _free_exchange_id(session: Session, order_id: str) -> str:
+    """The first exchange id that neither an order nor a settlement has."""
     for number in count(1):
         free = exchange_order_id(order_id, number)
         promised = select(Settlement).where(Settlement.exchange_order_id == free)
         if session.get(Order, free) is None and session.exec(promised).first() is None:
             return free
     raise AssertionError("there are more numbers than orders")
-
-
-def cost_of(looked_at: Sequence[Inspected], *dispositions: Disposition) -> int:
-    return sum(one.cost_minor for one in looked_at if one.disposition in dispositions)
-
-
-def _settled_before(session: Session, order_id: str, line_no: int) -> int:
-    return sum(
-        line.settled for line, _ in returned_lines(session, order_id) if line.line_no == line_no
-    )

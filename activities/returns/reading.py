@@ -1,4 +1,4 @@
-"""Reading returns: what CLI and API show of them, and what is printed."""
+"""Returns reading: returns and their labels, as API and CLI show them."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def list_returns(
     state: ReturnState | None = None,
     limit: int = 50,
 ) -> list[ReturnSummary]:
-    """Returns, the latest first; `limit` 0 means all."""
+    """List returns, the latest first; `limit` 0 means all."""
     query = select(ReturnRow).order_by(col(ReturnRow.requested_at).desc(), col(ReturnRow.return_id))
     if order_id is not None:
         query = query.where(ReturnRow.order_id == order_id)
@@ -38,7 +38,7 @@ def list_returns(
 
 
 def return_details(session: Session, return_id: str) -> ReturnDetails | None:
-    """One return; None where there is none."""
+    """Return one return in detail; None without one."""
     row = session.get(ReturnRow, return_id)
     if row is None:
         return None
@@ -70,26 +70,18 @@ def return_details(session: Session, return_id: str) -> ReturnDetails | None:
 
 
 def return_paper(session: Session, return_id: str) -> ReturnPaper | None:
-    """What the label of an authorised return says; None where it isn't one."""
+    """Return the content of a return's label; None for one that was never authorised."""
     row = session.get(ReturnRow, return_id)
     if row is None or row.authorised_at is None or row.expires_at is None:
         return None
     order = session.get_one(Order, row.order_id)
-    company = session.exec(select(Company)).one()
-    place = session.get(Location, row.location)
-    city = f"{place.postal_code} {place.city}".strip() if place else ""
-    lines = [company.name, place.street, city] if place else [company.street, company.city]
     return ReturnPaper(
         return_id=return_id,
         order_id=row.order_id,
         authorised_on=row.authorised_at.date(),
         valid_until=row.expires_at.date(),
         from_address=PaperAddress.of(Address.model_validate(order.ship_to)),
-        to_address=PaperAddress(
-            name=place.name if place else company.name,
-            lines=tuple(filter(None, lines)),
-            country=place.country if place else company.country,
-        ),
+        to_address=_receiving_address(session, row),
         lines=tuple(
             PaperContent(sku=line.sku, name=name, quantity=line.quantity)
             for line, name in _lines(session, row)
@@ -99,10 +91,26 @@ def return_paper(session: Session, return_id: str) -> ReturnPaper | None:
 
 
 def return_label(session: Session, return_id: str) -> bytes | None:
-    """The label as PDF; None where nobody allowed the return, or no more of it may come."""
+    """Print the label of a return as PDF; None unless it is authorised and not over."""
     row = session.get(ReturnRow, return_id)
     paper = None if row is None or row.state.is_over else return_paper(session, return_id)
     return return_label_pdf(paper) if paper else None
+
+
+def _receiving_address(session: Session, row: ReturnRow) -> PaperAddress:
+    """The location of a return, else our company."""
+    company = session.exec(select(Company)).one()
+    location = session.get(Location, row.location)
+    if location is None:
+        lines = [company.street, company.city]
+        return PaperAddress(
+            name=company.name, lines=tuple(filter(None, lines)), country=company.country
+        )
+    city = f"{location.postal_code} {location.city}".strip()
+    lines = [company.name, location.street, city]
+    return PaperAddress(
+        name=location.name, lines=tuple(filter(None, lines)), country=location.country
+    )
 
 
 def _lines(session: Session, row: ReturnRow) -> Sequence[tuple[ReturnLine, str]]:
@@ -115,7 +123,7 @@ def _lines(session: Session, row: ReturnRow) -> Sequence[tuple[ReturnLine, str]]
 
 
 def _units(session: Session, return_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """By return, units that are to come, and that came."""
+    """The units of each return: requested and received."""
     query = select(
         ReturnLine.return_id, func.sum(ReturnLine.quantity), func.sum(ReturnLine.received)
     ).where(col(ReturnLine.return_id).in_(return_ids))

@@ -1,4 +1,4 @@
-"""Returns: the steps of the workflow that follows one."""
+"""Returns steps: what the workflow of a return calls."""
 
 from sqlmodel import Session, col, select
 
@@ -16,60 +16,50 @@ from models.tables.returns import ReturnRow, Settlement
 
 @read_step
 def read_return_progress(session: Session, step: ReturnStep) -> ReturnProgress:
-    """How far the return has come, and what its customer is still to get."""
-    return _progress(session, step.return_id)
+    """Read the progress of a return, with its pending settlements."""
+    row = session.get_one(ReturnRow, step.return_id)
+    pending = session.exec(
+        select(Settlement)
+        .where(Settlement.return_id == step.return_id, col(Settlement.done_at).is_(None))
+        .order_by(col(Settlement.settlement_id))
+    )
+    return ReturnProgress(
+        return_id=step.return_id,
+        order_id=row.order_id,
+        state=row.state,
+        expires_at=row.expires_at,
+        tracking=row.tracking,
+        news_at=row.news_at,
+        pending=tuple(PendingSettlement.model_validate(one.model_dump()) for one in pending),
+    )
 
 
 @step
 def expire_return(work: UnitOfWork, step: ReturnStep) -> ReturnProgress:
-    """The authorisation has run out, unless the goods have come or are on their way. What came
-    of them stays settled."""
+    """Expire an authorised return whose time is over; not one that is in transit or received."""
     found = work.session.get_one(ReturnRow, step.return_id)
     order = lock_order(work, found.order_id)
     row = work.session.get_one(ReturnRow, step.return_id, populate_existing=True)
-    due = row.expires_at is not None and row.expires_at <= work.now
-    if row.state is ReturnState.AUTHORISED and due:
+    is_due = row.expires_at is not None and row.expires_at <= work.now
+    if row.state is ReturnState.AUTHORISED and is_due:
         row.state, row.ended_at = ReturnState.EXPIRED, work.now
         record_event(work, order.order_id, "return_expired", step.return_id)
         save_progress(work, order)
     work.session.flush()
-    return _progress(work.session, step.return_id)
+    return read_return_progress(work.session, step)
 
 
 @step
 def finish_settlement(work: UnitOfWork, step: SettlementStep) -> None:
-    """The customer has got it."""
+    """Record that a settlement's refund was paid, or its exchange order started."""
     row = work.session.get_one(Settlement, step.settlement_id, with_for_update=True)
     row.done_at = row.done_at or work.now
 
 
 @read_step
 def write_exchange(session: Session, step: SettlementStep) -> OrderDocument:
-    """The order that sends returned goods once more, for nothing."""
-    return _exchange(session, step.settlement_id)
-
-
-def _progress(session: Session, return_id: str) -> ReturnProgress:
-    row = session.get_one(ReturnRow, return_id)
-    pending = session.exec(
-        select(Settlement)
-        .where(Settlement.return_id == return_id, col(Settlement.done_at).is_(None))
-        .order_by(col(Settlement.settlement_id))
-    )
-    return ReturnProgress(
-        return_id=return_id,
-        order_id=row.order_id,
-        state=row.state,
-        expires_at=row.expires_at,
-        tracking=row.tracking,
-        news_at=row.news_at,
-        note=row.note,
-        pending=tuple(PendingSettlement.model_validate(one.model_dump()) for one in pending),
-    )
-
-
-def _exchange(session: Session, settlement_id: str) -> OrderDocument:
-    settlement = session.get_one(Settlement, settlement_id)
+    """Write the order document of an exchange: the returned goods again, at no charge."""
+    settlement = session.get_one(Settlement, step.settlement_id)
     row = session.get_one(ReturnRow, settlement.return_id)
     order = session.get_one(Order, row.order_id)
     lines = [

@@ -1,8 +1,8 @@
-"""Shipment control: a person's commands on shipments that won't arrive, or come back after all."""
+"""Shipping commands: failed shipments are reshipped, refunded or recovered; claims are filed,
+settled and withdrawn."""
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from sqlmodel import Session, col, select
@@ -15,26 +15,33 @@ from activities.order_record.audit import record_event
 from activities.order_record.balance import money_of
 from activities.order_record.progress import read_progress, save_progress
 from activities.order_record.targets import amount_of, location_of, shipment_of
-from activities.shipping.claims import check_claimable, claims_of, record_claim, record_withdrawal
+from activities.shipping.claims import (
+    check_claimable,
+    claims_of,
+    lock_open_claim,
+    record_claim,
+    record_settlement,
+    record_withdrawal,
+)
+from activities.shipping.goods_issue import restock
 from activities.shipping.undelivered import refund_price, write_off_undelivered
-from activities.stock.backorders import fill_shortages, orders_served
-from activities.stock.counters import Change, lock_stock, move
+from activities.stock.counters import Change
 from activities.stock.steps import allocate_or_backorder, release_reservations
 from models import ledger
 from models.claims import ClaimState
-from models.messages.commands import (
-    SHIPMENT_REFUSED,
-    CommandResult,
+from models.messages.commands.base import SHIPMENT_REFUSED, refuse
+from models.messages.commands.results import CommandResult, FollowUp
+from models.messages.commands.shipping import (
     EndCallBack,
-    FollowUp,
+    FileClaim,
     GiveUp,
     RecoverShipment,
     RefundShipment,
     Reship,
+    SettleClaim,
     ShipmentCommand,
-    refuse,
+    WithdrawClaim,
 )
-from models.messages.steps import Notification
 from models.progress import Cancellation, ShipmentState
 from models.stock import MovementKind, Need, ReservationState
 from models.tables.orders import Order
@@ -42,94 +49,107 @@ from models.tables.shipping import Shipment
 from models.tables.stock import Reservation
 from models.tracking import TrackingStatus
 
-GIVEN_UP = (ReservationState.LOST, ReservationState.FORGONE)
-_EVENTS = {ReservationState.LOST: "reshipped", ReservationState.FORGONE: "given_up"}
-CARRIERS_FAULT = (TrackingStatus.LOST, TrackingStatus.DAMAGED)
-"""What a carrier owes us for, unless a person says otherwise."""
 NOT_LEFT = (ShipmentState.PLANNED, ShipmentState.BOOKED)
-
-
-class _GivenUp(NamedTuple):
-    """A shipment that is given up, its order and who has paid for it, and what was in it."""
-
-    order: Order
-    payer: Payer
-    shipment: Shipment
-    rows: Sequence[Reservation]
-    cause: str
-    redated: tuple[str, ...]
-    now: datetime
+FAILURES = {ReservationState.LOST: "reshipped", ReservationState.FORGONE: "given_up"}
+"""The states of a failed shipment's units, reshipped or refunded, with their audit events."""
+CLAIMED_AUTOMATICALLY = (TrackingStatus.LOST, TrackingStatus.DAMAGED)
+"""Exceptions for which a claim is filed unless the command gives another amount."""
 
 
 @executes(Reship)
 def reship(work: UnitOfWork, command: Reship) -> CommandResult:
-    given_up = _give_up(work, command, ReservationState.LOST)
-    order, _, shipment, rows, cause, *_ = given_up
+    """Send the goods of an undeliverable shipment again: reserve or backorder them."""
+    order, shipment = shipment_of(work, command.shipment_id)
+    failed = _record_failure(work, command, order, shipment, ReservationState.LOST)
     units = Counter[tuple[int, str]]()
-    for row in rows:
+    for row in failed.rows:
         units[row.line_no, row.sku] += row.quantity
     needs = [
         Need(line_no=line_no, sku=sku, quantity=quantity)
         for (line_no, sku), quantity in sorted(units.items())
     ]
-    # a cause of its own: what came back may have served the same line's shortage already
-    allocate_or_backorder(work, order, needs, f"{cause}:again")
-    return _done(work, command, given_up, f"{shipment.shipment_id} is sent again")
+    # A cause of its own: restocked goods may have served a shortage of the same line already.
+    allocate_or_backorder(work, order, needs, f"{_cause(command)}:again")
+    save_progress(work, order)
+    message = f"{command.shipment_id} is sent again"
+    return CommandResult.done(command, message, orders=failed.notified)
 
 
 @executes(RefundShipment)
 def refund_shipment(work: UnitOfWork, command: RefundShipment) -> CommandResult:
+    """Refund the price of an undeliverable shipment; call back one that hasn't left."""
     order, shipment = shipment_of(work, command.shipment_id)
     if shipment.state in NOT_LEFT:
         return _call_back(work, command, order, shipment)
-    given_up = _give_up(work, command, ReservationState.FORGONE)
-    shipment_id, rows = given_up.shipment.shipment_id, given_up.rows
-    reason, entry_id = f"{shipment_id}: {command.reason}", f"shipment_credited:{shipment_id}"
-    words, follow_up = refund_price(work, given_up.payer, rows, entry_id, reason)
-    message = f"{shipment_id} is given up; {words}"
-    return _done(work, command, given_up, message, follow_up)
+    failed = _record_failure(work, command, order, shipment, ReservationState.FORGONE)
+    credited, follow_up = _credit(work, command, failed.payer, failed.rows)
+    save_progress(work, order)
+    message = f"{command.shipment_id} is written off; {credited}"
+    return CommandResult.done(command, message, orders=failed.notified, follow_up=follow_up)
+
+
+def _call_back(
+    work: UnitOfWork, command: RefundShipment, order: Order, shipment: Shipment
+) -> CommandResult:
+    """Have the carrier asked first, as it may be on its way; EndCallBack follows its answer."""
+    _check_call_back(work.session, command, order, shipment)
+    shipment.called_back_by = command.command_id
+    record_event(work, order.order_id, "call_back", _detail(command))
+    save_progress(work, order)
+    end = EndCallBack(
+        command_id=f"{command.command_id}:end",  # no operator's id: these have no colon
+        shipment_id=shipment.shipment_id,
+        reason=command.reason,
+        actor=command.actor,
+    )
+    return CommandResult.done(
+        command,
+        f"{shipment.shipment_id} is being called back; its price is refunded once the carrier "
+        "agrees",
+        orders=(order.order_id,),
+        follow_up=FollowUp(order_id=order.order_id, call_back=end),
+    )
 
 
 @executes(EndCallBack)
 def end_call_back(work: UnitOfWork, command: EndCallBack) -> CommandResult:
-    """What nobody fetches is given up, and is free for others."""
+    """End a call-back: cancel the shipment, release its goods and refund their price; or, where
+    the carrier has the goods, leave it as it is."""
     order, shipment = shipment_of(work, command.shipment_id)
-    shipment_id, cause = shipment.shipment_id, f"{command.kind}:{command.shipment_id}"
+    shipment_id = shipment.shipment_id
     shipment.called_back_by = None
     if not command.agreed or shipment.state not in NOT_LEFT:
-        message = f"{shipment_id} goes its way: its carrier has it"
+        message = f"{shipment_id} is not called back: its carrier has it"
         record_event(work, order.order_id, "call_back_refused", message)
         save_progress(work, order)
-        notification = Notification(cause=cause, orders=(order.order_id,))
-        return CommandResult(command=command, message=message, notification=notification)
+        return CommandResult.done(command, message, orders=(order.order_id,))
     payer = payer_of(work, order)
-    its = col(Reservation.shipment_id) == shipment_id
-    freed = release_reservations(work, order, its, cause, keeps_shortages=True)
+    of_shipment = col(Reservation.shipment_id) == shipment_id
+    released = release_reservations(work, order, of_shipment, _cause(command), keeps_shortages=True)
     shipment.state = ShipmentState.CANCELLED
-    for row in freed.rows:
+    for row in released.rows:
         row.shipment_id = None
-    detail = f"{shipment_id} by {command.actor}: {command.reason}"
-    record_event(work, order.order_id, "given_up", detail)
-    reason, entry_id = f"{shipment_id}: {command.reason}", f"shipment_credited:{shipment_id}"
-    write_off_undelivered(work, order.order_id, freed.rows)
-    words, follow_up = refund_price(work, payer, freed.rows, entry_id, reason)
+    record_event(work, order.order_id, "given_up", _detail(command))
+    write_off_undelivered(work, order.order_id, released.rows)
+    credited, follow_up = _credit(work, command, payer, released.rows)
     save_progress(work, order)
-    concerned = (order.order_id, payer.order.order_id, *freed.notification.orders)
-    notification = freed.notification.model_copy(update={"orders": tuple(dict.fromkeys(concerned))})
-    message = f"{shipment_id} is given up; {words}"
-    return CommandResult(
-        command=command, message=message, notification=notification, follow_up=follow_up
+    return CommandResult.done(
+        command,
+        f"{shipment_id} is cancelled; {credited}",
+        orders=(order.order_id, payer.order.order_id, *released.notification.orders),
+        places=released.notification.places,
+        follow_up=follow_up,
     )
 
 
 @executes(RecoverShipment)
 def recover_shipment(work: UnitOfWork, command: RecoverShipment) -> CommandResult:
-    """What was written off is on the shelf again; its carrier owes us nothing for it."""
-    order, shipment = _written_off(work, command.shipment_id)
-    rows = _contents(work.session, shipment.shipment_id, *GIVEN_UP)
+    """Put the goods of a failed shipment into stock again; withdraw an open claim for them."""
+    order, shipment = shipment_of(work, command.shipment_id)
+    _check_recoverable(shipment)
+    rows = _units(work.session, shipment.shipment_id, *FAILURES)
     location = location_of(work, command.location, SHIPMENT_REFUSED) or shipment.location
-    cause = f"{command.kind}:{shipment.shipment_id}"
-    redated = _restock(work, shipment, rows, location, cause)
+    notified = _restock(work, shipment, rows, location, _cause(command))
     cost_minor = sum(row.cost_minor for row in rows)
     entry = ledger.recovered_shipment_entry(
         shipment.shipment_id, order.order_id, order.currency, cost_minor
@@ -141,50 +161,35 @@ def recover_shipment(work: UnitOfWork, command: RecoverShipment) -> CommandResul
     message = f"{shipment.shipment_id} is in stock again at {location}"
     for claim in claims_of(work.session, shipment.shipment_id):
         if claim.state is ClaimState.OPEN:
-            record_withdrawal(work, order, claim, "as its goods are here again")
+            record_withdrawal(work, order, claim, "as its goods are in stock again")
             message += f"; {claim.claim_id} is withdrawn"
         elif claim.state is ClaimState.SETTLED:
             paid = money_of(order, claim.settled_minor or 0)
             message += f"; {claim.claim_id} stays settled: {claim.carrier} has paid {paid}"
-    found = _GivenUp(order, Payer(order), shipment, rows, cause, redated, work.now)
-    return _done(work, command, found, message)
-
-
-def _call_back(
-    work: UnitOfWork, command: RefundShipment, order: Order, shipment: Shipment
-) -> CommandResult:
-    """Its carrier is asked before anything is given back: it may be on its way to fetch it."""
-    _check_call_back(work.session, command, order, shipment)
-    shipment_id = shipment.shipment_id
-    shipment.called_back_by = command.command_id
-    detail = f"{shipment_id} by {command.actor}: {command.reason}"
-    record_event(work, order.order_id, "call_back", detail)
     save_progress(work, order)
-    end = EndCallBack(
-        command_id=f"{command.command_id}/end",
-        shipment_id=shipment_id,
-        reason=command.reason,
-        actor=command.actor,
-    )
-    return CommandResult(
-        command=command,
-        message=f"{shipment_id} is called back; its price follows once its carrier agrees",
-        notification=Notification(cause=f"{command.kind}:{shipment_id}", orders=(order.order_id,)),
-        follow_up=FollowUp(order_id=order.order_id, call_back=end),
-    )
+    return CommandResult.done(command, message, orders=(order.order_id, *notified))
 
 
-def _give_up(work: UnitOfWork, command: GiveUp, outcome: ReservationState) -> _GivenUp:
-    """The goods won't arrive: what was posted when they left is taken back, they are lost or,
-    where they came back, in stock again; the carrier owes us for what it lost."""
-    order, shipment = _lost(work, command.shipment_id)
+class _Failed(NamedTuple):
+    """A failed shipment: its units, the order that paid for them, and the orders to notify."""
+
+    payer: Payer
+    rows: Sequence[Reservation]
+    notified: tuple[str, ...]
+
+
+def _record_failure(
+    work: UnitOfWork, command: GiveUp, order: Order, shipment: Shipment, state: ReservationState
+) -> _Failed:
+    """Record an undeliverable shipment as failed: reverse its goods issue, restock goods that the
+    carrier returned, and claim what it lost or damaged. Raises CommandRefused."""
+    _check_undeliverable(shipment)
     payer = payer_of(work, order)
-    rows = _contents(work.session, shipment.shipment_id, ReservationState.SHIPPED)
+    rows = _units(work.session, shipment.shipment_id, ReservationState.SHIPPED)
     restocked = shipment.tracking is TrackingStatus.RETURNED_TO_SENDER
-    cause = f"{command.kind}:{shipment.shipment_id}"
-    redated: tuple[str, ...] = ()
+    served: tuple[str, ...] = ()
     if restocked:
-        redated = _restock(work, shipment, rows, shipment.location, cause)
+        served = _restock(work, shipment, rows, shipment.location, _cause(command))
     cost_minor = sum(row.cost_minor for row in rows)
     entry = ledger.failed_shipment_entry(
         shipment.shipment_id,
@@ -195,31 +200,26 @@ def _give_up(work: UnitOfWork, command: GiveUp, outcome: ReservationState) -> _G
         restocked=restocked,
     )
     post(work, entry)
-    _claim(work, command, order, shipment, 0 if restocked else cost_minor)
+    _claim_loss(work, command, order, shipment, 0 if restocked else cost_minor)
     for row in rows:
-        row.state = outcome
+        row.state = state
     shipment.state = ShipmentState.FAILED
-    detail = f"{shipment.shipment_id} by {command.actor}: {command.reason}"
-    record_event(work, order.order_id, _EVENTS[outcome], detail)
+    record_event(work, order.order_id, FAILURES[state], _detail(command))
     work.session.flush()
-    return _GivenUp(order, payer, shipment, rows, cause, redated, work.now)
+    return _Failed(payer, rows, (order.order_id, payer.order.order_id, *served))
 
 
-def _claim(
-    work: UnitOfWork,
-    command: GiveUp,
-    order: Order,
-    shipment: Shipment,
-    cost_minor: int,
+def _claim_loss(
+    work: UnitOfWork, command: GiveUp, order: Order, shipment: Shipment, cost_minor: int
 ) -> None:
-    """Unless a person says how much: what was lost or damaged, where nothing was claimed for it
-    before."""
+    """File a claim for the amount of the command; without one, for goods lost or damaged at their
+    cost, unless they were claimed before."""
     if command.claim is None:
         claimed = any(
             claim.state is not ClaimState.WITHDRAWN
             for claim in claims_of(work.session, shipment.shipment_id)
         )
-        owes = shipment.carrier and shipment.tracking in CARRIERS_FAULT and not claimed
+        owes = shipment.carrier and shipment.tracking in CLAIMED_AUTOMATICALLY and not claimed
         amount_minor = cost_minor if owes else 0
     else:
         amount_minor = amount_of(
@@ -230,61 +230,70 @@ def _claim(
         record_claim(work, order, shipment, amount_minor, command.reason)
 
 
-def _lost(work: UnitOfWork, shipment_id: str) -> tuple[Order, Shipment]:
-    """A shipment of which the carrier says that it won't arrive, and its order, locked."""
-    order, shipment = shipment_of(work, shipment_id)
-    problem = None
+def _credit(
+    work: UnitOfWork,
+    command: RefundShipment | EndCallBack,
+    payer: Payer,
+    rows: Sequence[Reservation],
+) -> tuple[str, FollowUp | None]:
+    entry_id = f"shipment_credited:{command.shipment_id}"
+    return refund_price(work, payer, rows, entry_id, f"{command.shipment_id}: {command.reason}")
+
+
+def _check_undeliverable(shipment: Shipment) -> None:
+    """Check that the carrier reported that a shipment won't arrive. Raises CommandRefused."""
+    shipment_id, problem = shipment.shipment_id, None
     if shipment.state is ShipmentState.FAILED:
-        problem = "was given up before"
+        problem = "was reshipped or refunded before"
     elif shipment.state is ShipmentState.DELIVERED:
-        problem = "was delivered: what comes back is a return"
+        problem = "was delivered: request a return instead"
     elif shipment.state is ShipmentState.CANCELLED:
-        problem = "was called back: its goods are here, or with others"
+        problem = "was called back: its goods are in stock, or reserved for other orders"
     elif shipment.state is not ShipmentState.DISPATCHED:
         problem = "hasn't left"
     elif shipment.tracking is None or not shipment.tracking.wants_a_person:
-        problem = f"is on its way; if it won't arrive, say so first: shipment event {shipment_id}"
+        problem = (
+            "is on its way; if it won't arrive, record the carrier's report first "
+            f"(`shipment event {shipment_id} STATUS`)"
+        )
     if problem:
         refuse("shipment_id", f"{shipment_id} {problem}", SHIPMENT_REFUSED)
-    return order, shipment
 
 
 def _check_call_back(
     session: Session, command: RefundShipment, order: Order, shipment: Shipment
 ) -> None:
-    """Raises CommandRefused."""
+    """Check that a shipment that hasn't left can be called back. Raises CommandRefused."""
     shipment_id, problem = shipment.shipment_id, None
     if order.cancellation is not Cancellation.NONE:
-        problem = f"goes with {order.order_id}, which is (being) cancelled"
+        problem = f"belongs to {order.order_id}, which is cancelled or being cancelled"
     elif shipment.called_back_by:
         problem = (
-            f"is being called back, by the command {shipment.called_back_by}: where that was ended "
-            "from outside, the same again goes on"
+            f"is being called back by the command {shipment.called_back_by}: repeat that command "
+            "if its workflow was terminated"
         )
     elif not read_progress(session, order).goods_left:
         problem = f"hasn't left, nor anything else of {order.order_id}: cancel the order instead"
     if problem:
         refuse("shipment_id", f"{shipment_id} {problem}", SHIPMENT_REFUSED)
     if command.claim is not None:
-        reason = f"{shipment_id} hasn't left: no carrier owes us anything for it"
+        reason = f"{shipment_id} hasn't left: its carrier owes us nothing"
         refuse("claim", reason, SHIPMENT_REFUSED)
 
 
-def _written_off(work: UnitOfWork, shipment_id: str) -> tuple[Order, Shipment]:
-    """A shipment that was given up and isn't here yet, and its order, locked."""
-    order, shipment = shipment_of(work, shipment_id)
+def _check_recoverable(shipment: Shipment) -> None:
+    """Check that a shipment failed and isn't in stock again. Raises CommandRefused."""
     problem = None
     if shipment.state is not ShipmentState.FAILED:
-        problem = f"is {shipment.state}: only what was given up is recovered"
+        problem = f"is {shipment.state}: only reshipped or refunded shipments are recovered"
     elif shipment.restocked_at is not None:
         problem = f"is in stock again since {shipment.restocked_at:%Y-%m-%d}"
     if problem:
-        refuse("shipment_id", f"{shipment_id} {problem}", SHIPMENT_REFUSED)
-    return order, shipment
+        refuse("shipment_id", f"{shipment.shipment_id} {problem}", SHIPMENT_REFUSED)
 
 
-def _contents(session: Session, shipment_id: str, *states: ReservationState) -> list[Reservation]:
-    """What of a shipment is in one of `states`."""
+def _units(session: Session, shipment_id: str, *states: ReservationState) -> list[Reservation]:
+    """The units of a shipment in one of `states`."""
     rows = select(Reservation).where(
         Reservation.shipment_id == shipment_id, col(Reservation.state).in_(states)
     )
@@ -292,46 +301,70 @@ def _contents(session: Session, shipment_id: str, *states: ReservationState) -> 
 
 
 def _restock(
-    work: UnitOfWork,
-    shipment: Shipment,
-    rows: Sequence[Reservation],
-    location: str,
-    cause: str,
+    work: UnitOfWork, shipment: Shipment, rows: Sequence[Reservation], location: str, cause: str
 ) -> tuple[str, ...]:
-    """Put goods on the shelf again, at what they cost; who waits for them gets them. Returns the
-    orders whose date is another now."""
-    skus = {row.sku for row in rows}
-    lock_stock(work, skus, {(sku, location) for sku in skus})
-    move(work, [_back(row, location, cause) for row in rows])
+    """Put the units of a shipment into stock again; returns the orders to notify."""
+    changes = [
+        Change(
+            movement_id=f"{cause}:{row.line_no}:{row.part}",
+            cause=cause,
+            kind=MovementKind.RETURN,
+            sku=row.sku,
+            location=location,
+            on_hand=row.quantity,
+            value_minor=row.cost_minor,
+            order_id=row.order_id,
+        )
+        for row in rows
+    ]
+    notified = restock(work, changes)
     shipment.restocked_at = work.now
-    return fill_shortages(work, skus, cause)
+    return notified
 
 
-def _back(row: Reservation, location: str, cause: str) -> Change:
-    return Change(
-        movement_id=f"{cause}:{row.line_no}:{row.part}",
-        cause=cause,
-        kind=MovementKind.RETURN,
-        sku=row.sku,
-        location=location,
-        on_hand=row.quantity,
-        value_minor=row.cost_minor,
-        order_id=row.order_id,
-    )
+def _cause(command: ShipmentCommand) -> str:
+    """The cause of stock movements: a command of each kind is executed once per shipment."""
+    return f"{command.kind}:{command.shipment_id}"
 
 
-def _done(
-    work: UnitOfWork,
-    command: ShipmentCommand,
-    given_up: _GivenUp,
-    message: str,
-    follow_up: FollowUp | None = None,
-) -> CommandResult:
-    save_progress(work, given_up.order)
-    served = orders_served(work, given_up.cause, given_up.redated)
-    concerned = (given_up.order.order_id, given_up.payer.order.order_id, *served)
-    orders = tuple(dict.fromkeys(concerned))
-    notification = Notification(cause=given_up.cause, orders=orders)
-    return CommandResult(
-        command=command, message=message, notification=notification, follow_up=follow_up
-    )
+def _detail(command: ShipmentCommand) -> str:
+    return f"{command.shipment_id} by {command.actor}: {command.reason}"
+
+
+@executes(FileClaim)
+def file_claim(work: UnitOfWork, command: FileClaim) -> CommandResult:
+    """File a claim against the carrier of a shipment."""
+    order, shipment = shipment_of(work, command.shipment_id)
+    check_claimable(work.session, shipment, "shipment_id")
+    amount_minor = amount_of(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
+    claim = record_claim(work, order, shipment, amount_minor, command.reason)
+    save_progress(work, order)
+    amount = money_of(order, amount_minor)
+    message = f"{claim.claim_id} is filed against {claim.carrier}: {amount}"
+    return CommandResult.done(command, message)
+
+
+@executes(SettleClaim)
+def settle_claim(work: UnitOfWork, command: SettleClaim) -> CommandResult:
+    """Settle a claim that the carrier paid, in whole or in part."""
+    order, claim = lock_open_claim(work, command.claim_id)
+    paid_minor = amount_of(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
+    claimed = money_of(order, claim.amount_minor)
+    if paid_minor > claim.amount_minor:
+        reason = f"is more than the {claimed} of {claim.claim_id}"
+        refuse("amount", reason, SHIPMENT_REFUSED)
+    record_settlement(work, order, claim, paid_minor, f"by {command.actor}: {command.reason}")
+    save_progress(work, order)
+    paid = money_of(order, paid_minor)
+    message = f"{claim.claim_id} is settled: {claim.carrier} has paid {paid} of {claimed}"
+    return CommandResult.done(command, message)
+
+
+@executes(WithdrawClaim)
+def withdraw_claim(work: UnitOfWork, command: WithdrawClaim) -> CommandResult:
+    """Withdraw a claim: the carrier owes nothing."""
+    order, claim = lock_open_claim(work, command.claim_id)
+    record_withdrawal(work, order, claim, f"by {command.actor}: {command.reason}")
+    save_progress(work, order)
+    message = f"{claim.claim_id} is withdrawn: {claim.carrier} owes us nothing for it"
+    return CommandResult.done(command, message)

@@ -1,4 +1,4 @@
-"""Goods issue: goods leave our hands, in the caller's transaction."""
+"""Goods issue: goods leave our hands, or come back into stock, in the caller's transaction."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,8 +7,11 @@ from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
+from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
+from activities.stock.notifications import orders_served
 from models import ledger
+from models.messages.steps import StockKey
 from models.money import round_half_up
 from models.progress import ShipmentState
 from models.stock import MovementKind, ReservationState, issue_cost
@@ -17,23 +20,19 @@ from models.tables.shipping import Shipment
 from models.tables.stock import Reservation
 
 
-def issue_goods(
-    work: UnitOfWork,
-    order: Order,
-    shipment: Shipment,
-) -> None:
-    """Goods issue: stock down, reservation shipped, revenue and cost posted in one entry, as of the
-    day the goods left."""
-    rows = sorted(picked(work.session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
+def issue_goods(work: UnitOfWork, order: Order, shipment: Shipment) -> None:
+    """Issue the goods of a shipment: lower the stock, and post revenue and cost in one entry, as of
+    the day on which they left."""
+    rows = sorted(unissued(work.session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
     stock = lock_stock(work, {row.sku for row in rows})
-    there = {place: (row.value_minor, row.on_hand) for place, row in stock.items()}
-    recognise(work.session, order.order_id, rows)
+    left = {key: (row.value_minor, row.on_hand) for key, row in stock.items()}
+    recognise_revenue(work.session, order.order_id, rows)
     changes = []
     for row in rows:
-        value_minor, on_hand = there[row.sku, row.location]
+        value_minor, on_hand = left[row.key]
         row.cost_minor = issue_cost(value_minor, on_hand, row.quantity)
-        there[row.sku, row.location] = (value_minor - row.cost_minor, on_hand - row.quantity)
-        changes.append(_issued(row, shipment.shipment_id))
+        left[row.key] = (value_minor - row.cost_minor, on_hand - row.quantity)
+        changes.append(_issue(row, shipment.shipment_id))
         row.state = ReservationState.SHIPPED
     move(work, changes)
     entry = ledger.goods_issue_entry(
@@ -47,7 +46,7 @@ def issue_goods(
     post(work, entry, left_on)
 
 
-def _issued(row: Reservation, shipment_id: str) -> Change:
+def _issue(row: Reservation, shipment_id: str) -> Change:
     return Change(
         movement_id=f"issue:{shipment_id}:{row.line_no}:{row.part}",
         cause=f"issue:{shipment_id}",
@@ -61,39 +60,41 @@ def _issued(row: Reservation, shipment_id: str) -> Change:
     )
 
 
-def recognise(session: Session, order_id: str, leaving: Sequence[Reservation]) -> None:
-    """The revenue of what leaves, or never will: over all units of a line exactly the line's
-    net."""
+def recognise_revenue(session: Session, order_id: str, rows: Sequence[Reservation]) -> None:
+    """Give each reservation its share of its line's net, when it leaves or is cancelled.
+
+    Shares are cumulated, then rounded: over all units of a line they are exactly its net.
+    """
     lines = {
         line.line_no: line
         for line in session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
     }
-    gone: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    posted = (ReservationState.SHIPPED, ReservationState.FORGONE)
+    recognised: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    final = (ReservationState.SHIPPED, ReservationState.FORGONE)
     for row in session.exec(
         select(Reservation).where(
-            Reservation.order_id == order_id, col(Reservation.state).in_(posted)
+            Reservation.order_id == order_id, col(Reservation.state).in_(final)
         )
     ):
-        units, revenue_minor = gone[row.line_no]
-        gone[row.line_no] = (units + row.quantity, revenue_minor + row.revenue_minor)
-    for row in leaving:
-        line, (units, revenue_minor) = lines[row.line_no], gone[row.line_no]
+        units, revenue_minor = recognised[row.line_no]
+        recognised[row.line_no] = (units + row.quantity, revenue_minor + row.revenue_minor)
+    for row in rows:
+        line, (units, revenue_minor) = lines[row.line_no], recognised[row.line_no]
         units += row.quantity
         row.revenue_minor = round_half_up(line.net_minor * units, line.quantity) - revenue_minor
-        gone[row.line_no] = (units, revenue_minor + row.revenue_minor)
+        recognised[row.line_no] = (units, revenue_minor + row.revenue_minor)
 
 
 def put_back(work: UnitOfWork, shipment: Shipment) -> None:
-    """A shipment that hasn't left won't: its goods are held as before it was planned."""
+    """Cancel a shipment before goods issue: its goods stay reserved, for another shipment."""
     shipment.state = ShipmentState.CANCELLED
-    for row in picked(work.session, shipment.shipment_id):
+    for row in unissued(work.session, shipment.shipment_id):
         row.state, row.shipment_id = ReservationState.HELD, None
     work.session.flush()
 
 
-def picked(session: Session, shipment_id: str) -> list[Reservation]:
-    """What a shipment has that hasn't left."""
+def unissued(session: Session, shipment_id: str) -> list[Reservation]:
+    """Return the reservations of a shipment before goods issue."""
     return list(
         session.exec(
             select(Reservation).where(
@@ -102,3 +103,18 @@ def picked(session: Session, shipment_id: str) -> list[Reservation]:
             )
         )
     )
+
+
+def restock(work: UnitOfWork, changes: Sequence[Change]) -> tuple[str, ...]:
+    """Put goods into stock again at their cost, and fill open shortages with them.
+
+    All `changes` have one cause. Returns the orders to notify: those that got stock or another
+    expected date.
+    """
+    if not changes:
+        return ()
+    cause = changes[0].cause
+    lock_stock(work, (), {StockKey(sku=change.sku, location=change.location) for change in changes})
+    move(work, changes)
+    redated = fill_shortages(work, {change.sku for change in changes}, cause)
+    return orders_served(work, cause, redated)

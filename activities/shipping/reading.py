@@ -1,4 +1,4 @@
-"""Reading shipments: what CLI and API show of them, their papers, and claims for them."""
+"""Shipping reading: shipments, their papers and their claims, as API and CLI show them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +12,11 @@ from activities.documents.papers.packing_slip import packing_slip_pdf
 from activities.documents.papers.pick_list import pick_list_pdf
 from activities.order_record.balance import money_of
 from activities.order_record.progress import read_progress
+from activities.shipping.booking import ready_on
 from activities.shipping.claims import claims_of
-from activities.shipping.planning import ready_on
 from models.claims import ClaimState
 from models.customers import Address
-from models.messages.commands import RefundShipment
+from models.messages.commands.shipping import RefundShipment
 from models.messages.facts import ShipmentFact, ShipmentTracked
 from models.money import format_amount
 from models.papers import (
@@ -35,7 +35,7 @@ from models.tables.orders import Order, OrderLineRow
 from models.tables.returns import ReturnRow
 from models.tables.shipping import Claim, PackageRow, Shipment, TrackingRow
 from models.tables.stock import Reservation
-from models.tracking import TrackingStatus
+from models.tracking import STATUS_RANK, TrackingStatus
 from models.views.shipping import (
     ClaimView,
     PackageView,
@@ -50,14 +50,13 @@ from models.views.shipping import (
 )
 
 BATCH = 500
-"""Shipments in one query."""
+"""The most shipments of one query."""
 PRINT: Mapping[PaperKind, Callable[[ShipmentPaper], bytes]] = {
     PaperKind.LABEL: label_pdf,
     PaperKind.BILL_OF_LADING: bill_of_lading_pdf,
     PaperKind.PICK_LIST: pick_list_pdf,
     PaperKind.PACKING_SLIP: packing_slip_pdf,
 }
-_RANK = {status: rank for rank, status in enumerate(TrackingStatus)}
 
 
 def shipments(
@@ -66,7 +65,7 @@ def shipments(
     state: ShipmentState | None = None,
     limit: int = 50,
 ) -> list[ShipmentSummary]:
-    """Shipments, newest first; `limit` 0 means all."""
+    """List shipments, the newest first; `limit` 0 means all."""
     query = select(Shipment).order_by(
         col(Shipment.planned_at).desc(), col(Shipment.shipment_id).desc()
     )
@@ -82,13 +81,13 @@ def shipments(
 
 
 def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
-    """One shipment with everything that happened to it; None where there is none."""
+    """Return one shipment in detail; None without one."""
     row = session.get(Shipment, shipment_id)
     if row is None:
         return None
     currency = session.get_one(Order, row.order_id).currency
     packages, events = _packages(session, shipment_id), _events(session, shipment_id)
-    held = _units(session, row.order_id)[shipment_id]
+    units = _units(session, row.order_id)[shipment_id]
     return ShipmentDetails(
         **dict(_summary(row, len(packages))),
         mode_reason=row.mode_reason,
@@ -100,10 +99,10 @@ def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
         book_from=row.book_from,
         lines=tuple(
             ShippedLineView(
-                line_no=line.line_no, sku=line.sku, name=line.name, quantity=held[line.line_no]
+                line_no=line.line_no, sku=line.sku, name=line.name, quantity=units[line.line_no]
             )
             for line in _order_lines(session, row.order_id)
-            if held[line.line_no]
+            if units[line.line_no]
         ),
         packages=tuple(
             PackageView(
@@ -120,8 +119,7 @@ def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
 
 
 def why_not_handed_over(session: Session, fact: ShipmentFact) -> str | None:
-    """Why a customer can't have been given goods of ours yet: they aren't paid. None: they may, or
-    have been, or `fact` says nothing of the kind."""
+    """Return why a fact is refused: it hands unpaid goods over to the customer; else None."""
     if isinstance(fact, ShipmentTracked) and not (fact.status and fact.status.has_goods):
         return None
     row = session.get(Shipment, fact.shipment_id or "")
@@ -130,18 +128,18 @@ def why_not_handed_over(session: Session, fact: ShipmentFact) -> str | None:
     if row.state is not ShipmentState.PLANNED or row.order_id != fact.order_id:
         return None
     order = session.get_one(Order, row.order_id)
-    known = read_progress(session, order)
-    if known.secured:
+    progress = read_progress(session, order)
+    if progress.secured:
         return None
-    due = money_of(order, known.due_minor)
+    due = money_of(order, progress.due_minor)
     return (
-        f"{due} of {order.order_id} are due: what isn't paid is not handed over; take the payment "
+        f"{due} of {order.order_id} are due: unpaid goods are not handed over; record the payment "
         f"first (`pay {order.order_id} AMOUNT`)"
     )
 
 
 def claims(session: Session, open_only: bool = False, limit: int = 50) -> list[ClaimView]:
-    """Claims against carriers, the latest first; `limit` 0 means all."""
+    """List claims against carriers, the latest first; `limit` 0 means all."""
     query = select(Claim).order_by(col(Claim.claimed_at).desc(), col(Claim.claim_id).desc())
     if open_only:
         query = query.where(Claim.state == ClaimState.OPEN)
@@ -151,13 +149,13 @@ def claims(session: Session, open_only: bool = False, limit: int = 50) -> list[C
 
 
 def claim(session: Session, claim_id: str) -> ClaimView | None:
-    """One claim; None where there is none."""
+    """Return one claim; None without one."""
     row = session.get(Claim, claim_id)
     return _claim(row) if row else None
 
 
 def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
-    """What the papers of a shipment say; None where there is none."""
+    """Return the content of a shipment's papers; None without a shipment."""
     row = session.get(Shipment, shipment_id)
     if row is None:
         return None
@@ -184,8 +182,10 @@ def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
 
 
 def shipment_pdf(session: Session, shipment_id: str, kind: PaperKind) -> bytes | None:
-    """A paper of a shipment as PDF; None where there is no such shipment. Raises NotFound where
-    it has no such paper."""
+    """Print a paper of a shipment as PDF; None without a shipment.
+
+    Raises NotFound where the shipment has no such paper.
+    """
     paper = shipment_paper(session, shipment_id)
     if paper is None:
         return None
@@ -220,7 +220,7 @@ def _order_lines(session: Session, order_id: str) -> Sequence[OrderLineRow]:
 
 
 def _units(session: Session, order_id: str) -> dict[str, dict[int, int]]:
-    """By shipment of the order and line: how many units it holds, or brought."""
+    """The units of an order by shipment and line."""
     found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for row in session.exec(select(Reservation).where(Reservation.order_id == order_id)):
         if row.shipment_id is not None:
@@ -230,12 +230,12 @@ def _units(session: Session, order_id: str) -> dict[str, dict[int, int]]:
 
 def _events(session: Session, shipment_id: str) -> tuple[TrackingEventView, ...]:
     rows = session.exec(select(TrackingRow).where(TrackingRow.shipment_id == shipment_id))
-    told = sorted(rows, key=lambda row: (row.occurred_at, _RANK[row.status], row.event_id))
-    return tuple(TrackingEventView.model_validate(row.model_dump()) for row in told)
+    ordered = sorted(rows, key=lambda row: (row.occurred_at, STATUS_RANK[row.status], row.event_id))
+    return tuple(TrackingEventView.model_validate(row.model_dump()) for row in ordered)
 
 
 def _proof(events: Sequence[TrackingEventView]) -> ProofView | None:
-    """Of the first delivery: it is final."""
+    """The proof of the first delivery, which is final."""
     for event in events:
         if event.status == TrackingStatus.DELIVERED:
             return ProofView(
@@ -248,16 +248,16 @@ def _proof(events: Sequence[TrackingEventView]) -> ProofView | None:
 
 
 def _claim(row: Claim) -> ClaimView:
-    paid_minor = row.settled_minor
+    settled_minor = row.settled_minor
     return ClaimView(
         **row.model_dump(),
         amount=format_amount(row.amount_minor, row.currency),
-        settled=None if paid_minor is None else format_amount(paid_minor, row.currency),
+        settled=None if settled_minor is None else format_amount(settled_minor, row.currency),
     )
 
 
 def _ship_from(session: Session, name: str, location: Location | None) -> PaperAddress:
-    """Us, at the location."""
+    """Our company at the location."""
     company = session.exec(select(Company)).one()
     if location is None:
         return PaperAddress(name=company.name, lines=(name,), country=company.country)
@@ -279,10 +279,9 @@ def _paper_packages(session: Session, row: Shipment) -> tuple[PaperPackage, ...]
 
 
 def _paper_lines(session: Session, row: Shipment) -> tuple[PaperLine, ...]:
-    """Of all lines of the order. What comes later is what neither this shipment nor one before it
-    brings."""
+    """All lines of the order, with the units of this shipment and those of later ones."""
     lines, before = _order_lines(session, row.order_id), _units_before(session, row)
-    held = _units(session, row.order_id)[row.shipment_id]
+    units = _units(session, row.order_id)[row.shipment_id]
     skus = {line.sku for line in lines}
     gtins = dict(
         session.exec(select(Product.sku, Product.gtin).where(col(Product.sku).in_(skus))).all()
@@ -294,39 +293,39 @@ def _paper_lines(session: Session, row: Shipment) -> tuple[PaperLine, ...]:
             name=line.name,
             gtin=gtins.get(line.sku, ""),
             ordered=line.quantity,
-            in_shipment=held[line.line_no],
-            to_follow=max(0, line.quantity - held[line.line_no] - before[line.line_no]),
+            in_shipment=units[line.line_no],
+            to_follow=max(0, line.quantity - units[line.line_no] - before[line.line_no]),
         )
         for line in lines
     )
 
 
 def _units_before(session: Session, row: Shipment) -> dict[int, int]:
-    """By line: how many units shipments before this one bring, or settled, or were given up before
-    they left; what was lost isn't among them."""
+    """By line, the units that earlier shipments serve, and those that were cancelled; not the
+    units of earlier shipments that are reshipped."""
     of_order = session.exec(select(Shipment).where(Shipment.order_id == row.order_id)).all()
-    earlier = {other.shipment_id for other in of_order if _place(other) < _place(row)}
+    earlier = {other.shipment_id for other in of_order if _sequence(other) < _sequence(row)}
     found: dict[int, int] = defaultdict(int)
-    for held in session.exec(select(Reservation).where(Reservation.order_id == row.order_id)):
-        never_left = held.shipment_id is None and held.state is ReservationState.FORGONE
-        if never_left or (held.shipment_id in earlier and held.state in SERVING):
-            found[held.line_no] += held.quantity
+    for units in session.exec(select(Reservation).where(Reservation.order_id == row.order_id)):
+        cancelled = units.shipment_id is None and units.state is ReservationState.FORGONE
+        if cancelled or (units.shipment_id in earlier and units.state in SERVING):
+            found[units.line_no] += units.quantity
     return found
 
 
-def _place(row: Shipment) -> tuple[int, str]:
-    """Among the shipments of its order, whose ids end with a number: 2 before 10."""
+def _sequence(row: Shipment) -> tuple[int, str]:
+    """Sorts shipments of an order by the number at the end of their ids: 2 before 10."""
     return len(row.shipment_id), row.shipment_id
 
 
 def order_of_shipment(session: Session, shipment_id: str) -> str | None:
-    """The order that a shipment belongs to, or a return: carriers know it as a shipment."""
+    """Return the order of a shipment, or of a return: carriers report on both as shipments."""
     row = session.get(Shipment, shipment_id) or session.get(ReturnRow, shipment_id)
     return row.order_id if row else None
 
 
 def call_backs(session: Session, order_id: str) -> list[RefundShipment]:
-    """The commands by which shipments of an order are being called back."""
+    """List the commands by which shipments of an order are being called back."""
     rows = (
         select(CommandRow.outcome)
         .join(Shipment, col(Shipment.called_back_by) == col(CommandRow.command_id))

@@ -1,4 +1,15 @@
-"""Tracking: what carriers report is kept, once, in the caller's transaction."""
+"""Tracking: apply what a carrier reports of a shipment or a return.
+
+A report is recorded once. All reports of a shipment together give its status, whatever their order
+(`models.tracking`). What they mean for the shipment:
+
+- A carrier with the goods, picked up or on the way: the shipment is dispatched, by goods issue.
+- Delivered: the shipment is delivered. This is final.
+- An exception (lost, damaged, refused, undeliverable, returned to sender): the shipment has left,
+  and keeps this status. Its order's workflow raises an attention, until an operator reships or
+  refunds the shipment (`activities.shipping.commands`) or it is delivered after all.
+- Reports on a failed or cancelled shipment record a problem, which an operator acknowledges.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,88 +17,172 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from activities.database.inbox import mark_applied
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.audit import record_event
+from activities.order_record.audit import record_event, reject_fact
+from activities.order_record.progress import lock_order, save_progress
+from activities.shipping.goods_issue import issue_goods
 from models.messages.facts import ShipmentFact
+from models.progress import Progress, ShipmentProblem, ShipmentState
 from models.returns import ReturnState
+from models.tables.orders import Order
 from models.tables.returns import ReturnRow
 from models.tables.shipping import ReturnTrackingRow, Shipment, TrackingRow
-from models.tracking import TrackingEvent, TrackingStatus, fold
+from models.tracking import TrackingEvent, TrackingStatus, summarise
 
-NOTED_ANYWAY = (TrackingStatus.PICKED_UP, TrackingStatus.DELIVERED)
+WITH_OWN_EVENT = (TrackingStatus.PICKED_UP, TrackingStatus.DELIVERED)
+"""Statuses of shipments that the audit trail records as "dispatched" and "delivered"."""
 
 
-def record_report(
-    work: UnitOfWork,
-    shipment: Shipment,
-    fact: ShipmentFact,
-    status: TrackingStatus,
+def apply_report(
+    work: UnitOfWork, order_id: str, fact: ShipmentFact, status: TrackingStatus | None
+) -> Progress:
+    """Apply a carrier's report to the order's shipment or return that it names.
+
+    A report without a status, or on another order's shipment, is rejected. The progress names the
+    workflows to notify: of the return, or of a call-back whose shipment has left.
+    """
+    order = lock_order(work, order_id)
+    mark_applied(work, fact)
+    subject = _subject(work.session, order.order_id, fact)
+    if subject is None or status is None:
+        reason = "status: missing" if subject else "shipment_id: not one of this order"
+        reject_fact(work, order.order_id, fact, reason)
+        return save_progress(work, order)
+    if isinstance(subject, ReturnRow):
+        _apply_to_return(work, subject, fact, status)
+        # A repeated report notifies again: the first answer may have been lost.
+        tracked = () if subject.state.is_over else (subject.return_id,)
+        return save_progress(work, order).model_copy(update={"coming_back": tracked})
+    if subject.state is ShipmentState.CANCELLED:
+        _apply_to_cancelled(work, subject, fact, status)
+        return save_progress(work, order)
+    if _record_report(work, subject, fact, status):
+        _update_shipment(work, order, subject)
+    progress = save_progress(work, order)
+    if subject.called_back_by and subject.state.has_left:
+        return progress.model_copy(update={"fetched": (subject.called_back_by,)})
+    return progress
+
+
+def _subject(session: Session, order_id: str, fact: ShipmentFact) -> Shipment | ReturnRow | None:
+    """The order's shipment or return that a report names; without an id, its only open shipment."""
+    if fact.order_id not in (None, order_id):
+        return None
+    of_order = select(Shipment).where(Shipment.order_id == order_id)
+    if fact.shipment_id is None:
+        over = (ShipmentState.CANCELLED, ShipmentState.FAILED)
+        open_shipments = session.exec(of_order.where(col(Shipment.state).not_in(over))).all()
+        return open_shipments[0] if len(open_shipments) == 1 else None
+    shipment = session.exec(of_order.where(Shipment.shipment_id == fact.shipment_id)).one_or_none()
+    if shipment is not None:
+        return shipment
+    row = session.get(ReturnRow, fact.shipment_id)
+    return row if row is not None and row.order_id == order_id else None
+
+
+def _update_shipment(work: UnitOfWork, order: Order, shipment: Shipment) -> None:
+    """Bring a shipment up to date with all its reports."""
+    summary = summarise(reports_of(work.session, shipment.shipment_id))
+    assert summary is not None, "a report was recorded"
+    was_delivered = shipment.delivered_at is not None
+    was_returned = shipment.tracking is TrackingStatus.RETURNED_TO_SENDER
+    shipment.tracking, shipment.news_at = summary.status, work.now
+    if summary.left_at is None:
+        return
+    shipment.dispatched_at, shipment.delivered_at = summary.left_at, summary.arrived_at
+    if not shipment.state.has_left:
+        issue_goods(work, order, shipment)
+        shipment.state = ShipmentState.DISPATCHED
+        record_event(work, order.order_id, "dispatched", shipment.shipment_id)
+    if shipment.state is ShipmentState.FAILED:
+        is_returned = summary.status is TrackingStatus.RETURNED_TO_SENDER
+        if is_returned and not was_returned and shipment.restocked_at is None:
+            _record_problem(work, shipment, ShipmentProblem.CAME_BACK_AFTER_ALL)
+        elif summary.arrived_at is not None and not was_delivered:
+            _record_problem(work, shipment, ShipmentProblem.ARRIVED_AFTER_ALL)
+    elif summary.arrived_at is not None and shipment.state is ShipmentState.DISPATCHED:
+        shipment.state = ShipmentState.DELIVERED
+        record_event(work, order.order_id, "delivered", shipment.shipment_id)
+
+
+def _apply_to_cancelled(
+    work: UnitOfWork, shipment: Shipment, fact: ShipmentFact, status: TrackingStatus
+) -> None:
+    """Record and reject a report; the first by which the carrier has the goods is a problem."""
+    reject_fact(work, shipment.order_id, fact, "its booking was cancelled")
+    if _record_report(work, shipment, fact, status) and status.has_goods:
+        reports = reports_of(work.session, shipment.shipment_id)
+        if sum(report.status.has_goods for report in reports) == 1:
+            _record_problem(work, shipment, ShipmentProblem.CALLED_BACK_IN_VAIN)
+
+
+def _record_problem(work: UnitOfWork, shipment: Shipment, problem: ShipmentProblem) -> None:
+    """Show a problem until it is resolved, or an operator acknowledges it."""
+    shipment.problem = problem
+    record_event(work, shipment.order_id, problem, shipment.shipment_id)
+
+
+def _record_report(
+    work: UnitOfWork, shipment: Shipment, fact: ShipmentFact, status: TrackingStatus
 ) -> bool:
-    """Keep a carrier's report, once; False where it was kept before."""
+    """Record a report on a shipment; False if it was recorded before."""
     if work.session.get(TrackingRow, (shipment.shipment_id, fact.event_id)) is not None:
         return False
-    told = _as_told(fact, status, work.now)
-    work.session.add(TrackingRow(shipment_id=shipment.shipment_id, **told))
+    columns = _report_columns(fact, status, work.now)
+    work.session.add(TrackingRow(shipment_id=shipment.shipment_id, **columns))
     work.session.flush()
-    if status not in NOTED_ANYWAY:
-        _note(work, shipment.order_id, shipment.shipment_id, fact, status)
+    if status not in WITH_OWN_EVENT:
+        _record_tracked(work, shipment.order_id, shipment.shipment_id, fact, status)
     return True
 
 
-def follow_return(
-    work: UnitOfWork,
-    row: ReturnRow,
-    fact: ShipmentFact,
-    status: TrackingStatus,
-) -> None:
-    """Keep what a carrier reports of goods that come back, once; that it has (or had) them, keeps
-    their authorisation from running out."""
-    if work.session.get(ReturnTrackingRow, (row.return_id, fact.event_id)) is not None:
-        return
-    told = _as_told(fact, status, work.now)
-    work.session.add(ReturnTrackingRow(return_id=row.return_id, **told))
-    work.session.flush()
-    _note(work, row.order_id, row.return_id, fact, status)
-    row.news_at = work.now
-    apply_earlier_reports(work, row)
-
-
-def apply_earlier_reports(
-    work: UnitOfWork,
-    row: ReturnRow,
-) -> None:
-    """What all reports of a return say together. An authorised one that a carrier has, or had, is
-    on its way."""
-    tracked = fold(_events(return_reports(work.session, row.return_id)))
-    if tracked is None:
-        return
-    row.tracking = tracked.status
-    if tracked.left_at is not None and row.state is ReturnState.AUTHORISED:
-        row.state = ReturnState.IN_TRANSIT
-        record_event(work, row.order_id, "return_on_its_way", row.return_id)
-
-
 def reports_of(session: Session, shipment_id: str) -> list[TrackingEvent]:
-    """All that the carrier said of a shipment."""
+    """Return the reports on a shipment."""
     return _events(
         session.exec(select(TrackingRow).where(TrackingRow.shipment_id == shipment_id)).all()
     )
 
 
+def _apply_to_return(
+    work: UnitOfWork, row: ReturnRow, fact: ShipmentFact, status: TrackingStatus
+) -> None:
+    """Record a report on a return once, and update the return."""
+    if work.session.get(ReturnTrackingRow, (row.return_id, fact.event_id)) is not None:
+        return
+    columns = _report_columns(fact, status, work.now)
+    work.session.add(ReturnTrackingRow(return_id=row.return_id, **columns))
+    work.session.flush()
+    _record_tracked(work, row.order_id, row.return_id, fact, status)
+    row.news_at = work.now
+    update_return(work, row)
+
+
+def update_return(work: UnitOfWork, row: ReturnRow) -> None:
+    """Bring a return up to date with all its reports.
+
+    An authorised return that a carrier has, or had, is in transit: it doesn't expire.
+    """
+    summary = summarise(_events(return_reports(work.session, row.return_id)))
+    if summary is None:
+        return
+    row.tracking = summary.status
+    if summary.left_at is not None and row.state is ReturnState.AUTHORISED:
+        row.state = ReturnState.IN_TRANSIT
+        record_event(work, row.order_id, "return_on_its_way", row.return_id)
+
+
 def return_reports(session: Session, return_id: str) -> Sequence[ReturnTrackingRow]:
-    """All that carriers said of a return, the earliest first."""
+    """Return the reports on a return, the earliest first."""
     rows = select(ReturnTrackingRow).where(ReturnTrackingRow.return_id == return_id)
     return session.exec(rows.order_by(col(ReturnTrackingRow.occurred_at))).all()
 
 
 def _events(rows: Sequence[TrackingRow] | Sequence[ReturnTrackingRow]) -> list[TrackingEvent]:
-    return [
-        TrackingEvent(event_id=row.event_id, status=row.status, at=row.occurred_at) for row in rows
-    ]
+    return [TrackingEvent(status=row.status, at=row.occurred_at) for row in rows]
 
 
-def _as_told(fact: ShipmentFact, status: TrackingStatus, now: datetime) -> dict[str, Any]:
-    """What both kinds of report keep."""
+def _report_columns(fact: ShipmentFact, status: TrackingStatus, now: datetime) -> dict[str, Any]:
     return {
         "event_id": fact.event_id,
         "status": status,
@@ -100,12 +195,8 @@ def _as_told(fact: ShipmentFact, status: TrackingStatus, now: datetime) -> dict[
     }
 
 
-def _note(
-    work: UnitOfWork,
-    order_id: str,
-    subject: str,
-    fact: ShipmentFact,
-    status: TrackingStatus,
+def _record_tracked(
+    work: UnitOfWork, order_id: str, subject_id: str, fact: ShipmentFact, status: TrackingStatus
 ) -> None:
-    said = [subject, status.words, fact.place, fact.detail]
-    record_event(work, order_id, "tracked", ", ".join(filter(None, said)))
+    parts = [subject_id, status.words, fact.place, fact.detail]
+    record_event(work, order_id, "tracked", ", ".join(filter(None, parts)))

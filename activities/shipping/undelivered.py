@@ -1,5 +1,4 @@
-"""Forgoing: the price of what a customer won't get is credited and given back, in the caller's
-transaction."""
+"""Undelivered units: cancelled, and their price credited, in the caller's transaction."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,10 +8,10 @@ from sqlmodel import Session, col, select
 from activities.billing.exchanges import Payer, give_back, take
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.shipping.goods_issue import recognise
+from activities.shipping.goods_issue import recognise_revenue
 from models import ledger
 from models.billing import units_of
-from models.messages.commands import FollowUp
+from models.messages.commands.results import FollowUp
 from models.messages.steps import BillStep
 from models.pricing import PricedLine
 from models.stock import ReservationState
@@ -21,8 +20,8 @@ from models.tables.stock import Reservation
 
 
 def write_off_undelivered(work: UnitOfWork, order_id: str, rows: Sequence[Reservation]) -> None:
-    """What of an order hasn't left never will."""
-    recognise(work.session, order_id, rows)
+    """Cancel units that haven't left: they won't be delivered."""
+    recognise_revenue(work.session, order_id, rows)
     for row in rows:
         row.state = ReservationState.FORGONE
     work.session.add_all(rows)
@@ -35,10 +34,12 @@ def refund_price(
     entry_id: str,
     reason: str,
 ) -> tuple[str, FollowUp | None]:
-    """Credit what was invoiced for units of an order that won't come, to who has paid for them, and
-    give back what was paid of it; in words, and what follows. `entry_id`: of what had been credited
-    of them before."""
-    lines, order = _lines(work.session, payer, rows), payer.order
+    """Credit the price of undelivered units to the order that paid for them, and refund what was
+    paid. Returns a sentence, and the refund and mail that follow.
+
+    `entry_id` names the journal entry for what had been credited before, as an allowance.
+    """
+    order, lines = payer.order, _credit_lines(work.session, payer, rows)
     given_back = give_back(work, payer, lines, reason, delivered=False)
     if not payer.is_of_exchange:
         credited_minor = given_back.credit_note.net_minor if given_back else 0
@@ -48,7 +49,7 @@ def refund_price(
         )
         post(work, before)
     if given_back is None:
-        return "nothing of its price is left to give back", None
+        return "nothing is left to credit", None
     follow_up = FollowUp(
         order_id=order.order_id,
         refund_key=given_back.refund_key,
@@ -57,13 +58,13 @@ def refund_price(
     return given_back.words, follow_up
 
 
-def _lines(session: Session, payer: Payer, rows: Sequence[Reservation]) -> list[PricedLine]:
-    """Units of an order that won't come, as lines of a credit note to who has paid for them."""
+def _credit_lines(session: Session, payer: Payer, rows: Sequence[Reservation]) -> list[PricedLine]:
+    """Undelivered units as lines of a credit note to the order that paid for them."""
     units, net_minor = Counter[int](), Counter[int]()
     for row in rows:
         units[row.line_no] += row.quantity
         net_minor[row.line_no] += row.revenue_minor
-    of_order = select(OrderLineRow).where(OrderLineRow.order_id == rows[0].order_id)
+    lines = select(OrderLineRow).where(OrderLineRow.order_id == rows[0].order_id)
     return [
         take(payer, line.line_no, units[line.line_no])
         or units_of(
@@ -71,6 +72,6 @@ def _lines(session: Session, payer: Payer, rows: Sequence[Reservation]) -> list[
             units[line.line_no],
             net_minor[line.line_no],
         )
-        for line in session.exec(of_order.order_by(col(OrderLineRow.line_no)))
+        for line in session.exec(lines.order_by(col(OrderLineRow.line_no)))
         if units[line.line_no]
     ]

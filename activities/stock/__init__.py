@@ -1,0 +1,1 @@
+"""Stock: counters, reservations and backorders of SKUs at locations."""

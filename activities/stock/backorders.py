@@ -1,10 +1,10 @@
-"""Backorders: who waits for which SKU, who gets what has arrived, and what date they are given.
+"""Backorders: open shortages, the stock that fills them, and the dates that are expected.
 
-Everything here happens under the locks of the SKUs' stock rows (`stock.lock_stock`).
+All functions that write need the locks of the SKUs' stock rows (`counters.lock_stock`).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,20 +13,20 @@ from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import Parts, record_events
-from activities.stock.counters import Place, reserve
+from activities.stock.counters import reserve
 from models import replenishment
 from models.messages.steps import StockKey
 from models.orders import Delivery
 from models.purchasing import OPEN_STATES
-from models.stock import SERVING, Assignment, MovementKind, ShortageState
+from models.stock import SERVING, Assignment, ShortageState
 from models.tables.orders import Order
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
-from models.tables.stock import Reservation, Shortage, Stock, StockMovement
+from models.tables.stock import Reservation, Shortage, Stock
 
 
 @dataclass
 class Incoming:
-    """Units that a purchase order is still to bring to a place."""
+    """Units of a purchase order that are due at a location."""
 
     po_id: str
     units: int
@@ -35,7 +35,7 @@ class Incoming:
 
 
 def open_shortages(session: Session, skus: Iterable[str]) -> list[Shortage]:
-    """Who waits for any of `skus`, in the order of the promises."""
+    """Read the open shortages of `skus`, the first promised first."""
     rows = session.exec(
         select(Shortage)
         .where(col(Shortage.sku).in_(list(skus)), Shortage.state == ShortageState.OPEN)
@@ -44,59 +44,42 @@ def open_shortages(session: Session, skus: Iterable[str]) -> list[Shortage]:
     return list(rows)
 
 
-def waiting_orders(
-    session: Session, skus: Iterable[str], location: str | None = None
-) -> tuple[str, ...]:
-    """The orders that wait for any of `skus`, anywhere or at a location: whom a step tells that
-    runs again after its commit, as it can't know any more whose wait it has changed. Whoever has
-    nothing new only looks."""
-    waiting = open_shortages(session, skus)
-    at = [s.order_id for s in waiting if location in (None, s.location)]
-    return tuple(dict.fromkeys(at))
+def fill_shortages(work: UnitOfWork, skus: Iterable[str], cause: str) -> tuple[str, ...]:
+    """Reserve available units for open shortages, first promised first, and date the rest.
 
-
-def fill_shortages(
-    work: UnitOfWork,
-    skus: Iterable[str],
-    cause: str,
-) -> tuple[str, ...]:
-    """Turn open shortages into reservations, first promised first served, and date the rest.
-    Returns the orders whose date is another now.
-
-    What has come to a location is first for those who wait there: they were promised it, and for
-    those who wait elsewhere something is bought there. What is left then goes to them: to a
-    location that has all of it; an order that may be delivered in parts takes any part.
+    Units at a location go first to the shortages at that location: those elsewhere have a purchase
+    of their own there. Remaining units go to the others: from a location that covers a shortage in
+    full, or, for an order with partial delivery, from any. Returns the orders whose expected date
+    changed.
     """
     skus = sorted(set(skus))
-    work.session.flush()
     rows = work.session.exec(
         select(Stock.sku, Stock.location, Stock.on_hand - Stock.reserved).where(
             col(Stock.sku).in_(skus)
         )
     )
-    free = {(sku, location): units for sku, location, units in rows if units > 0}
-    given: list[tuple[str, Assignment]] = []
-    waiting = open_shortages(work.session, skus) if free else []
-    for shortage in waiting:
-        given += _fill(shortage, shortage.location, free)
-    for shortage in waiting if free else ():
-        for location in _elsewhere(work.session, shortage, free):
-            given += _fill(shortage, location, free)
-    reserve(work, given, cause)
+    free = {StockKey(sku=sku, location=at): units for sku, at, units in rows if units > 0}
+    filled: list[tuple[str, Assignment]] = []
+    shortages = open_shortages(work.session, skus) if free else []
+    for shortage in shortages:
+        filled += _fill(shortage, shortage.location, free)
+    for shortage in shortages:
+        for location in _other_locations(work.session, shortage, free):
+            filled += _fill(shortage, location, free)
+    reserve(work, filled, cause)
     parts: Parts = defaultdict(list)
-    for order_id, part in given:
-        words = f"{part.quantity} x {part.sku} at {part.location}"
-        parts[order_id, "backorder_filled", cause].append(words)
+    for order_id, part in filled:
+        text = f"{part.quantity} x {part.sku} at {part.location}"
+        parts[order_id, "backorder_filled", cause].append(text)
     record_events(work, parts)
-    return date_shortages(work, skus)
+    return set_expected_dates(work, skus)
 
 
-def _elsewhere(session: Session, shortage: Shortage, free: dict[Place, int]) -> list[str]:
-    """The other locations that may serve what a shortage still lacks."""
+def _other_locations(session: Session, shortage: Shortage, free: dict[StockKey, int]) -> list[str]:
+    """Return the other locations that may fill the rest of a shortage."""
     missing = shortage.quantity - shortage.filled
     others = sorted(
-        (location for (sku, location) in free if sku == shortage.sku),
-        key=lambda location: (-free[shortage.sku, location], location),
+        (key for key in free if key.sku == shortage.sku), key=lambda key: (-free[key], key.location)
     )
     if not missing or not others:
         return []
@@ -104,33 +87,33 @@ def _elsewhere(session: Session, shortage: Shortage, free: dict[Place, int]) -> 
     if order.location is not None:
         return []
     if order.delivery is Delivery.PARTIAL:
-        return others
-    has_all = [location for location in others if free[shortage.sku, location] >= missing]
-    whole = has_all and not shortage.filled and not _holds_some(session, shortage)
-    return has_all[:1] if whole else []
+        return [key.location for key in others]
+    complete = [key.location for key in others if free[key] >= missing]
+    may_move = complete and not shortage.filled and not _has_reservation(session, shortage)
+    return complete[:1] if may_move else []
 
 
-def _holds_some(session: Session, shortage: Shortage) -> bool:
-    """Whether a line has stock somewhere already: it isn't torn apart."""
-    held = select(Reservation.order_id).where(
+def _has_reservation(session: Session, shortage: Shortage) -> bool:
+    """Whether the line has stock at a location: a complete delivery keeps a line together."""
+    reserved = select(Reservation.order_id).where(
         Reservation.order_id == shortage.order_id,
         Reservation.line_no == shortage.line_no,
         col(Reservation.state).in_(SERVING),
     )
-    return session.exec(held).first() is not None
+    return session.exec(reserved).first() is not None
 
 
 def _fill(
-    shortage: Shortage, location: str, free: dict[Place, int]
+    shortage: Shortage, location: str, free: dict[StockKey, int]
 ) -> list[tuple[str, Assignment]]:
-    """What a location gives to a shortage, with the order's id; nothing where it has nothing."""
-    place = (shortage.sku, location)
-    units = min(free.get(place, 0), shortage.quantity - shortage.filled)
+    """Assign free units of a location to a shortage, with the order's id; none where none are."""
+    key = StockKey(sku=shortage.sku, location=location)
+    units = min(free.get(key, 0), shortage.quantity - shortage.filled)
     if not units:
         return []
-    free[place] -= units
-    if not free[place]:
-        del free[place]
+    free[key] -= units
+    if not free[key]:
+        del free[key]
     shortage.filled += units
     if shortage.filled == shortage.quantity:
         shortage.state, shortage.problem = ShortageState.FILLED, None
@@ -138,94 +121,155 @@ def _fill(
     return [(shortage.order_id, part)]
 
 
-def orders_served(work: UnitOfWork, cause: str, redated: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The orders that got stock by `cause`, the same however often it is asked; and `redated`."""
-    work.session.flush()
-    rows = work.session.exec(
-        select(StockMovement.order_id)
-        .where(StockMovement.cause == cause, StockMovement.kind == MovementKind.RESERVE)
-        .order_by(col(StockMovement.order_id))
-        .distinct()
-    )
-    return tuple(dict.fromkeys([*(order_id for order_id in rows if order_id), *redated]))
+def set_expected_dates(work: UnitOfWork, skus: Iterable[str]) -> tuple[str, ...]:
+    """Set for each open shortage of `skus` the purchase order that completes it, and its date.
+
+    The earliest units go to the first promised. Returns the orders whose expected date changed.
+    """
+    shortages = open_shortages(work.session, skus)
+    before = {row.shortage_id: row.expected_date for row in shortages}
+    parts: Parts = defaultdict(list)
+    if shortages:
+        coming = incoming_of(work.session, {row.sku for row in shortages}, work.now.date())
+        for key, rows in _by_key(shortages).items():
+            _set_dates(rows, coming.get(key, []), parts)
+    record_events(work, parts)
+    changed = (row.order_id for row in shortages if row.expected_date != before[row.shortage_id])
+    return tuple(dict.fromkeys(changed))
 
 
-def places_relieved(work: UnitOfWork, cause: str) -> tuple[StockKey, ...]:
-    """Where orders waited that got stock of another location by `cause`: less is to be bought
-    there. The same answer however often it is asked."""
-    work.session.flush()
-    rows = work.session.exec(
-        select(Shortage.location, Shortage.sku)
-        .join(StockMovement, col(StockMovement.order_id) == col(Shortage.order_id))
-        .where(
-            StockMovement.cause == cause,
-            StockMovement.kind == MovementKind.RESERVE,
-            StockMovement.sku == Shortage.sku,
-            StockMovement.location != Shortage.location,
-        )
-        .order_by(col(Shortage.sku), col(Shortage.location))
-        .distinct()
-    )
-    return tuple(StockKey(location=location, sku=sku) for location, sku in rows)
+def set_newest_dates(work: UnitOfWork, newest: Sequence[Shortage]) -> None:
+    """As `set_expected_dates`, for the shortages promised last: the earlier ones keep their dates.
+
+    So the cost of an order does not grow with the number of orders before it.
+    """
+    if not newest:
+        return
+    by_key = _by_key(sorted(newest, key=lambda row: row.shortage_id))
+    skus = {key.sku for key in by_key}
+    coming = incoming_of(work.session, skus, work.now.date())
+    short = _backordered(work.session, skus)
+    parts: Parts = defaultdict(list)
+    for key, rows in by_key.items():
+        earlier = short[key] - sum(row.quantity - row.filled for row in rows)
+        left = coming.get(key, [])
+        while earlier and left:
+            earlier -= _take(earlier, left)
+        _set_dates(rows, left, parts)
+    record_events(work, parts)
 
 
-def incoming(session: Session, place: Place, today: date) -> list[Incoming]:
-    """What purchase orders are still to bring to a place, the earliest first; a date that has
-    passed is none."""
-    return incoming_of(session, [place[0]], today).get(place, [])
+def _by_key(shortages: Iterable[Shortage]) -> dict[StockKey, list[Shortage]]:
+    grouped: dict[StockKey, list[Shortage]] = defaultdict(list)
+    for shortage in shortages:
+        grouped[shortage.key].append(shortage)
+    return grouped
 
 
-def incoming_of(session: Session, skus: Iterable[str], today: date) -> dict[Place, list[Incoming]]:
-    """As `incoming`, of all places of `skus`; a place that nothing comes to isn't there."""
-    session.flush()
+def _set_dates(shortages: Sequence[Shortage], coming: list[Incoming], parts: Parts) -> None:
+    for shortage in shortages:
+        missing, last = shortage.quantity - shortage.filled, None
+        while missing and coming:
+            last = coming[0]
+            missing -= _take(missing, coming)
+        _set_date(shortage, last if not missing else None, parts)
+
+
+def _take(units: int, coming: list[Incoming]) -> int:
+    """Take up to `units` from the first of `coming`, and drop it once it is used up."""
+    taken = min(units, coming[0].units)
+    coming[0].units -= taken
+    if not coming[0].units:
+        coming.pop(0)
+    return taken
+
+
+def _set_date(shortage: Shortage, completing: Incoming | None, parts: Parts) -> None:
+    po_id = completing.po_id if completing else None
+    expected = completing.expected_date if completing else None
+    order_id, text = shortage.order_id, f"{shortage.quantity - shortage.filled} x {shortage.sku}"
+    if completing and completing.sent and po_id != shortage.po_id:
+        parts[order_id, "bought", completing.po_id].append(text)
+    if po_id and expected and expected != shortage.expected_date:
+        parts[order_id, "backorder_dated", f"expected {expected}, {po_id}"].append(text)
+    if shortage.expected_date and not expected:
+        parts[order_id, "backorder_undated", "no date any more"].append(text)
+    if (shortage.po_id, shortage.expected_date) != (po_id, expected):
+        shortage.po_id, shortage.expected_date = po_id, expected
+    if po_id and shortage.problem:
+        shortage.problem = None
+
+
+def incoming(session: Session, key: StockKey, today: date) -> list[Incoming]:
+    """Read the units due from purchase orders, the earliest first.
+
+    A date before `today` counts as no date; units without a date are last.
+    """
+    return incoming_of(session, [key.sku], today).get(key, [])
+
+
+def incoming_of(
+    session: Session, skus: Iterable[str], today: date
+) -> dict[StockKey, list[Incoming]]:
+    """As `incoming`, for all locations of `skus` at which units are due."""
     rows = session.exec(
         select(PurchaseOrder, PurchaseOrderLine)
         .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
         .where(col(PurchaseOrderLine.sku).in_(set(skus)), col(PurchaseOrder.state).in_(OPEN_STATES))
         .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
     )
-    coming: dict[Place, list[Incoming]] = defaultdict(list)
+    coming: dict[StockKey, list[Incoming]] = defaultdict(list)
     for order, line in rows:
         if units := due_units(line):
-            expected = still_ahead(line.expected_date or order.expected_date, today)
-            coming[line.sku, order.location].append(
+            expected = unless_passed(line.expected_date or order.expected_date, today)
+            coming[StockKey(sku=line.sku, location=order.location)].append(
                 Incoming(order.po_id, units, expected, sent=order.sent_at is not None)
             )
     return {
-        place: sorted(found, key=lambda i: i.expected_date or date.max)
-        for place, found in coming.items()
+        key: sorted(found, key=lambda one: one.expected_date or date.max)
+        for key, found in coming.items()
     }
 
 
-def position(session: Session, place: Place, today: date) -> int:
-    """On hand and on order, less what is reserved and backordered."""
-    return positions(session, [place], today)[place]
+def due_units(line: PurchaseOrderLine) -> int:
+    """Return the units of a purchase order line that are promised and not received."""
+    promised = line.quantity if line.expected is None else line.expected
+    return max(0, promised - line.received)
 
 
-def positions(session: Session, places: Iterable[Place], today: date) -> dict[Place, int]:
-    """As `position`, of each of `places`."""
-    places = set(places)
-    skus = {sku for sku, _ in places}
+def unless_passed(expected: date | None, today: date) -> date | None:
+    """Return an expected date, or None where it lies before `today`."""
+    return expected if expected is None or expected >= today else None
+
+
+def low_keys(session: Session, points: Mapping[StockKey, int], today: date) -> list[StockKey]:
+    """Return the stock keys whose position is at or below their reorder point in `points`."""
+    levels = _positions(session, points.keys(), today) if points else {}
+    return sorted(key for key, units in levels.items() if units <= points[key])
+
+
+def _positions(session: Session, keys: Collection[StockKey], today: date) -> dict[StockKey, int]:
+    skus = {key.sku for key in keys}
     coming, short = incoming_of(session, skus, today), _backordered(session, skus)
     rows = session.exec(select(Stock).where(col(Stock.sku).in_(skus)))
-    stock = {(row.sku, row.location): row for row in rows}
+    stock = {row.key: row for row in rows}
     return {
-        place: replenishment.position(
-            on_hand=stock[place].on_hand if place in stock else 0,
-            on_order=sum(one.units for one in coming.get(place, ())),
-            reserved=stock[place].reserved if place in stock else 0,
-            backordered=short.get(place, 0),
+        key: replenishment.position(
+            on_hand=stock[key].on_hand if key in stock else 0,
+            on_order=sum(one.units for one in coming.get(key, ())),
+            reserved=stock[key].reserved if key in stock else 0,
+            backordered=short.get(key, 0),
         )
-        for place in places
+        for key in keys
     }
 
 
-def backordered(session: Session, place: Place) -> int:
-    """Units that orders are short of at a place."""
-    return _backordered(session, {place[0]}).get(place, 0)
+def backordered(session: Session, key: StockKey) -> int:
+    """Return the units of all open shortages at a location."""
+    return _backordered(session, {key.sku}).get(key, 0)
 
 
-def _backordered(session: Session, skus: Iterable[str]) -> dict[Place, int]:
+def _backordered(session: Session, skus: Iterable[str]) -> dict[StockKey, int]:
     rows = session.exec(
         select(
             Shortage.sku,
@@ -235,101 +279,4 @@ def _backordered(session: Session, skus: Iterable[str]) -> dict[Place, int]:
         .where(col(Shortage.sku).in_(skus), col(Shortage.state) == ShortageState.OPEN)
         .group_by(col(Shortage.sku), col(Shortage.location))
     )
-    return {(sku, location): int(units) for sku, location, units in rows}
-
-
-def due_units(line: PurchaseOrderLine) -> int:
-    """Units of a line that are still to come."""
-    promised = line.quantity if line.expected is None else line.expected
-    return max(0, promised - line.received)
-
-
-def date_shortages(
-    work: UnitOfWork,
-    skus: Iterable[str],
-) -> tuple[str, ...]:
-    """Give each open shortage the purchase order that completes it, and its date: what comes
-    first goes to who was promised first. Returns the orders whose date is another now."""
-    open_now = open_shortages(work.session, skus)
-    before = {s.shortage_id: s.expected_date for s in open_now}
-    waiting: dict[Place, list[Shortage]] = defaultdict(list)
-    for shortage in open_now:
-        waiting[shortage.sku, shortage.location].append(shortage)
-    coming = (
-        incoming_of(work.session, {sku for sku, _ in waiting}, work.now.date()) if waiting else {}
-    )
-    parts: Parts = defaultdict(list)
-    for place, shortages in waiting.items():
-        _date(shortages, coming.get(place, []), parts)
-    record_events(work, parts)
-    work.session.flush()
-    changed = (s.order_id for s in open_now if s.expected_date != before[s.shortage_id])
-    return tuple(dict.fromkeys(changed))
-
-
-def date_newest(
-    work: UnitOfWork,
-    newest: Sequence[Shortage],
-) -> None:
-    """As `date_shortages`, for shortages that were promised after all others: those keep what they
-    have, so that the cost doesn't grow with them."""
-    if not newest:
-        return
-    ours: dict[Place, list[Shortage]] = defaultdict(list)
-    for shortage in sorted(newest, key=lambda s: s.shortage_id):
-        ours[shortage.sku, shortage.location].append(shortage)
-    skus = {sku for sku, _ in ours}
-    work.session.flush()
-    coming, short = (
-        incoming_of(work.session, skus, work.now.date()),
-        _backordered(work.session, skus),
-    )
-    parts: Parts = defaultdict(list)
-    for place, shortages in ours.items():
-        older = short[place] - sum(s.quantity - s.filled for s in shortages)
-        rest = coming.get(place, [])
-        while older and rest:
-            older -= _take(older, rest)
-        _date(shortages, rest, parts)
-    record_events(work, parts)
-    work.session.flush()
-
-
-def _take(units: int, coming: list[Incoming]) -> int:
-    """So many of `units` as the first of `coming` has; what has nothing left isn't coming."""
-    taken = min(units, coming[0].units)
-    coming[0].units -= taken
-    if not coming[0].units:
-        coming.pop(0)
-    return taken
-
-
-def _date(waiting: Sequence[Shortage], coming: list[Incoming], parts: Parts) -> None:
-    for shortage in waiting:
-        missing, last = shortage.quantity - shortage.filled, None
-        while missing and coming:
-            last = coming[0]
-            missing -= _take(missing, coming)
-        completes = last if not missing else None
-        _set_date(shortage, completes, parts)
-
-
-def _set_date(shortage: Shortage, completes: Incoming | None, parts: Parts) -> None:
-    po_id = completes.po_id if completes else None
-    expected = completes.expected_date if completes else None
-    order_id, words = shortage.order_id, f"{shortage.quantity - shortage.filled} x {shortage.sku}"
-    if completes and completes.sent and po_id != shortage.po_id:
-        parts[order_id, "bought", completes.po_id].append(words)
-    if po_id and expected and expected != shortage.expected_date:
-        parts[order_id, "backorder_dated", f"expected {expected}, {po_id}"].append(words)
-    if shortage.expected_date and not expected:
-        parts[order_id, "backorder_undated", "no date any more"].append(words)
-    if (shortage.po_id, shortage.expected_date) != (po_id, expected):
-        shortage.po_id, shortage.expected_date = po_id, expected
-    if po_id and shortage.problem:
-        shortage.problem = None
-
-
-def still_ahead(expected: date | None, today: date) -> date | None:
-    """A date that has passed is none."""
-    return expected if expected is None or expected >= today else None
+    return {StockKey(sku=sku, location=at): int(units) for sku, at, units in rows}

@@ -1,14 +1,13 @@
-"""The stock's book: counters, reservations and movements, changed together.
+"""The counters of stock, changed together with reservations and movements.
 
 Every change is one conditional UPDATE of the counters and one movement, in the caller's
-transaction. The rows of a SKU at all its locations are locked first, SKUs in sorted order: they
-guard its reservations and shortages.
+transaction. The rows of a SKU at all its locations are locked first, SKUs in sorted order: the
+locks protect its reservations and shortages too.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import bindparam, insert, update
@@ -16,20 +15,18 @@ from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from models.errors import DatabaseBusy
+from models.messages.steps import StockKey
 from models.stock import Assignment, MovementKind, ReservationState
 from models.tables.stock import Reservation, Stock, StockMovement
 
+CHUNK = 500
+"""Values in one statement, which takes a limited number of parameters."""
 T = TypeVar("T")
-
-Place = tuple[str, str]
-"""SKU and location, in the order in which rows are locked."""
-
-
-_COUNT = (
+_UPDATE_COUNTERS = (
     update(Stock)
     .where(
-        col(Stock.sku) == bindparam("of_sku"),
-        col(Stock.location) == bindparam("of_location"),
+        col(Stock.sku) == bindparam("key_sku"),
+        col(Stock.location) == bindparam("key_location"),
         col(Stock.reserved) + bindparam("more_reserved") >= 0,
         col(Stock.on_hand) + bindparam("more_on_hand")
         >= col(Stock.reserved) + bindparam("more_reserved"),
@@ -45,7 +42,10 @@ _COUNT = (
 
 @dataclass(frozen=True)
 class Change:
-    """A change of one counter row; `movement_id` is its natural key, `cause` the fact behind it."""
+    """A change of one row of counters: units, and value in minor units.
+
+    `movement_id` is its natural key, `cause` the fact or command behind it.
+    """
 
     movement_id: str
     cause: str
@@ -61,13 +61,15 @@ class Change:
 
 
 def lock_stock(
-    work: UnitOfWork, skus: Iterable[str], places: Iterable[Place] = ()
-) -> dict[Place, Stock]:
-    """The stock rows of `skus`, and of the SKUs of `places`, at all locations, locked in sorted
-    order. `places` are made, empty, where they are missing."""
-    places = set(places)
-    locked: dict[Place, Stock] = {}
-    for some in _chunks(sorted({*skus, *(sku for sku, _ in places)})):
+    work: UnitOfWork, skus: Iterable[str], keys: Iterable[StockKey] = ()
+) -> dict[StockKey, Stock]:
+    """Lock the stock rows of `skus`, and of the SKUs of `keys`, at all locations.
+
+    Rows are locked in sorted order. An empty row is added for each of `keys` that has none.
+    """
+    keys = set(keys)
+    locked: dict[StockKey, Stock] = {}
+    for some in _chunks(sorted({*skus, *(key.sku for key in keys)})):
         rows = work.session.exec(
             select(Stock)
             .where(col(Stock.sku).in_(some))
@@ -75,34 +77,30 @@ def lock_stock(
             .with_for_update()
             .execution_options(populate_existing=True)
         )
-        locked |= {(row.sku, row.location): row for row in rows}
-    for sku, location in sorted(places - locked.keys()):
-        locked[sku, location] = Stock(sku=sku, location=location)
-        work.session.add(locked[sku, location])
+        locked |= {row.key: row for row in rows}
+    for key in sorted(keys - locked.keys()):
+        locked[key] = Stock(sku=key.sku, location=key.location)
+        work.session.add(locked[key])
     work.session.flush()
     return locked
 
 
 def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Few enough for the parameters of one statement."""
-    return (values[i : i + 500] for i in range(0, len(values), 500))
+    return (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))
 
 
-def move(
-    work: UnitOfWork,
-    changes: Sequence[Change],
-) -> None:
-    """Apply `changes` to the counters and write their movements.
+def move(work: UnitOfWork, changes: Sequence[Change]) -> None:
+    """Apply `changes` to the counters and record their movements.
 
-    Raises DatabaseBusy where the counters don't allow one: the caller looked at older ones.
+    Raises DatabaseBusy where the counters do not allow a change: the caller read older ones.
     """
     if not changes:
         return
     work.session.flush()
     connection = work.session.connection()
-    connection.execute(insert(StockMovement), [_movement(change, work.now) for change in changes])
-    done = connection.execute(_COUNT, [_counters(change) for change in changes])
-    if done.rowcount != len(changes):
+    connection.execute(insert(StockMovement), [_movement(work, change) for change in changes])
+    updated = connection.execute(_UPDATE_COUNTERS, [_counters(change) for change in changes])
+    if updated.rowcount != len(changes):
         places = ", ".join(f"{c.sku} at {c.location}" for c in changes[:3])
         raise DatabaseBusy(f"stock of {places} has changed meanwhile")
     for row in work.session.identity_map.values():
@@ -110,7 +108,7 @@ def move(
             work.session.expire(row)
 
 
-def _movement(change: Change, now: datetime) -> dict[str, object]:
+def _movement(work: UnitOfWork, change: Change) -> dict[str, object]:
     return {
         "movement_id": change.movement_id,
         "cause": change.cause,
@@ -123,33 +121,31 @@ def _movement(change: Change, now: datetime) -> dict[str, object]:
         "order_id": change.order_id,
         "reason": change.reason,
         "actor": change.actor,
-        "recorded_at": now,
+        "recorded_at": work.now,
     }
 
 
 def _counters(change: Change) -> dict[str, object]:
     return {
-        "of_sku": change.sku,
-        "of_location": change.location,
+        "key_sku": change.sku,
+        "key_location": change.location,
         "more_on_hand": change.on_hand,
         "more_reserved": change.reserved,
         "more_value": change.value_minor,
     }
 
 
-def reserve(
-    work: UnitOfWork,
-    assignments: Sequence[tuple[str, Assignment]],
-    cause: str,
-) -> None:
-    """Hold units for lines of orders, each with its order's id; a later hold at the same location
-    adds to what is held there, unless that is being picked already."""
-    work.session.flush()
-    known = _reservations(work.session, {order_id for order_id, _ in assignments})
+def reserve(work: UnitOfWork, assignments: Sequence[tuple[str, Assignment]], cause: str) -> None:
+    """Reserve units for lines of orders; each assignment comes with the id of its order.
+
+    Units are added to the line's reservation at the same location, unless that is picked already:
+    then they are a further part.
+    """
+    existing = _reservations(work.session, {order_id for order_id, _ in assignments})
     for order_id, assignment in assignments:
-        parts = known[order_id, assignment.line_no, assignment.location]
-        open_part = next((r for r in parts if r.state in _OPEN and not r.shipment_id), None)
-        if open_part is None:
+        parts = existing[order_id, assignment.line_no, assignment.location]
+        part = next((r for r in parts if r.state in _EXTENSIBLE and not r.shipment_id), None)
+        if part is None:
             row = Reservation(
                 order_id=order_id,
                 line_no=assignment.line_no,
@@ -161,10 +157,10 @@ def reserve(
             )
             parts.append(row)
             work.session.add(row)
-        elif open_part.state is ReservationState.RELEASED:
-            open_part.quantity, open_part.state = assignment.quantity, ReservationState.HELD
+        elif part.state is ReservationState.RELEASED:
+            part.quantity, part.state = assignment.quantity, ReservationState.HELD
         else:
-            open_part.quantity += assignment.quantity
+            part.quantity += assignment.quantity
     changes = [
         Change(
             movement_id=f"reserve:{order_id}:{a.line_no}:{a.location}:{cause}",
@@ -180,14 +176,14 @@ def reserve(
     move(work, changes)
 
 
-_OPEN = (ReservationState.HELD, ReservationState.RELEASED)
-"""More may be added to them, unless a shipment has them, or had them until it was given up."""
+_EXTENSIBLE = (ReservationState.HELD, ReservationState.RELEASED)
+"""The states in which a reservation without a shipment accepts further units."""
 
 
 def _reservations(
     session: Session, order_ids: set[str]
 ) -> dict[tuple[str, int, str], list[Reservation]]:
-    """What is known of each line at each location, in parts; where nothing is, an empty list."""
+    """Read the reservations of each line at each location, by part; a missing key is empty."""
     found: dict[tuple[str, int, str], list[Reservation]] = defaultdict(list)
     for some in _chunks(sorted(order_ids)):
         rows = select(Reservation).where(col(Reservation.order_id).in_(some))

@@ -1,12 +1,13 @@
-"""Reading stock and offers: what CLI and API show of a SKU."""
+"""Stock as API, CLI and replenishment requests read it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 
 from sqlmodel import Session, col, select
 
 from activities.stock.backorders import backordered, incoming, open_shortages
-from activities.stock.counters import Place
+from models.messages.steps import StockKey
 from models.money import format_amount
 from models.replenishment import Promisable, available_to_promise
 from models.tables.masterdata import Company, Location, Product
@@ -17,17 +18,15 @@ LAST_MOVEMENTS = 20
 
 
 def stock_of(session: Session, sku: str, today: date) -> StockView | None:
-    """A SKU's stock as of `today`; None where there is no such SKU."""
+    """Read the stock of a SKU as of `today`; None for an unknown SKU."""
     product = session.get(Product, sku)
     if product is None:
         return None
     currency = session.exec(select(Company.currency)).one()
-    locations = [
-        _at_location(session, (sku, location), currency, today)
-        for location in places_of(session, sku)
-    ]
+    keys = [StockKey(sku=sku, location=location) for location in places_of(session, sku)]
+    locations = [_at_location(session, key, currency, today) for key in keys]
     on_hand, reserved = sum(p.on_hand for p in locations), sum(p.reserved for p in locations)
-    waiting = open_shortages(session, [sku])
+    shortages = open_shortages(session, [sku])
     return StockView(
         sku=sku,
         name=product.name,
@@ -36,31 +35,31 @@ def stock_of(session: Session, sku: str, today: date) -> StockView | None:
         reserved=reserved,
         available=on_hand - reserved,
         locations=tuple(locations),
-        available_to_promise=_promisable(session, sku, on_hand - reserved, waiting, today),
-        waiting=tuple(waiting_view(row) for row in waiting),
+        available_to_promise=_promisable(session, keys, on_hand - reserved, shortages, today),
+        waiting=tuple(waiting_view(row) for row in shortages),
         movements=tuple(_movements(session, sku, currency)),
     )
 
 
 def places_of(session: Session, sku: str) -> list[str]:
-    """The locations where a SKU is kept, short, or reviewed, in sorted order."""
+    """Return the locations with stock or a policy of a SKU, in sorted order."""
     kept = session.exec(select(Stock.location).where(Stock.sku == sku)).all()
     reviewed = session.exec(select(StockPolicy.location).where(StockPolicy.sku == sku)).all()
     return sorted({*kept, *reviewed})
 
 
 def is_sku(session: Session, sku: str) -> bool:
-    """Whether we know a SKU."""
+    """Whether a SKU is in the master data."""
     return session.get(Product, sku) is not None
 
 
 def is_location(session: Session, location: str) -> bool:
-    """Whether we know a location."""
+    """Whether a location is in the master data."""
     return session.get(Location, location) is not None
 
 
 def waiting_view(row: Shortage) -> WaitingView:
-    """An open shortage as shown."""
+    """Return an open shortage as shown."""
     return WaitingView(
         order_id=row.order_id,
         location=row.location,
@@ -71,43 +70,50 @@ def waiting_view(row: Shortage) -> WaitingView:
     )
 
 
-def _at_location(session: Session, place: Place, currency: str, today: date) -> StockAtLocation:
-    stock = session.get(Stock, place) or Stock(sku=place[0], location=place[1])
-    review = session.get(StockPolicy, place)
+def _at_location(session: Session, key: StockKey, currency: str, today: date) -> StockAtLocation:
+    stock = session.get(Stock, key.primary_key) or Stock(sku=key.sku, location=key.location)
+    policy = session.get(StockPolicy, key.primary_key)
     return StockAtLocation(
-        location=place[1],
+        location=key.location,
         on_hand=stock.on_hand,
         reserved=stock.reserved,
         available=stock.on_hand - stock.reserved,
-        on_order=sum(coming.units for coming in incoming(session, place, today)),
-        backordered=backordered(session, place),
+        on_order=sum(coming.units for coming in incoming(session, key, today)),
+        backordered=backordered(session, key),
         value=format_amount(stock.value_minor, currency),
-        reorder_point=review.reorder_point if review else None,
-        safety_stock=review.safety_stock if review else None,
-        order_quantity=review.order_quantity if review else None,
-        demand_a_day=review.demand_a_day if review else None,
-        lead_time_days=review.lead_time_days if review else None,
-        reviewed_at=review.reviewed_at if review else None,
+        reorder_point=policy.reorder_point if policy else None,
+        safety_stock=policy.safety_stock if policy else None,
+        order_quantity=policy.order_quantity if policy else None,
+        demand_a_day=policy.demand_a_day if policy else None,
+        lead_time_days=policy.lead_time_days if policy else None,
+        reviewed_at=policy.reviewed_at if policy else None,
     )
 
 
 def _promisable(
-    session: Session, sku: str, available: int, waiting: list[Shortage], today: date
+    session: Session,
+    keys: Sequence[StockKey],
+    available: int,
+    shortages: Sequence[Shortage],
+    today: date,
 ) -> tuple[Promisable, ...]:
-    """What comes without a date promises nothing to others than those who wait for it."""
+    """Return the units available to promise over all locations.
+
+    Due units without a date cover shortages without a date, and promise nothing else.
+    """
     receipts: list[tuple[date, int]] = []
-    undated = Counter[str]()
-    for location in places_of(session, sku):
-        for coming in incoming(session, (sku, location), today):
+    undated = Counter[StockKey]()
+    for key in keys:
+        for coming in incoming(session, key, today):
             if coming.expected_date:
                 receipts.append((coming.expected_date, coming.units))
             else:
-                undated[location] += coming.units
+                undated[key] += coming.units
     promised = []
-    for row in waiting:
+    for row in shortages:
         units = row.quantity - row.filled
-        covered = min(units, undated[row.location]) if row.expected_date is None else 0
-        undated[row.location] -= covered
+        covered = min(units, undated[row.key]) if row.expected_date is None else 0
+        undated[row.key] -= covered
         promised.append((row.expected_date, units - covered))
     return tuple(available_to_promise(available, receipts, promised, today))
 

@@ -1,4 +1,4 @@
-"""What is sent to the doors, read strictly: each error names the field and what is wrong."""
+"""Strict parsing of input to API and CLI: each error names a field and a reason."""
 
 from datetime import datetime, timedelta
 
@@ -6,7 +6,7 @@ from pydantic import JsonValue, ValidationError
 
 from models.billing import not_an_amount
 from models.errors import FieldError, InvalidInput, invalid_input
-from models.messages.commands import Command
+from models.messages.commands.base import CommandMessage
 from models.messages.facts import (
     FACT_TYPES,
     Fact,
@@ -26,8 +26,8 @@ from models.messages.facts import (
 from models.money import parse_amount
 from models.orders import OrderDocument
 
-CLOCKS_DIFFER = timedelta(minutes=5)
-"""What is said to have happened so much later than now is taken all the same."""
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far in the future the time of a fact may be: clocks differ."""
 REQUIRED = {
     PaymentReceived: ("payment_id", "order_id", "amount", "currency"),
     PaymentAuthorised: ("authorisation_id", "order_id", "amount", "currency"),
@@ -41,19 +41,19 @@ REQUIRED = {
     SupplierInvoiced: ("invoice_id", "po_id", "currency", "lines"),
     GoodsReceived: ("receipt_id", "po_id", "sku", "quantity"),
 }
-"""What a fact must say at the door. From the Temporal UI a person may leave out more."""
+"""The required fields of each fact, its id first. Signals from the Temporal UI need only the id."""
 
 
 def parse_order(sent: JsonValue) -> OrderDocument:
-    """Validate a document as sent, as strictly as a door does. Raises InvalidInput."""
+    """Parse an order document. Raises InvalidInput."""
     try:
         return OrderDocument.model_validate(sent, extra="forbid")
     except ValidationError as error:
         raise invalid_input(error) from error
 
 
-def parse_command(kind: type[Command], sent: JsonValue) -> Command:
-    """A command as sent, as strictly as a door reads it. Raises InvalidInput."""
+def parse_command(kind: type[CommandMessage], sent: JsonValue) -> CommandMessage:
+    """Parse a command. Raises InvalidInput."""
     try:
         return kind.model_validate(sent, extra="forbid")
     except ValidationError as error:
@@ -61,11 +61,11 @@ def parse_command(kind: type[Command], sent: JsonValue) -> Command:
 
 
 def parse_fact(type_: str, data: JsonValue) -> Fact:
-    """A webhook's type and data as the fact they mean. Raises InvalidInput."""
+    """Parse a fact from its type and data, as in a webhook. Raises InvalidInput."""
     kind = FACT_TYPES.get(type_)
     if kind is None:
-        known = ", ".join(FACT_TYPES)
-        raise InvalidInput([FieldError("type", f"{type_!r} is none of {known}")])
+        allowed = ", ".join(FACT_TYPES)
+        raise InvalidInput([FieldError("type", f"{type_!r} is none of {allowed}")])
     try:
         fact = kind.model_validate(data)
     except ValidationError as error:
@@ -96,9 +96,8 @@ def _check_values(fact: Fact) -> list[FieldError]:
 
 
 def check_past(fact: ShipmentFact, now: datetime) -> None:
-    """Raises InvalidInput for what hasn't happened yet. A partner says it again, and then it may
-    have: no clock is right to the second."""
-    if fact.occurred_at is not None and fact.occurred_at > now + CLOCKS_DIFFER:
+    """Check that a fact is not in the future, beyond CLOCK_TOLERANCE. Raises InvalidInput."""
+    if fact.occurred_at is not None and fact.occurred_at > now + CLOCK_TOLERANCE:
         reason = f"{fact.occurred_at:%Y-%m-%d %H:%M:%S} UTC hasn't come yet"
         raise InvalidInput([FieldError("occurred_at", reason)])
 
@@ -115,7 +114,7 @@ def _check_amount(amount: str, currency: str) -> list[FieldError]:
 def _check_amounts(
     currency: str | None, **amounts: tuple[str | None, int | None]
 ) -> list[FieldError]:
-    """`amounts`: by field, the text and the least it may be, in minor units; None: anything."""
+    """Check amounts by field: the text, and its minimum in minor units; None: no minimum."""
     problems = (
         not_an_amount(text, currency, field, least=least)
         for field, (text, least) in amounts.items()

@@ -1,29 +1,29 @@
-"""Requests to a running order: the inputs of its updates, and their outcome."""
+"""Requests to a running order: inputs and outcome of its updates."""
 
 from models.base import Payload
 
 
 class CancelRequest(Payload):
-    """Please cancel."""
+    """Cancel the order."""
 
     reason: str = ""
     actor: str = "operator"
 
 
 class RetryRequest(Payload):
-    """Please try the step again that waits for a person."""
+    """Retry the steps that wait for an operator."""
 
     actor: str = "operator"
 
 
 class AcceptRequest(Payload):
-    """The customer accepts the delay that was told."""
+    """Record the customer's consent to the delay."""
 
     actor: str = "operator"
 
 
 class CommandOutcome(Payload):
-    """What a command came to."""
+    """The outcome of a request: whether it was accepted, and why."""
 
     accepted: bool
     message: str

@@ -132,10 +132,21 @@ class Accepted(CommandOutcome):
 
 
 class StockKey(Payload):
-    """One SKU at one location; the argument of a replenishment."""
+    """One SKU at one location: the key of its counters, and the argument of its replenishment.
+
+    Sorts by SKU, then location: the order in which stock rows are locked.
+    """
 
     location: str
     sku: str
+
+    def __lt__(self, other: "StockKey") -> bool:
+        return self.primary_key < other.primary_key
+
+    @property
+    def primary_key(self) -> tuple[str, str]:
+        """SKU and location, as the tables of stock and stock policies ask for it."""
+        return self.sku, self.location
 
     @property
     def workflow_id(self) -> str:

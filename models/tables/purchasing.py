@@ -3,11 +3,7 @@
 from datetime import date, datetime
 
 from pydantic import JsonValue
-from sqlalchemy import (
-    JSON,
-    CheckConstraint,
-    Index,
-)
+from sqlalchemy import JSON, CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
 from models.purchasing import PurchaseOrderState
@@ -15,7 +11,7 @@ from models.tables.columns import bigint, enum_column
 
 
 class PurchaseOrder(SQLModel, table=True):
-    """What we ask a supplier for."""
+    """A purchase order for one location."""
 
     __tablename__ = "purchase_orders"
 
@@ -30,17 +26,17 @@ class PurchaseOrder(SQLModel, table=True):
     freight_minor: int = bigint(default=0)
     created_at: datetime
     collects_until: datetime
-    """Until then more lines may be added; it is sent then."""
+    """When it is sent; until then lines may be added."""
     sender_sku: str | None = None
     """The SKU whose replenishment sends it."""
     acknowledge_by: datetime | None = None
     sent_at: datetime | None = None
     acknowledged_at: datetime | None = None
-    """When the supplier said how much of it comes: an acknowledgement said earlier is nothing."""
+    """When the applied acknowledgement was made: an earlier one changes nothing."""
     told_at: datetime | None = None
-    """When the supplier said what we believe of its dates: one said earlier changes nothing."""
+    """When the report that set the dates was made: an earlier one changes no dates."""
     ended_reason: str | None = None
-    """Why we no longer count on it (or on the rest of it)."""
+    """Why its goods, or the rest of them, are no longer expected."""
     ended_at: datetime | None = None
 
 
@@ -56,21 +52,21 @@ class PurchaseOrderLine(SQLModel, table=True):
     unit_cost_minor: int = bigint()
     duty_ppm: int = 0
     expected: int | None = None
-    """Units the supplier has promised; None: it hasn't said, so all of them."""
+    """Units that are promised; None: not acknowledged, so all of them."""
     expected_date: date | None = None
     received: int = 0
-    """Units that came, damaged ones left out."""
+    """Units received, without the damaged ones."""
     damaged: int = 0
     invoiced: int = 0
     let_down_at: datetime | None = None
-    """Since when the supplier didn't promise or bring (all of) it: others are asked, until it has
-    rested or a person tries again."""
+    """When the supplier failed to promise or deliver all units. It isn't asked again until its rest
+    is over or an operator retries."""
     reason: dict[str, JsonValue] = Field(sa_type=JSON)
-    """Why it was bought, and there: `models.purchasing.Reason`."""
+    """Why it was bought: a `models.purchasing.Reason`."""
 
 
 class SupplierInvoice(SQLModel, table=True):
-    """What a supplier asks for; matched with order and receipt."""
+    """A supplier's invoice, matched with purchase order and receipts."""
 
     __tablename__ = "supplier_invoices"
 
@@ -79,15 +75,15 @@ class SupplierInvoice(SQLModel, table=True):
     currency: str
     amount_minor: int = bigint()
     difference_minor: int = bigint()
-    """Above (below: negative) what the received goods cost by the purchase order."""
+    """The amount less the cost of the goods by the purchase order."""
     lines: list[dict[str, JsonValue]] = Field(sa_type=JSON)
     recorded_at: datetime
     matched_at: datetime | None = None
-    """When it was matched with received goods, and posted; None: it came before them."""
+    """When it was matched with received goods, and posted; None: it is unmatched."""
 
 
 class GoodsReceipt(SQLModel, table=True):
-    """What arrived against a purchase order."""
+    """Goods received for a purchase order."""
 
     __tablename__ = "goods_receipts"
     __table_args__ = (CheckConstraint("quantity > 0", "quantity_above_zero"),)

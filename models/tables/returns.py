@@ -3,10 +3,7 @@
 from datetime import datetime
 
 from pydantic import JsonValue
-from sqlalchemy import (
-    JSON,
-    CheckConstraint,
-)
+from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from models.returns import RequestedOutcome, ReturnReason, ReturnState
@@ -15,7 +12,7 @@ from models.tracking import TrackingStatus
 
 
 class ReturnRow(SQLModel, table=True):
-    """Goods of an order that come back."""
+    """A return (RMA) of goods of one order."""
 
     __tablename__ = "returns"
 
@@ -25,63 +22,62 @@ class ReturnRow(SQLModel, table=True):
     reason: ReturnReason = enum_column(ReturnReason)
     wish: RequestedOutcome = enum_column(RequestedOutcome)
     location: str
-    """Where the goods are to come."""
+    """The location that receives the goods."""
     note: str
-    """What was said about it last: why it was refused, say."""
+    """The reason of the last command, such as a rejection."""
     requested_at: datetime
     authorised_at: datetime | None = None
     expires_at: datetime | None = None
-    """Until then the goods must be on their way."""
+    """The day by which the goods must be on their way."""
     tracking: TrackingStatus | None = enum_column(TrackingStatus, default=None, nullable=True)
-    """What the carrier's reports say together."""
+    """The combined status of the carrier's reports."""
     news_at: datetime | None = None
-    """Since when the goods are on their way, or when their carrier told us something last."""
+    """When the goods were sent, or their carrier last reported."""
     received_at: datetime | None = None
     ended_at: datetime | None = None
 
 
 class ReturnLine(SQLModel, table=True):
-    """One SKU of a return, in units."""
+    """One order line of a return, in units."""
 
     __tablename__ = "return_lines"
     __table_args__ = (CheckConstraint("quantity > 0", "quantity_above_zero"),)
 
     return_id: str = Field(primary_key=True, foreign_key="returns.return_id")
     line_no: int = Field(primary_key=True)
-    """Of the order."""
     sku: str
     quantity: int
     received: int = 0
     restocked: int = 0
     scrapped: int = 0
     sent_back: int = 0
-    """To their supplier."""
+    """Sent to the supplier."""
     lost: int = 0
-    """On their way back."""
+    """Lost on the way back."""
 
     @property
     def inspected(self) -> int:
-        """Units that came, and whose disposition is decided."""
+        """Received units with a disposition."""
         return self.restocked + self.scrapped + self.sent_back
 
     @property
     def here(self) -> int:
-        """Units that came, and that nobody has looked at."""
+        """Received units that wait for inspection."""
         return self.received - self.inspected
 
     @property
     def expected(self) -> int:
-        """Units that may still come."""
+        """Units that may still arrive."""
         return self.quantity - self.received - self.lost
 
     @property
     def settled(self) -> int:
-        """Units for which the customer has got, or is to get, what they are worth."""
+        """Units that were refunded or exchanged, or are about to be."""
         return self.inspected + self.lost
 
 
 class Settlement(SQLModel, table=True):
-    """What the customer gets for goods that came back and were inspected."""
+    """The refund or exchange for inspected units of a return."""
 
     __tablename__ = "return_settlements"
 
@@ -93,7 +89,7 @@ class Settlement(SQLModel, table=True):
     exchange_lines: list[dict[str, JsonValue]] | None = Field(
         default=None, sa_type=JSON(none_as_null=True)
     )
-    """What of it replaces the goods: `models.returns.ExchangeLine`."""
+    """The lines of the exchange order: `models.returns.ExchangeLine`."""
     settled_at: datetime
     done_at: datetime | None = None
-    """When the customer was refunded and told, or the new order was started."""
+    """When the refund was mailed, or the exchange order started."""

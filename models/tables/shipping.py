@@ -3,9 +3,7 @@
 from datetime import date, datetime
 
 from pydantic import JsonValue
-from sqlalchemy import (
-    JSON,
-)
+from sqlalchemy import JSON
 from sqlmodel import Field, SQLModel
 
 from models.claims import ClaimState
@@ -17,7 +15,7 @@ from models.tracking import TrackingStatus
 
 
 class Shipment(SQLModel, table=True):
-    """A consignment with its carrier. The row is written before the carrier is asked."""
+    """A consignment; recorded before its carrier is asked for a booking."""
 
     __tablename__ = "shipments"
 
@@ -33,38 +31,38 @@ class Shipment(SQLModel, table=True):
     state: ShipmentState = enum_column(ShipmentState)
     planned_at: datetime
     book_from: datetime | None = None
-    """When the location hands it over at the earliest; None: at once."""
+    """The earliest time at which the location hands it over; None: at once."""
     booking_id: str | None = None
     carrier: str | None = None
     service: str | None = None
     charge_minor: int | None = bigint(default=None)
-    """What the carrier asked for it, in the company's currency."""
+    """The carrier's charge, in the company's currency."""
     arrives_on: date | None = None
-    """As the carrier promised with its quote."""
+    """The arrival promised with the carrier's quote."""
     choice: str = ""
-    """Why this carrier and service."""
+    """The reason for this carrier and service."""
     tracking_number: str | None = None
     tracking: TrackingStatus | None = enum_column(TrackingStatus, default=None, nullable=True)
-    """What the carrier's reports say together."""
+    """The combined status of the carrier's reports."""
     news_at: datetime | None = None
-    """When the carrier told us something last."""
+    """The time of the booking or of the carrier's last report."""
     dispatched_at: datetime | None = None
     delivered_at: datetime | None = None
     restocked_at: datetime | None = None
-    """When the goods of one that was given up were on the shelf again."""
+    """When the goods of a failed shipment were put into stock again."""
     problem: ShipmentProblem | None = enum_column(ShipmentProblem, default=None, nullable=True)
-    """What happened to it, and nobody has seen to yet."""
+    """An open problem that no operator has acknowledged."""
     called_back_by: str | None = None
-    """The command for which its carrier is being asked not to fetch it: nobody books it now."""
+    """The command that calls it back from its carrier; set while the carrier is being asked."""
 
 
 class PackageRow(SQLModel, table=True):
-    """A carton or pallet of a shipment, with its label's number."""
+    """A package of a shipment."""
 
     __tablename__ = "packages"
 
     package_no: int | None = Field(default=None, primary_key=True)
-    """The serial of its SSCC."""
+    """The serial reference of its SSCC."""
     shipment_id: str = Field(foreign_key="shipments.shipment_id", index=True)
     sscc: str
     kind: PackageKind = enum_column(PackageKind)
@@ -78,11 +76,11 @@ class PackageRow(SQLModel, table=True):
 
 
 class _Report(SQLModel):
-    """What a carrier reports, of goods that leave or come back."""
+    """One report of a carrier, on an outbound shipment or a return."""
 
     status: TrackingStatus = enum_column(TrackingStatus)
     occurred_at: datetime
-    """As the carrier says; where it doesn't, when we heard of it."""
+    """As reported; without a reported time, when it was recorded."""
     place: str
     detail: str
     signed_by: str
@@ -91,7 +89,7 @@ class _Report(SQLModel):
 
 
 class TrackingRow(_Report, table=True):
-    """A report of a carrier's, with the proof of a delivery."""
+    """A carrier's report on a shipment, with its proof of delivery."""
 
     __tablename__ = "tracking_events"
 
@@ -100,7 +98,7 @@ class TrackingRow(_Report, table=True):
 
 
 class ReturnTrackingRow(_Report, table=True):
-    """As `TrackingRow`, of goods that come back."""
+    """A carrier's report on a return."""
 
     __tablename__ = "return_tracking_events"
 
@@ -109,7 +107,7 @@ class ReturnTrackingRow(_Report, table=True):
 
 
 class Claim(SQLModel, table=True):
-    """What a carrier owes us for goods that it lost or damaged."""
+    """An amount that a carrier owes us for lost or damaged goods."""
 
     __tablename__ = "claims"
 
@@ -122,5 +120,5 @@ class Claim(SQLModel, table=True):
     claimed_at: datetime
     state: ClaimState = enum_column(ClaimState, default=ClaimState.OPEN)
     settled_minor: int | None = bigint(default=None)
-    """What the carrier has paid for it."""
+    """The amount that the carrier paid."""
     ended_at: datetime | None = None

@@ -1,19 +1,30 @@
 """Tables of stock: counters, movements, policies, reservations and shortages."""
 
 from datetime import date, datetime
+from typing import Protocol
 
-from sqlalchemy import (
-    CheckConstraint,
-    Index,
-)
+from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
+from models.messages.steps import StockKey
 from models.stock import MovementKind, ReservationState, ShortageState
 from models.tables.columns import bigint, enum_column, running_total
 
 
-class Stock(SQLModel, table=True):
-    """The counters of one SKU at one location; its row is the lock of its reservations."""
+class _AtLocation(Protocol):
+    sku: str
+    location: str
+
+
+class _Keyed:
+    @property
+    def key(self: _AtLocation) -> StockKey:
+        """The SKU and location of the row."""
+        return StockKey(sku=self.sku, location=self.location)
+
+
+class Stock(_Keyed, SQLModel, table=True):
+    """The counters of a SKU at a location; the row locks its reservations and shortages too."""
 
     __tablename__ = "stock"
     __table_args__ = (
@@ -30,7 +41,7 @@ class Stock(SQLModel, table=True):
 
 
 class StockMovement(SQLModel, table=True):
-    """One change of a counter; `movement_id` is the natural key of what changed it."""
+    """One change of a counter; `movement_id` is the natural key of its cause."""
 
     __tablename__ = "stock_movements"
 
@@ -42,16 +53,16 @@ class StockMovement(SQLModel, table=True):
     reserved_change: int = bigint()
     value_change_minor: int = bigint()
     cause: str = Field(index=True)
-    """The fact behind it: `receipt:<id>`, `release:<order>`, `allocate`..."""
+    """The fact or command behind it: `receipt:<id>`, `release:<order>:<n>`, `adjust:<id>`..."""
     order_id: str | None = None
     reason: str | None = None
-    """What a person said, who changed it by command."""
+    """The operator's reason, of a command."""
     actor: str | None = None
     recorded_at: datetime
 
 
-class StockPolicy(SQLModel, table=True):
-    """What the nightly review found about a SKU at a location: see `models/replenishment.py`."""
+class StockPolicy(_Keyed, SQLModel, table=True):
+    """The result of the stock review for a SKU at a location (`models/replenishment.py`)."""
 
     __tablename__ = "stock_policies"
 
@@ -69,9 +80,11 @@ class StockPolicy(SQLModel, table=True):
     reviewed_at: datetime
 
 
-class Reservation(SQLModel, table=True):
-    """Stock held for one order line at one location: what came later, when the first part had left
-    already, is a part of its own."""
+class Reservation(_Keyed, SQLModel, table=True):
+    """Stock held for one order line at one location.
+
+    Units that are reserved after the earlier ones were picked are a further `part`.
+    """
 
     __tablename__ = "reservations"
     __table_args__ = (CheckConstraint("quantity > 0", "quantity_above_zero"),)
@@ -85,13 +98,13 @@ class Reservation(SQLModel, table=True):
     state: ReservationState = enum_column(ReservationState)
     shipment_id: str | None = Field(default=None, index=True)
     revenue_minor: int = running_total()
-    """Net of tax, posted when it left."""
+    """Net of tax, posted at goods issue."""
     cost_minor: int = running_total()
-    """Posted when it left."""
+    """Posted at goods issue."""
 
 
-class Shortage(SQLModel, table=True):
-    """What could not be reserved; with an expected date it is a backorder."""
+class Shortage(_Keyed, SQLModel, table=True):
+    """Units that could not be reserved; with an expected date it is a backorder."""
 
     __tablename__ = "shortages"
     __table_args__ = (
@@ -108,8 +121,8 @@ class Shortage(SQLModel, table=True):
     filled: int = 0
     state: ShortageState = enum_column(ShortageState)
     promised_at: datetime
-    """When the order was promised the goods: receipts are handed out in this order."""
+    """When the order was allocated: shortages are filled in this order."""
     po_id: str | None = None
     expected_date: date | None = None
     problem: str | None = None
-    """Why nobody is bringing the goods; None while somebody is."""
+    """Why no supplier delivers the units; None: one does, or planning is due."""

@@ -6,13 +6,13 @@ from pydantic import JsonValue
 
 from models.base import Payload
 from models.errors import Found, found
-from models.messages.commands import UNKNOWN_PURCHASE_ORDER
+from models.messages.commands.base import UNKNOWN_PURCHASE_ORDER
 from models.views.operations import RejectedMessageView
 from models.views.stock import WaitingView
 
 
 class TrackRecordView(Payload):
-    """What was observed of a supplier in its last purchase orders."""
+    """The track record of a supplier over its latest purchase orders."""
 
     purchase_orders: int
     mean_lead_time_days: float | None
@@ -20,7 +20,7 @@ class TrackRecordView(Payload):
 
 
 class OfferView(Payload):
-    """A supplier's offer, and what the smallest purchase by it costs."""
+    """A supplier's offer, and the cost of the smallest purchase by it."""
 
     supplier_id: str
     supplier: str
@@ -38,12 +38,12 @@ class OfferView(Payload):
     """Of the smallest purchase: goods, freight and duty."""
     landed_unit_cost: str
     why_not: str | None
-    """Why nothing can be bought by it; None: it can."""
+    """Why the offer can't be used; None: it can."""
     track_record: TrackRecordView | None
 
 
 class OffersView(Payload):
-    """Who sells a SKU to us."""
+    """The offers of a SKU, the best first."""
 
     sku: str
     name: str
@@ -52,7 +52,7 @@ class OffersView(Payload):
 
 
 class PurchaseLineView(Payload):
-    """One SKU of a purchase order; `due` units are still to come."""
+    """One SKU of a purchase order; `due`: units promised and not received."""
 
     sku: str
     quantity: int
@@ -80,7 +80,7 @@ class PurchaseOrderView(Payload):
 
 
 class ComparedView(Payload):
-    """An offer as it was compared when the line was bought."""
+    """An offer as it was compared when the line was planned."""
 
     supplier_id: str
     quantity: int
@@ -94,7 +94,7 @@ class ComparedView(Payload):
 
 
 class ReasonView(Payload):
-    """Why a line was bought, as it was then."""
+    """The reason for a line at its planning."""
 
     sku: str
     in_words: str
@@ -109,7 +109,7 @@ class ReasonView(Payload):
 
 
 class ReceiptView(Payload):
-    """What arrived; the damaged units of it didn't become stock."""
+    """A goods receipt; its damaged units did not go into stock."""
 
     receipt_id: str
     sku: str
@@ -120,9 +120,10 @@ class ReceiptView(Payload):
 
 
 class SupplierInvoiceView(Payload):
-    """What the supplier asks for, and how far that is from the purchase order's prices.
+    """A supplier's invoice, with its difference from the prices of the purchase order.
 
-    `matched_at`: when its goods were here, so that it was posted; None: it waits for them."""
+    `matched_at`: when it was matched with received goods, and posted; None: it is unmatched.
+    """
 
     invoice_id: str
     amount: str
@@ -133,10 +134,10 @@ class SupplierInvoiceView(Payload):
 
 
 class PurchaseOrderDetails(PurchaseOrderView):
-    """One purchase order with everything that happened to it."""
+    """A purchase order with its reasons, shortages, receipts, invoices and rejected facts."""
 
     reference: str | None
-    """The supplier's own."""
+    """The supplier's own number."""
     collects_until: datetime
     acknowledge_by: datetime | None
     sent_at: datetime | None
@@ -144,12 +145,12 @@ class PurchaseOrderDetails(PurchaseOrderView):
     ended_reason: str | None
     reasons: tuple[ReasonView, ...]
     waiting: tuple[WaitingView, ...]
-    """Orders that wait for it."""
+    """The shortages that it completes."""
     receipts: tuple[ReceiptView, ...]
     invoices: tuple[SupplierInvoiceView, ...]
     odd_facts: tuple[RejectedMessageView, ...]
 
 
 def of_purchase_order(view: Found | None, po_id: str) -> Found:
-    """What is shown of a purchase order. Raises NotFound where there is none."""
+    """Return the view of a purchase order. Raises NotFound where there is none."""
     return found(view, UNKNOWN_PURCHASE_ORDER, f"there is no purchase order {po_id!r}")

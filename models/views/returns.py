@@ -1,4 +1,4 @@
-"""What CLI and API show of returns. Amounts are decimal strings."""
+"""Views of returns. Amounts are decimal strings."""
 
 from datetime import datetime
 
@@ -22,7 +22,7 @@ class ReturnSummary(Payload):
 
 
 class ReturnLineView(Payload):
-    """One SKU of a return, in units."""
+    """One order line of a return, in units."""
 
     line_no: int
     sku: str
@@ -36,7 +36,7 @@ class ReturnLineView(Payload):
 
 
 class SettlementView(Payload):
-    """What the customer got, or is to get (`done_at` None), for inspected goods."""
+    """The refund or exchange for inspected units; `done_at` None: still pending."""
 
     credit_note: str | None
     refunded: str | None
@@ -47,7 +47,7 @@ class SettlementView(Payload):
 
 
 class ReturnDetails(ReturnSummary):
-    """One return with everything about it."""
+    """One return with its lines, reports and settlements."""
 
     location: str
     note: str
@@ -62,5 +62,5 @@ class ReturnDetails(ReturnSummary):
 
 
 def of_return(view: Found | None, return_id: str) -> Found:
-    """What is shown of a return. Raises NotFound where there is none."""
+    """Return the view of a return. Raises NotFound without one."""
     return found(view, "return_unknown", f"there is no return {return_id!r}")

@@ -1,4 +1,4 @@
-"""What CLI and API show of shipments, and which papers each has. Amounts are decimal strings."""
+"""Views of shipments, their papers and their claims. Amounts are decimal strings."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from models.shipping import FreightMode
 
 
 class PaperKind(StrEnum):
-    """A paper of a shipment, as files and commands call it."""
+    """A paper of a shipment, as named in files and commands."""
 
     LABEL = "label"
     BILL_OF_LADING = "bill-of-lading"
@@ -24,7 +24,7 @@ class PaperKind(StrEnum):
 
 
 class ShipmentSummary(Payload):
-    """A shipment as listed."""
+    """A shipment in a list."""
 
     shipment_id: str
     order_id: str
@@ -35,20 +35,20 @@ class ShipmentSummary(Payload):
     service: str | None
     tracking_number: str | None
     tracking: str | None
-    """What the carrier says: in_transit, lost..."""
+    """The combined status of the carrier's reports: in_transit, lost..."""
     package_count: int
-    """0: nothing is packed, or there are more than are listed."""
+    """0: nothing is packed, or the packages are too many to be listed."""
     weight_g: int
     arrives_on: date | None
-    """As the carrier promised."""
+    """The arrival promised with the carrier's quote."""
     dispatched_at: datetime | None
     delivered_at: datetime | None
     called_back_by: str | None = None
-    """The command for which its carrier is being asked not to fetch it."""
+    """The command that calls it back from its carrier; set while the carrier is being asked."""
 
 
 class ShippedLineView(Payload):
-    """So many units of a line of the order are in the shipment."""
+    """The units of one order line in the shipment."""
 
     line_no: int
     sku: str
@@ -57,19 +57,19 @@ class ShippedLineView(Payload):
 
 
 class PackedView(Payload):
-    """Units of one SKU in a package."""
+    """The units of one SKU in a package."""
 
     sku: str
     quantity: int
 
 
 class PackageView(Payload):
-    """A package as its label has it."""
+    """A package of a shipment."""
 
     sscc: str
     kind: str
     container: str
-    """The carton or pallet; of a piece empty."""
+    """The name of the carton or pallet; empty for a piece."""
     length_mm: int
     width_mm: int
     height_mm: int
@@ -78,7 +78,7 @@ class PackageView(Payload):
 
 
 class TrackingEventView(Payload):
-    """What a carrier, or somebody for it, reported."""
+    """One report of a carrier, or of an operator on its behalf."""
 
     event_id: str
     status: str
@@ -91,7 +91,7 @@ class TrackingEventView(Payload):
 
 
 class ProofView(Payload):
-    """The proof of a delivery: who signed, where, when, and the carrier's reference."""
+    """The proof of delivery: signature, place, time and the carrier's reference."""
 
     signed_by: str
     place: str
@@ -100,7 +100,7 @@ class ProofView(Payload):
 
 
 class ClaimView(Payload):
-    """What we ask of a carrier for goods that it lost or damaged."""
+    """A claim against a carrier for lost or damaged goods."""
 
     claim_id: str
     shipment_id: str
@@ -109,56 +109,56 @@ class ClaimView(Payload):
     amount: str
     currency: str
     settled: str | None
-    """What the carrier has paid; None: nothing, as yet or at all."""
+    """The amount that the carrier paid; None: open or withdrawn."""
     reason: str
     claimed_at: datetime
     ended_at: datetime | None
 
 
 class ShipmentDetails(ShipmentSummary):
-    """One shipment with everything that happened to it."""
+    """One shipment with its lines, packages, reports and claims."""
 
     mode_reason: str
     choice: str
-    """Why this carrier and service; empty before it is booked."""
+    """The reason for this carrier and service; empty before it is booked."""
     charge: str | None
-    """What the carrier asks for it."""
+    """The carrier's charge."""
     currency: str
     billed_weight_g: int
     freight_class: str | None
     book_from: datetime | None
-    """When its location hands it over at the earliest; None: at once."""
+    """The earliest time at which the location hands it over; None: at once."""
     lines: tuple[ShippedLineView, ...]
     packages: tuple[PackageView, ...]
     events: tuple[TrackingEventView, ...]
-    """In the order in which they happened."""
+    """In the order of their time."""
     proof: ProofView | None
     claims: tuple[ClaimView, ...]
     """The latest last."""
     restocked_at: datetime | None
-    """When the goods of one that was given up were on the shelf again."""
+    """When the goods of a failed shipment were put into stock again."""
 
 
 def of_shipment(view: Found | None, shipment_id: str) -> Found:
-    """What is shown of a shipment. Raises NotFound where there is none."""
+    """Return the view of a shipment. Raises NotFound without one."""
     return found(view, "shipment_unknown", f"there is no shipment {shipment_id!r}")
 
 
 def of_claim(view: Found | None, claim_id: str) -> Found:
-    """What is shown of a claim. Raises NotFound where there is none."""
+    """Return the view of a claim. Raises NotFound without one."""
     return found(view, "claim_unknown", f"there is no claim {claim_id!r}")
 
 
 def check_printed(
     kind: PaperKind, shipment_id: str, mode: FreightMode, state: ShipmentState, packages: int
 ) -> None:
-    """Raises NotFound where a shipment has no such paper."""
-    reason = _why_not_printed(kind, mode, state, packages)
+    """Check that a shipment has a paper of this kind. Raises NotFound."""
+    reason = _reason_without_paper(kind, mode, state, packages)
     if reason:
         raise NotFound("paper_unknown", f"{shipment_id} has no {kind.words}: {reason}")
 
 
-def _why_not_printed(
+def _reason_without_paper(
     kind: PaperKind, mode: FreightMode, state: ShipmentState, packages: int
 ) -> str | None:
     if state is ShipmentState.CANCELLED:
@@ -166,7 +166,7 @@ def _why_not_printed(
     if kind in (PaperKind.PICK_LIST, PaperKind.PACKING_SLIP):
         return None
     if mode is FreightMode.HAND_OVER:
-        return "the customer takes the goods, no carrier does"
+        return "the customer collects the goods, without a carrier"
     if kind is PaperKind.BILL_OF_LADING and mode is FreightMode.PARCEL:
-        return "it goes as parcel, by its labels"
+        return "it travels as a parcel, with labels only"
     return None if packages else "its packages are too many to be listed"

@@ -1,16 +1,15 @@
-"""What CLI and API show of stock, purchase orders and offers. Amounts are decimal strings in the
-company's currency, quantities are units."""
+"""Views of stock. Amounts are decimal strings in the company's currency, quantities are units."""
 
 from datetime import date, datetime
 
 from models.base import Payload
 from models.errors import Found, found
-from models.messages.commands import UNKNOWN_SKU
+from models.messages.commands.base import UNKNOWN_SKU
 from models.replenishment import Promisable
 
 
 class StockAtLocation(Payload):
-    """A SKU's counters at one location. What the nightly review found is None before its first."""
+    """A SKU's counters at one location. The figures of the stock review are None before it."""
 
     location: str
     on_hand: int
@@ -22,14 +21,14 @@ class StockAtLocation(Payload):
     reorder_point: int | None = None
     safety_stock: int | None = None
     order_quantity: int | None = None
-    """EOQ; 0: nothing is in demand, or no lot is better than another: what is lacking is bought."""
+    """EOQ; 0: without demand or holding cost, only missing units are bought."""
     demand_a_day: float | None = None
     lead_time_days: float | None = None
     reviewed_at: datetime | None = None
 
 
 class WaitingView(Payload):
-    """Who waits for a SKU: so many units, of a purchase order and until a date, where known."""
+    """The open shortage of an order, with the purchase order and the date that are known."""
 
     order_id: str
     location: str
@@ -55,7 +54,7 @@ class MovementView(Payload):
 
 
 class StockView(Payload):
-    """A SKU wherever it is kept."""
+    """A SKU at all its locations."""
 
     sku: str
     name: str
@@ -65,13 +64,13 @@ class StockView(Payload):
     available: int
     locations: tuple[StockAtLocation, ...]
     available_to_promise: tuple[Promisable, ...]
-    """Over all locations: from a day on, so much may still be promised."""
+    """Over all locations."""
     waiting: tuple[WaitingView, ...]
-    """First promised, first served."""
+    """Open shortages, the first promised first."""
     movements: tuple[MovementView, ...]
-    """The last ones, newest first."""
+    """The latest, the newest first."""
 
 
 def of_sku(view: Found | None, sku: str) -> Found:
-    """What is shown of a SKU. Raises NotFound where there is none."""
+    """Return the view of a SKU. Raises NotFound where there is none."""
     return found(view, UNKNOWN_SKU, f"there is no SKU {sku!r}")

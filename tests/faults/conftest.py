@@ -1,6 +1,6 @@
-"""A pipeline without a worker: the tests start, stop and kill workers themselves."""
+"""Pipelines without a worker, whose tests start, stop and kill workers themselves; and a busy one."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 
@@ -11,29 +11,31 @@ from tests.support.world import World
 
 @pytest.fixture(scope="session", params=DATABASES)
 async def idle_world(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
-    """As `shared_world`, and nobody works in it."""
-    async with new_world(request, engine_address, worker=False, auto=False) as made:
-        yield made
+    """Run a pipeline without a worker."""
+    async with new_world(request, engine_address, worker=False, auto=False) as world:
+        yield world
 
 
 @pytest.fixture(scope="module", params=DATABASES)
 async def busy_world(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
-    """A pipeline whose partners do by themselves what they are there for."""
-    async with new_world(request, engine_address, worker=True, auto=True) as made:
-        yield made
+    """Run a pipeline whose partners act by themselves: they pay, deliver and ship."""
+    async with new_world(request, engine_address, worker=True, auto=True) as world:
+        yield world
 
 
 @pytest.fixture(scope="session")
 def worker_process(idle_world: World) -> Iterator[WorkerProcess]:
-    """A worker process to be started and killed; whatever runs at the end is killed too."""
+    """A worker process to start and kill; it is killed at the end."""
     process = WorkerProcess(idle_world)
     yield process
     process.kill()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Show the end of the worker's log where a test with a worker process failed."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the end of the worker's log to the report of a failed test."""
     report = yield
     process = getattr(item, "funcargs", {}).get("worker_process")
     if report.failed and process is not None:

@@ -1,4 +1,4 @@
-"""The HTTP door: what it accepts, what it refuses and how it says so."""
+"""The HTTP API: accepted and refused input, and problem documents."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from tests.support.world import World
 
 
 def counts(pipeline: World) -> tuple[int, int]:
-    """How many orders and facts there are."""
+    """Count orders and facts."""
 
     def count(session: Session) -> tuple[int, int]:
         orders = session.exec(select(func.count()).select_from(Order)).one()
@@ -26,7 +26,7 @@ def counts(pipeline: World) -> tuple[int, int]:
 
 
 async def refused(pipeline: World, body: bytes | Document, order_id: str) -> list[str]:
-    """Post what must be refused with 422, leaving no row and no workflow; returns the fields."""
+    """Post a document that is refused with 422, without row or workflow; returns its fields."""
     before = counts(pipeline)
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = await pipeline.api.post("/orders", content=content)
@@ -51,13 +51,13 @@ BAD: list[tuple[str, Document, str]] = [
     ("no lines", {"lines": []}, "lines"),
     ("10,000 lines", {"lines": [{"sku": "S", "quantity": 1}] * 10_000}, "lines"),
     ("price as number", {"lines": [{"sku": "S", "quantity": 1, "unit_price": 1.5}]}, "lines.0.unit_price"),
-    ("price of cents' parts", {"lines": [{"sku": "S", "quantity": 1, "unit_price": "1.005"}]}, "lines.0.unit_price"),
+    ("price with fractions of cents", {"lines": [{"sku": "S", "quantity": 1, "unit_price": "1.005"}]}, "lines.0.unit_price"),
     ("NaN price", {"lines": [{"sku": "S", "quantity": 1, "unit_price": "NaN"}]}, "lines.0.unit_price"),
     ("discount above 100", {"lines": [{"sku": "S", "quantity": 1, "discount_percent": "101"}]}, "lines.0.discount_percent"),
     ("another currency", {"currency": "USD"}, "currency"),
-    ("no currency of this world", {"currency": "EURO"}, "currency"),
+    ("unknown currency", {"currency": "EURO"}, "currency"),
     ("unknown customer", {"customer": "nobody"}, "customer"),
-    ("whole customer without mail", {"customer": {"customer_id": "x", "name": "X", "country": "DE"}}, "customer.email"),
+    ("complete customer without mail", {"customer": {"customer_id": "x", "name": "X", "country": "DE"}}, "customer.email"),
     ("unknown field", {"colour": "red"}, "colour"),
     ("unknown nested field", {"lines": [{"sku": "S", "quantity": 1, "x": 1}]}, "lines.0.x"),
     ("terms", {"terms": "barter"}, "terms"),
@@ -68,10 +68,10 @@ BAD: list[tuple[str, Document, str]] = [
 
 
 @pytest.mark.parametrize(("changes", "field"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
-async def test_a_bad_order_is_refused_at_the_door_naming_the_field(
+async def test_invalid_order_is_refused_naming_the_field(
     pipeline: World, changes: Document, field: str
 ) -> None:
-    """No workflow, no row."""
+    """It has no workflow and no row."""
     sku, customer = pipeline.shop()
     document = json.loads(json.dumps(order(sku, customer) | changes).replace('"S"', f'"{sku}"'))
     assert await refused(pipeline, document, document["order_id"]) == [field]
@@ -95,12 +95,12 @@ async def test_a_bad_order_is_refused_at_the_door_naming_the_field(
     ],
 )
 async def test_broken_json_is_refused(pipeline: World, body: bytes) -> None:
-    """Wrong encodings, half documents, things that aren't JSON."""
+    """Wrong encodings, incomplete documents, text that isn't JSON."""
     assert await refused(pipeline, body, "x")
 
 
-async def test_a_blocked_customer_is_refused(pipeline: World) -> None:
-    """Also when the document brings the whole customer, as active."""
+async def test_blocked_customer_is_refused(pipeline: World) -> None:
+    """Also if the document has the complete customer, as active."""
     sku, customer = pipeline.shop(status="blocked")
     whole = {"customer_id": customer, "name": "A", "email": "a@example.com", "country": "DE"}
     for given in (customer, whole):
@@ -108,8 +108,8 @@ async def test_a_blocked_customer_is_refused(pipeline: World) -> None:
         assert await refused(pipeline, document, document["order_id"]) == ["customer"]
 
 
-async def test_a_bad_order_id_is_refused(pipeline: World) -> None:
-    """Ids become workflow ids and paths."""
+async def test_invalid_order_id_is_refused(pipeline: World) -> None:
+    """Ids are parts of workflow ids and paths."""
     sku, customer = pipeline.shop()
     for order_id in ("", "-x", "a/b", "a b", "x" * 65, "é", "a\n"):
         document = order(sku, customer, order_id=order_id)
@@ -118,7 +118,7 @@ async def test_a_bad_order_id_is_refused(pipeline: World) -> None:
         assert [e["field"] for e in response.json()["errors"]] == ["order_id"]
 
 
-async def test_the_same_document_again_is_the_same_order(pipeline: World) -> None:
+async def test_same_document_again_is_the_same_order(pipeline: World) -> None:
     """201, then 200 for the same content in another order of keys, 409 for other content."""
     sku, customer = pipeline.shop()
     document = order(sku, customer)
@@ -134,9 +134,8 @@ async def test_the_same_document_again_is_the_same_order(pipeline: World) -> Non
     assert "order_id" in taken.json()["detail"]
 
 
-async def test_many_clients_place_the_same_order_at_once(pipeline: World) -> None:
-    """One of them makes it, all see it."""
-
+async def test_concurrent_clients_place_one_order(pipeline: World) -> None:
+    """One creates it, the others get the same order."""
     sku, customer = pipeline.shop()
     document = order(sku, customer)
     posts = [pipeline.api.post("/orders", json=document) for _ in range(8)]
@@ -144,8 +143,8 @@ async def test_many_clients_place_the_same_order_at_once(pipeline: World) -> Non
     assert sorted(a.status_code for a in answers) == [200] * 7 + [201]
 
 
-async def test_an_order_may_bring_its_customer(pipeline: World) -> None:
-    """A new one is recorded; of a known one, contact is updated and the seller's fields are not."""
+async def test_order_may_contain_its_customer(pipeline: World) -> None:
+    """A new customer is recorded; of a known one, only contact data are updated."""
     sku, _ = pipeline.shop()
     customer: Any = {
         "customer_id": unique("NEW"),
@@ -170,8 +169,8 @@ async def test_an_order_may_bring_its_customer(pipeline: World) -> None:
     assert len(shown["orders"]) == 2
 
 
-async def test_lists_can_be_narrowed(pipeline: World) -> None:
-    """By stage, and in number."""
+async def test_list_is_filtered_and_limited(pipeline: World) -> None:
+    """By stage and number."""
     sku, customer = pipeline.shop()
     documents = [order(sku, customer) for _ in range(3)]
     for document in documents:
@@ -188,16 +187,16 @@ async def test_lists_can_be_narrowed(pipeline: World) -> None:
         assert response.json()["errors"][0]["field"] == wrong.partition("=")[0]
 
 
-async def test_unknown_things_are_problems_too(pipeline: World) -> None:
-    """404 for orders, customers and paths; every answer a problem document."""
+async def test_unknown_ids_and_paths_are_problems(pipeline: World) -> None:
+    """404 with a problem document."""
     for path in ("/orders/none", "/customers/none", "/nowhere"):
         response = await pipeline.api.get(path)
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
 
 
-async def test_the_schema_says_what_the_door_accepts(pipeline: World) -> None:
-    """A valid order is valid by the published schema; an unknown field isn't."""
+async def test_published_schema_is_as_strict_as_the_api(pipeline: World) -> None:
+    """It accepts a valid order and refuses an unknown field."""
     schema = (await pipeline.api.get("/schemas/order")).json()
     Draft202012Validator.check_schema(schema)
     sku, customer = pipeline.shop()
@@ -208,7 +207,7 @@ async def test_the_schema_says_what_the_door_accepts(pipeline: World) -> None:
 
 
 async def test_health_and_readiness(pipeline: World) -> None:
-    """Both are well while database and engine answer."""
+    """200 while database and engine answer."""
     assert (await pipeline.api.get("/healthz")).json() == {"status": "ok"}
     assert (await pipeline.api.get("/readyz")).json() == {"status": "ready"}
 
@@ -226,10 +225,10 @@ BAD_FACTS: list[tuple[str, Document, str]] = [
 
 
 @pytest.mark.parametrize(("type_", "data", "field"), BAD_FACTS)
-async def test_a_signed_fact_that_makes_no_sense_is_refused(
+async def test_invalid_signed_fact_is_refused(
     pipeline: World, type_: str, data: Document, field: str
 ) -> None:
-    """The partner hears which field, and nothing is kept."""
+    """The answer names the field, and nothing is recorded."""
     before = counts(pipeline)
     response = await pipeline.tell(type_, data)
     assert response.status_code == 422, response.text
@@ -237,8 +236,8 @@ async def test_a_signed_fact_that_makes_no_sense_is_refused(
     assert counts(pipeline) == before
 
 
-async def test_a_partner_may_only_tell_its_own_facts(pipeline: World) -> None:
-    """A carrier's secret signs no payments."""
+async def test_partner_may_report_only_its_own_facts(pipeline: World) -> None:
+    """A payment signed with a carrier's secret is refused."""
     data = {"payment_id": "p", "order_id": "o", "amount": "1.00", "currency": "EUR"}
     response = await pipeline.post_webhook("carriers", "payment.received", data, unique("msg"))
     assert response.status_code == 422

@@ -1,4 +1,4 @@
-"""What the doors say while the engine or the database is away, and what time-outs bring."""
+"""API without Temporal server or worker, and the payment deadline."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,23 +18,23 @@ from tools.ports import any_free
 
 @pytest.fixture(params=DATABASES)
 async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
-    """A pipeline without a worker."""
+    """Run a pipeline without a worker."""
     async with new_world(request, engine_address, worker=False, auto=False) as made:
         yield made
 
 
-async def away() -> Client:
-    """A client of an engine that isn't there."""
+async def unreachable() -> Client:
+    """Connect a client to an address without a server."""
     address = f"127.0.0.1:{any_free()}"
     return await engine.connect({"TEMPORAL_ADDRESS": address}, lazy=True)
 
 
-async def test_without_the_engine_orders_and_facts_are_to_be_sent_again(idle: World) -> None:
-    """503 as a problem; views still work; the kept fact is applied when it is sent again."""
+async def test_orders_and_facts_without_engine_can_be_sent_again(idle: World) -> None:
+    """503 with a problem; views work; the recorded fact is applied when it is sent again."""
     sku, customer = idle.shop()
     document = order(sku, customer)
     async with (
-        served(create_app(idle.settings, await away())) as url,
+        served(create_app(idle.settings, await unreachable())) as url,
         httpx.AsyncClient(base_url=url, timeout=30) as lonely,
     ):
         response = await lonely.post("/orders", json=document)
@@ -54,8 +54,8 @@ async def test_without_the_engine_orders_and_facts_are_to_be_sent_again(idle: Wo
     assert unmatched["payment_id"] == "P-1"
 
 
-async def test_an_order_that_waits_for_a_worker_is_shown_as_received(idle: World) -> None:
-    """From the memo: nothing is in the tables yet."""
+async def test_order_without_worker_is_shown_as_received(idle: World) -> None:
+    """From the memo: the tables are empty."""
     sku, customer = idle.shop()
     document = order(sku, customer, quantity=3)
     await idle.place(document)
@@ -71,8 +71,8 @@ async def test_an_order_that_waits_for_a_worker_is_shown_as_received(idle: World
         await idle.until(document["order_id"], "awaiting_payment")
 
 
-async def test_an_unpaid_order_is_cancelled_at_its_deadline(idle: World) -> None:
-    """Its stock is given back, no invoice ever existed, and late money is given back."""
+async def test_unpaid_order_is_cancelled_at_its_deadline(idle: World) -> None:
+    """Its stock is released, no invoice is issued, and a late payment is refunded."""
     sku, customer = idle.shop(on_hand=1)
     document = order(sku, customer)
     async with idle.worker(payment_deadline=0.5):

@@ -1,23 +1,24 @@
-"""Shipments that haven't left, of an order of which something has: called back, and given up."""
+"""Call-backs: shipments of a partly delivered order that are cancelled before they leave."""
 
 from typing import Any
 
 from activities.shipping.reading import shipment_paper
-from tests.integration.test_consignments import states, units
-from tests.integration.test_money import charge_back
-from tests.integration.test_tracking import report
 from tests.support.command_line import run_json
 from tests.support.exactly_once import accounts_of
+from tests.support.orders import states, units
+from tests.support.payments import charge_back
+from tests.support.shipments import report
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
 
 GIVEN_UP = "given_up"
+"""The event of a cancelled or refunded shipment."""
 
 
 async def one_left(world: World, arrives: bool = True, **changes: Any) -> tuple[str, str, str]:
-    """An order of two units, of which one has left (and arrived) and the other is still to come;
-    its id, its SKU, and the purchase order that brings what is short."""
+    """Place an order of two units of which one has left (and arrived) and the other is short;
+    returns its id, its SKU, and the purchase order for the shortage."""
     sku, customer = world.shop(on_hand=1)
     document = order(sku, customer, quantity=2, delivery="partial", **changes)
     order_id = str(document["order_id"])
@@ -31,25 +32,27 @@ async def one_left(world: World, arrives: bool = True, **changes: Any) -> tuple[
 
 
 async def refund(world: World, shipment_id: str, **changes: Any) -> Any:
-    """Have a shipment called back."""
+    """Request the refund of a shipment, by API."""
     body = {"command_id": unique("cmd"), "reason": "bought elsewhere", **changes}
     return await world.api.post(f"/shipments/{shipment_id}/refund", json=body)
 
 
 async def booked_twice(world: World, arrives: bool = True) -> tuple[str, str, str]:
-    """As `one_left`, and the rest is booked; the order, its second shipment, the SKU."""
+    """As `one_left`, with the second unit booked; returns order, second shipment and SKU."""
     order_id, sku, po_id = await one_left(world, arrives)
     await world.receive(po_id, sku, 1)
     await world.until_order(order_id, lambda o: states(o)[1:] == ["booked"])
     return order_id, f"SH-{order_id}-2", sku
 
 
-async def test_what_is_booked_is_called_back_and_its_price_given_back(pipeline: World) -> None:
-    """The carrier's book says so, the goods are free, the customer has note and money: once."""
+async def test_booked_shipment_is_called_back_and_refunded(pipeline: World) -> None:
+    """Once: the carrier cancelled, the goods are available, the customer has credit and refund."""
     order_id, second, sku = await booked_twice(pipeline)
     words = ("shipment", "refund", second, "--reason", "bought elsewhere", "--id", f"R-{order_id}")
     done = await run_json(pipeline, *words)
-    assert done["message"] == f"{second} is called back; its price follows once its carrier agrees"
+    assert done["message"] == (
+        f"{second} is being called back; its price is refunded once the carrier agrees"
+    )
     assert await run_json(pipeline, *words) == done
     shown = await pipeline.until_order(order_id, lambda o: o["refunded"] == "119.00")
     await pipeline.ended(order_id)
@@ -73,8 +76,8 @@ async def test_what_is_booked_is_called_back_and_its_price_given_back(pipeline: 
     assert not [m for m in await pipeline.mails(order_id) if second in m["subject"]]
 
 
-async def test_what_the_carrier_has_goes_its_way(pipeline: World) -> None:
-    """Nothing is given back, and who asks again is answered anew."""
+async def test_picked_up_shipment_is_not_called_back(pipeline: World) -> None:
+    """Nothing is refunded; the same request can be made again."""
     order_id, second, _ = await booked_twice(pipeline)
     refuses = {"partner": "carriers", "operation": "cancel", "fault": "refuse"}
     await pipeline.misbehave(**refuses, code="already_picked_up")
@@ -91,9 +94,9 @@ async def test_what_the_carrier_has_goes_its_way(pipeline: World) -> None:
     assert (shown["refunded"], states(shown)) == ("0.00", ["delivered", "delivered"])
 
 
-async def test_what_nobody_pays_for_any_more_is_planned_and_given_up(pipeline: World) -> None:
-    """The payment was taken back after a part had left: no carrier is asked for the rest, which
-    would wait for money for ever; what has left is still due."""
+async def test_unpaid_shipment_is_cancelled_without_a_carrier_call(pipeline: World) -> None:
+    """The payment was reversed after a part had left: the rest is never booked, and the price of
+    the dispatched part is due."""
     order_id, sku, po_id = await one_left(pipeline)
     await charge_back(pipeline, f"P-{order_id}")
     await pipeline.until_order(order_id, lambda o: o["attention"])
@@ -109,10 +112,10 @@ async def test_what_nobody_pays_for_any_more_is_planned_and_given_up(pipeline: W
     assert await pipeline.requests("carriers", "booking", f"SH-{order_id}-2") == []
 
 
-async def test_a_carrier_that_does_not_answer_is_asked_on_when_a_person_retries(
+async def test_retry_of_the_order_repeats_a_refused_call_back(
     pipeline: World,
 ) -> None:
-    """The order shows it, and its retry reaches who waits; meanwhile nobody asks once more."""
+    """The order shows the attention; meanwhile the shipment can't be called back again."""
     order_id, second, _ = await booked_twice(pipeline)
     await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
     assert (await refund(pipeline, second)).status_code == 200
@@ -126,8 +129,7 @@ async def test_a_carrier_that_does_not_answer_is_asked_on_when_a_person_retries(
     assert (await pipeline.order(order_id))["attention"] is None
 
 
-async def test_what_can_not_be_called_back_is_refused(pipeline: World) -> None:
-    """Where nothing has left the order is cancelled; nobody owes us for what never left."""
+async def test_call_back_needs_a_partly_dispatched_order_and_no_claim(pipeline: World) -> None:
     sku, customer = pipeline.shop(on_hand=1)
     document = order(sku, customer, terms="net30")
     order_id = str(document["order_id"])
@@ -142,9 +144,8 @@ async def test_what_can_not_be_called_back_is_refused(pipeline: World) -> None:
     assert "call_back" not in {row["event"] for row in (await pipeline.order(order_id))["history"]}
 
 
-async def test_one_attention_does_not_hide_another(pipeline: World) -> None:
-    """A call-back waits for a person, then the carrier loses another shipment: what waits longest
-    is shown, and when it is over, the other."""
+async def test_second_attention_is_shown_after_the_first(pipeline: World) -> None:
+    """A refused call-back, then a lost shipment: the oldest attention is shown until it ends."""
     order_id, second, _ = await booked_twice(pipeline, arrives=False)
     await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
     assert (await refund(pipeline, second)).status_code == 200
@@ -165,8 +166,8 @@ async def test_one_attention_does_not_hide_another(pipeline: World) -> None:
     assert (await pipeline.order(order_id))["attention"] is None
 
 
-async def test_goods_that_leave_all_the_same_end_the_call_back(pipeline: World) -> None:
-    """The carrier refuses for a reason of its own, and comes: nobody is to ask any more."""
+async def test_pick_up_ends_a_refused_call_back(pipeline: World) -> None:
+    """The carrier refuses for another reason, then picks the goods up and delivers them."""
     order_id, second, _ = await booked_twice(pipeline)
     await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse", times=None)
     assert (await refund(pipeline, second)).status_code == 200
@@ -178,8 +179,7 @@ async def test_goods_that_leave_all_the_same_end_the_call_back(pipeline: World) 
     assert (shown["stage"], states(shown)) == ("completed", ["delivered", "delivered"])
 
 
-async def test_a_call_back_that_somebody_ended_is_found_and_goes_on(pipeline: World) -> None:
-    """The night's reconciliation names it, a retry starts it again."""
+async def test_terminated_call_back_is_restarted_by_a_retry(pipeline: World) -> None:
     order_id, second, _ = await booked_twice(pipeline)
     await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
     response = await refund(pipeline, second)
@@ -198,9 +198,8 @@ async def test_a_call_back_that_somebody_ended_is_found_and_goes_on(pipeline: Wo
     assert "was called back" in (await refund(pipeline, second)).json()["detail"]
 
 
-async def test_what_is_planned_is_booked_when_its_carrier_did_not_agree(pipeline: World) -> None:
-    """It was asked to fetch it, and hadn't answered: the call-back comes to nothing, and the
-    booking is found by its key."""
+async def test_planned_shipment_is_booked_after_a_refused_call_back(pipeline: World) -> None:
+    """The booking was requested before, without an answer: the same key finds it."""
     order_id, sku, po_id = await one_left(pipeline)
     second = f"SH-{order_id}-2"
     fault = {"partner": "carriers", "operation": "booking", "fault": "timeout_after"}

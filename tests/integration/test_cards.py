@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.integration.test_promises import events
 from tests.support.command_line import run
 from tests.support.exactly_once import accounts_of, assert_asked_once
+from tests.support.orders import events
 from tests.support.sales import TOTAL, deliver, place_order
 from tests.support.shop import order, unique
 from tests.support.waiting import until

@@ -1,4 +1,4 @@
-"""Claims against carriers: filed, settled and withdrawn, by command line and by API."""
+"""Claims against carriers: filed, settled and withdrawn, by CLI and API."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from models.messages.commands import Reship
-from tests.integration.test_handing_over import at_the_counter
-from tests.integration.test_lost_goods import give_up, lost
-from tests.integration.test_tracking import booked
+from models.messages.commands.shipping import Reship
 from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of
+from tests.support.orders import at_the_counter, booked
+from tests.support.shipments import give_up, lost
 from tests.support.shop import Document, order, unique
 from tests.support.world import World
 
@@ -24,20 +23,20 @@ PATHS = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What a door answered: a sentence, or a problem's code and the fields that it names."""
+    """The answer of API or CLI: a message, or a problem's code with the fields that it names."""
 
     message: str = ""
     refused: str = ""
 
 
-Door = Callable[..., Awaitable[Answer]]
+Interface = Callable[..., Awaitable[Answer]]
 
 
-def _answer(done: bool, said: Document) -> Answer:
+def _answer(done: bool, body: Document) -> Answer:
     if done:
-        return Answer(message=said["message"])
-    fields = [error["field"] for error in said.get("errors", ())]
-    return Answer(refused=" ".join([said["code"], *fields]))
+        return Answer(message=body["message"])
+    fields = [error["field"] for error in body.get("errors", ())]
+    return Answer(refused=" ".join([body["code"], *fields]))
 
 
 async def by_command_line(world: World, what: str, of: str, *amount: str) -> Answer:
@@ -51,17 +50,17 @@ async def by_command_line(world: World, what: str, of: str, *amount: str) -> Ans
 async def by_api(world: World, what: str, of: str, *amount: str) -> Answer:
     """`POST /shipments/{id}/claims`."""
     path, fields = PATHS[what]
-    said = dict(zip(fields, amount, strict=True))
-    body = {"command_id": unique("c"), "reason": "crushed", **said}
+    amounts = dict(zip(fields, amount, strict=True))
+    body = {"command_id": unique("c"), "reason": "crushed", **amounts}
     response = await world.api.post(path.format(of), json=body)
     return _answer(response.status_code == 200, response.json())
 
 
-DOORS = pytest.mark.parametrize("door", [by_command_line, by_api])
+BOTH = pytest.mark.parametrize("claim", [by_command_line, by_api])
 
 
 async def delivered(world: World) -> str:
-    """A shipment that has arrived, with a carrier; returns its order's id."""
+    """Deliver a shipment by carrier; returns its order's id."""
     order_id = await booked(world)
     await world.ship(order_id, "delivered")
     await world.ended(order_id)
@@ -69,28 +68,28 @@ async def delivered(world: World) -> str:
 
 
 async def claims(world: World, shipment_id: str) -> list[tuple[str, str, str | None]]:
-    """Of each claim for a shipment: id, state, and what was paid."""
+    """The claims for a shipment: id, state and settled amount."""
     shown = (await world.api.get(f"/shipments/{shipment_id}")).json()
     return [(row["claim_id"], row["state"], row["settled"]) for row in shown["claims"]]
 
 
-@DOORS
+@BOTH
 @pytest.mark.parametrize(("paid", "loss"), [("45.00", 0), ("40.00", 500)])
-async def test_a_claim_for_goods_that_arrived_damaged_is_settled(
-    pipeline: World, door: Door, paid: str, loss: int
+async def test_claim_for_damaged_goods_is_settled(
+    pipeline: World, claim: Interface, paid: str, loss: int
 ) -> None:
-    """What the carrier pays is in the bank; what it doesn't pay is a loss."""
+    """The paid amount is in the bank; the unpaid amount is a loss."""
     order_id = await delivered(pipeline)
     shipment_id, claim_id = f"SH-{order_id}-1", f"CL-SH-{order_id}-1"
     before = accounts_of(pipeline, order_id)
-    done = await door(pipeline, "file", shipment_id, "45.00")
+    done = await claim(pipeline, "file", shipment_id, "45.00")
     assert done.message.startswith(f"{claim_id} is filed against ")
     assert done.message.endswith(": 45.00 EUR")
     assert accounts_of(pipeline, order_id) == before | {
         "CLAIMS_RECEIVABLE": 4_500,
         "INVENTORY_LOSS": -4_500,
     }
-    done = await door(pipeline, "settle", claim_id, paid)
+    done = await claim(pipeline, "settle", claim_id, paid)
     assert done.message.endswith(f" has paid {paid} EUR of 45.00 EUR")
     paid_minor = int(paid.replace(".", ""))
     changed = {"BANK": paid_minor, "INVENTORY_LOSS": loss - 4_500}
@@ -101,18 +100,20 @@ async def test_a_claim_for_goods_that_arrived_damaged_is_settled(
     assert (events.count("claimed"), events.count("claim_settled")) == (1, 1)
 
 
-@DOORS
-async def test_a_claim_is_withdrawn_and_another_is_filed(pipeline: World, door: Door) -> None:
-    """One is open at a time; each has an id of its own."""
+@BOTH
+async def test_withdrawn_claim_can_be_followed_by_another(
+    pipeline: World, claim: Interface
+) -> None:
+    """One claim is open at a time; each has its own id."""
     order_id = await delivered(pipeline)
     shipment_id, claim_id = f"SH-{order_id}-1", f"CL-SH-{order_id}-1"
     before = accounts_of(pipeline, order_id)
-    assert (await door(pipeline, "file", shipment_id, "45.00")).message
-    again = await door(pipeline, "file", shipment_id, "45.00")
+    assert (await claim(pipeline, "file", shipment_id, "45.00")).message
+    again = await claim(pipeline, "file", shipment_id, "45.00")
     assert again.refused == "shipment_refused shipment_id"
-    assert "is withdrawn" in (await door(pipeline, "withdraw", claim_id)).message
+    assert "is withdrawn" in (await claim(pipeline, "withdraw", claim_id)).message
     assert accounts_of(pipeline, order_id) == before
-    done = await door(pipeline, "file", shipment_id, "12.00")
+    done = await claim(pipeline, "file", shipment_id, "12.00")
     assert done.message.startswith(f"{claim_id}-2 is filed")
     assert await claims(pipeline, shipment_id) == [
         (claim_id, "withdrawn", None),
@@ -120,13 +121,13 @@ async def test_a_claim_is_withdrawn_and_another_is_filed(pipeline: World, door: 
     ]
 
 
-@DOORS
-async def test_what_cannot_be_claimed_names_its_field(pipeline: World, door: Door) -> None:
+@BOTH
+async def test_refused_claim_names_its_field(pipeline: World, claim: Interface) -> None:
     order_id = await booked(pipeline)
     shipment_id, claim_id = f"SH-{order_id}-1", f"CL-SH-{order_id}-1"
 
     async def refused(*words: str) -> str:
-        return (await door(pipeline, *words)).refused
+        return (await claim(pipeline, *words)).refused
 
     assert await refused("file", "SH-nobody-1", "1.00") == "unknown"
     assert await refused("file", shipment_id, "1.00") == "shipment_refused shipment_id"
@@ -137,18 +138,16 @@ async def test_what_cannot_be_claimed_names_its_field(pipeline: World, door: Doo
     assert await refused("file", shipment_id, "much") == "shipment_refused amount"
     for what, amount in (("settle", ("1.00",)), ("withdraw", ())):
         assert await refused(what, "CL-nobody", *amount) == "unknown"
-    assert (await door(pipeline, "file", shipment_id, "1.00")).message
+    assert (await claim(pipeline, "file", shipment_id, "1.00")).message
     for amount in ("0.00", "-1.00", "1.001", "1.01"):
         assert await refused("settle", claim_id, amount) == "shipment_refused amount"
-    assert (await door(pipeline, "settle", claim_id, "1.00")).message
+    assert (await claim(pipeline, "settle", claim_id, "1.00")).message
     assert await refused("settle", claim_id, "1.00") == "shipment_refused claim_id"
     assert await refused("withdraw", claim_id) == "shipment_refused claim_id"
 
 
-@DOORS
-async def test_goods_that_no_carrier_brought_are_claimed_from_nobody(
-    pipeline: World, door: Door
-) -> None:
+@BOTH
+async def test_goods_without_a_carrier_cannot_be_claimed(pipeline: World, claim: Interface) -> None:
     sku, customer = pipeline.shop()
     document = order(sku, customer, **at_the_counter())
     order_id = document["order_id"]
@@ -156,12 +155,12 @@ async def test_goods_that_no_carrier_brought_are_claimed_from_nobody(
     await pipeline.until(order_id, "awaiting_payment")
     await pipeline.pay(order_id, "119.00")
     await pipeline.ended(order_id)
-    answer = await door(pipeline, "file", f"SH-{order_id}-1", "1.00")
+    answer = await claim(pipeline, "file", f"SH-{order_id}-1", "1.00")
     assert answer.refused == "shipment_refused shipment_id"
 
 
 async def test_claims_are_listed_and_shown(pipeline: World) -> None:
-    """By both doors; `--open` leaves out what is over."""
+    """By CLI and API; `--open` lists open claims only."""
     ids = []
     for _ in range(2):
         order_id = await delivered(pipeline)
@@ -196,8 +195,8 @@ async def test_claims_are_listed_and_shown(pipeline: World) -> None:
     assert status == 1
 
 
-async def test_what_was_claimed_before_is_not_claimed_again_by_giving_up(pipeline: World) -> None:
-    """What the carrier owes for lost goods is owed once, also where a person was quicker."""
+async def test_reship_files_no_second_claim(pipeline: World) -> None:
+    """An operator filed the claim for the lost goods before."""
     order_id = await lost(pipeline)
     shipment_id, claim_id = f"SH-{order_id}-1", f"CL-SH-{order_id}-1"
     await by_api(pipeline, "file", shipment_id, "50.00")

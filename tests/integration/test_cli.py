@@ -1,4 +1,4 @@
-"""The command line, as a process: exit status, JSON, and words for people."""
+"""The command line, as a process: exit status, JSON and text."""
 
 import asyncio
 import json
@@ -9,24 +9,24 @@ from tests.support.shop import order, unique, write_shop
 from tests.support.world import World
 
 
-async def test_an_order_by_command_line_from_import_to_completed(
+async def test_order_on_command_line_from_import_to_completed(
     pipeline: World, tmp_path: Path
 ) -> None:
-    """Every command a shop needs, in the order in which it needs them."""
+    """All commands that a shop needs, in their order."""
     sku, customer = unique("SKU"), unique("C")
     write_shop(tmp_path / "shop", sku, customer, on_hand=1)
     imported = await run_json(pipeline, "import", str(tmp_path / "shop"))
     assert imported["imported"]["products.csv"] == 1
-    _, told, _ = await run(pipeline, "import", str(tmp_path / "shop"))
-    assert "1 row of products.csv, " in told
+    _, text, _ = await run(pipeline, "import", str(tmp_path / "shop"))
+    assert "1 row of products.csv, " in text
     document = order(sku, customer, quantity=2, terms="cash", channel="store")
     order_id = document["order_id"]
     placed = await run_json(pipeline, "place", "-", stdin=json.dumps(document))
     assert placed["order_id"] == order_id
     assert placed["created"] is True
 
-    waiting = await pipeline.until_event(order_id, "bought")
-    po_id = waiting["backorders"][0]["po_id"]
+    short = await pipeline.until_event(order_id, "bought")
+    po_id = short["backorders"][0]["po_id"]
     await run_json(pipeline, "receive", po_id, sku, "1", "--receipt-id", unique("rc"))
     await pipeline.until(order_id, "awaiting_payment")
     payment = unique("till")
@@ -57,8 +57,8 @@ async def test_an_order_by_command_line_from_import_to_completed(
         assert out.strip()
 
 
-async def test_places_arrays_and_json_lines(pipeline: World, tmp_path: Path) -> None:
-    """And says of each order whether it was taken; one refused makes the status 1."""
+async def test_arrays_and_json_lines_are_placed(pipeline: World, tmp_path: Path) -> None:
+    """Each order has a result; if one is refused, the exit status is 1."""
     sku, customer = pipeline.shop()
     orders = [order(sku, customer) for _ in range(4)]
     file = tmp_path / "orders.json"
@@ -74,10 +74,8 @@ async def test_places_arrays_and_json_lines(pipeline: World, tmp_path: Path) -> 
     assert "lines.0.sku" in err
 
 
-async def test_a_broken_line_is_refused_by_its_number_and_the_others_are_placed(
-    pipeline: World,
-) -> None:
-    """As an order of an array; blank lines count, so that an editor finds it."""
+async def test_broken_line_is_refused_by_number_and_others_are_placed(pipeline: World) -> None:
+    """Blank lines count, so that an editor finds the line."""
     sku, customer = pipeline.shop()
     first, last = (order(sku, customer) for _ in range(2))
     lines = "\n".join([json.dumps(first), "", '{"order_id": ', json.dumps(last), ""])
@@ -94,8 +92,8 @@ async def test_a_broken_line_is_refused_by_its_number_and_the_others_are_placed(
     assert (again["order_id"], again["created"]) == (last["order_id"], False)
 
 
-async def test_of_what_is_not_json_nothing_is_placed(pipeline: World) -> None:
-    """A broken array too, even if one of its lines is an order by itself."""
+async def test_nothing_of_invalid_json_is_placed(pipeline: World) -> None:
+    """Also of a broken array with a line that is an order by itself."""
     sku, customer = pipeline.shop()
     document = order(sku, customer)
     pretty = json.dumps(document, indent=1)
@@ -106,8 +104,8 @@ async def test_of_what_is_not_json_nothing_is_placed(pipeline: World) -> None:
     assert (await pipeline.api.get(f"/orders/{document['order_id']}")).status_code == 404
 
 
-async def test_cancel_and_retry_say_what_came_of_it(pipeline: World) -> None:
-    """Done: 0; refused, with the reason: 1."""
+async def test_cancel_and_retry_print_their_outcome(pipeline: World) -> None:
+    """Exit status 0 if accepted; 1 and the reason if refused."""
     sku, customer = pipeline.shop()
     document = order(sku, customer)
     await pipeline.place(document)
@@ -121,8 +119,8 @@ async def test_cancel_and_retry_say_what_came_of_it(pipeline: World) -> None:
     assert (status, "cancelled" in err) == (1, True)
 
 
-async def test_a_cancellation_without_a_reason_says_by_whom(pipeline: World) -> None:
-    """And nothing else."""
+async def test_cancellation_without_reason_names_actor(pipeline: World) -> None:
+    """The history has nothing else."""
     sku, customer = pipeline.shop()
     document = order(sku, customer)
     await pipeline.place(document)
@@ -133,9 +131,10 @@ async def test_a_cancellation_without_a_reason_says_by_whom(pipeline: World) -> 
     assert "by operator" in [row["detail"] for row in shown["history"]]
 
 
-async def test_refusals_are_one_and_wrong_use_is_two(pipeline: World, tmp_path: Path) -> None:
-    """With a sentence on standard error that names what is wrong, no traceback, and a problem in
-    JSON."""
+async def test_exit_status_is_one_for_refusal_and_two_for_wrong_use(
+    pipeline: World, tmp_path: Path
+) -> None:
+    """With the reason on standard error, no traceback, and a problem in JSON."""
     missing = str(tmp_path / "none")
     cases = [
         (1, ["status", "none"], "none"),
@@ -154,45 +153,45 @@ async def test_refusals_are_one_and_wrong_use_is_two(pipeline: World, tmp_path: 
         (2, ["nonsense"], "nonsense"),
     ]
     ends = await asyncio.gather(*(run(pipeline, *words, "--json") for _, words, _ in cases))
-    for (status, words, told), (got, out, err) in zip(cases, ends, strict=True):
+    for (status, words, reason), (got, out, err) in zip(cases, ends, strict=True):
         assert got == status, (words, err)
-        assert told in err, (words, err)
+        assert reason in err, (words, err)
         assert "Traceback" not in err
         problem = json.loads(out)
-        assert told in problem["detail"]
+        assert reason in problem["detail"]
         assert (problem["code"] == "wrong_use") == (status == 2)
 
 
-async def test_a_refusal_in_words_leaves_standard_output_empty(pipeline: World) -> None:
-    """The problem is for who asked for JSON."""
+async def test_refusal_without_json_leaves_standard_output_empty(pipeline: World) -> None:
+    """A problem is printed with `--json` only."""
     for words in (["status", "none"], ["nonsense"]):
         _, out, err = await run(pipeline, *words)
         assert (out, bool(err)) == ("", True)
 
 
-async def test_a_payment_for_an_unknown_order_is_kept_and_listed(pipeline: World) -> None:
-    """Money is money."""
+async def test_payment_for_unknown_order_is_recorded_and_listed(pipeline: World) -> None:
+    """As unmatched."""
     order_id, payment = unique("U"), unique("P")
-    taken = await run_json(pipeline, "pay", order_id, "5.00", "--payment-id", payment)
-    await pipeline.client.get_workflow_handle(taken["workflow_id"]).result()
+    recorded = await run_json(pipeline, "pay", order_id, "5.00", "--payment-id", payment)
+    await pipeline.client.get_workflow_handle(recorded["workflow_id"]).result()
     rows = await run_json(pipeline, "payments", "unmatched")
     [row] = [row for row in rows if row["payment_id"] == payment]
     assert row["claimed_order_id"] == order_id
     assert row["reason"] == "no such order"
 
 
-async def test_brackets_are_no_markup(pipeline: World) -> None:
-    """What was written is shown as it was written."""
+async def test_brackets_are_printed_without_markup(pipeline: World) -> None:
+    """Text is printed as it was written."""
     _, customer = pipeline.shop(email="[b]:x:[/b]@example.com")
     _, out, _ = await run(pipeline, "customer", customer)
     assert "[b]:x:[/b]@example.com" in out
 
 
-async def test_a_table_folds_what_is_too_long(pipeline: World) -> None:
-    """Every character of an id is there."""
+async def test_table_folds_long_cells(pipeline: World) -> None:
+    """Every character of an id is printed."""
     order_id, payment = unique("U") + "q" * 180, unique("P")
-    taken = await run_json(pipeline, "pay", order_id, "5.00", "--payment-id", payment)
-    await pipeline.client.get_workflow_handle(taken["workflow_id"]).result()
+    recorded = await run_json(pipeline, "pay", order_id, "5.00", "--payment-id", payment)
+    await pipeline.client.get_workflow_handle(recorded["workflow_id"]).result()
     _, out, _ = await run(pipeline, "payments", "unmatched")
     assert payment in out
     assert (out.count("q"), "…" in out) == (180, False)

@@ -1,21 +1,12 @@
-"""Several consignments of one order, each with a state of its own."""
+"""Partial delivery: consignments of one order, each with its own state."""
 
-from tests.support.shop import Document, order
+from tests.support.orders import states, units
+from tests.support.shop import order
 from tests.support.world import World
 
 
-def units(shown: Document, *names: str) -> list[list[int]]:
-    """Of each line, the quantities of these names."""
-    return [[line[name] for name in names] for line in shown["lines"]]
-
-
-def states(shown: Document) -> list[str]:
-    """Of each shipment."""
-    return [shipment["state"] for shipment in shown["shipments"]]
-
-
-async def test_what_is_there_leaves_before_the_rest(pipeline: World) -> None:
-    """Two of five are in stock: they leave once all is paid; three follow when they arrive."""
+async def test_available_units_are_dispatched_before_the_rest(pipeline: World) -> None:
+    """Two of five units are in stock and leave once the order is paid; three follow on receipt."""
     sku, customer = pipeline.shop(on_hand=2)
     document = order(sku, customer, quantity=5, delivery="partial")
     order_id = document["order_id"]
@@ -45,8 +36,9 @@ async def test_what_is_there_leaves_before_the_rest(pipeline: World) -> None:
     assert [row["body"]["shipment_id"] for row in bookings] == [f"SH-{order_id}-1", second]
 
 
-async def test_nothing_there_is_waited_for_before_money_is_asked_for(pipeline: World) -> None:
-    """A partial order of which nothing is there is as a complete one."""
+async def test_partial_order_without_available_units_requests_payment_after_the_first_receipt(
+    pipeline: World,
+) -> None:
     sku, customer = pipeline.shop(on_hand=0)
     document = order(sku, customer, quantity=2, delivery="partial")
     order_id = document["order_id"]
@@ -66,8 +58,8 @@ async def test_nothing_there_is_waited_for_before_money_is_asked_for(pipeline: W
     await pipeline.until(order_id, "completed")
 
 
-async def test_a_partial_order_can_be_cancelled_until_something_leaves(pipeline: World) -> None:
-    """Stock is given back, what is short isn't waited for, the money goes back."""
+async def test_partial_order_can_be_cancelled_before_goods_issue(pipeline: World) -> None:
+    """Reservations are released, shortages withdrawn, and the payment refunded."""
     sku, customer = pipeline.shop(on_hand=1)
     document = order(sku, customer, quantity=2, delivery="partial")
     order_id = document["order_id"]

@@ -14,7 +14,7 @@ from models.stock import MovementKind
 from models.tables.purchasing import GoodsReceipt
 from models.tables.stock import StockMovement
 from tests.conftest import DATABASES, new_world, running_engine
-from tests.support.purchases import bought, offer, reorder_at, stock_at, until_bought
+from tests.support.purchases import bought, offer, reorder_at, stock_at, until_purchases
 from tests.support.shop import order, unique
 from tests.support.waiting import until
 from tests.support.world import World
@@ -51,7 +51,7 @@ async def test_of_many_signals_across_continue_as_new_none_is_lost_and_none_appl
     offer(forgetful, sku, unique("S"), COST_MINOR)
     reorder_at(forgetful, sku, reorder_point=0, order_quantity=units)
     await forgetful.place(order(sku, customer))
-    [only] = await until_bought(
+    [only] = await until_purchases(
         forgetful, sku, lambda found: [b.order.state for b in found] == [State.SENT]
     )
     po_id, wave = only.order.po_id, units // WAVES
@@ -71,7 +71,7 @@ async def test_of_many_signals_across_continue_as_new_none_is_lost_and_none_appl
     for count, first in enumerate(range(0, units - wave, wave), start=1):
         await asyncio.gather(*(tell(number) for number in range(first, first + wave)))
         nearly = first + wave - 3  # the next wave arrives while the last ones are taken in
-        await until_bought(forgetful, sku, lambda f, n=nearly: f[0].lines[sku].received >= n)
+        await until_purchases(forgetful, sku, lambda f, n=nearly: f[0].lines[sku].received >= n)
         if count % WAVES_OF_A_RUN == 0:  # however busy the machine is, runs do change
             known = await until(its_run, lambda run, before=known: run != before)
     await asyncio.gather(*(tell(number) for number in range(units - wave, units - 1)))

@@ -3,14 +3,15 @@
 from sqlmodel import select
 
 from activities.billing.steps import credit_invoice
-from models.messages.commands import InspectReturn, RefundShipment
+from models.messages.commands.returns import InspectReturn
+from models.messages.commands.shipping import RefundShipment
 from models.messages.steps import OrderStep
 from models.tables.billing import CreditNoteRow
 from models.tables.orders import Order
-from tests.integration.test_lost_goods import give_up
-from tests.integration.test_returns import came_back, command, delivered, details, settled
-from tests.integration.test_tracking import report
 from tests.support.exactly_once import accounts_of
+from tests.support.orders import delivered
+from tests.support.returns import came_back, command, details, settled
+from tests.support.shipments import give_up, report
 from tests.support.shop import Document, order
 from tests.support.waiting import until
 from tests.support.world import World

@@ -1,4 +1,4 @@
-"""What carriers are asked, which of their quotes is taken, and when."""
+"""Freight: inquiries, the choice of a quote, and the time of booking."""
 
 from datetime import UTC, timedelta
 from typing import Any
@@ -14,20 +14,20 @@ from models.tables.masterdata import Location
 from models.tables.shipping import Shipment
 from models.working_days import Calendar, hand_over_at
 from tests.support.exactly_once import assert_happened_once, keys_of
-from tests.support.places import closed_location, open_location
+from tests.support.locations import closed_location, open_location
 from tests.support.shop import Document, order
 from tests.support.waiting import PATIENCE_S, until_history
 from tests.support.world import World
 
 TOTAL = "119.00"
 SILENT_S = 2.5
-"""Longer than PARTNER_TIMEOUT."""
+"""A delay beyond PARTNER_TIMEOUT."""
 NET30: Document = {"terms": "net30", "channel": "phone"}
 CLOSED = "Until the location hands it over"
 
 
 async def place(world: World, on_hand: int = 1, quantity: int = 1, **changes: Any) -> str:
-    """A new order on credit, which goes to its booking by itself; returns its id."""
+    """Place an order on credit, which is booked without a payment; returns its id."""
     sku, customer = world.shop(on_hand=on_hand)
     document = order(sku, customer, quantity, **(NET30 | changes))
     await world.place(document)
@@ -35,7 +35,7 @@ async def place(world: World, on_hand: int = 1, quantity: int = 1, **changes: An
 
 
 async def booking_of(world: World, order_id: str) -> tuple[Document, str]:
-    """The one booking by the carrier's own book, and what the order's history says of it."""
+    """The only booking in the carrier's own records, and its detail in the order's history."""
     shown = await world.until_event(order_id, "booked")
     [booking] = await world.requests("carriers", "booking", order_id)
     [detail] = [row["detail"] for row in shown["history"] if row["event"] == "booked"]
@@ -44,7 +44,7 @@ async def booking_of(world: World, order_id: str) -> tuple[Document, str]:
 
 
 async def finish(world: World, order_id: str) -> None:
-    """Delivered and paid: nothing of it happened twice."""
+    """Deliver and pay an order, and check that nothing happened twice."""
     await world.ship(order_id, "delivered")
     await world.pay(order_id, TOTAL)
     await world.until(order_id, "completed")
@@ -60,7 +60,7 @@ def check_digit_is_right(sscc: str) -> bool:
     return len(sscc) == 18 and sscc.isdigit() and weighted % 10 == 0
 
 
-async def test_a_booking_names_its_packages_and_the_quote_that_it_is_by(pipeline: World) -> None:
+async def test_booking_has_its_packages_and_its_quote(pipeline: World) -> None:
     order_id = await place(pipeline, on_hand=30, quantity=30)
     body, detail = await booking_of(pipeline, order_id)
     packages = body["packages"]
@@ -82,8 +82,7 @@ async def test_a_booking_names_its_packages_and_the_quote_that_it_is_by(pipeline
     assert str(shipment.arrives_on) == quote["arrives_on"]
 
 
-async def test_no_two_packages_have_the_same_number(pipeline: World) -> None:
-    """Of two orders with the same goods."""
+async def test_packages_have_distinct_numbers(pipeline: World) -> None:
     numbers = []
     for _ in range(2):
         body, _ = await booking_of(pipeline, await place(pipeline))
@@ -91,10 +90,10 @@ async def test_no_two_packages_have_the_same_number(pipeline: World) -> None:
     assert len(set(numbers)) == len(numbers) == 2
 
 
-async def test_what_is_needed_soon_goes_by_the_service_that_is_fast_enough(
+async def test_urgent_order_is_booked_with_the_cheapest_service_in_time(
     pipeline: World,
 ) -> None:
-    """Express takes a day and economy four; the history says why the dearer one."""
+    """Express takes a day and economy four; the history gives the reason."""
     soon = (utc_now() + timedelta(days=2)).date()
     order_id = await place(pipeline, requested_delivery_date=soon.isoformat())
     body, detail = await booking_of(pipeline, order_id)
@@ -103,7 +102,9 @@ async def test_what_is_needed_soon_goes_by_the_service_that_is_fast_enough(
     assert f"the cheapest of 1 quote that arrive by {soon}" in detail
 
 
-async def test_what_no_service_brings_in_time_goes_by_the_earliest(pipeline: World) -> None:
+async def test_order_that_no_service_delivers_in_time_is_booked_with_the_earliest(
+    pipeline: World,
+) -> None:
     today = utc_now().date()
     order_id = await place(pipeline, requested_delivery_date=today.isoformat())
     body, detail = await booking_of(pipeline, order_id)
@@ -111,7 +112,7 @@ async def test_what_no_service_brings_in_time_goes_by_the_earliest(pipeline: Wor
     assert f"the earliest of 2 quotes: none arrives by {today}" in detail
 
 
-async def test_what_is_needed_late_goes_by_the_cheapest(pipeline: World) -> None:
+async def test_order_without_urgency_is_booked_with_the_cheapest_service(pipeline: World) -> None:
     late = (utc_now() + timedelta(days=20)).date()
     order_id = await place(pipeline, requested_delivery_date=late.isoformat())
     body, detail = await booking_of(pipeline, order_id)
@@ -119,8 +120,8 @@ async def test_what_is_needed_late_goes_by_the_cheapest(pipeline: World) -> None
     assert f"the cheapest of 2 quotes that arrive by {late}" in detail
 
 
-async def test_goods_are_ready_on_the_day_that_it_is_where_they_are(pipeline: World) -> None:
-    """Somewhere it is another day than in UTC, at any hour: a Berlin Monday begins on a Sunday."""
+async def test_ready_day_is_that_of_the_location(pipeline: World) -> None:
+    """At any hour, some time zone has another day than UTC."""
     zone = "Etc/GMT-14" if utc_now().hour >= 11 else "Etc/GMT+12"  # their sign: ahead, behind
     sku, customer = pipeline.shop(on_hand=0)
     open_location(pipeline, sku, on_hand=1, timezone=zone)
@@ -135,19 +136,17 @@ async def test_goods_are_ready_on_the_day_that_it_is_where_they_are(pipeline: Wo
 
 
 async def retry(world: World, order_id: str) -> None:
-    """A person looks at what is shown, and has it tried again."""
+    """Wait for a refusal, and retry as an operator."""
     shown = await world.until_order(order_id, lambda o: o["attention"] is not None)
     assert shown["attention"]["code"] == "refused"
-    door = Intake(world.client, world.database, utc_now, world.settings.buying)
-    assert (await door.retry(order_id, "ann")).accepted
+    intake = Intake(world.client, world.database, utc_now, world.settings.buying)
+    assert (await intake.retry(order_id, "ann")).accepted
 
 
 @pytest.mark.parametrize("operation", ["quote", "booking"])
-async def test_what_was_refused_is_asked_anew_when_a_person_says_so(
-    pipeline: World, operation: str
-) -> None:
-    """A refused booking may have been the quote's fault: another one is asked for. Each question
-    has a key of its own, or the carrier would repeat its first answer."""
+async def test_retry_after_a_refusal_requests_a_new_quote(pipeline: World, operation: str) -> None:
+    """Also after a refused booking, which the quote may have caused. Each request has a key of its
+    own: carriers repeat their answer to a key."""
     await pipeline.misbehave(partner="carriers", operation=operation, fault="refuse")
     order_id = await place(pipeline)
     await retry(pipeline, order_id)
@@ -168,10 +167,10 @@ FAILING: list[Document] = [
 
 @pytest.mark.parametrize("operation", ["quote", "booking"])
 @pytest.mark.parametrize("fault", FAILING, ids=lambda fault: fault["fault"])
-async def test_a_carrier_that_fails_once_is_asked_again_and_books_once(
+async def test_failing_carrier_is_asked_again_under_the_same_key_and_books_once(
     pipeline: World, operation: str, fault: Document
 ) -> None:
-    """By itself, under the same key: nobody is shown anything."""
+    """No attention is raised."""
     await pipeline.misbehave(partner="carriers", operation=operation, **fault)
     order_id = await place(pipeline)
     await booking_of(pipeline, order_id)
@@ -186,24 +185,24 @@ async def test_a_carrier_that_fails_once_is_asked_again_and_books_once(
     [_] = await pipeline.requests("carriers", "booking", order_id)
 
 
-# A location that is closed.
+# A closed location.
 
 
 def is_wait_for_the_location(event: HistoryEvent) -> bool:
-    """A timer that is called so."""
+    """Whether an event starts the timer of a closed location."""
     started = event.HasField("timer_started_event_attributes")
     return started and CLOSED in event.user_metadata.summary.data.decode()
 
 
 async def until_it_waits(world: World, order_id: str) -> WorkflowHandle[Any, Any]:
-    """The durable timer stands."""
+    """Wait until the timer of a closed location has started."""
     handle = world.client.get_workflow_handle(f"order-{order_id}")
     await until_history(handle, is_wait_for_the_location)
     return handle
 
 
 async def place_where_it_is_closed(world: World) -> tuple[str, str]:
-    """A new order on credit, all of it at a location that is closed; returns its id and SKU."""
+    """Place an order on credit for goods at a closed location; returns its id and SKU."""
     sku, customer = world.shop(on_hand=0)
     closed_location(world, sku, on_hand=1)
     document = order(sku, customer, **NET30)
@@ -212,16 +211,16 @@ async def place_where_it_is_closed(world: World) -> tuple[str, str]:
     return str(document["order_id"]), sku
 
 
-async def assert_nobody_asked(world: World, order_id: str) -> None:
-    """Neither for a quote nor for a booking."""
+async def assert_no_carrier_asked(world: World, order_id: str) -> None:
+    """Check that no quote and no booking was requested."""
     for operation in ("quote", "booking"):
         assert await keys_of(world, "carriers", operation, order_id) == set()
 
 
-async def test_goods_of_a_closed_location_are_booked_when_its_next_working_day_begins(
+async def test_goods_of_a_closed_location_are_booked_on_its_next_working_day(
     pipeline: World,
 ) -> None:
-    """A durable timer until then; no carrier is asked before."""
+    """A durable timer waits until then; no carrier is asked before."""
     order_id, _ = await place_where_it_is_closed(pipeline)
 
     def expected(session: Any) -> tuple[Any, Any]:
@@ -241,27 +240,27 @@ async def test_goods_of_a_closed_location_are_booked_when_its_next_working_day_b
     shown = await pipeline.order(order_id)
     assert shown["stage"] == "dispatching"
     assert [s["state"] for s in shown["shipments"]] == ["planned"]
-    await assert_nobody_asked(pipeline, order_id)
+    await assert_no_carrier_asked(pipeline, order_id)
 
 
-async def test_while_a_location_is_closed_the_order_can_be_cancelled(pipeline: World) -> None:
+async def test_order_at_a_closed_location_can_be_cancelled(pipeline: World) -> None:
     order_id, sku = await place_where_it_is_closed(pipeline)
-    door = Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying)
-    assert (await door.cancel(order_id, "changed my mind", "ann")).accepted
+    intake = Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying)
+    assert (await intake.cancel(order_id, "changed my mind", "ann")).accepted
     shown = await pipeline.until(order_id, "cancelled")
     assert [s["state"] for s in shown["shipments"]] == ["cancelled"]
     await pipeline.ended(order_id)
-    await assert_nobody_asked(pipeline, order_id)
+    await assert_no_carrier_asked(pipeline, order_id)
     stock = (await pipeline.api.get(f"/stock/{sku}")).json()
     assert [(p["on_hand"], p["reserved"]) for p in stock["locations"] if p["on_hand"]] == [(1, 0)]
 
 
 @pytest.mark.parametrize("what", ["dispatched", "delivered"])
-async def test_goods_that_leave_while_their_location_is_closed_need_no_booking(
+async def test_goods_that_leave_a_closed_location_need_no_booking(
     pipeline: World, what: str
 ) -> None:
     order_id, _ = await place_where_it_is_closed(pipeline)
     await pipeline.ship(order_id, what)
     await pipeline.until_event(order_id, what)
     await finish(pipeline, order_id)
-    await assert_nobody_asked(pipeline, order_id)
+    await assert_no_carrier_asked(pipeline, order_id)

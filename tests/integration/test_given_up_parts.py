@@ -1,4 +1,4 @@
-"""What is given up, or comes back, after something else happened to its order."""
+"""Parts of orders that are reshipped, returned, cancelled or credited in an unusual sequence."""
 
 from pathlib import Path
 
@@ -7,7 +7,11 @@ from sqlmodel import select
 
 from activities.operations.commands import execute_command
 from activities.orders.steps import read_order_progress
-from models.messages.commands import CancelRest, CommandResult, CommandStep, CreditInvoice, Reship
+from models.messages.commands.billing import CreditInvoice
+from models.messages.commands.orders import CancelRest
+from models.messages.commands.registry import CommandStep
+from models.messages.commands.results import CommandResult
+from models.messages.commands.shipping import Reship
 from models.messages.steps import OrderStep
 from models.orders import Delivery
 from models.returns import Condition, Disposition, RequestedOutcome, ReturnReason
@@ -22,7 +26,7 @@ from tests.support.stateful import Machine, copies
 
 
 def check(of: Machine) -> None:
-    """All that must always be true."""
+    """Check all invariants."""
     for invariant in of.invariants:
         invariant.function(of)
 
@@ -37,11 +41,11 @@ def bookkeeper(request: pytest.FixtureRequest, tmp_path: Path) -> till.Bookkeepe
     return till.Bookkeeper(copies(request.param, request, tmp_path, till.furnish))
 
 
-def test_a_part_that_came_back_serves_the_rest_of_its_own_line_and_is_sent_again(
+def test_returned_part_fills_the_shortage_of_its_line_before_it_is_reshipped(
     warehouse: machine.Warehouse,
 ) -> None:
-    """Five were there and left; three are short. What came back serves these first, and what is
-    left of it is reserved once more."""
+    """Five of eight left and came back, three are short: these are filled first, then five are
+    reserved again."""
     warehouse.reserve([("B", 8)], Delivery.PARTIAL, "AT", twice=False)
     warehouse.issue(pick=0, twice=False)
     warehouse.fail(0, TrackingStatus.RETURNED_TO_SENDER, Reship, claim=None, twice=True)
@@ -50,8 +54,8 @@ def test_a_part_that_came_back_serves_the_rest_of_its_own_line_and_is_sent_again
     assert [(row.part, row.quantity) for row in held] == [(2, 5)]
 
 
-def test_lost_goods_wait_beside_the_rest_of_their_line(warehouse: machine.Warehouse) -> None:
-    """Lost goods are short at the place where the rest of their line is short already."""
+def test_reshipped_goods_add_to_the_shortage_of_their_line(warehouse: machine.Warehouse) -> None:
+    """At the location where the line is short already."""
     warehouse.reserve([("B", 6)], Delivery.PARTIAL, "AT", twice=False)
     warehouse.issue(pick=0, twice=False)
     warehouse.fail(0, TrackingStatus.LOST, Reship, claim=None, twice=False)
@@ -62,8 +66,8 @@ def test_lost_goods_wait_beside_the_rest_of_their_line(warehouse: machine.Wareho
     assert [row.quantity for row in held] == [6]
 
 
-def test_what_comes_back_costs_what_its_own_part_cost(warehouse: machine.Warehouse) -> None:
-    """A dear part, all of it returned; then a cheap one leaves, and is returned as well."""
+def test_returned_part_costs_what_it_cost_at_goods_issue(warehouse: machine.Warehouse) -> None:
+    """An expensive part is returned before a cheap one leaves and is returned as well."""
     warehouse.reserve([("B", 6)], Delivery.PARTIAL, "AT", twice=False)
     warehouse.issue(pick=0, twice=False)
     warehouse.deliver(pick=0, twice=False)
@@ -84,16 +88,15 @@ def test_what_comes_back_costs_what_its_own_part_cost(warehouse: machine.Warehou
 
 
 def cancel_rest(of: machine.Warehouse, order_id: str) -> CommandResult:
-    """The customer of an order waits no more."""
+    """Cancel the rest of an order."""
     command = CancelRest(command_id=of.next_id("X"), reason="r", order_id=order_id)
     return execute_command.run(of.database, CommandStep(command=command))
 
 
-def test_the_rest_of_a_line_is_given_up_to_the_cent_and_serves_who_waits(
+def test_cancelled_rest_of_a_line_is_exact_to_the_cent_and_fills_other_shortages(
     warehouse: machine.Warehouse,
 ) -> None:
-    """Five of eight left, one is held for the next shipment, two are short; somebody else waits for
-    two."""
+    """Five of eight left, one is reserved, two are short; another order is short of two."""
     warehouse.reserve([("B", 8)], Delivery.PARTIAL, "AT", twice=False)
     warehouse.issue(pick=0, twice=False)
     warehouse.supply(pick=0, quantity=1)
@@ -122,11 +125,10 @@ def test_the_rest_of_a_line_is_given_up_to_the_cent_and_serves_who_waits(
     assert read_order_progress.run(warehouse.database, OrderStep(order_id=first)).fulfilled
 
 
-def test_of_a_rest_that_was_credited_before_no_goods_are_owed(
+def test_rest_credited_before_leaves_no_contract_liability(
     warehouse: machine.Warehouse,
 ) -> None:
-    """A part of the invoice is credited as an allowance, more than what has left: the rest is worth
-    what is left of it."""
+    """An allowance beyond the price of the dispatched part lowers the price of the rest."""
     warehouse.reserve([("B", 8)], Delivery.PARTIAL, "AT", twice=False)
     warehouse.issue(pick=0, twice=False)
     [invoice] = warehouse.read(select(InvoiceRow))
@@ -142,7 +144,7 @@ def test_of_a_rest_that_was_credited_before_no_goods_are_owed(
 
 
 @pytest.mark.parametrize("amount", [None, "3.33"])
-def test_nothing_is_owed_for_lost_goods_that_were_credited_before(
+def test_lost_goods_credited_before_leave_no_contract_liability(
     bookkeeper: till.Bookkeeper, amount: str | None
 ) -> None:
     bookkeeper.place([("A", 2), ("B", 1)], "net30", "ADA", "3", early=False)

@@ -1,4 +1,4 @@
-"""Goods that no carrier brings: over a store's counter, or collected at a location of ours."""
+"""Goods without a carrier: handed over at a counter, or collected at a location."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,8 @@ import pytest
 from models.tables.shipping import TrackingRow
 from tests.support.command_line import run
 from tests.support.exactly_once import accounts_of, assert_happened_once
-from tests.support.places import open_location
+from tests.support.locations import open_location
+from tests.support.orders import at_the_counter
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
@@ -17,27 +18,22 @@ TOTAL = "119.00"
 
 
 async def place(world: World, sku: str, customer: str, **changes: Any) -> str:
-    """A new order of one unit; returns its id."""
+    """Place an order of one unit; returns its id."""
     document = order(sku, customer, **changes)
     await world.place(document)
     return str(document["order_id"])
 
 
-def at_the_counter(location: str = "BER") -> Document:
-    """What a store's order says."""
-    return {"channel": "store", "terms": "cash", "fulfilment": "counter", "location": location}
-
-
 async def assert_no_carrier(world: World, order_id: str) -> None:
-    """No carrier ever heard of the order, by its own book of calls."""
+    """Check the carriers' own records: none was asked about the order."""
     calls = (await world.books("carriers"))["calls"]
     assert not [call for call in calls if order_id in str(call["body"])]
 
 
-async def test_over_the_counter_goods_are_handed_over_as_soon_as_they_are_paid(
+async def test_counter_order_is_handed_over_once_it_is_paid(
     pipeline: World,
 ) -> None:
-    """The till's payment is the last that anybody says."""
+    """No report follows the payment at the till."""
     sku, customer = pipeline.shop(on_hand=3)
     order_id = await place(pipeline, sku, customer, **at_the_counter())
     waiting = await pipeline.until(order_id, "awaiting_payment")
@@ -62,8 +58,7 @@ async def test_over_the_counter_goods_are_handed_over_as_soon_as_they_are_paid(
     assert sum(place["on_hand"] for place in stock["locations"]) == 2
 
 
-async def test_on_credit_goods_are_handed_over_before_the_money_is_in(pipeline: World) -> None:
-    """Credit stands for the payment, at a counter too."""
+async def test_counter_order_on_credit_is_handed_over_before_payment(pipeline: World) -> None:
     sku, customer = pipeline.shop()
     changes = at_the_counter() | {"terms": "net30"}
     order_id = await place(pipeline, sku, customer, **changes)
@@ -74,8 +69,8 @@ async def test_on_credit_goods_are_handed_over_before_the_money_is_in(pipeline: 
     await assert_no_carrier(pipeline, order_id)
 
 
-async def test_an_order_is_served_only_where_it_is_handed_over(pipeline: World) -> None:
-    """Berlin has it, the store hasn't: the store buys it, and the order waits for that."""
+async def test_counter_order_is_allocated_only_at_its_location(pipeline: World) -> None:
+    """Another location has the goods; the order waits for a purchase of its store."""
     sku, customer = pipeline.shop(on_hand=5)
     store = open_location(pipeline)
     order_id = await place(pipeline, sku, customer, **at_the_counter(store))
@@ -96,7 +91,7 @@ async def test_an_order_is_served_only_where_it_is_handed_over(pipeline: World) 
 
 
 async def to_be_picked_up(world: World, sku: str, customer: str) -> str:
-    """A paid order whose goods wait for the customer; returns its id."""
+    """Pay a pick-up order and wait until its goods are ready; returns its id."""
     order_id = await place(world, sku, customer, fulfilment="pick_up", location="BER")
     await world.until_event(order_id, "payment_requested")
     await world.pay(order_id, TOTAL)
@@ -106,11 +101,11 @@ async def to_be_picked_up(world: World, sku: str, customer: str) -> str:
     return order_id
 
 
-async def test_a_pick_up_waits_until_somebody_has_signed_for_it(pipeline: World) -> None:
+async def test_pick_up_is_delivered_by_a_signature(pipeline: World) -> None:
     sku, customer = pipeline.shop(on_hand=1)
     order_id = await to_be_picked_up(pipeline, sku, customer)
     assert (await pipeline.order(order_id))["stage"] == "dispatching"
-    said = {
+    report = {
         "event_id": unique("ev"),
         "order_id": order_id,
         "shipment_id": f"SH-{order_id}-1",
@@ -118,24 +113,24 @@ async def test_a_pick_up_waits_until_somebody_has_signed_for_it(pipeline: World)
         "occurred_at": datetime.now(UTC).isoformat(),
         "signed_by": "Ada Lovelace",
     }
-    assert (await pipeline.tell("shipment.tracked", said)).status_code == 204
+    assert (await pipeline.tell("shipment.tracked", report)).status_code == 204
     await pipeline.until(order_id, "completed")
     await pipeline.ended(order_id)
     shown = await pipeline.order(order_id)
     assert_happened_once(shown)
     assert {"dispatched", "delivered"} <= {row["event"] for row in shown["history"]}
-    key = (f"SH-{order_id}-1", said["event_id"])
-    kept = pipeline.database.read(lambda session: session.get_one(TrackingRow, key))
-    assert kept.signed_by == "Ada Lovelace"
+    key = (f"SH-{order_id}-1", report["event_id"])
+    recorded = pipeline.database.read(lambda session: session.get_one(TrackingRow, key))
+    assert recorded.signed_by == "Ada Lovelace"
     await assert_no_carrier(pipeline, order_id)
     mails = {mail["message_id"].strip("<").split(".")[0] for mail in await pipeline.mails(order_id)}
     assert "dispatch" not in mails
 
 
-async def test_a_pick_up_that_is_cancelled_before_gives_goods_and_money_back(
+async def test_cancelled_pick_up_releases_its_goods_and_refunds_the_payment(
     pipeline: World,
 ) -> None:
-    """And no carrier is asked to call anything off."""
+    """No carrier is asked."""
     sku, customer = pipeline.shop(on_hand=1)
     order_id = await to_be_picked_up(pipeline, sku, customer)
     handle = pipeline.client.get_workflow_handle(f"order-{order_id}")
@@ -150,36 +145,36 @@ async def test_a_pick_up_that_is_cancelled_before_gives_goods_and_money_back(
     assert accounts_of(pipeline, order_id) == {}
     await assert_no_carrier(pipeline, order_id)
     again = await to_be_picked_up(pipeline, sku, customer)
-    assert again != order_id, "what was given back serves the next"
+    assert again != order_id, "the released goods serve the next order"
 
 
-async def test_the_customer_is_told_once_what_waits_where_and_until_when(
+async def test_customer_is_mailed_once_that_goods_can_be_collected(
     pipeline: World,
 ) -> None:
     sku, customer = pipeline.shop(on_hand=1)
     order_id = await to_be_picked_up(pipeline, sku, customer)
 
-    async def told() -> list[Document]:
+    async def collection_mails() -> list[Document]:
         return [m for m in await pipeline.mails(order_id) if "<collection." in m["message_id"]]
 
-    [mail] = await until(told)
+    [mail] = await until(collection_mails)
     assert mail["message_id"].startswith(f"<collection.SH-{order_id}-1@")
     assert mail["subject"] == f"Your order {order_id} is ready for collection"
     await pipeline.ship(order_id, "delivered")
     await pipeline.ended(order_id)
-    assert len(await told()) == 1
+    assert len(await collection_mails()) == 1
 
 
 async def charge_back(world: World, order_id: str, payment_id: str) -> None:
-    """The payer's bank takes the payment back."""
+    """Reverse a payment, as the payer's bank does."""
     data = {"reversal_id": unique("rev"), "payment_id": payment_id}
     assert (await world.tell("payment.reversed", data)).status_code == 204
     await world.until_event(order_id, "payment_reversed")
 
 
-async def test_what_is_no_longer_paid_is_not_handed_over(pipeline: World) -> None:
-    """Whoever says so at a door is refused, and nothing is kept; paid again, it may go. Who repeats
-    what was taken gets the answer of then."""
+async def test_goods_whose_payment_was_reversed_are_not_handed_over(pipeline: World) -> None:
+    """API and CLI refuse the report and record nothing; paid again, they accept it. A repeated
+    report gets the same answer."""
     sku, customer = pipeline.shop(on_hand=1)
     order_id = await place(pipeline, sku, customer, fulfilment="pick_up", location="BER")
     await pipeline.until_event(order_id, "payment_requested")
@@ -194,8 +189,8 @@ async def test_what_is_no_longer_paid_is_not_handed_over(pipeline: World) -> Non
     assert (refused.json()["code"], error["field"]) == ("fact_refused", "shipment_id")
     assert f"119.00 EUR of {order_id} are due" in error["reason"]
     for words in (("shipment", "event", shipment_id, "delivered"), ("deliver", shipment_id)):
-        status, _, said = await run(pipeline, *words)
-        assert (status, "not handed over" in said) == (1, True), said
+        status, _, errors = await run(pipeline, *words)
+        assert (status, "not handed over" in errors) == (1, True), errors
     shown = await pipeline.order(order_id)
     assert (shown["lines"][0]["shipped"], shown["odd_facts"]) == (0, [])
     await pipeline.api.post(url, json={"status": "booked"})
@@ -222,9 +217,7 @@ REFUSED: dict[str, tuple[Document, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-async def test_what_can_not_be_handed_over_is_refused_naming_the_field(
-    pipeline: World, case: str
-) -> None:
+async def test_invalid_fulfilment_is_rejected_with_its_field(pipeline: World, case: str) -> None:
     changes, field = REFUSED[case]
     sku, customer = pipeline.shop()
     document = order(sku, customer, **changes)
@@ -234,12 +227,12 @@ async def test_what_can_not_be_handed_over_is_refused_naming_the_field(
     assert (await pipeline.api.get(f"/orders/{document['order_id']}")).status_code == 404
 
 
-async def test_who_took_an_order_on_the_phone_is_shown_with_it(pipeline: World) -> None:
+async def test_order_shows_the_employee_who_took_it(pipeline: World) -> None:
     sku, customer = pipeline.shop()
-    said: Document = {"channel": "phone", "terms": "net30"}
-    order_id = await place(pipeline, sku, customer, taken_by="Grace Hopper", **said)
+    by_phone: Document = {"channel": "phone", "terms": "net30"}
+    order_id = await place(pipeline, sku, customer, taken_by="Grace Hopper", **by_phone)
     shown = await pipeline.until_event(order_id, "booked")
     assert (shown["taken_by"], shown["channel"]) == ("Grace Hopper", "phone")
     assert (shown["fulfilment"], shown["location"]) == ("carrier", None)
-    nobody = await place(pipeline, sku, customer, **said)
+    nobody = await place(pipeline, sku, customer, **by_phone)
     assert (await pipeline.until_event(nobody, "booked"))["taken_by"] is None

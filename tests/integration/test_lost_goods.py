@@ -1,46 +1,23 @@
-"""Goods that a carrier loses, damages or brings back: sent again, or their price given back."""
+"""Failed shipments: lost, damaged or returned goods are reshipped, refunded or recovered."""
 
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from activities.database.unit_of_work import utc_now
 from activities.masterdata.importing import import_folder
-from intake import Intake
 from models.errors import InvalidInput, NotFound
-from models.messages.commands import GiveUp, RecoverShipment, RefundShipment, Reship
-from tests.integration.test_consignments import states
-from tests.integration.test_tracking import booked, report
+from models.messages.commands.shipping import RecoverShipment, RefundShipment, Reship
 from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of
-from tests.support.shop import order, unique, write_csv
+from tests.support.orders import booked, states
+from tests.support.shipments import give_up, lost, report
+from tests.support.shop import Document, order, unique, write_csv
 from tests.support.world import World
 
 
-def doors(world: World) -> Intake:
-    """Who takes commands."""
-    return Intake(world.client, world.database, utc_now, world.settings.buying)
-
-
-async def give_up(
-    world: World, kind: type[GiveUp | RecoverShipment], shipment_id: str, **said: str
-) -> str:
-    """A person's command; returns what came of it."""
-    command = {"command_id": unique("cmd"), "reason": "lost", "shipment_id": shipment_id}
-    return (await doors(world).command(kind, command | said)).message
-
-
-async def lost(world: World) -> str:
-    """A paid order of one unit that its carrier has lost; returns its id."""
-    order_id = await booked(world)
-    await report(world, order_id, "lost")
-    await world.until_order(order_id, lambda o: o["attention"])
-    return order_id
-
-
 @pytest.mark.parametrize("exception", ["lost", "returned_to_sender"])
-async def test_lost_goods_are_sent_again(pipeline: World, exception: str) -> None:
-    """From stock, once; the carrier owes us for what it lost, and the customer pays once."""
+async def test_undelivered_goods_are_reshipped(pipeline: World, exception: str) -> None:
+    """From stock, once; lost goods are claimed from the carrier, and the customer pays once."""
     order_id = await booked(pipeline)
     await report(pipeline, order_id, exception)
     await pipeline.until_order(order_id, lambda o: o["attention"])
@@ -72,7 +49,7 @@ async def test_lost_goods_are_sent_again(pipeline: World, exception: str) -> Non
     )
 
 
-async def test_the_price_of_lost_goods_is_given_back(pipeline: World) -> None:
+async def test_damaged_goods_are_refunded(pipeline: World) -> None:
     order_id = await booked(pipeline)
     await report(pipeline, order_id, "damaged")
     await pipeline.until_order(order_id, lambda o: o["attention"])
@@ -87,17 +64,23 @@ async def test_the_price_of_lost_goods_is_given_back(pipeline: World) -> None:
     }
 
 
-async def test_half_of_an_order_is_lost_and_nothing_is_in_stock(pipeline: World) -> None:
-    """What is sent again waits for a supplier as any other goods."""
-    sku, customer = pipeline.shop(on_hand=2)
+async def reshipped(world: World, on_hand: int) -> tuple[Document, str]:
+    """Lose and reship two units of an order on credit, of which some are purchased; returns the
+    order as shown, and its SKU."""
+    sku, customer = world.shop(on_hand=on_hand)
     document = order(sku, customer, quantity=2, terms="net30")
     order_id = document["order_id"]
-    await pipeline.place(document)
-    await pipeline.until_event(order_id, "booked")
-    await report(pipeline, order_id, "lost")
-    await pipeline.until_order(order_id, lambda o: o["attention"])
-    await give_up(pipeline, Reship, f"SH-{order_id}-1")
-    shown = await pipeline.until_event(order_id, "bought")
+    await world.place(document)
+    await world.until_event(order_id, "booked")
+    await report(world, order_id, "lost")
+    await world.until_order(order_id, lambda o: o["attention"])
+    await give_up(world, Reship, f"SH-{order_id}-1")
+    return await world.until_event(order_id, "bought"), sku
+
+
+async def test_reshipped_goods_without_stock_are_purchased(pipeline: World) -> None:
+    shown, sku = await reshipped(pipeline, on_hand=2)
+    order_id = shown["order_id"]
     assert shown["stage"] == "awaiting_stock"
     await pipeline.receive(shown["backorders"][0]["po_id"], sku, 2)
     await pipeline.until_order(order_id, lambda o: states(o) == ["failed", "booked"])
@@ -107,17 +90,11 @@ async def test_half_of_an_order_is_lost_and_nothing_is_in_stock(pipeline: World)
     await pipeline.until(order_id, "completed")
 
 
-async def test_a_complete_order_is_sent_again_when_all_of_it_is_there(pipeline: World) -> None:
-    """And may be cancelled until then: nothing of it has arrived, or is on its way."""
-    sku, customer = pipeline.shop(on_hand=3)
-    document = order(sku, customer, quantity=2, terms="net30")
-    order_id = document["order_id"]
-    await pipeline.place(document)
-    await pipeline.until_event(order_id, "booked")
-    await report(pipeline, order_id, "lost")
-    await pipeline.until_order(order_id, lambda o: o["attention"])
-    await give_up(pipeline, Reship, f"SH-{order_id}-1")
-    shown = await pipeline.until_event(order_id, "bought")
+async def test_reshipment_of_a_complete_order_waits_for_all_goods_and_can_be_cancelled(
+    pipeline: World,
+) -> None:
+    shown, _ = await reshipped(pipeline, on_hand=3)
+    order_id = shown["order_id"]
     assert (states(shown), shown["lines"][0]["reserved"]) == (["failed"], 1)
     handle = pipeline.client.get_workflow_handle(f"order-{order_id}")
     outcome = await handle.execute_update("cancel", {"reason": "no more"})
@@ -126,7 +103,7 @@ async def test_a_complete_order_is_sent_again_when_all_of_it_is_there(pipeline: 
     assert accounts_of(pipeline, order_id) == {"CLAIMS_RECEIVABLE": 12_000, "INVENTORY": -12_000}
 
 
-async def test_what_may_still_arrive_is_not_given_up(pipeline: World) -> None:
+async def test_shipment_without_a_carrier_exception_cannot_be_reshipped(pipeline: World) -> None:
     order_id = await booked(pipeline)
     shipment_id = f"SH-{order_id}-1"
     for status in ("booked", "in_transit"):
@@ -146,8 +123,8 @@ async def test_what_may_still_arrive_is_not_given_up(pipeline: World) -> None:
         await give_up(pipeline, RefundShipment, shipment_id)
 
 
-async def test_both_doors_take_the_commands(pipeline: World) -> None:
-    """By command line and by HTTP; the claim is shown with the shipment."""
+async def test_reship_and_refund_by_command_line_and_api(pipeline: World) -> None:
+    """The claim is shown with the shipment."""
     order_id = await booked(pipeline)
     first = f"SH-{order_id}-1"
     await report(pipeline, order_id, "lost")
@@ -170,16 +147,16 @@ async def test_both_doors_take_the_commands(pipeline: World) -> None:
 
 
 async def by_command_line(world: World, shipment_id: str, *location: str) -> bool:
-    """`shipment recover SHIPMENT`; whether it was done."""
-    words = ("shipment", "recover", shipment_id, "--reason", "at the door")
+    """`shipment recover SHIPMENT`; returns whether it was executed."""
+    words = ("shipment", "recover", shipment_id, "--reason", "returned to us")
     status, _, _ = await run(world, *words, *(("--location", *location) if location else ()))
     return status == 0
 
 
 async def by_api(world: World, shipment_id: str, *location: str) -> bool:
-    """`POST /shipments/{id}/recovery`; whether it was done."""
+    """`POST /shipments/{id}/recovery`; returns whether it was executed."""
     where = {"location": location[0]} if location else {}
-    body = {"command_id": unique("cmd"), "reason": "at the door"} | where
+    body = {"command_id": unique("cmd"), "reason": "returned to us"} | where
     response = await world.api.post(f"/shipments/{shipment_id}/recovery", json=body)
     return response.status_code == 200
 
@@ -188,10 +165,10 @@ RECOVER = pytest.mark.parametrize("recover", [by_command_line, by_api])
 
 
 @RECOVER
-async def test_goods_that_come_back_after_all_serve_who_waits(
+async def test_recovered_goods_fill_the_shortage_of_their_order(
     pipeline: World, recover: Callable[..., Awaitable[bool]]
 ) -> None:
-    """The order that was to be sent again gets them; the carrier owes nothing; once."""
+    """Once; the claim is withdrawn."""
     sku, customer = pipeline.shop(on_hand=1)
     document = order(sku, customer)
     order_id, first = document["order_id"], f"SH-{document['order_id']}-1"
@@ -228,10 +205,10 @@ async def test_goods_that_come_back_after_all_serve_who_waits(
 
 
 @RECOVER
-async def test_goods_are_found_at_the_door_of_another_location(
+async def test_goods_are_recovered_at_another_location(
     pipeline: World, recover: Callable[..., Awaitable[bool]]
 ) -> None:
-    """No carrier has said anything; a settled claim stays, and a later report is no news."""
+    """Without a report; a settled claim stays, and a later report raises no attention."""
     place = unique("LOC")
     write_csv(
         pipeline.folder,
@@ -260,8 +237,8 @@ async def test_goods_are_found_at_the_door_of_another_location(
     assert (await pipeline.order(order_id))["attention"] is None
 
 
-async def test_what_is_not_lost_is_not_recovered(pipeline: World) -> None:
-    """Nor what was restocked as it was given up; each refusal says why."""
+async def test_only_failed_shipments_out_of_stock_are_recovered(pipeline: World) -> None:
+    """Goods that the carrier returned before are in stock already."""
     order_id = await booked(pipeline)
     shipment_id = f"SH-{order_id}-1"
     with pytest.raises(InvalidInput, match=r"shipment_id: .* is booked"):

@@ -1,4 +1,4 @@
-"""Goods that don't come back though they were sent: the carrier says so, or nobody says anything."""
+"""Returns that don't arrive: reported by their carrier, or without any report."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from activities.database.unit_of_work import utc_now
 from activities.shipping.steps import apply_tracking
 from intake import Intake
 from models.errors import InvalidInput
-from models.messages.commands import (
+from models.messages.commands.returns import (
     AuthoriseReturn,
     CloseReturn,
     InspectReturn,
@@ -23,24 +23,25 @@ from models.messages.facts import ShipmentTracked
 from models.messages.steps import TrackingStep
 from models.tables.operations import AttentionRow
 from tests.conftest import DATABASES, new_world
-from tests.integration.test_returns import command, delivered, details, inspected, settled
 from tests.support.exactly_once import accounts_of
+from tests.support.orders import delivered
+from tests.support.returns import command, details, inspected, settled
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
 
 
-async def sent_back(world: World, order_id: str, sku: str, quantity: int, **said: Any) -> str:
-    """Units of an order are on their way back; returns the return's id."""
+async def sent_back(world: World, order_id: str, sku: str, quantity: int, **fields: Any) -> str:
+    """Request, authorise and send a return; returns its id."""
     return_id, lines = f"RMA-{order_id}-1", [{"sku": sku, "quantity": quantity}]
-    await command(world, RequestReturn, order_id=order_id, lines=lines, **said)
+    await command(world, RequestReturn, order_id=order_id, lines=lines, **fields)
     await command(world, AuthoriseReturn, return_id=return_id)
     await command(world, ReturnOnItsWay, return_id=return_id)
     return return_id
 
 
 async def report(world: World, return_id: str, status: str) -> None:
-    """The carrier reports it."""
+    """Report a return's status, as its carrier."""
     data = {
         "event_id": unique("ev"),
         "order_id": return_id.removeprefix("RMA-").rpartition("-")[0],
@@ -51,19 +52,19 @@ async def report(world: World, return_id: str, status: str) -> None:
     await world.report("shipment.tracked", data)
 
 
-async def attention(world: World, order_id: str, code: str | None, says: str = "") -> None:
-    """Wait until the order shows it, or (None) nothing."""
+async def attention(world: World, order_id: str, code: str | None, message: str = "") -> None:
+    """Wait until the order shows an attention, or (None) none."""
 
     def reached(shown: Document) -> bool:
         found = shown["attention"]
-        return found is None if code is None else bool(found) and says in found["message"]
+        return found is None if code is None else bool(found) and message in found["message"]
 
     shown = await world.until_order(order_id, reached)
     assert (shown["attention"] or {}).get("code") == code
 
 
-async def test_what_the_carrier_lost_is_paid_for_all_the_same(pipeline: World) -> None:
-    """Shown until somebody sees to it. It is a loss of ours, and comes back no more."""
+async def test_return_lost_by_its_carrier_is_refunded(pipeline: World) -> None:
+    """The attention ends with the inspection. The loss is ours; the units can't be returned."""
     order_id, sku = await delivered(pipeline)
     return_id = await sent_back(pipeline, order_id, sku, 2)
     await report(pipeline, return_id, "picked_up")
@@ -90,14 +91,14 @@ async def test_what_the_carrier_lost_is_paid_for_all_the_same(pipeline: World) -
     two = [{"sku": sku, "quantity": 2}]
     with pytest.raises(InvalidInput, match="is settled"):
         await command(pipeline, ReceiveReturn, return_id=return_id, lines=two)
-    with pytest.raises(InvalidInput, match=r"1 x .* 2 were lost on their way: `stock adjust`"):
+    with pytest.raises(InvalidInput, match=r"1 x .* 2 were lost on the way back: `stock adjust`"):
         await command(pipeline, ReceiveReturn, order_id=order_id, lines=two)
 
 
-async def test_a_part_is_lost_and_the_rest_comes_to_an_order_that_is_not_paid_yet(
+async def test_return_of_an_unpaid_order_is_lost_in_part(
     pipeline: World,
 ) -> None:
-    """The order's own workflow hears of it first. What came isn't lost, what is lost can't come."""
+    """Received units can't be lost; lost units can't be received."""
     sku, customer = pipeline.shop(on_hand=2, credit_limit="1000.00")
     document = order(sku, customer, quantity=2, terms="net30")
     order_id = document["order_id"]
@@ -116,7 +117,7 @@ async def test_a_part_is_lost_and_the_rest_comes_to_an_order_that_is_not_paid_ye
     await command(pipeline, InspectReturn, return_id=return_id, lines=inspected(sku, lost=1))
     with pytest.raises(InvalidInput, match="0 x"):
         await command(pipeline, ReceiveReturn, return_id=return_id, lines=one)
-    with pytest.raises(InvalidInput, match=r"1 units .* are here"):
+    with pytest.raises(InvalidInput, match=r"1 units .* wait for inspection"):
         await command(pipeline, CloseReturn, return_id=return_id)
     await command(pipeline, InspectReturn, return_id=return_id, lines=inspected(sku, scrap=1))
     assert (await settled(pipeline, return_id)).state == "settled"
@@ -124,7 +125,7 @@ async def test_a_part_is_lost_and_the_rest_comes_to_an_order_that_is_not_paid_ye
     assert (shown["due"], shown["lines"][0]["returned"]) == ("0.00", 1)
 
 
-async def test_goods_that_nobody_has_sent_are_not_lost(pipeline: World) -> None:
+async def test_return_that_was_not_sent_cannot_be_lost(pipeline: World) -> None:
     order_id, sku = await delivered(pipeline, quantity=1)
     return_id, lines = f"RMA-{order_id}-1", [{"sku": sku, "quantity": 1}]
     await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
@@ -136,7 +137,7 @@ async def test_goods_that_nobody_has_sent_are_not_lost(pipeline: World) -> None:
 
 @pytest.fixture(params=DATABASES)
 async def impatient(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
-    """A pipeline to whose worker half a second of a carrier's silence is too long."""
+    """A pipeline that tolerates half a second of a carrier's silence."""
     async with (
         new_world(request, engine_address, worker=False, auto=False) as made,
         made.worker(tracking_silence=0.5),
@@ -144,13 +145,13 @@ async def impatient(request: pytest.FixtureRequest, engine_address: str) -> Asyn
         yield made
 
 
-async def test_goods_of_which_nothing_is_heard_wait_for_a_person(impatient: World) -> None:
-    """A retry waits as long again; what arrived and wasn't received is told apart."""
-    doors = Intake(impatient.client, impatient.database, utc_now, impatient.settings.buying)
+async def test_silent_return_raises_attention(impatient: World) -> None:
+    """A retry waits as long again; a delivered return has another message."""
+    intake = Intake(impatient.client, impatient.database, utc_now, impatient.settings.buying)
     order_id, sku = await delivered(impatient, quantity=1)
     return_id = await sent_back(impatient, order_id, sku, 1)
     await attention(impatient, order_id, "return_silent", f"nothing was heard of {return_id}")
-    assert (await doors.retry(order_id, "ann")).accepted
+    assert (await intake.retry(order_id, "ann")).accepted
     await attention(impatient, order_id, None)
     await attention(impatient, order_id, "return_silent", f"nothing was heard of {return_id}")
     await report(impatient, return_id, "delivered")
@@ -164,13 +165,12 @@ async def test_goods_of_which_nothing_is_heard_wait_for_a_person(impatient: Worl
 
 
 def waits(world: World, source: str) -> bool:
-    """Whether a workflow waits for a person because of its order."""
+    """Whether a workflow shows an attention on its order."""
     rows = select(AttentionRow).where(AttentionRow.source == source)
     return world.database.read(lambda session: session.exec(rows).first() is not None)
 
 
-async def test_two_returns_of_an_order_wait_for_a_person_each(pipeline: World) -> None:
-    """What waits longest is shown, and the other one when that is seen to."""
+async def test_attentions_of_two_returns_are_shown_one_after_the_other(pipeline: World) -> None:
     order_id, sku = await delivered(pipeline, quantity=2)
     for number in (1, 2):
         return_id, lines = f"RMA-{order_id}-{number}", [{"sku": sku, "quantity": 1}]
@@ -188,10 +188,10 @@ async def test_two_returns_of_an_order_wait_for_a_person_each(pipeline: World) -
     await attention(pipeline, order_id, None)
 
 
-async def test_what_a_carrier_had_before_it_was_allowed_is_on_its_way_at_once(
+async def test_return_reported_before_its_authorisation_is_in_transit_at_once(
     pipeline: World,
 ) -> None:
-    """And what the carrier takes to the customer again isn't lost."""
+    """A return that the carrier takes back to the customer raises attention."""
     order_id, sku = await delivered(pipeline, quantity=1)
     return_id, lines = f"RMA-{order_id}-1", [{"sku": sku, "quantity": 1}]
     await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
@@ -204,7 +204,7 @@ async def test_what_a_carrier_had_before_it_was_allowed_is_on_its_way_at_once(
     await attention(pipeline, order_id, None)
 
 
-async def test_a_return_is_told_of_a_report_that_was_kept_by_an_attempt_whose_answer_was_lost(
+async def test_repeated_report_notifies_the_return_again(
     pipeline: World,
 ) -> None:
     order_id, sku = await delivered(pipeline, quantity=1)

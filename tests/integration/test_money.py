@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from tests.conftest import DATABASES, new_world
-from tests.integration.test_promises import working
+from tests.support.clock import working
 from tests.support.command_line import run
 from tests.support.exactly_once import accounts_of
+from tests.support.payments import charge_back
 from tests.support.sales import (
     TOTAL,
     complete_order,
@@ -29,13 +29,6 @@ async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
     """A pipeline without a worker: each test starts one with its own settings."""
     async with new_world(request, engine_address, worker=False, auto=False) as world:
         yield world
-
-
-async def charge_back(world: World, payment_id: str, **fields: Any) -> None:
-    """Report that the payer's bank reversed a payment."""
-    data = {"reversal_id": unique("rv"), "payment_id": payment_id, "reason": "fraud", **fields}
-    response = await world.tell("payment.reversed", data)
-    assert response.status_code == 204, response.text
 
 
 async def test_tax_of_part_payment_falls_due_before_invoice_and_is_deducted(

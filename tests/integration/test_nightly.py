@@ -26,7 +26,7 @@ from models.messages.steps import StockKey
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 from models.tables.stock import Stock, StockPolicy
 from tests.conftest import DATABASES, new_client, new_world
-from tests.integration.test_cli import run, run_json
+from tests.support.command_line import run, run_json
 from tests.support.shop import order, unique, write_csv
 from tests.support.waiting import PATIENCE_S, until
 from tests.support.world import World

@@ -1,4 +1,4 @@
-"""Many clients at once want far more of one SKU than there is: nobody is promised what isn't there."""
+"""Many clients order far more of one SKU than is available: no unit is promised twice."""
 
 import asyncio
 from collections import Counter
@@ -25,16 +25,16 @@ from tests.support.waiting import until
 from tests.support.world import World
 
 CLIENTS, TIMES, UNITS = (16, 64), (4, 100), (6, 12)
-"""Small and full: clients at once, times oversubscribed, units there are."""
+"""Small and full: concurrent clients, times oversubscribed, available units."""
 WORKERS = 3
-PLACES = {"BER": "10115", "HAM": "20095", "MUC": "80331"}
+LOCATIONS = {"BER": "10115", "HAM": "20095", "MUC": "80331"}
 COST_MINOR = 5_000
 LONGEST_S = 900.0
 
 
 @pytest.fixture(params=DATABASES)
 async def crowded(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
-    """A pipeline with several worker processes; suppliers promise, and deliver nothing."""
+    """A pipeline with several worker processes, whose suppliers promise and do not deliver."""
     async with new_world(request, engine_address, worker=False, auto=True) as made:
         made.settings = made.settings.model_copy(update={"replenishment_window": 1.0})
         processes = [WorkerProcess(made) for _ in range(WORKERS)]
@@ -48,23 +48,23 @@ async def crowded(request: pytest.FixtureRequest, engine_address: str) -> AsyncI
 
 
 def shop(world: World, units: int) -> tuple[str, str]:
-    """One SKU, `units` of it over all locations, each near to a part of the customers."""
-    sku, customer = world.shop(on_hand=units // len(PLACES), offers=False)
-    folder = world.folder / unique("places")
+    """Make a SKU with `units` spread over locations, each near to a part of the customers."""
+    sku, customer = world.shop(on_hand=units // len(LOCATIONS), offers=False)
+    folder = world.folder / unique("locations")
     folder.mkdir()
-    places = [
-        {"location": place, "name": place, "country": "DE", "postal_code": code}
-        for place, code in PLACES.items()
+    locations = [
+        {"location": name, "name": name, "country": "DE", "postal_code": code}
+        for name, code in LOCATIONS.items()
     ]
-    write_csv(folder, "locations.csv", places)
-    stock = {"sku": sku, "on_hand": units // len(PLACES), "unit_cost": "60.00"}
-    write_csv(folder, "stock.csv", [stock | {"location": place} for place in ("HAM", "MUC")])
+    write_csv(folder, "locations.csv", locations)
+    stock = {"sku": sku, "on_hand": units // len(LOCATIONS), "unit_cost": "60.00"}
+    write_csv(folder, "stock.csv", [stock | {"location": name} for name in ("HAM", "MUC")])
     import_folder(world.database, folder)
 
     def change(work: UnitOfWork) -> None:
-        for place, code in PLACES.items():
-            assert work.session.get(Location, place) is not None
-            near = Distance(location=place, country="DE", postal_prefix=code[0], distance_km=5)
+        for name, code in LOCATIONS.items():
+            assert work.session.get(Location, name) is not None
+            near = Distance(location=name, country="DE", postal_prefix=code[0], distance_km=5)
             work.session.add(near)
 
     world.database.transaction(change)
@@ -73,10 +73,8 @@ def shop(world: World, units: int) -> tuple[str, str]:
 
 
 @pytest.mark.sized
-async def test_nobody_is_promised_what_is_not_there_however_many_ask_at_once(
-    crowded: World, full: bool
-) -> None:
-    """Reserved, or waiting with a purchase order and a date; first come, first served."""
+async def test_no_unit_is_promised_twice_to_concurrent_clients(crowded: World, full: bool) -> None:
+    """Each order is reserved or has a purchase order and a date; first promised, first served."""
     clients, times, units = (sizes[full] for sizes in (CLIENTS, TIMES, UNITS))
     sku, customer = shop(crowded, units)
     await crowded.misbehave(
@@ -84,16 +82,16 @@ async def test_nobody_is_promised_what_is_not_there_however_many_ask_at_once(
     )
     documents = [
         order(sku, customer, terms="cash", channel="store", ship_to=SHIP_TO | {"postal_code": code})
-        for code in chain.from_iterable([PLACES.values()] * (units * times // len(PLACES)))
+        for code in chain.from_iterable([LOCATIONS.values()] * (units * times // len(LOCATIONS)))
     ]
 
     async def buy(client: int) -> None:
         for document in documents[client::clients]:
-            while not await is_taken(crowded, document):  # as a shop does after a 503
+            while not await is_accepted(crowded, document):  # as a shop retries after a 503
                 pass
 
-    over = asyncio.Event()
-    watch = asyncio.create_task(never_negative(crowded, sku, over))
+    finished = asyncio.Event()
+    check = asyncio.create_task(check_counters(crowded, sku, finished))
     await asyncio.gather(*(buy(client) for client in range(clients)))
     await until_tables(crowded, lambda session: is_settled(session, len(documents)))
     crowded.database.read(lambda session: assert_nothing_oversold(session, sku, units))
@@ -110,29 +108,29 @@ async def test_nobody_is_promised_what_is_not_there_however_many_ask_at_once(
     await until_tables(crowded, lambda session: filled(session) == received)
     crowded.database.read(lambda session: assert_nothing_oversold(session, sku, units + received))
     crowded.database.read(assert_first_promised_first_served)
-    over.set()
-    await watch
+    finished.set()
+    await check
     orders = len(bought(crowded.database, sku))
     print(f"\n{len(documents)} orders of {units} units, {orders} purchase orders")
 
 
-async def is_taken(world: World, document: Document) -> bool:
-    """Whether the order was accepted; the engine may be too busy to say so."""
+async def is_accepted(world: World, document: Document) -> bool:
+    """Whether the order was accepted; a busy engine answers 503."""
     response = await world.api.post("/orders", json=document)
     assert response.status_code in (200, 201, 503), response.text
     return response.is_success
 
 
-async def never_negative(world: World, sku: str, over: asyncio.Event) -> None:
-    """Look at the counters again and again, until it is over."""
+async def check_counters(world: World, sku: str, finished: asyncio.Event) -> None:
+    """Check again and again that no counter is negative, until `finished`."""
 
-    def look(session: Session) -> None:
+    def read(session: Session) -> None:
         for row in _stock(session, sku):
             assert 0 <= row.reserved <= row.on_hand, row
             assert row.value_minor >= 0, row
 
     await until(
-        lambda: asyncio.to_thread(world.database.read, look), lambda _: over.is_set(), LONGEST_S
+        lambda: asyncio.to_thread(world.database.read, read), lambda _: finished.is_set(), LONGEST_S
     )
 
 
@@ -141,12 +139,12 @@ def _stock(session: Session, sku: str) -> list[Stock]:
 
 
 async def until_tables(world: World, reached: Any) -> None:
-    """Wait until the tables say so."""
+    """Wait until a condition on the tables holds."""
     await until(lambda: asyncio.to_thread(world.database.read, reached), patience_s=LONGEST_S)
 
 
 def is_settled(session: Session, count: int) -> bool:
-    """All orders are allocated, and whatever is short has a purchase order that has a date."""
+    """Whether all orders are allocated, and all shortages have an expected date."""
     allocated = select(func.count()).select_from(Order).where(col(Order.allocated))
     undated = (
         select(func.count())
@@ -157,7 +155,7 @@ def is_settled(session: Session, count: int) -> bool:
 
 
 def assert_nothing_oversold(session: Session, sku: str, units: int) -> None:
-    """Counters, reservations, movements and values say the same."""
+    """Assert that counters, reservations and movements agree."""
     rows = {row.location: row for row in _stock(session, sku)}
     assert sum(row.on_hand for row in rows.values()) == units
     assert sum(row.reserved for row in rows.values()) == units
@@ -176,7 +174,7 @@ def assert_nothing_oversold(session: Session, sku: str, units: int) -> None:
 
 
 def assert_no_newcomer_first(session: Session, sku: str) -> None:
-    """By the record: after the first promise that had to wait, nobody was given stock."""
+    """Assert that no order reserved stock after the first shortage was recorded."""
     first = session.exec(select(func.min(Shortage.promised_at))).one()
     late = session.exec(
         select(StockMovement).where(
@@ -189,27 +187,29 @@ def assert_no_newcomer_first(session: Session, sku: str) -> None:
 
 
 async def receive(world: World, sku: str, at_most: int) -> int:
-    """Whole lines arrive, up to about `at_most` units; returns how many."""
+    """Receive up to `at_most` units of the purchase orders; return how many."""
     received = 0
-    for one in bought(world.database, sku):
-        units = min(one.lines[sku].quantity, at_most - received)
+    for purchase in bought(world.database, sku):
+        units = min(purchase.lines[sku].quantity, at_most - received)
         if units:
-            await world.receive(one.order.po_id, sku, units)
+            await world.receive(purchase.order.po_id, sku, units)
             received += units
     return received
 
 
 def filled(session: Session) -> int:
-    """Units of shortages that were filled."""
+    """Sum the filled units of shortages."""
     return session.exec(select(func.sum(Shortage.filled))).one() or 0
 
 
 def assert_first_promised_first_served(session: Session) -> None:
-    """At each location who was promised first has the goods; the others still have purchase order
-    and date, and nothing is bought anew for them."""
+    """Assert that at each location the first promised shortages are filled.
+
+    The others keep purchase order and date, and no more is bought for them.
+    """
     query = select(Shortage).order_by(col(Shortage.promised_at), col(Shortage.shortage_id))
     rows = session.exec(query).all()
-    for location in PLACES:
+    for location in LOCATIONS:
         states = [row.state for row in rows if row.location == location]
         assert states == sorted(states, key=[ShortageState.FILLED, ShortageState.OPEN].index)
     waiting = [row for row in rows if row.state is ShortageState.OPEN]

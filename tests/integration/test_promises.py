@@ -4,8 +4,7 @@ The worker's clock is in the test's hand: dates pass when the test says so.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from typing import Any
 
 import pytest
@@ -14,31 +13,12 @@ from intake import Intake
 from models.errors import Refused
 from simulators.mail import MailDirectory
 from tests.conftest import DATABASES, new_world
-from tests.integration.test_cli import run, run_json
+from tests.support.clock import TODAY, Hands, in_days, working
+from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of
+from tests.support.orders import TOTAL, events
 from tests.support.shop import Document, order, unique
 from tests.support.world import World
-
-TOTAL = "119.00"
-TODAY = datetime.now(UTC).date()
-
-
-class Hands:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def end_of(self, day: date) -> None:
-        """The last second of a day: what waits for its end looks every second."""
-        self.now = datetime.combine(day, time(23, 59, 59), UTC)
-
-    def begin(self, day: date) -> None:
-        """A new day."""
-        self.now = datetime.combine(day, time(0, 0, 1), UTC)
 
 
 @pytest.fixture(params=DATABASES)
@@ -46,14 +26,6 @@ async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
     """A pipeline without a worker: each test brings one with its own settings and clock."""
     async with new_world(request, engine_address, worker=False, auto=False) as made:
         yield made
-
-
-@asynccontextmanager
-async def working(world: World, **changes: Any) -> AsyncIterator[Hands]:
-    """A worker with a clock to move; `changes` are settings."""
-    hands = Hands()
-    async with world.worker(hands, **changes):
-        yield hands
 
 
 async def short(world: World, **changes: Any) -> tuple[str, str]:
@@ -99,15 +71,6 @@ def letters_of(world: World, order_id: str) -> list[tuple[str, str, str]]:
             assert html is not None
             found.append((str(mail["Message-ID"]), text.get_content(), html.get_content()))
     return found
-
-
-def events(shown: Document) -> list[str]:
-    """The order's history, in one word each."""
-    return [row["event"] for row in shown["history"]]
-
-
-def in_days(days: int) -> date:
-    return TODAY + timedelta(days=days)
 
 
 async def test_a_date_within_the_promise_is_told_once_and_a_slip_is_told_again(

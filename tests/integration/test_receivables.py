@@ -11,10 +11,11 @@ from temporalio.api.history.v1 import HistoryEvent
 from models.tables.billing import InvoiceRow
 from models.tables.ledger import JournalEntry
 from tests.conftest import DATABASES, new_world
-from tests.integration.test_money import charge_back
-from tests.integration.test_promises import events, in_days, working
+from tests.support.clock import in_days, working
 from tests.support.command_line import run, run_json
 from tests.support.exactly_once import accounts_of
+from tests.support.orders import events
+from tests.support.payments import charge_back
 from tests.support.sales import TOTAL, complete_order, deliver, execute, place_order, refusal
 from tests.support.shop import order, unique
 from tests.support.waiting import until, until_history

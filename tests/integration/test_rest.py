@@ -1,10 +1,10 @@
-"""The rest of a partial order: what a customer doesn't wait for any more, when some has left."""
+"""Cancelling the rest of an order: outstanding units after others have left."""
 
 from typing import Any
 
-from tests.integration.test_consignments import states, units
 from tests.support.command_line import run_json
 from tests.support.exactly_once import accounts_of
+from tests.support.orders import states, units
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
@@ -15,7 +15,7 @@ SOLD = {"REVENUE": -10_000, "TAX_PAYABLE": -1_900}
 
 
 async def one_of_three(world: World, **changes: Any) -> tuple[str, str]:
-    """An order of three units of which the only one there has left; its id and SKU."""
+    """Place an order of three units, of which one leaves; returns its id and SKU."""
     sku, customer = world.shop(on_hand=1)
     document = order(sku, customer, quantity=3, **({"delivery": "partial"} | changes))
     order_id = str(document["order_id"])
@@ -30,18 +30,18 @@ async def one_of_three(world: World, **changes: Any) -> tuple[str, str]:
     return order_id, sku
 
 
-async def give_up(world: World, order_id: str) -> Any:
-    """The customer doesn't wait any more."""
+async def cancel_rest(world: World, order_id: str) -> Any:
+    """Cancel the outstanding units of an order."""
     body = {"command_id": unique("cmd"), "reason": "bought elsewhere"}
     return await world.api.post(f"/orders/{order_id}/rest-cancellation", json=body)
 
 
-async def test_the_rest_is_given_back_and_the_order_completes(pipeline: World) -> None:
-    """What is on its way arrives; the customer has a credit note and the money; what was bought
-    comes all the same, and is stock."""
+async def test_order_completes_after_its_rest_is_refunded(pipeline: World) -> None:
+    """Dispatched units are delivered, the rest is credited and refunded. The purchased units become
+    stock."""
     order_id, sku = await one_of_three(pipeline)
     [backorder] = (await pipeline.order(order_id))["backorders"]
-    response = await give_up(pipeline, order_id)
+    response = await cancel_rest(pipeline, order_id)
     assert response.status_code == 200, response.text
     message = response.json()["message"]
     assert message.startswith(f"2 units of {order_id} are given up; CN-"), message
@@ -65,8 +65,8 @@ async def test_the_rest_is_given_back_and_the_order_completes(pipeline: World) -
     await until(on_hand, lambda count: count == 2)
 
 
-async def test_on_credit_what_is_given_up_is_due_no_more(pipeline: World) -> None:
-    """By command line, after the first part has arrived: all that is left is its payment."""
+async def test_cancelled_rest_of_credit_sale_is_not_due(pipeline: World) -> None:
+    """On the command line, after the first part is delivered: only its payment is open."""
     order_id, _ = await one_of_three(pipeline, terms="net30")
     await pipeline.ship(order_id, "delivered")
     await pipeline.until(order_id, "awaiting_stock")
@@ -82,8 +82,8 @@ async def test_on_credit_what_is_given_up_is_due_no_more(pipeline: World) -> Non
     assert accounts_of(pipeline, order_id) == PAID | SOLD
 
 
-async def test_what_nobody_offers_needs_no_person_any_more(pipeline: World) -> None:
-    """The attention goes with the wait."""
+async def test_cancelled_rest_clears_attention_of_missing_supply(pipeline: World) -> None:
+    """No offer exists for the short unit."""
     sku, customer = pipeline.shop(on_hand=1, offers=False)
     document = order(sku, customer, quantity=2, delivery="partial", terms="net30")
     order_id = str(document["order_id"])
@@ -92,7 +92,7 @@ async def test_what_nobody_offers_needs_no_person_any_more(pipeline: World) -> N
     await pipeline.until_event(order_id, "booked")
     await pipeline.ship(order_id, "delivered")
     await pipeline.until_event(order_id, "delivered")
-    assert (await give_up(pipeline, order_id)).status_code == 200
+    assert (await cancel_rest(pipeline, order_id)).status_code == 200
     shown = await pipeline.until_order(order_id, lambda o: o["attention"] is None)
     assert shown["stage"] == "delivered"
     await pipeline.pay(order_id, "119.00")
@@ -100,8 +100,8 @@ async def test_what_nobody_offers_needs_no_person_any_more(pipeline: World) -> N
 
 
 async def refusal(world: World, order_id: str) -> Document:
-    """Why it isn't done."""
-    response = await give_up(world, order_id)
+    """Try to cancel the rest of an order; returns the problem."""
+    response = await cancel_rest(world, order_id)
     assert response.status_code == 422, response.text
     problem: Document = response.json()
     assert problem["code"] == "order_refused"
@@ -109,7 +109,7 @@ async def refusal(world: World, order_id: str) -> Document:
     return problem
 
 
-async def test_where_there_is_no_rest_nothing_is_given_up(pipeline: World) -> None:
+async def test_order_without_rest_refuses_cancellation(pipeline: World) -> None:
     sku, customer = pipeline.shop(on_hand=2)
     document = order(sku, customer, quantity=2, delivery="partial", terms="net30")
     order_id = str(document["order_id"])
@@ -124,26 +124,26 @@ async def test_where_there_is_no_rest_nothing_is_given_up(pipeline: World) -> No
     assert "a return" in (await refusal(pipeline, order_id))["detail"]
     await pipeline.pay(order_id, "238.00")
     await pipeline.ended(order_id)
-    assert (await give_up(pipeline, unique("T"))).status_code == 404
+    assert (await cancel_rest(pipeline, unique("T"))).status_code == 404
 
 
-async def test_who_can_not_cancel_is_told_of_the_rest(pipeline: World) -> None:
+async def test_refused_cancel_names_cancel_rest(pipeline: World) -> None:
     order_id, _ = await one_of_three(pipeline, terms="net30")
     handle = pipeline.client.get_workflow_handle(f"order-{order_id}")
     outcome = await handle.execute_update("cancel", {"reason": "too late"})
     assert not outcome["accepted"]
     assert "cancel-rest" in outcome["message"]
-    assert (await give_up(pipeline, order_id)).status_code == 200
+    assert (await cancel_rest(pipeline, order_id)).status_code == 200
     await pipeline.ship(order_id, "delivered")
     await pipeline.pay(order_id, "119.00")
     await pipeline.ended(order_id)
 
 
-async def test_what_nobody_collects_is_given_up_with_the_rest(pipeline: World) -> None:
-    """The first part was collected; the second waits on the shelf, and is for others again."""
+async def test_uncollected_goods_are_cancelled_with_the_rest(pipeline: World) -> None:
+    """The first part was collected; the second is released to other orders."""
     sku, customer = pipeline.shop(on_hand=1)
-    place = {"fulfilment": "pick_up", "location": "BER", "delivery": "partial"}
-    document = order(sku, customer, quantity=2, **place)
+    pick_up = {"fulfilment": "pick_up", "location": "BER", "delivery": "partial"}
+    document = order(sku, customer, quantity=2, **pick_up)
     order_id = str(document["order_id"])
     await pipeline.place(document)
     await pipeline.until_event(order_id, "payment_requested")
@@ -153,7 +153,7 @@ async def test_what_nobody_collects_is_given_up_with_the_rest(pipeline: World) -
     shown = await pipeline.until_event(order_id, "bought")
     await pipeline.receive(shown["backorders"][0]["po_id"], sku, 1)
     await pipeline.until_order(order_id, lambda o: states(o) == ["delivered", "planned"])
-    response = await give_up(pipeline, order_id)
+    response = await cancel_rest(pipeline, order_id)
     assert response.status_code == 200, response.text
     await pipeline.ended(order_id)
     shown = await pipeline.until_order(order_id, lambda o: o["refunded"] == "119.00")

@@ -1,4 +1,4 @@
-"""Goods that come back: asked for, allowed, received, inspected, settled."""
+"""Returns: requested, authorised, received, inspected and settled."""
 
 from collections.abc import AsyncIterator
 from email import message_from_bytes
@@ -8,73 +8,25 @@ from typing import Any
 import pytest
 
 from activities.database.unit_of_work import utc_now
-from activities.returns.reading import return_details
 from intake import Intake
 from models.errors import InvalidInput, NotFound
-from models.messages.commands import (
+from models.messages.commands.billing import CreditInvoice
+from models.messages.commands.returns import (
     AuthoriseReturn,
     CloseReturn,
-    CreditInvoice,
     InspectReturn,
     ReceiveReturn,
     RejectReturn,
     RequestReturn,
     ReturnCommand,
-    ReturnOnItsWay,
 )
-from models.views.returns import ReturnDetails
 from tests.conftest import DATABASES, new_world
 from tests.support.exactly_once import accounts_of
+from tests.support.orders import delivered
+from tests.support.returns import came_back, command, details, inspected, settled
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
-
-
-async def delivered(world: World, quantity: int = 3, **changes: Any) -> tuple[str, str]:
-    """An order of some units that was paid and delivered; its id and SKU."""
-    sku, customer = world.shop(on_hand=quantity)
-    document = order(sku, customer, quantity=quantity, **changes)
-    await world.place(document)
-    await world.complete(document["order_id"], f"{119 * quantity}.00")
-    await world.ended(document["order_id"])
-    return document["order_id"], sku
-
-
-async def command(world: World, kind: type[ReturnCommand | CreditInvoice], **said: Any) -> str:
-    """A person's command; returns what came of it."""
-    intake = Intake(world.client, world.database, utc_now, world.settings.buying)
-    sent = {"command_id": unique("cmd"), "reason": "a person said so"} | said
-    return (await intake.command(kind, sent)).message
-
-
-def details(world: World, return_id: str) -> ReturnDetails:
-    """A return as shown."""
-    found = world.database.read(lambda session: return_details(session, return_id))
-    assert found is not None
-    return found
-
-
-async def came_back(world: World, order_id: str, sku: str, quantity: int, **said: Any) -> str:
-    """Goods that were announced, allowed and received; returns the return's id."""
-    return_id = f"RMA-{order_id}-1"
-    lines = [{"sku": sku, "quantity": quantity}]
-    await command(world, RequestReturn, order_id=order_id, lines=lines, **said)
-    await command(world, AuthoriseReturn, return_id=return_id)
-    await until(lambda: world.mails(return_id))  # who sends goods at once isn't told that they may
-    await command(world, ReturnOnItsWay, return_id=return_id)
-    await command(world, ReceiveReturn, return_id=return_id, lines=lines)
-    return return_id
-
-
-async def settled(world: World, return_id: str) -> ReturnDetails:
-    """Wait until the return's workflow has ended."""
-    await world.client.get_workflow_handle(f"return-{return_id}").result()
-    return details(world, return_id)
-
-
-def inspected(sku: str, **units: int) -> list[Document]:
-    """Units by disposition."""
-    return [{"sku": sku, "quantity": n, "disposition": what} for what, n in units.items()]
 
 
 @pytest.mark.parametrize(
@@ -88,10 +40,10 @@ def inspected(sku: str, **units: int) -> list[Document]:
         ),
     ],
 )
-async def test_a_unit_comes_back_and_its_price_is_given_back(
+async def test_returned_unit_is_refunded(
     pipeline: World, disposition: str, accounts: dict[str, int]
 ) -> None:
-    """One of three: stock, value, ledger and refund, for each disposition."""
+    """One of three units: stock, ledger and refund, for each disposition."""
     order_id, sku = await delivered(pipeline)
     return_id = await came_back(pipeline, order_id, sku, 1)
     await command(
@@ -117,9 +69,9 @@ async def test_a_unit_comes_back_and_its_price_is_given_back(
     assert refund["body"]["amount"] == "119.00"
 
 
-async def test_a_carrier_that_has_the_goods_keeps_their_authorisation(pipeline: World) -> None:
-    """Its label bears the return's id. What it says before it has them is noted; told twice, once.
-    Whose return it is must be right."""
+async def test_return_is_in_transit_once_its_carrier_has_the_goods(pipeline: World) -> None:
+    """Reports name the return's id. Earlier reports are recorded; repeated ones once; those with
+    another order's id are rejected."""
     order_id, sku = await delivered(pipeline)
     return_id, lines = f"RMA-{order_id}-1", [{"sku": sku, "quantity": 1}]
     await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
@@ -127,13 +79,13 @@ async def test_a_carrier_that_has_the_goods_keeps_their_authorisation(pipeline: 
     url = f"/shipments/{return_id}/events"
     assert (await pipeline.api.post(url, json={"status": "booked"})).status_code == 202
 
-    def noted(shown: Document) -> list[str]:
+    def reports(shown: Document) -> list[str]:
         return [row["detail"] for row in shown["history"] if row["event"] == "tracked"]
 
     first = f"{return_id}, booked"
-    await pipeline.until_order(order_id, lambda o: noted(o) == [first])
+    await pipeline.until_order(order_id, lambda o: reports(o) == [first])
     assert details(pipeline, return_id).state == "authorised"
-    said = {
+    report = {
         "event_id": unique("ev"),
         "order_id": order_id,
         "shipment_id": return_id,
@@ -141,19 +93,18 @@ async def test_a_carrier_that_has_the_goods_keeps_their_authorisation(pipeline: 
         "place": "Potsdam",
     }
     for _ in range(2):
-        assert (await pipeline.tell("shipment.tracked", said)).status_code == 204
+        assert (await pipeline.tell("shipment.tracked", report)).status_code == 204
     other, _ = await delivered(pipeline)
-    await pipeline.tell("shipment.tracked", said | {"order_id": other, "event_id": unique("ev")})
+    await pipeline.tell("shipment.tracked", report | {"order_id": other, "event_id": unique("ev")})
     await pipeline.until_order(other, lambda o: o["odd_facts"])
     await until(lambda: details(pipeline, return_id), lambda shown: shown.state == "in_transit")
     shown = await pipeline.order(order_id)
-    assert noted(shown) == [first, f"{return_id}, picked up, Potsdam"]
+    assert reports(shown) == [first, f"{return_id}, picked up, Potsdam"]
     assert shown["odd_facts"] == []
     await command(pipeline, CloseReturn, return_id=return_id)
 
 
-async def test_all_of_an_order_comes_back_in_three_parts(pipeline: World) -> None:
-    """To the cent: what the parts are worth is what was paid, and cost what it had cost."""
+async def test_whole_order_returned_in_three_parts_is_exact_to_the_cent(pipeline: World) -> None:
     sku, customer = pipeline.shop(on_hand=3, price="33.33")
     document = order(sku, customer, quantity=3, discount_percent="7")
     order_id = document["order_id"]
@@ -172,7 +123,7 @@ async def test_all_of_an_order_comes_back_in_three_parts(pipeline: World) -> Non
     assert (await pipeline.order(order_id))["refunded"] == placed["total"]
 
 
-async def test_an_exchange_is_a_linked_order_that_costs_nothing(pipeline: World) -> None:
+async def test_exchange_is_an_order_at_no_charge(pipeline: World) -> None:
     order_id, sku = await delivered(pipeline)
     return_id = await came_back(pipeline, order_id, sku, 1, wish="exchange", because="defective")
     lines = inspected(sku, scrap=1)
@@ -190,7 +141,7 @@ async def test_an_exchange_is_a_linked_order_that_costs_nothing(pipeline: World)
     assert (await pipeline.order(order_id))["refunded"] == "0.00"
 
 
-async def test_a_worn_unit_is_worth_half_unless_it_is_our_fault(pipeline: World) -> None:
+async def test_worn_unit_is_refunded_by_half_unless_it_is_our_fault(pipeline: World) -> None:
     for because, refunded in (("changed_mind", "59.50"), ("wrong_item", "119.00")):
         order_id, sku = await delivered(pipeline, quantity=1)
         return_id = await came_back(pipeline, order_id, sku, 1, because=because)
@@ -201,7 +152,7 @@ async def test_a_worn_unit_is_worth_half_unless_it_is_our_fault(pipeline: World)
         assert [s.refunded for s in shown.settlements] == [refunded]
 
 
-async def test_an_unannounced_parcel_is_taken_in_and_settled(pipeline: World) -> None:
+async def test_unannounced_goods_are_received_and_settled(pipeline: World) -> None:
     order_id, sku = await delivered(pipeline, quantity=1)
     lines = [{"sku": sku, "quantity": 1}]
     await command(pipeline, ReceiveReturn, order_id=order_id, lines=lines)
@@ -212,8 +163,7 @@ async def test_an_unannounced_parcel_is_taken_in_and_settled(pipeline: World) ->
     assert (await settled(pipeline, return_id)).state == "settled"
 
 
-async def test_an_unpaid_order_owes_less_for_what_came_back(pipeline: World) -> None:
-    """On credit: nothing is given back, less is due."""
+async def test_return_lowers_the_amount_due_of_an_unpaid_order(pipeline: World) -> None:
     sku, customer = pipeline.shop(on_hand=2)
     document = order(sku, customer, quantity=2, terms="net30")
     order_id = document["order_id"]
@@ -231,8 +181,7 @@ async def test_an_unpaid_order_owes_less_for_what_came_back(pipeline: World) -> 
     await pipeline.until(order_id, "completed")
 
 
-async def test_an_unpaid_order_that_comes_back_whole_waits_for_no_payment(pipeline: World) -> None:
-    """Nothing is due any more, and its workflow hears of it."""
+async def test_unpaid_order_that_is_returned_completes_without_payment(pipeline: World) -> None:
     sku, customer = pipeline.shop(on_hand=1)
     document = order(sku, customer, terms="net30")
     order_id = document["order_id"]
@@ -247,19 +196,18 @@ async def test_an_unpaid_order_that_comes_back_whole_waits_for_no_payment(pipeli
     assert (shown["due"], shown["stage"]) == ("0.00", "completed")
 
 
-async def test_what_may_not_come_back_is_refused(pipeline: World) -> None:
-    """Nothing changes; each refusal names the field and the way out."""
+async def test_refused_return_names_its_field_and_changes_nothing(pipeline: World) -> None:
     order_id, sku = await delivered(pipeline)
     other, other_sku = await delivered(pipeline, quantity=1)
     return_id = f"RMA-{order_id}-1"
 
-    async def refused(kind: type[ReturnCommand], field: str, **said: Any) -> None:
+    async def refused(kind: type[ReturnCommand], field: str, **fields: Any) -> None:
         with pytest.raises(InvalidInput) as error:
-            await command(pipeline, kind, **said)
+            await command(pipeline, kind, **fields)
         assert [e.field for e in error.value.fields] == [field], error.value
 
-    def of(quantity: int, what: str = sku) -> list[Document]:
-        return [{"sku": what, "quantity": quantity}]
+    def of(quantity: int, sku: str = sku) -> list[Document]:
+        return [{"sku": sku, "quantity": quantity}]
 
     await refused(RequestReturn, "lines.0.quantity", order_id=order_id, lines=of(0))
     await refused(RequestReturn, "lines.0.quantity", order_id=order_id, lines=of(4))
@@ -283,7 +231,7 @@ async def test_what_may_not_come_back_is_refused(pipeline: World) -> None:
     assert (await pipeline.order(other))["lines"][0]["returned"] == 0
 
 
-async def test_a_rejected_return_frees_its_units_and_is_told(pipeline: World) -> None:
+async def test_rejected_return_is_mailed_and_its_units_can_be_returned(pipeline: World) -> None:
     order_id, sku = await delivered(pipeline, quantity=1)
     lines = [{"sku": sku, "quantity": 1}]
     await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
@@ -300,8 +248,8 @@ async def test_a_rejected_return_frees_its_units_and_is_told(pipeline: World) ->
     await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
 
 
-async def test_a_return_of_which_no_more_comes_is_closed(pipeline: World) -> None:
-    """One of two came: the other may be asked for again, and the workflow ends."""
+async def test_partly_received_return_is_closed(pipeline: World) -> None:
+    """The missing unit can be requested again, and the workflow ends."""
     order_id, sku = await delivered(pipeline, quantity=2)
     return_id = f"RMA-{order_id}-1"
     two, one = ([{"sku": sku, "quantity": quantity}] for quantity in (2, 1))
@@ -313,13 +261,12 @@ async def test_a_return_of_which_no_more_comes_is_closed(pipeline: World) -> Non
     await command(pipeline, InspectReturn, return_id=return_id, lines=inspected(sku, scrap=1))
     await command(pipeline, CloseReturn, return_id=return_id)
     assert (await settled(pipeline, return_id)).state == "settled"
-    with pytest.raises(InvalidInput, match="may come back"):
+    with pytest.raises(InvalidInput, match="can be returned"):
         await command(pipeline, RequestReturn, order_id=order_id, lines=two)
     await command(pipeline, RequestReturn, order_id=order_id, lines=one)
 
 
-async def test_what_was_credited_already_is_not_exchanged(pipeline: World) -> None:
-    """A part of its price was given back: the rest is, another one would be a present."""
+async def test_partly_credited_unit_is_refunded_instead_of_exchanged(pipeline: World) -> None:
     order_id, sku = await delivered(pipeline, quantity=1)
     number = (await pipeline.order(order_id))["invoice_number"]
     await command(pipeline, CreditInvoice, invoice_number=number, amount="19.00")
@@ -337,19 +284,24 @@ async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
         yield made
 
 
-async def test_an_authorisation_expires_and_what_comes_late_is_taken_all_the_same(
-    idle: World,
-) -> None:
-    """By its rules alone: allowed without a person, expired at once."""
-    changes = {"return_authorisation": "auto", "return_expires_days": 0}
-    async with idle.worker(**changes):
-        order_id, sku = await delivered(idle, quantity=1)
-        lines = [{"sku": sku, "quantity": 1}]
-        await command(idle, RequestReturn, order_id=order_id, lines=lines)
-        return_id = f"RMA-{order_id}-1"
-        await until(lambda: details(idle, return_id).state, lambda state: state == "expired")
+EXPIRES_AT_ONCE = {"return_authorisation": "auto", "return_expires_days": 0}
+
+
+async def expired(world: World) -> tuple[str, str, list[Document]]:
+    """Request a return of one unit and wait until it has expired; returns order, return and
+    lines."""
+    order_id, sku = await delivered(world, quantity=1)
+    return_id, lines = f"RMA-{order_id}-1", [{"sku": sku, "quantity": 1}]
+    await command(world, RequestReturn, order_id=order_id, lines=lines)
+    await until(lambda: details(world, return_id).state, lambda state: state == "expired")
+    return order_id, return_id, lines
+
+
+async def test_goods_of_an_expired_return_are_received(idle: World) -> None:
+    async with idle.worker(**EXPIRES_AT_ONCE):
+        _, return_id, lines = await expired(idle)
         await command(idle, ReceiveReturn, return_id=return_id, lines=lines)
-        restock = inspected(sku, restock=1)
+        restock = inspected(lines[0]["sku"], restock=1)
         await command(idle, InspectReturn, return_id=return_id, lines=restock)
         await until(
             lambda: details(idle, return_id), lambda d: d.settlements and d.settlements[0].done_at
@@ -357,31 +309,26 @@ async def test_an_authorisation_expires_and_what_comes_late_is_taken_all_the_sam
         assert details(idle, return_id).state == "settled"
 
 
-async def test_what_comes_late_is_not_taken_in_twice(idle: World) -> None:
-    """Its authorisation expired, and the same unit came with another return."""
-    changes = {"return_authorisation": "auto", "return_expires_days": 0}
-    async with idle.worker(**changes):
-        order_id, sku = await delivered(idle, quantity=1)
-        lines = [{"sku": sku, "quantity": 1}]
-        await command(idle, RequestReturn, order_id=order_id, lines=lines)
-        expired = f"RMA-{order_id}-1"
-        await until(lambda: details(idle, expired).state, lambda state: state == "expired")
+async def test_goods_of_an_expired_return_are_not_received_twice(idle: World) -> None:
+    """The same unit came with another return."""
+    async with idle.worker(**EXPIRES_AT_ONCE):
+        order_id, return_id, lines = await expired(idle)
         await command(idle, ReceiveReturn, order_id=order_id, lines=lines)
         with pytest.raises(InvalidInput, match="0 x"):
-            await command(idle, ReceiveReturn, return_id=expired, lines=lines)
+            await command(idle, ReceiveReturn, return_id=return_id, lines=lines)
 
 
-async def test_after_the_window_only_what_is_our_fault_comes_back(idle: World) -> None:
+async def test_after_the_return_window_only_our_faults_are_returned(idle: World) -> None:
     async with idle.worker(return_window_days=0):
         order_id, sku = await delivered(idle, quantity=1)
         lines = [{"sku": sku, "quantity": 1}]
-        with pytest.raises(InvalidInput, match="may not any more"):
+        with pytest.raises(InvalidInput, match="return period"):
             await command(idle, RequestReturn, order_id=order_id, lines=lines)
         await command(idle, RequestReturn, order_id=order_id, lines=lines, because="defective")
 
 
-async def test_a_refused_refund_of_a_return_waits_for_a_person(pipeline: World) -> None:
-    """Shown on the order; a retry of the order reaches the return's workflow."""
+async def test_refused_refund_of_a_return_raises_attention(pipeline: World) -> None:
+    """The order shows it, and its retry reaches the return's workflow."""
     order_id, sku = await delivered(pipeline, quantity=1)
     return_id = await came_back(pipeline, order_id, sku, 1)
     await pipeline.misbehave(partner="payments", operation="refund", fault="refuse")
@@ -389,8 +336,8 @@ async def test_a_refused_refund_of_a_return_waits_for_a_person(pipeline: World) 
     shown = await pipeline.until_order(order_id, lambda o: o["attention"])
     assert shown["attention"]["code"] == "refused"
     assert f"return-{return_id}" in shown["attention"]["message"]
-    doors = Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying)
-    assert (await doors.retry(order_id, "ann")).accepted
+    intake = Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying)
+    assert (await intake.retry(order_id, "ann")).accepted
     assert [s.refunded for s in (await settled(pipeline, return_id)).settlements] == ["119.00"]
     shown = await pipeline.order(order_id)
     assert (shown["attention"], shown["refunded"]) == (None, "119.00")

@@ -9,20 +9,15 @@ from sqlmodel import select
 from activities.orders.steps import attend
 from models.errors import InvalidInput, Refused
 from models.messages.attention import Attention, SetAttention
-from models.messages.commands import (
-    Acknowledge,
-    CreditInvoice,
-    InspectReturn,
-    RecoverShipment,
-    RefundShipment,
-    Reship,
-)
+from models.messages.commands.billing import CreditInvoice
+from models.messages.commands.orders import Acknowledge
+from models.messages.commands.returns import InspectReturn
+from models.messages.commands.shipping import RecoverShipment, RefundShipment, Reship
 from models.tables.operations import CommandRow
-from tests.integration.test_consignments import states
-from tests.integration.test_lost_goods import doors, give_up, lost
-from tests.integration.test_returns import came_back, command, delivered, inspected, settled
-from tests.integration.test_tracking import booked, report
 from tests.support.command_line import run, run_json
+from tests.support.orders import booked, delivered, states
+from tests.support.returns import came_back, command, inspected, settled
+from tests.support.shipments import give_up, lost, report
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until
 from tests.support.world import World
@@ -154,7 +149,7 @@ async def test_a_terminated_order_shows_it_again(pipeline: World) -> None:
     handle = pipeline.client.get_workflow_handle(f"order-{order_id}")
     status = await until(lambda: handle.query("status"), lambda status: status["attention"])
     assert status["attention"]["code"] == "arrived_after_all"
-    assert (await doors(pipeline).retry(order_id, "ann")).accepted
+    assert (await pipeline.intake().retry(order_id, "ann")).accepted
     await until(lambda: handle.query("status"), lambda status: not status["attention"])
 
 
@@ -190,7 +185,7 @@ async def test_a_second_problem_of_the_same_kind_is_shown_after_the_first(pipeli
         order_id,
         lambda o: [s["tracking"] for s in o["shipments"]] == ["delivered"] * 3,
     )
-    message = (await doors(pipeline).retry(order_id, "ann")).message
+    message = (await pipeline.intake().retry(order_id, "ann")).message
     assert message == f"seen to: arrived_after_all ({first}), arrived_after_all ({second})"
     await shown(pipeline, order_id, None)
 
@@ -206,10 +201,10 @@ async def test_money_of_an_order_that_is_over_is_seen_to_as_well(pipeline: World
     assert said["message"] == f"seen to: payment_currency ({payment_id})"
     assert (await pipeline.order(order_id))["attention"] is None
     with pytest.raises(Refused, match="its workflow has ended"):
-        await doors(pipeline).retry(order_id, "ann")
+        await pipeline.intake().retry(order_id, "ann")
     with pytest.raises(InvalidInput, match="order_id: nothing of"):
         sent = {"command_id": unique("c"), "reason": "r", "order_id": order_id}
-        await doors(pipeline).command(Acknowledge, sent)
+        await pipeline.intake().command(Acknowledge, sent)
 
 
 async def test_a_retry_wakes_all_that_wait(pipeline: World) -> None:
@@ -226,7 +221,7 @@ async def test_a_retry_wakes_all_that_wait(pipeline: World) -> None:
     for workflow_id in beside:
         handle = pipeline.client.get_workflow_handle(workflow_id)
         await until(lambda h=handle: waits(h))
-    message = (await doors(pipeline).retry(order_id, "ann")).message
+    message = (await pipeline.intake().retry(order_id, "ann")).message
     assert {part.partition(": ")[0] for part in message.split("; ")} == beside
     await settled(pipeline, return_id)
     await pipeline.client.get_workflow_handle(f"refund-{order_id}-2").result()

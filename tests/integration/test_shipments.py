@@ -1,4 +1,4 @@
-"""Shipments at the doors: looked at, reported on, and their papers."""
+"""Shipments by API and CLI: shown, tracked and printed."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -6,49 +6,50 @@ from pathlib import Path
 from typing import Any
 
 from models.views.shipping import PaperKind
-from tests.integration.test_tracking import TOTAL, booked, tracking
 from tests.support.command_line import run, run_json
+from tests.support.orders import TOTAL, booked
 from tests.support.papers import scanned
+from tests.support.shipments import tracking
 from tests.support.shop import order, unique
 from tests.support.world import World
 
 PRINTED = [kind for kind in PaperKind if kind is not PaperKind.BILL_OF_LADING]
-"""What a parcel has."""
+"""The papers of a parcel."""
 
 
 def later() -> str:
-    """A time that hasn't come yet."""
+    """A time in the future."""
     return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 
 async def paper(pipeline: World, shipment_id: str, kind: str) -> bytes:
-    """A paper, by API and by command line, which must be the same."""
+    """A paper by API and CLI, which must be the same."""
     response = await pipeline.api.get(f"/shipments/{shipment_id}/{kind}.pdf")
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/pdf"
     file = pipeline.folder / f"{unique(kind)}.pdf"
-    said = await run_json(pipeline, "shipment", kind, shipment_id, "--out", str(file))
+    shown = await run_json(pipeline, "shipment", kind, shipment_id, "--out", str(file))
     written = await asyncio.to_thread(file.read_bytes)
     assert written == response.content
-    assert said == {"shipment_id": shipment_id, "file": str(file), "bytes": len(written)}
+    assert shown == {"shipment_id": shipment_id, "file": str(file), "bytes": len(written)}
     assert written.startswith(b"%PDF")
     return written
 
 
 async def no_paper(pipeline: World, shipment_id: str, kind: str) -> str:
-    """Why there is none, by both doors."""
+    """The reason why a paper doesn't exist, by API and CLI."""
     response = await pipeline.api.get(f"/shipments/{shipment_id}/{kind}.pdf")
     assert (response.status_code, response.json()["code"]) == (404, "paper_unknown")
     file = pipeline.folder / unique("none")
-    status, _, told = await run(pipeline, "shipment", kind, shipment_id, "--out", str(file))
+    status, _, errors = await run(pipeline, "shipment", kind, shipment_id, "--out", str(file))
     reason = str(response.json()["detail"])
     assert (status, file.exists()) == (1, False)
-    assert reason in told
+    assert reason in errors
     return reason
 
 
 async def shipped(pipeline: World, document: dict[str, Any], total: str, event: str) -> str:
-    """The shipment of a paid order that has come to `event`; returns its id."""
+    """Pay an order and wait for `event`; returns the id of its shipment."""
     order_id = str(document["order_id"])
     await pipeline.place(document)
     await pipeline.until_event(order_id, "payment_requested")
@@ -57,15 +58,15 @@ async def shipped(pipeline: World, document: dict[str, Any], total: str, event: 
     return f"SH-{order_id}-1"
 
 
-async def test_a_shipment_is_followed_by_command_line(pipeline: World) -> None:
+async def test_shipment_is_tracked_by_command_line(pipeline: World) -> None:
     order_id = await booked(pipeline)
     shipment_id = f"SH-{order_id}-1"
     listed = await run_json(pipeline, "shipments", "--order", order_id, "--state", "booked")
     assert [(row["shipment_id"], row["package_count"]) for row in listed] == [(shipment_id, 1)]
     at = datetime.now(UTC) - timedelta(hours=2)
     words = ("shipment", "event", shipment_id)
-    told = await run_json(pipeline, *words, "in_transit", "--place", "Leipzig", "--event-id", "e-1")
-    assert told == {"fact_id": "e-1", "workflow_id": f"order-{order_id}"}
+    sent = await run_json(pipeline, *words, "in_transit", "--place", "Leipzig", "--event-id", "e-1")
+    assert sent == {"fact_id": "e-1", "workflow_id": f"order-{order_id}"}
     await pipeline.until_order(order_id, lambda o: tracking(o) == "in_transit")
     again = await run_json(
         pipeline, *words, "in_transit", "--place", "Leipzig", "--event-id", "e-1"
@@ -95,7 +96,7 @@ async def test_a_shipment_is_followed_by_command_line(pipeline: World) -> None:
     assert f"{shipment_id}: delivered, " in status
 
 
-async def test_a_shipment_is_followed_by_api(pipeline: World) -> None:
+async def test_shipment_is_tracked_by_api(pipeline: World) -> None:
     order_id = await booked(pipeline)
     path = f"/shipments/SH-{order_id}-1"
     listed = (await pipeline.api.get("/shipments", params={"order_id": order_id})).json()
@@ -108,22 +109,22 @@ async def test_a_shipment_is_followed_by_api(pipeline: World) -> None:
     assert (shown["proof"], shown["claims"], shown["currency"]) == (None, [], "EUR")
     assert all(shown[name] for name in ("charge", "choice", "mode_reason"))
     assert listed[0].items() <= shown.items()
-    told = await pipeline.api.post(f"{path}/events", json={"status": "out_for_delivery"})
-    assert (told.status_code, told.json()["workflow_id"]) == (202, f"order-{order_id}")
+    sent = await pipeline.api.post(f"{path}/events", json={"status": "out_for_delivery"})
+    assert (sent.status_code, sent.json()["workflow_id"]) == (202, f"order-{order_id}")
     await pipeline.until_order(order_id, lambda o: tracking(o) == "out_for_delivery")
     last = {"event_id": unique("ev"), "status": "delivered", "signed_by": "Ada"}
     for workflow_id in (f"order-{order_id}", None):
-        told = await pipeline.api.post(f"{path}/events", json=last)
-        assert told.json() == {"fact_id": last["event_id"], "workflow_id": workflow_id}
+        sent = await pipeline.api.post(f"{path}/events", json=last)
+        assert sent.json() == {"fact_id": last["event_id"], "workflow_id": workflow_id}
         await pipeline.until(order_id, "completed")
     assert (await pipeline.api.get(path)).json()["proof"]["signed_by"] == "Ada"
 
 
-async def test_what_can_not_be_said_of_a_shipment_is_refused(pipeline: World) -> None:
-    """By API with the field, by command line with exit status 1, or 2 for wrong use."""
+async def test_invalid_shipment_input_is_rejected(pipeline: World) -> None:
+    """The API names the field; the CLI exits with status 1, or 2 for wrong use."""
     order_id = await booked(pipeline)
     shipment_id = f"SH-{order_id}-1"
-    for said, field in (
+    for body, field in (
         ({"status": "vanished"}, "status"),
         ({"status": "lost", "occurred_at": later()}, "occurred_at"),
         ({"status": "lost", "occurred_at": "soon"}, "occurred_at"),
@@ -132,8 +133,8 @@ async def test_what_can_not_be_said_of_a_shipment_is_refused(pipeline: World) ->
         ({"status": "lost", "order_id": "X"}, "order_id"),
         ({}, "status"),
     ):
-        response = await pipeline.api.post(f"/shipments/{shipment_id}/events", json=said)
-        assert response.status_code == 422, said
+        response = await pipeline.api.post(f"/shipments/{shipment_id}/events", json=body)
+        assert response.status_code == 422, body
         assert [error["field"] for error in response.json()["errors"]] == [field]
     for path in ("", "/label.pdf"):
         response = await pipeline.api.get(f"/shipments/none{path}")
@@ -153,14 +154,16 @@ async def test_what_can_not_be_said_of_a_shipment_is_refused(pipeline: World) ->
         (2, ["shipment", "label", shipment_id, "--out", nowhere], "No such file"),
     ]
     ends = await asyncio.gather(*(run(pipeline, *words) for _, words, _ in cases))
-    for (expected, words, told), (status, _, err) in zip(cases, ends, strict=True):
-        assert (status, told in err) == (expected, True), (words, err)
+    for (expected, words, reason), (status, _, err) in zip(cases, ends, strict=True):
+        assert (status, reason in err) == (expected, True), (words, err)
     shown = (await pipeline.api.get(f"/shipments/{shipment_id}")).json()
     assert shown["events"] == []
 
 
-async def test_a_parcel_has_its_papers(pipeline: World, tmp_path: Path) -> None:
-    """Its label scans; it has no bill of lading."""
+async def test_parcel_papers_are_printed_with_readable_barcodes(
+    pipeline: World, tmp_path: Path
+) -> None:
+    """A parcel has no bill of lading."""
     order_id = await booked(pipeline)
     shipment_id = f"SH-{order_id}-1"
     papers = {kind: await paper(pipeline, shipment_id, kind) for kind in PRINTED}
@@ -183,7 +186,7 @@ async def test_freight_has_a_bill_of_lading(pipeline: World) -> None:
         await paper(pipeline, shipment_id, kind)
 
 
-async def test_goods_that_a_customer_takes_have_no_label(pipeline: World) -> None:
+async def test_pick_up_order_has_no_label(pipeline: World) -> None:
     sku, customer = pipeline.shop()
     store = {"channel": "store", "fulfilment": "pick_up", "location": "BER", "taken_by": "Mia"}
     document = order(sku, customer, **store)
@@ -191,7 +194,7 @@ async def test_goods_that_a_customer_takes_have_no_label(pipeline: World) -> Non
     for kind in (PaperKind.PICK_LIST, PaperKind.PACKING_SLIP):
         await paper(pipeline, shipment_id, kind)
     for kind in (PaperKind.LABEL, PaperKind.BILL_OF_LADING):
-        assert "the customer takes" in await no_paper(pipeline, shipment_id, kind)
+        assert "the customer collects" in await no_paper(pipeline, shipment_id, kind)
     _, status, _ = await run(pipeline, "status", document["order_id"])
     assert "taken by Mia\npick up at BER\n" in status
     assert f"{shipment_id}: planned, no carrier\n" in status
@@ -199,7 +202,7 @@ async def test_goods_that_a_customer_takes_have_no_label(pipeline: World) -> Non
     await pipeline.until(document["order_id"], "completed")
 
 
-async def test_a_cancelled_shipment_has_no_papers(pipeline: World) -> None:
+async def test_cancelled_shipment_has_no_papers(pipeline: World) -> None:
     order_id = await booked(pipeline)
     await run_json(pipeline, "cancel", order_id)
     await pipeline.until(order_id, "cancelled")

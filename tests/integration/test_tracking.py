@@ -1,51 +1,18 @@
-"""What a carrier reports on the way, and what of it waits for a person."""
+"""Tracking: carriers' reports on shipments, and the attentions that they raise."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
-from typing import Any
 
 import pytest
 
 from tests.conftest import DATABASES, new_world
-from tests.support.shop import Document, order, unique
+from tests.support.orders import booked
+from tests.support.shipments import report, tracking
 from tests.support.world import World
 
-TOTAL = "119.00"
 
-
-async def report(world: World, order_id: str, status: str, event_id: str = "", **said: Any) -> int:
-    """The carrier says something of the order's first shipment; returns the answer's status."""
-    data = {
-        "event_id": event_id or unique("ev"),
-        "order_id": order_id,
-        "shipment_id": f"SH-{order_id}-1",
-        "status": status,
-        "occurred_at": datetime.now(UTC).isoformat(),
-    }
-    response = await world.tell("shipment.tracked", data | said)
-    return response.status_code
-
-
-async def booked(world: World) -> str:
-    """A paid order whose carrier is booked; returns its id."""
-    sku, customer = world.shop()
-    document = order(sku, customer)
-    order_id = str(document["order_id"])
-    await world.place(document)
-    await world.until_event(order_id, "payment_requested")
-    await world.pay(order_id, TOTAL)
-    await world.until_event(order_id, "booked")
-    return order_id
-
-
-def tracking(shown: Document) -> str | None:
-    """What the carrier says of the first shipment."""
-    status: str | None = shown["shipments"][0]["tracking"]
-    return status
-
-
-async def test_a_shipment_is_followed_to_its_proof_of_delivery(pipeline: World) -> None:
+async def test_shipment_is_tracked_to_its_proof_of_delivery(pipeline: World) -> None:
     order_id = await booked(pipeline)
     assert tracking(await pipeline.order(order_id)) is None
     for status in ("booked", "picked_up", "in_transit", "out_for_delivery"):
@@ -65,7 +32,7 @@ async def test_a_shipment_is_followed_to_its_proof_of_delivery(pipeline: World) 
 @pytest.mark.parametrize(
     "exception", ["lost", "damaged", "refused", "undeliverable", "returned_to_sender"]
 )
-async def test_what_will_not_arrive_waits_for_a_person_unless_it_arrives_after_all(
+async def test_carrier_exception_raises_attention_until_a_late_delivery(
     pipeline: World, exception: str
 ) -> None:
     order_id = await booked(pipeline)
@@ -80,10 +47,10 @@ async def test_what_will_not_arrive_waits_for_a_person_unless_it_arrives_after_a
     assert (shown["stage"], shown["attention"]) == ("completed", None)
 
 
-async def test_the_same_facts_in_any_order_end_the_same(pipeline: World) -> None:
-    """Four reports, one of them twice, through the real door and the real workflow."""
+async def test_reports_in_any_order_have_the_same_result(pipeline: World) -> None:
+    """Four reports, one of them twice, by webhook and workflow."""
     start = datetime.now(UTC) - timedelta(hours=9)
-    told = [
+    reported = [
         (status, (start + timedelta(hours=hour)).isoformat())
         for hour, status in enumerate(("picked_up", "lost", "in_transit", "delivered"))
     ]
@@ -91,7 +58,7 @@ async def test_the_same_facts_in_any_order_end_the_same(pipeline: World) -> None
     for order_of_facts in list(permutations(range(4)))[::5]:
         order_id = await booked(pipeline)
         for number in (*order_of_facts, order_of_facts[0]):
-            status, at = told[number]
+            status, at = reported[number]
             event_id = f"ev-{order_id}-{number}"
             await report(pipeline, order_id, status, event_id, occurred_at=at)
         await pipeline.ended(order_id)
@@ -100,8 +67,7 @@ async def test_the_same_facts_in_any_order_end_the_same(pipeline: World) -> None
     assert ends == [(None, "delivered", 1)] * len(ends)
 
 
-async def test_what_has_not_happened_yet_is_refused(pipeline: World) -> None:
-    """By a carrier too: it says it again, and one day it has."""
+async def test_report_of_a_future_event_is_rejected(pipeline: World) -> None:
     order_id = await booked(pipeline)
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     assert await report(pipeline, order_id, "picked_up", occurred_at=later) == 422
@@ -118,7 +84,7 @@ async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
         yield made
 
 
-async def test_a_carrier_that_says_nothing_for_too_long_waits_for_a_person(idle: World) -> None:
+async def test_silent_carrier_raises_attention(idle: World) -> None:
     async with idle.worker(tracking_silence=0.5):
         order_id = await booked(idle)
         shown = await idle.until_order(order_id, lambda o: o["attention"])

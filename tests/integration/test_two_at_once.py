@@ -1,5 +1,4 @@
-"""Two who write at once, each of whom has begun before the other ends. PostgreSQL only: SQLite has
-one who writes."""
+"""Two overlapping transactions that write. PostgreSQL only: SQLite has a single writer."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,9 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.operations.commands import execute_command
 from activities.order_record.progress import lock_order
 from activities.purchasing.receiving import receive_goods
-from models.messages.commands import CommandResult, CommandStep, TransferStock
+from models.messages.commands.registry import CommandStep
+from models.messages.commands.results import CommandResult
+from models.messages.commands.stock import TransferStock
 from models.messages.facts import GoodsReceived
 from models.messages.steps import StockKey
 from models.orders import Delivery
@@ -22,21 +23,21 @@ from models.tables.stock import Reservation, StockMovement
 from tests.support.machine import Warehouse, furnish
 from tests.support.stateful import copies
 
-ONE_WAITS = "?options=-clock_timeout%3D2s"
-"""What would wait for ever is an error."""
+LOCK_TIMEOUT = "?options=-clock_timeout%3D2s"
+"""A deadlock is an error."""
 
 
 @pytest.fixture
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
-    """Goods, and nothing that was ordered."""
+    """A warehouse with goods and without orders."""
     copy = copies("postgresql", request, tmp_path, furnish)
-    made = Warehouse(lambda: copy() + ONE_WAITS)
+    made = Warehouse(lambda: copy() + LOCK_TIMEOUT)
     yield made
     made.teardown()
 
 
-def test_goods_arrive_while_a_step_holds_the_order_that_they_are_for(warehouse: Warehouse) -> None:
-    """Such a step may wait for the stock that the receipt holds: neither would end."""
+def test_receipt_does_not_wait_for_a_locked_order(warehouse: Warehouse) -> None:
+    """The step with the order's lock may wait for the stock that the receipt holds."""
     warehouse.reserve([("C", 4)], Delivery.COMPLETE, "DE", twice=False)
     warehouse._buy(StockKey(location="BER", sku="C"), sends=True, again=False)
     [line] = warehouse.read(select(PurchaseOrderLine))
@@ -51,31 +52,31 @@ def test_goods_arrive_while_a_step_holds_the_order_that_they_are_for(warehouse: 
     assert [row.quantity for row in warehouse.read(select(Reservation))] == [4]
 
 
-def test_a_command_whose_first_attempt_ends_while_it_is_tried_again_is_not_refused(
+def test_command_that_overlaps_its_first_attempt_returns_the_same_result(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first one took all there was to transfer; what came of it is told."""
-    there = warehouse.read(select(StockMovement))
-    assert there, "an opening balance"
-    one = max(there, key=lambda row: row.on_hand_change)
+    """The first attempt transferred all available units."""
+    movements = warehouse.read(select(StockMovement))
+    assert movements, "an opening balance"
+    largest = max(movements, key=lambda row: row.on_hand_change)
     command = TransferStock(
         command_id="T",
         reason="r",
-        sku=one.sku,
-        from_location=one.location,
-        to_location=next(place for place in ("BER", "MUC", "VIE") if place != one.location),
-        quantity=one.on_hand_change,
+        sku=largest.sku,
+        from_location=largest.location,
+        to_location=next(name for name in ("BER", "MUC", "VIE") if name != largest.location),
+        quantity=largest.on_hand_change,
     )
     step, transfer = CommandStep(command=command), _EXECUTORS[TransferStock]
     first: list[CommandResult] = []
 
-    def late(work: UnitOfWork, wanted: TransferStock) -> CommandResult:
+    def overtaken(work: UnitOfWork, command: TransferStock) -> CommandResult:
         if not first:
             monkeypatch.setitem(_EXECUTORS, TransferStock, transfer)
             first.append(execute_command.run(warehouse.database, step))
-        return transfer(work, wanted)
+        return transfer(work, command)
 
-    monkeypatch.setitem(_EXECUTORS, TransferStock, late)
+    monkeypatch.setitem(_EXECUTORS, TransferStock, overtaken)
     again = execute_command.run(warehouse.database, step)
     assert first == [again]
     assert again.refusal is None

@@ -1,4 +1,4 @@
-"""Bills to print: builders with values that are easy to recognise."""
+"""Builders of invoices and credit notes to print, with values that are easy to recognise."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -35,7 +35,7 @@ def priced(
     discount: str | None = None,
     tax: TaxTreatment = TaxTreatment.STANDARD,
 ) -> PricedLine:
-    """A line of a bill."""
+    """Build a line; `rate_ppm` is the tax rate, `discount` a percentage."""
     product = ProductPrice(
         sku=f"SKU-{line_no}",
         name=name,
@@ -59,7 +59,7 @@ def invoice_of(
     discount_ppm: int = 0,
     on_account: Sequence[OnAccount] = (),
 ) -> Invoice:
-    """An invoice: on credit terms nothing is paid but what came on account, else all is."""
+    """Build an invoice: paid in full, or on credit terms with the payments on account only."""
     lines = tuple(discount_order(list(lines), discount_ppm))
     totals = total(lines)
     received_minor = sum(payment.amount_minor for payment in on_account)
@@ -89,7 +89,7 @@ def invoice_of(
 
 
 def on_account(amount_minor: int, tax_minor: int, day: date = date(2026, 6, 25)) -> OnAccount:
-    """A payment that came before the invoice."""
+    """Build a payment received before the invoice."""
     return OnAccount(
         payment_id=f"P-{day}", received_on=day, amount_minor=amount_minor, tax_minor=tax_minor
     )
@@ -103,7 +103,7 @@ def credit_note_of(
     kept_minor: int = 0,
     reason: str = "Goods returned",
 ) -> CreditNote:
-    """A credit note over `lines`; without them over the whole invoice."""
+    """Build a credit note for `lines`, or (None) for the whole invoice."""
     lines = invoice.lines if lines is None else tuple(lines)
     totals = total(lines)
     return CreditNote.model_validate(
@@ -125,6 +125,6 @@ def credit_note_of(
 
 
 def credited_amount(amount_minor: int, rate_ppm: int = 190_000) -> PricedLine:
-    """A line that takes off an amount, not goods."""
+    """Build a line that credits an amount instead of goods."""
     line = priced(name="Allowance", unit_price_minor=amount_minor, quantity=1, rate_ppm=rate_ppm)
     return line.model_copy(update={"sku": ""})

@@ -1,4 +1,4 @@
-"""The command line, as a process."""
+"""Run the command line as a process."""
 
 import asyncio
 import json
@@ -31,13 +31,13 @@ async def run(pipeline: World, *words: str, stdin: str = "") -> tuple[int, str, 
 
 
 async def run_json(pipeline: World, *words: str, stdin: str = "") -> Any:
-    """Run with `--json`, which must succeed; returns what it printed."""
+    """Run a command with `--json`, which must succeed; returns the printed document."""
     status, out, err = await run(pipeline, *words, "--json", stdin=stdin)
     assert status == 0, err + out
     return json.loads(out)
 
 
 async def reconciled(pipeline: World) -> set[str]:
-    """The ids of what differs, by a reconciliation now."""
+    """Run a reconciliation; returns the ids of its findings."""
     await run(pipeline, "reconcile")
     return {row["finding_id"] for row in await run_json(pipeline, "findings")}

@@ -1,24 +1,24 @@
-"""Nothing twice: by the partners' own books, and by ours."""
+"""Nothing happens twice: asserted by the partners' own records, and by our tables."""
 
 from collections import Counter
+from decimal import Decimal
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
-from models.ledger import Account
-from models.tables.billing import InvoiceRow, Refund
-from models.tables.ledger import JournalEntry, JournalPosting
+from models.tables.billing import CreditNoteRow, InvoiceRow, Refund
 from models.tables.purchasing import GoodsReceipt, PurchaseOrderLine
 from models.tables.shipping import Shipment
+from tests.support.ledger import accounts_of
 from tests.support.shop import Document
 from tests.support.waiting import until
 from tests.support.world import World
 
-SEVERAL_TIMES = {"mailed", "mail_refused", "attention", "mended", "cancel_refused"}
-"""What an order's history may tell more than once."""
+REPEATABLE_EVENTS = {"mailed", "mail_refused", "attention", "mended", "cancel_refused"}
+"""The events that an order's history may contain more than once."""
 
 
 async def keys_of(world: World, partner: str, operation: str, subject: str) -> set[str]:
-    """The idempotency keys under which a partner was ever called about `subject`."""
+    """Return the idempotency keys of all calls of a partner about a subject."""
     calls = (await world.books(partner))["calls"]
     return {
         call["key"]
@@ -28,22 +28,24 @@ async def keys_of(world: World, partner: str, operation: str, subject: str) -> s
 
 
 async def until_asked(world: World, partner: str, operation: str, subject: str) -> None:
-    """Wait until a partner has done what it was asked; its answer may still be out."""
+    """Wait until a partner has processed a request; its answer may not have arrived yet."""
     await until(lambda: world.requests(partner, operation, subject))
 
 
 async def assert_asked_once(world: World, partner: str, operation: str, subject: str) -> None:
-    """The partner did it once, and was never asked under another key."""
+    """Assert that a partner processed a request once, and was never called with another key."""
     done = await world.requests(partner, operation, subject)
     keys = await keys_of(world, partner, operation, subject)
     assert len(done) == 1, (operation, done)
     assert keys == {done[0]["key"]}, (operation, keys)
 
 
-async def assert_completed_once(world: World, order_id: str, *, bought: str | None = None) -> None:
-    """A prepaid order of one consignment is complete, and nothing of it happened twice.
+async def assert_completed_once(
+    world: World, order_id: str, *, purchased_sku: str | None = None
+) -> None:
+    """Assert that a prepaid order of one shipment completed and nothing of it happened twice.
 
-    `bought`: the SKU that had to be bought for it.
+    `purchased_sku`: the SKU that was purchased for it.
     """
     shown = await world.until(order_id, "completed")
     await world.ended(order_id)
@@ -54,24 +56,58 @@ async def assert_completed_once(world: World, order_id: str, *, bought: str | No
     await assert_asked_once(world, "carriers", "booking", f"SH-{order_id}-")
     assert await world.requests("payments", "refund", order_id) == []
     assert await world.requests("carriers", "cancel", f"SH-{order_id}-") == []
-    if bought:
-        await assert_asked_once(world, "suppliers", "purchase_order", bought)
-        world.database.read(lambda session: _assert_one_receipt(session, bought))
+    if purchased_sku:
+        await assert_asked_once(world, "suppliers", "purchase_order", purchased_sku)
+        world.database.read(lambda session: _assert_one_receipt(session, purchased_sku))
     assert_happened_once(shown)
     world.database.read(lambda session: _assert_rows(session, shown))
     await assert_mails(world, order_id, shown["invoice_number"])
     world.check_books()
 
 
-def assert_happened_once(shown: Document) -> None:
-    """No business fact stands twice in the order's history."""
-    counts = Counter(row["event"] for row in shown["history"] if row["event"] not in SEVERAL_TIMES)
+async def assert_undone(world: World, order_id: str, refunded: str) -> Document:
+    """Assert that an order is cancelled, `refunded` in total, and nothing else is left of it.
+
+    No stock, booking, payment request or ledger balance. Returns the order.
+    """
+    await world.until(order_id, "cancelled")
+    await world.ended(order_id)
+    shown = await world.order(order_id)
+    assert_happened_once(shown)
+    assert shown["attention"] is None
+    assert all(shipment["state"] == "cancelled" for shipment in shown["shipments"])
+    assert shown["lines"][0]["reserved"] == shown["lines"][0]["shipped"] == 0
+    requests = await world.requests("payments", "request", order_id)
+    assert {row["state"] for row in requests} <= {"voided"}
+    bookings = await world.requests("carriers", "booking", order_id)
+    assert {row["state"] for row in bookings} <= {"cancelled"}
+    assert await refunded_by_provider(world, order_id) == Decimal(refunded)
+    assert accounts_of(world, order_id) == {}
+    credit_notes = select(CreditNoteRow).where(CreditNoteRow.order_id == order_id)
+    notes = world.database.read(lambda session: session.exec(credit_notes).all())
+    assert len(notes) == (1 if shown["invoice_number"] else 0)
+    world.check_books()
+    return shown
+
+
+async def refunded_by_provider(world: World, order_id: str) -> Decimal:
+    """Add up the refunds of an order in the payment provider's record."""
+    rows = await world.requests("payments", "refund", order_id)
+    return sum((Decimal(row["body"]["amount"]) for row in rows), Decimal("0.00"))
+
+
+def assert_happened_once(shown: Document, *repeated: str) -> None:
+    """Assert that no event is in an order's history twice, except REPEATABLE_EVENTS and `repeated`."""
+    ignored = REPEATABLE_EVENTS | set(repeated)
+    counts = Counter(row["event"] for row in shown["history"] if row["event"] not in ignored)
     assert set(counts.values()) == {1}, counts
 
 
 async def assert_mails(world: World, order_id: str, invoice_number: str) -> None:
-    """One Message-ID for the order, one for the invoice, one for the dispatch: each may have
-    arrived twice. Goods that were short may have had one about their date."""
+    """Assert that order, invoice and dispatch have one Message-ID each, and a backorder at most one.
+
+    The same mail may have been delivered twice.
+    """
     mails = await world.mails(order_id, invoice_number)
     kinds = [mail_id.strip("<").split(".")[0] for mail_id in {m["message_id"] for m in mails}]
     expected = ["confirmation", "dispatch", "invoice"]
@@ -93,20 +129,3 @@ def _assert_rows(session: Session, shown: Document) -> None:
     assert [row.number for row in invoices] == [shown["invoice_number"]]
     assert len(shipments) == 1
     assert not refunds
-
-
-def accounts_of(world: World, order_id: str) -> dict[str, int]:
-    """What the ledger says of one order: account name -> balance in minor units, zeros left out."""
-
-    def work(session: Session) -> dict[str, int]:
-        rows = session.exec(
-            select(JournalPosting.account, JournalPosting.amount_minor)
-            .join(JournalEntry, col(JournalEntry.entry_id) == col(JournalPosting.entry_id))
-            .where(JournalEntry.order_id == order_id)
-        )
-        sums: Counter[str] = Counter()
-        for account, amount_minor in rows:
-            sums[Account(account).name] += amount_minor
-        return {account: amount_minor for account, amount_minor in sums.items() if amount_minor}
-
-    return world.database.read(work)

@@ -1,7 +1,7 @@
-"""Programs that start in a copy of a process that has loaded what they need.
+"""Start programs in a fork of a process that has loaded their modules.
 
-Loading costs seconds each time, and tests start programs some hundred times. What a program itself
-does is the same: a process of its own, with its own environment, input and output.
+Loading takes seconds, and tests start hundreds of programs. Otherwise the program runs as usual: a
+process with its own environment, input and output.
 """
 
 import multiprocessing
@@ -20,7 +20,7 @@ _FORKS.set_forkserver_preload(["tests.support.forking", "tests.support.preloaded
 
 @dataclass(frozen=True)
 class Program:
-    """`python path words`, in `folder`; what it writes is added to the files `out` and `err`."""
+    """`python path words` in `folder`; its output is appended to the files `out` and `err`."""
 
     path: Path
     words: Sequence[str]
@@ -31,28 +31,28 @@ class Program:
     err: Path = Path("stderr")
 
     def start(self) -> BaseProcess:
-        """Start it; returns at once."""
-        process = _FORKS.Process(target=_become, args=(self,))
+        """Start the program; returns at once."""
+        process = _FORKS.Process(target=_run_as, args=(self,))
         process.start()
         return process
 
     def run(self) -> int:
-        """Run it to its end; returns its exit status."""
+        """Run the program; returns its exit status."""
         process = self.start()
         process.join(PATIENCE_S)
         if process.exitcode is None:
             process.kill()
             process.join()
-            what = f"{self.path.name} {' '.join(self.words)}"
-            raise TimeoutError(f"{what} didn't end in {PATIENCE_S} s")
+            command = f"{self.path.name} {' '.join(self.words)}"
+            raise TimeoutError(f"{command} didn't end within {PATIENCE_S} s")
         return process.exitcode
 
 
-def _become(program: Program) -> None:
-    """In the copy: be the program."""
+def _run_as(program: Program) -> None:
+    """Turn the forked process into the program."""
     os.chdir(program.folder)
-    given = ((program.stdin, "r"), (program.out, "a"), (program.err, "a"))
-    for number, (path, mode) in enumerate(given):
+    streams = ((program.stdin, "r"), (program.out, "a"), (program.err, "a"))
+    for number, (path, mode) in enumerate(streams):
         with open(path, mode) as file:
             os.dup2(file.fileno(), number)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - for as long as the program runs

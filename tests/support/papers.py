@@ -1,4 +1,4 @@
-"""Papers to print: builders with values that are easy to recognise; and what a scanner reads."""
+"""Builders of papers to print, with values that are easy to recognise; and a barcode scanner."""
 
 import subprocess
 from datetime import date
@@ -24,12 +24,12 @@ CUSTOMER = PaperAddress(
 
 
 def content_of(number: int = 1, quantity: int = 2, name: str = "Cordless drill") -> PaperContent:
-    """What goes into a package, or comes back."""
+    """Build the content of a package or a return."""
     return PaperContent(sku=f"SKU-{number}", name=name, quantity=quantity)
 
 
 def package_of(number: int = 1, **changes: Any) -> PaperPackage:
-    """A carton that weighs 12.5 kg and as many grams as its number."""
+    """Build a carton of 12.5 kg plus as many grams as its number."""
     package = PaperPackage(
         sscc=sscc("4012345", number, extension=3),
         kind="carton",
@@ -43,7 +43,7 @@ def package_of(number: int = 1, **changes: Any) -> PaperPackage:
 
 
 def line_of(number: int = 1, **changes: Any) -> PaperLine:
-    """Two of three units are in the shipment."""
+    """Build a line of three units, two of them in the shipment."""
     line = PaperLine(
         line_no=number,
         sku=f"SKU-{number}",
@@ -57,7 +57,7 @@ def line_of(number: int = 1, **changes: Any) -> PaperLine:
 
 
 def shipment_of(**changes: Any) -> ShipmentPaper:
-    """Three cartons to London."""
+    """Build a shipment of three cartons to London."""
     paper = ShipmentPaper(
         shipment_id="SH-ORD-0815-1",
         order_id="ORD-0815",
@@ -79,7 +79,7 @@ def shipment_of(**changes: Any) -> ShipmentPaper:
 
 
 def return_of(**changes: Any) -> ReturnPaper:
-    """Two drills from London."""
+    """Build a return of two drills from London."""
     paper = ReturnPaper(
         return_id="RET-ORD-0815-1",
         order_id="ORD-0815",
@@ -94,7 +94,7 @@ def return_of(**changes: Any) -> ReturnPaper:
 
 
 def zbar(pdf: bytes, folder: Path, page: int, *options: str) -> str:
-    """What a scanner says of the upper 148 mm of a page."""
+    """Scan the upper 148 mm of a page; returns the scanner's output."""
     image = folder / "page"
     draw = (
         "pdftoppm",
@@ -104,9 +104,11 @@ def zbar(pdf: bytes, folder: Path, page: int, *options: str) -> str:
     subprocess.run((*draw, "-", image), input=pdf, check=True)
     kinds = ("-Sdisable", "-Scode128.enable", "-Sqrcode.enable")
     scan = ("zbarimg", "--quiet", *options, *kinds, f"{image}.png")
-    return subprocess.run(scan, check=False, capture_output=True, text=True).stdout  # 4: no code
+    return subprocess.run(
+        scan, check=False, capture_output=True, text=True
+    ).stdout  # status 4: no code
 
 
 def scanned(pdf: bytes, folder: Path, page: int = 1) -> set[str]:
-    """The codes of a page, such as "CODE-128:SH-1"; FNC1 in front isn't shown."""
+    """Scan the codes of a page, such as "CODE-128:SH-1"; a leading FNC1 isn't shown."""
     return set(zbar(pdf, folder, page).splitlines())

@@ -1,6 +1,6 @@
-"""A PostgreSQL of the tests' own: made, started and stopped here.
+"""Create, start and stop a PostgreSQL server for tests.
 
-As root, PostgreSQL's programs run as the user `postgres`, who must own the directory.
+As root, PostgreSQL's programs run as the user `postgres`, which must own the directory.
 """
 
 import os
@@ -19,7 +19,7 @@ from tools.ports import any_free
 
 
 def binary(name: str) -> str:
-    """The newest installed `initdb` or `pg_ctl`."""
+    """Return the path of the newest installed `initdb` or `pg_ctl`."""
     versions = sorted(
         Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda p: int(p.parts[4])
     )
@@ -30,7 +30,7 @@ def binary(name: str) -> str:
 
 
 def run(*command: str) -> None:
-    """Run one of PostgreSQL's programs, as `postgres` where we are root."""
+    """Run one of PostgreSQL's programs, as root under the user `postgres`."""
     prefix: Sequence[str] = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
     done = subprocess.run([*prefix, *command], cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
@@ -38,29 +38,31 @@ def run(*command: str) -> None:
 
 @dataclass(frozen=True)
 class Server:
-    """A PostgreSQL in a folder of its own, which can be killed and started again."""
+    """A PostgreSQL server in a folder of its own, which can be killed and started again."""
 
     folder: Path
     port: int
 
     @property
     def url(self) -> str:
-        """Of all its databases, without a name."""
+        """The URL without a database name."""
         return f"postgresql://orders@127.0.0.1:{self.port}"
 
     @property
     def data(self) -> Path:
-        """Where its files are."""
+        """The folder of its data files."""
         return self.folder / "data"
 
     def make(self) -> None:
-        """Lay out its files."""
+        """Create its data files."""
         user = ("-U", "orders", "-A", "trust", "-E", "UTF8", "--no-sync")
         run(binary("initdb"), "-D", str(self.data), *user)
 
     def start(self) -> None:
-        """Returns when it answers. What a killed process has written stays written; for a machine
-        that is switched off, which no test does, PostgreSQL would have to wait for the disk."""
+        """Start the server; returns when it answers.
+
+        Without fsync, data survives a killed process but not a power failure, which no test has.
+        """
         options = (
             f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c max_connections=200"
             " -c fsync=off"
@@ -69,7 +71,7 @@ class Server:
         run(binary("pg_ctl"), "-D", str(self.data), "-w", "-l", log, "-o", options, "start")
 
     def kill(self) -> None:
-        """SIGKILL to all its processes: what wasn't on disk is lost."""
+        """Send SIGKILL to all its processes."""
         pid = int((self.data / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for process in (pid, *map(int, children)):
@@ -79,35 +81,35 @@ class Server:
             pass
 
     def stop(self) -> None:
-        """It is of no use any more."""
+        """Stop the server and delete its files."""
         run(binary("pg_ctl"), "-D", str(self.data), "-w", "-m", "immediate", "stop")
         shutil.rmtree(self.folder)
 
 
 @contextmanager
 def own_server() -> Iterator[Server]:
-    """A running server."""
+    """Run a server."""
     folder = Path(tempfile.mkdtemp(prefix="orders-pg-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
-    made = Server(folder, any_free())
-    made.make()
+    server = Server(folder, any_free())
+    server.make()
     try:
-        made.start()
-        yield made
+        server.start()
+        yield server
     finally:
-        made.stop()
+        server.stop()
 
 
 @contextmanager
 def server() -> Iterator[str]:
-    """A running server; yields the URL of its maintenance database, without the name."""
-    with own_server() as made:
-        yield made.url
+    """Run a server; yields its URL without a database name."""
+    with own_server() as running:
+        yield running.url
 
 
 def create_database(server_url: str, name: str, template: str = "template1") -> str:
-    """A new database, empty or as its template; returns its URL."""
+    """Create a database, as a copy of `template`; returns its URL."""
     with psycopg.connect(f"{server_url}/postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
     return f"{server_url}/{name}"

@@ -1,6 +1,5 @@
-"""What the programs that tests start have at hand: modules that make nothing of the environment and
-of what is a terminal when they are loaded, the tables' mappers, the fonts, and the hash of all code
-by which the SDK names a worker's build."""
+"""Load what the programs of tests need: modules that don't read the environment or the terminal when
+they are loaded, the tables' mappers, the fonts, and the code hash by which the SDK names a build."""
 
 import gc
 
@@ -32,4 +31,4 @@ configure_mappers()
 load_default_build_id()
 usual_cut()
 gc.collect()
-gc.freeze()  # a copy that looks for garbage here would copy all of it
+gc.freeze()  # a garbage collection in a fork would copy all of it

@@ -1,4 +1,4 @@
-"""Real worker processes, to be killed; and what their database says meanwhile."""
+"""Worker processes to be killed, and direct queries of their database meanwhile."""
 
 import os
 import sqlite3
@@ -17,25 +17,25 @@ from tests.support.waiting import PATIENCE_S
 from tests.support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
-GLANCE_S = 0.0005
+POLL_S = 0.0005
 SHOWN_LINES = 30
-SHOWN_OF_LINE = 700
+SHOWN_CHARACTERS = 700
 
 
 @dataclass
 class WorkerProcess:
-    """`python worker.py`; one runs at a time."""
+    """`python worker.py`, one process at a time."""
 
     world: World
     running: BaseProcess | None = field(default=None)
 
     @property
     def log(self) -> Path:
-        """What all its runs have written."""
+        """The log file of all runs."""
         return self.world.folder / "worker.log"
 
     def start(self) -> None:
-        """Start a new process; returns at once."""
+        """Start a process; returns at once."""
         assert self.running is None, "one worker at a time"
         self.running = Program(
             ROOT / "worker.py",
@@ -47,25 +47,25 @@ class WorkerProcess:
         ).start()
 
     def kill(self) -> None:
-        """SIGKILL: nothing is finished, nothing is said."""
+        """Kill the process with SIGKILL."""
         if self.running is not None:
             self.running.kill()
             self.running.join()
             self.running = None
 
     def check(self) -> None:
-        """It runs, or is killed: it hasn't ended by itself."""
+        """Assert that the process hasn't ended by itself."""
         assert self.running is None or self.running.is_alive(), self.tail()
 
     def tail(self) -> str:
-        """The end of the log."""
+        """Return the end of the log."""
         text = self.log.read_text(errors="replace") if self.log.exists() else "(no log)"
-        return "\n".join(line[:SHOWN_OF_LINE] for line in text.splitlines()[-SHOWN_LINES:])
+        return "\n".join(line[:SHOWN_CHARACTERS] for line in text.splitlines()[-SHOWN_LINES:])
 
     def _environment(self) -> dict[str, str]:
-        """What the world sets, and of our own environment only what programs need."""
-        said = self.world.settings.model_dump(exclude_unset=True)
-        settings = {name.upper(): str(value) for name, value in said.items()}
+        """Return the settings of the world; of our own environment only what programs need."""
+        given = self.world.settings.model_dump(exclude_unset=True)
+        settings = {name.upper(): str(value) for name, value in given.items()}
         config = self.world.client.config()["service_client"].config
         engine = {
             "TEMPORAL_ADDRESS": config.target_host,
@@ -75,13 +75,13 @@ class WorkerProcess:
         return inherited | settings | engine
 
 
-Question = Callable[[str], list[tuple[object, ...]]]
-"""Runs a query without parameters against the tables, on a connection of its own."""
+Query = Callable[[str], list[tuple[object, ...]]]
+"""Runs a SQL query without parameters."""
 
 
 @contextmanager
-def asking(url: str) -> Iterator[Question]:
-    """Ask the tables directly, as fast as one can: nothing of the pipeline is in between."""
+def direct_queries(url: str) -> Iterator[Query]:
+    """Open a connection to the tables that bypasses the pipeline, for fast polling."""
     if url.startswith("sqlite"):
         path = url.removeprefix("sqlite:///")
         with closing(sqlite3.connect(path, check_same_thread=False)) as file:
@@ -92,11 +92,8 @@ def asking(url: str) -> Iterator[Question]:
 
 
 @contextmanager
-def no_mail_recorded(url: str) -> Iterator[None]:
-    """Nobody writes to the table of mails as long as the block lasts.
-
-    On SQLite that is: nobody writes anything.
-    """
+def mails_locked(url: str) -> Iterator[None]:
+    """Lock the table of mails against writes; on SQLite the whole database."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as file:
             file.execute("BEGIN IMMEDIATE")
@@ -109,12 +106,12 @@ def no_mail_recorded(url: str) -> Iterator[None]:
             connection.rollback()
 
 
-def watch_until(happened: Callable[[], object]) -> None:
-    """Look so often that one is there in the very moment; for a thread of its own."""
-    patience = monotonic() + PATIENCE_S
+def poll_until(happened: Callable[[], object]) -> None:
+    """Poll within a millisecond until `happened`, in a thread of its own."""
+    deadline = monotonic() + PATIENCE_S
     while not happened():
-        assert monotonic() < patience, "it never happened"
-        sleep(GLANCE_S)
+        assert monotonic() < deadline, "it never happened"
+        sleep(POLL_S)
 
 
 def _plain(url: str) -> str:

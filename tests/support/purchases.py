@@ -1,29 +1,33 @@
-"""Offers of several suppliers, and purchases as both sides have them in their books."""
+"""Offers, purchase orders in our tables and the suppliers' records, and messages of suppliers."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from sqlalchemy import literal
 from sqlmodel import Session, col, select
 
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
-from models.ledger import Account
 from models.purchasing import Reason
-from models.tables.ledger import JournalPosting
+from models.tables.ledger import JournalEntry
 from models.tables.masterdata import Supplier, SupplierOffer
 from models.tables.operations import RejectedMessageRow
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
 from models.tables.stock import Stock, StockPolicy
+from tests.support.ledger import balances
 from tests.support.shop import Document, unique
 from tests.support.waiting import until
 from tests.support.world import World
 
 
 def offer(world: World, sku: str, supplier_id: str, unit_cost_minor: int, **terms: Any) -> None:
-    """A supplier, where it is new, and its offer: any units, 3 days, or as `terms` say."""
+    """Add an offer, and its supplier if it is new; `terms` replace columns of the offer.
+
+    Without terms: any quantity, delivered in 3 days.
+    """
 
     def change(work: UnitOfWork) -> None:
         if work.session.get(Supplier, supplier_id) is None:
@@ -33,14 +37,14 @@ def offer(world: World, sku: str, supplier_id: str, unit_cost_minor: int, **term
                 )
             )
             work.session.flush()
-        given = {"minimum_quantity": 1, "pack_size": 1, "lead_time_days": 3, **terms}
+        columns = {"minimum_quantity": 1, "pack_size": 1, "lead_time_days": 3, **terms}
         work.session.add(
             SupplierOffer(
                 supplier_id=supplier_id,
                 sku=sku,
                 unit_cost_minor=unit_cost_minor,
                 currency="EUR",
-                **given,
+                **columns,
             )
         )
 
@@ -48,7 +52,7 @@ def offer(world: World, sku: str, supplier_id: str, unit_cost_minor: int, **term
 
 
 def reorder_at(world: World, sku: str, reorder_point: int, order_quantity: int) -> None:
-    """What the nightly review would have found for Berlin."""
+    """Set the reorder point of a SKU in Berlin, in units, as the nightly review does."""
     row = StockPolicy(
         sku=sku,
         location="BER",
@@ -66,28 +70,28 @@ def reorder_at(world: World, sku: str, reorder_point: int, order_quantity: int) 
 
 
 @dataclass(frozen=True)
-class Bought:
-    """A purchase order of ours, with its lines by SKU."""
+class Purchase:
+    """A purchase order, with its lines by SKU."""
 
     order: PurchaseOrder
     lines: dict[str, PurchaseOrderLine]
 
     def reason(self, sku: str) -> Reason:
-        """Why a line was bought."""
+        """Return the recorded reason of a line."""
         return Reason.model_validate(self.lines[sku].reason)
 
 
-def bought(database: Database, sku: str) -> list[Bought]:
-    """Our purchase orders with a SKU, the earliest first."""
+def bought(database: Database, sku: str) -> list[Purchase]:
+    """Read our purchase orders with a SKU, the earliest first."""
 
-    def read(session: Session) -> list[Bought]:
+    def read(session: Session) -> list[Purchase]:
         orders = session.exec(
             select(PurchaseOrder)
             .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
             .where(PurchaseOrderLine.sku == sku)
             .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
         ).all()
-        return [Bought(order, _lines(session, order.po_id)) for order in orders]
+        return [Purchase(order, _lines(session, order.po_id)) for order in orders]
 
     return database.read(read)
 
@@ -97,89 +101,83 @@ def _lines(session: Session, po_id: str) -> dict[str, PurchaseOrderLine]:
     return {line.sku: line for line in rows}
 
 
-async def until_bought(
-    world: World, sku: str, reached: Callable[[list[Bought]], bool]
-) -> list[Bought]:
+async def until_purchases(
+    world: World, sku: str, reached: Callable[[list[Purchase]], bool]
+) -> list[Purchase]:
     """Wait until our purchase orders with a SKU satisfy `reached`."""
     return await until(lambda: bought(world.database, sku), reached)
 
 
-async def taken_by_suppliers(world: World, sku: str) -> list[tuple[str, int]]:
-    """Supplier and units of each purchase order with a SKU, by the suppliers' books; none was
-    ever asked for under two keys."""
+async def accepted_by_suppliers(world: World, sku: str) -> list[tuple[str, int]]:
+    """Read supplier and units of each purchase order with a SKU from the suppliers' records.
+
+    Fails if a purchase order was sent with two idempotency keys.
+    """
+    record = await world.books("suppliers")
+    keys: dict[str, set[str]] = defaultdict(set)
+    for call in record["calls"]:
+        if isinstance(call["body"], dict):
+            keys[call["body"]["po_id"]].add(call["key"])
     rows = [
-        row
-        for row in (await world.books("suppliers"))["requests"]
+        row["body"]
+        for row in record["requests"]
         if int(row["status"]) < 300 and any(line["sku"] == sku for line in row["body"]["lines"])
     ]
-    keys: dict[str, set[str]] = {}
-    for call in (await world.books("suppliers"))["calls"]:
-        if isinstance(call["body"], dict):
-            keys.setdefault(call["body"]["po_id"], set()).add(call["key"])
-    assert all(len(keys[row["body"]["po_id"]]) == 1 for row in rows), keys
+    assert all(len(keys[body["po_id"]]) == 1 for body in rows), keys
     return [
-        (row["body"]["supplier_id"], line["quantity"])
-        for row in rows
-        for line in row["body"]["lines"]
+        (body["supplier_id"], line["quantity"])
+        for body in rows
+        for line in body["lines"]
         if line["sku"] == sku
     ]
 
 
-def ledger_of(world: World, po_id: str) -> dict[str, int]:
-    """What the ledger says of a purchase order's receipts and invoices: account -> minor units,
-    zeros left out."""
-
-    def read(session: Session) -> dict[str, int]:
-        receipts = session.exec(select(GoodsReceipt.receipt_id).where(GoodsReceipt.po_id == po_id))
-        invoices = session.exec(
-            select(SupplierInvoice.invoice_id).where(SupplierInvoice.po_id == po_id)
-        )
-        entries = [f"goods_receipt:{r}" for r in receipts]
-        entries += [f"supplier_invoice:{i}" for i in invoices]
-        sums: Counter[str] = Counter()
-        for row in session.exec(
-            select(JournalPosting).where(col(JournalPosting.entry_id).in_(entries))
-        ):
-            sums[Account(row.account).name] += row.amount_minor
-        return {account: amount_minor for account, amount_minor in sums.items() if amount_minor}
-
-    return world.database.read(read)
+def purchase_ledger(world: World, po_id: str) -> dict[str, int]:
+    """Read the balances of a purchase order's receipts and invoices: account -> minor units."""
+    receipts = literal("goods_receipt:") + col(GoodsReceipt.receipt_id)
+    invoices = literal("supplier_invoice:") + col(SupplierInvoice.invoice_id)
+    entry_id = col(JournalEntry.entry_id)
+    return balances(
+        world,
+        entry_id.in_(select(receipts).where(GoodsReceipt.po_id == po_id))
+        | entry_id.in_(select(invoices).where(SupplierInvoice.po_id == po_id)),
+    )
 
 
 def stock_at(world: World, sku: str, location: str = "BER") -> tuple[int, int, int]:
-    """On hand, reserved and value in minor units."""
+    """Read on hand, reserved, and value in minor units."""
     row = world.database.read(lambda session: session.get_one(Stock, (sku, location)))
     return row.on_hand, row.reserved, row.value_minor
 
 
-def expect_on(world: World, po_id: str, day: date) -> None:
-    """As if the supplier had named that day, some time ago."""
+def set_expected_date(world: World, po_id: str, day: date) -> None:
+    """Set the expected date of a purchase order and its lines, which may be in the past."""
 
     def change(work: UnitOfWork) -> None:
-        of_it = select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == po_id)
-        for row in (work.session.get_one(PurchaseOrder, po_id), *work.session.exec(of_it)):
+        lines = select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == po_id)
+        for row in (work.session.get_one(PurchaseOrder, po_id), *work.session.exec(lines)):
             row.expected_date = day
 
     world.database.transaction(change)
 
 
-def odd_reasons(world: World, po_id: str) -> list[str]:
-    """Why facts about a purchase order could not be used."""
+def rejection_reasons(world: World, po_id: str) -> list[str]:
+    """Read the reasons of rejected messages about a purchase order."""
     query = select(RejectedMessageRow.reason).where(RejectedMessageRow.subject == po_id)
     return world.database.read(lambda session: list(session.exec(query)))
 
 
-async def acknowledge(world: World, po_id: str, **said: Any) -> None:
-    """The supplier answers."""
-    data: Document = {"acknowledgement_id": unique("ack"), "po_id": po_id, **said}
+async def acknowledge(world: World, po_id: str, **fields: Any) -> None:
+    """Send a supplier's acknowledgement of a purchase order."""
+    data: Document = {"acknowledgement_id": unique("ack"), "po_id": po_id, **fields}
     response = await world.tell("purchase_order.acknowledged", data)
     assert response.status_code == 204, response.text
 
 
-async def invoice(
+async def send_supplier_invoice(
     world: World, po_id: str, lines: list[tuple[str, int, str]], invoice_id: str | None = None
 ) -> None:
-    """The supplier asks for its money: SKU, units, unit cost."""
+    """Send a supplier invoice; lines are SKU, units, unit cost."""
     data: Document = {
         "invoice_id": invoice_id or unique("si"),
         "po_id": po_id,

@@ -1,4 +1,4 @@
-"""Rules for tests that run steps on a database of their own."""
+"""The rules of tests that run steps on a database of their own."""
 
 from datetime import timedelta
 from decimal import Decimal

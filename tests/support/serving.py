@@ -1,4 +1,4 @@
-"""Apps on real loopback ports."""
+"""Serve applications on loopback ports."""
 
 import asyncio
 import socket
@@ -10,11 +10,11 @@ from fastapi import FastAPI
 
 WAIT_SECONDS = 20.0
 KEEP_ALIVE_SECONDS = 75
-"""Longer than clients keep a connection: it never closes under a request on its way."""
+"""Longer than clients keep a connection, so that none closes during a request."""
 
 
 class Server(uvicorn.Server):
-    """A uvicorn that leaves signals to pytest and says when it is up."""
+    """A uvicorn server that leaves signals to pytest and sets `up` when it has started."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -22,18 +22,18 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Pytest's own."""
+        """Capture none: signals are for pytest."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, and say so."""
+        """Start, and set `up`."""
         await super().startup(sockets)
         self.up.set()
 
 
 @asynccontextmanager
 async def served(app: FastAPI, listener: socket.socket | None = None) -> AsyncIterator[str]:
-    """The app on `listener`, else on a free port; yields its URL."""
+    """Serve an application on `listener`, or on a free port; yields its URL."""
     listener = listener or socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,

@@ -1,5 +1,8 @@
-"""What hypothesis's machines share: each example works in a copy of one furnished database, which
-is quick, at a time of its own; and afterwards a test can tell that it tested something."""
+"""The base of the hypothesis state machines: a database, a clock and ids for each example.
+
+Each example works on a copy of one filled database, which is quick. Counted events prove afterwards
+that the examples reached what they are meant to test.
+"""
 
 import itertools
 import shutil
@@ -22,44 +25,48 @@ from tests.support.shop import unique
 
 BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 picks = st.integers(0, 1_000)
-"""Which of what is there: taken modulo its number."""
-_ALL_THAT_HAPPENED: Counter[str] = Counter()
-"""In all examples of the machine that runs."""
+"""The index of a row, modulo the number of rows."""
+_EVENTS_OF_ALL_EXAMPLES: Counter[str] = Counter()
 
 
 class Machine(RuleBasedStateMachine):
-    """A database, a clock and ids of its own; `happened` counts what did."""
+    """A database with a clock and ids of its own; `events` counts what happened."""
 
     def __init__(self, new_database: Callable[[], str], rules: Rules) -> None:
         super().__init__()
         self.database = Database(new_database(), rules, self.clock)
         self.now = BEGIN
         self.number = 0
-        self.happened: Counter[str] = Counter()
+        self.events: Counter[str] = Counter()
 
     def teardown(self) -> None:
-        """Add up what happened, and give the connections back."""
-        _ALL_THAT_HAPPENED.update(self.happened)
+        """Add up the events and close the database."""
+        _EVENTS_OF_ALL_EXAMPLES.update(self.events)
         self.database.close()
 
     def clock(self) -> datetime:
-        """No two looks at it see the same."""
+        """Advance the time by a millisecond and return it: no two readings are equal."""
         self.now += timedelta(milliseconds=1)
         return self.now
 
     def next_id(self, prefix: str) -> str:
-        """In the order of time."""
+        """Return a new id; ids sort by the time at which they were made."""
         self.number += 1
         return f"{prefix}{self.number:04d}"
 
     def read(self, query: Any) -> list[Any]:
-        """All rows of a query."""
+        """Read all rows of a query."""
         return self.database.read(lambda session: list(session.exec(query)))
 
     def pick(self, query: Any, pick: int) -> Any | None:
-        """One of a query's rows."""
+        """Read one row of a query, by index modulo the number of rows; None without rows."""
         rows = self.read(query)
         return rows[pick % len(rows)] if rows else None
+
+    def assert_invariants(self) -> None:
+        """Assert all invariants, in a test that calls the rules itself."""
+        for invariant in self.invariants:
+            invariant.function(self)
 
 
 def explore(
@@ -69,10 +76,12 @@ def explore(
     full: bool,
     examples: int,
     steps: int,
-    sure: Collection[str] = (),
+    required: Collection[str] = (),
 ) -> None:
-    """Run so many examples of so many steps. What is `sure` must have happened, lest nothing was
-    tested. The small size isn't random, so that it tells everybody the same; the full one is."""
+    """Run `examples` of `steps` rules each. Every `required` event must have happened.
+
+    The small size runs the same examples every time; the full size runs random ones.
+    """
     size = settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -81,26 +90,29 @@ def explore(
         suppress_health_check=list(HealthCheck),
         database=None,
     )
-    _ALL_THAT_HAPPENED.clear()
-    run_state_machine_as_test(lambda: machine(copy), settings=size)
-    missing = {what for what in sure if not _ALL_THAT_HAPPENED[what]}
-    assert not missing, _ALL_THAT_HAPPENED
+    _EVENTS_OF_ALL_EXAMPLES.clear()
+    run_state_machine_as_test(lambda: machine(copy), settings=size)  # type: ignore[arg-type]  # any factory will do
+    missing = set(required) - set(+_EVENTS_OF_ALL_EXAMPLES)
+    assert not missing, _EVENTS_OF_ALL_EXAMPLES
 
 
 def copies(
     kind: str, request: pytest.FixtureRequest, folder: Path, furnish: Callable[[str, Path], None]
 ) -> Callable[[], str]:
-    """What makes copies of a database of `kind`, migrated and furnished; each call a URL."""
+    """Return a function that copies a migrated and filled database and returns the copy's URL.
+
+    `furnish` fills the database at a URL, with a folder for its CSV files.
+    """
     url = new_database(kind, request, folder)
     furnish(url, folder / "csv")
     if kind == "sqlite":
         numbers = itertools.count()
 
-        def file() -> str:
+        def copy_file() -> str:
             copy = folder / f"{next(numbers)}.db"
             shutil.copy(folder / "orders.db", copy)
             return f"sqlite:///{copy}"
 
-        return file
+        return copy_file
     server, name = request.getfixturevalue("postgresql_server"), url.rpartition("/")[2]
     return lambda: postgres.create_database(server, unique("machine"), template=name)

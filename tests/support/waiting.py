@@ -1,45 +1,62 @@
-"""Waiting for what rings no bell when it happens (the tables, a partner's books), and for what does:
-a workflow's history."""
+"""Wait for a condition: by reading again (tables, partners' records), or along a workflow's history."""
 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle
 
 PATIENCE_S = 30.0
+"""The time after which a wait fails."""
 GLANCE_S = 0.06
+"""The time between two reads."""
 
-Seen = TypeVar("Seen")
+Value = TypeVar("Value")
+
+
+@overload
+async def until(
+    read: Callable[[], Awaitable[Value]],
+    reached: Callable[[Value], object] = bool,
+    patience_s: float = PATIENCE_S,
+) -> Value: ...
+
+
+@overload
+async def until(
+    read: Callable[[], Value],
+    reached: Callable[[Value], object] = bool,
+    patience_s: float = PATIENCE_S,
+) -> Value: ...
 
 
 async def until(
-    look: Callable[[], Awaitable[Seen] | Seen],
-    reached: Callable[[Seen], object] = bool,
+    read: Callable[[], Any],
+    reached: Callable[[Any], object] = bool,
     patience_s: float = PATIENCE_S,
-) -> Seen:
-    """Look until what is seen satisfies `reached`; returns it."""
-    seen: Seen | None = None
+) -> Any:
+    """Read until the value satisfies `reached`; returns the value."""
+    value: Any = None
     try:
         async with asyncio.timeout(patience_s):
             while True:
-                found = look()
-                seen = await found if inspect.isawaitable(found) else found
-                if reached(seen):
-                    return seen
+                found = read()
+                value = await found if inspect.isawaitable(found) else found
+                if reached(value):
+                    return value
                 await asyncio.sleep(GLANCE_S)
     except TimeoutError:
-        raise AssertionError(f"still {seen!r}") from None
+        raise AssertionError(f"still {value!r}") from None
 
 
 async def until_history(
     handle: WorkflowHandle[Any, Any], reached: Callable[[HistoryEvent], object]
 ) -> None:
-    """Read the workflow's history, as it grows, up to the first event that satisfies `reached`."""
+    """Read a workflow's history, as it grows, up to the first event that satisfies `reached`."""
     async with asyncio.timeout(PATIENCE_S):
         async for event in handle.fetch_history_events(wait_new_event=True):
             if reached(event):
                 return
-    raise AssertionError("the workflow has ended without it")
+    raise AssertionError("the workflow has ended without such an event")

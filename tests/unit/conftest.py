@@ -1,46 +1,44 @@
-"""Money and stock that tests move by hand: the activities on a SQLite of their own."""
+"""State machines that unit tests move by hand: the steps on a SQLite database, without an engine."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support import machine
-from tests.support import till as tills
-from tests.support.machine import Warehouse
+from tests.support.billing import setup as billing
+from tests.support.billing.machine import Bookkeeper
 from tests.support.stateful import copies
-from tests.support.till import Bookkeeper
+from tests.support.warehouse import setup as warehouses
+from tests.support.warehouse.machine import Warehouse
 
 
 @pytest.fixture(scope="session")
-def tills_copy(
+def billing_databases(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[], str]:
-    """Makes databases with goods and customers; each call a URL."""
-    return copies("sqlite", request, tmp_path_factory.mktemp("tills"), tills.furnish)
+    """Return a function that makes a database with goods and customers and returns its URL."""
+    return copies("sqlite", request, tmp_path_factory.mktemp("billing"), billing.furnish)
 
 
 @pytest.fixture(scope="session")
-def warehouses_copy(
+def warehouse_databases(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[], str]:
-    """Makes databases with goods and offers; each call a URL."""
-    return copies("sqlite", request, tmp_path_factory.mktemp("warehouses"), machine.furnish)
+    """Return a function that makes a database with goods and offers and returns its URL."""
+    return copies("sqlite", request, tmp_path_factory.mktemp("warehouses"), warehouses.furnish)
 
 
 @pytest.fixture
-def till(tills_copy: Callable[[], str]) -> Iterator[Bookkeeper]:
-    """A bookkeeper, whose books agree with the orders at the end."""
-    made = Bookkeeper(tills_copy)
-    yield made
-    made.books_balance()
-    made.each_account_says_what_the_orders_say()
-    made.ageing_agrees()
-    made.teardown()
+def till(billing_databases: Callable[[], str]) -> Iterator[Bookkeeper]:
+    """Billing, whose invariants hold after the test."""
+    machine = Bookkeeper(billing_databases)
+    yield machine
+    machine.assert_invariants()
+    machine.teardown()
 
 
 @pytest.fixture
-def warehouse(warehouses_copy: Callable[[], str]) -> Iterator[Warehouse]:
-    """A warehouse whose suppliers take every order at once."""
-    made = Warehouse(warehouses_copy)
-    yield made
-    made.teardown()
+def warehouse(warehouse_databases: Callable[[], str]) -> Iterator[Warehouse]:
+    """A warehouse whose suppliers accept each purchase order at once."""
+    machine = Warehouse(warehouse_databases)
+    yield machine
+    machine.teardown()

@@ -1,4 +1,4 @@
-"""Packing: every unit is in one package, and a person could pack it like that."""
+"""Packing: every unit is in exactly one package, and the packing is physically possible."""
 
 from collections import Counter
 from itertools import combinations, permutations
@@ -54,7 +54,7 @@ def piece(quantity: int, size_mm: str, *, sku: str = "A", weight_g: int = 100) -
 
 
 def box(name: str, *size_mm: int, max_weight_g: int = 10**6) -> Container:
-    """A container with this room inside."""
+    """A container of this inner size."""
     length_mm, width_mm, height_mm = size_mm
     return Container(
         name=name,
@@ -71,7 +71,7 @@ def names(packages: tuple[Package, ...]) -> list[str]:
 
 
 def units_of(pieces: list[Piece]) -> Counter[str]:
-    """What is to be packed, without what is nothing."""
+    """The units to pack by SKU, without zeros."""
     units: Counter[str] = Counter()
     for one in pieces:
         units[one.sku] += one.quantity
@@ -79,7 +79,7 @@ def units_of(pieces: list[Piece]) -> Counter[str]:
 
 
 def packed(packages: tuple[Package, ...]) -> Counter[str]:
-    """What is in all packages together."""
+    """The units in all packages by SKU."""
     units: Counter[str] = Counter()
     for package in packages:
         for content in package.contents:
@@ -89,7 +89,7 @@ def packed(packages: tuple[Package, ...]) -> Counter[str]:
 
 
 def apart(one: Block, other: Block) -> bool:
-    """Whether along one axis one ends before the other begins."""
+    """Whether two blocks don't overlap: along some axis, one ends before the other begins."""
     return any(
         one.at[axis] + one.size[axis] <= other.at[axis]
         or other.at[axis] + other.size[axis] <= one.at[axis]
@@ -98,7 +98,7 @@ def apart(one: Block, other: Block) -> bool:
 
 
 def stands(block: Block, blocks: tuple[Block, ...]) -> bool:
-    """On the floor, or wholly on one other block."""
+    """Whether a block stands on the floor, or wholly on one other block."""
     return block.at[2] == 0 or any(
         below.at[2] + below.size[2] == block.at[2]
         and all(
@@ -111,12 +111,12 @@ def stands(block: Block, blocks: tuple[Block, ...]) -> bool:
 
 
 def is_a_grid(block: Block) -> bool:
-    """Whether so many units, all turned one way, are exactly this cuboid."""
+    """Whether the units of a block, all turned one way, fill exactly its cuboid."""
     return any(
         all(size % side == 0 for size, side in zip(block.size, turned, strict=True))
         and prod(size // side for size, side in zip(block.size, turned, strict=True))
         == block.quantity
-        for turned in permutations(block.good.sides)
+        for turned in permutations(block.unit.sides)
     )
 
 
@@ -130,7 +130,7 @@ def test_every_unit_is_in_exactly_one_package(
 
 @settings(deadline=None)
 @given(pieces=some_pieces, how=some_containers)
-def test_a_package_weighs_what_is_in_it_and_no_more_than_its_container_bears(
+def test_package_weight_is_goods_plus_tare_within_the_container_limit(
     pieces: list[Piece], how: tuple[tuple[Container, ...], PackageKind]
 ) -> None:
     containers, kind = how
@@ -147,17 +147,16 @@ def test_a_package_weighs_what_is_in_it_and_no_more_than_its_container_bears(
 
 @settings(max_examples=200, deadline=None)
 @given(pieces=some_pieces, how=some_containers)
-def test_a_person_could_pack_it_like_that(
+def test_blocks_are_solid_inside_disjoint_and_supported(
     pieces: list[Piece], how: tuple[tuple[Container, ...], PackageKind]
 ) -> None:
-    """Units are solid, inside, don't overlap, and nothing hovers."""
     for filled in load(pieces, how[0], MAX_PACKAGES):
         assert all(is_a_grid(block) for block in filled.blocks)
         assert all(stands(block, filled.blocks) for block in filled.blocks)
         assert all(apart(*pair) for pair in combinations(filled.blocks, 2))
         if filled.container is not None:
-            room = filled.container
-            inside = (room.length_mm, room.width_mm, room.height_mm)
+            container = filled.container
+            inside = (container.length_mm, container.width_mm, container.height_mm)
             for block in filled.blocks:
                 ends = [at + size for at, size in zip(block.at, block.size, strict=True)]
                 assert all(at >= 0 for at in block.at)
@@ -166,7 +165,7 @@ def test_a_person_could_pack_it_like_that(
 
 @settings(deadline=None)
 @given(pieces=some_pieces, how=some_containers, random=st.randoms(use_true_random=False))
-def test_the_order_of_the_pieces_changes_nothing(
+def test_packing_depends_on_no_order_of_pieces_or_containers(
     pieces: list[Piece], how: tuple[tuple[Container, ...], PackageKind], random: Random
 ) -> None:
     containers, kind = how
@@ -177,7 +176,7 @@ def test_the_order_of_the_pieces_changes_nothing(
 
 @settings(deadline=None)
 @given(pieces=some_pieces, how=some_containers)
-def test_a_unit_is_a_package_of_its_own_only_where_no_container_holds_it(
+def test_unit_is_its_own_package_only_if_no_container_holds_it(
     pieces: list[Piece], how: tuple[tuple[Container, ...], PackageKind]
 ) -> None:
     containers, kind = how
@@ -198,10 +197,10 @@ def test_a_unit_is_a_package_of_its_own_only_where_no_container_holds_it(
     weight_g=st.integers(0, 5),
     quantity=st.integers(1, 200),
 )
-def test_of_one_product_all_containers_but_the_last_hold_equally_many(
+def test_all_containers_of_one_product_but_the_last_hold_equally_many(
     sides: tuple[int, int, int], weight_g: int, quantity: int
 ) -> None:
-    """So that counting whole containers says what filling one after the other would."""
+    """Counting full containers gives the same result as filling them one by one."""
     room = box("room", 12, 9, 7, max_weight_g=60)
     goods = piece(quantity, "x".join(map(str, sides)), weight_g=weight_g)
     units = [p.contents[0].quantity for p in pack([goods], (room,), CARTON)]
@@ -215,10 +214,10 @@ def test_of_one_product_all_containers_but_the_last_hold_equally_many(
     room=st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6)),
     sides=st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)),
 )
-def test_no_grid_holds_more_of_one_product(
+def test_container_of_one_product_holds_at_least_the_best_grid(
     room: tuple[int, int, int], sides: tuple[int, int, int]
 ) -> None:
-    """Compared with every way to turn all units alike, and with the volume."""
+    """Compared with all orientations, and with the volume."""
     grid = max(
         prod(side // unit for side, unit in zip(room, turned, strict=True))
         for turned in permutations(sides)
@@ -251,12 +250,12 @@ def test_no_grid_holds_more_of_one_product(
         ([piece(1, "50x50x50", weight_g=30_001)], [""]),
     ],
 )
-def test_the_smallest_carton_that_holds_it_is_used(pieces: list[Piece], used: list[str]) -> None:
+def test_smallest_sufficient_carton_is_used(pieces: list[Piece], used: list[str]) -> None:
     assert names(pack(pieces, CARTONS, CARTON)) == used
 
 
-def test_room_that_one_product_leaves_is_used_for_others() -> None:
-    """Of the heavy one a carton bears one unit, and fourteen kilograms more."""
+def test_remaining_space_is_used_for_other_products() -> None:
+    """A carton bears one heavy unit and fourteen more kilograms."""
     heavy = piece(4, "50x50x50", sku="HEAVY", weight_g=16_000)
     light = piece(2, "40x40x40", sku="LIGHT", weight_g=14_000)
     packages = pack([heavy, light], CARTONS, CARTON)
@@ -268,10 +267,10 @@ def test_room_that_one_product_leaves_is_used_for_others() -> None:
 
 @settings(deadline=None)
 @given(lengths=st.lists(st.integers(1, 10), min_size=1, max_size=6))
-def test_along_one_line_it_takes_at_most_one_container_more_than_the_best(
+def test_one_dimensional_packing_needs_at_most_one_container_more_than_the_optimum(
     lengths: list[int],
 ) -> None:
-    """Compared with all ways there are to share so few out."""
+    """The optimum is found by trying all distributions."""
 
     def fewest(left: list[int], free: tuple[int, ...]) -> int:
         if not left:
@@ -291,13 +290,13 @@ def test_along_one_line_it_takes_at_most_one_container_more_than_the_best(
     assert best <= used <= best + 1
 
 
-def test_products_that_share_a_sku_are_one_content() -> None:
-    """Lines of an order, or sizes that were measured twice."""
+def test_pieces_of_one_sku_are_one_content() -> None:
+    """Order lines of the same SKU, or a SKU with two sizes."""
     (package,) = pack([piece(1, "50x50x50"), piece(2, "50x50x60")], CARTONS, CARTON)
     assert [(content.sku, content.quantity) for content in package.contents] == [("A", 3)]
 
 
-def test_a_cartons_size_over_all_has_its_walls_and_its_weight_the_board() -> None:
+def test_carton_size_includes_its_walls_and_its_weight_the_tare() -> None:
     (package,) = pack([piece(1, "10x10x10")], CARTONS, CARTON)
     assert (package.length_mm, package.width_mm, package.height_mm) == (210, 160, 110)
     assert (package.kind, package.weight_g) == (CARTON, 220)
@@ -307,7 +306,7 @@ def test_a_cartons_size_over_all_has_its_walls_and_its_weight_the_board() -> Non
     ("quantity", "heights_mm"),
     [(1, [344]), (16, [344]), (17, [544]), (128, [1744]), (129, [1744, 344])],
 )
-def test_a_pallet_is_as_high_as_its_goods(quantity: int, heights_mm: list[int]) -> None:
+def test_pallet_height_is_that_of_its_goods(quantity: int, heights_mm: list[int]) -> None:
     packages = pack([piece(quantity, "300x200x200")], (PALLET,), PALLETS)
     assert [package.height_mm for package in packages] == heights_mm
     assert {(package.length_mm, package.width_mm) for package in packages} == {(1_200, 800)}
@@ -317,14 +316,14 @@ def test_a_pallet_is_as_high_as_its_goods(quantity: int, heights_mm: list[int]) 
     ("size_mm", "container", "height_mm"),
     [("1200x800x1656", "EUR", 1_800), ("1201x800x1656", "", 800), ("1657x800x800", "", 800)],
 )
-def test_goods_up_to_the_last_millimetre_go_onto_a_pallet(
+def test_pallet_holds_goods_of_exactly_its_inner_size(
     size_mm: str, container: str, height_mm: int
 ) -> None:
     (package,) = pack([piece(1, size_mm)], (PALLET,), PALLETS)
     assert (package.container, package.height_mm) == (container, height_mm)
 
 
-def test_a_pallet_bears_a_thousand_kilograms_of_goods() -> None:
+def test_pallet_bears_a_thousand_kilograms_of_goods() -> None:
     def loads(weight_g: int) -> list[int]:
         goods = piece(2, "400x300x200", weight_g=weight_g)
         return [package.weight_g for package in pack([goods], (PALLET,), PALLETS)]
@@ -333,7 +332,7 @@ def test_a_pallet_bears_a_thousand_kilograms_of_goods() -> None:
     assert loads(500_001) == [525_001, 525_001]
 
 
-def test_a_piece_of_its_own_has_its_own_size() -> None:
+def test_unpackaged_piece_has_its_own_size_and_weight() -> None:
     packages = pack([piece(3, "20x2740x0", weight_g=7)], CARTONS, CARTON)
     expected = Package.model_validate(
         {
@@ -350,7 +349,7 @@ def test_a_piece_of_its_own_has_its_own_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pieces", "at_most", "said"),
+    ("pieces", "limit", "message"),
     [
         ([piece(1_000_000, "1200x800x1656")], MAX_PACKAGES, "1,000,000 packages"),
         ([piece(10**9, "3000x10x10")], MAX_PACKAGES, "1,000,000,000 packages"),
@@ -358,28 +357,27 @@ def test_a_piece_of_its_own_has_its_own_size() -> None:
         ([piece(1, "1200x800x1600", sku=str(n)) for n in range(99)], 20, "at least 21 packages"),
     ],
 )
-def test_too_many_packages_are_refused_before_they_are_made(
-    pieces: list[Piece], at_most: int, said: str
+def test_more_packages_than_the_limit_are_rejected(
+    pieces: list[Piece], limit: int, message: str
 ) -> None:
-    with pytest.raises(TooManyPackages, match=said) as refused:
-        pack(pieces, (PALLET,), PALLETS, at_most)
-    assert f"{at_most:,} is the limit" in str(refused.value)
+    with pytest.raises(TooManyPackages, match=message) as rejected:
+        pack(pieces, (PALLET,), PALLETS, limit)
+    assert f"{limit:,} is the limit" in str(rejected.value)
 
 
-def test_as_many_packages_as_are_allowed_are_made() -> None:
+def test_exactly_the_limit_of_packages_is_allowed() -> None:
     goods = piece(MAX_PACKAGES, "1200x800x1600")
     assert len(pack([goods], (PALLET,), PALLETS)) == MAX_PACKAGES
     assert len(pack([piece(20, "1200x800x1600")], (PALLET,), PALLETS, 20)) == 20
 
 
-def test_a_million_units_are_counted_not_packed_one_by_one() -> None:
+def test_million_units_of_one_product_are_packed() -> None:
     packages = pack([piece(1_000_000, "50x30x20", weight_g=1)], (PALLET,), PALLETS)
     assert packed(packages) == {"A": 1_000_000}
     assert len(packages) == 19
 
 
-def test_a_thousand_different_products_are_packed_well() -> None:
-    """Two thirds full, where the best there could be isn't known."""
+def test_thousand_products_fill_cartons_to_two_thirds() -> None:
     random = Random(1)
     pieces = [
         piece(

@@ -1,4 +1,4 @@
-"""What the doors read of shipments, and what their papers say."""
+"""Reading shipments: lists, details and papers."""
 
 import asyncio
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ HOLDS = ReservationState.PICKED
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """The order R of five drills is recorded."""
+    """A database with order R of five drills."""
     database = Database(new_database("sqlite", request, tmp_path), RULES, lambda: NOW)
     write_shop(tmp_path / "shop", "DRILL", "C-1", 5, credit_limit="5000.00")
     import_folder(database, tmp_path / "shop")
@@ -58,9 +58,9 @@ def ship(
     held: ReservationState = HOLDS,
     **changes: Any,
 ) -> str:
-    """A shipment of so many drills; returns its id."""
+    """Record a shipment of drills; returns its id."""
     shipment_id = f"SH-R-{number}"
-    said: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "mode": FreightMode.PARCEL,
         "mode_reason": "small",
         "weight_g": 2000 * quantity,
@@ -78,27 +78,27 @@ def ship(
         state=held,
         shipment_id=shipment_id,
     )
-    rows = [Shipment(**ids, **said | changes), reservation]
+    rows = [Shipment(**ids, **columns | changes), reservation]
     database.transaction(lambda work: work.session.add_all(rows))
     return shipment_id
 
 
 def paper(database: Database, shipment_id: str) -> ShipmentPaper:
-    """What its papers say."""
+    """The content of a shipment's papers."""
     found = database.read(lambda s: shipping_reading.shipment_paper(s, shipment_id))
     assert found is not None
     return found
 
 
 def details(database: Database, shipment_id: str) -> ShipmentDetails:
-    """As shown."""
+    """A shipment as shown."""
     found = database.read(lambda s: shipping_reading.shipment(s, shipment_id))
     assert found is not None
     return found
 
 
 def book(database: Database, shipment_id: str, at: datetime) -> date:
-    """Ask carriers at that time; the day on which they were told that the goods are ready."""
+    """Book a shipment at a time; returns the ready day that the carrier was given."""
     database.clock = lambda: at
     shipping = Shipping(database, Partners())
     asyncio.run(shipping.book_shipment(ShipmentStep(order_id="R", shipment_id=shipment_id)))
@@ -118,11 +118,11 @@ def book(database: Database, shipment_id: str, at: datetime) -> date:
         (time(11), datetime(2026, 7, 5, 10, tzinfo=UTC), 6),
     ],
 )
-def test_a_late_booking_asks_for_the_day_on_which_the_goods_can_go(
+def test_late_booking_has_the_next_day_on_which_goods_are_handed_over(
     database: Database, cutoff: time | None, at: datetime, day: int
 ) -> None:
-    """Not for the planned one, 6 July, when that has passed; the location's cut-off counts anew.
-    The papers are of the day that the carrier was asked for."""
+    """Not the planned day, 6 July, when that has passed; the location's cut-off applies again. The
+    papers have the day of the booking."""
     shipment_id = ship(database, 1, 5)
 
     def close(work: UnitOfWork) -> None:
@@ -135,8 +135,8 @@ def test_a_late_booking_asks_for_the_day_on_which_the_goods_can_go(
     assert book(database, shipment_id, at + timedelta(days=9)) == date(2026, 7, day)
 
 
-def test_what_follows_is_what_no_shipment_so_far_brings(database: Database) -> None:
-    """The tenth comes after the second; what was lost is brought again, what was refunded isn't."""
+def test_packing_slip_lists_units_that_follow_with_later_shipments(database: Database) -> None:
+    """The tenth shipment is after the second; reshipped units follow, refunded ones don't."""
     ship(database, 1, 2, ReservationState.SHIPPED)
     ship(database, 2, 1, ReservationState.LOST)
     ship(database, 9, 1, ReservationState.FORGONE)
@@ -151,8 +151,7 @@ def test_what_follows_is_what_no_shipment_so_far_brings(database: Database) -> N
     ]
 
 
-def test_what_was_given_up_before_it_left_does_not_follow(database: Database) -> None:
-    """Nor does it count as brought twice."""
+def test_cancelled_units_do_not_follow(database: Database) -> None:
     ship(database, 1, 2, ReservationState.SHIPPED)
     ids = {"order_id": "R", "line_no": 1, "location": "BER", "part": 2, "sku": "DRILL"}
     rest = Reservation(**ids, quantity=3, state=ReservationState.FORGONE)
@@ -161,8 +160,8 @@ def test_what_was_given_up_before_it_left_does_not_follow(database: Database) ->
     assert (line.in_shipment, line.to_follow) == (2, 0)
 
 
-def test_papers_are_from_us_at_the_location_and_dated_there(database: Database) -> None:
-    """Noon in London is tomorrow on Kiritimati. Who took the order didn't take the goods."""
+def test_papers_have_the_address_and_the_date_of_the_location(database: Database) -> None:
+    """Noon UTC is the next day on Kiritimati. `taken_by` of the order isn't on the papers."""
     shipment_id = ship(database, 1, 5)
 
     def move(work: UnitOfWork) -> None:
@@ -171,17 +170,20 @@ def test_papers_are_from_us_at_the_location_and_dated_there(database: Database) 
         location.timezone = "Pacific/Kiritimati"
 
     database.transaction(move)
-    said = paper(database, shipment_id)
-    assert said.ship_from == PaperAddress(
+    printed = paper(database, shipment_id)
+    assert printed.ship_from == PaperAddress(
         name="Our company", lines=("Berlin", "Torstr. 1", "10115 Berlin"), country="DE"
     )
-    assert said.ship_to.name == "Ada Lovelace"
-    assert (str(said.planned_on), str(said.customer_order_date)) == ("2026-07-07", "2026-07-06")
-    assert (said.language, said.taken_by, said.carrier) == ("en", "", "")
+    assert printed.ship_to.name == "Ada Lovelace"
+    assert (str(printed.planned_on), str(printed.customer_order_date)) == (
+        "2026-07-07",
+        "2026-07-06",
+    )
+    assert (printed.language, printed.taken_by, printed.carrier) == ("en", "", "")
 
 
-def test_without_packages_there_is_no_label(database: Database) -> None:
-    """They are too many to be listed; what is picked is on paper all the same."""
+def test_shipment_without_listed_packages_has_no_label(database: Database) -> None:
+    """Pick list and packing slip are printed all the same."""
     shipment_id = ship(database, 1, 5, mode=FreightMode.TRUCKLOAD)
 
     def pdf(kind: PaperKind) -> bytes | None:
@@ -194,14 +196,14 @@ def test_without_packages_there_is_no_label(database: Database) -> None:
         assert (pdf(kind) or b"").startswith(b"%PDF")
 
 
-def test_events_are_in_the_order_in_which_they_happened(database: Database) -> None:
-    """However they came; the first delivery is the proof."""
+def test_reports_are_shown_in_the_order_of_their_time(database: Database) -> None:
+    """The first delivery is the proof."""
     shipment_id = ship(database, 1, 5)
     assert (details(database, shipment_id).proof, details(database, shipment_id).claims) == (
         None,
         (),
     )
-    told = [
+    reports = [
         ("a", TrackingStatus.DELIVERED, 11, "Eve"),
         ("b", TrackingStatus.DELIVERED, 10, "Ada"),
         ("c", TrackingStatus.IN_TRANSIT, 9, ""),
@@ -219,7 +221,7 @@ def test_events_are_in_the_order_in_which_they_happened(database: Database) -> N
             reference="",
             recorded_at=NOW,
         )
-        for event_id, status, hour, signed_by in told
+        for event_id, status, hour, signed_by in reports
     ]
     claim = Claim(
         claim_id="CL-1",

@@ -1,4 +1,4 @@
-"""What is shown of stock."""
+"""Stock as read by API and CLI."""
 
 import pytest
 from sqlmodel import col, delete, select
@@ -19,7 +19,7 @@ from tests.support.shop import SHIP_TO
 
 @pytest.fixture
 def sold_by_x(warehouse: Warehouse) -> Warehouse:
-    """Nothing was ordered yet; of C, that nobody has, X offers any number."""
+    """A warehouse without orders and without C, which X sells in any quantity."""
     offer = SupplierOffer(
         supplier_id="X",
         sku="C",
@@ -39,16 +39,15 @@ def sold_by_x(warehouse: Warehouse) -> Warehouse:
 
 
 def shown(warehouse: Warehouse) -> StockView:
-    """C as people see it."""
+    """Read the stock of C."""
     found = warehouse.database.read(lambda s: stock_of(s, "C", warehouse.now.date()))
     assert found is not None
     return found
 
 
-def test_what_was_bought_for_who_waits_is_promised_to_nobody_and_isnt_missing(
+def test_units_on_order_without_date_cover_a_shortage_and_are_not_available_to_promise(
     sold_by_x: Warehouse,
 ) -> None:
-    """Though its supplier hasn't said when it comes; without it, it is missing."""
     document = OrderDocument.model_validate(
         {
             "order_id": "O1",

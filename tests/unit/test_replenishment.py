@@ -1,4 +1,4 @@
-"""Stock control: the textbooks' numbers, and promises that hold."""
+"""Replenishment: the examples of textbooks, and properties of the formulas."""
 
 from datetime import date, timedelta
 from fractions import Fraction
@@ -36,59 +36,57 @@ some_receipts = st.lists(st.tuples(some_days, units), max_size=6)
 some_promises = st.lists(st.tuples(st.none() | some_days, units), max_size=6)
 
 
-def wants(mean: float, deviation: float, days: int = 30) -> Demand:
-    """Demand a day."""
+def demand_of(mean: float, deviation: float, days: int = 30) -> Demand:
+    """Make a daily demand."""
     return Demand(days=days, mean=mean, deviation=deviation)
 
 
-def takes(mean: float, deviation: float = 0.0) -> LeadTime:
-    """An observed lead time."""
+def lead_time_of(mean: float, deviation: float = 0.0) -> LeadTime:
+    """Make an observed lead time."""
     return LeadTime(mean_days=mean, deviation_days=deviation, source=LeadTimeSource.OBSERVED)
 
 
 def day(number: int) -> date:
-    """So many days from today."""
+    """Return the day `number` days from today."""
     return TODAY + timedelta(days=number)
 
 
 def promisable(
     available: int, receipts: list[tuple[date, int]], promised: list[tuple[date | None, int]]
 ) -> list[tuple[int, int]]:
-    """Rows in words: days from today, units."""
+    """Return the units available to promise, by days from today."""
     rows = available_to_promise(available, receipts, promised, TODAY)
     return [((row.day - TODAY).days, row.units) for row in rows]
 
 
 def test_demand_by_example() -> None:
     """2, 4, 4, 4, 5, 5, 7, 9: mean 40/8 = 5; squares 9+1+1+1+0+0+4+16 = 32; sqrt(32/7)."""
-    seen = demand([2, 4, 4, 4, 5, 5, 7, 9])
-    assert (seen.days, seen.mean) == (8, 5.0)
-    assert seen.deviation == pytest.approx(2.13809, abs=1e-5)
+    found = demand([2, 4, 4, 4, 5, 5, 7, 9])
+    assert (found.days, found.mean) == (8, 5.0)
+    assert found.deviation == pytest.approx(2.13809, abs=1e-5)
 
 
 @pytest.mark.parametrize(("days", "mean"), [([], 0.0), ([7], 7.0), ([0], 0.0), ([3, 3, 3], 3.0)])
-def test_no_day_and_one_day_have_no_deviation(days: list[int], mean: float) -> None:
+def test_demand_of_no_day_or_one_day_has_no_deviation(days: list[int], mean: float) -> None:
     assert demand(days) == Demand(days=len(days), mean=mean, deviation=0.0)
 
 
 def test_days_without_demand_count() -> None:
-    """And those outside of the window don't."""
+    """Days outside the window do not."""
     sold = {day(0): 6, day(-2): 3, day(-3): 100, day(1): 100}
     assert demand_of_window(sold, TODAY, 3) == demand([6, 0, 3])
     assert demand_of_window(sold, TODAY, 0) == demand([])
 
 
 @given(days=st.lists(units, max_size=30), shuffle=st.randoms(use_true_random=False))
-def test_demand_is_what_exact_arithmetic_says_in_any_order(
-    days: list[int], shuffle: Random
-) -> None:
-    seen = demand(days)
-    assert demand(shuffle.sample(days, len(days))) == seen
+def test_demand_equals_exact_arithmetic_in_any_order(days: list[int], shuffle: Random) -> None:
+    found = demand(days)
+    assert demand(shuffle.sample(days, len(days))) == found
     if len(days) > 1:
         mean = Fraction(sum(days), len(days))
         variance = sum((d - mean) ** 2 for d in days) / (len(days) - 1)
-        assert seen.mean == float(mean)
-        assert seen.deviation == pytest.approx(sqrt(variance))
+        assert found.mean == float(mean)
+        assert found.deviation == pytest.approx(sqrt(variance))
 
 
 @pytest.mark.parametrize(
@@ -114,35 +112,35 @@ def test_lead_times_by_example(
 @pytest.mark.parametrize(
     ("ppm", "z"), [(950_000, 1.645), (990_000, 2.326), (900_000, 1.282), (500_000, 0.0)]
 )
-def test_service_levels_have_the_factors_of_the_table(ppm: int, z: float) -> None:
+def test_service_factors_equal_the_normal_table(ppm: int, z: float) -> None:
     assert service_factor(ppm) == pytest.approx(z, abs=5e-4)
 
 
 @pytest.mark.parametrize("ppm", [-1, 0, 499_999, 1_000_000])
-def test_a_service_level_is_from_half_to_below_all(ppm: int) -> None:
+def test_service_level_outside_its_range_is_an_error(ppm: int) -> None:
     with pytest.raises(ValueError, match="service level"):
         service_factor(ppm)
 
 
-def test_safety_stock_for_varying_demand_is_that_of_chopra_and_meindl() -> None:
+def test_safety_stock_for_varying_demand_equals_chopra_and_meindl() -> None:
     """Supply Chain Management, safety inventory, B&M's: 2,500 a week, deviation 500, 2 weeks.
 
     500 * sqrt(2) = 707.1; 90 %: 1.2816 * 707.1 = 906.2; 95 %: 1.6449 * 707.1 = 1,163.1.
     """
-    weekly, lead = wants(2_500, 500), takes(2)
+    weekly, lead = demand_of(2_500, 500), lead_time_of(2)
     assert safety_stock(service_factor(900_000), weekly, lead) == pytest.approx(906.2, abs=0.05)
     assert safety_stock(service_factor(950_000), weekly, lead) == pytest.approx(1_163.1, abs=0.05)
     point = reorder_point(service_factor(900_000), weekly, lead)
     assert (point.units, point.safety_units) == (5_000 + 907, 907)
 
 
-def test_safety_stock_for_a_varying_lead_time_is_that_of_chopra_and_meindl() -> None:
+def test_safety_stock_for_varying_lead_time_equals_chopra_and_meindl() -> None:
     """The same, Dell: 2,500 a day, deviation 500, 7 days, deviation 7; 90 %.
 
     7 * 500^2 = 1,750,000; 2,500^2 * 7^2 = 306,250,000; sqrt(308,000,000) = 17,549.9;
     1.28155 * 17,549.9 = 22,491.
     """
-    safety = safety_stock(service_factor(900_000), wants(2_500, 500), takes(7, 7))
+    safety = safety_stock(service_factor(900_000), demand_of(2_500, 500), lead_time_of(7, 7))
     assert safety == pytest.approx(22_491, abs=1)
 
 
@@ -150,49 +148,49 @@ def test_safety_stock_for_a_varying_lead_time_is_that_of_chopra_and_meindl() -> 
     ("z", "daily", "lead", "point"),
     [
         # 15 * 2 + 1.28 * 5 * sqrt(2) = 30 + 9.05
-        (1.28, wants(15, 5), takes(2), 40),
+        (1.28, demand_of(15, 5), lead_time_of(2), 40),
         # 10 * 6 + 2.055 * 10 * 3 = 60 + 61.65
-        (2.055, wants(10, 0), takes(6, 3), 122),
-        # 150 * 5 + 1.65 * sqrt(5 * 16^2 + 150^2 * 1^2) = 750 + 1.65 * sqrt(23,780) = 750 + 254.4 (1,004 there: not rounded up)
-        (1.65, wants(150, 16), takes(5, 1), 1_005),
+        (2.055, demand_of(10, 0), lead_time_of(6, 3), 122),
+        # 150 * 5 + 1.65 * sqrt(5 * 16^2 + 150^2 * 1^2) = 750 + 1.65 * sqrt(23,780) = 750 + 254.4 (1,004 in the book: not rounded up)
+        (1.65, demand_of(150, 16), lead_time_of(5, 1), 1_005),
     ],
 )
-def test_reorder_points_are_those_of_heizer_and_render(
+def test_reorder_points_equal_heizer_and_render(
     z: float, daily: Demand, lead: LeadTime, point: int
 ) -> None:
     """Operations Management, probabilistic models: demand varies, lead time varies, both do."""
     assert reorder_point(z, daily, lead).units == point
 
 
-def test_reorder_point_of_the_carpet_store_is_that_of_taylor() -> None:
+def test_reorder_point_of_carpet_store_equals_taylor() -> None:
     """Introduction to Management Science: 30 yards a day, deviation 5, 10 days, z = 1.65.
 
     30 * 10 + 1.65 * 5 * sqrt(10) = 300 + 26.1.
     """
-    point = reorder_point(1.65, wants(30, 5), takes(10))
+    point = reorder_point(1.65, demand_of(30, 5), lead_time_of(10))
     assert (point.units, point.safety_units) == (327, 27)
     assert point.reason == "30.00 units a day over 30 days, observed lead time 10.0 days"
 
 
-def test_without_a_lead_time_nothing_is_bought_ahead() -> None:
-    point = reorder_point(1.645, wants(10, 5), lead_time([], None))
+def test_reorder_point_without_lead_time_is_zero() -> None:
+    point = reorder_point(1.645, demand_of(10, 5), lead_time([], None))
     assert (point.units, point.safety_units, point.reason) == (0, 0, "lead time unknown")
 
 
-def test_without_demand_nothing_is_kept() -> None:
-    assert reorder_point(1.645, demand([0] * 90), takes(10, 4)).units == 0
-    assert reorder_point(1.645, demand([]), takes(10, 4)).units == 0
+def test_reorder_point_without_demand_is_zero() -> None:
+    assert reorder_point(1.645, demand([0] * 90), lead_time_of(10, 4)).units == 0
+    assert reorder_point(1.645, demand([]), lead_time_of(10, 4)).units == 0
 
 
-def test_one_observation_of_each_needs_no_safety() -> None:
+def test_single_observations_need_no_safety_stock() -> None:
     point = reorder_point(2.326, demand([3]), lead_time([4], None))
     assert (point.units, point.safety_units) == (12, 0)
 
 
-def test_what_floats_add_is_not_a_unit() -> None:
+def test_rounding_error_of_floats_adds_no_unit() -> None:
     """3 * 0.1 is a little more than 0.3, and 30 times that is 9 units, not 10."""
     assert 30 * (3 * 0.1) > 9
-    assert reorder_point(0.0, wants(3 * 0.1, 0), takes(30)).units == 9
+    assert reorder_point(0.0, demand_of(3 * 0.1, 0), lead_time_of(30)).units == 9
 
 
 @given(
@@ -201,7 +199,7 @@ def test_what_floats_add_is_not_a_unit() -> None:
     quoted=st.none() | st.integers(0, 60),
     levels=st.tuples(st.integers(500_000, 999_999), st.integers(500_000, 999_999)),
 )
-def test_a_reorder_point_covers_the_lead_time_and_grows_with_the_service(
+def test_reorder_point_covers_lead_time_and_grows_with_service_level(
     days: list[int], took: list[int], quoted: int | None, levels: tuple[int, int]
 ) -> None:
     daily, lead = demand(days), lead_time(took, quoted)
@@ -212,7 +210,7 @@ def test_a_reorder_point_covers_the_lead_time_and_grows_with_the_service(
         assert low.units >= ceil(round(daily.mean * lead.mean_days, 6))
 
 
-def test_economic_order_quantities_are_those_of_the_textbooks() -> None:
+def test_economic_order_quantities_equal_the_textbooks() -> None:
     """Heizer and Render, Sharp: D 1,000, S $10, H $0.50: sqrt(2 * 1,000 * 10 / 0.5) = 200.
 
     Chopra and Meindl, Best Buy: D 12,000, S $4,000, H 0.2 * $500 = $100: sqrt(960,000) = 979.8.
@@ -225,15 +223,15 @@ def test_economic_order_quantities_are_those_of_the_textbooks() -> None:
     ("wanted", "order", "hold", "lot"),
     [(0, 10, 10, 0), (10, 10, 0, 0), (10, 0, 10, 1), (1, 1, 1_000, 1), (9, 1, 8, 2), (2, 1, 4, 1)],
 )
-def test_economic_order_quantities_at_the_edges(
+def test_economic_order_quantities_at_the_limits(
     wanted: int, order: int, hold: int, lot: int
 ) -> None:
-    """No demand; holding is free; ordering is free; less than one; 1.5 is 2; exactly 1."""
+    """No demand; free holding; free ordering; less than 1; 1.5 is 2; exactly 1."""
     assert economic_order_quantity(wanted, order, hold) == lot
 
 
 @given(wanted=st.integers(1, 10**9), order=st.integers(0, 10**12), hold=st.integers(1, 10**12))
-def test_an_economic_order_quantity_is_the_nearest_whole_root(
+def test_economic_order_quantity_is_the_nearest_whole_root(
     wanted: int, order: int, hold: int
 ) -> None:
     """(lot - 1/2)^2 <= 2DS/H < (lot + 1/2)^2, in integers."""
@@ -245,7 +243,7 @@ def test_an_economic_order_quantity_is_the_nearest_whole_root(
         assert (2 * lot - 1) ** 2 * hold <= scaled
 
 
-def test_the_position_counts_what_comes_and_not_what_is_taken() -> None:
+def test_position_is_on_hand_and_on_order_less_reserved_and_backordered() -> None:
     assert position(on_hand=10, on_order=20, reserved=4, backordered=9) == 17
 
 
@@ -263,11 +261,11 @@ def test_the_position_counts_what_comes_and_not_what_is_taken() -> None:
         (0, 0, 20, 0, 20),
     ],
 )
-def test_what_is_bought_at_the_reorder_point(
+def test_restocked_units_by_example(
     level: int, point: int, lot: int, safety: int, bought: int
 ) -> None:
-    """Above it; at it; a lot that doesn't do; no lot is better than another (holding is free);
-    nothing in demand; a lead time of no days."""
+    """Position above and at the reorder point; a lot that isn't enough; free holding; no demand; a
+    lead time of no days."""
     assert restock(level, point, lot, safety) == bought
 
 
@@ -277,10 +275,10 @@ def test_what_is_bought_at_the_reorder_point(
     lot=st.integers(0, 100),
     safety=st.integers(0, 100),
 )
-def test_what_is_bought_lifts_the_position_above_the_reorder_point(
+def test_restocked_units_raise_the_position_above_the_reorder_point(
     level: int, point: int, lot: int, safety: int
 ) -> None:
-    """Or nothing is, where the position is above it or nothing is bought ahead."""
+    """None are bought where the position is above it, or the SKU is not reordered."""
     bought = restock(level, point, lot, safety)
     if bought:
         assert level <= point < level + bought
@@ -289,29 +287,29 @@ def test_what_is_bought_lifts_the_position_above_the_reorder_point(
         assert level > point or not is_reordered(point, lot)
 
 
-def test_what_is_there_can_be_promised_from_today() -> None:
+def test_available_units_can_be_promised_from_today() -> None:
     assert promisable(10, [], []) == [(0, 10)]
     assert promisable(10, [], [(None, 3)]) == [(0, 7)]
 
 
-def test_a_receipt_can_be_promised_from_its_day() -> None:
+def test_due_units_can_be_promised_from_their_day() -> None:
     assert promisable(10, [(day(5), 20)], []) == [(0, 10), (5, 30)]
     assert promisable(10, [(day(-1), 20)], []) == [(0, 30)]
 
 
-def test_what_is_promised_later_is_kept_for_it() -> None:
-    """8 of 10 are promised for day 3, and no receipt comes before it."""
+def test_later_promise_keeps_its_units() -> None:
+    """8 of 10 are promised for day 3, and no units are due before it."""
     assert promisable(10, [(day(5), 20)], [(day(3), 8)]) == [(0, 2), (5, 22)]
 
 
-def test_a_later_receipt_serves_a_later_promise_and_no_earlier_one() -> None:
+def test_due_units_serve_later_promises_only() -> None:
     assert promisable(10, [(day(5), 20)], [(day(7), 25)]) == [(0, 5)]
     assert promisable(10, [(day(5), 20)], [(day(7), 15)]) == [(0, 10), (5, 15)]
     assert promisable(0, [(day(5), 20)], [(None, 5)]) == [(0, -5), (5, 15)]
 
 
 @given(available=units, receipts=some_receipts, promised=some_promises)
-def test_what_can_be_promised_only_grows_and_ends_with_everything(
+def test_available_to_promise_grows_to_the_total(
     available: int, receipts: list[tuple[date, int]], promised: list[tuple[date | None, int]]
 ) -> None:
     rows = available_to_promise(available, receipts, promised, TODAY)
@@ -319,18 +317,18 @@ def test_what_can_be_promised_only_grows_and_ends_with_everything(
     for earlier, later in pairwise(rows):
         assert earlier.day < later.day
         assert earlier.units < later.units
-    everything = available + sum(u for _, u in receipts) - sum(u for _, u in promised)
-    assert rows[-1].units == everything
+    total = available + sum(u for _, u in receipts) - sum(u for _, u in promised)
+    assert rows[-1].units == total
 
 
 @given(available=units, receipts=some_receipts, promised=some_promises, asked=st.integers(0, 30))
-def test_promising_all_of_a_day_lets_no_later_day_fall_short(
+def test_promising_all_units_of_a_day_leaves_no_later_day_short(
     available: int,
     receipts: list[tuple[date, int]],
     promised: list[tuple[date | None, int]],
     asked: int,
 ) -> None:
-    """One unit more would: by brute force over the balance of every day."""
+    """One more unit would: by brute force over the balance of every day."""
 
     def lowest_from(first: int, more: int) -> int:
         balances = []
@@ -346,7 +344,7 @@ def test_promising_all_of_a_day_lets_no_later_day_fall_short(
 
 
 @given(available=units, receipts=some_receipts, promised=some_promises)
-def test_the_order_of_receipts_and_promises_does_not_matter(
+def test_available_to_promise_does_not_depend_on_order(
     available: int, receipts: list[tuple[date, int]], promised: list[tuple[date | None, int]]
 ) -> None:
     rows: list[Promisable] = available_to_promise(available, receipts, promised, TODAY)

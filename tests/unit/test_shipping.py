@@ -1,5 +1,4 @@
-"""The freight mode: the smallest whose limits a consignment keeps; what is billed for it; and which
-carrier's quote is taken."""
+"""Freight: the mode of a consignment, its billed weight and class, and the choice of a quote."""
 
 from datetime import date, timedelta
 from fractions import Fraction
@@ -35,7 +34,7 @@ pieces = st.builds(
 
 
 def piece(*, quantity: int = 1, weight_g: int = 1_000, size_mm: str = "300x200x100") -> Piece:
-    """Goods that fit any parcel, but for what a test says."""
+    """Goods that fit any parcel, unless a test changes them."""
     length_mm, width_mm, height_mm = (int(side) for side in size_mm.split("x"))
     return Piece(
         quantity=quantity,
@@ -57,7 +56,7 @@ def piece(*, quantity: int = 1, weight_g: int = 1_000, size_mm: str = "300x200x1
         (6_800_001, TRUCKLOAD),
     ],
 )
-def test_the_weight_decides_at_68_and_6800_kilograms(weight_g: int, mode: FreightMode) -> None:
+def test_mode_changes_at_68_and_6800_kilograms(weight_g: int, mode: FreightMode) -> None:
     choice = choose_freight([piece(weight_g=weight_g)])
     assert (choice.mode, choice.weight_g) == (mode, weight_g)
 
@@ -71,7 +70,7 @@ def test_the_weight_decides_at_68_and_6800_kilograms(weight_g: int, mode: Freigh
         ("2741x0x0", LTL),
     ],
 )
-def test_a_parcel_is_at_most_274_centimetres_long(size_mm: str, mode: FreightMode) -> None:
+def test_parcel_is_at_most_274_centimetres_long(size_mm: str, mode: FreightMode) -> None:
     assert choose_freight([piece(size_mm=size_mm)]).mode is mode
 
 
@@ -85,18 +84,18 @@ def test_a_parcel_is_at_most_274_centimetres_long(size_mm: str, mode: FreightMod
         ("1000x1000x1000", LTL),
     ],
 )
-def test_a_parcel_has_at_most_419_centimetres_of_length_and_girth(
+def test_parcel_has_at_most_419_centimetres_of_length_and_girth(
     size_mm: str, mode: FreightMode
 ) -> None:
     assert choose_freight([piece(size_mm=size_mm)]).mode is mode
 
 
 @pytest.mark.parametrize(("quantity", "mode"), [(34, PARCEL), (35, LTL)])
-def test_the_whole_consignment_is_weighed(quantity: int, mode: FreightMode) -> None:
+def test_weight_limit_applies_to_the_whole_consignment(quantity: int, mode: FreightMode) -> None:
     assert choose_freight([piece(quantity=quantity, weight_g=2_000)]).mode is mode
 
 
-def test_one_piece_that_is_too_large_takes_the_others_along() -> None:
+def test_one_oversized_piece_decides_the_mode_of_the_consignment() -> None:
     assert choose_freight([piece(), piece(size_mm="3000x10x10"), piece()]).mode is LTL
 
 
@@ -119,21 +118,21 @@ def test_one_piece_that_is_too_large_takes_the_others_along() -> None:
         ),
     ],
 )
-def test_the_choice_says_why(goods: Piece, reason: str) -> None:
+def test_choice_gives_its_reason(goods: Piece, reason: str) -> None:
     assert choose_freight([goods]).reason == reason
 
 
 @settings(deadline=None)
 @given(goods=pieces, turned=st.permutations(["length_mm", "width_mm", "height_mm"]))
-def test_it_does_not_matter_which_side_is_called_length(goods: Piece, turned: list[str]) -> None:
+def test_choice_does_not_depend_on_the_order_of_the_sides(goods: Piece, turned: list[str]) -> None:
     sides = dict(zip(turned, (goods.length_mm, goods.width_mm, goods.height_mm), strict=True))
     assert choose_freight([goods.model_copy(update=sides)]) == choose_freight([goods])
 
 
 @settings(deadline=None)
 @given(goods=st.lists(pieces, max_size=6), more=pieces)
-def test_more_goods_never_travel_in_a_smaller_mode(goods: list[Piece], more: Piece) -> None:
-    """But where their number of packages decided: more goods can turn out to be fewer packages."""
+def test_more_goods_never_get_a_smaller_mode(goods: list[Piece], more: Piece) -> None:
+    """Except where the number of packages decided: more goods can need fewer packages."""
     modes = list(FreightMode)
     before, after = choose_freight(goods), choose_freight([*goods, more])
     if not before.reason.startswith("more than"):
@@ -142,7 +141,7 @@ def test_more_goods_never_travel_in_a_smaller_mode(goods: list[Piece], more: Pie
 
 @settings(deadline=None)
 @given(goods=pieces, more=st.integers(1, 100))
-def test_more_of_one_product_never_travel_in_a_smaller_mode(goods: Piece, more: int) -> None:
+def test_more_units_of_one_product_never_get_a_smaller_mode(goods: Piece, more: int) -> None:
     modes = list(FreightMode)
     after = choose_freight([goods.model_copy(update={"quantity": goods.quantity + more})])
     assert modes.index(after.mode) >= modes.index(choose_freight([goods]).mode)
@@ -150,7 +149,7 @@ def test_more_of_one_product_never_travel_in_a_smaller_mode(goods: Piece, more: 
 
 @settings(deadline=None)
 @given(goods=st.lists(pieces, max_size=6))
-def test_the_order_of_the_pieces_does_not_matter(goods: list[Piece]) -> None:
+def test_choice_does_not_depend_on_the_order_of_the_pieces(goods: list[Piece]) -> None:
     assert choose_freight(goods) == choose_freight(goods[::-1])
 
 
@@ -163,7 +162,7 @@ def test_the_order_of_the_pieces_does_not_matter(goods: list[Piece]) -> None:
         (piece(quantity=10**9, weight_g=0, size_mm="3x2x1"), LTL, 4),
     ],
 )
-def test_a_consignment_of_more_than_twenty_parcels_goes_on_pallets(
+def test_more_than_twenty_parcels_go_on_pallets(
     goods: Piece, mode: FreightMode, count: int
 ) -> None:
     choice = choose_freight([goods])
@@ -195,7 +194,7 @@ def test_a_consignment_of_more_than_twenty_parcels_goes_on_pallets(
         ),
     ],
 )
-def test_ltl_takes_ten_pallets_and_a_large_piece_takes_the_place_of_one(
+def test_ltl_is_at_most_ten_pallets_and_an_oversized_piece_counts_as_one(
     goods: list[Piece], mode: FreightMode, count: int
 ) -> None:
     choice = choose_freight(goods)
@@ -211,25 +210,25 @@ def test_ltl_takes_ten_pallets_and_a_large_piece_takes_the_place_of_one(
         (piece(quantity=10_000), {PackageKind.PALLET}),
     ],
 )
-def test_parcels_are_cartons_and_all_else_is_on_pallets(
+def test_parcels_are_in_cartons_and_other_freight_is_on_pallets(
     goods: Piece, kinds: set[PackageKind]
 ) -> None:
     assert {package.kind for package in choose_freight([goods]).packages} == kinds
 
 
-def test_nothing_is_a_parcel_of_nothing() -> None:
+def test_empty_consignment_is_a_parcel_without_packages() -> None:
     choice = choose_freight([])
     assert (choice.mode, choice.packages, choice.billed_weight_g) == (PARCEL, (), 0)
 
 
-def test_a_truckload_of_too_many_packages_to_list_is_billed_by_its_goods() -> None:
+def test_truckload_without_listed_packages_is_billed_by_the_weight_of_its_goods() -> None:
     choice = choose_freight([piece(quantity=10**6, weight_g=900_000, size_mm="1200x800x1656")])
     assert (choice.mode, choice.packages) == (TRUCKLOAD, ())
     assert choice.billed_weight_g == choice.weight_g == 900_000 * 10**6
 
 
-def test_goods_are_packed_in_what_there_is() -> None:
-    """Ten drills: in small cartons of a unit each; or, of those that take them all, on one."""
+def test_configured_packaging_is_used() -> None:
+    """Ten drills in cartons of one unit each; forty on pallets of ten."""
     small = Container(
         name="S", length_mm=300, width_mm=200, height_mm=100, max_weight_g=5_000, tare_g=200
     )
@@ -243,8 +242,8 @@ def test_goods_are_packed_in_what_there_is() -> None:
 
 
 @pytest.mark.parametrize("carton", CARTONS, ids=lambda carton: carton.name)
-def test_every_carton_keeps_the_limits_of_a_parcel(carton: Container) -> None:
-    """So that only what fits none has to be looked at."""
+def test_every_full_standard_carton_keeps_the_limits_of_a_parcel(carton: Container) -> None:
+    """Only goods that fit no carton need a check of their own."""
     size_mm = f"{carton.length_mm}x{carton.width_mm}x{carton.height_mm}"
     goods = piece(weight_g=carton.max_weight_g, size_mm=size_mm)
     (package,) = choose_freight([goods]).packages
@@ -266,7 +265,7 @@ def test_every_carton_keeps_the_limits_of_a_parcel(carton: Container) -> None:
         ((1_000, 1_000, 1_000), 200_000),
     ],
 )
-def test_five_thousand_cubic_centimetres_count_as_a_kilogram(
+def test_dimensional_weight_is_a_kilogram_per_five_thousand_cubic_centimetres(
     size_mm: tuple[int, int, int], weight_g: int
 ) -> None:
     assert dimensional_weight_g(*size_mm) == weight_g
@@ -282,18 +281,20 @@ def test_five_thousand_cubic_centimetres_count_as_a_kilogram(
         (piece(weight_g=20_001, size_mm="1000x250x400"), 20_001),
     ],
 )
-def test_a_package_is_billed_by_its_weight_or_its_size(goods: Piece, billed_g: int) -> None:
+def test_package_is_billed_by_the_greater_of_weight_and_dimensional_weight(
+    goods: Piece, billed_g: int
+) -> None:
     assert choose_freight([goods]).billed_weight_g == billed_g
 
 
-def test_a_heavy_package_does_not_make_up_for_a_light_one() -> None:
+def test_heavy_package_does_not_offset_a_light_one() -> None:
     heavy, light = (piece(weight_g=grams, size_mm="1000x250x400") for grams in (30_000, 1_000))
     assert choose_freight([heavy, light]).billed_weight_g == 30_000 + 20_000
 
 
 @settings(deadline=None)
 @given(goods=st.lists(pieces, max_size=6))
-def test_billed_is_never_less_than_the_goods_weigh(goods: list[Piece]) -> None:
+def test_billed_weight_is_never_below_the_weight_of_the_goods(goods: list[Piece]) -> None:
     choice = choose_freight(goods)
     assert choice.billed_weight_g >= choice.weight_g
     assert (choice.freight_class is not None) == (choice.mode is LTL)
@@ -304,12 +305,12 @@ CLASSES = (
     *((8, "100", "125"), (10, "92.5", "100"), (12, "85", "92.5"), (15, "70", "85")),
     *((22.5, "65", "70"), (30, "60", "65"), (35, "55", "60"), (50, "50", "55")),
 )
-"""Pounds per cubic foot, the class from there on, the class below."""
+"""Density in pounds per cubic foot, the class from there on, the class below."""
 
 
 @pytest.mark.parametrize(("density", "at", "below"), CLASSES)
-def test_the_density_decides_the_class_to_the_gram(density: float, at: str, below: str) -> None:
-    """Of 200,000 cubic feet, so that volume and weight at the edge are both whole."""
+def test_freight_class_changes_exactly_at_its_density(density: float, at: str, below: str) -> None:
+    """200,000 cubic feet make volume and weight at the limit whole numbers."""
     volume_mm3 = 200 * 3_048**3
     weight_g = Fraction(density) * 200_000 * 45_359_237 / 100_000
     assert weight_g.denominator == 1
@@ -319,7 +320,7 @@ def test_the_density_decides_the_class_to_the_gram(density: float, at: str, belo
 
 
 @pytest.mark.parametrize(("weight_g", "name"), [(0, "400"), (1, "400"), (10**9, "50")])
-def test_the_scale_has_a_class_for_every_density(weight_g: int, name: str) -> None:
+def test_every_density_has_a_freight_class(weight_g: int, name: str) -> None:
     assert freight_class(weight_g, 1_728 * 16_387) == name
 
 
@@ -331,7 +332,7 @@ def test_the_scale_has_a_class_for_every_density(weight_g: int, name: str) -> No
         (piece(weight_g=70_000, size_mm="1200x800x56"), "60"),  # 95 kg, 0.192 m3: 30.89
     ],
 )
-def test_the_class_is_that_of_the_pallets_with_what_is_on_them(goods: Piece, name: str) -> None:
+def test_freight_class_is_that_of_loaded_pallets(goods: Piece, name: str) -> None:
     assert choose_freight([goods]).freight_class == name
 
 
@@ -341,7 +342,7 @@ MONDAY = date(2026, 3, 2)
 def quoted(
     charge: str, days: int = 1, *, currency: str = "EUR", carrier: str = "A", service: str = "road"
 ) -> Quote:
-    """Arrives so many days after a Monday."""
+    """A quote that arrives `days` after a Monday."""
     return Quote(
         quote_id=f"{carrier}-{service}",
         carrier=carrier,
@@ -352,30 +353,30 @@ def quoted(
     )
 
 
-def test_without_a_wish_the_cheapest_quote_is_taken_however_long_it_takes() -> None:
+def test_cheapest_quote_is_chosen_without_a_needed_date() -> None:
     slow, fast = quoted("8.00", 9), quoted("8.01", 1, service="air")
     choice = choose_quote([fast, slow], "EUR", None)
     assert choice.quote == slow
     assert choice.reason == "road for 8.00 EUR, the cheapest of 2 quotes"
 
 
-def test_charges_are_compared_as_amounts_and_not_as_words() -> None:
+def test_charges_are_compared_as_amounts() -> None:
     assert choose_quote([quoted("100"), quoted("9.5")], "EUR", None).quote.charge == "9.5"
 
 
 @pytest.mark.parametrize(
-    ("wished", "service"), [(1, "express"), (3, "express"), (4, "economy"), (9, "economy")]
+    ("days", "service"), [(1, "express"), (3, "express"), (4, "economy"), (9, "economy")]
 )
-def test_the_cheapest_that_arrives_by_the_wish_is_taken(wished: int, service: str) -> None:
-    """Economy takes four days: on the day itself is in time."""
+def test_cheapest_quote_in_time_is_chosen(days: int, service: str) -> None:
+    """Economy takes four days; arrival on the needed day is in time."""
     quotes = [quoted("5.00", 4, service="economy"), quoted("11.00", 1, service="express")]
-    needed_by = MONDAY + timedelta(days=wished)
+    needed_by = MONDAY + timedelta(days=days)
     choice = choose_quote(quotes, "EUR", needed_by)
     assert choice.quote.service == service
     assert f"that arrive by {needed_by}" in choice.reason
 
 
-def test_the_sentence_counts_only_the_quotes_that_it_is_chosen_from() -> None:
+def test_reason_counts_only_eligible_quotes() -> None:
     quotes = [quoted("5.00", 4), quoted("11.00", 1, service="express"), quoted("1", currency="USD")]
     choice = choose_quote(quotes, "EUR", MONDAY + timedelta(days=1))
     assert choice.reason == (
@@ -383,7 +384,7 @@ def test_the_sentence_counts_only_the_quotes_that_it_is_chosen_from() -> None:
     )
 
 
-def test_where_none_is_in_time_the_earliest_is_taken_and_of_those_the_cheapest() -> None:
+def test_earliest_then_cheapest_quote_is_chosen_if_none_is_in_time() -> None:
     cheap, early, dear = quoted("1.00", 5), quoted("9.00", 3), quoted("9.01", 3, carrier="B")
     choice = choose_quote([cheap, dear, early], "EUR", MONDAY)
     assert choice.quote == early
@@ -392,8 +393,7 @@ def test_where_none_is_in_time_the_earliest_is_taken_and_of_those_the_cheapest()
     )
 
 
-def test_of_two_that_cost_the_same_the_earlier_and_then_the_first_by_name() -> None:
-    """Whatever the order in which carriers answer."""
+def test_equal_charges_are_decided_by_arrival_then_name() -> None:
     late = quoted("7.00", 3, carrier="A")
     others = [quoted("7.00", 2, carrier="B", service=s) for s in ("rail", "air")]
     last = quoted("7.0", 2, carrier="C", service="air")
@@ -401,7 +401,7 @@ def test_of_two_that_cost_the_same_the_earlier_and_then_the_first_by_name() -> N
         assert choose_quote(quotes, "EUR", None).quote == others[1]
 
 
-def test_a_charge_in_another_currency_is_left_out_however_cheap_and_early() -> None:
+def test_quotes_in_another_currency_are_ignored() -> None:
     ours = quoted("90.00", 5)
     quotes = [quoted("1.00", 0, currency="USD"), ours]
     assert choose_quote(quotes, "EUR", None).quote == ours
@@ -409,24 +409,24 @@ def test_a_charge_in_another_currency_is_left_out_however_cheap_and_early() -> N
 
 
 @pytest.mark.parametrize("charge", ["-5.00", "1.005", "free", "", "NaN", "1e3"])
-def test_what_asks_for_no_amount_that_we_could_pay_is_no_offer(charge: str) -> None:
+def test_quotes_without_a_payable_amount_are_ignored(charge: str) -> None:
     ours = quoted("90.00", 5)
     assert choose_quote([quoted(charge, 0), ours], "EUR", None).quote == ours
-    with pytest.raises(ValueError, match="no carrier takes it"):
+    with pytest.raises(ValueError, match="no carrier quotes"):
         choose_quote([quoted(charge, 0)], "EUR", None)
 
 
 @pytest.mark.parametrize("quotes", [[], [quoted("1.00", currency="USD")]])
-def test_without_a_quote_in_our_currency_there_is_no_choice(quotes: list[Quote]) -> None:
-    with pytest.raises(ValueError, match="no carrier takes it for an amount in EUR; retry later"):
+def test_no_quote_in_our_currency_is_an_error(quotes: list[Quote]) -> None:
+    with pytest.raises(ValueError, match="no carrier quotes an amount in EUR; retry later"):
         choose_quote(quotes, "EUR", MONDAY)
 
 
-def test_yen_have_no_decimals() -> None:
+def test_charges_in_yen_have_no_decimals() -> None:
     quotes = [quoted("1000", currency="JPY"), quoted("999", 2, currency="JPY")]
     choice = choose_quote(quotes, "JPY", None)
     assert choice.reason == "road for 999 JPY, the cheapest of 2 quotes"
-    with pytest.raises(ValueError, match="no carrier takes it for an amount in JPY"):
+    with pytest.raises(ValueError, match="no carrier quotes an amount in JPY"):
         choose_quote([quoted("999.50", currency="JPY")], "JPY", None)
 
 
@@ -444,13 +444,13 @@ quotes_of_a_day = st.lists(
 
 
 @given(quotes_of_a_day, st.none() | st.integers(-1, 11))
-def test_no_other_quote_in_time_costs_less_and_the_order_of_the_answers_is_of_no_matter(
-    quotes: list[Quote], wished: int | None
+def test_no_other_quote_in_time_is_cheaper_in_any_order_of_the_quotes(
+    quotes: list[Quote], days: int | None
 ) -> None:
-    needed_by = None if wished is None else MONDAY + timedelta(days=wished)
+    needed_by = None if days is None else MONDAY + timedelta(days=days)
     ours = [quote for quote in quotes if quote.currency == "EUR"]
     if not ours:
-        with pytest.raises(ValueError, match="no carrier takes it"):
+        with pytest.raises(ValueError, match="no carrier quotes"):
             choose_quote(quotes, "EUR", needed_by)
         return
     best = choose_quote(quotes, "EUR", needed_by).quote

@@ -1,4 +1,4 @@
-"""What the command line shows fits into a terminal of 80 columns."""
+"""Tables of the command line fit into a terminal of 80 columns."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -150,7 +150,7 @@ PURCHASE = PurchaseOrderDetails(
 )
 ROWS: list[tuple[Callable[..., None], BaseModel, list[str]]] = [
     (
-        stock._print_stock,
+        stock.print_stock,
         STOCK,
         [
             "location on hand reserved available on order short value",
@@ -162,18 +162,18 @@ ROWS: list[tuple[Callable[..., None], BaseModel, list[str]]] = [
         ],
     ),
     (
-        purchasing._print_offers,
+        purchasing.print_offers,
         OFFERS,
         [
             "supplier unit cost break freight duty minimum pack",
             "S-ALPEN 1079.90 1075.00 from 100 125.00 12.5 % 20 4",
             "supplier smallest landed a unit days until",
             "S-ALPEN 20 21723.00 1086.15 9 2026-12-04",
-            "S-ALPEN so far: 12 orders, 9.5 days, 97.5 % came",
+            "S-ALPEN so far: 12 orders, 9.5 days, 97.5 % received",
         ],
     ),
     (
-        purchasing._print_details,
+        purchasing.print_purchase_order,
         PURCHASE,
         [
             "SKU ordered due received damaged invoiced expected",
@@ -196,10 +196,10 @@ def narrow() -> Iterator[None]:
 
 @pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize(("show", "view", "rows"), ROWS)
-def test_headers_and_rows_are_one_line_each(
+def test_header_and_rows_are_one_line_each(
     show: Callable[..., None], view: BaseModel, rows: list[str]
 ) -> None:
-    """Nothing is folded to a few letters, or cut off."""
+    """No cell is folded or cut off."""
     with out.capture() as captured:
         show(view)
     lines = [" ".join(line.split()) for line in captured.get().splitlines()]

@@ -1,4 +1,4 @@
-"""The number of a handling unit is GS1's."""
+"""Serial shipping container codes follow GS1."""
 
 import pytest
 from hypothesis import given
@@ -16,8 +16,7 @@ from models.sscc import sscc
         ("4012345", 0, 3, "340123450000000000"),
     ],
 )
-def test_published_numbers(company_prefix: str, serial: int, extension: int, number: str) -> None:
-    """The check digit is right, and the serial is filled with zeros."""
+def test_published_examples(company_prefix: str, serial: int, extension: int, number: str) -> None:
     assert sscc(company_prefix, serial, extension) == number
 
 
@@ -29,8 +28,9 @@ def test_published_numbers(company_prefix: str, serial: int, extension: int, num
     ),
     st.integers(0, 9),
 )
-def test_every_number_is_18_digits_that_check(unit: tuple[str, int], extension: int) -> None:
-    """And says its prefix and its serial."""
+def test_number_has_18_digits_with_prefix_serial_and_check_digit(
+    unit: tuple[str, int], extension: int
+) -> None:
     prefix, serial = unit
     number = sscc(prefix, serial, extension)
     assert len(number) == 18
@@ -40,7 +40,7 @@ def test_every_number_is_18_digits_that_check(unit: tuple[str, int], extension: 
 
 
 @pytest.mark.parametrize(
-    ("company_prefix", "serial", "extension", "why"),
+    ("company_prefix", "serial", "extension", "reason"),
     [
         ("4012345", 10**9, 0, "the company prefix 4012345 leaves 9 digits for serials"),
         ("4012345678", 10**6, 0, "1000000 doesn't fit"),
@@ -51,9 +51,8 @@ def test_every_number_is_18_digits_that_check(unit: tuple[str, int], extension: 
         ("4012345", 1, 10, "10 is not an SSCC's extension"),
     ],
 )
-def test_what_is_no_sscc_is_refused(
-    company_prefix: str, serial: int, extension: int, why: str
+def test_invalid_parts_are_rejected_with_the_rule(
+    company_prefix: str, serial: int, extension: int, reason: str
 ) -> None:
-    """In a sentence that says what would be right."""
-    with pytest.raises(ValueError, match=why):
+    with pytest.raises(ValueError, match=reason):
         sscc(company_prefix, serial, extension)

@@ -1,4 +1,4 @@
-"""The command line in wrong hands: exit status 2, and what is wrong, before anything is opened."""
+"""Wrong use of the command line: exit status 2 and a reason, before the database is opened."""
 
 import json
 import sys
@@ -23,14 +23,14 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("words", "told"), CASES, ids=lambda words: " ".join(words))
-def test_missing_or_unreadable_words_are_wrong_use(
+@pytest.mark.parametrize(("words", "detail"), CASES, ids=lambda words: " ".join(words))
+def test_missing_or_invalid_words_are_wrong_use(
     words: list[str],
-    told: str,
+    detail: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As a person sees it, and as JSON."""
+    """The JSON problem names the word."""
     monkeypatch.setattr(sys, "argv", ["starter.py", *words, "--json"])
     assert starter.main() == 2
-    assert told in json.loads(capsys.readouterr().out)["detail"]
+    assert detail in json.loads(capsys.readouterr().out)["detail"]

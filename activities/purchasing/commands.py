@@ -1,0 +1,48 @@
+"""The command of operators on purchase orders: close."""
+
+from activities.database.command import executes
+from activities.database.unit_of_work import UnitOfWork
+from activities.purchasing.purchase_orders import keys_of, lock_purchase
+from activities.stock.backorders import due_units, set_expected_dates
+from activities.stock.notifications import changed_shortages, read_shortages
+from models.messages.commands.base import STOCK_REFUSED, UNKNOWN_PURCHASE_ORDER, refuse
+from models.messages.commands.purchasing import ClosePurchase
+from models.messages.commands.results import CommandResult
+from models.purchasing import PurchaseOrderState
+from models.tables.purchasing import PurchaseOrder
+
+
+@executes(ClosePurchase)
+def close_purchase(work: UnitOfWork, command: ClosePurchase) -> CommandResult:
+    """Close a purchase order: its due units are no longer expected, and bought elsewhere."""
+    order, lines = lock_purchase(work, command.po_id)
+    if order is None:
+        reason = f"there is no purchase order {command.po_id!r}"
+        refuse("po_id", reason, UNKNOWN_PURCHASE_ORDER)
+    if problem := _why_not_close(order):
+        refuse("po_id", problem, STOCK_REFUSED)
+    skus = [line.sku for line in lines]
+    before = read_shortages(work.session, skus)
+    due = {line.sku: due_units(line) for line in lines if order.state.is_open}
+    for line in lines:
+        if due.get(line.sku):
+            line.let_down_at = work.now
+    order.state, order.ended_at = PurchaseOrderState.CLOSED, work.now
+    order.ended_reason = f"closed by {command.actor}: {command.reason}"
+    set_expected_dates(work, skus)
+    rest = ", ".join(f"{units} x {sku}" for sku, units in due.items() if units)
+    return CommandResult.done(
+        command,
+        f"{order.po_id} is closed: {rest or 'nothing more'} was still to come",
+        orders=(short.order_id for short in changed_shortages(work.session, before)),
+        places=keys_of(order, lines),
+    )
+
+
+def _why_not_close(order: PurchaseOrder) -> str | None:
+    if order.state is PurchaseOrderState.PLANNED:
+        return f"{order.po_id} isn't sent yet: it changes, or is deleted, with the shortages"
+    if order.state.is_over:
+        ended = order.ended_reason or "all goods were received"
+        return f"{order.po_id} is over already: {order.state}, {ended}"
+    return None

@@ -1,0 +1,249 @@
+"""Planning: the units of a SKU to buy for a location, and the supplier to buy them from.
+
+The decisions are pure rules: `models.replenishment.restock` gives the quantity,
+`models.purchasing.compare_offers` the supplier, with price breaks. A planned line is added to the
+purchase order that collects lines for the supplier and the location.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from sqlmodel import Session, col, select
+
+from activities.database.unit_of_work import UnitOfWork
+from activities.ledger.posting import draw_number, lock_series
+from activities.purchasing.offers import read_offers
+from activities.purchasing.purchase_orders import lines_of, reason_of
+from activities.purchasing.track_records import track_records
+from activities.stock.backorders import backordered, incoming, open_shortages
+from models.messages.steps import StockKey
+from models.purchasing import (
+    ComparedOffer,
+    Comparison,
+    Offer,
+    PurchaseOrderState,
+    Reason,
+    Requirement,
+    compare_offers,
+)
+from models.replenishment import position, restock
+from models.stock import ShortageState
+from models.tables.masterdata import Company
+from models.tables.orders import Order
+from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
+from models.tables.stock import Shortage, Stock, StockPolicy
+
+
+def lock_offers(work: UnitOfWork, key: StockKey) -> None:
+    """Lock the number series of all suppliers of a SKU: before any purchase order is locked."""
+    for offer in read_offers(work.session, [key.sku]):
+        lock_series(work, _series(offer.supplier_id, key))
+
+
+def plan_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
+    """Plan a purchase of the units that are short, or to restock, and not on order.
+
+    Replaces the line that was planned before. Returns why no supplier is left, and the units that
+    orders are then short of.
+    """
+    emptied = _delete_planned_lines(work, key)
+    problem, unmet = _plan_new_line(work, key)
+    for order in emptied:
+        if not lines_of(work.session, order.po_id):
+            work.session.delete(order)
+    return problem, unmet
+
+
+def _delete_planned_lines(work: UnitOfWork, key: StockKey) -> Sequence[PurchaseOrder]:
+    """Delete the lines of a SKU that were not sent; return their purchase orders."""
+    orders = work.session.exec(
+        select(PurchaseOrder)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            PurchaseOrderLine.sku == key.sku,
+            PurchaseOrder.location == key.location,
+            PurchaseOrder.state == PurchaseOrderState.PLANNED,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for order in orders:
+        work.session.delete(work.session.get_one(PurchaseOrderLine, (order.po_id, key.sku)))
+    work.session.flush()
+    return orders
+
+
+def _plan_new_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
+    session, today = work.session, work.now.date()
+    on_order = sum(one.units for one in incoming(session, key, today))
+    needed = backordered(session, key)
+    stock = session.get_one(Stock, key.primary_key)
+    level = position(
+        on_hand=stock.on_hand, on_order=on_order, reserved=stock.reserved, backordered=needed
+    )
+    policy = session.get(StockPolicy, key.primary_key)
+    short = max(0, needed - on_order)
+    low = _units_to_restock(level + short, policy) if policy else 0
+    if not short + low:
+        return None, 0
+    order_ids = _orders_not_covered(session, key, on_order)
+    needed_by = _needed_by(session, key, order_ids)
+    requirement = Requirement(sku=key.sku, short=short, restock=low, needed_by=needed_by)
+    offers = read_offers(session, [key.sku])
+    records = track_records(session, {offer.supplier_id for offer in offers})
+    excluded = _failed_suppliers(work, key)
+    comparison = compare_offers(requirement, offers, records, today, excluded)
+    if comparison.chosen is None:
+        return _no_supplier(requirement, key, comparison), short
+    reason = Reason(
+        orders=order_ids,
+        short=short,
+        restock=low,
+        position=level,
+        reorder_point=policy.reorder_point if policy else None,
+        demand_a_day=policy.demand_a_day if policy else None,
+        lead_time_days=policy.lead_time_days if policy else None,
+        comparison=comparison,
+    )
+    _add_line(work, key, comparison.chosen, offers, reason)
+    return None, 0
+
+
+def _units_to_restock(level: int, policy: StockPolicy) -> int:
+    return restock(level, policy.reorder_point, policy.order_quantity, policy.safety_stock)
+
+
+def _add_line(
+    work: UnitOfWork,
+    key: StockKey,
+    chosen: ComparedOffer,
+    offers: Iterable[Offer],
+    reason: Reason,
+) -> None:
+    order = _collecting_order(work, key, chosen.supplier_id)
+    duties_ppm = {offer.supplier_id: offer.duty_ppm for offer in offers}
+    work.session.add(
+        PurchaseOrderLine(
+            po_id=order.po_id,
+            sku=key.sku,
+            quantity=chosen.quantity,
+            unit_cost_minor=chosen.unit_cost_minor,
+            duty_ppm=duties_ppm[chosen.supplier_id],
+            expected_date=None,
+            reason=reason.model_dump(mode="json"),
+        )
+    )
+    order.freight_minor = freight_of(lines_of(work.session, order.po_id))
+
+
+def _collecting_order(work: UnitOfWork, key: StockKey, supplier_id: str) -> PurchaseOrder:
+    """Return the purchase order that collects lines for a supplier and a location, or a new one.
+
+    The lock of its number series (`lock_offers`) prevents a second one.
+    """
+    series = _series(supplier_id, key)
+    collecting = work.session.exec(
+        select(PurchaseOrder)
+        .where(
+            PurchaseOrder.supplier_id == supplier_id,
+            PurchaseOrder.location == key.location,
+            PurchaseOrder.state == PurchaseOrderState.PLANNED,
+        )
+        .with_for_update()
+    ).first()
+    if collecting is not None:
+        return collecting
+    order = PurchaseOrder(
+        po_id=f"{series}-{draw_number(work, series)}",
+        supplier_id=supplier_id,
+        location=key.location,
+        currency=work.session.exec(select(Company.currency)).one(),
+        state=PurchaseOrderState.PLANNED,
+        reason="",
+        created_at=work.now,
+        collects_until=work.now + work.rules.buying.window,
+    )
+    work.session.add(order)
+    work.session.flush()
+    return order
+
+
+def _series(supplier_id: str, key: StockKey) -> str:
+    return f"PO-{supplier_id}-{key.location}"
+
+
+def freight_of(lines: Iterable[PurchaseOrderLine]) -> int:
+    """Return the freight of a purchase order: the highest of its offers, as each covers it all."""
+    chosen = [reason_of(line).comparison.chosen for line in lines]
+    return max((offer.freight_minor for offer in chosen if offer), default=0)
+
+
+def _orders_not_covered(session: Session, key: StockKey, on_order: int) -> tuple[str, ...]:
+    """Return the orders that stay short after `on_order` units, which go to the first promised."""
+    orders = []
+    for shortage in open_shortages(session, [key.sku]):
+        if shortage.key != key:
+            continue
+        missing = shortage.quantity - shortage.filled
+        if missing > on_order:
+            orders.append(shortage.order_id)
+        on_order = max(0, on_order - missing)
+    return tuple(dict.fromkeys(orders))
+
+
+def _needed_by(session: Session, key: StockKey, order_ids: Iterable[str]) -> date | None:
+    """Return the earliest promised date of these orders, which are short of a SKU."""
+    ours = set(order_ids)
+    short = (
+        select(Order.order_id, col(Order.promised_date))
+        .join(Shortage, col(Shortage.order_id) == col(Order.order_id))
+        .where(
+            Shortage.sku == key.sku,
+            Shortage.location == key.location,
+            Shortage.state == ShortageState.OPEN,
+        )
+    )
+    promised = [day for order_id, day in session.exec(short) if day and order_id in ours]
+    return min(promised, default=None)
+
+
+def _failed_suppliers(work: UnitOfWork, key: StockKey) -> Mapping[str, str]:
+    """Return the suppliers that failed within the rest period, and why each is not asked."""
+    since = work.now - work.rules.buying.rest
+    return {
+        order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
+        for order, line in failed_lines(work.session, key)
+        if line.let_down_at and line.let_down_at >= since
+    }
+
+
+def _promised(line: PurchaseOrderLine) -> str:
+    return f"promised {line.expected or 0} of {line.quantity}"
+
+
+def failed_lines(session: Session, key: StockKey) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
+    """Read the lines of which a supplier did not promise or deliver all, the earliest first."""
+    rows = session.exec(
+        select(PurchaseOrder, PurchaseOrderLine)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            PurchaseOrderLine.sku == key.sku,
+            PurchaseOrder.location == key.location,
+            col(PurchaseOrderLine.let_down_at).is_not(None),
+        )
+        .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
+    )
+    return list(rows)
+
+
+def _no_supplier(requirement: Requirement, key: StockKey, comparison: Comparison) -> str:
+    """Describe what can't be bought, which suppliers were considered, and the remedy."""
+    tried = "; ".join(f"{row.supplier_id}: {row.why_not}" for row in comparison.rows)
+    sku = requirement.sku
+    if requirement.short:
+        need, remedy = f"{requirement.short} x {sku} are short at {key.location}", "retry the order"
+    else:
+        need = f"{requirement.restock} x {sku} are to be restocked at {key.location}"
+        remedy = f"run `replenish {sku}`"
+    supply = f"no supplier is left ({tried})" if tried else "no supplier offers them"
+    return f"{need} and {supply}: import an offer, then {remedy}"

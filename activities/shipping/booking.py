@@ -1,0 +1,140 @@
+"""Booking: what carriers are asked for a shipment, and the booking as recorded."""
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session, col, select
+
+from activities.database.unit_of_work import UnitOfWork
+from activities.gateways.calls import asked_before
+from activities.order_record.audit import record_event
+from activities.order_record.progress import lock_order, read_progress, save_progress
+from activities.shipping.goods_issue import put_back
+from activities.shipping.planning import next_hand_over
+from models.errors import Refused
+from models.messages.partners import BookedFreight, FreightBooking, FreightInquiry, FreightPackage
+from models.messages.steps import ShipmentStep
+from models.money import parse_amount
+from models.progress import Cancellation, Progress, ShipmentState
+from models.tables.masterdata import Location
+from models.tables.orders import Order
+from models.tables.shipping import PackageRow, Shipment
+
+SHIP_FROM = {"location", "name", "street", "city", "country", "postal_code"}
+"""The fields of a location that a carrier gets."""
+
+
+def booking_call(order_id: str, shipment_id: str) -> str:
+    """Name the partner call that books a shipment."""
+    return f"{order_id}/book/{shipment_id}"
+
+
+def needs_answer(session: Session, shipment_id: str) -> bool:
+    """Whether a booking that was requested before still needs its answer.
+
+    Also for a shipment that has left meanwhile, to know its tracking number.
+    """
+    shipment = session.get_one(Shipment, shipment_id)
+    order = session.get_one(Order, shipment.order_id)
+    open_ = shipment.state is ShipmentState.PLANNED or shipment.state.has_left
+    return open_ and _lacks_booking(shipment, order)
+
+
+def _lacks_booking(shipment: Shipment, order: Order) -> bool:
+    """Whether a shipment isn't booked yet, and is neither being cancelled nor called back."""
+    is_cancelled = shipment.called_back_by or order.cancellation is not Cancellation.NONE
+    return shipment.booking_id is None and not is_cancelled
+
+
+def freight_inquiry(session: Session, shipment_id: str, now: datetime) -> FreightInquiry | None:
+    """Build the inquiry for a planned shipment; None where no booking is needed.
+
+    Raises Refused for an unknown location.
+    """
+    shipment = session.get_one(Shipment, shipment_id)
+    order = session.get_one(Order, shipment.order_id)
+    if shipment.state is not ShipmentState.PLANNED or not _lacks_booking(shipment, order):
+        return None
+    location = session.get(Location, shipment.location)
+    if location is None:
+        raise Refused("no_location", f"there is no location {shipment.location}: import it, retry")
+    packages = select(PackageRow).where(PackageRow.shipment_id == shipment_id)
+    return FreightInquiry(
+        shipment_id=shipment_id,
+        order_id=shipment.order_id,
+        mode=shipment.mode,
+        weight_g=shipment.weight_g,
+        billed_weight_g=shipment.billed_weight_g or shipment.weight_g,
+        freight_class=shipment.freight_class,
+        packages=tuple(
+            FreightPackage.model_validate(row.model_dump())
+            for row in session.exec(packages.order_by(col(PackageRow.package_no)))
+        ),
+        ready_on=_earliest_on(shipment, location, now),
+        needed_by=_needed_by(order),
+        currency=order.currency,
+        ship_from=location.model_dump(include=SHIP_FROM),
+        ship_to=order.ship_to,
+    )
+
+
+def _needed_by(order: Order) -> date | None:
+    """The delivery date that the customer requested, or has consented to since."""
+    if order.requested_delivery_date is None:
+        return None
+    return order.promised_date or order.requested_delivery_date
+
+
+def ready_on(session: Session, shipment: Shipment, order: Order, location: Location | None) -> date:
+    """Return the day, at the location, on which it hands the goods over: as given to a carrier,
+    else as planned."""
+    call = booking_call(order.order_id, shipment.shipment_id)
+    _, asked = asked_before(session, call, FreightBooking)
+    return asked.ready_on if asked else _planned_on(shipment, location)
+
+
+def _earliest_on(shipment: Shipment, location: Location, now: datetime) -> date:
+    """The planned day; where that has passed, the next on which the location hands over goods."""
+    next_day = next_hand_over(location, now).astimezone(ZoneInfo(location.timezone)).date()
+    return max(next_day, _planned_on(shipment, location))
+
+
+def _planned_on(shipment: Shipment, location: Location | None) -> date:
+    moment = shipment.book_from or shipment.planned_at
+    return moment.astimezone(ZoneInfo(location.timezone if location else "UTC")).date()
+
+
+def record_booking(
+    work: UnitOfWork, step: ShipmentStep, booking: FreightBooking, booked: BookedFreight
+) -> None:
+    """Record a carrier's booking once; also of a shipment that has left meanwhile."""
+    order = lock_order(work, step.order_id)
+    shipment = work.session.get_one(Shipment, step.shipment_id)
+    if shipment.booking_id is not None:
+        return
+    shipment.booking_id = booked.booking_id
+    shipment.carrier = booked.carrier
+    shipment.tracking_number = booked.tracking_number
+    shipment.service = booking.quote.service
+    shipment.charge_minor = parse_amount(booking.quote.charge, booking.quote.currency)
+    shipment.arrives_on, shipment.choice = booking.quote.arrives_on, booking.choice
+    shipment.news_at = work.now
+    if shipment.state is ShipmentState.PLANNED:
+        shipment.state = ShipmentState.BOOKED
+    detail = (
+        f"{shipment.shipment_id} with {booked.carrier}, tracking {booked.tracking_number}: "
+        f"{booking.choice}"
+    )
+    record_event(work, order.order_id, "booked", detail)
+    save_progress(work, order)
+
+
+def record_cancelled_booking(work: UnitOfWork, step: ShipmentStep) -> Progress:
+    """Record once that a shipment is cancelled; not one that has left meanwhile."""
+    order = lock_order(work, step.order_id)
+    shipment = work.session.get_one(Shipment, step.shipment_id)
+    if shipment.state not in (ShipmentState.PLANNED, ShipmentState.BOOKED):
+        return read_progress(work.session, order)
+    put_back(work, shipment)
+    record_event(work, order.order_id, "booking_cancelled", shipment.shipment_id)
+    return save_progress(work, order)

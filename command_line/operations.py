@@ -1,0 +1,83 @@
+"""Operations: import, nightly workflows, findings, rejected messages."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from activities.masterdata.importing import import_folder
+from activities.operations import reading as operations_reading
+from command_line.context import OpenContext
+from command_line.output import Json, Limit, new_table, out, show, show_view
+from models.views.operations import FindingView, RejectedMessageView
+
+
+def add_operations(app: typer.Typer, open_context: OpenContext) -> None:
+    """Add the commands of operations."""
+    _add_nightly(app, open_context)
+
+    @app.command("import")
+    def import_(folder: Path, as_json: Json = False) -> None:
+        """Import master data from the CSV files of FOLDER: all of it, or nothing."""
+        context = open_context()
+        imported = import_folder(context.database, folder)
+        if imported.served:
+            context.with_intake(lambda intake: intake.notify_orders(imported.served, "opening"))
+        rows = ", ".join(_rows(count, name) for name, count in imported.rows.items())
+        show({"imported": imported.rows}, as_json, f"{rows} imported")
+
+    @app.command()
+    def findings(
+        gone: Annotated[bool, typer.Option(help="Also findings that are gone.")] = False,
+        as_json: Json = False,
+    ) -> None:
+        """List the findings of reconciliation."""
+        rows = open_context().read(lambda s: operations_reading.findings(s, gone))
+        show_view(rows, as_json, _print_findings)
+
+    @app.command("odd-facts")
+    def odd_facts(limit: Limit = 50, as_json: Json = False) -> None:
+        """List messages that could not be applied, with the reason, of all subjects."""
+        rows = open_context().read(lambda s: operations_reading.odd_facts(s, limit))
+        show_view(rows, as_json, _print_rejected)
+
+
+def _add_nightly(app: typer.Typer, open_context: OpenContext) -> None:
+    @app.command()
+    def review(as_json: Json = False) -> None:
+        """Review all stock now, as every night: reorder points, and low stock."""
+        outcome = open_context().with_intake(lambda intake: intake.review())
+        text = f"{outcome.places} stock keys of {outcome.skus} SKUs reviewed, {outcome.low} are low"
+        show(outcome, as_json, text)
+
+    @app.command()
+    def reconcile(as_json: Json = False) -> None:
+        """Reconcile the books now, as every night; exit status 1 if it finds a difference."""
+        outcome = open_context().with_intake(lambda intake: intake.reconcile())
+        text = f"{outcome.places} stock keys and {outcome.orders} orders compared: nothing differs"
+        if outcome.attention:
+            text = f"{outcome.attention.message}\n`starter.py findings` lists all of them"
+        show(outcome, as_json, text)
+        if outcome.attention:
+            raise typer.Exit(1)
+
+
+def _rows(count: int, file: str) -> str:
+    return f"{count} {'row' if count == 1 else 'rows'} of {file}"
+
+
+def _print_findings(rows: Sequence[FindingView]) -> None:
+    table = new_table("found", "last seen", "gone", "difference")
+    for row in rows:
+        times = (row.found_at, row.last_seen_at, row.gone_at)
+        table.add_row(*(f"{at:%Y-%m-%d %H:%M}" if at else "" for at in times), row.message)
+    out.print(table)
+
+
+def _print_rejected(rows: Sequence[RejectedMessageView]) -> None:
+    table = new_table("when", "subject", "message", "reason", "content")
+    for row in rows:
+        when = f"{row.recorded_at:%Y-%m-%d %H:%M}"
+        table.add_row(when, row.subject or "-", row.name, row.reason, row.body)
+    out.print(table)

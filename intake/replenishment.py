@@ -1,0 +1,52 @@
+"""Replenishments checked on request."""
+
+from sqlmodel import Session
+from temporalio.common import WorkflowIDConflictPolicy
+
+import engine
+from activities.stock import reading as stock_reading
+from intake.connection import Connection
+from models.errors import FieldError, InvalidInput, NotFound
+from models.messages.commands.base import UNKNOWN_SKU
+from models.messages.facts import ShortageReported
+from models.messages.steps import REPLENISHES, StockKey
+from workflows.replenishment import ReplenishmentWorkflow
+
+
+class ReplenishmentIntake(Connection):
+    """Check replenishments on request."""
+
+    async def look_again(self, sku: str, location: str | None) -> list[str]:
+        """Check now whether a SKU must be bought, also from suppliers that failed before.
+
+        Checks `location`, or all locations that keep the SKU. Returns the ids of their workflows.
+        Raises NotFound, InvalidInput, EngineUnavailable.
+        """
+        keys = await self._read(lambda session: _stock_keys(session, sku, location))
+        for key in keys:
+            await engine.reach(
+                self._client.start_workflow(
+                    ReplenishmentWorkflow.run,
+                    key,
+                    id=key.workflow_id,
+                    task_queue=engine.TASK_QUEUE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    start_signal="shortage_reported",
+                    start_signal_args=[ShortageReported(shortage_id="person", again=True)],
+                    static_summary=key.summary,
+                    static_details=REPLENISHES,
+                    rpc_timeout=engine.CALL_TIMEOUT,
+                )
+            )
+        return [key.workflow_id for key in keys]
+
+
+def _stock_keys(session: Session, sku: str, location: str | None) -> list[StockKey]:
+    if not stock_reading.is_sku(session, sku):
+        raise NotFound(UNKNOWN_SKU, f"there is no SKU {sku!r}")
+    if location is not None and not stock_reading.is_location(session, location):
+        raise InvalidInput([FieldError("location", f"there is no location {location!r}")])
+    locations = [location] if location else stock_reading.places_of(session, sku)
+    if not locations:
+        raise InvalidInput([FieldError("location", f"no location keeps {sku} yet: name one")])
+    return [StockKey(location=name, sku=sku) for name in locations]

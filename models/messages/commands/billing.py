@@ -1,0 +1,110 @@
+"""Commands on invoices, payments and refunds."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from models.base import Identifier, Text
+from models.customers import AmountText
+from models.messages.commands.base import CommandMessage
+from models.messages.commands.interface import Argument, Cli, Flag, Option, Route
+from models.messages.commands.orders import OrderId
+
+
+class MoneyCommand(CommandMessage):
+    """A command on money received or owed."""
+
+    tag: ClassVar = "money"
+
+
+class AssignPayment(MoneyCommand):
+    """Apply a payment without an order to an order."""
+
+    cli: ClassVar = Cli("payments assign", reason="it is this order's")
+    routes: ClassVar = (Route("/payments/{payment_id}/assign", "assign"),)
+
+    kind: Literal["assign"] = "assign"
+    payment_id: Annotated[Identifier, Argument("The payment's id.", metavar="PAYMENT")]
+    order_id: OrderId
+
+
+class GiveRefund(MoneyCommand):
+    """Refund what credit notes and overpayments owe a customer, or a payment without an order.
+
+    Without `amount`, all that is owed.
+    """
+
+    cli: ClassVar = Cli("refund")
+    routes: ClassVar = (
+        Route(
+            "/orders/{order_id}/refunds",
+            "refund",
+            undescribed="payment_id",
+            description="Refund what credit notes and overpayments owe an order's customer.",
+        ),
+        Route(
+            "/payments/{payment_id}/refund",
+            "refund_payment",
+            undescribed="order_id",
+            description="Refund a payment without an order.",
+        ),
+    )
+
+    kind: Literal["refund"] = "refund"
+    order_id: Annotated[
+        Identifier | None, Argument("The order whose customer is refunded.", metavar="[ORDER]")
+    ] = None
+    payment_id: Annotated[
+        Identifier | None, Option("Instead of an order: a payment without one.", name="--payment")
+    ] = None
+    amount: Annotated[
+        AmountText | None, Argument('"18.00"; absent: all that we owe the customer.')
+    ] = None
+
+    @model_validator(mode="after")
+    def _require_order_or_payment(self) -> Self:
+        if (self.order_id is None) == (self.payment_id is None):
+            raise ValueError("order_id: give either an order or a payment")
+        if self.payment_id is not None and self.amount is not None:
+            raise ValueError("amount: a payment is refunded in full")
+        return self
+
+
+class CreditInvoice(MoneyCommand):
+    """Credit an invoice whose goods have left, in part or in full, and refund the paid part.
+
+    `amount` includes tax; without it, all that is left is credited. With `refund` false, the paid
+    part stays the customer's credit.
+    """
+
+    cli: ClassVar = Cli("credit-note")
+    routes: ClassVar = (Route("/invoices/{invoice_number}/credit-notes", "credit"),)
+
+    kind: Literal["credit"] = "credit"
+    invoice_number: Annotated[Text, Argument("The invoice's number.", metavar="INVOICE")]
+    amount: Annotated[
+        AmountText | None, Argument('With tax: "18.00"; absent: all that is left.')
+    ] = None
+    refund: Annotated[
+        bool, Field(strict=True), Flag("--keep", False, "Keep the paid part as credit.")
+    ] = True
+
+
+class WriteOff(MoneyCommand):
+    """Write off the amount that the customer still owes for an order."""
+
+    cli: ClassVar = Cli("receivables write-off")
+    routes: ClassVar = (Route("/orders/{order_id}/write-off", "write_off"),)
+
+    kind: Literal["write_off"] = "write_off"
+    order_id: OrderId
+
+
+class ResendBill(MoneyCommand):
+    """Mail an invoice or a credit note again."""
+
+    cli: ClassVar = Cli("invoice resend", reason="asked for again")
+    routes: ClassVar = (Route("/invoices/{number}/resend", "resend"),)
+
+    kind: Literal["resend"] = "resend"
+    number: Annotated[Text, Argument("The invoice's or credit note's number.")]

@@ -1,0 +1,122 @@
+"""The invariants of billing: asserted after every rule."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import partial
+
+from hypothesis.stateful import invariant
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from activities.ledger import reading as ledger_reading
+from activities.order_record.balance import balance_of
+from models.billing import RefundState
+from models.ledger import Account
+from models.progress import Stage, stage
+from models.tables.billing import CreditNoteRow, Payment, Refund
+from models.tables.ledger import JournalEntry, JournalPosting
+from models.tables.orders import Order
+from tests.support.billing.model import BillingModel
+
+
+class BillingInvariants(BillingModel):
+    """What must hold at any time."""
+
+    @invariant()
+    def ledger_balances_and_inventory_equals_stock(self) -> None:
+        """The trial balance has no difference."""
+        balance = self.database.read(ledger_reading.trial_balance)
+        assert balance.balanced, balance.model_dump_json(indent=1)
+
+    @invariant()
+    def accounts_equal_the_orders(self) -> None:
+        """By order: receivable, tax, deposits, refunds payable, contract liability."""
+        ledger = self.database.read(_balances_by_order)
+        for order in self.read(select(Order)):
+            expected = self.database.read(partial(_expected_balances, order=order))
+            posted = ledger[order.order_id]
+            assert {account: posted[account] for account in expected} == expected, order.order_id
+
+    @invariant()
+    def ageing_equals_receivables(self) -> None:
+        """The ageing report adds up to the ledger's account."""
+        report = self.database.read(lambda s: ledger_reading.ageing(s, self.now.date()))
+        assert report.equals_ledger, report.model_dump_json(indent=1)
+
+    @invariant()
+    def refunds_stay_within_payments(self) -> None:
+        """By the provider's own record."""
+        refunded: Counter[str] = Counter()
+        for demand in self.provider.refunds.values():
+            refunded[demand.order_id] += int(demand.amount.replace(".", ""))
+        for order_id, refunded_minor in refunded.items():
+            named = (col(Payment.order_id) == order_id) | (col(Payment.payment_id) == order_id)
+            paid = self.read(select(Payment.amount_minor).where(named))
+            assert refunded_minor <= sum(paid), order_id
+
+    @invariant()
+    def stored_stage_equals_progress(self) -> None:
+        """The stage of each order row follows from its facts."""
+        for order in self.read(select(Order)):
+            assert stage(self.progress_of(order.order_id)) is order.stage
+
+
+def _balances_by_order(session: Session) -> dict[str, Counter[Account]]:
+    """Read the ledger's balances by order and account; credits are negative."""
+    sums: dict[str, Counter[Account]] = defaultdict(Counter)
+    rows = select(JournalEntry.order_id, JournalPosting.account, JournalPosting.amount_minor).join(
+        JournalPosting, col(JournalPosting.entry_id) == col(JournalEntry.entry_id)
+    )
+    for order_id, account, amount_minor in session.exec(rows):
+        sums[order_id or ""][Account(account)] += amount_minor
+    return sums
+
+
+def _expected_balances(session: Session, order: Order) -> dict[Account, int]:
+    """Calculate an order's balances from its own rows, without the ledger."""
+    balance = balance_of(session, order)
+    refunds = session.exec(select(Refund).where(Refund.order_id == order.order_id)).all()
+    asked = [row for row in refunds if row.state is RefundState.ASKED]
+    tax_minor = order.total_minor - order.net_minor if balance.invoiced else 0
+    tax_minor += order.taxed_minor + sum(row.taxed_minor for row in asked)
+    tax_minor -= _credited_tax_minor(session, order.order_id) + order.relieved_minor
+    paid_back = sum(row.payable_minor for row in refunds if row.state is RefundState.REFUNDED)
+    shipped = order.stage in (Stage.IN_TRANSIT, Stage.DELIVERED, Stage.COMPLETED)
+    undispatched = balance.invoiced and not balance.cancelled and not shipped
+    return {
+        Account.ACCOUNTS_RECEIVABLE: _receivable_minor(order, balance.invoiced),
+        Account.TAX_PAYABLE: -tax_minor,
+        Account.CUSTOMER_DEPOSITS: -_deposits_minor(
+            order, refunds, balance.invoiced, balance.cancelled
+        ),
+        Account.REFUNDS_PAYABLE: paid_back - order.payable_minor,
+        Account.CONTRACT_LIABILITIES: -order.net_minor if undispatched else 0,
+    }
+
+
+def _receivable_minor(order: Order, invoiced: bool) -> int:
+    if not invoiced:
+        return max(0, order.reclaimed_minor - order.forgiven_minor)
+    invoiced_minor = order.total_minor + order.fees_minor + order.reclaimed_minor
+    credited_minor = order.credited_minor - order.payable_minor + order.forgiven_minor
+    return invoiced_minor - credited_minor - order.paid_minor
+
+
+def _deposits_minor(
+    order: Order, refunds: Sequence[Refund], invoiced: bool, cancelled: bool
+) -> int:
+    deposits_minor = order.deposit_minor - order.taxed_minor
+    deposits_minor += 0 if invoiced else order.paid_minor
+    for row in refunds:
+        refunded_minor = row.amount_minor - row.payable_minor
+        if cancelled:
+            deposits_minor -= refunded_minor
+        if row.state is RefundState.ASKED:
+            deposits_minor += refunded_minor - row.taxed_minor
+    return deposits_minor
+
+
+def _credited_tax_minor(session: Session, order_id: str) -> int:
+    credited_tax = func.sum(col(CreditNoteRow.total_minor) - col(CreditNoteRow.net_minor))
+    credited = select(credited_tax).where(CreditNoteRow.order_id == order_id)
+    return int(session.exec(credited).one() or 0)

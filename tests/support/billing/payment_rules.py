@@ -1,0 +1,204 @@
+"""Rules of money: orders, invoices, payments, credit notes, refunds, chargebacks, dunning, payouts."""
+
+from datetime import timedelta
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+from sqlmodel import col, select
+
+from activities.billing.dunning import review_dunning
+from activities.billing.steps import (
+    apply_payment,
+    apply_reversal,
+    issue_invoice,
+    record_payout,
+    record_unmatched_payment,
+)
+from models.messages.facts import PaymentReceived, PaymentReversed, PayoutPaid
+from models.messages.steps import OrderStep, PaymentStep, ReversalStep
+from models.money import format_amount
+from models.orders import OrderDocument
+from models.tables.billing import InvoiceRow, Payment
+from models.tables.orders import Order
+from tests.support import shop
+from tests.support.billing.model import BillingModel
+from tests.support.stateful import picks
+
+UNMATCHED = col(Payment.order_id).is_(None)
+PARTS = ("a third", "all", "all but two cents", "too much")
+"""Parts of the amount due."""
+
+
+class PaymentRules(BillingModel):
+    """What can happen to orders' money."""
+
+    @rule(
+        lines=st.lists(
+            st.tuples(st.sampled_from("ABC"), st.integers(1, 9)), min_size=1, max_size=3
+        ),
+        terms=st.sampled_from(["prepaid", "net30"]),
+        customer=st.sampled_from(["ADA", "BOB"]),
+        discount=st.sampled_from(["0", "3", "12.5"]),
+        early=st.booleans(),
+    )
+    def place(
+        self, lines: list[tuple[str, int]], terms: str, customer: str, discount: str, early: bool
+    ) -> None:
+        """Place an order; on credit it is invoiced at once, or (`early`) later."""
+        document = shop.order(
+            "",
+            customer,
+            order_id=self.next_id("O"),
+            terms=terms,
+            discount_percent=discount,
+            lines=[{"sku": sku, "quantity": quantity} for sku, quantity in lines],
+        )
+        step = self.record(OrderDocument.model_validate(document))
+        if terms == "net30" and not early:
+            issue_invoice.run(self.database, step)
+
+    @rule(pick=picks)
+    def invoice(self, pick: int) -> None:
+        """Invoice an order on credit that has no invoice yet."""
+        invoiced = select(InvoiceRow.order_id)
+        orders = select(Order).where(Order.terms == "net30", col(Order.order_id).not_in(invoiced))
+        order = self.pick(orders, pick)
+        if order is not None:
+            issue_invoice.run(self.database, OrderStep(order_id=order.order_id))
+
+    @rule(pick=picks, part=st.sampled_from(PARTS), twice=st.booleans())
+    def pay(self, pick: int, part: str, twice: bool) -> None:
+        """Pay a part of an order in any stage."""
+        order = self.pick(select(Order).order_by(Order.order_id), pick)
+        if order is None:
+            return
+        due_minor = order.total_minor + order.fees_minor - order.paid_minor
+        amount_minor = {
+            "a third": due_minor // 3,
+            "all": due_minor,
+            "all but two cents": due_minor - 2,
+            "too much": due_minor + 777,
+        }[part]
+        if amount_minor <= 0:
+            return
+        fact = PaymentReceived(
+            payment_id=self.next_id("P"),
+            order_id=order.order_id,
+            amount=format_amount(amount_minor, "EUR"),
+            currency="EUR",
+            received_at=self.clock(),
+        )
+        for _ in range(1 + twice):
+            apply_payment.run(self.database, PaymentStep(order_id=order.order_id, fact=fact))
+        self.events[f"paid {part}"] += 1
+
+    @rule(pick=picks, reversed_first=st.booleans())
+    def pay_unknown_order(self, pick: int, reversed_first: bool) -> None:
+        """Record a payment for an unknown order; its reversal may arrive before it."""
+        payment_id = self.next_id("P")
+        if reversed_first:
+            fact = PaymentReversed(
+                reversal_id=self.next_id("RV"), payment_id=payment_id, amount="1.00", currency="EUR"
+            )
+            apply_reversal.run(self.database, ReversalStep(order_id=None, fact=fact))
+        record_unmatched_payment.run(
+            self.database,
+            PaymentReceived(
+                payment_id=payment_id, order_id="NOBODY", amount=f"{1 + pick}.10", currency="EUR"
+            ),
+        )
+
+    @rule(pick=picks, order_pick=picks)
+    def assign(self, pick: int, order_pick: int) -> None:
+        """Assign an unmatched payment to an order."""
+        payment = self.pick(select(Payment).where(UNMATCHED), pick)
+        order = self.pick(select(Order), order_pick)
+        if payment is not None and order is not None:
+            self.command(
+                "assign", kind="assign", payment_id=payment.payment_id, order_id=order.order_id
+            )
+
+    @rule(pick=picks, amount=st.sampled_from([None, "0.01", "3.33", "50.00"]), keep=st.booleans())
+    def credit(self, pick: int, amount: str | None, keep: bool) -> None:
+        """Credit an amount of an invoice, or all of it; `keep`: without a refund."""
+        invoice = self.pick(select(InvoiceRow), pick)
+        if invoice is not None:
+            self.command(
+                "credit",
+                kind="credit",
+                invoice_number=invoice.number,
+                amount=amount,
+                refund=not keep,
+            )
+
+    @rule(pick=picks, amount=st.sampled_from([None, "0.01", "5.00"]))
+    def refund(self, pick: int, amount: str | None) -> None:
+        """Refund an amount to an order's customer, or all that is due to them."""
+        order = self.pick(select(Order), pick)
+        if order is not None:
+            self.command("refund", kind="refund", order_id=order.order_id, amount=amount)
+
+    @rule(pick=picks)
+    def refund_payment(self, pick: int) -> None:
+        """Refund an unmatched payment."""
+        payment = self.pick(select(Payment).where(UNMATCHED), pick)
+        if payment is not None:
+            self.command("refund payment", kind="refund", payment_id=payment.payment_id)
+
+    @rule(pick=picks, some=st.booleans(), twice=st.booleans())
+    def charge_back(self, pick: int, some: bool, twice: bool) -> None:
+        """Reverse the rest of a payment, or (`some`) half of it, with a fee."""
+        payment = self.pick(select(Payment), pick)
+        if payment is None:
+            return
+        left_minor = payment.amount_minor - payment.reversed_minor
+        amount_minor = left_minor // 2 if some else left_minor
+        if amount_minor <= 0:
+            return
+        fact = PaymentReversed(
+            reversal_id=self.next_id("RV"),
+            payment_id=payment.payment_id,
+            order_id=payment.order_id,
+            amount=format_amount(amount_minor, "EUR"),
+            currency="EUR",
+            fee="7.50",
+            occurred_at=self.clock(),
+        )
+        for _ in range(1 + twice):
+            apply_reversal.run(self.database, ReversalStep(order_id=payment.order_id, fact=fact))
+        self.events["charged back"] += 1
+
+    @rule(days=st.integers(1, 40), pick=picks)
+    def remind(self, days: int, pick: int) -> None:
+        """Let days pass and review the dunning of an order."""
+        self.now += timedelta(days=days)
+        order = self.pick(select(Order), pick)
+        if order is not None:
+            review = review_dunning.run(self.database, OrderStep(order_id=order.order_id))
+            self.events["reminded"] += review.remind is not None
+
+    @rule(pick=picks)
+    def write_off(self, pick: int) -> None:
+        """Write off the receivable of an order."""
+        order = self.pick(select(Order), pick)
+        if order is not None:
+            self.command("write off", kind="write_off", order_id=order.order_id)
+
+    @rule(amount=st.integers(0, 10_000), fee=st.integers(0, 99))
+    def pay_out(self, amount: int, fee: int) -> None:
+        """Record a payout of the provider, in minor units."""
+        record_payout.run(
+            self.database,
+            PayoutPaid(
+                payout_id=self.next_id("PO"),
+                amount=format_amount(amount, "EUR"),
+                fee=format_amount(fee, "EUR"),
+                currency="EUR",
+            ),
+        )
+
+    @rule(days=st.integers(1, 20))
+    def close(self, days: int) -> None:
+        """Close the period that ended some days ago."""
+        through = (self.now - timedelta(days=days)).date()
+        self.command("close", kind="close_period", through=through)
