@@ -6,6 +6,7 @@ from activities.documents.bills import render_credit_note, render_invoice
 from activities.order_record.balance import balance_of
 from models.billing import CreditNote, Invoice
 from models.money import format_amount, format_percent
+from models.pricing import PricedLine
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment
 from models.tables.operations import Mail
 from models.tables.orders import Order
@@ -35,18 +36,7 @@ def bill(session: Session, number: str) -> BillView | None:
         invoice_number=credit.invoice_number if credit else None,
         reason=credit.reason if credit else None,
         currency=document.currency,
-        lines=tuple(
-            BillLineView(
-                sku=line.sku,
-                name=line.name,
-                quantity=line.quantity,
-                unit_price=money(line.unit_price_minor),
-                discount_percent=format_percent(line.discount_ppm),
-                tax_rate_percent=format_percent(line.tax_rate_ppm),
-                net=money(line.net_minor),
-            )
-            for line in document.lines
-        ),
+        lines=tuple(_line(line, document.currency) for line in document.lines),
         discount=money(document.discount_minor),
         taxes=tuple(
             TaxView(
@@ -64,6 +54,18 @@ def bill(session: Session, number: str) -> BillView | None:
         kept=money(credit.kept_minor) if credit else None,
         credit_notes=_credit_notes(session, number),
         mails=_mails(session, document),
+    )
+
+
+def _line(line: PricedLine, currency: str) -> BillLineView:
+    return BillLineView(
+        sku=line.sku,
+        name=line.name,
+        quantity=line.quantity,
+        unit_price=format_amount(line.unit_price_minor, currency),
+        discount_percent=format_percent(line.discount_ppm),
+        tax_rate_percent=format_percent(line.tax_rate_ppm),
+        net=format_amount(line.net_minor, currency),
     )
 
 

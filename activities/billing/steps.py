@@ -1,7 +1,5 @@
 """Billing steps: invoices, card authorisations, payments, reversals and payouts."""
 
-from sqlmodel import SQLModel
-
 from activities.billing.cards import (
     authorisation_problem,
     lapse_authorisations,
@@ -21,6 +19,7 @@ from activities.billing.payments import (
     reinstate_order,
 )
 from activities.billing.reversals import new_reversal, reversal_problem, reverse_payment
+from activities.database.duplicates import conflict
 from activities.database.inbox import mark_applied
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
@@ -30,26 +29,11 @@ from activities.order_record.balance import balance_of, invoice_number, money_of
 from activities.order_record.progress import find_order, lock_order, read_progress, save_progress
 from models.billing import amount_problem, reinstates
 from models.billing_entries import payout_entry
-from models.messages.facts import (
-    Fact,
-    PaymentAuthorised,
-    PaymentReceived,
-    PaymentReversed,
-    PayoutPaid,
-)
-from models.messages.steps import (
-    AuthorisationStep,
-    OrderStep,
-    PaymentStep,
-    ReversalStep,
-)
+from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed, PayoutPaid
+from models.messages.steps import AuthorisationStep, OrderStep, PaymentStep, ReversalStep
 from models.money import parse_amount
 from models.progress import Cancellation, Progress
-from models.tables.billing import (
-    Payment,
-    PaymentReversal,
-    Payout,
-)
+from models.tables.billing import Payment, PaymentReversal, Payout
 from models.tables.orders import Order
 
 
@@ -111,13 +95,11 @@ def record_unmatched_payment(work: UnitOfWork, payment: PaymentReceived) -> None
     mark_applied(work, payment)
     order_id = payment.order_id or ""
     known = work.session.get(Payment, payment.payment_id)
-    if known is not None:
-        _check_known_payment(work, order_id, known, payment)
-    elif find_order(work, order_id) is not None:  # placed in the meantime
+    if known is None and find_order(work, order_id) is not None:  # placed in the meantime
         _apply_to_order(work, order_id, payment)
-    elif problem := amount_problem(payment.amount, payment.currency, "amount", least=1):
+    elif problem := _payment_problem(known, order_id, payment):
         reject_fact(work, order_id, payment, problem)
-    else:
+    elif known is None:
         record_unmatched(work, payment, None, "no such order")
 
 
@@ -125,17 +107,13 @@ def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> P
     order = lock_order(work, order_id)
     mark_applied(work, fact)
     known = work.session.get(Payment, fact.payment_id)
-    if problem := _wrong_order(fact, order_id):
+    if problem := _wrong_order(fact, order_id) or _payment_problem(known, order_id, fact):
         reject_fact(work, order_id, fact, problem)
-    elif known is not None:
-        _check_known_payment(work, order_id, known, fact)
-    elif problem := amount_problem(fact.amount, fact.currency, "amount", least=1):
-        reject_fact(work, order_id, fact, problem)
-    elif fact.currency != order.currency:
+    elif known is None and fact.currency != order.currency:
         reason = currency_mismatch(order)
         record_unmatched(work, fact, order_id, reason)
         record_event(work, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}")
-    else:
+    elif known is None:
         owed_minor = balance_of(work.session, order).owed_minor
         record_payment(work, order, fact)
         if order.cancellation is Cancellation.DONE:
@@ -171,12 +149,13 @@ def apply_reversal(work: UnitOfWork, step: ReversalStep) -> Progress | None:
     mark_applied(work, fact)
     known = work.session.get(PaymentReversal, fact.reversal_id)
     payment = work.session.get(Payment, fact.payment_id or "", with_for_update=True)
-    subject = step.order_id or ""
     if known is not None:
-        _check_known_reversal(work, subject, known, fact)
-    elif problem := reversal_problem(fact, payment, order):
-        reject_fact(work, subject, fact, problem)
+        problem = _reversal_conflict(known, fact)
     else:
+        problem = reversal_problem(fact, payment, order)
+    if problem:
+        reject_fact(work, step.order_id or "", fact, problem)
+    elif known is None:
         reversal = new_reversal(fact, payment, work.now)
         work.session.add(reversal)
         if payment is not None:
@@ -200,7 +179,8 @@ def record_payout(work: UnitOfWork, fact: PayoutPaid) -> None:
     known = work.session.get(Payout, fact.payout_id)
     if known is not None:
         content = {"amount_minor": amount_minor, "fee_minor": fee_minor, "currency": fact.currency}
-        _reject_changed(work, fact.payout_id, fact, "payout_id", known, **content)
+        if problem := conflict(known, "payout_id", **content):
+            reject_fact(work, fact.payout_id, fact, problem)
         return
     work.session.add(
         Payout(
@@ -223,41 +203,34 @@ def _wrong_order(fact: PaymentReceived | PaymentAuthorised, order_id: str) -> st
     return f"order_id: names {fact.order_id}, received by {order_id}"
 
 
-def _check_known_payment(
-    work: UnitOfWork, order_id: str, known: Payment, fact: PaymentReceived
-) -> None:
+def _payment_problem(known: Payment | None, order_id: str, fact: PaymentReceived) -> str | None:
+    """Check a reported payment; None: it is valid, or repeats the recorded one."""
+    if known is None:
+        return amount_problem(fact.amount, fact.currency, "amount", least=1)
     if fact.amount is None:
-        return
-    content = {
-        "order_id": known.order_id if order_id == known.claimed_order_id else order_id,
-        "amount_minor": _valid_amount(fact.amount, fact.currency),
-        "currency": fact.currency,
-    }
-    _reject_changed(work, order_id, fact, "payment_id", known, **content)
+        return None
+    return conflict(
+        known,
+        "payment_id",
+        order_id=known.order_id if order_id == known.claimed_order_id else order_id,
+        amount_minor=_valid_amount(fact.amount, fact.currency),
+        currency=fact.currency,
+    )
 
 
-def _check_known_reversal(
-    work: UnitOfWork, subject: str, known: PaymentReversal, fact: PaymentReversed
-) -> None:
-    """Reject a repeated reversal with other content; what it leaves out is unchanged."""
+def _reversal_conflict(known: PaymentReversal, fact: PaymentReversed) -> str | None:
+    """Compare a reported reversal with the recorded one; what it leaves out is unchanged."""
     currency, unchanged = fact.currency or known.currency, fact.amount is None
-    content = {
-        "payment_id": fact.payment_id or known.payment_id,
-        "amount_minor": known.amount_minor if unchanged else _valid_amount(fact.amount, currency),
-        "currency": currency,
-    }
-    _reject_changed(work, subject, fact, "reversal_id", known, **content)
+    return conflict(
+        known,
+        "reversal_id",
+        payment_id=fact.payment_id or known.payment_id,
+        amount_minor=known.amount_minor if unchanged else _valid_amount(fact.amount, currency),
+        currency=currency,
+    )
 
 
 def _valid_amount(text: str | None, currency: str | None) -> int | None:
     if amount_problem(text, currency, "amount", least=1):
         return None
     return parse_amount(text or "", currency or "")
-
-
-def _reject_changed(
-    work: UnitOfWork, subject: str, fact: Fact, id_field: str, known: SQLModel, **content: object
-) -> None:
-    """Reject a fact whose id is recorded with other content; the same content changes nothing."""
-    if any(getattr(known, column) != value for column, value in content.items()):
-        reject_fact(work, subject, fact, f"{id_field}: known with other content")

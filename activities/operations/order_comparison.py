@@ -50,7 +50,7 @@ def compare_orders(session: Session, step: CompareStep) -> tuple[list[OpenOrder]
     return orders, [*_compare_lines(session, allocated), *_unnotified(session, rows)]
 
 
-def call_backs(session: Session, order_ids: Sequence[str], before: datetime) -> list[CallBack]:
+def open_call_backs(session: Session, order_ids: Sequence[str], before: datetime) -> list[CallBack]:
     """Read the call-backs that these orders have waited for since `before`."""
     query = (
         select(Shipment.order_id, Shipment.shipment_id, Shipment.called_back_by)

@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.operations.ledger_comparison import compare_ledger
-from activities.operations.order_comparison import OpenOrder, call_backs, compare_orders
+from activities.operations.order_comparison import OpenOrder, compare_orders, open_call_backs
 from activities.operations.stock_comparison import awaited_keys, compare_stock
 from activities.order_record.progress import find_order
 from activities.orders.reading import recorded_order_ids
@@ -119,7 +119,7 @@ class Reconciliation:
 
     async def _compare_call_backs(self, order_ids: Sequence[str], seen_at: datetime) -> None:
         """Find call-backs of these orders whose workflow should run."""
-        waiting = await self._read(lambda s: call_backs(s, order_ids, seen_at - IN_PROGRESS))
+        waiting = await self._read(lambda s: open_call_backs(s, order_ids, seen_at - IN_PROGRESS))
         ended = await self._ended(
             waiting, lambda call_back: follow_up_workflow_id(call_back.command_id)
         )

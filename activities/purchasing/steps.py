@@ -17,8 +17,8 @@ from activities.purchasing.purchase_orders import (
     UNANSWERED,
     complete_purchase,
     end_purchase,
+    exchange_lines_of,
     expected_date_of,
-    lines_of,
     reason_of,
     record_sent,
     repeated_notification,
@@ -120,7 +120,7 @@ def _end_overdue(work: UnitOfWork, key: StockKey) -> list[StockKey]:
 
 def _give_up_rest(work: UnitOfWork, order: PurchaseOrder) -> None:
     """Complete a purchase order of which no more is expected; without any goods, it lapses."""
-    lines = lines_of(work.session, order.po_id)
+    lines = exchange_lines_of(work.session, order.po_id)
     if any(due_units(line) or line.received for line in lines):
         complete_purchase(work, order)
     else:
@@ -250,7 +250,7 @@ def _start_sending(work: UnitOfWork, step: PurchaseStep) -> SupplierOrder | None
     )
     if order is None or order.reference is not None or not order.state.is_open:
         return None
-    lines = lines_of(work.session, order.po_id)
+    lines = exchange_lines_of(work.session, order.po_id)
     if order.state is State.PLANNED:
         if not lines:
             work.session.delete(order)
