@@ -36,7 +36,7 @@ def stock_of(session: Session, sku: str, today: date) -> StockView | None:
         available=on_hand - reserved,
         locations=tuple(locations),
         available_to_promise=_promisable(session, keys, on_hand - reserved, shortages, today),
-        waiting=tuple(waiting_view(row) for row in shortages),
+        waiting=tuple(shortage_view(row) for row in shortages),
         movements=tuple(_movements(session, sku, currency)),
     )
 
@@ -58,7 +58,7 @@ def is_location(session: Session, location: str) -> bool:
     return session.get(Location, location) is not None
 
 
-def waiting_view(row: Shortage) -> WaitingView:
+def shortage_view(row: Shortage) -> WaitingView:
     """Return an open shortage as shown."""
     return WaitingView(
         order_id=row.order_id,
