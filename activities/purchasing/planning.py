@@ -5,7 +5,7 @@ The decisions are pure rules: `models.replenishment.restock` gives the quantity,
 purchase order that collects lines for the supplier and the location.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from sqlmodel import Session, col, select
@@ -13,7 +13,12 @@ from sqlmodel import Session, col, select
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, lock_series
 from activities.purchasing.offers import read_offers
-from activities.purchasing.purchase_orders import exchange_lines_of, reason_of
+from activities.purchasing.purchase_orders import (
+    Purchase,
+    exchange_lines_of,
+    reason_of,
+    select_purchases,
+)
 from activities.purchasing.track_records import track_records
 from activities.stock.backorders import backordered, incoming, open_shortages
 from models.messages.steps import StockKey
@@ -54,23 +59,18 @@ def plan_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
     return problem, unmet
 
 
-def _delete_planned_lines(work: UnitOfWork, key: StockKey) -> Sequence[PurchaseOrder]:
+def _delete_planned_lines(work: UnitOfWork, key: StockKey) -> list[PurchaseOrder]:
     """Delete the lines of a SKU that were not sent; return their purchase orders."""
-    orders = work.session.exec(
-        select(PurchaseOrder)
-        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
-        .where(
-            PurchaseOrderLine.sku == key.sku,
-            PurchaseOrder.location == key.location,
-            PurchaseOrder.state == PurchaseOrderState.PLANNED,
-        )
+    planned = work.session.exec(
+        select_purchases(key)
+        .where(PurchaseOrder.state == PurchaseOrderState.PLANNED)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
-    for order in orders:
-        work.session.delete(work.session.get_one(PurchaseOrderLine, (order.po_id, key.sku)))
+    for _, line in planned:
+        work.session.delete(line)
     work.session.flush()
-    return orders
+    return [order for order, _ in planned]
 
 
 def _plan_new_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
@@ -212,7 +212,7 @@ def _failed_suppliers(work: UnitOfWork, key: StockKey) -> Mapping[str, str]:
     since = work.now - work.rules.buying.rest
     return {
         order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
-        for order, line in failed_lines(work.session, key)
+        for order, line in failed_purchases(work.session, key)
         if line.let_down_at and line.let_down_at >= since
     }
 
@@ -221,23 +221,14 @@ def _promised(line: PurchaseOrderLine) -> str:
     return f"promised {line.expected or 0} of {line.quantity}"
 
 
-def failed_lines(session: Session, key: StockKey) -> list[tuple[PurchaseOrder, PurchaseOrderLine]]:
-    """Read the lines of which a supplier did not promise or deliver all, the earliest first."""
-    rows = session.exec(
-        select(PurchaseOrder, PurchaseOrderLine)
-        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
-        .where(
-            PurchaseOrderLine.sku == key.sku,
-            PurchaseOrder.location == key.location,
-            col(PurchaseOrderLine.let_down_at).is_not(None),
-        )
-        .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
-    )
-    return list(rows)
+def failed_purchases(session: Session, key: StockKey) -> list[Purchase]:
+    """Read the purchases of which a supplier did not promise or deliver all units."""
+    failed = col(PurchaseOrderLine.let_down_at).is_not(None)
+    return list(session.exec(select_purchases(key).where(failed)))
 
 
 def _no_supplier(requirement: Requirement, key: StockKey, comparison: Comparison) -> str:
-    """Describe what can't be bought, which suppliers were considered, and the remedy."""
+    """Describe the units that can't be bought, the suppliers considered, and the remedy."""
     tried = "; ".join(f"{row.supplier_id}: {row.why_not}" for row in comparison.rows)
     sku = requirement.sku
     if requirement.short:

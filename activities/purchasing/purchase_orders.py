@@ -6,6 +6,7 @@ from datetime import date
 from typing import TypeVar
 
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import Select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import EventDetails, record_events
@@ -23,6 +24,8 @@ UNANSWERED = (State.SENDING, State.SENT)
 """The states in which an acknowledgement is awaited."""
 Document = TypeVar("Document", GoodsReceipt, SupplierInvoice)
 """A document of a supplier, numbered by the supplier."""
+Purchase = tuple[PurchaseOrder, PurchaseOrderLine]
+"""A purchase order with its line of one SKU."""
 
 
 def lock_purchase(
@@ -32,6 +35,16 @@ def lock_purchase(
     lock_stock(work, {line.sku for line in exchange_lines_of(work.session, po_id)})
     order = work.session.get(PurchaseOrder, po_id, with_for_update=True, populate_existing=True)
     return order, exchange_lines_of(work.session, po_id)
+
+
+def select_purchases(key: StockKey) -> Select[PurchaseOrder, PurchaseOrderLine]:
+    """Select the purchase orders of a SKU for a location, with its line, the earliest first."""
+    return (
+        select(PurchaseOrder, PurchaseOrderLine)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        .where(PurchaseOrderLine.sku == key.sku, PurchaseOrder.location == key.location)
+        .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
+    )
 
 
 def exchange_lines_of(session: Session, po_id: str) -> list[PurchaseOrderLine]:

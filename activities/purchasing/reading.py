@@ -8,10 +8,10 @@ from sqlmodel import Session, col, select
 
 from activities.purchasing.offers import read_offers
 from activities.purchasing.purchase_orders import exchange_lines_of, reason_of, supplier_document_id
-from activities.purchasing.receiving import why_not_receive
+from activities.purchasing.receiving import receipt_problem
 from activities.purchasing.track_records import track_records
 from activities.stock.backorders import due_units, unless_passed
-from activities.stock.reading import waiting_view
+from activities.stock.reading import shortage_view
 from models.messages.facts import GoodsReceived, SupplierAcknowledged
 from models.messages.steps import StockKey
 from models.money import format_amount, format_percent, round_half_up
@@ -87,7 +87,7 @@ def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
         ended_at=order.ended_at,
         ended_reason=order.ended_reason,
         reasons=tuple(_reason(line) for line in lines),
-        waiting=tuple(waiting_view(row) for row in shortages),
+        waiting=tuple(shortage_view(row) for row in shortages),
         receipts=tuple(_receipts(session, order)),
         invoices=tuple(_invoices(session, order)),
         odd_facts=tuple(
@@ -112,7 +112,7 @@ def receipt_refusal(
         return None
     if fact.occurred_at and fact.occurred_at > now + CLOCK_TOLERANCE:
         return f"occurred_at: {fact.occurred_at:%Y-%m-%d %H:%M} UTC is in the future"
-    return why_not_receive(fact, order, line, buying)
+    return receipt_problem(fact, order, line, buying)
 
 
 def acknowledgement_refusal(

@@ -54,7 +54,7 @@ def receive_goods(work: UnitOfWork, fact: GoodsReceived) -> Notification:
     if earlier is not None:
         _reject_other_content(work, earlier, fact)
         rescheduled = orders_short_of(work.session, [line.sku])
-    elif problem := why_not_receive(fact, order, line, work.rules.buying):
+    elif problem := receipt_problem(fact, order, line, work.rules.buying):
         reject_fact(work, order.po_id, fact, problem)
     else:
         record_sent(work, order)
@@ -137,7 +137,7 @@ def _freight_borne(
     return max(0, freight_of_arrived(order.freight_minor, arrived) - taken_minor)
 
 
-def why_not_receive(
+def receipt_problem(
     fact: GoodsReceived, order: PurchaseOrder, line: PurchaseOrderLine, buying: BuyingPolicy
 ) -> str | None:
     """Return why a receipt is rejected, its field first; None where it is accepted."""

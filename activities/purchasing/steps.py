@@ -12,9 +12,10 @@ from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import call_idempotently
 from activities.gateways.suppliers import Suppliers
-from activities.purchasing.planning import failed_lines, freight_of, lock_offers, plan_line
+from activities.purchasing.planning import failed_purchases, freight_of, lock_offers, plan_line
 from activities.purchasing.purchase_orders import (
     UNANSWERED,
+    Purchase,
     complete_purchase,
     end_purchase,
     exchange_lines_of,
@@ -22,6 +23,7 @@ from activities.purchasing.purchase_orders import (
     reason_of,
     record_sent,
     repeated_notification,
+    select_purchases,
 )
 from activities.stock.backorders import due_units, open_shortages, set_expected_dates
 from activities.stock.counters import lock_stock
@@ -45,8 +47,6 @@ from models.tables.stock import Shortage
 
 REVIEW_EVERY = timedelta(days=1)
 """The interval of planning again while no supplier is left."""
-Purchase = tuple[PurchaseOrder, PurchaseOrderLine]
-"""A purchase order with its line of the planned SKU."""
 
 
 @step
@@ -59,7 +59,7 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
     lock_stock(work, _lapsing_skus(work, key), [key])
     lock_offers(work, key)
     if step.again:
-        for _, line in failed_lines(work.session, key):
+        for _, line in failed_purchases(work.session, key):
             line.let_down_at = None
     before = read_shortages(work.session, [key.sku])
     others = _end_overdue(work, key)
@@ -156,18 +156,14 @@ def _purchases(session: Session, key: StockKey) -> list[Purchase]:
     Includes those that were closed with units due.
     """
     rows = session.exec(
-        select(PurchaseOrder, PurchaseOrderLine)
-        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        select_purchases(key)
         .where(
-            PurchaseOrderLine.sku == key.sku,
-            PurchaseOrder.location == key.location,
             col(PurchaseOrder.state).not_in((State.CLOSED, State.INVOICED))
             | (
                 (col(PurchaseOrder.state) == State.CLOSED)
                 & col(PurchaseOrderLine.let_down_at).is_not(None)
-            ),
+            )
         )
-        .order_by(col(PurchaseOrder.created_at), col(PurchaseOrder.po_id))
         .with_for_update()
         .execution_options(populate_existing=True)
     )

@@ -25,7 +25,7 @@ from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 
 @step
 def apply_acknowledgement(work: UnitOfWork, fact: SupplierAcknowledged) -> Notification:
-    """Apply what a supplier promises of a purchase order: units and dates, or nothing.
+    """Apply a supplier's acknowledgement: the promised units and dates, or a refusal.
 
     An acknowledgement older than the one applied last changes nothing. A date that has passed is
     no date.

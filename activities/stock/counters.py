@@ -101,8 +101,8 @@ def move(work: UnitOfWork, changes: Sequence[Change]) -> None:
     connection.execute(insert(StockMovement), [_movement(work, change) for change in changes])
     updated = connection.execute(_UPDATE_COUNTERS, [_counters(change) for change in changes])
     if updated.rowcount != len(changes):
-        places = ", ".join(f"{c.sku} at {c.location}" for c in changes[:3])
-        raise DatabaseBusy(f"stock of {places} has changed meanwhile")
+        stock = ", ".join(f"{c.sku} at {c.location}" for c in changes[:3])
+        raise DatabaseBusy(f"stock of {stock} has changed meanwhile")
     for row in work.session.identity_map.values():
         if isinstance(row, Stock):
             work.session.expire(row)

@@ -12,7 +12,7 @@ from models.money import format_amount
 from models.replenishment import Promisable, available_to_promise
 from models.tables.masterdata import Company, Location, Product
 from models.tables.stock import Shortage, Stock, StockMovement, StockPolicy
-from models.views.stock import MovementView, StockAtLocation, StockView, WaitingView
+from models.views.stock import MovementView, ShortageView, StockAtLocation, StockView
 
 LAST_MOVEMENTS = 20
 
@@ -36,7 +36,7 @@ def stock_of(session: Session, sku: str, today: date) -> StockView | None:
         available=on_hand - reserved,
         locations=tuple(locations),
         available_to_promise=_promisable(session, keys, on_hand - reserved, shortages, today),
-        waiting=tuple(waiting_view(row) for row in shortages),
+        waiting=tuple(shortage_view(row) for row in shortages),
         movements=tuple(_movements(session, sku, currency)),
     )
 
@@ -58,9 +58,9 @@ def location_exists(session: Session, location: str) -> bool:
     return session.get(Location, location) is not None
 
 
-def waiting_view(row: Shortage) -> WaitingView:
+def shortage_view(row: Shortage) -> ShortageView:
     """Return an open shortage as shown."""
-    return WaitingView(
+    return ShortageView(
         order_id=row.order_id,
         location=row.location,
         quantity=row.quantity - row.filled,

@@ -8,7 +8,7 @@ from models.base import Payload
 from models.errors import Found, require_found
 from models.messages.commands.base import UNKNOWN_PURCHASE_ORDER
 from models.views.operations import RejectedMessageView
-from models.views.stock import WaitingView
+from models.views.stock import ShortageView
 
 
 class TrackRecordView(Payload):
@@ -144,7 +144,7 @@ class PurchaseOrderDetails(PurchaseOrderView):
     ended_at: datetime | None
     ended_reason: str | None
     reasons: tuple[ReasonView, ...]
-    waiting: tuple[WaitingView, ...]
+    waiting: tuple[ShortageView, ...]
     """The shortages that it completes."""
     receipts: tuple[ReceiptView, ...]
     invoices: tuple[SupplierInvoiceView, ...]

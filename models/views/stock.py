@@ -27,7 +27,7 @@ class StockAtLocation(Payload):
     reviewed_at: datetime | None = None
 
 
-class WaitingView(Payload):
+class ShortageView(Payload):
     """The open shortage of an order, with the purchase order and the date that are known."""
 
     order_id: str
@@ -65,7 +65,7 @@ class StockView(Payload):
     locations: tuple[StockAtLocation, ...]
     available_to_promise: tuple[Promisable, ...]
     """Over all locations."""
-    waiting: tuple[WaitingView, ...]
+    waiting: tuple[ShortageView, ...]
     """Open shortages, the first promised first."""
     movements: tuple[MovementView, ...]
     """The latest, the newest first."""
