@@ -15,7 +15,7 @@ from activities.ledger.posting import draw_number, lock_series
 from activities.purchasing.offers import read_offers
 from activities.purchasing.purchase_orders import (
     Purchase,
-    exchange_lines_of,
+    lines_of,
     reason_of,
     select_purchases,
 )
@@ -54,7 +54,7 @@ def plan_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
     emptied = _delete_planned_lines(work, key)
     problem, unmet = _plan_new_line(work, key)
     for order in emptied:
-        if not exchange_lines_of(work.session, order.po_id):
+        if not lines_of(work.session, order.po_id):
             work.session.delete(order)
     return problem, unmet
 
@@ -133,7 +133,7 @@ def _add_line(
             reason=reason.model_dump(mode="json"),
         )
     )
-    order.freight_minor = freight_of(exchange_lines_of(work.session, order.po_id))
+    order.freight_minor = freight_of(lines_of(work.session, order.po_id))
 
 
 def _collecting_order(work: UnitOfWork, key: StockKey, supplier_id: str) -> PurchaseOrder:

@@ -32,9 +32,9 @@ def lock_purchase(
     work: UnitOfWork, po_id: str
 ) -> tuple[PurchaseOrder | None, list[PurchaseOrderLine]]:
     """Lock the stock of a purchase order's SKUs, then the purchase order; return its lines too."""
-    lock_stock(work, {line.sku for line in exchange_lines_of(work.session, po_id)})
+    lock_stock(work, {line.sku for line in lines_of(work.session, po_id)})
     order = work.session.get(PurchaseOrder, po_id, with_for_update=True, populate_existing=True)
-    return order, exchange_lines_of(work.session, po_id)
+    return order, lines_of(work.session, po_id)
 
 
 def select_purchases(key: StockKey) -> Select[PurchaseOrder, PurchaseOrderLine]:
@@ -47,7 +47,7 @@ def select_purchases(key: StockKey) -> Select[PurchaseOrder, PurchaseOrderLine]:
     )
 
 
-def exchange_lines_of(session: Session, po_id: str) -> list[PurchaseOrderLine]:
+def lines_of(session: Session, po_id: str) -> list[PurchaseOrderLine]:
     """Read the lines of a purchase order, by SKU."""
     rows = session.exec(
         select(PurchaseOrderLine)
@@ -102,7 +102,7 @@ def record_sent(work: UnitOfWork, order: PurchaseOrder) -> None:
 
 def complete_purchase(work: UnitOfWork, order: PurchaseOrder) -> None:
     """Set a purchase order without due units to received, or to invoiced once all of it is."""
-    lines = exchange_lines_of(work.session, order.po_id)
+    lines = lines_of(work.session, order.po_id)
     if any(due_units(line) for line in lines):
         return
     if order.state.is_open:
@@ -143,7 +143,7 @@ def repeated_notification(session: Session, po_id: str, cause: str) -> Notificat
     order = session.get(PurchaseOrder, po_id)
     if order is None:
         return Notification(cause=cause)
-    lines = exchange_lines_of(session, po_id)
+    lines = lines_of(session, po_id)
     return Notification(
         cause=cause,
         orders=orders_short_of(session, [line.sku for line in lines], order.location),

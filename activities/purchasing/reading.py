@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlmodel import Session, col, select
 
 from activities.purchasing.offers import read_offers
-from activities.purchasing.purchase_orders import exchange_lines_of, reason_of, supplier_document_id
+from activities.purchasing.purchase_orders import lines_of, reason_of, supplier_document_id
 from activities.purchasing.receiving import receipt_problem
 from activities.purchasing.track_records import track_records
 from activities.stock.backorders import due_units, unless_passed
@@ -71,7 +71,7 @@ def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
     order = session.get(PurchaseOrder, po_id)
     if order is None:
         return None
-    lines = exchange_lines_of(session, po_id)
+    lines = lines_of(session, po_id)
     shortages = session.exec(
         select(Shortage)
         .where(Shortage.po_id == po_id, Shortage.state == ShortageState.OPEN)
@@ -132,7 +132,7 @@ def acknowledgement_refusal(
     for field, expected in dates.items():
         if expected != unless_passed(expected, today):
             return f"{field}: {expected} has passed"
-    ordered = {line.sku: line.quantity for line in exchange_lines_of(session, order.po_id)}
+    ordered = {line.sku: line.quantity for line in lines_of(session, order.po_id)}
     for number, promised in enumerate(fact.lines or ()):
         if promised.sku not in ordered:
             skus = ", ".join(ordered)
@@ -320,7 +320,7 @@ def stock_key_of(session: Session, po_id: str, sku: str | None) -> StockKey | No
     The key of `sku` where it is on the purchase order, else of its first line.
     """
     order = session.get(PurchaseOrder, po_id)
-    skus = [line.sku for line in exchange_lines_of(session, po_id)]
+    skus = [line.sku for line in lines_of(session, po_id)]
     if order is None or not skus:
         return None
     return StockKey(location=order.location, sku=sku if sku and sku in skus else skus[0])

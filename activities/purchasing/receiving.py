@@ -11,7 +11,7 @@ from activities.order_record.audit import reject_fact
 from activities.purchasing.purchase_orders import (
     UNANSWERED,
     complete_purchase,
-    exchange_lines_of,
+    lines_of,
     record_sent,
     supplier_document_id,
 )
@@ -125,7 +125,7 @@ def _freight_borne(
     receipts = select(func.sum(GoodsReceipt.value_minor)).where(GoodsReceipt.po_id == order.po_id)
     taken_minor = int(session.exec(receipts).one() or 0)
     arrived = []
-    for row in exchange_lines_of(session, order.po_id):
+    for row in lines_of(session, order.po_id):
         earlier = landed_value(0, row.received, row.unit_cost_minor, 0, row.duty_ppm)
         taken_minor -= earlier.total_minor
         now = good if row.sku == line.sku else 0

@@ -18,7 +18,7 @@ from activities.purchasing.purchase_orders import (
     Purchase,
     complete_purchase,
     end_purchase,
-    exchange_lines_of,
+    lines_of,
     expected_date_of,
     reason_of,
     record_sent,
@@ -120,7 +120,7 @@ def _end_overdue(work: UnitOfWork, key: StockKey) -> list[StockKey]:
 
 def _give_up_rest(work: UnitOfWork, order: PurchaseOrder) -> None:
     """Complete a purchase order of which no more is expected; without any goods, it lapses."""
-    lines = exchange_lines_of(work.session, order.po_id)
+    lines = lines_of(work.session, order.po_id)
     if any(due_units(line) or line.received for line in lines):
         complete_purchase(work, order)
     else:
@@ -246,7 +246,7 @@ def _start_sending(work: UnitOfWork, step: PurchaseStep) -> SupplierOrder | None
     )
     if order is None or order.reference is not None or not order.state.is_open:
         return None
-    lines = exchange_lines_of(work.session, order.po_id)
+    lines = lines_of(work.session, order.po_id)
     if order.state is State.PLANNED:
         if not lines:
             work.session.delete(order)

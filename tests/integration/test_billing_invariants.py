@@ -14,8 +14,10 @@ REQUIRED = {
     *("delivered", "returned whole", "returned some", "return refunded", "refund_shipment"),
     "exchanged",
 }
+"""Events that must happen in some example."""
 EXAMPLES = {"sqlite": (6, 100), "postgresql": (2, 30)}
 STEPS = (25, 50)
+"""At small and at full size."""
 
 
 @pytest.mark.sized

@@ -15,8 +15,10 @@ REQUIRED = (
     *(*MOVED, MovementKind.COUNT, MovementKind.RETURN, "later part", "reship lost", "restock"),
     *("cancel_rest", "called back", "exchange", "exchange settled", "recovered", "settle_claim"),
 )
+"""Events that must happen in some example."""
 EXAMPLES = {"sqlite": (4, 200), "postgresql": (2, 100)}
 STEPS = (28, 50)
+"""At small and at full size."""
 
 
 @pytest.mark.sized

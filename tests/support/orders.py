@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHistory
+
 from tests.support.shop import Document, order
 from tests.support.world import World
 
@@ -138,3 +141,12 @@ def units(shown: Document, *names: str) -> list[list[int]]:
 def events(shown: Document) -> list[str]:
     """Return the names of the events in an order's history."""
     return [row["event"] for row in shown["history"]]
+
+
+def scheduled_activities(history: WorkflowHistory) -> list[str]:
+    """Return the sorted names of a workflow's activities; local activities don't count."""
+    return sorted(
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in history.events
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+    )

@@ -1,4 +1,4 @@
-"""A prepaid order, all the way, and what it costs the engine."""
+"""A prepaid order from placement to completion, and the events and transactions that it costs."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -11,13 +11,14 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from tests.conftest import DATABASES, new_world
+from tests.support.orders import PLAIN_HISTORY, events, scheduled_activities
 from tests.support.shop import order
 from tests.support.world import World
 from workflows.order import OrderWorkflow
 
 MOST_EVENTS = 66
 MOST_TRANSACTIONS = 16
-"""Six database steps, two wishes and five answers of partners, three facts at the door."""
+"""Six database steps, two requests and five answers of partners, three stored facts."""
 ACTIVITIES = [
     *("book_shipment", "mail_confirmation", "mail_dispatch", "mail_invoice", "request_payment"),
 ]
@@ -25,31 +26,31 @@ ACTIVITIES = [
 
 @pytest.fixture(params=DATABASES)
 async def alone(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
-    """A pipeline in which nothing else is going on: every transaction counts."""
-    async with new_world(request, engine_address, worker=True, auto=False) as made:
-        yield made
+    """Run a pipeline of its own: every transaction counts."""
+    async with new_world(request, engine_address, worker=True, auto=False) as world:
+        yield world
 
 
 @contextmanager
 def counted_transactions() -> Iterator[list[Connection]]:
-    """Every writing transaction that is committed in this process meanwhile."""
-    seen: list[Connection] = []
+    """Collect the connections of all writing transactions that this process commits."""
+    committed: list[Connection] = []
 
     def count(connection: Connection) -> None:
         if not connection.get_execution_options().get("reads_only"):
-            seen.append(connection)
+            committed.append(connection)
 
     event.listen(Engine, "commit", count)
     try:
-        yield seen
+        yield committed
     finally:
         event.remove(Engine, "commit", count)
 
 
-async def test_a_prepaid_order_takes_one_workflow_and_at_most_sixty_six_events(
+async def test_prepaid_order_takes_one_workflow_of_at_most_sixty_six_events(
     alone: World,
 ) -> None:
-    """Facts arriving one by one; counted from the order's own history."""
+    """The facts arrive one by one. The history replays."""
     sku, customer = alone.shop()
     document = order(sku, customer, quantity=2)
     placed = await alone.place(document)
@@ -61,12 +62,7 @@ async def test_a_prepaid_order_takes_one_workflow_and_at_most_sixty_six_events(
 
     history = await handle.fetch_history()
     kinds = Counter(EventType.Name(event.event_type) for event in history.events)
-    scheduled = [
-        event.activity_task_scheduled_event_attributes.activity_type.name
-        for event in history.events
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-    ]
-    assert sorted(scheduled) == ACTIVITIES
+    assert scheduled_activities(history) == ACTIVITIES
     assert len(history.events) <= MOST_EVENTS, kinds
     assert "EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED" not in kinds
 
@@ -87,15 +83,4 @@ async def test_a_prepaid_order_takes_one_workflow_and_at_most_sixty_six_events(
             "given_up": 0,
         }
     ]
-    events = [row["event"] for row in shown["history"]]
-    assert [e for e in events if e != "mailed"] == [
-        "recorded",
-        "allocated",
-        "payment_requested",
-        "payment_received",
-        "invoiced",
-        "consigned",
-        "booked",
-        "dispatched",
-        "delivered",
-    ]
+    assert [name for name in events(shown) if name != "mailed"] == PLAIN_HISTORY

@@ -1,4 +1,4 @@
-"""What happens every night: the stock review, the reconciliation, and their schedules."""
+"""The nightly workflows: stock review and reconciliation, and their schedules."""
 
 import asyncio
 import json
@@ -13,7 +13,6 @@ from temporalio.client import Client, ScheduleOverlapPolicy
 
 import engine
 from activities.database.unit_of_work import utc_now
-from activities.masterdata.importing import import_folder
 from models.messages.nightly import (
     RECONCILE,
     STOCK_REVIEW,
@@ -27,7 +26,8 @@ from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 from models.tables.stock import Stock, StockPolicy
 from tests.conftest import DATABASES, new_client, new_world
 from tests.support.command_line import run, run_json
-from tests.support.shop import order, unique, write_csv
+from tests.support.orders import place_order
+from tests.support.shop import order, product_row, unique
 from tests.support.waiting import PATIENCE_S, until
 from tests.support.world import World
 from workflows.schedules import BATCHES_PER_RUN, ReconcileWorkflow, StockReviewWorkflow
@@ -35,9 +35,9 @@ from workflows.schedules import BATCHES_PER_RUN, ReconcileWorkflow, StockReviewW
 
 @pytest.fixture(scope="module", params=DATABASES)
 async def nights(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
-    """A pipeline of this module's own: what is compared is all that there is."""
-    async with new_world(request, engine_address, worker=True, auto=False) as made:
-        yield made
+    """Run a pipeline of its own: reconciliation compares everything."""
+    async with new_world(request, engine_address, worker=True, auto=False) as world:
+        yield world
 
 
 async def review(world: World, **progress: Any) -> ReviewOutcome:
@@ -63,22 +63,12 @@ async def reconcile(world: World, **progress: Any) -> ReconcileOutcome:
 
 
 def policy_of(world: World, sku: str) -> StockPolicy:
-    """What the review wrote about a SKU in Berlin."""
+    """Read the stock policy of a SKU in Berlin."""
     return world.database.read(lambda session: session.get_one(StockPolicy, (sku, "BER")))
 
 
-def import_products(world: World, count: int) -> None:
-    """So many SKUs that nobody ever asks for."""
-    folder = world.folder / unique("many")
-    folder.mkdir()
-    row = {"name": "Screw", "unit_price": "0.10", "currency": "EUR", "tax_rate_percent": "19"}
-    size = {"weight_g": 1, "length_mm": 1, "width_mm": 1, "height_mm": 1}
-    write_csv(folder, "products.csv", [{"sku": unique("Z"), **row, **size} for _ in range(count)])
-    import_folder(world.database, folder)
-
-
-async def test_what_is_low_after_the_review_is_bought_before_anybody_waits(nights: World) -> None:
-    """Eight were ordered on the shop's first day, three days of it are to be there: 24."""
+async def test_review_purchases_low_stock_before_an_order_is_short(nights: World) -> None:
+    """Eight units of demand on the first day, times a lead time of three days: reorder point 24."""
     sku, customer = nights.shop(on_hand=10)
     document = order(sku, customer, quantity=8)
     await nights.place(document)
@@ -89,18 +79,17 @@ async def test_what_is_low_after_the_review_is_bought_before_anybody_waits(night
     assert (policy.demand_a_day, policy.observed_days) == (8.0, 1)
     assert (policy.lead_time_days, policy.safety_stock, policy.reorder_point) == (3.0, 0, 24)
     assert policy.order_quantity == 110  # sqrt(2 * 2920 * 25.00 / 12.00) = 110.3
-    asked = await until(lambda: nights.requests("suppliers", "purchase_order", sku))
-    [line] = asked[0]["body"]["lines"]
+    sent = await until(lambda: nights.requests("suppliers", "purchase_order", sku))
+    [line] = sent[0]["body"]["lines"]
     assert (line["sku"], line["quantity"]) == (sku, 110)
-    await review(nights)  # on order now, so it isn't low any more
+    await review(nights)  # purchased already: the units on order count as stock
     lines = nights.database.read(
         lambda s: list(s.exec(select(PurchaseOrderLine).where(PurchaseOrderLine.sku == sku)))
     )
     assert len(lines) == 1
 
 
-async def test_what_nobody_orders_gets_a_policy_of_zeros(nights: World) -> None:
-    """No demand, and no offer either: nothing is bought, nothing crashes."""
+async def test_sku_without_demand_and_offer_has_a_reorder_point_of_zero(nights: World) -> None:
     sku, _ = nights.shop(on_hand=3, offers=False)
     await review(nights)
     policy = policy_of(nights, sku)
@@ -108,17 +97,17 @@ async def test_what_nobody_orders_gets_a_policy_of_zeros(nights: World) -> None:
     assert (policy.reorder_point, policy.order_quantity) == (0, 0)
 
 
-async def test_all_skus_are_looked_at_across_several_runs_of_both(nights: World) -> None:
-    """More batches than one run takes."""
-    import_products(nights, BATCHES_PER_RUN + 5)
+async def test_both_workflows_cover_more_batches_than_one_run_takes(nights: World) -> None:
+    products = [product_row(unique("Z")) for _ in range(BATCHES_PER_RUN + 5)]
+    nights.import_tables(products=products)
     whole = await review(nights)
     assert whole.skus > BATCHES_PER_RUN
     assert await review(nights, batch_skus=1) == whole
     assert (await reconcile(nights, batch=1)).places == (await reconcile(nights)).places
 
 
-async def test_a_difference_is_kept_once_shown_and_marked_when_it_is_gone(nights: World) -> None:
-    """A counter that somebody changed by hand; nobody mends it but they."""
+async def test_finding_is_recorded_once_and_marked_when_it_is_gone(nights: World) -> None:
+    """Counters changed by hand."""
     sku, _ = nights.shop(on_hand=5)
     assert (await reconcile(nights)).findings == 0
     _change(nights, sku, reserved=2, value_minor=29_999)
@@ -150,16 +139,14 @@ def _change(world: World, sku: str, **values: int) -> None:
     )
 
 
-async def test_an_order_whose_workflow_was_ended_is_listed_until_it_is_placed_again(
-    nights: World,
-) -> None:
-    """One that runs, or is over, isn't."""
+async def test_terminated_order_is_a_finding_until_it_is_placed_again(nights: World) -> None:
+    """An order that runs is none."""
     sku, customer = nights.shop()
     ended, running = order(sku, customer), order(sku, customer)
     for document in (ended, running):
         await nights.place(document)
         await nights.until_event(document["order_id"], "payment_requested")
-    await nights.client.get_workflow_handle(f"order-{ended['order_id']}").terminate("by the test")
+    await nights.order_workflow(ended["order_id"]).terminate("by the test")
     outcome = await reconcile(nights)
     assert outcome.findings == 1
     assert outcome.attention is not None
@@ -175,22 +162,21 @@ async def test_an_order_whose_workflow_was_ended_is_listed_until_it_is_placed_ag
     await nights.until_event(ended["order_id"], "booked")
 
 
-async def test_a_replenishment_that_was_ended_is_found_until_it_is_started_again(
+async def test_terminated_replenishment_is_a_finding_until_it_is_started_again(
     nights: World,
 ) -> None:
-    """Nobody else would see that its supplier says nothing."""
-    sku, customer = nights.shop(on_hand=0)
-    document = order(sku, customer)
-    await nights.place(document)
-    await nights.until_event(document["order_id"], "bought")
+    """Nothing else would detect that its supplier doesn't answer."""
+    placed = await place_order(nights, on_hand=0)
+    sku = placed.sku
+    await nights.until_event(placed.order_id, "bought")
     assert (await reconcile(nights)).findings == 0
     long_ago = utc_now() - timedelta(hours=2)
     nights.database.transaction(
         lambda work: work.session.execute(update(PurchaseOrder).values(created_at=long_ago))
     )
     assert (await reconcile(nights)).findings == 0
-    place = StockKey(location="BER", sku=sku)
-    await nights.client.get_workflow_handle(place.workflow_id).terminate("by the test")
+    key = StockKey(location="BER", sku=sku)
+    await nights.client.get_workflow_handle(key.workflow_id).terminate("by the test")
     outcome = await reconcile(nights)
     assert outcome.attention is not None
     assert f"`replenish {sku} --location BER` starts it again" in outcome.attention.message
@@ -198,8 +184,8 @@ async def test_a_replenishment_that_was_ended_is_found_until_it_is_started_again
     assert (await reconcile(nights)).findings == 0
 
 
-async def test_both_run_by_hand_and_answer_without_input(nights: World) -> None:
-    """As from the command line, and from the Temporal UI without an argument."""
+async def test_both_workflows_run_from_cli_and_without_an_argument(nights: World) -> None:
+    """The Temporal UI starts them without one."""
     assert (await run_json(nights, "review"))["skus"] >= 0
     for workflow in ("StockReviewWorkflow", "ReconcileWorkflow"):
         handle = await nights.client.start_workflow(
@@ -209,20 +195,19 @@ async def test_both_run_by_hand_and_answer_without_input(nights: World) -> None:
             await handle.result()
 
 
-async def test_the_schedules_run_what_they_are_for(nights: World) -> None:
-    """Triggered instead of waiting for the night."""
+async def test_triggered_schedules_run_their_workflows(nights: World) -> None:
     await engine.prepare_schedules(nights.client, "02:30", "03:30")
     for schedule_id in (STOCK_REVIEW, RECONCILE):
         handle = nights.client.get_schedule_handle(schedule_id)
         await handle.trigger()
-        description = await until(handle.describe, lambda known: known.info.recent_actions)
+        description = await until(handle.describe, lambda found: found.info.recent_actions)
         started = description.info.recent_actions[0].action
         async with asyncio.timeout(PATIENCE_S):
             await nights.client.get_workflow_handle(started.workflow_id).result()
 
 
 async def times_of(client: Client) -> list[tuple[int, int, bool]]:
-    """Hour, minute and pause of both schedules."""
+    """Read hour, minute and pause of both schedules."""
     found = []
     for schedule_id in (STOCK_REVIEW, RECONCILE):
         schedule = (await client.get_schedule_handle(schedule_id).describe()).schedule
@@ -233,8 +218,8 @@ async def times_of(client: Client) -> list[tuple[int, int, bool]]:
     return found
 
 
-async def test_a_schedule_is_made_once_and_follows_the_configuration(engine_address: str) -> None:
-    """One that was paused stays so; what hasn't changed isn't touched."""
+async def test_schedule_is_created_once_and_follows_the_settings(engine_address: str) -> None:
+    """A paused schedule stays paused; an unchanged one isn't updated."""
     client = await new_client(engine_address)
     await engine.prepare_schedules(client, "02:30", "03:30")
     assert await times_of(client) == [(2, 30, False), (3, 30, False)]
