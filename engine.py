@@ -39,7 +39,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from models.errors import EngineUnavailable, FieldError, InvalidSettings
+from models.errors import EngineUnavailable, FieldError, InvalidConfiguration
 from models.messages import nightly
 from models.visibility import CUT_OFF_STATUSES, REPORTED_PROBLEMS
 
@@ -71,7 +71,7 @@ async def connect(
     """Connect to the server that the environment names.
 
     `lazy`: connect at the first call, so that the API starts without the engine. Otherwise raises
-    EngineUnavailable. Raises WrongVariables.
+    EngineUnavailable. Raises InvalidConfiguration.
     """
     where = connection_options(environment, temporal_port)
     try:
@@ -88,7 +88,7 @@ def connection_options(
 ) -> ClientConnectConfig:
     """Read the SDK's `TEMPORAL_*` variables; the default is the local server on `temporal_port`.
 
-    `environment` has precedence over `.env`. Raises WrongVariables.
+    `environment` has precedence over `.env`. Raises InvalidConfiguration.
     """
     written = {name: value for name, value in dotenv_values(".env").items() if value is not None}
     try:
@@ -105,8 +105,8 @@ def connection_options(
     return found
 
 
-def _wrong(variable: str, reason: str) -> InvalidSettings:
-    return InvalidSettings([FieldError(variable, reason)])
+def _wrong(variable: str, reason: str) -> InvalidConfiguration:
+    return InvalidConfiguration([FieldError(variable, reason)])
 
 
 async def reach(call: Awaitable[Result]) -> Result:

@@ -3,7 +3,7 @@
     PipelineError                  every error of ours, with a stable code and a message
     ├── Refused                    a retry gives the same answer; other input may succeed
     │   ├── InvalidInput           the input breaks a rule; lists the fields
-    │   │   └── WrongVariables     environment variables are invalid; lists them
+    │   │   └── InvalidConfiguration     environment variables are invalid; lists them
     │   ├── Conflict               the id is in use for other content
     │   ├── NotFound               the id is unknown
     │   └── PartnerRefused         a partner refused
@@ -65,7 +65,7 @@ class InvalidInput(Refused):
         self.fields = tuple(fields)
 
 
-class InvalidSettings(InvalidInput):
+class InvalidConfiguration(InvalidInput):
     """Environment variables are invalid. The message has one line for each."""
 
     def __init__(self, fields: Iterable[FieldError]) -> None:

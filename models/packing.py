@@ -367,8 +367,10 @@ def _block(unit: Unit, quantity: int, space: _Space) -> Block:
 
 
 def _cut(space: _Space, block: Block) -> Iterator[_Space]:
-    """Cut the rest of a space in three: above the block, and behind and beside it up to the top, so
-    that one of these two is as large as possible."""
+    """Cut the rest of a space in three: above the block, behind it, and to its side up to the top.
+
+    Either of the last two is as large as possible.
+    """
     (x, y, z), (length, width, height), (along, across, up) = space.at, space.size, block.size
     lengthwise = (length - along) * width >= length * (width - across)
     parts = (

@@ -82,7 +82,7 @@ class ReturnRules(Payload):
     `window_days` after delivery, goods may come back for any reason; `warranty_days`, for a reason
     that is our fault. An authorisation is valid for `expires_days`. `opened_percent` and
     `worn_percent` of the price are refunded for goods in that condition, unless it is our fault.
-    `by_itself`: returns within the rules are authorised automatically.
+    `authorises_automatically`: returns within the rules are authorised automatically.
     """
 
     window_days: int = 30

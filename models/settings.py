@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, Json, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.billing import BillingRules, DunningLevel
-from models.errors import FieldError, InvalidSettings
+from models.errors import FieldError, InvalidConfiguration
 from models.messages.policy import Policy
 from models.money import PPM_PER_PERCENT
 from models.packing import CARTONS, PALLET, Container
@@ -287,12 +287,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls) -> Self:
-        """Read environment and `.env`. Raises WrongVariables, which never shows a value."""
+        """Read environment and `.env`. Raises InvalidConfiguration, which never shows a value."""
         try:
             return cls()
         except ValidationError as error:
             invalid = dict.fromkeys(str(details["loc"][0]) for details in error.errors())
-        raise InvalidSettings(
+        raise InvalidConfiguration(
             FieldError(name.upper(), f"must be {cls.model_fields[name].description}")
             for name in invalid
         )

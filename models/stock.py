@@ -21,13 +21,13 @@ class ReservationState(StrEnum):
     RELEASED = "released"
     LOST = "lost"
     """Dispatched and lost; the units are sent again."""
-    FORGONE = "forgone"
+    WRITTEN_OFF = "written_off"
     """Refunded instead of delivered, before or after dispatch."""
 
 
 RESERVED = (ReservationState.HELD, ReservationState.PICKED)
 """The states of reservations whose units the counter `reserved` includes."""
-SERVING = (*RESERVED, ReservationState.SHIPPED, ReservationState.FORGONE)
+SERVING = (*RESERVED, ReservationState.SHIPPED, ReservationState.WRITTEN_OFF)
 """The states of reservations that fulfil (or have settled) a part of an order line."""
 
 

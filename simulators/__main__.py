@@ -5,7 +5,7 @@ import argparse
 import uvicorn
 
 from exits import exit_on_error
-from models.errors import FieldError, InvalidSettings
+from models.errors import FieldError, InvalidConfiguration
 from models.settings import Settings
 from simulators.app import create_app
 from simulators.contract import Partner, SimulatorConfig
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def simulator_config(settings: Settings, smtp_host: str, smtp_port: int) -> SimulatorConfig:
-    """Derive the simulators' configuration; raises WrongVariables if a secret is missing."""
+    """Derive the simulators' configuration; raises InvalidConfiguration if a secret is missing."""
     secrets: dict[Partner, str] = {
         "payments": settings.webhook_secret_payments,
         "suppliers": settings.webhook_secret_suppliers,
@@ -54,7 +54,7 @@ def _signing_secret(partner: Partner, listed: str) -> str:
     if not listed.split():
         variable = f"WEBHOOK_SECRET_{partner.upper()}"
         reason = "must be set: the simulators sign their webhooks with it"
-        raise InvalidSettings([FieldError(variable, reason)])
+        raise InvalidConfiguration([FieldError(variable, reason)])
     return listed.split()[0]
 
 

@@ -82,7 +82,7 @@ class Stack:
 
     async def __aenter__(self) -> Self:
         if uses_external_engine(self.config.environ):
-            # raises WrongVariables before any process starts
+            # raises InvalidConfiguration before any process starts
             engine.connection_options(self.config.environ)
         async with AsyncExitStack() as cleanup:
             await self._lock_var_dir(cleanup)

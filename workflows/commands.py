@@ -27,7 +27,7 @@ class CommandWorkflow:
 
     @workflow.run
     async def run(self, step: CommandStep) -> CommandResult:
-        """Execute the command. A refused one has changed nothing and notifies nobody."""
+        """Execute the command. A refused command changes nothing and notifies no workflow."""
         return await execute(Steps(AttentionBoard(_show_nothing), stops=lambda: False), step)
 
 

@@ -319,6 +319,6 @@ def goods_issued(session: Session, order_id: str) -> bool:
     """Check for a goods issue of an order, not counting goods to be sent again."""
     issued = select(Reservation.order_id).where(
         Reservation.order_id == order_id,
-        col(Reservation.state).in_((ReservationState.SHIPPED, ReservationState.FORGONE)),
+        col(Reservation.state).in_((ReservationState.SHIPPED, ReservationState.WRITTEN_OFF)),
     )
     return session.exec(issued).first() is not None

@@ -121,7 +121,7 @@ def read_progress(session: Session, order: Order) -> Progress:
         backordered=int(short or 0),
         shipped=_units_in(units, ReservationState.SHIPPED),
         delivered=sum(units.get((ReservationState.SHIPPED, by), 0) for by in delivered),
-        written_off=_units_in(units, ReservationState.FORGONE),
+        written_off=_units_in(units, ReservationState.WRITTEN_OFF),
         promised_date=order.promised_date,
         expected_date=expected,
         consent_by=order.consent_by if short else None,

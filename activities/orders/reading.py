@@ -301,7 +301,7 @@ def _lines(order_id: str, rows: _Rows) -> Iterator[LineView]:
             shipped=units[number, ReservationState.SHIPPED],
             returned=rows.returned.get((order_id, number), 0),
             delivered=delivered[number],
-            given_up=units[number, ReservationState.FORGONE],
+            given_up=units[number, ReservationState.WRITTEN_OFF],
         )
 
 

@@ -165,7 +165,7 @@ def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Stoc
         .where(
             col(Reservation.sku).in_(skus),
             col(Reservation.state).in_(SERVING),
-            (col(Reservation.state) != ReservationState.FORGONE)
+            (col(Reservation.state) != ReservationState.WRITTEN_OFF)
             | col(Reservation.shipment_id).is_not(None),  # without a shipment it was cancelled
             Order.placed_at >= since,
         )

@@ -50,7 +50,7 @@ from models.tables.stock import Reservation
 from models.tracking import TrackingStatus
 
 NOT_LEFT = (ShipmentState.PLANNED, ShipmentState.BOOKED)
-FAILURES = {ReservationState.LOST: "reshipped", ReservationState.FORGONE: "given_up"}
+FAILURES = {ReservationState.LOST: "reshipped", ReservationState.WRITTEN_OFF: "given_up"}
 """The states of a failed shipment's units, reshipped or refunded, with their audit events."""
 CLAIMED_AUTOMATICALLY = (TrackingStatus.LOST, TrackingStatus.DAMAGED)
 """Exceptions for which a claim is filed unless the command gives another amount."""
@@ -81,7 +81,7 @@ def refund_shipment(work: UnitOfWork, command: RefundShipment) -> CommandResult:
     order, shipment = target_shipment(work, command.shipment_id)
     if shipment.state in NOT_LEFT:
         return _call_back(work, command, order, shipment)
-    failed = _record_failure(work, command, order, shipment, ReservationState.FORGONE)
+    failed = _record_failure(work, command, order, shipment, ReservationState.WRITTEN_OFF)
     credited, follow_up = _credit(work, command, failed.payer, failed.rows)
     save_progress(work, order)
     message = f"{command.shipment_id} is written off; {credited}"

@@ -70,7 +70,7 @@ def recognise_revenue(session: Session, order_id: str, rows: Sequence[Reservatio
         for line in session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
     }
     recognised: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    final = (ReservationState.SHIPPED, ReservationState.FORGONE)
+    final = (ReservationState.SHIPPED, ReservationState.WRITTEN_OFF)
     for row in session.exec(
         select(Reservation).where(
             Reservation.order_id == order_id, col(Reservation.state).in_(final)

@@ -307,7 +307,7 @@ def _units_before(session: Session, row: Shipment) -> dict[int, int]:
     earlier = {other.shipment_id for other in of_order if _sequence(other) < _sequence(row)}
     found: dict[int, int] = defaultdict(int)
     for units in session.exec(select(Reservation).where(Reservation.order_id == row.order_id)):
-        cancelled = units.shipment_id is None and units.state is ReservationState.FORGONE
+        cancelled = units.shipment_id is None and units.state is ReservationState.WRITTEN_OFF
         if cancelled or (units.shipment_id in earlier and units.state in SERVING):
             found[units.line_no] += units.quantity
     return found

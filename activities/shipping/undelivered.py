@@ -23,7 +23,7 @@ def cancel_undelivered(work: UnitOfWork, order_id: str, rows: Sequence[Reservati
     """Cancel units that haven't left: they won't be delivered."""
     recognise_revenue(work.session, order_id, rows)
     for row in rows:
-        row.state = ReservationState.FORGONE
+        row.state = ReservationState.WRITTEN_OFF
     work.session.add_all(rows)
 
 

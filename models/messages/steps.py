@@ -164,7 +164,7 @@ class Notification(Payload):
     """The workflows to notify of a change of stock, purchases or shipments.
 
     `orders` read their progress again, the replenishments of `places` plan again, `returns` read
-    their state again. `open_call_backs`: ids of the commands whose recall of a shipment ends, as its
+    their state again. `call_backs`: ids of the commands whose recall of a shipment ends, as its
     goods have left. `cause`: the id of the fact or command behind the change.
     """
 

@@ -1,5 +1,4 @@
-"""What happened to goods or money after an order had counted on something else: shown until it is
-mended, or a person has seen to it, whatever becomes of the order."""
+"""Problems of goods and payments: shown until they are resolved or an operator acknowledges them."""
 
 from typing import Any
 
@@ -73,7 +72,7 @@ async def test_it_is_shown_while_the_order_runs_and_when_it_is_over(
 
 @AFTER_ALL
 async def test_it_is_shown_of_an_order_that_is_over(pipeline: World, says: str, code: str) -> None:
-    """No workflow runs that would; a person sees to it once, by API too."""
+    """No workflow runs to show it; an operator acknowledges it once, by API too."""
     order_id = await lost(pipeline)
     await give_up(pipeline, RefundShipment, f"SH-{order_id}-1")
     await pipeline.ended(order_id)
@@ -112,7 +111,7 @@ async def test_a_carrier_that_carries_what_it_had_cancelled_is_shown(pipeline: W
     await shown(pipeline, order_id, None)
     await report(pipeline, order_id, "out_for_delivery")
     odd = await pipeline.until_order(order_id, lambda o: len(o["odd_facts"]) == 2)
-    assert odd["attention"] is None  # what was seen to once isn't shown with each report
+    assert odd["attention"] is None  # an acknowledged problem isn't shown with each report
 
 
 async def test_a_person_sees_to_it_in_the_temporal_ui(pipeline: World) -> None:
@@ -230,7 +229,7 @@ async def test_a_retry_wakes_all_that_wait(pipeline: World) -> None:
 
 
 async def waits(handle: Any) -> bool:
-    """Whether a workflow shows that it waits for a person."""
+    """Whether a workflow shows that it waits for an operator."""
     found = await handle.describe()
     return any(
         pair.key.name == "Attention" and pair.value for pair in found.typed_search_attributes

@@ -116,8 +116,8 @@ def test_cancelled_rest_of_a_line_is_exact_to_the_cent_and_fills_other_shortages
     by_state = {(row.state, row.quantity, row.cost_minor > 0) for row in rows}
     assert by_state == {
         (ReservationState.SHIPPED, 5, True),
-        (ReservationState.FORGONE, 1, False),
-        (ReservationState.FORGONE, 2, False),
+        (ReservationState.WRITTEN_OFF, 1, False),
+        (ReservationState.WRITTEN_OFF, 2, False),
     }
     assert sum(row.revenue_minor for row in rows) == 8 * 999
     assert warehouse._posted(Account.CONTRACT_LIABILITIES)[first] == 0

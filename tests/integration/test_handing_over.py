@@ -235,5 +235,5 @@ async def test_order_shows_the_employee_who_took_it(pipeline: World) -> None:
     shown = await pipeline.until_event(order_id, "booked")
     assert (shown["taken_by"], shown["channel"]) == ("Grace Hopper", "phone")
     assert (shown["fulfilment"], shown["location"]) == ("carrier", None)
-    nobody = await place(pipeline, sku, customer, **by_phone)
-    assert (await pipeline.until_event(nobody, "booked"))["taken_by"] is None
+    unattended = await place(pipeline, sku, customer, **by_phone)
+    assert (await pipeline.until_event(unattended, "booked"))["taken_by"] is None

@@ -233,7 +233,7 @@ RULES: tuple[Rule, ...] = (
 
 
 DIALECT = {
-    r"\bnobody\b": "name who: no operator, no supplier, no workflow",
+    r"(?<![\w\"'-])nobody(?![\w\"'-])": "name who: no operator, no supplier, no workflow",
     r"\bwhoever\b": "name the orders, the workflow or the operator",
     r"\bdoors?\b(?! to)": "API and CLI",
     r"\bsee(?:n|s)? to\b": "acknowledge",

@@ -139,7 +139,7 @@ def test_packing_slip_lists_units_that_follow_with_later_shipments(database: Dat
     """The tenth shipment is after the second; reshipped units follow, refunded ones don't."""
     ship(database, 1, 2, ReservationState.SHIPPED)
     ship(database, 2, 1, ReservationState.LOST)
-    ship(database, 9, 1, ReservationState.FORGONE)
+    ship(database, 9, 1, ReservationState.WRITTEN_OFF)
     ship(database, 10, 1)
 
     def line(number: int) -> tuple[int, int, int]:
@@ -154,7 +154,7 @@ def test_packing_slip_lists_units_that_follow_with_later_shipments(database: Dat
 def test_cancelled_units_do_not_follow(database: Database) -> None:
     ship(database, 1, 2, ReservationState.SHIPPED)
     ids = {"order_id": "R", "line_no": 1, "location": "BER", "part": 2, "sku": "DRILL"}
-    rest = Reservation(**ids, quantity=3, state=ReservationState.FORGONE)
+    rest = Reservation(**ids, quantity=3, state=ReservationState.WRITTEN_OFF)
     database.transaction(lambda work: work.session.add(rest))
     [line] = paper(database, "SH-R-1").lines
     assert (line.in_shipment, line.to_follow) == (2, 0)

@@ -107,7 +107,7 @@ class WarehouseInvariants(WarehouseModel):
         )
         gone = self.sums_by_order(
             select(Reservation.order_id, Reservation.revenue_minor).where(
-                col(Reservation.state).in_([ReservationState.SHIPPED, ReservationState.FORGONE])
+                col(Reservation.state).in_([ReservationState.SHIPPED, ReservationState.WRITTEN_OFF])
             )
         )
         posted = self._posted(Account.CONTRACT_LIABILITIES)
@@ -140,7 +140,7 @@ class WarehouseInvariants(WarehouseModel):
         cancelled. An exchange order has no credit notes."""
         gone: dict[tuple[str, int], int] = defaultdict(int)
         for row in self.read(
-            select(Reservation).where(Reservation.state == ReservationState.FORGONE)
+            select(Reservation).where(Reservation.state == ReservationState.WRITTEN_OFF)
         ):
             gone[row.order_id, row.line_no] += row.quantity
         for order_id, line in self.read(select(ReturnRow.order_id, ReturnLine).join(ReturnRow)):
