@@ -41,9 +41,9 @@ clean: ## remove .venv, caches and the demo's data in var/demo; keep the rest of
 
 $(STAMP): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		notification "Python 3.11 or later is required, but \`$(PYTHON)\` is missing or older." \
+		echo "Python 3.11 or later is required, but \`$(PYTHON)\` is missing or older." \
 			"Install it and name it: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { \
-		notification "\`$(PYTHON) -m venv\` failed. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+		echo "\`$(PYTHON) -m venv\` failed. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@

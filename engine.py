@@ -39,7 +39,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from models.errors import EngineUnavailable, FieldError, WrongVariables
+from models.errors import EngineUnavailable, FieldError, InvalidSettings
 from models.messages import nightly
 from models.visibility import CUT_OFF_STATUSES, REPORTED_PROBLEMS
 
@@ -73,7 +73,7 @@ async def connect(
     `lazy`: connect at the first call, so that the API starts without the engine. Otherwise raises
     EngineUnavailable. Raises WrongVariables.
     """
-    where = options(environment, temporal_port)
+    where = connection_options(environment, temporal_port)
     try:
         return await Client.connect(**where, data_converter=pydantic_data_converter, lazy=lazy)
     except ValueError as error:
@@ -83,7 +83,9 @@ async def connect(
         raise EngineUnavailable(f"the engine can't be reached at {address}: {error}") from error
 
 
-def options(environment: Mapping[str, str], temporal_port: int = 7233) -> ClientConnectConfig:
+def connection_options(
+    environment: Mapping[str, str], temporal_port: int = 7233
+) -> ClientConnectConfig:
     """Read the SDK's `TEMPORAL_*` variables; the default is the local server on `temporal_port`.
 
     `environment` has precedence over `.env`. Raises WrongVariables.
@@ -103,8 +105,8 @@ def options(environment: Mapping[str, str], temporal_port: int = 7233) -> Client
     return found
 
 
-def _wrong(variable: str, reason: str) -> WrongVariables:
-    return WrongVariables([FieldError(variable, reason)])
+def _wrong(variable: str, reason: str) -> InvalidSettings:
+    return InvalidSettings([FieldError(variable, reason)])
 
 
 async def reach(call: Awaitable[Result]) -> Result:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from models.errors import PipelineError, WrongVariables
+from models.errors import InvalidSettings, PipelineError
 
 
 def exit_process(status: int) -> NoReturn:
@@ -22,7 +22,7 @@ def exit_process(status: int) -> NoReturn:
 
 def exit_status(error: PipelineError) -> int:
     """Return the exit status of an error: 2 for wrong environment variables, else 1."""
-    return 2 if isinstance(error, WrongVariables) else 1
+    return 2 if isinstance(error, InvalidSettings) else 1
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from models.errors import EngineUnavailable, NotFound
 from models.messages.attention import WORKFLOW_ENDED, WORKFLOW_FAILS, Attention
 from models.money import format_amount
 from models.orders import OrderDocument
-from models.progress import OVER, Stage
+from models.progress import FINAL_STAGES, Stage
 from models.views.orders import LineView, OrderDetails, OrderView
 from models.visibility import CUT_OFF, FAILING
 
@@ -47,7 +47,9 @@ class OrderStatusService:
             lambda session: orders_reading.order_details(session, order_id)
         )
         if details is not None:
-            attention = await self._attention(order_id) if details.stage not in OVER else None
+            attention = (
+                await self._attention(order_id) if details.stage not in FINAL_STAGES else None
+            )
             return details.model_copy(update={"attention": attention}) if attention else details
         view = await self._unrecorded_order(order_id)
         if view is None:
@@ -73,13 +75,13 @@ class OrderStatusService:
             lambda session: orders_reading.list_orders(session, stage, attention, limit, attentions)
         )
         if not of_all:
-            open_ids = [view.order_id for view in views if view.stage not in OVER]
+            open_ids = [view.order_id for view in views if view.stage not in FINAL_STAGES]
             with suppress(EngineUnavailable):
                 attentions = await self._attentions(partial(self._filter_orders, open_ids))
         views.sort(key=lambda view: view.placed_at, reverse=True)
         views = [
             view.model_copy(update={"attention": attentions[view.order_id]})
-            if view.order_id in attentions and view.stage not in OVER
+            if view.order_id in attentions and view.stage not in FINAL_STAGES
             else view
             for view in views
         ]
@@ -136,7 +138,7 @@ class OrderStatusService:
         0: all. Raises EngineUnavailable.
         """
         recorded = await self._database.read_async(
-            lambda session: orders_reading.recorded(session, list(attentions))
+            lambda session: orders_reading.recorded_order_ids(session, list(attentions))
         )
         new = [order_id for order_id in attentions if order_id not in recorded]
         failing = [order_id for order_id in new if attentions[order_id] is WORKFLOW_FAILS]

@@ -20,12 +20,12 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 import engine
 from activities.billing import dunning
 from activities.billing import steps as billing_steps
-from activities.billing.steps import Billing
+from activities.billing.payment_calls import PaymentCalls
 from activities.database.engine import Database
 from activities.database.step import steps_of
-from activities.documents.fonts import usual_cut
+from activities.documents.fonts import usual_subset
 from activities.gateways.carriers import HttpCarriers
-from activities.gateways.failures import Failures
+from activities.gateways.failures import TranslateErrors
 from activities.gateways.http import PartnerClient
 from activities.gateways.payments import HttpPayments
 from activities.gateways.smtp import SmtpMailer
@@ -43,7 +43,7 @@ from activities.purchasing.steps import Purchasing
 from activities.purchasing.stock_review import StockReview
 from activities.returns import steps as returns_steps
 from activities.shipping import steps as shipping_steps
-from activities.shipping.steps import Shipping
+from activities.shipping.carrier_calls import CarrierCalls
 from activities.stock import steps as stock_steps
 from exits import exit_on_error, exit_process
 from models.settings import Settings
@@ -97,9 +97,9 @@ def build_activities(
 
     mailer = SmtpMailer(settings.smtp_url, settings.partner_timeout)
     calls = (
-        Billing(database, HttpPayments(partner(settings.payments_url))),
+        PaymentCalls(database, HttpPayments(partner(settings.payments_url))),
         Purchasing(database, HttpSuppliers(partner(settings.suppliers_url))),
-        Shipping(database, HttpCarriers(partner(settings.carriers_url))),
+        CarrierCalls(database, HttpCarriers(partner(settings.carriers_url))),
         CustomerMail(database, mailer, settings.mail_from),
         Notifier(database, client, engine.TASK_QUEUE),
         Reconciliation(database, client),
@@ -133,7 +133,7 @@ def build_worker(
         activity_executor=ThreadPoolExecutor(THREADS, thread_name_prefix="step"),
         max_concurrent_local_activities=THREADS,  # the time-out of one that waits does not run
         workflow_runner=runner or UnsandboxedWorkflowRunner(),
-        interceptors=[Failures()],
+        interceptors=[TranslateErrors()],
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=GRACE,
     )
@@ -165,7 +165,7 @@ async def main() -> None:
     settings = Settings.read()
     client = await engine.connect(os.environ, settings.temporal_port)
     database = Database(settings.database, settings.rules)
-    usual_cut()  # half a second, which no order waits for here
+    usual_subset()  # half a second, which no order waits for here
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

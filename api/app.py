@@ -32,7 +32,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     with exit_on_error():
         settings = settings or Settings.read()
         if client is None:
-            engine.options(os.environ, settings.temporal_port)  # reports wrong variables at start
+            # reports wrong variables at start
+            engine.connection_options(os.environ, settings.temporal_port)
     database = Database(settings.database, settings.rules)
 
     @asynccontextmanager

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from activities.billing import reading as billing_reading
 from activities.database.engine import Database
 from api.bodies import pdf_response
-from models.views.billing import BillView, PaymentView, of_bill
+from models.views.billing import BillView, PaymentView, require_bill
 
 
 def billing_router(database: Database) -> APIRouter:
@@ -16,13 +16,13 @@ def billing_router(database: Database) -> APIRouter:
     async def show(number: str) -> BillView:
         """Show an invoice or credit note, and its mails."""
         view = await database.read_async(lambda s: billing_reading.bill(s, number))
-        return of_bill(view, number)
+        return require_bill(view, number)
 
     @router.get("/invoices/{number}/pdf", response_class=Response)
     async def pdf(number: str) -> Response:
         """Show the document as PDF, with the e-invoice (Factur-X) attached."""
         document = await database.read_async(lambda s: billing_reading.bill_pdf(s, number))
-        return pdf_response(of_bill(document, number), number)
+        return pdf_response(require_bill(document, number), number)
 
     @router.get("/payments/unmatched")
     async def list_unmatched_payments() -> list[PaymentView]:

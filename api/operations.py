@@ -18,7 +18,7 @@ def operations_router(intake: Intake, database: Database) -> APIRouter:
     @router.get("/odd-facts")
     async def list_odd_facts(limit: Limit = 50) -> list[RejectedMessageView]:
         """List messages that could not be applied, with the reason."""
-        return await database.read_async(lambda s: operations_reading.odd_facts(s, limit))
+        return await database.read_async(lambda s: operations_reading.rejected_messages(s, limit))
 
     @router.get("/findings")
     async def list_findings(gone: bool = False) -> list[FindingView]:

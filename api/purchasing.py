@@ -20,9 +20,9 @@ from models.views.purchasing import (
     OffersView,
     PurchaseOrderDetails,
     PurchaseOrderView,
-    of_purchase_order,
+    require_purchase_order,
 )
-from models.views.stock import of_sku
+from models.views.stock import require_sku
 
 
 class ReplenishmentCheck(Document):
@@ -58,7 +58,7 @@ def purchasing_router(intake: Intake, database: Database, clock: Clock) -> APIRo
     async def show(po_id: str) -> PurchaseOrderDetails:
         """Show a purchase order: compared offers, waiting orders, receipts, invoices."""
         view = await database.read_async(lambda s: purchasing_reading.purchase_order(s, po_id))
-        return of_purchase_order(view, po_id)
+        return require_purchase_order(view, po_id)
 
     @purchase_orders.post("/{po_id}/acknowledgements", **fact_route(SupplierAcknowledged))
     async def acknowledge(po_id: str, request: Request) -> FactTaken:
@@ -76,8 +76,8 @@ def purchasing_router(intake: Intake, database: Database, clock: Clock) -> APIRo
     async def offers(sku: str) -> OffersView:
         """Show the offers for a SKU, with landed cost and each supplier's record."""
         today = clock().date()
-        view = await database.read_async(lambda s: purchasing_reading.offers_of(s, sku, today))
-        return of_sku(view, sku)
+        view = await database.read_async(lambda s: purchasing_reading.offers_view(s, sku, today))
+        return require_sku(view, sku)
 
     @router.post(
         "/replenishments",

@@ -7,7 +7,7 @@ from activities.returns import reading as returns_reading
 from api.bodies import Limit, pdf_response
 from intake.returns import return_label
 from models.returns import ReturnState
-from models.views.returns import ReturnDetails, ReturnSummary, of_return
+from models.views.returns import ReturnDetails, ReturnSummary, require_return
 
 
 def returns_router(database: Database) -> APIRouter:
@@ -27,7 +27,7 @@ def returns_router(database: Database) -> APIRouter:
     async def show(return_id: str) -> ReturnDetails:
         """Show a return: units, dispositions, refund."""
         view = await database.read_async(lambda s: returns_reading.return_details(s, return_id))
-        return of_return(view, return_id)
+        return require_return(view, return_id)
 
     @router.get("/{return_id}/label.pdf", response_class=Response)
     async def label(return_id: str) -> Response:

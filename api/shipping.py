@@ -21,8 +21,8 @@ from models.views.shipping import (
     PaperKind,
     ShipmentDetails,
     ShipmentSummary,
-    of_claim,
-    of_shipment,
+    require_claim,
+    require_shipment,
 )
 
 
@@ -54,7 +54,7 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
     async def show(shipment_id: str) -> ShipmentDetails:
         """Show a shipment: freight mode, lines, packages, events, proof of delivery, claims."""
         view = await database.read_async(lambda s: shipping_reading.shipment(s, shipment_id))
-        return of_shipment(view, shipment_id)
+        return require_shipment(view, shipment_id)
 
     @router.post(
         "/{shipment_id}/events",
@@ -67,7 +67,7 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
         order_id = await database.read_async(
             lambda s: shipping_reading.order_of_shipment(s, shipment_id)
         )
-        of_path = {"order_id": of_shipment(order_id, shipment_id), "shipment_id": shipment_id}
+        of_path = {"order_id": require_shipment(order_id, shipment_id), "shipment_id": shipment_id}
         defaults = {"event_id": _new_id(), "occurred_at": clock().isoformat()}
         body = defaults | await body_of(request, TrackingReport, **of_path)
         return await record_fact(intake, "shipment.tracked", "event_id", body)
@@ -78,7 +78,7 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
         document = await database.read_async(
             lambda s: shipping_reading.shipment_pdf(s, shipment_id, kind)
         )
-        return pdf_response(of_shipment(document, shipment_id), f"{shipment_id}-{kind}")
+        return pdf_response(require_shipment(document, shipment_id), f"{shipment_id}-{kind}")
 
     return router
 
@@ -96,6 +96,6 @@ def claim_router(database: Database) -> APIRouter:
     async def show(claim_id: str) -> ClaimView:
         """Show a claim against a carrier."""
         view = await database.read_async(lambda s: shipping_reading.claim(s, claim_id))
-        return of_claim(view, claim_id)
+        return require_claim(view, claim_id)
 
     return router

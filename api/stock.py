@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from activities.database.engine import Database
 from activities.database.unit_of_work import Clock
 from activities.stock import reading as stock_reading
-from models.views.stock import StockView, of_sku
+from models.views.stock import StockView, require_sku
 
 
 def stock_router(database: Database, clock: Clock) -> APIRouter:
@@ -17,6 +17,6 @@ def stock_router(database: Database, clock: Clock) -> APIRouter:
         """Show a SKU at every location: counters, units to promise, waiting orders, movements."""
         today = clock().date()
         view = await database.read_async(lambda s: stock_reading.stock_of(s, sku, today))
-        return of_sku(view, sku)
+        return require_sku(view, sku)
 
     return router

@@ -24,7 +24,7 @@ from command_line.output import (
     write_pdf,
 )
 from models.orders import Terms
-from models.views.billing import BillView, PaymentView, of_bill
+from models.views.billing import BillView, PaymentView, require_bill
 
 Number = Annotated[str, typer.Argument(help="The invoice's or credit note's number.")]
 
@@ -41,13 +41,13 @@ def add_billing(app: typer.Typer, open_context: OpenContext) -> None:
     def show_bill(number: Number, as_json: Json = False) -> None:
         """Show an invoice or a credit note, and its mails."""
         view = open_context().read(lambda s: billing_reading.bill(s, number))
-        show_view(of_bill(view, number), as_json, _print_bill)
+        show_view(require_bill(view, number), as_json, _print_bill)
 
     @invoice.command()
     def pdf(number: Number, file: File, as_json: Json = False) -> None:
         """Write an invoice or a credit note as PDF, with the e-invoice (Factur-X) attached."""
         document = open_context().read(lambda s: billing_reading.bill_pdf(s, number))
-        write_pdf(of_bill(document, number), file, as_json, number, number=number)
+        write_pdf(require_bill(document, number), file, as_json, number, number=number)
 
     @payments.command()
     def unmatched(as_json: Json = False) -> None:

@@ -39,7 +39,7 @@ def add_operations(app: typer.Typer, open_context: OpenContext) -> None:
     @app.command("odd-facts")
     def odd_facts(limit: Limit = 50, as_json: Json = False) -> None:
         """List messages that could not be applied, with the reason, of all subjects."""
-        rows = open_context().read(lambda s: operations_reading.odd_facts(s, limit))
+        rows = open_context().read(lambda s: operations_reading.rejected_messages(s, limit))
         show_view(rows, as_json, _print_rejected)
 
 

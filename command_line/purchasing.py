@@ -30,9 +30,9 @@ from models.views.purchasing import (
     PurchaseOrderView,
     ReasonView,
     TrackRecordView,
-    of_purchase_order,
+    require_purchase_order,
 )
-from models.views.stock import of_sku
+from models.views.stock import require_sku
 
 PurchaseOrderId = Annotated[str, typer.Argument(metavar="PO", help="The purchase order's id.")]
 
@@ -56,8 +56,10 @@ def add_purchasing(app: typer.Typer, open_context: OpenContext) -> None:
     @app.command()
     def offers(sku: Sku, as_json: Json = False) -> None:
         """Show the offers for a SKU, with landed cost and each supplier's record."""
-        view = open_context().read(lambda s: purchasing_reading.offers_of(s, sku, utc_now().date()))
-        show_view(of_sku(view, sku), as_json, print_offers)
+        view = open_context().read(
+            lambda s: purchasing_reading.offers_view(s, sku, utc_now().date())
+        )
+        show_view(require_sku(view, sku), as_json, print_offers)
 
     @app.command()
     def replenish(
@@ -104,7 +106,7 @@ def _add_receiving(app: typer.Typer, open_context: OpenContext) -> None:
     def show_po(po: PurchaseOrderId, as_json: Json = False) -> None:
         """Show a purchase order: lines, compared offers, waiting orders, receipts, invoices."""
         view = open_context().read(lambda s: purchasing_reading.purchase_order(s, po))
-        show_view(of_purchase_order(view, po), as_json, print_purchase_order)
+        show_view(require_purchase_order(view, po), as_json, print_purchase_order)
 
     @po_app.command()
     def ack(

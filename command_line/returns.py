@@ -24,7 +24,7 @@ from command_line.output import (
 from intake.returns import return_label
 from models.messages.commands.returns import InspectReturn, ReceiveReturn, RequestReturn
 from models.returns import Condition, Disposition, ReturnState
-from models.views.returns import ReturnDetails, ReturnSummary, SettlementView, of_return
+from models.views.returns import ReturnDetails, ReturnSummary, SettlementView, require_return
 
 ReturnId = Annotated[str, typer.Argument(metavar="ID", help="The return's id: RMA-...")]
 NOT_UNITS = "isn't SKU:QUANTITY, such as BIT-32:2"
@@ -58,7 +58,7 @@ def add_returns(app: typer.Typer, open_context: OpenContext) -> None:
     def show_return(id_: ReturnId, as_json: Json = False) -> None:
         """Show a return; `returns ID` is short for it."""
         view = open_context().read(lambda s: returns_reading.return_details(s, id_))
-        show_view(of_return(view, id_), as_json, _print_return)
+        show_view(require_return(view, id_), as_json, _print_return)
 
     @returns.command()
     def label(id_: ReturnId, file: File, as_json: Json = False) -> None:

@@ -31,8 +31,8 @@ from models.views.shipping import (
     PaperKind,
     ShipmentDetails,
     ShipmentSummary,
-    of_claim,
-    of_shipment,
+    require_claim,
+    require_shipment,
 )
 
 ShipmentId = Annotated[str, typer.Argument(metavar="SHIPMENT", help="The shipment's id.")]
@@ -68,7 +68,7 @@ def add_shipping(app: typer.Typer, open_context: OpenContext) -> None:
     def show_shipment(shipment: ShipmentId, as_json: Json = False) -> None:
         """Show a shipment with events and claims; `shipment ID` is short for it."""
         view = open_context().read(lambda s: shipping_reading.shipment(s, shipment))
-        show_view(of_shipment(view, shipment), as_json, _print_details)
+        show_view(require_shipment(view, shipment), as_json, _print_details)
 
     for kind in PaperKind:
         one.command(kind.value, help=f"Write its {kind.words} as PDF.")(_writer(open_context, kind))
@@ -128,7 +128,7 @@ def _add_deliver(app: typer.Typer, open_context: OpenContext) -> None:
 def _order_of(context: CliContext, shipment: str) -> str:
     """Read the order of a shipment. Raises NotFound."""
     order_id = context.read(lambda s: shipping_reading.order_of_shipment(s, shipment))
-    return of_shipment(order_id, shipment)
+    return require_shipment(order_id, shipment)
 
 
 def _writer(open_context: OpenContext, kind: PaperKind) -> Callable[..., None]:
@@ -137,7 +137,7 @@ def _writer(open_context: OpenContext, kind: PaperKind) -> Callable[..., None]:
     def write(shipment: ShipmentId, file: File, as_json: Json = False) -> None:
         document = open_context().read(lambda s: shipping_reading.shipment_pdf(s, shipment, kind))
         title = f"{kind.words} of {shipment}"
-        write_pdf(of_shipment(document, shipment), file, as_json, title, shipment_id=shipment)
+        write_pdf(require_shipment(document, shipment), file, as_json, title, shipment_id=shipment)
 
     return write
 
@@ -167,7 +167,7 @@ def _add_claims(app: typer.Typer, open_context: OpenContext) -> None:
     ) -> None:
         """Show a claim; `claim ID` is short for it."""
         view = open_context().read(lambda s: shipping_reading.claim(s, claim))
-        show_view(of_claim(view, claim), as_json, lambda shown: _print_words(_claim(shown)))
+        show_view(require_claim(view, claim), as_json, lambda shown: _print_words(_claim(shown)))
 
 
 def _moment(text: str) -> datetime:

@@ -10,7 +10,7 @@ from activities.stock import reading as stock_reading
 from command_line.commands import IdOrCommand
 from command_line.context import OpenContext
 from command_line.output import Json, new_table, or_dash, out, print_line, show_view
-from models.views.stock import StockAtLocation, StockView, of_sku
+from models.views.stock import StockAtLocation, StockView, require_sku
 
 Sku = Annotated[str, typer.Argument(help="The SKU.")]
 
@@ -28,7 +28,7 @@ def add_stock(app: typer.Typer, open_context: OpenContext) -> None:
     def show_stock(sku: Sku, as_json: Json = False) -> None:
         """Show a SKU at every location; `stock SKU` is short for it."""
         view = open_context().read(lambda s: stock_reading.stock_of(s, sku, utc_now().date()))
-        show_view(of_sku(view, sku), as_json, print_stock)
+        show_view(require_sku(view, sku), as_json, print_stock)
 
 
 def print_stock(view: StockView) -> None:

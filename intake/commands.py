@@ -36,11 +36,11 @@ from models.messages.commands.base import (
 )
 from models.messages.commands.orders import Acknowledge
 from models.messages.commands.registry import CommandStep
-from models.messages.commands.results import CommandDone, after_workflow
+from models.messages.commands.results import CommandDone, follow_up_workflow_id
 from models.messages.commands.shipping import RefundShipment
 from models.messages.parsing import parse_command
 from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
-from models.progress import OVER
+from models.progress import FINAL_STAGES
 from workflows.commands import CommandWorkflow
 
 OrderRequest = CancelRequest | RetryRequest | AcceptRequest
@@ -142,9 +142,9 @@ class CommandIntake(Connection):
         """Restart recalls of shipments whose workflow was ended from outside; returns messages."""
         messages = []
         for command in await self._read(
-            lambda session: shipping_reading.call_backs(session, order_id)
+            lambda session: shipping_reading.open_call_backs(session, order_id)
         ):
-            workflow_id = after_workflow(command.command_id)
+            workflow_id = follow_up_workflow_id(command.command_id)
             description = await engine.describe(self._client, workflow_id)
             if description is None or engine.is_terminated(description):
                 await self.command(RefundShipment, command.model_dump(mode="json"))
@@ -160,7 +160,7 @@ class CommandIntake(Connection):
         except NotFound as error:
             status = await self.orders.status(order_id)
             message = f"order {order_id} is {status.stage}: its workflow has ended"
-            if status.stage not in OVER:
+            if status.stage not in FINAL_STAGES:
                 message = f"order {order_id} is {status.stage}; {WORKFLOW_ENDED.message}"
             raise Refused(f"{name}_refused", message) from error
 

@@ -10,7 +10,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 import engine
 from activities.billing import reading as billing_reading
-from activities.database.inbox import is_known_fact, store_fact
+from activities.database.inbox import is_recorded, store_fact
 from activities.purchasing import reading as purchasing_reading
 from activities.shipping import reading as shipping_reading
 from intake.connection import Connection
@@ -114,13 +114,13 @@ class FactIntake(Connection):
 
         Raises InvalidInput, NotFound.
         """
-        if is_known_fact(session, source, fact_id):
+        if is_recorded(session, source, fact_id):
             return
         problem = None
         if isinstance(fact, GoodsReceived | SupplierAcknowledged):
             problem = self._purchase_problem(session, fact)
         elif isinstance(fact, ShipmentFact):
-            reason = shipping_reading.why_not_handed_over(session, fact)
+            reason = shipping_reading.hand_over_refusal(session, fact)
             problem = f"shipment_id: {reason}" if reason else None
         if problem is not None:
             field, _, reason = problem.partition(": ")
@@ -131,15 +131,15 @@ class FactIntake(Connection):
     ) -> str | None:
         """Find why a fact about a purchase order is not possible: "field: reason"."""
         sku = fact.sku if isinstance(fact, GoodsReceived) else None
-        key = purchasing_reading.purchase_place(session, fact.po_id or "", sku)
+        key = purchasing_reading.stock_key_of(session, fact.po_id or "", sku)
         if key is None or (sku and key.sku != sku):
             of = f" of {sku!r}" if sku else ""
             message = f"there is no purchase order {fact.po_id!r}{of}"
             raise NotFound(UNKNOWN_PURCHASE_ORDER, message)
         now = self._clock()
         if isinstance(fact, GoodsReceived):
-            return purchasing_reading.why_not_receipt(session, fact, self._buying, now)
-        return purchasing_reading.why_not_acknowledged(session, fact, now.date())
+            return purchasing_reading.receipt_refusal(session, fact, self._buying, now)
+        return purchasing_reading.acknowledgement_refusal(session, fact, now.date())
 
     async def _pass_on(self, source: str, fact_id: str, fact: Fact, stored: StoredFact) -> str:
         """Signal the fact's workflow, or start FactWorkflow; returns the id of the workflow."""
@@ -155,7 +155,7 @@ class FactIntake(Connection):
         if isinstance(fact, PurchaseFact):
             sku = fact.sku if isinstance(fact, GoodsReceived) else None
             key = await self._read(
-                lambda session: purchasing_reading.purchase_place(session, fact.po_id or "", sku)
+                lambda session: purchasing_reading.stock_key_of(session, fact.po_id or "", sku)
             )
             return key.workflow_id if key else None
         if isinstance(fact, PayoutPaid):

@@ -14,12 +14,12 @@ from models.errors import Conflict, InvalidInput
 from models.messages.facts import StockArrived
 from models.messages.parsing import parse_order
 from models.orders import OrderDocument, digest
-from models.progress import OVER
+from models.progress import FINAL_STAGES
 from models.views.orders import OrderView
 from order_status import received_view
 from workflows import search_attributes
 from workflows.order import OrderWorkflow
-from workflows.status_text import summary
+from workflows.status_text import order_summary
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class OrderIntake(Connection):
         )
         if recorded is not None and recorded[0] != sent_digest:
             raise _taken(document.order_id)
-        if recorded is not None and recorded[1] in OVER:
+        if recorded is not None and recorded[1] in FINAL_STAGES:
             # a workflow that was terminated may have left something to do, such as a mail
             description = await engine.describe(self._client, f"order-{document.order_id}")
             if not engine.is_terminated(description):
@@ -92,7 +92,7 @@ class OrderIntake(Connection):
                     search_attributes=search_attributes.at_start(
                         document.customer_id, document.channel
                     ),
-                    static_summary=summary(document),
+                    static_summary=order_summary(document),
                     static_details=f"Order {document.order_id}, placed {document.channel}.",
                     rpc_timeout=engine.CALL_TIMEOUT,
                 )

@@ -9,7 +9,7 @@ from intake.connection import Connection
 from models.errors import FieldError, InvalidInput, NotFound
 from models.messages.commands.base import UNKNOWN_SKU
 from models.messages.facts import ShortageReported
-from models.messages.steps import REPLENISHES, StockKey
+from models.messages.steps import REPLENISHMENT_DETAILS, StockKey
 from workflows.replenishment import ReplenishmentWorkflow
 
 
@@ -34,7 +34,7 @@ class ReplenishmentIntake(Connection):
                     start_signal="shortage_reported",
                     start_signal_args=[ShortageReported(shortage_id="person", again=True)],
                     static_summary=key.summary,
-                    static_details=REPLENISHES,
+                    static_details=REPLENISHMENT_DETAILS,
                     rpc_timeout=engine.CALL_TIMEOUT,
                 )
             )
@@ -42,11 +42,11 @@ class ReplenishmentIntake(Connection):
 
 
 def _stock_keys(session: Session, sku: str, location: str | None) -> list[StockKey]:
-    if not stock_reading.is_sku(session, sku):
+    if not stock_reading.sku_exists(session, sku):
         raise NotFound(UNKNOWN_SKU, f"there is no SKU {sku!r}")
-    if location is not None and not stock_reading.is_location(session, location):
+    if location is not None and not stock_reading.location_exists(session, location):
         raise InvalidInput([FieldError("location", f"there is no location {location!r}")])
-    locations = [location] if location else stock_reading.places_of(session, sku)
+    locations = [location] if location else stock_reading.locations_of(session, sku)
     if not locations:
         raise InvalidInput([FieldError("location", f"no location keeps {sku} yet: name one")])
     return [StockKey(location=name, sku=sku) for name in locations]

@@ -4,7 +4,7 @@ from sqlmodel import Session
 
 from activities.returns import reading as returns_reading
 from models.errors import Refused
-from models.views.returns import of_return
+from models.views.returns import require_return
 
 
 def return_label(session: Session, return_id: str) -> bytes:
@@ -12,7 +12,7 @@ def return_label(session: Session, return_id: str) -> bytes:
 
     Raises NotFound, and Refused (`label_refused`) for a return that isn't authorised, or is over.
     """
-    view = of_return(returns_reading.return_details(session, return_id), return_id)
+    view = require_return(returns_reading.return_details(session, return_id), return_id)
     label = returns_reading.return_label(session, return_id)
     if label is None:
         state = view.state.replace("_", " ")

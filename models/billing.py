@@ -105,7 +105,7 @@ class CreditNote(Bill):
     """The paid part that remains as the customer's credit."""
 
     @property
-    def lowers_due_minor(self) -> int:
+    def due_reduction_minor(self) -> int:
         """The unpaid part, which lowers the amount due."""
         return self.total_minor - self.refund_minor - self.kept_minor
 
@@ -165,7 +165,7 @@ AUTHORISATION_LAPSED = "authorisation_lapsed"
 """The code of a refused capture whose authorisation has lapsed."""
 
 
-def not_an_amount(
+def amount_problem(
     text: str | None, currency: str | None, field: str, *, least: int | None
 ) -> str | None:
     """Check an amount of at least `least` minor units (0 or 1; None: any); None: it is valid."""
@@ -274,7 +274,7 @@ def split_reversal(balance: Balance, amount_minor: int) -> SplitReversal:
     )
 
 
-def units_of(line: PricedLine, quantity: int, net_minor: int) -> PricedLine:
+def credited_units(line: PricedLine, quantity: int, net_minor: int) -> PricedLine:
     """Return `quantity` units of a line, credited for `net_minor`.
 
     The discount of the line and its share of the order's discount become one.
@@ -323,7 +323,7 @@ class AuthorisationState(StrEnum):
     VOIDED = "voided"
 
 
-BEING_GIVEN_BACK = "it is being refunded"
+BEING_REFUNDED = "it is being refunded"
 """The reason of an unmatched payment that can no longer be assigned."""
 
 

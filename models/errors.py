@@ -65,7 +65,7 @@ class InvalidInput(Refused):
         self.fields = tuple(fields)
 
 
-class WrongVariables(InvalidInput):
+class InvalidSettings(InvalidInput):
     """Environment variables are invalid. The message has one line for each."""
 
     def __init__(self, fields: Iterable[FieldError]) -> None:
@@ -73,7 +73,7 @@ class WrongVariables(InvalidInput):
         self.message = "\n".join(map(str, self.fields))
 
 
-def found(result: Found | None, code: str, message: str) -> Found:
+def require_found(result: Found | None, code: str, message: str) -> Found:
     """Return `result`. Raises NotFound if it is None."""
     if result is None:
         raise NotFound(code, message)

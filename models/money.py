@@ -94,7 +94,7 @@ def share(amount: int, ppm: int) -> int:
     return round_half_up(amount * ppm, 100 * PPM_PER_PERCENT)
 
 
-def part(amount: int, before: int, units: int, of: int) -> int:
+def share_of_units(amount: int, before: int, units: int, of: int) -> int:
     """Return the share of `units` in an amount for `of` units, after `before` units were taken.
 
     The shares of all units add up to the amount.

@@ -24,7 +24,7 @@ class Stage(StrEnum):
     CANCELLED = "cancelled"
 
 
-OVER = (Stage.COMPLETED, Stage.CANCELLED)
+FINAL_STAGES = (Stage.COMPLETED, Stage.CANCELLED)
 """The stages without an unfinished obligation."""
 
 

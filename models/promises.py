@@ -22,7 +22,7 @@ class PromisePolicy(Payload):
     silent_delay_days: int = 30
 
 
-class Told(StrEnum):
+class Statement(StrEnum):
     """A statement in a notice of delay."""
 
     MAY_CANCEL = "may_cancel"
@@ -50,7 +50,7 @@ class DelayNotice(Payload):
     revised: date | None
     answer_by: date
     silence_is_consent: bool
-    statements: tuple[Told, ...]
+    statements: tuple[Statement, ...]
 
 
 def promised_date(placed_on: date, requested: date | None, policy: PromisePolicy) -> date:
@@ -98,11 +98,16 @@ def delay_notice(
     )
 
 
-def _statements(revised: date | None, silent: bool) -> tuple[Told, ...]:
-    silence = Told.SILENCE_CONSENTS if silent else Told.SILENCE_CANCELS
+def _statements(revised: date | None, silent: bool) -> tuple[Statement, ...]:
+    silence = Statement.SILENCE_CONSENTS if silent else Statement.SILENCE_CANCELS
     if revised is None:
-        return (Told.MAY_CANCEL, Told.DATE_UNKNOWN, silence, Told.MAY_CANCEL_UNTIL_SHIPPED)
-    return (Told.MAY_CANCEL, Told.REVISED_DATE, silence)
+        return (
+            Statement.MAY_CANCEL,
+            Statement.DATE_UNKNOWN,
+            silence,
+            Statement.MAY_CANCEL_UNTIL_SHIPPED,
+        )
+    return (Statement.MAY_CANCEL, Statement.REVISED_DATE, silence)
 
 
 class LetterKind(StrEnum):
@@ -126,7 +131,7 @@ class Letter(Payload):
     promised: date | None
     expected: date | None
     answer_by: date | None = None
-    says: tuple[Told, ...] = ()
+    says: tuple[Statement, ...] = ()
 
 
 class Promise(Payload):

@@ -5,8 +5,8 @@ from enum import StrEnum
 from hashlib import sha256
 
 from models.base import Payload
-from models.billing import units_of
-from models.money import part
+from models.billing import credited_units
+from models.money import share_of_units
 from models.pricing import PricedLine
 from models.tracking import TrackingStatus
 
@@ -25,7 +25,7 @@ class ReturnState(StrEnum):
     EXPIRED = "expired"
 
     @property
-    def is_told(self) -> bool:
+    def is_mailed(self) -> bool:
         """Whether the customer is notified of this state by mail."""
         return self in (ReturnState.AUTHORISED, ReturnState.REJECTED, ReturnState.EXPIRED)
 
@@ -90,7 +90,7 @@ class ReturnRules(Payload):
     expires_days: int = 14
     opened_percent: int = 100
     worn_percent: int = 50
-    by_itself: bool = False
+    authorises_automatically: bool = False
 
     def delivered_since(self, reason: ReturnReason, now: datetime) -> datetime:
         """Return the earliest delivery whose goods may still come back."""
@@ -123,8 +123,8 @@ class ExchangeLine(Payload):
         rest = self.model_copy(update={"settled": self.settled + taken})
         if self.credited is None:
             return rest, None
-        net_minor = part(self.credited.net_minor, self.settled, taken, self.quantity)
-        return rest, units_of(self.credited, taken, net_minor)
+        net_minor = share_of_units(self.credited.net_minor, self.settled, taken, self.quantity)
+        return rest, credited_units(self.credited, taken, net_minor)
 
 
 class PendingSettlement(Payload):

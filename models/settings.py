@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, Json, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.billing import BillingRules, DunningLevel
-from models.errors import FieldError, WrongVariables
+from models.errors import FieldError, InvalidSettings
 from models.messages.policy import Policy
 from models.money import PPM_PER_PERCENT
 from models.packing import CARTONS, PALLET, Container
@@ -26,7 +26,7 @@ from models.purchasing import BuyingPolicy
 from models.replenishment import ReviewPolicy
 from models.returns import ReturnRules
 from models.rules import Rules
-from models.shipping import Packaging, is_parcel
+from models.shipping import Packaging, keeps_parcel_limits
 
 _SQLITE = re.compile(r"sqlite(\+pysqlite)?:///.+")
 _POSTGRESQL = re.compile(
@@ -98,7 +98,7 @@ def _is_secret(text: str) -> bool:
 
 
 def _are_cartons(cartons: tuple[Container, ...]) -> bool:
-    return bool(cartons) and all(map(is_parcel, cartons))
+    return bool(cartons) and all(map(keeps_parcel_limits, cartons))
 
 
 # A description completes "<VARIABLE>: must be ...", the message for an invalid value.
@@ -292,7 +292,7 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             invalid = dict.fromkeys(str(details["loc"][0]) for details in error.errors())
-        raise WrongVariables(
+        raise InvalidSettings(
             FieldError(name.upper(), f"must be {cls.model_fields[name].description}")
             for name in invalid
         )
@@ -322,7 +322,7 @@ class Settings(BaseSettings):
             expires_days=self.return_expires_days,
             opened_percent=self.return_opened_percent,
             worn_percent=self.return_worn_percent,
-            by_itself=self.return_authorisation == "auto",
+            authorises_automatically=self.return_authorisation == "auto",
         )
 
     @property

@@ -142,10 +142,10 @@ class Packaging(Payload):
     pallet: Container = PALLET
 
 
-STANDARD = Packaging()
+STANDARD_PACKAGING = Packaging()
 
 
-def is_parcel(carton: Container) -> bool:
+def keeps_parcel_limits(carton: Container) -> bool:
     """Whether a carton keeps the limits of a parcel even when filled to its own limit.
 
     Required of every carton, so that `choose_freight` checks only goods that fit none.
@@ -161,7 +161,9 @@ def is_parcel(carton: Container) -> bool:
     return _exceeded_parcel_limit(outside.weight_g, [outside]) is None
 
 
-def choose_freight(pieces: Sequence[Piece], packaging: Packaging = STANDARD) -> FreightChoice:
+def choose_freight(
+    pieces: Sequence[Piece], packaging: Packaging = STANDARD_PACKAGING
+) -> FreightChoice:
     """Choose the smallest mode that holds the whole consignment, and pack it.
 
     A parcel consignment is at most 68 kg in at most MAX_PARCELS cartons; a unit that fits no carton

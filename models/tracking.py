@@ -28,7 +28,7 @@ class TrackingStatus(StrEnum):
         return self not in (TrackingStatus.BOOKED, TrackingStatus.DELAYED)
 
     @property
-    def wants_a_person(self) -> bool:
+    def needs_operator(self) -> bool:
         """Whether an operator must decide: the goods won't arrive without help."""
         return self in EXCEPTIONS
 

@@ -5,7 +5,7 @@ import argparse
 import uvicorn
 
 from exits import exit_on_error
-from models.errors import FieldError, WrongVariables
+from models.errors import FieldError, InvalidSettings
 from models.settings import Settings
 from simulators.app import create_app
 from simulators.contract import Partner, SimulatorConfig
@@ -54,7 +54,7 @@ def _signing_secret(partner: Partner, listed: str) -> str:
     if not listed.split():
         variable = f"WEBHOOK_SECRET_{partner.upper()}"
         reason = "must be set: the simulators sign their webhooks with it"
-        raise WrongVariables([FieldError(variable, reason)])
+        raise InvalidSettings([FieldError(variable, reason)])
     return listed.split()[0]
 
 

@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError
 
 import engine
-from activities.database.engine import create_folder, normalised
+from activities.database.engine import create_folder, with_driver
 from exits import exit_on_error, exit_process
 from models.errors import DatabaseUnavailable
 from models.settings import Settings
@@ -35,7 +35,7 @@ def alembic_config(url: str) -> Config:
 def migrate(url: str) -> None:
     """Apply all pending migrations to the database at `url`."""
     create_folder(url)
-    command.upgrade(alembic_config(normalised(url)), "head")
+    command.upgrade(alembic_config(with_driver(url)), "head")
 
 
 def check_migrations() -> None:

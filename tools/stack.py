@@ -82,7 +82,8 @@ class Stack:
 
     async def __aenter__(self) -> Self:
         if uses_external_engine(self.config.environ):
-            engine.options(self.config.environ)  # raises WrongVariables before any process starts
+            # raises WrongVariables before any process starts
+            engine.connection_options(self.config.environ)
         async with AsyncExitStack() as cleanup:
             await self._lock_var_dir(cleanup)
             await self._start(await self._server_binary(), cleanup)

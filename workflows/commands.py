@@ -6,10 +6,10 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing.steps import Billing
+    from activities.billing.payment_calls import PaymentCalls
     from activities.mail.steps import CustomerMail
     from activities.operations.commands import execute_command
-    from activities.shipping.steps import Shipping
+    from activities.shipping.carrier_calls import CarrierCalls
     from models.messages.commands.registry import CommandStep
     from models.messages.commands.results import CommandResult, FollowUp
     from models.messages.commands.shipping import EndCallBack
@@ -79,7 +79,7 @@ class FollowUpWorkflow(AuxiliaryWorkflow):
             await self._steps.call_partner(CustomerMail.mail_bill, follow_up.bill, summary)
         if follow_up.refund_key is not None:
             refund = RefundStep(refund_key=follow_up.refund_key)
-            await self._steps.call_partner(Billing.pay_refund, refund, "Refund the customer")
+            await self._steps.call_partner(PaymentCalls.pay_refund, refund, "Refund the customer")
             await self._steps.call_partner(CustomerMail.mail_refund, refund, "Mail the refund")
         await workflow.wait_condition(workflow.all_handlers_finished)
 
@@ -87,7 +87,7 @@ class FollowUpWorkflow(AuxiliaryWorkflow):
         """Ask a carrier not to pick up a shipment, and execute the command for its answer."""
         step = ShipmentStep(order_id=self._order_id or "", shipment_id=end.shipment_id)
         try:
-            await call_back(self._until_goods_left, Shipping.call_back, step)
+            await call_back(self._until_goods_left, CarrierCalls.call_back, step)
         except (PickedUp, Stopped):
             await self._board.clear_all()
             end = end.model_copy(update={"agreed": False})

@@ -10,14 +10,15 @@ from typing import TypeVar
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing.steps import Billing, credit_invoice
+    from activities.billing.payment_calls import PaymentCalls
+    from activities.billing.steps import credit_invoice
     from activities.orders.steps import (
         finish_cancelling,
         read_order_progress,
         start_cancelling,
         withdraw_cancellation,
     )
-    from activities.shipping.steps import Shipping
+    from activities.shipping.carrier_calls import CarrierCalls
     from activities.stock.steps import release_stock
     from models.messages.attention import ALREADY_PICKED_UP
     from models.messages.requests import CancelRequest, CommandOutcome
@@ -71,14 +72,14 @@ async def undo(order: OrderContext) -> Progress:
     for shipment_id in progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED):
         shipment = ShipmentStep(order_id=order.order_id, shipment_id=shipment_id)
         try:
-            progress = await call_back(steps, Shipping.cancel_booking, shipment)
+            progress = await call_back(steps, CarrierCalls.cancel_booking, shipment)
         except PickedUp:
             return await _withdraw(order)
     if progress.goods_left:  # picked up in the meantime, whatever the carriers answered
         return await _withdraw(order)
     if progress.terms is not Terms.CASH:
         collected_minor = await steps.call_partner(
-            Billing.void_payment_request, step, "Void the payment request"
+            PaymentCalls.void_payment_request, step, "Void the payment request"
         )
         await steps.wait_until(lambda: order.progress.received_minor >= collected_minor)
     await steps.run_database_step(credit_invoice, step, "Credit the invoice")
@@ -99,7 +100,7 @@ async def finish_cancellation(steps: Steps, order: OrderStep) -> Progress:
         progress = await steps.run_database_step(finish_cancelling, order, "Finish cancelling")
         if progress.cancellation is Cancellation.DONE and not progress.refund_due_minor:
             return progress
-        await steps.call_partner(Billing.refund_payment, order, "Refund the customer")
+        await steps.call_partner(PaymentCalls.refund_payment, order, "Refund the customer")
 
 
 async def call_back(

@@ -7,7 +7,8 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.billing.dunning import review_dunning
-    from activities.billing.steps import Billing, lapse_authorisation
+    from activities.billing.payment_calls import PaymentCalls
+    from activities.billing.steps import lapse_authorisation
     from activities.mail.steps import CustomerMail
     from models.billing import AUTHORISATION_LAPSED
     from models.messages.requests import CancelRequest
@@ -55,7 +56,9 @@ class OrderBilling:
         order = self._order
         try:
             order.update(
-                await order.while_unpaid.call_partner(Billing.request_payment, order.step, REQUEST)
+                await order.while_unpaid.call_partner(
+                    PaymentCalls.request_payment, order.step, REQUEST
+                )
             )
         except Stopped:
             await order.board.clear_attention(REQUEST)
@@ -72,7 +75,7 @@ class OrderBilling:
             try:
                 order.update(
                     await order.steps.call_partner_or_raise(
-                        Billing.capture_payment, order.step, CAPTURE
+                        PaymentCalls.capture_payment, order.step, CAPTURE
                     )
                 )
             except RefusedStep as refusal:
@@ -86,7 +89,7 @@ class OrderBilling:
                     )
         if self._is_authorised():  # paid in another way
             await order.steps.call_partner(
-                Billing.void_payment_request, order.step, "Release the authorisation"
+                PaymentCalls.void_payment_request, order.step, "Release the authorisation"
             )
 
     def mail_invoice(self) -> None:

@@ -7,8 +7,9 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.mail.steps import CustomerMail
-    from activities.shipping.steps import Shipping, hand_over, plan_shipments
-    from models.messages.attention import not_collected, silent, will_not_arrive
+    from activities.shipping.carrier_calls import CarrierCalls
+    from activities.shipping.steps import hand_over, plan_shipments
+    from models.messages.attention import not_collected, shipment_exception, shipment_silent
     from models.messages.steps import CollectionStep, ShipmentStep
     from models.orders import Fulfilment
     from models.progress import ShipmentProgress, ShipmentState
@@ -121,7 +122,9 @@ class OrderShipment:
         while not self._is_gone():
             await order.steps.wait_until(lambda: not stops() or self._is_gone())
             try:
-                order.update(await steps.call_partner(Shipping.book_shipment, self._step, summary))
+                order.update(
+                    await steps.call_partner(CarrierCalls.book_shipment, self._step, summary)
+                )
             except Stopped:
                 await order.board.clear_attention(summary)
                 if order.cancelling:
@@ -158,7 +161,7 @@ class OrderShipment:
         try:
             self._order.update(
                 await self._order.regardless.call_partner_or_raise(
-                    Shipping.book_shipment, self._step, f"Find the booking of {self._id}"
+                    CarrierCalls.book_shipment, self._step, f"Find the booking of {self._id}"
                 )
             )
         except RefusedStep:
@@ -196,7 +199,7 @@ class OrderShipment:
                     self._is_over, left, "Until the carrier is silent for too long"
                 )
                 continue
-            await order.board.raise_attention(key, silent(self._id, last_event_at))
+            await order.board.raise_attention(key, shipment_silent(self._id, last_event_at))
             await self._wait_for_change(progress)
             await order.board.clear_attention(key)
 
@@ -205,8 +208,8 @@ class OrderShipment:
         board, key = self._order.board, f"Delivery of {self._id}"
         while not self._is_over():
             progress = self._progress
-            if progress.tracking is not None and progress.tracking.wants_a_person:
-                await board.raise_attention(key, will_not_arrive(self._id, progress.tracking))
+            if progress.tracking is not None and progress.tracking.needs_operator:
+                await board.raise_attention(key, shipment_exception(self._id, progress.tracking))
             else:
                 await board.clear_attention(key)
             await self._wait_for_change(progress)

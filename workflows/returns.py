@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing.steps import Billing
+    from activities.billing.payment_calls import PaymentCalls
     from activities.mail.steps import CustomerMail
     from activities.returns.steps import (
         expire_return,
@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
         read_return_progress,
         write_exchange,
     )
-    from models.messages.attention import Attention, return_silent, return_will_not_arrive
+    from models.messages.attention import Attention, return_exception, return_silent
     from models.messages.steps import BillStep, RefundStep, ReturnStep, SettlementStep
     from models.orders import digest
     from models.returns import PendingSettlement, ReturnProgress, ReturnState
@@ -49,7 +49,7 @@ class ReturnWorkflow(AuxiliaryWorkflow):
                 await self._settle(settlement)
             if progress.pending:
                 continue
-            if progress.state is not mailed and progress.state.is_told:
+            if progress.state is not mailed and progress.state.is_mailed:
                 mailed = progress.state
                 await self._steps.call_partner(
                     CustomerMail.mail_return, self._step, f"Mail that the return is {mailed}"
@@ -92,7 +92,7 @@ class ReturnWorkflow(AuxiliaryWorkflow):
         left = _seconds_until(since + silence) if in_transit else None
         attention: Attention | None = None
         if stuck := self._stuck(progress):
-            attention, left = return_will_not_arrive(progress.return_id, stuck), None
+            attention, left = return_exception(progress.return_id, stuck), None
         elif left is not None and left <= 0:
             attention, left = return_silent(progress.return_id, since, progress.tracking), None
         if attention is None:
@@ -113,7 +113,7 @@ class ReturnWorkflow(AuxiliaryWorkflow):
         tracking = progress.tracking
         if progress.state is not ReturnState.IN_TRANSIT or tracking is None:
             return None
-        if not tracking.wants_a_person:
+        if not tracking.needs_operator:
             return None
         is_acknowledged = (
             self._acknowledged_at and progress.news_at and progress.news_at <= self._acknowledged_at
@@ -124,7 +124,7 @@ class ReturnWorkflow(AuxiliaryWorkflow):
         """Refund the customer, mail the documents, and start the order of an exchange."""
         if settlement.refund_key is not None:
             refund = RefundStep(refund_key=settlement.refund_key)
-            await self._steps.call_partner(Billing.pay_refund, refund, "Refund the customer")
+            await self._steps.call_partner(PaymentCalls.pay_refund, refund, "Refund the customer")
         if settlement.credit_note is not None:
             bill = BillStep(number=settlement.credit_note)
             await self._steps.call_partner(CustomerMail.mail_bill, bill, f"Mail {bill.number}")

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.status_text import needs_operator
     from workflows.steps import Steps
 
-BATCHES_A_RUN = 50
+BATCHES_PER_RUN = 50
 REPLENISHMENTS_PER_STEP = 50
 """The number of replenishments that one step notifies well within its time limit."""
 
@@ -62,7 +62,7 @@ class StockReviewWorkflow(Nightly):
         """Review all SKUs, and notify the replenishments of stock at or below its reorder point."""
         done, batches = progress or ReviewProgress(), 0
         while done.after is not None:
-            if batches == BATCHES_A_RUN:
+            if batches == BATCHES_PER_RUN:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(done)
             done, batches = await self._review(done, done.after), batches + 1
@@ -102,7 +102,7 @@ class ReconcileWorkflow(Nightly):
         seen_at = done.seen_at or workflow.now()
         done = done.model_copy(update={"seen_at": seen_at})
         while done.after_order is not None:
-            if batches == BATCHES_A_RUN:
+            if batches == BATCHES_PER_RUN:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(done)
             if done.after_sku is not None:

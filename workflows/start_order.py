@@ -9,7 +9,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     from models.orders import OrderDocument
     from workflows import search_attributes
-    from workflows.status_text import summary
+    from workflows.status_text import order_summary
 
 
 async def start_order(
@@ -28,7 +28,7 @@ async def start_order(
             id_reuse_policy=reuse,
             memo=memo,
             search_attributes=search_attributes.at_start(document.customer_id, document.channel),
-            static_summary=summary(document),
+            static_summary=order_summary(document),
             static_details=details,
         )
     except WorkflowAlreadyStartedError:

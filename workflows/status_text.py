@@ -35,7 +35,7 @@ def needs_operator(attention: Attention) -> str:
     return f"**Needs an operator** (`{attention.code}`): {attention.message}"
 
 
-def summary(order: OrderDocument) -> str:
+def order_summary(order: OrderDocument) -> str:
     """Describe an order in one line without personal data, for the list of workflows."""
     count = len(order.lines)
     return f"{order.channel} order, {order.terms}, {count} line{'s' if count > 1 else ''}"

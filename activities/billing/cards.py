@@ -6,12 +6,12 @@ from sqlmodel import Session, col, select
 
 from activities.billing.payments import record_payment
 from activities.database.unit_of_work import UnitOfWork
-from activities.gateways.calls import asked_before
+from activities.gateways.calls import recorded_request
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, money_of
 from activities.order_record.progress import lock_order, save_progress
 from models import billing
-from models.billing import AuthorisationState, not_an_amount
+from models.billing import AuthorisationState, amount_problem
 from models.errors import Refused
 from models.messages.facts import PaymentAuthorised, PaymentReceived
 from models.messages.partners import CaptureDemand
@@ -40,7 +40,7 @@ def authorisation_problem(session: Session, order: Order, fact: PaymentAuthorise
 
     An authorisation that is recorded already may be below the amount due by now.
     """
-    if problem := not_an_amount(fact.amount, fact.currency, "amount", least=1):
+    if problem := amount_problem(fact.amount, fact.currency, "amount", least=1):
         return problem
     if fact.currency != order.currency:
         return f"currency: the order is in {order.currency}"
@@ -142,7 +142,7 @@ def captures_in_doubt(session: Session, order_id: str) -> list[CaptureDemand]:
 
 def _capture_in_doubt(session: Session, row: Authorisation) -> CaptureDemand | None:
     call = capture_call(row.order_id, row.authorisation_id)
-    return asked_before(session, call, CaptureDemand)[1]
+    return recorded_request(session, call, CaptureDemand)[1]
 
 
 def record_capture(work: UnitOfWork, demand: CaptureDemand, payment_id: str) -> None:

@@ -14,14 +14,14 @@ from activities.ledger.posting import THE_LEDGER
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, money_of
 from activities.order_record.progress import FOR_CHANGE, save_progress
-from activities.order_record.targets import amount_of, order_of
-from models.billing import BEING_GIVEN_BACK
+from activities.order_record.targets import target_amount, target_order
+from models.billing import BEING_REFUNDED
 from models.ledger import Account
 from models.messages.commands.base import MONEY_REFUSED, UNKNOWN, refuse
 from models.messages.commands.billing import (
     AssignPayment,
     CreditInvoice,
-    GiveRefund,
+    IssueRefund,
     ResendBill,
     WriteOff,
 )
@@ -38,7 +38,7 @@ from models.tables.orders import Order
 @executes(AssignPayment)
 def assign_payment(work: UnitOfWork, command: AssignPayment) -> CommandResult:
     """Assign an unapplied payment to an order in its currency, and apply it."""
-    order = order_of(work, command.order_id)
+    order = target_order(work, command.order_id)
     payment = _unapplied_payment(work.session, command.payment_id)
     if payment.currency != order.currency:
         reason = f"the payment is in {payment.currency}, {order.order_id} in {order.currency}"
@@ -60,7 +60,7 @@ def credit_invoice(work: UnitOfWork, command: CreditInvoice) -> CommandResult:
     if row is None:
         reason = f"there is no invoice {command.invoice_number!r}"
         refuse("invoice_number", reason, UNKNOWN)
-    order = order_of(work, row.order_id)
+    order = target_order(work, row.order_id)
     if order.cancellation is not Cancellation.NONE:
         refuse("invoice_number", f"{row.number} is credited already", MONEY_REFUSED)
     if not goods_issued(work.session, order.order_id):
@@ -89,7 +89,7 @@ def _amount_to_credit(session: Session, command: CreditInvoice, order: Order) ->
     left_minor = uncredited_minor(session, invoice) if invoice else 0
     amount_minor = left_minor
     if command.amount is not None:
-        amount_minor = amount_of(command.amount, order.currency, "amount", MONEY_REFUSED)
+        amount_minor = target_amount(command.amount, order.currency, "amount", MONEY_REFUSED)
     if not left_minor or amount_minor > left_minor:
         left = money_of(order, left_minor)
         reason = f"only {left} of {command.invoice_number} can be credited"
@@ -100,7 +100,7 @@ def _amount_to_credit(session: Session, command: CreditInvoice, order: Order) ->
 @executes(WriteOff)
 def write_off(work: UnitOfWork, command: WriteOff) -> CommandResult:
     """Write off an order's receivable as a bad debt."""
-    order = order_of(work, command.order_id)
+    order = target_order(work, command.order_id)
     balance = balance_of(work.session, order)
     lost_minor = balance.receivable_minor
     if not lost_minor:
@@ -144,22 +144,22 @@ def resend_bill(work: UnitOfWork, command: ResendBill) -> CommandResult:
     return CommandResult.done(command, f"{number} is being mailed again", follow_up=follow_up)
 
 
-@executes(GiveRefund)
-def give_refund(work: UnitOfWork, command: GiveRefund) -> CommandResult:
+@executes(IssueRefund)
+def give_refund(work: UnitOfWork, command: IssueRefund) -> CommandResult:
     """Refund the amount owed to an order's customer, or a payment without an order."""
     if command.payment_id is not None:
         return _refund_payment(work, command, command.payment_id)
     return _refund_order(work, command)
 
 
-def _refund_order(work: UnitOfWork, command: GiveRefund) -> CommandResult:
-    order = order_of(work, command.order_id or "")
+def _refund_order(work: UnitOfWork, command: IssueRefund) -> CommandResult:
+    order = target_order(work, command.order_id or "")
     if order.cancellation is not Cancellation.NONE:
         reason = f"{order.order_id} is (being) cancelled: its payments are refunded automatically"
         refuse("order_id", reason, MONEY_REFUSED)
     amount_minor = None
     if command.amount is not None:
-        amount_minor = amount_of(command.amount, order.currency, "amount", MONEY_REFUSED)
+        amount_minor = target_amount(command.amount, order.currency, "amount", MONEY_REFUSED)
     try:
         refund = request_refund(work, order, command.reason, amount_minor)
     except ValueError as error:
@@ -175,7 +175,7 @@ def _refund_order(work: UnitOfWork, command: GiveRefund) -> CommandResult:
     return CommandResult.done(command, message, orders=[order.order_id], follow_up=follow_up)
 
 
-def _refund_payment(work: UnitOfWork, command: GiveRefund, payment_id: str) -> CommandResult:
+def _refund_payment(work: UnitOfWork, command: IssueRefund, payment_id: str) -> CommandResult:
     payment = _unapplied_payment(work.session, payment_id)
     refund = request_payment_refund(work, payment, command.reason)
     money = Money(amount_minor=refund.amount_minor, currency=payment.currency)
@@ -203,6 +203,6 @@ def _unapplied_payment(session: Session, payment_id: str) -> Payment:
         if applied and payment.unmatched_reason:
             reason += f": `refund {payment.order_id}` refunds the excess"
         refuse("payment_id", reason, MONEY_REFUSED)
-    if payment.unmatched_reason == BEING_GIVEN_BACK:
+    if payment.unmatched_reason == BEING_REFUNDED:
         refuse("payment_id", f"{payment_id} is being refunded already", MONEY_REFUSED)
     return payment

@@ -130,7 +130,7 @@ def _invoice_to_credit(session: Session, order: Order) -> Invoice:
     return invoice
 
 
-def is_left(session: Session, order: Order, lines: Sequence[PricedLine]) -> bool:
+def is_creditable(session: Session, order: Order, lines: Sequence[PricedLine]) -> bool:
     """Check that the net amount of `lines` is not credited yet, at each of their rates."""
     invoice = invoice_of(session, order.order_id)
     left = {tax.rate_ppm: tax for tax in _uncredited(session, invoice)} if invoice else {}

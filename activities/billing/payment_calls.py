@@ -32,7 +32,7 @@ from models.tables.billing import Refund
 from models.tables.orders import Order
 
 
-class Billing:
+class PaymentCalls:
     """The steps that call the payment provider, each once under its idempotency key."""
 
     def __init__(self, database: Database, payments: Payments) -> None:

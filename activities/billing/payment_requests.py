@@ -6,7 +6,7 @@ from sqlmodel import Session
 
 from activities.billing.cards import authorisations
 from activities.database.unit_of_work import UnitOfWork
-from activities.gateways.calls import asked_before
+from activities.gateways.calls import recorded_request
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of
 from activities.order_record.progress import lock_order
@@ -72,5 +72,5 @@ def record_request(work: UnitOfWork, demand: PaymentDemand, number: int, request
 
 def requested_minor(session: Session, order_id: str) -> int:
     """Return the amount of an order's first request in minor units, answered or not."""
-    _, demand = asked_before(session, request_call(order_id, 1), PaymentDemand)
+    _, demand = recorded_request(session, request_call(order_id, 1), PaymentDemand)
     return parse_amount(demand.amount, demand.currency) if demand else 0

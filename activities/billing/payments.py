@@ -14,7 +14,7 @@ from activities.ledger.posting import post
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, invoice_number, money_of
 from models import billing_entries
-from models.billing import BEING_GIVEN_BACK
+from models.billing import BEING_REFUNDED
 from models.ledger import Account
 from models.messages.facts import PaymentReceived
 from models.money import parse_amount
@@ -204,7 +204,7 @@ def apply_early_payments(work: UnitOfWork, order: Order) -> None:
         Payment.claimed_order_id == order.order_id,
         col(Payment.order_id).is_(None),
         col(Payment.unmatched_reason).is_not(None),
-        Payment.unmatched_reason != BEING_GIVEN_BACK,
+        Payment.unmatched_reason != BEING_REFUNDED,
     )
     for payment in work.session.exec(waiting.order_by(col(Payment.payment_id)).with_for_update()):
         if payment.currency == order.currency:

@@ -10,10 +10,10 @@ from activities.billing.payments import clear_unmatched
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.balance import asked_refunds, balance_of, money_of
+from activities.order_record.balance import balance_of, money_of, requested_refunds
 from activities.order_record.progress import FOR_CHANGE, save_progress
 from models import billing_entries
-from models.billing import BEING_GIVEN_BACK, RefundState
+from models.billing import BEING_REFUNDED, RefundState
 from models.messages.partners import RefundDemand
 from models.money import Money, format_amount
 from models.tables.billing import CreditNoteRow, Payment, Refund
@@ -81,7 +81,7 @@ def request_payment_refund(work: UnitOfWork, payment: Payment, reason: str) -> R
         state=RefundState.ASKED,
         asked_at=work.now,
     )
-    payment.unmatched_reason = BEING_GIVEN_BACK
+    payment.unmatched_reason = BEING_REFUNDED
     work.session.add(refund)
     work.session.flush()
     return refund
@@ -89,7 +89,7 @@ def request_payment_refund(work: UnitOfWork, payment: Payment, reason: str) -> R
 
 def request_cancellation_refund(work: UnitOfWork, order: Order) -> Refund | None:
     """Return the requested refund of a cancelled order, or reserve one of all that is owed."""
-    requested = asked_refunds(work.session, order)
+    requested = requested_refunds(work.session, order)
     return requested[0] if requested else request_refund(work, order, order.cancel_reason)
 
 

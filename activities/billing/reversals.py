@@ -11,7 +11,7 @@ from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, money_of
 from activities.order_record.progress import FOR_CHANGE
 from models import billing_entries
-from models.billing import not_an_amount, split_reversal
+from models.billing import amount_problem, split_reversal
 from models.ledger import Entry
 from models.messages.facts import PaymentReversed
 from models.money import Money, parse_amount
@@ -35,9 +35,9 @@ def reversal_problem(
         return f"currency: the payment was in {payment.currency}"
     if fact.amount is None and payment is None:
         return "amount: missing, and the payment isn't known yet"
-    problem = not_an_amount(fact.fee, currency, "fee", least=0)
+    problem = amount_problem(fact.fee, currency, "fee", least=0)
     if fact.amount is not None:
-        problem = problem or not_an_amount(fact.amount, currency, "amount", least=1)
+        problem = problem or amount_problem(fact.amount, currency, "amount", least=1)
     if problem or payment is None or currency is None:
         return problem
     left_minor = payment.amount_minor - payment.reversed_minor

@@ -7,7 +7,6 @@ from activities.billing.cards import (
 )
 from activities.billing.exchanges import credit_cancelled_exchange
 from activities.billing.invoicing import create_invoice, credit_amount, invoice_of, uncredited_minor
-from activities.billing.payment_calls import Billing as Billing  # noqa: F401, RUF100
 from activities.billing.payments import (
     currency_mismatch,
     record_payment,
@@ -23,7 +22,7 @@ from activities.ledger.posting import post
 from activities.order_record.audit import record_event, reject_fact
 from activities.order_record.balance import balance_of, invoice_number, money_of
 from activities.order_record.progress import find_order, lock_order, read_progress, save_progress
-from models.billing import not_an_amount, reinstates
+from models.billing import amount_problem, reinstates
 from models.billing_entries import payout_entry
 from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed, PayoutPaid
 from models.messages.steps import AuthorisationStep, OrderStep, PaymentStep, ReversalStep
@@ -163,8 +162,8 @@ def apply_reversal(work: UnitOfWork, step: ReversalStep) -> Progress | None:
 def record_payout(work: UnitOfWork, fact: PayoutPaid) -> None:
     """Record a payout and its fee once."""
     mark_applied(work, fact)
-    problem = not_an_amount(fact.amount, fact.currency, "amount", least=None)
-    problem = problem or not_an_amount(fact.fee, fact.currency, "fee", least=0)
+    problem = amount_problem(fact.amount, fact.currency, "amount", least=None)
+    problem = problem or amount_problem(fact.fee, fact.currency, "fee", least=0)
     if problem:
         reject_fact(work, fact.payout_id, fact, problem)
         return
@@ -202,7 +201,7 @@ def _wrong_order(fact: PaymentReceived | PaymentAuthorised, order_id: str) -> st
 def _payment_problem(known: Payment | None, order_id: str, fact: PaymentReceived) -> str | None:
     """Check a reported payment; None: it is valid, or repeats the recorded one."""
     if known is None:
-        return not_an_amount(fact.amount, fact.currency, "amount", least=1)
+        return amount_problem(fact.amount, fact.currency, "amount", least=1)
     if fact.amount is None:
         return None
     return conflict(
@@ -227,6 +226,6 @@ def _reversal_conflict(known: PaymentReversal, fact: PaymentReversed) -> str | N
 
 
 def _valid_amount(text: str | None, currency: str | None) -> int | None:
-    if not_an_amount(text, currency, "amount", least=1):
+    if amount_problem(text, currency, "amount", least=1):
         return None
     return parse_amount(text or "", currency or "")

@@ -35,7 +35,7 @@ class Database:
     """A database with rules and clock of its transactions; safe to share between threads."""
 
     def __init__(self, url: str, rules: Rules, clock: Clock = utc_now) -> None:
-        self.url = normalised(url)
+        self.url = with_driver(url)
         self.rules = rules
         self.clock = clock
         self._engine = _create(self.url)
@@ -99,7 +99,7 @@ def _shielded() -> AbstractContextManager[None]:
     return activity.shield_thread_cancel_exception() if activity.in_activity() else nullcontext()
 
 
-def normalised(url: str) -> str:
+def with_driver(url: str) -> str:
     """Return the URL with the driver for PostgreSQL, psycopg 3."""
     for prefix in ("postgresql://", "postgres://"):
         if url.startswith(prefix):

@@ -111,7 +111,7 @@ def waiting_purchase_facts(session: Session, sku: str, location: str) -> tuple[S
     )
 
 
-def is_known_fact(session: Session, source: str, fact_id: str) -> bool:
+def is_recorded(session: Session, source: str, fact_id: str) -> bool:
     """Return whether a fact is recorded under (source, fact_id)."""
     return _find(session, source, fact_id) is not None
 

@@ -84,13 +84,13 @@ def _subset(scripts: tuple[range, ...]) -> Subset:
     return Subset(directory, paths["regular"], paths["bold"], frozenset(map(chr, code_points)))
 
 
-def usual_cut() -> Subset:
+def usual_subset() -> Subset:
     """Make the subset for nearly all documents, once per process; takes half a second."""
     with _LOCK:
         return _subset(_USUAL)
 
 
-def whole_cut() -> Subset:
+def whole_subset() -> Subset:
     """Make the subset of all characters that can be set, once per process; takes two seconds."""
     with _LOCK:
         return _subset(_WHOLE)

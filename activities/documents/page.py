@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, cast
 from fpdf import FPDF
 from fpdf.enums import MethodReturnValue
 
-from activities.documents.fonts import showable, usual_cut, whole_cut
+from activities.documents.fonts import showable, usual_subset, whole_subset
 from activities.documents.notation import Notation
 
 LEFT, RIGHT, BOTTOM = 25.0, 195.0, 262.0
@@ -68,7 +68,7 @@ class Page(FPDF):
         super().__init__(format=size, enforce_compliance=compliance)
         self.notation = notation
         self.bottom = bottom
-        usual = usual_cut()
+        usual = usual_subset()
         self.usual = usual.characters
         self.add_font("noto", "", usual.regular)
         self.add_font("noto", "B", usual.bold)
@@ -113,7 +113,7 @@ class Page(FPDF):
     def styled(self, text: str, style: Style) -> str:
         """Set font and colour; returns `text` in characters of that font."""
         usual = self.usual.issuperset(text)
-        shown = text if usual else showable(text, whole_cut().characters)
+        shown = text if usual else showable(text, whole_subset().characters)
         weight = "B" if style.bold else ""
         family = "noto" if usual or self.usual.issuperset(shown) else self._whole(weight)
         self.set_font(family, weight, style.size_pt)
@@ -124,7 +124,7 @@ class Page(FPDF):
         """Add the font of all characters to this document, once; returns its family."""
         family = "noto whole"
         if f"{family}{weight}" not in self.fonts:
-            self.add_font(family, weight, whole_cut().bold if weight else whole_cut().regular)
+            self.add_font(family, weight, whole_subset().bold if weight else whole_subset().regular)
         return family
 
     def paragraph(self, text: str, x: float, width: float, style: Style) -> None:

@@ -176,7 +176,7 @@ def _credited(note: CreditNote) -> list[Sum]:
     parts = [
         Sum(words.refunded, note.refund_minor),
         Sum(words.kept, note.kept_minor),
-        Sum(words.lowers_due, note.lowers_due_minor),
+        Sum(words.lowers_due, note.due_reduction_minor),
     ]
     total = Sum(words.total_credited, note.total_minor, Weight.RESULT)
     return [total, *(part for part in parts if part.amount_minor)]
@@ -209,12 +209,12 @@ def _payment(invoice: Invoice) -> str:
 
 def _credit(note: CreditNote) -> list[str]:
     words, notation = words_and_notation(note)
-    lowered = notation.money(note.lowers_due_minor)
+    lowered = notation.money(note.due_reduction_minor)
     sentences = []
     if note.refund_minor:
         sentences.append(words.we_refund.format(amount=notation.money(note.refund_minor)))
     if note.kept_minor:
         sentences.append(words.we_keep.format(amount=notation.money(note.kept_minor)))
-    if note.lowers_due_minor:
+    if note.due_reduction_minor:
         sentences.append(words.less_is_due.format(number=note.invoice_number, amount=lowered))
     return sentences

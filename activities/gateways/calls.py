@@ -34,11 +34,13 @@ async def call_idempotently(
     try:
         return recorded, await send(recorded, f"{call}/{attempt}")
     except PartnerRefused:
-        await database.transaction_async(lambda work: refused(work, call, attempt))
+        await database.transaction_async(lambda work: record_refusal(work, call, attempt))
         raise
 
 
-def asked_before(session: Session, call: str, kind: type[Request]) -> tuple[int, Request | None]:
+def recorded_request(
+    session: Session, call: str, kind: type[Request]
+) -> tuple[int, Request | None]:
     """Read the attempt of a call and the request recorded for it, if any."""
     row = session.get(PartnerCall, call)
     if row is None or row.asked is None:
@@ -57,7 +59,7 @@ def _record_request(work: UnitOfWork, call: str, request: Request) -> tuple[int,
     return row.attempt, type(request).model_validate(row.asked)
 
 
-def refused(work: UnitOfWork, call: str, attempt: int) -> None:
+def record_refusal(work: UnitOfWork, call: str, attempt: int) -> None:
     """Record the refusal of an attempt once: the next request is the next attempt."""
     row = work.session.get(PartnerCall, call, with_for_update=True)
     if row is None:

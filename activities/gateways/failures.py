@@ -36,7 +36,7 @@ class _TranslateErrors(ActivityInboundInterceptor):
             raise as_failure(error) from error
 
 
-class Failures(Interceptor):
+class TranslateErrors(Interceptor):
     """The worker interceptor that translates errors of `models.errors` in every activity."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:

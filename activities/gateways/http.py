@@ -15,7 +15,7 @@ NOT_DEFINITE = {408, 425, 429}
 
 
 @cache
-def authorities() -> ssl.SSLContext:
+def certificate_authorities() -> ssl.SSLContext:
     """Read the certificate authorities; cached, as reading them takes 30 ms."""
     return httpx.create_ssl_context()
 
@@ -25,7 +25,7 @@ class PartnerClient:
 
     def __init__(self, base_url: str, timeout_seconds: float) -> None:
         self._client = httpx.AsyncClient(
-            base_url=base_url.rstrip("/"), timeout=timeout_seconds, verify=authorities()
+            base_url=base_url.rstrip("/"), timeout=timeout_seconds, verify=certificate_authorities()
         )
 
     async def post(self, path: str, body: dict[str, Any], key: str, request: str) -> dict[str, Any]:

@@ -195,7 +195,7 @@ def draft_return(session: Session, step: ReturnStep) -> Draft | None:
     """Draft the decision on a return; each state that customers are notified of is another mail."""
     row = session.get_one(ReturnRow, step.return_id)
     details = return_details(session, row.return_id)
-    if details is None or not row.state.is_told:
+    if details is None or not row.state.is_mailed:
         return None
     mailed = MailedReturn(
         return_id=row.return_id,

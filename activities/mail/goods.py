@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from activities.mail.layout import Addressee, Envelope, MailedLine, MailText, compose, goods
 from models.base import Payload
-from models.promises import Letter, LetterKind, Told
+from models.promises import Letter, LetterKind, Statement
 
 
 class _Words(NamedTuple):
@@ -31,7 +31,7 @@ class _Words(NamedTuple):
     expected: str
     not_known: str
     answer_by: str
-    notices: dict[Told, str]
+    notices: dict[Statement, str]
     """The paragraphs of a notice of delay; the introduction states the date."""
 
 
@@ -61,14 +61,18 @@ _WORDS = {
         not_known="not known yet",
         answer_by="Please reply by",
         notices={
-            Told.MAY_CANCEL: "You may cancel your order now by replying to this email. We will "
+            Statement.MAY_CANCEL: "You may cancel your order now by replying to this email. We "
+            "will "
             "promptly refund what you have paid.",
-            Told.SILENCE_CONSENTS: "If you agree to the new date, you do not need to do anything: "
+            Statement.SILENCE_CONSENTS: "If you agree to the new date, you do not need to do "
+            "anything: "
             "unless we hear from you, we will ship your order by then.",
-            Told.SILENCE_CANCELS: "If you would like to wait, please let us know by replying to "
+            Statement.SILENCE_CANCELS: "If you would like to wait, please let us know by replying "
+            "to "
             "this email by {answer_by}. If we do not hear from you and cannot ship before then, we "
             "will cancel your order and refund what you have paid.",
-            Told.MAY_CANCEL_UNTIL_SHIPPED: "If you agree to wait without a new date, you may still "
+            Statement.MAY_CANCEL_UNTIL_SHIPPED: "If you agree to wait without a new date, you may "
+            "still "
             "cancel at any time before the goods are shipped.",
         },
     ),
@@ -97,15 +101,18 @@ _WORDS = {
         not_known="noch nicht bekannt",
         answer_by="Antwort bitte bis",
         notices={
-            Told.MAY_CANCEL: "Sie können Ihre Bestellung jetzt stornieren, indem Sie auf diese "
+            Statement.MAY_CANCEL: "Sie können Ihre Bestellung jetzt stornieren, indem Sie auf "
+            "diese "
             "E-Mail antworten. Bereits geleistete Zahlungen erstatten wir Ihnen umgehend.",
-            Told.SILENCE_CONSENTS: "Wenn Sie mit dem neuen Termin einverstanden sind, brauchen Sie "
+            Statement.SILENCE_CONSENTS: "Wenn Sie mit dem neuen Termin einverstanden sind, "
+            "brauchen Sie "
             "nichts zu tun: Ohne Ihre Rückmeldung versenden wir Ihre Bestellung bis dahin.",
-            Told.SILENCE_CANCELS: "Wenn Sie warten möchten, antworten Sie bitte bis zum "
+            Statement.SILENCE_CANCELS: "Wenn Sie warten möchten, antworten Sie bitte bis zum "
             "{answer_by} auf diese E-Mail. Hören wir bis dahin nichts von Ihnen und können wir "
             "nicht vorher versenden, stornieren wir Ihre Bestellung und erstatten Ihnen bereits "
             "geleistete Zahlungen.",
-            Told.MAY_CANCEL_UNTIL_SHIPPED: "Auch wenn Sie ohne neuen Termin warten möchten, können "
+            Statement.MAY_CANCEL_UNTIL_SHIPPED: "Auch wenn Sie ohne neuen Termin warten möchten, "
+            "können "
             "Sie bis zum Versand jederzeit stornieren.",
         },
     ),

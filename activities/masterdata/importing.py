@@ -15,7 +15,7 @@ from activities.ledger.posting import post
 from activities.masterdata.csv_files import CsvContent, read_csv
 from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
-from activities.stock.notifications import orders_served
+from activities.stock.notifications import orders_filled_by
 from models import imports, ledger
 from models.base import Document, at_field
 from models.customers import CustomerDocument
@@ -128,7 +128,7 @@ def _apply(work: UnitOfWork, contents: dict[type[SQLModel], CsvContent]) -> Impo
         work.session.flush()
     if errors:
         raise _refused(errors)
-    served = [order for cause in context.causes for order in orders_served(work, cause)]
+    served = [order for cause in context.causes for order in orders_filled_by(work, cause)]
     counts = {file.name: len(contents[file.table].rows) for file in FILES}
     return Imported(
         rows={name: count for name, count in counts.items() if count},

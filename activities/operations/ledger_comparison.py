@@ -6,7 +6,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.ledger import reading as ledger_reading
-from activities.purchasing.supplier_invoices import asked_by
+from activities.purchasing.supplier_invoices import invoiced_by_sku
 from models.findings import (
     Difference,
     inventory_difference,
@@ -74,7 +74,7 @@ def _compare_invoices(session: Session, seen_at: datetime) -> list[Difference]:
     differences = []
     for invoice in rows:
         lines = {}
-        for sku, (invoiced, _) in asked_by(invoice).items():
+        for sku, (invoiced, _) in invoiced_by_sku(invoice).items():
             line = session.get_one(PurchaseOrderLine, (invoice.po_id, sku))
             lines[sku] = (invoiced, max(0, line.received - line.invoiced), line.damaged)
         differences.append(invoice_difference(invoice.invoice_id, invoice.po_id, lines))

@@ -12,11 +12,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.database.engine import Database
 from activities.database.inbox import waiting_purchase_facts
 from activities.database.step import read_step
-from models.messages.commands.results import after_workflow
+from models.messages.commands.results import follow_up_workflow_id
 from models.messages.facts import ShortageReported, StockArrived
 from models.messages.steps import (
-    REPLENISHES,
-    Missed,
+    REPLENISHMENT_DETAILS,
+    MissedMessages,
     Notification,
     ReportStep,
     ReturnStep,
@@ -32,7 +32,7 @@ PARALLEL_CALLS = 10
 
 
 @read_step
-def find_missed_notifications(session: Session, key: StockKey) -> Missed:
+def find_missed_notifications(session: Session, key: StockKey) -> MissedMessages:
     """Find what the last replenishment of a stock key left undone, if it ended too early.
 
     These are facts that it did not apply, and orders that wait for stock although nothing of theirs
@@ -48,7 +48,7 @@ def find_missed_notifications(session: Session, key: StockKey) -> Missed:
         col(Order.order_id).not_in(short),
     )
     orders = tuple(session.exec(missed.order_by(Order.order_id)))
-    return Missed(
+    return MissedMessages(
         facts=waiting_purchase_facts(session, key.sku, key.location),
         notification=Notification(cause="missed", orders=orders),
     )
@@ -85,7 +85,7 @@ class Notifier:
         for return_id in notification.returns:
             await self._signal_return(ReturnStep(return_id=return_id))
         for command_id in notification.call_backs:
-            await self._signal(after_workflow(command_id), "goods_left")
+            await self._signal(follow_up_workflow_id(command_id), "goods_left")
         shortage = ShortageReported(shortage_id=cause)
         await _in_batches(self._signal_replenishment(key, shortage) for key in notification.places)
         arrived = StockArrived(receipt_id=cause)
@@ -124,7 +124,7 @@ class Notifier:
             start_signal="shortage_reported",
             start_signal_args=[shortage],
             static_summary=key.summary,
-            static_details=REPLENISHES,
+            static_details=REPLENISHMENT_DETAILS,
         )
 
 

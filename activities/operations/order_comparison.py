@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from models.findings import Difference, line_difference, unnotified_order
 from models.messages.nightly import CompareStep
-from models.progress import OVER, Cancellation, Stage
+from models.progress import FINAL_STAGES, Cancellation, Stage
 from models.stock import SERVING, ShortageState
 from models.tables.orders import Order, OrderLineRow
 from models.tables.shipping import Shipment
@@ -39,7 +39,7 @@ def compare_orders(session: Session, step: CompareStep) -> tuple[list[OpenOrder]
     """Compare the next open orders with their reservations and shortages."""
     rows = session.exec(
         select(Order)
-        .where(Order.order_id > step.after, col(Order.stage).not_in(OVER))
+        .where(Order.order_id > step.after, col(Order.stage).not_in(FINAL_STAGES))
         .order_by(Order.order_id)
         .limit(step.batch)
     ).all()

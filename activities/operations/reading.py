@@ -3,7 +3,7 @@
 from sqlmodel import Session, col, select
 
 from activities.order_record.progress import read_progress
-from models.messages.commands.results import after_workflow, refund_workflow
+from models.messages.commands.results import follow_up_workflow_id, refund_workflow_id
 from models.messages.steps import ReturnStep
 from models.progress import Stage
 from models.tables.billing import Refund
@@ -28,8 +28,12 @@ def background_workflows(session: Session, order_id: str) -> list[str]:
     called_back = select(Shipment.called_back_by).where(Shipment.order_id == order_id)
     workflow_ids = [
         *session.exec(attended.order_by(col(AttentionRow.since))),
-        *(refund_workflow(key) for key in session.exec(refunds.order_by(Refund.refund_key))),
-        *(after_workflow(command_id) for command_id in session.exec(called_back) if command_id),
+        *(refund_workflow_id(key) for key in session.exec(refunds.order_by(Refund.refund_key))),
+        *(
+            follow_up_workflow_id(command_id)
+            for command_id in session.exec(called_back)
+            if command_id
+        ),
         *(
             ReturnStep(return_id=return_id).workflow_id
             for return_id in session.exec(returns.order_by(ReturnRow.return_id))
@@ -55,7 +59,7 @@ def needs_acknowledgement(session: Session, order_id: str) -> bool:
     return bool(progress.money_problem or progress.goods_problem)
 
 
-def odd_facts(session: Session, limit: int) -> list[RejectedMessageView]:
+def rejected_messages(session: Session, limit: int) -> list[RejectedMessageView]:
     """Read rejected messages, the latest first; `limit` 0 means all."""
     query = select(RejectedMessageRow).order_by(col(RejectedMessageRow.recorded_at).desc())
     rows = session.exec(query.limit(limit) if limit else query)

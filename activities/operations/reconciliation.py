@@ -21,8 +21,8 @@ from activities.operations.ledger_comparison import compare_ledger
 from activities.operations.order_comparison import OpenOrder, call_backs, compare_orders
 from activities.operations.stock_comparison import awaited_keys, compare_stock
 from activities.order_record.progress import find_order
-from activities.orders.reading import recorded
-from activities.orders.steps import attend
+from activities.orders.reading import recorded_order_ids
+from activities.orders.steps import record_attention
 from models.findings import (
     Difference,
     call_back_difference,
@@ -31,9 +31,9 @@ from models.findings import (
     workflow_difference,
 )
 from models.messages.attention import WORKFLOW_ENDED, SetAttention
-from models.messages.commands.results import after_workflow
+from models.messages.commands.results import follow_up_workflow_id
 from models.messages.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
-from models.progress import OVER, Stage
+from models.progress import FINAL_STAGES, Stage
 from models.tables.operations import AttentionRow, Finding
 from models.tables.orders import Order
 from models.visibility import CUT_OFF, FAILING
@@ -113,14 +113,16 @@ class Reconciliation:
         query = f"WorkflowType = 'OrderWorkflow' AND {CUT_OFF}"
         runs = self._client.list_workflows(query)
         order_ids = {run.id.removeprefix("order-") async for run in runs}
-        known = await self._read(lambda session: recorded(session, order_ids))
+        known = await self._read(lambda session: recorded_order_ids(session, order_ids))
         ended = await self._ended(sorted(order_ids - known), lambda order_id: f"order-{order_id}")
         return [workflow_difference(order_id, Stage.RECEIVED, end) for order_id, end in ended]
 
     async def _compare_call_backs(self, order_ids: Sequence[str], seen_at: datetime) -> None:
         """Find call-backs of these orders whose workflow should run."""
         waiting = await self._read(lambda s: call_backs(s, order_ids, seen_at - IN_PROGRESS))
-        ended = await self._ended(waiting, lambda call_back: after_workflow(call_back.command_id))
+        ended = await self._ended(
+            waiting, lambda call_back: follow_up_workflow_id(call_back.command_id)
+        )
         await self._record(
             [
                 call_back_difference(call_back.order_id, call_back.shipment_id, end)
@@ -169,7 +171,7 @@ class Reconciliation:
                 return
             difference = workflow_difference(read.order_id, read.stage, end)
             _record_findings(work, [difference], seen_at)
-            attend(work, SetAttention(order_id=read.order_id, attention=WORKFLOW_ENDED))
+            record_attention(work, SetAttention(order_id=read.order_id, attention=WORKFLOW_ENDED))
 
         await self._database.transaction_async(change)
 
@@ -197,11 +199,11 @@ def _close(work: UnitOfWork, step: CloseStep) -> OpenFindings:
         .where(
             AttentionRow.source == "",
             AttentionRow.code == WORKFLOW_ENDED.code,
-            col(Order.stage).in_(OVER),
+            col(Order.stage).in_(FINAL_STAGES),
         )
     )
     for order_id in work.session.exec(over).all():
-        attend(work, SetAttention(order_id=order_id, attention=None))
+        record_attention(work, SetAttention(order_id=order_id, attention=None))
     work.session.flush()
     count = work.session.exec(
         select(func.count()).select_from(Finding).where(col(Finding.gone_at).is_(None))

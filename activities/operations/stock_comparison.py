@@ -11,7 +11,7 @@ from activities.purchasing.stock_review import next_skus
 from models.findings import Counted, Difference, left_over_difference, stock_differences
 from models.messages.nightly import CompareStep
 from models.messages.steps import StockKey
-from models.progress import OVER, Stage
+from models.progress import FINAL_STAGES, Stage
 from models.purchasing import OPEN_STATES
 from models.stock import ReservationState, ShortageState
 from models.tables.orders import Order
@@ -113,7 +113,7 @@ def _left_over(session: Session, skus: Sequence[str]) -> Iterable[Difference]:
         .where(
             col(Reservation.sku).in_(skus),
             col(Reservation.state).in_(RESERVED),
-            col(Order.stage).in_(OVER),
+            col(Order.stage).in_(FINAL_STAGES),
         )
     )
     short = session.exec(
@@ -122,7 +122,7 @@ def _left_over(session: Session, skus: Sequence[str]) -> Iterable[Difference]:
         .where(
             col(Shortage.sku).in_(skus),
             Shortage.state == ShortageState.OPEN,
-            col(Order.stage).in_(OVER),
+            col(Order.stage).in_(FINAL_STAGES),
         )
     )
     units: dict[tuple[str, Stage, str, str], list[int]] = defaultdict(lambda: [0, 0])

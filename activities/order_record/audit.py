@@ -12,7 +12,7 @@ MAX_BODY = 10_000
 MAX_LINES_TEXT = 1_000
 """The longest list of lines in a row of the audit trail, in characters."""
 
-Parts = dict[tuple[str, str, str], list[str]]
+EventDetails = dict[tuple[str, str, str], list[str]]
 """The details of one fact for each line of an order, by order, event and subject."""
 
 
@@ -21,7 +21,7 @@ def record_event(work: UnitOfWork, order_id: str, event: str, detail: str) -> No
     work.session.add(AuditRow(order_id=order_id, event=event, detail=detail, recorded_at=work.now))
 
 
-def record_events(work: UnitOfWork, parts: Parts) -> None:
+def record_events(work: UnitOfWork, parts: EventDetails) -> None:
     """Record one row for each order and fact, also for a fact about many lines."""
     for (order_id, event, subject), details in parts.items():
         detail = ", ".join(details)

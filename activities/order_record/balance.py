@@ -47,7 +47,7 @@ def invoice_number(session: Session, order_id: str) -> str | None:
     return session.exec(query).one_or_none()
 
 
-def asked_refunds(session: Session, order: Order) -> Sequence[Refund]:
+def requested_refunds(session: Session, order: Order) -> Sequence[Refund]:
     """Read the refunds requested from the payment provider and not yet confirmed."""
     asked = select(Refund).where(
         Refund.order_id == order.order_id, Refund.state == RefundState.ASKED

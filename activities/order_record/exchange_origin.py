@@ -7,14 +7,14 @@ from sqlmodel import Session, col, select
 from models.tables.returns import ReturnRow, Settlement
 
 
-class Replaced(NamedTuple):
+class ExchangeOrigin(NamedTuple):
     """The settlement of a return by an exchange, and the id of the order that was paid."""
 
     settlement: Settlement
     paid_id: str
 
 
-def replaced_by(session: Session, order_id: str) -> Replaced | None:
+def exchange_origin(session: Session, order_id: str) -> ExchangeOrigin | None:
     """Read the origin of an exchange order; None for any other order.
 
     The order that was paid is the first one of a chain of exchanges.
@@ -28,5 +28,5 @@ def replaced_by(session: Session, order_id: str) -> Replaced | None:
     if found is None:
         return None
     settlement, returned_id = found
-    before = replaced_by(session, returned_id)
-    return Replaced(settlement, before.paid_id if before else returned_id)
+    before = exchange_origin(session, returned_id)
+    return ExchangeOrigin(settlement, before.paid_id if before else returned_id)

@@ -6,7 +6,7 @@ from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
 from activities.order_record.balance import balance_of, money_of
-from models.billing import BEING_GIVEN_BACK, Balance
+from models.billing import BEING_REFUNDED, Balance
 from models.money import Money
 from models.progress import Problem, Progress, ShipmentProblem
 from models.tables.billing import Payment
@@ -88,7 +88,7 @@ def _problem_of(payment: Payment, order: Order, due_minor: int) -> Problem | Non
             message=f"payment {payment.payment_id} of {paid} was reversed by the payer's bank, and "
             f"{due} are due: acknowledge it with `retry`",
         )
-    matched = payment.unmatched_reason in (None, BEING_GIVEN_BACK)
+    matched = payment.unmatched_reason in (None, BEING_REFUNDED)
     if matched or payment.currency == order.currency:
         return None
     return Problem(

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record import problems
-from activities.order_record.balance import asked_refunds, balance_of_row
+from activities.order_record.balance import balance_of_row, requested_refunds
 from models.billing import AuthorisationState, Balance
 from models.errors import NotFound
 from models.orders import Capture, Delivery
@@ -141,7 +141,7 @@ def _refund_due(session: Session, order: Order, money: Balance) -> int:
     """Return the amount still to be refunded to the customer of a cancelled order."""
     if order.cancellation is Cancellation.NONE:
         return 0
-    return money.owed_minor + sum(row.amount_minor for row in asked_refunds(session, order))
+    return money.owed_minor + sum(row.amount_minor for row in requested_refunds(session, order))
 
 
 def _authorised_until(session: Session, order: Order, due_minor: int) -> datetime | None:

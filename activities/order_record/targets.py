@@ -9,7 +9,7 @@ from models.tables.orders import Order
 from models.tables.shipping import Shipment
 
 
-def order_of(work: UnitOfWork, order_id: str) -> Order:
+def target_order(work: UnitOfWork, order_id: str) -> Order:
     """Lock the order that a command names. Raises CommandRefused."""
     order = find_order(work, order_id)
     if order is None:
@@ -17,7 +17,7 @@ def order_of(work: UnitOfWork, order_id: str) -> Order:
     return order
 
 
-def shipment_of(work: UnitOfWork, shipment_id: str) -> tuple[Order, Shipment]:
+def target_shipment(work: UnitOfWork, shipment_id: str) -> tuple[Order, Shipment]:
     """Lock the order of the shipment that a command names. Raises CommandRefused."""
     shipment = work.session.get(Shipment, shipment_id)
     order = find_order(work, shipment.order_id) if shipment else None
@@ -26,14 +26,14 @@ def shipment_of(work: UnitOfWork, shipment_id: str) -> tuple[Order, Shipment]:
     return order, work.session.get_one(Shipment, shipment_id, populate_existing=True)
 
 
-def location_of(work: UnitOfWork, location: str | None, code: str) -> str | None:
+def target_location(work: UnitOfWork, location: str | None, code: str) -> str | None:
     """Check the location that a command names, if any. Raises CommandRefused with `code`."""
     if location is not None and work.session.get(Location, location) is None:
         refuse("location", f"there is no location {location!r}", code)
     return location
 
 
-def amount_of(text: str, currency: str, field: str, code: str, *, zero: bool = False) -> int:
+def target_amount(text: str, currency: str, field: str, code: str, *, zero: bool = False) -> int:
     """Parse the amount in a command's `field` into minor units; `zero`: an amount of 0 is valid.
 
     Raises CommandRefused with `code`.

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from activities.billing.exchanges import payer_of
+from activities.billing.exchanges import lock_paid_order
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.problems import acknowledge_problems
 from activities.order_record.progress import read_progress, save_progress
-from activities.order_record.targets import order_of
-from activities.shipping.goods_issue import put_back
-from activities.shipping.undelivered import refund_price, write_off_undelivered
+from activities.order_record.targets import target_order
+from activities.shipping.goods_issue import cancel_shipment
+from activities.shipping.undelivered import cancel_undelivered, credit_undelivered
 from activities.stock.steps import release_reservations
 from models.messages.commands.base import ORDER_REFUSED, refuse
 from models.messages.commands.orders import Acknowledge, CancelRest
@@ -28,12 +28,12 @@ from models.tables.stock import Reservation, Shortage
 @executes(CancelRest)
 def cancel_rest(work: UnitOfWork, command: CancelRest) -> CommandResult:
     """Cancel every unit not yet handed to or booked with a carrier, and refund its price."""
-    order = order_of(work, command.order_id)
+    order = target_order(work, command.order_id)
     uncollected = _uncollected(work.session, order.order_id)
     _check_rest(read_progress(work.session, order), len(uncollected))
-    payer = payer_of(work, order)
+    payer = lock_paid_order(work, order)
     for shipment in uncollected:
-        put_back(work, shipment)
+        cancel_shipment(work, shipment)
     held = col(Reservation.state) == ReservationState.HELD
     freed = release_reservations(work, order, held, command.cause)
     rest = [*freed.rows, *_backordered(work.session, freed.waiting)]
@@ -41,8 +41,8 @@ def cancel_rest(work: UnitOfWork, command: CancelRest) -> CommandResult:
     detail = f"{units} units by {command.actor}: {command.reason}"
     record_event(work, order.order_id, "rest_cancelled", detail)
     entry_id = f"rest_credited:{command.command_id}"
-    write_off_undelivered(work, order.order_id, rest)
-    refunded, follow_up = refund_price(work, payer, rest, entry_id, command.reason)
+    cancel_undelivered(work, order.order_id, rest)
+    refunded, follow_up = credit_undelivered(work, payer, rest, entry_id, command.reason)
     save_progress(work, order)
     return CommandResult.done(
         command,
@@ -56,7 +56,7 @@ def cancel_rest(work: UnitOfWork, command: CancelRest) -> CommandResult:
 @executes(Acknowledge)
 def acknowledge(work: UnitOfWork, command: Acknowledge) -> CommandResult:
     """Acknowledge the problems with an order's money or goods."""
-    order = order_of(work, command.order_id)
+    order = target_order(work, command.order_id)
     acknowledged = acknowledge_problems(work.session, order)
     if not acknowledged:
         refuse("order_id", f"nothing of {order.order_id} is to be acknowledged", ORDER_REFUSED)

@@ -6,7 +6,7 @@ from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.progress import lock_order, read_progress, save_progress
-from models.messages.steps import Accepted, AcceptStep, OrderStep, PromiseReview
+from models.messages.steps import AcceptOutcome, AcceptStep, OrderStep, PromiseReview
 from models.progress import Cancellation, stage
 from models.promises import Letter, LetterKind, Promise, accept, review
 from models.tables.orders import Order
@@ -47,19 +47,19 @@ def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
 
 
 @step
-def accept_delay(work: UnitOfWork, step: AcceptStep) -> Accepted:
+def accept_delay(work: UnitOfWork, step: AcceptStep) -> AcceptOutcome:
     """Record the customer's consent: the promise moves to the date in the last letter."""
     order = lock_order(work, step.order_id)
     progress = read_progress(work.session, order)
     accepted = accept(_promise(order)) if progress.consent_by else None
     if accepted is None or order.cancellation is not Cancellation.NONE:
         message = "there is no delay that waits to be accepted"
-        return Accepted(accepted=False, message=message, progress=progress)
+        return AcceptOutcome(accepted=False, message=message, progress=progress)
     _save_promise(order, accepted)
     until = f"until {accepted.promised}" if accepted.promised else "without a date"
     record_event(work, order.order_id, "delay_accepted", f"by {step.request.actor}, {until}")
     message = f"the delay is accepted, {until}"
-    return Accepted(accepted=True, message=message, progress=save_progress(work, order))
+    return AcceptOutcome(accepted=True, message=message, progress=save_progress(work, order))
 
 
 def _promise(order: Order) -> Promise:

@@ -15,7 +15,7 @@ from models.billing import RefundState
 from models.errors import NotFound
 from models.messages.attention import Attention
 from models.money import format_amount
-from models.progress import OVER, Cancellation, ShipmentState, Stage
+from models.progress import FINAL_STAGES, Cancellation, ShipmentState, Stage
 from models.stock import ReservationState, ShortageState
 from models.tables.billing import InvoiceRow, Refund
 from models.tables.masterdata import Customer
@@ -146,7 +146,7 @@ def list_orders(
     if stage is not None:
         query = query.where(Order.stage == stage)
     if attention:
-        is_troubled = col(Order.order_id).in_(troubled) & col(Order.stage).not_in(OVER)
+        is_troubled = col(Order.order_id).in_(troubled) & col(Order.stage).not_in(FINAL_STAGES)
         query = query.where(col(Order.attention_code).is_not(None) | is_troubled)
     if limit:
         query = query.limit(limit)
@@ -190,7 +190,7 @@ def order_terms(session: Session, order_id: str) -> tuple[str, str] | None:
     return (row.currency, row.terms.value) if row else None
 
 
-def recorded(session: Session, order_ids: Collection[str]) -> set[str]:
+def recorded_order_ids(session: Session, order_ids: Collection[str]) -> set[str]:
     """Read which of the orders are recorded."""
     return set(session.exec(select(Order.order_id).where(col(Order.order_id).in_(order_ids))))
 

@@ -24,8 +24,8 @@ from models.messages.attention import Attention, SetAttention
 from models.messages.facts import FACT_TYPES, RejectedMessage
 from models.messages.policy import Policy
 from models.messages.steps import (
-    Cancelled,
     CancelOrder,
+    CancelOutcome,
     OrderStep,
     Recorded,
     RecordedOrder,
@@ -50,7 +50,7 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recorded:
         record_event(work, order.order_id, "recorded", f"placed {order.channel}")
         apply_early_payments(work, order)
     if order.attention_code is not None:  # from an earlier run of the workflow
-        attend(work, SetAttention(order_id=order.order_id, attention=None))
+        record_attention(work, SetAttention(order_id=order.order_id, attention=None))
     refusal = _check_credit(work.session, order)
     return Recorded(
         progress=save_progress(work, order),
@@ -75,7 +75,7 @@ def read_policy(work: UnitOfWork, step: OrderStep) -> Policy:
 @step
 def set_attention(work: UnitOfWork, step: SetAttention) -> None:
     """Show or clear an attention of the order."""
-    attend(work, step)
+    record_attention(work, step)
 
 
 @step
@@ -88,14 +88,14 @@ def record_rejected_message(work: UnitOfWork, message: RejectedMessage) -> None:
 
 
 @step
-def start_cancelling(work: UnitOfWork, step: CancelOrder) -> Cancelled:
+def start_cancelling(work: UnitOfWork, step: CancelOrder) -> CancelOutcome:
     """Request the cancellation of an order, unless goods have left or it is cancelled."""
     order = lock_order(work, step.order_id)
     progress = read_progress(work.session, order)
     refusal = _why_not_cancel(progress, step)
     if refusal:
         record_event(work, order.order_id, "cancel_refused", refusal)
-        return Cancelled(accepted=False, message=refusal, progress=progress)
+        return CancelOutcome(accepted=False, message=refusal, progress=progress)
     if order.cancellation is Cancellation.NONE:
         order.cancellation = Cancellation.REQUESTED
         order.cancel_reason = step.request.reason
@@ -103,7 +103,7 @@ def start_cancelling(work: UnitOfWork, step: CancelOrder) -> Cancelled:
         detail = f"by {step.request.actor}: {step.request.reason}".removesuffix(": ")
         record_event(work, order.order_id, "cancel_requested", detail)
         progress = save_progress(work, order)
-    return Cancelled(accepted=True, message="the order is being cancelled", progress=progress)
+    return CancelOutcome(accepted=True, message="the order is being cancelled", progress=progress)
 
 
 @step
@@ -138,7 +138,7 @@ def finish_cancelling(work: UnitOfWork, step: OrderStep) -> Progress:
     return save_progress(work, order)
 
 
-def attend(work: UnitOfWork, step: SetAttention) -> None:
+def record_attention(work: UnitOfWork, step: SetAttention) -> None:
     """Record or clear the attention of one workflow of an order, and show the oldest of them.
 
     Without an attention the order shows a problem that is not acknowledged, if any.

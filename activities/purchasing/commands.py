@@ -6,14 +6,14 @@ from activities.purchasing.purchase_orders import keys_of, lock_purchase
 from activities.stock.backorders import due_units, set_expected_dates
 from activities.stock.notifications import changed_shortages, read_shortages
 from models.messages.commands.base import STOCK_REFUSED, UNKNOWN_PURCHASE_ORDER, refuse
-from models.messages.commands.purchasing import ClosePurchase
+from models.messages.commands.purchasing import ClosePurchaseOrder
 from models.messages.commands.results import CommandResult
 from models.purchasing import PurchaseOrderState
 from models.tables.purchasing import PurchaseOrder
 
 
-@executes(ClosePurchase)
-def close_purchase(work: UnitOfWork, command: ClosePurchase) -> CommandResult:
+@executes(ClosePurchaseOrder)
+def close_purchase(work: UnitOfWork, command: ClosePurchaseOrder) -> CommandResult:
     """Close a purchase order: its due units are no longer expected, and bought elsewhere."""
     order, lines = lock_purchase(work, command.po_id)
     if order is None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.audit import Parts, record_events
+from activities.order_record.audit import EventDetails, record_events
 from activities.stock.backorders import due_units
 from activities.stock.counters import lock_stock
 from activities.stock.notifications import orders_short_of
@@ -79,7 +79,7 @@ def record_sent(work: UnitOfWork, order: PurchaseOrder) -> None:
     served = select(Shortage).where(
         Shortage.po_id == order.po_id, Shortage.state == ShortageState.OPEN
     )
-    parts: Parts = defaultdict(list)
+    parts: EventDetails = defaultdict(list)
     about = f"{order.po_id} from {order.supplier_id}"
     for shortage in work.session.exec(served.order_by(col(Shortage.shortage_id))):
         text = f"{shortage.quantity - shortage.filled} x {shortage.sku}"

@@ -97,7 +97,7 @@ def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
     )
 
 
-def why_not_receipt(
+def receipt_refusal(
     session: Session, fact: GoodsReceived, buying: BuyingPolicy, now: datetime
 ) -> str | None:
     """Return why a receipt is rejected, its field first.
@@ -115,7 +115,9 @@ def why_not_receipt(
     return why_not_receive(fact, order, line, buying)
 
 
-def why_not_acknowledged(session: Session, fact: SupplierAcknowledged, today: date) -> str | None:
+def acknowledgement_refusal(
+    session: Session, fact: SupplierAcknowledged, today: date
+) -> str | None:
     """Return why an acknowledgement is rejected, its field first; None where it is accepted."""
     order = session.get(PurchaseOrder, fact.po_id or "")
     if order is None:
@@ -247,7 +249,7 @@ def _invoices(session: Session, order: PurchaseOrder) -> list[SupplierInvoiceVie
     ]
 
 
-def offers_of(session: Session, sku: str, today: date) -> OffersView | None:
+def offers_view(session: Session, sku: str, today: date) -> OffersView | None:
     """Compare the offers of a SKU, the best for a single unit first; None for an unknown SKU."""
     product = session.get(Product, sku)
     if product is None:
@@ -312,7 +314,7 @@ def _track_record(record: TrackRecord | None) -> TrackRecordView | None:
     )
 
 
-def purchase_place(session: Session, po_id: str, sku: str | None) -> StockKey | None:
+def stock_key_of(session: Session, po_id: str, sku: str | None) -> StockKey | None:
     """Return the stock key whose replenishment applies a supplier's fact; None if unknown.
 
     The key of `sku` where it is on the purchase order, else of its first line.

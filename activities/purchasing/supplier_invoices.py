@@ -83,7 +83,7 @@ def _why_not_accept(work: UnitOfWork, fact: SupplierInvoiced, order: PurchaseOrd
             return f"unit_cost: {invoiced_line.unit_cost} is out of range"
     unmatched = Counter[str]()
     for invoice in _unmatched(work.session, order):
-        unmatched.update({sku: units for sku, (units, _) in asked_by(invoice).items()})
+        unmatched.update({sku: units for sku, (units, _) in invoiced_by_sku(invoice).items()})
     for sku, units in invoiced.items():
         line = work.session.get_one(PurchaseOrderLine, (order.po_id, sku), populate_existing=True)
         left = work.rules.buying.most_units(line.quantity) - line.invoiced - unmatched[sku]
@@ -104,14 +104,14 @@ def _invoice(
         lines=[line.model_dump(mode="json") for line in fact.lines or ()],
         recorded_at=work.now,
     )
-    for sku, (units, asked_minor) in asked_by(invoice).items():
+    for sku, (units, asked_minor) in invoiced_by_sku(invoice).items():
         line = work.session.get_one(PurchaseOrderLine, (order.po_id, sku))
         invoice.amount_minor += asked_minor
         invoice.difference_minor += asked_minor - units * line.unit_cost_minor
     return invoice
 
 
-def asked_by(invoice: SupplierInvoice) -> dict[str, tuple[int, int]]:
+def invoiced_by_sku(invoice: SupplierInvoice) -> dict[str, tuple[int, int]]:
     """Return the units and the amount in minor units that an invoice asks for, by SKU."""
     totals: dict[str, tuple[int, int]] = {}
     for line in map(InvoicedLine.model_validate, invoice.lines):
@@ -123,7 +123,7 @@ def asked_by(invoice: SupplierInvoice) -> dict[str, tuple[int, int]]:
 
 def unmatched_skus(session: Session, order: PurchaseOrder) -> set[str]:
     """Return the SKUs of a purchase order's unmatched invoices."""
-    return {sku for invoice in _unmatched(session, order) for sku in asked_by(invoice)}
+    return {sku for invoice in _unmatched(session, order) for sku in invoiced_by_sku(invoice)}
 
 
 def _unmatched(session: Session, order: PurchaseOrder) -> list[SupplierInvoice]:
@@ -146,7 +146,7 @@ def match_invoices(
     invoice names a SKU that isn't `locked`: it was recorded meanwhile.
     """
     for invoice in _unmatched(work.session, order):
-        totals = asked_by(invoice)
+        totals = invoiced_by_sku(invoice)
         if not totals.keys() <= locked:
             raise DatabaseBusy(f"invoice {invoice.invoice_id} was recorded meanwhile")
         lines = {sku: work.session.get_one(PurchaseOrderLine, (order.po_id, sku)) for sku in totals}
@@ -173,7 +173,7 @@ def _post(
     A difference is cost of the goods: inventory for units on hand, cost of goods sold for the rest.
     """
     held_minor = 0
-    for sku, (units, asked_minor) in sorted(asked_by(invoice).items()):
+    for sku, (units, asked_minor) in sorted(invoiced_by_sku(invoice).items()):
         difference_minor = asked_minor - units * lines[sku].unit_cost_minor
         held_minor += _revalue(work, invoice, order, sku, units, difference_minor)
         lines[sku].invoiced += units

@@ -6,13 +6,13 @@ from datetime import timedelta
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from activities.billing.exchanges import Payer, payer_of
+from activities.billing.exchanges import PaidOrder, lock_paid_order
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
 from activities.order_record.progress import save_progress
-from activities.order_record.targets import location_of, order_of
+from activities.order_record.targets import target_location, target_order
 from activities.returns.eligibility import (
     LineUnits,
     assign_to_lines,
@@ -34,12 +34,12 @@ from models.messages.commands.returns import (
     CloseReturn,
     InspectedUnits,
     InspectReturn,
+    MarkReturnSent,
     ReceiveReturn,
     RejectReturn,
     RequestReturn,
     ReturnCommand,
     ReturnedUnits,
-    ReturnOnItsWay,
 )
 from models.progress import ShipmentState
 from models.returns import (
@@ -59,7 +59,7 @@ EXPECTED = (ReturnState.AUTHORISED, ReturnState.IN_TRANSIT, ReturnState.RECEIVED
 @executes(RequestReturn)
 def request_return(work: UnitOfWork, command: RequestReturn) -> CommandResult:
     """Request a return; authorise it at once, if so configured."""
-    order = order_of(work, command.order_id)
+    order = target_order(work, command.order_id)
     since = work.rules.returns.delivered_since(command.because, work.now)
     units = assign_to_lines(work.session, order.order_id, command.lines, since)
     row = _open_return(work, order, command.because, command.wish, command.location)
@@ -67,7 +67,7 @@ def request_return(work: UnitOfWork, command: RequestReturn) -> CommandResult:
     work.session.add_all(_new_lines(row.return_id, units))
     detail = f"{row.return_id}, {command.because}: {_listed(command.lines)}"
     record_event(work, order.order_id, "return_requested", detail)
-    if work.rules.returns.by_itself:
+    if work.rules.returns.authorises_automatically:
         _authorise(work, row, "within the rules")
     return _done(work, command, order, row, f"{row.return_id} is {row.state}")
 
@@ -98,8 +98,8 @@ def reject_return(work: UnitOfWork, command: RejectReturn) -> CommandResult:
     return _done(work, command, order, row, f"{row.return_id} is rejected")
 
 
-@executes(ReturnOnItsWay)
-def return_on_its_way(work: UnitOfWork, command: ReturnOnItsWay) -> CommandResult:
+@executes(MarkReturnSent)
+def return_on_its_way(work: UnitOfWork, command: MarkReturnSent) -> CommandResult:
     """Record that the customer has sent the goods: the authorisation doesn't expire."""
     order, row = _lock_return(work, command.return_id, ReturnState.AUTHORISED)
     row.state, row.news_at = ReturnState.IN_TRANSIT, work.now
@@ -139,14 +139,14 @@ def _receive_announced(work: UnitOfWork, command: ReceiveReturn, return_id: str)
     for number, wanted in enumerate(command.lines):
         _receive(lines, wanted, f"lines.{number}.quantity", free)
     row.state, row.received_at, row.ended_at = ReturnState.RECEIVED, work.now, None
-    row.location = location_of(work, command.location, RETURN_REFUSED) or row.location
+    row.location = target_location(work, command.location, RETURN_REFUSED) or row.location
     detail = f"{return_id}: {_listed(command.lines)}"
     record_event(work, order.order_id, "return_received", detail)
     return _done(work, command, order, row, f"{return_id} is received")
 
 
 def _receive_unannounced(work: UnitOfWork, command: ReceiveReturn) -> CommandResult:
-    order = order_of(work, command.order_id or "")
+    order = target_order(work, command.order_id or "")
     units = assign_to_lines(work.session, order.order_id, command.lines, None)
     reason, wish = ReturnReason.UNANNOUNCED, RequestedOutcome.REFUND
     row = _open_return(work, order, reason, wish, command.location)
@@ -168,7 +168,7 @@ def inspect_return(work: UnitOfWork, command: InspectReturn) -> CommandResult:
     all_lost = all(line.disposition is Disposition.LOST for line in command.lines)
     unreceived = (ReturnState.IN_TRANSIT,) if all_lost else ()
     order, row = _lock_return(work, command.return_id, ReturnState.RECEIVED, *unreceived)
-    payer = payer_of(work, order)
+    payer = lock_paid_order(work, order)
     lines = _lines_of(work.session, row.return_id)
     cause = f"return:{row.return_id}:{command.command_id}"
     inspected = [
@@ -196,7 +196,7 @@ def inspect_return(work: UnitOfWork, command: InspectReturn) -> CommandResult:
 
 def _inspect(
     work: UnitOfWork,
-    payer: Payer,
+    payer: PaidOrder,
     row: ReturnRow,
     lines: Sequence[ReturnLine],
     wanted: InspectedUnits,
@@ -237,7 +237,7 @@ def _open_return(
         state=ReturnState.REQUESTED,
         reason=reason,
         wish=wish,
-        location=location_of(work, location, RETURN_REFUSED)
+        location=target_location(work, location, RETURN_REFUSED)
         or work.session.exec(origins.order_by(col(Shipment.shipment_id))).first()
         or "",
         note="",
@@ -290,7 +290,7 @@ def _lock_return(work: UnitOfWork, return_id: str, *states: ReturnState) -> tupl
     found = work.session.get(ReturnRow, return_id)
     if found is None:
         refuse("return_id", f"there is no return {return_id!r}", UNKNOWN)
-    order = order_of(work, found.order_id)
+    order = target_order(work, found.order_id)
     row = work.session.get_one(ReturnRow, return_id, populate_existing=True)
     if row.state not in states:
         refuse("return_id", f"{return_id} is {row.state.value.replace('_', ' ')}", RETURN_REFUSED)

@@ -7,15 +7,20 @@ from typing import NamedTuple
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from activities.billing.exchanges import Payer, give_back, new_settlement, take
-from activities.billing.invoicing import is_left
+from activities.billing.exchanges import (
+    PaidOrder,
+    credit_and_refund,
+    new_settlement,
+    settle_exchange_units,
+)
+from activities.billing.invoicing import is_creditable
 from activities.database.unit_of_work import UnitOfWork
 from activities.returns.eligibility import returned_lines
 from activities.shipping.goods_issue import restock
 from activities.stock.counters import Change
-from models.billing import units_of
+from models.billing import credited_units
 from models.messages.commands.returns import InspectedUnits
-from models.money import part, round_half_up
+from models.money import round_half_up, share_of_units
 from models.pricing import PricedLine
 from models.progress import ShipmentState
 from models.returns import (
@@ -45,7 +50,7 @@ class Inspected(NamedTuple):
 
 def inspect_units(
     work: UnitOfWork,
-    payer: Payer,
+    payer: PaidOrder,
     row: ReturnRow,
     line: ReturnLine,
     units: int,
@@ -68,15 +73,15 @@ def inspect_units(
             line.lost += units
     work.session.flush()
     ordered = work.session.get_one(OrderLineRow, (row.order_id, line.line_no))
-    own = units_of(PricedLine.model_validate(ordered.model_dump()), units, net_minor)
-    paid = take(payer, line.line_no, units) or own
+    own = credited_units(PricedLine.model_validate(ordered.model_dump()), units, net_minor)
+    paid = settle_exchange_units(payer, line.line_no, units) or own
     percent = work.rules.returns.percent(row.reason, wanted.condition)
     return Inspected(
         line=line,
         disposition=wanted.disposition,
         quantity=units,
         cost_minor=cost_minor,
-        credited=units_of(paid, units, round_half_up(paid.net_minor * percent, 100)),
+        credited=credited_units(paid, units, round_half_up(paid.net_minor * percent, 100)),
     )
 
 
@@ -94,8 +99,10 @@ def _posted(session: Session, order_id: str, line_no: int, units: int) -> tuple[
         first, until = max(0, before), min(delivered.quantity, before + units)
         if first < until:
             taken = until - first
-            cost_minor += part(delivered.cost_minor, first, taken, delivered.quantity)
-            revenue_minor += part(delivered.revenue_minor, first, taken, delivered.quantity)
+            cost_minor += share_of_units(delivered.cost_minor, first, taken, delivered.quantity)
+            revenue_minor += share_of_units(
+                delivered.revenue_minor, first, taken, delivered.quantity
+            )
         before -= delivered.quantity
     return cost_minor, revenue_minor
 
@@ -150,14 +157,14 @@ def cost_of(inspected: Sequence[Inspected], *dispositions: Disposition) -> int:
 
 
 def settle_inspected(
-    work: UnitOfWork, payer: Payer, row: ReturnRow, inspected: Sequence[Inspected], reason: str
+    work: UnitOfWork, payer: PaidOrder, row: ReturnRow, inspected: Sequence[Inspected], reason: str
 ) -> str:
     """Settle inspected units, and return a sentence: an exchange, if the customer asked for one and
     the full price is left; else a credit note and the refund of what was paid."""
     settlement = new_settlement(work, row.return_id)
     lines = [one.credited for one in inspected]
     message = f"{row.return_id} is inspected"
-    if row.wish is RequestedOutcome.EXCHANGE and is_left(work.session, payer.order, lines):
+    if row.wish is RequestedOutcome.EXCHANGE and is_creditable(work.session, payer.order, lines):
         settlement.exchange_order_id = _free_exchange_id(work.session, row.order_id)
         settlement.exchange_lines = [
             ExchangeLine(sku=one.line.sku, quantity=one.quantity, credited=one.credited).model_dump(
@@ -168,7 +175,7 @@ def settle_inspected(
         message += f"; {settlement.exchange_order_id} replaces it"
     else:
         reason = f"{row.return_id}: {reason}"
-        given_back = give_back(work, payer, lines, reason, delivered=True)
+        given_back = credit_and_refund(work, payer, lines, reason, delivered=True)
         if given_back is None:
             return f"{message}; nothing is left to credit"
         settlement.credit_note = given_back.credit_note.number

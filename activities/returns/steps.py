@@ -2,7 +2,7 @@
 
 from sqlmodel import Session, col, select
 
-from activities.billing.exchanges import lines_of
+from activities.billing.exchanges import exchange_lines_of
 from activities.database.step import read_step, step
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
@@ -64,7 +64,7 @@ def write_exchange(session: Session, step: SettlementStep) -> OrderDocument:
     order = session.get_one(Order, row.order_id)
     lines = [
         {"sku": line.sku, "quantity": line.quantity, "unit_price": "0"}
-        for line in lines_of(settlement)
+        for line in exchange_lines_of(settlement)
     ]
     return OrderDocument.model_validate(
         {

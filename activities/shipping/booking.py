@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
-from activities.gateways.calls import asked_before
+from activities.gateways.calls import recorded_request
 from activities.order_record.audit import record_event
 from activities.order_record.progress import lock_order, read_progress, save_progress
-from activities.shipping.goods_issue import put_back
+from activities.shipping.goods_issue import cancel_shipment
 from activities.shipping.planning import next_hand_over
 from models.errors import Refused
 from models.messages.partners import BookedFreight, FreightBooking, FreightInquiry, FreightPackage
@@ -89,7 +89,7 @@ def ready_on(session: Session, shipment: Shipment, order: Order, location: Locat
     """Return the day, at the location, on which it hands the goods over: as given to a carrier,
     else as planned."""
     call = booking_call(order.order_id, shipment.shipment_id)
-    _, asked = asked_before(session, call, FreightBooking)
+    _, asked = recorded_request(session, call, FreightBooking)
     return asked.ready_on if asked else _planned_on(shipment, location)
 
 
@@ -135,6 +135,6 @@ def record_cancelled_booking(work: UnitOfWork, step: ShipmentStep) -> Progress:
     shipment = work.session.get_one(Shipment, step.shipment_id)
     if shipment.state not in (ShipmentState.PLANNED, ShipmentState.BOOKED):
         return read_progress(work.session, order)
-    put_back(work, shipment)
+    cancel_shipment(work, shipment)
     record_event(work, order.order_id, "booking_cancelled", shipment.shipment_id)
     return save_progress(work, order)

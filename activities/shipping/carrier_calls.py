@@ -3,7 +3,7 @@
 from temporalio import activity
 
 from activities.database.engine import Database
-from activities.gateways.calls import asked_before, call_idempotently, refused
+from activities.gateways.calls import call_idempotently, record_refusal, recorded_request
 from activities.gateways.carriers import Carriers
 from activities.order_record.progress import read_progress
 from activities.shipping.booking import (
@@ -24,7 +24,7 @@ from models.tables.orders import Order
 from models.tables.shipping import Shipment
 
 
-class Shipping:
+class CarrierCalls:
     """The partner steps of shipping."""
 
     def __init__(self, database: Database, carriers: Carriers) -> None:
@@ -54,7 +54,7 @@ class Shipping:
     async def _booking_request(self, step: ShipmentStep, call: str) -> FreightBooking | None:
         """The request sent before, or one by new quotes; None where no booking is needed."""
         attempt, asked = await self._database.read_async(
-            lambda session: asked_before(session, call, FreightBooking)
+            lambda session: recorded_request(session, call, FreightBooking)
         )
         if asked is not None:
             still_needed = await self._database.read_async(
@@ -70,7 +70,7 @@ class Shipping:
             return await self._choose_quote(inquiry, attempt)
         except Refused:
             # The next attempt needs another key: carriers repeat their answer to this one.
-            await self._database.transaction_async(lambda work: refused(work, call, attempt))
+            await self._database.transaction_async(lambda work: record_refusal(work, call, attempt))
             raise
 
     async def _choose_quote(self, inquiry: FreightInquiry, attempt: int) -> FreightBooking:

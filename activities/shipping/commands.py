@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from activities.billing.exchanges import Payer, payer_of
+from activities.billing.exchanges import PaidOrder, lock_paid_order
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
 from activities.order_record.balance import money_of
 from activities.order_record.progress import read_progress, save_progress
-from activities.order_record.targets import amount_of, location_of, shipment_of
+from activities.order_record.targets import target_amount, target_location, target_shipment
 from activities.shipping.claims import (
     check_claimable,
     claims_of,
@@ -24,7 +24,7 @@ from activities.shipping.claims import (
     record_withdrawal,
 )
 from activities.shipping.goods_issue import restock
-from activities.shipping.undelivered import refund_price, write_off_undelivered
+from activities.shipping.undelivered import cancel_undelivered, credit_undelivered
 from activities.stock.counters import Change
 from activities.stock.steps import allocate_or_backorder, release_reservations
 from models import ledger
@@ -34,13 +34,13 @@ from models.messages.commands.results import CommandResult, FollowUp
 from models.messages.commands.shipping import (
     EndCallBack,
     FileClaim,
-    GiveUp,
     RecoverShipment,
     RefundShipment,
     Reship,
     SettleClaim,
     ShipmentCommand,
     WithdrawClaim,
+    WriteOffShipment,
 )
 from models.progress import Cancellation, ShipmentState
 from models.stock import MovementKind, Need, ReservationState
@@ -59,7 +59,7 @@ CLAIMED_AUTOMATICALLY = (TrackingStatus.LOST, TrackingStatus.DAMAGED)
 @executes(Reship)
 def reship(work: UnitOfWork, command: Reship) -> CommandResult:
     """Send the goods of an undeliverable shipment again: reserve or backorder them."""
-    order, shipment = shipment_of(work, command.shipment_id)
+    order, shipment = target_shipment(work, command.shipment_id)
     failed = _record_failure(work, command, order, shipment, ReservationState.LOST)
     units = Counter[tuple[int, str]]()
     for row in failed.rows:
@@ -78,7 +78,7 @@ def reship(work: UnitOfWork, command: Reship) -> CommandResult:
 @executes(RefundShipment)
 def refund_shipment(work: UnitOfWork, command: RefundShipment) -> CommandResult:
     """Refund the price of an undeliverable shipment; call back one that hasn't left."""
-    order, shipment = shipment_of(work, command.shipment_id)
+    order, shipment = target_shipment(work, command.shipment_id)
     if shipment.state in NOT_LEFT:
         return _call_back(work, command, order, shipment)
     failed = _record_failure(work, command, order, shipment, ReservationState.FORGONE)
@@ -115,7 +115,7 @@ def _call_back(
 def end_call_back(work: UnitOfWork, command: EndCallBack) -> CommandResult:
     """End a call-back: cancel the shipment, release its goods and refund their price; or, where
     the carrier has the goods, leave it as it is."""
-    order, shipment = shipment_of(work, command.shipment_id)
+    order, shipment = target_shipment(work, command.shipment_id)
     shipment_id = shipment.shipment_id
     shipment.called_back_by = None
     if not command.agreed or shipment.state not in NOT_LEFT:
@@ -123,14 +123,14 @@ def end_call_back(work: UnitOfWork, command: EndCallBack) -> CommandResult:
         record_event(work, order.order_id, "call_back_refused", message)
         save_progress(work, order)
         return CommandResult.done(command, message, orders=(order.order_id,))
-    payer = payer_of(work, order)
+    payer = lock_paid_order(work, order)
     of_shipment = col(Reservation.shipment_id) == shipment_id
     released = release_reservations(work, order, of_shipment, _cause(command), keeps_shortages=True)
     shipment.state = ShipmentState.CANCELLED
     for row in released.rows:
         row.shipment_id = None
     record_event(work, order.order_id, "given_up", _detail(command))
-    write_off_undelivered(work, order.order_id, released.rows)
+    cancel_undelivered(work, order.order_id, released.rows)
     credited, follow_up = _credit(work, command, payer, released.rows)
     save_progress(work, order)
     return CommandResult.done(
@@ -145,10 +145,10 @@ def end_call_back(work: UnitOfWork, command: EndCallBack) -> CommandResult:
 @executes(RecoverShipment)
 def recover_shipment(work: UnitOfWork, command: RecoverShipment) -> CommandResult:
     """Put the goods of a failed shipment into stock again; withdraw an open claim for them."""
-    order, shipment = shipment_of(work, command.shipment_id)
+    order, shipment = target_shipment(work, command.shipment_id)
     _check_recoverable(shipment)
     rows = _units(work.session, shipment.shipment_id, *FAILURES)
-    location = location_of(work, command.location, SHIPMENT_REFUSED) or shipment.location
+    location = target_location(work, command.location, SHIPMENT_REFUSED) or shipment.location
     notified = _restock(work, shipment, rows, location, _cause(command))
     cost_minor = sum(row.cost_minor for row in rows)
     entry = ledger.recovered_shipment_entry(
@@ -173,18 +173,22 @@ def recover_shipment(work: UnitOfWork, command: RecoverShipment) -> CommandResul
 class _Failed(NamedTuple):
     """A failed shipment: its units, the order that paid for them, and the orders to notify."""
 
-    payer: Payer
+    payer: PaidOrder
     rows: Sequence[Reservation]
     notified: tuple[str, ...]
 
 
 def _record_failure(
-    work: UnitOfWork, command: GiveUp, order: Order, shipment: Shipment, state: ReservationState
+    work: UnitOfWork,
+    command: WriteOffShipment,
+    order: Order,
+    shipment: Shipment,
+    state: ReservationState,
 ) -> _Failed:
     """Record an undeliverable shipment as failed: reverse its goods issue, restock goods that the
     carrier returned, and claim what it lost or damaged. Raises CommandRefused."""
     _check_undeliverable(shipment)
-    payer = payer_of(work, order)
+    payer = lock_paid_order(work, order)
     rows = _units(work.session, shipment.shipment_id, ReservationState.SHIPPED)
     restocked = shipment.tracking is TrackingStatus.RETURNED_TO_SENDER
     served: tuple[str, ...] = ()
@@ -210,7 +214,7 @@ def _record_failure(
 
 
 def _claim_loss(
-    work: UnitOfWork, command: GiveUp, order: Order, shipment: Shipment, cost_minor: int
+    work: UnitOfWork, command: WriteOffShipment, order: Order, shipment: Shipment, cost_minor: int
 ) -> None:
     """File a claim for the amount of the command; without one, for goods lost or damaged at their
     cost, unless they were claimed before."""
@@ -222,7 +226,7 @@ def _claim_loss(
         owes = shipment.carrier and shipment.tracking in CLAIMED_AUTOMATICALLY and not claimed
         amount_minor = cost_minor if owes else 0
     else:
-        amount_minor = amount_of(
+        amount_minor = target_amount(
             command.claim, order.currency, "claim", SHIPMENT_REFUSED, zero=True
         )
     if amount_minor:
@@ -233,11 +237,13 @@ def _claim_loss(
 def _credit(
     work: UnitOfWork,
     command: RefundShipment | EndCallBack,
-    payer: Payer,
+    payer: PaidOrder,
     rows: Sequence[Reservation],
 ) -> tuple[str, FollowUp | None]:
     entry_id = f"shipment_credited:{command.shipment_id}"
-    return refund_price(work, payer, rows, entry_id, f"{command.shipment_id}: {command.reason}")
+    return credit_undelivered(
+        work, payer, rows, entry_id, f"{command.shipment_id}: {command.reason}"
+    )
 
 
 def _check_undeliverable(shipment: Shipment) -> None:
@@ -251,7 +257,7 @@ def _check_undeliverable(shipment: Shipment) -> None:
         problem = "was called back: its goods are in stock, or reserved for other orders"
     elif shipment.state is not ShipmentState.DISPATCHED:
         problem = "hasn't left"
-    elif shipment.tracking is None or not shipment.tracking.wants_a_person:
+    elif shipment.tracking is None or not shipment.tracking.needs_operator:
         problem = (
             "is on its way; if it won't arrive, record the carrier's report first "
             f"(`shipment event {shipment_id} STATUS`)"
@@ -334,9 +340,9 @@ def _detail(command: ShipmentCommand) -> str:
 @executes(FileClaim)
 def file_claim(work: UnitOfWork, command: FileClaim) -> CommandResult:
     """File a claim against the carrier of a shipment."""
-    order, shipment = shipment_of(work, command.shipment_id)
+    order, shipment = target_shipment(work, command.shipment_id)
     check_claimable(work.session, shipment, "shipment_id")
-    amount_minor = amount_of(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
+    amount_minor = target_amount(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
     claim = record_claim(work, order, shipment, amount_minor, command.reason)
     save_progress(work, order)
     amount = money_of(order, amount_minor)
@@ -348,7 +354,7 @@ def file_claim(work: UnitOfWork, command: FileClaim) -> CommandResult:
 def settle_claim(work: UnitOfWork, command: SettleClaim) -> CommandResult:
     """Settle a claim that the carrier paid, in whole or in part."""
     order, claim = lock_open_claim(work, command.claim_id)
-    paid_minor = amount_of(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
+    paid_minor = target_amount(command.amount, order.currency, "amount", SHIPMENT_REFUSED)
     claimed = money_of(order, claim.amount_minor)
     if paid_minor > claim.amount_minor:
         reason = f"is more than the {claimed} of {claim.claim_id}"

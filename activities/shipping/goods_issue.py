@@ -9,7 +9,7 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
-from activities.stock.notifications import orders_served
+from activities.stock.notifications import orders_filled_by
 from models import ledger
 from models.messages.steps import StockKey
 from models.money import round_half_up
@@ -85,7 +85,7 @@ def recognise_revenue(session: Session, order_id: str, rows: Sequence[Reservatio
         recognised[row.line_no] = (units, revenue_minor + row.revenue_minor)
 
 
-def put_back(work: UnitOfWork, shipment: Shipment) -> None:
+def cancel_shipment(work: UnitOfWork, shipment: Shipment) -> None:
     """Cancel a shipment before goods issue: its goods stay reserved, for another shipment."""
     shipment.state = ShipmentState.CANCELLED
     for row in unissued(work.session, shipment.shipment_id):
@@ -117,4 +117,4 @@ def restock(work: UnitOfWork, changes: Sequence[Change]) -> tuple[str, ...]:
     lock_stock(work, (), {StockKey(sku=change.sku, location=change.location) for change in changes})
     move(work, changes)
     redated = fill_shortages(work, {change.sku for change in changes}, cause)
-    return orders_served(work, cause, redated)
+    return orders_filled_by(work, cause, redated)

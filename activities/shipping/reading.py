@@ -118,7 +118,7 @@ def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
     )
 
 
-def why_not_handed_over(session: Session, fact: ShipmentFact) -> str | None:
+def hand_over_refusal(session: Session, fact: ShipmentFact) -> str | None:
     """Return why a fact is refused: it hands unpaid goods over to the customer; else None."""
     if isinstance(fact, ShipmentTracked) and not (fact.status and fact.status.has_goods):
         return None
@@ -324,7 +324,7 @@ def order_of_shipment(session: Session, shipment_id: str) -> str | None:
     return row.order_id if row else None
 
 
-def call_backs(session: Session, order_id: str) -> list[RefundShipment]:
+def open_call_backs(session: Session, order_id: str) -> list[RefundShipment]:
     """List the commands by which shipments of an order are being called back."""
     rows = (
         select(CommandRow.outcome)

@@ -3,7 +3,6 @@
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.progress import lock_order, read_progress, save_progress
-from activities.shipping.carrier_calls import Shipping as Shipping  # noqa: F401, RUF100
 from activities.shipping.planning import lock_held, next_shipment_number, plan_shipment
 from activities.shipping.tracking import apply_report
 from models.messages.facts import ShipmentDelivered

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
-from activities.billing.exchanges import Payer, give_back, take
+from activities.billing.exchanges import PaidOrder, credit_and_refund, settle_exchange_units
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.shipping.goods_issue import recognise_revenue
 from models import ledger
-from models.billing import units_of
+from models.billing import credited_units
 from models.messages.commands.results import FollowUp
 from models.messages.steps import BillStep
 from models.pricing import PricedLine
@@ -19,7 +19,7 @@ from models.tables.orders import OrderLineRow
 from models.tables.stock import Reservation
 
 
-def write_off_undelivered(work: UnitOfWork, order_id: str, rows: Sequence[Reservation]) -> None:
+def cancel_undelivered(work: UnitOfWork, order_id: str, rows: Sequence[Reservation]) -> None:
     """Cancel units that haven't left: they won't be delivered."""
     recognise_revenue(work.session, order_id, rows)
     for row in rows:
@@ -27,9 +27,9 @@ def write_off_undelivered(work: UnitOfWork, order_id: str, rows: Sequence[Reserv
     work.session.add_all(rows)
 
 
-def refund_price(
+def credit_undelivered(
     work: UnitOfWork,
-    payer: Payer,
+    payer: PaidOrder,
     rows: Sequence[Reservation],
     entry_id: str,
     reason: str,
@@ -40,8 +40,8 @@ def refund_price(
     `entry_id` names the journal entry for what had been credited before, as an allowance.
     """
     order, lines = payer.order, _credit_lines(work.session, payer, rows)
-    given_back = give_back(work, payer, lines, reason, delivered=False)
-    if not payer.is_of_exchange:
+    given_back = credit_and_refund(work, payer, lines, reason, delivered=False)
+    if not payer.is_exchange:
         credited_minor = given_back.credit_note.net_minor if given_back else 0
         before_minor = sum(row.revenue_minor for row in rows) - credited_minor
         before = ledger.credited_before_entry(
@@ -58,7 +58,9 @@ def refund_price(
     return given_back.words, follow_up
 
 
-def _credit_lines(session: Session, payer: Payer, rows: Sequence[Reservation]) -> list[PricedLine]:
+def _credit_lines(
+    session: Session, payer: PaidOrder, rows: Sequence[Reservation]
+) -> list[PricedLine]:
     """Undelivered units as lines of a credit note to the order that paid for them."""
     units, net_minor = Counter[int](), Counter[int]()
     for row in rows:
@@ -66,8 +68,8 @@ def _credit_lines(session: Session, payer: Payer, rows: Sequence[Reservation]) -
         net_minor[row.line_no] += row.revenue_minor
     lines = select(OrderLineRow).where(OrderLineRow.order_id == rows[0].order_id)
     return [
-        take(payer, line.line_no, units[line.line_no])
-        or units_of(
+        settle_exchange_units(payer, line.line_no, units[line.line_no])
+        or credited_units(
             PricedLine.model_validate(line.model_dump()),
             units[line.line_no],
             net_minor[line.line_no],

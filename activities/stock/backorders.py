@@ -12,7 +12,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.audit import Parts, record_events
+from activities.order_record.audit import EventDetails, record_events
 from activities.stock.counters import reserve
 from models import replenishment
 from models.messages.steps import StockKey
@@ -67,7 +67,7 @@ def fill_shortages(work: UnitOfWork, skus: Iterable[str], cause: str) -> tuple[s
         for location in _other_locations(work.session, shortage, free):
             filled += _fill(shortage, location, free)
     reserve(work, filled, cause)
-    parts: Parts = defaultdict(list)
+    parts: EventDetails = defaultdict(list)
     for order_id, part in filled:
         text = f"{part.quantity} x {part.sku} at {part.location}"
         parts[order_id, "backorder_filled", cause].append(text)
@@ -128,7 +128,7 @@ def set_expected_dates(work: UnitOfWork, skus: Iterable[str]) -> tuple[str, ...]
     """
     shortages = open_shortages(work.session, skus)
     before = {row.shortage_id: row.expected_date for row in shortages}
-    parts: Parts = defaultdict(list)
+    parts: EventDetails = defaultdict(list)
     if shortages:
         coming = incoming_of(work.session, {row.sku for row in shortages}, work.now.date())
         for key, rows in _by_key(shortages).items():
@@ -149,7 +149,7 @@ def set_newest_dates(work: UnitOfWork, newest: Sequence[Shortage]) -> None:
     skus = {key.sku for key in by_key}
     coming = incoming_of(work.session, skus, work.now.date())
     short = _backordered(work.session, skus)
-    parts: Parts = defaultdict(list)
+    parts: EventDetails = defaultdict(list)
     for key, rows in by_key.items():
         earlier = short[key] - sum(row.quantity - row.filled for row in rows)
         left = coming.get(key, [])
@@ -166,7 +166,7 @@ def _by_key(shortages: Iterable[Shortage]) -> dict[StockKey, list[Shortage]]:
     return grouped
 
 
-def _set_dates(shortages: Sequence[Shortage], coming: list[Incoming], parts: Parts) -> None:
+def _set_dates(shortages: Sequence[Shortage], coming: list[Incoming], parts: EventDetails) -> None:
     for shortage in shortages:
         missing, last = shortage.quantity - shortage.filled, None
         while missing and coming:
@@ -184,7 +184,7 @@ def _take(units: int, coming: list[Incoming]) -> int:
     return taken
 
 
-def _set_date(shortage: Shortage, completing: Incoming | None, parts: Parts) -> None:
+def _set_date(shortage: Shortage, completing: Incoming | None, parts: EventDetails) -> None:
     po_id = completing.po_id if completing else None
     expected = completing.expected_date if completing else None
     order_id, text = shortage.order_id, f"{shortage.quantity - shortage.filled} x {shortage.sku}"

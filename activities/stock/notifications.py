@@ -67,12 +67,14 @@ def notification_of_fills(
     relieved = _keys_filled_elsewhere(work.session, cause)
     return Notification(
         cause=cause,
-        orders=orders_served(work, cause, rescheduled),
+        orders=orders_filled_by(work, cause, rescheduled),
         places=tuple(dict.fromkeys((*keys, *relieved))),
     )
 
 
-def orders_served(work: UnitOfWork, cause: str, rescheduled: Iterable[str] = ()) -> tuple[str, ...]:
+def orders_filled_by(
+    work: UnitOfWork, cause: str, rescheduled: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Return the orders that `cause` gave stock, and then `rescheduled`, each once."""
     rows = work.session.exec(
         select(StockMovement.order_id)

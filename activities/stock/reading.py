@@ -23,7 +23,7 @@ def stock_of(session: Session, sku: str, today: date) -> StockView | None:
     if product is None:
         return None
     currency = session.exec(select(Company.currency)).one()
-    keys = [StockKey(sku=sku, location=location) for location in places_of(session, sku)]
+    keys = [StockKey(sku=sku, location=location) for location in locations_of(session, sku)]
     locations = [_at_location(session, key, currency, today) for key in keys]
     on_hand, reserved = sum(p.on_hand for p in locations), sum(p.reserved for p in locations)
     shortages = open_shortages(session, [sku])
@@ -41,19 +41,19 @@ def stock_of(session: Session, sku: str, today: date) -> StockView | None:
     )
 
 
-def places_of(session: Session, sku: str) -> list[str]:
+def locations_of(session: Session, sku: str) -> list[str]:
     """Return the locations with stock or a policy of a SKU, in sorted order."""
     kept = session.exec(select(Stock.location).where(Stock.sku == sku)).all()
     reviewed = session.exec(select(StockPolicy.location).where(StockPolicy.sku == sku)).all()
     return sorted({*kept, *reviewed})
 
 
-def is_sku(session: Session, sku: str) -> bool:
+def sku_exists(session: Session, sku: str) -> bool:
     """Whether a SKU is in the master data."""
     return session.get(Product, sku) is not None
 
 
-def is_location(session: Session, location: str) -> bool:
+def location_exists(session: Session, location: str) -> bool:
     """Whether a location is in the master data."""
     return session.get(Location, location) is not None
 

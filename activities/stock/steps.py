@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
-from activities.order_record.exchange_origin import replaced_by
+from activities.order_record.exchange_origin import exchange_origin
 from activities.order_record.progress import lock_order, read_progress, save_progress
 from activities.stock.backorders import fill_shortages, low_keys, set_newest_dates
 from activities.stock.counters import Change, lock_stock, move, reserve
@@ -76,7 +76,7 @@ def release_stock(work: UnitOfWork, step: OrderStep) -> Released:
         record_event(work, step.order_id, "released", ", ".join(sorted(skus))[:1_000])
     elif order.allocated:
         notification = _notification_of_release(work, order, cause)
-    replaced = replaced_by(work.session, step.order_id)
+    replaced = exchange_origin(work.session, step.order_id)
     if replaced is not None:
         orders = (*notification.orders, replaced.paid_id)
         returns = (replaced.settlement.return_id,)

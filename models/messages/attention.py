@@ -34,7 +34,7 @@ WORKFLOW_FAILS = Attention(
 """Shown for an order whose workflow tasks fail, as the workflow itself can't show it."""
 
 
-def will_not_arrive(shipment_id: str, tracking: TrackingStatus) -> Attention:
+def shipment_exception(shipment_id: str, tracking: TrackingStatus) -> Attention:
     """Report a shipment that is lost, damaged, refused, undeliverable or on its way back."""
     return Attention(
         code="shipment_exception",
@@ -44,7 +44,7 @@ def will_not_arrive(shipment_id: str, tracking: TrackingStatus) -> Attention:
     )
 
 
-def silent(shipment_id: str, since: datetime) -> Attention:
+def shipment_silent(shipment_id: str, since: datetime) -> Attention:
     """Report a shipment without tracking events for too long."""
     return Attention(
         code="shipment_silent",
@@ -53,7 +53,7 @@ def silent(shipment_id: str, since: datetime) -> Attention:
     )
 
 
-def return_will_not_arrive(return_id: str, tracking: TrackingStatus) -> Attention:
+def return_exception(return_id: str, tracking: TrackingStatus) -> Attention:
     """Report returned goods that are lost, damaged, refused or on their way to the customer."""
     if tracking is TrackingStatus.RETURNED_TO_SENDER:
         message = (

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue, ValidationError
 
-from models.billing import not_an_amount
+from models.billing import amount_problem
 from models.errors import FieldError, InvalidInput, invalid_input
 from models.messages.commands.base import CommandMessage
 from models.messages.facts import (
@@ -116,7 +116,7 @@ def _check_amounts(
 ) -> list[FieldError]:
     """Check amounts by field: the text, and its minimum in minor units; None: no minimum."""
     problems = (
-        not_an_amount(text, currency, field, least=least)
+        amount_problem(text, currency, field, least=least)
         for field, (text, least) in amounts.items()
     )
     parts = (problem.partition(": ") for problem in problems if problem)

@@ -70,7 +70,7 @@ class CancelOrder(Payload):
     """Deadline for consent to a delay: consent or received goods keep the order."""
 
 
-class Cancelled(CommandOutcome):
+class CancelOutcome(CommandOutcome):
     """Whether the cancellation started, and the progress after it."""
 
     progress: Progress
@@ -122,7 +122,7 @@ class AcceptStep(Payload):
     request: AcceptRequest
 
 
-class Accepted(CommandOutcome):
+class AcceptOutcome(CommandOutcome):
     """Whether there was a delay to accept, and the progress after it."""
 
     progress: Progress
@@ -204,7 +204,7 @@ class ReportStep(Payload):
 
 # Purchasing: the steps of a replenishment
 
-REPLENISHES = "Purchases units that orders here are short of, and stock that runs low."
+REPLENISHMENT_DETAILS = "Purchases units that orders here are short of, and stock that runs low."
 """The description of a replenishment in the Temporal UI."""
 
 
@@ -248,7 +248,7 @@ class PurchaseStep(Payload):
     sku: str
 
 
-class Missed(Payload):
+class MissedMessages(Payload):
     """The messages that a replenishment left when it was terminated: facts not applied, and orders
     not notified of their goods."""
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from models.base import Payload
-from models.errors import Found, found
+from models.errors import Found, require_found
 
 
 class BillLineView(Payload):
@@ -67,9 +67,9 @@ class BillView(Payload):
     mails: tuple[MailView, ...]
 
 
-def of_bill(view: Found | None, number: str) -> Found:
+def require_bill(view: Found | None, number: str) -> Found:
     """Return a found invoice or credit note. Raises NotFound."""
-    return found(view, "invoice_unknown", f"there is no invoice or credit note {number!r}")
+    return require_found(view, "invoice_unknown", f"there is no invoice or credit note {number!r}")
 
 
 class PaymentView(Payload):

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from pydantic import JsonValue
 
 from models.base import Payload
-from models.errors import Found, found
+from models.errors import Found, require_found
 from models.messages.commands.base import UNKNOWN_PURCHASE_ORDER
 from models.views.operations import RejectedMessageView
 from models.views.stock import WaitingView
@@ -151,6 +151,6 @@ class PurchaseOrderDetails(PurchaseOrderView):
     odd_facts: tuple[RejectedMessageView, ...]
 
 
-def of_purchase_order(view: Found | None, po_id: str) -> Found:
+def require_purchase_order(view: Found | None, po_id: str) -> Found:
     """Return the view of a purchase order. Raises NotFound where there is none."""
-    return found(view, UNKNOWN_PURCHASE_ORDER, f"there is no purchase order {po_id!r}")
+    return require_found(view, UNKNOWN_PURCHASE_ORDER, f"there is no purchase order {po_id!r}")

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from models.base import Payload
-from models.errors import Found, found
+from models.errors import Found, require_found
 from models.views.shipping import TrackingEventView
 
 
@@ -61,6 +61,6 @@ class ReturnDetails(ReturnSummary):
     workflow_id: str
 
 
-def of_return(view: Found | None, return_id: str) -> Found:
+def require_return(view: Found | None, return_id: str) -> Found:
     """Return the view of a return. Raises NotFound without one."""
-    return found(view, "return_unknown", f"there is no return {return_id!r}")
+    return require_found(view, "return_unknown", f"there is no return {return_id!r}")

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from models.base import Payload
-from models.errors import Found, NotFound, found
+from models.errors import Found, NotFound, require_found
 from models.progress import ShipmentState
 from models.shipping import FreightMode
 
@@ -139,14 +139,14 @@ class ShipmentDetails(ShipmentSummary):
     """When the goods of a failed shipment were put into stock again."""
 
 
-def of_shipment(view: Found | None, shipment_id: str) -> Found:
+def require_shipment(view: Found | None, shipment_id: str) -> Found:
     """Return the view of a shipment. Raises NotFound without one."""
-    return found(view, "shipment_unknown", f"there is no shipment {shipment_id!r}")
+    return require_found(view, "shipment_unknown", f"there is no shipment {shipment_id!r}")
 
 
-def of_claim(view: Found | None, claim_id: str) -> Found:
+def require_claim(view: Found | None, claim_id: str) -> Found:
     """Return the view of a claim. Raises NotFound without one."""
-    return found(view, "claim_unknown", f"there is no claim {claim_id!r}")
+    return require_found(view, "claim_unknown", f"there is no claim {claim_id!r}")
 
 
 def check_printed(

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from models.base import Payload
-from models.errors import Found, found
+from models.errors import Found, require_found
 from models.messages.commands.base import UNKNOWN_SKU
 from models.replenishment import Promisable
 
@@ -71,6 +71,6 @@ class StockView(Payload):
     """The latest, the newest first."""
 
 
-def of_sku(view: Found | None, sku: str) -> Found:
+def require_sku(view: Found | None, sku: str) -> Found:
     """Return the view of a SKU. Raises NotFound where there is none."""
-    return found(view, UNKNOWN_SKU, f"there is no SKU {sku!r}")
+    return require_found(view, UNKNOWN_SKU, f"there is no SKU {sku!r}")

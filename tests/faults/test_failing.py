@@ -68,7 +68,7 @@ async def test_order_with_failing_workflow_is_listed_until_it_continues(idle_wor
         for command in ("retry", "cancel"):
             status, _, error = await run(world, command, recorded)
             assert status == 1
-            assert "its workflow fails whenever it is to go on" in error
+            assert "the code of its workflow fails" in error
         rows = {row["order_id"]: row["attention"] for row in await run_json(world, "list")}
         assert rows[recorded]["code"] == "workflow_fails"
         unrecorded = await run_json(world, "list", "--stage", "received", "--limit", "0")

@@ -4,7 +4,7 @@ from typing import Any
 
 from activities.shipping.reading import shipment_paper
 from tests.support.command_line import run_json
-from tests.support.exactly_once import accounts_of
+from tests.support.ledger import accounts_of
 from tests.support.orders import states, units
 from tests.support.payments import charge_back
 from tests.support.shipments import report

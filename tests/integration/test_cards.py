@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from tests.support.command_line import run
-from tests.support.exactly_once import accounts_of, assert_asked_once
+from tests.support.exactly_once import assert_asked_once
+from tests.support.ledger import accounts_of
 from tests.support.orders import events
 from tests.support.sales import TOTAL, deliver, place_order
 from tests.support.shop import order, unique

@@ -8,7 +8,7 @@ import pytest
 
 from models.messages.commands.shipping import Reship
 from tests.support.command_line import run, run_json
-from tests.support.exactly_once import accounts_of
+from tests.support.ledger import accounts_of
 from tests.support.orders import at_the_counter, booked
 from tests.support.shipments import give_up, lost
 from tests.support.shop import Document, order, unique

@@ -8,7 +8,7 @@ from models.messages.commands.shipping import RefundShipment
 from models.messages.steps import OrderStep
 from models.tables.billing import CreditNoteRow
 from models.tables.orders import Order
-from tests.support.exactly_once import accounts_of
+from tests.support.ledger import accounts_of
 from tests.support.orders import delivered
 from tests.support.returns import came_back, command, details, settled
 from tests.support.shipments import give_up, report

@@ -7,6 +7,7 @@ from sqlmodel import select
 
 from activities.operations.commands import execute_command
 from activities.orders.steps import read_order_progress
+from models.ledger import Account
 from models.messages.commands.billing import CreditInvoice
 from models.messages.commands.orders import CancelRest
 from models.messages.commands.registry import CommandStep
@@ -21,8 +22,11 @@ from models.tables.orders import Order
 from models.tables.stock import Reservation
 from models.tracking import TrackingStatus
 from tests.conftest import DATABASES
-from tests.support import machine, till
+from tests.support.billing.machine import Bookkeeper
+from tests.support.billing.setup import furnish as furnish_billing
 from tests.support.stateful import Machine, copies
+from tests.support.warehouse.machine import Warehouse
+from tests.support.warehouse.setup import furnish as furnish_warehouse
 
 
 def check(of: Machine) -> None:
@@ -32,17 +36,17 @@ def check(of: Machine) -> None:
 
 
 @pytest.fixture(params=DATABASES)
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> machine.Warehouse:
-    return machine.Warehouse(copies(request.param, request, tmp_path, machine.furnish))
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+    return Warehouse(copies(request.param, request, tmp_path, furnish_warehouse))
 
 
 @pytest.fixture(params=DATABASES)
-def bookkeeper(request: pytest.FixtureRequest, tmp_path: Path) -> till.Bookkeeper:
-    return till.Bookkeeper(copies(request.param, request, tmp_path, till.furnish))
+def bookkeeper(request: pytest.FixtureRequest, tmp_path: Path) -> Bookkeeper:
+    return Bookkeeper(copies(request.param, request, tmp_path, furnish_billing))
 
 
 def test_returned_part_fills_the_shortage_of_its_line_before_it_is_reshipped(
-    warehouse: machine.Warehouse,
+    warehouse: Warehouse,
 ) -> None:
     """Five of eight left and came back, three are short: these are filled first, then five are
     reserved again."""
@@ -54,7 +58,7 @@ def test_returned_part_fills_the_shortage_of_its_line_before_it_is_reshipped(
     assert [(row.part, row.quantity) for row in held] == [(2, 5)]
 
 
-def test_reshipped_goods_add_to_the_shortage_of_their_line(warehouse: machine.Warehouse) -> None:
+def test_reshipped_goods_add_to_the_shortage_of_their_line(warehouse: Warehouse) -> None:
     """At the location where the line is short already."""
     warehouse.reserve([("B", 6)], Delivery.PARTIAL, "AT", twice=False)
     warehouse.issue(pick=0, twice=False)
@@ -66,7 +70,7 @@ def test_reshipped_goods_add_to_the_shortage_of_their_line(warehouse: machine.Wa
     assert [row.quantity for row in held] == [6]
 
 
-def test_returned_part_costs_what_it_cost_at_goods_issue(warehouse: machine.Warehouse) -> None:
+def test_returned_part_costs_what_it_cost_at_goods_issue(warehouse: Warehouse) -> None:
     """An expensive part is returned before a cheap one leaves and is returned as well."""
     warehouse.reserve([("B", 6)], Delivery.PARTIAL, "AT", twice=False)
     warehouse.issue(pick=0, twice=False)
@@ -83,18 +87,18 @@ def test_returned_part_costs_what_it_cost_at_goods_issue(warehouse: machine.Ware
             warehouse.issue(pick=0, twice=False)
             check(warehouse)
             warehouse.deliver(pick=0, twice=False)
-    [cost_minor] = warehouse._posted(machine.Account.COST_OF_GOODS_SOLD).values()
+    [cost_minor] = warehouse._posted(Account.COST_OF_GOODS_SOLD).values()
     assert cost_minor == 0
 
 
-def cancel_rest(of: machine.Warehouse, order_id: str) -> CommandResult:
+def cancel_rest(of: Warehouse, order_id: str) -> CommandResult:
     """Cancel the rest of an order."""
     command = CancelRest(command_id=of.next_id("X"), reason="r", order_id=order_id)
     return execute_command.run(of.database, CommandStep(command=command))
 
 
 def test_cancelled_rest_of_a_line_is_exact_to_the_cent_and_fills_other_shortages(
-    warehouse: machine.Warehouse,
+    warehouse: Warehouse,
 ) -> None:
     """Five of eight left, one is reserved, two are short; another order is short of two."""
     warehouse.reserve([("B", 8)], Delivery.PARTIAL, "AT", twice=False)
@@ -116,7 +120,7 @@ def test_cancelled_rest_of_a_line_is_exact_to_the_cent_and_fills_other_shortages
         (ReservationState.FORGONE, 2, False),
     }
     assert sum(row.revenue_minor for row in rows) == 8 * 999
-    assert warehouse._posted(machine.Account.CONTRACT_LIABILITIES)[first] == 0
+    assert warehouse._posted(Account.CONTRACT_LIABILITIES)[first] == 0
     [held] = warehouse.read(select(Reservation).where(Reservation.order_id == second))
     assert (held.state, held.quantity) == (ReservationState.HELD, 1)
     refused = cancel_rest(warehouse, first)
@@ -126,7 +130,7 @@ def test_cancelled_rest_of_a_line_is_exact_to_the_cent_and_fills_other_shortages
 
 
 def test_rest_credited_before_leaves_no_contract_liability(
-    warehouse: machine.Warehouse,
+    warehouse: Warehouse,
 ) -> None:
     """An allowance beyond the price of the dispatched part lowers the price of the rest."""
     warehouse.reserve([("B", 8)], Delivery.PARTIAL, "AT", twice=False)
@@ -139,13 +143,13 @@ def test_rest_credited_before_leaves_no_contract_liability(
     done = cancel_rest(warehouse, invoice.order_id)
     assert done.refusal is None, done
     check(warehouse)
-    posted = warehouse._posted(machine.Account.CONTRACT_LIABILITIES)
+    posted = warehouse._posted(Account.CONTRACT_LIABILITIES)
     assert posted[invoice.order_id] == 0
 
 
 @pytest.mark.parametrize("amount", [None, "3.33"])
 def test_lost_goods_credited_before_leave_no_contract_liability(
-    bookkeeper: till.Bookkeeper, amount: str | None
+    bookkeeper: Bookkeeper, amount: str | None
 ) -> None:
     bookkeeper.place([("A", 2), ("B", 1)], "net30", "ADA", "3", early=False)
     bookkeeper.issue_goods(pick=0)

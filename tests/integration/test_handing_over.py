@@ -7,7 +7,8 @@ import pytest
 
 from models.tables.shipping import TrackingRow
 from tests.support.command_line import run
-from tests.support.exactly_once import accounts_of, assert_happened_once
+from tests.support.exactly_once import assert_happened_once
+from tests.support.ledger import accounts_of
 from tests.support.locations import open_location
 from tests.support.orders import at_the_counter
 from tests.support.shop import Document, order, unique

@@ -8,7 +8,7 @@ from activities.masterdata.importing import import_folder
 from models.errors import InvalidInput, NotFound
 from models.messages.commands.shipping import RecoverShipment, RefundShipment, Reship
 from tests.support.command_line import run, run_json
-from tests.support.exactly_once import accounts_of
+from tests.support.ledger import accounts_of
 from tests.support.orders import booked, states
 from tests.support.shipments import give_up, lost, report
 from tests.support.shop import Document, order, unique, write_csv

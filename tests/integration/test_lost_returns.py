@@ -15,15 +15,15 @@ from models.messages.commands.returns import (
     AuthoriseReturn,
     CloseReturn,
     InspectReturn,
+    MarkReturnSent,
     ReceiveReturn,
     RequestReturn,
-    ReturnOnItsWay,
 )
 from models.messages.facts import ShipmentTracked
 from models.messages.steps import TrackingStep
 from models.tables.operations import AttentionRow
 from tests.conftest import DATABASES, new_world
-from tests.support.exactly_once import accounts_of
+from tests.support.ledger import accounts_of
 from tests.support.orders import delivered
 from tests.support.returns import command, details, inspected, settled
 from tests.support.shop import Document, order, unique
@@ -36,7 +36,7 @@ async def sent_back(world: World, order_id: str, sku: str, quantity: int, **fiel
     return_id, lines = f"RMA-{order_id}-1", [{"sku": sku, "quantity": quantity}]
     await command(world, RequestReturn, order_id=order_id, lines=lines, **fields)
     await command(world, AuthoriseReturn, return_id=return_id)
-    await command(world, ReturnOnItsWay, return_id=return_id)
+    await command(world, MarkReturnSent, return_id=return_id)
     return return_id
 
 
@@ -150,12 +150,12 @@ async def test_silent_return_raises_attention(impatient: World) -> None:
     intake = Intake(impatient.client, impatient.database, utc_now, impatient.settings.buying)
     order_id, sku = await delivered(impatient, quantity=1)
     return_id = await sent_back(impatient, order_id, sku, 1)
-    await attention(impatient, order_id, "return_silent", f"nothing was heard of {return_id}")
+    await attention(impatient, order_id, "return_silent", f"no tracking event of {return_id}")
     assert (await intake.retry(order_id, "ann")).accepted
     await attention(impatient, order_id, None)
-    await attention(impatient, order_id, "return_silent", f"nothing was heard of {return_id}")
+    await attention(impatient, order_id, "return_silent", f"no tracking event of {return_id}")
     await report(impatient, return_id, "delivered")
-    await attention(impatient, order_id, "return_silent", "nobody has received it")
+    await attention(impatient, order_id, "return_silent", "no receipt was recorded")
     lines = [{"sku": sku, "quantity": 1}]
     await command(impatient, ReceiveReturn, return_id=return_id, lines=lines)
     await attention(impatient, order_id, None)

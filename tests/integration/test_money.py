@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import DATABASES, new_world
 from tests.support.clock import working
 from tests.support.command_line import run
-from tests.support.exactly_once import accounts_of
+from tests.support.ledger import accounts_of
 from tests.support.payments import charge_back
 from tests.support.sales import (
     TOTAL,

@@ -30,7 +30,7 @@ from tests.support.command_line import run, run_json
 from tests.support.shop import order, unique, write_csv
 from tests.support.waiting import PATIENCE_S, until
 from tests.support.world import World
-from workflows.schedules import BATCHES_A_RUN, ReconcileWorkflow, StockReviewWorkflow
+from workflows.schedules import BATCHES_PER_RUN, ReconcileWorkflow, StockReviewWorkflow
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -110,9 +110,9 @@ async def test_what_nobody_orders_gets_a_policy_of_zeros(nights: World) -> None:
 
 async def test_all_skus_are_looked_at_across_several_runs_of_both(nights: World) -> None:
     """More batches than one run takes."""
-    import_products(nights, BATCHES_A_RUN + 5)
+    import_products(nights, BATCHES_PER_RUN + 5)
     whole = await review(nights)
-    assert whole.skus > BATCHES_A_RUN
+    assert whole.skus > BATCHES_PER_RUN
     assert await review(nights, batch_skus=1) == whole
     assert (await reconcile(nights, batch=1)).places == (await reconcile(nights)).places
 

@@ -15,7 +15,7 @@ from simulators.mail import MailDirectory
 from tests.conftest import DATABASES, new_world
 from tests.support.clock import TODAY, Hands, in_days, working
 from tests.support.command_line import run, run_json
-from tests.support.exactly_once import accounts_of
+from tests.support.ledger import accounts_of
 from tests.support.orders import TOTAL, events
 from tests.support.shop import Document, order, unique
 from tests.support.world import World

@@ -13,7 +13,7 @@ from models.tables.ledger import JournalEntry
 from tests.conftest import DATABASES, new_world
 from tests.support.clock import in_days, working
 from tests.support.command_line import run, run_json
-from tests.support.exactly_once import accounts_of
+from tests.support.ledger import accounts_of
 from tests.support.orders import events
 from tests.support.payments import charge_back
 from tests.support.sales import TOTAL, complete_order, deliver, execute, place_order, refusal

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.support.command_line import run_json
-from tests.support.exactly_once import accounts_of
+from tests.support.ledger import accounts_of
 from tests.support.orders import states, units
 from tests.support.shop import Document, order, unique
 from tests.support.waiting import until

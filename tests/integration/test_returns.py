@@ -21,7 +21,7 @@ from models.messages.commands.returns import (
     ReturnCommand,
 )
 from tests.conftest import DATABASES, new_world
-from tests.support.exactly_once import accounts_of
+from tests.support.ledger import accounts_of
 from tests.support.orders import delivered
 from tests.support.returns import came_back, command, details, inspected, settled
 from tests.support.shop import Document, order, unique

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from activities.orders.steps import attend
+from activities.orders.steps import record_attention
 from models.errors import InvalidInput, Refused
 from models.messages.attention import Attention, SetAttention
 from models.messages.commands.billing import CreditInvoice
@@ -40,7 +40,7 @@ def hide_and_clear(world: World, order_id: str) -> None:
     """Another workflow shows an attention of its own on the order, and clears it."""
     for attention in (Attention(code="refused", message="(workflow refund-x)"), None):
         step = SetAttention(order_id=order_id, attention=attention, beside="refund-x")
-        world.database.transaction(lambda work, step=step: attend(work, step))
+        world.database.transaction(lambda work, step=step: record_attention(work, step))
 
 
 @AFTER_ALL
@@ -59,7 +59,7 @@ async def test_it_is_shown_while_the_order_runs_and_when_it_is_over(
     await pipeline.ship(order_id, "delivered", f"SH-{order_id}-2")
     assert (await pipeline.until(order_id, "completed"))["attention"] == attention
     said = await run_json(pipeline, "retry", order_id, "--reason", "agreed", "--actor", "ann")
-    assert f"seen to: {code} (SH-{order_id}-1)" in said["message"]
+    assert f"acknowledged: {code} (SH-{order_id}-1)" in said["message"]
     await pipeline.ended(order_id)
     after = await pipeline.order(order_id)
     assert after["attention"] is None
@@ -108,7 +108,7 @@ async def test_a_carrier_that_carries_what_it_had_cancelled_is_shown(pipeline: W
     assert over["stage"] == "cancelled"
     assert f"SH-{order_id}-1" in over["attention"]["message"]
     said = await run_json(pipeline, "retry", order_id)
-    assert said["message"] == f"seen to: called_back_in_vain (SH-{order_id}-1)"
+    assert said["message"] == f"acknowledged: called_back_in_vain (SH-{order_id}-1)"
     await shown(pipeline, order_id, None)
     await report(pipeline, order_id, "out_for_delivery")
     odd = await pipeline.until_order(order_id, lambda o: len(o["odd_facts"]) == 2)
@@ -186,7 +186,7 @@ async def test_a_second_problem_of_the_same_kind_is_shown_after_the_first(pipeli
         lambda o: [s["tracking"] for s in o["shipments"]] == ["delivered"] * 3,
     )
     message = (await pipeline.intake().retry(order_id, "ann")).message
-    assert message == f"seen to: arrived_after_all ({first}), arrived_after_all ({second})"
+    assert message == f"acknowledged: arrived_after_all ({first}), arrived_after_all ({second})"
     await shown(pipeline, order_id, None)
 
 
@@ -198,7 +198,7 @@ async def test_money_of_an_order_that_is_over_is_seen_to_as_well(pipeline: World
     await pipeline.tell("payment.received", data)
     await shown(pipeline, order_id, "payment_currency")
     said = await run_json(pipeline, "retry", order_id)
-    assert said["message"] == f"seen to: payment_currency ({payment_id})"
+    assert said["message"] == f"acknowledged: payment_currency ({payment_id})"
     assert (await pipeline.order(order_id))["attention"] is None
     with pytest.raises(Refused, match="its workflow has ended"):
         await pipeline.intake().retry(order_id, "ann")

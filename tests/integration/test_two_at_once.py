@@ -20,8 +20,9 @@ from models.orders import Delivery
 from models.tables.orders import Order
 from models.tables.purchasing import PurchaseOrderLine
 from models.tables.stock import Reservation, StockMovement
-from tests.support.machine import Warehouse, furnish
 from tests.support.stateful import copies
+from tests.support.warehouse.machine import Warehouse
+from tests.support.warehouse.setup import furnish
 
 LOCK_TIMEOUT = "?options=-clock_timeout%3D2s"
 """A deadlock is an error."""

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from sqlmodel import select
 
-from activities.billing.steps import Billing
+from activities.billing.payment_calls import PaymentCalls
 from activities.operations.commands import execute_command
 from activities.order_record.progress import read_progress
 from activities.orders.steps import record_order
-from activities.shipping.steps import Shipping, apply_delivery, apply_dispatch, apply_tracking
+from activities.shipping.carrier_calls import CarrierCalls
+from activities.shipping.steps import apply_delivery, apply_dispatch, apply_tracking
 from models.messages.commands import Command
 from models.messages.commands.registry import CommandStep
 from models.messages.commands.results import CommandResult
@@ -36,8 +37,8 @@ class OrderMachine(Machine):
     def __init__(self, new_database: Callable[[], str], rules: Rules) -> None:
         super().__init__(new_database, rules)
         self.partners, self.provider = Partners(), Provider()
-        self.shipping = Shipping(self.database, self.partners)
-        self.billing = Billing(self.database, self.provider)
+        self.shipping = CarrierCalls(self.database, self.partners)
+        self.billing = PaymentCalls(self.database, self.provider)
 
     def record_order(self, document: OrderDocument) -> OrderStep:
         """Record a new order."""

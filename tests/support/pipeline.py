@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from temporalio.client import Client
 
 from activities.database.engine import Database
-from activities.gateways.http import authorities
+from activities.gateways.http import certificate_authorities
 from api.app import create_app
 from models.settings import Settings
 from simulators.app import create_app as create_partners
@@ -35,8 +35,12 @@ async def running_world(
         database = Database(database_url, settings.rules)
         async with (
             served(create_app(settings, client), listener),
-            httpx.AsyncClient(base_url=api_url, timeout=30, verify=authorities()) as api,
-            httpx.AsyncClient(base_url=partners_url, timeout=30, verify=authorities()) as control,
+            httpx.AsyncClient(
+                base_url=api_url, timeout=30, verify=certificate_authorities()
+            ) as api,
+            httpx.AsyncClient(
+                base_url=partners_url, timeout=30, verify=certificate_authorities()
+            ) as control,
         ):
             world = World(client, database, settings, api, control, folder)
             if worker:

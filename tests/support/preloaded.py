@@ -12,7 +12,7 @@ from temporalio.worker._worker import load_default_build_id
 
 import intake
 import worker
-from activities.documents.fonts import usual_cut
+from activities.documents.fonts import usual_subset
 from activities.masterdata import importing
 from models import ledger_export, settings
 
@@ -29,6 +29,6 @@ __all__ = [
 
 configure_mappers()
 load_default_build_id()
-usual_cut()
+usual_subset()
 gc.collect()
 gc.freeze()  # a garbage collection in a fork would copy all of it

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 
 import psycopg
 
-from activities.database.engine import normalised
+from activities.database.engine import with_driver
 from tests.support.forking import Program
 from tests.support.waiting import PATIENCE_S
 from tests.support.world import World
@@ -115,4 +115,4 @@ def poll_until(happened: Callable[[], object]) -> None:
 
 
 def _plain(url: str) -> str:
-    return normalised(url).replace("postgresql+psycopg://", "postgresql://")
+    return with_driver(url).replace("postgresql+psycopg://", "postgresql://")

@@ -6,10 +6,10 @@ from activities.returns.reading import return_details
 from models.messages.commands.billing import CreditInvoice
 from models.messages.commands.returns import (
     AuthoriseReturn,
+    MarkReturnSent,
     ReceiveReturn,
     RequestReturn,
     ReturnCommand,
-    ReturnOnItsWay,
 )
 from models.views.returns import ReturnDetails
 from tests.support.shop import Document, unique
@@ -37,7 +37,7 @@ async def came_back(world: World, order_id: str, sku: str, quantity: int, **fiel
     await command(world, RequestReturn, order_id=order_id, lines=lines, **fields)
     await command(world, AuthoriseReturn, return_id=return_id)
     await until(lambda: world.mails(return_id))  # the authorisation is mailed only before dispatch
-    await command(world, ReturnOnItsWay, return_id=return_id)
+    await command(world, MarkReturnSent, return_id=return_id)
     await command(world, ReceiveReturn, return_id=return_id, lines=lines)
     return return_id
 

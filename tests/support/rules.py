@@ -9,7 +9,7 @@ from models.purchasing import BuyingPolicy
 from models.replenishment import ReviewPolicy
 from models.returns import ReturnRules
 from models.rules import Rules
-from models.shipping import STANDARD
+from models.shipping import STANDARD_PACKAGING
 
 RULES = Rules(
     policy=Policy(payment_deadline=60, partner_timeout=2, attention_after_attempts=2),
@@ -27,6 +27,6 @@ RULES = Rules(
         order_cost=Decimal("25.00"),
         holding_cost_ppm=200_000,
     ),
-    packaging=STANDARD,
+    packaging=STANDARD_PACKAGING,
     returns=ReturnRules(),
 )

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from models.messages.commands.shipping import GiveUp, RecoverShipment
+from models.messages.commands.shipping import RecoverShipment, WriteOffShipment
 from tests.support.orders import booked
 from tests.support.shop import Document, unique
 from tests.support.world import World
@@ -42,7 +42,7 @@ async def lost(world: World) -> str:
 
 
 async def give_up(
-    world: World, kind: type[GiveUp | RecoverShipment], shipment_id: str, **fields: str
+    world: World, kind: type[WriteOffShipment | RecoverShipment], shipment_id: str, **fields: str
 ) -> str:
     """Execute a command about a shipment that won't arrive; returns its message."""
     sent: Document = {"command_id": unique("cmd"), "reason": "lost", "shipment_id": shipment_id}

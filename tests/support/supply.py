@@ -9,7 +9,8 @@ from models.messages.steps import StockKey
 from models.orders import Delivery
 from models.tables.purchasing import PurchaseOrderLine
 from models.tables.stock import StockPolicy
-from tests.support.machine import BEGIN, Warehouse
+from tests.support.stateful import BEGIN
+from tests.support.warehouse.machine import Warehouse
 
 BERLIN_C = StockKey(location="BER", sku="C")
 """A stock key without any units."""

@@ -23,9 +23,10 @@ from models.progress import ShipmentState
 from models.tables.billing import CreditNoteRow, Refund
 from models.tables.ledger import JournalEntry
 from models.tables.orders import Order
+from tests.support.billing.machine import Bookkeeper
+from tests.support.billing.setup import BILLING_RULES
 from tests.support.shop import SHIP_TO
 from tests.support.stateful import BEGIN
-from tests.support.till import BILLING_RULES, Bookkeeper
 
 
 def place(till: Bookkeeper, sku: str, quantity: int, terms: str = "prepaid") -> OrderStep:

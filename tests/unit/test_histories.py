@@ -1,4 +1,4 @@
-"""Running orders outlive releases: today's code replays the recorded histories of earlier code."""
+"""Workflows outlive releases: today's code continues what earlier code began."""
 
 from pathlib import Path
 
@@ -6,24 +6,26 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from tests.support.histories import read, recorded
+from tests.support.histories import kept, read, type_of
+from tests.support.order_ways import WAYS
 from tests.support.world import SANDBOX
 from worker import WORKFLOWS
 
 
-@pytest.mark.parametrize("path", recorded(), ids=lambda path: f"{path.parent.name}/{path.stem}")
-async def test_recorded_history_replays_with_current_code(path: Path) -> None:
-    """The workflow issues the recorded commands; with other commands it would be stuck."""
+@pytest.mark.parametrize("path", kept(), ids=lambda path: f"{path.parent.name}/{path.stem}")
+async def test_kept_history_replays(path: Path) -> None:
+    """The code takes every decision that the history records; else the workflow would be stuck."""
     replayer = Replayer(
         workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=SANDBOX
     )
     await replayer.replay_workflow(read(path))
 
 
-def test_each_workflow_type_has_a_recorded_history() -> None:
-    """A new workflow type needs a recording, as CONTRIBUTING describes."""
-    types = {
-        read(path).events[0].workflow_execution_started_event_attributes.workflow_type.name
-        for path in recorded()
-    }
-    assert types == {workflow.__name__ for workflow in WORKFLOWS}
+def test_every_workflow_type_has_a_history() -> None:
+    """A new type of workflow needs a way that uses it."""
+    assert {type_of(read(path)) for path in kept()} == {kind.__name__ for kind in WORKFLOWS}
+
+
+def test_every_way_of_an_order_has_a_history() -> None:
+    """A new way is recorded with `python -m tests.support.histories FOLDER`."""
+    assert {path.name.partition(".")[0] for path in kept()} == set(WAYS)

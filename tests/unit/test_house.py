@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 HOME = Path(__file__).parents[2]
+ARCHITECTURE = HOME / "docs" / "architecture.md"
 
 ROOTS = ("worker.py", "starter.py", "api/app.py", "simulators/__main__.py")
 ANYTHING = ("tools", "tests", "benchmarks")
@@ -198,6 +199,27 @@ def only_roots_read_the_environment(path: str, tree: ast.AST) -> Iterator[str]:
             yield f"{path}:{line}: the environment is read in the roots only"
 
 
+MAX_FILE_LINES = 500
+MAX_CLASS_METHODS = 30
+LONGER_FOR_A_REASON: dict[str, str] = {}
+"""Files over MAX_FILE_LINES, and why splitting them would not help a reader."""
+MAY_BE_LONG = ("models/messages/", "models/tables/", "tests/", "migrations/")
+
+
+def files_and_classes_fit(path: str, tree: ast.AST) -> Iterator[str]:
+    """A file has one subject and a class few methods."""
+    if path.startswith(MAY_BE_LONG):
+        return
+    lines = max((getattr(node, "end_lineno", 0) for node in ast.walk(tree)), default=0)
+    if lines > MAX_FILE_LINES and path not in LONGER_FOR_A_REASON:
+        yield f"{path}: {lines} lines; split it by subject or say why in LONGER_FOR_A_REASON"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            methods = sum(isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) for n in node.body)
+            if methods > MAX_CLASS_METHODS:
+                yield f"{path}:{node.lineno}: {node.name} has {methods} methods"
+
+
 Rule = Callable[[str, ast.AST], Iterator[str]]
 RULES: tuple[Rule, ...] = (
     imports_point_one_way,
@@ -206,7 +228,33 @@ RULES: tuple[Rule, ...] = (
     models_are_pure,
     workflows_only_name_activities,
     only_roots_read_the_environment,
+    files_and_classes_fit,
 )
+
+
+DIALECT = {
+    r"\bnobody\b": "name who: no operator, no supplier, no workflow",
+    r"\bwhoever\b": "name the orders, the workflow or the operator",
+    r"\bdoors?\b(?! to)": "API and CLI",
+    r"\bsee(?:n|s)? to\b": "acknowledge",
+    r"\bodd (?:fact|message)s?\b": "rejected message",
+    r"\bwho waits\b": "orders with an open shortage",
+    r"\b(?:is|are|was|were|be|been) told\b": "notify, report, record",
+    r"\ba person\b": "an operator",
+    r"\blets? (?:us|it) down\b": "default, deliver short",
+    r"\bforgo(?:ne|es)?\b": "write off",
+    r"\bis said by\b": "is given in",
+    r"\bbeside (?:it|its|the way|their way|the orders?)\b": "in the background",
+}
+"""Phrases of the private dialect that this project once had, and the term to use (glossary.md)."""
+
+
+def dialect(path: str, text: str) -> Iterator[str]:
+    """Phrases that an English-speaking practitioner would have to read twice."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for phrase, better in DIALECT.items():
+            if re.search(phrase, line, re.IGNORECASE):
+                yield f"{path}:{number}: {line.strip()[:80]!r}: {better}"
 
 
 def ties_to_a_machine(path: str, text: str) -> Iterator[str]:
@@ -252,6 +300,29 @@ def test_nothing_tracked_is_tied_to_one_machine() -> None:
     """A clone works anywhere."""
     texts = ((path, (HOME / path).read_bytes().decode(errors="replace")) for path in TRACKED)
     assert [tie for path, text in texts for tie in ties_to_a_machine(path, text)] == []
+
+
+def test_rooms_are_documented() -> None:
+    """The table of rooms in docs/architecture.md is ROOMS."""
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", ARCHITECTURE.read_text(), re.M)
+    assert {room: tuple(re.findall(r"`(\w+)`", below)) for room, below in rows} == ROOMS
+
+
+def test_every_room_is_listed() -> None:
+    """A folder of activities/ without a row could import anything."""
+    folders = {path.split("/")[1] for path in SOURCES if path.startswith("activities/")}
+    assert folders - {"__init__.py"} == set(ROOMS)
+
+
+READ_BY_PEOPLE = (".py", ".md", ".toml", ".csv", "Makefile", "run")
+
+
+def test_texts_are_in_plain_english() -> None:
+    """No phrase of the list comes back, in code, documents or commands."""
+    texts = (path for path in TRACKED if path.endswith(READ_BY_PEOPLE))
+    texts = (path for path in texts if path != "tests/unit/test_house.py")
+    found = [hit for path in texts for hit in dialect(path, (HOME / path).read_text())]
+    assert found == []
 
 
 @pytest.mark.parametrize(

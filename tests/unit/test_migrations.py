@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
-from activities.database.engine import normalised
+from activities.database.engine import with_driver
 from models.ledger import Account
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment
 from models.tables.masterdata import Customer, Location, Product
@@ -97,7 +97,7 @@ DOCUMENTS: tuple[Row, ...] = (
 
 def connect(url: str) -> Engine:
     """Open a database without the application's own layer."""
-    engine = create_engine(normalised(url))
+    engine = create_engine(with_driver(url))
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")

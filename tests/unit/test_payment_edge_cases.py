@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from activities.billing.payment_calls import Billing
+from activities.billing.payment_calls import PaymentCalls
 from activities.billing.steps import (
     apply_authorisation,
     apply_payment,
@@ -38,9 +38,10 @@ from models.tables.billing import InvoiceRow, Payment
 from models.tables.ledger import JournalEntry
 from models.tables.operations import RejectedMessageRow
 from models.tables.orders import Order
-from tests.support.machine import Provider
+from tests.support.billing.machine import Bookkeeper
+from tests.support.billing.setup import RULES
+from tests.support.partners import Provider
 from tests.support.shop import SHIP_TO, write_csv
-from tests.support.till import RULES, Bookkeeper
 
 TEN_OF_A = [("A", 10)]
 """118.88 EUR, of which 18.98 are tax."""
@@ -125,7 +126,7 @@ def authorise(till: Bookkeeper, step: OrderStep, authorisation_id: str, amount: 
 def test_capture_in_doubt_is_repeated_after_authorisation_expires(till: Bookkeeper) -> None:
     """Another authorisation instead could charge the customer twice."""
     provider = LostAnswer()
-    till.billing = Billing(till.database, provider)
+    till.billing = PaymentCalls(till.database, provider)
     step = place(till, "K1", TEN_OF_A, payment_method="card", capture="at_dispatch")
     authorise(till, step, "A1", "118.88")
     till.now += timedelta(days=7, seconds=-5)

@@ -12,7 +12,7 @@ from models.promises import (
     Promise,
     PromisePolicy,
     Review,
-    Told,
+    Statement,
     accept,
     delay_notice,
     promised_date,
@@ -61,7 +61,11 @@ def test_silence_is_consent_to_first_delay_of_up_to_thirty_days(days: int) -> No
     """435.2(b)(1)(ii)."""
     delay = notice(after(days))
     assert delay.silence_is_consent
-    assert delay.statements == (Told.MAY_CANCEL, Told.REVISED_DATE, Told.SILENCE_CONSENTS)
+    assert delay.statements == (
+        Statement.MAY_CANCEL,
+        Statement.REVISED_DATE,
+        Statement.SILENCE_CONSENTS,
+    )
     assert (delay.promised, delay.answer_by) == (PROMISED, after(days))
 
 
@@ -69,7 +73,11 @@ def test_longer_first_delay_needs_consent_within_thirty_days() -> None:
     """435.2(b)(1)(iii)."""
     delay = notice(after(31))
     assert not delay.silence_is_consent
-    assert delay.statements == (Told.MAY_CANCEL, Told.REVISED_DATE, Told.SILENCE_CANCELS)
+    assert delay.statements == (
+        Statement.MAY_CANCEL,
+        Statement.REVISED_DATE,
+        Statement.SILENCE_CANCELS,
+    )
     assert (delay.promised, delay.answer_by) == (PROMISED, after(30))
 
 
@@ -78,8 +86,8 @@ def test_first_delay_without_date_needs_consent_that_can_be_withdrawn() -> None:
     delay = notice(None)
     assert not delay.silence_is_consent
     assert delay.statements == (
-        *(Told.MAY_CANCEL, Told.DATE_UNKNOWN, Told.SILENCE_CANCELS),
-        Told.MAY_CANCEL_UNTIL_SHIPPED,
+        *(Statement.MAY_CANCEL, Statement.DATE_UNKNOWN, Statement.SILENCE_CANCELS),
+        Statement.MAY_CANCEL_UNTIL_SHIPPED,
     )
     assert (delay.promised, delay.answer_by) == (PROMISED, after(30))
 
@@ -90,7 +98,7 @@ def test_further_delay_needs_consent_by_promised_date(revised: date | None, befo
     """435.2(b)(2)(ii)."""
     delay = notice(revised, before)
     assert not delay.silence_is_consent
-    assert Told.SILENCE_CANCELS in delay.statements
+    assert Statement.SILENCE_CANCELS in delay.statements
     assert (delay.promised, delay.answer_by) == (PROMISED, PROMISED)
 
 
@@ -107,12 +115,12 @@ def test_notice_states_right_to_cancel_and_effect_of_silence(
     """With one statement about silence, one about the date, and silent consent only as allowed."""
     delay = notice(after(days) if days else None, before, policy)
     stated = set(delay.statements)
-    assert Told.MAY_CANCEL in stated
-    assert delay.silence_is_consent == (Told.SILENCE_CONSENTS in stated)
-    assert len(stated & {Told.SILENCE_CONSENTS, Told.SILENCE_CANCELS}) == 1
-    assert (Told.REVISED_DATE in stated) == (days is not None)
-    assert (Told.DATE_UNKNOWN in stated) == (days is None)
-    assert (Told.MAY_CANCEL_UNTIL_SHIPPED in stated) == (days is None)
+    assert Statement.MAY_CANCEL in stated
+    assert delay.silence_is_consent == (Statement.SILENCE_CONSENTS in stated)
+    assert len(stated & {Statement.SILENCE_CONSENTS, Statement.SILENCE_CANCELS}) == 1
+    assert (Statement.REVISED_DATE in stated) == (days is not None)
+    assert (Statement.DATE_UNKNOWN in stated) == (days is None)
+    assert (Statement.MAY_CANCEL_UNTIL_SHIPPED in stated) == (days is None)
     allowed = before == 0 and days is not None and days <= policy.silent_delay_days
     assert delay.silence_is_consent == allowed
     assert delay.promised <= delay.answer_by
@@ -171,7 +179,7 @@ def test_customer_is_notified_of_lost_date_and_on_promised_date_without_one() ->
         assert found.promise.consent_by == after(30)
         assert found.promise.letter is not None
         assert found.promise.letter.expected is None
-        assert Told.DATE_UNKNOWN in found.promise.letter.says
+        assert Statement.DATE_UNKNOWN in found.promise.letter.says
 
 
 def test_late_notice_leaves_current_day_to_answer() -> None:

@@ -13,7 +13,7 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata.importing import import_folder
 from activities.orders.steps import record_order
 from activities.shipping import reading as shipping_reading
-from activities.shipping.steps import Shipping
+from activities.shipping.carrier_calls import CarrierCalls
 from models.errors import NotFound
 from models.messages.parsing import parse_order
 from models.messages.steps import RecordOrder, ShipmentStep
@@ -28,7 +28,7 @@ from models.tables.stock import Reservation
 from models.tracking import TrackingStatus
 from models.views.shipping import PaperKind, ShipmentDetails
 from tests.conftest import new_database
-from tests.support.machine import Partners
+from tests.support.partners import Partners
 from tests.support.rules import RULES
 from tests.support.shop import order, write_shop
 
@@ -100,7 +100,7 @@ def details(database: Database, shipment_id: str) -> ShipmentDetails:
 def book(database: Database, shipment_id: str, at: datetime) -> date:
     """Book a shipment at a time; returns the ready day that the carrier was given."""
     database.clock = lambda: at
-    shipping = Shipping(database, Partners())
+    shipping = CarrierCalls(database, Partners())
     asyncio.run(shipping.book_shipment(ShipmentStep(order_id="R", shipment_id=shipment_id)))
     call = f"R/book/{shipment_id}"
     asked = database.read(lambda s: s.get_one(PartnerCall, call)).asked or {}

@@ -13,8 +13,8 @@ from models.purchasing import PurchaseOrderState
 from models.tables.masterdata import SupplierOffer
 from models.tables.purchasing import PurchaseOrder
 from models.views.stock import StockView
-from tests.support.machine import Warehouse
 from tests.support.shop import SHIP_TO
+from tests.support.warehouse.machine import Warehouse
 
 
 @pytest.fixture

@@ -32,14 +32,15 @@ from models.tables.ledger import JournalEntry, JournalPosting
 from models.tables.masterdata import SupplierOffer
 from models.tables.operations import Finding, RejectedMessageRow
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
-from tests.support.machine import RULES, Warehouse
 from tests.support.supply import BERLIN_C, buy, place, receipt
+from tests.support.warehouse.machine import Warehouse
+from tests.support.warehouse.setup import RULES
 
 
 def refusal_of(warehouse: Warehouse, fact: GoodsReceived) -> str | None:
     """Return why API and CLI refuse a receipt."""
     return warehouse.database.read(
-        lambda session: purchasing_reading.why_not_receipt(
+        lambda session: purchasing_reading.receipt_refusal(
             session, fact, RULES.buying, warehouse.now
         )
     )
@@ -166,7 +167,7 @@ def test_expected_date_in_the_past_counts_as_no_date(warehouse: Warehouse, of_li
     fields |= {"lines": lines} if of_line else passed
     fact = SupplierAcknowledged.model_validate(fields)
     refusal = warehouse.database.read(
-        lambda session: purchasing_reading.why_not_acknowledged(session, fact, today)
+        lambda session: purchasing_reading.acknowledgement_refusal(session, fact, today)
     )
     field = "lines.0.expected_date" if of_line else "expected_date"
     assert refusal == f"{field}: {passed['expected_date']} has passed"

@@ -23,7 +23,7 @@ from activities.purchasing.stock_review import StockReview
 from activities.purchasing.supplier_reports import apply_acknowledgement, apply_ship_notice
 from activities.stock.steps import allocate_stock, release_stock
 from models.errors import PartnerRefused
-from models.messages.commands.purchasing import ClosePurchase
+from models.messages.commands.purchasing import ClosePurchaseOrder
 from models.messages.commands.registry import CommandStep
 from models.messages.commands.stock import AdjustStock
 from models.messages.facts import (
@@ -54,8 +54,10 @@ from models.tables.operations import Finding, RejectedMessageRow
 from models.tables.orders import Order
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 from models.tables.stock import Shortage, StockPolicy
-from tests.support.machine import BEGIN, Partners, Warehouse
+from tests.support.partners import Partners
+from tests.support.stateful import BEGIN
 from tests.support.supply import BERLIN_C, buy, place, policy, receipt
+from tests.support.warehouse.machine import Warehouse
 
 # Notifications of a step that runs again after its commit, as its first answer is lost.
 
@@ -332,7 +334,7 @@ def test_acknowledgement_of_a_given_up_rest_is_rejected(warehouse: Warehouse, ag
     late = SupplierAcknowledged.model_validate(fields | {"acknowledgement_id": "K"})
     today = warehouse.now.date()
     assert warehouse.database.read(
-        lambda session: purchasing_reading.why_not_acknowledged(session, late, today)
+        lambda session: purchasing_reading.acknowledgement_refusal(session, late, today)
     )
     apply_acknowledgement.run(warehouse.database, late)
     [after] = warehouse.read(select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == line.po_id))
@@ -360,7 +362,7 @@ def test_failed_supplier_rests_from_its_failure(warehouse: Warehouse, how: str) 
     )
     warehouse.wait(24)
     if how == "is closed":
-        close = ClosePurchase(command_id="C", reason="bankrupt", po_id=line.po_id)
+        close = ClosePurchaseOrder(command_id="C", reason="bankrupt", po_id=line.po_id)
         execute_command.run(warehouse.database, CommandStep(command=close))
     elif how == "promises less":
         nothing = (PromisedLine(sku="C", quantity=0),)

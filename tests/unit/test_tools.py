@@ -18,7 +18,7 @@ from stdnum.eu import vat
 
 import engine
 from models.customers import TaxTreatment
-from models.errors import PipelineError, WrongVariables
+from models.errors import InvalidSettings, PipelineError
 from models.orders import OrderDocument
 from models.pricing import ProductPrice, price_line, total
 from models.settings import Settings
@@ -229,7 +229,7 @@ def test_invalid_variable_is_reported_without_its_value(
 ) -> None:
     """The value may be a secret; the message describes accepted values."""
     monkeypatch.setenv(name, value)
-    with pytest.raises(WrongVariables) as caught:
+    with pytest.raises(InvalidSettings) as caught:
         Settings.read()
     accepted = Settings.model_fields[name.lower()].description
     assert caught.value.message == f"{name}: must be {accepted}"
@@ -240,7 +240,7 @@ def test_each_invalid_variable_is_reported_on_one_line(monkeypatch: pytest.Monke
     """One run reports all invalid variables."""
     for name, value in dict(INVALID).items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(WrongVariables) as caught:
+    with pytest.raises(InvalidSettings) as caught:
         Settings.read()
     lines = caught.value.message.splitlines()
     assert {line.partition(":")[0] for line in lines} == {name for name, _ in INVALID}
@@ -336,7 +336,7 @@ def test_invalid_temporal_variables_raise_wrong_variables(
     environ: dict[str, str], message: str
 ) -> None:
     """They are reported like the project's own variables, before any connection."""
-    with pytest.raises(WrongVariables, match=message):
+    with pytest.raises(InvalidSettings, match=message):
         engine.options({"TEMPORAL_CONFIG_FILE": os.devnull, **environ})
 
 

@@ -76,5 +76,5 @@ def test_summary_depends_on_neither_order_nor_repetition(
 
 
 def test_carrier_exceptions_need_an_operator() -> None:
-    assert {s for s in S if s.wants_a_person} == set(EXCEPTIONS)
+    assert {s for s in S if s.needs_operator} == set(EXCEPTIONS)
     assert all(s.has_goods for s in EXCEPTIONS)

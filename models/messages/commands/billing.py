@@ -11,13 +11,13 @@ from models.messages.commands.interface import Argument, Cli, Flag, Option, Rout
 from models.messages.commands.orders import OrderId
 
 
-class MoneyCommand(CommandMessage):
+class BillingCommand(CommandMessage):
     """A command on money received or owed."""
 
     tag: ClassVar = "money"
 
 
-class AssignPayment(MoneyCommand):
+class AssignPayment(BillingCommand):
     """Apply a payment without an order to an order."""
 
     cli: ClassVar = Cli("payments assign", reason="it is this order's")
@@ -28,7 +28,7 @@ class AssignPayment(MoneyCommand):
     order_id: OrderId
 
 
-class GiveRefund(MoneyCommand):
+class IssueRefund(BillingCommand):
     """Refund what credit notes and overpayments owe a customer, or a payment without an order.
 
     Without `amount`, all that is owed.
@@ -70,7 +70,7 @@ class GiveRefund(MoneyCommand):
         return self
 
 
-class CreditInvoice(MoneyCommand):
+class CreditInvoice(BillingCommand):
     """Credit an invoice whose goods have left, in part or in full, and refund the paid part.
 
     `amount` includes tax; without it, all that is left is credited. With `refund` false, the paid
@@ -90,7 +90,7 @@ class CreditInvoice(MoneyCommand):
     ] = True
 
 
-class WriteOff(MoneyCommand):
+class WriteOff(BillingCommand):
     """Write off the amount that the customer still owes for an order."""
 
     cli: ClassVar = Cli("receivables write-off")
@@ -100,7 +100,7 @@ class WriteOff(MoneyCommand):
     order_id: OrderId
 
 
-class ResendBill(MoneyCommand):
+class ResendBill(BillingCommand):
     """Mail an invoice or a credit note again."""
 
     cli: ClassVar = Cli("invoice resend", reason="asked for again")

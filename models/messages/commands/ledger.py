@@ -3,11 +3,11 @@
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
-from models.messages.commands.billing import MoneyCommand
+from models.messages.commands.billing import BillingCommand
 from models.messages.commands.interface import Argument, Cli, Route
 
 
-class ClosePeriod(MoneyCommand):
+class ClosePeriod(BillingCommand):
     """Close the ledger through a day. Later entries are posted to later days."""
 
     cli: ClassVar = Cli("ledger close", reason="the period is over")

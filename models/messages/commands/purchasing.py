@@ -7,7 +7,7 @@ from models.messages.commands.interface import Argument, Cli, Route
 from models.messages.commands.stock import StockCommand
 
 
-class ClosePurchase(StockCommand):
+class ClosePurchaseOrder(StockCommand):
     """Close a purchase order. Units that orders still need are bought elsewhere."""
 
     cli: ClassVar = Cli("po close")

@@ -21,15 +21,19 @@ class FollowUp(Payload):
 
     def workflow_id(self, command_id: str) -> str:
         """Return the id of the follow-up's workflow: the refund's, where there is one."""
-        return refund_workflow(self.refund_key) if self.refund_key else after_workflow(command_id)
+        return (
+            refund_workflow_id(self.refund_key)
+            if self.refund_key
+            else follow_up_workflow_id(command_id)
+        )
 
 
-def after_workflow(command_id: str) -> str:
+def follow_up_workflow_id(command_id: str) -> str:
     """Return the id of the workflow of a follow-up without a refund."""
     return f"after-{command_id}"
 
 
-def refund_workflow(refund_key: str) -> str:
+def refund_workflow_id(refund_key: str) -> str:
     """Return the id of the workflow of a refund: `refund-<order>-<n>`."""
     return f"refund-{refund_key.replace('/refund/', '-')}"
 

@@ -94,7 +94,7 @@ class RejectReturn(ReturnCommand):
     return_id: ReturnId
 
 
-class ReturnOnItsWay(ReturnCommand):
+class MarkReturnSent(ReturnCommand):
     """Record that the customer has sent the goods of a return. It no longer expires."""
 
     cli: ClassVar = Cli("returns sent", reason="the customer has sent them")

@@ -19,7 +19,7 @@ class ShipmentCommand(CommandMessage):
     shipment_id: ShipmentId
 
 
-class GiveUp(ShipmentCommand):
+class WriteOffShipment(ShipmentCommand):
     """A command that writes off a shipment that will not arrive.
 
     `claim`: the amount that the carrier owes us; absent: the cost of goods that it lost or damaged.
@@ -31,7 +31,7 @@ class GiveUp(ShipmentCommand):
     ] = None
 
 
-class Reship(GiveUp):
+class Reship(WriteOffShipment):
     """Send the goods of a shipment again that will not arrive."""
 
     cli: ClassVar = Cli("shipment reship")
@@ -40,7 +40,7 @@ class Reship(GiveUp):
     kind: Literal["reship"] = "reship"
 
 
-class RefundShipment(GiveUp):
+class RefundShipment(WriteOffShipment):
     """Refund the price of the goods of a shipment that will not arrive.
 
     A shipment that has not left is recalled first: its carrier is asked to cancel the pick-up.

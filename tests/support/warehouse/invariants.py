@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from activities.ledger import reading as ledger_reading
 from models.claims import ClaimState
 from models.ledger import Account
-from models.progress import OVER, Cancellation
+from models.progress import FINAL_STAGES, Cancellation
 from models.returns import ExchangeLine
 from models.stock import SERVING, MovementKind, ReservationState
 from models.tables.billing import CreditNoteRow, InvoiceRow
@@ -81,7 +81,7 @@ class WarehouseInvariants(WarehouseModel):
     @invariant()
     def ended_orders_have_no_stock_and_no_shortage(self) -> None:
         """Reconciliation finds such orders too."""
-        ended = select(Order.order_id).where(col(Order.stage).in_(OVER))
+        ended = select(Order.order_id).where(col(Order.stage).in_(FINAL_STAGES))
         held = select(Reservation).where(col(Reservation.state).in_(HELD))
         assert not self.read(held.where(col(Reservation.order_id).in_(ended)))
         assert not self.read(self.open_shortages().where(col(Shortage.order_id).in_(ended)))

@@ -9,10 +9,10 @@ from models.messages.commands.returns import (
     AuthoriseReturn,
     InspectedUnits,
     InspectReturn,
+    MarkReturnSent,
     ReceiveReturn,
     RequestReturn,
     ReturnedUnits,
-    ReturnOnItsWay,
 )
 from models.messages.steps import SettlementStep
 from models.returns import Condition, Disposition, RequestedOutcome, ReturnReason, ReturnState
@@ -138,7 +138,7 @@ class ReturnedGoodsRules(OrderRules):
     def _report_on_its_way(self, return_id: str) -> None:
         state = select(ReturnRow.state).where(ReturnRow.return_id == return_id)
         if self.read(state) == [ReturnState.AUTHORISED]:
-            sent = ReturnOnItsWay(command_id=self.next_id("Q"), reason="r", return_id=return_id)
+            sent = MarkReturnSent(command_id=self.next_id("Q"), reason="r", return_id=return_id)
             self.run_command(sent, allowed=True, twice=False)
 
     def _place_exchanges(self) -> None:
