@@ -41,26 +41,26 @@ class PaidOrder(NamedTuple):
 
 def lock_paid_order(work: UnitOfWork, order: Order) -> PaidOrder:
     """Lock the paid order of an order's goods. `order` must be locked."""
-    replaced = exchange_origin(work.session, order.order_id)
-    if replaced is None:
+    origin = exchange_origin(work.session, order.order_id)
+    if origin is None:
         return PaidOrder(order)
     # Lock order: the exchange, then the paid order, then stock. Only returned goods can serve an
     # exchange while their own order is locked. A deadlock found by PostgreSQL (40P01) is retried
     # as DatabaseBusy.
-    return PaidOrder(lock_order(work, replaced.paid_id), replaced.settlement)
+    return PaidOrder(lock_order(work, origin.paid_id), origin.settlement)
 
 
-def settle_exchange_units(payer: PaidOrder, line_no: int, units: int) -> PricedLine | None:
+def settle_exchange_units(paid: PaidOrder, line_no: int, units: int) -> PricedLine | None:
     """Settle units of an exchange's line that the customer doesn't keep.
 
     Returns them as a line of the paid order, see `ExchangeLine.take`; None for any other order, and
     for an exchange without a recorded price.
     """
-    if payer.settlement is None:
+    if paid.settlement is None:
         return None
-    lines = exchange_lines_of(payer.settlement)
+    lines = exchange_lines_of(paid.settlement)
     lines[line_no - 1], settled = lines[line_no - 1].take(units)
-    payer.settlement.exchange_lines = [line.model_dump(mode="json") for line in lines]
+    paid.settlement.exchange_lines = [line.model_dump(mode="json") for line in lines]
     return settled
 
 
@@ -79,7 +79,7 @@ class CreditWithRefund(NamedTuple):
 
 def credit_and_refund(
     work: UnitOfWork,
-    payer: PaidOrder,
+    paid: PaidOrder,
     lines: Sequence[PricedLine],
     reason: str,
     *,
@@ -90,15 +90,15 @@ def credit_and_refund(
     Returns None if nothing is left to credit. `delivered`: returned goods; else they never arrived.
     An exchange's audit trail records it as well.
     """
-    delivered = delivered or payer.is_exchange
-    credit_note = credit_units(work, payer.order, lines, reason, delivered=delivered)
+    delivered = delivered or paid.is_exchange
+    credit_note = credit_units(work, paid.order, lines, reason, delivered=delivered)
     if credit_note is None:
         return None
-    refund, summary = request_credit_refund(work, payer.order, credit_note, reason)
-    if payer.settlement is not None:
-        detail = f"{summary}, of {payer.order.order_id}"
-        record_event(work, payer.settlement.exchange_order_id or "", "credited", detail)
-        save_progress(work, payer.order)
+    refund, summary = request_credit_refund(work, paid.order, credit_note, reason)
+    if paid.settlement is not None:
+        detail = f"{summary}, of {paid.order.order_id}"
+        record_event(work, paid.settlement.exchange_order_id or "", "credited", detail)
+        save_progress(work, paid.order)
     return CreditWithRefund(credit_note, refund.refund_key if refund else None, summary)
 
 
@@ -117,24 +117,24 @@ def credit_cancelled_exchange(work: UnitOfWork, order: Order) -> bool:
     The credit note and its refund are another settlement of the exchange's return, whose workflow
     executes it.
     """
-    payer = lock_paid_order(work, order)
-    if payer.settlement is None or order.cancellation is Cancellation.NONE:
+    paid = lock_paid_order(work, order)
+    if paid.settlement is None or order.cancellation is Cancellation.NONE:
         return False
-    lines = _settle_all(payer, payer.settlement)
+    lines = _settle_all(paid, paid.settlement)
     reason = f"{order.order_id} is cancelled: {order.cancel_reason}".removesuffix(": ")
-    credit = credit_and_refund(work, payer, lines, reason, delivered=False)
+    credit = credit_and_refund(work, paid, lines, reason, delivered=False)
     if credit is None:
         return False
-    settlement = new_settlement(work, payer.settlement.return_id)
+    settlement = new_settlement(work, paid.settlement.return_id)
     settlement.credit_note = credit.credit_note.number
     settlement.refund_key = credit.refund_key
     work.session.add(settlement)
     return True
 
 
-def _settle_all(payer: PaidOrder, settlement: Settlement) -> list[PricedLine]:
+def _settle_all(paid: PaidOrder, settlement: Settlement) -> list[PricedLine]:
     settled = [
-        settle_exchange_units(payer, line_no, line.quantity - line.settled)
+        settle_exchange_units(paid, line_no, line.quantity - line.settled)
         for line_no, line in enumerate(exchange_lines_of(settlement), start=1)
     ]
     return [line for line in settled if line is not None and line.quantity]

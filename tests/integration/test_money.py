@@ -141,10 +141,10 @@ async def test_payment_without_order_is_assigned_once(pipeline: World) -> None:
     """By command; the order then continues."""
     order_id = await place_order(pipeline)
     await pipeline.until_event(order_id, "payment_requested")
-    payment_id = await pipeline.pay("NOBODY-" + order_id, TOTAL)
+    payment_id = await pipeline.pay("UNKNOWN-" + order_id, TOTAL)
     await until(lambda: unmatched(pipeline), lambda rows: payment_id in rows)
     path = f"/payments/{payment_id}/assign"
-    assert await refusal(pipeline, path, order_id="NOBODY") == "unknown"
+    assert await refusal(pipeline, path, order_id="UNKNOWN") == "unknown"
     assert await refusal(pipeline, "/payments/NONE/assign", order_id=order_id) == "unknown"
     await execute(pipeline, path, order_id=order_id)
     await pipeline.until_event(order_id, "invoiced")

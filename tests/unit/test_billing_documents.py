@@ -160,7 +160,7 @@ def test_invoice_is_taxed_on_day_of_last_payment(
 
 def test_assigned_payment_is_applied_on_day_of_assignment(till: Bookkeeper) -> None:
     place(till, "A", 10)
-    fact = PaymentReceived(payment_id="U", order_id="NOBODY", amount="118.88", currency="EUR")
+    fact = PaymentReceived(payment_id="U", order_id="UNKNOWN", amount="118.88", currency="EUR")
     record_unmatched_payment.run(till.database, fact)
     till.now += timedelta(days=5)
     till.command("assign", kind="assign", payment_id="U", order_id="O-1")
@@ -178,7 +178,7 @@ def test_credit_sale_is_taxed_on_day_of_invoice(till: Bookkeeper) -> None:
 
 def test_only_unreversed_part_of_payment_is_assigned(till: Bookkeeper) -> None:
     place(till, "C", 1)
-    fact = PaymentReceived(payment_id="U", order_id="NOBODY", amount="100.00", currency="EUR")
+    fact = PaymentReceived(payment_id="U", order_id="UNKNOWN", amount="100.00", currency="EUR")
     record_unmatched_payment.run(till.database, fact)
     reversal = PaymentReversed(reversal_id="R", payment_id="U", amount="60.00", currency="EUR")
     apply_reversal.run(till.database, ReversalStep(order_id=None, fact=reversal))
