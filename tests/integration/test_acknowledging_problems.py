@@ -1,10 +1,11 @@
 """Problems of goods or payments that an order has already replaced, refunded or cancelled.
 
-They are shown as attention, whatever stage the order is in, until they are resolved or an operator
+They are shown as attention, in any stage of the order, until they are resolved or an operator
 acknowledges them.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def set_and_clear_another_attention(world: World, order_id: str) -> None:
     """Set an attention as another workflow does, and clear it."""
     for attention in (Attention(code="refused", message="(workflow refund-x)"), None):
         step = SetAttention(order_id=order_id, attention=attention, beside="refund-x")
-        world.database.transaction(lambda work, step=step: attend(work, step))  # type: ignore[misc]  # bound per loop
+        world.database.transaction(partial(attend, step=step))
 
 
 @CONTRADICTIONS
@@ -113,8 +114,7 @@ async def test_completed_order_shows_the_problem_until_it_is_acknowledged(
 
 
 async def test_pick_up_of_a_cancelled_booking_is_shown(pipeline: World) -> None:
-    """While the order is being cancelled and afterwards; once acknowledged, later reports don't show
-    it again."""
+    """During and after the cancellation; once acknowledged, later reports don't show it again."""
     order_id = await booked(pipeline)
     await pipeline.misbehave(partner="payments", operation="refund", fault="refuse", code="closed")
     exit_status, _, err = await run(pipeline, "cancel", order_id)
