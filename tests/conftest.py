@@ -24,8 +24,10 @@ from tools.prepare import migrate
 
 DATABASES = ("sqlite", "postgresql")
 ENGINE_ENVIRONMENT = {"GOMAXPROCS": "1", "GOGC": "800"}
-"""One Go thread and less garbage collection: each test process has a server of its own, and an order
-costs a quarter less CPU that way."""
+"""One Go thread and less garbage collection: an order costs a quarter less CPU that way.
+
+Each test process has a server of its own.
+"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -146,7 +148,7 @@ async def new_world(
 
 @pytest.fixture(scope="session", params=DATABASES)
 async def shared_world(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
-    """Run one pipeline on each database for all tests, which bring their own goods and customers."""
+    """Run one pipeline on each database; tests import their own goods and customers."""
     async with new_world(request, engine_address, worker=True, auto=False) as world:
         yield world
 

@@ -1,4 +1,4 @@
-"""Pipelines without a worker, whose tests start, stop and kill workers themselves; and a busy one."""
+"""Pipelines without a worker, whose tests start and kill workers themselves; and a busy one."""
 
 from collections.abc import AsyncIterator, Generator, Iterator
 

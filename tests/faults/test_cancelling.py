@@ -1,4 +1,4 @@
-"""Cancelling at each phase of an order, with partners that are slow, refuse or already have the goods."""
+"""Cancelling at each phase of an order, with slow and refusing partners, and with dispatched goods."""
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -145,7 +145,7 @@ async def test_cancellation_before_dispatch_undoes_everything(pipeline: World, p
     if phase == "awaiting stock":
         [sent] = await pipeline.requests("suppliers", "purchase_order", sku)
         await pipeline.receive(sent["body"]["po_id"], sku, 1)
-        await pipeline.client.get_workflow_handle(f"replenish-BER-{sku}").result()
+        await pipeline.replenishment(sku).result()
     assert stock_of(pipeline, sku) == (1, 0)
     with pytest.raises(Refused):
         await pipeline.intake().cancel(order_id, "again", "ann")
@@ -153,7 +153,7 @@ async def test_cancellation_before_dispatch_undoes_everything(pipeline: World, p
 
 
 async def test_order_over_the_credit_limit_can_be_cancelled(pipeline: World) -> None:
-    """Nothing has to be undone."""
+    """There is nothing to undo."""
     placed = await place_order(pipeline, shop={"credit_limit": "1.00"}, **NET30)
     order_id = placed.order_id
     shown = await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
@@ -178,7 +178,7 @@ async def test_cancellation_undoes_a_booking_that_is_still_in_flight(pipeline: W
 
 @pytest.mark.parametrize("event", ["dispatched", "delivered"])
 async def test_cancellation_after_dispatch_is_refused(pipeline: World, event: str) -> None:
-    """The refusal gives the reason and is in the history; the order completes."""
+    """The refusal states the reason and is in the history; the order completes."""
     order_id = (await place_order(pipeline, **NET30)).order_id
     await pipeline.until_event(order_id, "booked")
     await pipeline.ship(order_id, event)
@@ -263,8 +263,10 @@ async def test_other_refusal_to_cancel_a_booking_waits_for_an_operator(pipeline:
 async def test_dispatch_before_the_answer_to_the_booking_has_its_tracking_number(
     pipeline: World,
 ) -> None:
-    """The carrier's answer is lost, and it picks up before the next attempt, which finds the booking
-    by its key. The customer gets the tracking number."""
+    """The carrier's answer is lost, and it picks up before the next attempt.
+
+    That finds the booking by its key, so the customer gets the tracking number.
+    """
     await pipeline.misbehave(**BOOKING, **LATE)
     placed = await place_order(pipeline)
     order_id = placed.order_id
@@ -303,7 +305,7 @@ async def test_dispatch_without_a_booking_needs_none(pipeline: World) -> None:
 async def test_request_that_arrives_after_its_cancellation_is_refused(
     pipeline: World, partner: str, operation: str
 ) -> None:
-    """It timed out, was undone, and reaches the partner only then: nothing is collected or carried."""
+    """It timed out and was undone before it reaches the partner: nothing is collected or carried."""
     await pipeline.misbehave(partner=partner, operation=operation, fault="error", times=None)
     placed = await place_order(pipeline, **NET30)
     order_id = placed.order_id

@@ -35,7 +35,7 @@ ACKNOWLEDGE_WITHIN_S = 2.0
 
 @pytest.fixture(scope="module", params=DATABASES)
 async def impatient(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
-    """Run a pipeline that gives suppliers two seconds to acknowledge; partners act by themselves."""
+    """Run a pipeline whose suppliers must acknowledge within two seconds; partners act alone."""
     async with (
         new_world(request, engine_address, worker=False, auto=True) as world,
         world.worker(acknowledge_within=ACKNOWLEDGE_WITHIN_S),
@@ -142,7 +142,7 @@ async def test_units_shipped_short_stay_due(busy_world: World) -> None:
 
 
 async def test_overdue_units_are_purchased_from_the_next_offer(busy_world: World) -> None:
-    """Three came, and the expected date of the others is long past."""
+    """Three are received, and the expected date of the others is long past."""
     market = Market(busy_world)
     await market.inject_faults(market.cheap, "ship_short", units=2)
     order_id = await market.place(5)
@@ -205,7 +205,7 @@ async def test_damaged_units_are_neither_stock_nor_payable(busy_world: World) ->
 
 
 async def test_all_faults_of_one_supplier_together_complete_the_order(busy_world: World) -> None:
-    """Two acknowledgements after goods that came short and damaged, at another price."""
+    """Two acknowledgements after goods that are short and damaged, at another price."""
     market = Market(busy_world)
     faults = ("ship_first", "answer_twice", "ship_short", "damage", "other_price")
     await market.inject_faults(market.cheap, *faults)
@@ -274,13 +274,13 @@ async def test_attention_of_an_unsupplied_order_lists_the_refusals(busy_world: W
 async def test_restocking_without_an_offer_waits_for_one_while_orders_go_on(
     pipeline: World,
 ) -> None:
-    """The problem is shown by the replenishment, not on the order that reached the reorder point."""
+    """The replenishment shows the problem, not the order that reached the reorder point."""
     sku, customer = pipeline.shop(on_hand=10, offers=False)
     reorder_at(pipeline, sku, reorder_point=8, order_quantity=20)
     document = order(sku, customer, quantity=3)
     await pipeline.place(document)
     await pipeline.until(document["order_id"], "awaiting_payment")
-    replenishment = pipeline.client.get_workflow_handle(f"replenish-BER-{sku}")
+    replenishment = pipeline.replenishment(sku)
 
     async def read_plan() -> PurchasePlan | None:
         try:

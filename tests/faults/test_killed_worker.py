@@ -1,8 +1,8 @@
 """The worker process is killed at each phase of an order: nothing is lost, nothing happens twice.
 
 One sequence for each database: orders are brought to their phases, the worker is killed with
-SIGKILL, facts arrive while none runs, another worker is started. Then every order must complete, and
-the partners' records must show every request once.
+SIGKILL, facts arrive while none runs, another worker is started. Then every order must complete,
+and the partners' records must show every request once.
 """
 
 import asyncio
@@ -172,7 +172,7 @@ async def purchased(case: Case) -> None:
     """Wait until the supplier's answer to the purchase order is recorded."""
     await case.place()
     await until_purchased(case.world, case.order_id)
-    replenishment = case.world.client.get_workflow_handle(f"replenish-BER-{case.new.sku}")
+    replenishment = case.world.replenishment(case.new.sku)
     await until_history(
         replenishment,
         lambda event: event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
@@ -253,7 +253,7 @@ async def killed(idle_world: World, worker_process: WorkerProcess) -> AsyncItera
 
 
 async def hang(world: World, partner: str, operation: str) -> None:
-    """Let a partner process an operation from now on without answering."""
+    """Hold back a partner's answers to an operation from now on; it processes the requests."""
     await world.misbehave(
         partner=partner, operation=operation, fault="timeout_after", times=None, seconds=HANGS_S
     )

@@ -117,7 +117,7 @@ async def test_carrier_books_once_after_an_outage_of_an_hour(
 async def test_uncollected_goods_wait_for_an_operator(
     skipping_world: World, skipping: WorkflowEnvironment
 ) -> None:
-    """Nothing is cancelled automatically. A retry starts the period again; a late collection ends it."""
+    """Nothing is cancelled automatically. A retry restarts the period; a late collection ends it."""
     world = skipping_world
     placed = await place_order(world, **NET30, fulfilment="pick_up", location="BER")
     order_id = placed.order_id

@@ -244,7 +244,7 @@ async def test_unusable_signals_of_a_replenishment_are_rejected_and_its_goods_re
     placed = await place_order(pipeline, on_hand=0)
     order_id, sku = placed.order_id, placed.sku
     po_id = await until_purchased(pipeline, order_id)
-    handle = pipeline.client.get_workflow_handle(f"replenish-BER-{sku}")
+    handle = pipeline.replenishment(sku)
     names = ("shortage_reported", "supplier_acknowledged", "goods_received")
     for args in UNUSABLE.values():
         for name in names:

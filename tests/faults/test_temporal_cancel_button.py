@@ -11,7 +11,7 @@ from tests.support.world import World
 
 
 async def slow_void(world: World) -> None:
-    """Let the provider answer the next void after a second."""
+    """Delay the provider's answer to the next void by a second."""
     await world.misbehave(partner="payments", operation="void", fault="timeout_after", seconds=1.0)
 
 

@@ -1,4 +1,4 @@
-"""An order's workflow is terminated and the same document placed again: it goes on from the tables."""
+"""A terminated order goes on from the tables when the same document is placed again."""
 
 from collections.abc import Awaitable, Callable
 
@@ -128,7 +128,7 @@ async def test_order_terminated_while_awaiting_stock_gets_the_purchased_goods(
     po_id = await until_purchased(pipeline, order_id)
     await terminate(pipeline, order_id)
     await pipeline.receive(po_id, sku, 1)
-    await pipeline.client.get_workflow_handle(f"replenish-BER-{sku}").result()
+    await pipeline.replenishment(sku).result()
     await place_again(pipeline, placed.document)
     await finish(pipeline, order_id)
     await assert_completed_once(pipeline, order_id, purchased_sku=sku)
@@ -140,7 +140,7 @@ async def test_goods_of_a_terminated_replenishment_are_received(pipeline: World)
     order_id, sku = placed.order_id, placed.sku
     po_id = await until_purchased(pipeline, order_id)
     await until_asked(pipeline, "suppliers", "purchase_order", sku)
-    await pipeline.client.get_workflow_handle(f"replenish-BER-{sku}").terminate("by the test")
+    await pipeline.replenishment(sku).terminate("by the test")
     await pipeline.receive(po_id, sku, 1)
     await finish(pipeline, order_id)
     await assert_completed_once(pipeline, order_id, purchased_sku=sku)

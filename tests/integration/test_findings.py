@@ -1,4 +1,4 @@
-"""What may get lost is a finding or listed: ended workflows, missed notifications, unapplied facts."""
+"""Ended workflows, missed notifications and unapplied facts are findings until resolved."""
 
 from datetime import datetime, timedelta
 
@@ -48,7 +48,7 @@ async def test_missed_notification_of_goods_is_a_finding_and_a_command_resumes_t
     order_id, sku = placed.order_id, placed.sku
     po_id = await until_purchased(pipeline, order_id)
     await until_notified(pipeline, order_id, po_id)
-    await pipeline.client.get_workflow_handle(f"replenish-BER-{sku}").terminate("test")
+    await pipeline.replenishment(sku).terminate("test")
     receive_goods.run(pipeline.database, receipt(po_id, sku))
     assert (await pipeline.order(order_id))["stage"] == "awaiting_stock"
     status, _, _ = await run(pipeline, "reconcile")
@@ -90,7 +90,7 @@ async def test_receipt_of_a_terminated_replenishment_is_applied_by_the_next(
     placed = await place_order(pipeline, on_hand=0)
     order_id, sku = placed.order_id, placed.sku
     po_id = await until_purchased(pipeline, order_id)
-    await pipeline.client.get_workflow_handle(f"replenish-BER-{sku}").terminate("test")
+    await pipeline.replenishment(sku).terminate("test")
     store(pipeline, receipt(po_id, sku))
     await run(pipeline, "replenish", sku)
     await pipeline.until(order_id, "awaiting_payment")

@@ -33,7 +33,7 @@ async def expired(world: World) -> tuple[str, str]:
 
 
 async def report_payment(world: World, order_id: str, amount: str) -> WorkflowHandle[object, str]:
-    """Report a payment for an order that is over; returns the workflow that applies it."""
+    """Report a payment for a cancelled order; returns the workflow that applies it."""
     fact_id = unique("msg")
     data = payment(order_id, amount=amount)
     assert (await world.tell("payment.received", data, fact_id)).status_code == 204
@@ -41,7 +41,7 @@ async def report_payment(world: World, order_id: str, amount: str) -> WorkflowHa
 
 
 async def pay_late(world: World, order_id: str, amount: str) -> str:
-    """Report a payment for an order that is over; returns the outcome."""
+    """Report a payment for a cancelled order; returns the outcome."""
     return await (await report_payment(world, order_id, amount)).result()
 
 
@@ -135,7 +135,7 @@ async def test_late_payment_that_does_not_cover_the_order_is_refunded(idle: Worl
 
 
 async def test_order_cancelled_by_an_operator_is_not_reinstated(idle: World) -> None:
-    """Whatever reason and actor its request names: the payment is refunded."""
+    """Even if its request names reason and actor of an expiry: the payment is refunded."""
     async with working(idle, late_money="reallocate"):
         order_id = await requested(idle)
         request = {"reason": "not paid in time", "actor": "deadline"}

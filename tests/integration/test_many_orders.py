@@ -28,7 +28,7 @@ async def busy(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
 async def test_each_of_many_concurrent_orders_completes_exactly_once(
     busy: World, full: bool
 ) -> None:
-    """Half of the units are purchased; invoice numbers have no gaps; one request and booking each."""
+    """Half of the units are purchased; invoice numbers have no gaps; one booking each."""
     count = FULL if full else SMALL
     sku, customer = busy.shop(on_hand=count // 2)
     documents = [order(sku, customer) for _ in range(count)]

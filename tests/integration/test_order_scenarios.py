@@ -1,4 +1,4 @@
-"""Orders with purchased goods, on credit, paid in cash, in several shipments, or as heavy freight."""
+"""Orders with purchased goods, on credit, paid in cash, in several shipments, as heavy freight."""
 
 from typing import Any
 
@@ -77,7 +77,7 @@ async def test_receipt_serves_the_first_promised_order_before_later_ones(pipelin
 
 
 async def test_shortage_without_an_offer_waits_for_an_operator(pipeline: World) -> None:
-    """An offer and a retry let the order go on."""
+    """After an offer is imported, a retry resumes it."""
     placed = await place_order(pipeline, on_hand=0, shop={"offers": False})
     order_id, sku = placed.order_id, placed.sku
     stuck = await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
@@ -136,7 +136,7 @@ async def test_cash_payment_is_reported_by_the_till(pipeline: World) -> None:
 
 
 async def test_order_over_the_credit_limit_waits_without_stock(pipeline: World) -> None:
-    """It stays `received`; a payment of an earlier order and a retry let it go on."""
+    """It stays `received`; after a payment of an earlier order, a retry resumes it."""
     sku, customer = pipeline.shop(credit_limit="150.00")
     first, second = (order(sku, customer, terms="net30") for _ in range(2))
     first_id, second_id = first["order_id"], second["order_id"]
@@ -197,7 +197,7 @@ async def test_reverse_charge_needs_the_buyer_s_vat_id(pipeline: World) -> None:
 
 
 async def test_payment_deadline_is_one_timer_of_seven_days(pipeline: World) -> None:
-    """`test_late_payments.py` shows what happens after a short one."""
+    """`test_late_payments.py` tests its expiry, with a short deadline."""
     placed = await place_order(pipeline, requested_delivery_date="2030-01-01")
     handle = pipeline.order_workflow(placed.order_id)
     await until_history(handle, lambda event: event.HasField("timer_started_event_attributes"))

@@ -16,7 +16,7 @@ from tests.support.world import World
 
 
 async def test_price_difference_is_split_between_inventory_and_cost(pipeline: World) -> None:
-    """Two of four units are dispatched when 10 % more is invoiced: 10.00 is inventory, 10.00 cost."""
+    """Two of four units are dispatched when 10 % more is invoiced: half of it is inventory."""
     market = Market(pipeline)
     order_id = await market.place(2, terms="net30", channel="phone")
     await pipeline.until_event(order_id, "bought")

@@ -97,14 +97,14 @@ async def refunded_by_provider(world: World, order_id: str) -> Decimal:
 
 
 def assert_happened_once(shown: Document, *repeated: str) -> None:
-    """Assert that no event is in an order's history twice, except REPEATABLE_EVENTS and `repeated`."""
+    """Assert that no event but REPEATABLE_EVENTS and `repeated` is in an order's history twice."""
     ignored = REPEATABLE_EVENTS | set(repeated)
     counts = Counter(row["event"] for row in shown["history"] if row["event"] not in ignored)
     assert set(counts.values()) == {1}, counts
 
 
 async def assert_mails(world: World, order_id: str, invoice_number: str) -> None:
-    """Assert that order, invoice and dispatch have one Message-ID each, and a backorder at most one.
+    """Assert that order, invoice and dispatch have one Message-ID each, a backorder at most one.
 
     The same mail may have been delivered twice.
     """

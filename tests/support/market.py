@@ -32,7 +32,7 @@ class Market:
         offer(world, self.sku, self.dear, DEAR_MINOR)
 
     async def inject_faults(self, supplier_id: str, *faults: str, **options: Any) -> None:
-        """Let a supplier fulfil its next purchase order with faults."""
+        """Inject faults into a supplier's next fulfilment of a purchase order."""
         for fault in faults:
             await self.world.misbehave(
                 partner="suppliers",

@@ -1,4 +1,4 @@
-"""Messages of partners as signals and webhooks carry them, and what becomes of them."""
+"""Messages of partners as signals and webhooks carry them, and their effects."""
 
 from decimal import Decimal
 from typing import Any
@@ -68,5 +68,5 @@ def rejected_messages(world: World, subject: str) -> list[str]:
 
 
 def unused_amount(rows: list[Document]) -> Decimal:
-    """Add up the amounts of unmatched payments less what is applied of them."""
+    """Add up the unmatched payments' amounts that aren't applied."""
     return sum((Decimal(row["amount"]) - Decimal(row["applied"]) for row in rows), Decimal(0))

@@ -1,4 +1,4 @@
-"""Orders of one SKU that tests bring to a stage, and what the API shows of them."""
+"""Orders of one SKU that tests bring to a stage, and parts of their API view."""
 
 from dataclasses import dataclass
 from typing import Any

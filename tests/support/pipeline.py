@@ -1,4 +1,4 @@
-"""Start a pipeline on loopback: partners with their own records, API, and a worker in this process."""
+"""Start a pipeline on loopback: partners with their own records, the API, and a worker."""
 
 import socket
 from collections.abc import AsyncIterator

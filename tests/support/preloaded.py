@@ -1,5 +1,7 @@
-"""Load what the programs of tests need: modules that don't read the environment or the terminal when
-they are loaded, the tables' mappers, the fonts, and the code hash by which the SDK names a build."""
+"""Load modules, mappers and fonts for the programs of tests, and the hash that names their build.
+
+The modules don't read the environment or the terminal when they are loaded.
+"""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""Wait for a condition: by reading again (tables, partners' records), or along a workflow's history."""
+"""Wait for a condition: by repeated reads, or along a workflow's history."""
 
 import asyncio
 import inspect

@@ -1,5 +1,4 @@
-"""What a test works with: a complete pipeline on loopback, and the messages that shops, partners and
-operators send to it.
+"""The pipeline as tests use it: messages of shops, partners and operators, and waiting.
 
 A test takes the fixture `pipeline`, imports goods and a customer of its own, places an order, sends
 the facts it is about, and waits for a stage or an event of the order:
@@ -9,7 +8,7 @@ the facts it is about, and waits for a stage or an event of the order:
     await pipeline.until_event(document["order_id"], "payment_requested")
     await pipeline.pay(document["order_id"], "119.00")
 
-`tests.support.orders` has such beginnings ready made. Nothing sleeps: all waits are for a condition.
+`tests.support.orders` has functions for such beginnings. No test sleeps.
 """
 
 import asyncio
@@ -58,7 +57,7 @@ SANDBOX = SandboxedWorkflowRunner(
 
 @dataclass
 class World:
-    """A pipeline: engine, database, API, partners. Partners act only where the pipeline says so."""
+    """A pipeline: engine, database, API and partners."""
 
     client: Client
     database: Database
@@ -87,7 +86,10 @@ class World:
         return Intake(self.client, self.database, clock, self.settings.buying)
 
     def shop(self, on_hand: int = 10, **changes: Any) -> tuple[str, str]:
-        """Import a new product and a new customer; returns their ids. `changes`: see write_shop."""
+        """Import a new product and a new customer; returns their ids.
+
+        `changes`: arguments of `write_shop`.
+        """
         sku, customer = unique("SKU"), unique("C")
         folder = self.folder / unique("shop")
         write_shop(folder, sku, customer, on_hand, **changes)
@@ -118,6 +120,10 @@ class World:
         """Return the handle of an order's workflow, in its latest run."""
         return self.client.get_workflow_handle(f"order-{order_id}")
 
+    def replenishment(self, sku: str) -> WorkflowHandle[Any, Any]:
+        """Return the handle of the workflow that purchases a SKU for Berlin."""
+        return self.client.get_workflow_handle(f"replenish-BER-{sku}")
+
     async def attentions(self) -> dict[str, str]:
         """List the orders that need an operator, with the code of their attention."""
         response = await self.api.get("/orders", params={"attention": True, "limit": 0})
@@ -141,7 +147,7 @@ class World:
         return await self.api.post(f"/webhooks/{partner}", content=body, headers=headers)
 
     async def report(self, type_: str, data: Document) -> None:
-        """Send a webhook that must be accepted; again, as partners do, while the database is busy."""
+        """Send a webhook that must be accepted; it is repeated while the database is busy."""
         webhook_id = unique("msg")
         async with asyncio.timeout(PATIENCE_S):
             while (response := await self.tell(type_, data, webhook_id)).status_code != 204:
@@ -161,7 +167,7 @@ class World:
         await self.report("payment.received", data)
         return payment_id
 
-    async def ship(self, order_id: str, what: str, shipment_id: str | None = None) -> None:
+    async def ship(self, order_id: str, event: str, shipment_id: str | None = None) -> None:
         """Report that a shipment, by default the order's first, was `dispatched` or `delivered`."""
         data = {
             "event_id": unique("ev"),
@@ -169,7 +175,7 @@ class World:
             "shipment_id": shipment_id or f"SH-{order_id}-1",
             "occurred_at": datetime.now(UTC).isoformat(),
         }
-        await self.report(f"shipment.{what}", data)
+        await self.report(f"shipment.{event}", data)
 
     async def receive(
         self, po_id: str, sku: str, quantity: int, receipt_id: str | None = None
@@ -232,8 +238,10 @@ class World:
         worth_reading: Callable[[Session], bool],
         reached: Callable[[Document], object],
     ) -> Document:
-        """Read an order from the tables when a short query finds it `worth_reading`; ask the API from
-        time to time: it also knows whether the workflow has ended early."""
+        """Read an order from the tables when a short query finds it `worth_reading`.
+
+        From time to time ask the API, which also knows whether the workflow has ended early.
+        """
         shown: Document | None = None
         asked_at = 0.0
 
@@ -270,7 +278,7 @@ class World:
         return _json(await self.partners.get(f"/control/books/{partner}"))
 
     async def requests(self, partner: str, operation: str, subject: str) -> list[Document]:
-        """Read what a partner did for a `subject`: an order, SKU, shipment or purchase order."""
+        """Read a partner's successful requests about an order, SKU, shipment or purchase order."""
         rows = (await self.books(partner))["requests"]
         return [
             row

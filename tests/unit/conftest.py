@@ -1,4 +1,4 @@
-"""State machines that unit tests move by hand: the steps on a SQLite database, without an engine."""
+"""State machines whose rules unit tests call: the real steps on SQLite, without an engine."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,1 +1,1 @@
-"""A stateful hypothesis test of billing: all that moves money, in any order, with invariants."""
+"""A stateful hypothesis test of billing: all money movements, in any order."""

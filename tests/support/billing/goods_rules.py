@@ -21,7 +21,7 @@ from tests.support.stateful import picks
 
 
 class GoodsRules(BillingModel):
-    """What can happen to orders' goods."""
+    """The events of orders' goods."""
 
     @rule(pick=picks)
     def issue_goods(self, pick: int) -> None:

@@ -20,7 +20,7 @@ from tests.support.billing.model import BillingModel
 
 
 class BillingInvariants(BillingModel):
-    """What must hold at any time."""
+    """The invariants of payments, refunds and ledger."""
 
     @invariant()
     def ledger_balances_and_inventory_equals_stock(self) -> None:

@@ -19,8 +19,10 @@ class Bookkeeper(PaymentRules, GoodsRules, BillingInvariants):
 
     @initialize(pick=picks, relief=st.booleans())
     def begin(self, pick: int, relief: bool) -> None:
-        """Let each kind of event happen once, and leave orders to pay, dispatch, return and write
-        off; `relief`: with tax relief on bad debts."""
+        """Cause each kind of event once, and leave orders to pay, dispatch, return and write off.
+
+        `relief`: with tax relief on bad debts.
+        """
         self.use(BILLING_RULES.model_copy(update={"bad_debt_relief": relief}))
         for number, terms in enumerate(("prepaid", "net30", "prepaid", "net30")):
             self.place([("A", 2), ("B", 1)], terms, "ADA" if number < 2 else "BOB", "3", False)

@@ -1,4 +1,4 @@
-"""The state of billing: its database, and what commands, settlements and cancellations lead to."""
+"""The state of billing: its database, and the refunds that other events cause."""
 
 import asyncio
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class BillingModel(OrderMachine):
         super().__init__(new_database, RULES)
 
     def teardown(self) -> None:
-        """Assert that Beancount comes to our balances: the export contains balance assertions."""
+        """Assert that Beancount calculates our balances: the export contains balance assertions."""
         _, errors, _ = loader.load_string(self.database.read(ledger_reading.export_beancount))
         assert errors == []
         super().teardown()
@@ -49,10 +49,10 @@ class BillingModel(OrderMachine):
         allocate_stock.run(self.database, step)
         return step
 
-    def command(self, name: str, **said: Any) -> CommandResult:
+    def command(self, name: str, **fields: Any) -> CommandResult:
         """Execute a command twice, as one; pay the refund that follows. `name` counts as event."""
-        fields = {"command_id": self.next_id("CMD"), "reason": "because", **said}
-        step = CommandStep.model_validate({"command": fields})
+        command = {"command_id": self.next_id("CMD"), "reason": "because", **fields}
+        step = CommandStep.model_validate({"command": command})
         done = execute_command.run(self.database, step)
         assert execute_command.run(self.database, step) == done
         if done.follow_up is not None and done.follow_up.refund_key is not None:

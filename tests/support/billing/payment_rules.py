@@ -1,4 +1,4 @@
-"""Rules of money: orders, invoices, payments, credit notes, refunds, chargebacks, dunning, payouts."""
+"""Rules of money: invoices, payments, credit notes, refunds, chargebacks, dunning, payouts."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ PARTS = ("a third", "all", "all but two cents", "too much")
 
 
 class PaymentRules(BillingModel):
-    """What can happen to orders' money."""
+    """The events of orders' money."""
 
     @rule(
         lines=st.lists(
@@ -170,7 +170,7 @@ class PaymentRules(BillingModel):
 
     @rule(days=st.integers(1, 40), pick=picks)
     def remind(self, days: int, pick: int) -> None:
-        """Let days pass and review the dunning of an order."""
+        """Advance the time by some days and review the dunning of an order."""
         self.now += timedelta(days=days)
         order = self.pick(select(Order), pick)
         if order is not None:

@@ -1,1 +1,1 @@
-"""A stateful hypothesis test of the warehouse: all ways to move stock, in any order, with invariants."""
+"""A stateful hypothesis test of the warehouse: all stock movements, in any order."""

@@ -23,7 +23,7 @@ from tests.support.warehouse.setup import RULES
 
 
 class WarehouseInvariants(WarehouseModel):
-    """What must hold at any time."""
+    """The invariants of stock, purchases, returns and value."""
 
     @invariant()
     def counters_equal_movements_and_reservations(self) -> None:

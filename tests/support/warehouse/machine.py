@@ -17,7 +17,7 @@ class Warehouse(ReturnedGoodsRules, StockRules, WarehouseInvariants):
 
     @initialize(waits=st.booleans())
     def begin(self, waits: bool) -> None:
-        """Let each kind of event happen once; `waits`: with orders that are short from then on."""
+        """Cause each kind of event once; `waits`: with orders that are short from then on."""
         self.reserve([("C", 2)], Delivery.COMPLETE, "DE", twice=False)
         self.supply(pick=0, quantity=2)
         self.cancel_order(pick=0, expires=False, twice=False)

@@ -71,7 +71,7 @@ class WarehouseModel(OrderMachine):
         return done.notification.returns
 
     def assert_notified_again(self, first: Notification, again: Notification) -> None:
-        """Assert that the repeated step notifies all orders of the first: that answer may be lost."""
+        """Assert that the repeated step notifies all orders of the first, whose answer may be lost."""
         served = select(StockMovement.order_id).where(
             StockMovement.cause == first.cause, StockMovement.kind == MovementKind.RESERVE
         )

@@ -1,4 +1,4 @@
-"""Rules of orders: placed, cancelled, dispatched, delivered, lost, sent again, recovered, claimed for."""
+"""Rules of orders: placed, cancelled, dispatched, delivered, lost, reshipped, recovered, claimed."""
 
 import asyncio
 
@@ -39,7 +39,7 @@ AMOUNTS = ("0.50", "1.50", "7.00")
 
 
 class OrderRules(WarehouseModel):
-    """What can happen to orders, shipments and claims."""
+    """The events of orders, shipments and claims."""
 
     @rule(
         lines=st.lists(st.tuples(skus, units), min_size=1, max_size=4),

@@ -30,7 +30,7 @@ UNINSPECTED = (
 
 
 class ReturnedGoodsRules(OrderRules):
-    """What can happen to returned goods."""
+    """The events of returned goods."""
 
     @rule(
         pick=picks,

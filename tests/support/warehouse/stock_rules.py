@@ -29,7 +29,7 @@ from tests.support.warehouse.setup import FOUND_COST
 
 
 class StockRules(WarehouseModel):
-    """What can happen to stock and purchase orders."""
+    """The events of stock and purchase orders."""
 
     @rule(pick=picks, sku=skus, location=locations, sends=st.booleans(), again=st.booleans())
     def buy(self, pick: int, sku: str, location: str, sends: bool, again: bool) -> None:
@@ -177,5 +177,5 @@ class StockRules(WarehouseModel):
 
     @rule(days=st.integers(1, 4))
     def wait(self, days: int) -> None:
-        """Let days pass."""
+        """Advance the time by some days."""
         self.now += timedelta(days=days)
