@@ -12,6 +12,7 @@ import pytest
 from sqlmodel import select
 from temporalio.client import WorkflowHandle
 
+from activities.orders.steps import record_attention
 from models.errors import InvalidInput, Refused
 from models.messages.attention import Attention, SetAttention
 from models.messages.commands.billing import CreditInvoice
@@ -55,7 +56,7 @@ def set_and_clear_another_attention(world: World, order_id: str) -> None:
     """Set an attention as another workflow does, and clear it."""
     for attention in (Attention(code="refused", message="(workflow refund-x)"), None):
         step = SetAttention(order_id=order_id, attention=attention, beside="refund-x")
-        world.database.transaction(partial(attend, step=step))
+        world.database.transaction(partial(record_attention, step=step))
 
 
 @CONTRADICTIONS
