@@ -7,7 +7,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check prove clean
+.PHONY: help install demo up test check bench prove clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ check: $(STAMP) ## check lint, format, types, import rules, and migrations again
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/unit/test_house.py
 	$(BIN)/python -m tools.prepare --check
+
+bench: $(STAMP) ## measure orders per second against a floor and a naive pipeline
+	@$(BIN)/python -m tools.server
+	@$(BIN)/python -m benchmarks.throughput
 
 prove: $(STAMP) ## run the `sized` tests at full size
 	@$(BIN)/python -m tools.server

@@ -1,9 +1,9 @@
-"""Measure orders per second against a floor and a naive pipeline: `python -m benchmarks.throughput`.
+"""Measure orders per second against a floor and a naive pipeline (`make bench`).
 
-One Temporal server runs three contenders in turn: `floor` (a workflow with two signals and no step),
-`naive` (five plain activities) and `ours` (all processes as `make up` starts them, partners without
-delay). Loads are interleaved: each round runs every load once, so that other work on the machine
-affects all of them. The table shows the median of the rounds, the JSON file every run.
+One Temporal server runs three contenders in turn: `floor` (a workflow with two signals and no
+step), `naive` (five plain activities) and `ours` (all processes as `make up` starts them, partners
+without delay). Loads are interleaved: each round runs every load once, so that other work on the
+machine affects all of them. The table shows medians of the rounds; the JSON file has every run.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
@@ -41,7 +42,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 ON_HAND = 100_000_000
 STOCKED_SKUS = 100
 ORDER_LIMIT_S = 120
-out = Console()
+out = Console(width=180)
 
 
 @dataclass(frozen=True)
@@ -267,8 +268,7 @@ async def contest_on(kind: str, folder: Path) -> AsyncIterator[Contest]:
                 program = Program(f"worker-{len(extra) + 2}", (sys.executable, "worker.py"))
                 await running.enter_async_context(more.supervised(program))
                 extra.append(running)
-                while "worker is running" not in _text(more.log(program.name)):
-                    await asyncio.sleep(0.2)
+                await _until(partial(_runs, more.log(program.name)))
             while len(extra) > count - 1:
                 await extra.pop().aclose()
                 more.log(f"worker-{len(extra) + 2}").unlink()
@@ -287,9 +287,19 @@ async def contest_on(kind: str, folder: Path) -> AsyncIterator[Contest]:
                     found.setdefault(_process_name(argv), []).append(int(pid))
             return found
 
-        while not set(WORKFLOWS) <= pids().keys():
-            await asyncio.sleep(0.1)
+        await _until(lambda: set(WORKFLOWS) <= pids().keys())
         yield Contest(client, api, pids, set_workers)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(0.1)
+
+
+def _runs(worker_log: Path) -> bool:
+    return "worker is running" in _text(worker_log)
 
 
 def _text(path: Path) -> str:
@@ -343,7 +353,6 @@ async def measure(kinds: list[str], rounds: int, scale: float) -> list[Result]:
     for kind in kinds:
         with tempfile.TemporaryDirectory(prefix="orders-bench-") as name:
             folder = Path(name)
-            folder.chmod(0o755)
             async with contest_on(kind, folder) as contest:
                 await run(contest, Load("ours", kind, 4, 12))  # warm up
                 for number in range(rounds):
