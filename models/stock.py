@@ -19,8 +19,8 @@ class ReservationState(StrEnum):
     PICKED = "picked"
     SHIPPED = "shipped"
     RELEASED = "released"
-    LOST = "lost"
-    """Dispatched and lost; the units are sent again."""
+    RESHIPPED = "reshipped"
+    """Dispatched, not delivered, and sent again, whatever the reason."""
     WRITTEN_OFF = "written_off"
     """Refunded instead of delivered, before or after dispatch."""
 

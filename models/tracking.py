@@ -30,7 +30,7 @@ class TrackingStatus(StrEnum):
     @property
     def needs_operator(self) -> bool:
         """Whether an operator must decide: the goods won't arrive without help."""
-        return self in EXCEPTIONS
+        return self in NEEDING_OPERATOR
 
     @property
     def words(self) -> str:
@@ -38,7 +38,7 @@ class TrackingStatus(StrEnum):
         return self.value.replace("_", " ")
 
 
-EXCEPTIONS = (
+NEEDING_OPERATOR = (
     *(TrackingStatus.UNDELIVERABLE, TrackingStatus.REFUSED, TrackingStatus.DAMAGED),
     *(TrackingStatus.LOST, TrackingStatus.RETURNED_TO_SENDER),
 )

@@ -52,7 +52,7 @@ CANCELLED_IN_UI = CancelRequest(reason="cancelled in the Temporal UI", actor="te
 
 @workflow.defn
 class OrderWorkflow:
-    """The life of an order. `run` follows its phases; facts are applied as they arrive.
+    """The life of an order. `_run_phases` runs its phases; facts are applied as they arrive.
 
     Every step returns the progress of the order from the tables, and every wait is for the progress
     to change. So a fact may arrive early, late, twice or out of order.
@@ -75,7 +75,7 @@ class OrderWorkflow:
         facts = asyncio.create_task(self._apply_facts())
         while True:
             if not order.cancelling:
-                await self._until_done(self._follow(), facts)
+                await self._until_done(self._run_phases(), facts)
             if order.cancelling:
                 await self._until_done(self._undo(), facts)
                 if not order.cancelling:
@@ -86,7 +86,7 @@ class OrderWorkflow:
         facts.cancel()
         return OrderOutcome(stage=order.stage, invoice_number=order.progress.invoice_number)
 
-    async def _follow(self) -> None:
+    async def _run_phases(self) -> None:
         """Run the four phases, and wait for a payment that is due after the goods."""
         try:
             await self._record()
@@ -98,7 +98,7 @@ class OrderWorkflow:
             return
 
     async def _record(self) -> None:
-        """Record customer and order. Wait for an operator while its credit is exceeded."""
+        """Record customer and order. Wait for an operator while the credit limit is exceeded."""
         order = self._order
         while (refusal := (await self._record_once()).refusal) is not None:
             await order.steps.wait_for_operator("credit", refusal)
@@ -118,7 +118,7 @@ class OrderWorkflow:
         await self._goods.wait_for_stock()
 
     async def _bill(self) -> None:
-        """Issue the invoice of an order on credit; else wait for the payment, which issues it."""
+        """Issue the invoice if the order is on credit or paid. Otherwise the payment issues it."""
         order = self._order
         if order.progress.terms.on_credit or order.progress.paid_in_full:
             await order.run_step(issue_invoice, "Issue the invoice")
@@ -161,7 +161,7 @@ class OrderWorkflow:
             for stored in recorded.waiting_facts:
                 self._inbox.append(read_stored(order.order_id, stored))
         order.update(recorded.progress)
-        if self._inbox:  # a payment among them makes its request needless
+        if self._inbox:  # one may be the payment: then none is requested
             await order.steps.wait_until(lambda: not self._inbox)
         if order.progress.cancellation is not Cancellation.NONE:
             order.cancelling = True  # an earlier run was terminated during the undo
@@ -196,7 +196,7 @@ class OrderWorkflow:
                 return
 
     def _reopen(self) -> bool:
-        """Take up a cancelled order again if late money reopened it, or is to be refunded."""
+        """Return whether `run` must continue: late money reinstated it, or must be refunded."""
         if not self._order.cancelling:
             return False
         progress = self._order.progress
@@ -263,7 +263,7 @@ class OrderWorkflow:
 
     @workflow.signal
     def stock_arrived(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """Stock may have been reserved for the order: see `StockArrived`."""
+        """Read the progress again: another workflow changed the order, its stock or its money."""
         self._receive(StockArrived, "stock_arrived", fact)
 
     def _receive(self, kind: type[OrderFact | StockArrived], name: str, raw: JsonValue) -> None:

@@ -93,7 +93,7 @@ class OrderBilling:
             )
 
     def mail_invoice(self) -> None:
-        """Mail the invoice in the background."""
+        """Mail the invoice in the background. Called again, it is not sent again."""
         self._order.start_mail(CustomerMail.mail_invoice, self._order.step, "Mail the invoice")
 
     def start_authorisation_watch(self) -> None:

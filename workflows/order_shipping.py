@@ -81,7 +81,7 @@ class OrderShipment:
                 await self._hand_over()
             case Fulfilment.CARRIER:
                 await self._book()
-                order.start_in_background(self._watch_tracking())
+                order.start_in_background(self._watch_silence())
             case Fulfilment.PICK_UP:
                 order.start_in_background(self._watch_collection())
         await order.steps.wait_until(self._is_gone)
@@ -168,8 +168,8 @@ class OrderShipment:
             return
 
     async def _watch_collection(self) -> None:
-        """Mail the customer when to collect the goods. Goods that aren't wait for an operator,
-        whose retry extends the deadline."""
+        """Mail the customer when to collect the goods. Goods not collected in time wait for an
+        operator; a retry extends the deadline."""
         order = self._order
         period = timedelta(seconds=order.board.policy.collect_within)
         collect_by = self._progress.planned_at + period
@@ -186,7 +186,7 @@ class OrderShipment:
                 )
                 collect_by = workflow.now() + period
 
-    async def _watch_tracking(self) -> None:
+    async def _watch_silence(self) -> None:
         """Show a carrier's silence about a shipment as attention until the next tracking event."""
         order, key = self._order, f"News of {self._id}"
         while not self._is_over():

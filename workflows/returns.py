@@ -59,7 +59,7 @@ class ReturnWorkflow(AuxiliaryWorkflow):
             if progress.state is ReturnState.AUTHORISED:
                 await self._wait_for_dispatch(progress.expires_at, changes)
             else:
-                await self._watch_tracking(progress, changes)
+                await self._watch_silence(progress, changes)
         await self._board.clear_all()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return progress.state.value
@@ -83,7 +83,7 @@ class ReturnWorkflow(AuxiliaryWorkflow):
         if not is_changed:
             await self._steps.run_database_step(expire_return, self._step, "Expire the return")
 
-    async def _watch_tracking(self, progress: ReturnProgress, changes: int) -> None:
+    async def _watch_silence(self, progress: ReturnProgress, changes: int) -> None:
         """Wait for a change of the return. Goods that are stuck or silent wait for an operator."""
         key, retries = f"Goods of {progress.return_id}", self._board.retries
         since = max(filter(None, (progress.news_at, self._acknowledged_at)), default=workflow.now())

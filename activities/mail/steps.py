@@ -5,8 +5,9 @@
 2. The table `mails` has a row for every Message-ID sent. A step sends nothing if the row exists.
 3. Otherwise it sends the mail and then writes the row.
 
-If the worker dies or the step times out between sending and writing, the retried step sends the
-mail again with the same Message-ID. This is the only way in which a customer gets a mail twice.
+A customer may get a mail twice, with the same Message-ID, if sending succeeded but was not
+recorded: the worker died, the step timed out, or the mail server's answer was lost. The same holds
+if two steps send one mail at the same time.
 
 An address refused by the mail server is recorded in the row and in the order's audit trail. It is
 not tried again and blocks nothing.

@@ -50,17 +50,17 @@ from models.tables.stock import Reservation
 from models.tracking import TrackingStatus
 
 NOT_LEFT = (ShipmentState.PLANNED, ShipmentState.BOOKED)
-FAILURES = {ReservationState.LOST: "reshipped", ReservationState.WRITTEN_OFF: "given_up"}
+FAILURES = {ReservationState.RESHIPPED: "reshipped", ReservationState.WRITTEN_OFF: "given_up"}
 """The states of a failed shipment's units, reshipped or refunded, with their audit events."""
 CLAIMED_AUTOMATICALLY = (TrackingStatus.LOST, TrackingStatus.DAMAGED)
-"""Exceptions for which a claim is filed unless the command gives another amount."""
+"""Statuses for which a claim at cost is filed; an amount in the command replaces the cost."""
 
 
 @executes(Reship)
 def reship(work: UnitOfWork, command: Reship) -> CommandResult:
-    """Send the goods of an undeliverable shipment again: reserve or backorder them."""
+    """Resend the goods of a shipment that won't arrive: reserve or backorder them."""
     order, shipment = target_shipment(work, command.shipment_id)
-    failed = _record_failure(work, command, order, shipment, ReservationState.LOST)
+    failed = _record_failure(work, command, order, shipment, ReservationState.RESHIPPED)
     units = Counter[tuple[int, str]]()
     for row in failed.rows:
         units[row.line_no, row.sku] += row.quantity
@@ -68,7 +68,7 @@ def reship(work: UnitOfWork, command: Reship) -> CommandResult:
         Need(line_no=line_no, sku=sku, quantity=quantity)
         for (line_no, sku), quantity in sorted(units.items())
     ]
-    # A cause of its own: restocked goods may have served a shortage of the same line already.
+    # A separate cause: restocking may already have moved stock for this line under the first.
     allocate_or_backorder(work, order, needs, f"{_cause(command)}:again")
     save_progress(work, order)
     message = f"{command.shipment_id} is sent again"
@@ -91,7 +91,7 @@ def refund_shipment(work: UnitOfWork, command: RefundShipment) -> CommandResult:
 def _call_back(
     work: UnitOfWork, command: RefundShipment, order: Order, shipment: Shipment
 ) -> CommandResult:
-    """Have the carrier asked first, as it may be on its way; EndCallBack follows its answer."""
+    """Ask the carrier first, as its driver may be on the way. EndCallBack follows the answer."""
     _check_call_back(work.session, command, order, shipment)
     shipment.called_back_by = command.command_id
     record_event(work, order.order_id, "call_back", _detail(command))
@@ -216,8 +216,8 @@ def _record_failure(
 def _claim_loss(
     work: UnitOfWork, command: WriteOffShipment, order: Order, shipment: Shipment, cost_minor: int
 ) -> None:
-    """File a claim for the amount of the command; without one, for goods lost or damaged at their
-    cost, unless they were claimed before."""
+    """Claim the amount given in the command. Without one, claim the cost of goods that the carrier
+    lost or damaged, unless a claim was filed before."""
     if command.claim is None:
         claimed = any(
             claim.state is not ClaimState.WITHDRAWN
@@ -283,7 +283,7 @@ def _check_call_back(
     if problem:
         refuse("shipment_id", f"{shipment_id} {problem}", SHIPMENT_REFUSED)
     if command.claim is not None:
-        reason = f"{shipment_id} hasn't left: its carrier owes us nothing"
+        reason = f"{shipment_id} hasn't left, so there is nothing to claim from its carrier"
         refuse("claim", reason, SHIPMENT_REFUSED)
 
 
@@ -329,7 +329,7 @@ def _restock(
 
 
 def _cause(command: ShipmentCommand) -> str:
-    """The cause of stock movements: a command of each kind is executed once per shipment."""
+    """The cause of stock movements. Each kind of command is executed at most once per shipment."""
     return f"{command.kind}:{command.shipment_id}"
 
 

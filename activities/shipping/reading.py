@@ -119,7 +119,7 @@ def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
 
 
 def hand_over_refusal(session: Session, fact: ShipmentFact) -> str | None:
-    """Return why a fact is refused: it hands unpaid goods over to the customer; else None."""
+    """Return the refusal if a fact would hand over unpaid goods; otherwise None."""
     if isinstance(fact, ShipmentTracked) and not (fact.status and fact.status.has_goods):
         return None
     row = session.get(Shipment, fact.shipment_id or "")
@@ -301,8 +301,10 @@ def _paper_lines(session: Session, row: Shipment) -> tuple[PaperLine, ...]:
 
 
 def _units_before(session: Session, row: Shipment) -> dict[int, int]:
-    """By line, the units that earlier shipments serve, and those that were cancelled; not the
-    units of earlier shipments that are reshipped."""
+    """Count, by order line, the units in earlier shipments and the cancelled units.
+
+    Reshipped units don't count: they are sent again.
+    """
     of_order = session.exec(select(Shipment).where(Shipment.order_id == row.order_id)).all()
     earlier = {other.shipment_id for other in of_order if _sequence(other) < _sequence(row)}
     found: dict[int, int] = defaultdict(int)

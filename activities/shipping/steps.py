@@ -15,7 +15,8 @@ from models.tracking import TrackingStatus
 def plan_shipments(work: UnitOfWork, step: OrderStep) -> Progress:
     """Plan a shipment for each location that holds goods of an order.
 
-    Recorded before a carrier is asked, so that every booking is known and can be cancelled.
+    Shipments are recorded before any carrier is asked, so that every booking is known and can be
+    cancelled.
     """
     order = lock_order(work, step.order_id)
     held = lock_held(work, step.order_id)
@@ -42,11 +43,11 @@ def apply_dispatch(work: UnitOfWork, step: DispatchStep) -> Progress:
 
 @step
 def apply_delivery(work: UnitOfWork, step: DeliveryStep) -> Progress:
-    """Apply a delivery; without an earlier report, with goods issue."""
+    """Apply a delivery report. If no earlier report issued the goods, issue them now."""
     return apply_report(work, step.order_id, step.fact, TrackingStatus.DELIVERED)
 
 
 @step
 def apply_tracking(work: UnitOfWork, step: TrackingStep) -> Progress:
-    """Apply a carrier's tracking report; without an earlier report, with goods issue."""
+    """Apply a tracking report. If no earlier report issued the goods, issue them now."""
     return apply_report(work, step.order_id, step.fact, step.fact.status)

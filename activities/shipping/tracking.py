@@ -3,7 +3,7 @@
 A report is recorded once. All reports of a shipment together give its status, whatever their order
 (`models.tracking`). What they mean for the shipment:
 
-- A carrier with the goods, picked up or on the way: the shipment is dispatched, by goods issue.
+- Picked up or on the way: goods are issued, and the shipment is dispatched.
 - Delivered: the shipment is delivered. This is final.
 - An exception (lost, damaged, refused, undeliverable, returned to sender): the shipment has left,
   and keeps this status. Its order's workflow raises an attention, until an operator reships or
@@ -109,7 +109,8 @@ def _update_shipment(work: UnitOfWork, order: Order, shipment: Shipment) -> None
 def _apply_to_cancelled(
     work: UnitOfWork, shipment: Shipment, fact: ShipmentFact, status: TrackingStatus
 ) -> None:
-    """Record and reject a report; the first by which the carrier has the goods is a problem."""
+    """Record and reject a report. The first one showing that the carrier has the goods becomes a
+    problem."""
     reject_fact(work, shipment.order_id, fact, "its booking was cancelled")
     if _record_report(work, shipment, fact, status) and status.has_goods:
         reports = reports_of(work.session, shipment.shipment_id)

@@ -24,7 +24,7 @@ from models.tables.stock import Reservation, Stock, StockPolicy
 
 NAMED_ORDERS = 5
 """Orders that a refusal lists, of those that hold the units."""
-UNUSED_COST = "; its unit cost isn't used: only a gain where nothing is on hand is valued by it"
+UNUSED_COST = "; the unit cost was ignored: it only values a gain when nothing is on hand"
 
 
 @executes(AdjustStock)
@@ -33,14 +33,14 @@ def adjust_stock(work: UnitOfWork, command: AdjustStock) -> CommandResult:
     stock = _lock(work, StockKey(sku=command.sku, location=command.location))
     left = stock.on_hand + command.by
     if left < 0:
-        _refuse("by", f"{stock.on_hand} are on hand {_at(stock)}: no more than that can be lost")
+        _refuse("by", f"only {stock.on_hand} are on hand {_at(stock)}")
     _check_reserved(work.session, stock, left, "by")
     return _record_difference(work, command, stock, command.by, "by")
 
 
 @executes(CountStock)
 def count_stock(work: UnitOfWork, command: CountStock) -> CommandResult:
-    """Record a stock count; a count without a difference leaves its movement too."""
+    """Record a stock count, with a stock movement even if nothing differs."""
     stock = _lock(work, StockKey(sku=command.sku, location=command.location))
     _check_reserved(work.session, stock, command.counted, "counted")
     return _record_difference(work, command, stock, command.counted - stock.on_hand, "counted")
@@ -124,7 +124,8 @@ def _done(
     before: Mapping[str, OpenShortage],
     keys: Iterable[StockKey],
 ) -> CommandResult:
-    """Notify orders whose shortage changed since `before`; their replenishments, and `keys`."""
+    """Return the result. It notifies the orders whose shortages changed since `before`, and the
+    replenishments of these shortages and of `keys`."""
     changed = changed_shortages(work.session, before)
     return CommandResult.done(
         command,
@@ -174,8 +175,8 @@ def _check_reserved(session: Session, stock: Stock, left: int, field: str) -> No
     more = "..." if len(orders) > NAMED_ORDERS else ""
     _refuse(
         field,
-        f"{stock.reserved} {_at(stock)} are reserved for orders, and {left} would be left: "
-        f"cancel one of them first ({', '.join(orders[:NAMED_ORDERS])}{more})",
+        f"only {left} would remain, but {stock.reserved} {_at(stock)} are reserved: first cancel "
+        f"one of these orders: {', '.join(orders[:NAMED_ORDERS])}{more}",
     )
 
 

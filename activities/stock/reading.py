@@ -99,7 +99,7 @@ def _promisable(
 ) -> tuple[Promisable, ...]:
     """Return the units available to promise over all locations.
 
-    Due units without a date cover shortages without a date, and promise nothing else.
+    Purchased units without a date only cover shortages without a date; no new order gets them.
     """
     receipts: list[tuple[date, int]] = []
     undated = Counter[StockKey]()

@@ -66,7 +66,8 @@ def allocate_stock(work: UnitOfWork, step: OrderStep) -> Allocated:
 def release_stock(work: UnitOfWork, step: OrderStep) -> Released:
     """Release an order's reservations, and withdraw its shortages.
 
-    For an exchange, notifies the paid order and the return as well: they have a credit note.
+    For a cancelled exchange, also notify the original order and its return: a credit note was
+    issued to them.
     """
     order = lock_order(work, step.order_id)
     cause = f"release:{step.order_id}:{order.allocation_no}"
@@ -85,9 +86,9 @@ def release_stock(work: UnitOfWork, step: OrderStep) -> Released:
 
 
 def _notification_of_release(work: UnitOfWork, order: Order, cause: str) -> Notification:
-    """Notify of an earlier release.
+    """Repeat the notification of a release already made.
 
-    The orders that it changed are no longer known: all that are short of its SKUs are notified.
+    The orders it served are no longer known, so every order short of these SKUs is notified.
     """
     skus = select(OrderLineRow.sku).where(OrderLineRow.order_id == order.order_id)
     withdrawn = select(Shortage).where(
@@ -158,7 +159,7 @@ def allocate_or_backorder(
 
 
 def _available(work: UnitOfWork, skus: set[str]) -> dict[StockKey, int]:
-    """Lock the stock of `skus`; return the units for a new order: 0 where a shortage is open."""
+    """Lock the stock of `skus`; return the units a new order may take: none before a shortage."""
     stock = lock_stock(work, skus)
     shortages = (
         select(Shortage.sku, Shortage.location)
@@ -199,7 +200,7 @@ def _origins(session: Session, order: Order) -> list[Origin]:
 
 
 def _low_keys(session: Session, order_id: str, today: date) -> list[StockKey]:
-    """Return where an order holds stock that is at or below its reorder point."""
+    """Return the SKUs and locations where an order holds stock at or below the reorder point."""
     held = select(Reservation.sku, Reservation.location).where(
         Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
     )
@@ -228,9 +229,9 @@ def _low_keys(session: Session, order_id: str, today: date) -> list[StockKey]:
 def _open_shortages(
     work: UnitOfWork, order: Order, shortages: Sequence[Assignment]
 ) -> list[Shortage]:
-    """Record shortages, one row for each order line, however often the order is allocated.
+    """Record shortages, one row for each order line.
 
-    Units are added to a shortage that is open: at its location and with its date of promise.
+    If the line has an open shortage, units are added to it; its location and promise date stay.
     """
     opened = []
     rows = work.session.exec(select(Shortage).where(Shortage.order_id == order.order_id))

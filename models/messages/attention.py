@@ -40,7 +40,7 @@ def shipment_exception(shipment_id: str, tracking: TrackingStatus) -> Attention:
         code="shipment_exception",
         message=f"the carrier reports {shipment_id} as {tracking.words}: send the goods again "
         f"(`shipment reship {shipment_id}`) or refund them (`shipment refund {shipment_id}`); a "
-        "delivery clears this",
+        "delivery clears this, a retry keeps waiting",
     )
 
 

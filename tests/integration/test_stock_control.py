@@ -183,7 +183,7 @@ async def test_unused_unit_cost_is_validated_and_reported(
         assert (refused.done, refused.fields) == (False, ["unit_cost"])
         assert everything(pipeline, sku) == before
         done = await execute(pipeline, kind, sku, command(**fields, unit_cost="1.99"))
-        assert "its unit cost isn't used" in done.body["message"]
+        assert "the unit cost was ignored" in done.body["message"]
     assert counters(pipeline, sku) == {"BER": (9, 0, 9 * 6_000)}
 
 

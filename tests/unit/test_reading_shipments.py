@@ -138,7 +138,7 @@ def test_late_booking_has_the_next_day_on_which_goods_are_handed_over(
 def test_packing_slip_lists_units_that_follow_with_later_shipments(database: Database) -> None:
     """The tenth shipment is after the second; reshipped units follow, refunded ones don't."""
     ship(database, 1, 2, ReservationState.SHIPPED)
-    ship(database, 2, 1, ReservationState.LOST)
+    ship(database, 2, 1, ReservationState.RESHIPPED)
     ship(database, 9, 1, ReservationState.WRITTEN_OFF)
     ship(database, 10, 1)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.tracking import EXCEPTIONS, TrackingEvent, TrackingStatus, summarise
+from models.tracking import NEEDING_OPERATOR, TrackingEvent, TrackingStatus, summarise
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 S = TrackingStatus
@@ -76,5 +76,5 @@ def test_summary_depends_on_neither_order_nor_repetition(
 
 
 def test_carrier_exceptions_need_an_operator() -> None:
-    assert {s for s in S if s.needs_operator} == set(EXCEPTIONS)
-    assert all(s.has_goods for s in EXCEPTIONS)
+    assert {s for s in S if s.needs_operator} == set(NEEDING_OPERATOR)
+    assert all(s.has_goods for s in NEEDING_OPERATOR)

@@ -32,7 +32,7 @@ class WriteOffShipment(ShipmentCommand):
 
 
 class Reship(WriteOffShipment):
-    """Send the goods of a shipment again that will not arrive."""
+    """Resend the goods of a shipment that will not arrive."""
 
     cli: ClassVar = Cli("shipment reship")
     routes: ClassVar = (Route("/shipments/{shipment_id}/reship", "reship"),)
@@ -53,7 +53,7 @@ class RefundShipment(WriteOffShipment):
 
 
 class RecoverShipment(ShipmentCommand):
-    """Put the goods of a written-off shipment into stock again.
+    """Put the goods of a reshipped or refunded shipment into stock again.
 
     They are at `location`, or where they left.
     """
@@ -70,7 +70,8 @@ class RecoverShipment(ShipmentCommand):
 class EndCallBack(ShipmentCommand):
     """End the recall of a shipment with its carrier's answer. Internal: it follows RefundShipment.
 
-    If the carrier agreed, the shipment is written off. Otherwise the carrier delivers it.
+    If the carrier agreed, the shipment is cancelled and its goods are released. Otherwise the
+    carrier delivers it.
     """
 
     kind: Literal["end_call_back"] = "end_call_back"
