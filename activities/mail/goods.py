@@ -62,18 +62,14 @@ _WORDS = {
         answer_by="Please reply by",
         notices={
             Statement.MAY_CANCEL: "You may cancel your order now by replying to this email. We "
-            "will "
-            "promptly refund what you have paid.",
+            "will promptly refund what you have paid.",
             Statement.SILENCE_CONSENTS: "If you agree to the new date, you do not need to do "
-            "anything: "
-            "unless we hear from you, we will ship your order by then.",
+            "anything: unless we hear from you, we will ship your order by then.",
             Statement.SILENCE_CANCELS: "If you would like to wait, please let us know by replying "
-            "to "
-            "this email by {answer_by}. If we do not hear from you and cannot ship before then, we "
-            "will cancel your order and refund what you have paid.",
+            "to this email by {answer_by}. If we do not hear from you and cannot ship before "
+            "then, we will cancel your order and refund what you have paid.",
             Statement.MAY_CANCEL_UNTIL_SHIPPED: "If you agree to wait without a new date, you may "
-            "still "
-            "cancel at any time before the goods are shipped.",
+            "still cancel at any time before the goods are shipped.",
         },
     ),
     "de": _Words(
@@ -102,18 +98,16 @@ _WORDS = {
         answer_by="Antwort bitte bis",
         notices={
             Statement.MAY_CANCEL: "Sie können Ihre Bestellung jetzt stornieren, indem Sie auf "
-            "diese "
-            "E-Mail antworten. Bereits geleistete Zahlungen erstatten wir Ihnen umgehend.",
+            "diese E-Mail antworten. Bereits geleistete Zahlungen erstatten wir Ihnen umgehend.",
             Statement.SILENCE_CONSENTS: "Wenn Sie mit dem neuen Termin einverstanden sind, "
-            "brauchen Sie "
-            "nichts zu tun: Ohne Ihre Rückmeldung versenden wir Ihre Bestellung bis dahin.",
+            "brauchen Sie nichts zu tun: Ohne Ihre Rückmeldung versenden wir Ihre Bestellung "
+            "bis dahin.",
             Statement.SILENCE_CANCELS: "Wenn Sie warten möchten, antworten Sie bitte bis zum "
             "{answer_by} auf diese E-Mail. Hören wir bis dahin nichts von Ihnen und können wir "
             "nicht vorher versenden, stornieren wir Ihre Bestellung und erstatten Ihnen bereits "
             "geleistete Zahlungen.",
             Statement.MAY_CANCEL_UNTIL_SHIPPED: "Auch wenn Sie ohne neuen Termin warten möchten, "
-            "können "
-            "Sie bis zum Versand jederzeit stornieren.",
+            "können Sie bis zum Versand jederzeit stornieren.",
         },
     ),
 }

@@ -75,7 +75,7 @@ async def test_running_order_shows_the_problem_until_it_is_acknowledged(
     await pipeline.ship(order_id, "delivered", f"SH-{order_id}-2")
     assert (await pipeline.until(order_id, "completed"))["attention"] == attention
     answer = await run_json(pipeline, "retry", order_id, "--reason", "agreed", "--actor", "ann")
-    assert f"seen to: {code} (SH-{order_id}-1)" in answer["message"]
+    assert f"acknowledged: {code} (SH-{order_id}-1)" in answer["message"]
     await pipeline.ended(order_id)
     shown = await pipeline.order(order_id)
     assert shown["attention"] is None
@@ -125,7 +125,7 @@ async def test_pick_up_of_a_cancelled_booking_is_shown(pipeline: World) -> None:
     assert shown["stage"] == "cancelled"
     assert f"SH-{order_id}-1" in shown["attention"]["message"]
     answer = await run_json(pipeline, "retry", order_id)
-    assert answer["message"] == f"seen to: called_back_in_vain (SH-{order_id}-1)"
+    assert answer["message"] == f"acknowledged: called_back_in_vain (SH-{order_id}-1)"
     await until_attention(pipeline, order_id, None)
     await report(pipeline, order_id, "out_for_delivery")
     shown = await pipeline.until_order(order_id, lambda o: len(o["odd_facts"]) == 2)
@@ -200,7 +200,7 @@ async def test_second_problem_with_the_same_code_is_shown_after_the_first(pipeli
         lambda o: [s["tracking"] for s in o["shipments"]] == ["delivered"] * 3,
     )
     message = (await pipeline.intake().retry(order_id, "ann")).message
-    assert message == f"seen to: arrived_after_all ({first}), arrived_after_all ({second})"
+    assert message == f"acknowledged: arrived_after_all ({first}), arrived_after_all ({second})"
     await until_attention(pipeline, order_id, None)
 
 
@@ -212,7 +212,7 @@ async def test_payment_problem_of_a_completed_order_is_acknowledged(pipeline: Wo
     await pipeline.tell("payment.received", data)
     await until_attention(pipeline, order_id, "payment_currency")
     answer = await run_json(pipeline, "retry", order_id)
-    assert answer["message"] == f"seen to: payment_currency ({payment_id})"
+    assert answer["message"] == f"acknowledged: payment_currency ({payment_id})"
     assert (await pipeline.order(order_id))["attention"] is None
     with pytest.raises(Refused, match="its workflow has ended"):
         await pipeline.intake().retry(order_id, "ann")

@@ -108,7 +108,7 @@ async def test_return_of_an_unpaid_order_is_lost_in_part(
     await pipeline.until(order_id, "delivered")
     return_id = await sent_back(pipeline, order_id, sku, 2)
     await report(pipeline, return_id, "damaged")
-    await attention(pipeline, order_id, "return_exception", "is damaged")
+    await attention(pipeline, order_id, "return_exception", "as damaged")
     one = [{"sku": sku, "quantity": 1}]
     await command(pipeline, ReceiveReturn, return_id=return_id, lines=one)
     await attention(pipeline, order_id, None)
@@ -199,7 +199,7 @@ async def test_return_reported_before_its_authorisation_is_in_transit_at_once(
     await until(lambda: details(pipeline, return_id).tracking)
     await command(pipeline, AuthoriseReturn, return_id=return_id)
     assert details(pipeline, return_id).state == "in_transit"
-    await attention(pipeline, order_id, "return_exception", "to the customer again")
+    await attention(pipeline, order_id, "return_exception", "back to the customer")
     await command(pipeline, CloseReturn, return_id=return_id)
     await attention(pipeline, order_id, None)
 

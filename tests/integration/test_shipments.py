@@ -87,7 +87,7 @@ async def test_shipment_is_tracked_by_command_line(pipeline: World) -> None:
     _, table, _ = await run(pipeline, "shipment", shipment_id)
     assert all(
         word in table
-        for word in ("Leipzig", "signed by Ada [x]", "POD-1", "carton", "says delivered")
+        for word in ("Leipzig", "signed by Ada [x]", "POD-1", "carton", "tracking: delivered")
     )
     _, table, _ = await run(pipeline, "shipments", "--order", order_id)
     assert shipment_id in table

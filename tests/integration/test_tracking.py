@@ -39,7 +39,7 @@ async def test_carrier_exception_raises_attention_until_a_late_delivery(
     await report(pipeline, order_id, exception)
     shown = await pipeline.until_order(order_id, lambda o: o["attention"])
     assert shown["attention"]["code"] == "shipment_exception"
-    assert f"SH-{order_id}-1 is {exception.replace('_', ' ')}" in shown["attention"]["message"]
+    assert f"SH-{order_id}-1 as {exception.replace('_', ' ')}" in shown["attention"]["message"]
     assert shown["stage"] == "in_transit"
     await report(pipeline, order_id, "delivered")
     await pipeline.ended(order_id)

@@ -337,7 +337,7 @@ def test_invalid_temporal_variables_raise_wrong_variables(
 ) -> None:
     """They are reported like the project's own variables, before any connection."""
     with pytest.raises(InvalidConfiguration, match=message):
-        engine.options({"TEMPORAL_CONFIG_FILE": os.devnull, **environ})
+        engine.connection_options({"TEMPORAL_CONFIG_FILE": os.devnull, **environ})
 
 
 def test_webhook_secrets_are_created_once_and_private(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ class WarehouseModel(OrderMachine):
         )
 
         def read(session: Session) -> tuple[int, int]:
-            on_order = incoming(session, (key.sku, key.location), self.now.date())
+            on_order = incoming(session, key, self.now.date())
             return int(session.exec(short).one() or 0), sum(po.units for po in on_order)
 
         return self.database.read(read)
