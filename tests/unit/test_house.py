@@ -199,7 +199,7 @@ def only_roots_read_the_environment(path: str, tree: ast.AST) -> Iterator[str]:
             yield f"{path}:{line}: the environment is read in the roots only"
 
 
-def tests_share_through_support(path: str, tree: ast.AST) -> Iterator[str]:
+def modules_of_tests_share_through_support(path: str, tree: ast.AST) -> Iterator[str]:
     """A test module imports no other test module: what they share is in tests/support."""
     if part_of(path) != "tests":
         return
@@ -238,7 +238,7 @@ RULES: tuple[Rule, ...] = (
     workflows_only_name_activities,
     only_roots_read_the_environment,
     files_and_classes_fit,
-    tests_share_through_support,
+    modules_of_tests_share_through_support,
 )
 
 
@@ -361,7 +361,11 @@ def test_texts_are_in_plain_english() -> None:
         (tables_are_for_activities, "workflows/order.py", "from models import tables"),
         (tables_are_for_activities, "models/stock.py", "from .tables.stock import Stock"),
         (tables_are_for_activities, "starter.py", "import models.tables"),
-        (tests_share_through_support, "tests/unit/test_a.py", "from tests.unit import test_b"),
+        (
+            modules_of_tests_share_through_support,
+            "tests/unit/test_a.py",
+            "from tests.unit import test_b",
+        ),
         (files_and_classes_fit, "workflows/order.py", "\n" * 501 + "x = 1"),
         (models_are_pure, "models/stock.py", "import sqlmodel"),
         (models_are_pure, "models/stock.py", "from temporalio import workflow"),
