@@ -1,7 +1,7 @@
 """Prepare the database and Temporal: tables, namespace, search attributes and schedules.
 
 `python -m tools.prepare` can be repeated. `python -m tools.prepare --check` changes nothing; it
-checks that the migrations create exactly the tables of `models/tables.py`.
+checks that the migrations create exactly the tables of `models/tables/`.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ def migrate(url: str) -> None:
 
 
 def check_migrations() -> None:
-    """Raise CommandError unless the migrations create exactly the tables of `models/tables.py`."""
+    """Raise CommandError unless the migrations create exactly the tables of `models/tables/`."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/check.db"
         migrate(url)
@@ -66,7 +66,7 @@ def main() -> int:
     try:
         check_migrations()
     except CommandError as error:
-        print(f"migrations/ and models/tables.py differ: {error}", file=sys.stderr)
+        print(f"migrations/ and models/tables/ differ: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -201,7 +201,7 @@ class FactWorkflow(AuxiliaryWorkflow):
         order = OrderStep(order_id=order_id)
         await finish_cancellation(self._steps, order)
         await self._steps.call_partner(CustomerMail.mail_settlement, order, "Mail the settlement")
-        return "given back: the order is cancelled"
+        return "refunded: the order is cancelled"
 
     async def _start_order(self, order: OrderStep) -> None:
         """Start the workflow of an order that is no longer over, unless it runs."""

@@ -19,5 +19,5 @@ async def notify(steps: Steps, notification: Notification, sender: StockKey | No
         orders = notification.orders[first : first + ORDERS_PER_STEP]
         message = message.model_copy(update={"orders": orders})
         if message:
-            await steps.call_partner(Notifier.tell, message, f"Notify others of {message.cause}")
+            await steps.call_partner(Notifier.notify, message, f"Notify others of {message.cause}")
         message = Notification(cause=notification.cause)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 
 from sqlmodel import Session
 
@@ -28,11 +27,19 @@ class UnitOfWork:
     rules: Rules
     clock: Clock
 
-    @cached_property
-    def now(self) -> datetime:
-        """The time of the transaction, in UTC: read from the clock once, at the first use.
+    _now: datetime | None = None
 
-        Take locks before the first use, so that a transaction that waits for a lock is dated after
-        the one that holds it.
+    @property
+    def now(self) -> datetime:
+        """The time of the transaction, in UTC: read from the clock at the first use."""
+        if self._now is None:
+            self._now = self.clock()
+        return self._now
+
+    def restart_clock(self) -> None:
+        """Read the clock again at the next use of `now`.
+
+        Every function that locks orders, stock or purchases calls it. A transaction that waited for
+        a lock is dated after the one that held it: promises are kept in the order of their dates.
         """
-        return self.clock()
+        self._now = None

@@ -79,7 +79,7 @@ class Notifier:
         )
 
     @activity.defn
-    async def tell(self, notification: Notification) -> None:
+    async def notify(self, notification: Notification) -> None:
         """Notify orders, returns and replenishments; skip orders that have ended."""
         cause = notification.cause.replace(":", "-")[:64]
         for return_id in notification.returns:

@@ -72,7 +72,9 @@ def lock_order(work: UnitOfWork, order_id: str) -> Order:
 
 def find_order(work: UnitOfWork, order_id: str) -> Order | None:
     """Lock the order's row until the transaction ends; None if the order is not recorded."""
-    return work.session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
+    order = work.session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
+    work.restart_clock()
+    return order
 
 
 def save_progress(work: UnitOfWork, order: Order) -> Progress:

@@ -14,7 +14,7 @@ from models.tables.purchasing import PurchaseOrder
 
 @executes(ClosePurchaseOrder)
 def close_purchase(work: UnitOfWork, command: ClosePurchaseOrder) -> CommandResult:
-    """Close a purchase order: its due units are no longer expected, and bought elsewhere."""
+    """Close a purchase order: its due units are no longer expected and may be purchased again."""
     order, lines = lock_purchase(work, command.po_id)
     if order is None:
         reason = f"there is no purchase order {command.po_id!r}"

@@ -43,6 +43,7 @@ def lock_offers(work: UnitOfWork, key: StockKey) -> None:
     """Lock the number series of all suppliers of a SKU: before any purchase order is locked."""
     for offer in read_offers(work.session, [key.sku]):
         lock_series(work, _series(offer.supplier_id, key))
+    work.restart_clock()
 
 
 def plan_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:

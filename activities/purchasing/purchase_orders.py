@@ -34,6 +34,7 @@ def lock_purchase(
     """Lock the stock of a purchase order's SKUs, then the purchase order; return its lines too."""
     lock_stock(work, {line.sku for line in lines_of(work.session, po_id)})
     order = work.session.get(PurchaseOrder, po_id, with_for_update=True, populate_existing=True)
+    work.restart_clock()
     return order, lines_of(work.session, po_id)
 
 

@@ -48,6 +48,7 @@ def receive_goods(work: UnitOfWork, fact: GoodsReceived) -> Notification:
     lock_stock(work, locked, [key])
     work.session.refresh(order, with_for_update=True)
     work.session.refresh(line, with_for_update=True)
+    work.restart_clock()
     receipt_id, earlier = supplier_document_id(work.session, GoodsReceipt, fact.receipt_id, order)
     cause = f"receipt:{receipt_id}"
     rescheduled: tuple[str, ...] = ()

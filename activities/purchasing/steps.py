@@ -53,7 +53,7 @@ REVIEW_EVERY = timedelta(days=1)
 def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
     """Plan the purchases of a SKU for a location; a planned line changes until it is sent.
 
-    Ends purchase orders that were not acknowledged in time, and counts no longer on overdue units.
+    Purchase orders that were not acknowledged in time end, and overdue units are no longer counted.
     """
     key = step.place
     lock_stock(work, _lapsing_skus(work, key), [key])

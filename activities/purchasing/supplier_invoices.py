@@ -38,6 +38,7 @@ def record_supplier_invoice(work: UnitOfWork, fact: SupplierInvoiced) -> Notific
     lock_stock(work, locked)
     if order is not None:
         work.session.refresh(order, with_for_update=True)
+        work.restart_clock()
     invoice_id, earlier = supplier_document_id(
         work.session, SupplierInvoice, fact.invoice_id, order
     )

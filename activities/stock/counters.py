@@ -82,6 +82,7 @@ def lock_stock(
         locked[key] = Stock(sku=key.sku, location=key.location)
         work.session.add(locked[key])
     work.session.flush()
+    work.restart_clock()
     return locked
 
 

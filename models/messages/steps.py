@@ -179,24 +179,26 @@ class Notification(Payload):
 
 
 class Allocated(Payload):
-    """The order with its reservations; stock keys now at or below their reorder point are to be
-    notified."""
+    """The order with its reservations. `notification`: to the replenishments of stock that is now
+    at or below its reorder point."""
 
     progress: Progress
     notification: Notification
 
 
 class Released(Payload):
-    """The order after its reservations were released; those that were reserved the released units
-    are to be notified."""
+    """The order after its reservations were released. `notification`: to the orders that got the
+    released units."""
 
     progress: Progress
     notification: Notification
 
 
 class ReportStep(Payload):
-    """The order whose open shortages are reported to their replenishments. `again`: ask suppliers
-    again that failed to supply before."""
+    """The order whose open shortages are reported to their replenishments.
+
+    `again`: include suppliers that failed to supply before.
+    """
 
     order_id: str
     again: bool = False
@@ -209,7 +211,7 @@ REPLENISHMENT_DETAILS = "Purchases units that orders here are short of, and stoc
 
 
 class PlanStep(Payload):
-    """The stock key whose purchases are to be planned. `again`: ask suppliers again that failed to
+    """The stock key whose purchases are to be planned. `again`: include suppliers that failed to
     supply before. `since`: time of the last plan; None: the first plan of this workflow run."""
 
     place: StockKey

@@ -149,7 +149,7 @@ async def test_payment_id_with_a_second_amount_is_rejected(pipeline: World) -> N
     order_id = await requested(pipeline)
     data = payment(order_id)
     for amount in (data["amount"], "1.00"):
-        await pipeline.tell("payment.received", data | {"amount": amount})
+        await pipeline.send_fact("payment.received", data | {"amount": amount})
     await pipeline.until_event(order_id, "payment_received")
     await finish(pipeline, order_id)
     shown = await assert_completed_as_plain(pipeline, order_id)

@@ -27,12 +27,12 @@ async def test_reused_webhook_id_with_other_content_is_answered_409(pipeline: Wo
     """Also before the first is applied. Another time of receipt is no other content."""
     order_id = await requested(pipeline)
     data, webhook_id = payment(order_id, amount="19.00"), unique("msg")
-    assert (await pipeline.tell("payment.received", data, webhook_id)).status_code == 204
+    assert (await pipeline.send_fact("payment.received", data, webhook_id)).status_code == 204
     for change in ({"amount": "100.00"}, {"order_id": "another"}, {"payment_id": "another"}):
-        answer = await pipeline.tell("payment.received", data | change, webhook_id)
+        answer = await pipeline.send_fact("payment.received", data | change, webhook_id)
         assert (answer.status_code, answer.json()["code"]) == (409, "fact_id_taken")
     again = data | {"received_at": "2030-01-01T00:00:00Z"}
-    assert (await pipeline.tell("payment.received", again, webhook_id)).status_code == 204
+    assert (await pipeline.send_fact("payment.received", again, webhook_id)).status_code == 204
     await pipeline.pay(order_id, "100.00")
     await finish(pipeline, order_id)
     shown = await pipeline.until(order_id, "completed")

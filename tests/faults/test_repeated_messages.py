@@ -26,14 +26,14 @@ async def test_repeated_facts_are_applied_once(pipeline: World) -> None:
     data = payment(order_id)
     await handle.signal("payment_received", data)
     for webhook_id in ("again-1", "again-1", "again-2"):
-        answer = await pipeline.tell("payment.received", data, f"{order_id}-{webhook_id}")
+        answer = await pipeline.send_fact("payment.received", data, f"{order_id}-{webhook_id}")
         assert answer.status_code == 204
     await pipeline.until_event(order_id, "booked")
     for name in ("dispatched", "delivered"):
         fact = carrier_event(order_id)
         await handle.signal(f"shipment_{name}", fact)  # first: the last fact ends the workflow
         for webhook_id in ("again-1", "again-1", "again-2"):
-            answer = await pipeline.tell(
+            answer = await pipeline.send_fact(
                 f"shipment.{name}", fact, f"{order_id}-{name}-{webhook_id}"
             )
             assert answer.status_code == 204
@@ -77,7 +77,7 @@ async def test_facts_before_the_recorded_order_are_applied(idle_world: World) ->
     placed = await place_order(idle_world)
     order_id = placed.order_id
     data = payment(order_id)
-    await idle_world.tell("payment.received", data)
+    await idle_world.send_fact("payment.received", data)
     handle = idle_world.order_workflow(order_id)
     await handle.signal("payment_received", data)
     await handle.signal("shipment_dispatched", args=[])

@@ -83,7 +83,7 @@ async def test_payment_after_completion_is_a_listed_deposit(pipeline: World) -> 
     for _ in range(2):
         await pipeline.pay(order_id, "20.00", payment_id)
     data = payment(order_id, payment_id=payment_id)
-    answer = await pipeline.tell("payment.received", data, "late")
+    answer = await pipeline.send_fact("payment.received", data, "late")
     assert answer.status_code == 204
     handle = pipeline.client.get_workflow_handle("fact-payments-late")
     await handle.result()

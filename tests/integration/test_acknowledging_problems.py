@@ -209,7 +209,7 @@ async def test_payment_problem_of_a_completed_order_is_acknowledged(pipeline: Wo
     order_id, _ = await delivered(pipeline, quantity=1)
     payment_id = unique("pay")
     data = {"payment_id": payment_id, "order_id": order_id, "amount": "5.00", "currency": "USD"}
-    await pipeline.tell("payment.received", data)
+    await pipeline.send_fact("payment.received", data)
     await until_attention(pipeline, order_id, "payment_currency")
     answer = await run_json(pipeline, "retry", order_id)
     assert answer["message"] == f"acknowledged: payment_currency ({payment_id})"

@@ -230,7 +230,7 @@ async def test_invalid_signed_fact_is_refused(
 ) -> None:
     """The answer names the field, and nothing is recorded."""
     before = counts(pipeline)
-    response = await pipeline.tell(type_, data)
+    response = await pipeline.send_fact(type_, data)
     assert response.status_code == 422, response.text
     assert field in [error["field"] for error in response.json()["errors"]]
     assert counts(pipeline) == before

@@ -24,7 +24,7 @@ async def authorise(world: World, order_id: str, expires_at: datetime | None = N
         "currency": "EUR",
         "expires_at": (expires_at or datetime.now(UTC) + timedelta(days=7)).isoformat(),
     }
-    response = await world.tell("payment.authorised", data)
+    response = await world.send_fact("payment.authorised", data)
     assert response.status_code == 204, response.text
     return authorisation_id
 

@@ -119,7 +119,7 @@ async def test_fact_about_an_unknown_order_is_a_rejected_message(pipeline: World
     """It counts as applied."""
     order_id = unique("NOORD")
     data = {"event_id": unique("ev"), "order_id": order_id, "shipment_id": f"SH-{order_id}-1"}
-    assert (await pipeline.tell("shipment.delivered", data)).status_code == 204
+    assert (await pipeline.send_fact("shipment.delivered", data)).status_code == 204
 
     async def subjects() -> list[str]:
         rows = await run_json(pipeline, "odd-facts", "--limit", "0")

@@ -114,7 +114,7 @@ async def test_pick_up_is_delivered_by_a_signature(pipeline: World) -> None:
         "occurred_at": datetime.now(UTC).isoformat(),
         "signed_by": "Ada Lovelace",
     }
-    assert (await pipeline.tell("shipment.tracked", report)).status_code == 204
+    assert (await pipeline.send_fact("shipment.tracked", report)).status_code == 204
     await pipeline.until(order_id, "completed")
     await pipeline.ended(order_id)
     shown = await pipeline.order(order_id)
@@ -169,7 +169,7 @@ async def test_customer_is_mailed_once_that_goods_can_be_collected(
 async def charge_back(world: World, order_id: str, payment_id: str) -> None:
     """Reverse a payment, as the payer's bank does."""
     data = {"reversal_id": unique("rev"), "payment_id": payment_id}
-    assert (await world.tell("payment.reversed", data)).status_code == 204
+    assert (await world.send_fact("payment.reversed", data)).status_code == 204
     await world.until_event(order_id, "payment_reversed")
 
 

@@ -14,7 +14,7 @@ from tests.support.payments import unmatched_payments
 from tests.support.shop import Document, order, unique
 from tests.support.world import World
 
-REFUNDED = "given back: the order is cancelled"
+REFUNDED = "refunded: the order is cancelled"
 
 
 @pytest.fixture(params=DATABASES)
@@ -36,7 +36,7 @@ async def report_payment(world: World, order_id: str, amount: str) -> WorkflowHa
     """Report a payment for a cancelled order; returns the workflow that applies it."""
     fact_id = unique("msg")
     data = payment(order_id, amount=amount)
-    assert (await world.tell("payment.received", data, fact_id)).status_code == 204
+    assert (await world.send_fact("payment.received", data, fact_id)).status_code == 204
     return world.client.get_workflow_handle(f"fact-payments-{fact_id}", result_type=str)
 
 

@@ -49,7 +49,9 @@ async def test_shortage_is_purchased_and_the_order_waits_for_it(pipeline: World)
         "expected_date": "2030-01-31",
         "occurred_at": "2026-01-01T00:00:00Z",
     }
-    assert (await pipeline.tell("purchase_order.acknowledged", acknowledged)).status_code == 204
+    assert (
+        await pipeline.send_fact("purchase_order.acknowledged", acknowledged)
+    ).status_code == 204
     await pipeline.receive(sent["po_id"], sku, 4)
     shown = await pipeline.complete(order_id, "595.00")
     assert shown["lines"][0]["delivered"] == 5

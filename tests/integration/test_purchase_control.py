@@ -203,7 +203,7 @@ async def test_receipt_beyond_the_tolerance_is_refused(pipeline: World) -> None:
     await pipeline.until(order_id, "awaiting_payment")
     await run_json(pipeline, *taken)
     again = {"receipt_id": receipt, "po_id": po_id, "sku": sku, "quantity": 11, "damaged": 1}
-    assert (await pipeline.tell("goods.received", again)).status_code == 204
+    assert (await pipeline.send_fact("goods.received", again)).status_code == 204
     assert counters(pipeline, sku) == {"BER": (10, 10, 55_000)}
     shown = await run_json(pipeline, "po", "show", po_id)
     assert [(r["quantity"], r["damaged"]) for r in shown["receipts"]] == [(11, 1)]

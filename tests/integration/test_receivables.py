@@ -239,7 +239,7 @@ async def test_payment_of_closed_period_is_posted_to_open_period(idle: World) ->
             "currency": "EUR",
             "received_at": (datetime.now(UTC) - timedelta(days=9)).isoformat(),
         }
-        assert (await idle.tell("payment.received", data)).status_code == 204
+        assert (await idle.send_fact("payment.received", data)).status_code == 204
         await idle.until_event(order_id, "invoiced")
     entry = idle.database.read(lambda s: s.get_one(JournalEntry, f"payment:{payment_id}"))
     assert entry.tax_date == today - timedelta(days=9)

@@ -93,9 +93,11 @@ async def test_return_is_in_transit_once_its_carrier_has_the_goods(pipeline: Wor
         "place": "Potsdam",
     }
     for _ in range(2):
-        assert (await pipeline.tell("shipment.tracked", report)).status_code == 204
+        assert (await pipeline.send_fact("shipment.tracked", report)).status_code == 204
     other, _ = await delivered(pipeline)
-    await pipeline.tell("shipment.tracked", report | {"order_id": other, "event_id": unique("ev")})
+    await pipeline.send_fact(
+        "shipment.tracked", report | {"order_id": other, "event_id": unique("ev")}
+    )
     await pipeline.until_order(other, lambda o: o["odd_facts"])
     await until(lambda: details(pipeline, return_id), lambda shown: shown.state == "in_transit")
     shown = await pipeline.order(order_id)

@@ -104,7 +104,7 @@ async def test_invalid_invoice_is_rejected_without_a_posting(pipeline: World) ->
         currency = change.get("currency", "EUR")
         line |= {k: v for k, v in change.items() if k != "currency"}
         data = {"invoice_id": unique("si"), "po_id": po_id, "currency": currency, "lines": [line]}
-        assert (await pipeline.tell("purchase_order.invoiced", data)).status_code == 204
+        assert (await pipeline.send_fact("purchase_order.invoiced", data)).status_code == 204
     reasons = await until(
         lambda: rejection_reasons(pipeline, po_id),
         lambda found: len(found) == len(INVALID_INVOICES),

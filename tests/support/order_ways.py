@@ -163,6 +163,39 @@ async def ltl(world: World) -> list[str]:
 
 
 @way
+async def refused_booking(world: World) -> list[str]:
+    """The carrier refuses the booking; the order waits for an operator, whose retry books it."""
+    await world.misbehave(partner="carriers", operation="booking", fault="refuse", code="no_route")
+    document = await placed(world)
+    order_id = document["order_id"]
+    await world.until_event(order_id, "payment_requested")
+    await world.pay(order_id, PRICE)
+    await world.until_order(order_id, lambda shown: shown["attention"] is not None)
+    await world.partners.delete("/control/faults")
+    handle = world.client.get_workflow_handle(f"order-{order_id}")
+    assert (await handle.execute_update("retry_step"))["accepted"]
+    await delivered(world, order_id)
+    await world.until(order_id, "completed")
+    return await workflows_ended(world, f"order-{order_id}")
+
+
+@way
+async def rest_cancelled(world: World) -> list[str]:
+    """One of two units is delivered; the customer doesn't wait for the other."""
+    document = await placed(world, on_hand=1, quantity=2, delivery="partial")
+    order_id = document["order_id"]
+    await world.until_event(order_id, "payment_requested")
+    await world.pay(order_id, "238.00")
+    await delivered(world, order_id)
+    await world.until_order(order_id, lambda shown: shown["lines"][0]["delivered"] == 1)
+    answer = await send(world, f"/orders/{order_id}/rest-cancellation")
+    await world.until(order_id, "completed")
+    return await workflows_ended(
+        world, f"order-{order_id}", f"command-{answer['command_id']}", f"refund-{order_id}-1"
+    )
+
+
+@way
 async def card_at_dispatch(world: World) -> list[str]:
     """A card is authorised first and charged when the goods are about to leave."""
     document = await placed(world, payment_method="card", capture="at_dispatch")

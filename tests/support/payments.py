@@ -9,7 +9,7 @@ from tests.support.world import World
 async def charge_back(world: World, payment_id: str, **fields: Any) -> None:
     """Report that the payer's bank reversed a payment."""
     data = {"reversal_id": unique("rv"), "payment_id": payment_id, "reason": "fraud", **fields}
-    response = await world.tell("payment.reversed", data)
+    response = await world.send_fact("payment.reversed", data)
     assert response.status_code == 204, response.text
 
 

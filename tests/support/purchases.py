@@ -170,7 +170,7 @@ def rejection_reasons(world: World, po_id: str) -> list[str]:
 async def acknowledge(world: World, po_id: str, **fields: Any) -> None:
     """Send a supplier's acknowledgement of a purchase order."""
     data: Document = {"acknowledgement_id": unique("ack"), "po_id": po_id, **fields}
-    response = await world.tell("purchase_order.acknowledged", data)
+    response = await world.send_fact("purchase_order.acknowledged", data)
     assert response.status_code == 204, response.text
 
 
@@ -184,5 +184,5 @@ async def send_supplier_invoice(
         "currency": "EUR",
         "lines": [{"sku": s, "quantity": n, "unit_cost": cost} for s, n, cost in lines],
     }
-    response = await world.tell("purchase_order.invoiced", data)
+    response = await world.send_fact("purchase_order.invoiced", data)
     assert response.status_code == 204, response.text

@@ -23,7 +23,7 @@ async def report(
         "status": status,
         "occurred_at": datetime.now(UTC).isoformat(),
     }
-    response = await world.tell("shipment.tracked", data | fields)
+    response = await world.send_fact("shipment.tracked", data | fields)
     return response.status_code
 
 

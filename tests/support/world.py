@@ -132,7 +132,7 @@ class World:
 
     # Messages of partners
 
-    async def tell(
+    async def send_fact(
         self, type_: str, data: Document, webhook_id: str | None = None
     ) -> httpx.Response:
         """Send a signed webhook of the partner that sends this type."""
@@ -150,7 +150,7 @@ class World:
         """Send a webhook that must be accepted; it is repeated while the database is busy."""
         webhook_id = unique("msg")
         async with asyncio.timeout(PATIENCE_S):
-            while (response := await self.tell(type_, data, webhook_id)).status_code != 204:
+            while (response := await self.send_fact(type_, data, webhook_id)).status_code != 204:
                 assert response.json()["code"] == "database_busy", response.text
 
     async def pay(self, order_id: str, amount: str, payment_id: str | None = None) -> str:

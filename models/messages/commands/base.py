@@ -65,7 +65,7 @@ COMMAND_ID_TAKEN = "command_id_taken"
 
 
 class CommandRefused(Exception):  # a refusal is an answer, not an error
-    """The command is refused and its transaction rolled back."""
+    """The command is refused and what it changed is undone."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)

@@ -30,7 +30,7 @@ class Acknowledge(CommandMessage):
     On the command line, `retry` does it.
     """
 
-    routes: ClassVar = (Route("/orders/{order_id}/seen-to", "acknowledge"),)
+    routes: ClassVar = (Route("/orders/{order_id}/seen-to", "see_to"),)
 
     kind: Literal["acknowledge"] = "acknowledge"
     order_id: Identifier

@@ -109,7 +109,7 @@ async def test_payment_in_another_currency_is_shown_and_refunded(pipeline: World
     await pipeline.until_event(order_id, "payment_requested")
     payment_id = unique("pay")
     data = {"payment_id": payment_id, "order_id": order_id, "amount": TOTAL, "currency": "USD"}
-    assert (await pipeline.tell("payment.received", data)).status_code == 204
+    assert (await pipeline.send_fact("payment.received", data)).status_code == 204
     shown = await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
     assert (shown["attention"]["code"], shown["paid"]) == ("payment_currency", "0.00")
     await execute(pipeline, f"/payments/{payment_id}/refund")
@@ -126,7 +126,7 @@ async def test_early_payment_in_another_currency_is_shown_on_order(pipeline: Wor
     document = order(sku, customer)
     order_id, payment_id = str(document["order_id"]), unique("pay")
     data = {"payment_id": payment_id, "order_id": order_id, "amount": TOTAL, "currency": "USD"}
-    assert (await pipeline.tell("payment.received", data)).status_code == 204
+    assert (await pipeline.send_fact("payment.received", data)).status_code == 204
     await until(lambda: unmatched(pipeline), lambda rows: payment_id in rows)
     await pipeline.place(document)
     shown = await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
@@ -251,7 +251,7 @@ async def test_payout_clears_collected_amount_once(pipeline: World) -> None:
     payout_id = unique("po")
     data = {"payout_id": payout_id, "amount": "118.00", "fee": "1.00", "currency": "EUR"}
     for _ in range(2):
-        response = await pipeline.tell("payout.paid", data, webhook_id=f"msg-{payout_id}")
+        response = await pipeline.send_fact("payout.paid", data, webhook_id=f"msg-{payout_id}")
         assert response.status_code == 204
     entry = await until(lambda: postings(pipeline, f"payout:{payout_id}"))
     assert entry == {"BANK": 11_800, "PAYMENT_FEES": 100, "CASH_CLEARING": -11_900}
@@ -290,6 +290,6 @@ async def test_invalid_amount_is_rejected_by_webhook(
     for type_, data in facts.items():
         if type_ == "payout.paid" and amount in ("0", "-1.00"):
             continue  # fees and refunds may exceed the collected amount
-        response = await pipeline.tell(type_, data | {"amount": amount, "currency": currency})
+        response = await pipeline.send_fact(type_, data | {"amount": amount, "currency": currency})
         assert response.status_code == 422, (type_, response.text)
         assert response.json()["errors"][0]["field"] in (field, "amount"), response.text

@@ -45,9 +45,9 @@ async def test_orders_and_facts_without_engine_can_be_sent_again(idle: World) ->
         assert (await lonely.get("/orders")).json() == []
         there, idle.api = idle.api, lonely
         fact = {"payment_id": "P-1", "order_id": "U-1", "amount": "5.00", "currency": "EUR"}
-        assert (await idle.tell("payment.received", fact, "msg-1")).status_code == 503
+        assert (await idle.send_fact("payment.received", fact, "msg-1")).status_code == 503
         idle.api = there
-    assert (await idle.tell("payment.received", fact, "msg-1")).status_code == 204
+    assert (await idle.send_fact("payment.received", fact, "msg-1")).status_code == 204
     async with idle.worker():
         await idle.client.get_workflow_handle("fact-payments-msg-1").result()
     [unmatched] = (await idle.api.get("/payments/unmatched")).json()
