@@ -229,7 +229,7 @@ def reinstate_order(work: UnitOfWork, order: Order) -> None:
     order.promised_date = promised_date(
         work.now.date(), order.requested_delivery_date, work.rules.policy.promises
     )
-    order.told_date, order.consent_by, order.delay_notices = None, None, 0
+    order.notified_date, order.consent_by, order.delay_notices = None, None, 0
     detail = f"{money_of(order, in_hand_minor)} after the deadline: the order is reinstated"
     record_event(work, order.order_id, "late_money", detail)
     apply_deposit(work, order)

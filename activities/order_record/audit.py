@@ -32,11 +32,11 @@ def record_events(work: UnitOfWork, parts: EventDetails) -> None:
 
 def record_rejected(work: UnitOfWork, subject: str, name: str, body: str, reason: str) -> None:
     """Record a rejected message once: messages with the same body are the same."""
-    odd_id = f"{subject}:{name}:{hashlib.sha256(body.encode()).hexdigest()}"
-    if work.session.get(RejectedMessageRow, odd_id) is None:
+    rejected_id = f"{subject}:{name}:{hashlib.sha256(body.encode()).hexdigest()}"
+    if work.session.get(RejectedMessageRow, rejected_id) is None:
         work.session.add(
             RejectedMessageRow(
-                odd_id=odd_id,
+                rejected_id=rejected_id,
                 subject=subject,
                 name=name,
                 body=body[:MAX_BODY],

@@ -65,7 +65,7 @@ def accept_delay(work: UnitOfWork, step: AcceptStep) -> AcceptOutcome:
 def _promise(order: Order) -> Promise:
     return Promise(
         promised=order.promised_date,
-        notified=order.told_date,
+        notified=order.notified_date,
         delays=order.delay_notices,
         consent_by=order.consent_by,
         letter=Letter.model_validate(order.letter) if order.letter else None,
@@ -73,7 +73,7 @@ def _promise(order: Order) -> Promise:
 
 
 def _save_promise(order: Order, promise: Promise) -> None:
-    order.promised_date, order.told_date = promise.promised, promise.notified
+    order.promised_date, order.notified_date = promise.promised, promise.notified
     order.delay_notices, order.consent_by = promise.delays, promise.consent_by
     order.letter = promise.letter.model_dump(mode="json") if promise.letter else None
 

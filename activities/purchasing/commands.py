@@ -26,7 +26,7 @@ def close_purchase(work: UnitOfWork, command: ClosePurchaseOrder) -> CommandResu
     due = {line.sku: due_units(line) for line in lines if order.state.is_open}
     for line in lines:
         if due.get(line.sku):
-            line.let_down_at = work.now
+            line.failed_at = work.now
     order.state, order.ended_at = PurchaseOrderState.CLOSED, work.now
     order.ended_reason = f"closed by {command.actor}: {command.reason}"
     set_expected_dates(work, skus)

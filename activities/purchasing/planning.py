@@ -214,7 +214,7 @@ def _failed_suppliers(work: UnitOfWork, key: StockKey) -> Mapping[str, str]:
     return {
         order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
         for order, line in failed_purchases(work.session, key)
-        if line.let_down_at and line.let_down_at >= since
+        if line.failed_at and line.failed_at >= since
     }
 
 
@@ -224,7 +224,7 @@ def _promised(line: PurchaseOrderLine) -> str:
 
 def failed_purchases(session: Session, key: StockKey) -> list[Purchase]:
     """Read the purchases of which a supplier did not promise or deliver all units."""
-    failed = col(PurchaseOrderLine.let_down_at).is_not(None)
+    failed = col(PurchaseOrderLine.failed_at).is_not(None)
     return list(session.exec(select_purchases(key).where(failed)))
 
 

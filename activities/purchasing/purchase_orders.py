@@ -119,7 +119,7 @@ def end_purchase(work: UnitOfWork, po_id: str, state: State, reason: str) -> Not
     if order.state.is_open:
         order.state, order.ended_reason, order.ended_at = state, reason[:500], work.now
         for line in lines:
-            line.let_down_at = work.now if due_units(line) else None
+            line.failed_at = work.now if due_units(line) else None
     return Notification(cause=f"{po_id}-{state}", places=keys_of(order, lines))
 
 

@@ -60,7 +60,7 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
     lock_offers(work, key)
     if step.again:
         for _, line in failed_purchases(work.session, key):
-            line.let_down_at = None
+            line.failed_at = None
     before = read_shortages(work.session, [key.sku])
     others = _end_overdue(work, key)
     problem, unmet = plan_line(work, key)
@@ -112,7 +112,7 @@ def _end_overdue(work: UnitOfWork, key: StockKey) -> list[StockKey]:
             reason = "no acknowledgement in time"
             keys += end_purchase(work, order.po_id, State.LAPSED, reason).places
         elif order.state.is_open and due_units(line) and late_from and late_from <= work.now:
-            line.expected, line.let_down_at = line.received, work.now
+            line.expected, line.failed_at = line.received, work.now
             order.ended_reason = f"overdue: expected on {expected_date_of(order, line)}"
             _give_up_rest(work, order)
     return [other for other in keys if other != key]
@@ -161,7 +161,7 @@ def _purchases(session: Session, key: StockKey) -> list[Purchase]:
             col(PurchaseOrder.state).not_in((State.CLOSED, State.INVOICED))
             | (
                 (col(PurchaseOrder.state) == State.CLOSED)
-                & col(PurchaseOrderLine.let_down_at).is_not(None)
+                & col(PurchaseOrderLine.failed_at).is_not(None)
             )
         )
         .with_for_update()

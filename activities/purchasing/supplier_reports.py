@@ -39,12 +39,12 @@ def apply_acknowledgement(work: UnitOfWork, fact: SupplierAcknowledged) -> Notif
     if order is None or (order.acknowledged_at and reported_at < order.acknowledged_at):
         return Notification(cause=cause)
     before = read_shortages(work.session, [line.sku for line in lines])
-    is_latest = order.told_at is None or reported_at >= order.told_at
+    is_latest = order.reported_at is None or reported_at >= order.reported_at
     order.acknowledged_at = reported_at
     _apply_promises(work, fact, order, lines, is_latest)
     if is_latest:
         expected = unless_passed(fact.expected_date, work.now.date())
-        order.expected_date, order.told_at = expected or order.expected_date, reported_at
+        order.expected_date, order.reported_at = expected or order.expected_date, reported_at
     if all(line.expected == 0 for line in lines) and is_latest and order.state.is_open:
         order.state, order.ended_at = State.REFUSED, work.now
         order.ended_reason = "refused: it promises nothing"
@@ -76,7 +76,7 @@ def _apply_promises(
             units = line.quantity if promise is None else promise.quantity
             line.expected = max(line.received, min(units, line.quantity))
             is_less = line.expected < line.quantity
-            line.let_down_at = (line.let_down_at or work.now) if is_less else None
+            line.failed_at = (line.failed_at or work.now) if is_less else None
         if is_latest:
             expected = unless_passed(promise.expected_date, today) if promise else None
             line.expected_date = expected or for_all or quoted_date(line)
@@ -98,8 +98,8 @@ def apply_ship_notice(work: UnitOfWork, fact: GoodsShipped) -> Notification:
     reported_at = min(fact.occurred_at or work.now, work.now)
     if order.state in (*UNANSWERED, State.ACKNOWLEDGED):
         order.state = State.SHIPPED
-    if order.told_at is None or reported_at >= order.told_at:
-        order.told_at = reported_at
+    if order.reported_at is None or reported_at >= order.reported_at:
+        order.reported_at = reported_at
         expected = unless_passed(fact.expected_date, work.now.date())
         order.expected_date = expected or order.expected_date
         for line in lines:

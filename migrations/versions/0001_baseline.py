@@ -282,7 +282,7 @@ def _create_orders() -> None:
         sa.Column("cancellation", sa.String(32), nullable=False),
         sa.Column("cancel_reason", text(), nullable=False),
         sa.Column("promised_date", sa.Date(), nullable=True),
-        sa.Column("told_date", sa.Date(), nullable=True),
+        sa.Column("notified_date", sa.Date(), nullable=True),
         sa.Column("delay_notices", sa.Integer(), nullable=False),
         sa.Column("consent_by", sa.Date(), nullable=True),
         sa.Column("letter", sa.JSON(none_as_null=True), nullable=True),
@@ -404,7 +404,7 @@ def _create_purchasing() -> None:
         sa.Column("acknowledge_by", moment(), nullable=True),
         sa.Column("sent_at", moment(), nullable=True),
         sa.Column("acknowledged_at", moment(), nullable=True),
-        sa.Column("told_at", moment(), nullable=True),
+        sa.Column("reported_at", moment(), nullable=True),
         sa.Column("ended_reason", text(), nullable=True),
         sa.Column("ended_at", moment(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -427,7 +427,7 @@ def _create_purchasing() -> None:
         sa.Column("received", sa.Integer(), nullable=False),
         sa.Column("damaged", sa.Integer(), nullable=False),
         sa.Column("invoiced", sa.Integer(), nullable=False),
-        sa.Column("let_down_at", moment(), nullable=True),
+        sa.Column("failed_at", moment(), nullable=True),
         sa.Column("reason", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["po_id"], ["purchase_orders.po_id"], name=op.f("fk_purchase_order_lines_po_id")
@@ -903,13 +903,13 @@ def _create_messages() -> None:
     op.create_index("ix_facts_type_business_id", "facts", ["type", "business_id"])
     op.create_table(
         "rejected_messages",
-        sa.Column("odd_id", text(), nullable=False),
+        sa.Column("rejected_id", text(), nullable=False),
         sa.Column("subject", text(), nullable=False),
         sa.Column("name", text(), nullable=False),
         sa.Column("body", text(), nullable=False),
         sa.Column("reason", text(), nullable=False),
         sa.Column("recorded_at", moment(), nullable=False),
-        sa.PrimaryKeyConstraint("odd_id", name=op.f("pk_rejected_messages")),
+        sa.PrimaryKeyConstraint("rejected_id", name=op.f("pk_rejected_messages")),
     )
     op.create_index("ix_rejected_messages_subject", "rejected_messages", ["subject"])
     op.create_table(

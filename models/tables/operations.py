@@ -95,7 +95,7 @@ class RejectedMessageRow(SQLModel, table=True):
 
     __tablename__ = "rejected_messages"
 
-    odd_id: str = Field(primary_key=True)
+    rejected_id: str = Field(primary_key=True)
     subject: str = Field(index=True)
     name: str
     body: str

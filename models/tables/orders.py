@@ -78,7 +78,7 @@ class Order(SQLModel, table=True):
     promised_date: date | None = None
     """The last date for dispatch that the customer agreed to; None after consent to a delay without
     a date."""
-    told_date: date | None = None
+    notified_date: date | None = None
     """The date in the last letter to the customer."""
     delay_notices: int = 0
     """The number of delays that the customer agreed to, by silence or expressly."""

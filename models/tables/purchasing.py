@@ -33,7 +33,7 @@ class PurchaseOrder(SQLModel, table=True):
     sent_at: datetime | None = None
     acknowledged_at: datetime | None = None
     """When the applied acknowledgement was made: an earlier one changes nothing."""
-    told_at: datetime | None = None
+    reported_at: datetime | None = None
     """When the report that set the dates was made: an earlier one changes no dates."""
     ended_reason: str | None = None
     """Why its goods, or the rest of them, are no longer expected."""
@@ -58,7 +58,7 @@ class PurchaseOrderLine(SQLModel, table=True):
     """Units received, without the damaged ones."""
     damaged: int = 0
     invoiced: int = 0
-    let_down_at: datetime | None = None
+    failed_at: datetime | None = None
     """When the supplier failed to promise or deliver all units. It isn't asked again until its rest
     is over or an operator retries."""
     reason: dict[str, JsonValue] = Field(sa_type=JSON)

@@ -253,6 +253,8 @@ DIALECT = {
     r"\ba person\b": "an operator",
     r"\blets? (?:us|it) down\b": "default, deliver short",
     r"\bforgo(?:ne|es)?\b": "write off",
+    r"\b(?:told_\w+|odd_(?!facts\b)\w+)": "reported, notified, rejected",
+    r"\blet_down": "failed",
     r"\bis said by\b": "is given in",
     r"\bbeside (?:it|its|the way|their way|the orders?)\b": "in the background",
 }
