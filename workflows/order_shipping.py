@@ -1,6 +1,7 @@
 """The shipments of one order: planning, handover, booking, collection, tracking and delivery."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
@@ -40,6 +41,9 @@ class OrderShipping:
                 await self._plan_shipments(tasks)
         except Stopped:
             await workflow.wait_condition(lambda: all(task.done() for task in tasks.values()))
+            for task in tasks.values():
+                with suppress(Stopped):
+                    task.result()
             raise
         await workflow.wait_condition(lambda: all(task.done() for task in tasks.values()))
         for task in tasks.values():
