@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from rich.console import Console
 from temporalio.client import Client
 
@@ -28,6 +29,10 @@ ENGINE_ENVIRONMENT = {"GOMAXPROCS": "1", "GOGC": "800"}
 
 Each test process has a server of its own.
 """
+
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
+# Both limits are wall-clock times, which a busy machine exceeds without a defect.
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
