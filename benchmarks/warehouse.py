@@ -15,14 +15,12 @@ from activities.stock.backorders import incoming, open_shortages
 from activities.stock.steps import allocate_stock, release_stock
 from models.customers import CustomerStatus, PaymentPreference, TaxTreatment
 from models.messages.facts import ShipmentDispatched
-from models.messages.partners import BookedFreight, FreightBooking, FreightInquiry
 from models.messages.policy import Policy
 from models.messages.steps import DispatchStep, OrderStep, RecordOrder
 from models.orders import Delivery, OrderDocument
 from models.progress import Progress
 from models.replenishment import Promisable, available_to_promise
 from models.settings import Settings
-from models.shipping import Quote
 from models.tables.masterdata import Company, Customer, Location, Supplier
 from models.tables.stock import Stock
 from tools.prepare import migrate
@@ -53,22 +51,6 @@ FILL = (
     " reviewed_at) SELECT sku, location, 1, 1, 90, 3, 0, 3, 6, 50, :opened FROM stock",
 )
 """SQL for the master data and stock after an import and a nightly stock review."""
-
-
-class UnusedCarriers:
-    """Carriers for benchmarks that plan shipments without quotes or bookings."""
-
-    async def quote(self, inquiry: FreightInquiry, key: str) -> list[Quote]:
-        """See `Carriers`."""
-        raise NotImplementedError
-
-    async def book(self, booking: FreightBooking, key: str) -> BookedFreight:
-        """See `Carriers`."""
-        raise NotImplementedError
-
-    async def cancel(self, shipment_id: str, key: str) -> None:
-        """See `Carriers`."""
-        raise NotImplementedError
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """Facts: each is recorded in the inbox, then passed to its workflow."""
 
-import asyncio
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -82,9 +81,8 @@ class FactIntake(Connection):
         if by_operator:
             await self._read(lambda session: self._check_fact(session, source, fact_id, fact))
         stored = StoredFact(type=type_, data=fact.model_dump(mode="json"))
-        is_open = await asyncio.to_thread(
-            self._database.transaction,
-            lambda work: store_fact(work, source, fact_id, fact),
+        is_open = await self._database.transaction_async(
+            lambda work: store_fact(work, source, fact_id, fact)
         )
         if not is_open:
             return RecordedFact(fact_id, None)

@@ -10,8 +10,7 @@ from activities.order_record.progress import read_progress
 from activities.orders.steps import record_order
 from activities.shipping.carrier_calls import CarrierCalls
 from activities.shipping.steps import apply_delivery, apply_dispatch, apply_tracking
-from models.messages.commands import Command
-from models.messages.commands.registry import CommandStep
+from models.messages.commands.registry import Command, CommandStep
 from models.messages.commands.results import CommandResult
 from models.messages.facts import ShipmentDelivered, ShipmentDispatched, ShipmentTracked
 from models.messages.steps import (

@@ -13,7 +13,7 @@ from activities.purchasing.steps import Purchasing
 from activities.stock.backorders import incoming
 from models.claims import ClaimState
 from models.ledger import Account
-from models.messages.commands import Command
+from models.messages.commands.registry import Command
 from models.messages.commands.returns import ReturnedUnits
 from models.messages.steps import Notification, StockKey
 from models.progress import ShipmentState
