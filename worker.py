@@ -22,7 +22,7 @@ from activities.billing import dunning
 from activities.billing import steps as billing_steps
 from activities.billing.payment_calls import PaymentCalls
 from activities.database.engine import Database
-from activities.database.step import steps_of
+from activities.database.step import activity_of, steps_of
 from activities.documents.fonts import usual_subset
 from activities.gateways.carriers import HttpCarriers
 from activities.gateways.failures import TranslateErrors
@@ -106,7 +106,7 @@ def build_activities(
         StockReview(database),
     )
     return [
-        *(step.activity(database) for module in STEP_MODULES for step in steps_of(module)),
+        *(activity_of(step, database) for module in STEP_MODULES for step in steps_of(module)),
         *(method for instance in calls for method in _public_methods(instance)),
     ]
 

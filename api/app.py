@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         """Connect to the engine at the first call, so that the API starts without it."""
         reached = client or await engine.connect(os.environ, settings.temporal_port, lazy=True)
-        intake = Intake(reached, database, utc_now, settings.buying)
+        intake = Intake(reached, database)
         for router in (
             orders_router(intake, database),
             stock_router(database, utc_now),

@@ -10,7 +10,6 @@ from sqlmodel import Session
 
 import engine
 from activities.database.engine import Database
-from activities.database.unit_of_work import utc_now
 from command_line.output import show
 from intake import Intake
 from models.settings import Settings
@@ -36,7 +35,7 @@ class CliContext:
         async def run() -> Result:
             port = self.settings.temporal_port
             client = await engine.connect(self._environment, port, lazy=True)
-            return await work(Intake(client, self.database, utc_now, self.settings.buying))
+            return await work(Intake(client, self.database))
 
         return asyncio.run(run())
 

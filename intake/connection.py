@@ -9,24 +9,18 @@ from temporalio.service import RPCError, RPCStatusCode
 
 import engine
 from activities.database.engine import Database
-from activities.database.unit_of_work import Clock
 from models.errors import EngineUnavailable
-from models.purchasing import BuyingPolicy
 from order_status import OrderStatusService
 
 Result = TypeVar("Result")
 
 
 class Connection:
-    """Temporal client, database and clock; `orders` shows orders."""
+    """Temporal client and database, with its clock and rules; `orders` shows orders."""
 
-    def __init__(
-        self, client: Client, database: Database, clock: Clock, buying: BuyingPolicy
-    ) -> None:
+    def __init__(self, client: Client, database: Database) -> None:
         self._client = client
         self._database = database
-        self._clock = clock
-        self._buying = buying
         self.orders = OrderStatusService(client, database)
 
     async def check_engine(self) -> None:

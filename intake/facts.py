@@ -75,7 +75,7 @@ class FactIntake(Connection):
         """
         fact = parse_fact(type_, data)
         if isinstance(fact, ShipmentFact):
-            check_past(fact, self._clock())
+            check_past(fact, self._database.clock())
         if isinstance(fact, PaymentReceived | PaymentReversed):
             fact = await self._with_order(fact)
         if by_operator:
@@ -134,9 +134,11 @@ class FactIntake(Connection):
             of = f" of {sku!r}" if sku else ""
             message = f"there is no purchase order {fact.po_id!r}{of}"
             raise NotFound(UNKNOWN_PURCHASE_ORDER, message)
-        now = self._clock()
+        now = self._database.clock()
         if isinstance(fact, GoodsReceived):
-            return purchasing_reading.receipt_refusal(session, fact, self._buying, now)
+            return purchasing_reading.receipt_refusal(
+                session, fact, self._database.rules.buying, now
+            )
         return purchasing_reading.acknowledgement_refusal(session, fact, now.date())
 
     async def _pass_on(self, source: str, fact_id: str, fact: Fact, stored: StoredFact) -> str:

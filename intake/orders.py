@@ -56,7 +56,7 @@ class OrderIntake(Connection):
         )
         if errors and recorded is None:
             raise InvalidInput(errors)
-        view = received_view(document, total_minor, self._clock())
+        view = received_view(document, total_minor, self._database.clock())
         started = await self._start_order(document, sent_digest, total_minor, view)
         if started and recorded is None:
             return Placed(view, created=True)

@@ -23,29 +23,12 @@ class Step(Generic[In, Out]):
     input_type: type[In]
     output_type: type[Out]
 
-    def run(self, database: Database, argument: In) -> Out:
-        """Run the step in a transaction of its own."""
-        raise NotImplementedError
-
-    def activity(self, database: Database) -> Callable[[In], Out]:
-        """Return the activity that runs the step on `database`."""
-
-        def run(argument: In) -> Out:
-            return self.run(database, argument)
-
-        run.__annotations__ = {"argument": self.input_type, "return": self.output_type}
-        return activity.defn(name=self.name)(run)
-
 
 @dataclass(frozen=True)
 class WriteStep(Step[In, Out]):
     """A step that changes the tables in one transaction."""
 
     function: Callable[[UnitOfWork, In], Out]
-
-    def __call__(self, work: UnitOfWork, argument: In) -> Out:
-        """Run the step in the transaction of its caller."""
-        return self.function(work, argument)
 
     def run(self, database: Database, argument: In) -> Out:
         """Run the step in a transaction of its own."""
@@ -85,7 +68,19 @@ def _signature(function: Callable[[Any, In], Out]) -> tuple[str, type[In], type[
     return function.__name__, argument, output
 
 
-def steps_of(module: ModuleType) -> list[Step[Any, Any]]:
+def activity_of(
+    step: WriteStep[In, Out] | ReadStep[In, Out], database: Database
+) -> Callable[[In], Out]:
+    """Return the activity that runs a step on `database`."""
+
+    def run(argument: In) -> Out:
+        return step.run(database, argument)
+
+    run.__annotations__ = {"argument": step.input_type, "return": step.output_type}
+    return activity.defn(name=step.name)(run)
+
+
+def steps_of(module: ModuleType) -> list[WriteStep[Any, Any] | ReadStep[Any, Any]]:
     """Return the steps that a module defines, in their order."""
     return [
         value

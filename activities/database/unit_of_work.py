@@ -1,7 +1,7 @@
 """The unit of work: one transaction in progress."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlmodel import Session
@@ -27,7 +27,7 @@ class UnitOfWork:
     rules: Rules
     clock: Clock
 
-    _now: datetime | None = None
+    _now: datetime | None = field(default=None, init=False)
 
     @property
     def now(self) -> datetime:

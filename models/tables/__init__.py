@@ -1,6 +1,6 @@
-"""The SQLModel tables, a module per domain; importing one module registers all tables."""
+"""The SQLModel tables, a file for each domain. Importing one registers all of them."""
 
-from models.tables import (
+from models.tables import (  # noqa: F401
     billing,
     columns,
     ledger,
@@ -12,16 +12,3 @@ from models.tables import (
     shipping,
     stock,
 )
-
-__all__ = [
-    "billing",
-    "columns",
-    "ledger",
-    "masterdata",
-    "operations",
-    "orders",
-    "purchasing",
-    "returns",
-    "shipping",
-    "stock",
-]

@@ -9,7 +9,6 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle
 
 from activities.database.unit_of_work import utc_now
-from intake import Intake
 from models.tables.masterdata import Location
 from models.tables.shipping import Shipment
 from models.working_days import Calendar, hand_over_at
@@ -139,7 +138,7 @@ async def retry(world: World, order_id: str) -> None:
     """Wait for a refusal, and retry as an operator."""
     shown = await world.until_order(order_id, lambda o: o["attention"] is not None)
     assert shown["attention"]["code"] == "refused"
-    intake = Intake(world.client, world.database, utc_now, world.settings.buying)
+    intake = world.intake()
     assert (await intake.retry(order_id, "ann")).accepted
 
 
@@ -245,7 +244,7 @@ async def test_goods_of_a_closed_location_are_booked_on_its_next_working_day(
 
 async def test_order_at_a_closed_location_can_be_cancelled(pipeline: World) -> None:
     order_id, sku = await place_where_it_is_closed(pipeline)
-    intake = Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying)
+    intake = pipeline.intake()
     assert (await intake.cancel(order_id, "changed my mind", "ann")).accepted
     shown = await pipeline.until(order_id, "cancelled")
     assert [s["state"] for s in shown["shipments"]] == ["cancelled"]

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from activities.database.unit_of_work import utc_now
 from activities.shipping.steps import apply_tracking
-from intake import Intake
 from models.errors import InvalidInput
 from models.messages.commands.returns import (
     AuthoriseReturn,
@@ -147,7 +145,7 @@ async def impatient(request: pytest.FixtureRequest, engine_address: str) -> Asyn
 
 async def test_silent_return_raises_attention(impatient: World) -> None:
     """A retry waits as long again; a delivered return has another message."""
-    intake = Intake(impatient.client, impatient.database, utc_now, impatient.settings.buying)
+    intake = impatient.intake()
     order_id, sku = await delivered(impatient, quantity=1)
     return_id = await sent_back(impatient, order_id, sku, 1)
     await attention(impatient, order_id, "return_silent", f"no tracking event of {return_id}")

@@ -234,7 +234,7 @@ async def test_accepted_delay_keeps_the_order_and_moves_the_promised_date(idle: 
     """Accepting is refused before and after."""
     async with working(idle) as clock:
         order_id, sku, po_id = await short(idle, requested_delivery_date=in_days(1).isoformat())
-        intake = idle.intake(clock)
+        intake = idle.intake()
         with pytest.raises(Refused, match="no delay that waits"):
             await intake.accept_delay(order_id, "ann")
         await confirm(idle, po_id, in_days(60))

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from activities.database.unit_of_work import utc_now
-from intake import Intake
 from models.errors import InvalidInput, NotFound
 from models.messages.commands.billing import CreditInvoice
 from models.messages.commands.returns import (
@@ -338,7 +336,7 @@ async def test_refused_refund_of_a_return_raises_attention(pipeline: World) -> N
     shown = await pipeline.until_order(order_id, lambda o: o["attention"])
     assert shown["attention"]["code"] == "refused"
     assert f"return-{return_id}" in shown["attention"]["message"]
-    intake = Intake(pipeline.client, pipeline.database, utc_now, pipeline.settings.buying)
+    intake = pipeline.intake()
     assert (await intake.retry(order_id, "ann")).accepted
     assert [s.refunded for s in (await settled(pipeline, return_id)).settlements] == ["119.00"]
     shown = await pipeline.order(order_id)

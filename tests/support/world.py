@@ -81,9 +81,9 @@ class World:
         self.worker_databases.append(database)
         return build_worker(settings, database, self.client, runner)
 
-    def intake(self, clock: Clock = utc_now) -> Intake:
+    def intake(self) -> Intake:
         """Build the application service that API and CLI share."""
-        return Intake(self.client, self.database, clock, self.settings.buying)
+        return Intake(self.client, self.database)
 
     def shop(self, on_hand: int = 10, **changes: Any) -> tuple[str, str]:
         """Import a new product and a new customer; returns their ids.
