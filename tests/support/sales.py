@@ -6,7 +6,8 @@ from sqlmodel import select
 
 from models.ledger import Account
 from models.tables.ledger import JournalPosting
-from tests.support.shop import Document, order, unique
+from tests.support import orders
+from tests.support.shop import Document, unique
 from tests.support.world import World
 
 TOTAL = "119.00"
@@ -15,10 +16,7 @@ TOTAL = "119.00"
 
 async def place_order(world: World, **changes: Any) -> str:
     """Place an order of one unit and return its id."""
-    sku, customer = world.shop(on_hand=5)
-    document = order(sku, customer, **changes)
-    await world.place(document)
-    return str(document["order_id"])
+    return (await orders.place_order(world, on_hand=5, **changes)).order_id
 
 
 async def deliver(world: World, order_id: str) -> None:
