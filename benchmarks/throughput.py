@@ -34,6 +34,7 @@ from engine import connect
 from models.settings import Settings
 from tests.support import postgres
 from tests.support.shop import SHIP_TO, write_csv, write_shop
+from tests.support.waiting import until
 from tools.processes import Processes, Program
 from tools.stack import HOME, Stack, StackConfig, environment
 
@@ -268,7 +269,7 @@ async def contest_on(kind: str, folder: Path) -> AsyncIterator[Contest]:
                 program = Program(f"worker-{len(extra) + 2}", (sys.executable, "worker.py"))
                 await running.enter_async_context(more.supervised(program))
                 extra.append(running)
-                await _until(partial(_runs, more.log(program.name)))
+                await until(partial(_runs, more.log(program.name)))
             while len(extra) > count - 1:
                 await extra.pop().aclose()
                 more.log(f"worker-{len(extra) + 2}").unlink()
@@ -287,15 +288,8 @@ async def contest_on(kind: str, folder: Path) -> AsyncIterator[Contest]:
                     found.setdefault(_process_name(argv), []).append(int(pid))
             return found
 
-        await _until(lambda: set(WORKFLOWS) <= pids().keys())
+        await until(lambda: set(WORKFLOWS) <= pids().keys())
         yield Contest(client, api, pids, set_workers)
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    while True:
-        if condition():
-            return
-        await asyncio.sleep(0.1)
 
 
 def _runs(worker_log: Path) -> bool:
