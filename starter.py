@@ -5,19 +5,13 @@ import sys
 
 import typer
 
-from command_line.billing import (
-    add_billing,
-)
+from command_line.billing import add_billing
 from command_line.commands import add_commands
 from command_line.context import CliContext
 from command_line.ledger import add_ledger
 from command_line.operations import add_operations
 from command_line.orders import add_orders
-from command_line.output import (
-    print_json,
-    print_problem,
-    problem_of,
-)
+from command_line.output import print_json, print_problem, problem_of
 from command_line.purchasing import add_purchasing
 from command_line.returns import add_returns
 from command_line.shipping import add_shipping

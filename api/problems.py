@@ -7,14 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from models.errors import (
-    Conflict,
-    InvalidInput,
-    NotFound,
-    PipelineError,
-    Refused,
-    Unavailable,
-)
+from models.errors import Conflict, InvalidInput, NotFound, PipelineError, Refused, Unavailable
 
 STATUS = {InvalidInput: 422, Conflict: 409, NotFound: 404, Refused: 409, Unavailable: 503}
 """The HTTP status of an error, by its closest base class."""

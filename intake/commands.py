@@ -17,14 +17,7 @@ import engine
 from activities.operations import reading as operations_reading
 from activities.shipping import reading as shipping_reading
 from intake.connection import Connection
-from models.errors import (
-    Conflict,
-    EngineUnavailable,
-    FieldError,
-    InvalidInput,
-    NotFound,
-    Refused,
-)
+from models.errors import Conflict, EngineUnavailable, FieldError, InvalidInput, NotFound, Refused
 from models.messages.attention import WORKFLOW_ENDED, WORKFLOW_FAILS
 from models.messages.commands.base import (
     COMMAND_ID_TAKEN,

@@ -11,11 +11,7 @@ from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, mode
 
 from models.base import Document, Identifier, LocationId, Text, at_field
 from models.customers import Address, AmountText, CustomerDocument, PercentText
-from models.money import (
-    decimals,
-    parse_amount,
-    parse_percent,
-)
+from models.money import decimals, parse_amount, parse_percent
 
 MAX_LINES = 1_000
 MAX_QUANTITY = 1_000_000

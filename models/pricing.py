@@ -4,13 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from models.base import Payload
 from models.customers import TaxTreatment
-from models.money import (
-    MAX_AMOUNT_MINOR,
-    PPM_PER_PERCENT,
-    parse_amount,
-    parse_percent,
-    share,
-)
+from models.money import MAX_AMOUNT_MINOR, PPM_PER_PERCENT, parse_amount, parse_percent, share
 from models.orders import OrderDocument, OrderLine
 
 

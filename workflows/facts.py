@@ -17,10 +17,7 @@ with workflow.unsafe.imports_passed_through():
         record_unmatched_payment,
     )
     from activities.mail.steps import CustomerMail
-    from activities.orders.steps import (
-        read_document,
-        record_rejected_message,
-    )
+    from activities.orders.steps import read_document, record_rejected_message
     from activities.purchasing.receiving import receive_goods
     from activities.purchasing.supplier_invoices import record_supplier_invoice
     from activities.purchasing.supplier_reports import apply_acknowledgement, apply_ship_notice

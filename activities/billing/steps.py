@@ -6,12 +6,7 @@ from activities.billing.cards import (
     record_authorisation,
 )
 from activities.billing.exchanges import credit_cancelled_exchange
-from activities.billing.invoicing import (
-    create_invoice,
-    credit_amount,
-    invoice_of,
-    uncredited_minor,
-)
+from activities.billing.invoicing import create_invoice, credit_amount, invoice_of, uncredited_minor
 from activities.billing.payments import (
     currency_mismatch,
     record_payment,

@@ -19,13 +19,7 @@ from activities.documents.page import (
 )
 from activities.documents.sheet import Sheet
 from activities.documents.transfer import takes_transfer, transfer_code
-from activities.documents.wording import (
-    Sum,
-    Weight,
-    settlement,
-    sums,
-    tax_exemption,
-)
+from activities.documents.wording import Sum, Weight, settlement, sums, tax_exemption
 from models.billing import Invoice
 
 _TOTALS_LEFT, _TOTALS_SPLIT = 105.0, 160.0

@@ -1,15 +1,6 @@
 """The part of a bill above its lines: address, numbers, dates and title."""
 
-from activities.documents.page import (
-    ACCENT,
-    BODY,
-    GREY,
-    LABEL,
-    LEFT,
-    RIGHT,
-    WIDTH,
-    Style,
-)
+from activities.documents.page import ACCENT, BODY, GREY, LABEL, LEFT, RIGHT, WIDTH, Style
 from activities.documents.sheet import Sheet
 from activities.documents.wording import corrections, facts_of, title_of
 

@@ -2,16 +2,7 @@
 
 from activities.documents.letterhead import letterhead
 from activities.documents.notation import grouped_iban
-from activities.documents.page import (
-    ACCENT,
-    LABEL,
-    LEFT,
-    PAGES,
-    SMALL,
-    STRONG,
-    WIDTH,
-    Page,
-)
+from activities.documents.page import ACCENT, LABEL, LEFT, PAGES, SMALL, STRONG, WIDTH, Page
 from activities.documents.wording import AnyBill, title_of, words_and_notation
 
 

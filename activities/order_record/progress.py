@@ -12,14 +12,7 @@ from activities.order_record.balance import balance_of_row, requested_refunds
 from models.billing import AuthorisationState, Balance
 from models.errors import NotFound
 from models.orders import Capture, Delivery
-from models.progress import (
-    Cancellation,
-    Progress,
-    ShipmentProgress,
-    ShipmentState,
-    Stage,
-    stage,
-)
+from models.progress import Cancellation, Progress, ShipmentProgress, ShipmentState, Stage, stage
 from models.stock import ReservationState, ShortageState
 from models.tables.billing import Authorisation, InvoiceRow
 from models.tables.orders import Order, OrderLineRow

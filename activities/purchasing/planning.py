@@ -13,12 +13,7 @@ from sqlmodel import Session, col, select
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, lock_series
 from activities.purchasing.offers import read_offers
-from activities.purchasing.purchase_orders import (
-    Purchase,
-    lines_of,
-    reason_of,
-    select_purchases,
-)
+from activities.purchasing.purchase_orders import Purchase, lines_of, reason_of, select_purchases
 from activities.purchasing.track_records import track_records
 from activities.stock.backorders import backordered, incoming, open_shortages
 from models.messages.steps import StockKey

@@ -13,11 +13,7 @@ from activities.ledger.posting import post
 from activities.order_record.audit import record_event
 from activities.order_record.progress import save_progress
 from activities.order_record.targets import target_location, target_order
-from activities.returns.eligibility import (
-    LineUnits,
-    assign_to_lines,
-    returnable_by_line,
-)
+from activities.returns.eligibility import LineUnits, assign_to_lines, returnable_by_line
 from activities.returns.inspection import (
     Inspected,
     cost_of,
@@ -42,12 +38,7 @@ from models.messages.commands.returns import (
     ReturnedUnits,
 )
 from models.progress import ShipmentState
-from models.returns import (
-    Disposition,
-    RequestedOutcome,
-    ReturnReason,
-    ReturnState,
-)
+from models.returns import Disposition, RequestedOutcome, ReturnReason, ReturnState
 from models.tables.orders import Order
 from models.tables.returns import ReturnLine, ReturnRow
 from models.tables.shipping import Shipment

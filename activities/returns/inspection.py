@@ -23,12 +23,7 @@ from models.messages.commands.returns import InspectedUnits
 from models.money import round_half_up, share_of_units
 from models.pricing import PricedLine
 from models.progress import ShipmentState
-from models.returns import (
-    Disposition,
-    ExchangeLine,
-    RequestedOutcome,
-    exchange_order_id,
-)
+from models.returns import Disposition, ExchangeLine, RequestedOutcome, exchange_order_id
 from models.stock import MovementKind, ReservationState
 from models.tables.orders import Order, OrderLineRow
 from models.tables.returns import ReturnLine, ReturnRow, Settlement

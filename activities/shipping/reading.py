@@ -19,13 +19,7 @@ from models.customers import Address
 from models.messages.commands.shipping import RefundShipment
 from models.messages.facts import ShipmentFact, ShipmentTracked
 from models.money import format_amount
-from models.papers import (
-    PaperAddress,
-    PaperContent,
-    PaperLine,
-    PaperPackage,
-    ShipmentPaper,
-)
+from models.papers import PaperAddress, PaperContent, PaperLine, PaperPackage, ShipmentPaper
 from models.progress import ShipmentState
 from models.shipping import FreightMode
 from models.stock import SERVING, ReservationState

@@ -58,9 +58,7 @@ async def test_cancel_button_during_a_cancellation_changes_nothing(pipeline: Wor
     await assert_asked_once(pipeline, "payments", "refund", order_id)
 
 
-async def test_second_cancel_command_during_a_cancellation_changes_nothing(
-    pipeline: World,
-) -> None:
+async def test_second_cancel_command_during_a_cancellation_changes_nothing(pipeline: World) -> None:
     """Two operators cancel the same order."""
     order_id = await booked(pipeline)
     await slow_void(pipeline)

@@ -163,9 +163,7 @@ async def test_facts_between_two_runs_are_applied(pipeline: World) -> None:
     await assert_completed_once(pipeline, order_id)
 
 
-async def test_facts_that_the_terminated_run_has_not_handled_are_applied(
-    idle_world: World,
-) -> None:
+async def test_facts_that_the_terminated_run_has_not_handled_are_applied(idle_world: World) -> None:
     """No worker ran: the signals are only in the history of the terminated run."""
     placed = await place_order(idle_world)
     order_id = placed.order_id

@@ -112,9 +112,7 @@ async def test_unpaid_shipment_is_cancelled_without_a_carrier_call(pipeline: Wor
     assert await pipeline.requests("carriers", "booking", f"SH-{order_id}-2") == []
 
 
-async def test_retry_of_the_order_repeats_a_refused_call_back(
-    pipeline: World,
-) -> None:
+async def test_retry_of_the_order_repeats_a_refused_call_back(pipeline: World) -> None:
     """The order shows the attention; meanwhile the shipment can't be called back again."""
     order_id, second, _ = await booked_twice(pipeline)
     await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")

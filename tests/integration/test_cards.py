@@ -120,9 +120,7 @@ async def test_capture_in_progress_during_cancellation_is_refunded(pipeline: Wor
     assert accounts_of(pipeline, order_id) == {}
 
 
-async def test_other_payment_after_declined_capture_releases_authorisation(
-    pipeline: World,
-) -> None:
+async def test_other_payment_after_declined_capture_releases_authorisation(pipeline: World) -> None:
     """The order continues without a retry."""
     await pipeline.misbehave(
         partner="payments", operation="capture", fault="refuse", code="card_declined"

@@ -20,9 +20,7 @@ from tests.support.waiting import until, until_history
 from tests.support.world import World
 
 
-async def test_terminated_order_is_listed_at_once_until_it_is_placed_again(
-    pipeline: World,
-) -> None:
+async def test_terminated_order_is_listed_at_once_until_it_is_placed_again(pipeline: World) -> None:
     """Before the nightly reconciliation."""
     placed = await place_order(pipeline)
     order_id = placed.order_id

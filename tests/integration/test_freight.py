@@ -89,9 +89,7 @@ async def test_packages_have_distinct_numbers(pipeline: World) -> None:
     assert len(set(numbers)) == len(numbers) == 2
 
 
-async def test_urgent_order_is_booked_with_the_cheapest_service_in_time(
-    pipeline: World,
-) -> None:
+async def test_urgent_order_is_booked_with_the_cheapest_service_in_time(pipeline: World) -> None:
     """Express takes a day and economy four; the history gives the reason."""
     soon = (utc_now() + timedelta(days=2)).date()
     order_id = await place(pipeline, requested_delivery_date=soon.isoformat())

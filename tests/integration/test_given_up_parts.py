@@ -129,9 +129,7 @@ def test_cancelled_rest_of_a_line_is_exact_to_the_cent_and_fills_other_shortages
     assert read_order_progress.run(warehouse.database, OrderStep(order_id=first)).fulfilled
 
 
-def test_rest_credited_before_leaves_no_contract_liability(
-    warehouse: Warehouse,
-) -> None:
+def test_rest_credited_before_leaves_no_contract_liability(warehouse: Warehouse) -> None:
     """An allowance beyond the price of the dispatched part lowers the price of the rest."""
     warehouse.reserve([("B", 8)], Delivery.PARTIAL, "AT", twice=False)
     warehouse.issue(pick=0, twice=False)

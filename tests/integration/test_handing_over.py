@@ -31,9 +31,7 @@ async def assert_no_carrier(world: World, order_id: str) -> None:
     assert not [call for call in calls if order_id in str(call["body"])]
 
 
-async def test_counter_order_is_handed_over_once_it_is_paid(
-    pipeline: World,
-) -> None:
+async def test_counter_order_is_handed_over_once_it_is_paid(pipeline: World) -> None:
     """No report follows the payment at the till."""
     sku, customer = pipeline.shop(on_hand=3)
     order_id = await place(pipeline, sku, customer, **at_the_counter())
@@ -149,9 +147,7 @@ async def test_cancelled_pick_up_releases_its_goods_and_refunds_the_payment(
     assert again != order_id, "the released goods serve the next order"
 
 
-async def test_customer_is_mailed_once_that_goods_can_be_collected(
-    pipeline: World,
-) -> None:
+async def test_customer_is_mailed_once_that_goods_can_be_collected(pipeline: World) -> None:
     sku, customer = pipeline.shop(on_hand=1)
     order_id = await to_be_picked_up(pipeline, sku, customer)
 

@@ -93,9 +93,7 @@ async def test_return_lost_by_its_carrier_is_refunded(pipeline: World) -> None:
         await command(pipeline, ReceiveReturn, order_id=order_id, lines=two)
 
 
-async def test_return_of_an_unpaid_order_is_lost_in_part(
-    pipeline: World,
-) -> None:
+async def test_return_of_an_unpaid_order_is_lost_in_part(pipeline: World) -> None:
     """Received units can't be lost; lost units can't be received."""
     sku, customer = pipeline.shop(on_hand=2, credit_limit="1000.00")
     document = order(sku, customer, quantity=2, terms="net30")
@@ -202,9 +200,7 @@ async def test_return_reported_before_its_authorisation_is_in_transit_at_once(
     await attention(pipeline, order_id, None)
 
 
-async def test_repeated_report_notifies_the_return_again(
-    pipeline: World,
-) -> None:
+async def test_repeated_report_notifies_the_return_again(pipeline: World) -> None:
     order_id, sku = await delivered(pipeline, quantity=1)
     return_id = await sent_back(pipeline, order_id, sku, 1)
     fact = ShipmentTracked(

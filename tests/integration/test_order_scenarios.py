@@ -2,22 +2,8 @@
 
 from typing import Any
 
-from tests.support.orders import (
-    TOTAL,
-    events,
-    new_order,
-    place_order,
-    states,
-    until_purchased,
-)
-from tests.support.shop import (
-    location_row,
-    offer_row,
-    order,
-    stock_row,
-    supplier_of,
-    unique,
-)
+from tests.support.orders import TOTAL, events, new_order, place_order, states, until_purchased
+from tests.support.shop import location_row, offer_row, order, stock_row, supplier_of, unique
 from tests.support.waiting import until_history
 from tests.support.world import World
 

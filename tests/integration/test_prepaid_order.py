@@ -47,9 +47,7 @@ def counted_transactions() -> Iterator[list[Connection]]:
         event.remove(Engine, "commit", count)
 
 
-async def test_prepaid_order_takes_one_workflow_of_at_most_sixty_six_events(
-    alone: World,
-) -> None:
+async def test_prepaid_order_takes_one_workflow_of_at_most_sixty_six_events(alone: World) -> None:
     """The facts arrive one by one. The history replays."""
     sku, customer = alone.shop()
     document = order(sku, customer, quantity=2)

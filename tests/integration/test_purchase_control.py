@@ -153,9 +153,7 @@ REFUSED_ACKNOWLEDGEMENTS: list[tuple[Document, str]] = [
 ]
 
 
-async def test_refused_acknowledgement_names_the_field_and_changes_nothing(
-    pipeline: World,
-) -> None:
+async def test_refused_acknowledgement_names_the_field_and_changes_nothing(pipeline: World) -> None:
     sku, customer = shop(pipeline, on_hand=0)
     _, po_id = await place_short(pipeline, sku, customer, quantity=3)
     before = everything(pipeline, sku)

@@ -56,9 +56,7 @@ async def test_ten_short_orders_of_a_sku_become_one_purchase_order_line(collecti
     assert "20 short for " in only.order.reason
 
 
-async def test_needs_of_one_supplier_and_location_share_a_purchase_order(
-    collecting: World,
-) -> None:
+async def test_needs_of_one_supplier_and_location_share_a_purchase_order(collecting: World) -> None:
     """Two SKUs, one of them with a worthwhile price break; the higher freight, shared by value."""
     supplier_id = unique("S")
     (one, customer), (other, _) = (collecting.shop(on_hand=0, offers=False) for _ in range(2))

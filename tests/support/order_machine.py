@@ -13,13 +13,7 @@ from activities.shipping.steps import apply_delivery, apply_dispatch, apply_trac
 from models.messages.commands.registry import Command, CommandStep
 from models.messages.commands.results import CommandResult
 from models.messages.facts import ShipmentDelivered, ShipmentDispatched, ShipmentTracked
-from models.messages.steps import (
-    DeliveryStep,
-    DispatchStep,
-    OrderStep,
-    RecordOrder,
-    TrackingStep,
-)
+from models.messages.steps import DeliveryStep, DispatchStep, OrderStep, RecordOrder, TrackingStep
 from models.orders import OrderDocument
 from models.progress import Progress, ShipmentState
 from models.rules import Rules

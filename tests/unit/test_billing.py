@@ -6,13 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.billing import (
-    Balance,
-    BillingRules,
-    reinstates,
-    split_credit,
-    split_reversal,
-)
+from models.billing import Balance, BillingRules, reinstates, split_credit, split_reversal
 from models.money import share
 from models.pricing import TaxAmount, discount_order
 from tests.support.bills import priced

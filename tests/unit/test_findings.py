@@ -5,12 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from models.findings import (
-    Counted,
-    inventory_difference,
-    line_difference,
-    stock_differences,
-)
+from models.findings import Counted, inventory_difference, line_difference, stock_differences
 from models.replenishment import ReviewPolicy, lot_size, observed_window
 
 POLICY = ReviewPolicy(

@@ -25,14 +25,7 @@ from activities.ledger.posting import post
 from models.ledger import Account, Entry, Posting
 from models.ledger_export import beancount_name
 from models.tables.masterdata import Company
-from tests.support.journal import (
-    CASH,
-    REVENUE,
-    TODAY,
-    book,
-    copy_database,
-    sales,
-)
+from tests.support.journal import CASH, REVENUE, TODAY, book, copy_database, sales
 
 
 @pytest.fixture

@@ -9,14 +9,7 @@ from hypothesis import strategies as st
 
 from models.billing import Balance
 from models.orders import Terms
-from models.progress import (
-    Cancellation,
-    Progress,
-    ShipmentProgress,
-    ShipmentState,
-    Stage,
-    stage,
-)
+from models.progress import Cancellation, Progress, ShipmentProgress, ShipmentState, Stage, stage
 from models.shipping import FreightMode
 
 

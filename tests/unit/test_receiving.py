@@ -128,9 +128,7 @@ def test_tax_date_of_an_invoice_before_its_goods_is_the_day_of_the_goods(
     assert tax_day(warehouse, "supplier_invoice:SI") == warehouse.now.date()
 
 
-def test_tax_date_of_an_unmatched_invoice_is_not_before_its_recording(
-    warehouse: Warehouse,
-) -> None:
+def test_tax_date_of_an_unmatched_invoice_is_not_before_its_recording(warehouse: Warehouse) -> None:
     """Both are of two days ago; the invoice is reported today, the goods tomorrow."""
     line = buy(warehouse, 4)
     reported_at = warehouse.now

@@ -8,12 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.working_days import (
-    Calendar,
-    check_calendar,
-    hand_over_at,
-    is_working_day,
-)
+from models.working_days import Calendar, check_calendar, hand_over_at, is_working_day
 
 
 def calendar(

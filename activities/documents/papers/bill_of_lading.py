@@ -1,17 +1,7 @@
 """Bills of lading for freight, on A4; lengths in mm."""
 
 from activities.documents.codes import draw_code
-from activities.documents.page import (
-    BODY,
-    HEAD,
-    INK,
-    LABEL,
-    LEFT,
-    PAD,
-    SMALL,
-    STRONG,
-    WIDTH,
-)
+from activities.documents.page import BODY, HEAD, INK, LABEL, LEFT, PAD, SMALL, STRONG, WIDTH
 from activities.documents.papers.blocks import address_block, facts, note, package_table
 from activities.documents.papers.sheet import PaperSheet
 from activities.documents.papers.words import MODES

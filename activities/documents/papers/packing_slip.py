@@ -1,12 +1,7 @@
 """Packing slips for customers, without prices, on A4; lengths in mm."""
 
 from activities.documents.page import GREY, LEFT, RIGHT, STRONG, WIDTH, Style
-from activities.documents.papers.blocks import (
-    address_block,
-    facts,
-    package_table,
-    postal_lines,
-)
+from activities.documents.papers.blocks import address_block, facts, package_table, postal_lines
 from activities.documents.papers.sheet import PaperSheet
 from activities.documents.papers.words import paper_words
 from activities.documents.table import Table, columns

@@ -2,17 +2,7 @@
 
 from activities.documents.letterhead import letterhead
 from activities.documents.notation import Notation, written_language
-from activities.documents.page import (
-    ACCENT,
-    LABEL,
-    LEFT,
-    PAGES,
-    SMALL,
-    STRONG,
-    WIDTH,
-    Page,
-    Style,
-)
+from activities.documents.page import ACCENT, LABEL, LEFT, PAGES, SMALL, STRONG, WIDTH, Page, Style
 from activities.documents.papers.blocks import postal_lines
 from activities.documents.papers.words import paper_words
 from activities.documents.words import WORDS as BILL_WORDS
