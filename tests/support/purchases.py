@@ -16,9 +16,10 @@ from models.tables.ledger import JournalEntry
 from models.tables.masterdata import Supplier, SupplierOffer
 from models.tables.operations import RejectedMessageRow
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
-from models.tables.stock import Stock, StockPolicy
+from models.tables.stock import Stock
 from tests.support.ledger import balances
 from tests.support.shop import Document, unique
+from tests.support.supply import policy
 from tests.support.waiting import until
 from tests.support.world import World
 
@@ -53,15 +54,8 @@ def offer(world: World, sku: str, supplier_id: str, unit_cost_minor: int, **term
 
 def reorder_at(world: World, sku: str, reorder_point: int, order_quantity: int) -> None:
     """Set the reorder point of a SKU in Berlin, in units, as the nightly review does."""
-    row = StockPolicy(
-        sku=sku,
-        location="BER",
-        demand_a_day=2.0,
-        demand_deviation=0.5,
-        observed_days=90,
-        lead_time_days=3.0,
-        lead_time_deviation=0.0,
-        safety_stock=2,
+    row = policy(
+        sku,
         reorder_point=reorder_point,
         order_quantity=order_quantity,
         reviewed_at=datetime.now(UTC),

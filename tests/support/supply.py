@@ -30,7 +30,7 @@ def buy(warehouse: Warehouse, quantity: int) -> PurchaseOrderLine:
     return line
 
 
-def policy(sku: str, **fields: int) -> StockPolicy:
+def policy(sku: str, **fields: Any) -> StockPolicy:
     """Make a stock policy for Berlin."""
     return StockPolicy(
         sku=sku,
@@ -40,8 +40,7 @@ def policy(sku: str, **fields: int) -> StockPolicy:
         observed_days=90,
         lead_time_days=3.0,
         lead_time_deviation=0.0,
-        reviewed_at=BEGIN,
-        **{"safety_stock": 2, **fields},
+        **{"safety_stock": 2, "reviewed_at": BEGIN, **fields},
     )
 
 

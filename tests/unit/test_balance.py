@@ -11,11 +11,11 @@ from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata.customers import record_customer
 from activities.order_record.balance import DUE_MINOR, balance_of_row
-from models.customers import CustomerDocument, TaxTreatment
-from models.orders import Channel, Delivery, Terms
+from models.customers import CustomerDocument
 from models.progress import Cancellation
 from models.tables.orders import Order
 from tests.conftest import DATABASES, new_database
+from tests.support.journal import net30_order
 from tests.support.rules import RULES
 
 NOW = datetime(2026, 7, 6, 12, tzinfo=UTC)
@@ -38,24 +38,10 @@ def insert_orders(work: UnitOfWork) -> list[Order]:
     customer = CustomerDocument(customer_id="C-1", name="Ada", email="a@b", country="DE")
     record_customer(work, customer)
     orders = [
-        Order(
-            order_id=f"O-{number}",
-            customer_id="C-1",
-            channel=Channel.ONLINE,
-            terms=Terms.NET30,
-            delivery=Delivery.COMPLETE,
-            currency="EUR",
-            ship_to={},
-            bill_to={},
-            requested_delivery_date=None,
-            tax_treatment=TaxTreatment.STANDARD,
-            digest="",
-            workflow_id=f"order-O-{number}",
+        net30_order(
+            f"O-{number}",
             net_minor=0,
-            document={},
             cancellation=tuple(Cancellation)[number % 3],
-            placed_at=NOW,
-            updated_at=NOW,
             **dict(zip(SUMMANDS, amounts, strict=True)),
         )
         for number, amounts in enumerate(product(AMOUNTS_MINOR, repeat=len(SUMMANDS)))
