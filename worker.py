@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -80,7 +79,8 @@ STEP_MODULES = (
     notifying,
 )
 """The modules that define database steps."""
-THREADS = 20
+LOCAL_STEPS = 20
+"""Steps that run at a time as local activities."""
 STICKY_TIMEOUT = timedelta(seconds=5)
 """The time after which another worker takes over the workflows of one that was killed."""
 GRACE = timedelta(seconds=20)
@@ -130,8 +130,7 @@ def build_worker(
         task_queue=engine.TASK_QUEUE,
         workflows=WORKFLOWS,
         activities=build_activities(settings, database, client),
-        activity_executor=ThreadPoolExecutor(THREADS, thread_name_prefix="step"),
-        max_concurrent_local_activities=THREADS,  # the time-out of one that waits does not run
+        max_concurrent_local_activities=LOCAL_STEPS,  # the time-out of one that waits does not run
         workflow_runner=runner or UnsandboxedWorkflowRunner(),
         interceptors=[TranslateErrors()],
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,

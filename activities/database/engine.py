@@ -1,23 +1,31 @@
 """Engine and transactions, for SQLite and PostgreSQL."""
 
 import asyncio
+import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlmodel import Session
-from temporalio import activity
 
 from activities.database.unit_of_work import Clock, UnitOfWork, utc_now
 from models.errors import DatabaseBusy, DatabaseUnavailable, Unavailable
 from models.rules import Rules
 
-BUSY_TIMEOUT_S = 1.0
-"""How long SQLite waits for a lock, in seconds: less than the two of a database step, so that a
-busy database is reported as such and not as a timeout."""
+BUSY_TIMEOUT_S = 2.0
+"""How long a transaction waits for SQLite's write lock, in seconds: less than the time of a
+database step, so that a busy database is reported as such and not as a timeout."""
+BUSY_POLL_S = 0.002
+"""The interval between attempts to get that lock. SQLite's own waits grow to 0.1 seconds, which
+would starve a process that writes rarely beside one that writes all the time."""
+READERS = 4
+"""Threads that read."""
+WRITERS = 8
+"""Threads that write to PostgreSQL. SQLite has one writer at a time, so a process has one thread
+that writes to it: others queue for the thread, in order of arrival, not for the lock."""
 
 PRAGMAS = (
     "journal_mode=WAL",
@@ -38,8 +46,12 @@ class Database:
         self.url = with_driver(url)
         self.rules = rules
         self.clock = clock
-        self._engine = _create(self.url)
-        self._reader = self._engine.execution_options(**_reader_options(self._engine))
+        self._is_sqlite = make_url(self.url).get_backend_name() == "sqlite"
+        create = _create_sqlite if self._is_sqlite else _create_postgresql
+        self._writer, self._reader = create(self.url)
+        writers = 1 if self._is_sqlite else WRITERS
+        self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="write")
+        self._read_threads = ThreadPoolExecutor(READERS, thread_name_prefix="read")
 
     def transaction(self, change: Callable[[UnitOfWork], Result]) -> Result:
         """Run `change` in a unit of work, and commit all of it or nothing.
@@ -53,13 +65,14 @@ class Database:
             return change(UnitOfWork(session, self.rules, self.clock))
 
         try:
-            return self._run(self._engine, begin)
+            return self._run(self._writer, begin)
         except IntegrityError:
-            return self._run(self._engine, begin)
+            return self._run(self._writer, begin)
 
     async def transaction_async(self, change: Callable[[UnitOfWork], Result]) -> Result:
         """Run `transaction` in a background thread."""
-        return await asyncio.to_thread(self.transaction, change)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._write_threads, self.transaction, change)
 
     def read(self, work: Callable[[Session], Result]) -> Result:
         """Run `work`, which only reads, on one consistent view. Raises as `transaction`."""
@@ -67,36 +80,26 @@ class Database:
 
     async def read_async(self, work: Callable[[Session], Result]) -> Result:
         """Run `read` in a background thread."""
-        return await asyncio.to_thread(self.read, work)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._read_threads, self.read, work)
 
     def close(self) -> None:
-        """Close the connections."""
-        self._engine.dispose()
+        """End the threads once they are idle, and close the connections."""
+        self._write_threads.shutdown()
+        self._read_threads.shutdown()
+        self._writer.dispose()
+        self._reader.dispose()
 
     @staticmethod
     def _run(engine: Engine, work: Callable[[Session], Result]) -> Result:
         try:
-            with (
-                _shielded(),
-                Session(engine, expire_on_commit=False) as session,
-                session.begin(),
-            ):
+            with Session(engine, expire_on_commit=False) as session, session.begin():
                 return work(session)
         except (OperationalError, ProgrammingError) as error:
             unavailable = _unavailable(error)
             if unavailable is None:
                 raise
             raise unavailable from error
-
-
-def _shielded() -> AbstractContextManager[None]:
-    """Delay the cancellation of a step until its transaction has ended.
-
-    The SDK cancels a step after its timeout by an exception in its thread. Within the driver that
-    would break the connection, and lose the result of a transaction that waited for a lock. After
-    the transaction it does no harm, as the next attempt finds the change done.
-    """
-    return activity.shield_thread_cancel_exception() if activity.in_activity() else nullcontext()
 
 
 def with_driver(url: str) -> str:
@@ -118,35 +121,57 @@ def create_folder(url: str) -> None:
         raise DatabaseUnavailable(f"cannot create the folder of {file}: {error}") from error
 
 
-def _create(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+def _create_postgresql(url: str) -> tuple[Engine, Engine]:
+    """Create the engine that writes, and the view of it that only reads, consistently."""
+    writer = create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    reader = writer.execution_options(
+        isolation_level="REPEATABLE READ", postgresql_readonly=True, reads_only=True
+    )
+    return writer, reader
+
+
+def _create_sqlite(url: str) -> tuple[Engine, Engine]:
+    """Create the engine that writes, on one connection, and the one that reads."""
     create_folder(url)
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _reader_options(engine: Engine) -> dict[str, Any]:
-    """Return the options of a consistent view without writes; for SQLite see `_begin_sqlite`."""
-    options: dict[str, Any] = {"reads_only": True}
-    if engine.dialect.name != "sqlite":
-        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    return options
+    connect_args = {"timeout": BUSY_TIMEOUT_S}
+    writer = create_engine(url, connect_args=connect_args, pool_size=1, max_overflow=0)
+    reader = create_engine(url, connect_args=connect_args, pool_size=READERS, max_overflow=20)
+    for engine in (writer, reader):
+        event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(writer, "connect", _do_not_wait)
+    event.listen(writer, "begin", _begin_writing)
+    event.listen(reader, "begin", _begin_reading)
+    return writer, reader
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    """Set up a connection of the driver, without its own transactions (see `_begin_sqlite`)."""
+    """Set up a connection of the driver, without its own transactions (see `_begin_writing`)."""
     connection.isolation_level = None
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    """Begin a transaction; a writer takes the lock first, as a later upgrade would not wait."""
-    reads_only = connection.get_execution_options().get("reads_only", False)
-    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+def _do_not_wait(connection: Any, _record: object) -> None:
+    """Turn off the driver's wait for locks (see `_begin_writing`)."""
+    connection.execute("PRAGMA busy_timeout=0")
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Begin a transaction with the write lock, as a later upgrade would not wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            if "database is locked" not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_POLL_S)
+        else:
+            return
+
+
+def _begin_reading(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
 
 
 def _unavailable(error: DBAPIError) -> Unavailable | None:

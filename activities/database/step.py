@@ -1,6 +1,6 @@
 """Steps: transactions that workflows call by name."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Generic, TypeVar, get_type_hints
@@ -34,6 +34,10 @@ class WriteStep(Step[In, Out]):
         """Run the step in a transaction of its own."""
         return database.transaction(lambda work: self.function(work, argument))
 
+    async def run_async(self, database: Database, argument: In) -> Out:
+        """Run the step in a transaction of its own, in a background thread."""
+        return await database.transaction_async(lambda work: self.function(work, argument))
+
 
 @dataclass(frozen=True)
 class ReadStep(Step[In, Out]):
@@ -48,6 +52,10 @@ class ReadStep(Step[In, Out]):
     def run(self, database: Database, argument: In) -> Out:
         """Run the step on a view of its own."""
         return database.read(lambda session: self.function(session, argument))
+
+    async def run_async(self, database: Database, argument: In) -> Out:
+        """Run the step on a view of its own, in a background thread."""
+        return await database.read_async(lambda session: self.function(session, argument))
 
 
 def step(function: Callable[[UnitOfWork, In], Out]) -> WriteStep[In, Out]:
@@ -70,11 +78,11 @@ def _signature(function: Callable[[Any, In], Out]) -> tuple[str, type[In], type[
 
 def activity_of(
     step: WriteStep[In, Out] | ReadStep[In, Out], database: Database
-) -> Callable[[In], Out]:
+) -> Callable[[In], Awaitable[Out]]:
     """Return the activity that runs a step on `database`."""
 
-    def run(argument: In) -> Out:
-        return step.run(database, argument)
+    async def run(argument: In) -> Out:
+        return await step.run_async(database, argument)
 
     run.__annotations__ = {"argument": step.input_type, "return": step.output_type}
     return activity.defn(name=step.name)(run)
