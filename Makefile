@@ -28,7 +28,7 @@ check: $(STAMP) ## check lint, format, types, import rules, and migrations again
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/unit/test_house.py
+	$(BIN)/python -m pytest tests/unit/project/test_house.py
 	$(BIN)/python -m tools.prepare --check
 
 bench: $(STAMP) ## measure orders per second against a floor and a naive pipeline

@@ -32,9 +32,9 @@ from activities.masterdata.importing import import_folder
 from benchmarks.contenders import WORKFLOWS
 from engine import connect
 from models.settings import Settings
-from tests.support import postgres
-from tests.support.shop import SHIP_TO, write_csv, write_shop
-from tests.support.waiting import until
+from tests.support.database import postgres
+from tests.support.masterdata.shop import SHIP_TO, write_csv, write_shop
+from tests.support.pipeline.waiting import until
 from tools.processes import Processes, Program
 from tools.stack import HOME, Stack, StackConfig, environment
 

@@ -15,10 +15,10 @@ from rich.console import Console
 from temporalio.client import Client
 
 import engine
-from tests.support import postgres
-from tests.support.pipeline import running_world
-from tests.support.shop import unique
-from tests.support.world import World
+from tests.support.database import postgres
+from tests.support.masterdata.shop import unique
+from tests.support.pipeline.start import running_world
+from tests.support.pipeline.world import World
 from tools import server
 from tools.ports import any_free
 from tools.prepare import migrate

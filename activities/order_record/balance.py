@@ -37,8 +37,10 @@ _UNPAID_MINOR = (
     - col(Order.paid_minor)
 )
 DUE_MINOR = case((_UNPAID_MINOR > 0, _UNPAID_MINOR), else_=0)
-"""`Balance.due_minor` in SQL, over the columns of `Order`; tests/unit/test_balance.py compares
-both."""
+"""`Balance.due_minor` in SQL, over the columns of `Order`.
+
+tests/unit/billing/test_balance.py compares both.
+"""
 
 
 def invoice_number(session: Session, order_id: str) -> str | None:

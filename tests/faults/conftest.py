@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Generator, Iterator
 import pytest
 
 from tests.conftest import DATABASES, new_world
-from tests.support.processes import WorkerProcess
-from tests.support.world import World
+from tests.support.pipeline.processes import WorkerProcess
+from tests.support.pipeline.world import World
 
 
 @pytest.fixture(scope="session", params=DATABASES)

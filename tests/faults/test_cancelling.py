@@ -8,7 +8,10 @@ import pytest
 from activities.database.unit_of_work import utc_now
 from models.errors import Refused
 from models.tables.stock import Stock
-from tests.support.exactly_once import (
+from tests.support.gateways.messages import carrier_event, payment
+from tests.support.ledger.balances import accounts_of
+from tests.support.masterdata.shop import Document
+from tests.support.orders.exactly_once import (
     assert_asked_once,
     assert_completed_once,
     assert_undone,
@@ -16,9 +19,7 @@ from tests.support.exactly_once import (
     refunded_by_provider,
     until_asked,
 )
-from tests.support.ledger import accounts_of
-from tests.support.messages import carrier_event, payment
-from tests.support.orders import (
+from tests.support.orders.stages import (
     TOTAL,
     NewOrder,
     dispatch_and_deliver,
@@ -28,9 +29,8 @@ from tests.support.orders import (
     place_order,
     requested,
 )
-from tests.support.shop import Document
-from tests.support.waiting import until
-from tests.support.world import World
+from tests.support.pipeline.waiting import until
+from tests.support.pipeline.world import World
 
 SILENT_S = 2.5
 """Longer than PARTNER_TIMEOUT."""

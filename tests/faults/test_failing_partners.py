@@ -5,8 +5,13 @@ from typing import Any
 import pytest
 
 from activities.gateways.http import PartnerClient
-from tests.support.exactly_once import assert_completed_once, assert_happened_once, until_asked
-from tests.support.orders import (
+from tests.support.masterdata.shop import Document, unique
+from tests.support.orders.exactly_once import (
+    assert_completed_once,
+    assert_happened_once,
+    until_asked,
+)
+from tests.support.orders.stages import (
     dispatch_and_deliver,
     events,
     pay_and_book,
@@ -14,8 +19,7 @@ from tests.support.orders import (
     place_order,
     until_purchased,
 )
-from tests.support.shop import Document, unique
-from tests.support.world import World
+from tests.support.pipeline.world import World
 
 CALLS = (("payments", "request"), ("suppliers", "purchase_order"), ("carriers", "booking"))
 SILENT_S = 2.5

@@ -12,9 +12,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from models.messages.steps import PurchasePlan
 from models.purchasing import PurchaseOrderState as State
 from tests.conftest import DATABASES, new_world
-from tests.support.exactly_once import assert_happened_once
-from tests.support.market import CHEAP_MINOR, DEAR_MINOR, FAR, Market
-from tests.support.purchases import (
+from tests.support.masterdata.shop import order, unique
+from tests.support.orders.exactly_once import assert_happened_once
+from tests.support.pipeline.waiting import until
+from tests.support.pipeline.world import World
+from tests.support.purchasing.market import CHEAP_MINOR, DEAR_MINOR, FAR, Market
+from tests.support.purchasing.purchases import (
     acknowledge,
     offer,
     purchase_ledger,
@@ -25,9 +28,6 @@ from tests.support.purchases import (
     stock_at,
     until_purchases,
 )
-from tests.support.shop import order, unique
-from tests.support.waiting import until
-from tests.support.world import World
 from workflows.replenishment import ReplenishmentWorkflow
 
 ACKNOWLEDGE_WITHIN_S = 2.0

@@ -7,11 +7,11 @@ from temporalio import workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 import engine
-from tests.support.command_line import reconciled, run, run_json
-from tests.support.exactly_once import assert_completed_once
-from tests.support.shop import order
-from tests.support.waiting import until
-from tests.support.world import World
+from tests.support.masterdata.shop import order
+from tests.support.orders.exactly_once import assert_completed_once
+from tests.support.pipeline.command_line import reconciled, run, run_json
+from tests.support.pipeline.waiting import until
+from tests.support.pipeline.world import World
 from worker import WORKFLOWS, build_activities
 from workflows.order import OrderWorkflow
 

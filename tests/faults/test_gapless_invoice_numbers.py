@@ -16,12 +16,12 @@ from models.tables.billing import InvoiceRow
 from models.tables.ledger import JournalEntry
 from models.tables.operations import NumberSeries
 from tests.conftest import DATABASES, new_client
-from tests.support import postgres
-from tests.support.pipeline import running_world
-from tests.support.processes import WorkerProcess
-from tests.support.shop import Document, order, unique
-from tests.support.waiting import until
-from tests.support.world import World
+from tests.support.database import postgres
+from tests.support.masterdata.shop import Document, order, unique
+from tests.support.pipeline.processes import WorkerProcess
+from tests.support.pipeline.start import running_world
+from tests.support.pipeline.waiting import until
+from tests.support.pipeline.world import World
 from tools.prepare import migrate
 
 CLIENTS, WORKERS = 16, 2

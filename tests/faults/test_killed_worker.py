@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from tests.support.exactly_once import assert_asked_once, assert_completed_once, until_asked
-from tests.support.orders import TOTAL, NewOrder, new_order, pay_and_book, until_purchased
-from tests.support.processes import WorkerProcess, direct_queries, mails_locked, poll_until
-from tests.support.waiting import until_history
-from tests.support.world import World
+from tests.support.orders.exactly_once import assert_asked_once, assert_completed_once, until_asked
+from tests.support.orders.stages import TOTAL, NewOrder, new_order, pay_and_book, until_purchased
+from tests.support.pipeline.processes import WorkerProcess, direct_queries, mails_locked, poll_until
+from tests.support.pipeline.waiting import until_history
+from tests.support.pipeline.world import World
 
 HANGS_S = 3.0
 """Longer than PARTNER_TIMEOUT: the answer never arrives."""

@@ -17,12 +17,12 @@ from temporalio.testing import WorkflowEnvironment
 import engine
 from models.tables.shipping import Shipment
 from tests.conftest import DATABASES, new_database
-from tests.support.exactly_once import assert_asked_once, assert_happened_once, keys_of
-from tests.support.locations import closed_location
-from tests.support.orders import TOTAL, events, new_order, place_order
-from tests.support.pipeline import running_world
-from tests.support.shop import Document
-from tests.support.world import World
+from tests.support.masterdata.locations import closed_location
+from tests.support.masterdata.shop import Document
+from tests.support.orders.exactly_once import assert_asked_once, assert_happened_once, keys_of
+from tests.support.orders.stages import TOTAL, events, new_order, place_order
+from tests.support.pipeline.start import running_world
+from tests.support.pipeline.world import World
 
 NET30: Document = {"terms": "net30", "channel": "phone"}
 OUTAGE = timedelta(hours=1)

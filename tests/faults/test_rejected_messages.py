@@ -7,18 +7,24 @@ from typing import Any
 
 import pytest
 
-from tests.support.exactly_once import assert_completed_once, assert_undone
-from tests.support.messages import (
+from tests.support.billing.payments import unmatched_payments
+from tests.support.gateways.messages import (
     assert_completed_as_plain,
     carrier_event,
     payment,
     rejected_messages,
     until_facts_applied,
 )
-from tests.support.orders import finish, pay_and_book, place_order, requested, until_purchased
-from tests.support.payments import unmatched_payments
-from tests.support.shop import Document, unique
-from tests.support.world import World
+from tests.support.masterdata.shop import Document, unique
+from tests.support.orders.exactly_once import assert_completed_once, assert_undone
+from tests.support.orders.stages import (
+    finish,
+    pay_and_book,
+    place_order,
+    requested,
+    until_purchased,
+)
+from tests.support.pipeline.world import World
 
 UNUSABLE: dict[str, Sequence[Any]] = {
     "nothing": (),

@@ -8,11 +8,11 @@ import httpx
 from sqlmodel import select
 
 from models.tables.operations import FactRow
-from tests.support.messages import assert_completed_as_plain, payment
-from tests.support.orders import TOTAL, finish, requested
-from tests.support.shop import Document, unique
-from tests.support.webhooks import SECRETS, signed_headers, webhook_body
-from tests.support.world import World
+from tests.support.gateways.messages import assert_completed_as_plain, payment
+from tests.support.gateways.webhooks import SECRETS, signed_headers, webhook_body
+from tests.support.masterdata.shop import Document, unique
+from tests.support.orders.stages import TOTAL, finish, requested
+from tests.support.pipeline.world import World
 
 PATH = "/webhooks/payments"
 

@@ -1,13 +1,14 @@
 """Facts that arrive twice, early or in the wrong order: the order ends as with each fact once."""
 
-from tests.support.exactly_once import (
+from tests.support.billing.payments import unmatched_payments
+from tests.support.gateways.messages import assert_completed_as_plain, carrier_event, payment
+from tests.support.orders.exactly_once import (
     assert_asked_once,
     assert_completed_once,
     assert_happened_once,
     until_asked,
 )
-from tests.support.messages import assert_completed_as_plain, carrier_event, payment
-from tests.support.orders import (
+from tests.support.orders.stages import (
     TOTAL,
     dispatch_and_deliver,
     events,
@@ -15,8 +16,7 @@ from tests.support.orders import (
     place_order,
     requested,
 )
-from tests.support.payments import unmatched_payments
-from tests.support.world import World
+from tests.support.pipeline.world import World
 
 
 async def test_repeated_facts_are_applied_once(pipeline: World) -> None:

@@ -1,13 +1,13 @@
 """The cancel button of the Temporal UI: it cancels the order as the command does."""
 
-from tests.support.exactly_once import (
+from tests.support.orders.exactly_once import (
     assert_asked_once,
     assert_completed_once,
     assert_undone,
     until_asked,
 )
-from tests.support.orders import TOTAL, booked, place_order
-from tests.support.world import World
+from tests.support.orders.stages import TOTAL, booked, place_order
+from tests.support.pipeline.world import World
 
 
 async def slow_void(world: World) -> None:

@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from models.errors import Refused
-from tests.support.command_line import reconciled
-from tests.support.exactly_once import (
+from tests.support.ledger.balances import accounts_of
+from tests.support.masterdata.shop import Document
+from tests.support.orders.exactly_once import (
     assert_asked_once,
     assert_completed_once,
     assert_happened_once,
     until_asked,
 )
-from tests.support.ledger import accounts_of
-from tests.support.orders import (
+from tests.support.orders.stages import (
     TOTAL,
     finish,
     pay_and_book,
@@ -21,9 +21,9 @@ from tests.support.orders import (
     place_order,
     until_purchased,
 )
-from tests.support.shop import Document
-from tests.support.waiting import until
-from tests.support.world import World
+from tests.support.pipeline.command_line import reconciled
+from tests.support.pipeline.waiting import until
+from tests.support.pipeline.world import World
 
 
 async def terminate(world: World, order_id: str) -> None:

@@ -1,14 +1,16 @@
 """Payments that no order waits for: recorded, listed as unmatched, used or refunded later."""
 
-from tests.support.exactly_once import assert_undone
-from tests.support.ledger import accounts_of
-from tests.support.messages import (
+from tests.support.billing.payments import unmatched_payments
+from tests.support.gateways.messages import (
     assert_completed_as_plain,
     payment,
     until_facts_applied,
     unused_amount,
 )
-from tests.support.orders import (
+from tests.support.ledger.balances import accounts_of
+from tests.support.masterdata.shop import Document, unique
+from tests.support.orders.exactly_once import assert_undone
+from tests.support.orders.stages import (
     TOTAL,
     dispatch_and_deliver,
     finish,
@@ -16,9 +18,7 @@ from tests.support.orders import (
     place_order,
     requested,
 )
-from tests.support.payments import unmatched_payments
-from tests.support.shop import Document, unique
-from tests.support.world import World
+from tests.support.pipeline.world import World
 
 
 async def unmatched(world: World) -> dict[str, Document]:

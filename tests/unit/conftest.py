@@ -6,9 +6,9 @@ import pytest
 
 from tests.support.billing import setup as billing
 from tests.support.billing.machine import Bookkeeper
-from tests.support.stateful import copies
-from tests.support.warehouse import setup as warehouses
-from tests.support.warehouse.machine import Warehouse
+from tests.support.database.stateful import copies
+from tests.support.stock import setup as warehouses
+from tests.support.stock.machine import Warehouse
 
 
 @pytest.fixture(scope="session")

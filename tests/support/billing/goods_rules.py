@@ -17,7 +17,7 @@ from models.tables.shipping import Shipment
 from models.tables.stock import Reservation
 from models.tracking import TrackingStatus
 from tests.support.billing.model import BillingModel
-from tests.support.stateful import picks
+from tests.support.database.stateful import picks
 
 
 class GoodsRules(BillingModel):

@@ -11,7 +11,7 @@ from tests.support.billing.goods_rules import GoodsRules
 from tests.support.billing.invariants import BillingInvariants
 from tests.support.billing.payment_rules import PaymentRules
 from tests.support.billing.setup import BILLING_RULES
-from tests.support.stateful import picks
+from tests.support.database.stateful import picks
 
 
 class Bookkeeper(PaymentRules, GoodsRules, BillingInvariants):

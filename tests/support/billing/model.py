@@ -24,7 +24,7 @@ from models.progress import Cancellation
 from models.tables.orders import Order
 from models.tables.returns import Settlement
 from tests.support.billing.setup import RULES
-from tests.support.order_machine import OrderMachine
+from tests.support.orders.machine import OrderMachine
 
 
 class BillingModel(OrderMachine):

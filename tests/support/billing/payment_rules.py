@@ -20,9 +20,9 @@ from models.money import format_amount
 from models.orders import OrderDocument
 from models.tables.billing import InvoiceRow, Payment
 from models.tables.orders import Order
-from tests.support import shop
 from tests.support.billing.model import BillingModel
-from tests.support.stateful import picks
+from tests.support.database.stateful import picks
+from tests.support.masterdata import shop
 
 UNMATCHED = col(Payment.order_id).is_(None)
 PARTS = ("a third", "all", "all but two cents", "too much")

@@ -7,9 +7,15 @@ from activities.database.engine import Database
 from activities.masterdata.importing import import_folder
 from models.billing import BillingRules, DunningLevel
 from models.messages.policy import Policy
-from tests.support.shop import customer_row, location_row, product_row, stock_row, write_tables
-from tests.support.stateful import BEGIN
-from tests.support.warehouse.setup import RULES as WAREHOUSE_RULES
+from tests.support.database.stateful import BEGIN
+from tests.support.masterdata.shop import (
+    customer_row,
+    location_row,
+    product_row,
+    stock_row,
+    write_tables,
+)
+from tests.support.stock.setup import RULES as WAREHOUSE_RULES
 
 BILLING_RULES = BillingRules(
     tolerance="0.03", dunning=(DunningLevel(days=7), DunningLevel(days=14, fee="5.00"))

@@ -1,1 +1,0 @@
-"""A stateful hypothesis test of billing: all money movements, in any order."""

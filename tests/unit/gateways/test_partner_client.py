@@ -1,0 +1,52 @@
+"""Test the error messages for partners that reject a request or fail."""
+
+import asyncio
+import logging
+import socket
+
+import pytest
+from fastapi import FastAPI
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from activities.gateways.http import PartnerClient
+from models.errors import PartnerRefused, PartnerUnavailable
+from tests.support.pipeline.serving import served
+
+REQUEST = "the carrier, asked to book SH-1"
+
+
+async def message_for(response: Response, error: type[Exception]) -> str:
+    """Return the message of the error that the client raises for a response."""
+    app = FastAPI()
+    app.add_api_route("/bookings", lambda: response, methods=["POST"], response_model=None)
+    async with served(app) as url:
+        return await _error_message(url, error)
+
+
+async def _error_message(url: str, error: type[Exception]) -> str:
+    client = PartnerClient(url, 2)
+    with pytest.raises(error) as raised:
+        await client.post("/bookings", {}, "key", REQUEST)
+    await client.close()
+    return str(raised.value)
+
+
+async def test_error_message_names_partner_and_request_without_url() -> None:
+    """Operators read the message; URLs belong in the log."""
+    rejection = {"code": "too_heavy", "message": "it is too heavy"}
+    rejected = await message_for(JSONResponse(rejection, 422), PartnerRefused)
+    assert rejected == f"{REQUEST}, refused: it is too heavy"
+    busy = await message_for(JSONResponse({"message": "come back"}, 503), PartnerUnavailable)
+    assert busy == f"{REQUEST}, answered 503: come back"
+    not_json = await message_for(PlainTextResponse("<html>", 502), PartnerUnavailable)
+    assert not_json == f"{REQUEST}, answered 502 without a JSON object"
+
+
+async def test_log_contains_url_of_failed_request(caplog: pytest.LogCaptureFixture) -> None:
+    """Administrators find the address of an unreachable partner there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with caplog.at_level(logging.WARNING):
+        message = await asyncio.wait_for(_error_message(url, PartnerUnavailable), 10)
+    assert message.startswith(f"{REQUEST}, gave no answer: ")
+    assert f"POST {url}/bookings" in caplog.text

@@ -1,0 +1,287 @@
+"""Test refused imports: nothing is kept, and errors name file, line and column."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from activities.database.engine import Database
+from activities.masterdata.importing import MAX_ERRORS, import_folder
+from tests.support.masterdata.imports import (
+    ROWS,
+    change,
+    empty_database,
+    filled_tables,
+    refusal,
+    rewrite,
+    write_rows,
+)
+from tests.support.masterdata.shop import write_csv
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """A migrated database without business data."""
+    return empty_database(request, tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """CSV files with one valid row each."""
+    return write_rows(tmp_path / "shop")
+
+
+BAD_CELLS = [
+    ("company.csv", "country", "Germany", "ISO 3166"),
+    ("company.csv", "currency", "Euro", "match pattern"),
+    ("company.csv", "currency", "XXX", "ISO 4217"),
+    ("company.csv", "iban", "DE89370400440532013001", "not a valid IBAN"),
+    ("company.csv", "iban", "X: Y", "not a valid IBAN"),
+    ("company.csv", "vat_id", "DE136695977", "not a valid VAT id"),
+    ("company.csv", "name", "", "required"),
+    ("accounts.csv", "account", "petty_cash", "there is no account 'petty_cash'"),
+    ("accounts.csv", "account", "", "required"),
+    ("accounts.csv", "number", "12 00", "match pattern"),
+    ("accounts.csv", "number", "", "required"),
+    ("accounts.csv", "title", "", "required"),
+    ("locations.csv", "location", "a b", "match pattern"),
+    ("locations.csv", "location", "x" * 33, "match pattern"),
+    ("locations.csv", "country", "XX", "ISO 3166"),
+    ("locations.csv", "handling_cost", "-0.50", "below zero"),
+    ("locations.csv", "handling_cost", "1.505", "more than 2 decimals"),
+    ("distances.csv", "location", "NOPE", "there is no 'NOPE'"),
+    ("distances.csv", "country", "Germany", "ISO 3166"),
+    ("distances.csv", "postal_prefix", "1\x07", "match pattern"),
+    ("distances.csv", "distance_km", "-1", "greater than or equal to 0"),
+    ("distances.csv", "distance_km", "5.5", "not a whole number"),
+    ("distances.csv", "distance_km", "", "required"),
+    ("products.csv", "sku", "a b", "match pattern"),
+    ("products.csv", "sku", "", "required"),
+    ("products.csv", "name", "a" * 201, "200 characters"),
+    ("products.csv", "name", "a\x07b", "match pattern"),
+    ("products.csv", "unit_price", "dear", "plain decimal"),
+    ("products.csv", "unit_price", "1,50", "plain decimal"),
+    ("products.csv", "unit_price", "1.505", "more than 2 decimals"),
+    ("products.csv", "unit_price", "-1.00", "below zero"),
+    ("products.csv", "unit_price", "99999999999999.00", "largest amount"),
+    ("products.csv", "currency", "USD", "company's currency is EUR"),
+    ("products.csv", "tax_rate_percent", "101", "between 0 and 100"),
+    ("products.csv", "tax_rate_percent", "19%", "plain decimal"),
+    ("products.csv", "weight_g", "-1", "greater than or equal to 0"),
+    ("products.csv", "weight_g", "2.5", "not a whole number"),
+    ("products.csv", "weight_g", "1_000", "not a whole number"),
+    ("products.csv", "weight_g", "+10", "not a whole number"),
+    ("products.csv", "weight_g", "", "required"),
+    ("products.csv", "height_mm", "9" * 30, "not a whole number"),
+    ("products.csv", "height_mm", "9" * 18, "less than or equal to"),
+    ("products.csv", "gtin", "4012345000116", "not a valid GTIN"),
+    ("products.csv", "gtin", "123", "not a valid GTIN"),
+    ("suppliers.csv", "email", "acme", "match pattern"),
+    ("suppliers.csv", "supplier_id", "-", "match pattern"),
+    ("offers.csv", "sku", "NOPE", "there is no 'NOPE'"),
+    ("offers.csv", "supplier_id", "NOPE", "there is no 'NOPE'"),
+    ("offers.csv", "unit_cost", "-0.01", "below zero"),
+    ("offers.csv", "currency", "USD", "company's currency is EUR"),
+    ("offers.csv", "minimum_quantity", "0", "greater than or equal to 1"),
+    ("offers.csv", "pack_size", "0", "greater than or equal to 1"),
+    ("offers.csv", "lead_time_days", "3651", "less than or equal to 3650"),
+    ("offers.csv", "lead_time_days", "soon", "not a whole number"),
+    ("offers.csv", "break_quantity", "0", "greater than or equal to 1"),
+    ("offers.csv", "break_unit_cost", "-1", "below zero"),
+    ("offers.csv", "break_unit_cost", "1.505", "more than 2 decimals"),
+    ("offers.csv", "freight_cost", "-1", "below zero"),
+    ("offers.csv", "freight_cost", "free", "plain decimal"),
+    ("offers.csv", "duty_percent", "101", "between 0 and 100"),
+    ("offers.csv", "duty_percent", "-1", "between 0 and 100"),
+    ("offers.csv", "valid_until", "31.12.2026", "not a date such as"),
+    ("offers.csv", "valid_until", "2026-02-30", "day value is outside"),
+    ("offers.csv", "valid_until", "1893456000", "not a date such as"),
+    ("customers.csv", "customer_id", "C 1", "match pattern"),
+    ("customers.csv", "email", "ada@", "match pattern"),
+    ("customers.csv", "country", "D", "ISO 3166"),
+    ("customers.csv", "credit_limit", "-1", "below zero"),
+    ("customers.csv", "credit_limit", "much", "plain decimal"),
+    ("customers.csv", "credit_limit", "1.001", "more than 2 decimals"),
+    ("customers.csv", "vat_id", "12345", "not a valid VAT id"),
+    ("stock.csv", "location", "NOPE", "there is no 'NOPE'"),
+    ("stock.csv", "sku", "NOPE", "there is no 'NOPE'"),
+    ("stock.csv", "on_hand", "-1", "greater than or equal to 0"),
+    ("stock.csv", "on_hand", "ten", "not a whole number"),
+    ("stock.csv", "unit_cost", "-1", "out of range"),
+    ("stock.csv", "unit_cost", "1.001", "more than 2 decimals"),
+    ("stock.csv", "unit_cost", "9999999999999.00", "out of range"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "cell", "reason"),
+    BAD_CELLS,
+    ids=[f"{column}={cell[:12]!a}" for _, column, cell, _ in BAD_CELLS],
+)
+def test_invalid_cell_is_refused_with_file_line_and_column(
+    database: Database, folder: Path, name: str, column: str, cell: str, reason: str
+) -> None:
+    write_csv(folder, name, [ROWS[name], ROWS[name] | {column: cell}])
+    message = refusal(database, folder)
+    assert re.match(rf"{name} line 3, {column}: .*{re.escape(reason)}", message)
+    assert filled_tables(database) == set()
+
+
+OTHER_COMPANY = [
+    ({"legal_entity": "other"}, "legal_entity: the company is 'northwind' already"),
+    ({"currency": "USD"}, "currency: prices and credit limits are in EUR already"),
+]
+
+
+@pytest.mark.parametrize(("cells", "reason"), OTHER_COMPANY)
+def test_company_keeps_legal_entity_and_currency(
+    database: Database, folder: Path, cells: dict[str, object], reason: str
+) -> None:
+    import_folder(database, folder)
+    change(folder, "company.csv", **cells)
+    assert refusal(database, folder) == f"company.csv line 2, {reason}"
+
+
+def test_second_company_is_refused(database: Database, folder: Path) -> None:
+    write_csv(folder, "company.csv", [ROWS["company.csv"]] * 2)
+    assert "company.csv line 3, legal_entity" in refusal(database, folder)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_missing_column_is_refused(database: Database, folder: Path, name: str) -> None:
+    first = next(iter(ROWS[name]))
+    write_csv(folder, name, [{k: v for k, v in ROWS[name].items() if k != first}])
+    assert refusal(database, folder) == f"{name} line 1, {first}: the column is missing"
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_unknown_column_is_refused(database: Database, folder: Path, name: str) -> None:
+    change(folder, name, colour="red")
+    assert refusal(database, folder).startswith(
+        f"{name} line 1, colour: is unknown; the columns are"
+    )
+
+
+def test_file_with_semicolons_is_refused(database: Database, folder: Path) -> None:
+    rewrite(folder, "locations.csv", lambda text: text.replace(",", ";"))
+    assert "locations.csv line 1, location: the column is missing" in refusal(database, folder)
+
+
+def test_row_with_too_many_cells_is_refused(database: Database, folder: Path) -> None:
+    rewrite(folder, "locations.csv", lambda text: text + "HAM,Hamburg,DE,20457,0,more\n")
+    message = refusal(database, folder)
+    assert message == "locations.csv line 3: has more cells than the header has columns"
+
+
+def test_row_with_too_few_cells_is_refused(database: Database, folder: Path) -> None:
+    rewrite(folder, "locations.csv", lambda text: text + "HAM,Hamburg,DE\n")
+    assert refusal(database, folder) == "locations.csv line 3, postal_code: Field required"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_encoding_other_than_utf_8_is_refused(
+    database: Database, folder: Path, encoding: str
+) -> None:
+    text = (folder / "company.csv").read_text()
+    (folder / "company.csv").write_bytes(text.encode(encoding))
+    assert re.fullmatch(r"company.csv line \d: is not UTF-8", refusal(database, folder))
+
+
+def test_error_names_line_that_is_not_utf_8(database: Database, folder: Path) -> None:
+    with (folder / "locations.csv").open("ab") as file:
+        file.write("MUC,München,DE,80331\n".encode("latin-1"))
+    assert refusal(database, folder) == "locations.csv line 3: is not UTF-8"
+
+
+@pytest.mark.parametrize("row", ['HAM,"Ham"burg,DE,1\n', 'HAM,"Hamburg,DE,20457\n'])
+def test_broken_quotes_are_refused_with_line(database: Database, folder: Path, row: str) -> None:
+    rewrite(folder, "locations.csv", lambda text: text + row)
+    assert refusal(database, folder).startswith("locations.csv line 3: ")
+
+
+def test_broken_quotes_in_the_header_are_refused(database: Database, folder: Path) -> None:
+    rewrite(folder, "locations.csv", lambda text: '"' + text)
+    assert refusal(database, folder).startswith("locations.csv line ")
+
+
+def test_repeated_column_is_refused(database: Database, folder: Path) -> None:
+    twice = "location,name,country,postal_code,name\nBER,Berlin,DE,10115,Hamburg\n"
+    (folder / "locations.csv").write_text(twice)
+    assert refusal(database, folder).startswith("locations.csv line 1, name: ")
+
+
+def test_unicode_line_separator_does_not_end_row(database: Database, folder: Path) -> None:
+    rewrite(folder, "locations.csv", lambda text: text.replace("Berlin", "Ber\u2028lin"))
+    assert import_folder(database, folder).rows["locations.csv"] == 1
+
+
+def test_name_with_line_break_is_refused(database: Database, folder: Path) -> None:
+    rewrite(folder, "locations.csv", lambda text: text + 'HAM,"Ham\nburg",DE,1\n')
+    assert refusal(database, folder).startswith("locations.csv line 4, name: ")
+
+
+def test_invalid_rows_are_reported_up_to_limit(database: Database, folder: Path) -> None:
+    bad = [ROWS["locations.csv"] | {"country": "XX"}] * (MAX_ERRORS + 10)
+    write_csv(folder, "locations.csv", bad)
+    errors = refusal(database, folder).split("; ")
+    assert [error.partition(",")[0] for error in errors] == [
+        f"locations.csv line {line}" for line in range(2, MAX_ERRORS + 2)
+    ]
+
+
+def test_error_in_last_file_refuses_whole_import(database: Database, folder: Path) -> None:
+    import_folder(database, folder)
+    change(folder, "products.csv", unit_price="1.00")
+    change(folder, "customers.csv", customer_id="C-2")
+    change(folder, "stock.csv", sku="NOPE")
+    assert refusal(database, folder) == "stock.csv line 2, sku: there is no 'NOPE'"
+
+
+def test_errors_of_all_files_are_reported_at_once(database: Database, folder: Path) -> None:
+    """Invalid cells, and rows that contradict the tables."""
+    change(folder, "locations.csv", country="XX")
+    change(folder, "customers.csv", credit_limit="-1")
+    row = ROWS["stock.csv"]
+    bad = [row | {"on_hand": "ten"}, row | {"sku": "NOPE"}, row | {"location": "NOPE"}]
+    write_csv(folder, "stock.csv", bad)
+    reported = [error.partition(":")[0] for error in refusal(database, folder).split("; ")]
+    assert reported == [
+        "locations.csv line 2, country",
+        "customers.csv line 2, credit_limit",
+        "stock.csv line 2, on_hand",
+        "stock.csv line 4, location",
+    ]
+
+
+@pytest.mark.parametrize("cells", [{"weight_g": "heavy"}, {"colour": "red"}])
+def test_reference_to_refused_row_is_no_further_error(
+    database: Database, folder: Path, cells: dict[str, object]
+) -> None:
+    """An error in products.csv is not repeated for each offer."""
+    change(folder, "products.csv", **cells)
+    message = refusal(database, folder)
+    assert (message.count(".csv"), message.startswith("products.csv")) == (1, True)
+
+
+def test_currency_is_not_checked_against_refused_company(database: Database, folder: Path) -> None:
+    """It may be the currency in the corrected row."""
+    change(folder, "company.csv", country="XX", currency="USD")
+    change(folder, "products.csv", currency="USD", weight_g="heavy")
+    change(folder, "offers.csv", currency="USD")
+    reported = [error.partition(":")[0] for error in refusal(database, folder).split("; ")]
+    assert reported == ["company.csv line 2, country", "products.csv line 2, weight_g"]
+
+
+@pytest.mark.parametrize("content", ["", None, "location,name,country,postal_code\n"])
+def test_folder_without_rows_is_refused(
+    database: Database, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "empty"
+    path.mkdir()
+    if content is not None:
+        (path / "locations.csv").write_text(content)
+    assert "locations.csv" in refusal(database, path)
+
+
+def test_path_that_is_no_folder_is_refused(database: Database, tmp_path: Path) -> None:
+    assert refusal(database, tmp_path / "nowhere").endswith("is not a folder")
