@@ -108,7 +108,7 @@ class ReplenishmentWorkflow:
         """Plan purchases of units that are short, and send the purchase orders that are due."""
         self._must_plan, again, self._again = False, self._again, False
         since = self._plan.made_at if self._plan else None
-        step = PlanStep(place=self._key, again=again, since=since)
+        step = PlanStep(key=self._key, again=again, since=since)
         plan = await self._steps.run_database_step(plan_purchases, step, "Plan purchases")
         self._plan, self._board.policy = plan, plan.policy
         self._show_details()

@@ -48,7 +48,7 @@ def cancel_rest(work: UnitOfWork, command: CancelRest) -> CommandResult:
         command,
         f"{units} units of {order.order_id} are given up; {refunded}",
         orders=(order.order_id, *freed.notification.orders),
-        places=freed.notification.places,
+        stock_keys=freed.notification.stock_keys,
         follow_up=follow_up,
     )
 

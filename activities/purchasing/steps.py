@@ -55,7 +55,7 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
 
     Purchase orders that were not acknowledged in time end, and overdue units are no longer counted.
     """
-    key = step.place
+    key = step.key
     lock_stock(work, _lapsing_skus(work, key), [key])
     lock_offers(work, key)
     if step.again:
@@ -78,7 +78,7 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
         problem=problem,
         look_at=_next_review(work, purchases, problem),
         made_at=work.now,
-        notification=Notification(cause="plan", orders=tuple(orders), places=tuple(others)),
+        notification=Notification(cause="plan", orders=tuple(orders), stock_keys=tuple(others)),
         policy=work.rules.policy,
     )
 
@@ -110,7 +110,7 @@ def _end_overdue(work: UnitOfWork, key: StockKey) -> list[StockKey]:
         late_from = _late_from(work, order, line)
         if order.state in UNANSWERED and order.acknowledge_by and order.acknowledge_by <= work.now:
             reason = "no acknowledgement in time"
-            keys += end_purchase(work, order.po_id, State.LAPSED, reason).places
+            keys += end_purchase(work, order.po_id, State.LAPSED, reason).stock_keys
         elif order.state.is_open and due_units(line) and late_from and late_from <= work.now:
             line.expected, line.failed_at = line.received, work.now
             order.ended_reason = f"overdue: expected on {expected_date_of(order, line)}"

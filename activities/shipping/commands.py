@@ -137,7 +137,7 @@ def end_call_back(work: UnitOfWork, command: EndCallBack) -> CommandResult:
         command,
         f"{shipment_id} is cancelled; {credited}",
         orders=(order.order_id, payer.order.order_id, *released.notification.orders),
-        places=released.notification.places,
+        stock_keys=released.notification.stock_keys,
         follow_up=follow_up,
     )
 

@@ -163,19 +163,19 @@ class StockKey(Payload):
 class Notification(Payload):
     """The workflows to notify of a change of stock, purchases or shipments.
 
-    `orders` read their progress again, the replenishments of `places` plan again, `returns` read
-    their state again. `call_backs`: ids of the commands whose recall of a shipment ends, as its
-    goods have left. `cause`: the id of the fact or command behind the change.
+    `orders` and `returns` read their progress again, the replenishments of `stock_keys` plan again.
+    `call_backs`: ids of the commands whose recall of a shipment ends, as its goods have left.
+    `cause`: the id of the fact or command behind the change.
     """
 
     cause: str
     orders: tuple[str, ...] = ()
-    places: tuple[StockKey, ...] = ()
+    stock_keys: tuple[StockKey, ...] = ()
     returns: tuple[str, ...] = ()
     call_backs: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.orders or self.places or self.returns or self.call_backs)
+        return bool(self.orders or self.stock_keys or self.returns or self.call_backs)
 
 
 class Allocated(Payload):
@@ -214,7 +214,7 @@ class PlanStep(Payload):
     """The stock key whose purchases are to be planned. `again`: include suppliers that failed to
     supply before. `since`: time of the last plan; None: the first plan of this workflow run."""
 
-    place: StockKey
+    key: StockKey
     again: bool = False
     since: Moment | None = None
 

@@ -54,7 +54,7 @@ class CommandResult(Payload):
         message: str,
         *,
         orders: Iterable[str] = (),
-        places: Iterable[StockKey] = (),
+        stock_keys: Iterable[StockKey] = (),
         returns: Iterable[str] = (),
         follow_up: FollowUp | None = None,
     ) -> Self:
@@ -62,7 +62,7 @@ class CommandResult(Payload):
         notification = Notification(
             cause=command.cause,
             orders=tuple(dict.fromkeys(orders)),
-            places=tuple(dict.fromkeys(places)),
+            stock_keys=tuple(dict.fromkeys(stock_keys)),
             returns=tuple(dict.fromkeys(returns)),
         )
         return cls(command=command, message=message, notification=notification, follow_up=follow_up)
