@@ -152,9 +152,9 @@ class Progress(Payload):
     refund_due_minor: int = 0
     """The amount still to be refunded for a cancelled order."""
     shipments: tuple[ShipmentProgress, ...] = ()
-    coming_back: tuple[str, ...] = ()
+    reported_returns: tuple[str, ...] = ()
     """Ids of returns that a carrier has just reported on."""
-    fetched: tuple[str, ...] = ()
+    ended_recalls: tuple[str, ...] = ()
     """Ids of commands that call shipments back that the carrier has just picked up."""
 
     @property

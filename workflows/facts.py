@@ -148,7 +148,7 @@ async def apply_purchase_fact(
 
 def notification_of(fact: OrderFact, progress: Progress) -> Notification:
     """Return which returns and call-backs a fact of an order concerns, by the progress after it."""
-    returns, call_backs = progress.coming_back, progress.fetched
+    returns, call_backs = progress.reported_returns, progress.ended_recalls
     return Notification(cause=business_id(fact), returns=returns, call_backs=call_backs)
 
 

@@ -90,7 +90,7 @@ class ReplenishmentWorkflow:
 
     async def _wait_for_round(self) -> None:
         """Wait for a fact, a request to plan, or the time at which the plan must be reviewed."""
-        due = self._plan.look_at if self._plan else None
+        due = self._plan.review_at if self._plan else None
         seconds = None if due is None else max(0.0, (due - workflow.now()).total_seconds())
         await self._steps.wait_until(self._has_news, seconds, "Until a supplier is overdue")
 

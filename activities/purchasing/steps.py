@@ -76,7 +76,7 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
         open=tuple(o.po_id for o, line in purchases if o.state.is_open and due_units(line)),
         unmet=unmet,
         problem=problem,
-        look_at=_next_review(work, purchases, problem),
+        review_at=_next_review(work, purchases, problem),
         made_at=work.now,
         notification=Notification(cause="plan", orders=tuple(orders), stock_keys=tuple(others)),
         policy=work.rules.policy,

@@ -98,13 +98,13 @@ class OrderOutcome(Payload):
 class PromiseReview(Payload):
     """The order after a review of its promised date.
 
-    `letter`: the last letter to the customer, to be mailed if it is new. `look_in`: seconds until
-    the next review. `lapsed`: the delay was not accepted in time, so the order is cancelled.
+    `letter`: the last letter to the customer, to be mailed if it is new. `review_in_s`: seconds
+    until the next review. `lapsed`: the delay was not accepted in time: the order is cancelled.
     """
 
     progress: Progress
     letter: Letter | None
-    look_in: float
+    review_in_s: float
     lapsed: bool
 
 
@@ -236,7 +236,7 @@ class PurchasePlan(Payload):
     """Units short that no supplier delivers."""
     problem: str | None = None
     """The reason for unmet units, or why stock that runs low is not purchased."""
-    look_at: Moment | None = None
+    review_at: Moment | None = None
     """Time of the next deadline, for an acknowledgement or overdue goods."""
     made_at: Moment
     notification: Notification
@@ -298,13 +298,13 @@ class BillStep(Payload):
 class DunningReview(Payload):
     """The order after a review of its overdue amount.
 
-    `remind`: level of the reminder to mail. `look_in`: seconds until the next reminder is due;
-    None: no further reminder.
+    `remind`: level of the reminder to mail. `review_in_s`: seconds until the next reminder is
+    due; None: no further reminder.
     """
 
     progress: Progress
     remind: int | None = None
-    look_in: float | None = None
+    review_in_s: float | None = None
 
 
 class ReminderStep(Payload):

@@ -228,15 +228,15 @@ def test_low_stock_without_an_offer_is_a_problem_of_the_plan_only(warehouse: War
     assert plan.problem
     assert plan.problem.startswith("20 x C are to be restocked at BER and no supplier offers them")
     assert (plan.unmet, plan.open, plan.send, plan.notification.orders) == (0, (), (), ())
-    assert plan.look_at
-    assert timedelta(0) < plan.look_at - warehouse.now <= timedelta(days=1)
+    assert plan.review_at
+    assert timedelta(0) < plan.review_at - warehouse.now <= timedelta(days=1)
     assert order_id not in plan.notification.orders
 
     warehouse.database.transaction(
         lambda work: work.session.execute(delete(StockPolicy).where(col(StockPolicy.sku) == "C"))
     )
     plan = plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
-    assert (plan.problem, plan.look_at) == (None, None)
+    assert (plan.problem, plan.review_at) == (None, None)
 
 
 @pytest.mark.parametrize(("lot", "units"), [(20, 20), (0, 7)])
@@ -310,7 +310,7 @@ def test_partly_received_purchase_order_needs_no_acknowledgement(warehouse: Ware
     warehouse.wait(4)  # to be acknowledged within two days, and received within three
     plan = plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
     assert (plan.open, plan.send) == ((line.po_id,), ())
-    assert plan.look_at
+    assert plan.review_at
     warehouse.wait(4)
     plan = plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
     assert len(plan.send) == 1
