@@ -98,7 +98,7 @@ class ShipmentProgress(Payload):
     is_booked: bool
     """Whether the carrier has confirmed its booking."""
     called_back_by: str | None = None
-    """The id of the command that calls it back from its carrier."""
+    """The id of the command that recalls it."""
 
 
 class Problem(Payload):
@@ -155,7 +155,7 @@ class Progress(Payload):
     reported_returns: tuple[str, ...] = ()
     """Ids of returns that a carrier has just reported on."""
     ended_recalls: tuple[str, ...] = ()
-    """Ids of commands that call shipments back that the carrier has just picked up."""
+    """Ids of commands whose recall of a shipment ends, as the carrier has just picked it up."""
 
     @property
     def paid_in_full(self) -> bool:

@@ -40,7 +40,7 @@ def apply_report(
     """Apply a carrier's report to the order's shipment or return that it names.
 
     A report without a status, or on another order's shipment, is rejected. The progress names the
-    workflows to notify: of the return, or of a call-back whose shipment has left.
+    workflows to notify: of the return, or of a recall whose shipment has left.
     """
     order = lock_order(work, order_id)
     mark_applied(work, fact)

@@ -164,7 +164,7 @@ class Notification(Payload):
     """The workflows to notify of a change of stock, purchases or shipments.
 
     `orders` and `returns` read their progress again, the replenishments of `stock_keys` plan again.
-    `call_backs`: ids of the commands whose recall of a shipment ends, as its goods have left.
+    `ended_recalls`: ids of the commands whose recall of a shipment ends, as its goods have left.
     `cause`: the id of the fact or command behind the change.
     """
 
@@ -172,10 +172,10 @@ class Notification(Payload):
     orders: tuple[str, ...] = ()
     stock_keys: tuple[StockKey, ...] = ()
     returns: tuple[str, ...] = ()
-    call_backs: tuple[str, ...] = ()
+    ended_recalls: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.orders or self.stock_keys or self.returns or self.call_backs)
+        return bool(self.orders or self.stock_keys or self.returns or self.ended_recalls)
 
 
 class Allocated(Payload):

@@ -6,7 +6,7 @@ from typing import Self
 from models.base import Payload
 from models.messages.commands.base import CommandMessage, Refusal
 from models.messages.commands.registry import Command
-from models.messages.commands.shipping import EndCallBack
+from models.messages.commands.shipping import EndRecall
 from models.messages.steps import BillStep, Notification, StockKey
 
 
@@ -16,7 +16,7 @@ class FollowUp(Payload):
     order_id: str | None = None
     refund_key: str | None = None
     bill: BillStep | None = None
-    call_back: EndCallBack | None = None
+    recall: EndRecall | None = None
     """The command that ends the recall of a shipment, once its carrier has answered."""
 
     def workflow_id(self, command_id: str) -> str:
