@@ -130,12 +130,12 @@ class ReplenishmentWorkflow:
         task.add_done_callback(lambda done: self._end_sending(send.po_id, done))
 
     async def _send(self, send: PlannedSend) -> None:
-        """Send a purchase order when it has collected its lines, unless it is given up before."""
+        """Send a purchase order when it has collected its lines, unless it ends before."""
         seconds = (send.at - workflow.now()).total_seconds()
         if seconds > 0:
             await workflow.sleep(seconds, summary=f"Until {send.po_id} has collected its lines")
         step = PurchaseStep(po_id=send.po_id, sku=self._key.sku)
-        steps = Steps(self._board, stops=lambda: self._is_given_up(send.po_id))
+        steps = Steps(self._board, stops=lambda: self._has_ended(send.po_id))
         summary = f"Send purchase order {send.po_id}"
         try:
             notification = await steps.call_partner(Purchasing.send_purchase_order, step, summary)
@@ -144,8 +144,8 @@ class ReplenishmentWorkflow:
         else:
             await notify(self._steps, notification, self._key)
 
-    def _is_given_up(self, po_id: str) -> bool:
-        """Whether the last plan no longer contains a purchase order."""
+    def _has_ended(self, po_id: str) -> bool:
+        """Return whether the last plan no longer contains a purchase order."""
         return self._plan is not None and po_id not in self._plan.open
 
     def _end_sending(self, po_id: str, task: "asyncio.Task[None]") -> None:

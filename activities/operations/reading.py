@@ -29,11 +29,7 @@ def background_workflows(session: Session, order_id: str) -> list[str]:
     workflow_ids = [
         *session.exec(attended.order_by(col(AttentionRow.since))),
         *(refund_workflow_id(key) for key in session.exec(refunds.order_by(Refund.refund_key))),
-        *(
-            follow_up_workflow_id(command_id)
-            for command_id in session.exec(recalled)
-            if command_id
-        ),
+        *(follow_up_workflow_id(command_id) for command_id in session.exec(recalled) if command_id),
         *(
             ReturnStep(return_id=return_id).workflow_id
             for return_id in session.exec(returns.order_by(ReturnRow.return_id))

@@ -101,7 +101,7 @@ def _lapsing_skus(work: UnitOfWork, key: StockKey) -> set[str]:
 
 
 def _end_overdue(work: UnitOfWork, key: StockKey) -> list[StockKey]:
-    """Let unacknowledged purchase orders lapse, and give up the due units of overdue ones.
+    """Let unacknowledged purchase orders lapse, and cancel the due units of overdue ones.
 
     Returns the other stock keys of the lapsed purchase orders.
     """
@@ -114,11 +114,11 @@ def _end_overdue(work: UnitOfWork, key: StockKey) -> list[StockKey]:
         elif order.state.is_open and due_units(line) and late_from and late_from <= work.now:
             line.expected, line.failed_at = line.received, work.now
             order.ended_reason = f"overdue: expected on {expected_date_of(order, line)}"
-            _give_up_rest(work, order)
+            _complete_overdue(work, order)
     return [other for other in keys if other != key]
 
 
-def _give_up_rest(work: UnitOfWork, order: PurchaseOrder) -> None:
+def _complete_overdue(work: UnitOfWork, order: PurchaseOrder) -> None:
     """Complete a purchase order of which no more is expected; without any goods, it lapses."""
     lines = lines_of(work.session, order.po_id)
     if any(due_units(line) or line.received for line in lines):

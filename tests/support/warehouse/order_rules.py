@@ -127,8 +127,8 @@ class OrderRules(WarehouseModel):
         asyncio.run(self.shipping.book_shipment(step))
 
     @rule(pick=picks, parcel_agrees=st.sampled_from([None, True, False]), twice=st.booleans())
-    def give_up_rest(self, pick: int, parcel_agrees: bool | None, twice: bool) -> None:
-        """Give up the undelivered rest of an order: its unplanned goods (None), or one parcel whose
+    def cancel_or_recall_rest(self, pick: int, parcel_agrees: bool | None, twice: bool) -> None:
+        """Cancel the undelivered rest of an order: its unplanned goods (None), or one parcel whose
         carrier agrees or refuses."""
         if parcel_agrees is None:
             self.cancel_rest(pick, twice)
@@ -151,7 +151,7 @@ class OrderRules(WarehouseModel):
         self.events[command.kind] += allowed
 
     def recall(self, pick: int, agrees: bool, twice: bool) -> None:
-        """Recall a planned shipment; it is given up if its carrier agrees.
+        """Recall a planned shipment; it is cancelled if its carrier agrees.
 
         Refused before anything of the order has left.
         """
