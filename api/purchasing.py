@@ -93,7 +93,7 @@ def purchasing_router(intake: Intake, database: Database, clock: Clock) -> APIRo
             check = ReplenishmentCheck.model_validate(body)
         except ValidationError as error:
             raise invalid_input(error) from error
-        return {"workflow_ids": await intake.look_again(check.sku, check.location)}
+        return {"workflow_ids": await intake.replenish(check.sku, check.location)}
 
     router.include_router(purchase_orders)
     return router

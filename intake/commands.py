@@ -135,7 +135,7 @@ class CommandIntake(Connection):
         """Restart recalls of shipments whose workflow was ended from outside; returns messages."""
         messages = []
         for command in await self._read(
-            lambda session: shipping_reading.open_call_backs(session, order_id)
+            lambda session: shipping_reading.open_recalls(session, order_id)
         ):
             workflow_id = follow_up_workflow_id(command.command_id)
             description = await engine.describe(self._client, workflow_id)

@@ -16,7 +16,7 @@ from workflows.replenishment import ReplenishmentWorkflow
 class ReplenishmentIntake(Connection):
     """Check replenishments on request."""
 
-    async def look_again(self, sku: str, location: str | None) -> list[str]:
+    async def replenish(self, sku: str, location: str | None) -> list[str]:
         """Check now whether a SKU must be bought, also from suppliers that failed before.
 
         Checks `location`, or all locations that keep the SKU. Returns the ids of their workflows.

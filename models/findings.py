@@ -145,12 +145,12 @@ def failing_workflow(workflow_id: str) -> Difference:
     )
 
 
-def call_back_difference(order_id: str, shipment_id: str, workflow: str) -> Difference:
-    """Describe a shipment that is being called back, without a running workflow."""
+def recall_difference(order_id: str, shipment_id: str, workflow: str) -> Difference:
+    """Describe a shipment that is being recalled, without a running workflow."""
     return Difference(
         finding_id=f"call_back:{shipment_id}",
         subject=shipment_id,
-        message=f"{shipment_id} is being called back from its carrier, and the workflow of it is "
+        message=f"{shipment_id} is being recalled from its carrier, and the workflow of it is "
         f"{workflow}: `retry {order_id}` starts it again",
     )
 

@@ -137,7 +137,7 @@ def failed_shipment_entry(
     cost_minor: int,
     restocked: bool,
 ) -> Entry:
-    """Build the entry of a shipment given up: no revenue, its goods are owed again.
+    """Build the entry of a written-off shipment: no revenue, its goods are owed again.
 
     Their cost is a loss, or in inventory again if `restocked`.
     """
@@ -152,10 +152,9 @@ def failed_shipment_entry(
 
 
 def credited_before_entry(entry_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
-    """Build the entry that moves an allowance on goods given up later to the contract liability.
+    """Build the entry that moves an allowance on goods written off later to the contract liability.
 
-    The goods were credited before they were given up: without a sale there is no allowance, and no
-    goods are owed.
+    Without a sale there is no allowance, and credited goods are not owed.
     """
     return entry(
         entry_id,

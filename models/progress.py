@@ -98,7 +98,7 @@ class ShipmentProgress(Payload):
     is_booked: bool
     """Whether the carrier has confirmed its booking."""
     called_back_by: str | None = None
-    """The id of the command that calls it back from its carrier."""
+    """The id of the command that recalls it."""
 
 
 class Problem(Payload):
@@ -152,10 +152,10 @@ class Progress(Payload):
     refund_due_minor: int = 0
     """The amount still to be refunded for a cancelled order."""
     shipments: tuple[ShipmentProgress, ...] = ()
-    coming_back: tuple[str, ...] = ()
+    reported_returns: tuple[str, ...] = ()
     """Ids of returns that a carrier has just reported on."""
-    fetched: tuple[str, ...] = ()
-    """Ids of commands that call shipments back that the carrier has just picked up."""
+    ended_recalls: tuple[str, ...] = ()
+    """Ids of commands whose recall of a shipment ends, as the carrier has just picked it up."""
 
     @property
     def paid_in_full(self) -> bool:

@@ -131,7 +131,7 @@ class Letter(Payload):
     promised: date | None
     expected: date | None
     answer_by: date | None = None
-    says: tuple[Statement, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
 
 class Promise(Payload):
@@ -230,7 +230,7 @@ def _delayed(promise: Promise, notice: DelayNotice, today: date) -> Promise:
         notified=notice.revised,
         delays=promise.delays + silent,
         consent_by=answer_by,
-        letter=letter.model_copy(update={"answer_by": answer_by, "says": notice.statements}),
+        letter=letter.model_copy(update={"answer_by": answer_by, "statements": notice.statements}),
     )
 
 

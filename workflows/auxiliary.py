@@ -40,6 +40,6 @@ class AuxiliaryWorkflow:
             attention = attention.model_copy(update={"message": message})
         await run_database_step(
             set_attention,
-            SetAttention(order_id=self._order_id, attention=attention, beside=workflow_id),
+            SetAttention(order_id=self._order_id, attention=attention, source=workflow_id),
             "Show attention" if attention else "Clear attention",
         )

@@ -12,11 +12,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.shipping.carrier_calls import CarrierCalls
     from models.messages.commands.registry import CommandStep
     from models.messages.commands.results import CommandResult, FollowUp
-    from models.messages.commands.shipping import EndCallBack
+    from models.messages.commands.shipping import EndRecall
     from models.messages.steps import RefundStep, ShipmentStep
     from workflows.attention import AttentionBoard
     from workflows.auxiliary import AuxiliaryWorkflow
-    from workflows.compensation import PickedUp, call_back
+    from workflows.compensation import PickedUp, cancel_booking
     from workflows.notifying import notify
     from workflows.steps import Steps, Stopped, run_database_step
 
@@ -60,7 +60,7 @@ async def _start_follow_up(result: CommandResult, follow_up: FollowUp) -> None:
 
 @workflow.defn
 class FollowUpWorkflow(AuxiliaryWorkflow):
-    """The partner calls that follow a command: a call-back, a refund, mails."""
+    """The partner calls that follow a command: a recall, a refund, mails."""
 
     @workflow.init
     def __init__(self, follow_up: FollowUp) -> None:
@@ -72,8 +72,8 @@ class FollowUpWorkflow(AuxiliaryWorkflow):
     async def run(self, follow_up: FollowUp) -> None:
         """Make the calls one after the other: the mail about a refund follows the refund."""
         await self._read_policy()
-        if follow_up.call_back is not None:
-            await self._call_back(follow_up.call_back)
+        if follow_up.recall is not None:
+            await self._recall(follow_up.recall)
         if follow_up.bill is not None:
             summary = f"Mail {follow_up.bill.number}"
             await self._steps.call_partner(CustomerMail.mail_bill, follow_up.bill, summary)
@@ -83,11 +83,11 @@ class FollowUpWorkflow(AuxiliaryWorkflow):
             await self._steps.call_partner(CustomerMail.mail_refund, refund, "Mail the refund")
         await workflow.wait_condition(workflow.all_handlers_finished)
 
-    async def _call_back(self, end: EndCallBack) -> None:
+    async def _recall(self, end: EndRecall) -> None:
         """Ask a carrier not to pick up a shipment, and execute the command for its answer."""
         step = ShipmentStep(order_id=self._order_id or "", shipment_id=end.shipment_id)
         try:
-            await call_back(self._until_goods_left, CarrierCalls.call_back, step)
+            await cancel_booking(self._until_goods_left, CarrierCalls.recall_shipment, step)
         except (PickedUp, Stopped):
             await self._board.clear_all()
             end = end.model_copy(update={"agreed": False})
@@ -95,7 +95,7 @@ class FollowUpWorkflow(AuxiliaryWorkflow):
 
     @workflow.signal
     def goods_left(self, _notification: JsonValue = None, *_more: JsonValue) -> None:
-        """The shipment that is being called back has left. Accepts any arguments."""
+        """The shipment that is being recalled has left. Accepts any arguments."""
         self._goods_left = True
 
 

@@ -33,7 +33,7 @@ Answer = TypeVar("Answer")
 
 
 class PickedUp(Exception):  # nothing went wrong
-    """The carrier has the goods: they can be returned, but not called back."""
+    """The carrier has the goods: they can be returned, but not recalled."""
 
 
 async def start_cancellation(
@@ -72,7 +72,7 @@ async def undo(order: OrderContext) -> Progress:
     for shipment_id in progress.in_state(ShipmentState.PLANNED, ShipmentState.BOOKED):
         shipment = ShipmentStep(order_id=order.order_id, shipment_id=shipment_id)
         try:
-            progress = await call_back(steps, CarrierCalls.cancel_booking, shipment)
+            progress = await cancel_booking(steps, CarrierCalls.cancel_booking, shipment)
         except PickedUp:
             return await _withdraw(order)
     if progress.goods_left:  # picked up in the meantime, whatever the carriers answered
@@ -103,7 +103,7 @@ async def finish_cancellation(steps: Steps, order: OrderStep) -> Progress:
         await steps.call_partner(PaymentCalls.refund_payment, order, "Refund the customer")
 
 
-async def call_back(
+async def cancel_booking(
     steps: Steps, activity: PartnerStep[ShipmentStep, Answer], step: ShipmentStep
 ) -> Answer:
     """Cancel the booking of a shipment. Raises PickedUp."""

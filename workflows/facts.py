@@ -147,9 +147,12 @@ async def apply_purchase_fact(
 
 
 def notification_of(fact: OrderFact, progress: Progress) -> Notification:
-    """Return which returns and call-backs a fact of an order concerns, by the progress after it."""
-    returns, call_backs = progress.coming_back, progress.fetched
-    return Notification(cause=business_id(fact), returns=returns, call_backs=call_backs)
+    """Return the notification of the returns and recalls that a fact of an order concerns."""
+    return Notification(
+        cause=business_id(fact),
+        returns=progress.reported_returns,
+        ended_recalls=progress.ended_recalls,
+    )
 
 
 @workflow.defn

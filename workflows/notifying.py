@@ -13,8 +13,8 @@ ORDERS_PER_STEP = 100
 
 async def notify(steps: Steps, notification: Notification, sender: StockKey | None = None) -> None:
     """Notify the workflows concerned, except the replenishment that is the sender."""
-    places = tuple(place for place in notification.places if place != sender)
-    message = notification.model_copy(update={"places": places})
+    keys = tuple(key for key in notification.stock_keys if key != sender)
+    message = notification.model_copy(update={"stock_keys": keys})
     for first in range(0, max(1, len(notification.orders)), ORDERS_PER_STEP):
         orders = notification.orders[first : first + ORDERS_PER_STEP]
         message = message.model_copy(update={"orders": orders})

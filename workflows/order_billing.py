@@ -145,11 +145,11 @@ class OrderBilling:
                 reminder = ReminderStep(order_id=order.order_id, level=review.remind)
                 summary = f"Mail reminder {reminder.level}"
                 order.start_mail(CustomerMail.mail_reminder, reminder, summary)
-            elif review.look_in is None:
+            elif review.review_in_s is None:
                 return
             else:
                 await order.while_unpaid.wait_until(
-                    lambda: False, review.look_in, "Until a reminder is due"
+                    lambda: False, review.review_in_s, "Until a reminder is due"
                 )
 
     def react_to_progress(self) -> None:

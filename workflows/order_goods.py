@@ -75,7 +75,7 @@ class OrderGoods:
                     Notifier.report_shortages, report, "Report shortages"
                 )
             await order.steps.wait_until(
-                is_changed, review.look_in, "Until the promised date is reviewed"
+                is_changed, review.review_in_s, "Until the promised date is reviewed"
             )
         await self._show_supply_problem(None)
 

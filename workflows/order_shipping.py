@@ -70,7 +70,7 @@ class OrderShipping:
 
 
 class OrderShipment:
-    """One shipment of an order, until it is delivered or given up."""
+    """One shipment of an order, until it is delivered, cancelled or written off."""
 
     def __init__(self, order: OrderContext, shipment_id: str) -> None:
         self._order = order

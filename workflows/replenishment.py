@@ -90,7 +90,7 @@ class ReplenishmentWorkflow:
 
     async def _wait_for_round(self) -> None:
         """Wait for a fact, a request to plan, or the time at which the plan must be reviewed."""
-        due = self._plan.look_at if self._plan else None
+        due = self._plan.review_at if self._plan else None
         seconds = None if due is None else max(0.0, (due - workflow.now()).total_seconds())
         await self._steps.wait_until(self._has_news, seconds, "Until a supplier is overdue")
 
@@ -108,7 +108,7 @@ class ReplenishmentWorkflow:
         """Plan purchases of units that are short, and send the purchase orders that are due."""
         self._must_plan, again, self._again = False, self._again, False
         since = self._plan.made_at if self._plan else None
-        step = PlanStep(place=self._key, again=again, since=since)
+        step = PlanStep(key=self._key, again=again, since=since)
         plan = await self._steps.run_database_step(plan_purchases, step, "Plan purchases")
         self._plan, self._board.policy = plan, plan.policy
         self._show_details()
@@ -130,12 +130,12 @@ class ReplenishmentWorkflow:
         task.add_done_callback(lambda done: self._end_sending(send.po_id, done))
 
     async def _send(self, send: PlannedSend) -> None:
-        """Send a purchase order when it has collected its lines, unless it is given up before."""
+        """Send a purchase order when it has collected its lines, unless it ends before."""
         seconds = (send.at - workflow.now()).total_seconds()
         if seconds > 0:
             await workflow.sleep(seconds, summary=f"Until {send.po_id} has collected its lines")
         step = PurchaseStep(po_id=send.po_id, sku=self._key.sku)
-        steps = Steps(self._board, stops=lambda: self._is_given_up(send.po_id))
+        steps = Steps(self._board, stops=lambda: self._has_ended(send.po_id))
         summary = f"Send purchase order {send.po_id}"
         try:
             notification = await steps.call_partner(Purchasing.send_purchase_order, step, summary)
@@ -144,8 +144,8 @@ class ReplenishmentWorkflow:
         else:
             await notify(self._steps, notification, self._key)
 
-    def _is_given_up(self, po_id: str) -> bool:
-        """Whether the last plan no longer contains a purchase order."""
+    def _has_ended(self, po_id: str) -> bool:
+        """Return whether the last plan no longer contains a purchase order."""
         return self._plan is not None and po_id not in self._plan.open
 
     def _end_sending(self, po_id: str, task: "asyncio.Task[None]") -> None:

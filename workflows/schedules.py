@@ -69,7 +69,7 @@ class StockReviewWorkflow(Nightly):
             workflow.set_current_details(
                 f"{done.skus} SKUs reviewed, {done.low} stock keys at or below the reorder point."
             )
-        return ReviewOutcome(skus=done.skus, places=done.places, low=done.low)
+        return ReviewOutcome(skus=done.skus, stock_keys=done.stock_keys, low=done.low)
 
     async def _review(self, done: ReviewProgress, after: str) -> ReviewProgress:
         step = ReviewStep(after=after, batch_skus=done.batch_skus)
@@ -80,14 +80,14 @@ class StockReviewWorkflow(Nightly):
             after=batch.last_sku,
             batch_skus=done.batch_skus,
             skus=done.skus + batch.skus,
-            places=done.places + batch.places,
+            stock_keys=done.stock_keys + batch.stock_keys,
             low=done.low + len(batch.low),
         )
 
     async def _notify(self, low: tuple[StockKey, ...]) -> None:
         for first in range(0, len(low), REPLENISHMENTS_PER_STEP):
             keys = low[first : first + REPLENISHMENTS_PER_STEP]
-            await notify(self._steps, Notification(cause=STOCK_REVIEW, places=keys))
+            await notify(self._steps, Notification(cause=STOCK_REVIEW, stock_keys=keys))
 
 
 @workflow.defn
@@ -117,8 +117,8 @@ class ReconcileWorkflow(Nightly):
     async def _compare_stock(self, done: ReconcileProgress, step: CompareStep) -> ReconcileProgress:
         summary = f"Compare the SKUs after {step.after}" if step.after else "Compare the first SKUs"
         batch = await self._steps.call_partner(Reconciliation.compare_stock, step, summary)
-        places = done.places + batch.compared
-        return done.model_copy(update={"after_sku": batch.last, "places": places})
+        stock_keys = done.stock_keys + batch.compared
+        return done.model_copy(update={"after_sku": batch.last, "stock_keys": stock_keys})
 
     async def _compare_orders(
         self, done: ReconcileProgress, step: CompareStep
@@ -139,7 +139,10 @@ class ReconcileWorkflow(Nightly):
         attention = _attention(findings)
         await self._show_attention(attention)
         return ReconcileOutcome(
-            places=done.places, orders=done.orders, findings=findings.count, attention=attention
+            stock_keys=done.stock_keys,
+            orders=done.orders,
+            findings=findings.count,
+            attention=attention,
         )
 
 

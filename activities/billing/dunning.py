@@ -35,7 +35,7 @@ def review_dunning(work: UnitOfWork, step: OrderStep) -> DunningReview:
     if work.now.date() < remind_on:
         return DunningReview(
             progress=read_progress(work.session, order),
-            look_in=_seconds_until(remind_on, work.now),
+            review_in_s=_seconds_until(remind_on, work.now),
         )
     fee_minor = minor_units(levels[level].fee, order.currency)
     _record_reminder(work, order, level + 1, fee_minor)

@@ -190,7 +190,7 @@ def letter_mail(dated: DatedGoods, addressee: Addressee, envelope: Envelope) -> 
     else:
         subject = words.delay_subject
         intro = words.delay_intro if letter.expected else words.delay_unknown_intro
-        outro = [words.notices[notice] for notice in letter.says if notice in words.notices]
+        outro = [words.notices[s] for s in letter.statements if s in words.notices]
         if letter.answer_by:
             facts.append((words.answer_by, values["answer_by"]))
     text = MailText(

@@ -84,10 +84,12 @@ class Notifier:
         cause = notification.cause.replace(":", "-")[:64]
         for return_id in notification.returns:
             await self._signal_return(ReturnStep(return_id=return_id))
-        for command_id in notification.call_backs:
+        for command_id in notification.ended_recalls:
             await self._signal(follow_up_workflow_id(command_id), "goods_left")
         shortage = ShortageReported(shortage_id=cause)
-        await _in_batches(self._signal_replenishment(key, shortage) for key in notification.places)
+        await _in_batches(
+            self._signal_replenishment(key, shortage) for key in notification.stock_keys
+        )
         arrived = StockArrived(receipt_id=cause)
         await _in_batches(
             self._signal(f"order-{order_id}", "stock_arrived", arrived)

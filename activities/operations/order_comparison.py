@@ -27,8 +27,8 @@ class OpenOrder:
 
 
 @dataclass(frozen=True)
-class CallBack:
-    """A shipment that is being called back from its carrier, for a command."""
+class Recall:
+    """A shipment that is being recalled from its carrier, for a command."""
 
     order_id: str
     shipment_id: str
@@ -50,8 +50,8 @@ def compare_orders(session: Session, step: CompareStep) -> tuple[list[OpenOrder]
     return orders, [*_compare_lines(session, allocated), *_unnotified(session, rows)]
 
 
-def open_call_backs(session: Session, order_ids: Sequence[str], before: datetime) -> list[CallBack]:
-    """Read the call-backs that these orders have waited for since `before`."""
+def open_recalls(session: Session, order_ids: Sequence[str], before: datetime) -> list[Recall]:
+    """Read the recalls that these orders have waited for since `before`."""
     query = (
         select(Shipment.order_id, Shipment.shipment_id, Shipment.called_back_by)
         .join(Order, col(Order.order_id) == col(Shipment.order_id))
@@ -61,7 +61,7 @@ def open_call_backs(session: Session, order_ids: Sequence[str], before: datetime
             Order.updated_at < before,
         )
     )
-    return [CallBack(*row) for row in session.exec(query)]
+    return [Recall(*row) for row in session.exec(query)]
 
 
 def _unnotified(session: Session, orders: Sequence[Order]) -> Iterable[Difference]:

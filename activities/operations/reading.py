@@ -17,7 +17,7 @@ from models.views.operations import FindingView, RejectedMessageView
 def background_workflows(session: Session, order_id: str) -> list[str]:
     """Read the ids of the workflows, except its own, that may wait for an operator about an order.
 
-    These are workflows with an attention, and those of its refunds, call-backs, returns and, once
+    These are workflows with an attention, and those of its refunds, recalls, returns and, once
     it is cancelled, payments.
     """
     attended = select(AttentionRow.source).where(
@@ -25,15 +25,11 @@ def background_workflows(session: Session, order_id: str) -> list[str]:
     )
     refunds = select(Refund.refund_key).where(Refund.order_id == order_id)
     returns = select(ReturnRow.return_id).where(ReturnRow.order_id == order_id)
-    called_back = select(Shipment.called_back_by).where(Shipment.order_id == order_id)
+    recalled = select(Shipment.called_back_by).where(Shipment.order_id == order_id)
     workflow_ids = [
         *session.exec(attended.order_by(col(AttentionRow.since))),
         *(refund_workflow_id(key) for key in session.exec(refunds.order_by(Refund.refund_key))),
-        *(
-            follow_up_workflow_id(command_id)
-            for command_id in session.exec(called_back)
-            if command_id
-        ),
+        *(follow_up_workflow_id(command_id) for command_id in session.exec(recalled) if command_id),
         *(
             ReturnStep(return_id=return_id).workflow_id
             for return_id in session.exec(returns.order_by(ReturnRow.return_id))

@@ -18,15 +18,15 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.operations.ledger_comparison import compare_ledger
-from activities.operations.order_comparison import OpenOrder, compare_orders, open_call_backs
+from activities.operations.order_comparison import OpenOrder, compare_orders, open_recalls
 from activities.operations.stock_comparison import awaited_keys, compare_stock
 from activities.order_record.progress import find_order
 from activities.orders.reading import recorded_order_ids
 from activities.orders.steps import record_attention
 from models.findings import (
     Difference,
-    call_back_difference,
     failing_workflow,
+    recall_difference,
     replenishment_difference,
     workflow_difference,
 )
@@ -43,7 +43,7 @@ PARALLEL_QUERIES = 10
 EXAMPLES = 5
 """The number of findings in an attention."""
 IN_PROGRESS = timedelta(hours=1)
-"""Facts, shortages and call-backs younger than this may still be on their way to a workflow."""
+"""Facts, shortages and recalls younger than this may still be on their way to a workflow."""
 
 Item = TypeVar("Item")
 
@@ -83,7 +83,7 @@ class Reconciliation:
         await self._record(differences, step.seen_at)
         for order, end in await self._ended(orders, lambda order: order.workflow_id):
             await self._record_ended(order, end, step.seen_at)
-        await self._compare_call_backs([order.order_id for order in orders], step.seen_at)
+        await self._compare_recalls([order.order_id for order in orders], step.seen_at)
         last = orders[-1].order_id if len(orders) == step.batch else None
         return ComparedBatch(last=last, compared=len(orders))
 
@@ -117,17 +117,12 @@ class Reconciliation:
         ended = await self._ended(sorted(order_ids - known), lambda order_id: f"order-{order_id}")
         return [workflow_difference(order_id, Stage.RECEIVED, end) for order_id, end in ended]
 
-    async def _compare_call_backs(self, order_ids: Sequence[str], seen_at: datetime) -> None:
-        """Find call-backs of these orders whose workflow should run."""
-        waiting = await self._read(lambda s: open_call_backs(s, order_ids, seen_at - IN_PROGRESS))
-        ended = await self._ended(
-            waiting, lambda call_back: follow_up_workflow_id(call_back.command_id)
-        )
+    async def _compare_recalls(self, order_ids: Sequence[str], seen_at: datetime) -> None:
+        """Find recalls of these orders whose workflow should run."""
+        waiting = await self._read(lambda s: open_recalls(s, order_ids, seen_at - IN_PROGRESS))
+        ended = await self._ended(waiting, lambda recall: follow_up_workflow_id(recall.command_id))
         await self._record(
-            [
-                call_back_difference(call_back.order_id, call_back.shipment_id, end)
-                for call_back, end in ended
-            ],
+            [recall_difference(recall.order_id, recall.shipment_id, end) for recall, end in ended],
             seen_at,
         )
 

@@ -46,9 +46,9 @@ def cancel_rest(work: UnitOfWork, command: CancelRest) -> CommandResult:
     save_progress(work, order)
     return CommandResult.done(
         command,
-        f"{units} units of {order.order_id} are given up; {refunded}",
+        f"{units} units of {order.order_id} are cancelled; {refunded}",
         orders=(order.order_id, *freed.notification.orders),
-        places=freed.notification.places,
+        stock_keys=freed.notification.stock_keys,
         follow_up=follow_up,
     )
 

@@ -26,7 +26,7 @@ def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
     if not progress.backordered or order.cancellation is not Cancellation.NONE:
         if order.stage is not stage(progress):  # its goods arrived, and no notification did
             progress = save_progress(work, order)
-        return PromiseReview(progress=progress, letter=None, look_in=REVIEW_S, lapsed=False)
+        return PromiseReview(progress=progress, letter=None, review_in_s=REVIEW_S, lapsed=False)
     reviewed = review(before, progress.expected_date, work.now.date(), work.rules.policy.promises)
     if reviewed.promise != before:
         _save_promise(order, reviewed.promise)
@@ -34,14 +34,14 @@ def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
             event = f"{reviewed.promise.letter.kind}_told"
             record_event(work, step.order_id, event, _describe(reviewed.promise.letter))
         progress = save_progress(work, order)
-    look_in = REVIEW_S
+    review_in_s = REVIEW_S
     if reviewed.review_on is not None:
         due = datetime.combine(reviewed.review_on, time(), tzinfo=UTC) - work.now
-        look_in = min(look_in, max(0.0, due.total_seconds()))
+        review_in_s = min(review_in_s, max(0.0, due.total_seconds()))
     return PromiseReview(
         progress=progress,
         letter=reviewed.promise.standing_letter,
-        look_in=look_in,
+        review_in_s=review_in_s,
         lapsed=reviewed.lapsed,
     )
 

@@ -143,7 +143,7 @@ def record_attention(work: UnitOfWork, step: SetAttention) -> None:
 
     Without an attention the order shows a problem that is not acknowledged, if any.
     """
-    order, new, source = find_order(work, step.order_id), step.attention, step.beside or ""
+    order, new, source = find_order(work, step.order_id), step.attention, step.source
     if order is None:
         return  # refused before it was recorded: shown by the workflow's search attributes
     row = work.session.get(AttentionRow, (order.order_id, source))

@@ -35,7 +35,7 @@ def close_purchase(work: UnitOfWork, command: ClosePurchaseOrder) -> CommandResu
         command,
         f"{order.po_id} is closed: {rest or 'nothing more'} was still to come",
         orders=(short.order_id for short in changed_shortages(work.session, before)),
-        places=keys_of(order, lines),
+        stock_keys=keys_of(order, lines),
     )
 
 

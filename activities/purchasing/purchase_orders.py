@@ -120,7 +120,7 @@ def end_purchase(work: UnitOfWork, po_id: str, state: State, reason: str) -> Not
         order.state, order.ended_reason, order.ended_at = state, reason[:500], work.now
         for line in lines:
             line.failed_at = work.now if due_units(line) else None
-    return Notification(cause=f"{po_id}-{state}", places=keys_of(order, lines))
+    return Notification(cause=f"{po_id}-{state}", stock_keys=keys_of(order, lines))
 
 
 def supplier_document_id(
@@ -148,5 +148,5 @@ def repeated_notification(session: Session, po_id: str, cause: str) -> Notificat
     return Notification(
         cause=cause,
         orders=orders_short_of(session, [line.sku for line in lines], order.location),
-        places=keys_of(order, lines),
+        stock_keys=keys_of(order, lines),
     )

@@ -55,7 +55,7 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
 
     Purchase orders that were not acknowledged in time end, and overdue units are no longer counted.
     """
-    key = step.place
+    key = step.key
     lock_stock(work, _lapsing_skus(work, key), [key])
     lock_offers(work, key)
     if step.again:
@@ -76,9 +76,9 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
         open=tuple(o.po_id for o, line in purchases if o.state.is_open and due_units(line)),
         unmet=unmet,
         problem=problem,
-        look_at=_next_review(work, purchases, problem),
+        review_at=_next_review(work, purchases, problem),
         made_at=work.now,
-        notification=Notification(cause="plan", orders=tuple(orders), places=tuple(others)),
+        notification=Notification(cause="plan", orders=tuple(orders), stock_keys=tuple(others)),
         policy=work.rules.policy,
     )
 
@@ -101,7 +101,7 @@ def _lapsing_skus(work: UnitOfWork, key: StockKey) -> set[str]:
 
 
 def _end_overdue(work: UnitOfWork, key: StockKey) -> list[StockKey]:
-    """Let unacknowledged purchase orders lapse, and give up the due units of overdue ones.
+    """Let unacknowledged purchase orders lapse, and cancel the due units of overdue ones.
 
     Returns the other stock keys of the lapsed purchase orders.
     """
@@ -110,15 +110,15 @@ def _end_overdue(work: UnitOfWork, key: StockKey) -> list[StockKey]:
         late_from = _late_from(work, order, line)
         if order.state in UNANSWERED and order.acknowledge_by and order.acknowledge_by <= work.now:
             reason = "no acknowledgement in time"
-            keys += end_purchase(work, order.po_id, State.LAPSED, reason).places
+            keys += end_purchase(work, order.po_id, State.LAPSED, reason).stock_keys
         elif order.state.is_open and due_units(line) and late_from and late_from <= work.now:
             line.expected, line.failed_at = line.received, work.now
             order.ended_reason = f"overdue: expected on {expected_date_of(order, line)}"
-            _give_up_rest(work, order)
+            _complete_overdue(work, order)
     return [other for other in keys if other != key]
 
 
-def _give_up_rest(work: UnitOfWork, order: PurchaseOrder) -> None:
+def _complete_overdue(work: UnitOfWork, order: PurchaseOrder) -> None:
     """Complete a purchase order of which no more is expected; without any goods, it lapses."""
     lines = lines_of(work.session, order.po_id)
     if any(due_units(line) or line.received for line in lines):

@@ -92,7 +92,7 @@ def _review(
     batch = ReviewedBatch(
         last_sku=skus[-1] if len(skus) == step.batch_skus else None,
         skus=len(skus),
-        places=len(policies),
+        stock_keys=len(policies),
         low=_low(session, policies, observed.stock, now.date()),
     )
     return batch, policies

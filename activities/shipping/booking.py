@@ -41,7 +41,7 @@ def needs_answer(session: Session, shipment_id: str) -> bool:
 
 
 def _lacks_booking(shipment: Shipment, order: Order) -> bool:
-    """Whether a shipment isn't booked yet, and is neither being cancelled nor called back."""
+    """Whether a shipment isn't booked yet, and is neither being cancelled nor recalled."""
     is_cancelled = shipment.called_back_by or order.cancellation is not Cancellation.NONE
     return shipment.booking_id is None and not is_cancelled
 

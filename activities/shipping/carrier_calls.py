@@ -99,7 +99,7 @@ class CarrierCalls:
         )
 
     @activity.defn
-    async def call_back(self, step: ShipmentStep) -> None:
+    async def recall_shipment(self, step: ShipmentStep) -> None:
         """Cancel a booking with the carrier only; the shipment stays as it is. Raises Refused where
         the carrier has the goods."""
         await self._cancel_with_carrier(step)

@@ -44,7 +44,7 @@ def check_claimable(session: Session, shipment: Shipment, field: str) -> None:
     reports = reports_of(session, shipment_id)
     problem = None
     if not (shipment.state.has_left or any(report.status.has_goods for report in reports)):
-        was = "was called back" if shipment.state is ShipmentState.CANCELLED else "hasn't left"
+        was = "was recalled" if shipment.state is ShipmentState.CANCELLED else "hasn't left"
         problem = f"{shipment_id} {was}: no carrier had it"
     elif not shipment.carrier:
         problem = f"{shipment_id} left without a carrier: a claim needs one"

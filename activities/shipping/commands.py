@@ -32,7 +32,7 @@ from models.claims import ClaimState
 from models.messages.commands.base import SHIPMENT_REFUSED, refuse
 from models.messages.commands.results import CommandResult, FollowUp
 from models.messages.commands.shipping import (
-    EndCallBack,
+    EndRecall,
     FileClaim,
     RecoverShipment,
     RefundShipment,
@@ -77,10 +77,10 @@ def reship(work: UnitOfWork, command: Reship) -> CommandResult:
 
 @executes(RefundShipment)
 def refund_shipment(work: UnitOfWork, command: RefundShipment) -> CommandResult:
-    """Refund the price of an undeliverable shipment; call back one that hasn't left."""
+    """Refund the price of an undeliverable shipment; recall one that hasn't left."""
     order, shipment = target_shipment(work, command.shipment_id)
     if shipment.state in NOT_LEFT:
-        return _call_back(work, command, order, shipment)
+        return _recall(work, command, order, shipment)
     failed = _record_failure(work, command, order, shipment, ReservationState.WRITTEN_OFF)
     credited, follow_up = _credit(work, command, failed.payer, failed.rows)
     save_progress(work, order)
@@ -88,15 +88,15 @@ def refund_shipment(work: UnitOfWork, command: RefundShipment) -> CommandResult:
     return CommandResult.done(command, message, orders=failed.notified, follow_up=follow_up)
 
 
-def _call_back(
+def _recall(
     work: UnitOfWork, command: RefundShipment, order: Order, shipment: Shipment
 ) -> CommandResult:
-    """Ask the carrier first, as its driver may be on the way. EndCallBack follows the answer."""
-    _check_call_back(work.session, command, order, shipment)
+    """Ask the carrier first, as its driver may be on the way. EndRecall follows the answer."""
+    _check_recall(work.session, command, order, shipment)
     shipment.called_back_by = command.command_id
     record_event(work, order.order_id, "call_back", _detail(command))
     save_progress(work, order)
-    end = EndCallBack(
+    end = EndRecall(
         command_id=f"{command.command_id}:end",  # no operator's id: these have no colon
         shipment_id=shipment.shipment_id,
         reason=command.reason,
@@ -104,22 +104,21 @@ def _call_back(
     )
     return CommandResult.done(
         command,
-        f"{shipment.shipment_id} is being called back; its price is refunded once the carrier "
-        "agrees",
+        f"{shipment.shipment_id} is being recalled; its price is refunded once the carrier agrees",
         orders=(order.order_id,),
-        follow_up=FollowUp(order_id=order.order_id, call_back=end),
+        follow_up=FollowUp(order_id=order.order_id, recall=end),
     )
 
 
-@executes(EndCallBack)
-def end_call_back(work: UnitOfWork, command: EndCallBack) -> CommandResult:
-    """End a call-back: cancel the shipment, release its goods and refund their price; or, where
+@executes(EndRecall)
+def end_recall(work: UnitOfWork, command: EndRecall) -> CommandResult:
+    """End a recall: cancel the shipment, release its goods and refund their price; or, where
     the carrier has the goods, leave it as it is."""
     order, shipment = target_shipment(work, command.shipment_id)
     shipment_id = shipment.shipment_id
     shipment.called_back_by = None
     if not command.agreed or shipment.state not in NOT_LEFT:
-        message = f"{shipment_id} is not called back: its carrier has it"
+        message = f"{shipment_id} is not recalled: its carrier has it"
         record_event(work, order.order_id, "call_back_refused", message)
         save_progress(work, order)
         return CommandResult.done(command, message, orders=(order.order_id,))
@@ -137,7 +136,7 @@ def end_call_back(work: UnitOfWork, command: EndCallBack) -> CommandResult:
         command,
         f"{shipment_id} is cancelled; {credited}",
         orders=(order.order_id, payer.order.order_id, *released.notification.orders),
-        places=released.notification.places,
+        stock_keys=released.notification.stock_keys,
         follow_up=follow_up,
     )
 
@@ -236,7 +235,7 @@ def _claim_loss(
 
 def _credit(
     work: UnitOfWork,
-    command: RefundShipment | EndCallBack,
+    command: RefundShipment | EndRecall,
     payer: PaidOrder,
     rows: Sequence[Reservation],
 ) -> tuple[str, FollowUp | None]:
@@ -254,7 +253,7 @@ def _check_undeliverable(shipment: Shipment) -> None:
     elif shipment.state is ShipmentState.DELIVERED:
         problem = "was delivered: request a return instead"
     elif shipment.state is ShipmentState.CANCELLED:
-        problem = "was called back: its goods are in stock, or reserved for other orders"
+        problem = "was recalled: its goods are in stock, or reserved for other orders"
     elif shipment.state is not ShipmentState.DISPATCHED:
         problem = "hasn't left"
     elif shipment.tracking is None or not shipment.tracking.needs_operator:
@@ -266,16 +265,16 @@ def _check_undeliverable(shipment: Shipment) -> None:
         refuse("shipment_id", f"{shipment_id} {problem}", SHIPMENT_REFUSED)
 
 
-def _check_call_back(
+def _check_recall(
     session: Session, command: RefundShipment, order: Order, shipment: Shipment
 ) -> None:
-    """Check that a shipment that hasn't left can be called back. Raises CommandRefused."""
+    """Check that a shipment that hasn't left can be recalled. Raises CommandRefused."""
     shipment_id, problem = shipment.shipment_id, None
     if order.cancellation is not Cancellation.NONE:
         problem = f"belongs to {order.order_id}, which is cancelled or being cancelled"
     elif shipment.called_back_by:
         problem = (
-            f"is being called back by the command {shipment.called_back_by}: repeat that command "
+            f"is being recalled by the command {shipment.called_back_by}: repeat that command "
             "if its workflow was terminated"
         )
     elif not read_progress(session, order).goods_left:

@@ -320,8 +320,8 @@ def order_of_shipment(session: Session, shipment_id: str) -> str | None:
     return row.order_id if row else None
 
 
-def open_call_backs(session: Session, order_id: str) -> list[RefundShipment]:
-    """List the commands by which shipments of an order are being called back."""
+def open_recalls(session: Session, order_id: str) -> list[RefundShipment]:
+    """List the commands by which shipments of an order are being recalled."""
     rows = (
         select(CommandRow.outcome)
         .join(Shipment, col(Shipment.called_back_by) == col(CommandRow.command_id))

@@ -40,7 +40,7 @@ def apply_report(
     """Apply a carrier's report to the order's shipment or return that it names.
 
     A report without a status, or on another order's shipment, is rejected. The progress names the
-    workflows to notify: of the return, or of a call-back whose shipment has left.
+    workflows to notify: of the return, or of a recall whose shipment has left.
     """
     order = lock_order(work, order_id)
     mark_applied(work, fact)
@@ -53,7 +53,7 @@ def apply_report(
         _apply_to_return(work, subject, fact, status)
         # A repeated report notifies again: the first answer may have been lost.
         tracked = () if subject.state.is_over else (subject.return_id,)
-        return save_progress(work, order).model_copy(update={"coming_back": tracked})
+        return save_progress(work, order).model_copy(update={"reported_returns": tracked})
     if subject.state is ShipmentState.CANCELLED:
         _apply_to_cancelled(work, subject, fact, status)
         return save_progress(work, order)
@@ -61,7 +61,7 @@ def apply_report(
         _update_shipment(work, order, subject)
     progress = save_progress(work, order)
     if subject.called_back_by and subject.state.has_left:
-        return progress.model_copy(update={"fetched": (subject.called_back_by,)})
+        return progress.model_copy(update={"ended_recalls": (subject.called_back_by,)})
     return progress
 
 

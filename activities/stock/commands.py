@@ -131,7 +131,7 @@ def _done(
         command,
         message,
         orders=(shortage.order_id for shortage in changed),
-        places=[*keys, *(shortage.key for shortage in changed)],
+        stock_keys=[*keys, *(shortage.key for shortage in changed)],
     )
 
 

@@ -54,7 +54,7 @@ def notification_of_changes(
     """Notify orders whose shortage changed since `before`, and the replenishments of `keys`."""
     changed = changed_shortages(work.session, before)
     orders = dict.fromkeys(shortage.order_id for shortage in changed)
-    return Notification(cause=cause, orders=tuple(orders), places=tuple(keys))
+    return Notification(cause=cause, orders=tuple(orders), stock_keys=tuple(keys))
 
 
 def notification_of_fills(
@@ -68,7 +68,7 @@ def notification_of_fills(
     return Notification(
         cause=cause,
         orders=orders_filled_by(work, cause, rescheduled),
-        places=tuple(dict.fromkeys((*keys, *relieved))),
+        stock_keys=tuple(dict.fromkeys((*keys, *relieved))),
     )
 
 

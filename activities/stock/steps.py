@@ -58,7 +58,7 @@ def allocate_stock(work: UnitOfWork, step: OrderStep) -> Allocated:
     low = _low_keys(work.session, step.order_id, work.now.date())
     return Allocated(
         progress=save_progress(work, order) if is_due else read_progress(work.session, order),
-        notification=Notification(cause=f"allocate:{step.order_id}", places=tuple(low)),
+        notification=Notification(cause=f"allocate:{step.order_id}", stock_keys=tuple(low)),
     )
 
 

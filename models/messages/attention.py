@@ -98,9 +98,9 @@ def not_collected(shipment_id: str, collect_by: datetime) -> Attention:
 
 
 class SetAttention(Payload):
-    """The attention to show for an order; None clears it. `beside`: id of the workflow that waits,
-    if it is not the order's own."""
+    """The attention to show for an order; None clears it. `source`: id of the workflow that waits;
+    empty: the order's own."""
 
     order_id: str
     attention: Attention | None
-    beside: str | None = None
+    source: str = ""

@@ -24,7 +24,7 @@ class ReviewProgress(Payload):
     after: str | None = ""
     batch_skus: Batch = 200
     skus: int = 0
-    places: int = 0
+    stock_keys: int = 0
     low: int = 0
 
 
@@ -41,7 +41,7 @@ class ReviewedBatch(Payload):
 
     last_sku: str | None
     skus: int
-    places: int
+    stock_keys: int
     low: tuple[StockKey, ...]
 
 
@@ -49,7 +49,7 @@ class ReviewOutcome(Payload):
     """The result of a stock review: SKUs and stock keys reviewed, stock keys found low."""
 
     skus: int
-    places: int
+    stock_keys: int
     low: int
 
 
@@ -64,7 +64,7 @@ class ReconcileProgress(Payload):
     after_order: str | None = ""
     batch: Batch = 200
     seen_at: datetime | None = None
-    places: int = 0
+    stock_keys: int = 0
     orders: int = 0
 
 
@@ -101,7 +101,7 @@ class OpenFindings(Payload):
 class ReconcileOutcome(Payload):
     """The result of a reconciliation; `attention`: set if there are open findings."""
 
-    places: int
+    stock_keys: int
     orders: int
     findings: int
     attention: Attention | None = None

@@ -98,13 +98,13 @@ class OrderOutcome(Payload):
 class PromiseReview(Payload):
     """The order after a review of its promised date.
 
-    `letter`: the last letter to the customer, to be mailed if it is new. `look_in`: seconds until
-    the next review. `lapsed`: the delay was not accepted in time, so the order is cancelled.
+    `letter`: the last letter to the customer, to be mailed if it is new. `review_in_s`: seconds
+    until the next review. `lapsed`: the delay was not accepted in time: the order is cancelled.
     """
 
     progress: Progress
     letter: Letter | None
-    look_in: float
+    review_in_s: float
     lapsed: bool
 
 
@@ -163,19 +163,19 @@ class StockKey(Payload):
 class Notification(Payload):
     """The workflows to notify of a change of stock, purchases or shipments.
 
-    `orders` read their progress again, the replenishments of `places` plan again, `returns` read
-    their state again. `call_backs`: ids of the commands whose recall of a shipment ends, as its
-    goods have left. `cause`: the id of the fact or command behind the change.
+    `orders` and `returns` read their progress again, the replenishments of `stock_keys` plan again.
+    `ended_recalls`: ids of the commands whose recall of a shipment ends, as its goods have left.
+    `cause`: the id of the fact or command behind the change.
     """
 
     cause: str
     orders: tuple[str, ...] = ()
-    places: tuple[StockKey, ...] = ()
+    stock_keys: tuple[StockKey, ...] = ()
     returns: tuple[str, ...] = ()
-    call_backs: tuple[str, ...] = ()
+    ended_recalls: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.orders or self.places or self.returns or self.call_backs)
+        return bool(self.orders or self.stock_keys or self.returns or self.ended_recalls)
 
 
 class Allocated(Payload):
@@ -214,7 +214,7 @@ class PlanStep(Payload):
     """The stock key whose purchases are to be planned. `again`: include suppliers that failed to
     supply before. `since`: time of the last plan; None: the first plan of this workflow run."""
 
-    place: StockKey
+    key: StockKey
     again: bool = False
     since: Moment | None = None
 
@@ -236,7 +236,7 @@ class PurchasePlan(Payload):
     """Units short that no supplier delivers."""
     problem: str | None = None
     """The reason for unmet units, or why stock that runs low is not purchased."""
-    look_at: Moment | None = None
+    review_at: Moment | None = None
     """Time of the next deadline, for an acknowledgement or overdue goods."""
     made_at: Moment
     notification: Notification
@@ -298,13 +298,13 @@ class BillStep(Payload):
 class DunningReview(Payload):
     """The order after a review of its overdue amount.
 
-    `remind`: level of the reminder to mail. `look_in`: seconds until the next reminder is due;
-    None: no further reminder.
+    `remind`: level of the reminder to mail. `review_in_s`: seconds until the next reminder is
+    due; None: no further reminder.
     """
 
     progress: Progress
     remind: int | None = None
-    look_in: float | None = None
+    review_in_s: float | None = None
 
 
 class ReminderStep(Payload):

@@ -148,7 +148,7 @@ async def test_overdue_units_are_purchased_from_the_next_offer(busy_world: World
     order_id = await market.place(5)
     only = await market.until_received(3)
     set_expected_date(busy_world, only.order.po_id, (datetime.now(UTC) - timedelta(days=60)).date())
-    await busy_world.intake().look_again(market.sku, None)
+    await busy_world.intake().replenish(market.sku, None)
     await market.completed(order_id)
     await market.until_states(State.INVOICED, State.INVOICED)
     assert await market.purchased() == [("C", 5), ("D", 2)]
@@ -295,7 +295,7 @@ async def test_restocking_without_an_offer_waits_for_one_while_orders_go_on(
     assert f"20 x {sku} are to be restocked at BER" in (stuck.problem or "")
     assert (await pipeline.order(document["order_id"]))["attention"] is None
     offer(pipeline, sku, unique("S"), CHEAP_MINOR)
-    await pipeline.intake().look_again(sku, None)
+    await pipeline.intake().replenish(sku, None)
     [only] = await until_purchases(
         pipeline, sku, lambda found: [p.order.state for p in found] == [State.SENT]
     )

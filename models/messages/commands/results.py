@@ -6,7 +6,7 @@ from typing import Self
 from models.base import Payload
 from models.messages.commands.base import CommandMessage, Refusal
 from models.messages.commands.registry import Command
-from models.messages.commands.shipping import EndCallBack
+from models.messages.commands.shipping import EndRecall
 from models.messages.steps import BillStep, Notification, StockKey
 
 
@@ -16,7 +16,7 @@ class FollowUp(Payload):
     order_id: str | None = None
     refund_key: str | None = None
     bill: BillStep | None = None
-    call_back: EndCallBack | None = None
+    recall: EndRecall | None = None
     """The command that ends the recall of a shipment, once its carrier has answered."""
 
     def workflow_id(self, command_id: str) -> str:
@@ -54,7 +54,7 @@ class CommandResult(Payload):
         message: str,
         *,
         orders: Iterable[str] = (),
-        places: Iterable[StockKey] = (),
+        stock_keys: Iterable[StockKey] = (),
         returns: Iterable[str] = (),
         follow_up: FollowUp | None = None,
     ) -> Self:
@@ -62,7 +62,7 @@ class CommandResult(Payload):
         notification = Notification(
             cause=command.cause,
             orders=tuple(dict.fromkeys(orders)),
-            places=tuple(dict.fromkeys(places)),
+            stock_keys=tuple(dict.fromkeys(stock_keys)),
             returns=tuple(dict.fromkeys(returns)),
         )
         return cls(command=command, message=message, notification=notification, follow_up=follow_up)

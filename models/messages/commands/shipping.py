@@ -67,7 +67,7 @@ class RecoverShipment(ShipmentCommand):
     ] = None
 
 
-class EndCallBack(ShipmentCommand):
+class EndRecall(ShipmentCommand):
     """End the recall of a shipment with its carrier's answer. Internal: it follows RefundShipment.
 
     If the carrier agreed, the shipment is cancelled and its goods are released. Otherwise the

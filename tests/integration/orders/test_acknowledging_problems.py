@@ -55,7 +55,7 @@ async def until_status(
 def set_and_clear_another_attention(world: World, order_id: str) -> None:
     """Set an attention as another workflow does, and clear it."""
     for attention in (Attention(code="refused", message="(workflow refund-x)"), None):
-        step = SetAttention(order_id=order_id, attention=attention, beside="refund-x")
+        step = SetAttention(order_id=order_id, attention=attention, source="refund-x")
         world.database.transaction(partial(record_attention, step=step))
 
 

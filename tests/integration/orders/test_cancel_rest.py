@@ -44,7 +44,7 @@ async def test_order_completes_after_its_rest_is_refunded(pipeline: World) -> No
     response = await cancel_rest(pipeline, order_id)
     assert response.status_code == 200, response.text
     message = response.json()["message"]
-    assert message.startswith(f"2 units of {order_id} are given up; CN-"), message
+    assert message.startswith(f"2 units of {order_id} are cancelled; CN-"), message
     assert message.endswith("238.00 EUR are being refunded"), message
     shown = await pipeline.until(order_id, "in_transit")
     assert units(shown, "ordered", "reserved", "backordered", "shipped") == [[3, 0, 0, 1]]

@@ -208,6 +208,6 @@ async def test_repeated_report_notifies_the_return_again(pipeline: World) -> Non
     )
     for _ in range(2):
         progress = apply_tracking.run(pipeline.database, TrackingStep(order_id=order_id, fact=fact))
-        assert progress.coming_back == (return_id,)
+        assert progress.reported_returns == (return_id,)
     assert len(details(pipeline, return_id).events) == 1
     await command(pipeline, CloseReturn, return_id=return_id)

@@ -13,7 +13,7 @@ from tests.support.stock.setup import furnish
 MOVED = (MovementKind.RESERVE, MovementKind.RELEASE, MovementKind.ISSUE, MovementKind.RECEIPT)
 REQUIRED = (
     *(*MOVED, MovementKind.COUNT, MovementKind.RETURN, "later part", "reship lost", "restock"),
-    *("cancel_rest", "called back", "exchange", "exchange settled", "recovered", "settle_claim"),
+    *("cancel_rest", "recalled", "exchange", "exchange settled", "recovered", "settle_claim"),
 )
 """Events that must happen in some example."""
 EXAMPLES = {"sqlite": (4, 200), "postgresql": (2, 100)}

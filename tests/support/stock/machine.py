@@ -32,7 +32,7 @@ class Warehouse(ReturnedGoodsRules, StockRules, WarehouseInvariants):
         """Deliver an order's first part and return half of it, which serves the open shortage.
 
         That second part is lost, reshipped from a purchase, and recovered. The carrier pays a
-        claim. The third part is called back and the rest cancelled.
+        claim. The third part is recalled and the rest cancelled.
         """
         self.reserve([("B", 6)], Delivery.PARTIAL, "DE", twice=False)
         self.issue(pick=0, twice=False)
@@ -45,7 +45,7 @@ class Warehouse(ReturnedGoodsRules, StockRules, WarehouseInvariants):
         self.issue(pick=0, twice=False)
         self.fail(0, TrackingStatus.LOST, Reship, claim=None, twice=False)
         self.supply(pick=0, quantity=1)
-        self.call_back(pick=0, agrees=True, twice=False)
+        self.recall(pick=0, agrees=True, twice=False)
         self.recover(pick=0, location=None, returns=True, twice=False)
         self.claim(pick=0, amount="1.50", twice=False)
         self.end_claim(pick=0, paid="0.50", twice=False)

@@ -76,7 +76,7 @@ class WarehouseModel(OrderMachine):
             StockMovement.cause == first.cause, StockMovement.kind == MovementKind.RESERVE
         )
         assert set(self.read(served)) <= set(first.orders) <= set(again.orders)
-        assert set(first.places) <= set(again.places)
+        assert set(first.stock_keys) <= set(again.stock_keys)
 
     # Stock
 

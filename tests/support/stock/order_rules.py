@@ -13,7 +13,7 @@ from activities.stock.steps import allocate_stock, release_stock
 from models.claims import ClaimState
 from models.messages.commands.orders import CancelRest
 from models.messages.commands.shipping import (
-    EndCallBack,
+    EndRecall,
     FileClaim,
     RecoverShipment,
     RefundShipment,
@@ -127,13 +127,13 @@ class OrderRules(WarehouseModel):
         asyncio.run(self.shipping.book_shipment(step))
 
     @rule(pick=picks, parcel_agrees=st.sampled_from([None, True, False]), twice=st.booleans())
-    def give_up_rest(self, pick: int, parcel_agrees: bool | None, twice: bool) -> None:
-        """Give up the undelivered rest of an order: its unplanned goods (None), or one parcel whose
+    def cancel_or_recall_rest(self, pick: int, parcel_agrees: bool | None, twice: bool) -> None:
+        """Cancel the undelivered rest of an order: its unplanned goods (None), or one parcel whose
         carrier agrees or refuses."""
         if parcel_agrees is None:
             self.cancel_rest(pick, twice)
         else:
-            self.call_back(pick, parcel_agrees, twice)
+            self.recall(pick, parcel_agrees, twice)
 
     def cancel_rest(self, pick: int, twice: bool) -> None:
         """Cancel the rest of an order; refused before anything has left, and without a rest."""
@@ -150,8 +150,8 @@ class OrderRules(WarehouseModel):
             assert progress.held + progress.backordered == 0
         self.events[command.kind] += allowed
 
-    def call_back(self, pick: int, agrees: bool, twice: bool) -> None:
-        """Call a planned shipment back; it is given up if its carrier agrees.
+    def recall(self, pick: int, agrees: bool, twice: bool) -> None:
+        """Recall a planned shipment; it is cancelled if its carrier agrees.
 
         Refused before anything of the order has left.
         """
@@ -169,7 +169,7 @@ class OrderRules(WarehouseModel):
         if not allowed:
             return
         self.book(order.order_id, shipment_id)
-        end = EndCallBack(
+        end = EndRecall(
             command_id=f"{command.command_id}/end",
             reason="r",
             shipment_id=shipment_id,
@@ -178,7 +178,7 @@ class OrderRules(WarehouseModel):
         self.run_command(end, allowed=True, twice=twice)
         state = ShipmentState.CANCELLED if agrees else ShipmentState.PLANNED
         assert self.progress_of(order.order_id).shipment(shipment_id).state is state
-        self.events["called back"] += agrees
+        self.events["recalled"] += agrees
 
     def _partial_order(self, pick: int) -> Order | None:
         return self.pick(select(Order).where(Order.delivery == Delivery.PARTIAL), pick)

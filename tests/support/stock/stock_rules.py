@@ -60,13 +60,13 @@ class StockRules(WarehouseModel):
         if line is not None:
             self._receive(line, min(quantity, line.quantity), 0)
 
-    def _buy(self, place: StockKey, sends: bool, again: bool) -> None:
+    def _buy(self, key: StockKey, sends: bool, again: bool) -> None:
         """Plan purchases for a stock key, and send them."""
-        plan = plan_purchases.run(self.database, PlanStep(place=place, again=again))
-        short, on_order = self.short_and_incoming(place)
+        plan = plan_purchases.run(self.database, PlanStep(key=key, again=again))
+        short, on_order = self.short_and_incoming(key)
         assert plan.unmet or on_order >= short, "a shortage isn't purchased"
         for planned in plan.send if sends else ():
-            step = PurchaseStep(po_id=planned.po_id, sku=place.sku)
+            step = PurchaseStep(po_id=planned.po_id, sku=key.sku)
             asyncio.run(self.purchasing.send_purchase_order(step))
 
     @rule(pick=picks, promised=st.integers(0, 6), days=st.integers(0, 4), whole=st.booleans())

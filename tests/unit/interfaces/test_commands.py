@@ -16,14 +16,14 @@ from models.messages.commands.base import CommandMessage
 from models.messages.commands.interface import Marker
 from models.messages.commands.orders import Acknowledge
 from models.messages.commands.registry import COMMANDS, CommandStep
-from models.messages.commands.shipping import EndCallBack
+from models.messages.commands.shipping import EndRecall
 from models.settings import Settings
 from starter import app
 
 ROOT = Path(__file__).parents[3]
-WITHOUT_CLI = {EndCallBack, Acknowledge}
-"""EndCallBack follows another command; `retry` executes Acknowledge."""
-WITHOUT_ROUTE = {EndCallBack}
+WITHOUT_CLI = {EndRecall, Acknowledge}
+"""EndRecall follows another command; `retry` executes Acknowledge."""
+WITHOUT_ROUTE = {EndRecall}
 COMMON = {"kind", "command_id", "reason", "actor"}
 """The fields of every command."""
 

@@ -179,7 +179,7 @@ def test_customer_is_notified_of_lost_date_and_on_promised_date_without_one() ->
         assert found.promise.consent_by == after(30)
         assert found.promise.letter is not None
         assert found.promise.letter.expected is None
-        assert Statement.DATE_UNKNOWN in found.promise.letter.says
+        assert Statement.DATE_UNKNOWN in found.promise.letter.statements
 
 
 def test_late_notice_leaves_current_day_to_answer() -> None:

@@ -172,7 +172,7 @@ def test_expected_date_in_the_past_counts_as_no_date(warehouse: Warehouse, of_li
     apply_acknowledgement.run(warehouse.database, fact)
     notice = GoodsShipped.model_validate({"notice_id": "N", "po_id": line.po_id, **passed})
     apply_ship_notice.run(warehouse.database, notice)
-    plan = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
+    plan = plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
     assert plan.open == (line.po_id,)
     [line] = warehouse.read(select(PurchaseOrderLine))
     assert line.expected_date == today + timedelta(days=3)
@@ -212,7 +212,7 @@ def buy_with_freight(warehouse: Warehouse) -> str:
     for sku, quantity in (("C", 10), ("A", 20)):
         place(warehouse, quantity, sku=sku)
         plan = plan_purchases.run(
-            warehouse.database, PlanStep(place=StockKey(location="BER", sku=sku))
+            warehouse.database, PlanStep(key=StockKey(location="BER", sku=sku))
         )
     po_id = plan.send[0].po_id
     asyncio.run(warehouse.purchasing.send_purchase_order(PurchaseStep(po_id=po_id, sku="A")))

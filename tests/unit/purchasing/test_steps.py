@@ -92,7 +92,7 @@ def test_repeated_supplier_report_notifies_all_short_orders(
         first, again = applied(warehouse, fact), applied(warehouse, fact)
         assert first.orders
         assert set(first.orders) <= short == set(again.orders)
-        assert set(again.places) == set(first.places) == {BERLIN_C}
+        assert set(again.stock_keys) == set(first.stock_keys) == {BERLIN_C}
     assert warehouse.read(select(RejectedMessageRow)) == []
 
 
@@ -124,14 +124,14 @@ def test_repeated_plan_notifies_the_same_orders(warehouse: Warehouse) -> None:
     def plan(step: PlanStep) -> PurchasePlan:
         return plan_purchases.run(warehouse.database, step)
 
-    initial = plan(PlanStep(place=BERLIN_C))
+    initial = plan(PlanStep(key=BERLIN_C))
     assert initial.notification.orders == (order_id,)
-    assert plan(PlanStep(place=BERLIN_C, since=initial.made_at)).notification.orders == ()
+    assert plan(PlanStep(key=BERLIN_C, since=initial.made_at)).notification.orders == ()
     warehouse.wait(2)  # the day has passed: no date any more
-    step = PlanStep(place=BERLIN_C, since=initial.made_at)
+    step = PlanStep(key=BERLIN_C, since=initial.made_at)
     first, again = plan(step), plan(step)
     assert first.notification.orders == again.notification.orders == (order_id,)
-    assert plan(PlanStep(place=BERLIN_C, since=again.made_at)).notification.orders == ()
+    assert plan(PlanStep(key=BERLIN_C, since=again.made_at)).notification.orders == ()
 
 
 def test_repeated_refusal_notifies_replenishments_and_short_orders(
@@ -144,11 +144,11 @@ def test_repeated_refusal_notifies_replenishments_and_short_orders(
 
     monkeypatch.setattr(Partners, "send", refuse)
     order_id = place(warehouse, 4)
-    [planned] = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C)).send
+    [planned] = plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C)).send
     step = PurchaseStep(po_id=planned.po_id, sku="C")
     first = asyncio.run(warehouse.purchasing.send_purchase_order(step))
     again = asyncio.run(warehouse.purchasing.send_purchase_order(step))
-    assert first.places == again.places == (BERLIN_C,)
+    assert first.stock_keys == again.stock_keys == (BERLIN_C,)
     assert again.orders == (order_id,)
 
 
@@ -167,7 +167,7 @@ def test_repeated_release_notifies_all_short_orders(warehouse: Warehouse) -> Non
     first = release_stock.run(warehouse.database, step).notification
     again = release_stock.run(warehouse.database, step).notification
     assert first.orders == again.orders == (second,)
-    assert first.places == again.places == (BERLIN_C,)
+    assert first.stock_keys == again.stock_keys == (BERLIN_C,)
 
 
 # Reasons and quantities of purchases.
@@ -197,7 +197,7 @@ def test_purchase_is_needed_by_the_earliest_promise_that_it_covers(warehouse: Wa
         warehouse.database.transaction(lambda work, by=promised: work.session.execute(by))
 
     def requirement() -> Requirement:
-        plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
+        plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
         lines = warehouse.read(select(PurchaseOrderLine))
         [second] = [line for line in lines if line.po_id != first.po_id]
         return Reason.model_validate(second.reason).comparison.requirement
@@ -224,19 +224,19 @@ def test_low_stock_without_an_offer_is_a_problem_of_the_plan_only(warehouse: War
         work.session.add(policy("C", reorder_point=5, order_quantity=20))
 
     warehouse.database.transaction(lower)
-    plan = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
+    plan = plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
     assert plan.problem
     assert plan.problem.startswith("20 x C are to be restocked at BER and no supplier offers them")
     assert (plan.unmet, plan.open, plan.send, plan.notification.orders) == (0, (), (), ())
-    assert plan.look_at
-    assert timedelta(0) < plan.look_at - warehouse.now <= timedelta(days=1)
+    assert plan.review_at
+    assert timedelta(0) < plan.review_at - warehouse.now <= timedelta(days=1)
     assert order_id not in plan.notification.orders
 
     warehouse.database.transaction(
         lambda work: work.session.execute(delete(StockPolicy).where(col(StockPolicy.sku) == "C"))
     )
-    plan = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
-    assert (plan.problem, plan.look_at) == (None, None)
+    plan = plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
+    assert (plan.problem, plan.review_at) == (None, None)
 
 
 @pytest.mark.parametrize(("lot", "units"), [(20, 20), (0, 7)])
@@ -248,17 +248,17 @@ def test_missing_units_are_bought_where_there_is_no_order_quantity(
     line = policy("C", reorder_point=5, order_quantity=lot, safety_stock=2)
     held = policy("A", reorder_point=6, order_quantity=lot)
     warehouse.database.transaction(lambda work: work.session.add_all([line, held]))
-    plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
+    plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
     [bought] = warehouse.read(select(PurchaseOrderLine))
     assert Reason.model_validate(bought.reason).restock == units
 
     order_id = place(warehouse, 1, sku="A")
     berlin_a = StockKey(location="BER", sku="A")
     again = allocate_stock.run(warehouse.database, OrderStep(order_id=order_id))
-    assert again.notification.places == (berlin_a,)
+    assert again.notification.stock_keys == (berlin_a,)
     lost = AdjustStock(command_id="A", reason="r", sku="A", location="BER", by=-1)
     done = execute_command.run(warehouse.database, CommandStep(command=lost))
-    assert done.notification.places == (berlin_a,)
+    assert done.notification.stock_keys == (berlin_a,)
 
 
 REVIEW = ReviewPolicy(
@@ -308,11 +308,11 @@ def test_partly_received_purchase_order_needs_no_acknowledgement(warehouse: Ware
     line = buy(warehouse, 10)
     receive_goods.run(warehouse.database, receipt(line, 6))
     warehouse.wait(4)  # to be acknowledged within two days, and received within three
-    plan = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
+    plan = plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
     assert (plan.open, plan.send) == ((line.po_id,), ())
-    assert plan.look_at
+    assert plan.review_at
     warehouse.wait(4)
-    plan = plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
+    plan = plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
     assert len(plan.send) == 1
     order = warehouse.database.read(lambda s: s.get_one(PurchaseOrder, line.po_id))
     assert order.ended_reason == f"overdue: expected on {BEGIN.date() + timedelta(days=3)}"
@@ -325,7 +325,7 @@ def test_acknowledgement_of_a_given_up_rest_is_rejected(warehouse: Warehouse, ag
     line = buy(warehouse, 10)
     receive_goods.run(warehouse.database, receipt(line, 4))
     warehouse.wait(8)
-    plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
+    plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
     warehouse._buy(BERLIN_C, sends=True, again=again)
     [given_up] = warehouse.read(
         select(PurchaseOrderLine).where(PurchaseOrderLine.po_id == line.po_id)
@@ -372,7 +372,7 @@ def test_failed_supplier_rests_from_its_failure(warehouse: Warehouse, how: str) 
         )
 
     def why_not_asked() -> str | None:
-        plan_purchases.run(warehouse.database, PlanStep(place=BERLIN_C))
+        plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))
         lines = warehouse.read(select(PurchaseOrderLine))
         [planned] = [other for other in lines if other.po_id != line.po_id]
         rows = Reason.model_validate(planned.reason).comparison.rows

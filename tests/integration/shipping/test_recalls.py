@@ -1,4 +1,4 @@
-"""Call-backs: shipments of a partly delivered order that are cancelled before they leave."""
+"""Recalls: shipments of a partly delivered order that are cancelled before they leave."""
 
 from typing import Any
 
@@ -45,13 +45,13 @@ async def booked_twice(world: World, arrives: bool = True) -> tuple[str, str, st
     return order_id, f"SH-{order_id}-2", sku
 
 
-async def test_booked_shipment_is_called_back_and_refunded(pipeline: World) -> None:
+async def test_booked_shipment_is_recalled_and_refunded(pipeline: World) -> None:
     """Once: the carrier cancelled, the goods are available, the customer has credit and refund."""
     order_id, second, sku = await booked_twice(pipeline)
     words = ("shipment", "refund", second, "--reason", "bought elsewhere", "--id", f"R-{order_id}")
     done = await run_json(pipeline, *words)
     assert done["message"] == (
-        f"{second} is being called back; its price is refunded once the carrier agrees"
+        f"{second} is being recalled; its price is refunded once the carrier agrees"
     )
     assert await run_json(pipeline, *words) == done
     shown = await pipeline.until_order(order_id, lambda o: o["refunded"] == "119.00")
@@ -65,8 +65,8 @@ async def test_booked_shipment_is_called_back_and_refunded(pipeline: World) -> N
         **{"CASH_CLEARING": 11_900, "COST_OF_GOODS_SOLD": 6_000, "INVENTORY": -6_000},
         **{"REVENUE": -10_000, "TAX_PAYABLE": -1_900},
     }
-    [called_back] = await pipeline.requests("carriers", "cancel", second)
-    assert called_back["state"] == "done"
+    [recalled] = await pipeline.requests("carriers", "cancel", second)
+    assert recalled["state"] == "done"
     stock = (await pipeline.api.get(f"/stock/{sku}")).json()
     assert [place["available"] for place in stock["locations"]] == [1]
     slip = pipeline.database.read(lambda session: shipment_paper(session, f"SH-{order_id}-1"))
@@ -76,7 +76,7 @@ async def test_booked_shipment_is_called_back_and_refunded(pipeline: World) -> N
     assert not [m for m in await pipeline.mails(order_id) if second in m["subject"]]
 
 
-async def test_picked_up_shipment_is_not_called_back(pipeline: World) -> None:
+async def test_picked_up_shipment_is_not_recalled(pipeline: World) -> None:
     """Nothing is refunded; the same request can be made again."""
     order_id, second, _ = await booked_twice(pipeline)
     refuses = {"partner": "carriers", "operation": "cancel", "fault": "refuse"}
@@ -112,22 +112,22 @@ async def test_unpaid_shipment_is_cancelled_without_a_carrier_call(pipeline: Wor
     assert await pipeline.requests("carriers", "booking", f"SH-{order_id}-2") == []
 
 
-async def test_retry_of_the_order_repeats_a_refused_call_back(pipeline: World) -> None:
-    """The order shows the attention; meanwhile the shipment can't be called back again."""
+async def test_retry_of_the_order_repeats_a_refused_recall(pipeline: World) -> None:
+    """The order shows the attention; meanwhile the shipment can't be recalled again."""
     order_id, second, _ = await booked_twice(pipeline)
     await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
     assert (await refund(pipeline, second)).status_code == 200
     shown = await pipeline.until_order(order_id, lambda o: o["attention"])
     assert shown["attention"]["code"] == "refused", shown["attention"]
     problem: Document = (await refund(pipeline, second)).json()
-    assert "is being called back" in problem["detail"], problem
+    assert "is being recalled" in problem["detail"], problem
     await run_json(pipeline, "retry", order_id)
     await pipeline.until_event(order_id, GIVEN_UP)
     await pipeline.ended(order_id)
     assert (await pipeline.order(order_id))["attention"] is None
 
 
-async def test_call_back_needs_a_partly_dispatched_order_and_no_claim(pipeline: World) -> None:
+async def test_recall_needs_a_partly_dispatched_order_and_no_claim(pipeline: World) -> None:
     sku, customer = pipeline.shop(on_hand=1)
     document = order(sku, customer, terms="net30")
     order_id = str(document["order_id"])
@@ -143,7 +143,7 @@ async def test_call_back_needs_a_partly_dispatched_order_and_no_claim(pipeline: 
 
 
 async def test_second_attention_is_shown_after_the_first(pipeline: World) -> None:
-    """A refused call-back, then a lost shipment: the oldest attention is shown until it ends."""
+    """A refused recall, then a lost shipment: the oldest attention is shown until it ends."""
     order_id, second, _ = await booked_twice(pipeline, arrives=False)
     await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
     assert (await refund(pipeline, second)).status_code == 200
@@ -164,7 +164,7 @@ async def test_second_attention_is_shown_after_the_first(pipeline: World) -> Non
     assert (await pipeline.order(order_id))["attention"] is None
 
 
-async def test_pick_up_ends_a_refused_call_back(pipeline: World) -> None:
+async def test_pick_up_ends_a_refused_recall(pipeline: World) -> None:
     """The carrier refuses for another reason, then picks the goods up and delivers them."""
     order_id, second, _ = await booked_twice(pipeline)
     await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse", times=None)
@@ -177,7 +177,7 @@ async def test_pick_up_ends_a_refused_call_back(pipeline: World) -> None:
     assert (shown["stage"], states(shown)) == ("completed", ["delivered", "delivered"])
 
 
-async def test_terminated_call_back_is_restarted_by_a_retry(pipeline: World) -> None:
+async def test_terminated_recall_is_restarted_by_a_retry(pipeline: World) -> None:
     order_id, second, _ = await booked_twice(pipeline)
     await pipeline.misbehave(partner="carriers", operation="cancel", fault="refuse")
     response = await refund(pipeline, second)
@@ -193,10 +193,10 @@ async def test_terminated_call_back_is_restarted_by_a_retry(pipeline: World) -> 
     shown = await run_json(pipeline, "shipment", "show", second)
     assert (shown["called_back_by"], shown["state"]) == (None, "cancelled")
     assert [line["given_up"] for line in (await pipeline.order(order_id))["lines"]] == [1]
-    assert "was called back" in (await refund(pipeline, second)).json()["detail"]
+    assert "was recalled" in (await refund(pipeline, second)).json()["detail"]
 
 
-async def test_planned_shipment_is_booked_after_a_refused_call_back(pipeline: World) -> None:
+async def test_planned_shipment_is_booked_after_a_refused_recall(pipeline: World) -> None:
     """The booking was requested before, without an answer: the same key finds it."""
     order_id, sku, po_id = await one_left(pipeline)
     second = f"SH-{order_id}-2"
