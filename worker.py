@@ -36,6 +36,8 @@ from activities.operations.notifying import Notifier
 from activities.operations.reconciliation import Reconciliation
 from activities.orders import promises
 from activities.orders import steps as orders_steps
+from activities.phases.partners import Partners
+from activities.phases.steps import OrderPhases
 from activities.purchasing import receiving, supplier_invoices, supplier_reports
 from activities.purchasing import steps as purchasing_steps
 from activities.purchasing.steps import Purchasing
@@ -96,10 +98,13 @@ def build_activities(
         return PartnerClient(url, settings.partner_timeout)
 
     mailer = SmtpMailer(settings.smtp_url, settings.partner_timeout)
+    payments = HttpPayments(partner(settings.payments_url))
+    carriers = HttpCarriers(partner(settings.carriers_url))
     calls = (
-        PaymentCalls(database, HttpPayments(partner(settings.payments_url))),
+        OrderPhases(database, Partners(payments, carriers, mailer, settings.mail_from)),
+        PaymentCalls(database, payments),
         Purchasing(database, HttpSuppliers(partner(settings.suppliers_url))),
-        CarrierCalls(database, HttpCarriers(partner(settings.carriers_url))),
+        CarrierCalls(database, carriers),
         CustomerMail(database, mailer, settings.mail_from),
         Notifier(database, client, engine.TASK_QUEUE),
         Reconciliation(database, client),

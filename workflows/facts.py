@@ -95,35 +95,53 @@ async def record_rejected(message: RejectedMessage) -> None:
 
 
 async def apply_order_fact(order_id: str, fact: OrderFact) -> Progress:
-    """Apply a fact to its order. Raises RefusedStep if there is no such order."""
+    """Apply a fact to its order, and nothing that is due then. Raises RefusedStep if there is no
+    such order."""
+    summary = summary_of(fact)
     match fact:
         case PaymentReceived():
             payment = PaymentStep(order_id=order_id, fact=fact)
-            summary = f"Record payment {fact.payment_id}"
             return await run_database_step(apply_payment, payment, summary)
         case PaymentAuthorised():
             authorisation = AuthorisationStep(order_id=order_id, fact=fact)
-            summary = f"Record authorisation {fact.authorisation_id}"
             return await run_database_step(apply_authorisation, authorisation, summary)
         case PaymentReversed():
             reversal = ReversalStep(order_id=order_id, fact=fact)
-            summary = f"Record reversal {fact.reversal_id}"
             progress = await run_database_step(apply_reversal, reversal, summary)
             if progress is None:
                 raise RefusedStep(Attention(code="order_unknown", message="no such order"))
             return progress
         case ShipmentDispatched():
             dispatch = DispatchStep(order_id=order_id, fact=fact)
-            summary = f"Issue goods ({fact.event_id})"
             return await run_database_step(apply_dispatch, dispatch, summary)
         case ShipmentTracked():
             tracking = TrackingStep(order_id=order_id, fact=fact)
-            summary = f"Record tracking event {fact.event_id}"
             return await run_database_step(apply_tracking, tracking, summary)
         case ShipmentDelivered():
             delivery = DeliveryStep(order_id=order_id, fact=fact)
-            summary = f"Record delivery ({fact.event_id})"
             return await run_database_step(apply_delivery, delivery, summary)
+
+
+def summary_of(fact: OrderFact) -> str:
+    """Name the step that applies a fact, for the Temporal UI."""
+    match fact:
+        case PaymentReceived():
+            return f"Record payment {fact.payment_id}"
+        case PaymentAuthorised():
+            return f"Record authorisation {fact.authorisation_id}"
+        case PaymentReversed():
+            return f"Record reversal {fact.reversal_id}"
+        case ShipmentDispatched():
+            return f"Issue goods ({fact.event_id})"
+        case ShipmentTracked():
+            return f"Record tracking event {fact.event_id}"
+        case ShipmentDelivered():
+            return f"Record delivery ({fact.event_id})"
+
+
+def stored_fact(fact: Fact) -> StoredFact:
+    """Return a fact as the inbox stores it."""
+    return StoredFact(type=type_of(fact), data=fact.model_dump(mode="json"))
 
 
 async def apply_purchase_fact(

@@ -12,7 +12,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.billing.steps import issue_invoice
     from activities.mail.steps import CustomerMail
-    from activities.orders.steps import read_order_progress, record_order
+    from activities.phases.steps import OrderPhases
     from activities.stock.steps import allocate_stock
     from models.messages.facts import (
         Fact,
@@ -27,16 +27,17 @@ with workflow.unsafe.imports_passed_through():
         StockArrived,
     )
     from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
-    from models.messages.steps import OrderOutcome, OrderStatus, Recorded, RecordOrder
+    from models.messages.steps import FactStep, OrderOutcome, OrderStatus, Recorded, RecordOrder
     from models.orders import OrderDocument
     from models.progress import Cancellation
     from workflows.compensation import start_cancellation, undo
     from workflows.facts import (
-        apply_order_fact,
         notification_of,
         read_message,
         read_stored,
         record_rejected,
+        stored_fact,
+        summary_of,
     )
     from workflows.notifying import notify
     from workflows.order_billing import OrderBilling
@@ -104,23 +105,24 @@ class OrderWorkflow:
             await order.steps.wait_for_operator("credit", refusal)
         self._react_to_progress()
         self._billing.start_authorisation_watch()
-        order.start_mail(CustomerMail.mail_confirmation, order.step, "Mail the order confirmation")
+        outcome = order.outcome_of("mail_confirmation")
+        summary = "Mail the order confirmation"
+        order.start_mail(CustomerMail.mail_confirmation, order.step, summary, outcome)
 
     async def _allocate(self) -> None:
         """Reserve stock. Purchase shortages and wait for them."""
         order = self._order
-        allocated = await order.steps.run_database_step(
-            allocate_stock, order.step, "Allocate stock"
-        )
-        order.update(allocated.progress)
-        if allocated.notification:
-            order.start_in_background(notify(order.regardless, allocated.notification))
+        if not order.progress.allocated:
+            order.take(
+                await order.steps.run_database_step(allocate_stock, order.step, "Allocate stock")
+            )
         await self._goods.wait_for_stock()
 
     async def _bill(self) -> None:
         """Issue the invoice if the order is on credit or paid. Otherwise the payment issues it."""
         order = self._order
-        if order.progress.terms.on_credit or order.progress.paid_in_full:
+        is_due = order.progress.terms.on_credit or order.progress.paid_in_full
+        if is_due and not order.progress.invoice_number:
             await order.run_step(issue_invoice, "Issue the invoice")
         if order.progress.terms.on_credit:
             order.start_in_background(self._billing.request_payment())
@@ -155,12 +157,14 @@ class OrderWorkflow:
             placed_at=placed_at or workflow.info().start_time,
             workflow_id=workflow.info().workflow_id,
         )
-        recorded = await order.steps.run_database_step(record_order, request, "Record the order")
+        recorded = await order.steps.run_database_step(
+            OrderPhases.record_and_advance, request, "Record the order"
+        )
         order.board.policy = recorded.policy
         if not order.is_recorded:
             for stored in recorded.waiting_facts:
                 self._inbox.append(read_stored(order.order_id, stored))
-        order.update(recorded.progress)
+        order.take(recorded)
         if self._inbox:  # one may be the payment: then none is requested
             await order.steps.wait_until(lambda: not self._inbox)
         if order.progress.cancellation is not Cancellation.NONE:
@@ -216,12 +220,15 @@ class OrderWorkflow:
         if isinstance(message, RejectedMessage):
             await record_rejected(message)
         elif isinstance(message, StockArrived):
-            summary = "Read the progress"
-            order.update(await run_database_step(read_order_progress, order.step, summary))
+            await order.run_phase(OrderPhases.advance, "Read the progress")
         elif isinstance(message, OrderFact):
-            progress = await apply_order_fact(order.order_id, message)
-            order.update(progress)
-            if notification := notification_of(message, progress):
+            advanced = await run_database_step(
+                OrderPhases.apply_and_advance,
+                FactStep(order_id=order.order_id, fact=stored_fact(message)),
+                summary_of(message),
+            )
+            order.take(advanced)
+            if notification := notification_of(message, advanced.progress):
                 order.start_in_background(notify(order.regardless, notification))
 
     def _react_to_progress(self) -> None:

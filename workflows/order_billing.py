@@ -54,10 +54,13 @@ class OrderBilling:
     async def request_payment(self) -> None:
         """Request the payment from the provider, unless the order is paid before."""
         order = self._order
+        outcome = order.outcome_of("request_payment")
+        if outcome.is_done:
+            return
         try:
             order.update(
                 await order.while_unpaid.call_partner(
-                    PaymentCalls.request_payment, order.step, REQUEST
+                    PaymentCalls.request_payment, order.step, REQUEST, outcome.refusal
                 )
             )
         except Stopped:
@@ -94,7 +97,9 @@ class OrderBilling:
 
     def mail_invoice(self) -> None:
         """Mail the invoice in the background. Called again, it is not sent again."""
-        self._order.start_mail(CustomerMail.mail_invoice, self._order.step, "Mail the invoice")
+        order = self._order
+        outcome = order.outcome_of("mail_invoice")
+        order.start_mail(CustomerMail.mail_invoice, order.step, "Mail the invoice", outcome)
 
     def start_authorisation_watch(self) -> None:
         """Watch the authorisation of a card that is captured later, in the background."""

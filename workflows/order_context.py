@@ -14,12 +14,13 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.commands.orders import Acknowledge
     from models.messages.commands.registry import CommandStep
     from models.messages.requests import CommandOutcome
-    from models.messages.steps import OrderStatus, OrderStep
+    from models.messages.steps import Advanced, CallOutcome, OrderStatus, OrderStep
     from models.progress import Problem, Progress, Stage, stage
     from workflows import search_attributes
     from workflows.attention import AttentionBoard
+    from workflows.notifying import notify
     from workflows.status_text import current_details
-    from workflows.steps import PartnerStep, Steps, Stopped, run_database_step
+    from workflows.steps import DatabaseStep, PartnerStep, Steps, Stopped, run_database_step
 
 In = TypeVar("In")
 
@@ -43,6 +44,7 @@ class OrderContext:
         )
         self.regardless = Steps(self.board, stops=lambda: False)
         self._progress: Progress | None = None
+        self._outcomes: dict[str, CallOutcome] = {}
         self._background_tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -71,6 +73,20 @@ class OrderContext:
             progress=self._progress,
         )
 
+    def take(self, advanced: Advanced) -> None:
+        """Keep the outcome of a phase: the progress, the calls made, and whom to notify."""
+        self._outcomes |= {outcome.step: outcome for outcome in advanced.calls}
+        self.update(advanced.progress)
+        if advanced.notification:
+            self.start_in_background(notify(self.regardless, advanced.notification))
+
+    def outcome_of(self, call: str) -> CallOutcome:
+        """Return the outcome of a call that a phase has made, once; it is open otherwise.
+
+        `call`: the partner step, with what it is about, as phases name it.
+        """
+        return self._outcomes.pop(call, None) or CallOutcome(step=call)
+
     def update(self, progress: Progress) -> None:
         """Keep the later version of the progress, and show its stage in the Temporal UI."""
         before = self.stage
@@ -85,6 +101,10 @@ class OrderContext:
     async def run_step(self, step: Step[OrderStep, Progress], summary: str) -> None:
         """Run a database step of the order, and update its progress."""
         self.update(await self.steps.run_database_step(step, self.step, summary))
+
+    async def run_phase(self, phase: DatabaseStep[OrderStep, Advanced], summary: str) -> None:
+        """Run a phase of the order, even while it is being cancelled, and keep its outcome."""
+        self.take(await self.regardless.run_database_step(phase, self.step, summary))
 
     def show_details(self) -> None:
         """Show the order in words in the Temporal UI."""
@@ -101,9 +121,21 @@ class OrderContext:
         """Start a background task. The order doesn't end before it. Stopped ends it early."""
         self._background_tasks.append(asyncio.create_task(_until_stopped(work)))
 
-    def start_mail(self, mail: PartnerStep[In, None], step: In, summary: str) -> None:
-        """Mail the customer in the background, even while the order is being cancelled."""
-        self.start_in_background(self.regardless.call_partner(mail, step, summary))
+    def start_mail(
+        self,
+        mail: PartnerStep[In, None],
+        step: In,
+        summary: str,
+        outcome: CallOutcome | None = None,
+    ) -> None:
+        """Mail the customer in the background, even while the order is being cancelled.
+
+        `outcome`: that of a phase which has tried to send the mail.
+        """
+        if outcome is not None and outcome.is_done:
+            return
+        refusal = outcome.refusal if outcome is not None else None
+        self.start_in_background(self.regardless.call_partner(mail, step, summary, refusal))
 
     def background_is_done(self) -> bool:
         """Whether every background task has ended."""

@@ -123,11 +123,14 @@ class OrderShipment:
             return order.cancelling or self._is_gone() or not order.progress.secured
 
         steps = Steps(order.board, stops)
-        while not self._is_gone():
+        outcome = order.outcome_of(f"book_shipment/{self._id}")
+        while not self._is_gone() and not outcome.is_done:
             await order.steps.wait_until(lambda: not stops() or self._is_gone())
             try:
                 order.update(
-                    await steps.call_partner(CarrierCalls.book_shipment, self._step, summary)
+                    await steps.call_partner(
+                        CarrierCalls.book_shipment, self._step, summary, outcome.refusal
+                    )
                 )
             except Stopped:
                 await order.board.clear_attention(summary)
@@ -151,10 +154,16 @@ class OrderShipment:
 
     async def _mail_dispatch(self) -> None:
         """Mail the dispatch, with the tracking number of a booking."""
+        outcome = self._order.outcome_of(f"mail_dispatch/{self._id}")
+        if outcome.is_done:
+            return
         if not self._progress.is_booked:
             await self._find_booking()
         await self._order.regardless.call_partner(
-            CustomerMail.mail_dispatch, self._step, f"Mail the dispatch of {self._id}"
+            CustomerMail.mail_dispatch,
+            self._step,
+            f"Mail the dispatch of {self._id}",
+            outcome.refusal,
         )
 
     async def _find_booking(self) -> None:

@@ -20,7 +20,11 @@ Out = TypeVar("Out")
 PartnerStep = Callable[[Any, In], Awaitable[Out]]
 """A method of an activity class; `Any`: the class, of which only the worker has an instance."""
 
-LOCAL_TIMEOUT = timedelta(seconds=2)
+DatabaseStep = Step[In, Out] | PartnerStep[In, Out]
+"""A transaction, or a phase: transactions and the calls between them."""
+
+LOCAL_TIMEOUT = timedelta(seconds=5)
+"""Time for two transactions on a busy database, and the calls between them."""
 LOCAL_RETRIES = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),
     maximum_interval=timedelta(milliseconds=500),
@@ -54,8 +58,10 @@ class Steps:
         self._board = board
         self._stops = stops
 
-    async def run_database_step(self, step: Step[In, Out], argument: In, summary: str) -> Out:
-        """Run a transaction. A refusal waits for an operator's retry."""
+    async def run_database_step(
+        self, step: DatabaseStep[In, Out], argument: In, summary: str
+    ) -> Out:
+        """Run a transaction, or a phase. A refusal waits for an operator's retry."""
         while True:
             self._check()
             try:
@@ -66,8 +72,19 @@ class Steps:
                 self._check()
                 return result
 
-    async def call_partner(self, step: PartnerStep[In, Out], argument: In, summary: str) -> Out:
-        """Run an ordinary activity. A refusal waits for an operator's retry."""
+    async def call_partner(
+        self,
+        step: PartnerStep[In, Out],
+        argument: In,
+        summary: str,
+        refusal: Attention | None = None,
+    ) -> Out:
+        """Run an ordinary activity. A refusal waits for an operator's retry.
+
+        `refusal`: the answer that a phase got to the same call just before.
+        """
+        if refusal is not None:
+            await self.wait_for_operator(summary, refusal)
         while True:
             try:
                 return await self.call_partner_or_raise(step, argument, summary)
@@ -156,16 +173,18 @@ class Steps:
         )
 
 
-async def run_database_step(step: Step[In, Out], argument: In, summary: str) -> Out:
-    """Run a transaction as a local activity. Raises RefusedStep.
+async def run_database_step(step: DatabaseStep[In, Out], argument: In, summary: str) -> Out:
+    """Run a transaction, or a phase, as a local activity. Raises RefusedStep.
 
     After three failed attempts it runs as an ordinary activity, which operators can see.
     """
+    name: Any = step.name if isinstance(step, Step) else step
+    output = step.output_type if isinstance(step, Step) else None
     try:
         result: Out = await workflow.execute_local_activity(
-            step.name,
+            name,
             argument,
-            result_type=step.output_type,
+            result_type=output,
             start_to_close_timeout=LOCAL_TIMEOUT,
             retry_policy=LOCAL_RETRIES,
             summary=summary,
@@ -178,9 +197,9 @@ async def run_database_step(step: Step[In, Out], argument: In, summary: str) -> 
         return result
     try:
         result = await workflow.execute_activity(
-            step.name,
+            name,
             argument,
-            result_type=step.output_type,
+            result_type=output,
             start_to_close_timeout=DATABASE_TIMEOUT,
             retry_policy=RetryPolicy(maximum_interval=MAXIMUM_BACKOFF),
             summary=summary,

@@ -11,7 +11,13 @@ from activities.billing.receivables import reverse_write_off
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, post
 from activities.order_record.audit import record_event
-from activities.order_record.balance import balance_of, invoice_number, money_of
+from activities.order_record.balance import (
+    balance_of,
+    invoice_number,
+    keep_invoice_number,
+    money_of,
+)
+from activities.order_record.company import get_company
 from models import billing, billing_entries
 from models.billing import (
     Bill,
@@ -45,7 +51,7 @@ def create_invoice(
     """
     if invoice_number(work.session, order.order_id) is not None:
         return False
-    company = work.session.exec(select(Company)).one()
+    company = get_company(work.session)
     series = f"{company.legal_entity}:INV-{work.now.year}"
     number = billing.invoice_number(work.now.year, draw_number(work, series))
     invoice = _compose_invoice(work, order, company, number, waived_minor)
@@ -76,6 +82,7 @@ def create_invoice(
     detail = f"{invoice.number}, {money_of(order, order.total_minor)}"
     record_event(work, order.order_id, "invoiced", detail)
     work.session.flush()
+    keep_invoice_number(work.session, order.order_id, invoice.number)
     return True
 
 
@@ -276,7 +283,7 @@ def _gross_minor(taxes: Sequence[TaxAmount]) -> int:
 def _compose_credit_note(
     work: UnitOfWork, invoice: Invoice, credit: _Credit, payable_minor: int
 ) -> CreditNote:
-    legal_entity = work.session.exec(select(Company.legal_entity)).one()
+    legal_entity = get_company(work.session).legal_entity
     series = f"{legal_entity}:CN-{work.now.year}"
     common = invoice.model_dump(include=set(Bill.model_fields))
     return CreditNote.model_validate(

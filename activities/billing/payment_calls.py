@@ -11,16 +11,11 @@ from activities.billing.cards import (
     record_capture,
     release_authorisations,
 )
-from activities.billing.payment_requests import (
-    next_request,
-    record_request,
-    request_call,
-    requested_minor,
-)
+from activities.billing.payment_requests import prepare_request, requested_minor
 from activities.billing.refunds import record_refund, refund_demand, request_cancellation_refund
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
-from activities.gateways.calls import call_idempotently
+from activities.gateways.calls import call_idempotently, make_call
 from activities.gateways.payments import Payments
 from activities.order_record.progress import lock_order, read_progress
 from models.errors import PartnerRefused
@@ -45,19 +40,11 @@ class PaymentCalls:
 
         Once more after each lapsed authorisation.
         """
-        deadline_s = self._database.rules.policy.payment_deadline
-        number, demand = await self._database.read_async(
-            lambda s: next_request(s, step.order_id, self._database.clock(), deadline_s)
+        return await make_call(
+            self._database,
+            lambda work: prepare_request(work, lock_order(work, step.order_id), self._payments),
+            lambda work: read_progress(work.session, lock_order(work, step.order_id)),
         )
-        if demand is not None:
-            call = request_call(step.order_id, number)
-            asked, request_id = await call_idempotently(
-                self._database, call, demand, self._payments.request
-            )
-            await self._database.transaction_async(
-                lambda work: record_request(work, asked, number, request_id),
-            )
-        return await self._read_progress(step.order_id)
 
     @activity.defn
     async def capture_payment(self, step: OrderStep) -> Progress:

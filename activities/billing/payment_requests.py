@@ -1,15 +1,22 @@
 """Payment requests: amounts that the provider is asked to collect, or to have authorised."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlmodel import Session
 
 from activities.billing.cards import authorisations
 from activities.database.unit_of_work import UnitOfWork
-from activities.gateways.calls import recorded_request
+from activities.gateways.calls import (
+    PreparedCall,
+    Record,
+    record_first_request,
+    record_refusal,
+    record_request,
+    recorded_request,
+)
+from activities.gateways.payments import Payments
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of
-from activities.order_record.progress import lock_order
 from models.billing import AuthorisationState, due_date
 from models.messages.partners import PaymentDemand
 from models.money import format_amount, parse_amount
@@ -23,51 +30,70 @@ def request_call(order_id: str, number: int) -> str:
     return f"{order_id}/request-payment/{number}"
 
 
-def next_request(
-    session: Session, order_id: str, now: datetime, deadline_s: float
-) -> tuple[int, PaymentDemand | None]:
-    """Return the number of an order's current request, and its demand if it is not made yet.
+def prepare_request(
+    work: UnitOfWork, order: Order, payments: Payments, *, is_new: bool = False
+) -> PreparedCall | None:
+    """Prepare the request of the amount due; None if nothing is due or it is requested already.
 
-    There is one request, and another after each lapsed authorisation. Without credit terms the
-    payment is due within `deadline_s`.
+    There is one request, and another after each lapsed authorisation. `is_new`: the order is being
+    recorded, so there is none yet.
     """
-    order = session.get_one(Order, order_id)
-    due_minor = balance_of(session, order).due_minor
-    made = session.get(PaymentRequest, order_id)
-    number = 1 + len(authorisations(session, order_id, AuthorisationState.EXPIRED))
-    if due_minor <= 0 or (made is not None and made.number >= number):
-        return number, None
-    deadline = now + timedelta(seconds=deadline_s)
-    return number, PaymentDemand(
+    due_minor = balance_of(work.session, order).due_minor
+    number = 1 if is_new else _next_number(work.session, order)
+    if due_minor <= 0 or number is None:
+        return None
+    deadline = work.now + timedelta(seconds=work.rules.policy.payment_deadline)
+    demand = PaymentDemand(
         order_id=order.order_id,
         amount=format_amount(due_minor, order.currency),
         currency=order.currency,
-        due_date=due_date(order.terms, now.date()) or deadline.date(),
+        due_date=due_date(order.terms, work.now.date()) or deadline.date(),
         capture=order.capture,
     )
+    call = request_call(order.order_id, number)
+    write_down = record_first_request if is_new else record_request
+    attempt, asked = write_down(work, call, demand)
+
+    async def send() -> Record:
+        request_id = await payments.request(asked, f"{call}/{attempt}")
+        return lambda work: _record_answer(work, asked, number, request_id)
+
+    return PreparedCall(
+        step="request_payment",
+        partner="payments",
+        send=send,
+        refuse=lambda work: record_refusal(work, call, attempt),
+    )
 
 
-def record_request(work: UnitOfWork, demand: PaymentDemand, number: int, request_id: str) -> None:
+def _next_number(session: Session, order: Order) -> int | None:
+    """Return the number of an order's next request; None if its current one is made."""
+    number = 1
+    if order.capture is Capture.AT_DISPATCH:
+        number += len(authorisations(session, order.order_id, AuthorisationState.EXPIRED))
+    made = session.get(PaymentRequest, order.order_id)
+    return None if made is not None and made.number >= number else number
+
+
+def _record_answer(work: UnitOfWork, demand: PaymentDemand, number: int, request_id: str) -> None:
     """Record a payment request once."""
-    order = lock_order(work, demand.order_id)
-    made = work.session.get(PaymentRequest, order.order_id)
+    made = work.session.get(PaymentRequest, demand.order_id, with_for_update=True)
     if made is not None and made.number >= number:
         return
-    work.session.merge(
-        PaymentRequest(
-            order_id=order.order_id,
-            amount_minor=parse_amount(demand.amount, demand.currency),
-            currency=demand.currency,
-            due_date=demand.due_date,
-            request_id=request_id,
-            requested_at=work.now,
-            number=number,
-        )
+    row = PaymentRequest(
+        order_id=demand.order_id,
+        amount_minor=parse_amount(demand.amount, demand.currency),
+        currency=demand.currency,
+        due_date=demand.due_date,
+        request_id=request_id,
+        requested_at=work.now,
+        number=number,
     )
+    work.session.merge(row) if made is not None else work.session.add(row)
     detail = f"{demand.amount} {demand.currency} until {demand.due_date}"
-    if order.capture is Capture.AT_DISPATCH:
+    if demand.capture is Capture.AT_DISPATCH:
         detail += ", to be authorised"
-    record_event(work, order.order_id, "payment_requested", detail)
+    record_event(work, demand.order_id, "payment_requested", detail)
 
 
 def requested_minor(session: Session, order_id: str) -> int:

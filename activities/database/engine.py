@@ -62,7 +62,10 @@ class Database:
         """
 
         def begin(session: Session) -> Result:
-            return change(UnitOfWork(session, self.rules, self.clock))
+            work = UnitOfWork(session, self.rules, self.clock)
+            result = change(work)
+            work.write_appended()
+            return result
 
         try:
             return self._run(self._writer, begin)

@@ -1,10 +1,14 @@
 """The unit of work: one transaction in progress."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlmodel import Session
+from sqlalchemy import insert
+from sqlmodel import Session, SQLModel
 
 from models.rules import Rules
 
@@ -26,8 +30,13 @@ class UnitOfWork:
     session: Session
     rules: Rules
     clock: Clock
+    locked: set[str] = field(default_factory=set, init=False)
+    """Ids of the orders that this transaction has locked."""
 
     _now: datetime | None = field(default=None, init=False)
+    _appended: dict[type[SQLModel], list[dict[str, Any]]] = field(
+        default_factory=lambda: defaultdict(list), init=False
+    )
 
     @property
     def now(self) -> datetime:
@@ -43,3 +52,30 @@ class UnitOfWork:
         a lock is dated after the one that held it: promises are kept in the order of their dates.
         """
         self._now = None
+
+    def append(self, table: type[SQLModel], **columns: object) -> None:
+        """Insert a row that this transaction doesn't read again, with the others of its table: in
+        one statement at the end, or at `write_appended`."""
+        self._appended[table].append(columns)
+
+    def write_appended(self) -> None:
+        """Insert the rows that were appended, after what the session has changed."""
+        if not self._appended:
+            return
+        self.session.flush()
+        for table, rows in self._appended.items():
+            self.session.execute(insert(table), rows)
+        self._appended.clear()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what is done inside if it raises, and nothing else."""
+        self.write_appended()
+        try:
+            with self.session.begin_nested():
+                yield
+                self.write_appended()
+        except BaseException:
+            self._appended.clear()
+            self.locked.clear()  # PostgreSQL releases the locks that were taken inside
+            raise

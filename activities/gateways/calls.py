@@ -1,6 +1,13 @@
-"""Idempotent calls to partners: their idempotency keys and recorded requests."""
+"""Idempotent calls to partners: prepared in a transaction, made after it, recorded in another.
+
+A call has a key, made of order, step and business number, and the number of the attempt, which
+rises after a refusal only. Attempt and request are recorded before the call: after a timeout, a
+crash or a terminated workflow the same request is sent under the same key, also if another one
+would be prepared by then.
+"""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -8,11 +15,67 @@ from sqlmodel import Session
 
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
-from models.errors import PartnerRefused
+from models.errors import PartnerRefused, PartnerUnavailable, Refused
+from models.progress import Progress
 from models.tables.operations import PartnerCall
 
 Request = TypeVar("Request", bound=BaseModel)
 Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+Record = Callable[[UnitOfWork], Progress | None]
+"""Records an answer; returns the progress of the order if that has changed."""
+
+
+def record_nothing(_work: UnitOfWork) -> None:
+    """Record nothing."""
+
+
+class NothingAsked(PartnerUnavailable):
+    """No answer to a question that commits to nothing: another one may be asked instead."""
+
+
+@dataclass(frozen=True)
+class PreparedCall:
+    """A call that a transaction has prepared and written down, to be made after it.
+
+    `step`: the partner step that makes the same call, with what it is about: "request_payment" or
+    "book_shipment/SH-1". `partner`: whom it calls. `send` returns what records the answer; it
+    raises as the gateways do. `refuse` records a refusal, `forget` that nothing was asked.
+    """
+
+    step: str
+    partner: str
+    send: Callable[[], Awaitable[Record]]
+    refuse: Record = record_nothing
+    forget: Record = record_nothing
+
+
+async def make_call(
+    database: Database,
+    prepare: Callable[[UnitOfWork], PreparedCall | None],
+    finish: Callable[[UnitOfWork], Result],
+) -> Result:
+    """Make the call that `prepare` returns, if any; return the result of `finish` after its answer.
+
+    Raises as the gateways do.
+    """
+    call = await database.transaction_async(prepare)
+    record: Record = record_nothing
+    if call is not None:
+        try:
+            record = await call.send()
+        except Refused:
+            await database.transaction_async(call.refuse)
+            raise
+        except NothingAsked:
+            await database.transaction_async(call.forget)
+            raise
+
+    def conclude(work: UnitOfWork) -> Result:
+        record(work)
+        return finish(work)
+
+    return await database.transaction_async(conclude)
 
 
 async def call_idempotently(
@@ -21,15 +84,12 @@ async def call_idempotently(
     request: Request,
     send: Callable[[Request, str], Awaitable[Answer]],
 ) -> tuple[Request, Answer]:
-    """Call a partner with an idempotency key; return the request that was sent, and the answer.
+    """Call a partner with the key of `call`; return the request that was sent, and the answer.
 
-    The key is `call` (order, step and business number) and the number of the attempt, which rises
-    after a refusal only. Attempt and request are recorded before the call: after a timeout, a crash
-    or a terminated workflow the same request is sent under the same key, also if another one is
-    given by then. Raises as `send`.
+    Raises as `send`.
     """
     attempt, recorded = await database.transaction_async(
-        lambda work: _record_request(work, call, request)
+        lambda work: record_request(work, call, request)
     )
     try:
         return recorded, await send(recorded, f"{call}/{attempt}")
@@ -48,15 +108,21 @@ def recorded_request(
     return row.attempt, kind.model_validate(row.asked)
 
 
-def _record_request(work: UnitOfWork, call: str, request: Request) -> tuple[int, Request]:
+def record_request(work: UnitOfWork, call: str, request: Request) -> tuple[int, Request]:
+    """Record the request of a call, unless it has one; return its attempt and its request."""
     row = work.session.get(PartnerCall, call, with_for_update=True)
     if row is None:
-        row = PartnerCall(call=call, attempt=1)
-        work.session.add(row)
+        return record_first_request(work, call, request)
     if row.asked is None:
         row.asked = request.model_dump(mode="json")
-    work.session.flush()
     return row.attempt, type(request).model_validate(row.asked)
+
+
+def record_first_request(work: UnitOfWork, call: str, request: Request) -> tuple[int, Request]:
+    """As `record_request`, for a call that can't have been made before."""
+    row = PartnerCall(call=call, attempt=1, asked=request.model_dump(mode="json"))
+    work.session.add(row)
+    return 1, request
 
 
 def record_refusal(work: UnitOfWork, call: str, attempt: int) -> None:
@@ -66,3 +132,10 @@ def record_refusal(work: UnitOfWork, call: str, attempt: int) -> None:
         work.session.add(PartnerCall(call=call, attempt=attempt + 1))
     elif row.attempt == attempt:
         row.attempt, row.asked = attempt + 1, None
+
+
+def forget_request(work: UnitOfWork, call: str, attempt: int) -> None:
+    """Forget the request of an attempt that the partner was not asked for."""
+    row = work.session.get(PartnerCall, call, with_for_update=True)
+    if row is not None and row.attempt == attempt:
+        row.asked = None

@@ -31,6 +31,7 @@ from activities.mail.goods import (
 from activities.mail.layout import Addressee, Envelope, MailedLine
 from activities.mail.returns import MailedReturn, return_mail
 from activities.order_record.balance import balance_of
+from activities.order_record.company import get_company
 from activities.returns.reading import return_details, return_paper
 from models.billing import CreditNote, Invoice
 from models.messages.steps import (
@@ -47,7 +48,7 @@ from models.progress import Cancellation, ShipmentState
 from models.returns import ReturnState
 from models.stock import ShortageState
 from models.tables.billing import CreditNoteRow, InvoiceRow, Refund, Reminder
-from models.tables.masterdata import Company, Customer, Location
+from models.tables.masterdata import Customer, Location
 from models.tables.orders import Order, OrderLineRow
 from models.tables.returns import ReturnRow
 from models.tables.shipping import Shipment
@@ -232,7 +233,7 @@ def _draft(
         name=customer.name,
         language=customer.language,
         currency=order.currency,
-        seller=session.exec(select(Company.name)).one(),
+        seller=get_company(session).name,
     )
     return Draft(kind, key, order_id, customer.email, partial(compose, addressee))
 

@@ -21,6 +21,7 @@ from temporalio import activity
 
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
+from activities.gateways.calls import PreparedCall, Record
 from activities.gateways.smtp import Mailer
 from activities.mail.drafts import (
     Draft,
@@ -122,20 +123,9 @@ class CustomerMail:
     async def _send_once(self, read_draft: Callable[[Session], Draft | None]) -> None:
         """Send a mail and record it, unless its Message-ID is recorded or it is not needed."""
         draft = await self._database.read_async(lambda session: self._unsent(session, read_draft))
-        if draft is None:
-            return
-        envelope = Envelope(
-            sender=self._sender, recipient=draft.recipient, message_id=self._message_id(draft)
-        )
-        mail = await asyncio.to_thread(draft.compose, envelope)
-        refused: str | None = None
-        try:
-            await self._mailer.send(mail)
-        except PartnerRefused as refusal:
-            refused = refusal.message
-        await self._database.transaction_async(
-            lambda work: _record_mail(work, draft, envelope, refused)
-        )
+        if draft is not None:
+            call = mail_call(draft, self._mailer, self._sender)
+            await self._database.transaction_async(await call.send())
 
     def _unsent(
         self, session: Session, read_draft: Callable[[Session], Draft | None]
@@ -147,6 +137,26 @@ class CustomerMail:
 
     def _message_id(self, draft: Draft) -> str:
         return message_id(draft.kind, draft.key, self._sender)
+
+
+def mail_call(draft: Draft, mailer: Mailer, sender: str, step: str = "") -> PreparedCall:
+    """Prepare the sending of a drafted mail by a step; its documents are rendered then."""
+    envelope = Envelope(
+        sender=sender,
+        recipient=draft.recipient,
+        message_id=message_id(draft.kind, draft.key, sender),
+    )
+
+    async def send() -> Record:
+        mail = await asyncio.to_thread(draft.compose, envelope)
+        refused: str | None = None
+        try:
+            await mailer.send(mail)
+        except PartnerRefused as refusal:
+            refused = refusal.message
+        return lambda work: _record_mail(work, draft, envelope, refused)
+
+    return PreparedCall(step=step, partner="mail", send=send)
 
 
 def _record_mail(work: UnitOfWork, draft: Draft, envelope: Envelope, refused: str | None) -> None:

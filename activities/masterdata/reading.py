@@ -1,10 +1,11 @@
 """Reading of master data."""
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
-from models.tables.masterdata import Company
+from activities.order_record.company import find_company
 
 
 def company_currency(session: Session) -> str | None:
     """Read the currency of ledger and stock; None before the first import."""
-    return session.exec(select(Company.currency)).one_or_none()
+    company = find_company(session)
+    return company.currency if company is not None else None

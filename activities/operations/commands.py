@@ -27,7 +27,7 @@ def execute_command(work: UnitOfWork, step: CommandStep) -> CommandResult:
     """
     command = step.command
     try:
-        with work.session.begin_nested():
+        with work.savepoint():
             return _execute(work, command)
     except CommandRefused as refused:
         recorded = _recorded_result(work.session, command)

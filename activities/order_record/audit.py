@@ -18,7 +18,7 @@ EventDetails = dict[tuple[str, str, str], list[str]]
 
 def record_event(work: UnitOfWork, order_id: str, event: str, detail: str) -> None:
     """Record a business fact in the order's audit trail."""
-    work.session.add(AuditRow(order_id=order_id, event=event, detail=detail, recorded_at=work.now))
+    work.append(AuditRow, order_id=order_id, event=event, detail=detail, recorded_at=work.now)
 
 
 def record_events(work: UnitOfWork, parts: EventDetails) -> None:

@@ -44,9 +44,30 @@ tests/unit/billing/test_balance.py compares both.
 
 
 def invoice_number(session: Session, order_id: str) -> str | None:
-    """Read the number of the order's invoice, also of a credited one; None before it is issued."""
-    query = select(InvoiceRow.number).where(InvoiceRow.order_id == order_id)
-    return session.exec(query).one_or_none()
+    """Read the number of the order's invoice, also of a credited one; None before it is issued.
+
+    Read once in a transaction, as an order is invoiced while it is locked.
+    """
+    numbers = _invoice_numbers(session)
+    if order_id not in numbers:
+        query = select(InvoiceRow.number).where(InvoiceRow.order_id == order_id)
+        numbers[order_id] = session.exec(query).one_or_none()
+    return numbers[order_id]
+
+
+def keep_invoice_number(session: Session, order_id: str, number: str | None) -> None:
+    """Keep the number of an invoice that was issued or read in this transaction."""
+    _invoice_numbers(session)[order_id] = number
+
+
+def forget_invoice_number(session: Session, order_id: str) -> None:
+    """Read the number again at its next use: the order was not locked before."""
+    _invoice_numbers(session).pop(order_id, None)
+
+
+def _invoice_numbers(session: Session) -> dict[str, str | None]:
+    numbers: dict[str, str | None] = session.info.setdefault("invoice_numbers", {})
+    return numbers
 
 
 def requested_refunds(session: Session, order: Order) -> Sequence[Refund]:

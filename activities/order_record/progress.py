@@ -4,11 +4,17 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import String, bindparam, case, func
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record import problems
-from activities.order_record.balance import balance_of_row, requested_refunds
+from activities.order_record.balance import (
+    balance_of_row,
+    forget_invoice_number,
+    keep_invoice_number,
+    requested_refunds,
+)
 from models.billing import AuthorisationState, Balance
 from models.errors import NotFound
 from models.orders import Capture, Delivery
@@ -32,7 +38,7 @@ _LOCKED = select(Order).where(col(Order.order_id) == _ORDER_ID).with_for_update(
 _SHIPMENTS = (
     select(Shipment).where(col(Shipment.order_id) == _ORDER_ID).order_by(col(Shipment.shipment_id))
 )
-_SHORTAGES = select(
+_SHORTAGES = select_columns(
     func.sum(col(Shortage.quantity) - col(Shortage.filled)),
     case(  # the latest date, if every shortage has one
         (
@@ -44,6 +50,7 @@ _SHORTAGES = select(
     .where(col(OrderLineRow.order_id) == _ORDER_ID)
     .scalar_subquery(),
     select(InvoiceRow.number).where(col(InvoiceRow.order_id) == _ORDER_ID).scalar_subquery(),
+    problems.HAS_SUSPECT_PAYMENTS,
 ).where(col(Shortage.order_id) == _ORDER_ID, col(Shortage.state) == ShortageState.OPEN)
 _RESERVATIONS = (
     select(Reservation.state, Reservation.shipment_id, func.sum(Reservation.quantity))
@@ -65,8 +72,13 @@ def lock_order(work: UnitOfWork, order_id: str) -> Order:
 
 def find_order(work: UnitOfWork, order_id: str) -> Order | None:
     """Lock the order's row until the transaction ends; None if the order is not recorded."""
+    if order_id in work.locked:
+        return work.session.get(Order, order_id)
     order = work.session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
+    forget_invoice_number(work.session, order_id)
     work.restart_clock()
+    if order is not None:
+        work.locked.add(order_id)
     return order
 
 
@@ -76,10 +88,15 @@ def save_progress(work: UnitOfWork, order: Order) -> Progress:
     order.version += 1
     order.updated_at = work.now
     progress = read_progress(work.session, order)
+    save_stage(order, progress)
+    return progress
+
+
+def save_stage(order: Order, progress: Progress) -> None:
+    """Write the stage of a progress to its order, and a problem that no workflow shows."""
     order.stage = stage(progress)
     if order.stage in UNATTENDED or order.attention_code in problems.CODES:
         problems.show_problem(order, progress)
-    return progress
 
 
 def read_progress(session: Session, order: Order) -> Progress:
@@ -87,7 +104,10 @@ def read_progress(session: Session, order: Order) -> Progress:
     bound = {"order_id": order.order_id}
     shipments = session.exec(_SHIPMENTS, params=bound).all()
     # Shortages before reservations: units allocated in between are counted in both, not in none.
-    short, expected, ordered, invoice = session.exec(_SHORTAGES, params=bound).one()
+    short, expected, ordered, invoice, has_suspects = session.execute(
+        _SHORTAGES, bound | {"currency": order.currency}
+    ).one()
+    keep_invoice_number(session, order.order_id, invoice)
     units: Units = {
         (ReservationState(state), shipment_id): int(count)
         for state, shipment_id, count in session.exec(_RESERVATIONS, params=bound)
@@ -105,7 +125,7 @@ def read_progress(session: Session, order: Order) -> Progress:
         due_minor=money.due_minor,
         captured_later=order.capture is Capture.AT_DISPATCH,
         authorised_until=_authorised_until(session, order, money.due_minor),
-        money_problem=problems.money_problem(session, order, money),
+        money_problem=problems.money_problem(session, order, money) if has_suspects else None,
         goods_problem=problems.goods_problem(shipments),
         invoice_number=invoice,
         allocated=order.allocated,

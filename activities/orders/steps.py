@@ -1,5 +1,7 @@
 """Steps of orders: record an order, show its attention, cancel it."""
 
+from typing import NamedTuple
+
 from sqlmodel import Session, col, select
 
 from activities.billing.payments import apply_deposit, apply_early_payments
@@ -39,11 +41,25 @@ from models.tables.operations import AttentionRow
 from models.tables.orders import Order, OrderLineRow
 
 
+class Recording(NamedTuple):
+    """A recorded order, whether that is new, and what its workflow is told."""
+
+    order: Order
+    is_new: bool
+    recorded: Recorded
+
+
 @step
 def record_order(work: UnitOfWork, step: RecordOrder) -> Recorded:
     """Record customer and order once, and check the customer's credit."""
+    return record(work, step).recorded
+
+
+def record(work: UnitOfWork, step: RecordOrder) -> Recording:
+    """Record an order as `record_order`."""
     document = step.order
     order = work.session.get(Order, document.order_id, with_for_update=FOR_CHANGE)
+    is_new = order is None
     if order is None:
         order = _insert_order(work, step)
         order.updated_at = work.now
@@ -52,12 +68,13 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recorded:
     if order.attention_code is not None:  # from an earlier run of the workflow
         record_attention(work, SetAttention(order_id=order.order_id, attention=None))
     refusal = _check_credit(work.session, order)
-    return Recorded(
+    recorded = Recorded(
         progress=save_progress(work, order),
         policy=work.rules.policy,
         refusal=refusal,
         waiting_facts=waiting_facts(work.session, order.order_id),
     )
+    return Recording(order, is_new, recorded)
 
 
 @step

@@ -1,21 +1,34 @@
 """Booking: what carriers are asked for a shipment, and the booking as recorded."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
-from activities.gateways.calls import recorded_request
+from activities.gateways.calls import (
+    NothingAsked,
+    PreparedCall,
+    Record,
+    forget_request,
+    record_first_request,
+    record_refusal,
+    record_request,
+    recorded_request,
+)
+from activities.gateways.carriers import Carriers
 from activities.order_record.audit import record_event
 from activities.order_record.progress import lock_order, read_progress, save_progress
 from activities.shipping.goods_issue import cancel_shipment
 from activities.shipping.planning import next_hand_over
-from models.errors import Refused
+from models.errors import PartnerUnavailable, Refused
 from models.messages.partners import BookedFreight, FreightBooking, FreightInquiry, FreightPackage
 from models.messages.steps import ShipmentStep
 from models.money import parse_amount
+from models.orders import digest
 from models.progress import Cancellation, Progress, ShipmentState
+from models.shipping import choose_quote
 from models.tables.masterdata import Location
 from models.tables.orders import Order
 from models.tables.shipping import PackageRow, Shipment
@@ -29,15 +42,42 @@ def booking_call(order_id: str, shipment_id: str) -> str:
     return f"{order_id}/book/{shipment_id}"
 
 
-def needs_answer(session: Session, shipment_id: str) -> bool:
-    """Whether a booking that was requested before still needs its answer.
+def prepare_booking(
+    work: UnitOfWork, step: ShipmentStep, carriers: Carriers
+) -> PreparedCall | None:
+    """Prepare the booking of a planned shipment with the carrier of the best quote, once.
 
-    Also for a shipment that has left meanwhile, to know its tracking number.
+    The inquiry is written down: quotes are answers to it, and the booking follows from them. One
+    that was written down before is answered also after the shipment has left, to know its tracking
+    number. None where no booking is needed. Raises Refused for an unknown location.
     """
-    shipment = session.get_one(Shipment, shipment_id)
-    order = session.get_one(Order, shipment.order_id)
-    open_ = shipment.state is ShipmentState.PLANNED or shipment.state.has_left
-    return open_ and _lacks_booking(shipment, order)
+    order = lock_order(work, step.order_id)
+    shipment = work.session.get_one(Shipment, step.shipment_id)
+    if not _lacks_booking(shipment, order):
+        return None
+    call = booking_call(step.order_id, step.shipment_id)
+    attempt, inquiry = recorded_request(work.session, call, FreightInquiry)
+    if inquiry is None and shipment.state is ShipmentState.PLANNED:
+        packages = select(PackageRow).where(PackageRow.shipment_id == shipment.shipment_id)
+        rows = work.session.exec(packages.order_by(col(PackageRow.package_no))).all()
+        attempt, inquiry = record_request(work, call, _inquiry(work, order, shipment, rows))
+    is_open = shipment.state is ShipmentState.PLANNED or shipment.state.has_left
+    return _booking(step, carriers, inquiry, attempt) if inquiry and is_open else None
+
+
+def prepare_first_booking(
+    work: UnitOfWork,
+    order: Order,
+    shipment: Shipment,
+    packages: Sequence[PackageRow],
+    carriers: Carriers,
+) -> PreparedCall:
+    """As `prepare_booking`, for a shipment that is being planned."""
+    call = booking_call(order.order_id, shipment.shipment_id)
+    inquiry = _inquiry(work, order, shipment, packages)
+    attempt, _ = record_first_request(work, call, inquiry)
+    step = ShipmentStep(order_id=order.order_id, shipment_id=shipment.shipment_id)
+    return _booking(step, carriers, inquiry, attempt)
 
 
 def _lacks_booking(shipment: Shipment, order: Order) -> bool:
@@ -46,31 +86,62 @@ def _lacks_booking(shipment: Shipment, order: Order) -> bool:
     return shipment.booking_id is None and not is_cancelled
 
 
-def freight_inquiry(session: Session, shipment_id: str, now: datetime) -> FreightInquiry | None:
-    """Build the inquiry for a planned shipment; None where no booking is needed.
+def _booking(
+    step: ShipmentStep, carriers: Carriers, inquiry: FreightInquiry, attempt: int
+) -> PreparedCall:
+    call = booking_call(step.order_id, step.shipment_id)
 
-    Raises Refused for an unknown location.
+    async def send() -> Record:
+        booking = await _choose_quote(carriers, inquiry, attempt)
+        booked = await carriers.book(booking, f"{call}/{attempt}")
+        return lambda work: record_booking(work, step, booking, booked)
+
+    return PreparedCall(
+        step=f"book_shipment/{step.shipment_id}",
+        partner="carriers",
+        send=send,
+        refuse=lambda work: record_refusal(work, call, attempt),
+        forget=lambda work: forget_request(work, call, attempt),
+    )
+
+
+async def _choose_quote(
+    carriers: Carriers, inquiry: FreightInquiry, attempt: int
+) -> FreightBooking:
+    """Ask for quotes and choose one. Another inquiry has another key.
+
+    Raises Refused without a usable quote, NothingAsked without an answer.
     """
-    shipment = session.get_one(Shipment, shipment_id)
-    order = session.get_one(Order, shipment.order_id)
-    if shipment.state is not ShipmentState.PLANNED or not _lacks_booking(shipment, order):
-        return None
-    location = session.get(Location, shipment.location)
+    content = digest(inquiry.model_dump(mode="json"))[:16]
+    key = f"{inquiry.order_id}/quote/{inquiry.shipment_id}/{attempt}-{content}"
+    try:
+        quotes = await carriers.quote(inquiry, key)
+    except PartnerUnavailable as error:
+        raise NothingAsked(error.message) from error
+    usable = [quote for quote in quotes if quote.arrives_on >= inquiry.ready_on]
+    try:
+        chosen = choose_quote(usable, inquiry.currency, inquiry.needed_by)
+    except ValueError as error:
+        raise Refused("no_quote", f"{inquiry.shipment_id}: {error}") from error
+    return FreightBooking(**dict(inquiry), quote=chosen.quote, choice=chosen.reason)
+
+
+def _inquiry(
+    work: UnitOfWork, order: Order, shipment: Shipment, packages: Sequence[PackageRow]
+) -> FreightInquiry:
+    """Build the inquiry for a planned shipment. Raises Refused for an unknown location."""
+    location = work.session.get(Location, shipment.location)
     if location is None:
         raise Refused("no_location", f"there is no location {shipment.location}: import it, retry")
-    packages = select(PackageRow).where(PackageRow.shipment_id == shipment_id)
     return FreightInquiry(
-        shipment_id=shipment_id,
+        shipment_id=shipment.shipment_id,
         order_id=shipment.order_id,
         mode=shipment.mode,
         weight_g=shipment.weight_g,
         billed_weight_g=shipment.billed_weight_g or shipment.weight_g,
         freight_class=shipment.freight_class,
-        packages=tuple(
-            FreightPackage.model_validate(row.model_dump())
-            for row in session.exec(packages.order_by(col(PackageRow.package_no)))
-        ),
-        ready_on=_earliest_on(shipment, location, now),
+        packages=tuple(FreightPackage.model_validate(row.model_dump()) for row in packages),
+        ready_on=_earliest_on(shipment, location, work.now),
         needed_by=_needed_by(order),
         currency=order.currency,
         ship_from=location.model_dump(include=SHIP_FROM),
@@ -89,7 +160,7 @@ def ready_on(session: Session, shipment: Shipment, order: Order, location: Locat
     """Return the day, at the location, on which it hands the goods over: as given to a carrier,
     else as planned."""
     call = booking_call(order.order_id, shipment.shipment_id)
-    _, asked = recorded_request(session, call, FreightBooking)
+    _, asked = recorded_request(session, call, FreightInquiry)
     return asked.ready_on if asked else _planned_on(shipment, location)
 
 
@@ -106,12 +177,12 @@ def _planned_on(shipment: Shipment, location: Location | None) -> date:
 
 def record_booking(
     work: UnitOfWork, step: ShipmentStep, booking: FreightBooking, booked: BookedFreight
-) -> None:
+) -> Progress:
     """Record a carrier's booking once; also of a shipment that has left meanwhile."""
     order = lock_order(work, step.order_id)
     shipment = work.session.get_one(Shipment, step.shipment_id)
     if shipment.booking_id is not None:
-        return
+        return read_progress(work.session, order)
     shipment.booking_id = booked.booking_id
     shipment.carrier = booked.carrier
     shipment.tracking_number = booked.tracking_number
@@ -126,7 +197,7 @@ def record_booking(
         f"{booking.choice}"
     )
     record_event(work, order.order_id, "booked", detail)
-    save_progress(work, order)
+    return save_progress(work, order)
 
 
 def record_cancelled_booking(work: UnitOfWork, step: ShipmentStep) -> Progress:

@@ -3,21 +3,23 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
+from activities.order_record.company import get_company
 from activities.stock.counters import lock_stock
 from models.errors import Refused
 from models.orders import Fulfilment
 from models.packing import Package, Piece
-from models.progress import ShipmentState
+from models.progress import Cancellation, ShipmentState
 from models.shipping import FreightChoice, FreightMode, choose_freight
 from models.sscc import sscc
 from models.stock import ReservationState
-from models.tables.masterdata import Company, Location, Product
+from models.tables.masterdata import Location, Product
 from models.tables.orders import Order
 from models.tables.shipping import PackageRow, Shipment
 from models.tables.stock import Reservation
@@ -45,9 +47,31 @@ def next_shipment_number(session: Session, order_id: str) -> int:
     return session.exec(count).one() + 1
 
 
+class PlannedShipment(NamedTuple):
+    """A shipment that is being planned, with its packages."""
+
+    shipment: Shipment
+    packages: list[PackageRow]
+
+
+def plan_held_goods(work: UnitOfWork, order: Order) -> list[PlannedShipment]:
+    """Plan a shipment for each location that holds goods of an order, none while it is cancelled.
+
+    Raises Refused where no label numbers are left.
+    """
+    held = lock_held(work, order.order_id)
+    if not held or order.cancellation is not Cancellation.NONE:
+        return []
+    first = next_shipment_number(work.session, order.order_id)
+    return [
+        plan_shipment(work, order, f"SH-{order.order_id}-{number}", held[location])
+        for number, location in enumerate(sorted(held), start=first)
+    ]
+
+
 def plan_shipment(
     work: UnitOfWork, order: Order, shipment_id: str, rows: Sequence[Reservation]
-) -> None:
+) -> PlannedShipment:
     """Plan a shipment of reservations at one location, with its packages.
 
     Raises Refused where no label numbers are left.
@@ -73,10 +97,10 @@ def plan_shipment(
     for row in rows:
         row.state, row.shipment_id = ReservationState.PICKED, shipment_id
     work.session.flush()
-    if choice.packages:
-        _record_packages(work, shipment_id, choice.packages)
+    packages = _record_packages(work, shipment_id, choice.packages) if choice.packages else []
     detail = f"{shipment_id} from {rows[0].location} by {choice.mode.words}: {choice.reason}"
     record_event(work, order.order_id, "consigned", detail)
+    return PlannedShipment(shipment, packages)
 
 
 def _hand_over(pieces: Sequence[Piece]) -> FreightChoice:
@@ -116,9 +140,11 @@ def next_hand_over(location: Location, now: datetime) -> datetime:
     return hand_over_at(calendar, now)
 
 
-def _record_packages(work: UnitOfWork, shipment_id: str, packages: Sequence[Package]) -> None:
+def _record_packages(
+    work: UnitOfWork, shipment_id: str, packages: Sequence[Package]
+) -> list[PackageRow]:
     """Record packages, each with its SSCC: the serial is the number of its row."""
-    prefix = work.session.exec(select(Company.gs1_prefix)).one() or NO_PREFIX
+    prefix = get_company(work.session).gs1_prefix or NO_PREFIX
     rows = [
         PackageRow(
             shipment_id=shipment_id,
@@ -132,6 +158,7 @@ def _record_packages(work: UnitOfWork, shipment_id: str, packages: Sequence[Pack
     work.session.flush()
     for row in rows:
         row.sscc = _sscc(prefix, row.package_no or 0)
+    return rows
 
 
 def _sscc(prefix: str, serial: int) -> str:

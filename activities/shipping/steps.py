@@ -3,11 +3,11 @@
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.progress import lock_order, read_progress, save_progress
-from activities.shipping.planning import lock_held, next_shipment_number, plan_shipment
+from activities.shipping.planning import plan_held_goods
 from activities.shipping.tracking import apply_report
 from models.messages.facts import ShipmentDelivered
 from models.messages.steps import DeliveryStep, DispatchStep, OrderStep, ShipmentStep, TrackingStep
-from models.progress import Cancellation, Progress
+from models.progress import Progress
 from models.tracking import TrackingStatus
 
 
@@ -19,35 +19,30 @@ def plan_shipments(work: UnitOfWork, step: OrderStep) -> Progress:
     cancelled.
     """
     order = lock_order(work, step.order_id)
-    held = lock_held(work, step.order_id)
-    if not held or order.cancellation is not Cancellation.NONE:
-        return read_progress(work.session, order)
-    first = next_shipment_number(work.session, step.order_id)
-    for number, location in enumerate(sorted(held), start=first):
-        plan_shipment(work, order, f"SH-{step.order_id}-{number}", held[location])
-    return save_progress(work, order)
+    planned = plan_held_goods(work, order)
+    return save_progress(work, order) if planned else read_progress(work.session, order)
 
 
 @step
 def hand_over(work: UnitOfWork, step: ShipmentStep) -> Progress:
     """Deliver a shipment over the counter: goods issue and delivery at once."""
     fact = ShipmentDelivered(event_id="handed-over", shipment_id=step.shipment_id)
-    return apply_report(work, step.order_id, fact, TrackingStatus.DELIVERED)
+    return apply_report(work, step.order_id, fact, TrackingStatus.DELIVERED).progress
 
 
 @step
 def apply_dispatch(work: UnitOfWork, step: DispatchStep) -> Progress:
     """Apply a carrier's pick-up: goods issue, once per shipment."""
-    return apply_report(work, step.order_id, step.fact, TrackingStatus.PICKED_UP)
+    return apply_report(work, step.order_id, step.fact, TrackingStatus.PICKED_UP).progress
 
 
 @step
 def apply_delivery(work: UnitOfWork, step: DeliveryStep) -> Progress:
     """Apply a delivery report. If no earlier report issued the goods, issue them now."""
-    return apply_report(work, step.order_id, step.fact, TrackingStatus.DELIVERED)
+    return apply_report(work, step.order_id, step.fact, TrackingStatus.DELIVERED).progress
 
 
 @step
 def apply_tracking(work: UnitOfWork, step: TrackingStep) -> Progress:
     """Apply a tracking report. If no earlier report issued the goods, issue them now."""
-    return apply_report(work, step.order_id, step.fact, step.fact.status)
+    return apply_report(work, step.order_id, step.fact, step.fact.status).progress

@@ -13,7 +13,7 @@ A report is recorded once. All reports of a shipment together give its status, w
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, select
 
@@ -34,9 +34,16 @@ WITH_OWN_EVENT = (TrackingStatus.PICKED_UP, TrackingStatus.DELIVERED)
 """Statuses of shipments that the audit trail records as "dispatched" and "delivered"."""
 
 
+class Reported(NamedTuple):
+    """The order's progress after a report, and the shipment that has left by it."""
+
+    progress: Progress
+    left: Shipment | None = None
+
+
 def apply_report(
     work: UnitOfWork, order_id: str, fact: ShipmentFact, status: TrackingStatus | None
-) -> Progress:
+) -> Reported:
     """Apply a carrier's report to the order's shipment or return that it names.
 
     A report without a status, or on another order's shipment, is rejected. The progress names the
@@ -48,21 +55,22 @@ def apply_report(
     if subject is None or status is None:
         reason = "status: missing" if subject else "shipment_id: not one of this order"
         reject_fact(work, order.order_id, fact, reason)
-        return save_progress(work, order)
+        return Reported(save_progress(work, order))
     if isinstance(subject, ReturnRow):
         _apply_to_return(work, subject, fact, status)
         # A repeated report notifies again: the first answer may have been lost.
         tracked = () if subject.state.is_over else (subject.return_id,)
-        return save_progress(work, order).model_copy(update={"reported_returns": tracked})
+        return Reported(save_progress(work, order).model_copy(update={"reported_returns": tracked}))
     if subject.state is ShipmentState.CANCELLED:
         _apply_to_cancelled(work, subject, fact, status)
-        return save_progress(work, order)
+        return Reported(save_progress(work, order))
+    had_left = subject.state.has_left
     if _record_report(work, subject, fact, status):
         _update_shipment(work, order, subject)
     progress = save_progress(work, order)
     if subject.called_back_by and subject.state.has_left:
-        return progress.model_copy(update={"ended_recalls": (subject.called_back_by,)})
-    return progress
+        progress = progress.model_copy(update={"ended_recalls": (subject.called_back_by,)})
+    return Reported(progress, subject if subject.state.has_left and not had_left else None)
 
 
 def _subject(session: Session, order_id: str, fact: ShipmentFact) -> Shipment | ReturnRow | None:

@@ -16,7 +16,7 @@ from activities.stock.backorders import fill_shortages, low_keys, set_newest_dat
 from activities.stock.counters import Change, lock_stock, move, reserve
 from activities.stock.notifications import notification_of_fills, orders_short_of
 from models.errors import Refused
-from models.messages.steps import Allocated, Notification, OrderStep, Released, StockKey
+from models.messages.steps import Advanced, Notification, OrderStep, Released, StockKey
 from models.orders import Delivery
 from models.progress import Cancellation
 from models.stock import (
@@ -38,28 +38,42 @@ DOMESTIC_KM, ABROAD_KM = 1_000, 10_000
 
 
 @step
-def allocate_stock(work: UnitOfWork, step: OrderStep) -> Allocated:
+def allocate_stock(work: UnitOfWork, step: OrderStep) -> Advanced:
     """Reserve stock for an order; units that are not available become shortages.
 
     Notifies the replenishments of stock at or below its reorder point. Raises Refused where there
     is no location.
     """
     order = lock_order(work, step.order_id)
-    is_due = not order.allocated and order.cancellation is Cancellation.NONE
-    if is_due:
-        lines = select(OrderLineRow).where(OrderLineRow.order_id == step.order_id)
-        needs = [
-            Need(line_no=line.line_no, sku=line.sku, quantity=line.quantity)
-            for line in work.session.exec(lines)
-        ]
-        order.allocated = True
-        order.allocation_no += 1
-        allocate_or_backorder(work, order, needs, f"allocate:{order.allocation_no}")
-    low = _low_keys(work.session, step.order_id, work.now.date())
-    return Allocated(
+    is_due = allocate_order(work, order)
+    return Advanced(
         progress=save_progress(work, order) if is_due else read_progress(work.session, order),
-        notification=Notification(cause=f"allocate:{step.order_id}", stock_keys=tuple(low)),
+        notification=notification_of_low_stock(work, order),
     )
+
+
+def allocate_order(work: UnitOfWork, order: Order) -> bool:
+    """Reserve stock for an order as `allocate_stock`, unless that is done or it is cancelled.
+
+    Returns whether it was to be done.
+    """
+    if order.allocated or order.cancellation is not Cancellation.NONE:
+        return False
+    lines = select(OrderLineRow).where(OrderLineRow.order_id == order.order_id)
+    needs = [
+        Need(line_no=line.line_no, sku=line.sku, quantity=line.quantity)
+        for line in work.session.exec(lines)
+    ]
+    order.allocated = True
+    order.allocation_no += 1
+    allocate_or_backorder(work, order, needs, f"allocate:{order.allocation_no}")
+    return True
+
+
+def notification_of_low_stock(work: UnitOfWork, order: Order) -> Notification:
+    """Notify the replenishments of stock that an order brought to its reorder point or below."""
+    low = _low_keys(work.session, order.order_id, work.now.date())
+    return Notification(cause=f"allocate:{order.order_id}", stock_keys=tuple(low))
 
 
 @step

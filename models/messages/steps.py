@@ -24,6 +24,82 @@ from models.orders import OrderDocument
 from models.progress import Progress, Stage
 from models.promises import Letter
 
+# Advance: what follows from a change of an order, and the workflows to notify of changes
+
+
+class StockKey(Payload):
+    """One SKU at one location: the key of its counters, and the argument of its replenishment.
+
+    Sorts by SKU, then location: the order in which stock rows are locked.
+    """
+
+    location: str
+    sku: str
+
+    def __lt__(self, other: "StockKey") -> bool:
+        return self.primary_key < other.primary_key
+
+    @property
+    def primary_key(self) -> tuple[str, str]:
+        """SKU and location, as the tables of stock and stock policies ask for it."""
+        return self.sku, self.location
+
+    @property
+    def workflow_id(self) -> str:
+        """`replenish-<location>-<sku>`. Hyphens of the location are doubled: as no SKU begins with
+        a hyphen, no two keys share an id."""
+        return f"replenish-{self.location.replace('-', '--')}-{self.sku}"
+
+    @property
+    def summary(self) -> str:
+        """The title of its replenishment in the Temporal UI."""
+        return f"Replenish {self.sku} at {self.location}"
+
+
+class Notification(Payload):
+    """The workflows to notify of a change of stock, purchases or shipments.
+
+    `orders` and `returns` read their progress again, the replenishments of `stock_keys` plan again.
+    `ended_recalls`: ids of the commands whose recall of a shipment ends, as its goods have left.
+    `cause`: the id of the fact or command behind the change.
+    """
+
+    cause: str
+    orders: tuple[str, ...] = ()
+    stock_keys: tuple[StockKey, ...] = ()
+    returns: tuple[str, ...] = ()
+    ended_recalls: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.orders or self.stock_keys or self.returns or self.ended_recalls)
+
+
+class CallOutcome(Payload):
+    """The outcome of a call that a phase made to a partner; neither done nor refused: unanswered.
+
+    `step`: the partner step that makes the same call, with what it is about.
+    """
+
+    step: str
+    is_done: bool = False
+    refusal: Attention | None = None
+
+
+class Advanced(Payload):
+    """An order after a change and what was due then: the calls made, and whom to notify."""
+
+    progress: Progress
+    notification: Notification | None = None
+    calls: tuple[CallOutcome, ...] = ()
+
+
+class FactStep(Payload):
+    """A fact to apply to its order."""
+
+    order_id: str
+    fact: StoredFact
+
+
 # Orders: recording, cancellation, status and result
 
 
@@ -36,10 +112,9 @@ class RecordOrder(Payload):
     workflow_id: str
 
 
-class Recorded(Payload):
+class Recorded(Advanced):
     """A recorded order, with facts that were received before it and are not applied yet."""
 
-    progress: Progress
     policy: Policy
     refusal: Attention | None = None
     """The reason why the order may not continue yet: the credit limit."""
@@ -128,62 +203,7 @@ class AcceptOutcome(CommandOutcome):
     progress: Progress
 
 
-# Stock: allocation, and notifications of its changes
-
-
-class StockKey(Payload):
-    """One SKU at one location: the key of its counters, and the argument of its replenishment.
-
-    Sorts by SKU, then location: the order in which stock rows are locked.
-    """
-
-    location: str
-    sku: str
-
-    def __lt__(self, other: "StockKey") -> bool:
-        return self.primary_key < other.primary_key
-
-    @property
-    def primary_key(self) -> tuple[str, str]:
-        """SKU and location, as the tables of stock and stock policies ask for it."""
-        return self.sku, self.location
-
-    @property
-    def workflow_id(self) -> str:
-        """`replenish-<location>-<sku>`. Hyphens of the location are doubled: as no SKU begins with
-        a hyphen, no two keys share an id."""
-        return f"replenish-{self.location.replace('-', '--')}-{self.sku}"
-
-    @property
-    def summary(self) -> str:
-        """The title of its replenishment in the Temporal UI."""
-        return f"Replenish {self.sku} at {self.location}"
-
-
-class Notification(Payload):
-    """The workflows to notify of a change of stock, purchases or shipments.
-
-    `orders` and `returns` read their progress again, the replenishments of `stock_keys` plan again.
-    `ended_recalls`: ids of the commands whose recall of a shipment ends, as its goods have left.
-    `cause`: the id of the fact or command behind the change.
-    """
-
-    cause: str
-    orders: tuple[str, ...] = ()
-    stock_keys: tuple[StockKey, ...] = ()
-    returns: tuple[str, ...] = ()
-    ended_recalls: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.orders or self.stock_keys or self.returns or self.ended_recalls)
-
-
-class Allocated(Payload):
-    """The order with its reservations. `notification`: to the replenishments of stock that is now
-    at or below its reorder point."""
-
-    progress: Progress
-    notification: Notification
+# Stock: allocation
 
 
 class Released(Payload):

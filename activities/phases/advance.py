@@ -1,0 +1,111 @@
+"""What is due for an order: allocation, invoice, payment request and shipments.
+
+It is decided from the tables alone, in the transaction of the fact that makes it due. The workflow
+finds it done, and waits for what is to come.
+"""
+
+from dataclasses import dataclass, field
+
+from activities.billing.invoicing import create_invoice
+from activities.billing.payment_requests import prepare_request
+from activities.database.unit_of_work import UnitOfWork
+from activities.gateways.calls import PreparedCall
+from activities.mail.drafts import draft_bill
+from activities.order_record.balance import invoice_number
+from activities.order_record.progress import read_progress, save_stage
+from activities.phases.partners import Partners, prepare_mail
+from activities.shipping.booking import prepare_first_booking
+from activities.shipping.planning import PlannedShipment, plan_held_goods
+from activities.stock.steps import allocate_order, notification_of_low_stock
+from models.messages.steps import BillStep, Notification
+from models.orders import Fulfilment, Terms
+from models.progress import Cancellation, Progress, ShipmentProgress
+from models.tables.orders import Order
+
+
+@dataclass
+class Advance:
+    """An order after a transaction, and what follows from it."""
+
+    progress: Progress
+    calls: list[PreparedCall] = field(default_factory=list)
+    notification: Notification | None = None
+
+
+def advance(
+    work: UnitOfWork,
+    order: Order,
+    progress: Progress,
+    partners: Partners,
+    *,
+    invoiced_before: bool,
+    is_new: bool = False,
+) -> Advance:
+    """Do what is due for an order whose change is saved with `progress`.
+
+    `is_new`: the order is being recorded. `invoiced_before`: it had an invoice before the change;
+    a new one is mailed. Raises Refused where a step of it is refused: the caller then leaves all to
+    the workflow.
+    """
+    result = Advance(progress)
+    if not _may_advance(order):
+        return result
+    if allocate_order(work, order):
+        work.session.flush()
+        result.progress = read_progress(work.session, order)
+        result.notification = notification_of_low_stock(work, order)
+    if not result.progress.lacks_stock:
+        _bill(work, order, result, partners, is_new)
+        _ship(work, order, result, partners)
+    number = invoice_number(work.session, order.order_id)
+    if number and not invoiced_before:
+        draft = draft_bill(work.session, BillStep(number=number))
+        result.calls.append(prepare_mail(draft, partners, "mail_invoice"))
+    save_stage(order, result.progress)
+    return result
+
+
+def _may_advance(order: Order) -> bool:
+    """Whether nothing holds the order: no cancellation, no exceeded credit limit."""
+    is_held = order.terms.on_credit and not order.credit_accepted
+    return order.cancellation is Cancellation.NONE and not is_held
+
+
+def _bill(
+    work: UnitOfWork, order: Order, result: Advance, partners: Partners, is_new: bool
+) -> None:
+    """Issue the invoice of an order on credit or paid in full; request what is due."""
+    progress = result.progress
+    is_due = order.terms.on_credit or progress.paid_in_full
+    if is_due and create_invoice(work, order):
+        number = invoice_number(work.session, order.order_id)
+        result.progress = progress.model_copy(update={"invoice_number": number})
+    if order.terms is not Terms.CASH and not progress.paid_in_full:
+        request = prepare_request(work, order, partners.payments, is_new=is_new)
+        if request is not None:
+            result.calls.append(request)
+
+
+def _ship(work: UnitOfWork, order: Order, result: Advance, partners: Partners) -> None:
+    """Plan shipments of held goods once the payment is secured; book those that leave now."""
+    progress = result.progress
+    is_captured = progress.paid_in_full or not progress.captured_later
+    if not (progress.may_consign and progress.secured and is_captured):
+        return
+    planned = plan_held_goods(work, order)
+    result.progress = _with_shipments(progress, planned)
+    for shipment, packages in planned:
+        if order.fulfilment is Fulfilment.CARRIER and shipment.book_from is None:
+            booking = prepare_first_booking(work, order, shipment, packages, partners.carriers)
+            result.calls.append(booking)
+
+
+def _with_shipments(progress: Progress, planned: list[PlannedShipment]) -> Progress:
+    """Return the progress with planned shipments of all held goods."""
+    fields = set(ShipmentProgress.model_fields)
+    new = tuple(
+        ShipmentProgress(**shipment.model_dump(include=fields), is_booked=False)
+        for shipment, _ in planned
+    )
+    shipments = sorted((*progress.shipments, *new), key=lambda one: one.shipment_id)
+    return progress.model_copy(update={"held": 0, "shipments": tuple(shipments)})
