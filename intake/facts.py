@@ -10,6 +10,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 import engine
 from activities.billing import reading as billing_reading
 from activities.database.inbox import is_recorded, store_fact
+from activities.database.unit_of_work import UnitOfWork
 from activities.purchasing import reading as purchasing_reading
 from activities.shipping import reading as shipping_reading
 from intake.connection import Connection
@@ -76,16 +77,17 @@ class FactIntake(Connection):
         fact = parse_fact(type_, data)
         if isinstance(fact, ShipmentFact):
             check_past(fact, self._database.clock())
-        if isinstance(fact, PaymentReceived | PaymentReversed):
-            fact = await self._with_order(fact)
         if by_operator:
             await self._read(lambda session: self._check_fact(session, source, fact_id, fact))
-        stored = StoredFact(type=type_, data=fact.model_dump(mode="json"))
-        is_open = await self._database.transaction_async(
-            lambda work: store_fact(work, source, fact_id, fact)
-        )
+
+        def store(work: UnitOfWork) -> tuple[Fact, bool]:
+            found = _with_order(work.session, fact)
+            return found, store_fact(work, source, fact_id, found)
+
+        fact, is_open = await self._database.transaction_async(store)
         if not is_open:
             return RecordedFact(fact_id, None)
+        stored = StoredFact(type=type_, data=fact.model_dump(mode="json"))
         try:
             return RecordedFact(fact_id, await self._pass_on(source, fact_id, fact, stored))
         except EngineUnavailable as error:
@@ -93,19 +95,6 @@ class FactIntake(Connection):
                 f"{error.message}; the fact is recorded as {fact_id}: send it again later under "
                 "this id"
             ) from error
-
-    async def _with_order(
-        self, fact: PaymentReceived | PaymentReversed
-    ) -> PaymentReceived | PaymentReversed:
-        """Find the order of a payment that names its invoice, or of a reversal."""
-
-        def find(session: Session) -> str | None:
-            if isinstance(fact, PaymentReversed):
-                return billing_reading.order_of_payment(session, fact.payment_id or "")
-            return billing_reading.order_of_invoice(session, fact.order_id or "")
-
-        order_id = await self._read(find)
-        return fact.model_copy(update={"order_id": order_id}) if order_id else fact
 
     def _check_fact(self, session: Session, source: str, fact_id: str, fact: Fact) -> None:
         """Check a fact of an operator; one recorded before was checked then.
@@ -180,3 +169,14 @@ class FactIntake(Connection):
         except WorkflowAlreadyStartedError:
             return workflow_id
         return workflow_id
+
+
+def _with_order(session: Session, fact: Fact) -> Fact:
+    """Find the order of a payment that names its invoice, or of a reversal."""
+    if isinstance(fact, PaymentReversed):
+        order_id = billing_reading.order_of_payment(session, fact.payment_id or "")
+    elif isinstance(fact, PaymentReceived):
+        order_id = billing_reading.order_of_invoice(session, fact.order_id or "")
+    else:
+        return fact
+    return fact.model_copy(update={"order_id": order_id}) if order_id else fact

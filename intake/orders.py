@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pydantic import JsonValue
+from sqlmodel import Session
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -10,11 +11,11 @@ import engine
 from activities.orders import acceptance
 from activities.orders import reading as orders_reading
 from intake.connection import Connection
-from models.errors import Conflict, InvalidInput
+from models.errors import Conflict, FieldError, InvalidInput
 from models.messages.facts import StockArrived
 from models.messages.parsing import parse_order
 from models.orders import OrderDocument, digest
-from models.progress import FINAL_STAGES
+from models.progress import FINAL_STAGES, Stage
 from models.views.orders import OrderView
 from order_status import received_view
 from workflows import search_attributes
@@ -41,9 +42,7 @@ class OrderIntake(Connection):
         """
         document = parse_order(sent)
         sent_digest = digest(sent)
-        recorded = await self._read(
-            lambda session: orders_reading.digest_and_stage(session, document.order_id)
-        )
+        recorded, errors, total_minor = await self._read(lambda session: _check(session, document))
         if recorded is not None and recorded[0] != sent_digest:
             raise _taken(document.order_id)
         if recorded is not None and recorded[1] in FINAL_STAGES:
@@ -51,9 +50,6 @@ class OrderIntake(Connection):
             description = await engine.describe(self._client, f"order-{document.order_id}")
             if not engine.is_terminated(description):
                 return Placed(await self.orders.status(document.order_id), created=False)
-        errors, total_minor = await self._read(
-            lambda session: acceptance.check_order(session, document)
-        )
         if errors and recorded is None:
             raise InvalidInput(errors)
         view = received_view(document, total_minor, self._database.clock())
@@ -104,6 +100,14 @@ class OrderIntake(Connection):
                 raise _taken(document.order_id) from None
             return False
         return True
+
+
+def _check(
+    session: Session, document: OrderDocument
+) -> tuple[tuple[str, Stage] | None, list[FieldError], int]:
+    """Read whether an order is recorded, and check it as `acceptance.check_order`."""
+    recorded = orders_reading.digest_and_stage(session, document.order_id)
+    return recorded, *acceptance.check_order(session, document)
 
 
 def _taken(order_id: str) -> Conflict:

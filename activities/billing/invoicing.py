@@ -18,6 +18,7 @@ from activities.order_record.balance import (
     money_of,
 )
 from activities.order_record.company import get_company
+from activities.order_record.lines import order_lines
 from models import billing, billing_entries
 from models.billing import (
     Bill,
@@ -34,7 +35,7 @@ from models.pricing import PricedLine, TaxAmount, total
 from models.stock import ReservationState
 from models.tables.billing import CreditNoteRow, InvoiceRow
 from models.tables.masterdata import Company, Customer
-from models.tables.orders import Order, OrderLineRow
+from models.tables.orders import Order
 from models.tables.stock import Reservation
 
 
@@ -223,11 +224,8 @@ def _compose_invoice(
     work: UnitOfWork, order: Order, company: Company, number: str, waived_minor: int
 ) -> Invoice:
     customer = work.session.get_one(Customer, order.customer_id)
-    rows = select(OrderLineRow).where(OrderLineRow.order_id == order.order_id)
-    lines = [
-        PricedLine.model_validate(row.model_dump())
-        for row in work.session.exec(rows.order_by(col(OrderLineRow.line_no)))
-    ]
+    rows = order_lines(work.session, order.order_id)
+    lines = [PricedLine.model_validate(row.model_dump()) for row in rows]
     totals = total(lines)
     return Invoice(
         number=number,
@@ -250,7 +248,7 @@ def _compose_invoice(
         net_minor=totals.net_minor,
         total_minor=totals.total_minor,
         paid_minor=order.paid_minor,
-        on_account=tuple(payments_on_account(work.session, order)),
+        on_account=tuple(payments_on_account(work, order)),
         waived_minor=min(waived_minor, max(0, totals.total_minor - order.paid_minor)),
         supply_by=order.promised_date,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlmodel import Session, col, select
 
+from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import tax_date_of
 from models.billing import BillingRules, OnAccount
 from models.money import round_half_up
@@ -38,12 +39,12 @@ def distribute_tax(session: Session, order: Order) -> None:
         distributed_minor = until_minor
 
 
-def payments_on_account(session: Session, order: Order) -> Iterator[OnAccount]:
+def payments_on_account(work: UnitOfWork, order: Order) -> Iterator[OnAccount]:
     """List the payments on account of an order, as its invoice deducts them."""
-    for row in payments_of(session, order):
+    for row in payments_of(work.session, order) if order.taxed_minor else ():
         if row.taxed_minor > 0:
             received_on = tax_date_of(
-                session, f"matched:{row.payment_id}", f"payment:{row.payment_id}"
+                work, f"matched:{row.payment_id}", f"payment:{row.payment_id}"
             )
             yield OnAccount(
                 payment_id=row.payment_id,

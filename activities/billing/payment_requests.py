@@ -77,9 +77,6 @@ def _next_number(session: Session, order: Order) -> int | None:
 
 def _record_answer(work: UnitOfWork, demand: PaymentDemand, number: int, request_id: str) -> None:
     """Record a payment request once."""
-    made = work.session.get(PaymentRequest, demand.order_id, with_for_update=True)
-    if made is not None and made.number >= number:
-        return
     row = PaymentRequest(
         order_id=demand.order_id,
         amount_minor=parse_amount(demand.amount, demand.currency),
@@ -89,7 +86,11 @@ def _record_answer(work: UnitOfWork, demand: PaymentDemand, number: int, request
         requested_at=work.now,
         number=number,
     )
-    work.session.merge(row) if made is not None else work.session.add(row)
+    if not work.insert_new(row):
+        made = work.session.get_one(PaymentRequest, demand.order_id, with_for_update=True)
+        if made.number >= number:
+            return
+        work.session.merge(row)
     detail = f"{demand.amount} {demand.currency} until {demand.due_date}"
     if demand.capture is Capture.AT_DISPATCH:
         detail += ", to be authorised"

@@ -40,10 +40,10 @@ def record_payment(work: UnitOfWork, order: Order, fact: PaymentReceived) -> Non
         taxed_minor=payment.taxed_minor,
         order_id=order.order_id,
     )
-    post(work, entry, payment.received_at.date())
+    paid_on = post(work, entry, payment.received_at.date())
     detail = f"{money_of(order, payment.amount_minor)} by {fact.method} ({payment.payment_id})"
     record_event(work, order.order_id, "payment_received", detail)
-    invoice_if_paid(work, order)
+    invoice_if_paid(work, order, paid_on)
     apply_early_reversals(work, payment)
 
 
@@ -127,10 +127,11 @@ def _apply(work: UnitOfWork, order: Order, payment: Payment) -> int:
     return 0
 
 
-def invoice_if_paid(work: UnitOfWork, order: Order) -> None:
+def invoice_if_paid(work: UnitOfWork, order: Order, paid_on: date | None = None) -> None:
     """Issue the invoice of an order that is paid, and waive an underpayment in the tolerance.
 
-    If tax falls due with payments, both count for the day of the last payment.
+    If tax falls due with payments, both count for the day of the last payment. `paid_on`: that of
+    the payment which is being recorded.
     """
     rules = work.rules.billing
     due_minor = balance_of(work.session, order).due_minor
@@ -139,7 +140,10 @@ def invoice_if_paid(work: UnitOfWork, order: Order) -> None:
         or order.cancellation is not Cancellation.NONE
     ):
         return
-    paid_on = _last_paid_on(work.session, order) if rules.tax_on_account else None
+    if not rules.tax_on_account:
+        paid_on = None
+    elif paid_on is None or len(payments_of(work.session, order)) > 1:
+        paid_on = _last_paid_on(work, order)
     order.forgiven_minor += due_minor  # the invoice is composed as of a paid order
     create_invoice(work, order, waived_minor=due_minor, taxed_on=paid_on)
     order.forgiven_minor -= due_minor
@@ -150,12 +154,13 @@ def invoice_if_paid(work: UnitOfWork, order: Order) -> None:
         record_event(work, order.order_id, "difference_forgiven", detail)
 
 
-def _last_paid_on(session: Session, order: Order) -> date | None:
-    """The tax date of the order's last entry, so that its invoice applies no later payment."""
+def _last_paid_on(work: UnitOfWork, order: Order) -> date | None:
+    """Read the tax date of the order's last entry: its invoice applies no later payment."""
+    work.write_appended()
     last = select(func.max(JournalEntry.tax_date)).where(
         JournalEntry.order_id == order.order_id, JournalEntry.currency == order.currency
     )
-    return session.exec(last).one()
+    return work.session.exec(last).one()
 
 
 def apply_deposit(work: UnitOfWork, order: Order) -> None:

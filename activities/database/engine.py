@@ -39,6 +39,17 @@ RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
 Result = TypeVar("Result")
 
 
+class KeepingSession(Session):
+    """A session that keeps its rows until it ends: what was read once is not read again."""
+
+
+@event.listens_for(KeepingSession, "loaded_as_persistent")
+@event.listens_for(KeepingSession, "pending_to_persistent")
+def _keep(session: Session, row: object) -> None:
+    """Refer to a row; the session itself forgets rows that nothing else refers to."""
+    session.info.setdefault("rows", []).append(row)
+
+
 class Database:
     """A database with rules and clock of its transactions; safe to share between threads."""
 
@@ -68,9 +79,9 @@ class Database:
             return result
 
         try:
-            return self._run(self._writer, begin)
+            return self._run(KeepingSession(self._writer, expire_on_commit=False), begin)
         except IntegrityError:
-            return self._run(self._writer, begin)
+            return self._run(KeepingSession(self._writer, expire_on_commit=False), begin)
 
     async def transaction_async(self, change: Callable[[UnitOfWork], Result]) -> Result:
         """Run `transaction` in a background thread."""
@@ -79,7 +90,7 @@ class Database:
 
     def read(self, work: Callable[[Session], Result]) -> Result:
         """Run `work`, which only reads, on one consistent view. Raises as `transaction`."""
-        return self._run(self._reader, work)
+        return self._run(Session(self._reader, expire_on_commit=False), work)
 
     async def read_async(self, work: Callable[[Session], Result]) -> Result:
         """Run `read` in a background thread."""
@@ -94,9 +105,9 @@ class Database:
         self._reader.dispose()
 
     @staticmethod
-    def _run(engine: Engine, work: Callable[[Session], Result]) -> Result:
+    def _run(session: Session, work: Callable[[Session], Result]) -> Result:
         try:
-            with Session(engine, expire_on_commit=False) as session, session.begin():
+            with session, session.begin():
                 return work(session)
         except (OperationalError, ProgrammingError) as error:
             unavailable = _unavailable(error)

@@ -20,30 +20,29 @@ def store_fact(work: UnitOfWork, source: str, fact_id: str, fact: Fact) -> bool:
 
     Raises Conflict where the id is recorded with other content, apart from times.
     """
-    recorded = _find(work.session, source, fact_id)
     data = fact.model_dump(mode="json")
-    if recorded is not None:
-        times = {name: recorded.data[name] for name in TIMES if name in recorded.data}
-        if not repeats(recorded, type=type_of(fact), data=data | times):
-            raise Conflict(
-                "fact_id_taken",
-                f"{source} has sent {fact_id!r} before, with other content ({recorded.type}): "
-                "a new fact needs an id of its own",
-            )
-        return recorded.applied_at is None
-    work.session.add(
-        FactRow(
-            source=source,
-            fact_id=fact_id,
-            type=type_of(fact),
-            business_id=business_id(fact),
-            order_id=getattr(fact, "order_id", None),
-            po_id=getattr(fact, "po_id", None),
-            data=data,
-            received_at=work.now,
-        )
+    row = FactRow(
+        source=source,
+        fact_id=fact_id,
+        type=type_of(fact),
+        business_id=business_id(fact),
+        order_id=getattr(fact, "order_id", None),
+        po_id=getattr(fact, "po_id", None),
+        data=data,
+        received_at=work.now,
     )
-    return True
+    if work.insert_new(row):
+        return True
+    recorded = _find(work.session, source, fact_id)
+    assert recorded is not None, "its key is taken"
+    times = {name: recorded.data[name] for name in TIMES if name in recorded.data}
+    if not repeats(recorded, type=type_of(fact), data=data | times):
+        raise Conflict(
+            "fact_id_taken",
+            f"{source} has sent {fact_id!r} before, with other content ({recorded.type}): "
+            "a new fact needs an id of its own",
+        )
+    return recorded.applied_at is None
 
 
 def mark_applied(work: UnitOfWork, fact: Fact) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, inspect
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
 from models.rules import Rules
@@ -52,6 +53,18 @@ class UnitOfWork:
         a lock is dated after the one that held it: promises are kept in the order of their dates.
         """
         self._now = None
+
+    def insert_new(self, row: SQLModel) -> bool:
+        """Insert a row, unless there is one with its key; return whether it was new."""
+        table = type(row)
+        columns = {name: value for name, value in row.model_dump().items() if value is not None}
+        dialect = self.session.get_bind().dialect.name
+        insertion = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+        key = next(iter(inspect(table).primary_key))
+        added = self.session.execute(
+            insertion.values(columns).on_conflict_do_nothing().returning(key)
+        )
+        return added.first() is not None
 
     def append(self, table: type[SQLModel], **columns: object) -> None:
         """Insert a row that this transaction doesn't read again, with the others of its table: in

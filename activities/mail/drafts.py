@@ -32,6 +32,7 @@ from activities.mail.layout import Addressee, Envelope, MailedLine
 from activities.mail.returns import MailedReturn, return_mail
 from activities.order_record.balance import balance_of
 from activities.order_record.company import get_company
+from activities.order_record.lines import order_lines
 from activities.returns.reading import return_details, return_paper
 from models.billing import CreditNote, Invoice
 from models.messages.steps import (
@@ -71,11 +72,7 @@ def draft_confirmation(session: Session, order_id: str) -> Draft | None:
     order = session.get_one(Order, order_id)
     if order.cancellation is not Cancellation.NONE:
         return None
-    rows = session.exec(
-        select(OrderLineRow)
-        .where(OrderLineRow.order_id == order_id)
-        .order_by(col(OrderLineRow.line_no))
-    )
+    rows = order_lines(session, order_id)
     confirmed = ConfirmedOrder(
         order_id=order_id,
         terms=order.terms,

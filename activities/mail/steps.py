@@ -161,18 +161,16 @@ def mail_call(draft: Draft, mailer: Mailer, sender: str, step: str = "") -> Prep
 
 def _record_mail(work: UnitOfWork, draft: Draft, envelope: Envelope, refused: str | None) -> None:
     """Record a mail once, as sent or as refused by the mail server."""
-    if work.session.get(Mail, envelope.message_id) is not None:
-        return
-    work.session.add(
-        Mail(
-            message_id=envelope.message_id,
-            order_id=draft.order_id,
-            kind=draft.kind,
-            recipient=draft.recipient,
-            refused=refused,
-            recorded_at=work.now,
-        )
+    mail = Mail(
+        message_id=envelope.message_id,
+        order_id=draft.order_id,
+        kind=draft.kind,
+        recipient=draft.recipient,
+        refused=refused,
+        recorded_at=work.now,
     )
+    if not work.insert_new(mail):
+        return
     event = "mail_refused" if refused else "mailed"
     detail = f"{draft.kind} to {draft.recipient} {refused or ''}".strip()
     record_event(work, draft.order_id, event, detail)

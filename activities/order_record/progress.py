@@ -1,7 +1,8 @@
 """The progress of an order: locked, read from the tables, and saved with its stage."""
 
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import String, bindparam, case, func
 from sqlalchemy import select as select_columns
@@ -12,9 +13,11 @@ from activities.order_record import problems
 from activities.order_record.balance import (
     balance_of_row,
     forget_invoice_number,
+    invoice_number,
     keep_invoice_number,
     requested_refunds,
 )
+from activities.order_record.lines import forget_rows, keep_shipments, shipments_of
 from models.billing import AuthorisationState, Balance
 from models.errors import NotFound
 from models.orders import Capture, Delivery
@@ -35,9 +38,6 @@ _SHIPMENT_FIELDS = set(ShipmentProgress.model_fields)
 # Statements that every step executes: built once, as building takes longer than executing.
 _ORDER_ID = bindparam("order_id", type_=String)
 _LOCKED = select(Order).where(col(Order.order_id) == _ORDER_ID).with_for_update(**FOR_CHANGE)
-_SHIPMENTS = (
-    select(Shipment).where(col(Shipment.order_id) == _ORDER_ID).order_by(col(Shipment.shipment_id))
-)
 _SHORTAGES = select_columns(
     func.sum(col(Shortage.quantity) - col(Shortage.filled)),
     case(  # the latest date, if every shortage has one
@@ -76,6 +76,7 @@ def find_order(work: UnitOfWork, order_id: str) -> Order | None:
         return work.session.get(Order, order_id)
     order = work.session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
     forget_invoice_number(work.session, order_id)
+    forget_rows(work.session, order_id)
     work.restart_clock()
     if order is not None:
         work.locked.add(order_id)
@@ -85,9 +86,9 @@ def find_order(work: UnitOfWork, order_id: str) -> Order | None:
 def save_progress(work: UnitOfWork, order: Order) -> Progress:
     """Recompute the stage of a changed order, and raise its version."""
     work.session.flush()
-    order.version += 1
-    order.updated_at = work.now
-    progress = read_progress(work.session, order)
+    version = order.version + 1
+    progress = read_progress(work.session, order).model_copy(update={"version": version})
+    order.version, order.updated_at = version, work.now
     save_stage(order, progress)
     return progress
 
@@ -102,7 +103,7 @@ def save_stage(order: Order, progress: Progress) -> None:
 def read_progress(session: Session, order: Order) -> Progress:
     """Read the order's progress from the tables."""
     bound = {"order_id": order.order_id}
-    shipments = session.exec(_SHIPMENTS, params=bound).all()
+    shipments = shipments_of(session, order.order_id)
     # Shortages before reservations: units allocated in between are counted in both, not in none.
     short, expected, ordered, invoice, has_suspects = session.execute(
         _SHORTAGES, bound | {"currency": order.currency}
@@ -112,6 +113,31 @@ def read_progress(session: Session, order: Order) -> Progress:
         (ReservationState(state), shipment_id): int(count)
         for state, shipment_id, count in session.exec(_RESERVATIONS, params=bound)
     }
+    goods = _Goods(shipments, units, int(ordered or 0), int(short or 0), expected)
+    return _compose(session, order, goods, has_suspects=has_suspects)
+
+
+def progress_of_new(session: Session, order: Order, ordered: int) -> Progress:
+    """Return the progress of an order that this transaction records, without payments.
+
+    `ordered`: its units.
+    """
+    keep_invoice_number(session, order.order_id, None)
+    keep_shipments(session, order.order_id, [])
+    return _compose(session, order, _Goods((), {}, ordered, 0, None), has_suspects=False)
+
+
+class _Goods(NamedTuple):
+    shipments: Sequence[Shipment]
+    units: Units
+    ordered: int
+    short: int
+    expected: date | None
+
+
+def _compose(session: Session, order: Order, goods: _Goods, *, has_suspects: bool) -> Progress:
+    shipments, units, short = goods.shipments, goods.units, goods.short
+    invoice = invoice_number(session, order.order_id)
     delivered = [s.shipment_id for s in shipments if s.state is ShipmentState.DELIVERED]
     money = balance_of_row(order, invoiced=invoice is not None)
     return Progress(
@@ -131,14 +157,14 @@ def read_progress(session: Session, order: Order) -> Progress:
         allocated=order.allocated,
         fulfilment=order.fulfilment,
         in_parts=order.delivery is Delivery.PARTIAL,
-        ordered=int(ordered or 0),
+        ordered=goods.ordered,
         held=_units_in(units, ReservationState.HELD),
-        backordered=int(short or 0),
+        backordered=short,
         shipped=_units_in(units, ReservationState.SHIPPED),
         delivered=sum(units.get((ReservationState.SHIPPED, by), 0) for by in delivered),
         written_off=_units_in(units, ReservationState.WRITTEN_OFF),
         promised_date=order.promised_date,
-        expected_date=expected,
+        expected_date=goods.expected,
         consent_by=order.consent_by if short else None,
         supply_problem=_supply_problem(session, order.order_id) if short else None,
         cancellation=order.cancellation,

@@ -180,8 +180,9 @@ def customer(session: Session, customer_id: str) -> CustomerView:
 
 def digest_and_stage(session: Session, order_id: str) -> tuple[str, Stage] | None:
     """Read the digest of an order's document, and its stage; None if it is not recorded."""
-    row = session.get(Order, order_id)
-    return (row.digest, row.stage) if row else None
+    query = select(Order.digest, Order.stage).where(Order.order_id == order_id)
+    found = session.exec(query).one_or_none()
+    return (found[0], Stage(found[1])) if found else None
 
 
 def order_terms(session: Session, order_id: str) -> tuple[str, str] | None:

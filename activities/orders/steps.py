@@ -12,11 +12,13 @@ from activities.masterdata import customers
 from activities.masterdata.reading import company_currency
 from activities.order_record.audit import record_event, record_rejected
 from activities.order_record.balance import balance_of, money_of
+from activities.order_record.lines import keep_lines
 from activities.order_record.problems import show_problem
 from activities.order_record.progress import (
     FOR_CHANGE,
     find_order,
     lock_order,
+    progress_of_new,
     read_progress,
     save_progress,
 )
@@ -37,7 +39,8 @@ from models.money import parse_percent
 from models.orders import OrderDocument
 from models.progress import Cancellation, Progress
 from models.promises import promised_date
-from models.tables.operations import AttentionRow
+from models.tables.billing import Payment
+from models.tables.operations import AttentionRow, FactRow
 from models.tables.orders import Order, OrderLineRow
 
 
@@ -59,22 +62,36 @@ def record(work: UnitOfWork, step: RecordOrder) -> Recording:
     """Record an order as `record_order`."""
     document = step.order
     order = work.session.get(Order, document.order_id, with_for_update=FOR_CHANGE)
-    is_new = order is None
+    is_new, has_early = order is None, True
     if order is None:
         order = _insert_order(work, step)
-        order.updated_at = work.now
         record_event(work, order.order_id, "recorded", f"placed {order.channel}")
-        apply_early_payments(work, order)
+        has_early = _has_early_messages(work.session, order.order_id)
+        if has_early:
+            apply_early_payments(work, order)
     if order.attention_code is not None:  # from an earlier run of the workflow
         record_attention(work, SetAttention(order_id=order.order_id, attention=None))
     refusal = _check_credit(work.session, order)
+    if has_early:
+        progress, facts = save_progress(work, order), waiting_facts(work.session, order.order_id)
+    else:
+        ordered = sum(line.quantity for line in document.lines)
+        progress, facts = progress_of_new(work.session, order, ordered), ()
     recorded = Recorded(
-        progress=save_progress(work, order),
-        policy=work.rules.policy,
-        refusal=refusal,
-        waiting_facts=waiting_facts(work.session, order.order_id),
+        progress=progress, policy=work.rules.policy, refusal=refusal, waiting_facts=facts
     )
     return Recording(order, is_new, recorded)
+
+
+def _has_early_messages(session: Session, order_id: str) -> bool:
+    """Whether payments or other facts were received before the order."""
+    payments = select(Payment.payment_id).where(Payment.claimed_order_id == order_id).exists()
+    facts = (
+        select(FactRow.fact_no)
+        .where(FactRow.order_id == order_id, col(FactRow.applied_at).is_(None))
+        .exists()
+    )
+    return bool(session.exec(select(payments | facts)).one())
 
 
 @step
@@ -238,14 +255,14 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
         taken_by=document.taken_by or "",
         document=document.model_dump(mode="json"),
         placed_at=step.placed_at,
-        updated_at=step.placed_at,
+        updated_at=work.now,
     )
     work.session.add(order)
     work.session.flush()
-    work.session.add_all(
-        OrderLineRow(order_id=order.order_id, **line.model_dump()) for line in lines
-    )
+    rows = [OrderLineRow(order_id=order.order_id, **line.model_dump()) for line in lines]
+    work.session.add_all(rows)
     work.session.flush()
+    keep_lines(work.session, order.order_id, rows)
     return order
 
 

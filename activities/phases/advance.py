@@ -16,7 +16,7 @@ from activities.order_record.progress import read_progress, save_stage
 from activities.phases.partners import Partners, prepare_mail
 from activities.shipping.booking import prepare_first_booking
 from activities.shipping.planning import PlannedShipment, plan_held_goods
-from activities.stock.steps import allocate_order, notification_of_low_stock
+from activities.stock.steps import allocate_order, keys_of, notification_of_low_stock
 from models.messages.steps import BillStep, Notification
 from models.orders import Fulfilment, Terms
 from models.progress import Cancellation, Progress, ShipmentProgress
@@ -50,10 +50,14 @@ def advance(
     result = Advance(progress)
     if not _may_advance(order):
         return result
-    if allocate_order(work, order):
-        work.session.flush()
-        result.progress = read_progress(work.session, order)
-        result.notification = notification_of_low_stock(work, order)
+    allocation = allocate_order(work, order)
+    if allocation is not None:
+        if is_new and not allocation.shortages:
+            held = sum(part.quantity for part in allocation.reservations)
+            result.progress = progress.model_copy(update={"allocated": True, "held": held})
+        else:
+            result.progress = read_progress(work.session, order)
+        result.notification = notification_of_low_stock(work, order, keys_of(allocation))
     if not result.progress.lacks_stock:
         _bill(work, order, result, partners, is_new)
         _ship(work, order, result, partners)

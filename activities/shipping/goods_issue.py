@@ -1,12 +1,13 @@
 """Goods issue: goods leave our hands, or come back into stock, in the caller's transaction."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
+from activities.order_record.lines import order_lines
 from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
 from activities.stock.notifications import orders_filled_by
@@ -15,18 +16,25 @@ from models.messages.steps import StockKey
 from models.money import round_half_up
 from models.progress import ShipmentState
 from models.stock import MovementKind, ReservationState, issue_cost
-from models.tables.orders import Order, OrderLineRow
+from models.tables.orders import Order
 from models.tables.shipping import Shipment
 from models.tables.stock import Reservation
+
+FINAL_STATES = (ReservationState.SHIPPED, ReservationState.WRITTEN_OFF)
+UNISSUED_STATES = (ReservationState.HELD, ReservationState.PICKED)
 
 
 def issue_goods(work: UnitOfWork, order: Order, shipment: Shipment) -> None:
     """Issue the goods of a shipment: lower the stock, and post revenue and cost in one entry, as of
     the day on which they left."""
-    rows = sorted(unissued(work.session, shipment.shipment_id), key=lambda r: (r.sku, r.line_no))
+    reservations = _reservations_of(work.session, order.order_id)
+    rows = sorted(
+        (row for row in reservations if _is_unissued(row, shipment)),
+        key=lambda row: (row.sku, row.line_no),
+    )
     stock = lock_stock(work, {row.sku for row in rows})
     left = {key: (row.value_minor, row.on_hand) for key, row in stock.items()}
-    recognise_revenue(work.session, order.order_id, rows)
+    _recognise_revenue(work.session, order.order_id, reservations, rows)
     changes = []
     for row in rows:
         value_minor, on_hand = left[row.key]
@@ -65,17 +73,20 @@ def recognise_revenue(session: Session, order_id: str, rows: Sequence[Reservatio
 
     Shares are cumulated, then rounded: over all units of a line they are exactly its net.
     """
-    lines = {
-        line.line_no: line
-        for line in session.exec(select(OrderLineRow).where(OrderLineRow.order_id == order_id))
-    }
+    _recognise_revenue(session, order_id, _reservations_of(session, order_id), rows)
+
+
+def _recognise_revenue(
+    session: Session,
+    order_id: str,
+    reservations: Iterable[Reservation],
+    rows: Sequence[Reservation],
+) -> None:
+    lines = {line.line_no: line for line in order_lines(session, order_id)}
     recognised: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    final = (ReservationState.SHIPPED, ReservationState.WRITTEN_OFF)
-    for row in session.exec(
-        select(Reservation).where(
-            Reservation.order_id == order_id, col(Reservation.state).in_(final)
-        )
-    ):
+    for row in reservations:
+        if row.state not in FINAL_STATES:
+            continue
         units, revenue_minor = recognised[row.line_no]
         recognised[row.line_no] = (units + row.quantity, revenue_minor + row.revenue_minor)
     for row in rows:
@@ -83,6 +94,14 @@ def recognise_revenue(session: Session, order_id: str, rows: Sequence[Reservatio
         units += row.quantity
         row.revenue_minor = round_half_up(line.net_minor * units, line.quantity) - revenue_minor
         recognised[row.line_no] = (units, revenue_minor + row.revenue_minor)
+
+
+def _reservations_of(session: Session, order_id: str) -> Sequence[Reservation]:
+    return session.exec(select(Reservation).where(Reservation.order_id == order_id)).all()
+
+
+def _is_unissued(row: Reservation, shipment: Shipment) -> bool:
+    return row.shipment_id == shipment.shipment_id and row.state in UNISSUED_STATES
 
 
 def cancel_shipment(work: UnitOfWork, shipment: Shipment) -> None:
@@ -99,7 +118,7 @@ def unissued(session: Session, shipment_id: str) -> list[Reservation]:
         session.exec(
             select(Reservation).where(
                 Reservation.shipment_id == shipment_id,
-                col(Reservation.state).in_([ReservationState.HELD, ReservationState.PICKED]),
+                col(Reservation.state).in_(UNISSUED_STATES),
             )
         )
     )

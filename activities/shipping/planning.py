@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.company import get_company
+from activities.order_record.lines import forget_rows, order_lines, shipments_of
 from activities.stock.counters import lock_stock
 from models.errors import Refused
 from models.orders import Fulfilment
@@ -34,17 +34,11 @@ def lock_held(work: UnitOfWork, order_id: str) -> dict[str, list[Reservation]]:
     query = select(Reservation).where(
         Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
     )
-    lock_stock(work, {row.sku for row in work.session.exec(query)})
+    lock_stock(work, {line.sku for line in order_lines(work.session, order_id)})
     held: dict[str, list[Reservation]] = defaultdict(list)
     for row in work.session.exec(query.execution_options(populate_existing=True)):
         held[row.location].append(row)
     return held
-
-
-def next_shipment_number(session: Session, order_id: str) -> int:
-    """Return the number of an order's next shipment, from 1."""
-    count = select(func.count()).select_from(Shipment).where(col(Shipment.order_id) == order_id)
-    return session.exec(count).one() + 1
 
 
 class PlannedShipment(NamedTuple):
@@ -62,7 +56,7 @@ def plan_held_goods(work: UnitOfWork, order: Order) -> list[PlannedShipment]:
     held = lock_held(work, order.order_id)
     if not held or order.cancellation is not Cancellation.NONE:
         return []
-    first = next_shipment_number(work.session, order.order_id)
+    first = 1 + len(shipments_of(work.session, order.order_id))
     return [
         plan_shipment(work, order, f"SH-{order.order_id}-{number}", held[location])
         for number, location in enumerate(sorted(held), start=first)
@@ -94,6 +88,7 @@ def plan_shipment(
         book_from=_book_from(location, work.now) if location and by_carrier else None,
     )
     work.session.add(shipment)
+    forget_rows(work.session, order.order_id)
     for row in rows:
         row.state, row.shipment_id = ReservationState.PICKED, shipment_id
     work.session.flush()

@@ -20,6 +20,7 @@ from sqlmodel import Session, col, select
 from activities.database.inbox import mark_applied
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event, reject_fact
+from activities.order_record.lines import shipments_of
 from activities.order_record.progress import lock_order, save_progress
 from activities.shipping.goods_issue import issue_goods
 from models.messages.facts import ShipmentFact
@@ -66,7 +67,7 @@ def apply_report(
         return Reported(save_progress(work, order))
     had_left = subject.state.has_left
     if _record_report(work, subject, fact, status):
-        _update_shipment(work, order, subject)
+        _update_shipment(work, order, subject, fact, status)
     progress = save_progress(work, order)
     if subject.called_back_by and subject.state.has_left:
         progress = progress.model_copy(update={"ended_recalls": (subject.called_back_by,)})
@@ -77,21 +78,27 @@ def _subject(session: Session, order_id: str, fact: ShipmentFact) -> Shipment | 
     """The order's shipment or return that a report names; without an id, its only open shipment."""
     if fact.order_id not in (None, order_id):
         return None
-    of_order = select(Shipment).where(Shipment.order_id == order_id)
+    shipments = shipments_of(session, order_id)
     if fact.shipment_id is None:
         over = (ShipmentState.CANCELLED, ShipmentState.FAILED)
-        open_shipments = session.exec(of_order.where(col(Shipment.state).not_in(over))).all()
+        open_shipments = [row for row in shipments if row.state not in over]
         return open_shipments[0] if len(open_shipments) == 1 else None
-    shipment = session.exec(of_order.where(Shipment.shipment_id == fact.shipment_id)).one_or_none()
-    if shipment is not None:
-        return shipment
+    for shipment in shipments:
+        if shipment.shipment_id == fact.shipment_id:
+            return shipment
     row = session.get(ReturnRow, fact.shipment_id)
     return row if row is not None and row.order_id == order_id else None
 
 
-def _update_shipment(work: UnitOfWork, order: Order, shipment: Shipment) -> None:
-    """Bring a shipment up to date with all its reports."""
-    summary = summarise(reports_of(work.session, shipment.shipment_id))
+def _update_shipment(
+    work: UnitOfWork, order: Order, shipment: Shipment, fact: ShipmentFact, status: TrackingStatus
+) -> None:
+    """Bring a shipment up to date with all its reports, of which `fact` is the latest recorded."""
+    if shipment.tracking is None:  # the first one
+        reports = [TrackingEvent(status=status, at=fact.occurred_at or work.now)]
+    else:
+        reports = reports_of(work.session, shipment.shipment_id)
+    summary = summarise(reports)
     assert summary is not None, "a report was recorded"
     was_delivered = shipment.delivered_at is not None
     was_returned = shipment.tracking is TrackingStatus.RETURNED_TO_SENDER
@@ -100,8 +107,8 @@ def _update_shipment(work: UnitOfWork, order: Order, shipment: Shipment) -> None
         return
     shipment.dispatched_at, shipment.delivered_at = summary.left_at, summary.arrived_at
     if not shipment.state.has_left:
-        issue_goods(work, order, shipment)
         shipment.state = ShipmentState.DISPATCHED
+        issue_goods(work, order, shipment)
         record_event(work, order.order_id, "dispatched", shipment.shipment_id)
     if shipment.state is ShipmentState.FAILED:
         is_returned = summary.status is TrackingStatus.RETURNED_TO_SENDER
@@ -136,11 +143,9 @@ def _record_report(
     work: UnitOfWork, shipment: Shipment, fact: ShipmentFact, status: TrackingStatus
 ) -> bool:
     """Record a report on a shipment; False if it was recorded before."""
-    if work.session.get(TrackingRow, (shipment.shipment_id, fact.event_id)) is not None:
-        return False
     columns = _report_columns(fact, status, work.now)
-    work.session.add(TrackingRow(shipment_id=shipment.shipment_id, **columns))
-    work.session.flush()
+    if not work.insert_new(TrackingRow(shipment_id=shipment.shipment_id, **columns)):
+        return False
     if status not in WITH_OWN_EVENT:
         _record_tracked(work, shipment.order_id, shipment.shipment_id, fact, status)
     return True

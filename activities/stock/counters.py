@@ -136,13 +136,20 @@ def _counters(change: Change) -> dict[str, object]:
     }
 
 
-def reserve(work: UnitOfWork, assignments: Sequence[tuple[str, Assignment]], cause: str) -> None:
+def reserve(
+    work: UnitOfWork,
+    assignments: Sequence[tuple[str, Assignment]],
+    cause: str,
+    *,
+    is_first: bool = False,
+) -> None:
     """Reserve units for lines of orders; each assignment comes with the id of its order.
 
     Units are added to the line's reservation at the same location, unless that is picked already:
-    then they are a further part.
+    then they are a further part. `is_first`: the orders have no reservations yet.
     """
-    existing = _reservations(work.session, {order_id for order_id, _ in assignments})
+    order_ids = set() if is_first else {order_id for order_id, _ in assignments}
+    existing = _reservations(work.session, order_ids)
     for order_id, assignment in assignments:
         parts = existing[order_id, assignment.line_no, assignment.location]
         part = next((r for r in parts if r.state in _EXTENSIBLE and not r.shipment_id), None)

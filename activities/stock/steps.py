@@ -1,6 +1,6 @@
 """The steps that allocate stock to an order and release it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.exchange_origin import exchange_origin
+from activities.order_record.lines import order_lines
 from activities.order_record.progress import lock_order, read_progress, save_progress
 from activities.stock.backorders import fill_shortages, low_keys, set_newest_dates
 from activities.stock.counters import Change, lock_stock, move, reserve
@@ -21,6 +22,7 @@ from models.orders import Delivery
 from models.progress import Cancellation
 from models.stock import (
     RESERVED,
+    Allocation,
     Assignment,
     MovementKind,
     Need,
@@ -45,34 +47,50 @@ def allocate_stock(work: UnitOfWork, step: OrderStep) -> Advanced:
     is no location.
     """
     order = lock_order(work, step.order_id)
-    is_due = allocate_order(work, order)
+    allocation = allocate_order(work, order)
+    is_due = allocation is not None
+    keys = keys_of(allocation) if allocation else _held_keys(work.session, step.order_id)
     return Advanced(
         progress=save_progress(work, order) if is_due else read_progress(work.session, order),
-        notification=notification_of_low_stock(work, order),
+        notification=notification_of_low_stock(work, order, keys),
     )
 
 
-def allocate_order(work: UnitOfWork, order: Order) -> bool:
-    """Reserve stock for an order as `allocate_stock`, unless that is done or it is cancelled.
+def allocate_order(work: UnitOfWork, order: Order) -> Allocation | None:
+    """Reserve stock for an order as `allocate_stock`.
 
-    Returns whether it was to be done.
+    None if that is done already, or the order is cancelled.
     """
     if order.allocated or order.cancellation is not Cancellation.NONE:
-        return False
-    lines = select(OrderLineRow).where(OrderLineRow.order_id == order.order_id)
+        return None
     needs = [
         Need(line_no=line.line_no, sku=line.sku, quantity=line.quantity)
-        for line in work.session.exec(lines)
+        for line in order_lines(work.session, order.order_id)
     ]
+    cause = f"allocate:{order.allocation_no + 1}"
+    allocation = allocate_or_backorder(work, order, needs, cause)
     order.allocated = True
     order.allocation_no += 1
-    allocate_or_backorder(work, order, needs, f"allocate:{order.allocation_no}")
-    return True
+    return allocation
 
 
-def notification_of_low_stock(work: UnitOfWork, order: Order) -> Notification:
+def keys_of(allocation: Allocation) -> set[StockKey]:
+    """Return where an allocation has reserved stock."""
+    return {StockKey(sku=part.sku, location=part.location) for part in allocation.reservations}
+
+
+def _held_keys(session: Session, order_id: str) -> set[StockKey]:
+    held = select(Reservation.sku, Reservation.location).where(
+        Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
+    )
+    return {StockKey(sku=sku, location=location) for sku, location in session.exec(held)}
+
+
+def notification_of_low_stock(
+    work: UnitOfWork, order: Order, keys: Collection[StockKey]
+) -> Notification:
     """Notify the replenishments of stock that an order brought to its reorder point or below."""
-    low = _low_keys(work.session, order.order_id, work.now.date())
+    low = _low_keys(work.session, keys, work.now.date())
     return Notification(cause=f"allocate:{order.order_id}", stock_keys=tuple(low))
 
 
@@ -156,7 +174,7 @@ def release_reservations(
 
 def allocate_or_backorder(
     work: UnitOfWork, order: Order, needs: Sequence[Need], cause: str
-) -> None:
+) -> Allocation:
     """Reserve available units for an order's needs; the rest becomes shortages.
 
     Raises Refused where there is no location.
@@ -164,12 +182,15 @@ def allocate_or_backorder(
     available = _available(work, {need.sku for need in needs})
     is_split = order.delivery is Delivery.PARTIAL
     allocation = allocate(needs, available, _origins(work.session, order), is_split)
-    lock_stock(work, (), (short.key for short in allocation.shortages))
-    reserve(work, [(order.order_id, part) for part in allocation.reservations], cause)
+    if allocation.shortages:
+        lock_stock(work, (), (short.key for short in allocation.shortages))
+    assignments = [(order.order_id, part) for part in allocation.reservations]
+    reserve(work, assignments, cause, is_first=not order.allocation_no)
     opened = _open_shortages(work, order, allocation.shortages)
     text = _in_words(allocation.reservations, allocation.shortages)
     record_event(work, order.order_id, "allocated", text)
     set_newest_dates(work, opened)
+    return allocation
 
 
 def _available(work: UnitOfWork, skus: set[str]) -> dict[StockKey, int]:
@@ -190,8 +211,10 @@ def _origins(session: Session, order: Order) -> list[Origin]:
     A collected order is served from its location only. Raises Refused where there is none.
     """
     country, postal_code = order.ship_to["country"], order.ship_to["postal_code"] or ""
-    rows = session.exec(select(Distance).where(Distance.country == country))
-    matching = [row for row in rows if postal_code.startswith(row.postal_prefix)]
+    known = (col(Distance.location) == col(Location.location)) & (Distance.country == country)
+    rows = session.exec(select(Location, Distance).outerjoin(Distance, known)).all()
+    locations = {location.location: location for location, _ in rows}
+    matching = [row for _, row in rows if row and postal_code.startswith(row.postal_prefix)]
     matching.sort(key=lambda row: len(row.postal_prefix))
     distances = {row.location: row.distance_km for row in matching}
     origins = [
@@ -202,7 +225,7 @@ def _origins(session: Session, order: Order) -> list[Origin]:
             ),
             cost_minor=row.handling_cost_minor,
         )
-        for row in session.exec(select(Location))
+        for row in locations.values()
         if order.location in (None, row.location)
     ]
     if not origins and order.location:
@@ -213,11 +236,10 @@ def _origins(session: Session, order: Order) -> list[Origin]:
     return origins
 
 
-def _low_keys(session: Session, order_id: str, today: date) -> list[StockKey]:
-    """Return the SKUs and locations where an order holds stock at or below the reorder point."""
-    held = select(Reservation.sku, Reservation.location).where(
-        Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
-    )
+def _low_keys(session: Session, keys: Collection[StockKey], today: date) -> list[StockKey]:
+    """Return those of the keys whose stock is at or below the reorder point."""
+    if not keys:
+        return []
     low = (
         select(StockPolicy.sku, StockPolicy.location, StockPolicy.reorder_point)
         .join(
@@ -227,17 +249,15 @@ def _low_keys(session: Session, order_id: str, today: date) -> list[StockKey]:
         )
         .where(
             (col(StockPolicy.order_quantity) > 0) | (col(StockPolicy.reorder_point) > 0),
-            col(StockPolicy.sku).in_(held.with_only_columns(col(Reservation.sku))),
+            col(StockPolicy.sku).in_({key.sku for key in keys}),
             Stock.on_hand - Stock.reserved <= StockPolicy.reorder_point,
         )
     )
-    ours = set(session.exec(held))
     points = {
         StockKey(sku=sku, location=location): reorder_point
         for sku, location, reorder_point in session.exec(low)
-        if (sku, location) in ours
     }
-    return low_keys(session, points, today)
+    return low_keys(session, {key: points[key] for key in points if key in keys}, today)
 
 
 def _open_shortages(
@@ -247,6 +267,8 @@ def _open_shortages(
 
     If the line has an open shortage, units are added to it; its location and promise date stay.
     """
+    if not shortages:
+        return []
     opened = []
     rows = work.session.exec(select(Shortage).where(Shortage.order_id == order.order_id))
     existing = {row.line_no: row for row in rows}
