@@ -1,4 +1,4 @@
-"""Planning: the units of a SKU to buy for a location, and the supplier to buy them from.
+"""Planning: the units of a SKU to purchase for a location, and the supplier.
 
 The decisions are pure rules: `models.replenishment.restock` gives the quantity,
 `models.purchasing.compare_offers` the supplier, with price breaks. A planned line is added to the
@@ -157,7 +157,7 @@ def _collecting_order(work: UnitOfWork, key: StockKey, supplier_id: str) -> Purc
         state=PurchaseOrderState.PLANNED,
         reason="",
         created_at=work.now,
-        collects_until=work.now + work.rules.buying.window,
+        collects_until=work.now + work.rules.purchasing.window,
     )
     work.session.add(order)
     work.session.flush()
@@ -205,7 +205,7 @@ def _needed_by(session: Session, key: StockKey, order_ids: Iterable[str]) -> dat
 
 def _failed_suppliers(work: UnitOfWork, key: StockKey) -> Mapping[str, str]:
     """Return the suppliers that failed within the rest period, and why each is not asked."""
-    since = work.now - work.rules.buying.rest
+    since = work.now - work.rules.purchasing.rest
     return {
         order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
         for order, line in failed_purchases(work.session, key)
@@ -224,7 +224,7 @@ def failed_purchases(session: Session, key: StockKey) -> list[Purchase]:
 
 
 def _no_supplier(requirement: Requirement, key: StockKey, comparison: Comparison) -> str:
-    """Describe the units that can't be bought, the suppliers considered, and the remedy."""
+    """Describe the units that can't be purchased, the suppliers considered, and the remedy."""
     tried = "; ".join(f"{row.supplier_id}: {row.why_not}" for row in comparison.rows)
     sku = requirement.sku
     if requirement.short:
