@@ -180,7 +180,7 @@ def position(on_hand: int, on_order: int, reserved: int, backordered: int) -> in
 
 
 def is_reordered(reorder_point: int, order_quantity: int) -> bool:
-    """Whether a SKU is purchased before orders are short of it.
+    """Return whether a SKU is purchased before orders are short of it.
 
     Not where both are 0: there is no demand, or the lead time is unknown.
     """

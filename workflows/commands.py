@@ -95,7 +95,7 @@ class FollowUpWorkflow(AuxiliaryWorkflow):
 
     @workflow.signal
     def goods_left(self, _notification: JsonValue = None, *_more: JsonValue) -> None:
-        """The shipment that is being recalled has left. Accepts any arguments."""
+        """End the recall of a shipment that has left. Accepts any arguments."""
         self._goods_left = True
 
 

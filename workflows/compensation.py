@@ -43,7 +43,7 @@ async def start_cancellation(
     unless_paid: bool = False,
     unless_accepted: bool = False,
 ) -> CommandOutcome:
-    """Put a recorded order into cancelling, or refuse; see `CancelOrder`."""
+    """Start the cancellation of a recorded order, or refuse it; see `CancelOrder`."""
     await workflow.wait_condition(lambda: order.is_recorded)
     answer = await run_database_step(
         start_cancelling,

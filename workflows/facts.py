@@ -236,8 +236,8 @@ class FactWorkflow(AuxiliaryWorkflow):
 
 
 def _reopens(progress: Progress, fact: OrderFact) -> bool:
-    """Whether a fact reopens an order that was over: late money an order that was cancelled, or a
-    reversal one that was delivered and paid."""
+    """Return whether a fact reopened its order: late money a cancelled one, or a reversal a paid
+    one."""
     if progress.cancellation is not Cancellation.NONE:
         return False
     is_unpaid = isinstance(fact, PaymentReversed) and stage(progress) is Stage.DELIVERED

@@ -233,32 +233,32 @@ class OrderWorkflow:
 
     @workflow.signal
     def payment_received(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A payment was received: see `PaymentReceived`."""
+        """Apply a payment: see `PaymentReceived`."""
         self._receive(PaymentReceived, "payment_received", fact)
 
     @workflow.signal
     def payment_authorised(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A card payment was authorised: see `PaymentAuthorised`."""
+        """Apply a card authorisation: see `PaymentAuthorised`."""
         self._receive(PaymentAuthorised, "payment_authorised", fact)
 
     @workflow.signal
     def payment_reversed(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """The payer's bank took a payment back: see `PaymentReversed`."""
+        """Apply the reversal of a payment: see `PaymentReversed`."""
         self._receive(PaymentReversed, "payment_reversed", fact)
 
     @workflow.signal
     def shipment_dispatched(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A shipment has left: see `ShipmentDispatched`."""
+        """Apply the dispatch of a shipment: see `ShipmentDispatched`."""
         self._receive(ShipmentDispatched, "shipment_dispatched", fact)
 
     @workflow.signal
     def shipment_delivered(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A shipment was delivered: see `ShipmentDelivered`."""
+        """Apply the delivery of a shipment: see `ShipmentDelivered`."""
         self._receive(ShipmentDelivered, "shipment_delivered", fact)
 
     @workflow.signal
     def shipment_tracked(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A carrier reported a tracking event: see `ShipmentTracked`."""
+        """Apply a carrier's tracking event: see `ShipmentTracked`."""
         self._receive(ShipmentTracked, "shipment_tracked", fact)
 
     @workflow.signal

@@ -72,7 +72,7 @@ class OrderContext:
         )
 
     def update(self, progress: Progress) -> None:
-        """Keep the later version of the progress, and show its stage in the Temporal UI."""
+        """Update the progress, unless a later version is known, and show its stage."""
         before = self.stage
         if self._progress is None or progress.version >= self._progress.version:
             self._progress = progress
@@ -106,7 +106,7 @@ class OrderContext:
         self.start_in_background(self.regardless.call_partner(mail, step, summary))
 
     def background_is_done(self) -> bool:
-        """Whether every background task has ended."""
+        """Return whether every background task has ended."""
         return all(task.done() for task in self._background_tasks)
 
     def raise_background_errors(self) -> None:

@@ -155,7 +155,7 @@ class ReplenishmentWorkflow:
 
     @workflow.signal
     def shortage_reported(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """Units are short: see `ShortageReported`. Starts a round."""
+        """Plan again for a shortage: see `ShortageReported`."""
         shortage = read_message(ShortageReported, self._subject, "shortage_reported", fact)
         if isinstance(shortage, RejectedMessage):
             self._inbox.append(shortage)
@@ -165,22 +165,22 @@ class ReplenishmentWorkflow:
 
     @workflow.signal
     def supplier_acknowledged(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A supplier acknowledged a purchase order: see `SupplierAcknowledged`."""
+        """Apply a supplier's acknowledgement: see `SupplierAcknowledged`."""
         self._receive(SupplierAcknowledged, "supplier_acknowledged", fact)
 
     @workflow.signal
     def goods_shipped(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A supplier shipped goods: see `GoodsShipped`."""
+        """Apply a supplier's ship notice: see `GoodsShipped`."""
         self._receive(GoodsShipped, "goods_shipped", fact)
 
     @workflow.signal
     def goods_received(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """Goods were received: see `GoodsReceived`."""
+        """Apply a goods receipt: see `GoodsReceived`."""
         self._receive(GoodsReceived, "goods_received", fact)
 
     @workflow.signal
     def supplier_invoiced(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A supplier sent an invoice: see `SupplierInvoiced`."""
+        """Apply a supplier's invoice: see `SupplierInvoiced`."""
         self._receive(SupplierInvoiced, "supplier_invoiced", fact)
 
     def _receive(self, kind: type[PurchaseFact], name: str, raw: JsonValue) -> None:

@@ -151,7 +151,7 @@ def invoice_if_paid(work: UnitOfWork, order: Order) -> None:
 
 
 def _last_paid_on(session: Session, order: Order) -> date | None:
-    """The tax date of the order's last entry, so that its invoice applies no later payment."""
+    """Read the tax date of an order's last entry: its invoice applies no later payment."""
     last = select(func.max(JournalEntry.tax_date)).where(
         JournalEntry.order_id == order.order_id, JournalEntry.currency == order.currency
     )

@@ -101,7 +101,7 @@ def _lapsing_skus(work: UnitOfWork, key: StockKey) -> set[str]:
 
 
 def _end_overdue(work: UnitOfWork, key: StockKey) -> list[StockKey]:
-    """Let unacknowledged purchase orders lapse, and cancel the due units of overdue ones.
+    """Lapse unacknowledged purchase orders, and complete overdue ones.
 
     Returns the other stock keys of the lapsed purchase orders.
     """

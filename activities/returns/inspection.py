@@ -81,7 +81,7 @@ def inspect_units(
 
 
 def _posted(session: Session, order_id: str, line_no: int, units: int) -> tuple[int, int]:
-    """Cost and revenue of the next `units` of a line after those inspected before.
+    """Return cost and revenue of the next `units` of a line after those inspected before.
 
     Units come back in the order in which deliveries were recorded, so that later deliveries change
     no amount of an earlier inspection.
@@ -103,7 +103,7 @@ def _posted(session: Session, order_id: str, line_no: int, units: int) -> tuple[
 
 
 def _delivered_parts(session: Session, order_id: str, line_no: int) -> Sequence[Reservation]:
-    """The delivered parts of a line, in the order in which their delivery was recorded."""
+    """Read the delivered parts of a line, in the order in which their delivery was recorded."""
     deliveries = (
         select(TrackingRow.shipment_id, func.min(col(TrackingRow.recorded_at)).label("recorded_at"))
         .where(TrackingRow.status == TrackingStatus.DELIVERED)
@@ -181,7 +181,7 @@ def settle_inspected(
 
 
 def _free_exchange_id(session: Session, order_id: str) -> str:
-    """The first exchange id that neither an order nor a settlement has."""
+    """Return the first exchange id that neither an order nor a settlement has."""
     for number in count(1):
         free = exchange_order_id(order_id, number)
         promised = select(Settlement).where(Settlement.exchange_order_id == free)

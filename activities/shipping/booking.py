@@ -30,9 +30,9 @@ def booking_call(order_id: str, shipment_id: str) -> str:
 
 
 def needs_answer(session: Session, shipment_id: str) -> bool:
-    """Whether a booking that was requested before still needs its answer.
+    """Return whether a booking that was requested before still needs its answer.
 
-    Also for a shipment that has left meanwhile, to know its tracking number.
+    A shipment that has left meanwhile needs it too, for its tracking number.
     """
     shipment = session.get_one(Shipment, shipment_id)
     order = session.get_one(Order, shipment.order_id)
@@ -41,7 +41,7 @@ def needs_answer(session: Session, shipment_id: str) -> bool:
 
 
 def _lacks_booking(shipment: Shipment, order: Order) -> bool:
-    """Whether a shipment isn't booked yet, and is neither being cancelled nor recalled."""
+    """Return whether a shipment is not booked, being cancelled or being recalled."""
     is_cancelled = shipment.called_back_by or order.cancellation is not Cancellation.NONE
     return shipment.booking_id is None and not is_cancelled
 
@@ -79,7 +79,7 @@ def freight_inquiry(session: Session, shipment_id: str, now: datetime) -> Freigh
 
 
 def _needed_by(order: Order) -> date | None:
-    """The delivery date that the customer requested, or has consented to since."""
+    """Return the delivery date that the customer requested, or has consented to since."""
     if order.requested_delivery_date is None:
         return None
     return order.promised_date or order.requested_delivery_date
@@ -94,7 +94,7 @@ def ready_on(session: Session, shipment: Shipment, order: Order, location: Locat
 
 
 def _earliest_on(shipment: Shipment, location: Location, now: datetime) -> date:
-    """The planned day; where that has passed, the next on which the location hands over goods."""
+    """Return the planned day, or after it the next day on which the location hands over goods."""
     next_day = next_hand_over(location, now).astimezone(ZoneInfo(location.timezone)).date()
     return max(next_day, _planned_on(shipment, location))
 

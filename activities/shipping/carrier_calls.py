@@ -52,7 +52,7 @@ class CarrierCalls:
         )
 
     async def _booking_request(self, step: ShipmentStep, call: str) -> FreightBooking | None:
-        """The request sent before, or one by new quotes; None where no booking is needed."""
+        """Return the request sent before, or build one; None where no booking is needed."""
         attempt, asked = await self._database.read_async(
             lambda session: recorded_request(session, call, FreightBooking)
         )

@@ -298,7 +298,7 @@ def _check_recoverable(shipment: Shipment) -> None:
 
 
 def _units(session: Session, shipment_id: str, *states: ReservationState) -> list[Reservation]:
-    """The units of a shipment in one of `states`."""
+    """Read the units of a shipment in one of `states`."""
     rows = select(Reservation).where(
         Reservation.shipment_id == shipment_id, col(Reservation.state).in_(states)
     )
@@ -328,7 +328,7 @@ def _restock(
 
 
 def _cause(command: ShipmentCommand) -> str:
-    """The cause of stock movements. Each kind of command is executed at most once per shipment."""
+    """Return the cause of stock movements: each kind of command is executed once per shipment."""
     return f"{command.kind}:{command.shipment_id}"
 
 

@@ -66,7 +66,7 @@ def apply_report(
 
 
 def _subject(session: Session, order_id: str, fact: ShipmentFact) -> Shipment | ReturnRow | None:
-    """The order's shipment or return that a report names; without an id, its only open shipment."""
+    """Find the order's shipment or return that a report names, else its only open shipment."""
     if fact.order_id not in (None, order_id):
         return None
     of_order = select(Shipment).where(Shipment.order_id == order_id)
@@ -82,7 +82,7 @@ def _subject(session: Session, order_id: str, fact: ShipmentFact) -> Shipment | 
 
 
 def _update_shipment(work: UnitOfWork, order: Order, shipment: Shipment) -> None:
-    """Bring a shipment up to date with all its reports."""
+    """Update a shipment by all its reports."""
     summary = summarise(reports_of(work.session, shipment.shipment_id))
     assert summary is not None, "a report was recorded"
     was_delivered = shipment.delivered_at is not None
@@ -160,7 +160,7 @@ def _apply_to_return(
 
 
 def update_return(work: UnitOfWork, row: ReturnRow) -> None:
-    """Bring a return up to date with all its reports.
+    """Update a return by all its reports.
 
     An authorised return that a carrier has, or had, is in transit: it doesn't expire.
     """

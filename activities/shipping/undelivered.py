@@ -61,7 +61,7 @@ def credit_undelivered(
 def _credit_lines(
     session: Session, payer: PaidOrder, rows: Sequence[Reservation]
 ) -> list[PricedLine]:
-    """Undelivered units as lines of a credit note to the order that paid for them."""
+    """Build the lines of a credit note to the order that paid for undelivered units."""
     units, net_minor = Counter[int](), Counter[int]()
     for row in rows:
         units[row.line_no] += row.quantity
