@@ -11,7 +11,7 @@ from activities.billing.exchanges import (
     PaidOrder,
     credit_and_refund,
     new_settlement,
-    settle_exchange_units,
+    settle_units,
 )
 from activities.billing.invoicing import is_creditable
 from activities.database.unit_of_work import UnitOfWork
@@ -68,8 +68,7 @@ def inspect_units(
             line.lost += units
     work.session.flush()
     ordered = work.session.get_one(OrderLineRow, (row.order_id, line.line_no))
-    own = credited_units(PricedLine.model_validate(ordered.model_dump()), units, net_minor)
-    paid = settle_exchange_units(payer, line.line_no, units) or own
+    paid = settle_units(payer, ordered, units, net_minor)
     percent = work.rules.returns.percent(row.reason, wanted.condition)
     return Inspected(
         line=line,

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
-from activities.billing.exchanges import PaidOrder, credit_and_refund, settle_exchange_units
+from activities.billing.exchanges import PaidOrder, credit_and_refund, settle_units
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.shipping.goods_issue import recognise_revenue
 from models import ledger
-from models.billing import credited_units
 from models.messages.commands.results import FollowUp
 from models.messages.steps import BillStep
 from models.pricing import PricedLine
@@ -68,12 +67,7 @@ def _credit_lines(
         net_minor[row.line_no] += row.revenue_minor
     lines = select(OrderLineRow).where(OrderLineRow.order_id == rows[0].order_id)
     return [
-        settle_exchange_units(payer, line.line_no, units[line.line_no])
-        or credited_units(
-            PricedLine.model_validate(line.model_dump()),
-            units[line.line_no],
-            net_minor[line.line_no],
-        )
+        settle_units(payer, line, units[line.line_no], net_minor[line.line_no])
         for line in session.exec(lines.order_by(col(OrderLineRow.line_no)))
         if units[line.line_no]
     ]
