@@ -42,7 +42,7 @@ async def execute(steps: Steps, step: CommandStep) -> CommandResult:
 
 
 async def _start_follow_up(result: CommandResult, follow_up: FollowUp) -> None:
-    """Start the follow-up of a command once; a repeated command has none."""
+    """Start the follow-up of a command, unless it runs or has completed."""
     kind = result.command.kind.replace("_", " ")
     try:
         await workflow.start_child_workflow(

@@ -1,8 +1,7 @@
 """Cancellation of an order: its request, and the undo in the reverse order of the phases.
 
 The undo reads its work from the tables, not from the memory of the workflow, so it is complete also
-after an earlier run of the order was terminated. Each undo is a step of its own, and finds itself
-done when repeated.
+after an earlier run of the order was terminated. Each undo is an idempotent step.
 """
 
 from typing import TypeVar

@@ -1,5 +1,5 @@
-"""Facts: how a message becomes one, which step applies it, and the workflow of a fact for which no
-other workflow runs."""
+"""Facts: their validation, the steps that apply them, and the workflow of a fact for which no other
+workflow runs."""
 
 import json
 from typing import TypeVar

@@ -161,7 +161,7 @@ class OrderWorkflow:
             for stored in recorded.waiting_facts:
                 self._inbox.append(read_stored(order.order_id, stored))
         order.update(recorded.progress)
-        if self._inbox:  # one may be the payment: then none is requested
+        if self._inbox:  # one may be the payment, which then is not requested
             await order.steps.wait_until(lambda: not self._inbox)
         if order.progress.cancellation is not Cancellation.NONE:
             order.cancelling = True  # an earlier run was terminated during the undo
@@ -196,7 +196,7 @@ class OrderWorkflow:
                 return
 
     def _reopen(self) -> bool:
-        """Return whether `run` must continue: late money reinstated it, or must be refunded."""
+        """Return whether the order continues: late money reinstated it, or must be refunded."""
         if not self._order.cancelling:
             return False
         progress = self._order.progress

@@ -98,7 +98,7 @@ class OrderContext:
         return self.board.retry()
 
     def start_in_background(self, work: Coroutine[None, None, object]) -> None:
-        """Start a background task. The order doesn't end before it. Stopped ends it early."""
+        """Start a background task, for which the order waits at its end. Stopped ends it early."""
         self._background_tasks.append(asyncio.create_task(_until_stopped(work)))
 
     def start_mail(self, mail: PartnerStep[In, None], step: In, summary: str) -> None:
@@ -110,15 +110,15 @@ class OrderContext:
         return all(task.done() for task in self._background_tasks)
 
     def raise_background_errors(self) -> None:
-        """Raise the error of a background task that has failed. All have ended."""
+        """Raise the error of a failed background task, once all have ended."""
         for task in self._background_tasks:
             task.result()
 
     async def show_problem(
         self, key: str, problem: Problem, current: Callable[[], Problem | None]
     ) -> None:
-        """Show a problem until another is `current` or none, or an operator acknowledges it by a
-        retry. The attention stays open."""
+        """Show a problem until it is no longer `current`, or a retry acknowledges it. The caller
+        closes the attention."""
         retries = self.board.retries
         attention = Attention(code=problem.code, message=problem.message)
         await self.board.raise_attention(key, attention)

@@ -50,8 +50,8 @@ class OrderShipping:
             task.result()
 
     async def _plan_shipments(self, tasks: dict[str, asyncio.Task[None]]) -> None:
-        """Plan shipments of the reserved units, and start a task for each new one. A shipment
-        delivered before that has a task too, which mails its customer."""
+        """Plan shipments of the reserved units, and start a task for each new one. One that is
+        already delivered has a task too, which mails the customer."""
         order = self._order
         self._goods.start_supply()
         if order.progress.may_consign:

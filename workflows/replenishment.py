@@ -36,9 +36,8 @@ SUPPLY = "supply"
 class ReplenishmentWorkflow:
     """The purchase of one SKU for one location, until no goods are awaited.
 
-    Nothing is kept in memory only: every round plans anew from the tables. A later shortage or
-    goods receipt starts the workflow again. Without a usable offer it waits for an operator, and
-    plans again every day.
+    Every round plans anew from the tables. A later shortage or goods receipt starts the workflow
+    again. Without a usable offer it waits for an operator, and plans again every day.
     """
 
     @workflow.init

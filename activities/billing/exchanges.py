@@ -78,7 +78,7 @@ class CreditWithRefund(NamedTuple):
 
     credit_note: CreditNoteRow
     refund_key: str | None
-    words: str
+    summary: str
 
 
 def credit_and_refund(

@@ -41,10 +41,7 @@ class PaymentCalls:
 
     @activity.defn
     async def request_payment(self, step: OrderStep) -> Progress:
-        """Ask the provider to collect the amount due, or to have it authorised, once per order.
-
-        Once more after each lapsed authorisation.
-        """
+        """Request the amount due or its authorisation, once and after each lapsed one."""
         deadline_s = self._database.rules.policy.payment_deadline
         number, demand = await self._database.read_async(
             lambda s: next_request(s, step.order_id, self._database.clock(), deadline_s)
@@ -73,8 +70,8 @@ class PaymentCalls:
     async def void_payment_request(self, step: OrderStep) -> int:
         """Void the payment request; undoes `request_payment`, made or not.
 
-        Returns the amount that the provider has collected all the same, in minor units; its payment
-        will be reported. A capture in doubt is repeated after the void under its key: the provider
+        Returns the amount that the provider has already collected, in minor units; its payment will
+        be reported. A capture in doubt is repeated after the void under its key: the provider
         confirms a charge that was made, and refuses any other.
         """
         _, collected = await call_idempotently(

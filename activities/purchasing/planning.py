@@ -90,7 +90,7 @@ def _plan_new_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
     excluded = _failed_suppliers(work, key)
     comparison = compare_offers(requirement, offers, records, today, excluded)
     if comparison.chosen is None:
-        return _no_supplier(requirement, key, comparison), short
+        return _no_supplier(key, comparison), short
     reason = Reason(
         orders=order_ids,
         short=short,
@@ -223,10 +223,10 @@ def failed_purchases(session: Session, key: StockKey) -> list[Purchase]:
     return list(session.exec(select_purchases(key).where(failed)))
 
 
-def _no_supplier(requirement: Requirement, key: StockKey, comparison: Comparison) -> str:
+def _no_supplier(key: StockKey, comparison: Comparison) -> str:
     """Describe the units that can't be purchased, the suppliers considered, and the remedy."""
     tried = "; ".join(f"{row.supplier_id}: {row.why_not}" for row in comparison.rows)
-    sku = requirement.sku
+    requirement, sku = comparison.requirement, key.sku
     if requirement.short:
         need, remedy = f"{requirement.short} x {sku} are short at {key.location}", "retry the order"
     else:

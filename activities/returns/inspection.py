@@ -169,12 +169,12 @@ def settle_inspected(
         message += f"; {settlement.exchange_order_id} replaces it"
     else:
         reason = f"{row.return_id}: {reason}"
-        given_back = credit_and_refund(work, payer, lines, reason, delivered=True)
-        if given_back is None:
+        credit = credit_and_refund(work, payer, lines, reason, delivered=True)
+        if credit is None:
             return f"{message}; nothing is left to credit"
-        settlement.credit_note = given_back.credit_note.number
-        settlement.refund_key = given_back.refund_key
-        message += f"; {given_back.words}"
+        settlement.credit_note = credit.credit_note.number
+        settlement.refund_key = credit.refund_key
+        message += f"; {credit.summary}"
     work.session.add(settlement)
     return message
 

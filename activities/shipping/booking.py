@@ -1,4 +1,4 @@
-"""Booking: what carriers are asked for a shipment, and the booking as recorded."""
+"""Booking: the request to carriers for a shipment, and the record of their booking."""
 
 from datetime import date, datetime
 from zoneinfo import ZoneInfo

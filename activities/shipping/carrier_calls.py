@@ -74,8 +74,8 @@ class CarrierCalls:
             raise
 
     async def _choose_quote(self, inquiry: FreightInquiry, attempt: int) -> FreightBooking:
-        """Ask for quotes and choose one. A changed inquiry gets a new key: a quote commits to
-        nothing, so it isn't written down before."""
+        """Request quotes and choose one. As quotes commit to nothing, no request is recorded: a
+        changed inquiry gets a new key."""
         content = digest(inquiry.model_dump(mode="json"))[:16]
         key = f"{inquiry.order_id}/quote/{inquiry.shipment_id}/{attempt}-{content}"
         quotes = [

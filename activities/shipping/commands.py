@@ -91,7 +91,7 @@ def refund_shipment(work: UnitOfWork, command: RefundShipment) -> CommandResult:
 def _recall(
     work: UnitOfWork, command: RefundShipment, order: Order, shipment: Shipment
 ) -> CommandResult:
-    """Ask the carrier first, as its driver may be on the way. EndRecall follows the answer."""
+    """Start a recall: first its carrier is asked, as the driver may be on the way."""
     _check_recall(work.session, command, order, shipment)
     shipment.called_back_by = command.command_id
     record_event(work, order.order_id, "call_back", _detail(command))

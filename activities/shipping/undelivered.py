@@ -39,22 +39,22 @@ def credit_undelivered(
     `entry_id` names the journal entry for what had been credited before, as an allowance.
     """
     order, lines = payer.order, _credit_lines(work.session, payer, rows)
-    given_back = credit_and_refund(work, payer, lines, reason, delivered=False)
+    credit = credit_and_refund(work, payer, lines, reason, delivered=False)
     if not payer.is_exchange:
-        credited_minor = given_back.credit_note.net_minor if given_back else 0
+        credited_minor = credit.credit_note.net_minor if credit else 0
         before_minor = sum(row.revenue_minor for row in rows) - credited_minor
         before = ledger.credited_before_entry(
             entry_id, order.order_id, order.currency, before_minor
         )
         post(work, before)
-    if given_back is None:
+    if credit is None:
         return "nothing is left to credit", None
     follow_up = FollowUp(
         order_id=order.order_id,
-        refund_key=given_back.refund_key,
-        bill=BillStep(number=given_back.credit_note.number),
+        refund_key=credit.refund_key,
+        bill=BillStep(number=credit.credit_note.number),
     )
-    return given_back.words, follow_up
+    return credit.summary, follow_up
 
 
 def _credit_lines(

@@ -106,7 +106,7 @@ def _has_reservation(session: Session, shortage: Shortage) -> bool:
 def _fill(
     shortage: Shortage, location: str, free: dict[StockKey, int]
 ) -> list[tuple[str, Assignment]]:
-    """Assign free units of a location to a shortage, with the order's id; none where none are."""
+    """Assign the free units of a location to a shortage; returned with the order's id, if any."""
     key = StockKey(sku=shortage.sku, location=location)
     units = min(free.get(key, 0), shortage.quantity - shortage.filled)
     if not units:
