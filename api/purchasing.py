@@ -26,7 +26,7 @@ from models.views.stock import require_sku
 
 
 class ReplenishmentCheck(Document):
-    """A check whether a SKU must be bought; without `location`, at all that keep it."""
+    """A check whether a SKU must be purchased; without `location`, at all that keep it."""
 
     sku: Identifier
     location: LocationId | None = None
@@ -87,7 +87,7 @@ def purchasing_router(intake: Intake, database: Database, clock: Clock) -> APIRo
         openapi_extra=described(ReplenishmentCheck),
     )
     async def replenish(request: Request) -> dict[str, list[str]]:
-        """Check now whether a SKU must be bought, also from suppliers that failed before."""
+        """Check now whether a SKU must be purchased, also from suppliers that failed before."""
         body = await body_of(request, ReplenishmentCheck)
         try:
             check = ReplenishmentCheck.model_validate(body)

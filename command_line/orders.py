@@ -239,7 +239,7 @@ def _print_lines(order: OrderDetails) -> None:
 def _print_backorders(order: OrderDetails) -> None:
     for short in order.backorders:
         when = f"expected {short.expected_date}" if short.expected_date else "without a date"
-        source = f"({short.po_id})" if short.po_id else "(not bought yet)"
+        source = f"({short.po_id})" if short.po_id else "(not purchased yet)"
         out.print(f"waits for {short.quantity} x {short.sku} {source}, {when}")
     if order.backorders:
         promised = order.promised_date or "without a date"

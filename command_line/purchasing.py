@@ -69,7 +69,7 @@ def add_purchasing(app: typer.Typer, open_context: OpenContext) -> None:
         ] = None,
         as_json: Json = False,
     ) -> None:
-        """Check now whether a SKU must be bought, also from suppliers that failed before."""
+        """Check now whether a SKU must be purchased, also from suppliers that failed before."""
         workflow_ids = open_context().with_intake(lambda intake: intake.replenish(sku, location))
         show({"workflow_ids": workflow_ids}, as_json, f"checking: {', '.join(workflow_ids)}")
 

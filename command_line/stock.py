@@ -49,7 +49,7 @@ def print_stock(view: StockView) -> None:
         why = f": {row.problem}" if row.problem else ""
         print_line(
             f"{row.order_id} waits for {row.quantity} at {row.location} "
-            f"({row.po_id or 'not bought'}), {when}{why}"
+            f"({row.po_id or 'not purchased'}), {when}{why}"
         )
     movements = new_table("when", "kind", "location", "on hand", "reserved", "why")
     for moved in view.movements:

@@ -126,7 +126,7 @@ class FactIntake(Connection):
         now = self._database.clock()
         if isinstance(fact, GoodsReceived):
             return purchasing_reading.receipt_refusal(
-                session, fact, self._database.rules.buying, now
+                session, fact, self._database.rules.purchasing, now
             )
         return purchasing_reading.acknowledgement_refusal(session, fact, now.date())
 

@@ -17,7 +17,7 @@ class ReplenishmentIntake(Connection):
     """Check replenishments on request."""
 
     async def replenish(self, sku: str, location: str | None) -> list[str]:
-        """Check now whether a SKU must be bought, also from suppliers that failed before.
+        """Check now whether a SKU must be purchased, also from suppliers that failed before.
 
         Checks `location`, or all locations that keep the SKU. Returns the ids of their workflows.
         Raises NotFound, InvalidInput, EngineUnavailable.

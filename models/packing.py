@@ -224,7 +224,7 @@ def load(pieces: Sequence[Piece], containers: Sequence[Container], limit: int) -
 
 
 def _products(pieces: Sequence[Piece]) -> list[tuple[Unit, int]]:
-    """Equal units added up, the largest first."""
+    """Add up equal units; return them with the largest first."""
     quantities = Counter[Unit]()
     for piece in pieces:
         if piece.quantity > 0:
@@ -248,7 +248,7 @@ def _volume(sides: Sides) -> int:
 
 
 def _largest_for(unit: Unit, by_size: Sequence[Container]) -> Container | None:
-    """The largest container that holds one unit."""
+    """Return the largest container that holds one unit."""
     for container in reversed(by_size):
         longest, middle, shortest = sorted(_inner_size(container), reverse=True)
         if (
@@ -271,7 +271,7 @@ def _is_full(container: Container, unit: Unit, quantity: int) -> bool:
 def _downsized(
     container: Container, blocks: Sequence[Block], by_size: Sequence[Container], times: int
 ) -> Load:
-    """The same contents in the smallest container that holds them."""
+    """Move the contents to the smallest container that holds them."""
     contents = Counter[Unit]()
     for block in blocks:
         contents[block.unit] += block.quantity
@@ -338,7 +338,7 @@ def _fill(
 
 
 def _first_fit(spaces: Sequence[_Space], unit: Unit) -> _Space | None:
-    """The first space that holds one unit in some orientation."""
+    """Return the first space that holds one unit in some orientation."""
     longest, middle, shortest = unit.sides
     for space in spaces:
         if space.shortest >= shortest and space.middle >= middle and space.longest >= longest:
@@ -347,7 +347,7 @@ def _first_fit(spaces: Sequence[_Space], unit: Unit) -> _Space | None:
 
 
 def _block(unit: Unit, quantity: int, space: _Space) -> Block:
-    """The largest grid up to `quantity` over the six orientations; of equal ones the lowest.
+    """Build the largest grid up to `quantity` over the six orientations; of equal ones the lowest.
 
     Whole rows, then whole layers: the units missing to `quantity` go into the spaces cut off.
     """

@@ -1,7 +1,7 @@
 """Purchasing: states of purchase orders, price breaks, comparison of offers, and landed cost.
 
 The price break of an offer: `Offer.unit_cost_with_price_break` prices a quantity,
-`quantity_with_price_break` decides whether to buy up to it.
+`quantity_with_price_break` decides whether to purchase up to it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -96,7 +96,7 @@ class Offer(Payload):
     valid_until: date | None
 
     def unit_cost_with_price_break(self, quantity: int) -> int:
-        """Return the cost of a unit in minor units, where `quantity` are bought."""
+        """Return the cost of a unit in minor units, where `quantity` are purchased."""
         if self.break_quantity is None or self.break_unit_cost_minor is None:
             return self.unit_cost_minor
         return (
@@ -117,7 +117,7 @@ class TrackRecord(Payload):
 
 
 class Requirement(Payload):
-    """The units to buy of a SKU: `short` ones for orders, and `restock` ones for stock.
+    """The units to purchase of a SKU: `short` ones for orders, and `restock` ones for stock.
 
     `needed_by`: the earliest day promised to the orders; None: no day.
     """
@@ -129,7 +129,7 @@ class Requirement(Payload):
 
     @property
     def wanted(self) -> int:
-        """All units to buy, at least 1."""
+        """All units to purchase, at least 1."""
         return max(1, self.short + self.restock)
 
 
@@ -159,7 +159,7 @@ class ComparedOffer(Payload):
 class Comparison(Payload):
     """The offers for a requirement, the best first and the unusable ones last.
 
-    `chosen` is None where none can be used. `reason`: one sentence for the buyer.
+    `chosen` is None where none can be used. `reason`: one sentence for the operator.
     """
 
     requirement: Requirement
@@ -168,7 +168,7 @@ class Comparison(Payload):
     reason: str
 
 
-def quantity_to_buy(short: int, minimum_quantity: int, pack_size: int) -> int:
+def purchase_quantity(short: int, minimum_quantity: int, pack_size: int) -> int:
     """Return the units of the fewest whole packs that cover both the shortage and the minimum."""
     packs = -(-max(short, minimum_quantity) // pack_size)
     return packs * pack_size
@@ -239,15 +239,15 @@ def _row(
 
 
 def quantity_with_price_break(wanted: int, offer: Offer) -> int:
-    """Return the units to buy by an offer: more than `wanted` where that costs less in all.
+    """Return the units to purchase by an offer: more than `wanted` where that costs less in all.
 
     That is so where the goods and duty of the price break's quantity cost less than those of the
     smallest sufficient quantity.
     """
-    enough = quantity_to_buy(wanted, offer.minimum_quantity, offer.pack_size)
+    enough = purchase_quantity(wanted, offer.minimum_quantity, offer.pack_size)
     if offer.break_quantity is None or enough >= offer.break_quantity:
         return enough
-    at_break = quantity_to_buy(offer.break_quantity, offer.minimum_quantity, offer.pack_size)
+    at_break = purchase_quantity(offer.break_quantity, offer.minimum_quantity, offer.pack_size)
     cheaper = sum(_goods_and_duty(offer, at_break)) < sum(_goods_and_duty(offer, enough))
     return at_break if cheaper else enough
 
@@ -359,8 +359,8 @@ def _why_best(
 class Reason(Payload):
     """The reason for a purchase order line at its planning: units, days, and the compared offers.
 
-    `orders` are short of `short` units; `restock` units are bought in addition, as the `position`
-    without this purchase is at or below the reorder point.
+    `orders` are short of `short` units; `restock` units are added, as the `position` without this
+    purchase is at or below the reorder point.
     """
 
     orders: tuple[str, ...]
@@ -373,7 +373,7 @@ class Reason(Payload):
     comparison: Comparison
 
     def in_words(self) -> str:
-        """Return the reason as one sentence for a buyer."""
+        """Return the reason as one sentence for an operator."""
         parts = []
         if self.short:
             parts.append(f"{self.short} short for {', '.join(self.orders)}")
@@ -386,7 +386,7 @@ class Reason(Payload):
 
 
 @dataclass(frozen=True)
-class BuyingPolicy:
+class PurchasingPolicy:
     """The configured rules of purchasing.
 
     `window`: the time for which a purchase order collects lines; `acknowledge_within`: the time a

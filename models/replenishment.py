@@ -135,7 +135,7 @@ def safety_stock(z: float, wanted: Demand, lead: LeadTime) -> float:
 def reorder_point(z: float, wanted: Demand, lead: LeadTime) -> ReorderPoint:
     """Return the reorder point D * L + `safety_stock`, rounded up (the same sources).
 
-    0 where the lead time is unknown: then only shortages are bought.
+    0 where the lead time is unknown: then only shortages are purchased.
     """
     if lead.mean_days is None:
         return ReorderPoint(units=0, safety_units=0, reason="lead time unknown")
@@ -161,7 +161,7 @@ def economic_order_quantity(
 
     D units a year, S minor units an order, H minor units to hold one unit for a year (Harris,
     1913). Exact in integers, halves rounded up. 0 without demand or holding cost, where the formula
-    has no solution: then the missing units are bought.
+    has no solution: then the missing units are purchased.
     """
     if demand_a_year <= 0 or holding_cost_minor_a_year <= 0:
         return 0
@@ -180,7 +180,7 @@ def position(on_hand: int, on_order: int, reserved: int, backordered: int) -> in
 
 
 def is_reordered(reorder_point: int, order_quantity: int) -> bool:
-    """Whether a SKU is purchased before orders are short of it.
+    """Return whether a SKU is purchased before orders are short of it.
 
     Not where both are 0: there is no demand, or the lead time is unknown.
     """
@@ -188,7 +188,7 @@ def is_reordered(reorder_point: int, order_quantity: int) -> bool:
 
 
 def restock(position: int, reorder_point: int, order_quantity: int, safety_units: int) -> int:
-    """Return the units to buy so that the position rises above the reorder point.
+    """Return the units to purchase so that the position rises above the reorder point.
 
     The order quantity, or more where it isn't enough. With an order quantity of 0, the units up to
     reorder point and safety stock together. 0 above the reorder point, and where the SKU isn't

@@ -109,20 +109,18 @@ class ExchangeLine(Payload):
 
     sku: str
     quantity: int
-    credited: PricedLine | None = None
-    """What a refund would have credited to the order that was paid; None: not recorded."""
+    credited: PricedLine
+    """What a refund would have credited to the order that was paid."""
     settled: int = 0
     """Units that the customer doesn't keep either: refunded, or exchanged once more."""
 
-    def take(self, units: int) -> tuple["ExchangeLine", PricedLine | None]:
+    def take(self, units: int) -> tuple["ExchangeLine", PricedLine]:
         """Settle units, and price them as a line of a credit note.
 
         No unit is settled twice; the prices of all units add up to exactly what was paid.
         """
         taken = min(units, self.quantity - self.settled)
         rest = self.model_copy(update={"settled": self.settled + taken})
-        if self.credited is None:
-            return rest, None
         net_minor = share_of_units(self.credited.net_minor, self.settled, taken, self.quantity)
         return rest, credited_units(self.credited, taken, net_minor)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from models.billing import BillingRules
 from models.messages.policy import Policy
-from models.purchasing import BuyingPolicy
+from models.purchasing import PurchasingPolicy
 from models.replenishment import ReviewPolicy
 from models.returns import ReturnRules
 from models.shipping import Packaging
@@ -16,7 +16,7 @@ class Rules:
 
     policy: Policy
     billing: BillingRules
-    buying: BuyingPolicy
+    purchasing: PurchasingPolicy
     review: ReviewPolicy
     packaging: Packaging
     returns: ReturnRules

@@ -22,7 +22,7 @@ from models.messages.policy import Policy
 from models.money import PPM_PER_PERCENT
 from models.packing import CARTONS, PALLET, Container
 from models.promises import PromisePolicy
-from models.purchasing import BuyingPolicy
+from models.purchasing import PurchasingPolicy
 from models.replenishment import ReviewPolicy
 from models.returns import ReturnRules
 from models.rules import Rules
@@ -331,9 +331,9 @@ class Settings(BaseSettings):
         return Packaging(cartons=self.cartons, pallet=self.pallet)
 
     @property
-    def buying(self) -> BuyingPolicy:
+    def purchasing(self) -> PurchasingPolicy:
         """Rules of purchase orders and suppliers."""
-        return BuyingPolicy(
+        return PurchasingPolicy(
             window=timedelta(seconds=self.replenishment_window),
             acknowledge_within=timedelta(seconds=self.acknowledge_within),
             receipt_grace=timedelta(days=self.receipt_grace_days),
@@ -375,7 +375,7 @@ class Settings(BaseSettings):
         return Rules(
             policy=self.policy,
             billing=self.billing,
-            buying=self.buying,
+            purchasing=self.purchasing,
             review=self.review,
             packaging=self.packaging,
             returns=self.returns,

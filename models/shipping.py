@@ -106,7 +106,7 @@ def choose_quote(quotes: Sequence[Quote], currency: str, needed_by: date | None)
 
 
 def _charge_minor(quote: Quote, currency: str) -> int | None:
-    """The charge in minor units; None for another currency or an unusable amount."""
+    """Return the charge in minor units; None for another currency or an unusable amount."""
     if quote.currency != currency:
         return None
     try:
@@ -146,7 +146,7 @@ STANDARD_PACKAGING = Packaging()
 
 
 def keeps_parcel_limits(carton: Container) -> bool:
-    """Whether a carton keeps the limits of a parcel even when filled to its own limit.
+    """Return whether a carton filled to its own limit keeps the limits of a parcel.
 
     Required of every carton, so that `choose_freight` checks only goods that fit none.
     """
@@ -229,7 +229,7 @@ def _choice(
 
 
 def _billed_g(package: Package) -> int:
-    """Billed per package: a heavy one doesn't offset a light one."""
+    """Return the billed weight of one package: a heavy one doesn't offset a light one."""
     dimensional_g = dimensional_weight_g(package.length_mm, package.width_mm, package.height_mm)
     return max(package.weight_g, dimensional_g)
 

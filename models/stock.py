@@ -63,7 +63,7 @@ class Need(Payload):
 
 
 class Assignment(Payload):
-    """Units of an order line at one location: a reservation, or a shortage to buy for there."""
+    """Units of an order line at one location: a reservation, or a shortage there."""
 
     line_no: int
     sku: str

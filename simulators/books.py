@@ -189,7 +189,7 @@ class Books:
         return datetime.fromisoformat(due_at) if due_at else None
 
     def has_later(self, callback: DueCallback) -> bool:
-        """Whether a later callback of the same subject is waiting."""
+        """Return whether a later callback of the same subject is waiting."""
         return self._next(callback) is not None
 
     def swap_with_next(self, callback: DueCallback) -> None:

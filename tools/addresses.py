@@ -55,7 +55,7 @@ class Addresses:
 
 
 def uses_external_engine(environ: Mapping[str, str]) -> bool:
-    """Whether the environment names a Temporal server that the stack doesn't start.
+    """Return whether the environment names a Temporal server that the stack doesn't start.
 
     VAR_DIR/env sets TEMPORAL_ADDRESS and a matching TEMPORAL_PORT: that is the stack's own server.
     """

@@ -152,7 +152,7 @@ class Demo:
                 await asyncio.sleep(POLL_INTERVAL_S)
 
     async def ledger_is_balanced(self) -> bool:
-        """Whether the trial balance of all orders is balanced."""
+        """Return whether the trial balance of all orders is balanced."""
         trial_balance = json.loads(await self._run_cli("ledger", "trial-balance", "--json"))
         return bool(trial_balance["balanced"])
 

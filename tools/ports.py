@@ -28,7 +28,7 @@ class PortTaken(Refused):
 
 
 def is_free(port: int) -> bool:
-    """Whether a server can listen on this port now."""
+    """Return whether a server can listen on this port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -47,7 +47,7 @@ def any_free() -> int:
 
 
 def listens(group: int, port: int) -> bool:
-    """Whether a process of this group listens on the port (reads /proc: Linux only)."""
+    """Return whether a process of this group listens on the port (reads /proc: Linux only)."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     sockets = {
         f"socket:[{row[9]}]"
@@ -82,11 +82,11 @@ class Ports:
         self._previous: set[int] = set()
 
     def is_available(self, port: int) -> bool:
-        """Whether the port is free and not chosen yet."""
+        """Return whether the port is free and not chosen yet."""
         return port not in self._chosen and self._is_free(port)
 
     def was_available(self, port: int) -> bool:
-        """Whether the port is available, or was before the last `reset`."""
+        """Return whether the port is available, or was before the last `reset`."""
         return port in self._previous or self.is_available(port)
 
     def reset(self) -> None:

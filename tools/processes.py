@@ -224,7 +224,7 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
 
 
 def _is_running(pid: int, argv: list[str]) -> bool:
-    """Whether a process runs with this id and command line; ids are reused."""
+    """Return whether a process runs with this id and command line; ids are reused."""
     with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/cmdline").read_bytes() == b"".join(
             arg.encode() + b"\0" for arg in argv

@@ -42,7 +42,7 @@ async def execute(steps: Steps, step: CommandStep) -> CommandResult:
 
 
 async def _start_follow_up(result: CommandResult, follow_up: FollowUp) -> None:
-    """Start the follow-up of a command once; a repeated command has none."""
+    """Start the follow-up of a command, unless it runs or has completed."""
     kind = result.command.kind.replace("_", " ")
     try:
         await workflow.start_child_workflow(
@@ -95,7 +95,7 @@ class FollowUpWorkflow(AuxiliaryWorkflow):
 
     @workflow.signal
     def goods_left(self, _notification: JsonValue = None, *_more: JsonValue) -> None:
-        """The shipment that is being recalled has left. Accepts any arguments."""
+        """End the recall of a shipment that has left. Accepts any arguments."""
         self._goods_left = True
 
 

@@ -1,8 +1,7 @@
 """Cancellation of an order: its request, and the undo in the reverse order of the phases.
 
 The undo reads its work from the tables, not from the memory of the workflow, so it is complete also
-after an earlier run of the order was terminated. Each undo is a step of its own, and finds itself
-done when repeated.
+after an earlier run of the order was terminated. Each undo is an idempotent step.
 """
 
 from typing import TypeVar
@@ -43,7 +42,7 @@ async def start_cancellation(
     unless_paid: bool = False,
     unless_accepted: bool = False,
 ) -> CommandOutcome:
-    """Put a recorded order into cancelling, or refuse; see `CancelOrder`."""
+    """Start the cancellation of a recorded order, or refuse it; see `CancelOrder`."""
     await workflow.wait_condition(lambda: order.is_recorded)
     answer = await run_database_step(
         start_cancelling,

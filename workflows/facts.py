@@ -1,5 +1,5 @@
-"""Facts: how a message becomes one, which step applies it, and the workflow of a fact for which no
-other workflow runs."""
+"""Facts: their validation, the steps that apply them, and the workflow of a fact for which no other
+workflow runs."""
 
 import json
 from typing import TypeVar
@@ -254,8 +254,8 @@ class FactWorkflow(AuxiliaryWorkflow):
 
 
 def _reopens(progress: Progress, fact: OrderFact) -> bool:
-    """Whether a fact reopens an order that was over: late money an order that was cancelled, or a
-    reversal one that was delivered and paid."""
+    """Return whether a fact reopened its order: late money a cancelled one, or a reversal a paid
+    one."""
     if progress.cancellation is not Cancellation.NONE:
         return False
     is_unpaid = isinstance(fact, PaymentReversed) and stage(progress) is Stage.DELIVERED

@@ -165,7 +165,7 @@ class OrderWorkflow:
             for stored in recorded.waiting_facts:
                 self._inbox.append(read_stored(order.order_id, stored))
         order.take(recorded)
-        if self._inbox:  # one may be the payment: then none is requested
+        if self._inbox:  # one may be the payment, which then is not requested
             await order.steps.wait_until(lambda: not self._inbox)
         if order.progress.cancellation is not Cancellation.NONE:
             order.cancelling = True  # an earlier run was terminated during the undo
@@ -200,7 +200,7 @@ class OrderWorkflow:
                 return
 
     def _reopen(self) -> bool:
-        """Return whether `run` must continue: late money reinstated it, or must be refunded."""
+        """Return whether the order continues: late money reinstated it, or must be refunded."""
         if not self._order.cancelling:
             return False
         progress = self._order.progress
@@ -240,32 +240,32 @@ class OrderWorkflow:
 
     @workflow.signal
     def payment_received(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A payment was received: see `PaymentReceived`."""
+        """Apply a payment: see `PaymentReceived`."""
         self._receive(PaymentReceived, "payment_received", fact)
 
     @workflow.signal
     def payment_authorised(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A card payment was authorised: see `PaymentAuthorised`."""
+        """Apply a card authorisation: see `PaymentAuthorised`."""
         self._receive(PaymentAuthorised, "payment_authorised", fact)
 
     @workflow.signal
     def payment_reversed(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """The payer's bank took a payment back: see `PaymentReversed`."""
+        """Apply the reversal of a payment: see `PaymentReversed`."""
         self._receive(PaymentReversed, "payment_reversed", fact)
 
     @workflow.signal
     def shipment_dispatched(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A shipment has left: see `ShipmentDispatched`."""
+        """Apply the dispatch of a shipment: see `ShipmentDispatched`."""
         self._receive(ShipmentDispatched, "shipment_dispatched", fact)
 
     @workflow.signal
     def shipment_delivered(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A shipment was delivered: see `ShipmentDelivered`."""
+        """Apply the delivery of a shipment: see `ShipmentDelivered`."""
         self._receive(ShipmentDelivered, "shipment_delivered", fact)
 
     @workflow.signal
     def shipment_tracked(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A carrier reported a tracking event: see `ShipmentTracked`."""
+        """Apply a carrier's tracking event: see `ShipmentTracked`."""
         self._receive(ShipmentTracked, "shipment_tracked", fact)
 
     @workflow.signal

@@ -69,7 +69,7 @@ class OrderBilling:
                 raise
 
     async def capture(self) -> None:
-        """Capture the payment, which brings the invoice. A lapsed authorisation is requested again;
+        """Capture the payment, which issues the invoice. A lapsed authorisation is requested again;
         any other refusal waits for an operator, or until the authorisation lapses."""
         order = self._order
         while not order.progress.paid_in_full:
@@ -158,7 +158,7 @@ class OrderBilling:
                 )
 
     def react_to_progress(self) -> None:
-        """Show a new problem of the money; remind again of a payment that was taken back."""
+        """Show a new problem of the money; remind again after a reversed payment."""
         problem = self._order.progress.money_problem
         if problem is not None and problem != self._shown:
             self._order.start_in_background(self._show_problem(problem))

@@ -88,7 +88,7 @@ class OrderContext:
         return self._outcomes.pop(call, None) or CallOutcome(step=call)
 
     def update(self, progress: Progress) -> None:
-        """Keep the later version of the progress, and show its stage in the Temporal UI."""
+        """Update the progress, unless a later version is known, and show its stage."""
         before = self.stage
         if self._progress is None or progress.version >= self._progress.version:
             self._progress = progress
@@ -118,7 +118,7 @@ class OrderContext:
         return self.board.retry()
 
     def start_in_background(self, work: Coroutine[None, None, object]) -> None:
-        """Start a background task. The order doesn't end before it. Stopped ends it early."""
+        """Start a background task, for which the order waits at its end. Stopped ends it early."""
         self._background_tasks.append(asyncio.create_task(_until_stopped(work)))
 
     def start_mail(
@@ -138,19 +138,19 @@ class OrderContext:
         self.start_in_background(self.regardless.call_partner(mail, step, summary, refusal))
 
     def background_is_done(self) -> bool:
-        """Whether every background task has ended."""
+        """Return whether every background task has ended."""
         return all(task.done() for task in self._background_tasks)
 
     def raise_background_errors(self) -> None:
-        """Raise the error of a background task that has failed. All have ended."""
+        """Raise the error of a failed background task, once all have ended."""
         for task in self._background_tasks:
             task.result()
 
     async def show_problem(
         self, key: str, problem: Problem, current: Callable[[], Problem | None]
     ) -> None:
-        """Show a problem until another is `current` or none, or an operator acknowledges it by a
-        retry. The attention stays open."""
+        """Show a problem until it is no longer `current`, or a retry acknowledges it. The caller
+        closes the attention."""
         retries = self.board.retries
         attention = Attention(code=problem.code, message=problem.message)
         await self.board.raise_attention(key, attention)

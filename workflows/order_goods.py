@@ -41,7 +41,7 @@ class OrderGoods:
         self._mailing = asyncio.Lock()
 
     async def wait_for_stock(self) -> None:
-        """Supply shortages; wait for all units, or in parts for the first that may leave."""
+        """Supply shortages, and wait for all units; with partial delivery, only for the first."""
         if self._order.progress.in_parts:
             self.start_supply()
             await self._order.steps.wait_until(lambda: not self._order.progress.lacks_stock)

@@ -50,8 +50,8 @@ class OrderShipping:
             task.result()
 
     async def _plan_shipments(self, tasks: dict[str, asyncio.Task[None]]) -> None:
-        """Plan shipments of the reserved units, and start a task for each new one. A shipment
-        delivered before that has a task too, which mails its customer."""
+        """Plan shipments of the reserved units, and start a task for each new one. One that is
+        already delivered has a task too, which mails the customer."""
         order = self._order
         self._goods.start_supply()
         if order.progress.may_consign:
@@ -62,7 +62,7 @@ class OrderShipping:
                 tasks[shipment_id] = asyncio.create_task(shipment.follow())
 
     def _must_act(self, tasks: dict[str, asyncio.Task[None]]) -> bool:
-        """Whether a task failed, units can be planned or supplied, or the order is fulfilled."""
+        """Return whether a task failed, units need a plan or supply, or the order is fulfilled."""
         progress = self._order.progress
         has_failed = any(task.done() and task.exception() for task in tasks.values())
         is_short = progress.backordered > 0 and not self._goods.is_supplying
@@ -98,11 +98,11 @@ class OrderShipment:
         return self._order.progress.shipment(self._id)
 
     def _is_gone(self) -> bool:
-        """Whether the goods have left, or never will."""
+        """Return whether the goods have left, or never will."""
         return self._progress.state.has_left or self._is_over()
 
     def _is_over(self) -> bool:
-        """Whether the shipment was delivered, or never will be."""
+        """Return whether the shipment was delivered, or never will be."""
         return self._progress.state not in UNDER_WAY
 
     async def _hand_over(self) -> None:

@@ -36,9 +36,8 @@ SUPPLY = "supply"
 class ReplenishmentWorkflow:
     """The purchase of one SKU for one location, until no goods are awaited.
 
-    Nothing is kept in memory only: every round plans anew from the tables. A later shortage or
-    goods receipt starts the workflow again. Without a usable offer it waits for an operator, and
-    plans again every day.
+    Every round plans anew from the tables. A later shortage or goods receipt starts the workflow
+    again. Without a usable offer it waits for an operator, and plans again every day.
     """
 
     @workflow.init
@@ -155,7 +154,7 @@ class ReplenishmentWorkflow:
 
     @workflow.signal
     def shortage_reported(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """Units are short: see `ShortageReported`. Starts a round."""
+        """Plan again for a shortage: see `ShortageReported`."""
         shortage = read_message(ShortageReported, self._subject, "shortage_reported", fact)
         if isinstance(shortage, RejectedMessage):
             self._inbox.append(shortage)
@@ -165,22 +164,22 @@ class ReplenishmentWorkflow:
 
     @workflow.signal
     def supplier_acknowledged(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A supplier acknowledged a purchase order: see `SupplierAcknowledged`."""
+        """Apply a supplier's acknowledgement: see `SupplierAcknowledged`."""
         self._receive(SupplierAcknowledged, "supplier_acknowledged", fact)
 
     @workflow.signal
     def goods_shipped(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A supplier shipped goods: see `GoodsShipped`."""
+        """Apply a supplier's ship notice: see `GoodsShipped`."""
         self._receive(GoodsShipped, "goods_shipped", fact)
 
     @workflow.signal
     def goods_received(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """Goods were received: see `GoodsReceived`."""
+        """Apply a goods receipt: see `GoodsReceived`."""
         self._receive(GoodsReceived, "goods_received", fact)
 
     @workflow.signal
     def supplier_invoiced(self, fact: JsonValue = None, *_more: JsonValue) -> None:
-        """A supplier sent an invoice: see `SupplierInvoiced`."""
+        """Apply a supplier's invoice: see `SupplierInvoiced`."""
         self._receive(SupplierInvoiced, "supplier_invoiced", fact)
 
     def _receive(self, kind: type[PurchaseFact], name: str, raw: JsonValue) -> None:

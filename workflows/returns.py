@@ -152,7 +152,7 @@ class ReturnWorkflow(AuxiliaryWorkflow):
 
     @workflow.signal
     def return_changed(self, change: JsonValue = None, *_more: JsonValue) -> None:
-        """The return was changed in the tables. Accepts any arguments."""
+        """Read the return again, as its tables changed. Accepts any arguments."""
         self._changes += 1
 
 

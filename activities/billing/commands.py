@@ -145,7 +145,7 @@ def resend_bill(work: UnitOfWork, command: ResendBill) -> CommandResult:
 
 
 @executes(IssueRefund)
-def give_refund(work: UnitOfWork, command: IssueRefund) -> CommandResult:
+def issue_refund(work: UnitOfWork, command: IssueRefund) -> CommandResult:
     """Refund the amount owed to an order's customer, or a payment without an order."""
     if command.payment_id is not None:
         return _refund_payment(work, command, command.payment_id)

@@ -16,11 +16,12 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.exchange_origin import exchange_origin
 from activities.order_record.progress import lock_order, save_progress
+from models.billing import credited_units
 from models.pricing import PricedLine
 from models.progress import Cancellation
 from models.returns import ExchangeLine
 from models.tables.billing import CreditNoteRow
-from models.tables.orders import Order
+from models.tables.orders import Order, OrderLineRow
 from models.tables.returns import Settlement
 
 
@@ -50,17 +51,20 @@ def lock_paid_order(work: UnitOfWork, order: Order) -> PaidOrder:
     return PaidOrder(lock_order(work, origin.paid_id), origin.settlement)
 
 
-def settle_exchange_units(paid: PaidOrder, line_no: int, units: int) -> PricedLine | None:
-    """Settle units of an exchange's line that the customer doesn't keep.
+def settle_units(paid: PaidOrder, line: OrderLineRow, units: int, net_minor: int) -> PricedLine:
+    """Settle units that the customer doesn't keep, and return them as a line of the paid order.
 
-    Returns them as a line of the paid order, see `ExchangeLine.take`; None for any other order, and
-    for an exchange without a recorded price.
+    `net_minor`: their revenue. Those of an exchange have the price that was paid for them.
     """
-    if paid.settlement is None:
-        return None
-    lines = exchange_lines_of(paid.settlement)
+    if paid.settlement is not None:
+        return _settle_exchange_units(paid.settlement, line.line_no, units)
+    return credited_units(PricedLine.model_validate(line.model_dump()), units, net_minor)
+
+
+def _settle_exchange_units(settlement: Settlement, line_no: int, units: int) -> PricedLine:
+    lines = exchange_lines_of(settlement)
     lines[line_no - 1], settled = lines[line_no - 1].take(units)
-    paid.settlement.exchange_lines = [line.model_dump(mode="json") for line in lines]
+    settlement.exchange_lines = [line.model_dump(mode="json") for line in lines]
     return settled
 
 
@@ -74,7 +78,7 @@ class CreditWithRefund(NamedTuple):
 
     credit_note: CreditNoteRow
     refund_key: str | None
-    words: str
+    summary: str
 
 
 def credit_and_refund(
@@ -120,7 +124,7 @@ def credit_cancelled_exchange(work: UnitOfWork, order: Order) -> bool:
     paid = lock_paid_order(work, order)
     if paid.settlement is None or order.cancellation is Cancellation.NONE:
         return False
-    lines = _settle_all(paid, paid.settlement)
+    lines = _settle_all(paid.settlement)
     reason = f"{order.order_id} is cancelled: {order.cancel_reason}".removesuffix(": ")
     credit = credit_and_refund(work, paid, lines, reason, delivered=False)
     if credit is None:
@@ -132,9 +136,9 @@ def credit_cancelled_exchange(work: UnitOfWork, order: Order) -> bool:
     return True
 
 
-def _settle_all(paid: PaidOrder, settlement: Settlement) -> list[PricedLine]:
+def _settle_all(settlement: Settlement) -> list[PricedLine]:
     settled = [
-        settle_exchange_units(paid, line_no, line.quantity - line.settled)
+        _settle_exchange_units(settlement, line_no, line.quantity - line.settled)
         for line_no, line in enumerate(exchange_lines_of(settlement), start=1)
     ]
-    return [line for line in settled if line is not None and line.quantity]
+    return [line for line in settled if line.quantity]

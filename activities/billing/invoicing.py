@@ -255,7 +255,7 @@ def _compose_invoice(
 
 
 def _uncredited(session: Session, invoice: Invoice) -> list[TaxAmount]:
-    """The uncredited amounts of an invoice by rate."""
+    """Return the uncredited amounts of an invoice by rate."""
     left = {tax.rate_ppm: tax for tax in invoice.taxes}
     query = select(CreditNoteRow).where(CreditNoteRow.invoice_number == invoice.number)
     for row in session.exec(query):

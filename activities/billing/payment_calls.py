@@ -36,10 +36,7 @@ class PaymentCalls:
 
     @activity.defn
     async def request_payment(self, step: OrderStep) -> Progress:
-        """Ask the provider to collect the amount due, or to have it authorised, once per order.
-
-        Once more after each lapsed authorisation.
-        """
+        """Request the amount due or its authorisation, once and after each lapsed one."""
         return await make_call(
             self._database,
             lambda work: prepare_request(work, lock_order(work, step.order_id), self._payments),
@@ -60,8 +57,8 @@ class PaymentCalls:
     async def void_payment_request(self, step: OrderStep) -> int:
         """Void the payment request; undoes `request_payment`, made or not.
 
-        Returns the amount that the provider has collected all the same, in minor units; its payment
-        will be reported. A capture in doubt is repeated after the void under its key: the provider
+        Returns the amount that the provider has already collected, in minor units; its payment will
+        be reported. A capture in doubt is repeated after the void under its key: the provider
         confirms a charge that was made, and refuses any other.
         """
         _, collected = await call_idempotently(

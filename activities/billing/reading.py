@@ -95,7 +95,7 @@ def _credit_notes(session: Session, number: str) -> tuple[str, ...]:
 
 
 def _mails(session: Session, document: Invoice | CreditNote) -> tuple[MailView, ...]:
-    """The mails with this document: their Message-IDs contain its number."""
+    """Read the mails with a document: their Message-IDs contain its number."""
     kind = "credit_note" if isinstance(document, CreditNote) else "invoice"
     rows = session.exec(
         select(Mail)

@@ -224,7 +224,6 @@ def ageing(session: Session, today: date) -> Ageing:
 
 
 def _accounts(session: Session) -> dict[str, AccountView]:
-    """The accounts by code."""
     return {
         row.code: AccountView(
             account=row.number,
@@ -243,7 +242,7 @@ def _check_period(from_: date | None, to: date | None) -> None:
 
 
 def _sums(session: Session, *conditions: ColumnElement[bool]) -> dict[tuple[str, str], int]:
-    """The sums of postings by account code and currency."""
+    """Sum the postings by account code and currency."""
     query = (
         select(
             JournalPosting.account,
@@ -260,7 +259,7 @@ def _sums(session: Session, *conditions: ColumnElement[bool]) -> dict[tuple[str,
 def _posted(
     session: Session, from_: date | None, to: date | None, code: str | None = None
 ) -> list[Posted]:
-    """The postings by posting date, then time of writing; debits of an entry first."""
+    """Read postings by posting date, then time of writing; debits of an entry first."""
     query = select_columns(
         col(JournalEntry.posting_date),
         col(JournalEntry.tax_date),
@@ -333,14 +332,14 @@ def _credit(balance_minor: int, currency: str) -> str:
 
 
 def _receivables(session: Session) -> dict[str, int]:
-    """The balance of Accounts receivable by currency."""
+    """Return the balance of Accounts receivable by currency."""
     code = Account.ACCOUNTS_RECEIVABLE.value
     sums = _sums(session, col(JournalPosting.account) == code)
     return defaultdict(int, {currency: minor for (_, currency), minor in sums.items()})
 
 
 def _open_invoices(session: Session, today: date) -> Iterator[tuple[OpenInvoice, int]]:
-    """The invoices with an amount due, and the amount in minor units.
+    """Read the invoices with an amount due, and the amount in minor units.
 
     Includes orders without an invoice whose refunded payment was reversed as well.
     """

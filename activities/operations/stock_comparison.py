@@ -60,7 +60,7 @@ def awaited_keys(session: Session, skus: Sequence[str], before: datetime) -> lis
             Order.placed_at < before,
         )
     )
-    bought = (
+    purchased = (
         select(PurchaseOrder.location, PurchaseOrderLine.sku)
         .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
         .where(
@@ -71,7 +71,7 @@ def awaited_keys(session: Session, skus: Sequence[str], before: datetime) -> lis
             PurchaseOrder.created_at < before,
         )
     )
-    keys = {*session.exec(short), *session.exec(bought)}
+    keys = {*session.exec(short), *session.exec(purchased)}
     return [StockKey(location=location, sku=sku) for location, sku in sorted(keys)]
 
 

@@ -1,4 +1,4 @@
-"""Planning: the units of a SKU to buy for a location, and the supplier to buy them from.
+"""Planning: the units of a SKU to purchase for a location, and the supplier.
 
 The decisions are pure rules: `models.replenishment.restock` gives the quantity,
 `models.purchasing.compare_offers` the supplier, with price breaks. A planned line is added to the
@@ -90,7 +90,7 @@ def _plan_new_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
     excluded = _failed_suppliers(work, key)
     comparison = compare_offers(requirement, offers, records, today, excluded)
     if comparison.chosen is None:
-        return _no_supplier(requirement, key, comparison), short
+        return _no_supplier(key, comparison), short
     reason = Reason(
         orders=order_ids,
         short=short,
@@ -157,7 +157,7 @@ def _collecting_order(work: UnitOfWork, key: StockKey, supplier_id: str) -> Purc
         state=PurchaseOrderState.PLANNED,
         reason="",
         created_at=work.now,
-        collects_until=work.now + work.rules.buying.window,
+        collects_until=work.now + work.rules.purchasing.window,
     )
     work.session.add(order)
     work.session.flush()
@@ -205,7 +205,7 @@ def _needed_by(session: Session, key: StockKey, order_ids: Iterable[str]) -> dat
 
 def _failed_suppliers(work: UnitOfWork, key: StockKey) -> Mapping[str, str]:
     """Return the suppliers that failed within the rest period, and why each is not asked."""
-    since = work.now - work.rules.buying.rest
+    since = work.now - work.rules.purchasing.rest
     return {
         order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
         for order, line in failed_purchases(work.session, key)
@@ -223,10 +223,10 @@ def failed_purchases(session: Session, key: StockKey) -> list[Purchase]:
     return list(session.exec(select_purchases(key).where(failed)))
 
 
-def _no_supplier(requirement: Requirement, key: StockKey, comparison: Comparison) -> str:
-    """Describe the units that can't be bought, the suppliers considered, and the remedy."""
+def _no_supplier(key: StockKey, comparison: Comparison) -> str:
+    """Describe the units that can't be purchased, the suppliers considered, and the remedy."""
     tried = "; ".join(f"{row.supplier_id}: {row.why_not}" for row in comparison.rows)
-    sku = requirement.sku
+    requirement, sku = comparison.requirement, key.sku
     if requirement.short:
         need, remedy = f"{requirement.short} x {sku} are short at {key.location}", "retry the order"
     else:

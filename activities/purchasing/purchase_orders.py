@@ -65,7 +65,7 @@ def keys_of(order: PurchaseOrder, lines: Iterable[PurchaseOrderLine]) -> tuple[S
 
 
 def reason_of(line: PurchaseOrderLine) -> Reason:
-    """Return why a line was bought."""
+    """Return why a line was purchased."""
     return Reason.model_validate(line.reason)
 
 

@@ -16,11 +16,11 @@ from models.messages.facts import GoodsReceived, SupplierAcknowledged
 from models.messages.steps import StockKey
 from models.money import format_amount, format_percent, round_half_up
 from models.purchasing import (
-    BuyingPolicy,
     ComparedOffer,
     Comparison,
     Offer,
     PurchaseOrderState,
+    PurchasingPolicy,
     Requirement,
     TrackRecord,
     compare_offers,
@@ -98,7 +98,7 @@ def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
 
 
 def receipt_refusal(
-    session: Session, fact: GoodsReceived, buying: BuyingPolicy, now: datetime
+    session: Session, fact: GoodsReceived, policy: PurchasingPolicy, now: datetime
 ) -> str | None:
     """Return why a receipt is rejected, its field first.
 
@@ -112,7 +112,7 @@ def receipt_refusal(
         return None
     if fact.occurred_at and fact.occurred_at > now + CLOCK_TOLERANCE:
         return f"occurred_at: {fact.occurred_at:%Y-%m-%d %H:%M} UTC is in the future"
-    return receipt_problem(fact, order, line, buying)
+    return receipt_problem(fact, order, line, policy)
 
 
 def acknowledgement_refusal(

@@ -25,8 +25,8 @@ from models.messages.steps import Notification, StockKey
 from models.money import MAX_AMOUNT_MINOR
 from models.purchasing import (
     ArrivedUnits,
-    BuyingPolicy,
     PurchaseOrderState,
+    PurchasingPolicy,
     freight_of_arrived,
     landed_value,
 )
@@ -55,7 +55,7 @@ def receive_goods(work: UnitOfWork, fact: GoodsReceived) -> Notification:
     if earlier is not None:
         _reject_other_content(work, earlier, fact)
         rescheduled = orders_short_of(work.session, [line.sku])
-    elif problem := receipt_problem(fact, order, line, work.rules.buying):
+    elif problem := receipt_problem(fact, order, line, work.rules.purchasing):
         reject_fact(work, order.po_id, fact, problem)
     else:
         record_sent(work, order)
@@ -139,7 +139,7 @@ def _freight_borne(
 
 
 def receipt_problem(
-    fact: GoodsReceived, order: PurchaseOrder, line: PurchaseOrderLine, buying: BuyingPolicy
+    fact: GoodsReceived, order: PurchaseOrder, line: PurchaseOrderLine, policy: PurchasingPolicy
 ) -> str | None:
     """Return why a receipt is rejected, its field first; None where it is accepted."""
     if order.state is PurchaseOrderState.PLANNED:
@@ -148,7 +148,7 @@ def receipt_problem(
         return "quantity: missing, or not above zero"
     if fact.damaged > fact.quantity:
         return f"damaged: {fact.damaged} is more than the quantity, {fact.quantity}"
-    most = buying.most_units(line.quantity) - line.received
+    most = policy.most_units(line.quantity) - line.received
     if fact.quantity > most:
         return (
             f"quantity: {line.quantity} x {line.sku} were ordered with {order.po_id} and "

@@ -101,7 +101,7 @@ def _lapsing_skus(work: UnitOfWork, key: StockKey) -> set[str]:
 
 
 def _end_overdue(work: UnitOfWork, key: StockKey) -> list[StockKey]:
-    """Let unacknowledged purchase orders lapse, and cancel the due units of overdue ones.
+    """Lapse unacknowledged purchase orders, and complete overdue ones.
 
     Returns the other stock keys of the lapsed purchase orders.
     """
@@ -133,7 +133,7 @@ def _late_from(work: UnitOfWork, order: PurchaseOrder, line: PurchaseOrderLine) 
     if expected is None:
         return None
     midnight = datetime.combine(expected, datetime.min.time(), tzinfo=order.created_at.tzinfo)
-    return midnight + timedelta(days=1) + work.rules.buying.receipt_grace
+    return midnight + timedelta(days=1) + work.rules.purchasing.receipt_grace
 
 
 def _next_review(
@@ -146,7 +146,7 @@ def _next_review(
             times.append(order.acknowledge_by)
         late_from = _late_from(work, order, line)
         if order.state.is_open and due_units(line) and late_from:
-            times += [late_from - work.rules.buying.receipt_grace, late_from]
+            times += [late_from - work.rules.purchasing.receipt_grace, late_from]
     return min((time for time in times if time > work.now), default=None)
 
 
@@ -252,7 +252,7 @@ def _start_sending(work: UnitOfWork, step: PurchaseStep) -> SupplierOrder | None
             work.session.delete(order)
             return None
         order.state, order.sender_sku = State.SENDING, step.sku
-        order.acknowledge_by = work.now + work.rules.buying.acknowledge_within
+        order.acknowledge_by = work.now + work.rules.purchasing.acknowledge_within
         order.freight_minor = freight_of(lines)
         reasons = (f"{line.sku}: {reason_of(line).in_words()}" for line in lines)
         order.reason = "; ".join(reasons)[:1_000]

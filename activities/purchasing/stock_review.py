@@ -192,7 +192,7 @@ def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Stoc
 
 
 def _best_offers(session: Session, skus: Sequence[str], today: date) -> dict[str, Offer]:
-    """Return the offer by which one unit of each SKU would be bought today."""
+    """Return the offer by which one unit of each SKU would be purchased today."""
     offers = read_offers(session, skus)
     records = track_records(session, {offer.supplier_id for offer in offers})
     by_sku: dict[str, dict[str, Offer]] = defaultdict(dict)

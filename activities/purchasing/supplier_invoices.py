@@ -87,7 +87,7 @@ def _why_not_accept(work: UnitOfWork, fact: SupplierInvoiced, order: PurchaseOrd
         unmatched.update({sku: units for sku, (units, _) in invoiced_by_sku(invoice).items()})
     for sku, units in invoiced.items():
         line = work.session.get_one(PurchaseOrderLine, (order.po_id, sku), populate_existing=True)
-        left = work.rules.buying.most_units(line.quantity) - line.invoiced - unmatched[sku]
+        left = work.rules.purchasing.most_units(line.quantity) - line.invoiced - unmatched[sku]
         if units > left:
             return f"quantity: {units} x {sku} are invoiced, {max(0, left)} can still be owed"
     return None

@@ -81,7 +81,7 @@ def returnable_by_line(session: Session, order_id: str) -> dict[int, int]:
 def _delivered(
     session: Session, order_id: str, since: datetime | None
 ) -> dict[tuple[int, str], int]:
-    """Delivered units by line and SKU."""
+    """Count the delivered units by line and SKU."""
     rows = (
         select(Reservation.line_no, Reservation.sku, func.sum(Reservation.quantity))
         .join(Shipment, col(Shipment.shipment_id) == col(Reservation.shipment_id))
@@ -108,7 +108,7 @@ def returned_lines(session: Session, order_id: str) -> Iterator[tuple[ReturnLine
 
 
 def _claimed(session: Session, order_id: str) -> Counter[int]:
-    """By line, units that came back, were lost on the way back, or are expected."""
+    """Count, by line, the units that came back, were lost on the way back, or are expected."""
     units = Counter[int]()
     for line, state in returned_lines(session, order_id):
         units[line.line_no] += line.received + line.lost if state.is_over else line.quantity

@@ -11,7 +11,7 @@ from activities.billing.exchanges import (
     PaidOrder,
     credit_and_refund,
     new_settlement,
-    settle_exchange_units,
+    settle_units,
 )
 from activities.billing.invoicing import is_creditable
 from activities.database.unit_of_work import UnitOfWork
@@ -68,8 +68,7 @@ def inspect_units(
             line.lost += units
     work.session.flush()
     ordered = work.session.get_one(OrderLineRow, (row.order_id, line.line_no))
-    own = credited_units(PricedLine.model_validate(ordered.model_dump()), units, net_minor)
-    paid = settle_exchange_units(payer, line.line_no, units) or own
+    paid = settle_units(payer, ordered, units, net_minor)
     percent = work.rules.returns.percent(row.reason, wanted.condition)
     return Inspected(
         line=line,
@@ -81,7 +80,7 @@ def inspect_units(
 
 
 def _posted(session: Session, order_id: str, line_no: int, units: int) -> tuple[int, int]:
-    """Cost and revenue of the next `units` of a line after those inspected before.
+    """Return cost and revenue of the next `units` of a line after those inspected before.
 
     Units come back in the order in which deliveries were recorded, so that later deliveries change
     no amount of an earlier inspection.
@@ -103,7 +102,7 @@ def _posted(session: Session, order_id: str, line_no: int, units: int) -> tuple[
 
 
 def _delivered_parts(session: Session, order_id: str, line_no: int) -> Sequence[Reservation]:
-    """The delivered parts of a line, in the order in which their delivery was recorded."""
+    """Read the delivered parts of a line, in the order in which their delivery was recorded."""
     deliveries = (
         select(TrackingRow.shipment_id, func.min(col(TrackingRow.recorded_at)).label("recorded_at"))
         .where(TrackingRow.status == TrackingStatus.DELIVERED)
@@ -170,18 +169,18 @@ def settle_inspected(
         message += f"; {settlement.exchange_order_id} replaces it"
     else:
         reason = f"{row.return_id}: {reason}"
-        given_back = credit_and_refund(work, payer, lines, reason, delivered=True)
-        if given_back is None:
+        credit = credit_and_refund(work, payer, lines, reason, delivered=True)
+        if credit is None:
             return f"{message}; nothing is left to credit"
-        settlement.credit_note = given_back.credit_note.number
-        settlement.refund_key = given_back.refund_key
-        message += f"; {given_back.words}"
+        settlement.credit_note = credit.credit_note.number
+        settlement.refund_key = credit.refund_key
+        message += f"; {credit.summary}"
     work.session.add(settlement)
     return message
 
 
 def _free_exchange_id(session: Session, order_id: str) -> str:
-    """The first exchange id that neither an order nor a settlement has."""
+    """Return the first exchange id that neither an order nor a settlement has."""
     for number in count(1):
         free = exchange_order_id(order_id, number)
         promised = select(Settlement).where(Settlement.exchange_order_id == free)

@@ -98,7 +98,7 @@ def return_label(session: Session, return_id: str) -> bytes | None:
 
 
 def _receiving_address(session: Session, row: ReturnRow) -> PaperAddress:
-    """The location of a return, else our company."""
+    """Return the address of a return's location, else our company's."""
     company = session.exec(select(Company)).one()
     location = session.get(Location, row.location)
     if location is None:
@@ -123,7 +123,7 @@ def _lines(session: Session, row: ReturnRow) -> Sequence[tuple[ReturnLine, str]]
 
 
 def _units(session: Session, return_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """The units of each return: requested and received."""
+    """Sum the units of each return: requested and received."""
     query = select(
         ReturnLine.return_id, func.sum(ReturnLine.quantity), func.sum(ReturnLine.received)
     ).where(col(ReturnLine.return_id).in_(return_ids))

@@ -1,4 +1,4 @@
-"""Booking: what carriers are asked for a shipment, and the booking as recorded."""
+"""Booking: the request to carriers for a shipment, and the record of their booking."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -81,7 +81,7 @@ def prepare_first_booking(
 
 
 def _lacks_booking(shipment: Shipment, order: Order) -> bool:
-    """Whether a shipment isn't booked yet, and is neither being cancelled nor recalled."""
+    """Return whether a shipment is not booked, being cancelled or being recalled."""
     is_cancelled = shipment.called_back_by or order.cancellation is not Cancellation.NONE
     return shipment.booking_id is None and not is_cancelled
 
@@ -150,7 +150,7 @@ def _inquiry(
 
 
 def _needed_by(order: Order) -> date | None:
-    """The delivery date that the customer requested, or has consented to since."""
+    """Return the delivery date that the customer requested, or has consented to since."""
     if order.requested_delivery_date is None:
         return None
     return order.promised_date or order.requested_delivery_date
@@ -165,7 +165,7 @@ def ready_on(session: Session, shipment: Shipment, order: Order, location: Locat
 
 
 def _earliest_on(shipment: Shipment, location: Location, now: datetime) -> date:
-    """The planned day; where that has passed, the next on which the location hands over goods."""
+    """Return the planned day, or after it the next day on which the location hands over goods."""
     next_day = next_hand_over(location, now).astimezone(ZoneInfo(location.timezone)).date()
     return max(next_day, _planned_on(shipment, location))
 

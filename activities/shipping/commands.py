@@ -91,7 +91,7 @@ def refund_shipment(work: UnitOfWork, command: RefundShipment) -> CommandResult:
 def _recall(
     work: UnitOfWork, command: RefundShipment, order: Order, shipment: Shipment
 ) -> CommandResult:
-    """Ask the carrier first, as its driver may be on the way. EndRecall follows the answer."""
+    """Start a recall: first its carrier is asked, as the driver may be on the way."""
     _check_recall(work.session, command, order, shipment)
     shipment.called_back_by = command.command_id
     record_event(work, order.order_id, "call_back", _detail(command))
@@ -298,7 +298,7 @@ def _check_recoverable(shipment: Shipment) -> None:
 
 
 def _units(session: Session, shipment_id: str, *states: ReservationState) -> list[Reservation]:
-    """The units of a shipment in one of `states`."""
+    """Read the units of a shipment in one of `states`."""
     rows = select(Reservation).where(
         Reservation.shipment_id == shipment_id, col(Reservation.state).in_(states)
     )
@@ -328,7 +328,7 @@ def _restock(
 
 
 def _cause(command: ShipmentCommand) -> str:
-    """The cause of stock movements. Each kind of command is executed at most once per shipment."""
+    """Return the cause of stock movements: each kind of command is executed once per shipment."""
     return f"{command.kind}:{command.shipment_id}"
 
 

@@ -69,7 +69,7 @@ def _issue(row: Reservation, shipment_id: str) -> Change:
 
 
 def recognise_revenue(session: Session, order_id: str, rows: Sequence[Reservation]) -> None:
-    """Give each reservation its share of its line's net, when it leaves or is cancelled.
+    """Recognise each reservation's share of its line's net, when it leaves or is cancelled.
 
     Shares are cumulated, then rounded: over all units of a line they are exactly its net.
     """
@@ -125,7 +125,7 @@ def unissued(session: Session, shipment_id: str) -> list[Reservation]:
 
 
 def restock(work: UnitOfWork, changes: Sequence[Change]) -> tuple[str, ...]:
-    """Put goods into stock again at their cost, and fill open shortages with them.
+    """Restock goods at their cost, and fill open shortages with them.
 
     All `changes` have one cause. Returns the orders to notify: those that got stock or another
     expected date.

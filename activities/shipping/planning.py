@@ -99,7 +99,7 @@ def plan_shipment(
 
 
 def _hand_over(pieces: Sequence[Piece]) -> FreightChoice:
-    """Goods handed over to the customer are not packed."""
+    """Return the choice for goods handed over to the customer, which are not packed."""
     return FreightChoice(
         mode=FreightMode.HAND_OVER,
         reason="handed over to the customer",
@@ -119,7 +119,7 @@ def _pieces(session: Session, rows: Sequence[Reservation]) -> list[Piece]:
 
 
 def _book_from(location: Location, now: datetime) -> datetime | None:
-    """When the location hands over goods that are ready now; None: at once."""
+    """Return when the location hands over goods that are ready now; None: at once."""
     handed_over_at = next_hand_over(location, now)
     return handed_over_at if handed_over_at > now else None
 
@@ -157,7 +157,7 @@ def _record_packages(
 
 
 def _sscc(prefix: str, serial: int) -> str:
-    """Serials beyond their digits count up the extension digit."""
+    """Return the SSCC of a serial. A serial with too many digits raises the extension digit."""
     extension, rest = divmod(serial, 10 ** (16 - len(prefix)))
     try:
         return sscc(prefix, rest, extension)

@@ -214,7 +214,7 @@ def _order_lines(session: Session, order_id: str) -> Sequence[OrderLineRow]:
 
 
 def _units(session: Session, order_id: str) -> dict[str, dict[int, int]]:
-    """The units of an order by shipment and line."""
+    """Count the units of an order by shipment and line."""
     found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for row in session.exec(select(Reservation).where(Reservation.order_id == order_id)):
         if row.shipment_id is not None:
@@ -229,7 +229,7 @@ def _events(session: Session, shipment_id: str) -> tuple[TrackingEventView, ...]
 
 
 def _proof(events: Sequence[TrackingEventView]) -> ProofView | None:
-    """The proof of the first delivery, which is final."""
+    """Return the proof of the first delivery, which is final."""
     for event in events:
         if event.status == TrackingStatus.DELIVERED:
             return ProofView(
@@ -251,7 +251,6 @@ def _claim(row: Claim) -> ClaimView:
 
 
 def _ship_from(session: Session, name: str, location: Location | None) -> PaperAddress:
-    """Our company at the location."""
     company = session.exec(select(Company)).one()
     if location is None:
         return PaperAddress(name=company.name, lines=(name,), country=company.country)
@@ -273,7 +272,7 @@ def _paper_packages(session: Session, row: Shipment) -> tuple[PaperPackage, ...]
 
 
 def _paper_lines(session: Session, row: Shipment) -> tuple[PaperLine, ...]:
-    """All lines of the order, with the units of this shipment and those of later ones."""
+    """Return all lines of the order, with the units of this shipment and of later ones."""
     lines, before = _order_lines(session, row.order_id), _units_before(session, row)
     units = _units(session, row.order_id)[row.shipment_id]
     skus = {line.sku for line in lines}
@@ -310,7 +309,7 @@ def _units_before(session: Session, row: Shipment) -> dict[int, int]:
 
 
 def _sequence(row: Shipment) -> tuple[int, str]:
-    """Sorts shipments of an order by the number at the end of their ids: 2 before 10."""
+    """Return the sort key of an order's shipments, by the number that ends their ids."""
     return len(row.shipment_id), row.shipment_id
 
 

@@ -75,7 +75,7 @@ def apply_report(
 
 
 def _subject(session: Session, order_id: str, fact: ShipmentFact) -> Shipment | ReturnRow | None:
-    """The order's shipment or return that a report names; without an id, its only open shipment."""
+    """Find the order's shipment or return that a report names, else its only open shipment."""
     if fact.order_id not in (None, order_id):
         return None
     shipments = shipments_of(session, order_id)
@@ -173,7 +173,7 @@ def _apply_to_return(
 
 
 def update_return(work: UnitOfWork, row: ReturnRow) -> None:
-    """Bring a return up to date with all its reports.
+    """Update a return by all its reports.
 
     An authorised return that a carrier has, or had, is in transit: it doesn't expire.
     """

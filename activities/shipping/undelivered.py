@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
-from activities.billing.exchanges import PaidOrder, credit_and_refund, settle_exchange_units
+from activities.billing.exchanges import PaidOrder, credit_and_refund, settle_units
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.shipping.goods_issue import recognise_revenue
 from models import ledger
-from models.billing import credited_units
 from models.messages.commands.results import FollowUp
 from models.messages.steps import BillStep
 from models.pricing import PricedLine
@@ -40,40 +39,35 @@ def credit_undelivered(
     `entry_id` names the journal entry for what had been credited before, as an allowance.
     """
     order, lines = payer.order, _credit_lines(work.session, payer, rows)
-    given_back = credit_and_refund(work, payer, lines, reason, delivered=False)
+    credit = credit_and_refund(work, payer, lines, reason, delivered=False)
     if not payer.is_exchange:
-        credited_minor = given_back.credit_note.net_minor if given_back else 0
+        credited_minor = credit.credit_note.net_minor if credit else 0
         before_minor = sum(row.revenue_minor for row in rows) - credited_minor
         before = ledger.credited_before_entry(
             entry_id, order.order_id, order.currency, before_minor
         )
         post(work, before)
-    if given_back is None:
+    if credit is None:
         return "nothing is left to credit", None
     follow_up = FollowUp(
         order_id=order.order_id,
-        refund_key=given_back.refund_key,
-        bill=BillStep(number=given_back.credit_note.number),
+        refund_key=credit.refund_key,
+        bill=BillStep(number=credit.credit_note.number),
     )
-    return given_back.words, follow_up
+    return credit.summary, follow_up
 
 
 def _credit_lines(
     session: Session, payer: PaidOrder, rows: Sequence[Reservation]
 ) -> list[PricedLine]:
-    """Undelivered units as lines of a credit note to the order that paid for them."""
+    """Build the lines of a credit note to the order that paid for undelivered units."""
     units, net_minor = Counter[int](), Counter[int]()
     for row in rows:
         units[row.line_no] += row.quantity
         net_minor[row.line_no] += row.revenue_minor
     lines = select(OrderLineRow).where(OrderLineRow.order_id == rows[0].order_id)
     return [
-        settle_exchange_units(payer, line.line_no, units[line.line_no])
-        or credited_units(
-            PricedLine.model_validate(line.model_dump()),
-            units[line.line_no],
-            net_minor[line.line_no],
-        )
+        settle_units(payer, line, units[line.line_no], net_minor[line.line_no])
         for line in session.exec(lines.order_by(col(OrderLineRow.line_no)))
         if units[line.line_no]
     ]

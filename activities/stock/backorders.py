@@ -94,7 +94,7 @@ def _other_locations(session: Session, shortage: Shortage, free: dict[StockKey, 
 
 
 def _has_reservation(session: Session, shortage: Shortage) -> bool:
-    """Whether the line has stock at a location: a complete delivery keeps a line together."""
+    """Return whether a location already serves a part of the line."""
     reserved = select(Reservation.order_id).where(
         Reservation.order_id == shortage.order_id,
         Reservation.line_no == shortage.line_no,
@@ -106,7 +106,7 @@ def _has_reservation(session: Session, shortage: Shortage) -> bool:
 def _fill(
     shortage: Shortage, location: str, free: dict[StockKey, int]
 ) -> list[tuple[str, Assignment]]:
-    """Assign free units of a location to a shortage, with the order's id; none where none are."""
+    """Assign the free units of a location to a shortage; returned with the order's id, if any."""
     key = StockKey(sku=shortage.sku, location=location)
     units = min(free.get(key, 0), shortage.quantity - shortage.filled)
     if not units:
@@ -139,7 +139,7 @@ def set_expected_dates(work: UnitOfWork, skus: Iterable[str]) -> tuple[str, ...]
 
 
 def set_newest_dates(work: UnitOfWork, newest: Sequence[Shortage]) -> None:
-    """As `set_expected_dates`, for the shortages promised last: the earlier ones keep their dates.
+    """Set the expected dates of the shortages promised last; the earlier ones keep theirs.
 
     So the cost of an order does not grow with the number of orders before it.
     """
@@ -211,7 +211,7 @@ def incoming(session: Session, key: StockKey, today: date) -> list[Incoming]:
 def incoming_of(
     session: Session, skus: Iterable[str], today: date
 ) -> dict[StockKey, list[Incoming]]:
-    """As `incoming`, for all locations of `skus` at which units are due."""
+    """Read the units due of `skus` at all locations, as `incoming` does."""
     rows = session.exec(
         select(PurchaseOrder, PurchaseOrderLine)
         .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))

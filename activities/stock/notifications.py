@@ -51,7 +51,7 @@ def changed_shortages(session: Session, before: Mapping[str, OpenShortage]) -> l
 def notification_of_changes(
     work: UnitOfWork, cause: str, before: Mapping[str, OpenShortage], keys: Iterable[StockKey]
 ) -> Notification:
-    """Notify orders whose shortage changed since `before`, and the replenishments of `keys`."""
+    """Build the notification of orders whose shortage changed, and of replenishments of `keys`."""
     changed = changed_shortages(work.session, before)
     orders = dict.fromkeys(shortage.order_id for shortage in changed)
     return Notification(cause=cause, orders=tuple(orders), stock_keys=tuple(keys))
@@ -60,9 +60,9 @@ def notification_of_changes(
 def notification_of_fills(
     work: UnitOfWork, cause: str, rescheduled: Iterable[str], keys: Iterable[StockKey]
 ) -> Notification:
-    """Notify orders that `cause` gave stock, the `rescheduled` orders, and replenishments.
+    """Build the notification of orders that `cause` gave stock, and of `rescheduled` orders.
 
-    Those of `keys`, and those where a shortage was filled from another location.
+    It includes the replenishments of `keys`, and of shortages filled from another location.
     """
     relieved = _keys_filled_elsewhere(work.session, cause)
     return Notification(
@@ -86,7 +86,7 @@ def orders_filled_by(
 
 
 def _keys_filled_elsewhere(session: Session, cause: str) -> list[StockKey]:
-    """Return where shortages are that `cause` filled from another location."""
+    """Return the stock keys of shortages that `cause` filled from another location."""
     rows = session.exec(
         select(Shortage.sku, Shortage.location)
         .join(StockMovement, col(StockMovement.order_id) == col(Shortage.order_id))

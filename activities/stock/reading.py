@@ -49,12 +49,10 @@ def locations_of(session: Session, sku: str) -> list[str]:
 
 
 def sku_exists(session: Session, sku: str) -> bool:
-    """Whether a SKU is in the master data."""
     return session.get(Product, sku) is not None
 
 
 def location_exists(session: Session, location: str) -> bool:
-    """Whether a location is in the master data."""
     return session.get(Location, location) is not None
 
 

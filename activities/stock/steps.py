@@ -194,7 +194,7 @@ def allocate_or_backorder(
 
 
 def _available(work: UnitOfWork, skus: set[str]) -> dict[StockKey, int]:
-    """Lock the stock of `skus`; return the units a new order may take: none before a shortage."""
+    """Lock the stock of `skus`; return the units for a new order: none where one is short."""
     stock = lock_stock(work, skus)
     shortages = (
         select(Shortage.sku, Shortage.location)

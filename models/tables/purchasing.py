@@ -62,7 +62,7 @@ class PurchaseOrderLine(SQLModel, table=True):
     """When the supplier failed to promise or deliver all units. It isn't asked again until its rest
     is over or an operator retries."""
     reason: dict[str, JsonValue] = Field(sa_type=JSON)
-    """Why it was bought: a `models.purchasing.Reason`."""
+    """Why it was purchased: a `models.purchasing.Reason`."""
 
 
 class SupplierInvoice(SQLModel, table=True):

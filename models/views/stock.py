@@ -21,7 +21,7 @@ class StockAtLocation(Payload):
     reorder_point: int | None = None
     safety_stock: int | None = None
     order_quantity: int | None = None
-    """EOQ; 0: without demand or holding cost, only missing units are bought."""
+    """EOQ; 0: without demand or holding cost, only missing units are purchased."""
     demand_a_day: float | None = None
     lead_time_days: float | None = None
     reviewed_at: datetime | None = None

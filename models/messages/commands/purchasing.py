@@ -8,7 +8,7 @@ from models.messages.commands.stock import StockCommand
 
 
 class ClosePurchaseOrder(StockCommand):
-    """Close a purchase order. Units that orders still need are bought elsewhere."""
+    """Close a purchase order. Units that orders still need are purchased elsewhere."""
 
     cli: ClassVar = Cli("po close")
     routes: ClassVar = (Route("/purchase-orders/{po_id}/close", "close"),)

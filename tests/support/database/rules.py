@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from models.billing import BillingRules
 from models.messages.policy import Policy
-from models.purchasing import BuyingPolicy
+from models.purchasing import PurchasingPolicy
 from models.replenishment import ReviewPolicy
 from models.returns import ReturnRules
 from models.rules import Rules
@@ -14,7 +14,7 @@ from models.shipping import STANDARD_PACKAGING
 RULES = Rules(
     policy=Policy(payment_deadline=60, partner_timeout=2, attention_after_attempts=2),
     billing=BillingRules(),
-    buying=BuyingPolicy(
+    purchasing=PurchasingPolicy(
         window=timedelta(0),
         acknowledge_within=timedelta(days=2),
         receipt_grace=timedelta(days=3),

@@ -163,5 +163,5 @@ class WarehouseInvariants(WarehouseModel):
         for row in self.read(select(GoodsReceipt)):
             received[row.po_id, row.sku] += row.quantity - row.damaged
         for line in self.read(select(PurchaseOrderLine)):
-            most = RULES.buying.most_units(line.quantity)
+            most = RULES.purchasing.most_units(line.quantity)
             assert received[line.po_id, line.sku] == line.received <= most

@@ -20,7 +20,7 @@ from models.purchasing import (
     compare_offers,
     freight_of_arrived,
     landed_value,
-    quantity_to_buy,
+    purchase_quantity,
 )
 
 TODAY = date(2026, 11, 1)
@@ -139,7 +139,7 @@ def answer(question: Question) -> Comparison:
 def test_purchase_covers_shortage_and_minimum_in_whole_packs(
     short: int, minimum: int, pack: int
 ) -> None:
-    quantity = quantity_to_buy(short, minimum, pack)
+    quantity = purchase_quantity(short, minimum, pack)
     assert quantity >= short
     assert quantity >= minimum
     assert quantity % pack == 0
@@ -147,7 +147,7 @@ def test_purchase_covers_shortage_and_minimum_in_whole_packs(
 
 @given(short=units, minimum=units, pack=units)
 def test_one_pack_less_is_not_enough(short: int, minimum: int, pack: int) -> None:
-    assert quantity_to_buy(short, minimum, pack) - pack < max(short, minimum)
+    assert purchase_quantity(short, minimum, pack) - pack < max(short, minimum)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_one_pack_less_is_not_enough(short: int, minimum: int, pack: int) -> Non
     [(1, 1, 1, 1), (7, 1, 5, 10), (10, 1, 5, 10), (1, 12, 5, 15), (11, 10, 10, 20), (0, 3, 2, 4)],
 )
 def test_quantities_by_example(short: int, minimum: int, pack: int, quantity: int) -> None:
-    assert quantity_to_buy(short, minimum, pack) == quantity
+    assert purchase_quantity(short, minimum, pack) == quantity
 
 
 @given(question=some_questions)
@@ -180,8 +180,10 @@ def test_price_break_never_makes_a_purchase_dearer(question: Question) -> None:
     requirement, offers, _, _ = question
     rows = {row.supplier_id: row for row in answer(question).rows}
     for o in offers:
-        enough = quantity_to_buy(requirement.wanted, o.minimum_quantity, o.pack_size)
-        last = max(enough, quantity_to_buy(o.break_quantity or 0, o.minimum_quantity, o.pack_size))
+        enough = purchase_quantity(requirement.wanted, o.minimum_quantity, o.pack_size)
+        last = max(
+            enough, purchase_quantity(o.break_quantity or 0, o.minimum_quantity, o.pack_size)
+        )
         costs = []
         for quantity in range(enough, last + 1, o.pack_size):
             goods = quantity * o.unit_cost_with_price_break(quantity)

@@ -41,7 +41,7 @@ def refusal_of(warehouse: Warehouse, fact: GoodsReceived) -> str | None:
     """Return why API and CLI refuse a receipt."""
     return warehouse.database.read(
         lambda session: purchasing_reading.receipt_refusal(
-            session, fact, RULES.buying, warehouse.now
+            session, fact, RULES.purchasing, warehouse.now
         )
     )
 
