@@ -42,7 +42,9 @@ class OrderIntake(Connection):
         """
         document = parse_order(sent)
         sent_digest = digest(sent)
-        recorded, errors, total_minor = await self._read(lambda session: _check(session, document))
+        recorded, errors, total_minor = await self._database.glance_async(
+            lambda session: _check(session, document)
+        )
         if recorded is not None and recorded[0] != sent_digest:
             raise _taken(document.order_id)
         if recorded is not None and recorded[1] in FINAL_STAGES:

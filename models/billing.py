@@ -1,5 +1,6 @@
 """Billing rules: invoices, credit notes, balances, payments and refunds."""
 
+import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -113,6 +114,10 @@ class CreditNote(Bill):
 def due_date(terms: Terms, issued_on: date) -> date | None:
     """Return the due date of an invoice; None without credit terms, as it is paid when issued."""
     return issued_on + timedelta(days=NET_DAYS) if terms.on_credit else None
+
+
+INVOICE_NUMBER = re.compile(r"INV-\d{4,}-\d{6,}")
+"""The form of an invoice's number."""
 
 
 def invoice_number(year: int, sequence: int) -> str:

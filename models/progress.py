@@ -1,6 +1,6 @@
 """The progress of an order, and its stage."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -97,6 +97,7 @@ class ShipmentProgress(Payload):
     mode: FreightMode
     is_booked: bool
     """Whether the carrier has confirmed its booking."""
+    units: int
     called_back_by: str | None = None
     """The id of the command that recalls it."""
 
@@ -193,6 +194,25 @@ class Progress(Payload):
         if not self.backordered:
             return False
         return not (self.in_parts and self.at_hand)
+
+    def with_shipments(self, shipments: Iterable[ShipmentProgress]) -> "Progress":
+        """Return the progress after these shipments of its units were planned, or went on.
+
+        For shipments that were sent again or refunded the units must be counted instead.
+        """
+        before = {one.shipment_id: one for one in self.shipments}
+        after = before | {one.shipment_id: one for one in shipments}
+        counts = {"held": self.held, "shipped": self.shipped, "delivered": self.delivered}
+        for shipment_id, one in after.items():
+            known = before.get(shipment_id)
+            if known is None:
+                counts["held"] -= one.units
+            if one.state.has_left and not (known and known.state.has_left):
+                counts["shipped"] += one.units
+            if one.state is ShipmentState.DELIVERED and not (known and known.state is one.state):
+                counts["delivered"] += one.units
+        in_order = tuple(after[shipment_id] for shipment_id in sorted(after))
+        return self.model_copy(update={**counts, "shipments": in_order})
 
     def shipment(self, shipment_id: str) -> ShipmentProgress:
         """Return one of the order's shipments."""

@@ -224,7 +224,7 @@ class OrderWorkflow:
         elif isinstance(message, OrderFact):
             advanced = await run_database_step(
                 OrderPhases.apply_and_advance,
-                FactStep(order_id=order.order_id, fact=stored_fact(message)),
+                FactStep(order_id=order.order_id, fact=stored_fact(message), known=order.progress),
                 summary_of(message),
             )
             order.take(advanced)

@@ -82,7 +82,6 @@ def create_invoice(
     order.taxed_minor = 0
     detail = f"{invoice.number}, {money_of(order, order.total_minor)}"
     record_event(work, order.order_id, "invoiced", detail)
-    work.session.flush()
     keep_invoice_number(work.session, order.order_id, invoice.number)
     return True
 

@@ -15,6 +15,19 @@ from models.tables.billing import Payment
 from models.tables.orders import Order
 
 
+def find_payment(session: Session, order: Order, payment_id: str) -> Payment | None:
+    """Read a payment, and with it whether the order has received others."""
+    rows = session.exec(
+        select(Payment).where(
+            (col(Payment.payment_id) == payment_id) | (col(Payment.order_id) == order.order_id)
+        )
+    ).all()
+    session.info["has_payments", order.order_id] = any(
+        row.order_id == order.order_id for row in rows
+    )
+    return next((row for row in rows if row.payment_id == payment_id), None)
+
+
 def payments_of(session: Session, order: Order) -> Sequence[Payment]:
     """Return the payments of an order in its currency, in the order received."""
     rows = select(Payment).where(
@@ -41,7 +54,10 @@ def distribute_tax(session: Session, order: Order) -> None:
 
 def payments_on_account(work: UnitOfWork, order: Order) -> Iterator[OnAccount]:
     """List the payments on account of an order, as its invoice deducts them."""
-    for row in payments_of(work.session, order) if order.taxed_minor else ():
+    if not order.taxed_minor:
+        return
+    work.session.flush()
+    for row in payments_of(work.session, order):
         if row.taxed_minor > 0:
             received_on = tax_date_of(
                 work, f"matched:{row.payment_id}", f"payment:{row.payment_id}"

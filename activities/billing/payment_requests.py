@@ -56,13 +56,13 @@ def prepare_request(
 
     async def send() -> Record:
         request_id = await payments.request(asked, f"{call}/{attempt}")
-        return lambda work: _record_answer(work, asked, number, request_id)
+        return lambda work, _: _record_answer(work, asked, number, request_id)
 
     return PreparedCall(
         step="request_payment",
         partner="payments",
         send=send,
-        refuse=lambda work: record_refusal(work, call, attempt),
+        refuse=lambda work, _: record_refusal(work, call, attempt),
     )
 
 

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from activities.billing.invoicing import create_invoice
 from activities.billing.on_account import payments_of, tax_on_account
 from activities.billing.receivables import reverse_write_off, write_off_receivable
-from activities.billing.reversals import apply_early_reversals
+from activities.billing.reversals import apply_early_reversals, early_reversals
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
@@ -30,6 +30,15 @@ MORE_THAN_DUE = "more than was due"
 def record_payment(work: UnitOfWork, order: Order, fact: PaymentReceived) -> None:
     """Record a payment for an order in its currency: the amount due first, the rest a deposit."""
     payment = _new_payment(work, fact, order.order_id)
+    reversals = early_reversals(work.session, payment)
+    with work.session.no_autoflush:  # the order's row is written once, with all that follows
+        _record_payment(work, order, fact, payment)
+    apply_early_reversals(work, payment, reversals)
+
+
+def _record_payment(
+    work: UnitOfWork, order: Order, fact: PaymentReceived, payment: Payment
+) -> None:
     work.session.add(payment)
     receivable_minor = _apply(work, order, payment)
     entry = billing_entries.payment_entry(
@@ -44,7 +53,6 @@ def record_payment(work: UnitOfWork, order: Order, fact: PaymentReceived) -> Non
     detail = f"{money_of(order, payment.amount_minor)} by {fact.method} ({payment.payment_id})"
     record_event(work, order.order_id, "payment_received", detail)
     invoice_if_paid(work, order, paid_on)
-    apply_early_reversals(work, payment)
 
 
 def match_payment(work: UnitOfWork, order: Order, payment: Payment, cause: str) -> None:
@@ -81,7 +89,7 @@ def record_unmatched(
     )
     post(work, entry, payment.received_at.date())
     work.session.flush()
-    apply_early_reversals(work, payment)
+    apply_early_reversals(work, payment, early_reversals(work.session, payment))
 
 
 def _new_payment(work: UnitOfWork, fact: PaymentReceived, order_id: str | None) -> Payment:
@@ -142,7 +150,7 @@ def invoice_if_paid(work: UnitOfWork, order: Order, paid_on: date | None = None)
         return
     if not rules.tax_on_account:
         paid_on = None
-    elif paid_on is None or len(payments_of(work.session, order)) > 1:
+    elif paid_on is None or work.session.info.get(("has_payments", order.order_id), True):
         paid_on = _last_paid_on(work, order)
     order.forgiven_minor += due_minor  # the invoice is composed as of a paid order
     create_invoice(work, order, waived_minor=due_minor, taxed_on=paid_on)

@@ -4,7 +4,7 @@ from sqlmodel import Session, col, select
 
 from activities.documents.bills import render_credit_note, render_invoice
 from activities.order_record.balance import balance_of
-from models.billing import CreditNote, Invoice
+from models.billing import INVOICE_NUMBER, CreditNote, Invoice
 from models.money import format_amount, format_percent
 from models.pricing import PricedLine
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment
@@ -111,6 +111,8 @@ def _mails(session: Session, document: Invoice | CreditNote) -> tuple[MailView, 
 
 def order_of_invoice(session: Session, number: str) -> str | None:
     """Return the order of an invoice, if that exists."""
+    if not INVOICE_NUMBER.fullmatch(number):
+        return None
     row = session.get(InvoiceRow, number)
     return row.order_id if row else None
 

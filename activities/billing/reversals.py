@@ -1,5 +1,6 @@
 """Reversals: payments taken back by the payer's bank (chargebacks)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -9,7 +10,7 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, money_of
-from activities.order_record.progress import FOR_CHANGE
+from activities.order_record.progress import FOR_CHANGE, forget_known
 from models import billing_entries
 from models.billing import amount_problem, split_reversal
 from models.ledger import Entry
@@ -63,15 +64,23 @@ def new_reversal(fact: PaymentReversed, payment: Payment | None, now: datetime) 
     )
 
 
-def apply_early_reversals(work: UnitOfWork, payment: Payment) -> None:
-    """Apply reversals that were reported before their payment."""
-    work.session.flush()
+def early_reversals(session: Session, payment: Payment) -> Sequence[PaymentReversal]:
+    """Read the reversals that were reported before their payment."""
     waiting = select(PaymentReversal).where(
         PaymentReversal.payment_id == payment.payment_id,
         col(PaymentReversal.applied_at).is_(None),
         PaymentReversal.currency == payment.currency,
     )
-    for reversal in work.session.exec(waiting.order_by(col(PaymentReversal.reversal_id))):
+    return session.exec(waiting.order_by(col(PaymentReversal.reversal_id))).all()
+
+
+def apply_early_reversals(
+    work: UnitOfWork, payment: Payment, reversals: Sequence[PaymentReversal]
+) -> None:
+    """Apply reversals that were reported before their payment, which is recorded now."""
+    if reversals:
+        work.session.flush()
+    for reversal in reversals:
         reverse_payment(work, reversal, payment)
 
 
@@ -123,6 +132,7 @@ def _reverse_applied(
     payment: Payment,
     amount_minor: int,
 ) -> Entry:
+    forget_known(work, order.order_id)
     balance, rules = balance_of(work.session, order), work.rules.billing
     payment.applied_minor = min(
         payment.applied_minor, payment.amount_minor - payment.reversed_minor

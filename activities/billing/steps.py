@@ -7,6 +7,7 @@ from activities.billing.cards import (
 )
 from activities.billing.exchanges import credit_cancelled_exchange
 from activities.billing.invoicing import create_invoice, credit_amount, invoice_of, uncredited_minor
+from activities.billing.on_account import find_payment
 from activities.billing.payments import (
     currency_mismatch,
     record_payment,
@@ -101,7 +102,7 @@ def record_unmatched_payment(work: UnitOfWork, payment: PaymentReceived) -> None
 def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> Progress:
     order = lock_order(work, order_id)
     mark_applied(work, fact)
-    known = work.session.get(Payment, fact.payment_id)
+    known = find_payment(work.session, order, fact.payment_id)
     if problem := _wrong_order(fact, order_id) or _payment_problem(known, order_id, fact):
         reject_fact(work, order_id, fact, problem)
     elif known is None and fact.currency != order.currency:

@@ -60,6 +60,7 @@ class Database:
         self._is_sqlite = make_url(self.url).get_backend_name() == "sqlite"
         create = _create_sqlite if self._is_sqlite else _create_postgresql
         self._writer, self._reader = create(self.url)
+        self._glancer = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         writers = 1 if self._is_sqlite else WRITERS
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="write")
         self._read_threads = ThreadPoolExecutor(READERS, thread_name_prefix="read")
@@ -91,6 +92,13 @@ class Database:
     def read(self, work: Callable[[Session], Result]) -> Result:
         """Run `work`, which only reads, on one consistent view. Raises as `transaction`."""
         return self._run(Session(self._reader, expire_on_commit=False), work)
+
+    async def glance_async(self, work: Callable[[Session], Result]) -> Result:
+        """Run `work`, a few reads each of which is consistent in itself, without a transaction."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._read_threads, lambda: self._run(Session(self._glancer), work)
+        )
 
     async def read_async(self, work: Callable[[Session], Result]) -> Result:
         """Run `read` in a background thread."""
@@ -185,7 +193,8 @@ def _begin_writing(connection: Connection) -> None:
 
 
 def _begin_reading(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN")
 
 
 def _unavailable(error: DBAPIError) -> Unavailable | None:

@@ -22,11 +22,12 @@ from models.tables.operations import PartnerCall
 Request = TypeVar("Request", bound=BaseModel)
 Answer = TypeVar("Answer")
 Result = TypeVar("Result")
-Record = Callable[[UnitOfWork], Progress | None]
-"""Records an answer; returns the progress of the order if that has changed."""
+Record = Callable[[UnitOfWork, Progress | None], Progress | None]
+"""Records an answer, with the order's progress before, if known; returns the progress after it
+where that has changed."""
 
 
-def record_nothing(_work: UnitOfWork) -> None:
+def record_nothing(_work: UnitOfWork, _known: Progress | None) -> None:
     """Record nothing."""
 
 
@@ -65,14 +66,16 @@ async def make_call(
         try:
             record = await call.send()
         except Refused:
-            await database.transaction_async(call.refuse)
+            refuse = call.refuse
+            await database.transaction_async(lambda work: refuse(work, None))
             raise
         except NothingAsked:
-            await database.transaction_async(call.forget)
+            forget = call.forget
+            await database.transaction_async(lambda work: forget(work, None))
             raise
 
     def conclude(work: UnitOfWork) -> Result:
-        record(work)
+        record(work, None)
         return finish(work)
 
     return await database.transaction_async(conclude)

@@ -2,12 +2,15 @@
 
 from datetime import date, timedelta
 
+from sqlalchemy import true
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
+from activities.order_record.company import keep_company
 from models.ledger import Entry
 from models.tables.ledger import JournalEntry, JournalPosting, OpenPeriod
+from models.tables.masterdata import Company
 from models.tables.operations import NumberSeries
 
 THE_LEDGER = "main"
@@ -59,10 +62,16 @@ def tax_date_of(work: UnitOfWork, *entry_ids: str) -> date:
 
 
 def open_from(session: Session) -> date:
-    """Return the first open day, locked against closing until the transaction ends."""
+    """Return the first open day, locked against closing until the transaction ends.
+
+    The company is read with it, as most documents of a posting name it.
+    """
     if "open_from" not in session.info:
-        period = session.get_one(OpenPeriod, THE_LEDGER, with_for_update={"read": True})
+        books = select(OpenPeriod, Company).outerjoin(Company, true())
+        of_ledger = books.where(OpenPeriod.ledger == THE_LEDGER)
+        period, company = session.exec(of_ledger.with_for_update(read=True, of=OpenPeriod)).one()
         session.info["open_from"] = period.open_from
+        keep_company(session, company)
     first: date = session.info["open_from"]
     return first
 

@@ -32,7 +32,7 @@ from activities.mail.layout import Addressee, Envelope, MailedLine
 from activities.mail.returns import MailedReturn, return_mail
 from activities.order_record.balance import balance_of
 from activities.order_record.company import get_company
-from activities.order_record.lines import order_lines
+from activities.order_record.lines import order_lines, reservations_of
 from activities.returns.reading import return_details, return_paper
 from models.billing import CreditNote, Invoice
 from models.messages.steps import (
@@ -151,7 +151,7 @@ def draft_dispatch(session: Session, step: ShipmentStep) -> Draft:
     shipment = session.get_one(Shipment, step.shipment_id)
     dispatched = DispatchedGoods(
         order_id=shipment.order_id,
-        lines=_shipped_lines(session, step.shipment_id),
+        lines=_shipped_lines(session, step),
         carrier=shipment.carrier or "",
         tracking_number=shipment.tracking_number or "",
     )
@@ -169,7 +169,7 @@ def draft_collection(session: Session, step: CollectionStep) -> Draft | None:
     location = session.get_one(Location, shipment.location)
     collectable = CollectableGoods(
         order_id=step.order_id,
-        lines=_shipped_lines(session, step.shipment_id),
+        lines=_shipped_lines(session, step),
         location=", ".join(location.address_lines),
         collect_by=step.collect_by.astimezone(ZoneInfo(location.timezone)).date(),
     )
@@ -244,13 +244,10 @@ def _short_lines(session: Session, order_id: str) -> tuple[MailedLine, ...]:
     return tuple(_line(session, row, row.quantity - row.filled) for row in rows)
 
 
-def _shipped_lines(session: Session, shipment_id: str) -> tuple[MailedLine, ...]:
-    rows = session.exec(
-        select(Reservation)
-        .where(Reservation.shipment_id == shipment_id)
-        .order_by(col(Reservation.line_no))
-    )
-    return tuple(_line(session, row, row.quantity) for row in rows)
+def _shipped_lines(session: Session, step: ShipmentStep) -> tuple[MailedLine, ...]:
+    rows = reservations_of(session, step.order_id)
+    shipped = [row for row in rows if row.shipment_id == step.shipment_id]
+    return tuple(_line(session, row, row.quantity) for row in shipped)
 
 
 def _line(session: Session, row: Shortage | Reservation, quantity: int) -> MailedLine:

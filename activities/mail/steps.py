@@ -125,7 +125,8 @@ class CustomerMail:
         draft = await self._database.read_async(lambda session: self._unsent(session, read_draft))
         if draft is not None:
             call = mail_call(draft, self._mailer, self._sender)
-            await self._database.transaction_async(await call.send())
+            record = await call.send()
+            await self._database.transaction_async(lambda work: record(work, None))
 
     def _unsent(
         self, session: Session, read_draft: Callable[[Session], Draft | None]
@@ -154,7 +155,7 @@ def mail_call(draft: Draft, mailer: Mailer, sender: str, step: str = "") -> Prep
             await mailer.send(mail)
         except PartnerRefused as refusal:
             refused = refusal.message
-        return lambda work: _record_mail(work, draft, envelope, refused)
+        return lambda work, _: _record_mail(work, draft, envelope, refused)
 
     return PreparedCall(step=step, partner="mail", send=send)
 

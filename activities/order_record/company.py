@@ -13,6 +13,11 @@ def find_company(session: Session) -> Company | None:
     return company
 
 
+def keep_company(session: Session, company: Company | None) -> None:
+    """Keep the company that was read with something else."""
+    session.info["company"] = company
+
+
 def get_company(session: Session) -> Company:
     """Read the company of a shop that has imported its tables."""
     company = find_company(session)

@@ -7,6 +7,7 @@ from sqlmodel import Session, col, select
 
 from models.tables.orders import OrderLineRow
 from models.tables.shipping import Shipment
+from models.tables.stock import Reservation
 
 _ORDER_ID = bindparam("order_id", type_=String)
 _LINES = (
@@ -16,6 +17,11 @@ _LINES = (
 )
 _SHIPMENTS = (
     select(Shipment).where(col(Shipment.order_id) == _ORDER_ID).order_by(col(Shipment.shipment_id))
+)
+_RESERVATIONS = (
+    select(Reservation)
+    .where(col(Reservation.order_id) == _ORDER_ID)
+    .order_by(col(Reservation.line_no), col(Reservation.location), col(Reservation.part))
 )
 """Built once: every step executes them, and building takes longer than executing."""
 
@@ -41,11 +47,27 @@ def shipments_of(session: Session, order_id: str) -> Sequence[Shipment]:
     return kept[order_id]
 
 
+def known_shipments(session: Session, order_id: str) -> Sequence[Shipment] | None:
+    """Return the shipments of an order if the transaction has read them."""
+    kept: dict[str, Sequence[Shipment]] = session.info.get("shipments", {})
+    return kept.get(order_id)
+
+
 def keep_shipments(session: Session, order_id: str, shipments: Sequence[Shipment]) -> None:
     """Keep the shipments of an order as known."""
     session.info.setdefault("shipments", {})[order_id] = shipments
 
 
+def reservations_of(session: Session, order_id: str) -> Sequence[Reservation]:
+    """Read the reservations of an order by line, as they are when goods are issued."""
+    kept: dict[str, Sequence[Reservation]] = session.info.setdefault("reservations", {})
+    if order_id not in kept:
+        kept[order_id] = session.exec(_RESERVATIONS, params={"order_id": order_id}).all()
+    return kept[order_id]
+
+
 def forget_rows(session: Session, order_id: str) -> None:
-    """Read the shipments again at the next use: the order is locked, or has another one."""
-    session.info.get("shipments", {}).pop(order_id, None)
+    """Read shipments and reservations again at the next use: the order was not locked, or has
+    others."""
+    for kept in ("shipments", "reservations"):
+        session.info.get(kept, {}).pop(order_id, None)

@@ -17,7 +17,12 @@ from activities.order_record.balance import (
     keep_invoice_number,
     requested_refunds,
 )
-from activities.order_record.lines import forget_rows, keep_shipments, shipments_of
+from activities.order_record.lines import (
+    forget_rows,
+    keep_shipments,
+    known_shipments,
+    shipments_of,
+)
 from models.billing import AuthorisationState, Balance
 from models.errors import NotFound
 from models.orders import Capture, Delivery
@@ -33,7 +38,12 @@ FOR_CHANGE: dict[str, Any] = {"key_share": True}
 goods receipts for its shortages."""
 UNATTENDED = (Stage.COMPLETED, Stage.CANCELLING, Stage.CANCELLED)
 """Stages in which no workflow shows the problems of an order."""
-_SHIPMENT_FIELDS = set(ShipmentProgress.model_fields)
+_SHIPMENT_FIELDS = set(ShipmentProgress.model_fields) - {"units", "is_booked"}
+_PLAIN_STATES = (
+    *(ShipmentState.PLANNED, ShipmentState.BOOKED),
+    *(ShipmentState.DISPATCHED, ShipmentState.DELIVERED),
+)
+"""The states of shipments whose units are counted once."""
 
 # Statements that every step executes: built once, as building takes longer than executing.
 _ORDER_ID = bindparam("order_id", type_=String)
@@ -85,12 +95,57 @@ def find_order(work: UnitOfWork, order_id: str) -> Order | None:
 
 def save_progress(work: UnitOfWork, order: Order) -> Progress:
     """Recompute the stage of a changed order, and raise its version."""
-    work.session.flush()
     version = order.version + 1
-    progress = read_progress(work.session, order).model_copy(update={"version": version})
+    known = work.session.info.get(("progress", order.order_id))
+    if known is not None:
+        progress = _update(work.session, order, known)
+    else:
+        work.session.flush()
+        progress = read_progress(work.session, order)
     order.version, order.updated_at = version, work.now
     save_stage(order, progress)
-    return progress
+    return progress.model_copy(update={"version": version})
+
+
+def use_known(work: UnitOfWork, order: Order, known: Progress | None) -> bool:
+    """Let `save_progress` update a known progress instead of reading it again, where that is exact.
+
+    For a change of the order's row, or of the state of its shipments by a carrier's report. It is
+    exact if nobody has changed the order since: every change raises its version, apart from units
+    that arrive for a shortage.
+    """
+    is_exact = (
+        known is not None
+        and known.version == order.version
+        and not known.backordered
+        and known.cancellation is Cancellation.NONE
+        and known.money_problem is None
+        and all(one.state in _PLAIN_STATES for one in known.shipments)
+    )
+    if is_exact and known is not None:
+        work.session.info["progress", order.order_id] = known
+        keep_invoice_number(work.session, order.order_id, known.invoice_number)
+    return is_exact
+
+
+def forget_known(work: UnitOfWork, order_id: str) -> None:
+    """Read the progress again after all: more has changed than `use_known` expects."""
+    work.session.info.pop(("progress", order_id), None)
+
+
+def _update(session: Session, order: Order, known: Progress) -> Progress:
+    """Update a known progress by the order's row, and by its shipments if they were read."""
+    invoice = invoice_number(session, order.order_id)
+    money = balance_of_row(order, invoiced=invoice is not None)
+    progress = known.model_copy(
+        update=_money_of_row(session, order, money) | {"invoice_number": invoice}
+    )
+    rows = known_shipments(session, order.order_id)
+    if rows is None:
+        return progress
+    shipments = [shipment_progress(row, known.shipment(row.shipment_id).units) for row in rows]
+    goods_problem = problems.goods_problem(rows)
+    return progress.with_shipments(shipments).model_copy(update={"goods_problem": goods_problem})
 
 
 def save_stage(order: Order, progress: Progress) -> None:
@@ -141,16 +196,12 @@ def _compose(session: Session, order: Order, goods: _Goods, *, has_suspects: boo
     delivered = [s.shipment_id for s in shipments if s.state is ShipmentState.DELIVERED]
     money = balance_of_row(order, invoiced=invoice is not None)
     return Progress(
+        **_money_of_row(session, order, money),
         order_id=order.order_id,
         version=order.version,
         terms=order.terms,
         currency=order.currency,
-        total_minor=order.total_minor,
-        paid_minor=order.paid_minor,
-        received_minor=order.paid_minor + order.deposit_minor,
-        due_minor=money.due_minor,
         captured_later=order.capture is Capture.AT_DISPATCH,
-        authorised_until=_authorised_until(session, order, money.due_minor),
         money_problem=problems.money_problem(session, order, money) if has_suspects else None,
         goods_problem=problems.goods_problem(shipments),
         invoice_number=invoice,
@@ -168,14 +219,29 @@ def _compose(session: Session, order: Order, goods: _Goods, *, has_suspects: boo
         consent_by=order.consent_by if short else None,
         supply_problem=_supply_problem(session, order.order_id) if short else None,
         cancellation=order.cancellation,
-        refund_due_minor=_refund_due(session, order, money),
         shipments=tuple(
-            ShipmentProgress(
-                **s.model_dump(include=_SHIPMENT_FIELDS), is_booked=s.booking_id is not None
-            )
-            for s in shipments
+            shipment_progress(row, sum(n for (_, of), n in units.items() if of == row.shipment_id))
+            for row in shipments
         ),
     )
+
+
+def shipment_progress(row: Shipment, units: int) -> ShipmentProgress:
+    """Return the progress of a shipment of so many units."""
+    fields = row.model_dump(include=_SHIPMENT_FIELDS)
+    return ShipmentProgress(**fields, units=units, is_booked=row.booking_id is not None)
+
+
+def _money_of_row(session: Session, order: Order, money: Balance) -> dict[str, Any]:
+    """Return the fields of the progress that follow from the order's row, and its authorisation."""
+    return {
+        "total_minor": order.total_minor,
+        "paid_minor": order.paid_minor,
+        "received_minor": order.paid_minor + order.deposit_minor,
+        "due_minor": money.due_minor,
+        "authorised_until": _authorised_until(session, order, money.due_minor),
+        "refund_due_minor": _refund_due(session, order, money),
+    }
 
 
 def _refund_due(session: Session, order: Order, money: Balance) -> int:

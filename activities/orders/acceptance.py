@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from activities.masterdata.reading import company_currency
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError, Refused
 from models.money import parse_amount
 from models.orders import OrderDocument
 from models.pricing import PricedLine, ProductPrice, Totals, price_lines, total
-from models.tables.masterdata import Customer, Location, Product
+from models.tables.masterdata import Company, Customer, Location, Product
 
 
 class PricedOrder(NamedTuple):
@@ -27,9 +26,10 @@ def check_order(session: Session, document: OrderDocument) -> tuple[list[FieldEr
     Returns the errors field by field, and the total in minor units; 0 where there are errors.
     """
     products = _products(session, document)
+    company, customer = _seller_and_buyer(session, document.customer_id)
     errors = [
-        *_check_customer(session, document),
-        *_check_company(session, document),
+        *_check_customer(customer, document),
+        *_check_company(session, company, document),
         *(
             FieldError(f"lines.{number}.sku", f"there is no SKU {line.sku!r}")
             for number, line in enumerate(document.lines)
@@ -39,7 +39,7 @@ def check_order(session: Session, document: OrderDocument) -> tuple[list[FieldEr
     if errors:
         return errors, 0
     try:
-        return [], _priced(session, document, products).totals.total_minor
+        return [], _priced(customer, document, products).totals.total_minor
     except ValueError as error:
         return [FieldError("lines", str(error))], 0
 
@@ -53,22 +53,30 @@ def price_order(session: Session, document: OrderDocument) -> PricedOrder:
     products = _products(session, document)
     if missing := sorted({line.sku for line in document.lines} - products.keys()):
         raise Refused("sku_unknown", f"there is no SKU {', '.join(missing)}: import it, then retry")
-    return _priced(session, document, products)
+    return _priced(session.get(Customer, document.customer_id), document, products)
 
 
 def _priced(
-    session: Session, document: OrderDocument, products: Mapping[str, ProductPrice]
+    customer: Customer | None, document: OrderDocument, products: Mapping[str, ProductPrice]
 ) -> PricedOrder:
     """Price an order by the price list and the tax treatment of its customer."""
-    customer = session.get(Customer, document.customer_id)
     treatment = customer.tax_treatment if customer is not None else TaxTreatment.STANDARD
     lines = price_lines(document, products, treatment)
     return PricedOrder(lines, total(lines))
 
 
-def _check_company(session: Session, document: OrderDocument) -> list[FieldError]:
+def _seller_and_buyer(session: Session, customer_id: str) -> tuple[Company | None, Customer | None]:
+    """Read the company, and the customer if that is known."""
+    known = col(Customer.customer_id) == customer_id
+    found = session.exec(select(Company, Customer).outerjoin(Customer, known)).one_or_none()
+    return found or (None, None)
+
+
+def _check_company(
+    session: Session, company: Company | None, document: OrderDocument
+) -> list[FieldError]:
     """Check the order against the company: its currency, and the location for handing over."""
-    errors, currency = [], company_currency(session)
+    errors, currency = [], company.currency if company else None
     if currency is None:
         errors.append(FieldError("lines", "there are no products: import some first"))
     elif document.currency != currency:
@@ -78,8 +86,8 @@ def _check_company(session: Session, document: OrderDocument) -> list[FieldError
     return errors
 
 
-def _check_customer(session: Session, document: OrderDocument) -> list[FieldError]:
-    sent, recorded = document.customer, session.get(Customer, document.customer_id)
+def _check_customer(recorded: Customer | None, document: OrderDocument) -> list[FieldError]:
+    sent = document.customer
     if recorded is not None:
         status = recorded.status
     elif isinstance(sent, str):

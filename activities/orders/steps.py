@@ -12,6 +12,7 @@ from activities.masterdata import customers
 from activities.masterdata.reading import company_currency
 from activities.order_record.audit import record_event, record_rejected
 from activities.order_record.balance import balance_of, money_of
+from activities.order_record.company import keep_company
 from activities.order_record.lines import keep_lines
 from activities.order_record.problems import show_problem
 from activities.order_record.progress import (
@@ -40,6 +41,7 @@ from models.orders import OrderDocument
 from models.progress import Cancellation, Progress
 from models.promises import promised_date
 from models.tables.billing import Payment
+from models.tables.masterdata import Company
 from models.tables.operations import AttentionRow, FactRow
 from models.tables.orders import Order, OrderLineRow
 
@@ -64,9 +66,9 @@ def record(work: UnitOfWork, step: RecordOrder) -> Recording:
     order = work.session.get(Order, document.order_id, with_for_update=FOR_CHANGE)
     is_new, has_early = order is None, True
     if order is None:
+        has_early = _read_before_order(work.session, document.order_id)
         order = _insert_order(work, step)
         record_event(work, order.order_id, "recorded", f"placed {order.channel}")
-        has_early = _has_early_messages(work.session, order.order_id)
         if has_early:
             apply_early_payments(work, order)
     if order.attention_code is not None:  # from an earlier run of the workflow
@@ -83,15 +85,17 @@ def record(work: UnitOfWork, step: RecordOrder) -> Recording:
     return Recording(order, is_new, recorded)
 
 
-def _has_early_messages(session: Session, order_id: str) -> bool:
-    """Whether payments or other facts were received before the order."""
+def _read_before_order(session: Session, order_id: str) -> bool:
+    """Read the company, and whether payments or other facts were received before the order."""
     payments = select(Payment.payment_id).where(Payment.claimed_order_id == order_id).exists()
     facts = (
         select(FactRow.fact_no)
         .where(FactRow.order_id == order_id, col(FactRow.applied_at).is_(None))
         .exists()
     )
-    return bool(session.exec(select(payments | facts)).one())
+    found = session.exec(select(Company, payments | facts)).one_or_none()
+    keep_company(session, found[0] if found else None)
+    return bool(found and found[1])
 
 
 @step

@@ -12,14 +12,14 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import PreparedCall
 from activities.mail.drafts import draft_bill
 from activities.order_record.balance import invoice_number
-from activities.order_record.progress import read_progress, save_stage
+from activities.order_record.progress import read_progress, save_stage, shipment_progress
 from activities.phases.partners import Partners, prepare_mail
 from activities.shipping.booking import prepare_first_booking
-from activities.shipping.planning import PlannedShipment, plan_held_goods
-from activities.stock.steps import allocate_order, keys_of, notification_of_low_stock
+from activities.shipping.planning import plan_held_goods
+from activities.stock.steps import allocate_order, notification_of_low_stock
 from models.messages.steps import BillStep, Notification
 from models.orders import Fulfilment, Terms
-from models.progress import Cancellation, Progress, ShipmentProgress
+from models.progress import Cancellation, Progress
 from models.tables.orders import Order
 
 
@@ -50,19 +50,20 @@ def advance(
     result = Advance(progress)
     if not _may_advance(order):
         return result
-    allocation = allocate_order(work, order)
-    if allocation is not None:
-        if is_new and not allocation.shortages:
-            held = sum(part.quantity for part in allocation.reservations)
+    allocated = allocate_order(work, order)
+    if allocated is not None:
+        if is_new and not allocated.allocation.shortages:
+            held = sum(part.quantity for part in allocated.allocation.reservations)
             result.progress = progress.model_copy(update={"allocated": True, "held": held})
         else:
             result.progress = read_progress(work.session, order)
-        result.notification = notification_of_low_stock(work, order, keys_of(allocation))
+        result.notification = notification_of_low_stock(order, allocated.low)
     if not result.progress.lacks_stock:
         _bill(work, order, result, partners, is_new)
         _ship(work, order, result, partners)
     number = invoice_number(work.session, order.order_id)
     if number and not invoiced_before:
+        work.session.flush()
         draft = draft_bill(work.session, BillStep(number=number))
         result.calls.append(prepare_mail(draft, partners, "mail_invoice"))
     save_stage(order, result.progress)
@@ -96,20 +97,11 @@ def _ship(work: UnitOfWork, order: Order, result: Advance, partners: Partners) -
     is_captured = progress.paid_in_full or not progress.captured_later
     if not (progress.may_consign and progress.secured and is_captured):
         return
-    planned = plan_held_goods(work, order)
-    result.progress = _with_shipments(progress, planned)
-    for shipment, packages in planned:
+    planned = plan_held_goods(work, order, len(progress.shipments))
+    result.progress = progress.with_shipments(
+        shipment_progress(shipment, units) for shipment, _, units in planned
+    )
+    for shipment, packages, _ in planned:
         if order.fulfilment is Fulfilment.CARRIER and shipment.book_from is None:
             booking = prepare_first_booking(work, order, shipment, packages, partners.carriers)
             result.calls.append(booking)
-
-
-def _with_shipments(progress: Progress, planned: list[PlannedShipment]) -> Progress:
-    """Return the progress with planned shipments of all held goods."""
-    fields = set(ShipmentProgress.model_fields)
-    new = tuple(
-        ShipmentProgress(**shipment.model_dump(include=fields), is_booked=False)
-        for shipment, _ in planned
-    )
-    shipments = sorted((*progress.shipments, *new), key=lambda one: one.shipment_id)
-    return progress.model_copy(update={"held": 0, "shipments": tuple(shipments)})

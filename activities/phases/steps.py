@@ -15,7 +15,7 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import Record
 from activities.mail.drafts import draft_confirmation, draft_dispatch
 from activities.order_record.balance import invoice_number
-from activities.order_record.progress import lock_order, save_progress
+from activities.order_record.progress import lock_order, save_progress, use_known
 from activities.orders.steps import record
 from activities.phases.advance import Advance, advance
 from activities.phases.partners import Partners, prepare_mail
@@ -28,6 +28,7 @@ from models.messages.facts import (
     PaymentReversed,
     ShipmentDelivered,
     ShipmentDispatched,
+    ShipmentFact,
     ShipmentTracked,
 )
 from models.messages.steps import (
@@ -43,6 +44,7 @@ from models.messages.steps import (
 )
 from models.orders import Fulfilment
 from models.progress import Progress
+from models.tables.orders import Order
 from models.tracking import TrackingStatus
 
 Result = TypeVar("Result", bound=Advanced)
@@ -94,8 +96,11 @@ class OrderPhases:
 
     def _apply(self, work: UnitOfWork, step: FactStep, is_due: bool) -> tuple[Advanced, Advance]:
         order = lock_order(work, step.order_id)
+        fact = FACT_TYPES[step.fact.type].model_validate(step.fact.data)
+        if _changes_little(fact, order):
+            use_known(work, order, step.known)
         invoiced_before = invoice_number(work.session, step.order_id) is not None
-        progress, left = _apply_fact(work, step)
+        progress, left = _apply_fact(work, step.order_id, fact)
         following = Advance(progress)
         if is_due:
             following = advance(
@@ -153,14 +158,19 @@ class OrderPhases:
 def _record_all(work: UnitOfWork, records: Sequence[Record], progress: Progress) -> Progress:
     """Record answers; return the order's progress after them."""
     for record_answer in records:
-        progress = record_answer(work) or progress
+        progress = record_answer(work, progress) or progress
     return progress
 
 
-def _apply_fact(work: UnitOfWork, step: FactStep) -> Reported:
+def _changes_little(fact: object, order: Order) -> bool:
+    """Return whether a fact changes the order's row and its shipments only: see `use_known`."""
+    if isinstance(fact, PaymentReceived):
+        return fact.currency == order.currency
+    return isinstance(fact, ShipmentFact)
+
+
+def _apply_fact(work: UnitOfWork, order_id: str, fact: object) -> Reported:
     """Apply a fact to its order. Raises Refused if there is no such order."""
-    order_id, stored = step.order_id, step.fact
-    fact = FACT_TYPES[stored.type].model_validate(stored.data)
     match fact:
         case PaymentReceived():
             return Reported(apply_payment.function(work, PaymentStep(order_id=order_id, fact=fact)))
@@ -178,4 +188,4 @@ def _apply_fact(work: UnitOfWork, step: FactStep) -> Reported:
             return apply_report(work, order_id, fact, fact.status)
         case ShipmentDelivered():
             return apply_report(work, order_id, fact, TrackingStatus.DELIVERED)
-    raise AssertionError(f"{stored.type} is not a fact of an order")
+    raise AssertionError(f"{fact} is not a fact of an order")

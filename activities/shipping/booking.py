@@ -19,7 +19,13 @@ from activities.gateways.calls import (
 )
 from activities.gateways.carriers import Carriers
 from activities.order_record.audit import record_event
-from activities.order_record.progress import lock_order, read_progress, save_progress
+from activities.order_record.lines import shipments_of
+from activities.order_record.progress import (
+    lock_order,
+    read_progress,
+    save_progress,
+    use_known,
+)
 from activities.shipping.goods_issue import cancel_shipment
 from activities.shipping.planning import next_hand_over
 from models.errors import PartnerUnavailable, Refused
@@ -94,14 +100,14 @@ def _booking(
     async def send() -> Record:
         booking = await _choose_quote(carriers, inquiry, attempt)
         booked = await carriers.book(booking, f"{call}/{attempt}")
-        return lambda work: record_booking(work, step, booking, booked)
+        return lambda work, known: record_booking(work, step, booking, booked, known)
 
     return PreparedCall(
         step=f"book_shipment/{step.shipment_id}",
         partner="carriers",
         send=send,
-        refuse=lambda work: record_refusal(work, call, attempt),
-        forget=lambda work: forget_request(work, call, attempt),
+        refuse=lambda work, _: record_refusal(work, call, attempt),
+        forget=lambda work, _: forget_request(work, call, attempt),
     )
 
 
@@ -176,11 +182,23 @@ def _planned_on(shipment: Shipment, location: Location | None) -> date:
 
 
 def record_booking(
-    work: UnitOfWork, step: ShipmentStep, booking: FreightBooking, booked: BookedFreight
+    work: UnitOfWork,
+    step: ShipmentStep,
+    booking: FreightBooking,
+    booked: BookedFreight,
+    known: Progress | None = None,
 ) -> Progress:
-    """Record a carrier's booking once; also of a shipment that has left meanwhile."""
+    """Record a carrier's booking once; also of a shipment that has left meanwhile.
+
+    `known`: the progress before, if that was just read.
+    """
     order = lock_order(work, step.order_id)
-    shipment = work.session.get_one(Shipment, step.shipment_id)
+    use_known(work, order, known)
+    shipment = next(
+        row
+        for row in shipments_of(work.session, step.order_id)
+        if row.shipment_id == step.shipment_id
+    )
     if shipment.booking_id is not None:
         return read_progress(work.session, order)
     shipment.booking_id = booked.booking_id

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.order_record.lines import order_lines
+from activities.order_record.lines import order_lines, reservations_of
 from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
 from activities.stock.notifications import orders_filled_by
@@ -27,7 +27,7 @@ UNISSUED_STATES = (ReservationState.HELD, ReservationState.PICKED)
 def issue_goods(work: UnitOfWork, order: Order, shipment: Shipment) -> None:
     """Issue the goods of a shipment: lower the stock, and post revenue and cost in one entry, as of
     the day on which they left."""
-    reservations = _reservations_of(work.session, order.order_id)
+    reservations = reservations_of(work.session, order.order_id)
     rows = sorted(
         (row for row in reservations if _is_unissued(row, shipment)),
         key=lambda row: (row.sku, row.line_no),
@@ -73,7 +73,8 @@ def recognise_revenue(session: Session, order_id: str, rows: Sequence[Reservatio
 
     Shares are cumulated, then rounded: over all units of a line they are exactly its net.
     """
-    _recognise_revenue(session, order_id, _reservations_of(session, order_id), rows)
+    reservations = session.exec(select(Reservation).where(Reservation.order_id == order_id))
+    _recognise_revenue(session, order_id, reservations, rows)
 
 
 def _recognise_revenue(
@@ -94,10 +95,6 @@ def _recognise_revenue(
         units += row.quantity
         row.revenue_minor = round_half_up(line.net_minor * units, line.quantity) - revenue_minor
         recognised[row.line_no] = (units, revenue_minor + row.revenue_minor)
-
-
-def _reservations_of(session: Session, order_id: str) -> Sequence[Reservation]:
-    return session.exec(select(Reservation).where(Reservation.order_id == order_id)).all()
 
 
 def _is_unissued(row: Reservation, shipment: Shipment) -> bool:

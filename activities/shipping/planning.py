@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.company import get_company
-from activities.order_record.lines import forget_rows, order_lines, shipments_of
+from activities.order_record.lines import forget_rows, order_lines
 from activities.stock.counters import lock_stock
 from models.errors import Refused
 from models.orders import Fulfilment
@@ -42,21 +42,23 @@ def lock_held(work: UnitOfWork, order_id: str) -> dict[str, list[Reservation]]:
 
 
 class PlannedShipment(NamedTuple):
-    """A shipment that is being planned, with its packages."""
+    """A shipment that is being planned, with its packages and the number of its units."""
 
     shipment: Shipment
     packages: list[PackageRow]
+    units: int
 
 
-def plan_held_goods(work: UnitOfWork, order: Order) -> list[PlannedShipment]:
+def plan_held_goods(work: UnitOfWork, order: Order, planned_before: int) -> list[PlannedShipment]:
     """Plan a shipment for each location that holds goods of an order, none while it is cancelled.
 
-    Raises Refused where no label numbers are left.
+    `planned_before`: the number of its shipments so far. Raises Refused where no label numbers are
+    left.
     """
     held = lock_held(work, order.order_id)
     if not held or order.cancellation is not Cancellation.NONE:
         return []
-    first = 1 + len(shipments_of(work.session, order.order_id))
+    first = 1 + planned_before
     return [
         plan_shipment(work, order, f"SH-{order.order_id}-{number}", held[location])
         for number, location in enumerate(sorted(held), start=first)
@@ -95,7 +97,7 @@ def plan_shipment(
     packages = _record_packages(work, shipment_id, choice.packages) if choice.packages else []
     detail = f"{shipment_id} from {rows[0].location} by {choice.mode.words}: {choice.reason}"
     record_event(work, order.order_id, "consigned", detail)
-    return PlannedShipment(shipment, packages)
+    return PlannedShipment(shipment, packages, sum(row.quantity for row in rows))
 
 
 def _hand_over(pieces: Sequence[Piece]) -> FreightChoice:

@@ -2,6 +2,7 @@
 
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
+from activities.order_record.lines import shipments_of
 from activities.order_record.progress import lock_order, read_progress, save_progress
 from activities.shipping.planning import plan_held_goods
 from activities.shipping.tracking import apply_report
@@ -19,7 +20,7 @@ def plan_shipments(work: UnitOfWork, step: OrderStep) -> Progress:
     cancelled.
     """
     order = lock_order(work, step.order_id)
-    planned = plan_held_goods(work, order)
+    planned = plan_held_goods(work, order, len(shipments_of(work.session, step.order_id)))
     return save_progress(work, order) if planned else read_progress(work.session, order)
 
 

@@ -1,10 +1,11 @@
 """The steps that allocate stock to an order and release it."""
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import date
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, false
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from activities.database.step import step
@@ -47,16 +48,22 @@ def allocate_stock(work: UnitOfWork, step: OrderStep) -> Advanced:
     is no location.
     """
     order = lock_order(work, step.order_id)
-    allocation = allocate_order(work, order)
-    is_due = allocation is not None
-    keys = keys_of(allocation) if allocation else _held_keys(work.session, step.order_id)
-    return Advanced(
-        progress=save_progress(work, order) if is_due else read_progress(work.session, order),
-        notification=notification_of_low_stock(work, order, keys),
-    )
+    allocated = allocate_order(work, order)
+    if allocated is not None:
+        progress, low = save_progress(work, order), allocated.low
+    else:
+        progress, low = read_progress(work.session, order), _low_keys_held(work, step.order_id)
+    return Advanced(progress=progress, notification=notification_of_low_stock(order, low))
 
 
-def allocate_order(work: UnitOfWork, order: Order) -> Allocation | None:
+class Allocated(NamedTuple):
+    """An allocation, and where it brought the stock to its reorder point or below."""
+
+    allocation: Allocation
+    low: Sequence[StockKey]
+
+
+def allocate_order(work: UnitOfWork, order: Order) -> Allocated | None:
     """Reserve stock for an order as `allocate_stock`.
 
     None if that is done already, or the order is cancelled.
@@ -68,29 +75,14 @@ def allocate_order(work: UnitOfWork, order: Order) -> Allocation | None:
         for line in order_lines(work.session, order.order_id)
     ]
     cause = f"allocate:{order.allocation_no + 1}"
-    allocation = allocate_or_backorder(work, order, needs, cause)
+    allocated = allocate_or_backorder(work, order, needs, cause)
     order.allocated = True
     order.allocation_no += 1
-    return allocation
+    return allocated
 
 
-def keys_of(allocation: Allocation) -> set[StockKey]:
-    """Return where an allocation has reserved stock."""
-    return {StockKey(sku=part.sku, location=part.location) for part in allocation.reservations}
-
-
-def _held_keys(session: Session, order_id: str) -> set[StockKey]:
-    held = select(Reservation.sku, Reservation.location).where(
-        Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
-    )
-    return {StockKey(sku=sku, location=location) for sku, location in session.exec(held)}
-
-
-def notification_of_low_stock(
-    work: UnitOfWork, order: Order, keys: Collection[StockKey]
-) -> Notification:
+def notification_of_low_stock(order: Order, low: Iterable[StockKey]) -> Notification:
     """Notify the replenishments of stock that an order brought to its reorder point or below."""
-    low = _low_keys(work.session, keys, work.now.date())
     return Notification(cause=f"allocate:{order.order_id}", stock_keys=tuple(low))
 
 
@@ -174,12 +166,13 @@ def release_reservations(
 
 def allocate_or_backorder(
     work: UnitOfWork, order: Order, needs: Sequence[Need], cause: str
-) -> Allocation:
+) -> Allocated:
     """Reserve available units for an order's needs; the rest becomes shortages.
 
     Raises Refused where there is no location.
     """
-    available = _available(work, {need.sku for need in needs})
+    stock = _read_stock(work, {need.sku for need in needs})
+    available = {key: row.units for key, row in stock.items()}
     is_split = order.delivery is Delivery.PARTIAL
     allocation = allocate(needs, available, _origins(work.session, order), is_split)
     if allocation.shortages:
@@ -190,19 +183,58 @@ def allocate_or_backorder(
     text = _in_words(allocation.reservations, allocation.shortages)
     record_event(work, order.order_id, "allocated", text)
     set_newest_dates(work, opened)
-    return allocation
+    taken: dict[StockKey, int] = defaultdict(int)
+    for part in allocation.reservations:
+        taken[StockKey(sku=part.sku, location=part.location)] += part.quantity
+    points = {
+        key: row.reorder_point
+        for key, row in stock.items()
+        if row.reorder_point is not None
+        and key in taken
+        and row.free - taken[key] <= row.reorder_point
+    }
+    return Allocated(allocation, low_keys(work.session, points, work.now.date()))
 
 
-def _available(work: UnitOfWork, skus: set[str]) -> dict[StockKey, int]:
-    """Lock the stock of `skus`; return the units for a new order: none where one is short."""
+class _StockRow(NamedTuple):
+    """Stock that an order may take: `units`, none before a shortage, of those that are `free`."""
+
+    units: int
+    free: int
+    reorder_point: int | None
+
+
+def _read_stock(work: UnitOfWork, skus: set[str]) -> dict[StockKey, _StockRow]:
+    """Lock the stock of `skus`, and read it with its shortages and reorder points."""
     stock = lock_stock(work, skus)
-    shortages = (
-        select(Shortage.sku, Shortage.location)
-        .where(col(Shortage.sku).in_(skus), Shortage.state == ShortageState.OPEN)
-        .distinct()
+    is_short = (
+        select(Shortage.shortage_id)
+        .where(
+            Shortage.sku == Stock.sku,
+            Shortage.location == Stock.location,
+            Shortage.state == ShortageState.OPEN,
+        )
+        .exists()
     )
-    short = {StockKey(sku=sku, location=at) for sku, at in work.session.exec(shortages)}
-    return {key: 0 if key in short else row.on_hand - row.reserved for key, row in stock.items()}
+    rows = work.session.execute(
+        select_columns(
+            col(Stock.sku), col(Stock.location), is_short, col(StockPolicy.reorder_point)
+        )
+        .outerjoin(StockPolicy, _SAME_KEY & _HAS_REORDER_POINT)
+        .where(col(Stock.sku).in_(skus))
+    )
+    found = {}
+    for sku, location, short, reorder_point in rows:
+        key = StockKey(sku=sku, location=location)
+        free = stock[key].on_hand - stock[key].reserved
+        found[key] = _StockRow(0 if short else free, free, reorder_point)
+    return found
+
+
+_SAME_KEY = (col(Stock.sku) == col(StockPolicy.sku)) & (
+    col(Stock.location) == col(StockPolicy.location)
+)
+_HAS_REORDER_POINT = (col(StockPolicy.order_quantity) > 0) | (col(StockPolicy.reorder_point) > 0)
 
 
 def _origins(session: Session, order: Order) -> list[Origin]:
@@ -236,28 +268,25 @@ def _origins(session: Session, order: Order) -> list[Origin]:
     return origins
 
 
-def _low_keys(session: Session, keys: Collection[StockKey], today: date) -> list[StockKey]:
-    """Return those of the keys whose stock is at or below the reorder point."""
-    if not keys:
-        return []
-    low = (
-        select(StockPolicy.sku, StockPolicy.location, StockPolicy.reorder_point)
-        .join(
-            Stock,
-            (col(Stock.sku) == col(StockPolicy.sku))
-            & (col(Stock.location) == col(StockPolicy.location)),
-        )
+def _low_keys_held(work: UnitOfWork, order_id: str) -> list[StockKey]:
+    """Return where an order holds stock that is at or below its reorder point."""
+    held = (
+        select(Reservation.order_id)
         .where(
-            (col(StockPolicy.order_quantity) > 0) | (col(StockPolicy.reorder_point) > 0),
-            col(StockPolicy.sku).in_({key.sku for key in keys}),
-            Stock.on_hand - Stock.reserved <= StockPolicy.reorder_point,
+            Reservation.order_id == order_id,
+            Reservation.state == ReservationState.HELD,
+            Reservation.sku == Stock.sku,
+            Reservation.location == Stock.location,
         )
+        .exists()
     )
-    points = {
-        StockKey(sku=sku, location=location): reorder_point
-        for sku, location, reorder_point in session.exec(low)
-    }
-    return low_keys(session, {key: points[key] for key in points if key in keys}, today)
+    rows = work.session.exec(
+        select(Stock.sku, Stock.location, StockPolicy.reorder_point)
+        .join(StockPolicy, _SAME_KEY & _HAS_REORDER_POINT)
+        .where(held, Stock.on_hand - Stock.reserved <= StockPolicy.reorder_point)
+    )
+    points = {StockKey(sku=sku, location=at): point for sku, at, point in rows}
+    return low_keys(work.session, points, work.now.date())
 
 
 def _open_shortages(

@@ -94,10 +94,11 @@ class Advanced(Payload):
 
 
 class FactStep(Payload):
-    """A fact to apply to its order."""
+    """A fact to apply to its order. `known`: the progress as the order's workflow knows it."""
 
     order_id: str
     fact: StoredFact
+    known: Progress | None = None
 
 
 # Orders: recording, cancellation, status and result
