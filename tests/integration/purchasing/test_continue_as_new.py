@@ -70,13 +70,18 @@ async def test_signals_across_continue_as_new_are_applied_once(
     async def read_run_id() -> str:
         return (await replenishment.describe()).run_id
 
+    async def until_received(units: int) -> None:
+        await until_purchases(world, sku, lambda found: found[0].lines[sku].received >= units)
+
+    async def until_next_run(run_id: str) -> str:
+        return await until(read_run_id, lambda found: found != run_id)
+
     run_id = await read_run_id()
     for count, first in enumerate(range(0, units - wave, wave), start=1):
         await asyncio.gather(*(receive(number) for number in range(first, first + wave)))
-        nearly = first + wave - 3  # the next wave arrives while the last receipts are applied
-        await until_purchases(world, sku, lambda f, n=nearly: f[0].lines[sku].received >= n)
+        await until_received(first + wave - 3)  # the next wave arrives while the last are applied
         if count % WAVES_PER_RUN == 0:
-            run_id = await until(read_run_id, lambda run, before=run_id: run != before)
+            run_id = await until_next_run(run_id)
     await asyncio.gather(*(receive(number) for number in range(units - wave, units - 1)))
     await receive(units - 1)  # the last one, sent once: a second signal would find no workflow
     async with asyncio.timeout(60):
