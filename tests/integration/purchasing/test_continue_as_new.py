@@ -13,7 +13,7 @@ from models.purchasing import PurchaseOrderState as State
 from models.stock import MovementKind
 from models.tables.purchasing import GoodsReceipt
 from models.tables.stock import StockMovement
-from tests.conftest import DATABASES, new_world, running_engine
+from tests.conftest import DATABASES, SHORT_HISTORIES, new_world, running_engine
 from tests.support.masterdata.shop import order, unique
 from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
@@ -22,23 +22,20 @@ from tests.support.purchasing.purchases import bought, offer, reorder_at, stock_
 SMALL, FULL = 90, 1_000
 WAVES = 15
 ON_HAND, COST_MINOR = 1, 5_000
-SUGGESTED_AFTER_EVENTS = 40
-"""The history length at which the engine suggests to continue as new, instead of 4,096."""
 LEAST_RUNS = 4
 WAVES_PER_RUN = 3
 """Waves of signals after which the test waits for a new run.
 
 A run continues as new only when no signal is pending, which on a busy machine may not be before the
-next wave. The events of so many waves are more than SUGGESTED_AFTER_EVENTS.
+next wave. The events of so many waves are more than SHORT_HISTORIES has.
 """
 
 
 @pytest.fixture(params=DATABASES)
 async def short_histories(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """Run a pipeline whose engine suggests early to continue as new."""
-    option = f"limit.historyCount.suggestContinueAsNew={SUGGESTED_AFTER_EVENTS}"
     async with (
-        running_engine(tmp_path, "--dynamic-config-value", option) as address,
+        running_engine(tmp_path, *SHORT_HISTORIES) as address,
         new_world(request, address, worker=True, auto=False) as world,
     ):
         yield world
