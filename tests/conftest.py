@@ -30,6 +30,9 @@ ENGINE_ENVIRONMENT = {"GOMAXPROCS": "1", "GOGC": "800"}
 Each test process has a server of its own.
 """
 
+SHORT_HISTORIES = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40")
+"""Options of an engine that suggests to continue as new after 40 events, instead of 4,096."""
+
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 # Both limits are wall-clock times, which a busy machine exceeds without a defect.

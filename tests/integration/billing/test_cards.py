@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 from tests.support.billing.sales import TOTAL, deliver, place_order
 from tests.support.ledger.balances import accounts_of
-from tests.support.masterdata.shop import order, unique
+from tests.support.masterdata.shop import Document, order, unique
 from tests.support.orders.exactly_once import assert_asked_once
 from tests.support.orders.stages import events
 from tests.support.pipeline.command_line import run
 from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
 
-CARD = {"payment_method": "card", "capture": "at_dispatch"}
+CARD: Document = {"payment_method": "card", "capture": "at_dispatch"}
 
 
 async def authorise(world: World, order_id: str, expires_at: datetime | None = None) -> str:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlmodel import col, select
-from temporalio.api.history.v1 import HistoryEvent
 
 from models.tables.billing import InvoiceRow
 from models.tables.ledger import JournalEntry
@@ -25,7 +24,7 @@ from tests.support.masterdata.shop import order, unique
 from tests.support.orders.stages import events
 from tests.support.pipeline.clock import in_days, working
 from tests.support.pipeline.command_line import run, run_json
-from tests.support.pipeline.waiting import until, until_history
+from tests.support.pipeline.waiting import until, until_timer
 from tests.support.pipeline.world import World
 from tools.ports import any_free
 
@@ -70,14 +69,6 @@ async def test_overdue_invoice_is_reminded_with_fees_until_paid(idle: World) -> 
 
 async def test_reversal_starts_reminders_again(idle: World) -> None:
     """The timer of the first reminder is started a second time."""
-    timers = 0
-
-    def is_second_timer(event: HistoryEvent) -> bool:
-        nonlocal timers
-        if event.HasField("timer_started_event_attributes"):
-            timers += b"Until a reminder" in event.user_metadata.summary.data
-        return timers == 2
-
     sku, customer = idle.shop(on_hand=5)
     document = order(sku, customer, terms="net30")
     order_id = str(document["order_id"])
@@ -87,8 +78,7 @@ async def test_reversal_starts_reminders_again(idle: World) -> None:
         payment_id = await idle.pay(order_id, TOTAL)
         await idle.until_event(order_id, "payment_received")
         await charge_back(idle, payment_id)
-        handle = idle.client.get_workflow_handle(f"order-{order_id}")
-        await until_history(handle, is_second_timer)
+        await until_timer(idle.order_workflow(order_id), "Until a reminder", 2)
 
 
 async def test_write_off_includes_tax_and_completes_order(pipeline: World) -> None:

@@ -11,6 +11,7 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.operations.commands import execute_command
 from activities.order_record.progress import lock_order
 from activities.purchasing.receiving import receive_goods
+from models.messages.commands.base import CommandMessage
 from models.messages.commands.registry import CommandStep
 from models.messages.commands.results import CommandResult
 from models.messages.commands.stock import TransferStock
@@ -68,16 +69,17 @@ def test_command_that_overlaps_its_first_attempt_returns_the_same_result(
         to_location=next(name for name in ("BER", "MUC", "VIE") if name != largest.location),
         quantity=largest.on_hand_change,
     )
-    step, transfer = CommandStep(command=command), _EXECUTORS[TransferStock]
+    kind: type[CommandMessage] = TransferStock
+    step, transfer = CommandStep(command=command), _EXECUTORS[kind]
     first: list[CommandResult] = []
 
     def overtaken(work: UnitOfWork, command: TransferStock) -> CommandResult:
         if not first:
-            monkeypatch.setitem(_EXECUTORS, TransferStock, transfer)
+            monkeypatch.setitem(_EXECUTORS, kind, transfer)
             first.append(execute_command.run(warehouse.database, step))
         return transfer(work, command)
 
-    monkeypatch.setitem(_EXECUTORS, TransferStock, overtaken)
+    monkeypatch.setitem(_EXECUTORS, kind, overtaken)
     again = execute_command.run(warehouse.database, step)
     assert first == [again]
     assert again.refusal is None

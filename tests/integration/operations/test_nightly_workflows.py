@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 from sqlmodel import col, select
-from temporalio.client import Client, ScheduleOverlapPolicy
+from temporalio.client import (
+    Client,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleOverlapPolicy,
+)
 
 import engine
 from activities.database.unit_of_work import utc_now
@@ -202,6 +206,7 @@ async def test_triggered_schedules_run_their_workflows(nights: World) -> None:
         await handle.trigger()
         description = await until(handle.describe, lambda found: found.info.recent_actions)
         started = description.info.recent_actions[0].action
+        assert isinstance(started, ScheduleActionExecutionStartWorkflow)
         async with asyncio.timeout(PATIENCE_S):
             await nights.client.get_workflow_handle(started.workflow_id).result()
 

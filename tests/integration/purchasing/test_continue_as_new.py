@@ -13,7 +13,7 @@ from models.purchasing import PurchaseOrderState as State
 from models.stock import MovementKind
 from models.tables.purchasing import GoodsReceipt
 from models.tables.stock import StockMovement
-from tests.conftest import DATABASES, new_world, running_engine
+from tests.conftest import DATABASES, SHORT_HISTORIES, new_world, running_engine
 from tests.support.masterdata.shop import order, unique
 from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
@@ -22,23 +22,20 @@ from tests.support.purchasing.purchases import bought, offer, reorder_at, stock_
 SMALL, FULL = 90, 1_000
 WAVES = 15
 ON_HAND, COST_MINOR = 1, 5_000
-SUGGESTED_AFTER_EVENTS = 40
-"""The history length at which the engine suggests to continue as new, instead of 4,096."""
 LEAST_RUNS = 4
 WAVES_PER_RUN = 3
 """Waves of signals after which the test waits for a new run.
 
 A run continues as new only when no signal is pending, which on a busy machine may not be before the
-next wave. The events of so many waves are more than SUGGESTED_AFTER_EVENTS.
+next wave. The events of so many waves are more than SHORT_HISTORIES has.
 """
 
 
 @pytest.fixture(params=DATABASES)
 async def short_histories(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """Run a pipeline whose engine suggests early to continue as new."""
-    option = f"limit.historyCount.suggestContinueAsNew={SUGGESTED_AFTER_EVENTS}"
     async with (
-        running_engine(tmp_path, "--dynamic-config-value", option) as address,
+        running_engine(tmp_path, *SHORT_HISTORIES) as address,
         new_world(request, address, worker=True, auto=False) as world,
     ):
         yield world
@@ -70,13 +67,18 @@ async def test_signals_across_continue_as_new_are_applied_once(
     async def read_run_id() -> str:
         return (await replenishment.describe()).run_id
 
+    async def until_received(units: int) -> None:
+        await until_purchases(world, sku, lambda found: found[0].lines[sku].received >= units)
+
+    async def until_next_run(run_id: str) -> str:
+        return await until(read_run_id, lambda found: found != run_id)
+
     run_id = await read_run_id()
     for count, first in enumerate(range(0, units - wave, wave), start=1):
         await asyncio.gather(*(receive(number) for number in range(first, first + wave)))
-        nearly = first + wave - 3  # the next wave arrives while the last receipts are applied
-        await until_purchases(world, sku, lambda f, n=nearly: f[0].lines[sku].received >= n)
+        await until_received(first + wave - 3)  # the next wave arrives while the last are applied
         if count % WAVES_PER_RUN == 0:
-            run_id = await until(read_run_id, lambda run, before=run_id: run != before)
+            run_id = await until_next_run(run_id)
     await asyncio.gather(*(receive(number) for number in range(units - wave, units - 1)))
     await receive(units - 1)  # the last one, sent once: a second signal would find no workflow
     async with asyncio.timeout(60):

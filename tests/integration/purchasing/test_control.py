@@ -84,8 +84,8 @@ async def test_due_units_of_a_closed_purchase_order_are_bought_elsewhere(pipelin
     again = await pipeline.api.post(f"/purchase-orders/{po_id}/close", json=body)
     assert (again.status_code, again.json()["code"]) == (422, "stock_refused")
     assert "over already" in again.json()["detail"]
-    for words in (["po", "show", po_id], ["purchase-orders"], ["stock", sku], ["offers", sku]):
-        status, out, err = await run(pipeline, *words)
+    for shown_by in (["po", "show", po_id], ["purchase-orders"], ["stock", sku], ["offers", sku]):
+        status, out, err = await run(pipeline, *shown_by)
         assert (status, bool(out.strip())) == (0, True), err
 
 

@@ -21,7 +21,8 @@ async def send(world: World, path: str, **fields: Any) -> Document:
     sent = {"command_id": unique("cmd"), "reason": "too small"} | fields
     response = await world.api.post(path, json=sent)
     assert response.status_code == 200, response.text
-    return response.json()
+    answer: Document = response.json()
+    return answer
 
 
 async def refused(world: World, path: str, **fields: Any) -> tuple[int, str, list[str]]:
@@ -188,14 +189,14 @@ async def test_command_line_separates_refusals_from_wrong_use(pipeline: World) -
     ):
         status, out, _ = await run(pipeline, "returns", *words, "--json")
         assert (status, reason in json.loads(out)["detail"]) == (2, True), out
-    for words in (
+    for of_no_return in (
         ("RMA-0",),
         ("label", "RMA-0", "--out", "nothing.pdf"),
         ("sent", "RMA-0"),
         ("receive", "RMA-0", f"{sku}:1"),
         ("inspect", "RMA-0", f"{sku}:1:scrap"),
     ):
-        status, _, err = await run(pipeline, "returns", *words)
+        status, _, err = await run(pipeline, "returns", *of_no_return)
         assert (status, "there is no return 'RMA-0'" in err) == (1, True), err
     assert await run_json(pipeline, "returns", "list", "--order", order_id) == []
 

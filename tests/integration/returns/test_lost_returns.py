@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -173,7 +174,7 @@ async def test_attentions_of_two_returns_are_shown_one_after_the_other(pipeline:
         await command(pipeline, RequestReturn, order_id=order_id, lines=lines)
         await command(pipeline, AuthoriseReturn, return_id=return_id)
         await report(pipeline, return_id, "lost")
-        await until(lambda id_=return_id: waits(pipeline, f"return-{id_}"))
+        await until(partial(waits, pipeline, f"return-{return_id}"))
         await attention(pipeline, order_id, "return_exception", f"return-RMA-{order_id}-1")
     first = f"RMA-{order_id}-1"
     await command(pipeline, InspectReturn, return_id=first, lines=inspected(sku, lost=1))

@@ -284,7 +284,7 @@ async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
         yield made
 
 
-EXPIRES_AT_ONCE = {"return_authorisation": "auto", "return_expires_days": 0}
+EXPIRES_AT_ONCE: dict[str, Any] = {"return_authorisation": "auto", "return_expires_days": 0}
 
 
 async def expired(world: World) -> tuple[str, str, list[Document]]:

@@ -136,8 +136,8 @@ async def test_refused_claim_names_its_field(pipeline: World, claim: Interface) 
     for amount in ("0.00", "-1.00", "1.001"):
         assert await refused("file", shipment_id, amount) == "shipment_refused amount"
     assert await refused("file", shipment_id, "much") == "shipment_refused amount"
-    for what, amount in (("settle", ("1.00",)), ("withdraw", ())):
-        assert await refused(what, "CL-nobody", *amount) == "unknown"
+    for words in (("settle", "CL-nobody", "1.00"), ("withdraw", "CL-nobody")):
+        assert await refused(*words) == "unknown"
     assert (await claim(pipeline, "file", shipment_id, "1.00")).message
     for amount in ("0.00", "-1.00", "1.001", "1.01"):
         assert await refused("settle", claim_id, amount) == "shipment_refused amount"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from activities.operations.commands import execute_command
 from activities.orders.steps import read_order_progress
@@ -106,7 +106,7 @@ def test_cancelled_rest_of_a_line_is_exact_to_the_cent_and_fills_other_shortages
     warehouse.supply(pick=0, quantity=1)
     warehouse.reserve([("B", 2)], Delivery.PARTIAL, "AT", twice=False)
     first, second = (
-        row.order_id for row in warehouse.read(select(Order).order_by(Order.placed_at))
+        row.order_id for row in warehouse.read(select(Order).order_by(col(Order.placed_at)))
     )
     done = cancel_rest(warehouse, first)
     assert done.refusal is None, done

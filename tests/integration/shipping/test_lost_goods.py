@@ -12,7 +12,7 @@ from tests.support.masterdata.shop import Document, order, unique, write_csv
 from tests.support.orders.stages import booked, states
 from tests.support.pipeline.command_line import run, run_json
 from tests.support.pipeline.world import World
-from tests.support.shipping.shipments import give_up, lost, report
+from tests.support.shipping.shipments import give_up, lost, report, until_tracked
 
 
 @pytest.mark.parametrize("exception", ["lost", "returned_to_sender"])
@@ -108,7 +108,7 @@ async def test_shipment_without_a_carrier_exception_cannot_be_reshipped(pipeline
     shipment_id = f"SH-{order_id}-1"
     for status in ("booked", "in_transit"):
         await report(pipeline, order_id, status)
-        await pipeline.until_order(order_id, lambda o, s=status: o["shipments"][0]["tracking"] == s)
+        await until_tracked(pipeline, order_id, status)
         with pytest.raises(InvalidInput, match="shipment_id"):
             await give_up(pipeline, Reship, shipment_id)
     await report(pipeline, order_id, "lost")

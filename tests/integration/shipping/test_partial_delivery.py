@@ -1,8 +1,13 @@
 """Partial delivery: consignments of one order, each with its own state."""
 
-from tests.support.masterdata.shop import order
+from tests.support.masterdata.shop import Document, order
 from tests.support.orders.stages import states, units
 from tests.support.pipeline.world import World
+
+
+async def until_shipments(world: World, order_id: str, count: int) -> Document:
+    """Wait until an order has `count` shipments."""
+    return await world.until_order(order_id, lambda shown: len(shown["shipments"]) == count)
 
 
 async def test_available_units_are_dispatched_before_the_rest(pipeline: World) -> None:
@@ -52,9 +57,8 @@ async def test_partial_order_without_available_units_requests_payment_after_the_
     await pipeline.until_event(order_id, "booked")
     await pipeline.receive(shown["backorders"][0]["po_id"], sku, 1)
     for number in (1, 2):
-        shipment_id = f"SH-{order_id}-{number}"
-        await pipeline.until_order(order_id, lambda o, n=number: len(o["shipments"]) == n)
-        await pipeline.ship(order_id, "delivered", shipment_id)
+        await until_shipments(pipeline, order_id, number)
+        await pipeline.ship(order_id, "delivered", f"SH-{order_id}-{number}")
     await pipeline.until(order_id, "completed")
 
 

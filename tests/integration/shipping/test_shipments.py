@@ -188,8 +188,13 @@ async def test_freight_has_a_bill_of_lading(pipeline: World) -> None:
 
 async def test_pick_up_order_has_no_label(pipeline: World) -> None:
     sku, customer = pipeline.shop()
-    store = {"channel": "store", "fulfilment": "pick_up", "location": "BER", "taken_by": "Mia"}
-    document = order(sku, customer, **store)
+    document = order(
+        *(sku, customer),
+        channel="store",
+        fulfilment="pick_up",
+        location="BER",
+        taken_by="Mia",
+    )
     shipment_id = await shipped(pipeline, document, TOTAL, "consigned")
     for kind in (PaperKind.PICK_LIST, PaperKind.PACKING_SLIP):
         await paper(pipeline, shipment_id, kind)

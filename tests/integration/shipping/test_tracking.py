@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import DATABASES, new_world
 from tests.support.orders.stages import booked
 from tests.support.pipeline.world import World
-from tests.support.shipping.shipments import report, tracking
+from tests.support.shipping.shipments import report, tracking, until_tracked
 
 
 async def test_shipment_is_tracked_to_its_proof_of_delivery(pipeline: World) -> None:
@@ -17,7 +17,7 @@ async def test_shipment_is_tracked_to_its_proof_of_delivery(pipeline: World) -> 
     assert tracking(await pipeline.order(order_id)) is None
     for status in ("booked", "picked_up", "in_transit", "out_for_delivery"):
         assert await report(pipeline, order_id, status) == 204
-        shown = await pipeline.until_order(order_id, lambda o, s=status: tracking(o) == s)
+        shown = await until_tracked(pipeline, order_id, status)
     assert shown["stage"] == "in_transit"
     assert shown["shipments"][0]["state"] == "dispatched"
     await report(

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, select
 
 from models.ledger import Account
 from models.tables.ledger import JournalPosting
@@ -360,17 +361,13 @@ def test_counters_equal_the_sums_of_movements(shared_world: World) -> None:
     """After all tests of this file."""
 
     def work(session: Session) -> None:
-        sums = session.exec(
-            select(
-                StockMovement.sku,
-                StockMovement.location,
-                func.sum(col(StockMovement.on_hand_change)),
-                func.sum(col(StockMovement.reserved_change)),
-                func.sum(col(StockMovement.value_change_minor)),
-            ).group_by(col(StockMovement.sku), col(StockMovement.location))
-        )
-        for sku, location, *changed in sums:
-            row = session.get_one(Stock, (sku, location))
-            assert [row.on_hand, row.reserved, row.value_minor] == [int(c) for c in changed]
+        sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+        for moved in session.exec(select(StockMovement)):
+            changes = (moved.on_hand_change, moved.reserved_change, moved.value_change_minor)
+            for number, change in enumerate(changes):
+                sums[moved.sku, moved.location][number] += change
+        for place, changed in sums.items():
+            row = session.get_one(Stock, place)
+            assert [row.on_hand, row.reserved, row.value_minor] == changed
 
     shared_world.database.read(work)

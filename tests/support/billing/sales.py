@@ -41,7 +41,8 @@ async def execute(world: World, path: str, **fields: Any) -> Document:
     body = {"command_id": unique("cmd"), "reason": "because", **fields}
     response = await world.api.post(path, json=body)
     assert response.status_code == 200, response.text
-    return response.json()
+    answer: Document = response.json()
+    return answer
 
 
 async def refusal(world: World, path: str, **fields: Any) -> str:

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from sqlmodel.sql.expression import SelectOfScalar
 
 from activities.database.engine import Database
 from models.rules import Rules
@@ -24,6 +25,7 @@ from tests.support.database import postgres
 from tests.support.masterdata.shop import unique
 
 BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+Row = TypeVar("Row")
 picks = st.integers(0, 1_000)
 """The index of a row, modulo the number of rows."""
 _EVENTS_OF_ALL_EXAMPLES: Counter[str] = Counter()
@@ -54,11 +56,11 @@ class Machine(RuleBasedStateMachine):
         self.number += 1
         return f"{prefix}{self.number:04d}"
 
-    def read(self, query: Any) -> list[Any]:
+    def read(self, query: SelectOfScalar[Row]) -> list[Row]:
         """Read all rows of a query."""
         return self.database.read(lambda session: list(session.exec(query)))
 
-    def pick(self, query: Any, pick: int) -> Any | None:
+    def pick(self, query: SelectOfScalar[Row], pick: int) -> Row | None:
         """Read one row of a query, by index modulo the number of rows; None without rows."""
         rows = self.read(query)
         return rows[pick % len(rows)] if rows else None

@@ -99,10 +99,12 @@ def owe(
     total_minor: int = 10_000,
     invoiced: bool = True,
     posted: bool = True,
-    **sums: int,
+    **columns: Any,
 ) -> None:
     """Record an order with its invoice, and post its receivable."""
-    row = net30_order(order_id, customer_id, net_minor=total_minor, total_minor=total_minor, **sums)
+    row = net30_order(
+        order_id, customer_id, net_minor=total_minor, total_minor=total_minor, **columns
+    )
     invoice = InvoiceRow(
         number=f"INV-{order_id}",
         order_id=order_id,
@@ -122,7 +124,7 @@ def owe(
             work.session.add(invoice)
 
     database.transaction(change)
-    get = sums.get
+    get = columns.get
     amount_minor = total_minor + get("fees_minor", 0) - get("credited_minor", 0)
     amount_minor += get("payable_minor", 0) - get("paid_minor", 0) - get("forgiven_minor", 0)
     if posted and invoiced and amount_minor > 0:

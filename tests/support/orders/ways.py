@@ -1,32 +1,41 @@
 """The ways an order can take, each played once: their histories are kept for replay.
 
 A way places its orders in a world whose partners wait for the script, and returns the ids of the
-workflows that it used, the order's own first.
+workflows that it used, the order's own first. The engine suggests early to continue as new
+(`SHORT_HISTORIES`).
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import engine
 from models.messages.commands.returns import InspectReturn
 from models.messages.nightly import RECONCILE, STOCK_REVIEW
+from models.purchasing import PurchaseOrderState as State
 from tests.support.billing.payments import charge_back
 from tests.support.billing.sales import TOTAL as PRICE
 from tests.support.billing.sales import execute
-from tests.support.masterdata.shop import unique
+from tests.support.masterdata.shop import order, unique
 from tests.support.orders.stages import (
     at_the_counter,
     delivered,
     dispatch_and_deliver,
+    events,
     place_order,
     until_purchased,
 )
-from tests.support.pipeline.clock import TODAY, in_days
+from tests.support.pipeline.clock import TODAY, in_days, working
+from tests.support.pipeline.waiting import until_timer
 from tests.support.pipeline.world import World
+from tests.support.purchasing.market import Market
+from tests.support.purchasing.purchases import acknowledge, offer, reorder_at, until_purchases
 from tests.support.returns.states import came_back, command, inspected
 
+PAYMENT_DEADLINE_S = 0.5
 Way = Callable[[World], Awaitable[list[str]]]
 WAYS: dict[str, Way] = {}
+WITHOUT_WORKER: set[str] = set()
+"""The ways that run a worker of their own, with other settings."""
 
 
 def way(play: Way) -> Way:
@@ -35,11 +44,24 @@ def way(play: Way) -> Way:
     return play
 
 
+def idle_way(play: Way) -> Way:
+    """Register a way that runs a worker of its own."""
+    WITHOUT_WORKER.add(play.__name__)
+    return way(play)
+
+
 async def workflows_ended(world: World, *workflow_ids: str) -> list[str]:
     """Wait until workflows have ended; returns their ids."""
     for workflow_id in workflow_ids:
         await world.client.get_workflow_handle(workflow_id).result()
     return list(workflow_ids)
+
+
+async def fact_workflows(world: World) -> list[str]:
+    """List the workflows that apply facts of ended orders; there must be one."""
+    found = [run.id async for run in world.client.list_workflows("WorkflowType='FactWorkflow'")]
+    assert found
+    return found
 
 
 @way
@@ -86,27 +108,60 @@ async def net30(world: World) -> list[str]:
     return await workflows_ended(world, f"order-{order_id}")
 
 
-async def _acknowledged(world: World, po_id: str, day: date) -> None:
-    """Report that the supplier expects to deliver on a day."""
-    acknowledged = {
-        "acknowledgement_id": unique("ack"),
-        "po_id": po_id,
-        "expected_date": day.isoformat(),
-        "occurred_at": datetime.now(UTC).isoformat(),
-    }
-    await world.report("purchase_order.acknowledged", acknowledged)
-
-
 @way
 async def shortage(world: World) -> list[str]:
     """Short, bought, received, paid and sent; with its replenishment."""
     placed = await place_order(world, on_hand=1, quantity=3)
     order_id, sku = placed.order_id, placed.sku
     po_id = await until_purchased(world, order_id)
-    await _acknowledged(world, po_id, in_days(3))
+    await acknowledge(world, po_id, expected_date=in_days(3).isoformat())
     await world.receive(po_id, sku, 2)
     await world.complete(order_id, "357.00")
     return [*await workflows_ended(world, f"order-{order_id}"), f"replenish-BER-{sku}"]
+
+
+@way
+async def refused_by_suppliers(world: World) -> list[str]:
+    """One supplier refuses the call, the other one promises nothing; a retry asks both again."""
+    market = Market(world)
+    await world.misbehave(partner="suppliers", operation="purchase_order", fault="refuse")
+    order_id = await market.place(5)
+    _, second = await market.until_states(State.REFUSED, State.SENT)
+    nothing = [{"sku": market.sku, "quantity": 0}]
+    await acknowledge(world, second.order.po_id, lines=nothing)
+    shown = await world.until_order(order_id, lambda shown: shown["attention"] is not None)
+    assert shown["attention"]["code"] == "no_supply"
+    assert (await world.intake().retry(order_id, "operator")).accepted
+    *_, third = await market.until_states(State.REFUSED, State.REFUSED, State.SENT)
+    await world.receive(third.order.po_id, market.sku, 5)
+    await world.complete(order_id, "595.00")
+    return [*await workflows_ended(world, f"order-{order_id}"), f"replenish-BER-{market.sku}"]
+
+
+@way
+async def restocked(world: World) -> list[str]:
+    """The goods arrive unit by unit, until the replenishment has continued as new."""
+    units = 20
+    sku, customer = world.shop(on_hand=1, offers=False)
+    offer(world, sku, unique("S"), 5_000)
+    reorder_at(world, sku, reorder_point=0, order_quantity=units)
+    await world.place(order(sku, customer))
+    [bought] = await until_purchases(
+        world, sku, lambda found: [purchase.order.state for purchase in found] == [State.SENT]
+    )
+    replenishment = world.replenishment(sku)
+    first_run_id, received = (await replenishment.describe()).run_id, 0
+
+    async def receive(quantity: int) -> None:
+        nonlocal received
+        received += quantity
+        await world.receive(bought.order.po_id, sku, quantity)
+        await until_purchases(world, sku, lambda found: found[0].lines[sku].received == received)
+
+    while (await replenishment.describe()).run_id == first_run_id:
+        await receive(1)
+    await receive(units - received)
+    return await workflows_ended(world, f"replenish-BER-{sku}")
 
 
 @way
@@ -274,9 +329,57 @@ async def charged_back(world: World) -> list[str]:
     await world.until_order(order_id, lambda shown: shown["attention"] is not None)
     await world.pay(order_id, PRICE)
     await world.until_order(order_id, lambda shown: shown["attention"] is None)
-    facts = [run.id async for run in world.client.list_workflows("WorkflowType='FactWorkflow'")]
-    assert facts
-    return [f"order-{order_id}", *facts]
+    return [f"order-{order_id}", *await fact_workflows(world)]
+
+
+@idle_way
+async def dunned(world: World) -> list[str]:
+    """The payment is taken back after its due date; after two reminders it is paid with the fee."""
+    async with working(world, dunning="7:0 8:5.00") as hands:
+        placed = await place_order(world, terms="net30", channel="phone")
+        order_id = placed.order_id
+        await world.until_event(order_id, "booked")
+        payment_id = await world.pay(order_id, PRICE)
+        await world.until_event(order_id, "payment_received")
+        hands.end_of(in_days(30 + 7))
+        await charge_back(world, payment_id)
+        await until_timer(world.order_workflow(order_id), "Until a reminder is due", 2)
+        hands.begin(in_days(30 + 8))
+        await world.until_order(order_id, lambda shown: events(shown).count("reminded") == 2)
+        await world.pay(order_id, "124.00")
+        await dispatch_and_deliver(world, order_id)
+        await world.until(order_id, "completed")
+        return await workflows_ended(world, f"order-{order_id}")
+
+
+async def _paid_late(world: World) -> str:
+    """Pay an order that was cancelled at its payment deadline; returns its id."""
+    placed = await place_order(world)
+    await world.until(placed.order_id, "cancelled")
+    await world.ended(placed.order_id)
+    await world.pay(placed.order_id, PRICE)
+    return placed.order_id
+
+
+@idle_way
+async def paid_late(world: World) -> list[str]:
+    """Cancelled at the payment deadline; the payment that follows is refunded."""
+    async with world.worker(payment_deadline=PAYMENT_DEADLINE_S):
+        order_id = await _paid_late(world)
+        await world.until_event(order_id, "refunded")
+        facts = await workflows_ended(world, *await fact_workflows(world))
+        return [f"order-{order_id}", *facts]
+
+
+@idle_way
+async def reinstated(world: World) -> list[str]:
+    """Cancelled at the payment deadline; the payment that follows starts the order again."""
+    async with world.worker(payment_deadline=PAYMENT_DEADLINE_S, late_money="reallocate"):
+        order_id = await _paid_late(world)
+        await dispatch_and_deliver(world, order_id)
+        await world.until(order_id, "completed")
+        facts = await fact_workflows(world)
+        return await workflows_ended(world, f"order-{order_id}", *facts)
 
 
 @way
@@ -285,7 +388,7 @@ async def promised_later(world: World) -> list[str]:
     placed = await place_order(world, on_hand=0, requested_delivery_date=TODAY.isoformat())
     order_id, sku = placed.order_id, placed.sku
     po_id = await until_purchased(world, order_id)
-    await _acknowledged(world, po_id, in_days(60))
+    await acknowledge(world, po_id, expected_date=in_days(60).isoformat())
     await world.until_order(order_id, lambda shown: shown["consent_by"] is not None)
     handle = world.client.get_workflow_handle(f"order-{order_id}")
     assert (await handle.execute_update("accept_delay", {"actor": "customer"}))["accepted"]

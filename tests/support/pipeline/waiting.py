@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
@@ -60,3 +61,15 @@ async def until_history(
             if reached(event):
                 return
     raise AssertionError("the workflow has ended without such an event")
+
+
+async def until_timer(handle: WorkflowHandle[Any, Any], summary: str, number: int = 1) -> None:
+    """Wait until a workflow has started the `number`th timer with a summary."""
+    started = itertools.count(1)
+
+    def is_started(event: HistoryEvent) -> bool:
+        is_timer = event.HasField("timer_started_event_attributes")
+        is_named = summary.encode() in event.user_metadata.summary.data
+        return is_timer and is_named and next(started) == number
+
+    await until_history(handle, is_started)

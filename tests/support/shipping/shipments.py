@@ -33,6 +33,11 @@ def tracking(shown: Document) -> str | None:
     return status
 
 
+async def until_tracked(world: World, order_id: str, status: str) -> Document:
+    """Wait until an order's first shipment has a tracking status."""
+    return await world.until_order(order_id, lambda shown: tracking(shown) == status)
+
+
 async def lost(world: World) -> str:
     """Place a paid order of one unit whose shipment is reported lost; returns its id."""
     order_id = await booked(world)

@@ -15,7 +15,7 @@ from models.tables.billing import CreditNoteRow, InvoiceRow
 from models.tables.ledger import JournalPosting
 from models.tables.orders import Order, OrderLineRow
 from models.tables.purchasing import GoodsReceipt, PurchaseOrderLine
-from models.tables.returns import ReturnLine, ReturnRow, Settlement
+from models.tables.returns import Settlement
 from models.tables.shipping import Claim
 from models.tables.stock import Reservation, Shortage, Stock, StockMovement
 from tests.support.stock.model import HELD, WarehouseModel
@@ -29,13 +29,13 @@ class WarehouseInvariants(WarehouseModel):
     def counters_equal_movements_and_reservations(self) -> None:
         """On hand, reserved and value are never negative, and are the sums of the movements."""
         moved: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-        for row in self.read(select(StockMovement)):
-            changes = (row.on_hand_change, row.reserved_change, row.value_change_minor)
+        for one in self.read(select(StockMovement)):
+            changes = (one.on_hand_change, one.reserved_change, one.value_change_minor)
             for number, change in enumerate(changes):
-                moved[row.sku, row.location][number] += change
+                moved[one.sku, one.location][number] += change
         held: dict[tuple[str, str], int] = defaultdict(int)
-        for row in self.read(select(Reservation).where(col(Reservation.state).in_(HELD))):
-            held[row.sku, row.location] += row.quantity
+        for reserved in self.read(select(Reservation).where(col(Reservation.state).in_(HELD))):
+            held[reserved.sku, reserved.location] += reserved.quantity
         for row in self.read(select(Stock)):
             key = (row.sku, row.location)
             assert 0 <= row.reserved <= row.on_hand
@@ -91,7 +91,7 @@ class WarehouseInvariants(WarehouseModel):
         """And only received units are inspected."""
         delivered = self.delivered_units()
         returned: dict[tuple[str, int], int] = defaultdict(int)
-        for order_id, line in self.read(select(ReturnRow.order_id, ReturnLine).join(ReturnRow)):
+        for order_id, line in self.returned_lines():
             assert 0 <= line.inspected <= line.received <= line.quantity - line.lost
             returned[order_id, line.line_no] += line.quantity
         for key, count in returned.items():
@@ -139,22 +139,24 @@ class WarehouseInvariants(WarehouseModel):
         """By line of an exchange order: the units written off or returned, or all if it is
         cancelled. An exchange order has no credit notes."""
         gone: dict[tuple[str, int], int] = defaultdict(int)
-        for row in self.read(
+        for lost in self.read(
             select(Reservation).where(Reservation.state == ReservationState.WRITTEN_OFF)
         ):
-            gone[row.order_id, row.line_no] += row.quantity
-        for order_id, line in self.read(select(ReturnRow.order_id, ReturnLine).join(ReturnRow)):
-            gone[order_id, line.line_no] += line.settled
+            gone[lost.order_id, lost.line_no] += lost.quantity
+        for returned_from, line in self.returned_lines():
+            gone[returned_from, line.line_no] += line.settled
         done = select(Order.order_id).where(Order.cancellation == Cancellation.DONE)
         cancelled, credited = set(self.read(done)), set(self.read(select(CreditNoteRow.order_id)))
         for row in self.read(select(Settlement).where(col(Settlement.exchange_lines).is_not(None))):
             order_id = row.exchange_order_id
+            assert order_id is not None
             assert order_id not in credited
+            assert row.exchange_lines is not None
             for line_no, stored in enumerate(row.exchange_lines, start=1):
-                line = ExchangeLine.model_validate(stored)
-                expected = line.quantity if order_id in cancelled else gone[order_id, line_no]
-                assert line.settled == expected, (order_id, line_no)
-                self.events["exchange settled"] += line.settled > 0
+                sent = ExchangeLine.model_validate(stored)
+                expected = sent.quantity if order_id in cancelled else gone[order_id, line_no]
+                assert sent.settled == expected, (order_id, line_no)
+                self.events["exchange settled"] += sent.settled > 0
 
     @invariant()
     def receipts_stay_within_the_purchase_order(self) -> None:

@@ -72,7 +72,7 @@ class WarehouseModel(OrderMachine):
 
     def assert_notified_again(self, first: Notification, again: Notification) -> None:
         """Assert that the repeated step notifies all orders of the first, whose answer may be lost."""
-        served = select(StockMovement.order_id).where(
+        served = select(col(StockMovement.order_id)).where(
             StockMovement.cause == first.cause, StockMovement.kind == MovementKind.RESERVE
         )
         assert set(self.read(served)) <= set(first.orders) <= set(again.orders)
@@ -196,9 +196,14 @@ class WarehouseModel(OrderMachine):
             )
         )
 
+    def returned_lines(self) -> list[tuple[str, ReturnLine]]:
+        """Read every line of a return, with its order."""
+        query = select(ReturnRow.order_id, ReturnLine).join(ReturnRow)
+        return self.database.read(lambda session: list(session.exec(query)))
+
     def settled_units(self) -> dict[str, int]:
         """Read the returned units that were inspected, or lost on their way back, by order."""
         sums: dict[str, int] = defaultdict(int)
-        for order_id, line in self.read(select(ReturnRow.order_id, ReturnLine).join(ReturnRow)):
+        for order_id, line in self.returned_lines():
             sums[order_id] += line.settled
         return sums

@@ -53,7 +53,7 @@ def counters(world: World, sku: str) -> dict[str, tuple[int, int, int]]:
     return {location: counted for location, counted in found.items() if any(counted)}
 
 
-def everything(world: World, sku: str) -> tuple[object, ...]:
+def everything(world: World, sku: str) -> tuple[dict[str, tuple[int, int, int]], tuple[int, ...]]:
     """Return the counters of a SKU and the sizes of tables that a refusal must not change."""
 
     def count(session: Session, table: Any) -> int:
@@ -68,4 +68,5 @@ async def stock(world: World, sku: str) -> Document:
     """Read the stock of a SKU by API."""
     response = await world.api.get(f"/stock/{sku}")
     assert response.status_code == 200, response.text
-    return response.json()
+    answer: Document = response.json()
+    return answer

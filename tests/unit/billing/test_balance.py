@@ -40,6 +40,7 @@ def insert_orders(work: UnitOfWork) -> list[Order]:
     orders = [
         net30_order(
             f"O-{number}",
+            customer.customer_id,
             net_minor=0,
             cancellation=tuple(Cancellation)[number % 3],
             **dict(zip(SUMMANDS, amounts, strict=True)),

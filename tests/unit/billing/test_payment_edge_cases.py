@@ -229,5 +229,7 @@ def test_payment_in_another_currency_does_not_date_invoice(till: Bookkeeper) -> 
             received_at=till.now - timedelta(days=days),
         )
         apply_payment.run(till.database, PaymentStep(order_id="F1", fact=fact))
-    invoice = select(JournalEntry.tax_date).where(col(JournalEntry.entry_id).startswith("invoice:"))
+    invoice = select(col(JournalEntry.tax_date)).where(
+        col(JournalEntry.entry_id).startswith("invoice:")
+    )
     assert till.read(invoice) == [till.now.date() - timedelta(days=4)]

@@ -1,7 +1,7 @@
 """The migrated schema equals the models, and refuses rows that would falsify the record."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,7 @@ def post(
     *postings: tuple[str, int],
     currency: str = "EUR",
     header: str = "EUR",
-    on: str = TODAY,
+    on: str = TODAY.isoformat(),
 ) -> None:
     """Write entry E-1 as the ledger does: postings, then the header that seals them."""
     lines = [
@@ -168,7 +168,7 @@ def schema(url: str) -> dict[str, object]:
     """Describe every table by its columns, keys, constraints and indexes."""
     engine = connect(url)
     found = inspect(engine)
-    described = {
+    described: dict[str, object] = {
         table: {
             "columns": by_name(
                 {**column, "type": str(column["type"])} for column in found.get_columns(table)
@@ -186,7 +186,7 @@ def schema(url: str) -> dict[str, object]:
     return described
 
 
-def by_name(parts: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def by_name(parts: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """Compare parts of a table whatever their order: a later migration appends columns."""
     return {part["name"]: part for part in parts}
 

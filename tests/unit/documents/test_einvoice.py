@@ -14,6 +14,7 @@ from facturx import get_xml_from_pdf, xml_check_xsd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
+from pypdf.generic import StreamObject
 from saxonche import PySaxonProcessor
 
 from activities.documents.bills import render_credit_note, render_invoice
@@ -260,7 +261,9 @@ def test_pdf_embeds_the_e_invoice(name: str) -> None:
         "factur-x.xml",
         einvoice_xml(bill),
     )
-    metadata = reader.trailer["/Root"]["/Metadata"].get_data()
+    stream = reader.root_object["/Metadata"]
+    assert isinstance(stream, StreamObject)
+    metadata = stream.get_data()
     ElementTree.fromstring(metadata)
     for expected in (
         b"<pdfaid:part>3<",

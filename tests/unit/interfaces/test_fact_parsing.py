@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from api.webhooks import PARTNER_TYPES
 from intake.facts import SIGNALS
@@ -280,5 +281,5 @@ def test_amount_and_fee_of_reversal_are_money(changes: dict[str, Any], fields: l
 
 
 def test_full_reversal_needs_no_currency() -> None:
-    data = {"reversal_id": "RV-1", "payment_id": "P-1"}
+    data: JsonValue = {"reversal_id": "RV-1", "payment_id": "P-1"}
     assert parse_fact("payment.reversed", data).model_dump()["fee"] == "0"

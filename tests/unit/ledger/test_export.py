@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from beancount import loader
@@ -26,6 +27,9 @@ from models.ledger import Account, Entry, Posting
 from models.ledger_export import beancount_name
 from models.tables.masterdata import Company
 from tests.support.ledger.journal import CASH, REVENUE, TODAY, book, copy_database, sales
+
+CONTROL: tuple[Literal["C"]] = ("C",)
+CHARACTERS = st.characters(exclude_categories=CONTROL)
 
 
 @pytest.fixture
@@ -110,7 +114,7 @@ def balanced_entries(draw: st.DrawFn) -> list[tuple[Entry, date]]:
     built = []
     days = st.dates(date(2020, 1, 1), TODAY)
     words = st.text(
-        st.one_of(st.characters(exclude_categories=("C",)), st.sampled_from('"\\\n\t;:')),
+        st.one_of(CHARACTERS, st.sampled_from('"\\\n\t;:')),
         max_size=12,
     )
     for number in range(draw(st.integers(0, 12))):
@@ -137,9 +141,7 @@ def balanced_entries(draw: st.DrawFn) -> list[tuple[Entry, date]]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    entries=balanced_entries(), name=st.text(st.characters(exclude_categories=("C",)), min_size=1)
-)
+@given(entries=balanced_entries(), name=st.text(CHARACTERS, min_size=1))
 def test_beancount_computes_same_balances_from_export(
     migrated_file: Path, entries: list[tuple[Entry, date]], name: str
 ) -> None:

@@ -104,16 +104,18 @@ def test_missing_field_is_refused_with_its_path(path: str) -> None:
     assert refused(sent(path, ABSENT)) == {path: "Field required"}
 
 
-WRONG_TYPES = [
-    *((path, wrong) for path in REQUIRED for wrong in (None, True, [], 5.5)),
-    *((path, {}) for path in REQUIRED if path not in ("customer", "ship_to")),
+EMPTY: list[str] = []
+NOTHING: dict[str, str] = {}
+WRONG_TYPES: list[tuple[str, object]] = [
+    *((path, wrong) for path in REQUIRED for wrong in (None, True, EMPTY, 5.5)),
+    *((path, NOTHING) for path in REQUIRED if path not in ("customer", "ship_to")),
     *(("lines", wrong) for wrong in ("DRILL", {"0": {"sku": "DRILL", "quantity": 1}})),
-    *(("bill_to", wrong) for wrong in ("Berlin", [], True, 5)),
+    *(("bill_to", wrong) for wrong in ("Berlin", EMPTY, True, 5)),
     *(("delivery", wrong) for wrong in (None, "PARTIAL", "", 1)),
     *(("channel", wrong) for wrong in ("web", "Online", "")),
     *(("terms", wrong) for wrong in ("net60", "")),
-    *(("requested_delivery_date", wrong) for wrong in (0, 20260731, True, [], 1.5)),
-    *(("lines.0.unit_price", wrong) for wrong in (18, 18.0, True, [], {})),
+    *(("requested_delivery_date", wrong) for wrong in (0, 20260731, True, EMPTY, 1.5)),
+    *(("lines.0.unit_price", wrong) for wrong in (18, 18.0, True, EMPTY, NOTHING)),
     *(("lines.0.discount_percent", wrong) for wrong in (5, 0.5, True)),
     *(("customer.credit_limit", wrong) for wrong in (100, 100.0, None)),
 ]

@@ -66,7 +66,7 @@ def test_cases_cover_every_stage() -> None:
     assert {expected for _, _, expected in OBLIGATIONS} == set(Stage)
 
 
-FORWARD = [s for s in Stage if s not in (Stage.CANCELLING, Stage.CANCELLED)]
+FORWARD: list[Stage] = [s for s in Stage if s not in (Stage.CANCELLING, Stage.CANCELLED)]
 """The stages in the order in which an order passes them."""
 
 

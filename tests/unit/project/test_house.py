@@ -208,6 +208,24 @@ def modules_of_tests_share_through_support(path: str, tree: ast.AST) -> Iterator
             yield f"{path}:{line}: {module} is imported; move it to tests/support"
 
 
+FOLDERS_OF_TESTS = {
+    "unit": (*ROOMS, "interfaces", "project"),
+    "integration": (*ROOMS, "interfaces"),
+    "support": (*ROOMS, "pipeline"),
+}
+"""The folders of tests: a room, API and CLI, the sources and documents, the running pipeline."""
+
+
+def modules_of_tests_are_in_folders_by_domain(path: str, _tree: ast.AST) -> Iterator[str]:
+    """Tests and their support stand in FOLDERS_OF_TESTS. Those of faults concern several rooms."""
+    *folders, name = path.split("/")
+    if part_of(path) != "tests" or name == "conftest.py" or folders == ["tests", "faults"]:
+        return
+    named = [["tests", part, word] for part, words in FOLDERS_OF_TESTS.items() for word in words]
+    if folders not in named:
+        yield f"{path}: {'/'.join(folders)} is no folder of FOLDERS_OF_TESTS"
+
+
 MAX_FILE_LINES = 500
 MAX_CLASS_METHODS = 30
 LONGER_FOR_A_REASON: dict[str, str] = {}
@@ -239,6 +257,7 @@ RULES: tuple[Rule, ...] = (
     only_roots_read_the_environment,
     files_and_classes_fit,
     modules_of_tests_share_through_support,
+    modules_of_tests_are_in_folders_by_domain,
 )
 
 
@@ -370,10 +389,14 @@ def test_texts_are_in_plain_english() -> None:
         (tables_are_for_activities, "workflows/order.py", "from models import tables"),
         (tables_are_for_activities, "models/stock.py", "from .tables.stock import Stock"),
         (tables_are_for_activities, "starter.py", "import models.tables"),
+        (modules_of_tests_are_in_folders_by_domain, "tests/unit/test_a.py", ""),
+        (modules_of_tests_are_in_folders_by_domain, "tests/unit/money/test_a.py", ""),
+        (modules_of_tests_are_in_folders_by_domain, "tests/unit/stock/counters/test_a.py", ""),
+        (modules_of_tests_are_in_folders_by_domain, "tests/support/a.py", ""),
         (
             modules_of_tests_share_through_support,
-            "tests/unit/test_a.py",
-            "from tests.unit import test_b",
+            "tests/unit/stock/test_a.py",
+            "from tests.unit.stock import test_b",
         ),
         (files_and_classes_fit, "workflows/order.py", "\n" * 501 + "x = 1"),
         (models_are_pure, "models/stock.py", "import sqlmodel"),
@@ -411,6 +434,9 @@ def test_rule_finds_what_breaks_it(rule: Rule, path: str, source: str) -> None:
         ("command_line/orders.py", "from activities.orders import reading"),
         ("api/app.py", "from activities.database import facts\nimport engine"),
         ("worker.py", "import activities.gateways.mail\nimport models.tables_of"),
+        ("tests/conftest.py", "import engine"),
+        ("tests/unit/stock/test_a.py", "from tests.support.stock import machine"),
+        ("tests/faults/test_a.py", ""),
         ("tools/prepare.py", "from models import tables\nimport os\nos.environ"),
     ],
 )

@@ -32,6 +32,7 @@ from models.tables.ledger import JournalEntry, JournalPosting
 from models.tables.masterdata import SupplierOffer
 from models.tables.operations import Finding, RejectedMessageRow
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
+from tests.support.masterdata.shop import Document
 from tests.support.purchasing.supply import BERLIN_C, buy, place, receipt
 from tests.support.stock.machine import Warehouse
 from tests.support.stock.setup import RULES
@@ -90,7 +91,8 @@ def test_lead_time_counts_calendar_days(warehouse: Warehouse) -> None:
 
 def tax_day(warehouse: Warehouse, entry_id: str) -> date:
     """Return the tax date of a journal entry."""
-    [day] = warehouse.read(select(JournalEntry.tax_date).where(JournalEntry.entry_id == entry_id))
+    query = select(col(JournalEntry.tax_date)).where(JournalEntry.entry_id == entry_id)
+    [day] = warehouse.read(query)
     return day
 
 
@@ -161,7 +163,7 @@ def test_expected_date_in_the_past_counts_as_no_date(warehouse: Warehouse, of_li
     today = warehouse.now.date()
     passed = {"expected_date": (today - timedelta(days=40)).isoformat()}
     lines = [{"sku": "C", "quantity": 4, **passed}]
-    fields = {"acknowledgement_id": "K", "po_id": line.po_id}
+    fields: Document = {"acknowledgement_id": "K", "po_id": line.po_id}
     fields |= {"lines": lines} if of_line else passed
     fact = SupplierAcknowledged.model_validate(fields)
     refusal = warehouse.database.read(

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import Update, delete, update
 from sqlmodel import col, select
 
 from activities.database.inbox import store_fact
@@ -186,6 +186,11 @@ def test_purchase_names_only_the_orders_that_it_covers(warehouse: Warehouse) -> 
     assert (reason.orders, reason.short) == ((covered_in_part, alone), 3)
 
 
+def execute(warehouse: Warehouse, statement: Update) -> None:
+    """Execute a statement in a transaction of its own."""
+    warehouse.database.transaction(lambda work: work.session.execute(statement))
+
+
 def test_purchase_is_needed_by_the_earliest_promise_that_it_covers(warehouse: Warehouse) -> None:
     """Promises covered by other purchases do not count; restocking has no such day."""
     first = buy(warehouse, 4)
@@ -193,8 +198,7 @@ def test_purchase_is_needed_by_the_earliest_promise_that_it_covers(warehouse: Wa
     for days in (9, 0):
         order_id = place(warehouse, 5)
         promised = update(Order).where(col(Order.order_id) == order_id)
-        promised = promised.values(promised_date=needed_by + timedelta(days=days))
-        warehouse.database.transaction(lambda work, by=promised: work.session.execute(by))
+        execute(warehouse, promised.values(promised_date=needed_by + timedelta(days=days)))
 
     def requirement() -> Requirement:
         plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C))

@@ -61,13 +61,15 @@ def ship(
     """Record a shipment of drills; returns its id."""
     shipment_id = f"SH-R-{number}"
     columns: dict[str, Any] = {
+        "shipment_id": shipment_id,
+        "order_id": "R",
+        "location": "BER",
         "mode": FreightMode.PARCEL,
         "mode_reason": "small",
         "weight_g": 2000 * quantity,
         "state": ShipmentState.PLANNED,
         "planned_at": NOW,
     }
-    ids = {"shipment_id": shipment_id, "order_id": "R", "location": "BER"}
     reservation = Reservation(
         order_id="R",
         line_no=1,
@@ -78,7 +80,7 @@ def ship(
         state=held,
         shipment_id=shipment_id,
     )
-    rows = [Shipment(**ids, **columns | changes), reservation]
+    rows = [Shipment(**columns | changes), reservation]
     database.transaction(lambda work: work.session.add_all(rows))
     return shipment_id
 
@@ -153,8 +155,15 @@ def test_packing_slip_lists_units_that_follow_with_later_shipments(database: Dat
 
 def test_cancelled_units_do_not_follow(database: Database) -> None:
     ship(database, 1, 2, ReservationState.SHIPPED)
-    ids = {"order_id": "R", "line_no": 1, "location": "BER", "part": 2, "sku": "DRILL"}
-    rest = Reservation(**ids, quantity=3, state=ReservationState.WRITTEN_OFF)
+    rest = Reservation(
+        order_id="R",
+        line_no=1,
+        location="BER",
+        part=2,
+        sku="DRILL",
+        quantity=3,
+        state=ReservationState.WRITTEN_OFF,
+    )
     database.transaction(lambda work: work.session.add(rest))
     [line] = paper(database, "SH-R-1").lines
     assert (line.in_shipment, line.to_follow) == (2, 0)
