@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
@@ -209,5 +210,5 @@ async def main() -> None:
 
 if __name__ == "__main__":
     with exit_on_error():
-        asyncio.run(main())
+        uvloop.run(main())
     exit_process(0)
