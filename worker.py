@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 import uvloop
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
@@ -28,7 +29,7 @@ from activities.database.engine import Database
 from activities.database.step import activity_of, steps_of
 from activities.documents.fonts import usual_subset
 from activities.gateways.carriers import Carriers, HttpCarriers
-from activities.gateways.failures import TranslateErrors
+from activities.gateways.failures import TranslateErrors, is_unexpected
 from activities.gateways.http import PartnerClient
 from activities.gateways.payments import HttpPayments, Payments
 from activities.gateways.smtp import Mailer, SmtpMailer
@@ -174,7 +175,16 @@ async def running_worker(
 
 def configure_logging() -> None:
     """Log each event as one line of JSON, the SDK's events too."""
-    renderer = structlog.stdlib.ProcessorFormatter(
+    handler = logging.StreamHandler()
+    handler.setFormatter(log_formatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    activity.logger.base_logger.addFilter(is_unexpected)
+
+
+def log_formatter() -> logging.Formatter:
+    """Build the formatter of log lines."""
+    return structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.JSONRenderer(),
@@ -186,10 +196,6 @@ def configure_logging() -> None:
             structlog.processors.format_exc_info,
         ],
     )
-    handler = logging.StreamHandler()
-    handler.setFormatter(renderer)
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 async def main() -> None:
