@@ -8,11 +8,15 @@ import inspect
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import structlog
+import uvloop
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
@@ -23,12 +27,12 @@ from activities.billing.payment_calls import PaymentCalls
 from activities.database.engine import Database
 from activities.database.step import activity_of, steps_of
 from activities.documents.fonts import usual_subset
-from activities.gateways.carriers import HttpCarriers
-from activities.gateways.failures import TranslateErrors
+from activities.gateways.carriers import Carriers, HttpCarriers
+from activities.gateways.failures import TranslateErrors, is_unexpected
 from activities.gateways.http import PartnerClient
-from activities.gateways.payments import HttpPayments
-from activities.gateways.smtp import SmtpMailer
-from activities.gateways.suppliers import HttpSuppliers
+from activities.gateways.payments import HttpPayments, Payments
+from activities.gateways.smtp import Mailer, SmtpMailer
+from activities.gateways.suppliers import HttpSuppliers, Suppliers
 from activities.mail.steps import CustomerMail
 from activities.operations import commands as command_steps
 from activities.operations import notifying
@@ -89,23 +93,47 @@ GRACE = timedelta(seconds=20)
 """The time in which running steps may finish when the worker is stopped."""
 
 
+@dataclass(frozen=True)
+class Gateways:
+    """The calls to all partners."""
+
+    payments: Payments
+    suppliers: Suppliers
+    carriers: Carriers
+    mailer: Mailer
+
+
+@asynccontextmanager
+async def open_gateways(settings: Settings) -> AsyncIterator[Gateways]:
+    """Provide the gateways for a block; close their connections at its end."""
+    async with AsyncExitStack() as connections:
+
+        def partner(url: str) -> PartnerClient:
+            client = PartnerClient(url, settings.partner_timeout)
+            connections.push_async_callback(client.close)
+            return client
+
+        mailer = SmtpMailer(settings.smtp_url, settings.partner_timeout)
+        connections.push_async_callback(mailer.close)
+        yield Gateways(
+            payments=HttpPayments(partner(settings.payments_url)),
+            suppliers=HttpSuppliers(partner(settings.suppliers_url)),
+            carriers=HttpCarriers(partner(settings.carriers_url)),
+            mailer=mailer,
+        )
+
+
 def build_activities(
-    settings: Settings, database: Database, client: Client
+    settings: Settings, database: Database, client: Client, gateways: Gateways
 ) -> list[Callable[..., Any]]:
     """Build every step with its dependencies; `Any`: each has its own input and output."""
-
-    def partner(url: str) -> PartnerClient:
-        return PartnerClient(url, settings.partner_timeout)
-
-    mailer = SmtpMailer(settings.smtp_url, settings.partner_timeout)
-    payments = HttpPayments(partner(settings.payments_url))
-    carriers = HttpCarriers(partner(settings.carriers_url))
+    partners = Partners(gateways.payments, gateways.carriers, gateways.mailer, settings.mail_from)
     calls = (
-        OrderPhases(database, Partners(payments, carriers, mailer, settings.mail_from)),
-        PaymentCalls(database, payments),
-        Purchasing(database, HttpSuppliers(partner(settings.suppliers_url))),
-        CarrierCalls(database, carriers),
-        CustomerMail(database, mailer, settings.mail_from),
+        OrderPhases(database, partners),
+        PaymentCalls(database, gateways.payments),
+        Purchasing(database, gateways.suppliers),
+        CarrierCalls(database, gateways.carriers),
+        CustomerMail(database, gateways.mailer, settings.mail_from),
         Notifier(database, client, engine.TASK_QUEUE),
         Reconciliation(database, client),
         StockReview(database),
@@ -122,30 +150,44 @@ def _public_methods(instance: object) -> list[Callable[..., Any]]:
     return [method for name, method in methods if not name.startswith("_")]
 
 
-def build_worker(
+@asynccontextmanager
+async def running_worker(
     settings: Settings,
     database: Database,
     client: Client,
     runner: WorkflowRunner | None = None,
-) -> Worker:
-    """Build a worker. By default it has no sandbox, which costs a third of the throughput; tests
-    bring one as `runner`, as it detects workflows that aren't deterministic."""
-    return Worker(
-        client,
-        task_queue=engine.TASK_QUEUE,
-        workflows=WORKFLOWS,
-        activities=build_activities(settings, database, client),
-        max_concurrent_local_activities=LOCAL_STEPS,  # the time-out of one that waits does not run
-        workflow_runner=runner or UnsandboxedWorkflowRunner(),
-        interceptors=[TranslateErrors()],
-        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-        graceful_shutdown_timeout=GRACE,
-    )
+) -> AsyncIterator[Worker]:
+    """Run a worker during the block. By default it has no sandbox, which costs a third of the
+    throughput; tests bring one as `runner`, as it detects workflows that aren't deterministic."""
+    async with (
+        open_gateways(settings) as gateways,
+        Worker(
+            client,
+            task_queue=engine.TASK_QUEUE,
+            workflows=WORKFLOWS,
+            activities=build_activities(settings, database, client, gateways),
+            max_concurrent_local_activities=LOCAL_STEPS,  # one that waits has no time-out
+            workflow_runner=runner or UnsandboxedWorkflowRunner(),
+            interceptors=[TranslateErrors()],
+            sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+            graceful_shutdown_timeout=GRACE,
+        ) as worker,
+    ):
+        yield worker
 
 
 def configure_logging() -> None:
     """Log each event as one line of JSON, the SDK's events too."""
-    renderer = structlog.stdlib.ProcessorFormatter(
+    handler = logging.StreamHandler()
+    handler.setFormatter(log_formatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    activity.logger.base_logger.addFilter(is_unexpected)
+
+
+def log_formatter() -> logging.Formatter:
+    """Build the formatter of log lines."""
+    return structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.JSONRenderer(),
@@ -157,10 +199,6 @@ def configure_logging() -> None:
             structlog.processors.format_exc_info,
         ],
     )
-    handler = logging.StreamHandler()
-    handler.setFormatter(renderer)
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 async def main() -> None:
@@ -173,7 +211,7 @@ async def main() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with build_worker(settings, database, client):
+    async with running_worker(settings, database, client):
         logging.getLogger(__name__).info("worker is running")
         await stop.wait()
     database.close()
@@ -181,5 +219,5 @@ async def main() -> None:
 
 if __name__ == "__main__":
     with exit_on_error():
-        asyncio.run(main())
+        uvloop.run(main())
     exit_process(0)

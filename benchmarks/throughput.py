@@ -240,7 +240,12 @@ async def contest_on(kind: str, folder: Path) -> AsyncIterator[Contest]:
         url = cleanup.enter_context(database_url(kind, folder))
         var = folder / "var"
         settings = Settings(
-            _env_file=None, var_dir=var, database_url=url, partners="auto", partner_delay=0
+            _env_file=None,
+            var_dir=var,
+            database_url=url,
+            workers=1,
+            partners="auto",
+            partner_delay=0,
         )
         environ = environment(os.environ) | {"DATABASE_URL": url, "LOG_LEVEL": "WARNING"}
         config = StackConfig(settings, environ, prefer_default_ports=False)

@@ -3,6 +3,7 @@
 Each entry point reads it and passes on the parts that its components need.
 """
 
+import os
 import re
 from base64 import b64decode
 from collections.abc import Callable
@@ -35,6 +36,8 @@ _POSTGRESQL = re.compile(
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _LEVEL = re.compile(r"\d{1,4}:\d{1,9}(\.\d{1,4})?", re.ASCII)
 T = TypeVar("T")
+CORES_PER_WORKER = 2
+"""Temporal server, database, API and simulators of the same machine use the other one."""
 _LONGEST_S = 1e9
 """About thirty years."""
 
@@ -146,6 +149,11 @@ class Settings(BaseSettings):
     temporal_port: Port = 7233
     ui_port: Port = 8233
     api_port: Port = 8080
+
+    workers: Annotated[int, Field(ge=1, le=64, description="a whole number from 1 to 64")] = max(
+        1, (os.cpu_count() or 1) // CORES_PER_WORKER
+    )
+    """Worker processes that `make up` and `make demo` run."""
 
     payments_url: HttpUrl = "http://127.0.0.1:8090/payments"
     suppliers_url: HttpUrl = "http://127.0.0.1:8090/suppliers"

@@ -1,7 +1,7 @@
 """Start all processes of the pipeline on this machine, supervise and stop them.
 
 `python -m tools.stack up` starts the Temporal server (unless one is configured), prepares the
-database and Temporal, then starts the API, the simulators and the worker.
+database and Temporal, then starts the API, the simulators and the workers.
 """
 
 import argparse
@@ -137,7 +137,7 @@ class Stack:
             serving = server.wait_until_serving(self.addresses.temporal)
             await self._within_limit(processes, "The Temporal server did not answer", serving)
         await self._prepare(processes)
-        for program in self._programs():
+        for program in self.programs():
             await self._start_program(program, processes, running)
         await self._within_limit(processes, "The API was not ready", self._api_ready())
 
@@ -182,8 +182,8 @@ class Stack:
         if status:
             raise StackNotReady(f"{problem}: exit status {status}.", processes.tail("prepare"))
 
-    def _programs(self) -> list[Program]:
-        """List API, simulators and worker: each starts after the processes that it calls."""
+    def programs(self) -> list[Program]:
+        """List API, simulators and workers: each starts after the processes that it calls."""
         addresses, python = self.addresses, sys.executable
         http_port, smtp_port = addresses.simulators_port, addresses.smtp_port
         api = (
@@ -198,8 +198,12 @@ class Stack:
         return [
             Program("api", api, (addresses.api_port,)),
             Program("simulators", simulators, (http_port, smtp_port)),
-            Program("worker", (python, "worker.py")),
+            *(Program(name, (python, "worker.py")) for name in self._worker_names()),
         ]
+
+    def _worker_names(self) -> list[str]:
+        more = range(2, self.config.settings.workers + 1)
+        return ["worker", *(f"worker-{number}" for number in more)]
 
     async def _api_ready(self) -> None:
         async with httpx.AsyncClient(base_url=self.api_url, trust_env=False) as api:

@@ -1,5 +1,6 @@
 """Failures of activities: refusals are final, unavailability is retried."""
 
+import logging
 from typing import Any
 
 from temporalio import activity
@@ -22,13 +23,32 @@ def as_failure(error: PipelineError) -> ApplicationError:
     )
 
 
+def is_unexpected(record: logging.LogRecord) -> bool:
+    """Filter the SDK's log of failed activities: errors of `models.errors` are logged here.
+
+    The SDK would log them again, with a traceback that takes longer than most steps.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, ApplicationError) and isinstance(error.__cause__, PipelineError))
+
+
+def _log(error: PipelineError, step: activity.Info) -> None:
+    fields = {
+        "code": error.code,
+        "step": step.activity_type,
+        "workflow_id": step.workflow_id,
+        "attempt": step.attempt,
+    }
+    activity.logger.base_logger.warning("%s: %s", error.code, error.message, extra=fields)
+
+
 class _TranslateErrors(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         """Translate the errors of an activity, whose result is of `Any` type."""
         try:
             return await super().execute_activity(input)
         except PipelineError as error:
-            activity.logger.warning("%s: %s", error.code, error.message)
+            _log(error, activity.info())
             raise as_failure(error) from error
 
 

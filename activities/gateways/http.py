@@ -37,14 +37,14 @@ class PartnerClient:
         request was executed: repeat it with the same `key`.
         """
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
-        url = self._client.base_url.join(path.lstrip("/"))
+        sent = self._client.build_request("POST", path, content=_canonical(body), headers=headers)
         try:
-            response = await self._client.post(path, content=_canonical(body), headers=headers)
+            response = await self._client.send(sent)
         except httpx.HTTPError as error:
-            activity.logger.warning("POST %s: %r", url, error)
+            activity.logger.warning("POST %s: %r", sent.url, error)
             raise PartnerUnavailable(f"{request}, {_reason(error)}") from error
         if not response.is_success:
-            activity.logger.warning("POST %s: %s", url, response.status_code)
+            activity.logger.warning("POST %s: %s", sent.url, response.status_code)
         return _answer(request, response)
 
     async def close(self) -> None:

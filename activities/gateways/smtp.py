@@ -1,76 +1,78 @@
-"""The gateway to a mail server: SMTP, with one connection per message."""
+"""The gateway to a mail server."""
 
 import re
-from email.message import EmailMessage
-from email.utils import localtime
-from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from email.utils import formatdate
+from typing import NamedTuple, Protocol
 
 import aiosmtplib
 
+from activities.gateways.smtp_connections import SmtpConnections
 from models.errors import PartnerRefused, PartnerUnavailable, PipelineError
 
-_DEFAULT_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
+_BEYOND_ASCII = ("SMTPUTF8", "BODY=8BITMIME")
+"""The options of a mail with an address beyond ASCII."""
+
+
+class OutgoingMail(NamedTuple):
+    """A mail to send: two addresses without names, and the whole content except for the `Date`.
+
+    Only addresses are beyond ASCII. Lines end with CRLF.
+    """
+
+    sender: str
+    recipient: str
+    content: bytes
 
 
 class Mailer(Protocol):
     """The call to a mail server."""
 
-    async def send(self, message: EmailMessage) -> None:
-        """Send a message. Raises as `SmtpMailer.send`."""
+    async def send(self, mail: OutgoingMail) -> None:
+        """Send a mail. Raises as `SmtpMailer.send`."""
 
 
 class SmtpMailer:
-    """A mail server by its URL: `smtp://[user:password@]host[:port]` without TLS, `smtps://` over
-    TLS, `smtp+starttls://` with mandatory STARTTLS.
+    """A mail server by its URL, over a few connections that are kept for the next mails.
 
-    `timeout_seconds` limits each step of the conversation. Raises ValueError for any other URL.
+    `timeout_seconds` limits each step of the conversation, and the wait for a connection. Raises
+    ValueError for a URL that is none of a mail server.
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-            raise ValueError("a mail server is smtp://, smtps:// or smtp+starttls:// and its host")
-        self._host = parts.hostname
-        self._port = parts.port or _DEFAULT_PORTS[parts.scheme]
-        self._user = None if parts.username is None else unquote(parts.username)
-        self._password = None if parts.password is None else unquote(parts.password)
-        self._tls = parts.scheme == "smtps"
-        self._starttls = parts.scheme == "smtp+starttls"
-        self._timeout_seconds = timeout_seconds
+        self._connections = SmtpConnections(url, timeout_seconds)
 
-    async def send(self, message: EmailMessage) -> None:
-        """Send a message; add a `Date` if it has none.
+    async def send(self, mail: OutgoingMail) -> None:
+        """Send a mail, dated now.
 
         Raises PartnerRefused for a refused address or a permanent error (5xx), PartnerUnavailable
         for connection faults, timeouts and 4xx. After PartnerUnavailable the server may have
-        accepted the message nevertheless: send it again with the same Message-ID.
+        accepted the mail nevertheless: send it again with the same Message-ID.
         """
-        if "Date" not in message:
-            message["Date"] = localtime()
+        content = f"Date: {formatdate(localtime=True)}\r\n".encode() + mail.content
+        is_ascii = (mail.sender + mail.recipient).isascii()
         try:
-            await aiosmtplib.send(
-                message,
-                hostname=self._host,
-                port=self._port,
-                username=self._user,
-                password=self._password,
-                use_tls=self._tls,
-                start_tls=self._starttls,
-                timeout=self._timeout_seconds,
-            )
+            async with self._connections.connection() as smtp:
+                await smtp.sendmail(
+                    mail.sender,
+                    mail.recipient,
+                    content,
+                    mail_options=() if is_ascii else _BEYOND_ASCII,
+                )
         except (aiosmtplib.SMTPException, OSError) as error:
             raise self._translate(error) from error
 
+    async def close(self) -> None:
+        """Close the kept connections."""
+        await self._connections.close()
+
     def _translate(self, error: aiosmtplib.SMTPException | OSError) -> PipelineError:
-        answer = f"the mail server {self._host}:{self._port} answered: {_reason(error)}"
+        server = f"the mail server {self._connections.address}"
+        answer = f"{server} answered: {_reason(error)}"
         if isinstance(error, aiosmtplib.SMTPNotSupported) or _permanent(error):
             return PartnerRefused("mail_refused", answer)
         if _code(error):
             return PartnerUnavailable(answer)
-        return PartnerUnavailable(
-            f"no answer from the mail server {self._host}:{self._port}: {_reason(error)}"
-        )
+        return PartnerUnavailable(f"no answer from {server}: {_reason(error)}")
 
 
 def _code(error: Exception) -> int:

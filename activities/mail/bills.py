@@ -1,16 +1,16 @@
 """Mails about an order's money: confirmation, invoice, credit note, reminder and refund."""
 
 from datetime import date
-from email.message import EmailMessage
 from typing import NamedTuple
 
 from activities.documents.notation import grouped_iban
+from activities.gateways.smtp import OutgoingMail
 from activities.mail.layout import (
     Addressee,
     Envelope,
     MailedLine,
     MailText,
-    attach_pdf,
+    attached,
     compose,
     goods,
 )
@@ -174,7 +174,7 @@ class ConfirmedOrder(Payload):
 
 def confirmation_mail(
     order: ConfirmedOrder, addressee: Addressee, envelope: Envelope
-) -> EmailMessage:
+) -> OutgoingMail:
     """Confirm receipt of an order, with its goods, total and way of payment."""
     notation = addressee.notation
     words = _WORDS[notation.language]
@@ -191,7 +191,7 @@ def confirmation_mail(
     return compose(text, addressee, envelope)
 
 
-def invoice_mail(invoice: Invoice, pdf: bytes, envelope: Envelope) -> EmailMessage:
+def invoice_mail(invoice: Invoice, pdf: bytes, envelope: Envelope) -> OutgoingMail:
     """Send an invoice, attached as `<number>.pdf`, with the amount due and how to pay it."""
     addressee = _addressee(invoice)
     notation = addressee.notation
@@ -216,12 +216,10 @@ def invoice_mail(invoice: Invoice, pdf: bytes, envelope: Envelope) -> EmailMessa
         tables=[facts],
         outro=[outro],
     )
-    mail = compose(text, addressee, envelope)
-    attach_pdf(mail, invoice.number, pdf)
-    return mail
+    return compose(text, addressee, envelope, attached(invoice.number, pdf))
 
 
-def credit_note_mail(note: CreditNote, pdf: bytes, envelope: Envelope) -> EmailMessage:
+def credit_note_mail(note: CreditNote, pdf: bytes, envelope: Envelope) -> OutgoingMail:
     """Send a credit note, attached as `<number>.pdf`, with the amount refunded or kept."""
     addressee = _addressee(note)
     notation = addressee.notation
@@ -240,9 +238,7 @@ def credit_note_mail(note: CreditNote, pdf: bytes, envelope: Envelope) -> EmailM
         tables=[facts],
         outro=[words.credit_kept if is_kept else words.credit_refund],
     )
-    mail = compose(text, addressee, envelope)
-    attach_pdf(mail, note.number, pdf)
-    return mail
+    return compose(text, addressee, envelope, attached(note.number, pdf))
 
 
 class ReminderAmounts(Payload):
@@ -257,7 +253,7 @@ class ReminderAmounts(Payload):
 
 def reminder_mail(
     invoice: Invoice, reminder: ReminderAmounts, pdf: bytes, envelope: Envelope
-) -> EmailMessage:
+) -> OutgoingMail:
     """Remind of an overdue invoice, attached again as `<number>.pdf`."""
     addressee = _addressee(invoice)
     notation = addressee.notation
@@ -286,14 +282,12 @@ def reminder_mail(
         tables=[facts],
         outro=[words.reminder_outro.format(**values)],
     )
-    mail = compose(text, addressee, envelope)
-    attach_pdf(mail, invoice.number, pdf)
-    return mail
+    return compose(text, addressee, envelope, attached(invoice.number, pdf))
 
 
 def refund_mail(
     order_id: str, amount_minor: int, addressee: Addressee, envelope: Envelope
-) -> EmailMessage:
+) -> OutgoingMail:
     """Announce a refund."""
     notation = addressee.notation
     words = _WORDS[notation.language]

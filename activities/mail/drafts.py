@@ -1,7 +1,6 @@
 """Drafts of mails, read from the tables. A draft is None if its mail is not needed (any more)."""
 
 from collections.abc import Callable
-from email.message import EmailMessage
 from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -11,6 +10,7 @@ from sqlmodel import Session, col, select
 from activities.billing.invoicing import invoice_of
 from activities.documents.bills import render_credit_note, render_invoice
 from activities.documents.papers.return_label import return_label_pdf
+from activities.gateways.smtp import OutgoingMail
 from activities.mail.bills import (
     ConfirmedOrder,
     ReminderAmounts,
@@ -63,7 +63,7 @@ class Draft(NamedTuple):
     key: str
     order_id: str
     recipient: str
-    compose: Callable[[Envelope], EmailMessage]
+    compose: Callable[[Envelope], OutgoingMail]
     """Renders attached PDFs too, so call it outside of transactions."""
 
 
@@ -209,7 +209,7 @@ def draft_return(session: Session, step: ReturnStep) -> Draft | None:
     authorised = row.state is ReturnState.AUTHORISED
     paper = return_paper(session, row.return_id) if authorised else None
 
-    def mail(addressee: Addressee, envelope: Envelope) -> EmailMessage:
+    def mail(addressee: Addressee, envelope: Envelope) -> OutgoingMail:
         label = return_label_pdf(paper) if paper else None
         return return_mail(mailed, label, addressee, envelope)
 
@@ -221,7 +221,7 @@ def _draft(
     order_id: str,
     kind: str,
     key: str,
-    compose: Callable[[Addressee, Envelope], EmailMessage],
+    compose: Callable[[Addressee, Envelope], OutgoingMail],
 ) -> Draft:
     """Address a mail to the customer of an order."""
     order = session.get_one(Order, order_id)

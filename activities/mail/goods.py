@@ -4,9 +4,9 @@ A notice of delay states what 16 CFR 435.2 requires: see `models.promises`.
 """
 
 from datetime import date
-from email.message import EmailMessage
 from typing import NamedTuple
 
+from activities.gateways.smtp import OutgoingMail
 from activities.mail.layout import Addressee, Envelope, MailedLine, MailText, compose, goods
 from models.base import Payload
 from models.promises import Letter, LetterKind, Statement
@@ -124,7 +124,7 @@ class DispatchedGoods(Payload):
 
 def dispatch_mail(
     dispatched: DispatchedGoods, addressee: Addressee, envelope: Envelope
-) -> EmailMessage:
+) -> OutgoingMail:
     """Announce a shipment with its goods, carrier and tracking number."""
     words, order_id = _WORDS[addressee.notation.language], dispatched.order_id
     tracking = [(words.carrier, dispatched.carrier), (words.tracking, dispatched.tracking_number)]
@@ -148,7 +148,7 @@ class CollectableGoods(Payload):
 
 def collection_mail(
     collectable: CollectableGoods, addressee: Addressee, envelope: Envelope
-) -> EmailMessage:
+) -> OutgoingMail:
     """Announce goods ready for collection, with the location and the last day."""
     notation, order_id = addressee.notation, collectable.order_id
     words = _WORDS[notation.language]
@@ -173,7 +173,7 @@ class DatedGoods(Payload):
     letter: Letter
 
 
-def letter_mail(dated: DatedGoods, addressee: Addressee, envelope: Envelope) -> EmailMessage:
+def letter_mail(dated: DatedGoods, addressee: Addressee, envelope: Envelope) -> OutgoingMail:
     """Announce the expected date of goods out of stock; of a delay with the customer's rights."""
     letter, notation = dated.letter, addressee.notation
     words = _WORDS[notation.language]

@@ -1,13 +1,14 @@
 """The form of a mail: headers, then greeting, tables, paragraphs and signature in text and HTML."""
 
 from collections.abc import Sequence
-from email.message import EmailMessage
 from email.utils import parseaddr
 from html import escape
 from typing import NamedTuple
 from urllib.parse import quote
 
 from activities.documents.notation import Notation, written_language
+from activities.gateways.smtp import OutgoingMail
+from activities.mail.mime import Attachment, encoded, encoded_mailbox, mime_message
 from models.base import Payload
 
 Table = Sequence[tuple[str, str]]
@@ -80,7 +81,9 @@ def goods(lines: Sequence[MailedLine]) -> Table:
     return [(f"{line.quantity}\N{MULTIPLICATION SIGN} {line.sku}", line.name) for line in lines]
 
 
-def compose(text: MailText, addressee: Addressee, envelope: Envelope) -> EmailMessage:
+def compose(
+    text: MailText, addressee: Addressee, envelope: Envelope, attachment: Attachment | None = None
+) -> OutgoingMail:
     """Compose headers, text and HTML of a mail.
 
     Raises ValueError for a line break in an address or the Message-ID.
@@ -88,27 +91,33 @@ def compose(text: MailText, addressee: Addressee, envelope: Envelope) -> EmailMe
     language = addressee.notation.language
     greeting = _GREETINGS[language].format(name=addressee.name)
     signature = (_CLOSINGS[language], addressee.seller)
-    mail = EmailMessage()
-    mail["From"] = envelope.sender
-    mail["To"] = envelope.recipient
-    mail["Subject"] = _one_line(text.subject)
-    mail["Message-ID"] = envelope.message_id
-    mail["Auto-Submitted"] = "auto-generated"
-    mail["Content-Language"] = language
-    mail.set_content(_plain(text, greeting, signature))
-    mail.add_alternative(_html(text, greeting, signature, language), subtype="html")
-    return mail
+    headers = {
+        "From": encoded_mailbox(envelope.sender),
+        "To": envelope.recipient,
+        "Subject": encoded(_one_line(text.subject)),
+        "Message-ID": envelope.message_id,
+        "Auto-Submitted": "auto-generated",
+        "Content-Language": language,
+    }
+    plain = _plain(text, greeting, signature)
+    html = _html(text, greeting, signature, language)
+    return OutgoingMail(
+        sender=parseaddr(envelope.sender)[1],
+        recipient=envelope.recipient,
+        content=mime_message(headers, plain, html, attachment),
+    )
 
 
-def attach_pdf(mail: EmailMessage, number: str, pdf: bytes) -> None:
-    """Attach a document as `<number>.pdf`."""
-    name = f"{_one_line(number)}.pdf"
-    mail.add_attachment(pdf, maintype="application", subtype="pdf", filename=name)
+def attached(number: str, pdf: bytes) -> Attachment:
+    """Name a document `<number>.pdf`."""
+    return Attachment(f"{_one_line(number)}.pdf", pdf)
 
 
 def _one_line(text: str) -> str:
     """Replace line breaks and control characters by spaces: safe in a header."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())
 
 
 def _plain(text: MailText, greeting: str, signature: Sequence[str]) -> str:

@@ -1,15 +1,15 @@
 """Mails about returns: authorised, rejected or expired."""
 
 from datetime import date
-from email.message import EmailMessage
 from typing import NamedTuple
 
+from activities.gateways.smtp import OutgoingMail
 from activities.mail.layout import (
     Addressee,
     Envelope,
     MailedLine,
     MailText,
-    attach_pdf,
+    attached,
     compose,
     goods,
 )
@@ -96,7 +96,7 @@ _WORDS = {
 
 def return_mail(
     mailed: MailedReturn, label: bytes | None, addressee: Addressee, envelope: Envelope
-) -> EmailMessage:
+) -> OutgoingMail:
     """Announce the decision on a return; an authorised one with its label, attached as PDF."""
     notation, state = addressee.notation, mailed.state
     words = _WORDS[notation.language]
@@ -112,7 +112,5 @@ def return_mail(
         tables=[goods(mailed.lines), facts],
         outro=[words.outro[state]],
     )
-    mail = compose(text, addressee, envelope)
-    if label is not None:
-        attach_pdf(mail, mailed.return_id, label)
-    return mail
+    attachment = None if label is None else attached(mailed.return_id, label)
+    return compose(text, addressee, envelope, attachment)

@@ -1,6 +1,8 @@
 """Workers with code that fails: its orders are listed, and continue with a fixed worker."""
 
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
 from temporalio import workflow
@@ -12,7 +14,7 @@ from tests.support.orders.exactly_once import assert_completed_once
 from tests.support.pipeline.command_line import reconciled, run, run_json
 from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
-from worker import WORKFLOWS, build_activities
+from worker import WORKFLOWS, build_activities, open_gateways
 from workflows.order import OrderWorkflow
 
 TOTAL = "119.00"
@@ -28,19 +30,24 @@ class FailingOrderWorkflow:
         raise KeyError("faulty code")
 
 
-def failing_worker(world: World) -> Worker:
-    """Build a worker that runs everything but orders."""
-    return Worker(
-        world.client,
-        task_queue=engine.TASK_QUEUE,
-        workflows=[
-            FailingOrderWorkflow,
-            *(kind for kind in WORKFLOWS if kind is not OrderWorkflow),
-        ],
-        activities=build_activities(world.settings, world.database, world.client),
-        activity_executor=ThreadPoolExecutor(),
-        workflow_runner=UnsandboxedWorkflowRunner(),
-    )
+@asynccontextmanager
+async def failing_worker(world: World) -> AsyncIterator[None]:
+    """Run a worker that runs everything but orders."""
+    async with (
+        open_gateways(world.settings) as gateways,
+        Worker(
+            world.client,
+            task_queue=engine.TASK_QUEUE,
+            workflows=[
+                FailingOrderWorkflow,
+                *(kind for kind in WORKFLOWS if kind is not OrderWorkflow),
+            ],
+            activities=build_activities(world.settings, world.database, world.client, gateways),
+            activity_executor=ThreadPoolExecutor(),
+            workflow_runner=UnsandboxedWorkflowRunner(),
+        ),
+    ):
+        yield
 
 
 async def new_order(world: World) -> str:

@@ -14,7 +14,7 @@ the facts it is about, and waits for a stage or an event of the order:
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +41,7 @@ from models.tables.orders import Order
 from tests.support.gateways.webhooks import PARTNER_OF, SECRETS, signed_headers, webhook_body
 from tests.support.masterdata.shop import Document, unique, write_shop, write_tables
 from tests.support.pipeline.waiting import GLANCE_S, PATIENCE_S
-from worker import build_worker
+from worker import running_worker
 
 QUIET_S = 1.0
 """The time after which the API is asked about an order whose rows don't change."""
@@ -70,8 +70,8 @@ class World:
 
     # Set up
 
-    def worker(self, clock: Clock = utc_now, **changes: Any) -> Worker:
-        """Build a worker in this process, to be entered; `changes` are settings.
+    def worker(self, clock: Clock = utc_now, **changes: Any) -> AbstractAsyncContextManager[Worker]:
+        """Run a worker in this process during a block; `changes` are settings.
 
         Workflows are the same on both databases, so only those on SQLite run in the sandbox.
         """
@@ -79,7 +79,7 @@ class World:
         runner = SANDBOX if self.database.url.startswith("sqlite") else None
         database = Database(self.database.url, settings.rules, clock)
         self.worker_databases.append(database)
-        return build_worker(settings, database, self.client, runner)
+        return running_worker(settings, database, self.client, runner)
 
     def intake(self) -> Intake:
         """Build the application service that API and CLI share."""

@@ -135,6 +135,7 @@ def test_shipments_are_selected_by_state() -> None:
             planned_at=datetime(2026, 7, 6, tzinfo=UTC),
             mode=FreightMode.PARCEL,
             is_booked=False,
+            units=1,
         )
         for n, state in enumerate(states)
     )

@@ -1,10 +1,8 @@
-"""Test the tools: ports, addresses, settings, files of VAR_DIR, processes and demo scenarios."""
+"""Test the tools: ports, addresses, settings, files of VAR_DIR and demo scenarios."""
 
-import asyncio
 import csv
 import itertools
 import os
-import socket
 import subprocess
 import sys
 from decimal import Decimal
@@ -27,8 +25,6 @@ from tools import server, var_dir
 from tools.addresses import choose_addresses
 from tools.demo import SHOP, Scenario, matches, read_scenarios
 from tools.ports import Ports, PortTaken
-from tools.processes import MAX_DELAY_S, STOP_S, Processes, Program, restart_delay
-from worker import GRACE
 
 ROOT = Path(__file__).parents[3]
 SCENARIOS = read_scenarios(ROOT / SHOP / "orders")
@@ -109,26 +105,6 @@ def test_port_conflict_replaces_default_ports_and_rejects_configured_ones() -> N
         choose_addresses(settings, {}, chooser, {})
 
 
-LISTENER = """
-import socket, sys, time
-listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-time.sleep(60)
-"""
-
-
-@pytest.mark.asyncio
-async def test_foreign_process_does_not_count_as_listening(tmp_path: Path) -> None:
-    """Another program on the same port is distinguished from the supervised one."""
-    processes = Processes(ROOT, tmp_path, os.environ, lambda line: None)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        program = Program("listener", (sys.executable, "-c", LISTENER, str(port)), (port,))
-        async with asyncio.timeout(20), processes.supervised(program):
-            assert not await processes.wait_until_listening(program)
-            other.close()
-            assert await processes.wait_until_listening(program)
-
-
 def test_default_addresses_equal_the_defaults_of_settings() -> None:
     """A program started without VAR_DIR/env finds the other processes."""
     settings = Settings()
@@ -195,6 +171,8 @@ INVALID = [
     ("API_PORT", "99999"),
     ("TEMPORAL_PORT", "0"),
     ("UI_PORT", "-1"),
+    ("WORKERS", "0"),
+    ("WORKERS", "65"),
     ("PARTNERS", "foo"),
     ("PARTNER_DELAY", "-1"),
     ("PARTNER_TIMEOUT", "0"),
@@ -251,6 +229,7 @@ def test_each_invalid_variable_is_reported_on_one_line(monkeypatch: pytest.Monke
     ("name", "value"),
     [
         ("API_PORT", "65535"),
+        ("WORKERS", "64"),
         ("PARTNER_DELAY", "0"),
         ("DATABASE_URL", "postgresql://user:p#[s/s:@[::1]:5432/name?sslmode=require"),
         ("DATABASE_URL", "postgres:///name?host=/tmp"),
@@ -413,17 +392,6 @@ async def test_broken_binary_on_path_is_skipped(tmp_path: Path) -> None:
         binary.chmod(0o755)
     environ = {"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     assert await server.ensure(environ, Console(quiet=True)) == cached
-
-
-def test_restart_delay_is_reset_after_stable_run() -> None:
-    """A process that exits early keeps its growing delay."""
-    assert restart_delay(MAX_DELAY_S, uptime_s=31) == 1
-    assert restart_delay(8, uptime_s=2) == 8
-
-
-def test_worker_is_not_killed_during_graceful_shutdown() -> None:
-    """SIGKILL follows at least five seconds after the worker's grace period."""
-    assert GRACE.total_seconds() + 5 <= STOP_S
 
 
 def rows(name: str) -> list[dict[str, str]]:

@@ -259,6 +259,7 @@ def test_missing_units_are_bought_where_there_is_no_order_quantity(
     order_id = place(warehouse, 1, sku="A")
     berlin_a = StockKey(location="BER", sku="A")
     again = allocate_stock.run(warehouse.database, OrderStep(order_id=order_id))
+    assert again.notification is not None
     assert again.notification.stock_keys == (berlin_a,)
     lost = AdjustStock(command_id="A", reason="r", sku="A", location="BER", by=-1)
     done = execute_command.run(warehouse.database, CommandStep(command=lost))
