@@ -1,0 +1,192 @@
+"""What an order costs, in numbers that don't depend on the machine: they can only go down.
+
+Each order is placed alone, and a fact is sent once all that the last one caused is done, so the
+numbers are the same in every run. `python -m benchmarks.profile_order` lists the statements.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict, dataclass
+from math import ceil
+
+import pytest
+from sqlmodel import col, select
+from temporalio.client import WorkflowExecutionDescription, WorkflowHistory
+
+from benchmarks.statements import recorded_transactions
+from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
+from tests.conftest import DATABASES, new_world
+from tests.support.orders.stages import NewOrder, place_order, scheduled_activities
+from tests.support.pipeline.waiting import until
+from tests.support.pipeline.world import World
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of one order, in all its workflows, in worker and API."""
+
+    events: int
+    """Events in the histories of its workflows."""
+    activities: int
+    """Ordinary activities; local ones don't count."""
+    transactions: int
+    """Transactions that write or read."""
+    statements: int
+    """SQL statements, without BEGIN and COMMIT; one for many rows counts once."""
+    history_kb: int
+    """Size of the histories in kB, rounded up. Identifiers and times vary by a few bytes."""
+
+
+ALLOWED = {
+    "prepaid": Cost(events=61, activities=5, transactions=28, statements=203, history_kb=16),
+    "net30": Cost(events=63, activities=5, transactions=30, statements=221, history_kb=19),
+    "short": Cost(events=134, activities=10, transactions=43, statements=344, history_kb=31),
+    "partial": Cost(events=162, activities=12, transactions=57, statements=465, history_kb=43),
+}
+"""The cost of each kind of order, on both databases."""
+VARYING = {"events", "history_kb"}
+"""Numbers of which ALLOWED has the maximum: two steps that run at the same time may end in one
+workflow task, which saves three events. The others are exact."""
+
+Story = Callable[[World], Awaitable[list[str]]]
+"""Plays an order to its end; returns the ids of its workflows."""
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+async def alone(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
+    """Run a pipeline of its own, in which every transaction counts."""
+    async with new_world(request, engine_address, worker=True, auto=False) as world:
+        yield world
+
+
+def workflow_of(order: NewOrder) -> str:
+    """Return the id of an order's workflow."""
+    return f"order-{order.order_id}"
+
+
+async def at_rest(world: World, *workflow_ids: str) -> None:
+    """Wait until none of the workflows has anything to do but to wait."""
+    for workflow_id in workflow_ids:
+        handle = world.client.get_workflow_handle(workflow_id)
+        await until(handle.describe, _is_at_rest)
+
+
+def _is_at_rest(description: WorkflowExecutionDescription) -> bool:
+    raw = description.raw_description
+    return not raw.pending_activities and not raw.HasField("pending_workflow_task")
+
+
+async def deliver(world: World, order: NewOrder, parcel: int = 1) -> None:
+    """Report dispatch and delivery of a parcel that is booked."""
+    for event in ("dispatched", "delivered"):
+        await at_rest(world, workflow_of(order))
+        await world.ship(order.order_id, event, f"SH-{order.order_id}-{parcel}")
+
+
+async def pay(world: World, order: NewOrder, amount: str) -> None:
+    """Report the payment of all that the order costs."""
+    await at_rest(world, workflow_of(order))
+    await world.pay(order.order_id, amount)
+
+
+async def receive_purchase(world: World, order: NewOrder, quantity: int) -> str:
+    """Report the receipt of the goods that are purchased for an order; returns the workflow.
+
+    The purchase order collects lines for a moment before it is sent.
+    """
+    sent = (
+        select(PurchaseOrderLine.po_id)
+        .join(PurchaseOrder)
+        .where(PurchaseOrderLine.sku == order.sku, col(PurchaseOrder.sent_at).is_not(None))
+    )
+    po_id = await until(lambda: world.database.read(lambda session: session.exec(sent).first()))
+    assert po_id
+    replenishment = world.replenishment(order.sku).id
+    await at_rest(world, replenishment, workflow_of(order))
+    await world.receive(po_id, order.sku, quantity)
+    await at_rest(world, replenishment, workflow_of(order))
+    return replenishment
+
+
+async def prepaid(world: World) -> list[str]:
+    """Paid in advance, sent as one parcel."""
+    order = await place_order(world)
+    await pay(world, order, "119.00")
+    await deliver(world, order)
+    return [workflow_of(order)]
+
+
+async def net30(world: World) -> list[str]:
+    """Invoiced first, paid after the delivery."""
+    order = await place_order(world, terms="net30")
+    await deliver(world, order)
+    await pay(world, order, "119.00")
+    return [workflow_of(order)]
+
+
+async def short(world: World) -> list[str]:
+    """Not in stock: purchased, received, then paid and sent."""
+    order = await place_order(world, on_hand=0)
+    replenishment = await receive_purchase(world, order, 1)
+    await pay(world, order, "119.00")
+    await deliver(world, order)
+    return [workflow_of(order), replenishment]
+
+
+async def partial(world: World) -> list[str]:
+    """One of two units is sent at once, the other is purchased and follows."""
+    order = await place_order(world, on_hand=1, quantity=2, terms="net30", delivery="partial")
+    await deliver(world, order)
+    replenishment = await receive_purchase(world, order, 1)
+    await deliver(world, order, parcel=2)
+    await pay(world, order, "238.00")
+    return [workflow_of(order), replenishment]
+
+
+async def cost_of(story: Story, world: World) -> Cost:
+    """Play an order and count what it costs."""
+    with recorded_transactions() as transactions:
+        workflow_ids = await story(world)
+        handles = [world.client.get_workflow_handle(each) for each in workflow_ids]
+        for handle in handles:
+            await handle.result()
+    own_pool = world.database.read(lambda session: session.get_bind().engine.pool)
+    counted = [each for each in transactions if each.pool is not own_pool]
+    histories = [await handle.fetch_history() for handle in handles]
+    return Cost(
+        events=sum(len(history.events) for history in histories),
+        activities=sum(len(scheduled_activities(history)) for history in histories),
+        transactions=len(counted),
+        statements=sum(len(transaction.statements) for transaction in counted),
+        history_kb=ceil(sum(map(_size_bytes, histories)) / 1_000),
+    )
+
+
+def _size_bytes(history: WorkflowHistory) -> int:
+    """Return the size of a history without the names of processes, which depend on the machine."""
+    total = 0
+    for event in history.events:
+        attributes = getattr(event, event.WhichOneof("attributes"))
+        for field in ("identity", "sticky_attributes"):
+            if field in attributes.DESCRIPTOR.fields_by_name:
+                attributes.ClearField(field)
+        total += event.ByteSize()
+    return total
+
+
+def differences(counted: Cost, allowed: Cost) -> list[str]:
+    """List the numbers that differ from the allowed ones; empty if the order may cost that."""
+    own, most = asdict(counted), asdict(allowed)
+    differing = {
+        name
+        for name in own
+        if own[name] > most[name] or (own[name] < most[name] and name not in VARYING)
+    }
+    rows = [f"{name:13} {own[name]} / {most[name]}" for name in own]
+    return [row + (" <" if row.split()[0] in differing else "") for row in rows if differing]
+
+
+@pytest.mark.parametrize("story", [prepaid, net30, short, partial], ids=lambda s: s.__name__)
+async def test_order_costs_what_is_allowed(alone: World, story: Story) -> None:
+    """Each kind of order, on both databases. Lower the numbers when an order becomes cheaper."""
+    unexpected = differences(await cost_of(story, alone), ALLOWED[story.__name__])
+    assert not unexpected, "\n".join(["counted / allowed", *unexpected])
