@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from tests.support.shop import SHIP_TO, Document
+from tests.support.masterdata.shop import SHIP_TO, Document
 
 from benchmarks.contenders import WORKFLOWS
 from benchmarks.contest import CUSTOMER, SHORT_SKU, STOCKED_SKUS, Contest

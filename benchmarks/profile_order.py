@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from tests.support.waiting import until
+from tests.support.pipeline.waiting import until
 
 from benchmarks.contest import Contest, contest_on
 from benchmarks.instrumented import SWITCH_POLL_S

@@ -37,6 +37,8 @@ class Transaction:
     pool: Pool
     """Identifies the database object, and so the part of a process that uses it."""
     reads_only: bool
+    is_glance: bool = False
+    """Whether its statements run without BEGIN and COMMIT."""
     statements: list[Statement] = field(default_factory=list)
     step: str = ""
     """The step or the function that runs it; empty unless traced."""
@@ -56,8 +58,12 @@ class Recorder:
 
     def begin(self, connection: Connection) -> None:
         """Begin a record, before the transaction waits for a lock."""
-        reads_only = bool(connection.get_execution_options().get("reads_only"))
-        connection.info[KEY] = Transaction(connection.engine.pool, reads_only)
+        options = connection.get_execution_options()
+        connection.info[KEY] = Transaction(
+            connection.engine.pool,
+            reads_only=bool(options.get("reads_only")),
+            is_glance=options.get("isolation_level") == "AUTOCOMMIT",
+        )
 
     def execute(
         self, connection: Connection, _cursor: Any, sql: str, parameters: Any, *rest: Any

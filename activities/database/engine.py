@@ -60,6 +60,7 @@ class Database:
         self._is_sqlite = make_url(self.url).get_backend_name() == "sqlite"
         create = _create_sqlite if self._is_sqlite else _create_postgresql
         self._writer, self._reader = create(self.url)
+        self._reader = self._reader.execution_options(reads_only=True)
         self._glancer = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         writers = 1 if self._is_sqlite else WRITERS
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="write")
@@ -146,9 +147,7 @@ def create_folder(url: str) -> None:
 def _create_postgresql(url: str) -> tuple[Engine, Engine]:
     """Create the engine that writes, and the view of it that only reads, consistently."""
     writer = create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
-    reader = writer.execution_options(
-        isolation_level="REPEATABLE READ", postgresql_readonly=True, reads_only=True
-    )
+    reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return writer, reader
 
 

@@ -37,10 +37,10 @@ class Cost:
 
 
 ALLOWED = {
-    "prepaid": Cost(events=61, activities=5, transactions=28, statements=203, history_kb=16),
-    "net30": Cost(events=63, activities=5, transactions=30, statements=221, history_kb=19),
-    "short": Cost(events=134, activities=10, transactions=43, statements=344, history_kb=31),
-    "partial": Cost(events=162, activities=12, transactions=57, statements=465, history_kb=43),
+    "prepaid": Cost(events=29, activities=0, transactions=10, statements=80, history_kb=10),
+    "net30": Cost(events=30, activities=0, transactions=10, statements=93, history_kb=12),
+    "short": Cost(events=102, activities=5, transactions=26, statements=220, history_kb=25),
+    "partial": Cost(events=114, activities=5, transactions=31, statements=290, history_kb=33),
 }
 """The cost of each kind of order, on both databases."""
 VARYING = {"events", "history_kb"}
@@ -149,13 +149,17 @@ async def cost_of(story: Story, world: World) -> Cost:
         handles = [world.client.get_workflow_handle(each) for each in workflow_ids]
         for handle in handles:
             await handle.result()
-    own_pool = world.database.read(lambda session: session.get_bind().engine.pool)
-    counted = [each for each in transactions if each.pool is not own_pool]
+    database = world.database
+    own_pools = (
+        database.read(lambda session: session.get_bind().engine.pool),
+        database.transaction(lambda work: work.session.get_bind().engine.pool),
+    )
+    counted = [each for each in transactions if each.pool not in own_pools]
     histories = [await handle.fetch_history() for handle in handles]
     return Cost(
         events=sum(len(history.events) for history in histories),
         activities=sum(len(scheduled_activities(history)) for history in histories),
-        transactions=len(counted),
+        transactions=sum(not each.is_glance for each in counted),
         statements=sum(len(transaction.statements) for transaction in counted),
         history_kb=ceil(sum(map(_size_bytes, histories)) / 1_000),
     )
@@ -165,7 +169,7 @@ def _size_bytes(history: WorkflowHistory) -> int:
     """Return the size of a history without the names of processes, which depend on the machine."""
     total = 0
     for event in history.events:
-        attributes = getattr(event, event.WhichOneof("attributes"))
+        attributes = getattr(event, str(event.WhichOneof("attributes")))
         for field in ("identity", "sticky_attributes"):
             if field in attributes.DESCRIPTOR.fields_by_name:
                 attributes.ClearField(field)
