@@ -12,8 +12,6 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 from temporalio.client import Client
-from tests.support.masterdata.shop import product_row, stock_row, write_shop, write_tables
-from tests.support.pipeline.waiting import until
 
 from activities.database.engine import Database
 from activities.masterdata.importing import import_folder
@@ -22,6 +20,8 @@ from benchmarks.instrumented import Counts
 from engine import connect
 from models.settings import Settings
 from tests.support.database import postgres
+from tests.support.masterdata.shop import product_row, stock_row, write_shop, write_tables
+from tests.support.pipeline.waiting import until
 from tools.processes import Processes, Program
 from tools.stack import HOME, Stack, StackConfig, environment
 

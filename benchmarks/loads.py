@@ -3,10 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
-from tests.support.masterdata.shop import SHIP_TO, Document
-
 from benchmarks.contenders import WORKFLOWS
 from benchmarks.contest import CUSTOMER, SHORT_SKU, STOCKED_SKUS, Contest
+from tests.support.masterdata.shop import SHIP_TO, Document
 
 ORDER_LIMIT_S = 180
 

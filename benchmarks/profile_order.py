@@ -19,12 +19,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from tests.support.pipeline.waiting import until
 
 from benchmarks.contest import Contest, contest_on
 from benchmarks.instrumented import SWITCH_POLL_S
 from benchmarks.loads import Load, place
 from benchmarks.statements import HOME
+from tests.support.pipeline.waiting import until
 
 WARM_UP_ORDERS = 4
 QUIET_S = 1.0

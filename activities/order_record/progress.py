@@ -111,8 +111,8 @@ def use_known(work: UnitOfWork, order: Order, known: Progress | None) -> bool:
     """Let `save_progress` update a known progress instead of reading it again, where that is exact.
 
     For a change of the order's row, or of the state of its shipments by a carrier's report. It is
-    exact if nobody has changed the order since: every change raises its version, apart from units
-    that arrive for a shortage.
+    exact if the order has not changed since: every change raises its version, apart from units that
+    arrive for a shortage.
     """
     is_exact = (
         known is not None

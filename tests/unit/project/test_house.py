@@ -43,6 +43,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("masterdata", "billing", "stock", "shipping"),
     ),
     "mail": ("database", "documents", "gateways", "order_record", "billing", "returns"),
+    "phases": (
+        *("database", "gateways", "order_record"),
+        *("billing", "stock", "shipping", "orders", "mail"),
+    ),
     "operations": (
         *("database", "ledger", "order_record"),
         *("orders", "stock", "purchasing", "billing", "shipping", "returns"),
