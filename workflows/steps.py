@@ -23,7 +23,7 @@ PartnerStep = Callable[[Any, In], Awaitable[Out]]
 DatabaseStep = Step[In, Out] | PartnerStep[In, Out]
 """A transaction, or a phase: transactions and the calls between them."""
 
-LOCAL_TIMEOUT = timedelta(seconds=5)
+LOCAL_TIMEOUT = timedelta(seconds=8)
 """Time for two transactions on a busy database, and the calls between them."""
 LOCAL_RETRIES = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),

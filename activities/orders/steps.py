@@ -47,7 +47,7 @@ from models.tables.orders import Order, OrderLineRow
 
 
 class Recording(NamedTuple):
-    """A recorded order, whether that is new, and what its workflow is told."""
+    """An order that is recorded, now or since earlier, and the answer to its workflow."""
 
     order: Order
     is_new: bool
