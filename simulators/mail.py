@@ -41,9 +41,9 @@ class MailDirectory:
 
     def store(self, content: bytes) -> str:
         """Store a message atomically; return its file name."""
-        headers = BytesHeaderParser(EmailMessage, policy=policy.default).parsebytes(content)
-        message_id = str(headers.get("Message-ID", "")).strip("<> ")
-        safe_id = UNSAFE.sub("_", message_id)[:120] or "without-id"
+        headers, _, _ = content.partition(b"\r\n\r\n")
+        message_id = str(BytesHeaderParser().parsebytes(headers).get("Message-ID", ""))
+        safe_id = UNSAFE.sub("_", message_id.strip("<>\r\n "))[:120] or "without-id"
         self._count += 1
         name = f"{self._count:06d}-{safe_id}.eml"
         temporary = self._path / f"{name}.part"
