@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.shipping.carrier_calls import CarrierCalls
     from activities.shipping.steps import hand_over, plan_shipments
     from models.messages.attention import not_collected, shipment_exception, shipment_silent
-    from models.messages.steps import CollectionStep, ShipmentStep
+    from models.messages.steps import CallOutcome, CollectionStep, ShipmentStep
     from models.orders import Fulfilment
     from models.progress import ShipmentProgress, ShipmentState
     from workflows.order_context import OrderContext
@@ -56,17 +56,22 @@ class OrderShipping:
         self._goods.start_supply()
         if order.progress.may_consign:
             await order.run_step(plan_shipments, "Plan shipments")
-        for shipment_id in order.progress.in_state(*UNDER_WAY, ShipmentState.DELIVERED):
-            if shipment_id not in tasks:
-                shipment = OrderShipment(order, shipment_id)
-                tasks[shipment_id] = asyncio.create_task(shipment.follow())
+        for shipment_id in self._not_followed(tasks):
+            shipment = OrderShipment(order, shipment_id)
+            tasks[shipment_id] = asyncio.create_task(shipment.follow())
+
+    def _not_followed(self, tasks: dict[str, asyncio.Task[None]]) -> list[str]:
+        """Return the shipments that need a task and have none."""
+        shipments = self._order.progress.in_state(*UNDER_WAY, ShipmentState.DELIVERED)
+        return [shipment_id for shipment_id in shipments if shipment_id not in tasks]
 
     def _must_act(self, tasks: dict[str, asyncio.Task[None]]) -> bool:
         """Return whether a task failed, units need a plan or supply, or the order is fulfilled."""
         progress = self._order.progress
         has_failed = any(task.done() and task.exception() for task in tasks.values())
         is_short = progress.backordered > 0 and not self._goods.is_supplying
-        return has_failed or is_short or progress.may_consign or progress.fulfilled
+        is_due = progress.may_consign or progress.fulfilled or bool(self._not_followed(tasks))
+        return has_failed or is_short or is_due
 
 
 class OrderShipment:
@@ -127,9 +132,10 @@ class OrderShipment:
         while not self._is_gone() and not outcome.is_done:
             await order.steps.wait_until(lambda: not stops() or self._is_gone())
             try:
+                refusal, outcome = outcome.refusal, CallOutcome(step=outcome.step)
                 order.update(
                     await steps.call_partner(
-                        CarrierCalls.book_shipment, self._step, summary, outcome.refusal
+                        CarrierCalls.book_shipment, self._step, summary, refusal
                     )
                 )
             except Stopped:

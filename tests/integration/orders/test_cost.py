@@ -12,6 +12,7 @@ import pytest
 from sqlmodel import col, select
 from temporalio.client import WorkflowExecutionDescription, WorkflowHistory
 
+from activities.phases import partners
 from benchmarks.statements import recorded_transactions
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 from tests.conftest import DATABASES, new_world
@@ -37,18 +38,24 @@ class Cost:
 
 
 ALLOWED = {
-    "prepaid": Cost(events=29, activities=0, transactions=10, statements=80, history_kb=10),
-    "net30": Cost(events=30, activities=0, transactions=10, statements=93, history_kb=12),
-    "short": Cost(events=102, activities=5, transactions=26, statements=220, history_kb=25),
-    "partial": Cost(events=114, activities=5, transactions=31, statements=290, history_kb=33),
+    "prepaid": Cost(events=32, activities=0, transactions=10, statements=80, history_kb=10),
+    "net30": Cost(events=33, activities=0, transactions=10, statements=93, history_kb=13),
+    "short": Cost(events=105, activities=5, transactions=26, statements=222, history_kb=26),
+    "partial": Cost(events=119, activities=5, transactions=31, statements=292, history_kb=34),
 }
 """The cost of each kind of order, on both databases."""
-VARYING = {"events", "history_kb"}
+VARYING = {"events", "statements", "history_kb"}
 """Numbers of which ALLOWED has the maximum: two steps that run at the same time may end in one
-workflow task, which saves three events. The others are exact."""
+workflow task, which saves three events, and one that overtakes another reads the progress anew."""
 
 Story = Callable[[World], Awaitable[list[str]]]
 """Plays an order to its end; returns the ids of its workflows."""
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for partners: on a loaded machine they may answer too late for a phase."""
+    monkeypatch.setattr(partners, "ANSWER_WITHIN_S", 5.0)
 
 
 @pytest.fixture(scope="module", params=DATABASES)
