@@ -98,27 +98,22 @@ def _copy_all(url: str, completed: int, open_orders: int) -> int:
     engine = create_engine(with_driver(url))
     event.listen(engine, "connect", _hurry)
     customers = (completed + open_orders) // ORDERS_OF_A_CUSTOMER + 1
-    total = 0
-    for template, prefix, count in (
-        (TEMPLATE_CUSTOMER, "C", customers),
-        (DONE, "D", completed),
-        (OPEN, "O", open_orders),
-    ):
+    counts = {("C", TEMPLATE_CUSTOMER): customers, ("D", DONE): completed, ("O", OPEN): open_orders}
+    with engine.connect() as connection:
+        templates = {template: order_rows(connection, template) for _, template in counts}
+    own = [(table, row) for table, row in templates[TEMPLATE_CUSTOMER] if table.name == "customers"]
+    templates[TEMPLATE_CUSTOMER] = own
+    for (prefix, template), count in counts.items():
         copying = Copying(template, prefix, customers, engine.dialect.name)
-        with engine.connect() as connection:
-            rows = order_rows(connection, template)
-        if template == TEMPLATE_CUSTOMER:
-            rows = [(table, row) for table, row in rows if table.name == "customers"]
         for first in range(0, count, CHUNK):
             numbers = range(first, min(first + CHUNK, count))
             with engine.begin() as connection:
-                for table, row in rows:
+                for table, row in templates[template]:
                     connection.execute(copying.statement(table, row, numbers))
-        total += count * len(rows)
     with engine.begin() as connection:
         connection.execute(text("ANALYZE"))
     engine.dispose()
-    return total
+    return sum(count * len(templates[template]) for (_, template), count in counts.items())
 
 
 def _hurry(connection: Any, _record: object) -> None:
