@@ -57,6 +57,8 @@ class Contest:
     """Lists the running processes by name."""
     set_workers: Callable[[int], Awaitable[None]]
     placed: int = field(default=0)
+    unavailable: int = field(default=0)
+    """Orders that the API answered with 503, and that were sent again."""
 
     def next_id(self) -> str:
         """Return a new order id."""

@@ -8,6 +8,8 @@ from benchmarks.contest import CUSTOMER, SHORT_SKU, STOCKED_SKUS, Contest
 from tests.support.shop import SHIP_TO, Document
 
 ORDER_LIMIT_S = 600
+UNAVAILABLE = 503
+SEND_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,12 @@ async def place(contest: Contest, load: Load) -> str:
         await handle.signal("delivered")
     else:
         workflow_id = f"order-{order_id}"
-        response = await contest.api.post("/orders", json=document(order_id, load))
+        order = document(order_id, load)
+        while (
+            response := await contest.api.post("/orders", json=order)
+        ).status_code == UNAVAILABLE:
+            contest.unavailable += 1
+            await asyncio.sleep(SEND_AGAIN_S)
         response.raise_for_status()
     async with asyncio.timeout(ORDER_LIMIT_S):
         await contest.client.get_workflow_handle(workflow_id).result()

@@ -49,7 +49,7 @@ def goal_table(measurement: Measurement) -> str:
 LOAD_COLUMNS = (
     *("", "orders/s (min-max)", "p50 ms", "p95", "p99"),
     *("worker", "server", "API", "partners", "database"),
-    *("events", "kB", "transactions", "statements", "busy"),
+    *("events", "kB", "transactions", "statements", "busy", "503"),
 )
 
 
@@ -83,6 +83,7 @@ def _load_row(load: Load, runs: list[Result]) -> tuple[str, ...]:
         middle(lambda run: run.history_bytes / 1_000),
         middle(lambda run: run.transactions),
         *(middle(lambda run: run.statements), middle(lambda run: run.busy)),
+        middle(lambda run: run.unavailable),
     )
 
 

@@ -36,6 +36,8 @@ class Result:
     statements: float
     busy: int
     """Transactions in the run that failed because the database was busy."""
+    unavailable: int
+    """Orders in the run that the API answered with 503, and that were sent again."""
 
 
 Value = Callable[[Result], float]
@@ -99,7 +101,7 @@ def measured_now(results: list[Result]) -> Measurement:
 COLUMNS = (
     *("load", "orders/s", "min", "max", "p50 ms", "p95", "p99"),
     *("CPU ms: worker", "server", "API", "simulators", "database"),
-    *("events", "bytes", "statements", "transactions", "busy"),
+    *("events", "bytes", "statements", "transactions", "busy", "503"),
     *("RSS MB: worker", "server", "API"),
 )
 
@@ -116,7 +118,7 @@ def rows(measurement: Measurement, database: str) -> Iterator[tuple[str, ...]]:
             *_each("cpu_ms", worker, "server", "API", "simulators", "database"),
             *(lambda r: r.events, lambda r: r.history_bytes),
             *(lambda r: r.statements, lambda r: r.transactions),
-            lambda r: r.busy,
+            *(lambda r: r.busy, lambda r: r.unavailable),
             *_each("rss_mb", worker, "server", "API"),
         )
         medians = (f"{median(map(value, runs)):.0f}" for value in values)

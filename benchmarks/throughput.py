@@ -47,6 +47,7 @@ async def run(contest: Contest, load: Load, seconds: float) -> Result:
     """
     await contest.set_workers(load.workers)
     cpu_before, counts_before = _cpu(contest), contest.counted()
+    unavailable_before = contest.unavailable
     latencies: list[float] = []
     workflow_ids: list[str] = []
     start = perf_counter()
@@ -81,6 +82,7 @@ async def run(contest: Contest, load: Load, seconds: float) -> Result:
         transactions=(counts.writes + counts.reads) / orders,
         statements=counts.statements / orders,
         busy=counts.busy,
+        unavailable=contest.unavailable - unavailable_before,
     )
 
 

@@ -22,7 +22,7 @@ def result(load: Load, rate: float) -> Result:
     """Make a result in which all but the rate is the same."""
     cpu = {"worker": 10.0, "floor": 2.0, "naive": 5.0}
     rss = dict.fromkeys(("worker", "server", "API", "simulators"), 100.0)
-    return Result(load, 10, rate, 1, 2, 3, cpu, rss, 30, 0, 9_000, 10, 80, 0)
+    return Result(load, 10, rate, 1, 2, 3, cpu, rss, 30, 0, 9_000, 10, 80, 0, 0)
 
 
 @pytest.fixture
