@@ -51,16 +51,21 @@ async def place(contest: Contest, load: Load) -> str:
         await handle.signal("delivered")
     else:
         workflow_id = f"order-{order_id}"
-        order = document(order_id, load)
-        while (
-            response := await contest.api.post("/orders", json=order)
-        ).status_code == UNAVAILABLE:
-            contest.unavailable += 1
-            await asyncio.sleep(SEND_AGAIN_S)
-        response.raise_for_status()
+        await send(contest, document(order_id, load))
     async with asyncio.timeout(ORDER_LIMIT_S):
         await contest.client.get_workflow_handle(workflow_id).result()
     return workflow_id
+
+
+async def send(contest: Contest, order: Document) -> None:
+    """Send an order to the API until it is accepted."""
+    while True:
+        response = await contest.api.post("/orders", json=order)
+        if response.status_code != UNAVAILABLE:
+            response.raise_for_status()
+            return
+        contest.unavailable += 1
+        await asyncio.sleep(SEND_AGAIN_S)
 
 
 def document(order_id: str, load: Load) -> Document:
