@@ -10,7 +10,7 @@ import json
 import re
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -59,10 +59,11 @@ CHUNK = 10_000
 """Orders that are copied in one transaction: their pages fit the cache of the database."""
 
 
-async def fill(
-    contest: Contest, orders: int, open_orders: int, report: Callable[[str], None]
-) -> None:
-    """Fill the tables with `orders` orders, of which `open_orders` wait for their payment."""
+async def fill(contest: Contest, orders: int, open_orders: int) -> str:
+    """Fill the tables with `orders` orders, of which `open_orders` wait for their payment.
+
+    Returns a sentence about what was done.
+    """
     await asyncio.to_thread(_import_templates, contest.database_url)
     await _place(contest, order(TEMPLATE_SKU, TEMPLATE_CUSTOMER, order_id=DONE))
     await contest.client.get_workflow_handle(f"order-{DONE}").result()
@@ -73,7 +74,7 @@ async def fill(
         _copy_all, contest.database_url, orders - open_orders, open_orders
     )
     seconds = perf_counter() - start
-    report(f"{orders:,} orders, {rows:,} rows in {seconds:.0f} s")
+    return f"{orders:,} orders, {rows:,} rows in {seconds:.0f} s"
 
 
 def _import_templates(url: str) -> None:

@@ -25,6 +25,7 @@ from benchmarks.instrumented import SWITCH_POLL_S
 from benchmarks.loads import Load, place
 from benchmarks.statements import HOME
 from tests.support.waiting import until
+from tools.processes import run_until_signal
 
 WARM_UP_ORDERS = 4
 QUIET_S = 1.0
@@ -191,8 +192,8 @@ def _print_profile(title: str, ns: Counter[str], orders: int) -> None:
     out.print()
 
 
-async def profile(load: Load, orders: int) -> None:
-    """Trace one order and sample more of them."""
+async def profile(load: Load, orders: int) -> int:
+    """Trace one order and sample more of them; returns exit status 0."""
     with tempfile.TemporaryDirectory(prefix="orders-profile-") as name:
         async with contest_on(load.database, Path(name)) as contest:
             await place_many(contest, load, WARM_UP_ORDERS)
@@ -201,6 +202,7 @@ async def profile(load: Load, orders: int) -> None:
             show_totals(transactions)
             if orders:
                 await sample(contest, load, orders)
+    return 0
 
 
 def main(
@@ -213,7 +215,7 @@ def main(
 ) -> None:
     """Trace one order, then sample more of them."""
     load = Load("ours", database, at_once, lines=lines, terms=terms, short=short)
-    asyncio.run(profile(load, orders))
+    raise typer.Exit(run_until_signal(profile(load, orders)))
 
 
 if __name__ == "__main__":

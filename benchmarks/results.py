@@ -149,7 +149,8 @@ class Goal:
         """The value as it is read."""
         if self.value is None:
             return "not measured"
-        return f"{self.value:,.0f}" if self.value >= 10 else f"{self.value:.2f}"
+        is_whole = self.value >= 10 or self.value == int(self.value)
+        return f"{self.value:,.0f}" if is_whole else f"{self.value:.2f}"
 
     def __str__(self) -> str:
         return f"{self.name}: {self.shown} ({self.goal})"

@@ -8,8 +8,8 @@ machine affects all of them. The tables show medians of the rounds; the JSON fil
 
 import asyncio
 import tempfile
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import fmean, median, quantiles
 from time import perf_counter
@@ -33,6 +33,7 @@ from benchmarks.loads import (
 from benchmarks.plot import draw
 from benchmarks.results import COLUMNS, Measurement, Result, goals, measured_now, rows
 from tests.support.orders import scheduled_activities
+from tools.processes import run_until_signal
 
 HISTORIES = 3
 """Workflows of a run whose histories are read."""
@@ -98,29 +99,37 @@ async def _history(contest: Contest, workflow_id: str) -> tuple[int, int, int]:
     return len(history.events), len(scheduled_activities(history)), info.history_size_bytes
 
 
-async def measure(loads: list[Load], rounds: int, seconds: float, open_orders: int) -> list[Result]:
-    """Run the loads of one database, `rounds` times, interleaved."""
-    results = []
-    [kind] = {load.database for load in loads}
+async def measure(
+    loads: list[Load], rounds: int, seconds: float, open_orders: int, results: list[Result]
+) -> int:
+    """Run the loads, `rounds` times, interleaved; append to `results`. Returns exit status 0."""
+    contests: dict[tuple[str, int], Contest] = {}
     async with AsyncExitStack() as cleanup:
-        contests: dict[int, Contest] = {}
-        for earlier_orders in sorted({load.earlier_orders for load in loads}):
-            name = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="orders-bench-"))
-            contest = await cleanup.enter_async_context(contest_on(kind, Path(name)))
-            contests[earlier_orders] = contest
-            if earlier_orders:
-                await fill(
-                    contest, earlier_orders, open_orders, lambda line: out.print(line, style="dim")
-                )
-            for contender in (*WORKFLOWS, "ours"):
-                await run(contest, Load(contender, kind, 4), WARM_UP_S)
+        for load in loads:
+            tables = (load.database, load.earlier_orders)
+            if tables not in contests:
+                contest = await cleanup.enter_async_context(_warm_contest(load.database))
+                contests[tables] = contest
+                if load.earlier_orders:
+                    filled = await fill(contest, load.earlier_orders, open_orders)
+                    out.print(f"{load.database}: {filled}", style="dim")
         for number in range(rounds):
             for load in loads:
-                result = await run(contests[load.earlier_orders], load, seconds)
-                results.append(result)
-                rate = f"{result.orders_per_s:.1f} orders/s"
-                out.print(f"{kind} {number + 1}/{rounds} {load.name}: {rate}", style="dim")
-    return results
+                contest = contests[load.database, load.earlier_orders]
+                results.append(await run(contest, load, seconds))
+                rate = f"{results[-1].orders_per_s:.1f} orders/s"
+                out.print(f"{number + 1}/{rounds} {load.database} {load.name}: {rate}", style="dim")
+    return 0
+
+
+@asynccontextmanager
+async def _warm_contest(kind: str) -> AsyncIterator[Contest]:
+    """Start all processes, and place a few orders with each contender."""
+    with tempfile.TemporaryDirectory(prefix="orders-bench-") as name:
+        async with contest_on(kind, Path(name)) as contest:
+            for contender in (*WORKFLOWS, "ours"):
+                await run(contest, Load(contender, kind, 4), WARM_UP_S)
+            yield contest
 
 
 def show(measurement: Measurement) -> None:
@@ -150,20 +159,26 @@ def main(
     open_orders: Annotated[int, typer.Option(help="Open orders in these tables.")] = 0,
     results_file: Annotated[Path, typer.Option("--out")] = Path("var/bench.json"),
 ) -> None:
-    """Measure, print the tables, write every run as JSON and draw the plot next to it."""
+    """Measure, print the tables, write every run as JSON and draw the plot next to it.
+
+    Ctrl-C ends the measurement; the loads that have run are shown.
+    """
     grid: Callable[[str], list[Load]] = usual_loads
     if quick or full:
         grid = quick_loads if quick else all_loads
-    results = []
-    for kind in database or ["sqlite", "postgresql"]:
-        loads = grid(kind)
-        if earlier := table_orders + open_orders:
-            loads += loads_on_full_tables(kind, earlier)
-        results += asyncio.run(measure(loads, 1 if quick else rounds, seconds, open_orders))
-    measurement = measured_now(results)
-    show(measurement)
-    measurement.save(results_file)
-    results_file.with_suffix(".svg").write_text(draw(measurement))
+    kinds = database or ["sqlite", "postgresql"]
+    loads = [load for kind in kinds for load in grid(kind)]
+    if earlier := table_orders + open_orders:
+        loads += [load for kind in kinds for load in loads_on_full_tables(kind, earlier)]
+    results: list[Result] = []
+    work = measure(loads, 1 if quick else rounds, seconds, open_orders, results)
+    status = run_until_signal(work)
+    if results:
+        measurement = measured_now(results)
+        show(measurement)
+        measurement.save(results_file)
+        results_file.with_suffix(".svg").write_text(draw(measurement))
+    raise typer.Exit(status)
 
 
 if __name__ == "__main__":
