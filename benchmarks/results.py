@@ -81,8 +81,8 @@ class Measurement:
         return cls(**saved, results=results)
 
 
-def measured_now(results: list[Result]) -> Measurement:
-    """Add commit, machine and time to results."""
+def measured_now(results: list[Result], load_before: float) -> Measurement:
+    """Add commit, machine and time to results. `load_before`: the load average at the start."""
     git = ("git", "-C", str(HOME), "describe", "--always", "--dirty", "--abbrev=10")
     commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
     cpu = next(
@@ -93,7 +93,7 @@ def measured_now(results: list[Result]) -> Measurement:
     memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     machine = (
         f"{os.cpu_count()} cores of {cpu}, {memory_gb:.0f} GB, {platform.system()}, "
-        f"Python {platform.python_version()}"
+        f"Python {platform.python_version()}, load average {load_before:.1f} before the run"
     )
     return Measurement(commit, machine, datetime.now(UTC).isoformat(timespec="minutes"), results)
 

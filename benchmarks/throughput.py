@@ -7,6 +7,7 @@ machine affects all of them. The tables show medians of the rounds; the JSON fil
 """
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,7 +39,7 @@ from tools.processes import run_until_signal
 HISTORIES = 3
 """Workflows of a run whose histories are read."""
 WARM_UP_S = 1.0
-out = Console(width=200, highlight=False)
+out = Console(width=230, highlight=False)
 
 
 async def run(contest: Contest, load: Load, seconds: float) -> Result:
@@ -136,6 +137,7 @@ def show(measurement: Measurement) -> None:
     """Print a table of all loads and the list of goals for each database."""
     for database in measurement.databases():
         table = Table(*COLUMNS, title=database, box=None, pad_edge=False)
+        table.columns[0].no_wrap = True
         for column in table.columns[1:]:
             column.justify = "right"
         for row in rows(measurement, database):
@@ -167,14 +169,15 @@ def main(
     if quick or full:
         grid = quick_loads if quick else all_loads
     kinds = database or ["sqlite", "postgresql"]
-    loads = [load for kind in kinds for load in grid(kind)]
+    loads = [load for group in zip(*map(grid, kinds), strict=True) for load in group]
     if earlier := table_orders + open_orders:
         loads += [load for kind in kinds for load in loads_on_full_tables(kind, earlier)]
     results: list[Result] = []
+    load_before, _, _ = os.getloadavg()
     work = measure(loads, 1 if quick else rounds, seconds, open_orders, results)
     status = run_until_signal(work)
     if results:
-        measurement = measured_now(results)
+        measurement = measured_now(results, load_before)
         show(measurement)
         measurement.save(results_file)
         results_file.with_suffix(".svg").write_text(draw(measurement))
