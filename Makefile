@@ -31,9 +31,9 @@ check: $(STAMP) ## check lint, format, types, import rules, and migrations again
 	$(BIN)/python -m pytest tests/unit/project/test_house.py
 	$(BIN)/python -m tools.prepare --check
 
-bench: $(STAMP) ## measure orders per second against a floor and a naive pipeline
+bench: $(STAMP) ## measure orders per second and costs (docs/performance.md); BENCH=--quick for less
 	@$(BIN)/python -m tools.server
-	@$(BIN)/python -m benchmarks.throughput
+	@$(BIN)/python -m benchmarks.throughput $(BENCH)
 
 prove: $(STAMP) ## run the `sized` tests at full size
 	@$(BIN)/python -m tools.server

@@ -12,11 +12,15 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from sqlalchemy import create_engine, text
 from temporalio import activity, workflow
-from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+with workflow.unsafe.imports_passed_through():  # else the sandbox loads them for each workflow
+    from sqlalchemy import create_engine, text
+    from temporalio.client import Client
+    from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+    from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+    from activities.database.engine import with_driver
 
 STEP_TIMEOUT = timedelta(seconds=10)
 STEPS = ("record", "allocate", "bill", "book", "mail")
@@ -80,7 +84,7 @@ class NaiveSteps:
     """Inserts one row per step."""
 
     def __init__(self, url: str) -> None:
-        self._engine = create_engine(url)
+        self._engine = create_engine(with_driver(url))
         with self._engine.begin() as connection:
             connection.execute(text("CREATE TABLE IF NOT EXISTS naive (order_id TEXT, step TEXT)"))
 

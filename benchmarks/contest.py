@@ -57,6 +57,8 @@ class Contest:
     """Lists the running processes by name."""
     set_workers: Callable[[int], Awaitable[None]]
     placed: int = field(default=0)
+    unavailable: int = field(default=0)
+    """Orders that the API answered with 503, and that were sent again."""
 
     def next_id(self) -> str:
         """Return a new order id."""
@@ -93,12 +95,12 @@ def instrumented(program: Program, counts: Path) -> Program:
 
 
 def cpu_s(pids: list[int]) -> float:
-    """Return the CPU seconds that processes have used (/proc: Linux only)."""
-    total = 0.0
+    """Return the CPU seconds of processes and of their children that ended (/proc: Linux only)."""
+    ticks = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
-    return total
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / CLOCK_TICKS
 
 
 def rss_mb(pids: list[int]) -> float:
@@ -109,9 +111,9 @@ def rss_mb(pids: list[int]) -> float:
 
 def import_shop(database_url: str, folder: Path) -> None:
     """Import a shop with stock for every load, and one product without."""
-    database = Database(database_url, Settings(_env_file=None).rules)
+    tables = Database(database_url, Settings(_env_file=None).rules)
     write_shop(folder / "short", SHORT_SKU, CUSTOMER, 0, credit_limit="1000000000.00")
-    import_folder(database, folder / "short")
+    import_folder(tables, folder / "short")
     skus = [f"S{number}" for number in range(STOCKED_SKUS)]
     light = {"unit_price": "10.00", "weight_g": 200, "length_mm": 100, "width_mm": 100}
     write_tables(
@@ -119,25 +121,30 @@ def import_shop(database_url: str, folder: Path) -> None:
         products=[product_row(sku, name=f"Product {sku}", **light, height_mm=20) for sku in skus],
         stock=[stock_row("BER", sku, ON_HAND, "5.00") for sku in skus],
     )
-    import_folder(database, folder / "stocked")
-    database.close()
+    import_folder(tables, folder / "stocked")
+    tables.close()
 
 
 @contextmanager
-def database_url(kind: str, folder: Path) -> Iterator[str]:
-    """Yield the URL of an empty database."""
+def database(kind: str, folder: Path) -> Iterator[tuple[str, Callable[[], list[int]]]]:
+    """Yield the URL of an empty database, and a function that lists its server's processes."""
     if kind == "sqlite":
-        yield f"sqlite:///{folder / 'orders.db'}"
+        yield f"sqlite:///{folder / 'orders.db'}", list
         return
-    with postgres.server() as server:
-        yield postgres.create_database(server, "orders")
+    with postgres.own_server(fsync=True) as server:
+        yield postgres.create_database(server.url, "orders"), partial(_with_children, server.pid)
+
+
+def _with_children(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
 
 
 @asynccontextmanager
 async def contest_on(kind: str, folder: Path) -> AsyncIterator[Contest]:
     """Start all processes for a kind of database."""
     async with AsyncExitStack() as cleanup:
-        url = cleanup.enter_context(database_url(kind, folder))
+        url, database_pids = cleanup.enter_context(database(kind, folder))
         var = folder / "var"
         settings = Settings(
             _env_file=None, var_dir=var, database_url=url, partners="auto", partner_delay=0
@@ -163,7 +170,10 @@ async def contest_on(kind: str, folder: Path) -> AsyncIterator[Contest]:
             await cleanup.enter_async_context(more.supervised(program))
         set_workers = await cleanup.enter_async_context(more_workers(more, stack.counts))
         registers = (var / "processes.json", folder / "more" / "processes.json")
-        pids = partial(_pids, registers)
+
+        def pids() -> dict[str, list[int]]:
+            return {**_registered(registers), "database": database_pids()}
+
         await until(lambda: set(WORKFLOWS) <= pids().keys())
         yield Contest(client, api, url, stack.counts, pids, set_workers)
 
@@ -199,7 +209,7 @@ def _runs(worker_log: Path) -> bool:
     return worker_log.exists() and "worker is running" in worker_log.read_text()
 
 
-def _pids(registers: tuple[Path, ...]) -> dict[str, list[int]]:
+def _registered(registers: tuple[Path, ...]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for register in registers:
         running = json.loads(register.read_text()) if register.exists() else {}

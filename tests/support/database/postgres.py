@@ -42,6 +42,8 @@ class Server:
 
     folder: Path
     port: int
+    fsync: bool = False
+    """Without fsync, data survives a killed process but not a power failure, which no test has."""
 
     @property
     def url(self) -> str:
@@ -59,20 +61,22 @@ class Server:
         run(binary("initdb"), "-D", str(self.data), *user)
 
     def start(self) -> None:
-        """Start the server; returns when it answers.
-
-        Without fsync, data survives a killed process but not a power failure, which no test has.
-        """
+        """Start the server; returns when it answers."""
         options = (
             f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c max_connections=200"
-            " -c fsync=off"
+            f" -c fsync={'on' if self.fsync else 'off'}"
         )
         log = str(self.folder / "log")
         run(binary("pg_ctl"), "-D", str(self.data), "-w", "-l", log, "-o", options, "start")
 
+    @property
+    def pid(self) -> int:
+        """The process id of the postmaster, the parent of all its processes."""
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
     def kill(self) -> None:
         """Send SIGKILL to all its processes."""
-        pid = int((self.data / "postmaster.pid").read_text().split()[0])
+        pid = self.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for process in (pid, *map(int, children)):
             with suppress(ProcessLookupError):
@@ -87,12 +91,12 @@ class Server:
 
 
 @contextmanager
-def own_server() -> Iterator[Server]:
+def own_server(*, fsync: bool = False) -> Iterator[Server]:
     """Run a server."""
     folder = Path(tempfile.mkdtemp(prefix="orders-pg-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
-    server = Server(folder, any_free())
+    server = Server(folder, any_free(), fsync)
     server.make()
     try:
         server.start()
