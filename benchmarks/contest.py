@@ -79,11 +79,11 @@ class InstrumentedStack(Stack):
         """The folder of counters."""
         return self.var_dir / "counts"
 
-    def _programs(self) -> list[Program]:
+    def programs(self) -> list[Program]:
         self.counts.mkdir(exist_ok=True)
         return [
             instrumented(program, self.counts) if program.name in COUNTED else program
-            for program in super()._programs()
+            for program in super().programs()
         ]
 
 

@@ -1,6 +1,6 @@
 """Drafts of mails, read from the tables. A draft is None if its mail is not needed (any more)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -50,10 +50,10 @@ from models.returns import ReturnState
 from models.stock import ShortageState
 from models.tables.billing import CreditNoteRow, InvoiceRow, Refund, Reminder
 from models.tables.masterdata import Customer, Location
-from models.tables.orders import Order, OrderLineRow
+from models.tables.orders import Order
 from models.tables.returns import ReturnRow
 from models.tables.shipping import Shipment
-from models.tables.stock import Reservation, Shortage
+from models.tables.stock import Shortage
 
 
 class Draft(NamedTuple):
@@ -241,15 +241,22 @@ def _short_lines(session: Session, order_id: str) -> tuple[MailedLine, ...]:
         .where(Shortage.order_id == order_id, Shortage.state == ShortageState.OPEN)
         .order_by(col(Shortage.line_no))
     )
-    return tuple(_line(session, row, row.quantity - row.filled) for row in rows)
+    units = ((row.line_no, row.quantity - row.filled) for row in rows)
+    return _mailed_lines(session, order_id, units)
 
 
 def _shipped_lines(session: Session, step: ShipmentStep) -> tuple[MailedLine, ...]:
     rows = reservations_of(session, step.order_id)
-    shipped = [row for row in rows if row.shipment_id == step.shipment_id]
-    return tuple(_line(session, row, row.quantity) for row in shipped)
+    units = ((row.line_no, row.quantity) for row in rows if row.shipment_id == step.shipment_id)
+    return _mailed_lines(session, step.order_id, units)
 
 
-def _line(session: Session, row: Shortage | Reservation, quantity: int) -> MailedLine:
-    name = session.get_one(OrderLineRow, (row.order_id, row.line_no)).name
-    return MailedLine(sku=row.sku, name=name, quantity=quantity)
+def _mailed_lines(
+    session: Session, order_id: str, units: Iterable[tuple[int, int]]
+) -> tuple[MailedLine, ...]:
+    """Name the lines of an order; each of `units` is a line's number and its units."""
+    lines = {line.line_no: line for line in order_lines(session, order_id)}
+    return tuple(
+        MailedLine(sku=lines[number].sku, name=lines[number].name, quantity=quantity)
+        for number, quantity in units
+    )
