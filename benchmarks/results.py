@@ -156,6 +156,10 @@ class Goal:
         return f"{self.name}: {self.shown} ({self.goal})"
 
 
+TWO_WORKERS = {"sqlite": "no less", "postgresql": "1.3 or more"}
+"""Goals: SQLite has one writer, whatever the number of workers."""
+
+
 def goals(measurement: Measurement, database: str) -> list[Goal]:
     """List the numbers that tell whether the pipeline is fast."""
     ours = Load("ours", database, USUAL)
