@@ -63,10 +63,9 @@ class Published:
     def add(self, transaction: Transaction) -> None:
         """Count a committed transaction."""
         with self._lock:
-            if transaction.reads_only:
-                self._counts.reads += 1
-            else:
-                self._counts.writes += 1
+            if not transaction.is_glance:
+                self._counts.reads += transaction.reads_only
+                self._counts.writes += not transaction.reads_only
             self._counts.statements += len(transaction.statements)
             self._publish()
 
