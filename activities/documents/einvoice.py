@@ -83,16 +83,21 @@ def _header(bill: AnyBill) -> str:
 
 
 def _group(name: str, *content: str, **attributes: str) -> str:
-    """Write an element around the XML of others; without a prefix its name is one of `ram`."""
+    """Write an element around the XML of others; nothing without one.
+
+    Without a prefix its name is one of `ram`.
+    """
+    inner = "".join(content)
+    if not inner:
+        return ""
     tag = name if ":" in name else f"ram:{name}"
     start = "".join((tag, *(f' {key}="{value}"' for key, value in attributes.items())))
-    return f"<{start}>{''.join(content)}</{tag}>"
+    return f"<{start}>{inner}</{tag}>"
 
 
 def _text(name: str, text: str | Decimal | int, **attributes: str) -> str:
     """Write an element with a text; nothing without one."""
-    shown = writable(str(text))
-    return _group(name, escape(shown), **attributes) if shown else ""
+    return _group(name, escape(writable(str(text))), **attributes)
 
 
 def _date(name: str, day: date, prefix: str = "udt") -> str:
@@ -139,16 +144,15 @@ def _seller(bill: AnyBill) -> str:
 
 def _buyer(bill: AnyBill) -> str:
     address, number = bill.bill_to, bill.customer_vat_id
-    is_vat_id = _is_vat_id(number)
-    legal_id = "" if is_vat_id else _text("ID", number)  # BT-47
+    vat_id, other_id = (number, "") if _is_vat_id(number) else ("", number)
     recipient = address.name if address.name != bill.customer_name else ""
     return _group(
         "BuyerTradeParty",
         _text("ID", bill.customer_id),  # BT-46
         _text("Name", bill.customer_name),  # BT-44
-        _group("SpecifiedLegalOrganization", legal_id) if legal_id else "",
+        _group("SpecifiedLegalOrganization", _text("ID", other_id)),  # BT-47
         _postal(address, recipient),  # BT-51
-        _registration("VA", number) if is_vat_id else "",  # BT-48
+        _registration("VA", vat_id),  # BT-48
     )
 
 
@@ -162,8 +166,7 @@ def _is_vat_id(number: str) -> bool:
 
 
 def _registration(scheme: str, number: str) -> str:
-    number_element = _text("ID", number, schemeID=scheme)
-    return _group("SpecifiedTaxRegistration", number_element) if number_element else ""
+    return _group("SpecifiedTaxRegistration", _text("ID", number, schemeID=scheme))
 
 
 def _postal(address: Address, second_line: str = "") -> str:
@@ -235,7 +238,7 @@ def _allowance(bill: AnyBill, amount_minor: int, ppm: int, *tax: str) -> str:
         _text("ActualAmount", _amount(bill, abs(amount_minor))),
         _text("ReasonCode", _DISCOUNT if amount_minor > 0 else ""),
         _text("Reason", discount_name(bill, ppm)),
-        _group("CategoryTradeTax", *tax) if tax else "",
+        _group("CategoryTradeTax", *tax),
     )
 
 
