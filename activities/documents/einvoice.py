@@ -13,14 +13,7 @@ from xml.sax.saxutils import escape
 
 import pycountry
 
-from activities.documents.wording import (
-    AnyBill,
-    corrections,
-    discount_name,
-    notes_on_sums,
-    settlement,
-    tax_exemption,
-)
+from activities.documents.wording import AnyBill, Wording
 from models.billing import CreditNote, Invoice
 from models.customers import Address, TaxTreatment
 from models.money import decimals
@@ -44,32 +37,33 @@ _VAT_PREFIXES = frozenset({*(c.alpha_2 for c in pycountry.countries), "EL", "XI"
 """ISO 3166, and the prefixes that VAT ids use for Greece, Northern Ireland and Kosovo."""
 
 
-def einvoice_xml(bill: AnyBill) -> bytes:
+def einvoice_xml(wording: Wording) -> bytes:
     """Write a bill as CII, profile EN 16931; the same bill gives the same bytes.
 
     It is always valid by the schema. The rules of the standard demand more: a VAT id of the seller
     and at most two decimals.
     """
+    bill = wording.bill
     guideline = _group("GuidelineSpecifiedDocumentContextParameter", _text("ID", _PROFILE))  # BT-24
     trade = _group(
         "rsm:SupplyChainTradeTransaction",
-        *(_line(bill, line) for line in bill.lines),
+        *(_line(wording, line) for line in bill.lines),
         _agreement(bill),
         _group("ApplicableHeaderTradeDelivery", _ship_to(bill.ship_to)),
-        _settlement(bill),
+        _settlement(wording),
     )
     document = _group(
         "rsm:CrossIndustryInvoice",
         _group("rsm:ExchangedDocumentContext", guideline),
-        _header(bill),
+        _header(wording),
         trade,
         **{f"xmlns:{prefix}": uri for prefix, uri in _NAMESPACES.items()},
     )
     return f"<?xml version='1.0' encoding='utf-8'?>\n{document}\n".encode()
 
 
-def _header(bill: AnyBill) -> str:
-    texts = (*corrections(bill), *notes_on_sums(bill))
+def _header(wording: Wording) -> str:
+    bill, texts = wording.bill, (*wording.corrections(), *wording.notes_on_sums())
     return _group(
         "rsm:ExchangedDocument",
         _text("ID", bill.number),  # BT-1
@@ -202,8 +196,9 @@ def _address(
 # Lines
 
 
-def _line(bill: AnyBill, line: PricedLine) -> str:
+def _line(wording: Wording, line: PricedLine) -> str:
     """Write a line (BG-25); its net is the printed one, before the discount of the whole order."""
+    bill = wording.bill
     price = _text("ChargeAmount", _amount(bill, line.unit_price_minor))
     net = _text("LineTotalAmount", _amount(bill, line.before_order_discount_minor))
     discount_minor = line.quantity * line.unit_price_minor - line.before_order_discount_minor
@@ -223,21 +218,21 @@ def _line(bill: AnyBill, line: PricedLine) -> str:
         _group(
             "SpecifiedLineTradeSettlement",
             _group("ApplicableTradeTax", *_tax(bill, line.tax_rate_ppm)),
-            _allowance(bill, discount_minor, line.discount_ppm) if discount_minor else "",
+            _allowance(wording, discount_minor, line.discount_ppm) if discount_minor else "",
             _group("SpecifiedTradeSettlementLineMonetarySummation", net),
         ),
     )
 
 
-def _allowance(bill: AnyBill, amount_minor: int, ppm: int, *tax: str) -> str:
+def _allowance(wording: Wording, amount_minor: int, ppm: int, *tax: str) -> str:
     """Write a discount (BG-20, BG-27); below zero it is a charge (BG-21, BG-28)."""
     is_charge = _text("udt:Indicator", "true" if amount_minor < 0 else "false")
     return _group(
         "SpecifiedTradeAllowanceCharge",
         _group("ChargeIndicator", is_charge),
-        _text("ActualAmount", _amount(bill, abs(amount_minor))),
+        _text("ActualAmount", _amount(wording.bill, abs(amount_minor))),
         _text("ReasonCode", _DISCOUNT if amount_minor > 0 else ""),
-        _text("Reason", discount_name(bill, ppm)),
+        _text("Reason", wording.discount_name(ppm)),
         _group("CategoryTradeTax", *tax),
     )
 
@@ -261,8 +256,9 @@ def _tax(bill: AnyBill, rate_ppm: int) -> Iterable[str]:
     yield _text("RateApplicablePercent", _percent(rate_ppm))
 
 
-def _taxes(bill: AnyBill) -> Iterable[str]:
+def _taxes(wording: Wording) -> Iterable[str]:
     """Write the VAT breakdown (BG-23)."""
+    bill = wording.bill
     is_reverse_charge = bill.tax_treatment is TaxTreatment.REVERSE_CHARGE
     for rate in bill.taxes:
         kind, category, percent = _tax(bill, rate.rate_ppm)
@@ -270,7 +266,7 @@ def _taxes(bill: AnyBill) -> Iterable[str]:
             "ApplicableTradeTax",
             _text("CalculatedAmount", _amount(bill, rate.tax_minor)),
             kind,
-            _text("ExemptionReason", tax_exemption(bill)),
+            _text("ExemptionReason", wording.tax_exemption()),
             _text("BasisAmount", _amount(bill, rate.taxable_minor)),
             category,
             _text("ExemptionReasonCode", "VATEX-EU-AE" if is_reverse_charge else ""),
@@ -278,29 +274,31 @@ def _taxes(bill: AnyBill) -> Iterable[str]:
         )
 
 
-def _discounts(bill: AnyBill) -> Iterable[str]:
+def _discounts(wording: Wording) -> Iterable[str]:
     """Write the discount of the whole order, by tax rate (BG-20)."""
+    bill = wording.bill
     per_rate: dict[int, int] = defaultdict(int)
     for line in bill.lines:
         per_rate[line.tax_rate_ppm] += line.order_discount_minor
     for rate_ppm, discount_minor in sorted(per_rate.items()):
         if discount_minor:
-            yield _allowance(bill, discount_minor, bill.discount_ppm, *_tax(bill, rate_ppm))
+            yield _allowance(wording, discount_minor, bill.discount_ppm, *_tax(bill, rate_ppm))
 
 
 # Money
 
 
-def _settlement(bill: AnyBill) -> str:
+def _settlement(wording: Wording) -> str:
     """Write means and terms of payment, taxes, totals, and the corrected invoice."""
+    bill = wording.bill
     return _group(
         "ApplicableHeaderTradeSettlement",
         _text("PaymentReference", bill.number),  # BT-83
         _text("InvoiceCurrencyCode", bill.currency),  # BT-5
         _means(bill) if isinstance(bill, Invoice) else "",
-        *_taxes(bill),
-        *_discounts(bill),
-        _terms(bill),
+        *_taxes(wording),
+        *_discounts(wording),
+        _terms(wording),
         _totals(bill),
         _corrected(bill) if isinstance(bill, CreditNote) else "",
     )
@@ -323,11 +321,12 @@ def _means(invoice: Invoice) -> str:
     return _group("SpecifiedTradeSettlementPaymentMeans", _text("TypeCode", code), account)
 
 
-def _terms(bill: AnyBill) -> str:
+def _terms(wording: Wording) -> str:
+    bill = wording.bill
     due_on = bill.due_on if isinstance(bill, Invoice) and bill.due_minor else None
     return _group(
         "SpecifiedTradePaymentTerms",
-        _text("Description", " ".join(settlement(bill))),  # BT-20
+        _text("Description", " ".join(wording.settlement())),  # BT-20
         _date("DueDateDateTime", due_on) if due_on else "",  # BT-9
     )
 

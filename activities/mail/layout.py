@@ -7,7 +7,7 @@ from html import escape
 from typing import NamedTuple
 from urllib.parse import quote
 
-from activities.documents.notation import Notation, written_language
+from activities.documents.notation import Notation
 from models.base import Payload
 
 Table = Sequence[tuple[str, str]]
@@ -46,7 +46,7 @@ class Addressee(Payload):
     @property
     def notation(self) -> Notation:
         """Numbers and dates in the language of the mail."""
-        return Notation(written_language(self.language), self.currency)
+        return Notation(self.language if self.language in _GREETINGS else "en", self.currency)
 
 
 class MailText(NamedTuple):

@@ -14,13 +14,15 @@ not tried again and blocks nothing.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from email.message import EmailMessage
 
 from sqlmodel import Session, select
 from temporalio import activity
 
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
+from activities.documents.rendering import name_of, render
 from activities.gateways.smtp import Mailer
 from activities.mail.drafts import (
     Draft,
@@ -36,8 +38,10 @@ from activities.mail.drafts import (
 from activities.mail.layout import Envelope, message_id
 from activities.order_record.audit import record_event
 from activities.order_record.balance import invoice_number
+from activities.order_record.findings import record_findings
 from models.billing import RefundState
 from models.errors import PartnerRefused
+from models.findings import Difference, unprintable_difference
 from models.messages.steps import (
     BillStep,
     CollectionStep,
@@ -55,7 +59,8 @@ from models.tables.operations import Mail
 class CustomerMail:
     """The mail steps. `sender`: the sender's address; its domain is part of every Message-ID.
 
-    All of them raise PartnerUnavailable if the mail server does not answer or answers 4xx.
+    All of them raise PartnerUnavailable if the mail server does not answer or answers 4xx. Those
+    that attach a document raise TemplateBroken; a retry reads the mended template.
     """
 
     def __init__(self, database: Database, mailer: Mailer, sender: str) -> None:
@@ -127,15 +132,26 @@ class CustomerMail:
         envelope = Envelope(
             sender=self._sender, recipient=draft.recipient, message_id=self._message_id(draft)
         )
-        mail = await asyncio.to_thread(draft.compose, envelope)
+        mail, unprintable = await asyncio.to_thread(self._compose, draft, envelope)
         refused: str | None = None
         try:
             await self._mailer.send(mail)
         except PartnerRefused as refusal:
             refused = refusal.message
         await self._database.transaction_async(
-            lambda work: _record_mail(work, draft, envelope, refused)
+            lambda work: _record_mail(work, draft, envelope, refused, unprintable)
         )
+
+    def _compose(
+        self, draft: Draft, envelope: Envelope
+    ) -> tuple[EmailMessage, tuple[Difference, ...]]:
+        """Compose a mail with its document; returns findings about characters that no font has."""
+        if draft.document is None:
+            return draft.compose(b"", envelope), ()
+        printed = render(draft.document, self._database.rules.documents)
+        texts = printed.unprintable
+        findings = (unprintable_difference(name_of(draft.document), texts),) if texts else ()
+        return draft.compose(printed.pdf, envelope), findings
 
     def _unsent(
         self, session: Session, read_draft: Callable[[Session], Draft | None]
@@ -149,8 +165,15 @@ class CustomerMail:
         return message_id(draft.kind, draft.key, self._sender)
 
 
-def _record_mail(work: UnitOfWork, draft: Draft, envelope: Envelope, refused: str | None) -> None:
-    """Record a mail once, as sent or as refused by the mail server."""
+def _record_mail(
+    work: UnitOfWork,
+    draft: Draft,
+    envelope: Envelope,
+    refused: str | None,
+    findings: Sequence[Difference],
+) -> None:
+    """Record a mail once, as sent or as refused by the mail server, and findings about it."""
+    record_findings(work, findings, work.now)
     if work.session.get(Mail, envelope.message_id) is not None:
         return
     work.session.add(

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pypdf import PdfReader
-from pypdf.generic import ContentStream
-
 from activities.documents.papers.bill_of_lading import bill_of_lading_pdf
 from activities.documents.papers.label import label_pdf
 from activities.documents.papers.packing_slip import packing_slip_pdf
 from activities.documents.papers.pick_list import pick_list_pdf
 from activities.documents.papers.return_label import return_label_pdf
+from pypdf import PdfReader
+from pypdf.generic import ContentStream
+
 from models.customers import Address
 from models.papers import PaperAddress, ShipmentPaper
 from tests.support.papers import (
