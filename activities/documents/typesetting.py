@@ -21,9 +21,10 @@ from models.errors import Refused
 
 EINVOICE = "factur-x.xml"
 """The file of the e-invoice, for the template to attach."""
+_MAIN = "main.typ"
 _SHIPPED = Path(__file__).parent / "templates"
 _MARK = "\N{REPLACEMENT CHARACTER}"
-_PLACE = re.compile(r"┌─ (?P<path>.+):(?P<line>\d+):\d+$", re.MULTILINE)
+_PLACE = re.compile(r"┌─ (?:.*/)?(?P<file>[^/]+):(?P<line>\d+):\d+$", re.MULTILINE)
 _UNPRINTABLE = re.compile(r'error: .*the text `"(.+?)"` could not be displayed with font')
 _ESCAPED = re.compile(r"\\u\{([0-9a-f]+)\}")
 _REPLACED = {"Cc": " ", "Cf": "", "Cs": _MARK, "Zl": " ", "Zp": " "}
@@ -77,7 +78,7 @@ class _Template:
     """A template with the compiler that caches its parts; one for each process."""
 
     def __init__(self, name: str, settings: DocumentSettings) -> None:
-        self._name, self._folder = name, settings.folder or _SHIPPED
+        self._folder = settings.folder or _SHIPPED
         self._main = f'#include "/{name}.typ"'.encode()
         self._lock = Lock()
         self._compiler = typst.Compiler(root=str(self._folder), font_paths=_fonts(settings.fonts))
@@ -88,19 +89,14 @@ class _Template:
         files: Any = {
             path.name: path for path in shipped if not (self._folder / path.name).exists()
         }
-        data = {"data.json": content.encode(), "main.typ": self._main, **attached}
-        try:
-            with self._lock:
-                pdf = self._compiler.compile(
-                    files | data,  # `Any`: the annotations of typst leave out files by name
-                    format="pdf",
-                    pdf_standards=["a-3b"],
-                    timestamp=datetime.combine(day, time(), UTC),
-                )
-        except typst.TypstError:
-            raise
-        except RuntimeError as error:  # a file is not UTF-8
-            raise TemplateBroken(f"{self._name}.typ", str(error)) from error
+        data = {"data.json": content.encode(), _MAIN: self._main, **attached}
+        with self._lock:
+            pdf = self._compiler.compile(
+                files | data,  # `Any`: the annotations of typst leave out files by name
+                format="pdf",
+                pdf_standards=["a-3b"],
+                timestamp=datetime.combine(day, time(), UTC),
+            )
         assert isinstance(pdf, bytes)  # as the format is PDF
         return pdf
 
@@ -130,9 +126,9 @@ def _missing(diagnostic: str) -> list[str]:
 def _broken(template: str, error: typst.TypstError) -> TemplateBroken:
     place = _PLACE.search(error.diagnostic)
     reason = "; hint: ".join((error.message, *error.hints))
-    if place is None:
+    if place is None or place["file"] == _MAIN:
         return TemplateBroken(f"{template}.typ", reason)
-    return TemplateBroken(Path(place["path"]).name, reason, place["line"])
+    return TemplateBroken(place["file"], reason, place["line"])
 
 
 def _cleaned(value: Any) -> Any:
