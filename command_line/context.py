@@ -12,7 +12,7 @@ import engine
 from activities.database.engine import Database
 from command_line.output import show
 from intake import Intake
-from models.documents import DocumentSettings
+from models.documents import DocumentRules
 from models.settings import Settings
 
 Result = TypeVar("Result")
@@ -27,7 +27,7 @@ class CliContext:
         self._environment = environment
 
     @property
-    def documents(self) -> DocumentSettings:
+    def documents(self) -> DocumentRules:
         """Templates and fonts of documents."""
         return self.database.rules.documents
 

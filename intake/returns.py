@@ -3,12 +3,12 @@
 from sqlmodel import Session
 
 from activities.returns import reading as returns_reading
-from models.documents import DocumentSettings, Printed
+from models.documents import DocumentRules, Printed
 from models.errors import Refused
 from models.views.returns import require_return
 
 
-def return_label(session: Session, documents: DocumentSettings, return_id: str) -> Printed:
+def return_label(session: Session, documents: DocumentRules, return_id: str) -> Printed:
     """Print the label of a return, as PDF.
 
     Raises NotFound, and Refused (`label_refused`) for a return that isn't authorised, or is over;

@@ -9,7 +9,7 @@ FONTS = ("manimgx_fonts", "noto_cjk_sans_jp_regular")
 
 
 @dataclass(frozen=True)
-class DocumentSettings:
+class DocumentRules:
     """The templates and fonts of documents.
 
     `folder`: the shop's own templates and words; its files replace the shipped ones of the same

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from models.billing import BillingRules
-from models.documents import DocumentSettings
+from models.documents import DocumentRules
 from models.messages.policy import Policy
 from models.purchasing import BuyingPolicy
 from models.replenishment import ReviewPolicy
@@ -21,4 +21,4 @@ class Rules:
     review: ReviewPolicy
     packaging: Packaging
     returns: ReturnRules
-    documents: DocumentSettings
+    documents: DocumentRules

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, Json, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.billing import BillingRules, DunningLevel
-from models.documents import FONTS, DocumentSettings
+from models.documents import FONTS, DocumentRules
 from models.errors import FieldError, InvalidConfiguration
 from models.messages.policy import Policy
 from models.money import PPM_PER_PERCENT
@@ -351,10 +351,10 @@ class Settings(BaseSettings):
         )
 
     @property
-    def documents(self) -> DocumentSettings:
+    def documents(self) -> DocumentRules:
         """Templates and fonts of documents."""
         fonts = tuple(self.documents_fonts.split())
-        return DocumentSettings(folder=self.documents_dir, fonts=fonts)
+        return DocumentRules(folder=self.documents_dir, fonts=fonts)
 
     @property
     def packaging(self) -> Packaging:

@@ -5,7 +5,7 @@ from sqlmodel import Session, col, select
 from activities.documents.bills import render_bill
 from activities.order_record.balance import balance_of
 from models.billing import CreditNote, Invoice
-from models.documents import DocumentSettings, Printed
+from models.documents import DocumentRules, Printed
 from models.money import format_amount, format_percent
 from models.pricing import PricedLine
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment
@@ -70,7 +70,7 @@ def _line(line: PricedLine, currency: str) -> BillLineView:
     )
 
 
-def bill_pdf(session: Session, documents: DocumentSettings, number: str) -> Printed | None:
+def bill_pdf(session: Session, documents: DocumentRules, number: str) -> Printed | None:
     """Print an invoice or credit note as PDF with embedded EN 16931 data, if it exists.
 
     Raises TemplateBroken.

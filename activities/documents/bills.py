@@ -10,17 +10,17 @@ from activities.documents.transfer import takes_transfer, transfer_code
 from activities.documents.typesetting import typeset
 from activities.documents.wording import AnyBill, Wording, wording_of
 from models.billing import Invoice
-from models.documents import DocumentSettings, Printed
+from models.documents import DocumentRules, Printed
 
 
-def render_bill(bill: AnyBill, settings: DocumentSettings) -> Printed:
+def render_bill(bill: AnyBill, rules: DocumentRules) -> Printed:
     """Render an invoice or a credit note; the same bill gives the same bytes.
 
     Raises TemplateBroken.
     """
-    wording = wording_of(bill, settings)
+    wording = wording_of(bill, rules)
     xml = einvoice_xml(wording)
-    printed = typeset("bill", _data(wording), bill.issued_on, settings, xml)
+    printed = typeset("bill", _data(wording), bill.issued_on, rules, xml)
     return printed._replace(pdf=describe_einvoice(printed.pdf))
 
 

@@ -7,7 +7,7 @@ from activities.documents.codes import code, sscc_code
 from activities.documents.notation import Notation
 from activities.documents.typesetting import typeset
 from activities.documents.words import Words, words_of
-from models.documents import DocumentSettings, Printed
+from models.documents import DocumentRules, Printed
 from models.papers import (
     PaperAddress,
     PaperContent,
@@ -23,25 +23,25 @@ _LABEL_MM, _PAGE_MM, _HALF_MM = 95.0, 170.0, 82.0
 _Data = dict[str, Any]  # data for JSON
 
 
-def render_paper(kind: PaperKind, paper: ShipmentPaper, settings: DocumentSettings) -> Printed:
+def render_paper(kind: PaperKind, paper: ShipmentPaper, rules: DocumentRules) -> Printed:
     """Render a paper of a shipment; a packing slip in the customer's language, others in English.
 
     Labels have one page per package, with the SSCC by GS1: modules of 0.495 mm, bars of 32 mm.
     Raises TemplateBroken.
     """
     language = paper.language if kind is PaperKind.PACKING_SLIP else "en"
-    words = words_of(language, settings)
+    words = words_of(language, rules)
     data = _shipment(paper, words, Notation(words.language))
     data["title"] = f"{_title(kind, words)} {paper.shipment_id}"
-    return typeset(kind.value.replace("-", "_"), data, paper.planned_on, settings)
+    return typeset(kind.value.replace("-", "_"), data, paper.planned_on, rules)
 
 
-def render_return_label(paper: ReturnPaper, settings: DocumentSettings) -> Printed:
+def render_return_label(paper: ReturnPaper, rules: DocumentRules) -> Printed:
     """Render the label of a return, then the pages to put into the package.
 
     Raises TemplateBroken.
     """
-    words = words_of(paper.language, settings)
+    words = words_of(paper.language, rules)
     notation = Notation(words.language)
     data = {
         "language": words.language,
@@ -57,7 +57,7 @@ def render_return_label(paper: ReturnPaper, settings: DocumentSettings) -> Print
         "code": code(paper.return_id, _LABEL_MM),
         "lines": [[line.sku, line.name, notation.count(line.quantity)] for line in paper.lines],
     }
-    return typeset("return_label", data, paper.authorised_on, settings)
+    return typeset("return_label", data, paper.authorised_on, rules)
 
 
 def _title(kind: PaperKind, words: Words) -> str:

@@ -16,8 +16,8 @@ from typing import Any
 
 import typst
 
-from models.documents import DocumentSettings, Printed
-from models.errors import Refused
+from models.documents import DocumentRules, Printed
+from models.errors import TemplateBroken
 
 EINVOICE = "factur-x.xml"
 """The file of the e-invoice, for the template to attach."""
@@ -33,17 +33,9 @@ separators of lines and paragraphs."""
 _JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 
 
-class TemplateBroken(Refused):
-    """A template or `words.json` has an error. It is read again for each document."""
-
-    def __init__(self, file: str, reason: str, line: int | str | None = None) -> None:
-        place = f"{file}, line {line}" if line else file
-        super().__init__("template_broken", f"{place}: {reason}")
-
-
-def template_file(name: str, settings: DocumentSettings) -> Path:
+def template_file(name: str, rules: DocumentRules) -> Path:
     """Choose the shop's own file of this name, or the shipped one."""
-    own = settings.folder / name if settings.folder else None
+    own = rules.folder / name if rules.folder else None
     return own if own and own.is_file() else _SHIPPED / name
 
 
@@ -51,7 +43,7 @@ def typeset(
     template: str,
     data: Mapping[str, Any],
     day: date,
-    settings: DocumentSettings,
+    rules: DocumentRules,
     einvoice: bytes | None = None,
 ) -> Printed:
     """Compile `template`.typ; the same data give the same bytes. Takes about 6 ms for a page.
@@ -62,7 +54,7 @@ def typeset(
     attached = {} if einvoice is None else {EINVOICE: einvoice}
     while True:
         try:
-            pdf = _template(template, settings).compile(content, day, attached)
+            pdf = _template(template, rules).compile(content, day, attached)
         except typst.TypstError as error:
             missing = [text for text in _missing(error.diagnostic) if text in content]
             if not missing:
@@ -77,11 +69,11 @@ def typeset(
 class _Template:
     """A template with the compiler that caches its parts; one for each process."""
 
-    def __init__(self, name: str, settings: DocumentSettings) -> None:
-        self._folder = settings.folder or _SHIPPED
+    def __init__(self, name: str, rules: DocumentRules) -> None:
+        self._folder = rules.folder or _SHIPPED
         self._main = f'#include "/{name}.typ"'.encode()
         self._lock = Lock()
-        self._compiler = typst.Compiler(root=str(self._folder), font_paths=_fonts(settings.fonts))
+        self._compiler = typst.Compiler(root=str(self._folder), font_paths=_fonts(rules.fonts))
 
     def compile(self, content: str, day: date, attached: Mapping[str, bytes]) -> bytes:
         """Read the templates as they are now, and compile them. Raises TypstError."""
@@ -102,8 +94,8 @@ class _Template:
 
 
 @cache
-def _template(name: str, settings: DocumentSettings) -> _Template:
-    return _Template(name, settings)
+def _template(name: str, rules: DocumentRules) -> _Template:
+    return _Template(name, rules)
 
 
 @cache

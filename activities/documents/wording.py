@@ -8,7 +8,7 @@ from activities.documents.notation import Notation
 from activities.documents.words import Words, words_of
 from models.billing import CreditNote, Invoice, OnAccount
 from models.customers import TaxTreatment
-from models.documents import DocumentSettings
+from models.documents import DocumentRules
 
 AnyBill = Invoice | CreditNote
 
@@ -205,7 +205,7 @@ class Wording:
         ]
 
 
-def wording_of(bill: AnyBill, settings: DocumentSettings) -> Wording:
+def wording_of(bill: AnyBill, rules: DocumentRules) -> Wording:
     """Choose the words and the notation of the customer's language. Raises TemplateBroken."""
-    words = words_of(bill.language, settings)
+    words = words_of(bill.language, rules)
     return Wording(bill, words, Notation(words.language, bill.currency))

@@ -7,8 +7,9 @@ from typing import Any
 
 from babel import localedata
 
-from activities.documents.typesetting import TemplateBroken, template_file
-from models.documents import DocumentSettings
+from activities.documents.typesetting import template_file
+from models.documents import DocumentRules
+from models.errors import TemplateBroken
 
 _FILE = "words.json"
 _DEFAULT = "en"
@@ -39,9 +40,9 @@ class Words(dict[str, Any]):
         return TemplateBroken(_FILE, f"{reason} in {self.language!r}")
 
 
-def words_of(language: str, settings: DocumentSettings) -> Words:
+def words_of(language: str, rules: DocumentRules) -> Words:
     """Read the texts in a language; in English if it is not available. Raises TemplateBroken."""
-    languages = _parsed(template_file(_FILE, settings).read_bytes())
+    languages = _parsed(template_file(_FILE, rules).read_bytes())
     chosen = language if language in languages else _DEFAULT
     return Words(chosen, languages[chosen])
 

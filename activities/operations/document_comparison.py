@@ -4,9 +4,9 @@ from sqlmodel import Session, col, select
 
 from activities.billing.reading import issued_bill
 from activities.documents.rendering import MailedDocument, name_of, render
-from activities.documents.typesetting import TemplateBroken
 from activities.returns.reading import return_paper
-from models.documents import DocumentSettings
+from models.documents import DocumentRules
+from models.errors import TemplateBroken
 from models.findings import UNPRINTABLE, Difference, undecided_difference, unprintable_difference
 from models.tables.operations import Finding
 
@@ -22,10 +22,10 @@ def unprintable_documents(session: Session) -> list[MailedDocument]:
     return [document for document in found if document is not None]
 
 
-def compare_document(document: MailedDocument, settings: DocumentSettings) -> Difference | None:
+def compare_document(document: MailedDocument, rules: DocumentRules) -> Difference | None:
     """Render a document with the fonts of today; None if they have all of its characters."""
     try:
-        unprintable = render(document, settings).unprintable
+        unprintable = render(document, rules).unprintable
     except TemplateBroken as error:
         return undecided_difference(name_of(document), error.message)
     return unprintable_difference(name_of(document), unprintable) if unprintable else None

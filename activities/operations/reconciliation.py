@@ -106,8 +106,8 @@ class Reconciliation:
         return await self._database.transaction_async(lambda work: _close(work, step))
 
     def _compare_documents(self, documents: Sequence[MailedDocument]) -> list[Difference]:
-        settings = self._database.rules.documents
-        found = (compare_document(document, settings) for document in documents)
+        rules = self._database.rules.documents
+        found = (compare_document(document, rules) for document in documents)
         return [difference for difference in found if difference is not None]
 
     async def _failing(self) -> list[Difference]:

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from activities.documents.papers import render_return_label
 from activities.shipping.tracking import return_reports
 from models.customers import Address
-from models.documents import DocumentSettings, Printed
+from models.documents import DocumentRules, Printed
 from models.messages.steps import ReturnStep
 from models.money import format_amount
 from models.papers import PaperAddress, PaperContent, ReturnPaper
@@ -91,7 +91,7 @@ def return_paper(session: Session, return_id: str) -> ReturnPaper | None:
     )
 
 
-def return_label(session: Session, documents: DocumentSettings, return_id: str) -> Printed | None:
+def return_label(session: Session, documents: DocumentRules, return_id: str) -> Printed | None:
     """Print the label of a return as PDF; None unless it is authorised and not over.
 
     Raises TemplateBroken.

@@ -13,7 +13,7 @@ from activities.shipping.booking import ready_on
 from activities.shipping.claims import claims_of
 from models.claims import ClaimState
 from models.customers import Address
-from models.documents import DocumentSettings, Printed
+from models.documents import DocumentRules, Printed
 from models.messages.commands.shipping import RefundShipment
 from models.messages.facts import ShipmentFact, ShipmentTracked
 from models.money import format_amount
@@ -168,7 +168,7 @@ def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
 
 
 def shipment_pdf(
-    session: Session, documents: DocumentSettings, shipment_id: str, kind: PaperKind
+    session: Session, documents: DocumentRules, shipment_id: str, kind: PaperKind
 ) -> Printed | None:
     """Print a paper of a shipment as PDF; None without a shipment.
 

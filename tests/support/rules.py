@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from models.billing import BillingRules
-from models.documents import DocumentSettings
+from models.documents import DocumentRules
 from models.messages.policy import Policy
 from models.purchasing import BuyingPolicy
 from models.replenishment import ReviewPolicy
@@ -30,5 +30,5 @@ RULES = Rules(
     ),
     packaging=STANDARD_PACKAGING,
     returns=ReturnRules(),
-    documents=DocumentSettings(),
+    documents=DocumentRules(),
 )

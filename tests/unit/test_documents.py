@@ -16,7 +16,7 @@ from activities.documents.notation import Notation
 from activities.documents.transfer import takes_transfer, transfer_code
 from models.billing import CreditNote, Invoice
 from models.customers import TaxTreatment
-from models.documents import DocumentSettings
+from models.documents import DocumentRules
 from models.orders import Terms
 from models.pricing import PricedLine, total
 from tests.support.bills import (
@@ -34,7 +34,7 @@ from tests.support.papers import BLACK, black_bands, black_runs, pixels, zbar
 
 def rendered(bill: Invoice | CreditNote) -> PdfReader:
     """Render a bill."""
-    return PdfReader(io.BytesIO(render_bill(bill, DocumentSettings()).pdf))
+    return PdfReader(io.BytesIO(render_bill(bill, DocumentRules()).pdf))
 
 
 def pages_of(bill: Invoice | CreditNote) -> list[str]:
@@ -242,7 +242,7 @@ def test_german_credit_note_is_titled_rechnungskorrektur() -> None:
 
 def drawn_modules(bill: Invoice | CreditNote, size: int) -> list[list[bool]]:
     """Read the code as drawn on the first page, row by row; empty without one."""
-    rows = pixels(render_bill(bill, DocumentSettings()).pdf, 300)
+    rows = pixels(render_bill(bill, DocumentRules()).pdf, 300)
     bands = list(black_bands(rows))
     if not bands:
         return []
@@ -267,7 +267,7 @@ def test_amount_due_in_euros_can_be_scanned(tmp_path: Path) -> None:
     assert code.matrix == wanted
     drawn = drawn_modules(invoice, len(wanted))
     assert drawn == [[bool(module) for module in row] for row in wanted]
-    scanned = zbar(render_bill(invoice, DocumentSettings()).pdf, tmp_path, 1)
+    scanned = zbar(render_bill(invoice, DocumentRules()).pdf, tmp_path, 1)
     assert scanned.strip() == f"QR-Code:{text}"
     assert "Scan to pay" in text_of(invoice)
     assert "Zum Bezahlen scannen" in text_of(invoice.model_copy(update={"language": "de"}))
@@ -350,7 +350,7 @@ def test_invisible_characters_are_dropped_and_rare_letters_printed() -> None:
 def test_same_bill_gives_same_bytes() -> None:
     """A retried activity sends the same file; it is small enough for mail."""
     for bill in (invoice_of(), credit_note_of(invoice_of())):
-        first, second = (render_bill(bill, DocumentSettings()).pdf for _ in range(2))
+        first, second = (render_bill(bill, DocumentRules()).pdf for _ in range(2))
         assert first == second
         assert len(first) < 150_000
 

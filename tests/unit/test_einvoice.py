@@ -22,7 +22,7 @@ from activities.documents.notation import Notation
 from activities.documents.wording import wording_of
 from models.billing import CreditNote, Invoice
 from models.customers import TaxTreatment
-from models.documents import DocumentSettings
+from models.documents import DocumentRules
 from models.money import decimals
 from models.orders import Terms
 from models.pricing import PricedLine
@@ -84,12 +84,12 @@ OTHER_BILLS: dict[str, Invoice | CreditNote] = {
 
 def pdf_of(bill: Invoice | CreditNote) -> bytes:
     """Render a bill."""
-    return render_bill(bill, DocumentSettings()).pdf
+    return render_bill(bill, DocumentRules()).pdf
 
 
 def xml_of(bill: Invoice | CreditNote) -> bytes:
     """Write the e-invoice of a bill."""
-    return einvoice_xml(wording_of(bill, DocumentSettings()))
+    return einvoice_xml(wording_of(bill, DocumentRules()))
 
 
 def text_of(bill: Invoice | CreditNote) -> str:

@@ -44,7 +44,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "mail": ("database", "documents", "gateways", "order_record", "billing", "returns"),
     "operations": (
-        *("database", "ledger", "order_record"),
+        *("database", "documents", "ledger", "order_record"),
         *("orders", "stock", "purchasing", "billing", "shipping", "returns"),
     ),
 }

@@ -12,7 +12,7 @@ from pypdf import PdfReader
 
 from activities.documents.papers import render_paper, render_return_label
 from models.customers import Address
-from models.documents import DocumentSettings
+from models.documents import DocumentRules
 from models.papers import PaperAddress, ReturnPaper, ShipmentPaper
 from models.views.shipping import PaperKind
 from tests.support.papers import (
@@ -47,27 +47,27 @@ Render = Callable[[ShipmentPaper], bytes]
 
 def label_pdf(paper: ShipmentPaper) -> bytes:
     """Render the labels of a shipment."""
-    return render_paper(PaperKind.LABEL, paper, DocumentSettings()).pdf
+    return render_paper(PaperKind.LABEL, paper, DocumentRules()).pdf
 
 
 def bill_of_lading_pdf(paper: ShipmentPaper) -> bytes:
     """Render a bill of lading."""
-    return render_paper(PaperKind.BILL_OF_LADING, paper, DocumentSettings()).pdf
+    return render_paper(PaperKind.BILL_OF_LADING, paper, DocumentRules()).pdf
 
 
 def pick_list_pdf(paper: ShipmentPaper) -> bytes:
     """Render a pick list."""
-    return render_paper(PaperKind.PICK_LIST, paper, DocumentSettings()).pdf
+    return render_paper(PaperKind.PICK_LIST, paper, DocumentRules()).pdf
 
 
 def packing_slip_pdf(paper: ShipmentPaper) -> bytes:
     """Render a packing slip."""
-    return render_paper(PaperKind.PACKING_SLIP, paper, DocumentSettings()).pdf
+    return render_paper(PaperKind.PACKING_SLIP, paper, DocumentRules()).pdf
 
 
 def return_label_pdf(paper: ReturnPaper) -> bytes:
     """Render the label of a return."""
-    return render_return_label(paper, DocumentSettings()).pdf
+    return render_return_label(paper, DocumentRules()).pdf
 
 
 OF_A_SHIPMENT: tuple[Render, ...] = (

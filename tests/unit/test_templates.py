@@ -12,9 +12,8 @@ from pypdf import PdfReader
 
 from activities.documents.bills import render_bill
 from activities.documents.papers import render_paper, render_return_label
-from activities.documents.typesetting import TemplateBroken
-from models.documents import DocumentSettings, Printed
-from models.errors import InvalidConfiguration
+from models.documents import DocumentRules, Printed
+from models.errors import InvalidConfiguration, TemplateBroken
 from models.findings import unprintable_difference
 from models.papers import PaperAddress
 from models.settings import Settings
@@ -58,12 +57,12 @@ def test_names_print_in_their_script(font: str) -> None:
     """On every kind of document, each with a font that has all of the name's characters."""
     name = NAMES[font]
     address = PaperAddress(name=name, lines=("Street 1",), country="JP")
-    settings = DocumentSettings()
+    rules = DocumentRules()
     for printed in (
-        render_bill(invoice_of([priced(name=name)], customer_name=name), settings),
-        render_return_label(return_of(from_address=address), settings),
+        render_bill(invoice_of([priced(name=name)], customer_name=name), rules),
+        render_return_label(return_of(from_address=address), rules),
         *(
-            render_paper(kind, shipment_of(ship_to=address, lines=(line_of(name=name),)), settings)
+            render_paper(kind, shipment_of(ship_to=address, lines=(line_of(name=name),)), rules)
             for kind in PaperKind
         ),
     ):
@@ -78,7 +77,7 @@ def test_chinese_japanese_and_korean_print_in_all_countries(name: str) -> None:
     for country in ("CN", "TW", "HK", "JP", "KR", "DE"):
         address = PaperAddress(name=name, lines=(name,), country=country)
         printed = render_paper(
-            PaperKind.PACKING_SLIP, shipment_of(ship_to=address), DocumentSettings()
+            PaperKind.PACKING_SLIP, shipment_of(ship_to=address), DocumentRules()
         )
         assert printed.unprintable == ()
         assert name in read(printed)[0]
@@ -87,9 +86,7 @@ def test_chinese_japanese_and_korean_print_in_all_countries(name: str) -> None:
 def test_combining_marks_compose() -> None:
     """Also marks that have no composed character."""
     decomposed = unicodedata.normalize("NFD", "Café Ångström Việt")
-    printed = render_bill(
-        invoice_of([priced(name=f"{decomposed} x\u0323\u0302")]), DocumentSettings()
-    )
+    printed = render_bill(invoice_of([priced(name=f"{decomposed} x\u0323\u0302")]), DocumentRules())
     assert printed.unprintable == ()
     assert "Café Ångström Việt" in read(printed)[0]
 
@@ -110,17 +107,17 @@ def test_combining_marks_compose() -> None:
 def test_markup_in_names_is_printed_as_text(name: str) -> None:
     """On bills and papers."""
     bill = invoice_of([priced(name=name)], customer_name=name)
-    assert read(render_bill(bill, DocumentSettings()))[0].count(name) == 2
+    assert read(render_bill(bill, DocumentRules()))[0].count(name) == 2
     address = PaperAddress(name=name, lines=(), country="DE")
     paper = shipment_of(ship_to=address, lines=(line_of(name=name),))
     for kind in PaperKind:
-        assert name in read(render_paper(kind, paper, DocumentSettings()))[0]
+        assert name in read(render_paper(kind, paper, DocumentRules()))[0]
 
 
 def test_unprintable_characters_are_named_and_replaced_by_a_mark() -> None:
     """The document is printed all the same, and the finding names document and characters."""
     bill = invoice_of([priced(name=f"A{CUNEIFORM}B\ue000C")], customer_name=f"{CUNEIFORM} Ltd")
-    printed = render_bill(bill, DocumentSettings())
+    printed = render_bill(bill, DocumentRules())
     assert printed.unprintable == (CUNEIFORM, "\ue000")
     text, _ = read(printed)
     assert "A\N{REPLACEMENT CHARACTER}B\N{REPLACEMENT CHARACTER}C" in text
@@ -135,10 +132,10 @@ def test_fonts_are_those_of_the_configuration() -> None:
     """Packages or folders; without the font for Japanese it is unprintable."""
     bill = invoice_of([priced(name="東京")])
     for fonts in (("manimgx_fonts",), (str(_folder("manimgx_fonts")),)):
-        printed = render_bill(bill, DocumentSettings(fonts=fonts))
+        printed = render_bill(bill, DocumentRules(fonts=fonts))
         assert printed.unprintable == ("東", "京")
     both = (str(_folder("manimgx_fonts")), "noto_cjk_sans_jp_regular")
-    assert render_bill(bill, DocumentSettings(fonts=both)).unprintable == ()
+    assert render_bill(bill, DocumentRules(fonts=both)).unprintable == ()
 
 
 def _folder(package: str) -> Path:
@@ -147,20 +144,20 @@ def _folder(package: str) -> Path:
 
 def test_own_templates_replace_shipped_ones_file_by_file(tmp_path: Path) -> None:
     """And the words; a change applies to the next document."""
-    settings, bill = DocumentSettings(folder=tmp_path), invoice_of()
-    shipped = render_bill(bill, DocumentSettings()).pdf
-    assert render_bill(bill, settings).pdf == shipped
+    rules, bill = DocumentRules(folder=tmp_path), invoice_of()
+    shipped = render_bill(bill, DocumentRules()).pdf
+    assert render_bill(bill, rules).pdf == shipped
     own = tmp_path / "bill.typ"
     own.write_text('#import "common.typ": *\n#show: base\nOurs: #data.title')
-    assert read(render_bill(bill, settings))[0] == "Ours: Invoice INV-2026-000042"
+    assert read(render_bill(bill, rules))[0] == "Ours: Invoice INV-2026-000042"
     own.unlink()
     words = (SHIPPED / "words.json").read_text().replace('"Thank you', '"Thanks')
     (tmp_path / "words.json").write_text(words.replace('"Invoice"', '"Tax invoice"'))
-    assert "Tax invoice INV-2026-000042" in read(render_bill(bill, settings))[0]
+    assert "Tax invoice INV-2026-000042" in read(render_bill(bill, rules))[0]
     (tmp_path / "words.json").unlink()
     common = (SHIPPED / "common.typ").read_text()
     (tmp_path / "common.typ").write_text(common.replace("#184663", "#990000"))
-    assert render_bill(bill, settings).pdf != shipped
+    assert render_bill(bill, rules).pdf != shipped
 
 
 def test_own_templates_may_show_a_logo(tmp_path: Path) -> None:
@@ -170,15 +167,15 @@ def test_own_templates_may_show_a_logo(tmp_path: Path) -> None:
     )
     own = (SHIPPED / "bill.typ").read_text().replace("#window(", '#image("logo.svg")\n#window(', 1)
     (tmp_path / "bill.typ").write_text(own)
-    settings = DocumentSettings(folder=tmp_path)
-    assert "INV-2026-000042" in read(render_bill(invoice_of(), settings))[0]
+    rules = DocumentRules(folder=tmp_path)
+    assert "INV-2026-000042" in read(render_bill(invoice_of(), rules))[0]
 
 
 def test_own_language_is_used_for_its_customers(tmp_path: Path) -> None:
     """With numbers and dates in its notation."""
     words = (SHIPPED / "words.json").read_text().replace('"de": {', '"fr": {')
     (tmp_path / "words.json").write_text(words.replace("Rechnungsdatum", "Date de facture"))
-    text, _ = read(render_bill(invoice_of(language="fr"), DocumentSettings(folder=tmp_path)))
+    text, _ = read(render_bill(invoice_of(language="fr"), DocumentRules(folder=tmp_path)))
     assert "Date de facture 6 juillet 2026" in text
     assert "2 938,25" in " ".join(text.replace("\u202f", " ").split())
 
@@ -205,13 +202,13 @@ def test_broken_template_is_refused_with_file_line_and_reason(
     if file == "bill.typ":
         content = f'#import "common.typ": *;{content}'
     (tmp_path / file).write_text(content)
-    settings = DocumentSettings(folder=tmp_path)
+    rules = DocumentRules(folder=tmp_path)
     with pytest.raises(TemplateBroken) as broken:
-        render_bill(invoice_of(), settings)
+        render_bill(invoice_of(), rules)
     assert broken.value.code == "template_broken"
     assert broken.value.message.startswith(message)
     shutil.copy(SHIPPED / file, tmp_path / file)
-    assert render_bill(invoice_of(), settings) == render_bill(invoice_of(), DocumentSettings())
+    assert render_bill(invoice_of(), rules) == render_bill(invoice_of(), DocumentRules())
 
 
 @pytest.mark.parametrize("text", ["by {day}, {name}", "by {day", "{0}"])
@@ -219,22 +216,22 @@ def test_wrong_placeholder_in_words_is_refused(text: str, tmp_path: Path) -> Non
     words = (SHIPPED / "words.json").read_text().replace("by {day}", text)
     (tmp_path / "words.json").write_text(words)
     with pytest.raises(TemplateBroken, match=r"words\.json: the text 'please_pay'"):
-        render_bill(invoice_of(), DocumentSettings(folder=tmp_path))
+        render_bill(invoice_of(), DocumentRules(folder=tmp_path))
 
 
 def test_template_of_other_bytes_is_refused(tmp_path: Path) -> None:
     """Templates are UTF-8."""
     (tmp_path / "bill.typ").write_bytes(b"\xff\xfe")
     with pytest.raises(TemplateBroken, match=r"bill\.typ.*UTF-8"):
-        render_bill(invoice_of(), DocumentSettings(folder=tmp_path))
+        render_bill(invoice_of(), DocumentRules(folder=tmp_path))
 
 
 def test_threads_render_the_same_document() -> None:
     """All steps of a worker share the compilers."""
     bills = [invoice_of([priced(n)]) for n in range(1, 5)] * 3
-    one_by_one = [render_bill(bill, DocumentSettings()).pdf for bill in bills]
+    one_by_one = [render_bill(bill, DocumentRules()).pdf for bill in bills]
     with ThreadPoolExecutor(4) as threads:
-        at_once = threads.map(lambda bill: render_bill(bill, DocumentSettings()).pdf, bills)
+        at_once = threads.map(lambda bill: render_bill(bill, DocumentRules()).pdf, bills)
         assert list(at_once) == one_by_one
 
 
@@ -243,7 +240,7 @@ def test_address_prints_in_full_in_the_window() -> None:
     bill = invoice_of(customer_name="Acme Holding").model_copy(
         update={"bill_to": OFFICE.model_copy(update={"region": "Greater London"})}
     )
-    text, _ = read(render_bill(bill, DocumentSettings()))
+    text, _ = read(render_bill(bill, DocumentRules()))
     assert "Acme Holding Acme Ltd 1 High Street EC1A 1BB London, Greater London" in text
 
 
@@ -270,4 +267,4 @@ def test_documents_are_configured_by_two_variables(
     monkeypatch.setenv("DOCUMENTS_DIR", str(tmp_path))
     monkeypatch.setenv("DOCUMENTS_FONTS", f"manimgx_fonts {tmp_path}")
     rules = Settings.read().rules
-    assert rules.documents == DocumentSettings(tmp_path, ("manimgx_fonts", str(tmp_path)))
+    assert rules.documents == DocumentRules(tmp_path, ("manimgx_fonts", str(tmp_path)))
