@@ -26,7 +26,6 @@ from activities.billing import steps as billing_steps
 from activities.billing.payment_calls import PaymentCalls
 from activities.database.engine import Database
 from activities.database.step import activity_of, steps_of
-from activities.documents.fonts import usual_subset
 from activities.gateways.carriers import Carriers, HttpCarriers
 from activities.gateways.failures import TranslateErrors, is_unexpected
 from activities.gateways.http import PartnerClient
@@ -207,7 +206,6 @@ async def main() -> None:
     settings = Settings.read()
     client = await engine.connect(os.environ, settings.temporal_port)
     database = Database(settings.database, settings.rules)
-    usual_subset()  # half a second, which no order waits for here
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

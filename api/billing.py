@@ -21,8 +21,10 @@ def billing_router(database: Database) -> APIRouter:
     @router.get("/invoices/{number}/pdf", response_class=Response)
     async def pdf(number: str) -> Response:
         """Show the document as PDF, with the e-invoice (Factur-X) attached."""
-        document = await database.read_async(lambda s: billing_reading.bill_pdf(s, number))
-        return pdf_response(require_bill(document, number), number)
+        document = await database.read_async(
+            lambda s: billing_reading.bill_pdf(s, database.rules.documents, number)
+        )
+        return pdf_response(require_bill(document, number).pdf, number)
 
     @router.get("/payments/unmatched")
     async def list_unmatched_payments() -> list[PaymentView]:

@@ -32,7 +32,9 @@ def returns_router(database: Database) -> APIRouter:
     @router.get("/{return_id}/label.pdf", response_class=Response)
     async def label(return_id: str) -> Response:
         """Show the label of an authorised return as PDF."""
-        document = await database.read_async(lambda s: return_label(s, return_id))
-        return pdf_response(document, return_id)
+        document = await database.read_async(
+            lambda s: return_label(s, database.rules.documents, return_id)
+        )
+        return pdf_response(document.pdf, return_id)
 
     return router

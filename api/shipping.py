@@ -76,9 +76,10 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
     async def paper(shipment_id: str, kind: PaperKind) -> Response:
         """Show a document of the shipment as PDF. 404: it has none of this kind."""
         document = await database.read_async(
-            lambda s: shipping_reading.shipment_pdf(s, shipment_id, kind)
+            lambda s: shipping_reading.shipment_pdf(s, database.rules.documents, shipment_id, kind)
         )
-        return pdf_response(require_shipment(document, shipment_id), f"{shipment_id}-{kind}")
+        found = require_shipment(document, shipment_id)
+        return pdf_response(found.pdf, f"{shipment_id}-{kind}")
 
     return router
 

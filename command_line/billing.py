@@ -46,7 +46,8 @@ def add_billing(app: typer.Typer, open_context: OpenContext) -> None:
     @invoice.command()
     def pdf(number: Number, file: File, as_json: Json = False) -> None:
         """Write an invoice or a credit note as PDF, with the e-invoice (Factur-X) attached."""
-        document = open_context().read(lambda s: billing_reading.bill_pdf(s, number))
+        context = open_context()
+        document = context.read(lambda s: billing_reading.bill_pdf(s, context.documents, number))
         write_pdf(require_bill(document, number), file, as_json, number, number=number)
 
     @payments.command()

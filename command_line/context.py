@@ -12,6 +12,7 @@ import engine
 from activities.database.engine import Database
 from command_line.output import show
 from intake import Intake
+from models.documents import DocumentRules
 from models.settings import Settings
 
 Result = TypeVar("Result")
@@ -24,6 +25,11 @@ class CliContext:
         self.settings = settings
         self.database = Database(settings.database, settings.rules)
         self._environment = environment
+
+    @property
+    def documents(self) -> DocumentRules:
+        """Templates and fonts of documents."""
+        return self.database.rules.documents
 
     def read(self, work: Callable[[Session], Result]) -> Result:
         """Read the database."""

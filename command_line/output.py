@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from models.base import MAX_LISTED
+from models.documents import Printed
 from models.errors import InvalidInput, PipelineError
 from models.views.operations import RejectedMessageView
 from models.views.shipping import TrackingEventView
@@ -87,13 +88,19 @@ def or_dash(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def write_pdf(document: bytes, file: Path, as_json: bool, title: str, **ids: str) -> None:
-    """Write a document to `file`, and print its size. `ids`: of its subject."""
+def write_pdf(document: Printed, file: Path, as_json: bool, title: str, **ids: str) -> None:
+    """Write a document to `file`, and print its size and the characters that no font has.
+
+    `ids`: of its subject.
+    """
     try:
-        file.write_bytes(document)
+        file.write_bytes(document.pdf)
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--out") from error
-    written = {**ids, "file": str(file), "bytes": len(document)}
+    written = {**ids, "file": str(file), "bytes": len(document.pdf)}
+    if document.unprintable:
+        written["unprintable"] = list(document.unprintable)
+        print_problem("unprintable", f"no font has {', '.join(document.unprintable)}")
     show(written, as_json, f"{title} written to {file}")
 
 

@@ -63,7 +63,8 @@ def add_returns(app: typer.Typer, open_context: OpenContext) -> None:
     @returns.command()
     def label(id_: ReturnId, file: File, as_json: Json = False) -> None:
         """Write the label of an authorised return as PDF."""
-        document = open_context().read(lambda s: return_label(s, id_))
+        context = open_context()
+        document = context.read(lambda s: return_label(s, context.documents, id_))
         write_pdf(document, file, as_json, f"label of {id_}", return_id=id_)
 
 

@@ -135,7 +135,10 @@ def _writer(open_context: OpenContext, kind: PaperKind) -> Callable[..., None]:
     """Build the command that writes a document of this kind."""
 
     def write(shipment: ShipmentId, file: File, as_json: Json = False) -> None:
-        document = open_context().read(lambda s: shipping_reading.shipment_pdf(s, shipment, kind))
+        context = open_context()
+        document = context.read(
+            lambda s: shipping_reading.shipment_pdf(s, context.documents, shipment, kind)
+        )
         title = f"{kind.words} of {shipment}"
         write_pdf(require_shipment(document, shipment), file, as_json, title, shipment_id=shipment)
 

@@ -6,7 +6,8 @@
     │   │   └── InvalidConfiguration     environment variables are invalid; lists them
     │   ├── Conflict               the id is in use for other content
     │   ├── NotFound               the id is unknown
-    │   └── PartnerRefused         a partner refused
+    │   ├── PartnerRefused         a partner refused
+    │   └── TemplateBroken         a template of documents has an error
     └── Unavailable                a retry may succeed
         ├── DatabaseBusy           a lock or a serialisation conflict
         ├── DatabaseUnavailable    the database does not answer or has no tables
@@ -115,6 +116,17 @@ class NotFound(Refused):
 
 class PartnerRefused(Refused):
     """A payment provider, supplier, carrier or mail server refused."""
+
+
+class TemplateBroken(Refused):
+    """A template of documents, or `words.json`, has an error.
+
+    A retry reads the file again.
+    """
+
+    def __init__(self, file: str, reason: str, line: int | str | None = None) -> None:
+        place = f"{file}, line {line}" if line else file
+        super().__init__("template_broken", f"{place}: {reason}")
 
 
 class Unavailable(PipelineError):

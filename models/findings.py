@@ -1,8 +1,11 @@
 """Differences that reconciliation finds, and their messages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from models.base import Payload
+
+UNPRINTABLE = "unprintable"
+"""The kind of findings about characters that no font has."""
 
 
 class Difference(Payload):
@@ -190,4 +193,24 @@ def receivable_difference(currency: str, account: str, owed: str) -> Difference:
         finding_id=f"receivables:{currency}",
         subject="Accounts receivable",
         message=f"accounts receivable has {account} {currency}, the orders have {owed} due",
+    )
+
+
+def unprintable_difference(document: str, texts: Sequence[str]) -> Difference:
+    """Describe a document with characters that no configured font has."""
+    shown = ", ".join(f"{text} ({' '.join(f'U+{ord(c):04X}' for c in text)})" for text in texts)
+    return Difference(
+        finding_id=f"{UNPRINTABLE}:{document}",
+        subject=document,
+        message=f"{document}: no font has {shown}, a replacement mark was printed; add a font to "
+        "DOCUMENTS_FONTS",
+    )
+
+
+def undecided_difference(document: str, reason: str) -> Difference:
+    """Describe a document with such characters that can't be rendered again."""
+    return Difference(
+        finding_id=f"{UNPRINTABLE}:{document}",
+        subject=document,
+        message=f"{document}: has characters that no font had, and can't be rendered: {reason}",
     )

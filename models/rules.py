@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from models.billing import BillingRules
+from models.documents import DocumentRules
 from models.messages.policy import Policy
 from models.purchasing import PurchasingPolicy
 from models.replenishment import ReviewPolicy
@@ -20,3 +21,4 @@ class Rules:
     review: ReviewPolicy
     packaging: Packaging
     returns: ReturnRules
+    documents: DocumentRules

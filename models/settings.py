@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from email.utils import parseaddr
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from pydantic import AfterValidator, Field, Json, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.billing import BillingRules, DunningLevel
+from models.documents import FONTS, DocumentRules
 from models.errors import FieldError, InvalidConfiguration
 from models.messages.policy import Policy
 from models.money import PPM_PER_PERCENT
@@ -102,6 +104,18 @@ def _is_secret(text: str) -> bool:
 
 def _are_cartons(cartons: tuple[Container, ...]) -> bool:
     return bool(cartons) and all(map(keeps_parcel_limits, cartons))
+
+
+def _is_folder(path: Path | None) -> bool:
+    return path is None or path.is_dir()
+
+
+def _are_fonts(text: str) -> bool:
+    return bool(text.split()) and all(map(_is_font_source, text.split()))
+
+
+def _is_font_source(name: str) -> bool:
+    return Path(name).is_dir() or (name.isidentifier() and find_spec(name) is not None)
 
 
 # A description completes "<VARIABLE>: must be ...", the message for an invalid value.
@@ -260,6 +274,17 @@ class Settings(BaseSettings):
     return_worn_percent: WholePercent = 50
     """Share of the price refunded for worn goods, if it is not our fault."""
 
+    # Documents
+
+    documents_dir: Annotated[Path | None, _only(_is_folder)] = Field(
+        default=None, description="the path of an existing folder"
+    )
+    """The shop's own templates and words; its files replace the shipped ones of the same name."""
+    documents_fonts: Annotated[str, _only(_are_fonts)] = Field(
+        default=" ".join(FONTS),
+        description="Python packages or folders with fonts, separated by spaces",
+    )
+
     # Purchasing
 
     replenishment_window: Seconds = 2.0
@@ -334,6 +359,12 @@ class Settings(BaseSettings):
         )
 
     @property
+    def documents(self) -> DocumentRules:
+        """Templates and fonts of documents."""
+        fonts = tuple(self.documents_fonts.split())
+        return DocumentRules(folder=self.documents_dir, fonts=fonts)
+
+    @property
     def packaging(self) -> Packaging:
         """Cartons and pallet."""
         return Packaging(cartons=self.cartons, pallet=self.pallet)
@@ -387,4 +418,5 @@ class Settings(BaseSettings):
             review=self.review,
             packaging=self.packaging,
             returns=self.returns,
+            documents=self.documents,
         )

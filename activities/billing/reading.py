@@ -2,9 +2,10 @@
 
 from sqlmodel import Session, col, select
 
-from activities.documents.bills import render_credit_note, render_invoice
+from activities.documents.bills import render_bill
 from activities.order_record.balance import balance_of
 from models.billing import INVOICE_NUMBER, CreditNote, Invoice
+from models.documents import DocumentRules, Printed
 from models.money import format_amount, format_percent
 from models.pricing import PricedLine
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment
@@ -15,7 +16,7 @@ from models.views.billing import BillLineView, BillView, MailView, PaymentView, 
 
 def bill(session: Session, number: str) -> BillView | None:
     """Return an invoice or credit note as shown, if it exists."""
-    document = _document(session, number)
+    document = issued_bill(session, number)
     if document is None:
         return None
     order = session.get_one(Order, document.order_id)
@@ -69,17 +70,17 @@ def _line(line: PricedLine, currency: str) -> BillLineView:
     )
 
 
-def bill_pdf(session: Session, number: str) -> bytes | None:
-    """Return an invoice or credit note as PDF with embedded EN 16931 data, if it exists."""
-    document = _document(session, number)
-    if document is None:
-        return None
-    if isinstance(document, CreditNote):
-        return render_credit_note(document)
-    return render_invoice(document)
+def bill_pdf(session: Session, documents: DocumentRules, number: str) -> Printed | None:
+    """Print an invoice or credit note as PDF with embedded EN 16931 data, if it exists.
+
+    Raises TemplateBroken.
+    """
+    document = issued_bill(session, number)
+    return render_bill(document, documents) if document else None
 
 
-def _document(session: Session, number: str) -> Invoice | CreditNote | None:
+def issued_bill(session: Session, number: str) -> Invoice | CreditNote | None:
+    """Read an invoice or credit note as issued, if it exists."""
     invoice = session.get(InvoiceRow, number)
     if invoice is not None:
         return Invoice.model_validate(invoice.content)

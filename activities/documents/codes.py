@@ -1,76 +1,67 @@
-"""Barcodes: Code 128, GS1-128 and QR, drawn as vectors; lengths in mm."""
+"""Barcodes and QR codes as vector graphics (SVG), for `code` in the templates."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import segno
 from barcode.codex import Code128, Gs1_128
-
-from activities.documents.page import Page, Style
 
 NARROWEST_MM, WIDEST_MM = 0.25, 0.495
 """Module widths: the smallest for all scanners, and that of GS1 logistic labels."""
 _QUIET_MODULES = 10
 """Quiet zone on each side of the bars (ISO/IEC 15417)."""
 _QUIET_QR_MODULES = 4
-_CAPTION = Style(8)
-_SSCC_CAPTION = Style(10, bold=True)
-_GAP_MM = 0.8
-"""Between a code and its caption."""
+
+Code = dict[str, str | float | None]
+"""A code: its `svg`, its `text`, and its `width_mm`; without that it is as wide as high."""
 
 
-def draw_sscc(page: Page, sscc: str, x: float, y: float, width: float, height: float) -> None:
-    """Draw an SSCC as GS1-128 (application identifier 00), with its digits below."""
+def sscc_code(sscc: str, width_mm: float) -> Code:
+    """Encode an SSCC as GS1-128 (application identifier 00), with its digits as text."""
     digits = [sscc[0], *(sscc[i : i + 4] for i in range(1, 17, 4)), sscc[17:]]
-    bars_mm = height - _SSCC_CAPTION.line_mm - _GAP_MM
-    _draw_bars(page, Gs1_128(f"00{sscc}").build()[0], x, y, width, bars_mm)
-    caption = f"(00) {' '.join(digits)}"
-    page.put(caption, x, y + bars_mm + _GAP_MM, width, _SSCC_CAPTION, "C")
+    return _bar_code(Gs1_128(f"00{sscc}").build()[0], width_mm, f"(00) {' '.join(digits)}")
 
 
-def draw_code(page: Page, text: str, x: float, y: float, width: float, height: float) -> None:
-    """Draw an id or tracking number of up to 200 characters, with its text below.
+def code(text: str, width_mm: float) -> Code | None:
+    """Encode an id or tracking number of up to 200 characters; None without one.
 
     Code 128; QR if the modules would be narrower than `NARROWEST_MM` or the text is not ASCII.
     """
-    bars_mm = height - _CAPTION.line_mm - _GAP_MM
-    bars = _bars(text)
-    if bars and _module_mm(bars, width) >= NARROWEST_MM:
-        _draw_bars(page, bars, x, y, width, bars_mm)
-    else:
-        code = segno.make(text, error="m", encoding="utf-8", micro=False)
-        quiet_mm = bars_mm / code.symbol_size(_QUIET_QR_MODULES)[0] * _QUIET_QR_MODULES
-        side = bars_mm - 2 * quiet_mm
-        draw_qr(page, code, x + (width - side) / 2, y + quiet_mm, side)
-    page.put(text, x, y + bars_mm + _GAP_MM, width, _CAPTION, "C")
+    if not text:
+        return None
+    bars = Code128(text).build()[0] if text.isascii() and text.isprintable() else ""
+    if bars and _module_mm(bars, width_mm) >= NARROWEST_MM:
+        return _bar_code(bars, width_mm, text)
+    qr = segno.make(text, error="m", encoding="utf-8", micro=False)
+    return qr_code(qr, text, _QUIET_QR_MODULES)
 
 
-def draw_qr(page: Page, code: segno.QRCode, x: float, y: float, side: float) -> None:
-    """Draw the modules of a QR code without a quiet zone; adjacent modules of a row as one."""
-    module_mm = side / code.symbol_size(border=0)[0]
-    page.set_fill_color(0)
-    for row, modules in enumerate(code.matrix):
-        for start, length in _runs(modules):
-            top = y + row * module_mm
-            page.rect(x + start * module_mm, top, length * module_mm, module_mm, style="F")
+def qr_code(qr: segno.QRCode, text: str, quiet_modules: int = 0) -> Code:
+    """Draw a QR code with a quiet zone."""
+    return {"svg": _svg(qr.matrix, quiet_modules), "text": text, "width_mm": None}
 
 
-def _bars(text: str) -> str:
-    """Encode as modules of Code 128, 1 for dark; empty if the text is not printable ASCII."""
-    return Code128(text).build()[0] if text.isascii() and text.isprintable() else ""
+def _module_mm(bars: str, width_mm: float) -> float:
+    """Choose the widest module that fits `width_mm` with quiet zones, up to `WIDEST_MM`."""
+    return min(WIDEST_MM, width_mm / (len(bars) + 2 * _QUIET_MODULES))
 
 
-def _module_mm(bars: str, width: float) -> float:
-    """Choose the widest module that fits `width` with quiet zones, up to `WIDEST_MM`."""
-    return min(WIDEST_MM, width / (len(bars) + 2 * _QUIET_MODULES))
+def _bar_code(bars: str, width_mm: float, text: str) -> Code:
+    bars_mm = len(bars) * _module_mm(bars, width_mm)
+    return {"svg": _svg([list(map(int, bars))]), "text": text, "width_mm": bars_mm}
 
 
-def _draw_bars(page: Page, bars: str, x: float, y: float, width: float, height: float) -> None:
-    """Draw modules, centred in `width`."""
-    module_mm = _module_mm(bars, width)
-    left = x + (width - len(bars) * module_mm) / 2
-    page.set_fill_color(0)
-    for start, length in _runs(map(int, bars)):
-        page.rect(left + start * module_mm, y, length * module_mm, height, style="F")
+def _svg(rows: Sequence[Sequence[int]], quiet: int = 0) -> str:
+    """Draw dark modules (1) as one path, adjacent modules of a row as one area."""
+    path = "".join(
+        f"M{start} {y}h{length}v1h-{length}z"
+        for y, modules in enumerate(rows)
+        for start, length in _runs(modules)
+    )
+    width, height = len(rows[0]) + 2 * quiet, len(rows) + 2 * quiet
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="{-quiet} {-quiet} {width} {height}"><path d="{path}"/></svg>'
+    )
 
 
 def _runs(modules: Iterable[int]) -> list[tuple[int, int]]:

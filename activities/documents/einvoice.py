@@ -1,38 +1,33 @@
 """The e-invoice: a bill by EN 16931 in the syntax of UN/CEFACT (CII), as embedded by Factur-X.
 
-BT and BG in comments are the business terms and groups of the standard.
+BT and BG in comments are the business terms and groups of the standard. The order of the elements
+is that of the schema.
 """
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
+from xml.sax.saxutils import escape
 
 import pycountry
-from drafthorse.models.accounting import ApplicableTradeTax, CategoryTradeTax, TradeAllowanceCharge
-from drafthorse.models.document import Document
-from drafthorse.models.note import IncludedNote
-from drafthorse.models.party import TaxRegistration, TradeParty
-from drafthorse.models.payment import PaymentMeans, PaymentTerms
-from drafthorse.models.references import ReferencedDocument
-from drafthorse.models.trade import TradeSettlement
-from drafthorse.models.tradelines import LineItem
 
-from activities.documents.wording import (
-    AnyBill,
-    corrections,
-    discount_name,
-    notes_on_sums,
-    settlement,
-    tax_exemption,
-)
-from models.billing import CreditNote, Invoice, Seller
+from activities.documents.wording import AnyBill, Wording
+from models.billing import CreditNote, Invoice
 from models.customers import Address, TaxTreatment
 from models.money import decimals
 from models.orders import Terms
 from models.pricing import PricedLine
 
 _PROFILE = "urn:cen.eu:en16931:2017"
+_UNECE = "urn:un:unece:uncefact:data:standard"
+_NAMESPACES = {
+    "rsm": f"{_UNECE}:CrossIndustryInvoice:100",
+    "ram": f"{_UNECE}:ReusableAggregateBusinessInformationEntity:100",
+    "udt": f"{_UNECE}:UnqualifiedDataType:100",
+    "qdt": f"{_UNECE}:QualifiedDataType:100",
+}
 _INVOICE, _CREDIT_NOTE = "380", "381"  # UNTDID 1001
 _PIECE = "C62"  # UN/ECE Recommendation 20
 _DISCOUNT = "95"  # UNTDID 5189
@@ -42,30 +37,65 @@ _VAT_PREFIXES = frozenset({*(c.alpha_2 for c in pycountry.countries), "EL", "XI"
 """ISO 3166, and the prefixes that VAT ids use for Greece, Northern Ireland and Kosovo."""
 
 
-def einvoice_xml(bill: AnyBill) -> bytes:
+def einvoice_xml(wording: Wording) -> bytes:
     """Write a bill as CII, profile EN 16931; the same bill gives the same bytes.
 
     It is always valid by the schema. The rules of the standard demand more: a VAT id of the seller
     and at most two decimals.
     """
-    document = Document()
-    document.context.guideline_parameter.id = _PROFILE  # BT-24
-    header = document.header
-    header.id = writable(bill.number)  # BT-1
-    header.type_code = _CREDIT_NOTE if isinstance(bill, CreditNote) else _INVOICE  # BT-3
-    header.issue_date_time = bill.issued_on  # BT-2
-    for text in (*corrections(bill), *notes_on_sums(bill)):
-        note = IncludedNote()
-        note.content = writable(text)  # BT-22
-        header.notes.add(note)
-    for line in bill.lines:
-        document.trade.items.add(_line(bill, line))
-    _agreement(document, bill)
-    _settlement(document.trade.settlement, bill)
-    return bytes(document.serialize(schema=None))
+    bill = wording.bill
+    guideline = _group("GuidelineSpecifiedDocumentContextParameter", _text("ID", _PROFILE))  # BT-24
+    trade = _group(
+        "rsm:SupplyChainTradeTransaction",
+        *(_line(wording, line) for line in bill.lines),
+        _agreement(bill),
+        _group("ApplicableHeaderTradeDelivery", _ship_to(bill.ship_to)),
+        _settlement(wording),
+    )
+    document = _group(
+        "rsm:CrossIndustryInvoice",
+        _group("rsm:ExchangedDocumentContext", guideline),
+        _header(wording),
+        trade,
+        **{f"xmlns:{prefix}": uri for prefix, uri in _NAMESPACES.items()},
+    )
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{document}\n".encode()
 
 
-# Formats
+def _header(wording: Wording) -> str:
+    bill, texts = wording.bill, (*wording.corrections(), *wording.notes_on_sums())
+    return _group(
+        "rsm:ExchangedDocument",
+        _text("ID", bill.number),  # BT-1
+        _text("TypeCode", _CREDIT_NOTE if isinstance(bill, CreditNote) else _INVOICE),  # BT-3
+        _date("IssueDateTime", bill.issued_on),  # BT-2
+        *(_group("IncludedNote", _text("Content", text)) for text in texts),  # BT-22
+    )
+
+
+# Elements
+
+
+def _group(name: str, *content: str, **attributes: str) -> str:
+    """Write an element around the XML of others; nothing without one.
+
+    Without a prefix its name is one of `ram`.
+    """
+    inner = "".join(content)
+    if not inner:
+        return ""
+    tag = name if ":" in name else f"ram:{name}"
+    start = "".join((tag, *(f' {key}="{value}"' for key, value in attributes.items())))
+    return f"<{start}>{inner}</{tag}>"
+
+
+def _text(name: str, text: str | Decimal | int, **attributes: str) -> str:
+    """Write an element with a text; nothing without one."""
+    return _group(name, escape(writable(str(text))), **attributes)
+
+
+def _date(name: str, day: date, prefix: str = "udt") -> str:
+    return _group(name, _text(f"{prefix}:DateTimeString", f"{day:%Y%m%d}", format="102"))
 
 
 def writable(text: str) -> str:
@@ -82,55 +112,46 @@ def _percent(ppm: int) -> Decimal:
     return whole.quantize(Decimal(1)) if whole == whole.to_integral() else whole.normalize()
 
 
-def _refer(document: ReferencedDocument, number: str, issued_on: date | None = None) -> None:
-    document.issuer_assigned_id = writable(number)
-    if issued_on:
-        document.issue_date_time = issued_on
-    else:
-        del document.issue_date_time  # drafthorse writes it empty
-
-
 # Parties
 
 
-def _agreement(document: Document, bill: AnyBill) -> None:
-    """Write seller, buyer, order and ship-to address (BG-4, BG-7, BT-14, BG-13)."""
-    agreement, delivery = document.trade.agreement, document.trade.delivery
-    _seller(agreement.seller, bill.seller)
-    _buyer(agreement.buyer, bill)
-    _refer(agreement.seller_order, bill.order_id)
-    delivery.ship_to.name = writable(bill.ship_to.name)
-    _address(delivery.ship_to, bill.ship_to)
-
-
-def _seller(party: TradeParty, seller: Seller) -> None:
-    party.name = writable(seller.name)  # BT-27
-    _address(party, _address_of(seller))
-    if seller.vat_id:
-        # BT-31, or the tax number (BT-32)
-        _register(party, "VA" if _is_vat_id(seller.vat_id) else "FC", seller.vat_id)
-
-
-def _address_of(seller: Seller) -> Address:
-    return Address.model_construct(
-        name=seller.name,
-        street=seller.street,
-        city=seller.city,
-        postal_code=seller.postal_code,
-        country=seller.country,
+def _agreement(bill: AnyBill) -> str:
+    """Write seller, buyer and order (BG-4, BG-7, BT-14)."""
+    return _group(
+        "ApplicableHeaderTradeAgreement",
+        _seller(bill),
+        _buyer(bill),
+        _group("SellerOrderReferencedDocument", _text("IssuerAssignedID", bill.order_id)),
     )
 
 
-def _buyer(party: TradeParty, bill: AnyBill) -> None:
-    party.id = writable(bill.customer_id)  # BT-46
-    party.name = writable(bill.customer_name)  # BT-44
-    _address(party, bill.bill_to)
-    if bill.bill_to.name != bill.customer_name:
-        party.address.line_two = writable(bill.bill_to.name)  # BT-51
-    if _is_vat_id(bill.customer_vat_id):
-        _register(party, "VA", bill.customer_vat_id)  # BT-48
-    elif bill.customer_vat_id:
-        party.legal_organization.id = writable(bill.customer_vat_id)  # BT-47
+def _seller(bill: AnyBill) -> str:
+    seller = bill.seller
+    scheme = "VA" if _is_vat_id(seller.vat_id) else "FC"  # BT-31, or the tax number (BT-32)
+    return _group(
+        "SellerTradeParty",
+        _text("Name", seller.name),  # BT-27
+        _address(seller.street, seller.city, seller.postal_code, seller.country),
+        _registration(scheme, seller.vat_id),
+    )
+
+
+def _buyer(bill: AnyBill) -> str:
+    address, number = bill.bill_to, bill.customer_vat_id
+    vat_id, other_id = (number, "") if _is_vat_id(number) else ("", number)
+    recipient = address.name if address.name != bill.customer_name else ""
+    return _group(
+        "BuyerTradeParty",
+        _text("ID", bill.customer_id),  # BT-46
+        _text("Name", bill.customer_name),  # BT-44
+        _group("SpecifiedLegalOrganization", _text("ID", other_id)),  # BT-47
+        _postal(address, recipient),  # BT-51
+        _registration("VA", vat_id),  # BT-48
+    )
+
+
+def _ship_to(address: Address) -> str:
+    return _group("ShipToTradeParty", _text("Name", address.name), _postal(address))  # BG-13
 
 
 def _is_vat_id(number: str) -> bool:
@@ -138,59 +159,82 @@ def _is_vat_id(number: str) -> bool:
     return number[:2] in _VAT_PREFIXES
 
 
-def _register(party: TradeParty, scheme: str, number: str) -> None:
-    registration = TaxRegistration()
-    registration.id = (scheme, writable(number))
-    party.tax_registrations.add(registration)
+def _registration(scheme: str, number: str) -> str:
+    return _group("SpecifiedTaxRegistration", _text("ID", number, schemeID=scheme))
 
 
-def _address(party: TradeParty, address: Address) -> None:
-    party.address.line_one = writable(address.street)
-    party.address.city_name = writable(address.city)
-    party.address.postcode = writable(address.postal_code)
-    party.address.country_id = address.country
-    if address.region:
-        party.address.country_subdivision = writable(address.region)
+def _postal(address: Address, second_line: str = "") -> str:
+    return _address(
+        address.street,
+        address.city,
+        address.postal_code,
+        address.country,
+        address.region or "",
+        second_line,
+    )
+
+
+def _address(
+    street: str,
+    city: str,
+    postal_code: str,
+    country: str,
+    region: str = "",
+    second_line: str = "",
+) -> str:
+    return _group(
+        "PostalTradeAddress",
+        _text("PostcodeCode", postal_code),
+        _text("LineOne", street),
+        _text("LineTwo", second_line),
+        _text("CityName", city),
+        _text("CountryID", country),
+        _text("CountrySubDivisionName", region),
+    )
 
 
 # Lines
 
 
-def _line(bill: AnyBill, line: PricedLine) -> LineItem:
-    """Make a line (BG-25); its net is the printed one, before the discount of the whole order."""
-    item = LineItem()
-    item.document.line_id = str(line.line_no)
-    item.product.name = writable(line.name) or "-"
-    if line.sku:
-        item.product.seller_assigned_id = writable(line.sku)
-    item.agreement.net.amount = _amount(bill, line.unit_price_minor)
-    item.delivery.billed_quantity = (Decimal(line.quantity), _PIECE)
-    tax = item.settlement.trade_tax
-    tax.type_code = "VAT"
-    tax.category_code = _category(bill, line.tax_rate_ppm)
-    tax.rate_applicable_percent = _percent(line.tax_rate_ppm)
+def _line(wording: Wording, line: PricedLine) -> str:
+    """Write a line (BG-25); its net is the printed one, before the discount of the whole order."""
+    bill = wording.bill
+    price = _text("ChargeAmount", _amount(bill, line.unit_price_minor))
+    net = _text("LineTotalAmount", _amount(bill, line.before_order_discount_minor))
     discount_minor = line.quantity * line.unit_price_minor - line.before_order_discount_minor
-    if discount_minor:
-        item.settlement.allowance_charge.add(_line_discount(bill, line, discount_minor))
-    net = _amount(bill, line.before_order_discount_minor)
-    item.settlement.monetary_summation.total_amount = net
-    return item
+    return _group(
+        "IncludedSupplyChainTradeLineItem",
+        _group("AssociatedDocumentLineDocument", _text("LineID", line.line_no)),
+        _group(
+            "SpecifiedTradeProduct",
+            _text("SellerAssignedID", line.sku),
+            _text("Name", writable(line.name) or "-"),
+        ),
+        _group("SpecifiedLineTradeAgreement", _group("NetPriceProductTradePrice", price)),
+        _group(
+            "SpecifiedLineTradeDelivery",
+            _text("BilledQuantity", line.quantity, unitCode=_PIECE),
+        ),
+        _group(
+            "SpecifiedLineTradeSettlement",
+            _group("ApplicableTradeTax", *_tax(bill, line.tax_rate_ppm)),
+            _allowance(wording, discount_minor, line.discount_ppm) if discount_minor else "",
+            _group("SpecifiedTradeSettlementLineMonetarySummation", net),
+        ),
+    )
 
 
-def _line_discount(bill: AnyBill, line: PricedLine, amount_minor: int) -> TradeAllowanceCharge:
-    """Make the discount of a line (BG-27); below zero it is a charge (BG-28)."""
-    allowance = _allowance(bill, amount_minor)
-    allowance.reason = discount_name(bill, line.discount_ppm)
-    return allowance
-
-
-def _allowance(bill: AnyBill, amount_minor: int) -> TradeAllowanceCharge:
-    allowance = TradeAllowanceCharge()
-    allowance.indicator = amount_minor < 0
-    allowance.actual_amount = _amount(bill, abs(amount_minor))
-    if amount_minor > 0:
-        allowance.reason_code = _DISCOUNT
-    return allowance
+def _allowance(wording: Wording, amount_minor: int, ppm: int, *tax: str) -> str:
+    """Write a discount (BG-20, BG-27); below zero it is a charge (BG-21, BG-28)."""
+    is_charge = _text("udt:Indicator", "true" if amount_minor < 0 else "false")
+    return _group(
+        "SpecifiedTradeAllowanceCharge",
+        _group("ChargeIndicator", is_charge),
+        _text("ActualAmount", _amount(wording.bill, abs(amount_minor))),
+        _text("ReasonCode", _DISCOUNT if amount_minor > 0 else ""),
+        _text("Reason", wording.discount_name(ppm)),
+        _group("CategoryTradeTax", *tax),
+    )
 
 
 # Tax
@@ -205,85 +249,114 @@ def _category(bill: AnyBill, rate_ppm: int) -> str:
     return "S" if rate_ppm else "Z"
 
 
-def _taxes(to: TradeSettlement, bill: AnyBill) -> None:
-    """Write the VAT breakdown (BG-23) and the order's discount per rate (BG-20)."""
+def _tax(bill: AnyBill, rate_ppm: int) -> Iterable[str]:
+    """Write the tax of a line or an allowance: its type, category and rate."""
+    yield _text("TypeCode", "VAT")
+    yield _text("CategoryCode", _category(bill, rate_ppm))
+    yield _text("RateApplicablePercent", _percent(rate_ppm))
+
+
+def _taxes(wording: Wording) -> Iterable[str]:
+    """Write the VAT breakdown (BG-23)."""
+    bill = wording.bill
+    is_reverse_charge = bill.tax_treatment is TaxTreatment.REVERSE_CHARGE
     for rate in bill.taxes:
-        tax = ApplicableTradeTax()
-        tax.calculated_amount = _amount(bill, rate.tax_minor)
-        tax.type_code = "VAT"
-        tax.basis_amount = _amount(bill, rate.taxable_minor)
-        tax.category_code = _category(bill, rate.rate_ppm)
-        tax.rate_applicable_percent = _percent(rate.rate_ppm)
-        if reason := tax_exemption(bill):
-            tax.exemption_reason = reason
-        if bill.tax_treatment is TaxTreatment.REVERSE_CHARGE:
-            tax.exemption_reason_code = "VATEX-EU-AE"
-        to.trade_tax.add(tax)
-    for rate_ppm, discount_minor in _discounts(bill).items():
-        allowance = _allowance(bill, discount_minor)
-        allowance.reason = discount_name(bill, bill.discount_ppm)
-        tax = CategoryTradeTax()
-        tax.type_code = "VAT"
-        tax.category_code = _category(bill, rate_ppm)
-        tax.rate_applicable_percent = _percent(rate_ppm)
-        allowance.trade_tax.add(tax)
-        to.allowance_charge.add(allowance)
+        kind, category, percent = _tax(bill, rate.rate_ppm)
+        yield _group(
+            "ApplicableTradeTax",
+            _text("CalculatedAmount", _amount(bill, rate.tax_minor)),
+            kind,
+            _text("ExemptionReason", wording.tax_exemption()),
+            _text("BasisAmount", _amount(bill, rate.taxable_minor)),
+            category,
+            _text("ExemptionReasonCode", "VATEX-EU-AE" if is_reverse_charge else ""),
+            percent,
+        )
 
 
-def _discounts(bill: AnyBill) -> dict[int, int]:
-    """Sum the discount of the whole order by tax rate (ppm)."""
+def _discounts(wording: Wording) -> Iterable[str]:
+    """Write the discount of the whole order, by tax rate (BG-20)."""
+    bill = wording.bill
     per_rate: dict[int, int] = defaultdict(int)
     for line in bill.lines:
         per_rate[line.tax_rate_ppm] += line.order_discount_minor
-    return {rate: discount for rate, discount in sorted(per_rate.items()) if discount}
+    for rate_ppm, discount_minor in sorted(per_rate.items()):
+        if discount_minor:
+            yield _allowance(wording, discount_minor, bill.discount_ppm, *_tax(bill, rate_ppm))
 
 
 # Money
 
 
-def _settlement(to: TradeSettlement, bill: AnyBill) -> None:
-    """Write taxes, means and terms of payment, and totals (BG-22)."""
-    to.payment_reference = writable(bill.number)  # BT-83
-    to.currency_code = bill.currency  # BT-5
-    _taxes(to, bill)
-    if isinstance(bill, Invoice):
-        to.payment_means.add(_means(bill))
-    else:
-        _refer(to.invoice_referenced_document, bill.invoice_number, bill.invoice_issued_on)  # BG-3
-    terms = PaymentTerms()
-    terms.description = writable(" ".join(settlement(bill)))  # BT-20
-    if isinstance(bill, Invoice) and bill.due_on and bill.due_minor:
-        terms.due = bill.due_on  # BT-9
-    to.terms.add(terms)
-    _totals(to, bill)
+def _settlement(wording: Wording) -> str:
+    """Write means and terms of payment, taxes, totals, and the corrected invoice."""
+    bill = wording.bill
+    return _group(
+        "ApplicableHeaderTradeSettlement",
+        _text("PaymentReference", bill.number),  # BT-83
+        _text("InvoiceCurrencyCode", bill.currency),  # BT-5
+        _means(bill) if isinstance(bill, Invoice) else "",
+        *_taxes(wording),
+        *_discounts(wording),
+        _terms(wording),
+        _totals(bill),
+        _corrected(bill) if isinstance(bill, CreditNote) else "",
+    )
 
 
-def _means(invoice: Invoice) -> PaymentMeans:
-    """Make the means of payment (BG-16): of the amount due, or of a paid bill as far as known."""
-    means = PaymentMeans()
+def _means(invoice: Invoice) -> str:
+    """Write the means of payment (BG-16): of the amount due, or of a paid bill as far as known."""
+    account = ""
     if not invoice.due_minor:
-        means.type_code = _CASH if invoice.terms is Terms.CASH else _UNKNOWN
+        code = _CASH if invoice.terms is Terms.CASH else _UNKNOWN
     elif not invoice.seller.iban:
-        means.type_code = _UNKNOWN
+        code = _UNKNOWN
     else:
-        means.type_code = _SEPA_TRANSFER if invoice.currency == "EUR" else _TRANSFER
-        means.payee_account.iban = "".join(invoice.seller.iban.split())  # BT-84
-        means.payee_account.account_name = writable(invoice.seller.name)  # BT-85
-    return means
+        code = _SEPA_TRANSFER if invoice.currency == "EUR" else _TRANSFER
+        account = _group(
+            "PayeePartyCreditorFinancialAccount",
+            _text("IBANID", "".join(invoice.seller.iban.split())),  # BT-84
+            _text("AccountName", invoice.seller.name),  # BT-85
+        )
+    return _group("SpecifiedTradeSettlementPaymentMeans", _text("TypeCode", code), account)
 
 
-def _totals(to: TradeSettlement, bill: AnyBill) -> None:
-    """Write the totals. A waived amount counts as rounding: neither paid nor due (BR-CO-16)."""
+def _terms(wording: Wording) -> str:
+    bill = wording.bill
+    due_on = bill.due_on if isinstance(bill, Invoice) and bill.due_minor else None
+    return _group(
+        "SpecifiedTradePaymentTerms",
+        _text("Description", " ".join(wording.settlement())),  # BT-20
+        _date("DueDateDateTime", due_on) if due_on else "",  # BT-9
+    )
+
+
+def _corrected(note: CreditNote) -> str:
+    return _group(
+        "InvoiceReferencedDocument",  # BG-3
+        _text("IssuerAssignedID", note.invoice_number),
+        _date("FormattedIssueDateTime", note.invoice_issued_on, "qdt"),
+    )
+
+
+def _totals(bill: AnyBill) -> str:
+    """Write the totals (BG-22). A waived amount counts as rounding: neither paid nor due
+    (BR-CO-16)."""
     due = bill.due_minor if isinstance(bill, Invoice) else bill.total_minor
     waived = bill.waived_minor if isinstance(bill, Invoice) else 0
-    totals = to.monetary_summation
-    totals.line_total = _amount(bill, bill.net_minor + bill.discount_minor)  # BT-106
-    totals.charge_total = _amount(bill, 0)  # BT-108
-    totals.allowance_total = _amount(bill, bill.discount_minor)  # BT-107
-    totals.tax_basis_total = _amount(bill, bill.net_minor)  # BT-109
-    totals.tax_total = (_amount(bill, bill.tax_minor), bill.currency)  # BT-110
-    if waived:
-        totals.rounding_amount = _amount(bill, -waived)  # BT-114
-    totals.grand_total = _amount(bill, bill.total_minor)  # BT-112
-    totals.prepaid_total = _amount(bill, bill.total_minor - due - waived)  # BT-113
-    totals.due_amount = _amount(bill, due)  # BT-115
+
+    def total(name: str, amount_minor: int, **attributes: str) -> str:
+        return _text(f"{name}Amount", _amount(bill, amount_minor), **attributes)
+
+    return _group(
+        "SpecifiedTradeSettlementHeaderMonetarySummation",
+        total("LineTotal", bill.net_minor + bill.discount_minor),  # BT-106
+        total("ChargeTotal", 0),  # BT-108
+        total("AllowanceTotal", bill.discount_minor),  # BT-107
+        total("TaxBasisTotal", bill.net_minor),  # BT-109
+        total("TaxTotal", bill.tax_minor, currencyID=bill.currency),  # BT-110
+        total("Rounding", -waived) if waived else "",  # BT-114
+        total("GrandTotal", bill.total_minor),  # BT-112
+        total("TotalPrepaid", bill.total_minor - due - waived),  # BT-113
+        total("DuePayable", due),  # BT-115
+    )

@@ -3,19 +3,21 @@
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_decimal
+from babel.numbers import NumberPattern, parse_pattern
 
-from activities.documents.words import WORDS
 from models.customers import Address
 from models.money import decimals
 
+_locale = cache(Locale.parse)
 
-def written_language(language: str) -> str:
-    """Choose the language of documents and mails: English if `language` is not available."""
-    return language if language in WORDS else "en"
+
+@cache
+def _pattern(pattern: str) -> NumberPattern:
+    return parse_pattern(pattern)
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,11 @@ class Notation:
     currency: str = ""
     """ISO 4217; empty for documents without amounts."""
 
-    @property
-    def _locale(self) -> Locale:
-        return Locale.parse(self.language)
-
     def amount(self, amount_minor: int) -> str:
         """Format an amount with all decimals of the currency (ISO 4217), without its code."""
         digits = decimals(self.currency)
         pattern = "#,##0." + "0" * digits if digits else "#,##0"
-        value = Decimal(amount_minor).scaleb(-digits)
-        return format_decimal(value, format=pattern, locale=self._locale)
+        return self._number(Decimal(amount_minor).scaleb(-digits), pattern)
 
     def money(self, amount_minor: int) -> str:
         """Format an amount with the currency's code; a line never breaks between them."""
@@ -43,25 +40,24 @@ class Notation:
 
     def percent(self, ppm: int) -> str:
         """Format millionths as a percentage, without the sign: 55000 -> "5.5"."""
-        return format_decimal(Decimal(ppm).scaleb(-4), format="#,##0.####", locale=self._locale)
+        return self._number(Decimal(ppm).scaleb(-4), "#,##0.####")
 
     def count(self, quantity: int) -> str:
         """Format a whole number."""
-        return format_decimal(quantity, locale=self._locale)
+        return self._number(Decimal(quantity), "#,##0")
 
     def kilograms(self, weight_g: int) -> str:
         """Format a weight in kg to the gram, without the unit: 12500 -> "12.5"."""
-        return format_decimal(Decimal(weight_g).scaleb(-3), "#,##0.0##", locale=self._locale)
+        return self._number(Decimal(weight_g).scaleb(-3), "#,##0.0##")
 
     def centimetres(self, *lengths_mm: int) -> str:
         """Format a size in cm, without the unit: 400, 305 -> "40 x 30.5" (as a times sign)."""
-        lengths = (Decimal(length_mm).scaleb(-1) for length_mm in lengths_mm)
-        shown = (format_decimal(length, "#,##0.#", locale=self._locale) for length in lengths)
+        shown = (self._number(Decimal(length).scaleb(-1), "#,##0.#") for length in lengths_mm)
         return " \N{MULTIPLICATION SIGN} ".join(shown)
 
     def day(self, day: date) -> str:
         """Format a date with the name of the month."""
-        return format_date(day, format="long", locale=self._locale)
+        return format_date(day, format="long", locale=_locale(self.language))
 
     def postal_lines(self, address: Address) -> list[str]:
         """List the lines of an address for an envelope, with the country's name."""
@@ -70,7 +66,10 @@ class Notation:
 
     def country(self, code: str) -> str:
         """Name a country given as ISO 3166 alpha-2."""
-        return str(self._locale.territories.get(code, code))
+        return str(_locale(self.language).territories.get(code, code))
+
+    def _number(self, value: Decimal, pattern: str) -> str:
+        return str(_pattern(pattern).apply(value, _locale(self.language)))
 
 
 def grouped_iban(iban: str) -> str:

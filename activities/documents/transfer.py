@@ -4,7 +4,6 @@ import re
 from decimal import Decimal
 
 import segno
-from segno.helpers import make_epc_qr
 
 from activities.documents.wording import AnyBill
 from models.billing import Invoice
@@ -14,6 +13,9 @@ _LARGEST_MINOR = 99_999_999_999
 """999,999,999.99 euros."""
 _NAME_CHARACTERS, _NAME_BYTES, _TEXT_CHARACTERS = 70, 200, 140
 """Limits of EPC069-12; the limit in bytes keeps within its largest code (version 13)."""
+
+_MASK = 3
+"""One of the eight patterns of ISO 18004. Scanners read all; choosing the best takes 6 ms."""
 
 
 def takes_transfer(bill: AnyBill) -> bool:
@@ -34,12 +36,16 @@ def transfer_code(invoice: Invoice) -> segno.QRCode:
     if not takes_transfer(invoice):
         raise ValueError(f"{invoice.number} can't be paid by SEPA credit transfer")
     name = " ".join(invoice.seller.name.split())[:_NAME_CHARACTERS]
-    return make_epc_qr(
-        name=name.encode()[:_NAME_BYTES].decode(errors="ignore"),
-        iban=_compact(invoice.seller.iban),
-        amount=Decimal(invoice.due_minor).scaleb(-2),
-        text=" ".join(invoice.number.split())[:_TEXT_CHARACTERS],
-        encoding="utf-8",
+    lines = (
+        *("BCD", "002", "1", "SCT", ""),
+        name.encode()[:_NAME_BYTES].decode(errors="ignore"),
+        _compact(invoice.seller.iban),
+        f"EUR{Decimal(invoice.due_minor).scaleb(-2)}",
+        *("", ""),  # neither a purpose nor a structured reference
+        " ".join(invoice.number.split())[:_TEXT_CHARACTERS],
+    )
+    return segno.make(
+        "\n".join(lines), error="m", boost_error=False, encoding="utf-8", micro=False, mask=_MASK
     )
 
 

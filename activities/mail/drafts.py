@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session, col, select
 
 from activities.billing.invoicing import invoice_of
-from activities.documents.bills import render_credit_note, render_invoice
-from activities.documents.papers.return_label import return_label_pdf
+from activities.documents.rendering import MailedDocument
 from activities.gateways.smtp import OutgoingMail
 from activities.mail.bills import (
     ConfirmedOrder,
@@ -63,8 +62,10 @@ class Draft(NamedTuple):
     key: str
     order_id: str
     recipient: str
-    compose: Callable[[Envelope], OutgoingMail]
-    """Renders attached PDFs too, so call it outside of transactions."""
+    document: MailedDocument | None
+    """The document to render and attach."""
+    compose: Callable[[bytes, Envelope], OutgoingMail]
+    """Takes the PDF of the document; empty without one."""
 
 
 def draft_confirmation(session: Session, order_id: str) -> Draft | None:
@@ -93,24 +94,20 @@ def draft_bill(session: Session, step: BillStep) -> Draft:
     if row is None:
         return _draft_credit_note(session, step.number, key)
     invoice = Invoice.model_validate(row.content)
-    return _draft(
-        session,
-        row.order_id,
-        "invoice",
-        key,
-        lambda _, envelope: invoice_mail(invoice, render_invoice(invoice), envelope),
+    return _draft_with(
+        invoice,
+        lambda _, pdf, envelope: invoice_mail(invoice, pdf, envelope),
+        *(session, row.order_id, "invoice", key),
     )
 
 
 def _draft_credit_note(session: Session, number: str, key: str) -> Draft:
     row = session.get_one(CreditNoteRow, number)
     note = CreditNote.model_validate(row.content)
-    return _draft(
-        session,
-        row.order_id,
-        "credit_note",
-        key,
-        lambda _, envelope: credit_note_mail(note, render_credit_note(note), envelope),
+    return _draft_with(
+        note,
+        lambda _, pdf, envelope: credit_note_mail(note, pdf, envelope),
+        *(session, row.order_id, "credit_note", key),
     )
 
 
@@ -128,12 +125,10 @@ def draft_reminder(session: Session, step: ReminderStep) -> Draft | None:
         fees_minor=order.fees_minor,
         due_minor=due_minor,
     )
-    return _draft(
-        session,
-        step.order_id,
-        "reminder",
-        f"{step.order_id}-{step.level}",
-        lambda _, envelope: reminder_mail(invoice, amounts, render_invoice(invoice), envelope),
+    return _draft_with(
+        invoice,
+        lambda _, pdf, envelope: reminder_mail(invoice, amounts, pdf, envelope),
+        *(session, step.order_id, "reminder", f"{step.order_id}-{step.level}"),
     )
 
 
@@ -208,12 +203,11 @@ def draft_return(session: Session, step: ReturnStep) -> Draft | None:
     )
     authorised = row.state is ReturnState.AUTHORISED
     paper = return_paper(session, row.return_id) if authorised else None
-
-    def mail(addressee: Addressee, envelope: Envelope) -> OutgoingMail:
-        label = return_label_pdf(paper) if paper else None
-        return return_mail(mailed, label, addressee, envelope)
-
-    return _draft(session, row.order_id, "return", f"{row.return_id}-{row.state}", mail)
+    return _draft_with(
+        paper,
+        lambda addressee, pdf, envelope: return_mail(mailed, pdf or None, addressee, envelope),
+        *(session, row.order_id, "return", f"{row.return_id}-{row.state}"),
+    )
 
 
 def _draft(
@@ -223,7 +217,23 @@ def _draft(
     key: str,
     compose: Callable[[Addressee, Envelope], OutgoingMail],
 ) -> Draft:
-    """Address a mail to the customer of an order."""
+    """Address a mail without a document to the customer of an order."""
+    return _draft_with(
+        None,
+        lambda addressee, _, envelope: compose(addressee, envelope),
+        *(session, order_id, kind, key),
+    )
+
+
+def _draft_with(
+    document: MailedDocument | None,
+    compose: Callable[[Addressee, bytes, Envelope], OutgoingMail],
+    session: Session,
+    order_id: str,
+    kind: str,
+    key: str,
+) -> Draft:
+    """Address a mail with a document to the customer of an order."""
     order = session.get_one(Order, order_id)
     customer = session.get_one(Customer, order.customer_id)
     addressee = Addressee(
@@ -232,7 +242,7 @@ def _draft(
         currency=order.currency,
         seller=get_company(session).name,
     )
-    return Draft(kind, key, order_id, customer.email, partial(compose, addressee))
+    return Draft(kind, key, order_id, customer.email, document, partial(compose, addressee))
 
 
 def _short_lines(session: Session, order_id: str) -> tuple[MailedLine, ...]:

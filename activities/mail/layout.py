@@ -6,7 +6,7 @@ from html import escape
 from typing import NamedTuple
 from urllib.parse import quote
 
-from activities.documents.notation import Notation, written_language
+from activities.documents.notation import Notation
 from activities.gateways.smtp import OutgoingMail
 from activities.mail.mime import Attachment, encoded, encoded_mailbox, mime_message
 from models.base import Payload
@@ -47,7 +47,7 @@ class Addressee(Payload):
     @property
     def notation(self) -> Notation:
         """Numbers and dates in the language of the mail."""
-        return Notation(written_language(self.language), self.currency)
+        return Notation(self.language if self.language in _GREETINGS else "en", self.currency)
 
 
 class MailText(NamedTuple):

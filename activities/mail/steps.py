@@ -14,15 +14,16 @@ not tried again and blocks nothing.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlmodel import Session, select
 from temporalio import activity
 
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
+from activities.documents.rendering import name_of, render
 from activities.gateways.calls import PreparedCall, Record
-from activities.gateways.smtp import Mailer
+from activities.gateways.smtp import Mailer, OutgoingMail
 from activities.mail.drafts import (
     Draft,
     draft_bill,
@@ -37,8 +38,11 @@ from activities.mail.drafts import (
 from activities.mail.layout import Envelope, message_id
 from activities.order_record.audit import record_event
 from activities.order_record.balance import invoice_number
+from activities.order_record.findings import record_findings
 from models.billing import RefundState
+from models.documents import DocumentRules
 from models.errors import PartnerRefused
+from models.findings import Difference, unprintable_difference
 from models.messages.steps import (
     BillStep,
     CollectionStep,
@@ -56,7 +60,8 @@ from models.tables.operations import Mail
 class CustomerMail:
     """The mail steps. `sender`: the sender's address; its domain is part of every Message-ID.
 
-    All of them raise PartnerUnavailable if the mail server does not answer or answers 4xx.
+    All of them raise PartnerUnavailable if the mail server does not answer or answers 4xx. Those
+    that attach a document raise TemplateBroken; a retry reads the mended template.
     """
 
     def __init__(self, database: Database, mailer: Mailer, sender: str) -> None:
@@ -124,8 +129,8 @@ class CustomerMail:
         """Send a mail and record it, unless its Message-ID is recorded or it is not needed."""
         draft = await self._database.read_async(lambda session: self._unsent(session, read_draft))
         if draft is not None:
-            call = mail_call(draft, self._mailer, self._sender)
-            record = await call.send()
+            documents = self._database.rules.documents
+            record = await mail_call(draft, self._mailer, self._sender, documents).send()
             await self._database.transaction_async(lambda work: record(work, None))
 
     def _unsent(
@@ -140,8 +145,10 @@ class CustomerMail:
         return message_id(draft.kind, draft.key, self._sender)
 
 
-def mail_call(draft: Draft, mailer: Mailer, sender: str, step: str = "") -> PreparedCall:
-    """Prepare the sending of a drafted mail by a step; its documents are rendered then."""
+def mail_call(
+    draft: Draft, mailer: Mailer, sender: str, documents: DocumentRules, step: str = ""
+) -> PreparedCall:
+    """Prepare the sending of a drafted mail by a step; its document is rendered then."""
     envelope = Envelope(
         sender=sender,
         recipient=draft.recipient,
@@ -149,19 +156,38 @@ def mail_call(draft: Draft, mailer: Mailer, sender: str, step: str = "") -> Prep
     )
 
     async def send() -> Record:
-        mail = await asyncio.to_thread(draft.compose, envelope)
+        mail, findings = await asyncio.to_thread(_compose, draft, envelope, documents)
         refused: str | None = None
         try:
             await mailer.send(mail)
         except PartnerRefused as refusal:
             refused = refusal.message
-        return lambda work, _: _record_mail(work, draft, envelope, refused)
+        return lambda work, _: _record_mail(work, draft, envelope, refused, findings)
 
     return PreparedCall(step=step, partner="mail", send=send)
 
 
-def _record_mail(work: UnitOfWork, draft: Draft, envelope: Envelope, refused: str | None) -> None:
-    """Record a mail once, as sent or as refused by the mail server."""
+def _compose(
+    draft: Draft, envelope: Envelope, documents: DocumentRules
+) -> tuple[OutgoingMail, tuple[Difference, ...]]:
+    """Compose a mail with its document; return findings about characters that no font has."""
+    if draft.document is None:
+        return draft.compose(b"", envelope), ()
+    printed = render(draft.document, documents)
+    texts = printed.unprintable
+    findings = (unprintable_difference(name_of(draft.document), texts),) if texts else ()
+    return draft.compose(printed.pdf, envelope), findings
+
+
+def _record_mail(
+    work: UnitOfWork,
+    draft: Draft,
+    envelope: Envelope,
+    refused: str | None,
+    findings: Sequence[Difference],
+) -> None:
+    """Record a mail once, as sent or as refused by the mail server, and findings about it."""
+    record_findings(work, findings, work.now)
     mail = Mail(
         message_id=envelope.message_id,
         order_id=draft.order_id,

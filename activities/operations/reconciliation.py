@@ -17,9 +17,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
+from activities.documents.rendering import MailedDocument
+from activities.operations.document_comparison import compare_document, unprintable_documents
 from activities.operations.ledger_comparison import compare_ledger
 from activities.operations.order_comparison import OpenOrder, compare_orders, open_recalls
 from activities.operations.stock_comparison import awaited_keys, compare_stock
+from activities.order_record.findings import record_findings
 from activities.order_record.progress import find_order
 from activities.orders.reading import recorded_order_ids
 from activities.orders.steps import record_attention
@@ -97,7 +100,15 @@ class Reconciliation:
     @activity.defn
     async def close_findings(self, step: CloseStep) -> OpenFindings:
         """Close findings that were not seen again, and their attentions; return the open ones."""
+        documents = await self._read(unprintable_documents)
+        compared = await asyncio.to_thread(self._compare_documents, documents)
+        await self._record(compared, step.seen_at)
         return await self._database.transaction_async(lambda work: _close(work, step))
+
+    def _compare_documents(self, documents: Sequence[MailedDocument]) -> list[Difference]:
+        rules = self._database.rules.documents
+        found = (compare_document(document, rules) for document in documents)
+        return [difference for difference in found if difference is not None]
 
     async def _failing(self) -> list[Difference]:
         """Find failing workflows; none where the server is too old to mark them."""
@@ -132,7 +143,7 @@ class Reconciliation:
     async def _record(self, differences: Sequence[Difference], seen_at: datetime) -> None:
         if differences:
             await self._database.transaction_async(
-                lambda work: _record_findings(work, differences, seen_at)
+                lambda work: record_findings(work, differences, seen_at)
             )
 
     async def _ended(
@@ -165,23 +176,10 @@ class Reconciliation:
             if order is None or order.version != read.version:
                 return
             difference = workflow_difference(read.order_id, read.stage, end)
-            _record_findings(work, [difference], seen_at)
+            record_findings(work, [difference], seen_at)
             record_attention(work, SetAttention(order_id=read.order_id, attention=WORKFLOW_ENDED))
 
         await self._database.transaction_async(change)
-
-
-def _record_findings(
-    work: UnitOfWork, differences: Sequence[Difference], seen_at: datetime
-) -> None:
-    """Record each difference once; reopen a closed finding."""
-    for difference in differences:
-        row = work.session.get(Finding, difference.finding_id)
-        if row is None:
-            row = Finding(**difference.model_dump(), found_at=seen_at, last_seen_at=seen_at)
-            work.session.add(row)
-        row.message, row.gone_at = difference.message, None
-        row.last_seen_at = max(row.last_seen_at, seen_at)
 
 
 def _close(work: UnitOfWork, step: CloseStep) -> OpenFindings:

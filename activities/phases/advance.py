@@ -65,7 +65,7 @@ def advance(
     if number and not invoiced_before:
         work.session.flush()
         draft = draft_bill(work.session, BillStep(number=number))
-        result.calls.append(prepare_mail(draft, partners, "mail_invoice"))
+        result.calls.append(prepare_mail(work, draft, partners, "mail_invoice"))
     save_stage(order, result.progress)
     return result
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from temporalio import activity
 
+from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import NothingAsked, PreparedCall, Record
 from activities.gateways.carriers import Carriers
 from activities.gateways.payments import Payments
@@ -71,6 +72,6 @@ class Answer(NamedTuple):
     record: Record | None = None
 
 
-def prepare_mail(draft: Draft, partners: Partners, step: str) -> PreparedCall:
+def prepare_mail(work: UnitOfWork, draft: Draft, partners: Partners, step: str) -> PreparedCall:
     """Prepare the sending of a drafted mail, as `step` would send it."""
-    return mail_call(draft, partners.mailer, partners.mail_from, step)
+    return mail_call(draft, partners.mailer, partners.mail_from, work.rules.documents, step)

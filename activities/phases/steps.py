@@ -91,7 +91,7 @@ class OrderPhases:
             )
         draft = draft_confirmation(work.session, order.order_id) if is_new else None
         if draft is not None:
-            following.calls.append(prepare_mail(draft, self._partners, "mail_confirmation"))
+            following.calls.append(prepare_mail(work, draft, self._partners, "mail_confirmation"))
         return recorded, following
 
     def _apply(self, work: UnitOfWork, step: FactStep, is_due: bool) -> tuple[Advanced, Advance]:
@@ -111,7 +111,7 @@ class OrderPhases:
             shipment = ShipmentStep(order_id=order.order_id, shipment_id=left.shipment_id)
             draft = draft_dispatch(work.session, shipment)
             name = f"mail_dispatch/{left.shipment_id}"
-            following.calls.append(prepare_mail(draft, self._partners, name))
+            following.calls.append(prepare_mail(work, draft, self._partners, name))
         return Advanced(progress=progress), following
 
     def _recompute(

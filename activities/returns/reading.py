@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from activities.documents.papers.return_label import return_label_pdf
+from activities.documents.papers import render_return_label
 from activities.shipping.tracking import return_reports
 from models.customers import Address
+from models.documents import DocumentRules, Printed
 from models.messages.steps import ReturnStep
 from models.money import format_amount
 from models.papers import PaperAddress, PaperContent, ReturnPaper
@@ -90,11 +91,14 @@ def return_paper(session: Session, return_id: str) -> ReturnPaper | None:
     )
 
 
-def return_label(session: Session, return_id: str) -> bytes | None:
-    """Print the label of a return as PDF; None unless it is authorised and not over."""
+def return_label(session: Session, documents: DocumentRules, return_id: str) -> Printed | None:
+    """Print the label of a return as PDF; None unless it is authorised and not over.
+
+    Raises TemplateBroken.
+    """
     row = session.get(ReturnRow, return_id)
     paper = None if row is None or row.state.is_over else return_paper(session, return_id)
-    return return_label_pdf(paper) if paper else None
+    return render_return_label(paper, documents) if paper else None
 
 
 def _receiving_address(session: Session, row: ReturnRow) -> PaperAddress:

@@ -1,21 +1,19 @@
 """Shipping reading: shipments, their papers and their claims, as API and CLI show them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from activities.documents.papers.bill_of_lading import bill_of_lading_pdf
-from activities.documents.papers.label import label_pdf
-from activities.documents.papers.packing_slip import packing_slip_pdf
-from activities.documents.papers.pick_list import pick_list_pdf
+from activities.documents.papers import render_paper
 from activities.order_record.balance import money_of
 from activities.order_record.progress import read_progress
 from activities.shipping.booking import ready_on
 from activities.shipping.claims import claims_of
 from models.claims import ClaimState
 from models.customers import Address
+from models.documents import DocumentRules, Printed
 from models.messages.commands.shipping import RefundShipment
 from models.messages.facts import ShipmentFact, ShipmentTracked
 from models.money import format_amount
@@ -45,12 +43,6 @@ from models.views.shipping import (
 
 BATCH = 500
 """The most shipments of one query."""
-PRINT: Mapping[PaperKind, Callable[[ShipmentPaper], bytes]] = {
-    PaperKind.LABEL: label_pdf,
-    PaperKind.BILL_OF_LADING: bill_of_lading_pdf,
-    PaperKind.PICK_LIST: pick_list_pdf,
-    PaperKind.PACKING_SLIP: packing_slip_pdf,
-}
 
 
 def shipments(
@@ -175,17 +167,19 @@ def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
     )
 
 
-def shipment_pdf(session: Session, shipment_id: str, kind: PaperKind) -> bytes | None:
+def shipment_pdf(
+    session: Session, documents: DocumentRules, shipment_id: str, kind: PaperKind
+) -> Printed | None:
     """Print a paper of a shipment as PDF; None without a shipment.
 
-    Raises NotFound where the shipment has no such paper.
+    Raises NotFound where the shipment has no such paper, TemplateBroken.
     """
     paper = shipment_paper(session, shipment_id)
     if paper is None:
         return None
     row = session.get_one(Shipment, shipment_id)
     check_printed(kind, shipment_id, row.mode, row.state, len(paper.packages))
-    return PRINT[kind](paper)
+    return render_paper(kind, paper, documents)
 
 
 def _summary(row: Shipment, package_count: int) -> ShipmentSummary:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from models.billing import BillingRules
+from models.documents import DocumentRules
 from models.messages.policy import Policy
 from models.purchasing import PurchasingPolicy
 from models.replenishment import ReviewPolicy
@@ -29,4 +30,5 @@ RULES = Rules(
     ),
     packaging=STANDARD_PACKAGING,
     returns=ReturnRules(),
+    documents=DocumentRules(),
 )

@@ -1,7 +1,10 @@
 """Builders of papers to print, with values that are easy to recognise; and a barcode scanner."""
 
+import re
 import subprocess
+from collections.abc import Iterator
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +96,52 @@ def return_of(**changes: Any) -> ReturnPaper:
     return paper.model_copy(update=changes)
 
 
+BLACK = 12
+"""The brightest pixel of a code, of 255; text is grey."""
+
+
+def pixels(pdf: bytes, dpi: int, *options: str) -> list[bytes]:
+    """Draw the first page, or the part chosen by `options`, as rows of grey pixels."""
+    draw = ("pdftoppm", "-gray", "-singlefile", "-r", str(dpi), *options, "-")
+    image = subprocess.run(draw, input=pdf, check=True, capture_output=True).stdout
+    head = re.match(rb"P5\s+(\d+)\s+(\d+)\s+255\s", image)
+    assert head is not None
+    width, body = int(head[1]), image[head.end() :]
+    return [body[start : start + width] for start in range(0, len(body), width)]
+
+
+def black_bars(pdf: bytes) -> list[tuple[float, float, float]]:
+    """List left, width and height in mm of the black areas across the middle of each code of the
+    first page."""
+    coarse, fine = 300, 9600
+    found = []
+    for top, rows in black_bands(pixels(pdf, coarse)):
+        middle = round((top + rows / 2) * fine / coarse)
+        [line] = pixels(pdf, fine, "-y", str(middle), "-H", "1")
+        mm = 25.4 / fine
+        found += [(x * mm, width * mm, rows * 25.4 / coarse) for x, width in black_runs(line)]
+    return found
+
+
+def black_bands(rows: list[bytes]) -> Iterator[tuple[int, int]]:
+    """Find adjacent rows with black pixels: the first row and their number."""
+    yield from black_runs(bytes(min(row) for row in rows))
+
+
+def black_runs(line: bytes) -> Iterator[tuple[int, int]]:
+    """Find adjacent black pixels: the first and their number."""
+    at = 0
+    for is_black, run in groupby(line, lambda pixel: pixel <= BLACK):
+        length = len(list(run))
+        if is_black:
+            yield at, length
+        at += length
+
+
 def zbar(pdf: bytes, folder: Path, page: int, *options: str) -> str:
-    """Scan the upper 148 mm of a page; returns the scanner's output."""
+    """Scan a page; returns the scanner's output."""
     image = folder / "page"
-    draw = (
-        "pdftoppm",
-        *["-r", "300", "-H", "1748", "-gray", "-png", "-singlefile", "-f"],
-        str(page),
-    )
+    draw = ("pdftoppm", *["-r", "300", "-gray", "-png", "-singlefile", "-f"], str(page))
     subprocess.run((*draw, "-", image), input=pdf, check=True)
     kinds = ("-Sdisable", "-Scode128.enable", "-Sqrcode.enable")
     scan = ("zbarimg", "--quiet", *options, *kinds, f"{image}.png")

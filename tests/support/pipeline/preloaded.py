@@ -1,4 +1,4 @@
-"""Load modules, mappers and fonts for the programs of tests, and the hash that names their build.
+"""Load modules and mappers for the programs of tests, and the hash that names their build.
 
 The modules don't read the environment or the terminal when they are loaded.
 """
@@ -14,7 +14,6 @@ from temporalio.worker._worker import load_default_build_id
 
 import intake
 import worker
-from activities.documents.fonts import usual_subset
 from activities.masterdata import importing
 from models import ledger_export, settings
 
@@ -31,6 +30,5 @@ __all__ = [
 
 configure_mappers()
 load_default_build_id()
-usual_subset()
 gc.collect()
 gc.freeze()  # a garbage collection in a fork would copy all of it

@@ -3,20 +3,20 @@
 import io
 import logging
 from datetime import date
-from functools import partial
+from pathlib import Path
 
 import pytest
 import segno
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
-from pypdf.generic import ContentStream
 
-from activities.documents.bills import render_credit_note, render_invoice
+from activities.documents.bills import render_bill
 from activities.documents.notation import Notation
 from activities.documents.transfer import takes_transfer, transfer_code
 from models.billing import CreditNote, Invoice
 from models.customers import TaxTreatment
+from models.documents import DocumentRules
 from models.orders import Terms
 from models.pricing import PricedLine, total
 from tests.support.documents.bills import (
@@ -29,12 +29,12 @@ from tests.support.documents.bills import (
     on_account,
     priced,
 )
+from tests.support.documents.papers import BLACK, black_bands, black_runs, pixels, zbar
 
 
 def rendered(bill: Invoice | CreditNote) -> PdfReader:
     """Render a bill."""
-    pdf = render_credit_note(bill) if isinstance(bill, CreditNote) else render_invoice(bill)
-    return PdfReader(io.BytesIO(pdf))
+    return PdfReader(io.BytesIO(render_bill(bill, DocumentRules()).pdf))
 
 
 def pages_of(bill: Invoice | CreditNote) -> list[str]:
@@ -240,47 +240,36 @@ def test_german_credit_note_is_titled_rechnungskorrektur() -> None:
     assert "verringert" not in text
 
 
-def squares(bill: Invoice | CreditNote) -> list[tuple[float, float, float, float]]:
-    """List left, bottom, width and height of the black areas on the last page."""
-    page = rendered(bill).pages[-1]
-    black, found = False, []
-    for operands, operator in ContentStream(page.get_contents(), page.pdf).operations:
-        if operator in (b"g", b"rg"):
-            black = all(component == 0 for component in operands)
-        elif operator == b"re" and black:
-            left, bottom, width, height = map(float, operands)
-            found.append((left, bottom, width, height))
-    return found
+def drawn_modules(bill: Invoice | CreditNote, size: int) -> list[list[bool]]:
+    """Read the code as drawn on the first page, row by row; empty without one."""
+    rows = pixels(render_bill(bill, DocumentRules()).pdf, 300)
+    bands = list(black_bands(rows))
+    if not bands:
+        return []
+    [(top, height)] = bands
+    runs = [run for row in rows[top : top + height] for run in black_runs(row)]
+    left = min(x for x, _ in runs)
+    module = (max(x + width for x, width in runs) - left) / size
+    at = [round((index + 0.5) * module) for index in range(size)]
+    return [[rows[top + y][left + x] <= BLACK for x in at] for y in at]
 
 
-def drawn_modules(bill: Invoice) -> list[list[bool]]:
-    """Read the code as drawn, row by row."""
-    runs = squares(bill)
-    side = min(abs(height) for *_, height in runs)
-    left, top = min(x for x, *_ in runs), max(y for _, y, *_ in runs)
-    size = round((max(x + width for x, _, width, _ in runs) - left) / side)
-    rows = [[False] * size for _ in range(size)]
-    for x, y, width, _ in runs:
-        start = round((x - left) / side)
-        for column in range(start, start + round(width / side)):
-            rows[round((top - y) / side)][column] = True
-    return rows
-
-
-def test_amount_due_in_euros_can_be_scanned() -> None:
+def test_amount_due_in_euros_can_be_scanned(tmp_path: Path) -> None:
     """The code follows EPC069-12 and is drawn module by module."""
     invoice = invoice_of(on_account=[on_account(10_000, 1_597)])
-    code = segno.make(
+    text = (
         "BCD\n002\n1\nSCT\n\nNorthwind Tools GmbH\nDE89370400440532013000\nEUR2838.25\n\n\n"
-        "INV-2026-000042",
-        error="m",
-        boost_error=False,
-        encoding="utf-8",
-        micro=False,
+        "INV-2026-000042"
     )
-    wanted = [[bool(module) for module in row] for row in code.matrix]
-    assert [[bool(module) for module in row] for row in transfer_code(invoice).matrix] == wanted
-    assert drawn_modules(invoice) == wanted
+    code = transfer_code(invoice)
+    wanted = segno.make(
+        text, error="m", boost_error=False, encoding="utf-8", micro=False, mask=code.mask
+    ).matrix
+    assert code.matrix == wanted
+    drawn = drawn_modules(invoice, len(wanted))
+    assert drawn == [[bool(module) for module in row] for row in wanted]
+    scanned = zbar(render_bill(invoice, DocumentRules()).pdf, tmp_path, 1)
+    assert scanned.strip() == f"QR-Code:{text}"
     assert "Scan to pay" in text_of(invoice)
     assert "Zum Bezahlen scannen" in text_of(invoice.model_copy(update={"language": "de"}))
 
@@ -298,7 +287,7 @@ def test_amount_due_in_euros_can_be_scanned() -> None:
 def test_invoice_not_payable_by_sepa_transfer_has_no_code(invoice: Invoice) -> None:
     """Nothing due, another currency, no account, or an amount beyond the limit."""
     assert not takes_transfer(invoice)
-    assert not squares(invoice)
+    assert not drawn_modules(invoice, 1)
     assert "Scan to pay" not in text_of(invoice)
     with pytest.raises(ValueError, match="SEPA"):
         transfer_code(invoice)
@@ -361,12 +350,8 @@ def test_invisible_characters_are_dropped_and_rare_letters_printed() -> None:
 
 def test_same_bill_gives_same_bytes() -> None:
     """A retried activity sends the same file; it is small enough for mail."""
-    invoice = invoice_of()
-    for render in (
-        partial(render_invoice, invoice),
-        partial(render_credit_note, credit_note_of(invoice)),
-    ):
-        first, second = render(), render()
+    for bill in (invoice_of(), credit_note_of(invoice_of())):
+        first, second = (render_bill(bill, DocumentRules()).pdf for _ in range(2))
         assert first == second
         assert len(first) < 150_000
 

@@ -48,7 +48,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("billing", "stock", "shipping", "orders", "mail"),
     ),
     "operations": (
-        *("database", "ledger", "order_record"),
+        *("database", "documents", "ledger", "order_record"),
         *("orders", "stock", "purchasing", "billing", "shipping", "returns"),
     ),
 }

@@ -14,6 +14,7 @@ from activities.masterdata.importing import import_folder
 from activities.orders.steps import record_order
 from activities.shipping import reading as shipping_reading
 from activities.shipping.carrier_calls import CarrierCalls
+from models.documents import DocumentRules
 from models.errors import NotFound
 from models.messages.parsing import parse_order
 from models.messages.steps import RecordOrder, ShipmentStep
@@ -195,14 +196,18 @@ def test_shipment_without_listed_packages_has_no_label(database: Database) -> No
     """Pick list and packing slip are printed all the same."""
     shipment_id = ship(database, 1, 5, mode=FreightMode.TRUCKLOAD)
 
-    def pdf(kind: PaperKind) -> bytes | None:
-        return database.read(lambda s: shipping_reading.shipment_pdf(s, shipment_id, kind))
+    def pdf(kind: PaperKind) -> bytes:
+        printed = database.read(
+            lambda s: shipping_reading.shipment_pdf(s, DocumentRules(), shipment_id, kind)
+        )
+        assert printed is not None
+        return printed.pdf
 
     for kind in (PaperKind.LABEL, PaperKind.BILL_OF_LADING):
         with pytest.raises(NotFound, match="too many to be listed"):
             pdf(kind)
     for kind in (PaperKind.PICK_LIST, PaperKind.PACKING_SLIP):
-        assert (pdf(kind) or b"").startswith(b"%PDF")
+        assert pdf(kind).startswith(b"%PDF")
 
 
 def test_reports_are_shown_in_the_order_of_their_time(database: Database) -> None:
