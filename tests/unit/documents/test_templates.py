@@ -21,7 +21,7 @@ from models.views.shipping import PaperKind
 from tests.support.documents.bills import OFFICE, invoice_of, priced
 from tests.support.documents.papers import line_of, return_of, shipment_of
 
-SHIPPED = Path(__file__).parents[2] / "activities" / "documents" / "templates"
+SHIPPED = Path(__file__).parents[3] / "activities" / "documents" / "templates"
 CUNEIFORM = "\N{CUNEIFORM SIGN A}"
 NAMES = {
     "Noto Sans": "Łódź Ærøskøbing Παπαδόπουλος Логистика Nguyễn",
