@@ -32,7 +32,8 @@ def _data(wording: Wording) -> dict[str, Any]:
     recipient = notation.postal_lines(bill.bill_to)
     if bill.customer_name != bill.bill_to.name:
         recipient.insert(0, bill.customer_name)
-    ship_to = "" if bill.ship_to == bill.bill_to else ", ".join(notation.postal_lines(bill.ship_to))
+    corrections = wording.corrections()
+    is_shipped_elsewhere = bill.ship_to != bill.bill_to and not corrections
     account = {"account_holder": seller.name, "IBAN": iban, "reference": bill.number}
     return {
         "kind": "invoice" if isinstance(bill, Invoice) else "credit_note",
@@ -53,8 +54,8 @@ def _data(wording: Wording) -> dict[str, Any]:
         },
         "recipient": {"lines": recipient, "country": bill.bill_to.country},
         "facts": wording.facts(),
-        "corrections": wording.corrections(),
-        "ship_to": "" if wording.corrections() else ship_to,
+        "corrections": corrections,
+        "ship_to": notation.postal_lines(bill.ship_to) if is_shipped_elsewhere else [],
         "lines": [
             [
                 notation.count(line.line_no),
