@@ -151,7 +151,7 @@ class OrderPhases:
             )
         return result.model_copy(
             update={
-                "progress": progress,
+                "progress": progress.notifying(result.progress),
                 "notification": following.notification,
                 "calls": tuple(answer.outcome for answer in answers),
             }
