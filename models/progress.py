@@ -214,6 +214,13 @@ class Progress(Payload):
         in_order = tuple(after[shipment_id] for shipment_id in sorted(after))
         return self.model_copy(update={**counts, "shipments": in_order})
 
+    def notifying(self, reported: "Progress | None") -> "Progress":
+        """Return the progress with the returns and recalls to notify of another; None: with none.
+        """
+        returns = reported.reported_returns if reported else ()
+        recalls = reported.ended_recalls if reported else ()
+        return self.model_copy(update={"reported_returns": returns, "ended_recalls": recalls})
+
     def shipment(self, shipment_id: str) -> ShipmentProgress:
         """Return one of the order's shipments."""
         return next(s for s in self.shipments if s.shipment_id == shipment_id)

@@ -123,7 +123,7 @@ def use_known(work: UnitOfWork, order: Order, known: Progress | None) -> bool:
         and all(one.state in _PLAIN_STATES for one in known.shipments)
     )
     if is_exact and known is not None:
-        work.session.info["progress", order.order_id] = known
+        work.session.info["progress", order.order_id] = known.notifying(None)
         keep_invoice_number(work.session, order.order_id, known.invoice_number)
     return is_exact
 

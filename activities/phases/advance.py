@@ -16,7 +16,7 @@ from activities.order_record.progress import read_progress, save_stage, shipment
 from activities.phases.partners import Partners, prepare_mail
 from activities.shipping.booking import prepare_first_booking
 from activities.shipping.planning import plan_held_goods
-from activities.stock.steps import allocate_order, notification_of_low_stock
+from activities.stock.steps import allocate_order, low_keys_held, notification_of_low_stock
 from models.messages.steps import BillStep, Notification
 from models.orders import Fulfilment, Terms
 from models.progress import Cancellation, Progress
@@ -40,11 +40,13 @@ def advance(
     *,
     invoiced_before: bool,
     is_new: bool = False,
+    is_repeated: bool = False,
 ) -> Advance:
     """Do what is due for an order whose change is saved with `progress`.
 
-    `is_new`: the order is being recorded. `invoiced_before`: it had an invoice before the change;
-    a new one is mailed. Raises Refused where a step of it is refused: the caller then leaves all to
+    `is_new`: the order is being recorded. `is_repeated`: an earlier attempt may have allocated
+    stock, and its notification was lost. `invoiced_before`: it had an invoice before the change; a
+    new one is mailed. Raises Refused where a step of it is refused: the caller then leaves all to
     the workflow.
     """
     result = Advance(progress)
@@ -58,6 +60,9 @@ def advance(
         else:
             result.progress = read_progress(work.session, order)
         result.notification = notification_of_low_stock(order, allocated.low)
+    elif is_repeated:
+        low = low_keys_held(work, order.order_id)
+        result.notification = notification_of_low_stock(order, low)
     if not result.progress.lacks_stock:
         _bill(work, order, result, partners, is_new)
         _ship(work, order, result, partners)

@@ -88,6 +88,7 @@ class OrderPhases:
                 *(work, order, recorded.progress, self._partners),
                 invoiced_before=invoiced_before,
                 is_new=is_new,
+                is_repeated=not is_new,
             )
         draft = draft_confirmation(work.session, order.order_id) if is_new else None
         if draft is not None:
@@ -104,7 +105,9 @@ class OrderPhases:
         following = Advance(progress)
         if is_due:
             following = advance(
-                work, order, progress, self._partners, invoiced_before=invoiced_before
+                *(work, order, progress, self._partners),
+                invoiced_before=invoiced_before,
+                is_repeated=step.known is not None and not step.known.allocated,
             )
         is_booked = left is not None and left.booking_id is not None
         if left is not None and is_booked and order.fulfilment is Fulfilment.CARRIER:
@@ -148,7 +151,7 @@ class OrderPhases:
             )
         return result.model_copy(
             update={
-                "progress": progress,
+                "progress": progress.notifying(result.progress),
                 "notification": following.notification,
                 "calls": tuple(answer.outcome for answer in answers),
             }

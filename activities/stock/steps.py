@@ -52,7 +52,7 @@ def allocate_stock(work: UnitOfWork, step: OrderStep) -> Advanced:
     if allocated is not None:
         progress, low = save_progress(work, order), allocated.low
     else:
-        progress, low = read_progress(work.session, order), _low_keys_held(work, step.order_id)
+        progress, low = read_progress(work.session, order), low_keys_held(work, step.order_id)
     return Advanced(progress=progress, notification=notification_of_low_stock(order, low))
 
 
@@ -268,13 +268,13 @@ def _origins(session: Session, order: Order) -> list[Origin]:
     return origins
 
 
-def _low_keys_held(work: UnitOfWork, order_id: str) -> list[StockKey]:
-    """Return where an order holds stock that is at or below its reorder point."""
-    held = (
+def low_keys_held(work: UnitOfWork, order_id: str) -> list[StockKey]:
+    """Return where an order reserves stock that is at or below its reorder point."""
+    reserved = (
         select(Reservation.order_id)
         .where(
             Reservation.order_id == order_id,
-            Reservation.state == ReservationState.HELD,
+            col(Reservation.state).in_(RESERVED),
             Reservation.sku == Stock.sku,
             Reservation.location == Stock.location,
         )
@@ -283,7 +283,7 @@ def _low_keys_held(work: UnitOfWork, order_id: str) -> list[StockKey]:
     rows = work.session.exec(
         select(Stock.sku, Stock.location, StockPolicy.reorder_point)
         .join(StockPolicy, _SAME_KEY & _HAS_REORDER_POINT)
-        .where(held, Stock.on_hand - Stock.reserved <= StockPolicy.reorder_point)
+        .where(reserved, Stock.on_hand - Stock.reserved <= StockPolicy.reorder_point)
     )
     points = {StockKey(sku=sku, location=at): point for sku, at, point in rows}
     return low_keys(work.session, points, work.now.date())

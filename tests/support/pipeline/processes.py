@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
@@ -24,9 +24,10 @@ SHOWN_CHARACTERS = 700
 
 @dataclass
 class WorkerProcess:
-    """`python worker.py`, one process at a time."""
+    """`python worker.py`, or another worker program, one process at a time."""
 
     world: World
+    program: Path = ROOT / "worker.py"
     running: BaseProcess | None = field(default=None)
 
     @property
@@ -34,12 +35,12 @@ class WorkerProcess:
         """The log file of all runs."""
         return self.world.folder / "worker.log"
 
-    def start(self) -> None:
-        """Start a process; returns at once."""
+    def start(self, words: Sequence[str] = ()) -> None:
+        """Start a process with these arguments; returns at once."""
         assert self.running is None, "one worker at a time"
         self.running = Program(
-            ROOT / "worker.py",
-            (),
+            self.program,
+            words,
             self._environment(),
             self.world.folder,
             out=self.log,
