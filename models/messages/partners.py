@@ -3,6 +3,7 @@
 from datetime import date
 
 from models.base import Payload
+from models.orders import Capture
 from models.shipping import FreightMode, Quote
 
 
@@ -57,8 +58,8 @@ class PaymentDemand(Payload):
     amount: str
     currency: str
     due_date: date
-    capture: str = "at_once"
-    """`at_once`, or `at_dispatch`: authorise a card, without charging it."""
+    capture: Capture = Capture.AT_ONCE
+    """At dispatch: authorise a card, without charging it."""
 
 
 class CaptureDemand(Payload):

@@ -36,6 +36,8 @@ async def test_card_is_captured_and_invoiced_before_dispatch(pipeline: World) ->
     assert shown["stage"] == "awaiting_payment"
     [asked] = await pipeline.requests("payments", "request", order_id)
     assert asked["body"]["capture"] == "at_dispatch"
+    [requested] = [row for row in shown["history"] if row["event"] == "payment_requested"]
+    assert requested["detail"].endswith(", to be authorised")
     await authorise(pipeline, order_id)
     shown = await pipeline.until_event(order_id, "booked")
     assert [e for e in events(shown) if e != "mailed"] == [
