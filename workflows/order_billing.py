@@ -127,7 +127,9 @@ class OrderBilling:
         )
 
     async def _lapse_authorisation(self) -> None:
+        """Expire lapsed authorisations, and forget the outcome of their request."""
         await self._order.run_step(lapse_authorisation, "Check the authorisation")
+        self._order.outcome_of("request_payment")
 
     def _is_authorised(self) -> bool:
         return self._order.progress.authorised_until is not None

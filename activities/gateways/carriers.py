@@ -47,7 +47,10 @@ class HttpCarriers:
         """Call `POST /bookings`, see `Carriers`."""
         request = f"the carrier, asked to book {booking.shipment_id}"
         answer = await self._client.post("/bookings", booking.model_dump(mode="json"), key, request)
-        return BookedFreight.model_validate(answer)
+        try:
+            return BookedFreight.model_validate(answer)
+        except ValidationError as error:
+            raise PartnerUnavailable(f"{request}, answered without a booking") from error
 
     async def cancel(self, shipment_id: str, key: str) -> None:
         """Call `POST /bookings/cancel`, see `Carriers`."""

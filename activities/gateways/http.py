@@ -52,6 +52,14 @@ class PartnerClient:
         await self._client.aclose()
 
 
+def answered(answer: dict[str, Any], field: str, request: str) -> str:
+    """Return a field of an answer. Raises PartnerUnavailable where it is missing."""
+    value = answer.get(field)
+    if value is None:
+        raise PartnerUnavailable(f"{request}, answered without {field}")
+    return str(value)
+
+
 def _answer(request: str, response: httpx.Response) -> dict[str, Any]:
     try:
         answer: Any = response.json()

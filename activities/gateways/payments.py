@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from activities.gateways.http import PartnerClient
+from activities.gateways.http import PartnerClient, answered
 from models.messages.partners import CaptureDemand, PaymentDemand, RefundDemand
 
 
@@ -41,13 +41,13 @@ class HttpPayments:
         """Call `POST /requests`, see `Payments`."""
         request = f"{_asked_to('collect', demand)} for {demand.order_id}"
         answer = await self._client.post("/requests", demand.model_dump(mode="json"), key, request)
-        return str(answer["request_id"])
+        return answered(answer, "request_id", request)
 
     async def capture(self, demand: CaptureDemand, key: str) -> str:
         """Call `POST /captures`, see `Payments`."""
         request = f"{_asked_to('capture', demand)} for {demand.order_id}"
         answer = await self._client.post("/captures", demand.model_dump(mode="json"), key, request)
-        return str(answer["payment_id"])
+        return answered(answer, "payment_id", request)
 
     async def void(self, order_id: str, key: str) -> bool:
         """Call `POST /requests/void`, see `Payments`."""
@@ -59,7 +59,7 @@ class HttpPayments:
         """Call `POST /refunds`, see `Payments`."""
         request = f"{_asked_to('refund', demand)} of {demand.order_id}"
         answer = await self._client.post("/refunds", demand.model_dump(mode="json"), key, request)
-        return str(answer["refund_id"])
+        return answered(answer, "refund_id", request)
 
 
 def _asked_to(verb: str, demand: PaymentDemand | CaptureDemand | RefundDemand) -> str:

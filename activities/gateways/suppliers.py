@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from activities.gateways.http import PartnerClient
+from activities.gateways.http import PartnerClient, answered
 from models.messages.partners import SupplierOrder
 
 
@@ -27,4 +27,4 @@ class HttpSuppliers:
         request = f"supplier {order.supplier_id}, asked to accept purchase order {order.po_id}"
         body = order.model_dump(mode="json")
         answer = await self._client.post("/purchase-orders", body, key, request)
-        return str(answer["reference"])
+        return answered(answer, "reference", request)

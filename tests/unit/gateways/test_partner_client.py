@@ -3,16 +3,42 @@
 import asyncio
 import logging
 import socket
+from datetime import date
 
 import pytest
 from fastapi import FastAPI
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from activities.gateways.carriers import HttpCarriers
 from activities.gateways.http import PartnerClient
+from activities.gateways.payments import HttpPayments
 from models.errors import PartnerRefused, PartnerUnavailable
+from models.messages.partners import FreightBooking, PaymentDemand
+from models.shipping import FreightMode, Quote
 from tests.support.pipeline.serving import served
 
 REQUEST = "the carrier, asked to book SH-1"
+DEMAND = PaymentDemand(order_id="R", amount="1.00", currency="EUR", due_date=date(2026, 7, 6))
+BOOKING = FreightBooking(
+    shipment_id="SH-1",
+    order_id="R",
+    mode=FreightMode.PARCEL,
+    weight_g=1,
+    billed_weight_g=1,
+    ready_on=date(2026, 7, 6),
+    currency="EUR",
+    ship_from={},
+    ship_to={},
+    quote=Quote(
+        quote_id="Q",
+        carrier="C",
+        service="S",
+        charge="1.00",
+        currency="EUR",
+        arrives_on=date(2026, 7, 7),
+    ),
+    choice="the only one",
+)
 
 
 async def message_for(response: Response, error: type[Exception]) -> str:
@@ -50,3 +76,16 @@ async def test_log_contains_url_of_failed_request(caplog: pytest.LogCaptureFixtu
         message = await asyncio.wait_for(_error_message(url, PartnerUnavailable), 10)
     assert message.startswith(f"{REQUEST}, gave no answer: ")
     assert f"POST {url}/bookings" in caplog.text
+
+
+async def test_answer_without_its_content_is_open() -> None:
+    """A phase then leaves the call to its own step, which shows an attention."""
+    app = FastAPI()
+    app.add_api_route("/{path:path}", lambda: {"state": "requested"}, methods=["POST"])
+    async with served(app) as url:
+        client = PartnerClient(url, 2)
+        with pytest.raises(PartnerUnavailable, match="answered without request_id"):
+            await HttpPayments(client).request(DEMAND, "key")
+        with pytest.raises(PartnerUnavailable, match="answered without a booking"):
+            await HttpCarriers(client).book(BOOKING, "key")
+        await client.close()
