@@ -215,7 +215,7 @@ class Progress(Payload):
         return self.model_copy(update={**counts, "shipments": in_order})
 
     def notifying(self, reported: "Progress | None") -> "Progress":
-        """Return the progress with the returns and recalls to notify of another; None: with none."""
+        """Return the progress with the returns and recalls to notify that another one names."""
         returns = reported.reported_returns if reported else ()
         recalls = reported.ended_recalls if reported else ()
         return self.model_copy(update={"reported_returns": returns, "ended_recalls": recalls})
