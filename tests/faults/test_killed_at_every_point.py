@@ -30,13 +30,13 @@ from tests.support.purchasing.purchases import reorder_at
 SPREAD = 20
 """Without --full the worker is killed at every twentieth point, and at those of ALWAYS."""
 ALWAYS = ("after COMMIT (1)", "after COMMIT (3)")
-"""The order is recorded, or paid: nobody has been told yet."""
+"""The order is recorded, or paid: no partner has been called, and no workflow notified."""
 EXPECTED_POINTS = 80
 """Fewer would mean that points are no longer found."""
 
 
 @dataclass
-class Told:
+class Played:
     """An order and the messages that it was sent."""
 
     world: World
@@ -107,12 +107,12 @@ class Told:
         await self.world.ended(self.order_id)
 
 
-Act = Callable[[Told], Awaitable[None]]
+Act = Callable[[Played], Awaitable[None]]
 STORY: tuple[tuple[Act, Act], ...] = (
-    (Told.place, Told.requested),
-    (Told.pay, Told.booked),
-    (Told.dispatch, Told.announced),
-    (Told.deliver, Told.completed),
+    (Played.place, Played.requested),
+    (Played.pay, Played.booked),
+    (Played.dispatch, Played.announced),
+    (Played.deliver, Played.completed),
 )
 """The messages of a prepaid order, and what is waited for after each."""
 
@@ -141,46 +141,46 @@ async def test_order_completes_exactly_once_after_a_kill_at_any_point(
     try:
         orders = {point: await kill_at(process, point) for point in fatal}
         process.start(("never", "none"))
-        await asyncio.gather(*(told.finish() for told in orders.values()))
-        for told in orders.values():
-            await until_asked(own_world, "suppliers", "purchase_order", told.new.sku)
+        await asyncio.gather(*(played.finish() for played in orders.values()))
+        for played in orders.values():
+            await until_asked(own_world, "suppliers", "purchase_order", played.new.sku)
     finally:
         process.kill()
-    for told in orders.values():
-        await assert_completed_once(own_world, told.order_id)
-        await assert_asked_once(own_world, "carriers", "quote", f"SH-{told.order_id}-")
-        await assert_asked_once(own_world, "suppliers", "purchase_order", told.new.sku)
+    for played in orders.values():
+        await assert_completed_once(own_world, played.order_id)
+        await assert_asked_once(own_world, "carriers", "quote", f"SH-{played.order_id}-")
+        await assert_asked_once(own_world, "suppliers", "purchase_order", played.new.sku)
     assert_numbers_and_stock(own_world, 1 + len(orders))
 
 
 async def count_points(process: WorkerProcess) -> list[str]:
     """Play an order undisturbed; return the points that its steps reach."""
-    told = Told(process.world)
+    played = Played(process.world)
     log = process.world.folder / "points"
-    process.start((str(log), f"order-{told.order_id}"))
+    process.start((str(log), f"order-{played.order_id}"))
     try:
-        await told.send_next()
-        await told.finish()
+        await played.send_next()
+        await played.finish()
     finally:
         process.kill()
     return log.read_text().splitlines()
 
 
-async def kill_at(process: WorkerProcess, point: str) -> Told:
+async def kill_at(process: WorkerProcess, point: str) -> Played:
     """Play an order until the worker dies at a point of it."""
-    told = Told(process.world)
-    log = process.world.folder / f"points-{told.order_id}"
-    process.start((str(log), f"order-{told.order_id}", point))
+    played = Played(process.world)
+    log = process.world.folder / f"points-{played.order_id}"
+    process.start((str(log), f"order-{played.order_id}", point))
     assert process.running is not None
     death = asyncio.create_task(asyncio.to_thread(process.running.join))
     while not death.done():
-        assert told.sent < len(STORY), f"{point} not reached, only {log.read_text()}"
-        await told.send_next()
-        applied = asyncio.create_task(told.until_applied())
+        assert played.sent < len(STORY), f"{point} not reached, only {log.read_text()}"
+        await played.send_next()
+        applied = asyncio.create_task(played.until_applied())
         await asyncio.wait((death, applied), return_when=asyncio.FIRST_COMPLETED)
         applied.cancel()
     process.kill()
-    return told
+    return played
 
 
 def assert_numbers_and_stock(world: World, orders: int) -> None:
