@@ -9,6 +9,7 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import (
     PreparedCall,
     Record,
+    is_refused,
     record_first_request,
     record_refusal,
     record_request,
@@ -30,17 +31,36 @@ def request_call(order_id: str, number: int) -> str:
     return f"{order_id}/request-payment/{number}"
 
 
-def prepare_request(
-    work: UnitOfWork, order: Order, payments: Payments, *, is_new: bool = False
+def prepare_first_try(
+    work: UnitOfWork, order: Order, payments: Payments, *, is_new: bool
 ) -> PreparedCall | None:
+    """As `prepare_request`; None also for a refused request, which waits for an operator.
+
+    `is_new`: the order is being recorded, so no request is known yet.
+    """
+    number = 1 if is_new else _next_number(work.session, order)
+    if number is None:
+        return None
+    if not is_new and is_refused(work.session, request_call(order.order_id, number)):
+        return None
+    return _prepare(work, order, payments, number, is_new=is_new)
+
+
+def prepare_request(work: UnitOfWork, order: Order, payments: Payments) -> PreparedCall | None:
     """Prepare the request of the amount due; None if nothing is due or it is requested already.
 
-    There is one request, and another after each lapsed authorisation. `is_new`: the order is being
-    recorded, so there is none yet.
+    There is one request, and another after each lapsed authorisation.
     """
+    number = _next_number(work.session, order)
+    return None if number is None else _prepare(work, order, payments, number)
+
+
+def _prepare(
+    work: UnitOfWork, order: Order, payments: Payments, number: int, *, is_new: bool = False
+) -> PreparedCall | None:
+    """Prepare an order's n-th request and write it down; None if nothing is due."""
     due_minor = balance_of(work.session, order).due_minor
-    number = 1 if is_new else _next_number(work.session, order)
-    if due_minor <= 0 or number is None:
+    if due_minor <= 0:
         return None
     deadline = work.now + timedelta(seconds=work.rules.policy.payment_deadline)
     demand = PaymentDemand(

@@ -111,6 +111,12 @@ def recorded_request(
     return row.attempt, kind.model_validate(row.asked)
 
 
+def is_refused(session: Session, call: str) -> bool:
+    """Return whether the latest request of a call was refused."""
+    row = session.get(PartnerCall, call)
+    return row is not None and row.asked is None and row.attempt > 1
+
+
 def record_request(work: UnitOfWork, call: str, request: Request) -> tuple[int, Request]:
     """Record the request of a call, unless it has one; return its attempt and its request."""
     row = work.session.get(PartnerCall, call, with_for_update=True)

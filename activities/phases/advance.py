@@ -7,7 +7,7 @@ finds it done, and waits for what is to come.
 from dataclasses import dataclass, field
 
 from activities.billing.invoicing import create_invoice
-from activities.billing.payment_requests import prepare_request
+from activities.billing.payment_requests import prepare_first_try
 from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import PreparedCall
 from activities.mail.drafts import draft_bill
@@ -91,7 +91,7 @@ def _bill(
         number = invoice_number(work.session, order.order_id)
         result.progress = progress.model_copy(update={"invoice_number": number})
     if order.terms is not Terms.CASH and not progress.paid_in_full:
-        request = prepare_request(work, order, partners.payments, is_new=is_new)
+        request = prepare_first_try(work, order, partners.payments, is_new=is_new)
         if request is not None:
             result.calls.append(request)
 

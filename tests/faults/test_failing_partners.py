@@ -139,6 +139,23 @@ async def test_refused_call_waits_for_an_operator_and_is_retried_with_the_next_k
     pipeline.check_books()
 
 
+async def test_facts_do_not_repeat_a_refused_payment_request(pipeline: World) -> None:
+    """An order on credit is dispatched and delivered meanwhile; the operator's retry repeats it."""
+    await pipeline.misbehave(partner="payments", operation="request", fault="refuse")
+    order_id = (await place_order(pipeline, terms="net30", channel="phone")).order_id
+    await shown_attention(pipeline, order_id)
+    await dispatch_and_deliver(pipeline, order_id)
+    await pipeline.until(order_id, "delivered")
+    assert await pipeline.requests("payments", "request", order_id) == []
+    assert (await shown_attention(pipeline, order_id))["code"] == "refused"
+    assert (await pipeline.intake().retry(order_id, "ann")).accepted
+    await pipeline.until_event(order_id, "payment_requested")
+    [done] = await pipeline.requests("payments", "request", order_id)
+    assert done["key"].endswith("/2")
+    await pipeline.pay(order_id, "119.00")
+    await pipeline.until(order_id, "completed")
+
+
 async def test_second_refusal_waits_for_an_operator_again(pipeline: World) -> None:
     """The third attempt is granted."""
     await pipeline.misbehave(partner="payments", operation="request", fault="refuse", times=2)
