@@ -48,7 +48,7 @@ def typeset(
     rules: DocumentRules,
     einvoice: bytes | None = None,
 ) -> Printed:
-    """Compile `template`.typ; the same data give the same bytes. Takes about 6 ms for a page.
+    """Compile `template`.typ; the same data give the same bytes. Takes about 10 ms for a page.
 
     The file is dated by `day`, the day of the document. Raises TemplateBroken.
     """

@@ -187,7 +187,10 @@ def test_shipment_without_listed_packages_has_no_label(database: Database) -> No
     shipment_id = ship(database, 1, 5, mode=FreightMode.TRUCKLOAD)
 
     def pdf(kind: PaperKind) -> bytes | None:
-        return database.read(lambda s: shipping_reading.shipment_pdf(s, shipment_id, kind))
+        printed = database.read(
+            lambda s: shipping_reading.shipment_pdf(s, RULES.documents, shipment_id, kind)
+        )
+        return printed.pdf if printed else None
 
     for kind in (PaperKind.LABEL, PaperKind.BILL_OF_LADING):
         with pytest.raises(NotFound, match="too many to be listed"):
