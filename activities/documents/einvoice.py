@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 import pycountry
 
 from activities.documents.wording import AnyBill, Wording
-from models.billing import CreditNote, Invoice
+from models.billing import CreditNote, Invoice, Seller
 from models.customers import Address, TaxTreatment
 from models.money import decimals
 from models.orders import Terms
@@ -131,7 +131,7 @@ def _seller(bill: AnyBill) -> str:
     return _group(
         "SellerTradeParty",
         _text("Name", seller.name),  # BT-27
-        _address(seller.street, seller.city, seller.postal_code, seller.country),
+        _address(seller),
         _registration(scheme, seller.vat_id),
     )
 
@@ -145,13 +145,13 @@ def _buyer(bill: AnyBill) -> str:
         _text("ID", bill.customer_id),  # BT-46
         _text("Name", bill.customer_name),  # BT-44
         _group("SpecifiedLegalOrganization", _text("ID", other_id)),  # BT-47
-        _postal(address, recipient),  # BT-51
+        _address(address, recipient),  # BT-51
         _registration("VA", vat_id),  # BT-48
     )
 
 
 def _ship_to(address: Address) -> str:
-    return _group("ShipToTradeParty", _text("Name", address.name), _postal(address))  # BG-13
+    return _group("ShipToTradeParty", _text("Name", address.name), _address(address))  # BG-13
 
 
 def _is_vat_id(number: str) -> bool:
@@ -163,33 +163,16 @@ def _registration(scheme: str, number: str) -> str:
     return _group("SpecifiedTaxRegistration", _text("ID", number, schemeID=scheme))
 
 
-def _postal(address: Address, second_line: str = "") -> str:
-    return _address(
-        address.street,
-        address.city,
-        address.postal_code,
-        address.country,
-        address.region or "",
-        second_line,
-    )
-
-
-def _address(
-    street: str,
-    city: str,
-    postal_code: str,
-    country: str,
-    region: str = "",
-    second_line: str = "",
-) -> str:
+def _address(of: Seller | Address, second_line: str = "") -> str:
+    region = of.region if isinstance(of, Address) else None
     return _group(
         "PostalTradeAddress",
-        _text("PostcodeCode", postal_code),
-        _text("LineOne", street),
+        _text("PostcodeCode", of.postal_code),
+        _text("LineOne", of.street),
         _text("LineTwo", second_line),
-        _text("CityName", city),
-        _text("CountryID", country),
-        _text("CountrySubDivisionName", region),
+        _text("CityName", of.city),
+        _text("CountryID", of.country),
+        _text("CountrySubDivisionName", region or ""),
     )
 
 

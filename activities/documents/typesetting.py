@@ -23,6 +23,8 @@ EINVOICE = "factur-x.xml"
 """The file of the e-invoice, for the template to attach."""
 _MAIN = "main.typ"
 _SHIPPED = Path(__file__).parent / "templates"
+_LARGE = 30_000
+"""The content of about 200 lines, in characters."""
 _MARK = "\N{REPLACEMENT CHARACTER}"
 _PLACE = re.compile(r"┌─ (?:.*/)?(?P<file>[^/]+):(?P<line>\d+):\d+$", re.MULTILINE)
 _UNPRINTABLE = re.compile(r'error: .*the text `"(.+?)"` could not be displayed with font')
@@ -46,7 +48,7 @@ def typeset(
     rules: DocumentRules,
     einvoice: bytes | None = None,
 ) -> Printed:
-    """Compile `template`.typ; the same data give the same bytes. Takes about 6 ms for a page.
+    """Compile `template`.typ; the same data give the same bytes. Takes about 10 ms for a page.
 
     The file is dated by `day`, the day of the document. Raises TemplateBroken.
     """
@@ -73,7 +75,8 @@ class _Template:
         self._folder = rules.folder or _SHIPPED
         self._main = f'#include "/{name}.typ"'.encode()
         self._lock = Lock()
-        self._compiler = typst.Compiler(root=str(self._folder), font_paths=_fonts(rules.fonts))
+        self._fonts = _fonts(rules.fonts)
+        self._compiler = typst.Compiler(root=str(self._folder), font_paths=self._fonts)
 
     def compile(self, content: str, day: date, attached: Mapping[str, bytes]) -> bytes:
         """Read the templates as they are now, and compile them. Raises TypstError."""
@@ -89,8 +92,18 @@ class _Template:
                 pdf_standards=["a-3b"],
                 timestamp=datetime.combine(day, time(), UTC),
             )
+            if len(content) > _LARGE:
+                _forget_layouts(self._fonts)
         assert isinstance(pdf, bytes)  # as the format is PDF
         return pdf
+
+
+def _forget_layouts(fonts: typst.Fonts) -> None:
+    """Free the layouts that typst remembers: those of ten compilations, each 80 MB for 1,000 lines
+    of a bill."""
+    compiler = typst.Compiler(font_paths=fonts)
+    for _ in range(11):
+        compiler.compile(b"")
 
 
 @cache

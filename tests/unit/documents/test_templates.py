@@ -1,6 +1,7 @@
 """Documents print every script as plain text, from templates and fonts that a shop can change."""
 
 import io
+import json
 import shutil
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pypdf import PdfReader
 
 from activities.documents.bills import render_bill
 from activities.documents.papers import render_paper, render_return_label
+from command_line.output import write_pdf
 from models.documents import DocumentRules, Printed
 from models.errors import InvalidConfiguration, TemplateBroken
 from models.findings import unprintable_difference
@@ -126,6 +128,16 @@ def test_unprintable_characters_are_named_and_replaced_by_a_mark() -> None:
     assert finding.subject == bill.number
     assert f"{CUNEIFORM} (U+12000)" in finding.message
     assert "U+E000" in finding.message
+
+
+def test_command_names_characters_that_no_font_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside the file that it writes."""
+    file = tmp_path / "invoice.pdf"
+    write_pdf(Printed(b"%PDF", (CUNEIFORM,)), file, True, "INV-1", number="INV-1")
+    assert file.read_bytes() == b"%PDF"
+    assert json.loads(capsys.readouterr().out)["unprintable"] == [CUNEIFORM]
 
 
 def test_fonts_are_those_of_the_configuration() -> None:
