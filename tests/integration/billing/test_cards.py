@@ -90,7 +90,7 @@ async def test_lapsed_authorisation_is_requested_again(pipeline: World) -> None:
 
 
 async def test_request_by_another_step_is_not_taken_for_the_next_one(pipeline: World) -> None:
-    """While a refused request waits for an operator, the order advances and requests it."""
+    """A refused request waits for an operator; the next one is made after the lapse."""
     for operation in ("request", "capture"):
         await pipeline.misbehave(
             partner="payments", operation=operation, fault="refuse", code="card_declined"
@@ -98,8 +98,8 @@ async def test_request_by_another_step_is_not_taken_for_the_next_one(pipeline: W
     order_id = await place_order(pipeline, **CARD)
     await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
     await pipeline.order_workflow(order_id).signal("stock_arrived", {"receipt_id": "R"})
-    await pipeline.until_event(order_id, "payment_requested")
     await run(pipeline, "retry", order_id)
+    await pipeline.until_event(order_id, "payment_requested")
     await pipeline.until_order(order_id, lambda o: o["attention"] is None)
     await authorise(pipeline, order_id, datetime.now(UTC) + timedelta(seconds=2))
     await pipeline.until_event(order_id, "authorisation_lapsed")
