@@ -127,7 +127,7 @@ def rows(measurement: Measurement, database: str) -> Iterator[tuple[str, ...]]:
 
 
 def _each(field: str, *processes: str) -> list[Value]:
-    return [lambda r, name=name: getattr(r, field).get(name, 0) for name in processes]  # type: ignore[misc]
+    return [lambda r, name=name: getattr(r, field).get(name, 0) for name in processes]  # type: ignore[misc]  # a default binds the name
 
 
 def worker_of(load: Load) -> str:

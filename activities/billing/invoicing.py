@@ -8,13 +8,14 @@ from sqlmodel import Session, col, select
 
 from activities.billing.on_account import payments_on_account
 from activities.billing.receivables import reverse_write_off
+from activities.database.kept import keep
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, post
 from activities.order_record.audit import record_event
 from activities.order_record.balance import (
+    INVOICE_NUMBER,
     balance_of,
     invoice_number,
-    keep_invoice_number,
     money_of,
 )
 from activities.order_record.company import get_company
@@ -82,7 +83,7 @@ def create_invoice(
     order.taxed_minor = 0
     detail = f"{invoice.number}, {money_of(order, order.total_minor)}"
     record_event(work, order.order_id, "invoiced", detail)
-    keep_invoice_number(work.session, order.order_id, invoice.number)
+    keep(work.session, INVOICE_NUMBER, order.order_id, invoice.number)
     return True
 
 

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 
 from sqlmodel import Session, col, select
 
+from activities.database.kept import keep, kept
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import tax_date_of
 from models.billing import BillingRules, OnAccount
 from models.money import round_half_up
 from models.tables.billing import Payment
 from models.tables.orders import Order
+
+EARLIER_PAYMENTS = "earlier payments"
 
 
 def find_payment(session: Session, order: Order, payment_id: str) -> Payment | None:
@@ -22,10 +25,14 @@ def find_payment(session: Session, order: Order, payment_id: str) -> Payment | N
             (col(Payment.payment_id) == payment_id) | (col(Payment.order_id) == order.order_id)
         )
     ).all()
-    session.info["has_payments", order.order_id] = any(
-        row.order_id == order.order_id for row in rows
-    )
+    has_others = any(row.order_id == order.order_id for row in rows)
+    keep(session, EARLIER_PAYMENTS, order.order_id, has_others)
     return next((row for row in rows if row.payment_id == payment_id), None)
+
+
+def has_earlier_payments(session: Session, order: Order) -> bool:
+    """Return whether an order may have payments before the one that is being recorded."""
+    return kept(session, EARLIER_PAYMENTS, order.order_id) is not False
 
 
 def payments_of(session: Session, order: Order) -> Sequence[Payment]:

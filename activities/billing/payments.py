@@ -6,7 +6,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.billing.invoicing import create_invoice
-from activities.billing.on_account import payments_of, tax_on_account
+from activities.billing.on_account import has_earlier_payments, payments_of, tax_on_account
 from activities.billing.receivables import reverse_write_off, write_off_receivable
 from activities.billing.reversals import apply_early_reversals, early_reversals
 from activities.database.unit_of_work import UnitOfWork
@@ -150,7 +150,7 @@ def invoice_if_paid(work: UnitOfWork, order: Order, paid_on: date | None = None)
         return
     if not rules.tax_on_account:
         paid_on = None
-    elif paid_on is None or work.session.info.get(("has_payments", order.order_id), True):
+    elif paid_on is None or has_earlier_payments(work.session, order):
         paid_on = _last_paid_on(work, order)
     order.forgiven_minor += due_minor  # the invoice is composed as of a paid order
     create_invoice(work, order, waived_minor=due_minor, taxed_on=paid_on)

@@ -57,12 +57,11 @@ class Database:
         self.url = with_driver(url)
         self.rules = rules
         self.clock = clock
-        self._is_sqlite = make_url(self.url).get_backend_name() == "sqlite"
-        create = _create_sqlite if self._is_sqlite else _create_postgresql
-        self._writer, self._reader = create(self.url)
-        self._reader = self._reader.execution_options(reads_only=True)
+        is_sqlite = make_url(self.url).get_backend_name() == "sqlite"
+        self._writer, reader = (_create_sqlite if is_sqlite else _create_postgresql)(self.url)
+        self._reader = reader.execution_options(reads_only=True)
         self._glancer = self._reader.execution_options(isolation_level="AUTOCOMMIT")
-        writers = 1 if self._is_sqlite else WRITERS
+        writers = 1 if is_sqlite else WRITERS
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="write")
         self._read_threads = ThreadPoolExecutor(READERS, thread_name_prefix="read")
 

@@ -21,6 +21,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def insertion(session: Session, table: type[SQLModel]) -> postgresql.Insert | sqlite.Insert:
+    """Begin an INSERT that may say what to do on a conflict, for the session's database."""
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    return postgresql.insert(table) if is_postgresql else sqlite.insert(table)
+
+
 @dataclass
 class UnitOfWork:
     """One transaction in progress: its session, its time and the configured rules.
@@ -58,12 +64,9 @@ class UnitOfWork:
         """Insert a row, unless there is one with its key; return whether it was new."""
         table = type(row)
         columns = {name: value for name, value in row.model_dump().items() if value is not None}
-        dialect = self.session.get_bind().dialect.name
-        insertion = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
         key = next(iter(inspect(table).primary_key))
-        added = self.session.execute(
-            insertion.values(columns).on_conflict_do_nothing().returning(key)
-        )
+        into = insertion(self.session, table).values(columns)
+        added = self.session.execute(into.on_conflict_do_nothing().returning(key))
         return added.first() is not None
 
     def append(self, table: type[SQLModel], **columns: object) -> None:
@@ -88,7 +91,6 @@ class UnitOfWork:
             with self.session.begin_nested():
                 yield
                 self.write_appended()
-        except BaseException:
+        finally:
             self._appended.clear()
-            self.locked.clear()  # PostgreSQL releases the locks that were taken inside
-            raise
+            self.locked.clear()  # PostgreSQL releases the locks that were taken inside, if undone

@@ -3,10 +3,10 @@
 from datetime import date, timedelta
 
 from sqlalchemy import true
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
-from activities.database.unit_of_work import UnitOfWork
+from activities.database.kept import read_once
+from activities.database.unit_of_work import UnitOfWork, insertion
 from activities.order_record.company import keep_company
 from models.ledger import Entry
 from models.tables.ledger import JournalEntry, JournalPosting, OpenPeriod
@@ -66,14 +66,15 @@ def open_from(session: Session) -> date:
 
     The company is read with it, as most documents of a posting name it.
     """
-    if "open_from" not in session.info:
+
+    def read() -> date:
         books = select(OpenPeriod, Company).outerjoin(Company, true())
         of_ledger = books.where(OpenPeriod.ledger == THE_LEDGER)
         period, company = session.exec(of_ledger.with_for_update(read=True, of=OpenPeriod)).one()
-        session.info["open_from"] = period.open_from
         keep_company(session, company)
-    first: date = session.info["open_from"]
-    return first
+        return period.open_from
+
+    return read_once(session, "open from", THE_LEDGER, read)
 
 
 def lock_series(work: UnitOfWork, series: str) -> NumberSeries:
@@ -88,10 +89,8 @@ def lock_series(work: UnitOfWork, series: str) -> NumberSeries:
 
 def draw_number(work: UnitOfWork, series: str) -> int:
     """Draw the next number of a gapless series, locked until the transaction ends: 1, 2, 3..."""
-    dialect = work.session.get_bind().dialect.name
-    insertion = postgresql.insert if dialect == "postgresql" else sqlite.insert
     drawn = (
-        insertion(NumberSeries)
+        insertion(work.session, NumberSeries)
         .values(series=series, last_number=1)
         .on_conflict_do_update(
             index_elements=[col(NumberSeries.series)],

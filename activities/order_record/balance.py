@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from sqlalchemy import case
 from sqlmodel import Session, col, select
 
+from activities.database.kept import read_once
 from models.billing import Balance, RefundState
 from models.money import Money
 from models.progress import Cancellation
 from models.tables.billing import InvoiceRow, Refund
 from models.tables.orders import Order
+
+INVOICE_NUMBER = "invoice number"
+"""The name under which a transaction keeps the number of an order's invoice."""
 
 
 def balance_of_row(order: Order, *, invoiced: bool) -> Balance:
@@ -48,26 +52,8 @@ def invoice_number(session: Session, order_id: str) -> str | None:
 
     Read once in a transaction, as an order is invoiced while it is locked.
     """
-    numbers = _invoice_numbers(session)
-    if order_id not in numbers:
-        query = select(InvoiceRow.number).where(InvoiceRow.order_id == order_id)
-        numbers[order_id] = session.exec(query).one_or_none()
-    return numbers[order_id]
-
-
-def keep_invoice_number(session: Session, order_id: str, number: str | None) -> None:
-    """Keep the number of an invoice that was issued or read in this transaction."""
-    _invoice_numbers(session)[order_id] = number
-
-
-def forget_invoice_number(session: Session, order_id: str) -> None:
-    """Read the number again at its next use: the order was not locked before."""
-    _invoice_numbers(session).pop(order_id, None)
-
-
-def _invoice_numbers(session: Session) -> dict[str, str | None]:
-    numbers: dict[str, str | None] = session.info.setdefault("invoice_numbers", {})
-    return numbers
+    query = select(InvoiceRow.number).where(InvoiceRow.order_id == order_id)
+    return read_once(session, INVOICE_NUMBER, order_id, lambda: session.exec(query).one_or_none())
 
 
 def requested_refunds(session: Session, order: Order) -> Sequence[Refund]:

@@ -2,20 +2,20 @@
 
 from sqlmodel import Session, select
 
+from activities.database.kept import keep, read_once
 from models.tables.masterdata import Company
+
+COMPANY = "company"
 
 
 def find_company(session: Session) -> Company | None:
     """Read the company; None before the first import."""
-    if "company" not in session.info:
-        session.info["company"] = session.exec(select(Company)).one_or_none()
-    company: Company | None = session.info["company"]
-    return company
+    return read_once(session, COMPANY, "", lambda: session.exec(select(Company)).one_or_none())
 
 
 def keep_company(session: Session, company: Company | None) -> None:
     """Keep the company that was read with something else."""
-    session.info["company"] = company
+    keep(session, COMPANY, "", company)
 
 
 def get_company(session: Session) -> Company:

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
+from activities.database.kept import forget, read_once
 from models.tables.orders import OrderLineRow
 from models.tables.shipping import Shipment
 from models.tables.stock import Reservation
 
+LINES, SHIPMENTS, RESERVATIONS = "lines", "shipments", "reservations"
+"""The names of the rows that a transaction keeps."""
 _ORDER_ID = bindparam("order_id", type_=String)
 _LINES = (
     select(OrderLineRow)
@@ -28,46 +31,28 @@ _RESERVATIONS = (
 
 def order_lines(session: Session, order_id: str) -> Sequence[OrderLineRow]:
     """Read the lines of an order by number."""
-    kept: dict[str, Sequence[OrderLineRow]] = session.info.setdefault("order_lines", {})
-    if order_id not in kept:
-        kept[order_id] = session.exec(_LINES, params={"order_id": order_id}).all()
-    return kept[order_id]
-
-
-def keep_lines(session: Session, order_id: str, lines: Sequence[OrderLineRow]) -> None:
-    """Keep the lines of an order that is being recorded."""
-    session.info.setdefault("order_lines", {})[order_id] = lines
+    bound = {"order_id": order_id}
+    return read_once(session, LINES, order_id, lambda: session.exec(_LINES, params=bound).all())
 
 
 def shipments_of(session: Session, order_id: str) -> Sequence[Shipment]:
     """Read the shipments of an order by id, those too that the transaction plans."""
-    kept: dict[str, Sequence[Shipment]] = session.info.setdefault("shipments", {})
-    if order_id not in kept:
-        kept[order_id] = session.exec(_SHIPMENTS, params={"order_id": order_id}).all()
-    return kept[order_id]
-
-
-def known_shipments(session: Session, order_id: str) -> Sequence[Shipment] | None:
-    """Return the shipments of an order if the transaction has read them."""
-    kept: dict[str, Sequence[Shipment]] = session.info.get("shipments", {})
-    return kept.get(order_id)
-
-
-def keep_shipments(session: Session, order_id: str, shipments: Sequence[Shipment]) -> None:
-    """Keep the shipments of an order as known."""
-    session.info.setdefault("shipments", {})[order_id] = shipments
+    bound = {"order_id": order_id}
+    return read_once(
+        session, SHIPMENTS, order_id, lambda: session.exec(_SHIPMENTS, params=bound).all()
+    )
 
 
 def reservations_of(session: Session, order_id: str) -> Sequence[Reservation]:
     """Read the reservations of an order by line, as they are when goods are issued."""
-    kept: dict[str, Sequence[Reservation]] = session.info.setdefault("reservations", {})
-    if order_id not in kept:
-        kept[order_id] = session.exec(_RESERVATIONS, params={"order_id": order_id}).all()
-    return kept[order_id]
+    bound = {"order_id": order_id}
+    return read_once(
+        session, RESERVATIONS, order_id, lambda: session.exec(_RESERVATIONS, params=bound).all()
+    )
 
 
 def forget_rows(session: Session, order_id: str) -> None:
     """Read shipments and reservations again at the next use: the order was not locked, or has
     others."""
-    for kept in ("shipments", "reservations"):
-        session.info.get(kept, {}).pop(order_id, None)
+    forget(session, SHIPMENTS, order_id)
+    forget(session, RESERVATIONS, order_id)

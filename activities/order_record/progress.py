@@ -8,21 +8,16 @@ from sqlalchemy import String, bindparam, case, func
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
+from activities.database.kept import forget, keep, kept
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record import problems
 from activities.order_record.balance import (
+    INVOICE_NUMBER,
     balance_of_row,
-    forget_invoice_number,
     invoice_number,
-    keep_invoice_number,
     requested_refunds,
 )
-from activities.order_record.lines import (
-    forget_rows,
-    keep_shipments,
-    known_shipments,
-    shipments_of,
-)
+from activities.order_record.lines import SHIPMENTS, forget_rows, shipments_of
 from models.billing import AuthorisationState, Balance
 from models.errors import NotFound
 from models.orders import Capture, Delivery
@@ -38,6 +33,8 @@ FOR_CHANGE: dict[str, Any] = {"key_share": True}
 goods receipts for its shortages."""
 UNATTENDED = (Stage.COMPLETED, Stage.CANCELLING, Stage.CANCELLED)
 """Stages in which no workflow shows the problems of an order."""
+KNOWN = "known progress"
+"""The name under which a transaction keeps a progress to update."""
 _SHIPMENT_FIELDS = set(ShipmentProgress.model_fields) - {"units", "is_booked"}
 _PLAIN_STATES = (
     *(ShipmentState.PLANNED, ShipmentState.BOOKED),
@@ -85,7 +82,7 @@ def find_order(work: UnitOfWork, order_id: str) -> Order | None:
     if order_id in work.locked:
         return work.session.get(Order, order_id)
     order = work.session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
-    forget_invoice_number(work.session, order_id)
+    forget(work.session, INVOICE_NUMBER, order_id)
     forget_rows(work.session, order_id)
     work.restart_clock()
     if order is not None:
@@ -96,7 +93,7 @@ def find_order(work: UnitOfWork, order_id: str) -> Order | None:
 def save_progress(work: UnitOfWork, order: Order) -> Progress:
     """Recompute the stage of a changed order, and raise its version."""
     version = order.version + 1
-    known = work.session.info.get(("progress", order.order_id))
+    known: Progress | None = kept(work.session, KNOWN, order.order_id)
     if known is not None:
         progress = _update(work.session, order, known)
     else:
@@ -107,30 +104,28 @@ def save_progress(work: UnitOfWork, order: Order) -> Progress:
     return progress.model_copy(update={"version": version})
 
 
-def use_known(work: UnitOfWork, order: Order, known: Progress | None) -> bool:
+def use_known(work: UnitOfWork, order: Order, known: Progress | None) -> None:
     """Let `save_progress` update a known progress instead of reading it again, where that is exact.
 
     For a change of the order's row, or of the state of its shipments by a carrier's report. It is
     exact if the order has not changed since: every change raises its version, apart from units that
     arrive for a shortage.
     """
-    is_exact = (
+    if (
         known is not None
         and known.version == order.version
         and not known.backordered
         and known.cancellation is Cancellation.NONE
         and known.money_problem is None
         and all(one.state in _PLAIN_STATES for one in known.shipments)
-    )
-    if is_exact and known is not None:
-        work.session.info["progress", order.order_id] = known.notifying(None)
-        keep_invoice_number(work.session, order.order_id, known.invoice_number)
-    return is_exact
+    ):
+        keep(work.session, KNOWN, order.order_id, known.notifying(None))
+        keep(work.session, INVOICE_NUMBER, order.order_id, known.invoice_number)
 
 
 def forget_known(work: UnitOfWork, order_id: str) -> None:
     """Read the progress again after all: more has changed than `use_known` expects."""
-    work.session.info.pop(("progress", order_id), None)
+    forget(work.session, KNOWN, order_id)
 
 
 def _update(session: Session, order: Order, known: Progress) -> Progress:
@@ -140,7 +135,7 @@ def _update(session: Session, order: Order, known: Progress) -> Progress:
     progress = known.model_copy(
         update=_money_of_row(session, order, money) | {"invoice_number": invoice}
     )
-    rows = known_shipments(session, order.order_id)
+    rows: Sequence[Shipment] | None = kept(session, SHIPMENTS, order.order_id)
     if rows is None:
         return progress
     shipments = [shipment_progress(row, known.shipment(row.shipment_id).units) for row in rows]
@@ -163,7 +158,7 @@ def read_progress(session: Session, order: Order) -> Progress:
     short, expected, ordered, invoice, has_suspects = session.execute(
         _SHORTAGES, bound | {"currency": order.currency}
     ).one()
-    keep_invoice_number(session, order.order_id, invoice)
+    keep(session, INVOICE_NUMBER, order.order_id, invoice)
     units: Units = {
         (ReservationState(state), shipment_id): int(count)
         for state, shipment_id, count in session.exec(_RESERVATIONS, params=bound)
@@ -177,8 +172,8 @@ def progress_of_new(session: Session, order: Order, ordered: int) -> Progress:
 
     `ordered`: its units.
     """
-    keep_invoice_number(session, order.order_id, None)
-    keep_shipments(session, order.order_id, [])
+    keep(session, INVOICE_NUMBER, order.order_id, None)
+    keep(session, SHIPMENTS, order.order_id, [])
     return _compose(session, order, _Goods((), {}, ordered, 0, None), has_suspects=False)
 
 

@@ -6,6 +6,7 @@ from sqlmodel import Session, col, select
 
 from activities.billing.payments import apply_deposit, apply_early_payments
 from activities.database.inbox import mark_applied, waiting_facts
+from activities.database.kept import keep
 from activities.database.step import read_step, step
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata import customers
@@ -13,7 +14,7 @@ from activities.masterdata.reading import company_currency
 from activities.order_record.audit import record_event, record_rejected
 from activities.order_record.balance import balance_of, money_of
 from activities.order_record.company import keep_company
-from activities.order_record.lines import keep_lines
+from activities.order_record.lines import LINES
 from activities.order_record.problems import show_problem
 from activities.order_record.progress import (
     FOR_CHANGE,
@@ -266,7 +267,7 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
     rows = [OrderLineRow(order_id=order.order_id, **line.model_dump()) for line in lines]
     work.session.add_all(rows)
     work.session.flush()
-    keep_lines(work.session, order.order_id, rows)
+    keep(work.session, LINES, order.order_id, rows)
     return order
 
 
