@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, lock_series
+from activities.order_record.company import get_company
 from activities.purchasing.offers import read_offers
 from activities.purchasing.purchase_orders import Purchase, lines_of, reason_of, select_purchases
 from activities.purchasing.track_records import track_records
@@ -28,7 +29,6 @@ from models.purchasing import (
 )
 from models.replenishment import position, restock
 from models.stock import ShortageState
-from models.tables.masterdata import Company
 from models.tables.orders import Order
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 from models.tables.stock import Shortage, Stock, StockPolicy
@@ -153,7 +153,7 @@ def _collecting_order(work: UnitOfWork, key: StockKey, supplier_id: str) -> Purc
         po_id=f"{series}-{draw_number(work, series)}",
         supplier_id=supplier_id,
         location=key.location,
-        currency=work.session.exec(select(Company.currency)).one(),
+        currency=get_company(work.session).currency,
         state=PurchaseOrderState.PLANNED,
         reason="",
         created_at=work.now,

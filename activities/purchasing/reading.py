@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 
 from sqlmodel import Session, col, select
 
+from activities.order_record.company import get_company
 from activities.purchasing.offers import read_offers
 from activities.purchasing.purchase_orders import lines_of, reason_of, supplier_document_id
 from activities.purchasing.receiving import receipt_problem
@@ -26,7 +27,7 @@ from models.purchasing import (
     compare_offers,
 )
 from models.stock import ShortageState
-from models.tables.masterdata import Company, Product, Supplier
+from models.tables.masterdata import Product, Supplier
 from models.tables.operations import RejectedMessageRow
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
 from models.tables.stock import Shortage
@@ -254,7 +255,7 @@ def offers_view(session: Session, sku: str, today: date) -> OffersView | None:
     product = session.get(Product, sku)
     if product is None:
         return None
-    currency = session.exec(select(Company.currency)).one()
+    currency = get_company(session).currency
     offers = {offer.supplier_id: offer for offer in read_offers(session, [sku])}
     records = track_records(session, offers)
     one_unit = Requirement(sku=sku, short=0, restock=1, needed_by=None)

@@ -6,6 +6,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.documents.papers import render_return_label
+from activities.order_record.company import get_company
 from activities.shipping.tracking import return_reports
 from models.customers import Address
 from models.documents import DocumentRules, Printed
@@ -14,7 +15,7 @@ from models.money import format_amount
 from models.papers import PaperAddress, PaperContent, ReturnPaper
 from models.returns import ReturnState
 from models.tables.billing import Refund
-from models.tables.masterdata import Company, Customer, Location
+from models.tables.masterdata import Customer, Location
 from models.tables.orders import Order, OrderLineRow
 from models.tables.returns import ReturnLine, ReturnRow, Settlement
 from models.views.returns import ReturnDetails, ReturnLineView, ReturnSummary, SettlementView
@@ -103,7 +104,7 @@ def return_label(session: Session, documents: DocumentRules, return_id: str) -> 
 
 def _receiving_address(session: Session, row: ReturnRow) -> PaperAddress:
     """Return the address of a return's location, else our company's."""
-    company = session.exec(select(Company)).one()
+    company = get_company(session)
     location = session.get(Location, row.location)
     if location is None:
         lines = [company.street, company.city]

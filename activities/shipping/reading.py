@@ -8,6 +8,8 @@ from sqlmodel import Session, col, select
 
 from activities.documents.papers import render_paper
 from activities.order_record.balance import money_of
+from activities.order_record.company import get_company
+from activities.order_record.lines import order_lines
 from activities.order_record.progress import read_progress
 from activities.shipping.booking import ready_on
 from activities.shipping.claims import claims_of
@@ -21,9 +23,9 @@ from models.papers import PaperAddress, PaperContent, PaperLine, PaperPackage, S
 from models.progress import ShipmentState
 from models.shipping import FreightMode
 from models.stock import SERVING, ReservationState
-from models.tables.masterdata import Company, Customer, Location, Product
+from models.tables.masterdata import Customer, Location, Product
 from models.tables.operations import CommandRow
-from models.tables.orders import Order, OrderLineRow
+from models.tables.orders import Order
 from models.tables.returns import ReturnRow
 from models.tables.shipping import Claim, PackageRow, Shipment, TrackingRow
 from models.tables.stock import Reservation
@@ -87,7 +89,7 @@ def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
             ShippedLineView(
                 line_no=line.line_no, sku=line.sku, name=line.name, quantity=units[line.line_no]
             )
-            for line in _order_lines(session, row.order_id)
+            for line in order_lines(session, row.order_id)
             if units[line.line_no]
         ),
         packages=tuple(
@@ -202,11 +204,6 @@ def _packages(session: Session, shipment_id: str) -> Sequence[PackageRow]:
     return session.exec(query.order_by(col(PackageRow.package_no))).all()
 
 
-def _order_lines(session: Session, order_id: str) -> Sequence[OrderLineRow]:
-    query = select(OrderLineRow).where(OrderLineRow.order_id == order_id)
-    return session.exec(query.order_by(col(OrderLineRow.line_no))).all()
-
-
 def _units(session: Session, order_id: str) -> dict[str, dict[int, int]]:
     """Count the units of an order by shipment and line."""
     found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
@@ -245,14 +242,14 @@ def _claim(row: Claim) -> ClaimView:
 
 
 def _ship_from(session: Session, name: str, location: Location | None) -> PaperAddress:
-    company = session.exec(select(Company)).one()
+    company = get_company(session)
     if location is None:
         return PaperAddress(name=company.name, lines=(name,), country=company.country)
     return PaperAddress(name=company.name, lines=location.address_lines, country=location.country)
 
 
 def _paper_packages(session: Session, row: Shipment) -> tuple[PaperPackage, ...]:
-    names = {line.sku: line.name for line in _order_lines(session, row.order_id)}
+    names = {line.sku: line.name for line in order_lines(session, row.order_id)}
     return tuple(
         PaperPackage(
             **package.model_dump(exclude={"contents"}),
@@ -267,7 +264,7 @@ def _paper_packages(session: Session, row: Shipment) -> tuple[PaperPackage, ...]
 
 def _paper_lines(session: Session, row: Shipment) -> tuple[PaperLine, ...]:
     """Return all lines of the order, with the units of this shipment and of later ones."""
-    lines, before = _order_lines(session, row.order_id), _units_before(session, row)
+    lines, before = order_lines(session, row.order_id), _units_before(session, row)
     units = _units(session, row.order_id)[row.shipment_id]
     skus = {line.sku for line in lines}
     gtins = dict(

@@ -3,18 +3,18 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from activities.billing.exchanges import PaidOrder, credit_and_refund, settle_units
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
+from activities.order_record.lines import order_lines
 from activities.shipping.goods_issue import recognise_revenue
 from models import ledger
 from models.messages.commands.results import FollowUp
 from models.messages.steps import BillStep
 from models.pricing import PricedLine
 from models.stock import ReservationState
-from models.tables.orders import OrderLineRow
 from models.tables.stock import Reservation
 
 
@@ -65,9 +65,8 @@ def _credit_lines(
     for row in rows:
         units[row.line_no] += row.quantity
         net_minor[row.line_no] += row.revenue_minor
-    lines = select(OrderLineRow).where(OrderLineRow.order_id == rows[0].order_id)
     return [
         settle_units(payer, line, units[line.line_no], net_minor[line.line_no])
-        for line in session.exec(lines.order_by(col(OrderLineRow.line_no)))
+        for line in order_lines(session, rows[0].order_id)
         if units[line.line_no]
     ]

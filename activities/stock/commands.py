@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
+from activities.order_record.company import get_company
 from activities.stock.backorders import fill_shortages, low_keys
 from activities.stock.counters import Change, lock_stock, move
 from activities.stock.notifications import OpenShortage, changed_shortages, read_shortages
@@ -19,7 +20,7 @@ from models.messages.steps import StockKey
 from models.money import MAX_AMOUNT_MINOR, Money, parse_amount
 from models.replenishment import is_reordered
 from models.stock import RESERVED, MovementKind, issue_cost
-from models.tables.masterdata import Company, Location, Product
+from models.tables.masterdata import Location, Product
 from models.tables.stock import Reservation, Stock, StockPolicy
 
 NAMED_ORDERS = 5
@@ -88,7 +89,7 @@ def _record_difference(
     work: UnitOfWork, command: AdjustStock | CountStock, stock: Stock, by: int, field: str
 ) -> CommandResult:
     """Change the units on hand and their value, post the difference, and fill shortages."""
-    currency = work.session.exec(select(Company.currency)).one()
+    currency = get_company(work.session).currency
     cost_minor = _unit_cost_minor(command.unit_cost, currency)
     value_minor = _value_minor(stock, by, cost_minor, field)
     is_cost_used = cost_minor is None or (by > 0 and not stock.on_hand)

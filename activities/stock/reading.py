@@ -6,11 +6,12 @@ from datetime import date
 
 from sqlmodel import Session, col, select
 
+from activities.order_record.company import get_company
 from activities.stock.backorders import backordered, incoming, open_shortages
 from models.messages.steps import StockKey
 from models.money import format_amount
 from models.replenishment import Promisable, available_to_promise
-from models.tables.masterdata import Company, Location, Product
+from models.tables.masterdata import Location, Product
 from models.tables.stock import Shortage, Stock, StockMovement, StockPolicy
 from models.views.stock import MovementView, ShortageView, StockAtLocation, StockView
 
@@ -22,7 +23,7 @@ def stock_of(session: Session, sku: str, today: date) -> StockView | None:
     product = session.get(Product, sku)
     if product is None:
         return None
-    currency = session.exec(select(Company.currency)).one()
+    currency = get_company(session).currency
     keys = [StockKey(sku=sku, location=location) for location in locations_of(session, sku)]
     locations = [_at_location(session, key, currency, today) for key in keys]
     on_hand, reserved = sum(p.on_hand for p in locations), sum(p.reserved for p in locations)
