@@ -98,7 +98,7 @@ class Warehouse:
         record = RecordOrder(
             order=document, digest="", placed_at=utc_now(), workflow_id=workflow_id
         )
-        record_order.run(self.database, record)
+        self.database.transaction(lambda work: record_order(work, record))
         return OrderStep(order_id=document.order_id)
 
     def reserve(self, step: OrderStep) -> None:

@@ -1,4 +1,4 @@
-"""Steps of orders: record an order, show its attention, cancel it."""
+"""Steps of orders: show an attention, cancel; and the recording, which is part of a phase."""
 
 from typing import NamedTuple
 
@@ -55,14 +55,8 @@ class Recording(NamedTuple):
     recorded: Recorded
 
 
-@step
-def record_order(work: UnitOfWork, step: RecordOrder) -> Recorded:
+def record_order(work: UnitOfWork, step: RecordOrder) -> Recording:
     """Record customer and order once, and check the customer's credit."""
-    return record(work, step).recorded
-
-
-def record(work: UnitOfWork, step: RecordOrder) -> Recording:
-    """Record an order as `record_order`."""
     document = step.order
     order = work.session.get(Order, document.order_id, with_for_update=FOR_CHANGE)
     is_new, has_early = order is None, True

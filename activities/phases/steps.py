@@ -16,7 +16,7 @@ from activities.gateways.calls import Record
 from activities.mail.drafts import draft_confirmation, draft_dispatch
 from activities.order_record.balance import invoice_number
 from activities.order_record.progress import lock_order, save_progress, use_known
-from activities.orders.steps import record
+from activities.orders.steps import record_order
 from activities.phases.advance import Advance, advance
 from activities.phases.partners import Partners, prepare_mail
 from activities.shipping.tracking import Reported, apply_report
@@ -78,7 +78,7 @@ class OrderPhases:
     def _record(
         self, work: UnitOfWork, step: RecordOrder, is_due: bool
     ) -> tuple[Recorded, Advance]:
-        order, is_new, recorded = record(work, step)
+        order, is_new, recorded = record_order(work, step)
         following = Advance(recorded.progress)
         if recorded.refusal is not None:
             return recorded, following

@@ -42,7 +42,7 @@ class OrderMachine(Machine):
             placed_at=self.clock(),
             workflow_id=f"order-{document.order_id}",
         )
-        record_order.run(self.database, record)
+        self.database.transaction(lambda work: record_order(work, record))
         return step
 
     def execute(self, command: Command) -> CommandResult:

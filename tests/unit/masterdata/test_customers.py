@@ -30,10 +30,10 @@ def test_open_credit_equals_amount_in_credit_check(tmp_path: Path) -> None:
         return database.read(lambda session: orders_reading.customer(session, "C-1")).open_credit
 
     assert open_credit() == "0.00"
-    record_order.run(
-        database,
-        RecordOrder(order=parse_order(document), digest="", placed_at=NOW, workflow_id="order-R-1"),
+    record = RecordOrder(
+        order=parse_order(document), digest="", placed_at=NOW, workflow_id="order-R-1"
     )
+    database.transaction(lambda work: record_order(work, record))
     assert open_credit() == "119.00"
     start_cancelling.run(database, CancelOrder(order_id="R-1", request=CancelRequest()))
     assert open_credit() == "119.00"

@@ -44,10 +44,10 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     write_shop(tmp_path / "shop", "DRILL", "C-1", 5, credit_limit="5000.00")
     import_folder(database, tmp_path / "shop")
     document = order("DRILL", "C-1", 5, order_id="R", terms="net30", taken_by="Mia")
-    record_order.run(
-        database,
-        RecordOrder(order=parse_order(document), digest="", placed_at=NOW, workflow_id="order-R"),
+    record = RecordOrder(
+        order=parse_order(document), digest="", placed_at=NOW, workflow_id="order-R"
     )
+    database.transaction(lambda work: record_order(work, record))
     yield database
     database.close()
 

@@ -60,7 +60,7 @@ def test_units_on_order_without_date_cover_a_shortage_and_are_not_available_to_p
         }
     )
     record = RecordOrder(order=document, digest="d", placed_at=sold_by_x.now, workflow_id="o")
-    record_order.run(sold_by_x.database, record)
+    sold_by_x.database.transaction(lambda work: record_order(work, record))
     allocate_stock.run(sold_by_x.database, OrderStep(order_id="O1"))
     assert [row.units for row in shown(sold_by_x).available_to_promise] == [-4]
     sold_by_x.buy(pick=0, sku="C", location="BER", sends=True, again=False)
