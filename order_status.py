@@ -57,22 +57,28 @@ class OrderStatusService:
         return OrderDetails(**dict(view), delivery="")
 
     async def list_orders(
-        self, stage: Stage | None, attention: bool, limit: int
+        self,
+        stage: Stage | None,
+        attention: bool,
+        limit: int,
+        customer_reference: str | None = None,
     ) -> list[OrderView]:
         """List orders, newest first, with the attentions of their workflows.
 
-        Orders not recorded yet are listed with orders in attention or of the stage received.
-        Without the engine, only the tables are read.
+        Orders not recorded yet are listed with orders in attention or of the stage received, except
+        by the customer's reference. Without the engine, only the tables are read.
         """
         attentions, views = dict[str, Attention](), list[OrderView]()
         of_all = attention or stage is Stage.RECEIVED
         if of_all:
             with suppress(EngineUnavailable):
                 attentions = await self._attentions(self._find_orders)
-                if stage in _UNRECORDED_STAGES:
+                if stage in _UNRECORDED_STAGES and customer_reference is None:
                     views += await self._unrecorded_orders(attentions, limit)
         views += await self._database.read_async(
-            lambda session: orders_reading.list_orders(session, stage, attention, limit, attentions)
+            lambda session: orders_reading.list_orders(
+                session, stage, attention, limit, attentions, customer_reference
+            )
         )
         if not of_all:
             open_ids = [view.order_id for view in views if view.stage not in FINAL_STAGES]
@@ -193,6 +199,7 @@ def received_view(document: OrderDocument, total_minor: int, now: datetime) -> O
     return OrderView(
         order_id=document.order_id,
         customer_id=document.customer_id,
+        customer_reference=document.customer_reference,
         channel=document.channel,
         terms=document.terms,
         stage=Stage.RECEIVED,

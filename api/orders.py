@@ -41,10 +41,13 @@ def orders_router(intake: Intake, database: Database) -> APIRouter:
 
     @router.get("/orders")
     async def list_orders(
-        stage: Stage | None = None, attention: bool = False, limit: Limit = 50
+        stage: Stage | None = None,
+        attention: bool = False,
+        limit: Limit = 50,
+        customer_reference: str | None = None,
     ) -> list[OrderView]:
         """List orders, newest first."""
-        return await intake.orders.list_orders(stage, attention, limit)
+        return await intake.orders.list_orders(stage, attention, limit, customer_reference)
 
     @router.get("/customers/{customer_id}")
     async def show_customer(customer_id: str) -> CustomerView:

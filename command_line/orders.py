@@ -62,12 +62,15 @@ def add_orders(app: typer.Typer, open_context: OpenContext) -> None:
     def list_(
         stage: Annotated[Stage | None, typer.Option(help="Only orders in this stage.")] = None,
         attention: Annotated[bool, typer.Option(help="Only orders in attention.")] = False,
+        customer_reference: Annotated[
+            str | None, typer.Option(help="Only orders with this reference of the customer.")
+        ] = None,
         limit: Limit = 50,
         as_json: Json = False,
     ) -> None:
         """List orders, newest first."""
         orders = open_context().with_intake(
-            lambda intake: intake.orders.list_orders(stage, attention, limit)
+            lambda intake: intake.orders.list_orders(stage, attention, limit, customer_reference)
         )
         show_view(orders, as_json, lambda rows: out.print(orders_table(rows)))
 
@@ -208,7 +211,8 @@ def print_order(order: OrderDetails) -> None:
     print_line(
         f"Order {order.order_id}: {order.stage}\n"
         f"{order.channel}, {order.terms}, for {order.customer_id}, "
-        f"placed {order.placed_at:%Y-%m-%d %H:%M} UTC{_handed_over(order)}\n"
+        f"placed {order.placed_at:%Y-%m-%d %H:%M} UTC{_handed_over(order)}"
+        f"{_contact(order)}\n"
         f"paid {order.paid} of {order.total} {order.currency}{_due_and_refunded(order)}, "
         f"invoice {order.invoice_number or 'not issued'}"
     )
@@ -247,6 +251,14 @@ def _print_backorders(order: OrderDetails) -> None:
     if order.consent_by:
         consent = f"the customer must accept the delay by {order.consent_by}"
         out.print(consent, style="yellow", highlight=False, soft_wrap=True)
+
+
+def _contact(order: OrderDetails) -> str:
+    """Format the customer's reference and the phone number for the carrier, if any."""
+    reference = order.customer_reference and f"the customer's reference {order.customer_reference}"
+    phone = order.phone and f"phone {order.phone}"
+    known = ", ".join(filter(None, (reference, phone)))
+    return f"\n{known}" if known else ""
 
 
 def _due_and_refunded(order: OrderView) -> str:

@@ -147,6 +147,17 @@ class OrderDocument(Document):
         description="The location of handing over, for counter or pick_up.",
     )
     taken_by: Text | None = Field(default=None, description="The employee who took the order.")
+    customer_reference: Text | None = Field(
+        default=None,
+        description="The customer's own reference, such as the number of their purchase order.",
+        examples=["PO 4711"],
+    )
+    phone: Text | None = Field(
+        default=None,
+        description="A phone number for the carrier. Without a country code it is one of the "
+        "country of ship_to.",
+        examples=["+49 30 901820"],
+    )
 
     @model_validator(mode="after")
     def _check_amounts(self) -> Self:

@@ -40,6 +40,7 @@ class Inquiry(Body):
     currency: str
     ship_from: Annotated[Data, Field(min_length=1)]
     ship_to: Annotated[Data, Field(min_length=1)]
+    phone: str
 
 
 class Booking(Inquiry):

@@ -109,6 +109,7 @@ def order_details(session: Session, order_id: str) -> OrderDetails | None:
         fulfilment=order.fulfilment,
         location=order.location,
         taken_by=order.taken_by or None,
+        phone=order.phone or None,
         backorders=tuple(
             BackorderView(
                 sku=row.sku,
@@ -136,6 +137,7 @@ def list_orders(
     attention: bool = False,
     limit: int = 50,
     troubled: Collection[str] = (),
+    customer_reference: str | None = None,
 ) -> list[OrderView]:
     """Read orders, the latest first; `limit` 0 means all.
 
@@ -148,6 +150,8 @@ def list_orders(
     if attention:
         is_troubled = col(Order.order_id).in_(troubled) & col(Order.stage).not_in(FINAL_STAGES)
         query = query.where(col(Order.attention_code).is_not(None) | is_troubled)
+    if customer_reference is not None:
+        query = query.where(Order.customer_reference == customer_reference)
     if limit:
         query = query.limit(limit)
     return _views(session, session.exec(query).all())
@@ -236,6 +240,7 @@ def _view(order: Order, rows: _Rows) -> OrderView:
     return OrderView(
         order_id=order.order_id,
         customer_id=order.customer_id,
+        customer_reference=order.customer_reference or None,
         channel=order.channel,
         terms=order.terms,
         stage=order.stage,

@@ -252,6 +252,8 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
         fulfilment=document.fulfilment,
         location=document.location,
         taken_by=document.taken_by or "",
+        customer_reference=document.customer_reference or "",
+        phone=document.phone or "",
         document=document.model_dump(mode="json"),
         placed_at=step.placed_at,
         updated_at=work.now,

@@ -152,6 +152,7 @@ def _inquiry(
         currency=order.currency,
         ship_from=location.model_dump(include=SHIP_FROM),
         ship_to=order.ship_to,
+        phone=order.phone,
     )
 
 

@@ -291,6 +291,8 @@ def _create_orders() -> None:
         sa.Column("fulfilment", sa.String(32), nullable=False),
         sa.Column("location", text(), nullable=True),
         sa.Column("taken_by", text(), nullable=False),
+        sa.Column("customer_reference", text(), nullable=False),
+        sa.Column("phone", text(), nullable=False),
         sa.Column("attention_code", text(), nullable=True),
         sa.Column("attention_message", text(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -304,6 +306,7 @@ def _create_orders() -> None:
     )
     op.create_index("ix_orders_attention_code", "orders", ["attention_code"])
     op.create_index("ix_orders_customer_id", "orders", ["customer_id"])
+    op.create_index("ix_orders_customer_reference", "orders", ["customer_reference"])
     op.create_index("ix_orders_placed_at", "orders", ["placed_at"])
     op.create_index("ix_orders_stage_placed_at", "orders", ["stage", "placed_at"])
     op.create_table(

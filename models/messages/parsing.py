@@ -25,6 +25,7 @@ from models.messages.facts import (
 )
 from models.money import parse_amount
 from models.orders import OrderDocument
+from models.phones import parse_phone
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far in the future the time of a fact may be: clocks differ."""
@@ -45,11 +46,21 @@ REQUIRED = {
 
 
 def parse_order(sent: JsonValue) -> OrderDocument:
-    """Parse an order document. Raises InvalidInput."""
+    """Parse an order document; its phone number becomes E.164. Raises InvalidInput.
+
+    Numbering plans change, so that an accepted number is not checked again.
+    """
     try:
-        return OrderDocument.model_validate(sent, extra="forbid")
+        document = OrderDocument.model_validate(sent, extra="forbid")
     except ValidationError as error:
         raise invalid_input(error) from error
+    if document.phone is None:
+        return document
+    try:
+        phone = parse_phone(document.phone, document.ship_to.country)
+    except ValueError as error:
+        raise InvalidInput([FieldError("phone", str(error))]) from error
+    return document.model_copy(update={"phone": phone})
 
 
 def parse_command(kind: type[CommandMessage], sent: JsonValue) -> CommandMessage:

@@ -33,6 +33,8 @@ class FreightInquiry(Payload):
     currency: str
     ship_from: dict[str, str]
     ship_to: dict[str, str | None]
+    phone: str = ""
+    """A phone number of the recipient, as E.164."""
 
 
 class FreightBooking(FreightInquiry):

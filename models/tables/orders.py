@@ -95,6 +95,10 @@ class Order(SQLModel, table=True):
     """The location where the goods are handed over to the customer."""
     taken_by: str = ""
     """The employee who took the order."""
+    customer_reference: str = Field(default="", index=True)
+    """The customer's own reference; empty: none."""
+    phone: str = ""
+    """A phone number for the carrier, as E.164; empty: none."""
     attention_code: str | None = Field(default=None, index=True)
     """The attention that is shown: the oldest of the order (`AttentionRow`), or a problem with its
     money or goods."""

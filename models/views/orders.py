@@ -37,6 +37,8 @@ class OrderView(Payload):
 
     order_id: str
     customer_id: str
+    customer_reference: str | None = None
+    """The customer's own reference."""
     channel: str
     terms: str
     stage: str
@@ -88,6 +90,8 @@ class OrderDetails(OrderView):
     """The location where the goods are handed over."""
     taken_by: str | None = None
     """The employee who took the order."""
+    phone: str | None = None
+    """A phone number for the carrier, as E.164."""
     backorders: tuple[BackorderView, ...] = ()
     history: tuple[HistoryView, ...] = ()
     odd_facts: tuple[RejectedMessageView, ...] = ()

@@ -53,6 +53,7 @@ BOOKING = {
     "choice": "the cheapest of 2 quotes",
     "ship_from": {"location": "berlin"},
     "ship_to": {"name": "Ada", "city": "Paris", "country": "FR"},
+    "phone": "+33142685300",
 }
 
 

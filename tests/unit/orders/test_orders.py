@@ -67,6 +67,11 @@ def test_full_document_is_accepted_unchanged() -> None:
     assert order.customer_id == "C-1"
 
 
+def test_phone_number_is_one_of_the_country_of_delivery() -> None:
+    assert parse_order(sent("phone", "030 901820")).phone == "+4930901820"
+    assert "+49" in refused(sent("phone", "12"))["phone"]
+
+
 def test_optional_fields_have_defaults() -> None:
     document = sent("customer", "C-1")
     for name in ("bill_to", "delivery", "requested_delivery_date"):
