@@ -11,7 +11,7 @@ from stdnum.exceptions import ValidationError as NumberError
 
 from models.base import NO_CONTROL_CHARACTERS, Document, Identifier, Text
 
-DECIMAL = r"^[0-9]{1,18}(\.[0-9]{1,9})?$"
+DECIMAL = r"^[0-9]{1,18}(\.[0-9]{1,30})?$"
 """The pattern of amounts and percentages in the JSON Schema; `models.money` is stricter."""
 
 
@@ -87,7 +87,7 @@ AmountText = Annotated[
     Field(
         strict=True,
         description="Money: a decimal string, not below zero, with no more decimals than the "
-        'currency has (EUR "18.00", JPY "18").',
+        'currency has (EUR "18.00", JPY "18"), further zeros apart.',
         examples=["18.00"],
         json_schema_extra={"pattern": DECIMAL},
     ),

@@ -13,7 +13,7 @@ MAX_AMOUNT_MINOR = 10**15
 """The largest single amount: far below the 64 bits of a database integer, so sums fit too."""
 
 PPM_PER_PERCENT = 10_000
-_DECIMAL = re.compile(r"(-?)(\d{1,18})(?:\.(\d{1,9}))?", re.ASCII)
+_DECIMAL = re.compile(r"(-?)(\d{1,18})(?:\.(\d{1,30}))?", re.ASCII)
 
 
 @cache
@@ -34,16 +34,30 @@ def decimals(currency: str) -> int:
 def parse_scaled(text: str, digits: int) -> int:
     """Parse a plain decimal such as "18.5" to units of 10**-digits.
 
+    Zeros after the last of these decimals change no value: "18.5000" is "18.5".
     Raises ValueError for any other notation and for more decimals than `digits`.
     """
     match = _DECIMAL.fullmatch(text)
     if not match:
         raise ValueError(f'{text!r} is not a plain decimal number such as "18.00"')
-    sign, whole, fraction = match.group(1), match.group(2), match.group(3) or ""
+    sign, whole, fraction = match.group(1), match.group(2), (match.group(3) or "").rstrip("0")
     if len(fraction) > digits:
         raise ValueError(f"{text!r} has more than {digits} decimals")
     value = int(whole + fraction.ljust(digits, "0"))
     return -value if sign else value
+
+
+def same_decimal(text: str) -> str:
+    """Write a decimal number in one way, so that equal ones have equal texts: "18.50" -> "18.5".
+
+    Any other text stays as it is.
+    """
+    match = _DECIMAL.fullmatch(text)
+    if not match:
+        return text
+    sign, whole, fraction = match.group(1), int(match.group(2)), (match.group(3) or "").rstrip("0")
+    number = f"{whole}.{fraction}" if fraction else str(whole)
+    return number if number == "0" else sign + number
 
 
 def parse_amount(text: str, currency: str) -> int:

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, mode
 
 from models.base import Document, Identifier, LocationId, Text, at_field
 from models.customers import Address, AmountText, CustomerDocument, PercentText
-from models.money import decimals, parse_amount, parse_percent
+from models.money import decimals, parse_amount, parse_percent, same_decimal
 
 MAX_LINES = 1_000
 MAX_QUANTITY = 1_000_000
@@ -208,7 +208,21 @@ class OrderDocument(Document):
         return self.customer if isinstance(self.customer, str) else self.customer.customer_id
 
 
+_DECIMALS = ("unit_price", "discount_percent", "credit_limit")
+"""The fields of an order that are decimal numbers."""
+
+
 def digest(sent: JsonValue) -> str:
     """Return the SHA-256 of a document in canonical JSON: the same content has the same digest."""
-    canonical = json.dumps(sent, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    content = _with_same_decimals(sent)
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _with_same_decimals(sent: JsonValue, field: str = "") -> JsonValue:
+    """Write the decimal numbers of a document in one way: "18.0" is the price "18.00"."""
+    if isinstance(sent, dict):
+        return {name: _with_same_decimals(value, name) for name, value in sent.items()}
+    if isinstance(sent, list):
+        return [_with_same_decimals(value) for value in sent]
+    return same_decimal(sent) if isinstance(sent, str) and field in _DECIMALS else sent

@@ -74,7 +74,8 @@ def record_authorisation(work: UnitOfWork, order: Order, fact: PaymentAuthorised
             expires_at=expires_at,
         )
     )
-    detail = f"{fact.amount} {fact.currency} until {expires_at:%Y-%m-%d %H:%M} UTC"
+    amount = money_of(order, parse_amount(fact.amount or "", order.currency))
+    detail = f"{amount} until {expires_at:%Y-%m-%d %H:%M} UTC"
     record_event(work, order.order_id, "payment_authorised", detail)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
 from models.base import NO_CONTROL_CHARACTERS, Identifier, Payload
+from models.money import same_decimal
 from models.tracking import TrackingStatus
 
 
@@ -24,6 +25,8 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 Words = Annotated[str, StringConstraints(max_length=200, pattern=NO_CONTROL_CHARACTERS)]
 """Text of a fact: up to 200 characters, without control characters."""
+Amount = Annotated[Words, AfterValidator(same_decimal)]
+"""A decimal string, written in one way: a fact repeated with "18.0" for "18.00" is the same."""
 
 
 # Payments
@@ -34,7 +37,7 @@ class PaymentReceived(Payload):
 
     payment_id: Identifier
     order_id: Words | None = None
-    amount: Words | None = None
+    amount: Amount | None = None
     currency: Words | None = None
     method: Words = "unknown"
     received_at: Moment | None = None
@@ -45,7 +48,7 @@ class PaymentAuthorised(Payload):
 
     authorisation_id: Identifier
     order_id: Words | None = None
-    amount: Words | None = None
+    amount: Amount | None = None
     currency: Words | None = None
     expires_at: Moment | None = None
 
@@ -59,9 +62,9 @@ class PaymentReversed(Payload):
     reversal_id: Identifier
     payment_id: Words | None = None
     order_id: Words | None = None
-    amount: Words | None = None
+    amount: Amount | None = None
     currency: Words | None = None
-    fee: Words = "0"
+    fee: Amount = "0"
     reason: Words = ""
     occurred_at: Moment | None = None
 
@@ -70,9 +73,9 @@ class PayoutPaid(Payload):
     """The payment provider transferred `amount` to our bank account and kept `fee`."""
 
     payout_id: Identifier
-    amount: Words | None = None
+    amount: Amount | None = None
     currency: Words | None = None
-    fee: Words = "0"
+    fee: Amount = "0"
     occurred_at: Moment | None = None
 
 
@@ -144,7 +147,7 @@ class InvoicedLine(Payload):
 
     sku: Words
     quantity: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
-    unit_cost: Words
+    unit_cost: Amount
 
 
 class SupplierInvoiced(Payload):

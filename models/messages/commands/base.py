@@ -3,14 +3,18 @@
 import inspect
 from typing import Annotated, ClassVar, NoReturn
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from models.base import Document, Identifier, Payload, Text
+from models.customers import AmountText
 from models.messages.commands.interface import Cli, Route
+from models.money import same_decimal
 
 MAX_UNITS = 1_000_000_000
 """The most units that one command moves."""
 Units = Annotated[int, Field(strict=True, ge=1, le=MAX_UNITS)]
+Amount = Annotated[AmountText, AfterValidator(same_decimal)]
+"""An amount, written in one way: a command repeated with "18.0" for "18.00" is the same command."""
 
 
 class CommandMessage(Document):

@@ -5,8 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from models.base import Identifier, Text
-from models.customers import AmountText
-from models.messages.commands.base import CommandMessage
+from models.messages.commands.base import Amount, CommandMessage
 from models.messages.commands.interface import Argument, Cli, Flag, Option, Route
 from models.messages.commands.orders import OrderId
 
@@ -57,9 +56,9 @@ class IssueRefund(BillingCommand):
     payment_id: Annotated[
         Identifier | None, Option("Instead of an order: a payment without one.", name="--payment")
     ] = None
-    amount: Annotated[
-        AmountText | None, Argument('"18.00"; absent: all that we owe the customer.')
-    ] = None
+    amount: Annotated[Amount | None, Argument('"18.00"; absent: all that we owe the customer.')] = (
+        None
+    )
 
     @model_validator(mode="after")
     def _require_order_or_payment(self) -> Self:
@@ -82,9 +81,9 @@ class CreditInvoice(BillingCommand):
 
     kind: Literal["credit"] = "credit"
     invoice_number: Annotated[Text, Argument("The invoice's number.", metavar="INVOICE")]
-    amount: Annotated[
-        AmountText | None, Argument('With tax: "18.00"; absent: all that is left.')
-    ] = None
+    amount: Annotated[Amount | None, Argument('With tax: "18.00"; absent: all that is left.')] = (
+        None
+    )
     refund: Annotated[
         bool, Field(strict=True), Flag("--keep", False, "Keep the paid part as credit.")
     ] = True

@@ -3,8 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from models.base import LocationId, Text
-from models.customers import AmountText
-from models.messages.commands.base import CommandMessage
+from models.messages.commands.base import Amount, CommandMessage
 from models.messages.commands.interface import Argument, Cli, Option, Route
 
 ShipmentId = Annotated[Text, Argument("The shipment's id.", metavar="SHIPMENT")]
@@ -26,7 +25,7 @@ class WriteOffShipment(ShipmentCommand):
     """
 
     claim: Annotated[
-        AmountText | None,
+        Amount | None,
         Option('The amount claimed of the carrier: "45.00"; absent: the cost of the goods.'),
     ] = None
 
@@ -93,7 +92,7 @@ class FileClaim(ClaimCommand):
 
     kind: Literal["file_claim"] = "file_claim"
     shipment_id: ShipmentId
-    amount: Annotated[AmountText, Argument('The amount that the carrier owes us: "45.00".')]
+    amount: Annotated[Amount, Argument('The amount that the carrier owes us: "45.00".')]
 
 
 class SettleClaim(ClaimCommand):
@@ -104,7 +103,7 @@ class SettleClaim(ClaimCommand):
 
     kind: Literal["settle_claim"] = "settle_claim"
     claim_id: ClaimId
-    amount: Annotated[AmountText, Argument('The amount received: "45.00".')]
+    amount: Annotated[Amount, Argument('The amount received: "45.00".')]
 
 
 class WithdrawClaim(ClaimCommand):

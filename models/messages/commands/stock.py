@@ -5,14 +5,13 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from models.base import Identifier, LocationId
-from models.customers import AmountText
-from models.messages.commands.base import MAX_UNITS, CommandMessage, Units
+from models.messages.commands.base import MAX_UNITS, Amount, CommandMessage, Units
 from models.messages.commands.interface import Argument, Cli, Option, Route
 
 _Change = Annotated[int, Field(strict=True, ge=-MAX_UNITS, le=MAX_UNITS)]
 _Counted = Annotated[int, Field(strict=True, ge=0, le=MAX_UNITS)]
 _Location = Annotated[LocationId, Argument("The location.")]
-_UnitCost = Annotated[AmountText | None, Option('Values a gain if nothing is on hand: "18.00".')]
+_UnitCost = Annotated[Amount | None, Option('Values a gain if nothing is on hand: "18.00".')]
 """In the company's currency."""
 
 

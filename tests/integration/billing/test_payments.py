@@ -59,6 +59,21 @@ async def test_tax_of_part_payment_falls_due_before_invoice_and_is_deducted(
     }
 
 
+async def test_equal_amounts_are_equal_whatever_their_zeros(pipeline: World) -> None:
+    """In webhooks, also in a repeated one, and on the command line."""
+    order_id = await place_order(pipeline)
+    await pipeline.until_event(order_id, "payment_requested")
+    data = {"payment_id": unique("pay"), "order_id": order_id, "currency": "EUR"}
+    webhook_id = unique("msg")
+    for amount in ("59.5000", "59.5", "59.50"):
+        sent = await pipeline.send_fact("payment.received", data | {"amount": amount}, webhook_id)
+        assert sent.status_code == 204, sent.text
+    status, printed, _ = await run(pipeline, "pay", order_id, "59.500")
+    assert status == 0, printed
+    shown = await pipeline.until_event(order_id, "invoiced")
+    assert (shown["paid"], shown["odd_facts"]) == (TOTAL, [])
+
+
 async def test_overpayment_is_listed_and_refunded_by_command(pipeline: World) -> None:
     """In parts and at most the excess; each refund is mailed to the customer."""
     order_id = await place_order(pipeline)

@@ -17,6 +17,7 @@ from models.money import (
     parse_amount,
     parse_percent,
     round_half_up,
+    same_decimal,
     share,
 )
 
@@ -77,12 +78,39 @@ def test_amount_is_parsed_to_minor_units(text: str, currency: str, amount_minor:
 
 
 @pytest.mark.parametrize(
-    ("text", "currency"), [("1.0", "JPY"), ("1.000", "EUR"), ("1.0000", "KWD"), ("1.00001", "CLF")]
+    ("text", "currency", "amount_minor"),
+    [
+        ("6318.00", "JPY", 6_318),
+        ("37.6040", "KWD", 37_604),
+        ("18.000", "EUR", 1_800),
+        ("-0.010000000", "EUR", -1),
+        ("1." + "0" * 30, "CLF", 10_000),
+    ],
 )
-def test_more_decimals_than_currency_has_are_rejected(text: str, currency: str) -> None:
-    """Zeros as well, as 1.000 EUR may mean a thousand."""
+def test_zeros_after_the_currency_s_decimals_change_no_amount(
+    text: str, currency: str, amount_minor: int
+) -> None:
+    assert parse_amount(text, currency) == amount_minor
+
+
+@pytest.mark.parametrize(
+    ("text", "currency"), [("1.5", "JPY"), ("1.001", "EUR"), ("1.0001", "KWD"), ("1.00001", "CLF")]
+)
+def test_fraction_of_a_minor_unit_is_rejected(text: str, currency: str) -> None:
     with pytest.raises(ValueError, match=f"more than {EXPONENTS[currency]} decimals"):
         parse_amount(text, currency)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        *(("18.00", "18"), ("18.50", "18.5"), ("018.5", "18.5"), ("-0.0", "0"), ("0.010", "0.01")),
+        *(("-1.0", "-1"), ("18", "18"), ("100", "100"), ("1,00", "1,00"), ("", ""), ("1.", "1.")),
+    ],
+)
+def test_equal_decimals_are_written_in_one_way(text: str, same: str) -> None:
+    """Any other text stays as it is, for the error that names it."""
+    assert same_decimal(text) == same
 
 
 JUNK = (

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import typer
+from pydantic import TypeAdapter
 
 import activities.operations.commands  # noqa: F401  # registers the executors
 from activities.database.command import executes, executor_of
@@ -120,3 +121,13 @@ def _cli_commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     yield path, command
     for name, one in getattr(command, "commands", {}).items():
         yield from _cli_commands(one, f"{path} {name}".strip())
+
+
+@every_command
+def test_commands_with_equal_amounts_are_equal(kind: type[CommandMessage]) -> None:
+    """So that a command repeated under its id with other decimals is the same command."""
+    for name in {"amount", "claim", "unit_cost"} & kind.model_fields.keys():
+        field = kind.model_fields[name]
+        declared: Any = Annotated[field.annotation, *field.metadata]
+        adapter = TypeAdapter[Any](declared)
+        assert adapter.validate_python("18.00") == adapter.validate_python("18.0")

@@ -230,7 +230,7 @@ def test_whole_customer_is_checked_by_field(path: str, wrong: str) -> None:
 @pytest.mark.parametrize(
     ("path", "wrong"),
     [
-        *(("lines.0.unit_price", wrong) for wrong in ("", "1.000", "-0.01", "NaN", "1e2", "1,5")),
+        *(("lines.0.unit_price", wrong) for wrong in ("", "1.001", "-0.01", "NaN", "1e2", "1,5")),
         ("lines.0.unit_price", "10000000000000.01"),
         *(("lines.0.discount_percent", wrong) for wrong in ("", "-1", "100.1", "5%", "0.00001")),
     ],
@@ -295,3 +295,13 @@ def test_different_content_has_different_digest(one: Any, other: Any) -> None:
 )
 def test_small_change_of_document_changes_digest(path: str, value: object) -> None:
     assert digest(sent(path, value)) != digest(sent())
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "equal"),
+    [("discount_percent", "5.0", "5"), ("lines.0.unit_price", "18.00", "18.0")],
+)
+def test_equal_decimals_have_the_same_digest(path: str, text: str, equal: str) -> None:
+    """The same order sent again with other zeros is the same order."""
+    assert digest(sent(path, text)) == digest(sent(path, equal))
+    assert digest(sent(path, text)) != digest(sent(path, "7"))
