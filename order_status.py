@@ -16,10 +16,10 @@ from temporalio.service import RPCError, RPCStatusCode
 import engine
 from activities.database.engine import Database
 from activities.orders import reading as orders_reading
+from models.acceptance import AcceptedOrder
 from models.errors import EngineUnavailable, NotFound
 from models.messages.attention import WORKFLOW_ENDED, WORKFLOW_FAILS, Attention
 from models.money import format_amount
-from models.orders import OrderDocument
 from models.progress import FINAL_STAGES, Stage
 from models.views.orders import LineView, OrderDetails, OrderView
 from models.visibility import CUT_OFF, FAILING
@@ -166,25 +166,24 @@ class OrderStatusService:
         return WORKFLOW_ENDED if description is None else _attention_of(description)
 
     async def _unrecorded_order(self, order_id: str) -> OrderView | None:
-        """Show an order from the memo and input of its workflow; None if there is none."""
+        """Show an order from its workflow, as accepted; None if there is none."""
         description = await engine.describe(self._client, f"order-{order_id}")
         if description is None:
             return None
         placed_at = await description.memo_value("placed_at", default=None, type_hint=datetime)
         if placed_at is None:
             return None
-        total_minor = await description.memo_value("total_minor", default=0, type_hint=int)
-        view = received_view(await self._document(order_id), total_minor, placed_at)
+        view = received_view(await self.accepted_order(order_id), placed_at)
         return view.model_copy(update={"attention": _attention_of(description)})
 
-    async def _document(self, order_id: str) -> OrderDocument:
-        """Read the input of an order's workflow."""
+    async def accepted_order(self, order_id: str) -> AcceptedOrder:
+        """Read the argument of an order's workflow."""
         handle = self._client.get_workflow_handle(f"order-{order_id}")
         first = await engine.reach(anext(handle.fetch_history_events(page_size=1)))
         given = first.workflow_execution_started_event_attributes.input.payloads
-        document: OrderDocument
-        [document] = await self._client.data_converter.decode(given, [OrderDocument])
-        return document
+        accepted: AcceptedOrder
+        [accepted] = await self._client.data_converter.decode(given, [AcceptedOrder])
+        return accepted
 
 
 def _attention_of(description: WorkflowExecutionDescription) -> Attention | None:
@@ -194,20 +193,21 @@ def _attention_of(description: WorkflowExecutionDescription) -> Attention | None
     return WORKFLOW_FAILS if engine.is_failing(description) else None
 
 
-def received_view(document: OrderDocument, total_minor: int, now: datetime) -> OrderView:
-    """Show an order that isn't recorded yet; `total_minor` is in minor units."""
+def received_view(order: AcceptedOrder, now: datetime) -> OrderView:
+    """Show an order that isn't recorded yet. Without an acceptance its total is 0 until then."""
+    total_minor = order.accepted.totals.total_minor if order.accepted is not None else 0
     return OrderView(
-        order_id=document.order_id,
-        customer_id=document.customer_id,
-        customer_reference=document.customer_reference,
-        channel=document.channel,
-        terms=document.terms,
+        order_id=order.order_id,
+        customer_id=order.customer_id,
+        customer_reference=order.customer_reference,
+        channel=order.channel,
+        terms=order.terms,
         stage=Stage.RECEIVED,
-        currency=document.currency,
-        total=format_amount(total_minor, document.currency),
-        paid=format_amount(0, document.currency),
-        lines=tuple(LineView(sku=line.sku, ordered=line.quantity) for line in document.lines),
+        currency=order.currency,
+        total=format_amount(total_minor, order.currency),
+        paid=format_amount(0, order.currency),
+        lines=tuple(LineView(sku=line.sku, ordered=line.quantity) for line in order.lines),
         placed_at=now,
         updated_at=now,
-        workflow_id=f"order-{document.order_id}",
+        workflow_id=f"order-{order.order_id}",
     )

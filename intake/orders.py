@@ -1,6 +1,7 @@
 """Placing of orders: each accepted order becomes a workflow."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import JsonValue
 from sqlmodel import Session
@@ -11,6 +12,7 @@ import engine
 from activities.orders import acceptance
 from activities.orders import reading as orders_reading
 from intake.connection import Connection
+from models.acceptance import Acceptance, AcceptedOrder
 from models.errors import Conflict, FieldError, InvalidInput
 from models.messages.facts import StockArrived
 from models.messages.parsing import parse_order
@@ -37,12 +39,13 @@ class OrderIntake(Connection):
     async def place(self, sent: JsonValue) -> Placed:
         """Accept an order document; its workflow runs when this returns.
 
-        Raises InvalidInput (naming each field), Conflict (the id is taken by another document),
-        EngineUnavailable.
+        An order that was accepted before and is not recorded yet stays accepted, whatever was
+        imported since. Raises InvalidInput (naming each field), Conflict (the id is taken by
+        another document), EngineUnavailable.
         """
         document = parse_order(sent)
         sent_digest = digest(sent)
-        recorded, errors, total_minor = await self._database.glance_async(
+        recorded, errors, accepted = await self._database.glance_async(
             lambda session: _check(session, document)
         )
         if recorded is not None and recorded[0] != sent_digest:
@@ -52,12 +55,19 @@ class OrderIntake(Connection):
             description = await engine.describe(self._client, f"order-{document.order_id}")
             if not engine.is_terminated(description):
                 return Placed(await self.orders.status(document.order_id), created=False)
+        new = _NewOrder(
+            AcceptedOrder(**dict(document), accepted=accepted),
+            sent_digest,
+            self._database.clock(),
+        )
         if errors and recorded is None:
-            raise InvalidInput(errors)
-        view = received_view(document, total_minor, self._database.clock())
-        started = await self._start_order(document, sent_digest, total_minor, view)
-        if started and recorded is None:
-            return Placed(view, created=True)
+            if await engine.describe(self._client, new.workflow_id) is None:
+                raise InvalidInput(errors)
+            started = await self._continue_order(new)
+        else:
+            started = await self._start_order(new)
+        if started is not None and recorded is None:
+            return Placed(received_view(started.order, started.placed_at), created=True)
         return Placed(await self.orders.status(document.order_id), created=False)
 
     async def notify_orders(self, order_ids: tuple[str, ...], cause: str) -> None:
@@ -65,48 +75,73 @@ class OrderIntake(Connection):
         for order_id in order_ids:
             await self._signal(f"order-{order_id}", "stock_arrived", StockArrived(receipt_id=cause))
 
-    async def _start_order(
-        self, document: OrderDocument, sent_digest: str, total_minor: int, view: OrderView
-    ) -> bool:
-        """Start the order's workflow; False if the same order's runs already.
+    async def _start_order(self, new: "_NewOrder") -> "_NewOrder | None":
+        """Start the order's workflow and return what it runs; None if the same order's runs.
 
-        A running workflow is an error here: so a new order needs no query. A terminated one starts
-        again and continues from the tables.
+        An earlier workflow is an error here: so a new order needs no query.
         """
         try:
-            await engine.reach(
-                self._client.start_workflow(
-                    OrderWorkflow.run,
-                    document,
-                    id=view.workflow_id,
-                    task_queue=engine.TASK_QUEUE,
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                    memo={
-                        "digest": sent_digest,
-                        "placed_at": view.placed_at,
-                        "total_minor": total_minor,
-                    },
-                    search_attributes=search_attributes.at_start(
-                        document.customer_id, document.channel
-                    ),
-                    static_summary=order_summary(document),
-                    static_details=f"Order {document.order_id}, placed {document.channel}.",
-                    rpc_timeout=engine.CALL_TIMEOUT,
-                )
-            )
+            await self._start_workflow(new, WorkflowIDReusePolicy.REJECT_DUPLICATE)
         except WorkflowAlreadyStartedError:
-            handle = self._client.get_workflow_handle(view.workflow_id)
-            description = await engine.reach(handle.describe(rpc_timeout=engine.CALL_TIMEOUT))
-            if await description.memo_value("digest", default="", type_hint=str) != sent_digest:
-                raise _taken(document.order_id) from None
-            return False
-        return True
+            return await self._continue_order(new)
+        return new
+
+    async def _continue_order(self, new: "_NewOrder") -> "_NewOrder | None":
+        """Start a terminated workflow again, as it was accepted; None if it needs no start.
+
+        It continues from the tables, if the order is recorded.
+        """
+        handle = self._client.get_workflow_handle(new.workflow_id)
+        description = await engine.reach(handle.describe(rpc_timeout=engine.CALL_TIMEOUT))
+        earlier_digest = await description.memo_value("digest", default="", type_hint=str)
+        if earlier_digest != new.digest:
+            raise _taken(new.order.order_id)
+        if not engine.is_terminated(description):
+            return None
+        order = await self.orders.accepted_order(new.order.order_id)
+        placed_at = await description.memo_value("placed_at", default=None, type_hint=datetime)
+        earlier = _NewOrder(order, new.digest, placed_at or new.placed_at)
+        try:
+            await self._start_workflow(earlier, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY)
+        except WorkflowAlreadyStartedError:  # at the same time by another process
+            return None
+        return earlier
+
+    async def _start_workflow(self, new: "_NewOrder", reuse: WorkflowIDReusePolicy) -> None:
+        order = new.order
+        await engine.reach(
+            self._client.start_workflow(
+                OrderWorkflow.run,
+                order,
+                id=new.workflow_id,
+                task_queue=engine.TASK_QUEUE,
+                id_reuse_policy=reuse,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                memo={"digest": new.digest, "placed_at": new.placed_at},
+                search_attributes=search_attributes.at_start(order.customer_id, order.channel),
+                static_summary=order_summary(order),
+                static_details=f"Order {order.order_id}, placed {order.channel}.",
+                rpc_timeout=engine.CALL_TIMEOUT,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class _NewOrder:
+    """An accepted order, with the digest of its document as sent."""
+
+    order: AcceptedOrder
+    digest: str
+    placed_at: datetime
+
+    @property
+    def workflow_id(self) -> str:
+        return f"order-{self.order.order_id}"
 
 
 def _check(
     session: Session, document: OrderDocument
-) -> tuple[tuple[str, Stage] | None, list[FieldError], int]:
+) -> tuple[tuple[str, Stage] | None, list[FieldError], Acceptance | None]:
     """Read whether an order is recorded, and check it as `acceptance.check_order`."""
     recorded = orders_reading.digest_and_stage(session, document.order_id)
     return recorded, *acceptance.check_order(session, document)

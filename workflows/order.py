@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.mail.steps import CustomerMail
     from activities.phases.steps import OrderPhases
     from activities.stock.steps import allocate_stock
+    from models.acceptance import AcceptedOrder
     from models.messages.facts import (
         Fact,
         OrderFact,
@@ -28,7 +29,6 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
     from models.messages.steps import FactStep, OrderOutcome, OrderStatus, Recorded, RecordOrder
-    from models.orders import OrderDocument
     from models.progress import Cancellation
     from workflows.compensation import start_cancellation, undo
     from workflows.facts import (
@@ -60,7 +60,7 @@ class OrderWorkflow:
     """
 
     @workflow.init
-    def __init__(self, document: OrderDocument) -> None:
+    def __init__(self, document: AcceptedOrder) -> None:
         self._document = document
         self._order = OrderContext(document.order_id)
         self._billing = OrderBilling(self._order)
@@ -69,7 +69,7 @@ class OrderWorkflow:
         self._inbox: deque[Message] = deque()
 
     @workflow.run
-    async def run(self, document: OrderDocument) -> OrderOutcome:
+    async def run(self, document: AcceptedOrder) -> OrderOutcome:
         """Follow the order until it is completed, or cancelled and undone."""
         order = self._order
         order.show_details()
@@ -153,6 +153,7 @@ class OrderWorkflow:
         placed_at = workflow.memo_value("placed_at", default=None, type_hint=datetime)
         request = RecordOrder(
             order=self._document,
+            accepted=self._document.accepted,
             digest=workflow.memo_value("digest", default="", type_hint=str),
             placed_at=placed_at or workflow.info().start_time,
             workflow_id=workflow.info().workflow_id,

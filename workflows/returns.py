@@ -144,7 +144,6 @@ class ReturnWorkflow(AuxiliaryWorkflow):
         memo = {
             "digest": digest(document.model_dump(mode="json")),
             "placed_at": workflow.now(),
-            "total_minor": 0,
         }
         details = f"Exchange for goods of return {self._step.return_id}."
         reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY

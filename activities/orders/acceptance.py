@@ -1,29 +1,24 @@
 """Acceptance of an order: what it requires of the master data, and what it costs."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
+from models.acceptance import Acceptance
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError, Refused
 from models.money import parse_amount
 from models.orders import OrderDocument
-from models.pricing import PricedLine, ProductPrice, Totals, price_lines, total
+from models.pricing import ProductPrice, price_lines, total
 from models.tables.masterdata import Company, Customer, Location, Product
 
 
-class PricedOrder(NamedTuple):
-    """The prices of an order: its lines and their totals."""
-
-    lines: list[PricedLine]
-    totals: Totals
-
-
-def check_order(session: Session, document: OrderDocument) -> tuple[list[FieldError], int]:
+def check_order(
+    session: Session, document: OrderDocument
+) -> tuple[list[FieldError], Acceptance | None]:
     """Check an order against the master data.
 
-    Returns the errors field by field, and the total in minor units; 0 where there are errors.
+    Returns the errors field by field, and what is agreed; None where there are errors.
     """
     products = _products(session, document)
     company, customer = _seller_and_buyer(session, document.customer_id)
@@ -37,18 +32,19 @@ def check_order(session: Session, document: OrderDocument) -> tuple[list[FieldEr
         ),
     ]
     if errors:
-        return errors, 0
+        return errors, None
+    accepted = _priced(customer, document, products)
     try:
-        return [], _priced(customer, document, products).totals.total_minor
+        total(accepted.lines)
     except ValueError as error:
-        return [FieldError("lines", str(error))], 0
+        return [FieldError("lines", str(error))], None
+    return [], accepted
 
 
-def price_order(session: Session, document: OrderDocument) -> PricedOrder:
-    """Price an order that was accepted.
+def price_order(session: Session, document: OrderDocument) -> Acceptance:
+    """Price an order that a workflow or an operator started, without acceptance by API or CLI.
 
-    Raises Refused for SKUs that are not in the price list, ValueError for a total above
-    MAX_AMOUNT_MINOR.
+    Raises Refused for SKUs that are not in the price list.
     """
     products = _products(session, document)
     if missing := sorted({line.sku for line in document.lines} - products.keys()):
@@ -58,11 +54,11 @@ def price_order(session: Session, document: OrderDocument) -> PricedOrder:
 
 def _priced(
     customer: Customer | None, document: OrderDocument, products: Mapping[str, ProductPrice]
-) -> PricedOrder:
+) -> Acceptance:
     """Price an order by the price list and the tax treatment of its customer."""
     treatment = customer.tax_treatment if customer is not None else TaxTreatment.STANDARD
     lines = price_lines(document, products, treatment)
-    return PricedOrder(lines, total(lines))
+    return Acceptance(tax_treatment=treatment, lines=tuple(lines))
 
 
 def _seller_and_buyer(session: Session, customer_id: str) -> tuple[Company | None, Customer | None]:

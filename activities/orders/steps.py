@@ -227,7 +227,8 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
         if isinstance(document.customer, str)
         else customers.record_customer(work, document.customer)
     )
-    lines, totals = price_order(work.session, document)
+    accepted = step.accepted or price_order(work.session, document)
+    totals = accepted.totals
     order = Order(
         order_id=document.order_id,
         customer_id=customer.customer_id,
@@ -238,7 +239,7 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
         ship_to=document.ship_to.model_dump(),
         bill_to=(document.bill_to or document.ship_to).model_dump(),
         requested_delivery_date=document.requested_delivery_date,
-        tax_treatment=customer.tax_treatment,
+        tax_treatment=accepted.tax_treatment,
         digest=step.digest,
         workflow_id=step.workflow_id,
         discount_ppm=parse_percent(document.discount_percent or "0"),
@@ -260,7 +261,7 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
     )
     work.session.add(order)
     work.session.flush()
-    rows = [OrderLineRow(order_id=order.order_id, **line.model_dump()) for line in lines]
+    rows = [OrderLineRow(order_id=order.order_id, **line.model_dump()) for line in accepted.lines]
     work.session.add_all(rows)
     work.session.flush()
     keep(work.session, LINES, order.order_id, rows)

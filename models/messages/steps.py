@@ -6,6 +6,7 @@ steps return the order's `Progress`, so an output here has more than that.
 
 from datetime import datetime
 
+from models.acceptance import Acceptance
 from models.base import Payload
 from models.messages.attention import Attention
 from models.messages.facts import (
@@ -105,9 +106,13 @@ class FactStep(Payload):
 
 
 class RecordOrder(Payload):
-    """The order to record, with its customer. `digest`: of the document as sent."""
+    """The order to record, with its customer. `digest`: of the document as sent.
+
+    `accepted`: see `AcceptedOrder`.
+    """
 
     order: OrderDocument
+    accepted: Acceptance | None = None
     digest: str
     placed_at: datetime
     workflow_id: str

@@ -55,7 +55,7 @@ async def test_orders_and_facts_without_engine_can_be_sent_again(idle: World) ->
 
 
 async def test_order_without_worker_is_shown_as_received(idle: World) -> None:
-    """From the memo: the tables are empty."""
+    """From its workflow: the tables are empty."""
     sku, customer = idle.shop()
     document = order(sku, customer, quantity=3)
     await idle.place(document)

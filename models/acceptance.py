@@ -1,0 +1,28 @@
+"""The acceptance of an order: what was agreed with its customer."""
+
+from models.base import Payload
+from models.customers import TaxTreatment
+from models.orders import OrderDocument
+from models.pricing import PricedLine, Totals, total
+
+
+class Acceptance(Payload):
+    """Prices, tax and names of an order as of its acceptance."""
+
+    tax_treatment: TaxTreatment
+    lines: tuple[PricedLine, ...]
+
+    @property
+    def totals(self) -> Totals:
+        """The sums of the lines."""
+        return total(self.lines)
+
+
+class AcceptedOrder(OrderDocument):
+    """An order with what API or CLI agreed at its acceptance: the argument of its workflow.
+
+    So an import between acceptance and recording changes nothing of it. An order without `accepted`
+    was started by a workflow or an operator: it is priced when it is recorded.
+    """
+
+    accepted: Acceptance | None = None
