@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from activities.billing.on_account import distribute_tax, tax_on_account
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.order_record.audit import record_event
+from activities.order_record.audit import record_event, reject_fact
 from activities.order_record.balance import balance_of, money_of
 from activities.order_record.progress import FOR_CHANGE, forget_known
 from models import billing_entries
@@ -25,53 +25,61 @@ def reversal_problem(
 ) -> str | None:
     """Check a reported reversal; None: it is valid.
 
-    A reversal reported before its payment must name amount and currency.
+    What a reversal before its payment leaves open is checked when the payment is recorded.
     """
     if not fact.payment_id:
         return "payment_id: missing"
-    if order is not None and payment is not None and payment.order_id != order.order_id:
+    if payment is None:
+        return _early_problem(fact)
+    if order is not None and payment.order_id != order.order_id:
         return f"payment_id: {fact.payment_id} isn't a payment of {order.order_id}"
-    currency = fact.currency or (payment.currency if payment else None)
-    if payment is not None and currency != payment.currency:
+    currency = fact.currency or payment.currency
+    if currency != payment.currency:
         return f"currency: the payment was in {payment.currency}"
-    if fact.amount is None and payment is None:
-        return "amount: missing, and the payment isn't known yet"
     problem = amount_problem(fact.fee, currency, "fee", least=0)
     if fact.amount is not None:
         problem = problem or amount_problem(fact.amount, currency, "amount", least=1)
-    if problem or payment is None or currency is None:
-        return problem
     left_minor = payment.amount_minor - payment.reversed_minor
+    if problem:
+        return problem
     if not left_minor or (fact.amount and parse_amount(fact.amount, currency) > left_minor):
         left = Money(amount_minor=left_minor, currency=currency)
         return f"amount: only {left} of the payment can be reversed"
     return None
 
 
-def new_reversal(fact: PaymentReversed, payment: Payment | None, now: datetime) -> PaymentReversal:
-    """Build the row of a valid reversal; without an amount all of the payment is reversed."""
-    currency = fact.currency or (payment.currency if payment else "")
-    left_minor = payment.amount_minor - payment.reversed_minor if payment else 0
+def _early_problem(fact: PaymentReversed) -> str | None:
+    if not fact.currency:
+        return None
+    problem = amount_problem(fact.fee, fact.currency, "fee", least=0)
+    if fact.amount is not None:
+        problem = problem or amount_problem(fact.amount, fact.currency, "amount", least=1)
+    return problem
+
+
+def new_reversal(fact: PaymentReversed, now: datetime) -> PaymentReversal:
+    """Build the row of a valid reversal, which is not applied yet."""
     return PaymentReversal(
         reversal_id=fact.reversal_id,
         payment_id=fact.payment_id or "",
         order_id=fact.order_id,
-        amount_minor=parse_amount(fact.amount, currency) if fact.amount else left_minor,
-        fee_minor=parse_amount(fact.fee, currency),
-        currency=currency,
         reason=fact.reason,
         recorded_at=fact.occurred_at or now,
+        reported=fact.model_dump(mode="json"),
     )
 
 
 def early_reversals(session: Session, payment: Payment) -> Sequence[PaymentReversal]:
-    """Read the reversals that were reported before their payment."""
+    """Read the reversals that were reported before their payment, whole ones last.
+
+    One without an amount takes back what others leave of the payment, whatever their order.
+    """
     waiting = select(PaymentReversal).where(
         PaymentReversal.payment_id == payment.payment_id,
         col(PaymentReversal.applied_at).is_(None),
-        PaymentReversal.currency == payment.currency,
     )
-    return session.exec(waiting.order_by(col(PaymentReversal.reversal_id))).all()
+    rows = session.exec(waiting.order_by(col(PaymentReversal.reversal_id))).all()
+    return sorted(rows, key=lambda row: row.reported["amount"] is None)
 
 
 def apply_early_reversals(
@@ -81,12 +89,23 @@ def apply_early_reversals(
     if reversals:
         work.session.flush()
     for reversal in reversals:
-        reverse_payment(work, reversal, payment)
+        fact = PaymentReversed.model_validate(reversal.reported)
+        if problem := reversal_problem(fact, payment, None):
+            reject_fact(work, payment.order_id or "", fact, problem)
+        else:
+            reverse_payment(work, reversal, payment)
 
 
 def reverse_payment(work: UnitOfWork, reversal: PaymentReversal, payment: Payment) -> None:
-    """Reverse a payment: it reduces the order's money, see `models.billing.split_reversal`."""
-    amount_minor = min(reversal.amount_minor, payment.amount_minor - payment.reversed_minor)
+    """Apply a valid reversal: it reduces the order's money, see `models.billing.split_reversal`.
+
+    Without an amount all that is left of the payment is reversed.
+    """
+    fact, currency = PaymentReversed.model_validate(reversal.reported), payment.currency
+    left_minor = payment.amount_minor - payment.reversed_minor
+    amount_minor = parse_amount(fact.amount, currency) if fact.amount else left_minor
+    reversal.amount_minor, reversal.currency = amount_minor, currency
+    reversal.fee_minor = parse_amount(fact.fee, currency)
     order = work.session.get(Order, payment.order_id or "", with_for_update=FOR_CHANGE)
     payment.reversed_minor += amount_minor
     reversal.order_id, reversal.applied_at = payment.order_id, work.now

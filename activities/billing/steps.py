@@ -152,7 +152,7 @@ def apply_reversal(work: UnitOfWork, step: ReversalStep) -> Progress | None:
     if problem:
         reject_fact(work, step.order_id or "", fact, problem)
     elif known is None:
-        reversal = new_reversal(fact, payment, work.now)
+        reversal = new_reversal(fact, work.now)
         work.session.add(reversal)
         if payment is not None:
             reverse_payment(work, reversal, payment)
@@ -216,6 +216,14 @@ def _payment_problem(known: Payment | None, order_id: str, fact: PaymentReceived
 
 def _reversal_conflict(known: PaymentReversal, fact: PaymentReversed) -> str | None:
     """Compare a reported reversal with the recorded one; what it leaves out is unchanged."""
+    if known.applied_at is None:
+        recorded = PaymentReversed.model_validate(known.reported)
+        content = {name: getattr(fact, name) for name in ("payment_id", "amount", "currency")}
+        given = {name: value for name, value in content.items() if value is not None}
+        if recorded.currency is None:
+            given.pop("currency", None)
+        repeated = all(getattr(recorded, name) == value for name, value in given.items())
+        return None if repeated else "reversal_id: known with other content"
     currency, unchanged = fact.currency or known.currency, fact.amount is None
     return conflict(
         known,

@@ -605,6 +605,7 @@ def _create_billing() -> None:
         sa.Column("currency", text(), nullable=False),
         sa.Column("reason", text(), nullable=False),
         sa.Column("recorded_at", moment(), nullable=False),
+        sa.Column("reported", sa.JSON(), nullable=False),
         sa.Column("applied_at", moment(), nullable=True),
         sa.PrimaryKeyConstraint("reversal_id", name=op.f("pk_payment_reversals")),
     )

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 
+from pydantic import JsonValue
 from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
@@ -104,11 +105,14 @@ class PaymentReversal(SQLModel, table=True):
     payment_id: str = Field(index=True)
     """The reversed payment, which may be recorded later."""
     order_id: str | None = Field(default=None, index=True)
-    amount_minor: int = bigint()
-    fee_minor: int = bigint()
-    currency: str
+    amount_minor: int = bigint(default=0)
+    fee_minor: int = bigint(default=0)
+    currency: str = ""
+    """Amounts and currency count once it is applied: they may follow from the payment."""
     reason: str
     recorded_at: datetime
+    reported: dict[str, JsonValue] = Field(sa_type=JSON)
+    """The report: `models.messages.facts.PaymentReversed`."""
     applied_at: datetime | None = None
     """The time of posting; None: its payment is not recorded yet."""
 

@@ -202,21 +202,24 @@ async def test_chargeback_reopens_completed_order_until_payment(pipeline: World)
     assert "ACCOUNTS_RECEIVABLE" not in accounts_of(pipeline, order_id)
 
 
-async def test_reversal_before_its_payment_is_applied_once(pipeline: World) -> None:
-    """It is applied when the payment is recorded."""
+@pytest.mark.parametrize("fields", [{}, {"amount": TOTAL, "currency": "EUR"}], ids=str)
+async def test_reversal_before_its_payment_is_applied_once(
+    pipeline: World, fields: Document
+) -> None:
+    """It is applied when the payment is recorded, and no goods leave."""
     order_id = await place_order(pipeline)
     await pipeline.until_event(order_id, "payment_requested")
     payment_id, reversal_id = unique("pay"), unique("rv")
     for _ in range(2):
-        await charge_back(
-            pipeline, payment_id, amount=TOTAL, currency="EUR", reversal_id=reversal_id
-        )
+        await charge_back(pipeline, payment_id, reversal_id=reversal_id, **fields)
     await pipeline.pay(order_id, TOTAL, payment_id)
     shown = await pipeline.until_event(order_id, "payment_reversed")
-    assert shown["paid"] == "0.00"
+    assert (shown["paid"], shown["due"], shown["stage"]) == ("0.00", TOTAL, "awaiting_payment")
+    assert shown["odd_facts"] == []
     found = accounts_of(pipeline, order_id)
     assert found["ACCOUNTS_RECEIVABLE"] == 11_900
     assert "CASH_CLEARING" not in found
+    assert await pipeline.requests("carriers", "booking", order_id) == []
 
 
 async def test_reversal_before_booking_stops_dispatch(pipeline: World) -> None:

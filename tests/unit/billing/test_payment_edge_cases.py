@@ -34,7 +34,7 @@ from models.messages.steps import (
 )
 from models.orders import OrderDocument
 from models.progress import Cancellation, Progress
-from models.tables.billing import InvoiceRow, Payment
+from models.tables.billing import InvoiceRow, Payment, PaymentReversal
 from models.tables.ledger import JournalEntry
 from models.tables.operations import RejectedMessageRow
 from models.tables.orders import Order
@@ -233,3 +233,83 @@ def test_payment_in_another_currency_does_not_date_invoice(till: Bookkeeper) -> 
         col(JournalEntry.entry_id).startswith("invoice:")
     )
     assert till.read(invoice) == [till.now.date() - timedelta(days=4)]
+
+
+def reverse_early(till: Bookkeeper, **fields: Any) -> None:
+    """Report a reversal of payment EARLY, which isn't known yet, without naming an order."""
+    fact = PaymentReversed(reversal_id=till.next_id("V"), payment_id="EARLY", **fields)
+    apply_reversal.run(till.database, ReversalStep(order_id=None, fact=fact))
+
+
+def pay_early(till: Bookkeeper, order_id: str | None, amount: str = "118.88") -> Payment:
+    """Record payment EARLY."""
+    fact = PaymentReceived(payment_id="EARLY", order_id=order_id, amount=amount, currency="EUR")
+    if order_id is None:
+        record_unmatched_payment.run(till.database, fact)
+    else:
+        apply_payment.run(till.database, PaymentStep(order_id=order_id, fact=fact))
+    [payment] = till.read(select(Payment).where(Payment.payment_id == "EARLY"))
+    return payment
+
+
+@pytest.mark.parametrize(
+    ("reported", "reversed_minor"),
+    [
+        ([{}], 11_888),
+        ([{"currency": "EUR"}], 11_888),
+        ([{"fee": "7.50"}], 11_888),
+        ([{"amount": "18.88"}], 1_888),
+        ([{"amount": "18.880", "currency": "EUR"}, {"amount": "100"}], 11_888),
+        ([{}, {"amount": "18.88"}], 11_888),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("order_id", ["E1", None])
+def test_early_reversal_is_kept_and_applied_with_its_payment(
+    till: Bookkeeper,
+    reported: list[dict[str, str]],
+    reversed_minor: int,
+    order_id: str | None,
+) -> None:
+    """Amount and currency may follow from the payment; the whole one takes what others leave."""
+    place(till, "E1", TEN_OF_A)
+    for fields in reported:
+        reverse_early(till, **fields)
+    payment = pay_early(till, order_id)
+    assert payment.reversed_minor == reversed_minor
+    assert till.read(select(RejectedMessageRow)) == []
+    [order] = till.read(select(Order))
+    assert order.paid_minor == (11_888 - reversed_minor if order_id else 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"currency": "USD"}, "currency: the payment was in EUR"),
+        ({"amount": "118.89"}, "amount: only 118.88 EUR of the payment can be reversed"),
+        ({"amount": "1.001"}, "amount: '1.001' has more than 2 decimals"),
+    ],
+)
+def test_early_reversal_that_contradicts_its_payment_is_rejected_then(
+    till: Bookkeeper, fields: dict[str, str], reason: str
+) -> None:
+    """An operator sees it with the order; it is not kept in silence for ever."""
+    place(till, "E2", TEN_OF_A)
+    reverse_early(till, **fields)
+    assert pay_early(till, "E2").reversed_minor == 0
+    [rejected] = till.read(select(RejectedMessageRow))
+    assert (rejected.subject, rejected.reason) == ("E2", reason)
+
+
+def test_repeated_early_reversal_is_one_and_other_content_is_rejected(till: Bookkeeper) -> None:
+    facts = [
+        *[PaymentReversed(reversal_id="V1", payment_id="EARLY", amount="5.00")] * 2,
+        PaymentReversed(reversal_id="V1", payment_id="EARLY", currency="EUR"),
+        PaymentReversed(reversal_id="V1", payment_id="EARLY", amount="6.00"),
+        PaymentReversed(reversal_id="V1", payment_id="OTHER"),
+    ]
+    for fact in facts:
+        apply_reversal.run(till.database, ReversalStep(order_id=None, fact=fact))
+    assert len(till.read(select(PaymentReversal))) == 1
+    rejected = till.read(select(RejectedMessageRow.reason))
+    assert rejected == ["reversal_id: known with other content"] * 2
