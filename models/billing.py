@@ -9,7 +9,7 @@ from typing import Literal
 
 from models.base import Payload
 from models.customers import Address, TaxTreatment
-from models.money import PPM_PER_PERCENT, decimals, parse_amount, round_half_up
+from models.money import PPM_PER_PERCENT, decimals, parse_amount, round_half_up, share
 from models.orders import Terms
 from models.pricing import PricedLine, TaxAmount
 
@@ -296,27 +296,61 @@ def credited_units(line: PricedLine, quantity: int, net_minor: int) -> PricedLin
     return line.model_copy(update=changed)
 
 
-def split_credit(left: Sequence[TaxAmount], amount_minor: int) -> tuple[TaxAmount, ...]:
+def credited_tax(invoiced: TaxAmount, left: TaxAmount, net_minor: int) -> int:
+    """Return the tax of a credit of `net_minor` at a rate, of which `left` is not credited yet.
+
+    It is the tax of all credited so far less that of earlier credit notes. So each credit note has
+    the tax of its own net amount, rounded up or down, and all together have that of the invoice.
+    """
+    if net_minor == left.taxable_minor:
+        return left.tax_minor
+    before_minor = invoiced.taxable_minor - left.taxable_minor
+    until_minor = share(before_minor + net_minor, invoiced.rate_ppm)
+    return max(0, min(until_minor - (invoiced.tax_minor - left.tax_minor), left.tax_minor))
+
+
+def split_credit(
+    invoiced: Sequence[TaxAmount], left: Sequence[TaxAmount], amount_minor: int
+) -> tuple[TaxAmount, ...]:
     """Split a credit of `amount_minor`, tax included, over the uncredited amounts by rate.
 
-    Each rate gets its cumulated share, rounded half up, with tax in the proportion of the rate's
-    uncredited amount. So no amount is below zero, and the last credit note takes exactly the rest.
-    Raises ValueError for more than is left.
+    `invoiced`, `left`: the amounts of the invoice and those not credited yet, of the same rates.
+    Each rate gets its cumulated share, rounded half up. So no amount is below zero, and the last
+    credit note takes exactly the rest. Raises ValueError for more than is left.
     """
     total_minor = sum(tax.taxable_minor + tax.tax_minor for tax in left)
     if not 0 < amount_minor <= total_minor:
         raise ValueError("is more than is left of the invoice")
     parts, before_minor, taken_minor = [], 0, 0
-    for tax in left:
-        gross_minor = tax.taxable_minor + tax.tax_minor
-        before_minor += gross_minor
+    for of_invoice, rest in zip(invoiced, left, strict=True):
+        before_minor += rest.taxable_minor + rest.tax_minor
         part_minor = round_half_up(amount_minor * before_minor, total_minor) - taken_minor
         taken_minor += part_minor
-        tax_minor = round_half_up(tax.tax_minor * part_minor, gross_minor) if gross_minor else 0
-        part = {"taxable_minor": part_minor - tax_minor, "tax_minor": tax_minor}
+        net_minor = _net_of(of_invoice, rest, part_minor)
+        part = {"taxable_minor": net_minor, "tax_minor": part_minor - net_minor}
         if part_minor:
-            parts.append(tax.model_copy(update=part))
+            parts.append(rest.model_copy(update=part))
     return tuple(parts)
+
+
+def _net_of(invoiced: TaxAmount, left: TaxAmount, part_minor: int) -> int:
+    """Take the tax out of a credit: the net amount whose tax makes it up, or comes nearest to it.
+
+    Some amounts, such as 9.99 at 19 %, are the sum of no net amount and its tax.
+    """
+    least_minor = max(0, part_minor - left.tax_minor)
+    most_minor = min(part_minor, left.taxable_minor)
+    rate = 100 * PPM_PER_PERCENT + left.rate_ppm
+    near_minor = round_half_up(part_minor * 100 * PPM_PER_PERCENT, rate)
+    near_minor = max(least_minor, min(near_minor, most_minor))
+    candidates = range(max(least_minor, near_minor - 2), min(most_minor, near_minor + 2) + 1)
+    return min(
+        candidates,
+        key=lambda net: (
+            abs(net + credited_tax(invoiced, left, net) - part_minor),
+            abs(net - near_minor),
+        ),
+    )
 
 
 class AuthorisationState(StrEnum):

@@ -1,6 +1,6 @@
 """Invoicing: invoices and credit notes, numbered, stored and posted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -27,11 +27,11 @@ from models.billing import (
     Invoice,
     Seller,
     credit_note_number,
+    credited_tax,
     due_date,
     split_credit,
 )
 from models.customers import Address
-from models.money import share
 from models.pricing import PricedLine, TaxAmount, total
 from models.stock import ReservationState
 from models.tables.billing import CreditNoteRow, InvoiceRow
@@ -103,7 +103,8 @@ def credit_amount(
     """
     invoice = _invoice_to_credit(work.session, order)
     left = _uncredited(work.session, invoice)
-    taxes = split_credit(left, _gross_minor(left) if amount_minor is None else amount_minor)
+    credited_minor = _gross_minor(left) if amount_minor is None else amount_minor
+    taxes = split_credit(invoice.taxes, left, credited_minor)
     lines = invoice.lines if taxes == invoice.taxes else _lines_by_rate(taxes, reason)
     issued = goods_issued(work.session, order.order_id)
     return _create_credit_note(work, order, invoice, _Credit(taxes, lines, reason, issued, refund))
@@ -123,7 +124,12 @@ def credit_units(
     """
     invoice = _invoice_to_credit(work.session, order)
     left = {tax.rate_ppm: tax for tax in _uncredited(work.session, invoice)}
-    taxes = tuple(part for tax in total(lines).taxes if (part := _limited(tax, left)))
+    wanted = {tax.rate_ppm: tax.taxable_minor for tax in total(lines).taxes}
+    taxes = tuple(
+        _limited(wanted[tax.rate_ppm], tax, left[tax.rate_ppm])
+        for tax in invoice.taxes
+        if tax.rate_ppm in wanted
+    )
     if not _gross_minor(taxes):
         return None
     net_minor = sum(tax.taxable_minor for tax in taxes)
@@ -148,17 +154,14 @@ def is_creditable(session: Session, order: Order, lines: Sequence[PricedLine]) -
     )
 
 
-def _limited(tax: TaxAmount, left: Mapping[int, TaxAmount]) -> TaxAmount | None:
-    """Limit an amount to the uncredited part at its rate; all of that takes all of its tax."""
-    rest = left.get(tax.rate_ppm)
-    if rest is None:
-        return None
-    taxable_minor = min(tax.taxable_minor, rest.taxable_minor)
-    is_all = taxable_minor == rest.taxable_minor
-    tax_minor = (
-        rest.tax_minor if is_all else min(share(taxable_minor, tax.rate_ppm), rest.tax_minor)
-    )
-    return tax.model_copy(update={"taxable_minor": taxable_minor, "tax_minor": tax_minor})
+def _limited(net_minor: int, invoiced: TaxAmount, left: TaxAmount) -> TaxAmount:
+    """Limit the net amount of a credit to the uncredited part at its rate, and add its tax."""
+    net_minor = min(net_minor, left.taxable_minor)
+    amounts = {
+        "taxable_minor": net_minor,
+        "tax_minor": credited_tax(invoiced, left, net_minor),
+    }
+    return left.model_copy(update=amounts)
 
 
 class _Credit(NamedTuple):

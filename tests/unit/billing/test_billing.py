@@ -1,12 +1,20 @@
 """Rules of billing: balances, credits, reversals, tax on account and late payments."""
 
+from fractions import Fraction
 from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.billing import Balance, BillingRules, reinstates, split_credit, split_reversal
+from models.billing import (
+    Balance,
+    BillingRules,
+    credited_tax,
+    reinstates,
+    split_credit,
+    split_reversal,
+)
 from models.money import share
 from models.pricing import TaxAmount, discount_order
 from tests.support.documents.bills import priced
@@ -72,17 +80,18 @@ def test_credit_notes_add_up_to_invoice_and_none_is_below_zero(
         rate: TaxAmount(rate_ppm=rate, taxable_minor=net, tax_minor=share(net, rate))
         for rate, net in rates
     }
-    left = dict(taxes)
+    left, invoiced = dict(taxes), list(taxes.values())
     rest = sum(t.taxable_minor + t.tax_minor for t in taxes.values())
     for requested in [*shares, 10**10]:
         amount_minor = min(requested, rest)
         if not amount_minor:
             break
-        credited = split_credit(list(left.values()), amount_minor)
+        credited = split_credit(invoiced, list(left.values()), amount_minor)
         assert sum(t.taxable_minor + t.tax_minor for t in credited) == amount_minor
         for part in credited:
             assert part.taxable_minor >= 0
             assert part.tax_minor >= 0
+            assert abs(part.tax_minor - _exact_tax(part)) < 2
             before = left[part.rate_ppm]
             less = {
                 "taxable_minor": before.taxable_minor - part.taxable_minor,
@@ -98,7 +107,63 @@ def test_credit_beyond_uncredited_amount_is_rejected() -> None:
     left = [TaxAmount(rate_ppm=190_000, taxable_minor=100, tax_minor=19)]
     for amount_minor in (0, -1, 120):
         with pytest.raises(ValueError, match="more than is left"):
-            split_credit(left, amount_minor)
+            split_credit(left, left, amount_minor)
+
+
+def _exact_tax(tax: TaxAmount) -> Fraction:
+    return Fraction(tax.taxable_minor * tax.rate_ppm, 1_000_000)
+
+
+def _credit_in_turn(rate: int, nets: list[int]) -> list[TaxAmount]:
+    """Credit an invoice of these net amounts in as many credit notes."""
+    invoiced = TaxAmount(rate_ppm=rate, taxable_minor=sum(nets), tax_minor=share(sum(nets), rate))
+    left, notes = invoiced, []
+    for net in nets:
+        tax = credited_tax(invoiced, left, net)
+        notes.append(TaxAmount(rate_ppm=rate, taxable_minor=net, tax_minor=tax))
+        rest = {
+            "taxable_minor": left.taxable_minor - net,
+            "tax_minor": left.tax_minor - tax,
+        }
+        left = left.model_copy(update=rest)
+    assert left.tax_minor == 0
+    return notes
+
+
+@pytest.mark.parametrize(
+    ("nets", "taxes"),
+    [
+        (
+            [50] * 10,
+            [10, 9, 10, 9, 10, 9, 10, 9, 10, 9],
+        ),  # 0.095 each; not 0.10 nine times and 0.05
+        ([54] * 3, [10, 11, 10]),
+        ([100, 100, 50], [19, 19, 10]),
+        ([1] * 5, [0, 0, 1, 0, 0]),
+    ],
+    ids=str,
+)
+def test_each_partial_credit_note_has_the_tax_of_its_own_net_amount(
+    nets: list[int], taxes: list[int]
+) -> None:
+    assert [note.tax_minor for note in _credit_in_turn(190_000, nets)] == taxes
+
+
+@given(
+    rate=st.sampled_from([0, 55_000, 70_000, 190_000, 1_000_000]),
+    nets=st.lists(st.integers(0, 10**6), min_size=1, max_size=40),
+)
+def test_last_credit_note_carries_no_rounding_of_the_others(rate: int, nets: list[int]) -> None:
+    """Each tax is that of the net amount, rounded up or down; all together make the invoice's."""
+    for note in _credit_in_turn(rate, nets):
+        assert abs(note.tax_minor - _exact_tax(note)) < 1
+
+
+def test_tax_of_a_credited_amount_is_taken_out_of_it() -> None:
+    """5.00 are 4.20 and 19 % of it."""
+    invoiced = [TaxAmount(rate_ppm=190_000, taxable_minor=10_000, tax_minor=1_900)]
+    [part] = split_credit(invoiced, invoiced, 500)
+    assert (part.taxable_minor, part.tax_minor) == (420, 80)
 
 
 @given(nets=st.lists(st.integers(0, 10**6), min_size=1, max_size=50), ppm=st.integers(0, 1_000_000))
