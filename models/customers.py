@@ -134,8 +134,9 @@ class Address(Document):
 class CustomerDocument(Document):
     """A whole customer.
 
-    An order sets contact, address and payment preference. Only an import sets credit limit, status
-    and tax treatment: a new customer has no credit, is active and pays tax.
+    An order sets contact, address and payment preference; what it leaves out stays as recorded.
+    Only an import sets credit limit, status and tax treatment: a new customer has no credit, is
+    active and pays tax.
     """
 
     customer_id: Identifier
@@ -143,12 +144,18 @@ class CustomerDocument(Document):
     email: Email
     phone: OptionalText = ""
     country: Country
-    payment_preference: PaymentPreference = PaymentPreference.CARD
+    payment_preference: PaymentPreference | None = Field(
+        default=None, description="A new customer prefers card."
+    )
     credit_limit: AmountText = "0"
     status: CustomerStatus = CustomerStatus.ACTIVE
     vat_id: VatId = ""
     tax_treatment: TaxTreatment = TaxTreatment.STANDARD
-    language: Language = "en"
+    language: Language | None = Field(
+        default=None,
+        description="The language of mails and invoices: en or de; any other means English. That "
+        "of a new customer is en.",
+    )
     street: OptionalText = ""
     city: OptionalText = ""
     postal_code: OptionalText = ""
@@ -159,3 +166,10 @@ class CustomerDocument(Document):
         if self.tax_treatment is TaxTreatment.REVERSE_CHARGE and not self.vat_id:
             raise ValueError("vat_id: is missing: reverse_charge requires one")
         return self
+
+    @property
+    def as_new(self) -> Self:
+        """The document of a new customer, with defaults for what it leaves out."""
+        defaults = {"payment_preference": PaymentPreference.CARD, "language": "en"}
+        left_out = {name for name in defaults if getattr(self, name) is None}
+        return self.model_copy(update={name: defaults[name] for name in left_out})

@@ -14,10 +14,12 @@ from models.tables.masterdata import Customer
 from models.tables.orders import Order
 
 CONTACT_FIELDS = (
-    *("name", "email", "phone", "country", "vat_id", "language"),
-    *("street", "city", "postal_code"),
+    *("name", "email", "phone", "country", "vat_id"),
+    *("language", "payment_preference"),
 )
-"""Fields of a recorded customer that an order updates."""
+"""Fields of a recorded customer that an order updates, each for itself."""
+ADDRESS_FIELDS = ("street", "city", "postal_code")
+"""Fields that an order updates together: a new street never keeps the earlier postal code."""
 
 
 def lock_customer(session: Session, customer_id: str) -> Customer:
@@ -31,14 +33,14 @@ def lock_customer(session: Session, customer_id: str) -> Customer:
 def record_customer(work: UnitOfWork, document: CustomerDocument) -> Customer:
     """Insert a new customer, or update the contact and payment preference of a recorded one.
 
-    Only imports set credit limit, status and tax treatment: a new customer has no credit and pays
-    tax.
+    What the document leaves out stays. Only imports set credit limit, status and tax treatment: a
+    new customer has no credit and pays tax.
     """
     customer = work.session.get(Customer, document.customer_id, with_for_update=True)
     if customer is None:
         imported = {"credit_limit", "status", "tax_treatment"}
         customer = Customer(
-            **document.model_dump(exclude=imported),
+            **document.as_new.model_dump(exclude=imported),
             credit_limit_minor=0,
             status=CustomerStatus.ACTIVE,
             tax_treatment=TaxTreatment.STANDARD,
@@ -48,7 +50,10 @@ def record_customer(work: UnitOfWork, document: CustomerDocument) -> Customer:
         for field in CONTACT_FIELDS:
             if value := getattr(document, field):
                 setattr(customer, field, value)
-        customer.payment_preference = document.payment_preference
+        address = {field: getattr(document, field) for field in ADDRESS_FIELDS}
+        if any(address.values()):
+            for field, value in address.items():
+                setattr(customer, field, value)
     work.session.flush()
     return customer
 

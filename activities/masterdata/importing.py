@@ -252,7 +252,7 @@ def _offer(work: UnitOfWork, row: imports.OfferRow, context: Context) -> None:
 
 def _customer(work: UnitOfWork, row: CustomerDocument, context: Context) -> None:
     limit_minor = _amount("credit_limit", row.credit_limit, context)
-    fields = row.model_dump(exclude={"credit_limit"})
+    fields = row.as_new.model_dump(exclude={"credit_limit"})
     work.session.merge(Customer(**fields, credit_limit_minor=limit_minor))
 
 
