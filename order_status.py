@@ -62,22 +62,24 @@ class OrderStatusService:
         attention: bool,
         limit: int,
         customer_reference: str | None = None,
+        warnings: bool = False,
     ) -> list[OrderView]:
         """List orders, newest first, with the attentions of their workflows.
 
         Orders not recorded yet are listed with orders in attention or of the stage received, except
-        by the customer's reference. Without the engine, only the tables are read.
+        by the customer's reference or with `warnings` only. Without the engine, only the tables are
+        read.
         """
         attentions, views = dict[str, Attention](), list[OrderView]()
         of_all = attention or stage is Stage.RECEIVED
         if of_all:
             with suppress(EngineUnavailable):
                 attentions = await self._attentions(self._find_orders)
-                if stage in _UNRECORDED_STAGES and customer_reference is None:
+                if stage in _UNRECORDED_STAGES and customer_reference is None and not warnings:
                     views += await self._unrecorded_orders(attentions, limit)
         views += await self._database.read_async(
             lambda session: orders_reading.list_orders(
-                session, stage, attention, limit, attentions, customer_reference
+                session, stage, attention, limit, attentions, customer_reference, warnings
             )
         )
         if not of_all:
@@ -200,6 +202,7 @@ def received_view(order: AcceptedOrder, now: datetime) -> OrderView:
         order_id=order.order_id,
         customer_id=order.customer_id,
         customer_reference=order.customer_reference,
+        warnings=tuple(order.warnings),
         channel=order.channel,
         terms=order.terms,
         stage=Stage.RECEIVED,

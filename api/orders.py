@@ -45,9 +45,12 @@ def orders_router(intake: Intake, database: Database) -> APIRouter:
         attention: bool = False,
         limit: Limit = 50,
         customer_reference: str | None = None,
+        warnings: bool = False,
     ) -> list[OrderView]:
         """List orders, newest first."""
-        return await intake.orders.list_orders(stage, attention, limit, customer_reference)
+        return await intake.orders.list_orders(
+            stage, attention, limit, customer_reference, warnings
+        )
 
     @router.get("/customers/{customer_id}")
     async def show_customer(customer_id: str) -> CustomerView:

@@ -76,7 +76,13 @@ class Warehouse:
     def document(self, line_count: int, quantity: int = 2) -> OrderDocument:
         """Build a new order document with `line_count` lines of `quantity` units each."""
         self._order_count += 1
-        address = {"name": "A", "street": "S 1", "city": "C", "postal_code": "1", "country": "DE"}
+        address = {
+            "name": "A",
+            "street": "S 1",
+            "city": "C",
+            "postal_code": "10115",
+            "country": "DE",
+        }
         return OrderDocument.model_validate(
             {
                 "order_id": f"O{self._order_count}",
@@ -174,7 +180,7 @@ def _insert_master_data(session: Session) -> None:
         )
     )
     for name in LOCATIONS:
-        session.add(Location(location=name, name=name, country="DE", postal_code="1"))
+        session.add(Location(location=name, name=name, country="DE", postal_code="10115"))
 
 
 def _insert_stock(session: Session, sku_count: int) -> None:

@@ -65,12 +65,15 @@ def add_orders(app: typer.Typer, open_context: OpenContext) -> None:
         customer_reference: Annotated[
             str | None, typer.Option(help="Only orders with this reference of the customer.")
         ] = None,
+        warnings: Annotated[bool, typer.Option(help="Only orders with a warning.")] = False,
         limit: Limit = 50,
         as_json: Json = False,
     ) -> None:
         """List orders, newest first."""
         orders = open_context().with_intake(
-            lambda intake: intake.orders.list_orders(stage, attention, limit, customer_reference)
+            lambda intake: intake.orders.list_orders(
+                stage, attention, limit, customer_reference, warnings
+            )
         )
         show_view(orders, as_json, lambda rows: out.print(orders_table(rows)))
 
@@ -219,6 +222,8 @@ def print_order(order: OrderDetails) -> None:
     if order.attention:
         text = Text.assemble((order.attention.code, "yellow"), ": ", order.attention.message)
         out.print(text, soft_wrap=True)
+    for warning in order.warnings:
+        out.print(Text.assemble(("warning", "yellow"), ": ", warning), soft_wrap=True)
     _print_lines(order)
     _print_backorders(order)
     for shipment in order.shipments:

@@ -23,6 +23,7 @@ class Seller(Payload):
     name: str
     street: str
     city: str
+    region: str = ""
     postal_code: str
     country: str
     vat_id: str

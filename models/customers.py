@@ -5,10 +5,11 @@ from enum import StrEnum
 from typing import Annotated, Self
 
 import pycountry
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as NumberError
 
+from models.addresses import tidy_postal_code
 from models.base import NO_CONTROL_CHARACTERS, Document, Identifier, Text
 
 DECIMAL = r"^[0-9]{1,18}(\.[0-9]{1,30})?$"
@@ -115,20 +116,34 @@ Language = Annotated[
 ]
 
 
+def _none_if_blank(sent: object) -> object:
+    return None if isinstance(sent, str) and not sent.strip() else sent
+
+
+OptionalPart = Annotated[Text | None, BeforeValidator(_none_if_blank)]
+"""A part of an address that not every country has; blank is the same as none."""
+
+
 class Address(Document):
-    """An address for goods or invoices."""
+    """An address for goods or invoices.
+
+    Which of city, region and postal code an address needs depends on its country.
+    """
 
     name: Text
     street: Text
-    city: Text
-    region: Text | None = None
-    postal_code: Text
+    city: OptionalPart = None
+    region: OptionalPart = None
+    postal_code: OptionalPart = None
     country: Country
 
-    def lines(self) -> list[str]:
-        """Return the lines of an envelope."""
-        town = f"{self.postal_code} {self.city}" + (f", {self.region}" if self.region else "")
-        return [self.name, self.street, town, self.country]
+    @property
+    def tidy(self) -> Self:
+        """The address with its postal code as the country writes it."""
+        code = tidy_postal_code(self.country, self.postal_code) or None
+        if code == self.postal_code:
+            return self
+        return self.model_copy(update={"postal_code": code})
 
 
 class CustomerDocument(Document):

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 from stdnum import ean, iban
 
+from models.addresses import review_address
 from models.base import Document, Identifier, LocationId, Text, at_field
 from models.customers import (
     AmountText,
@@ -66,8 +67,9 @@ class CompanyRow(Document):
     legal_entity: Text
     name: Text
     street: Text
-    city: Text
-    postal_code: Text
+    city: OptionalText = ""
+    region: OptionalText = ""
+    postal_code: OptionalText = ""
     country: Country
     vat_id: VatId = ""
     iban: OptionalText = ""
@@ -84,6 +86,13 @@ class CompanyRow(Document):
     @classmethod
     def _check_iban(cls, value: str) -> str:
         return checked_number(iban.validate, value, "IBAN")
+
+    @model_validator(mode="after")
+    def _check_address(self) -> Self:
+        """Require what the company's country requires of an address."""
+        for error in review_address(self).errors:
+            raise ValueError(f"{error.field}: {error.reason}")
+        return self
 
 
 class AccountNumberRow(Document):
@@ -108,7 +117,7 @@ class LocationRow(Document):
     location: LocationId
     name: Text
     country: Country
-    postal_code: Text
+    postal_code: OptionalText = ""
     handling_cost: AmountText = "0"
     street: OptionalText = ""
     city: OptionalText = ""
@@ -119,6 +128,14 @@ class LocationRow(Document):
     @model_validator(mode="after")
     def _check_calendar(self) -> Self:
         check_calendar(self.timezone, self.cutoff, self.country, self.region)
+        return self
+
+    @model_validator(mode="after")
+    def _check_postal_code(self) -> Self:
+        """Require a postal code where the country requires one; street and city are optional."""
+        for error in review_address(self).errors:
+            if error.field == "postal_code":
+                raise ValueError(f"{error.field}: {error.reason}")
         return self
 
 

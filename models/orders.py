@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
 
+from models.addresses import AddressReview, review_address
 from models.base import Document, Identifier, LocationId, Text, at_field
 from models.customers import Address, AmountText, CustomerDocument, PercentText
 from models.money import decimals, parse_amount, parse_percent, same_decimal
@@ -201,6 +202,19 @@ class OrderDocument(Document):
             if self.fulfilment is Fulfilment.COUNTER and self.delivery is Delivery.PARTIAL:
                 raise ValueError("partial requires fulfilment carrier or pick_up, not counter")
         return self
+
+    def review_addresses(self) -> list[AddressReview]:
+        """Review the addresses by the data of their countries.
+
+        API and CLI do this before an order is accepted; an accepted one is never refused later.
+        """
+        addresses = {"ship_to": self.ship_to, "bill_to": self.bill_to}
+        return [review_address(address, field) for field, address in addresses.items() if address]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is unusual about the order, and doesn't stop it."""
+        return [warning for review in self.review_addresses() for warning in review.warnings]
 
     @property
     def customer_id(self) -> str:

@@ -3,23 +3,34 @@
 from datetime import date
 from typing import Self
 
+from models.addresses import Postal, printed_lines
 from models.base import Payload
-from models.customers import Address
 
 
 class PaperAddress(Payload):
-    """An address to print; `lines` are those between name and country."""
+    """An address to print; `lines` are those without name and country."""
 
     name: str
     lines: tuple[str, ...]
     country: str
     """ISO 3166 alpha-2; its name is printed."""
+    lines_above: int = 0
+    """How many of the lines stand above the name, as in Japan."""
 
     @classmethod
-    def of(cls, address: Address) -> Self:
-        """Convert the address of an order."""
-        name, *lines, country = address.lines()
-        return cls(name=name, lines=tuple(lines), country=country)
+    def of(cls, address: Postal, name: str, *more_names: str) -> Self:
+        """Arrange an address and its names in the order of its country."""
+        lines = printed_lines(address, name, *filter(None, more_names))
+        above = lines.index(name)
+        del lines[above]
+        country = address.country
+        return cls(name=name, lines=tuple(lines), country=country, lines_above=above)
+
+    @property
+    def all_lines(self) -> tuple[str, ...]:
+        """Name and lines, without the country and without empty ones."""
+        above = self.lines_above
+        return tuple(filter(None, (*self.lines[:above], self.name, *self.lines[above:])))
 
 
 class PaperContent(Payload):

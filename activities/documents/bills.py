@@ -29,9 +29,7 @@ def _data(wording: Wording) -> dict[str, Any]:
     bill, words, notation = wording.bill, wording.words, wording.notation
     seller = bill.seller
     iban = grouped_iban(seller.iban)
-    recipient = notation.postal_lines(bill.bill_to)
-    if bill.customer_name != bill.bill_to.name:
-        recipient.insert(0, bill.customer_name)
+    names = dict.fromkeys((bill.customer_name, bill.bill_to.name))
     corrections = wording.corrections()
     is_shipped_elsewhere = bill.ship_to != bill.bill_to and not corrections
     account = {"account_holder": seller.name, "IBAN": iban, "reference": bill.number}
@@ -43,19 +41,19 @@ def _data(wording: Wording) -> dict[str, Any]:
         "author": seller.name,
         "sender": {
             "name": seller.name,
-            "lines": [
-                seller.name,
-                seller.street,
-                f"{seller.postal_code} {seller.city}",
-                notation.country(seller.country),
-            ],
+            "lines": notation.postal_lines(seller, seller.name),
             "vat_id": seller.vat_id,
             "iban": iban,
         },
-        "recipient": {"lines": recipient, "country": bill.bill_to.country},
+        "recipient": {
+            "lines": notation.postal_lines(bill.bill_to, *names),
+            "country": bill.bill_to.country,
+        },
         "facts": wording.facts(),
         "corrections": corrections,
-        "ship_to": notation.postal_lines(bill.ship_to) if is_shipped_elsewhere else [],
+        "ship_to": (
+            notation.postal_lines(bill.ship_to, bill.ship_to.name) if is_shipped_elsewhere else []
+        ),
         "lines": [
             [
                 notation.count(line.line_no),

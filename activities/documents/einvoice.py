@@ -14,7 +14,8 @@ from xml.sax.saxutils import escape
 import pycountry
 
 from activities.documents.wording import AnyBill, Wording
-from models.billing import CreditNote, Invoice, Seller
+from models.addresses import Postal, tidy_postal_code
+from models.billing import CreditNote, Invoice
 from models.customers import Address, TaxTreatment
 from models.money import decimals
 from models.orders import Terms
@@ -163,16 +164,15 @@ def _registration(scheme: str, number: str) -> str:
     return _group("SpecifiedTaxRegistration", _text("ID", number, schemeID=scheme))
 
 
-def _address(of: Seller | Address, second_line: str = "") -> str:
-    region = of.region if isinstance(of, Address) else None
+def _address(of: Postal, second_line: str = "") -> str:
     return _group(
         "PostalTradeAddress",
-        _text("PostcodeCode", of.postal_code),
+        _text("PostcodeCode", tidy_postal_code(of.country, of.postal_code)),
         _text("LineOne", of.street),
         _text("LineTwo", second_line),
-        _text("CityName", of.city),
+        _text("CityName", of.city or ""),
         _text("CountryID", of.country),
-        _text("CountrySubDivisionName", region or ""),
+        _text("CountrySubDivisionName", of.region or ""),
     )
 
 

@@ -9,7 +9,7 @@ from babel import Locale
 from babel.dates import format_date
 from babel.numbers import NumberPattern, parse_pattern
 
-from models.customers import Address
+from models.addresses import Postal, printed_lines
 from models.money import decimals
 
 _locale = cache(Locale.parse)
@@ -59,10 +59,9 @@ class Notation:
         """Format a date with the name of the month."""
         return format_date(day, format="long", locale=_locale(self.language))
 
-    def postal_lines(self, address: Address) -> list[str]:
-        """List the lines of an address for an envelope, with the country's name."""
-        *lines, code = address.lines()
-        return [*lines, self.country(code)]
+    def postal_lines(self, address: Postal, *names: str) -> list[str]:
+        """List the lines of an envelope in the order of its country, and the country's name."""
+        return [*printed_lines(address, *names), self.country(address.country)]
 
     def country(self, code: str) -> str:
         """Name a country given as ISO 3166 alpha-2."""

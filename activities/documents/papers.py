@@ -106,11 +106,9 @@ def _shipment(paper: ShipmentPaper, words: Words, notation: Notation) -> _Data:
 
 def _address(address: PaperAddress, notation: Notation) -> _Data:
     """List the lines of an address for an envelope, with the country's name."""
-    lines = [line for line in address.lines if line]
-    country = notation.country(address.country)
     return {
         "name": address.name,
-        "lines": [address.name, *lines, country],
+        "lines": [*address.all_lines, notation.country(address.country)],
         "country": address.country,
     }
 

@@ -17,6 +17,7 @@ from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
 from activities.stock.notifications import orders_filled_by
 from models import imports, ledger
+from models.addresses import tidy_postal_code
 from models.base import Document, at_field
 from models.customers import CustomerDocument
 from models.errors import FieldError, InvalidInput
@@ -166,7 +167,8 @@ def _company(work: UnitOfWork, row: imports.CompanyRow, context: Context) -> Non
         _rename_series(work.session, company.legal_entity, row.legal_entity)
         work.session.delete(company)
         work.session.flush()
-    work.session.merge(Company(**row.model_dump()))
+    postal_code = tidy_postal_code(row.country, row.postal_code)
+    work.session.merge(Company(**row.model_dump() | {"postal_code": postal_code}))
     work.session.flush()
     context.currency = row.currency
 
@@ -212,6 +214,7 @@ def _free_number(holder: AccountRow, context: Context) -> None:
 def _location(work: UnitOfWork, row: imports.LocationRow, context: Context) -> None:
     cost_minor = _amount("handling_cost", row.handling_cost, context)
     fields = row.model_dump(exclude={"handling_cost"})
+    fields["postal_code"] = tidy_postal_code(row.country, row.postal_code)
     work.session.merge(Location(**fields, handling_cost_minor=cost_minor))
 
 

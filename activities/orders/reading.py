@@ -138,11 +138,12 @@ def list_orders(
     limit: int = 50,
     troubled: Collection[str] = (),
     customer_reference: str | None = None,
+    warnings: bool = False,
 ) -> list[OrderView]:
     """Read orders, the latest first; `limit` 0 means all.
 
     `attention`: only orders that need an operator, including open orders of `troubled`, the ids of
-    orders whose workflow ended abnormally or fails.
+    orders whose workflow ended abnormally or fails. `warnings`: only orders with a warning.
     """
     query = select(Order).order_by(col(Order.placed_at).desc(), col(Order.order_id))
     if stage is not None:
@@ -152,6 +153,8 @@ def list_orders(
         query = query.where(col(Order.attention_code).is_not(None) | is_troubled)
     if customer_reference is not None:
         query = query.where(Order.customer_reference == customer_reference)
+    if warnings:
+        query = query.where(col(Order.warnings).is_not(None))
     if limit:
         query = query.limit(limit)
     return _views(session, session.exec(query).all())
@@ -241,6 +244,7 @@ def _view(order: Order, rows: _Rows) -> OrderView:
         order_id=order.order_id,
         customer_id=order.customer_id,
         customer_reference=order.customer_reference or None,
+        warnings=tuple(order.warnings or ()),
         channel=order.channel,
         terms=order.terms,
         stage=order.stage,

@@ -253,6 +253,7 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
         fulfilment=document.fulfilment,
         location=document.location,
         taken_by=document.taken_by or "",
+        warnings=document.warnings or None,
         customer_reference=document.customer_reference or "",
         phone=document.phone or "",
         document=document.model_dump(mode="json"),

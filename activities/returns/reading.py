@@ -77,12 +77,13 @@ def return_paper(session: Session, return_id: str) -> ReturnPaper | None:
     if row is None or row.authorised_at is None or row.expires_at is None:
         return None
     order = session.get_one(Order, row.order_id)
+    ship_to = Address.model_validate(order.ship_to)
     return ReturnPaper(
         return_id=return_id,
         order_id=row.order_id,
         authorised_on=row.authorised_at.date(),
         valid_until=row.expires_at.date(),
-        from_address=PaperAddress.of(Address.model_validate(order.ship_to)),
+        from_address=PaperAddress.of(ship_to, ship_to.name),
         to_address=_receiving_address(session, row),
         lines=tuple(
             PaperContent(sku=line.sku, name=name, quantity=line.quantity)
@@ -107,15 +108,8 @@ def _receiving_address(session: Session, row: ReturnRow) -> PaperAddress:
     company = get_company(session)
     location = session.get(Location, row.location)
     if location is None:
-        lines = [company.street, company.city]
-        return PaperAddress(
-            name=company.name, lines=tuple(filter(None, lines)), country=company.country
-        )
-    city = f"{location.postal_code} {location.city}".strip()
-    lines = [company.name, location.street, city]
-    return PaperAddress(
-        name=location.name, lines=tuple(filter(None, lines)), country=location.country
-    )
+        return PaperAddress.of(company, company.name)
+    return PaperAddress.of(location, location.name, company.name)
 
 
 def _lines(session: Session, row: ReturnRow) -> Sequence[tuple[ReturnLine, str]]:

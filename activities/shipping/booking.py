@@ -39,7 +39,7 @@ from models.tables.masterdata import Location
 from models.tables.orders import Order
 from models.tables.shipping import PackageRow, Shipment
 
-SHIP_FROM = {"location", "name", "street", "city", "country", "postal_code"}
+SHIP_FROM = {"location", "name", "street", "city", "region", "country", "postal_code"}
 """The fields of a location that a carrier gets."""
 
 

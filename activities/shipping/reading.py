@@ -159,7 +159,7 @@ def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
         tracking_number=row.tracking_number or "",
         booking_id=row.booking_id or "",
         ship_from=_ship_from(session, row.location, location),
-        ship_to=PaperAddress.of(Address.model_validate(order.ship_to)),
+        ship_to=_ship_to(order),
         packages=_paper_packages(session, row),
         lines=_paper_lines(session, row),
         freight_class=row.freight_class,
@@ -245,7 +245,12 @@ def _ship_from(session: Session, name: str, location: Location | None) -> PaperA
     company = get_company(session)
     if location is None:
         return PaperAddress(name=company.name, lines=(name,), country=company.country)
-    return PaperAddress(name=company.name, lines=location.address_lines, country=location.country)
+    return PaperAddress.of(location, company.name, location.name)
+
+
+def _ship_to(order: Order) -> PaperAddress:
+    address = Address.model_validate(order.ship_to)
+    return PaperAddress.of(address, address.name)
 
 
 def _paper_packages(session: Session, row: Shipment) -> tuple[PaperPackage, ...]:

@@ -17,6 +17,7 @@ from activities.order_record.progress import lock_order, read_progress, save_pro
 from activities.stock.backorders import fill_shortages, low_keys, set_newest_dates
 from activities.stock.counters import Change, lock_stock, move, reserve
 from activities.stock.notifications import notification_of_fills, orders_short_of
+from models.addresses import comparable_postal_code
 from models.errors import Refused
 from models.messages.steps import Advanced, Notification, OrderStep, Released, StockKey
 from models.orders import Delivery
@@ -242,11 +243,16 @@ def _origins(session: Session, order: Order) -> list[Origin]:
 
     A collected order is served from its location only. Raises Refused where there is none.
     """
-    country, postal_code = order.ship_to["country"], order.ship_to["postal_code"] or ""
+    country = order.ship_to["country"]
+    postal_code = comparable_postal_code(order.ship_to["postal_code"])
     known = (col(Distance.location) == col(Location.location)) & (Distance.country == country)
     rows = session.exec(select(Location, Distance).outerjoin(Distance, known)).all()
     locations = {location.location: location for location, _ in rows}
-    matching = [row for _, row in rows if row and postal_code.startswith(row.postal_prefix)]
+    matching = [
+        row
+        for _, row in rows
+        if row and postal_code.startswith(comparable_postal_code(row.postal_prefix))
+    ]
     matching.sort(key=lambda row: len(row.postal_prefix))
     distances = {row.location: row.distance_km for row in matching}
     origins = [

@@ -46,21 +46,26 @@ REQUIRED = {
 
 
 def parse_order(sent: JsonValue) -> OrderDocument:
-    """Parse an order document; its phone number becomes E.164. Raises InvalidInput.
+    """Parse an order document with addresses that can be delivered. Raises InvalidInput.
 
-    Numbering plans change, so that an accepted number is not checked again.
+    Its phone number becomes E.164, its postal codes are written as in their countries. Numbering
+    plans and address data change, so that an accepted document is not checked again.
     """
     try:
         document = OrderDocument.model_validate(sent, extra="forbid")
     except ValidationError as error:
         raise invalid_input(error) from error
-    if document.phone is None:
-        return document
+    errors = [error for review in document.review_addresses() for error in review.errors]
+    phone = document.phone
     try:
-        phone = parse_phone(document.phone, document.ship_to.country)
+        phone = phone and parse_phone(phone, document.ship_to.country)
     except ValueError as error:
-        raise InvalidInput([FieldError("phone", str(error))]) from error
-    return document.model_copy(update={"phone": phone})
+        errors.append(FieldError("phone", str(error)))
+    if errors:
+        raise InvalidInput(errors)
+    tidy = {"ship_to": document.ship_to.tidy, "bill_to": document.bill_to and document.bill_to.tidy}
+    given = {name: value for name, value in {**tidy, "phone": phone}.items() if value is not None}
+    return document.model_copy(update=given)
 
 
 def parse_command(kind: type[CommandMessage], sent: JsonValue) -> CommandMessage:

@@ -5,6 +5,7 @@ from datetime import date, time
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, SQLModel
 
+from models.addresses import printed_lines
 from models.customers import CustomerStatus, PaymentPreference, TaxTreatment
 from models.tables.columns import bigint, enum_column
 
@@ -18,6 +19,7 @@ class Company(SQLModel, table=True):
     name: str
     street: str
     city: str
+    region: str = ""
     postal_code: str
     country: str
     vat_id: str
@@ -44,13 +46,13 @@ class Location(SQLModel, table=True):
     """The local time from which goods wait for the next working day; None: goods never wait."""
     timezone: str = "UTC"
     region: str = ""
-    """The subdivision with further public holidays, such as "BE" for Berlin."""
+    """The subdivision with further public holidays, such as "BE" for Berlin; printed in addresses
+    where the country writes it."""
 
     @property
     def address_lines(self) -> tuple[str, ...]:
-        """The name, street and town that are not empty."""
-        town = f"{self.postal_code} {self.city}".strip()
-        return tuple(filter(None, (self.name, self.street, town)))
+        """The name and the lines of the address that are not empty."""
+        return tuple(printed_lines(self, self.name))
 
 
 class Distance(SQLModel, table=True):

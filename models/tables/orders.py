@@ -95,6 +95,8 @@ class Order(SQLModel, table=True):
     """The location where the goods are handed over to the customer."""
     taken_by: str = ""
     """The employee who took the order."""
+    warnings: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    """What was unusual about it when it was recorded; None: nothing."""
     customer_reference: str = Field(default="", index=True)
     """The customer's own reference; empty: none."""
     phone: str = ""

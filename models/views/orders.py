@@ -38,6 +38,8 @@ class OrderView(Payload):
     order_id: str
     customer_id: str
     customer_reference: str | None = None
+    warnings: tuple[str, ...] = ()
+    """What is unusual about the order, and doesn't stop it."""
     """The customer's own reference."""
     channel: str
     terms: str

@@ -25,6 +25,7 @@ from tests.support.masterdata.shop import (
 
 LOCATIONS = {"BER": "DE", "MUC": "DE", "VIE": "AT"}
 """Countries by location."""
+POSTAL_CODES = {"DE": "10115", "AT": "1010"}
 SKUS = ("A", "B", "C")
 OPENING = {("BER", "A"): 7, ("MUC", "A"): 3, ("VIE", "B"): 5}
 """Opening balance in units."""
@@ -50,7 +51,10 @@ def furnish(url: str, folder: Path) -> None:
     ]
     write_tables(
         folder,
-        locations=[location_row(name, country=country) for name, country in LOCATIONS.items()],
+        locations=[
+            location_row(name, country=country, postal_code=POSTAL_CODES[country])
+            for name, country in LOCATIONS.items()
+        ],
         products=[product_row(sku, unit_price="9.99", weight_g=900) for sku in SKUS],
         suppliers=[supplier_row(supplier_id) for supplier_id in "XY"],
         offers=offers,

@@ -59,7 +59,7 @@ def test_invoice_has_all_legally_required_fields() -> None:
         "Order ORD-0815",
         "Customer C-1001",
         "Northwind Tools GmbH",
-        "Acme Ltd 1 High Street EC1A 1BB London United Kingdom",
+        "Acme Ltd 1 High Street London EC1A 1BB United Kingdom",
         "Ship to: Acme Warehouse, Unit 7, Dock Road",
         "Your VAT ID GB999999973",
         "VAT ID DE123456788",

@@ -327,9 +327,9 @@ def test_same_paper_gives_same_bytes() -> None:
 
 
 def test_address_of_an_order_is_printed_for_an_envelope() -> None:
-    """With the region after the city."""
+    """In the order of its country."""
     given: dict[str, Any] = {"name": "Acme", "street": "1 Main St", "city": "Austin"}
     address = Address(**given, region="TX", postal_code="78701", country="US")
-    assert PaperAddress.of(address) == PaperAddress(
-        name="Acme", lines=("1 Main St", "78701 Austin, TX"), country="US"
+    assert PaperAddress.of(address, address.name) == PaperAddress(
+        name="Acme", lines=("1 Main St", "Austin, TX 78701"), country="US"
     )

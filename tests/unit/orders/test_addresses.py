@@ -1,0 +1,170 @@
+"""Addresses by country: what is refused, what is a warning, and the printed lines."""
+
+from typing import Any
+
+import pycountry
+import pytest
+
+from models.addresses import comparable_postal_code, country_of, printed_lines
+from models.customers import Address
+from models.errors import InvalidInput
+from models.messages.parsing import parse_order
+from models.papers import PaperAddress
+
+ORDER = {
+    "order_id": "O-1",
+    "channel": "online",
+    "customer": "C-1",
+    "currency": "EUR",
+    "terms": "prepaid",
+    "lines": [{"sku": "DRILL", "quantity": 1}],
+}
+CASES: list[tuple[str, str, str, str, str, list[str]]] = [
+    # country, street, city, region, postal code; the printed lines of the address
+    ("DE", "Unter den Linden 1", "Berlin", "", "10117", ["Unter den Linden 1", "10117 Berlin"]),
+    ("DE", "Am Markt 1", "Dresden", "Sachsen", "D-01067", ["Am Markt 1", "01067 Dresden"]),
+    ("DE", "Am Markt 1", "Dresden", "", "DE 01067", ["Am Markt 1", "01067 Dresden"]),
+    ("AT", "Am Hof 1", "Wien", "", "A-1010", ["Am Hof 1", "1010 Wien"]),
+    ("CH", "Limmatquai 1", "Zürich", "", "CH-8001", ["Limmatquai 1", "CH-8001 Zürich"]),
+    ("CH", "Limmatquai 1", "Zürich", "", "8001", ["Limmatquai 1", "CH-8001 Zürich"]),
+    ("FR", "1 rue de Rivoli", "Paris", "", "F-75001", ["1 rue de Rivoli", "75001 Paris"]),
+    ("PL", "ul. Złota 1", "Warszawa", "", "00950", ["ul. Złota 1", "00-950 Warszawa"]),
+    ("PT", "Rua Augusta 1", "Lisboa", "", "1100053", ["Rua Augusta 1", "1100-053 Lisboa"]),
+    ("GB", "1 High Street", "London", "Kent", "sw1a1aa", ["1 High Street", "London", "SW1A1AA"]),
+    ("US", "1 Main St", "Austin", "TX", "78701", ["1 Main St", "Austin, TX 78701"]),
+    ("CA", "1 Bay St", "Toronto", "ON", "m5v 3l9", ["1 Bay St", "Toronto ON M5V 3L9"]),
+    ("AU", "1 Pitt St", "Sydney", "NSW", "2000", ["1 Pitt St", "Sydney NSW 2000"]),
+    ("BR", "Rua A 1", "São Paulo", "SP", "01310100", ["Rua A 1", "São Paulo-SP", "01310100"]),
+    ("IE", "1 Main Street", "Cork", "", "", ["1 Main Street", "Cork"]),
+    ("IE", "1 Main Street", "Cork", "", "N/A", ["1 Main Street", "Cork"]),
+    ("IE", "1 Main Street", "Dublin", "", "d02 x285", ["1 Main Street", "Dublin", "D02 X285"]),
+    ("HK", "1 Nathan Road", "Mong Kok", "Kowloon", "", ["1 Nathan Road", "Mong Kok", "Kowloon"]),
+    ("HK", "1 Nathan Road", "Kowloon", "", "000000", ["1 Nathan Road", "Kowloon"]),
+    ("AE", "Sheikh Zayed Road 1", "Dubai", "", "", ["Sheikh Zayed Road 1", "Dubai"]),
+    ("AE", "Sheikh Zayed Road 1", "Dubai", "Dubai", "00000", ["Sheikh Zayed Road 1", "Dubai"]),
+    ("AE", "Street 4", "Al Ain", "Abu Dhabi", "", ["Street 4", "Al Ain", "Abu Dhabi"]),
+    ("PA", "Calle 50", "Panamá", "", "", ["Calle 50", "Panamá"]),
+    ("SG", "1 Raffles Place", "", "", "048616", ["1 Raffles Place", "SINGAPORE 048616"]),
+    ("SG", "1 Raffles Place", "Singapore", "", "048616", ["1 Raffles Place", "SINGAPORE 048616"]),
+    (
+        *("JP", "1-2-3 Kitazawa", "Setagaya-ku", "Tokyo", "155-0031"),
+        ["1-2-3 Kitazawa", "Setagaya-ku, Tokyo 155-0031"],
+    ),
+    (
+        *("JP", "北沢1-2-3", "世田谷区", "東京都", "〒１５５－００３１"),  # noqa: RUF001
+        ["〒155-0031", "東京都世田谷区", "北沢1-2-3"],
+    ),
+    ("CN", "建国路1号", "朝阳区", "北京市", "100020", ["100020", "北京市朝阳区", "建国路1号"]),
+    (
+        "KR",
+        "세종대로 1",
+        "종로구",
+        "서울특별시",
+        "03051",
+        ["서울특별시 종로구", "세종대로 1", "03051"],
+    ),
+]
+
+
+def address_of(country: str, street: str, city: str, region: str, code: str) -> dict[str, str]:
+    """Build an address as sent; empty parts are sent as empty."""
+    given = {"street": street, "city": city, "region": region, "postal_code": code}
+    return {"name": "Ada", "country": country, **given}
+
+
+def sent(ship_to: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Build an order document to an address."""
+    return {**ORDER, "ship_to": ship_to, **more}
+
+
+def refusals(document: dict[str, Any]) -> dict[str, str]:
+    """Return the reasons of a refused document by field."""
+    with pytest.raises(InvalidInput) as refusal:
+        parse_order(document)
+    return {error.field: error.reason for error in refusal.value.fields}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join((case[0], *case[2:5])))
+def test_usual_address_prints_in_the_order_of_its_country(
+    case: tuple[str, str, str, str, str, list[str]],
+) -> None:
+    """Accepted without a warning; the code is written as in its country."""
+    *parts, expected = case
+    order = parse_order(sent(address_of(*parts)))
+    assert order.warnings == []
+    assert printed_lines(order.ship_to) == expected
+    assert parse_order(order.model_dump(mode="json")) == order
+
+
+@pytest.mark.parametrize(
+    ("parts", "reasons"),
+    [
+        (("DE", "A 1", "Dresden", "", "1067"), {"postal_code": "'1067' is not a postal code of DE (Germany), such as 26133"}),
+        (("DE", "A 1", "Dresden", "", "ABCDEFG"), {"postal_code": "'ABCDEFG' is not a postal code of DE (Germany), such as 26133"}),
+        (("DE", "A 1", "Dresden", "", "1067 Dresden"), {"postal_code": "'1067 Dresden' is not a postal code of DE (Germany), such as 26133"}),
+        (("DE", "A 1", "Berlin", "", "F-75001"), {"postal_code": "'F-75001' is not a postal code of DE (Germany), such as 26133"}),
+        (("DE", "A 1", "Berlin", "", ""), {"postal_code": "is missing: DE (Germany) requires one, such as 26133"}),
+        (("DE", "A 1", "", "", ""), {"postal_code": "is missing: DE (Germany) requires one, such as 26133", "city": "is missing: DE (Germany) requires one"}),
+        (("IE", "A 1", "", "", ""), {"city": "is missing: IE (Ireland) requires one"}),
+        (("US", "A 1", "Austin", "TX", "7870"), {"postal_code": "'7870' is not a postal code of US (United States), such as 95014"}),
+        (("US", "A 1", "Austin", "", "78701"), {"region": "is missing: addresses of US (United States) have one, such as Alabama"}),
+        (("HK", "A 1", "", "", ""), {"region": "is missing: addresses of HK (Hong Kong) have one, such as Kowloon"}),
+        (("GB", "A 1", "London", "", "12345"), {"postal_code": "'12345' is not a postal code of GB (United Kingdom), such as EC1Y 8SY"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("field", ["ship_to", "bill_to"])
+def test_undeliverable_address_is_refused_with_an_example(
+    field: str, parts: tuple[str, str, str, str, str], reasons: dict[str, str]
+) -> None:
+    """Each field of either address."""
+    home = address_of("IE", "1 Main Street", "Cork", "", "")
+    document = sent(home) | {field: address_of(*parts)}
+    assert refusals(document) == {f"{field}.{name}": reason for name, reason in reasons.items()}
+
+
+@pytest.mark.parametrize(
+    ("parts", "warning"),
+    [
+        (("IE", "A 1", "Dublin", "", "Dublin 2"), "ship_to.postal_code: 'Dublin 2' is not a postal code of IE (Ireland), such as A65 F4E2"),
+        (("HK", "A 1", "Kowloon", "", "999077"), "ship_to.postal_code: '999077', though HK (Hong Kong) has no postal codes"),
+        (("HK", "A 1", "Central", "", ""), "ship_to.region: is missing: addresses of HK (Hong Kong) have one, such as Kowloon"),
+        (("IT", "A 1", "Tivoli", "", "00019"), "ship_to.region: is missing: addresses of IT (Italy) have one, such as Agrigento"),
+        (("US", "A 1", "Austin", "CA", "78701"), "ship_to.postal_code: 78701 is not in CA, US (United States)"),
+        (("US", "A 1", "Austin", "Texa", "78701"), "ship_to.region: 'Texa' is not a region of US (United States), such as Alabama"),
+    ],
+)  # fmt: skip
+def test_unusual_address_is_accepted_with_a_warning(
+    parts: tuple[str, str, str, str, str], warning: str
+) -> None:
+    """It can be delivered, and nothing of it is lost."""
+    assert parse_order(sent(address_of(*parts))).warnings == [warning]
+
+
+def test_address_of_every_country_prints_all_its_parts() -> None:
+    """Also those that its usual format lacks."""
+    for country in pycountry.countries:
+        example = country_of(country.alpha_2).example
+        address = Address(
+            name="Ada",
+            street="Street",
+            city="Town",
+            postal_code=example or None,
+            country=country.alpha_2,
+        )
+        lines = printed_lines(address, "Ada")
+        assert "Ada" in lines
+        assert all(part in " ".join(lines) for part in ("Street", "Town", example))
+
+
+def test_name_stands_below_an_address_in_east_asian_script() -> None:
+    """And above one in Latin letters."""
+    local = Address.model_validate(address_of("JP", "北沢1-2-3", "世田谷区", "東京都", "155-0031"))
+    latin = Address.model_validate(address_of("JP", "1 Kitazawa", "Setagaya", "Tokyo", "155-0031"))
+    assert PaperAddress.of(local, "山田").all_lines[-1] == "山田"
+    assert PaperAddress.of(latin, "Yamada").all_lines[0] == "Yamada"
+
+
+def test_postal_codes_are_compared_without_separators() -> None:
+    """As distances are given by the beginning of postal codes."""
+    assert comparable_postal_code("sw1a 1aa").startswith(comparable_postal_code("SW1 A"))
+    assert comparable_postal_code(None) == ""
