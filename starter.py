@@ -8,6 +8,7 @@ import typer
 from command_line.billing import add_billing
 from command_line.commands import add_commands
 from command_line.context import CliContext
+from command_line.imports import add_imports
 from command_line.ledger import add_ledger
 from command_line.operations import add_operations
 from command_line.orders import add_orders
@@ -38,6 +39,7 @@ for add in (
     add_shipping,
     add_purchasing,
     add_ledger,
+    add_imports,
     add_operations,
     add_commands,
 ):

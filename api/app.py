@@ -14,6 +14,7 @@ from activities.database.unit_of_work import utc_now
 from api import problems
 from api.billing import billing_router
 from api.commands import command_router
+from api.imports import imports_router
 from api.ledger import ledger_router
 from api.operations import operations_router
 from api.orders import orders_router
@@ -50,6 +51,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
             billing_router(database),
             returns_router(database),
             ledger_router(database, utc_now),
+            imports_router(intake),
             operations_router(intake, database),
             command_router(intake),
             webhook_router(intake, _secrets(settings)),

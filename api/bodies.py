@@ -14,6 +14,16 @@ Limit = Annotated[int, Query(ge=0, le=MAX_LISTED, description="0: all")]
 """The number of rows of a list."""
 
 
+async def bytes_of(request: Request, limit: int) -> bytes:
+    """Read a body of at most `limit` bytes. Raises InvalidInput."""
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > limit:
+            raise InvalidInput([FieldError("document", f"is larger than {limit} bytes")])
+    return bytes(content)
+
+
 async def body_of(
     request: Request, kind: type[BaseModel], **of_path: JsonValue
 ) -> dict[str, JsonValue]:

@@ -1,12 +1,10 @@
-"""Operations: import, nightly workflows, findings, rejected messages."""
+"""Operations: nightly workflows, findings, rejected messages."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from activities.masterdata.importing import import_folder
 from activities.operations import reading as operations_reading
 from command_line.context import OpenContext
 from command_line.output import Json, Limit, new_table, out, show, show_view
@@ -16,16 +14,6 @@ from models.views.operations import FindingView, RejectedMessageView
 def add_operations(app: typer.Typer, open_context: OpenContext) -> None:
     """Add the commands of operations."""
     _add_nightly(app, open_context)
-
-    @app.command("import")
-    def import_(folder: Path, as_json: Json = False) -> None:
-        """Import master data from the CSV files of FOLDER: all of it, or nothing."""
-        context = open_context()
-        imported = import_folder(context.database, folder)
-        if imported.served:
-            context.with_intake(lambda intake: intake.notify_orders(imported.served, "opening"))
-        rows = ", ".join(_rows(count, name) for name, count in imported.rows.items())
-        show({"imported": imported.rows}, as_json, f"{rows} imported")
 
     @app.command()
     def findings(
@@ -63,10 +51,6 @@ def _add_nightly(app: typer.Typer, open_context: OpenContext) -> None:
         show(outcome, as_json, text)
         if outcome.attention:
             raise typer.Exit(1)
-
-
-def _rows(count: int, file: str) -> str:
-    return f"{count} {'row' if count == 1 else 'rows'} of {file}"
 
 
 def _print_findings(rows: Sequence[FindingView]) -> None:

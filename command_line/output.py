@@ -109,6 +109,11 @@ def print_problem(title: str, message: str) -> None:
     err.print(Text.assemble((title, "red"), " ", message), soft_wrap=True)
 
 
+def print_warning(title: str, message: str) -> None:
+    """Print a warning to standard error."""
+    err.print(Text.assemble((title, "yellow"), " ", message), soft_wrap=True)
+
+
 def print_json(value: object) -> None:
     """Print JSON to standard output, without colours or folding."""
     print(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))

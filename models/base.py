@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f-\x9f]*$"
+from models.patterns import IDENTIFIER, NO_CONTROL_CHARACTERS, SHORT_IDENTIFIER
 
 Text = Annotated[
     str,
@@ -22,7 +22,7 @@ Text = Annotated[
 
 Identifier = Annotated[
     str,
-    StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
+    StringConstraints(strict=True, pattern=IDENTIFIER),
     Field(
         description="An id: 1 to 64 letters, digits, dots, underscores or hyphens; "
         "it starts with a letter or digit."
@@ -30,7 +30,7 @@ Identifier = Annotated[
 ]
 """An id chosen by a caller."""
 
-LocationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+LocationId = Annotated[str, StringConstraints(pattern=SHORT_IDENTIFIER)]
 """The id of a location or a supplier; short, as other ids contain it."""
 
 

@@ -10,7 +10,9 @@ from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as NumberError
 
 from models.addresses import tidy_postal_code
-from models.base import NO_CONTROL_CHARACTERS, Document, Identifier, Text
+from models.base import Document, Identifier, Text
+from models.cells import CellKind
+from models.patterns import EMAIL, LANGUAGE, NO_CONTROL_CHARACTERS
 
 DECIMAL = r"^[0-9]{1,18}(\.[0-9]{1,30})?$"
 """The pattern of amounts and percentages in the JSON Schema; `models.money` is stricter."""
@@ -77,7 +79,7 @@ Email = Annotated[
     StringConstraints(
         strip_whitespace=True,
         max_length=254,
-        pattern=r"^[^@\s\x00-\x1f<>,;]+@[^@\s\x00-\x1f<>,;]+$",
+        pattern=EMAIL,
     ),
 ]
 OptionalText = Annotated[
@@ -92,6 +94,7 @@ AmountText = Annotated[
         examples=["18.00"],
         json_schema_extra={"pattern": DECIMAL},
     ),
+    CellKind.AMOUNT,
 ]
 PercentText = Annotated[
     str,
@@ -101,6 +104,7 @@ PercentText = Annotated[
         examples=["19", "5.5"],
         json_schema_extra={"pattern": DECIMAL},
     ),
+    CellKind.PERCENT,
 ]
 
 
@@ -111,7 +115,7 @@ VatId = Annotated[
 ]
 Language = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z]{2}$"),
+    StringConstraints(pattern=LANGUAGE),
     Field(description="The language of mails and invoices: en or de; any other means English."),
 ]
 

@@ -23,6 +23,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from models.patterns import mismatch
 
 Found = TypeVar("Found")
 
@@ -84,16 +87,17 @@ def require_found(result: Found | None, code: str, message: str) -> Found:
 def invalid_input(error: ValidationError) -> InvalidInput:
     """Convert pydantic's validation error."""
     return InvalidInput(
-        [
-            _field_error(details["loc"], _reason(details["type"], details["msg"]))
-            for details in error.errors()
-        ]
+        [_field_error(details["loc"], _reason(details)) for details in error.errors()]
     )
 
 
-def _reason(kind: str, message: str) -> str:
-    """Replace pydantic's message that names our classes."""
-    return "is not an object" if kind in _NOT_AN_OBJECT else message
+def _reason(details: ErrorDetails) -> str:
+    """Replace pydantic's messages that name our classes, or show a pattern."""
+    if details["type"] in _NOT_AN_OBJECT:
+        return "is not an object"
+    if details["type"] == "string_pattern_mismatch":
+        return mismatch(details["input"], details["ctx"]["pattern"])
+    return details["msg"]
 
 
 def _field_error(path_parts: tuple[int | str, ...], message: str) -> FieldError:

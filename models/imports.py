@@ -9,6 +9,7 @@ from stdnum import ean, iban
 
 from models.addresses import review_address
 from models.base import Document, Identifier, LocationId, Text, at_field
+from models.cells import CellKind
 from models.customers import (
     AmountText,
     Country,
@@ -19,6 +20,7 @@ from models.customers import (
     checked_number,
 )
 from models.money import decimals, parse_amount, parse_percent
+from models.patterns import CURRENCY, GS1_PREFIX, SHORT_IDENTIFIER
 from models.working_days import check_calendar
 
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -47,18 +49,18 @@ def _check_time(cell: object) -> object:
     return cell
 
 
-Whole = Annotated[int, BeforeValidator(_check_number)]
+Whole = Annotated[int, BeforeValidator(_check_number), CellKind.WHOLE]
 Count = Annotated[Whole, Field(ge=0, le=1_000_000_000)]
 Positive = Annotated[Whole, Field(ge=1, le=1_000_000_000)]
-Day = Annotated[date, BeforeValidator(_check_day)]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Day = Annotated[date, BeforeValidator(_check_day), CellKind.DAY]
+Currency = Annotated[str, StringConstraints(pattern=CURRENCY)]
 Gs1Prefix = Annotated[
     str,
-    StringConstraints(pattern=r"^([0-9]{7,10})?$"),
+    StringConstraints(pattern=GS1_PREFIX),
     Field(description="7 to 10 digits"),
 ]
-TimeOfDay = Annotated[time, BeforeValidator(_check_time)]
-AccountNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+TimeOfDay = Annotated[time, BeforeValidator(_check_time), CellKind.TIME]
+AccountNumber = Annotated[str, StringConstraints(pattern=SHORT_IDENTIFIER)]
 
 
 class CompanyRow(Document):

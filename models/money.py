@@ -31,6 +31,15 @@ def decimals(currency: str) -> int:
     return exponent
 
 
+def is_currency(code: str) -> bool:
+    """Return whether amounts can be in this currency."""
+    try:
+        decimals(code)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_scaled(text: str, digits: int) -> int:
     """Parse a plain decimal such as "18.5" to units of 10**-digits.
 

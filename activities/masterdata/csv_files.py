@@ -1,104 +1,128 @@
-"""CSV files of master data, read and validated row by row."""
+"""CSV files: encoding, separator, quotes, and rows that are cut off."""
 
+import codecs
 import csv
 import io
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection
 
-from pydantic import ValidationError
+from activities.masterdata.raw_tables import RawRow, RawTable, unreadable
 
-from models.base import Document
-from models.errors import FieldError, invalid_input
-
-
-@dataclass(frozen=True)
-class Row:
-    """A valid row and the number of its last line in the file."""
-
-    line: int
-    document: Any
-    """The model of the row: each file has another."""
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Those of UTF-32 first, as one begins like that of UTF-16."""
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+LIKELY_ENCODING = "windows-1252"
+"""The encoding of spreadsheets in western Europe that is not UTF-8."""
+CUT_OFF = "the file may be cut off here"
 
 
-@dataclass(frozen=True)
-class CsvContent:
-    """The valid rows of a file, and the errors of the others."""
+def read_csv(name: str, raw: bytes, columns: Collection[str], encoding: str | None) -> RawTable:
+    """Read a file whose header names some of `columns`.
 
-    rows: Sequence[Row] = ()
-    errors: Sequence[FieldError] = ()
-    invalid_cells: Set[tuple[str, str]] | None = frozenset()
-    """Column and cell, of the invalid rows; None: the file can't be read to its end."""
-
-    def may_define(self, column: str, value: str) -> bool:
-        """Return whether an invalid row could be the one with this id."""
-        return self.invalid_cells is None or (column, value) in self.invalid_cells
-
-
-def read_csv(path: Path, model: type[Document]) -> CsvContent:
-    """Read a file in UTF-8 whose rows are of `model`; a missing file has no rows."""
-    if not path.exists():
-        return CsvContent()
-    raw = path.read_bytes()
+    Without `encoding` it is UTF-8, or what its byte order mark says.
+    """
+    text = _decode(name, raw, encoding)
+    if isinstance(text, RawTable):
+        return text
+    text, separator = _separator(text, columns)
+    table = RawTable(name)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    width = 0
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        return _unreadable([FieldError(f"{path.name} line {line}", "is not UTF-8")])
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    rows: list[Row] = []
-    errors: list[FieldError] = []
-    invalid_cells: set[tuple[str, str]] = set()
-    try:
-        if header_errors := _check_header(path.name, reader.fieldnames or (), model):
-            return _unreadable(header_errors)
         for cells in reader:
-            document = _validate(path.name, reader.line_num, cells, model)
-            if isinstance(document, list):
-                errors += document
-                invalid_cells.update(_filled(cells).items())
+            if not any(map(str.strip, cells)):
+                continue
+            width = width or len(cells)
+            if len(cells) == width:
+                table.rows.append(RawRow(reader.line_num, cells))
             else:
-                rows.append(Row(reader.line_num, document))
+                table.add_error(reader.line_num, _wrong_width(cells, width, separator))
     except csv.Error as error:
-        errors.append(FieldError(f"{path.name} line {reader.reader.line_num}", str(error)))
-        return CsvContent(rows, errors, invalid_cells=None)
-    return CsvContent(rows, errors, invalid_cells)
+        table.add_error(reader.line_num, _in_words(error))
+        table.is_complete = False
+    if table.rows and not text.endswith(("\n", "\r")) and not table.errors:
+        table.warn(reader.line_num, "has no line end: check that the file is not cut off")
+    return table
 
 
-def _unreadable(errors: Sequence[FieldError]) -> CsvContent:
-    return CsvContent(errors=errors, invalid_cells=None)
-
-
-def _check_header(name: str, header: Sequence[str], model: type[Document]) -> list[FieldError]:
-    columns = model.model_fields
-    required = [column for column, field in columns.items() if field.is_required()]
-    unknown = f"is unknown; the columns are {', '.join(columns)}"
-    reasons = [
-        *((column, "the column is missing") for column in required if column not in header),
-        *((column, "appears twice") for column in sorted(set(header)) if header.count(column) > 1),
-        *((column, unknown) for column in header if column not in columns),
-    ]
-    return [FieldError(f"{name} line 1, {column}", reason) for column, reason in reasons]
-
-
-def _validate(
-    name: str, line: int, cells: Mapping[str | Any, Any], model: type[Document]
-) -> Document | list[FieldError]:
-    """Return the model of a row, or its errors."""
-    if None in cells:
-        return [FieldError(f"{name} line {line}", "has more cells than the header has columns")]
+def _decode(name: str, raw: bytes, encoding: str | None) -> str | RawTable:
+    """Decode a file; if that fails, return the table that says so."""
+    mark, marked = next((pair for pair in BYTE_ORDER_MARKS if raw.startswith(pair[0])), (b"", ""))
+    encoding = marked or encoding or "utf-8"
+    body = raw if encoding in ("utf-16", "utf-32") and marked else raw.removeprefix(mark)
     try:
-        return model.model_validate(_filled(cells), extra="forbid")
-    except ValidationError as error:
-        fields = invalid_input(error).fields
-        return [FieldError(f"{name} line {line}, {f.field}", f.reason) for f in fields]
+        text = body.decode(encoding)
+    except UnicodeDecodeError as error:
+        return _undecodable(name, raw, error, marked or None)
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        return unreadable(name, line, "is not UTF-8 (it has zero bytes, as UTF-16): save as UTF-8")
+    return text
 
 
-def _filled(cells: Mapping[str | Any, Any]) -> dict[str, str]:
-    """Return the cells that are not empty."""
-    return {
-        column: cell.strip()
-        for column, cell in cells.items()
-        if isinstance(cell, str) and cell.strip()
+def _undecodable(name: str, raw: bytes, error: UnicodeDecodeError, marked: str | None) -> RawTable:
+    """Name the line, and the word as the likely encoding has it."""
+    line = raw[: error.start].count(b"\n") + 1
+    if marked and marked != "utf-8":
+        return unreadable(name, line, f"is not {marked.upper()}: {CUT_OFF}")
+    begin, end = error.start, error.end
+    while begin > 0 and raw[begin - 1 : begin] not in b',;\t|\r\n"':
+        begin -= 1
+    while end < len(raw) and raw[end : end + 1] not in b',;\t|\r\n"':
+        end += 1
+    column = raw[:begin].rpartition(b"\n")[2]
+    cell = max(map(column.count, (b",", b";", b"\t"))) + 1
+    word = raw[begin:end].decode(LIKELY_ENCODING, "replace")[:40]
+    return unreadable(
+        name,
+        line,
+        f"cell {cell} is not UTF-8: save the file as UTF-8 (in Excel, CSV UTF-8), "
+        f"or import it with the encoding {LIKELY_ENCODING} if the cell is {word!r}",
+    )
+
+
+def _separator(text: str, columns: Collection[str]) -> tuple[str, str]:
+    """Return the text, without Excel's line `sep=`, and the separator of its header."""
+    first, _, rest = text.partition("\n")
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:
+        # the line stays as a blank one, so that lines keep their numbers
+        return f"\n{rest}", first.strip()[4]
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    found = {
+        separator: sum(name_of(cell) in columns for cell in _cells(header, separator))
+        for separator in SEPARATORS
     }
+    return text, max(found, key=lambda separator: found[separator])
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return [cell.strip().strip('"') for cell in line.split(separator)]
+
+
+def name_of(cell: str) -> str:
+    """Return the name of a column as it is known: `unit_price` for "Unit price"."""
+    return "_".join(cell.strip().casefold().split())
+
+
+def _wrong_width(cells: list[str], width: int, separator: str) -> str:
+    counted = f"has {len(cells)} {'cell' if len(cells) == 1 else 'cells'}, the header has {width}"
+    for other, word in SEPARATORS.items():
+        if other != separator and len(cells[0].split(other)) == width and len(cells) == 1:
+            return f"is separated by {word}, but the header by {SEPARATORS.get(separator)}"
+    if len(cells) < width:
+        return f"{counted}: {CUT_OFF}; an empty cell needs its separator too"
+    return f"{counted}: put a cell that contains {separator!r} in double quotes"
+
+
+def _in_words(error: csv.Error) -> str:
+    """Describe what is wrong with the quotes."""
+    if "unexpected end" in str(error):
+        return f"a double quote is not closed: {CUT_OFF}"
+    if "expected after" in str(error):
+        return "has a double quote inside of a quoted cell: write it twice"
+    return str(error)

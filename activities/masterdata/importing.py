@@ -1,331 +1,162 @@
-"""Import of master data from CSV files, all of it in one transaction."""
+"""Import of master data from files, all of it in one transaction."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any
 
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, select
 
-from activities.database.duplicates import repeats
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
-from activities.ledger.posting import post
-from activities.masterdata.csv_files import CsvContent, read_csv
-from activities.stock.backorders import fill_shortages
-from activities.stock.counters import Change, lock_stock, move
-from activities.stock.notifications import orders_filled_by
-from models import imports, ledger
-from models.addresses import tidy_postal_code
-from models.base import Document, at_field
-from models.customers import CustomerDocument
+from activities.masterdata.content import Content, read_content
+from activities.masterdata.currency import settle_currency
+from activities.masterdata.import_files import DEFAULT_COMPANY, FILES
+from activities.masterdata.planning import Context, Plan, plan_rows
+from activities.masterdata.sources import Source, known_sources, read_path, refuse
+from activities.masterdata.writing import write_rows
 from models.errors import FieldError, InvalidInput
-from models.messages.steps import StockKey
-from models.money import MAX_AMOUNT_MINOR, parse_amount, parse_percent
-from models.stock import MovementKind
-from models.tables.ledger import AccountRow
-from models.tables.masterdata import (
-    Company,
-    Customer,
-    Distance,
-    Location,
-    Product,
-    Supplier,
-    SupplierOffer,
-)
-from models.tables.operations import NumberSeries
-from models.tables.stock import Stock, StockMovement
+from models.import_problems import Problem, grouped
+from models.tables.masterdata import Company
+from models.views.imports import FileSummary, ImportView, RowChange, UnlikelyContent
 
-DEFAULT_COMPANY = imports.CompanyRow(
-    legal_entity="DEFAULT",
-    name="Our company",
-    street="Street 1",
-    city="City",
-    postal_code="00000",
-    country="DE",
-    currency="EUR",
-)
-"""The company of an import without company.csv."""
 MAX_ERRORS = 50
 """The number of errors that a refused import reports at most."""
 
 
-@dataclass(frozen=True)
-class Imported:
-    """The number of rows by file, and the ids of waiting orders that were allocated stock."""
-
-    rows: dict[str, int]
-    served: tuple[str, ...]
+def import_folder(database: Database, path: Path, *, dry_run: bool = False) -> ImportView:
+    """Import a file, or the files of a folder."""
+    return import_sources(database, read_path(path), dry_run=dry_run)
 
 
-@dataclass(frozen=True)
-class CsvFile:
-    """A file's name, the model of its rows, and the function that writes a row."""
+def import_sources(
+    database: Database,
+    sources: Sequence[Source],
+    *,
+    dry_run: bool = False,
+    encoding: str | None = None,
+) -> ImportView:
+    """Import the known files in one transaction, or only show what that would change.
 
-    name: str
-    model: type[Document]
-    apply: Callable[[UnitOfWork, Any, "Context"], None]
-    """Raises ValueError ("column: reason") for a row that contradicts the tables, or Undecided."""
-    table: type[SQLModel]
-
-
-@dataclass
-class Context:
-    """The state of an import, with all its rows."""
-
-    contents: dict[type[SQLModel], CsvContent]
-    currency: str
-    causes: list[str]
-    """Causes of opening balances, which may have filled shortages."""
-    numbered: set[ledger.Account] = field(default_factory=set)
-    """The accounts that have got a number so far."""
-
-    @cached_property
-    def renumbered(self) -> set[ledger.Account]:
-        """The accounts that valid rows name."""
-        rows = self.contents[AccountRow].rows
-        named = (ledger.account_named(row.document.account) for row in rows)
-        return {account for account in named if account}
-
-
-class Undecided(Exception):
-    """A row refers to an invalid row, so that nothing is known about it yet."""
-
-
-def import_folder(database: Database, folder: Path) -> Imported:
-    """Import the known files of `folder` in one transaction.
-
-    Rows are updated by their id; opening balances are applied once.
-    Raises InvalidInput with file, line, column and reason of each invalid row.
+    Rows are updated by their key; opening balances are applied once. `encoding`: of CSV files that
+    are not UTF-8.
+    Raises InvalidInput with file, line, column and reason of each error.
     """
-    if not folder.is_dir():
-        raise InvalidInput([FieldError(str(folder), "is not a folder")])
-    contents = {file.table: read_csv(folder / file.name, file.model) for file in FILES}
-    if not any(content.rows or content.errors for content in contents.values()):
-        names = ", ".join(file.name for file in FILES)
-        raise InvalidInput([FieldError(str(folder), f"has none of {names}, or they are empty")])
-    if contents[Company].errors:  # other rows can't be checked without the currency
-        raise _refused([error for content in contents.values() for error in content.errors])
-    return database.transaction(lambda work: _apply(work, contents))
+    known, warnings = known_sources(sources, [file.name for file in FILES])
+    contents = {
+        file.name: read_content(known[file.name], file.model, file.key, encoding)
+        for file in FILES
+        if file.name in known
+    }
+    if all(content.is_empty for content in contents.values()):
+        names = ", ".join(f"{file.name}.csv" for file in FILES)
+        raise refuse("import", f"there is none of {names}, or they are empty")
+    today = database.clock().date()
+    if dry_run:
+        plans = database.read(lambda session: _plan(session, today, contents))
+        return _view(plans, warnings, dry_run=True)
+
+    def change(work: UnitOfWork) -> ImportView:
+        plans = _plan(work.session, work.now.date(), contents)
+        return _view(plans, warnings, served=_write(work, plans))
+
+    return database.transaction(change)
 
 
-def _apply(work: UnitOfWork, contents: dict[type[SQLModel], CsvContent]) -> Imported:
-    """Apply the valid rows, also where others are invalid, to find all errors."""
-    errors: list[FieldError] = []
-    context = Context(contents=contents, currency="", causes=[])
+def _plan(session: Session, today: date, contents: Mapping[str, Content]) -> Sequence[Plan]:
+    """Plan all files. Raises InvalidInput with the errors of all of them."""
+    company = session.exec(select(Company)).one_or_none()
+    stored_currency = company.currency if company is not None else ""
+    files = {file.name: file for file in FILES}
+    context = Context(session, today, files, stored_currency)
+    errors: list[Problem] = []
     for file in FILES:
-        if file.table is not Company and not context.currency:
-            context.currency = _currency(work)
-        errors += contents[file.table].errors
-        for row in contents[file.table].rows:
-            try:
-                file.apply(work, row.document, context)
-            except ValueError as error:
-                column, _, reason = str(error).partition(": ")
-                errors.append(FieldError(f"{file.name} line {row.line}, {column}", reason))
-            except Undecided:
-                continue
-        work.session.flush()
+        if file.name in contents:
+            content = contents[file.name]
+            plan = plan_rows(context, file, content)
+            context.plans[file.name] = plan
+            errors += sorted((*content.errors, *plan.errors), key=lambda found: found.line or 0)
+        if file.name == "company":
+            errors += settle_currency(context, contents)
     if errors:
         raise _refused(errors)
-    served = [order for cause in context.causes for order in orders_filled_by(work, cause)]
-    counts = {file.name: len(contents[file.table].rows) for file in FILES}
-    return Imported(
-        rows={name: count for name, count in counts.items() if count},
-        served=tuple(dict.fromkeys(served)),
-    )
+    for plan in context.plans.values():
+        if plan.file.warn is not None:
+            plan.file.warn(context, plan)
+    return list(context.plans.values())
 
 
-def _refused(errors: Sequence[FieldError]) -> InvalidInput:
-    return InvalidInput(errors[:MAX_ERRORS], "import_refused")
+def _refused(errors: Iterable[Problem]) -> InvalidInput:
+    found = grouped(errors)
+    more = len(found) - MAX_ERRORS
+    rest = [FieldError("import", f"has {more} more errors, not listed here")] if more > 0 else []
+    return InvalidInput([*found[:MAX_ERRORS], *rest], "import_refused")
 
 
-def _currency(work: UnitOfWork) -> str:
-    """Read the company's currency; insert a default company where there is none."""
-    company = work.session.exec(select(Company)).one_or_none()
-    if company is None:
-        company = Company(**DEFAULT_COMPANY.model_dump())
-        work.session.add(company)
+def _write(work: UnitOfWork, plans: Sequence[Plan]) -> tuple[str, ...]:
+    """Write the planned rows; return the waiting orders that were allocated opening stock."""
+    served: dict[str, None] = {}
+    if not any(plan.file.name == "company" for plan in plans):
+        _insert_default_company(work)
+    for plan in plans:
+        if plan.file.write is not None:
+            served |= dict.fromkeys(plan.file.write(work, plan))
+        else:
+            write_rows(work, plan)
+    return tuple(served)
+
+
+def _insert_default_company(work: UnitOfWork) -> None:
+    if work.session.exec(select(Company)).one_or_none() is None:
+        work.session.add(Company(**DEFAULT_COMPANY.model_dump()))
         work.session.flush()
-    return company.currency
 
 
-def _company(work: UnitOfWork, row: imports.CompanyRow, context: Context) -> None:
-    company = work.session.exec(select(Company)).one_or_none()
-    if company is not None and company.legal_entity not in (row.legal_entity, "DEFAULT"):
-        raise ValueError(f"legal_entity: the company is {company.legal_entity!r} already")
-    priced = (
-        work.session.exec(select(Product.sku)).first()
-        or work.session.exec(select(Customer.customer_id)).first()
+def _view(
+    plans: Sequence[Plan],
+    warnings: Sequence[Problem],
+    *,
+    dry_run: bool = False,
+    served: tuple[str, ...] = (),
+) -> ImportView:
+    """Show what an import changes."""
+    unlikely = [
+        *warnings,
+        *(found for plan in plans for found in (*plan.content.warnings, *plan.warnings)),
+    ]
+    return ImportView(
+        dry_run=dry_run,
+        imported={plan.content.name: len(plan.rows) for plan in plans if plan.rows},
+        files=tuple(_summary(plan) for plan in plans),
+        changes=tuple(change for plan in plans for change in _changes(plan)),
+        warnings=tuple(
+            UnlikelyContent(field=found.field, reason=found.reason) for found in grouped(unlikely)
+        ),
+        served=served,
     )
-    if company is not None and company.currency != row.currency and priced:
-        raise ValueError(f"currency: prices and credit limits are in {company.currency} already")
-    if context.currency:
-        raise ValueError("legal_entity: there can be one company only")
-    if company is not None and company.legal_entity != row.legal_entity:
-        _rename_series(work.session, company.legal_entity, row.legal_entity)
-        work.session.delete(company)
-        work.session.flush()
-    postal_code = tidy_postal_code(row.country, row.postal_code)
-    work.session.merge(Company(**row.model_dump() | {"postal_code": postal_code}))
-    work.session.flush()
-    context.currency = row.currency
 
 
-def _rename_series(session: Session, before: str, now: str) -> None:
-    """Continue the number series of the default company under the company's own name."""
-    rows = select(NumberSeries).where(col(NumberSeries.series).startswith(f"{before}:"))
-    for series in session.exec(rows):
-        series.series = f"{now}:{series.series.removeprefix(f'{before}:')}"
-
-
-def _account(work: UnitOfWork, row: imports.AccountNumberRow, context: Context) -> None:
-    """Update number and title; accounts may exchange their numbers within one file."""
-    account = ledger.account_named(row.account)
-    if account is None:
-        hint = "`starter.py ledger accounts` lists them"
-        raise ValueError(f"account: there is no account {row.account!r}: {hint}")
-    if account in context.numbered:
-        raise ValueError(f"account: {row.account} appears twice")
-    numbered = select(AccountRow).where(AccountRow.number == row.number)
-    holder = work.session.exec(numbered.where(AccountRow.code != account.value)).one_or_none()
-    if holder is not None:
-        _free_number(holder, context)
-        work.session.flush()
-    account_row = work.session.get_one(AccountRow, account.value)
-    account_row.number, account_row.title = row.number, row.title
-    work.session.flush()
-    context.numbered.add(account)
-
-
-def _free_number(holder: AccountRow, context: Context) -> None:
-    """Take the number from its holder, if a later row of the file gives it another one."""
-    account, content = ledger.Account(holder.code), context.contents[AccountRow]
-    names = (account, account.role, account.label)
-    if account in context.renumbered - context.numbered:
-        holder.number = f"(was {holder.number})"  # not a valid number, so that no row has it
-    elif any(content.may_define("account", name) for name in names):
-        raise Undecided
-    else:
-        raise ValueError(f"number: {holder.number} is the number of {account.role}")
-
-
-def _location(work: UnitOfWork, row: imports.LocationRow, context: Context) -> None:
-    cost_minor = _amount("handling_cost", row.handling_cost, context)
-    fields = row.model_dump(exclude={"handling_cost"})
-    fields["postal_code"] = tidy_postal_code(row.country, row.postal_code)
-    work.session.merge(Location(**fields, handling_cost_minor=cost_minor))
-
-
-def _distance(work: UnitOfWork, row: imports.DistanceRow, context: Context) -> None:
-    _exists(work.session, Location, "location", row.location, context)
-    work.session.merge(Distance(**row.model_dump()))
-
-
-def _product(work: UnitOfWork, row: imports.ProductRow, context: Context) -> None:
-    _same_currency(row.currency, context)
-    fields = row.model_dump(exclude={"unit_price", "tax_rate_percent"})
-    price_minor = parse_amount(row.unit_price, row.currency)
-    tax_ppm = parse_percent(row.tax_rate_percent)
-    work.session.merge(Product(**fields, unit_price_minor=price_minor, tax_rate_ppm=tax_ppm))
-
-
-def _supplier(work: UnitOfWork, row: imports.SupplierRow, _context: Context) -> None:
-    work.session.merge(Supplier(**row.model_dump()))
-
-
-def _offer(work: UnitOfWork, row: imports.OfferRow, context: Context) -> None:
-    _same_currency(row.currency, context)
-    _exists(work.session, Supplier, "supplier_id", row.supplier_id, context)
-    _exists(work.session, Product, "sku", row.sku, context)
-    fields = row.model_dump(
-        exclude={"unit_cost", "break_unit_cost", "freight_cost", "duty_percent"}
+def _summary(plan: Plan) -> FileSummary:
+    new = sum(row.is_new for row in plan.rows)
+    changed = sum(bool(row.changed) for row in plan.rows)
+    return FileSummary(
+        file=plan.content.name,
+        new=new,
+        changed=changed,
+        unchanged=len(plan.rows) - new - changed,
+        columns=dict(Counter(column for row in plan.rows for column in row.changed)),
     )
-    break_cost = row.break_unit_cost
-    offer = SupplierOffer(
-        **fields,
-        unit_cost_minor=parse_amount(row.unit_cost, row.currency),
-        break_unit_cost_minor=parse_amount(break_cost, row.currency) if break_cost else None,
-        freight_cost_minor=parse_amount(row.freight_cost, row.currency),
-        duty_ppm=parse_percent(row.duty_percent),
+
+
+def _changes(plan: Plan) -> Iterable[RowChange]:
+    return (
+        RowChange(
+            file=plan.content.name,
+            line=row.line,
+            key=" ".join(filter(None, row.key)),
+            new=row.is_new,
+            columns=dict(row.changed),
+        )
+        for row in plan.rows
+        if row.is_new or row.changed
     )
-    work.session.merge(offer)
-
-
-def _customer(work: UnitOfWork, row: CustomerDocument, context: Context) -> None:
-    limit_minor = _amount("credit_limit", row.credit_limit, context)
-    fields = row.as_new.model_dump(exclude={"credit_limit"})
-    work.session.merge(Customer(**fields, credit_limit_minor=limit_minor))
-
-
-def _stock(work: UnitOfWork, row: imports.StockRow, context: Context) -> None:
-    """Record an opening balance once, with its stock movement and journal entry."""
-    _exists(work.session, Location, "location", row.location, context)
-    _exists(work.session, Product, "sku", row.sku, context)
-    with at_field("unit_cost"):
-        cost_minor = parse_amount(row.unit_cost, context.currency)
-    value_minor = cost_minor * row.on_hand
-    if cost_minor < 0 or value_minor > MAX_AMOUNT_MINOR:
-        raise ValueError("unit_cost: the stock's value is out of range")
-    cause = f"opening:{row.location}:{row.sku}"
-    recorded = work.session.get(StockMovement, cause)
-    if recorded is not None:
-        if not repeats(recorded, on_hand_change=row.on_hand, value_change_minor=value_minor):
-            reason = "has an opening balance already, of another quantity or cost"
-            raise ValueError(f"on_hand: {row.sku} at {row.location} {reason}")
-        return
-    lock_stock(work, [row.sku], [StockKey(sku=row.sku, location=row.location)])
-    change = Change(
-        movement_id=cause,
-        cause=cause,
-        kind=MovementKind.OPENING,
-        sku=row.sku,
-        location=row.location,
-        on_hand=row.on_hand,
-        value_minor=value_minor,
-    )
-    move(work, [change])
-    entry = ledger.opening_entry(row.location, row.sku, context.currency, value_minor)
-    post(work, entry)
-    work.session.flush()
-    fill_shortages(work, [row.sku], cause)
-    context.causes.append(cause)
-
-
-def _amount(column: str, text: str, context: Context) -> int:
-    """Parse an amount in the company's currency, not below zero, into minor units."""
-    with at_field(column):
-        amount_minor = parse_amount(text, context.currency)
-        if amount_minor < 0:
-            raise ValueError("is below zero")
-    return amount_minor
-
-
-def _same_currency(currency: str, context: Context) -> None:
-    if currency != context.currency:
-        raise ValueError(f"currency: the company's currency is {context.currency}")
-
-
-def _exists(
-    session: Session, table: type[SQLModel], column: str, value: str, context: Context
-) -> None:
-    if session.get(table, value) is not None:
-        return
-    if context.contents[table].may_define(column, value):
-        raise Undecided
-    raise ValueError(f"{column}: there is no {value!r}")
-
-
-FILES = (
-    CsvFile("company.csv", imports.CompanyRow, _company, Company),
-    CsvFile("accounts.csv", imports.AccountNumberRow, _account, AccountRow),
-    CsvFile("locations.csv", imports.LocationRow, _location, Location),
-    CsvFile("distances.csv", imports.DistanceRow, _distance, Distance),
-    CsvFile("products.csv", imports.ProductRow, _product, Product),
-    CsvFile("suppliers.csv", imports.SupplierRow, _supplier, Supplier),
-    CsvFile("offers.csv", imports.OfferRow, _offer, SupplierOffer),
-    CsvFile("customers.csv", CustomerDocument, _customer, Customer),
-    CsvFile("stock.csv", imports.StockRow, _stock, Stock),
-)
-"""The known files; rows refer to rows of earlier files only."""

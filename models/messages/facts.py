@@ -9,8 +9,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
-from models.base import NO_CONTROL_CHARACTERS, Identifier, Payload
+from models.base import Identifier, Payload
 from models.money import same_decimal
+from models.patterns import NO_CONTROL_CHARACTERS
 from models.tracking import TrackingStatus
 
 

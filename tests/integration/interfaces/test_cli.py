@@ -18,7 +18,7 @@ async def test_order_on_command_line_from_import_to_completed(
     imported = await run_json(pipeline, "import", str(tmp_path / "shop"))
     assert imported["imported"]["products.csv"] == 1
     _, text, _ = await run(pipeline, "import", str(tmp_path / "shop"))
-    assert "1 row of products.csv, " in text
+    assert "products.csv: 0 new, 0 changed, 1 unchanged" in text
     document = order(sku, customer, quantity=2, terms="cash", channel="store")
     order_id = document["order_id"]
     placed = await run_json(pipeline, "place", "-", stdin=json.dumps(document))

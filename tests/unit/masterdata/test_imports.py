@@ -60,7 +60,7 @@ def stock_value(session: Session) -> int:
 def test_example_shop_is_imported(database: Database) -> None:
     imported = import_folder(database, EXAMPLE)
     lines = {f"{name}.csv": (EXAMPLE / f"{name}.csv").read_text() for name in FILES}
-    assert imported.rows == {
+    assert imported.imported == {
         name: len(list(csv.reader(text.splitlines()))) - 1 for name, text in lines.items()
     }
     assert imported.served == ()
@@ -81,7 +81,7 @@ def test_inventory_account_equals_stock_value(database: Database) -> None:
 def test_repeated_import_changes_nothing(database: Database) -> None:
     import_folder(database, EXAMPLE)
     once = dump(database)
-    assert import_folder(database, EXAMPLE).rows
+    assert import_folder(database, EXAMPLE).imported
     assert dump(database) == once
 
 
@@ -132,12 +132,12 @@ def test_file_may_refer_to_rows_of_earlier_import(database: Database, folder: Pa
     later.mkdir()
     for name in ("stock.csv", "offers.csv"):
         shutil.move(folder.parent / name, later / name)
-    assert import_folder(database, later).rows == {"offers.csv": 1, "stock.csv": 1}
+    assert import_folder(database, later).imported == {"offers.csv": 1, "stock.csv": 1}
 
 
 def test_import_without_company_inserts_default_one(database: Database, tmp_path: Path) -> None:
     write_shop(tmp_path / "shop", "DRILL", "C-1", 5)
-    assert "company.csv" not in import_folder(database, tmp_path / "shop").rows
+    assert "company.csv" not in import_folder(database, tmp_path / "shop").imported
     assert database.read(
         lambda s: s.exec(select(Company.legal_entity, Company.currency)).all()
     ) == [("DEFAULT", "EUR")]
@@ -169,7 +169,7 @@ def test_unusual_cells_are_accepted(
     database: Database, folder: Path, name: str, cells: Mapping[str, object]
 ) -> None:
     change(folder, name, **cells)
-    assert import_folder(database, folder).rows[name] == 1
+    assert import_folder(database, folder).imported[name] == 1
 
 
 def test_iban_and_vat_id_are_stored_without_spaces(database: Database, folder: Path) -> None:
@@ -197,13 +197,13 @@ def test_formats_of_spreadsheets_are_accepted(
     database: Database, folder: Path, edit: Callable[[str], str]
 ) -> None:
     rewrite(folder, "products.csv", edit)
-    assert import_folder(database, folder).rows["products.csv"] == 1
+    assert import_folder(database, folder).imported["products.csv"] == 1
 
 
 def test_column_order_and_optional_columns_are_free(database: Database, folder: Path) -> None:
     row = {key: value for key, value in ROWS["customers.csv"].items() if key != "vat_id"}
     write_csv(folder, "customers.csv", [dict(reversed(row.items()))])
-    assert import_folder(database, folder).rows["customers.csv"] == 1
+    assert import_folder(database, folder).imported["customers.csv"] == 1
 
 
 def test_further_costs_of_offers_and_locations_are_stored(database: Database, folder: Path) -> None:
@@ -256,7 +256,7 @@ def test_price_break_requires_both_columns(database: Database, folder: Path, lac
 def test_distances_by_postal_prefix_are_accepted(database: Database, folder: Path) -> None:
     row = ROWS["distances.csv"]
     write_csv(folder, "distances.csv", [row, row | {"postal_prefix": ""}])
-    assert import_folder(database, folder).rows["distances.csv"] == 2
+    assert import_folder(database, folder).imported["distances.csv"] == 2
 
 
 # --- the chart of accounts ---------------------------------------------------------------------
@@ -279,7 +279,7 @@ def test_account_gets_number_and_title_of_company(database: Database, folder: Pa
     write_accounts(
         folder, ("accounts_receivable", "1400-D"), ("Tax payable", "3806"), ("4000", "8400")
     )
-    assert import_folder(database, folder).rows["accounts.csv"] == 3
+    assert import_folder(database, folder).imported["accounts.csv"] == 3
     assert numbers(database) == {"1200": "1400-D", "2200": "3806", "4000": "8400"}
     titled = database.read(lambda s: s.get_one(AccountRow, "1200").title)
     assert titled == "T 1400-D"
@@ -318,7 +318,7 @@ def test_accounts_exchange_numbers_in_one_import(
             (("bank", "1100"), ("revenue", "1100"), ("cash_clearing", "9")),
             "accounts.csv line 3, number: 1100 is the number of bank",
         ),
-        ((("bank", "77"), ("1000", "78")), "accounts.csv line 3, account: 1000 appears twice"),
+        ((("bank", "77"), ("1000", "78")), "accounts.csv line 3, account: 1000 is in line 2 too"),
     ],
 )
 def test_number_of_another_account_is_refused(
@@ -357,14 +357,16 @@ def test_different_opening_balance_is_refused(
     change(folder, "stock.csv", **cells)
     assert refusal(database, folder) == (
         "stock.csv line 2, on_hand: DRILL at BER has an opening balance already, "
-        "of another quantity or cost"
+        "of another quantity or cost: use `stock count` or `stock adjust`"
     )
 
 
 def test_two_opening_balances_of_stock_key_are_refused(database: Database, folder: Path) -> None:
     row = ROWS["stock.csv"]
     write_csv(folder, "stock.csv", [row, row | {"on_hand": 5}])
-    assert refusal(database, folder).startswith("stock.csv line 3, on_hand: ")
+    assert refusal(database, folder) == (
+        "stock.csv line 3, location, sku: BER, DRILL is in line 2 too"
+    )
 
 
 def test_opening_balance_of_zero_posts_nothing(database: Database, folder: Path) -> None:

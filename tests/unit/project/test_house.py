@@ -68,12 +68,12 @@ MAY_IMPORT = {
     "workflows": ("models", "activities", "workflows"),
     "engine": ("models", "engine"),
     "order_status": ("models", "engine", "order_status", *READERS),
-    "intake": ("models", "workflows", "engine", "order_status", "intake", *READERS),
-    "worker": ("models", "activities", "workflows", "engine", "intake", "exits"),
-    "command_line": (
-        *("models", "engine", "intake", "command_line"),
-        *(*READERS, "activities.masterdata.importing"),
+    "intake": (
+        *("models", "workflows", "engine", "order_status", "intake"),
+        *(*READERS, "activities.masterdata.importing", "activities.masterdata.sources"),
     ),
+    "worker": ("models", "activities", "workflows", "engine", "intake", "exits"),
+    "command_line": ("models", "engine", "intake", "command_line", *READERS),
     "starter": ("models", "command_line", "exits"),
     "api": ("models", "workflows", "engine", "intake", "api", "exits", *READERS),
     "simulators": ("models", "simulators", "exits"),

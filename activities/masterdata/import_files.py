@@ -1,0 +1,192 @@
+"""Kinds of files of an import, in the order in which they are imported."""
+
+from sqlmodel import Session, col, select
+
+from activities.database.unit_of_work import UnitOfWork
+from activities.masterdata.openings import check_openings, write_openings
+from activities.masterdata.planning import Context, ImportFile, Plan, drop
+from models import imports, ledger
+from models.addresses import tidy_postal_code
+from models.customers import CustomerDocument
+from models.tables.ledger import AccountRow
+from models.tables.masterdata import (
+    Company,
+    Customer,
+    Distance,
+    Location,
+    Product,
+    Supplier,
+    SupplierOffer,
+)
+from models.tables.operations import NumberSeries
+from models.tables.stock import Stock
+
+DEFAULT_COMPANY = imports.CompanyRow(
+    legal_entity="DEFAULT",
+    name="Our company",
+    street="Street 1",
+    city="City",
+    postal_code="00000",
+    country="DE",
+    currency="EUR",
+)
+"""The company of an import without company.csv."""
+
+
+def _check_company(context: Context, plan: Plan) -> None:
+    """Refuse a second company, and another currency once there are prices."""
+    company = context.session.exec(select(Company)).one_or_none()
+    for row in plan.rows[1:]:
+        drop(plan, row, "legal_entity", "there can be one company only")
+    for row in plan.rows[:1]:
+        document = row.document
+        if company is None:
+            continue
+        if company.legal_entity not in (document.legal_entity, DEFAULT_COMPANY.legal_entity):
+            reason = f"the company is {company.legal_entity!r} already"
+            drop(plan, row, "legal_entity", reason)
+        elif company.currency != document.currency and has_amounts(context.session):
+            reason = f"prices and credit limits are in {company.currency} already"
+            drop(plan, row, "currency", reason)
+
+
+def has_amounts(session: Session) -> bool:
+    """Return whether amounts in the company's currency are stored."""
+    found = (
+        session.exec(select(Product.sku)).first(),
+        session.exec(select(Customer.customer_id)).first(),
+    )
+    return any(key is not None for key in found)
+
+
+def _write_company(work: UnitOfWork, plan: Plan) -> tuple[str, ...]:
+    """Insert or update the company; it replaces the default one and continues its numbers."""
+    for row in plan.rows:
+        company = work.session.exec(select(Company)).one_or_none()
+        if company is not None and company.legal_entity != row.document.legal_entity:
+            _rename_series(work.session, company.legal_entity, row.document.legal_entity)
+            work.session.delete(company)
+            work.session.flush()
+        work.session.merge(Company(**row.after))
+        work.session.flush()
+    return ()
+
+
+def _rename_series(session: Session, before: str, now: str) -> None:
+    """Continue the number series of the default company under the company's own name."""
+    rows = select(NumberSeries).where(col(NumberSeries.series).startswith(f"{before}:"))
+    for series in session.exec(rows):
+        series.series = f"{now}:{series.series.removeprefix(f'{before}:')}"
+
+
+def _account_code(name: str) -> str:
+    """Return the code of an account, named by code, label or role. Raises ValueError."""
+    account = ledger.account_named(name)
+    if account is None:
+        hint = "`starter.py ledger accounts` lists them"
+        raise ValueError(f"there is no account {name!r}: {hint}")
+    return account.value
+
+
+def _check_accounts(context: Context, plan: Plan) -> None:
+    """Refuse the number of another account, unless this import gives that one another number."""
+    stored = context.session.exec(select(AccountRow.code, AccountRow.number)).all()
+    renumbered = {row.key[0] for row in plan.rows}
+    holders = {number: code for code, number in stored if code not in renumbered}
+    for row in plan.rows:
+        code, number = row.key[0], row.document.number
+        holder = holders.setdefault(number, code)
+        if holder == code:
+            continue
+        account = ledger.Account(holder)
+        names = (account.value, account.role, account.label)
+        undecided = holder not in renumbered and any(
+            plan.content.may_define("account", name) for name in names
+        )
+        reason = f"{number} is the number of {account.role}"
+        drop(plan, row, "number", None if undecided else reason)
+
+
+def _write_accounts(work: UnitOfWork, plan: Plan) -> tuple[str, ...]:
+    """Update numbers and titles; the numbers are freed first, as accounts may exchange them."""
+    changed = [row for row in plan.rows if row.changed]
+    accounts = {row.key: work.session.get_one(AccountRow, row.key[0]) for row in changed}
+    for account in accounts.values():
+        account.number = f"(was {account.number})"
+    work.session.flush()
+    for row in changed:
+        account = accounts[row.key]
+        account.number, account.title = row.document.number, row.document.title
+    work.session.flush()
+    return ()
+
+
+def _with_tidy_postal_code(
+    row: imports.CompanyRow | imports.LocationRow,
+) -> imports.CompanyRow | imports.LocationRow:
+    """Write the postal code as the country writes it."""
+    return row.model_copy(update={"postal_code": tidy_postal_code(row.country, row.postal_code)})
+
+
+FILES: tuple[ImportFile, ...] = (
+    ImportFile(
+        "company",
+        imports.CompanyRow,
+        Company,
+        key=("legal_entity",),
+        complete=_with_tidy_postal_code,
+        check=_check_company,
+        write=_write_company,
+    ),
+    ImportFile(
+        "accounts",
+        imports.AccountNumberRow,
+        AccountRow,
+        key=("account",),
+        attributes={"account": "code"},
+        normal_key=_account_code,
+        check=_check_accounts,
+        write=_write_accounts,
+    ),
+    ImportFile(
+        "locations",
+        imports.LocationRow,
+        Location,
+        key=("location",),
+        complete=_with_tidy_postal_code,
+    ),
+    ImportFile(
+        "distances",
+        imports.DistanceRow,
+        Distance,
+        key=("location", "country", "postal_prefix"),
+        references={"location": "locations"},
+    ),
+    ImportFile("products", imports.ProductRow, Product, key=("sku",)),
+    ImportFile("suppliers", imports.SupplierRow, Supplier, key=("supplier_id",)),
+    ImportFile(
+        "offers",
+        imports.OfferRow,
+        SupplierOffer,
+        key=("supplier_id", "sku"),
+        references={"supplier_id": "suppliers", "sku": "products"},
+    ),
+    ImportFile(
+        "customers",
+        CustomerDocument,
+        Customer,
+        key=("customer_id",),
+        complete=lambda customer: customer.as_new,
+    ),
+    ImportFile(
+        "stock",
+        imports.StockRow,
+        Stock,
+        key=("location", "sku"),
+        references={"location": "locations", "sku": "products"},
+        read_existing=False,
+        check=check_openings,
+        write=write_openings,
+    ),
+)
+"""Rows refer to rows of earlier files only."""

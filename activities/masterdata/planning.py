@@ -1,0 +1,325 @@
+"""Plan of an import: each row compared with the tables, before anything is written."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, time
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+from sqlmodel import Session, SQLModel, select
+
+from activities.database.unit_of_work import UnitOfWork
+from activities.masterdata.content import CellRow, Content
+from models.base import Document
+from models.cells import CellKind, kinds_of
+from models.errors import invalid_input
+from models.import_problems import Problem
+from models.money import format_amount, format_percent, parse_amount, parse_percent
+from models.views.imports import CellChange
+
+CHUNK = 500
+"""Values in one statement, which takes a limited number of parameters."""
+Key = tuple[str, ...]
+Stored = Mapping[str, Any]
+"""The columns of a table's row; `Any`: each has another type."""
+
+
+@dataclass
+class PlannedRow:
+    """A valid row: its document, and the columns of the table before and after the import."""
+
+    line: int
+    key: Key
+    document: Any
+    """The model of the row: each file has another."""
+    after: Stored
+    before: Stored | None
+    changed: Mapping[str, CellChange]
+    """What changes, by column of the file; empty for a new row."""
+    is_done: bool = False
+    """Imported before, so that nothing is to be written."""
+    is_dropped: bool = False
+    """Refused after all."""
+
+    @property
+    def is_new(self) -> bool:
+        """Return whether the row is inserted."""
+        return self.before is None and not self.is_done
+
+
+@dataclass
+class Plan:
+    """The valid rows of a file, and what is wrong with or unlikely about its rows."""
+
+    file: "ImportFile"
+    content: Content
+    currency: str
+    rows: list[PlannedRow] = field(default_factory=list)
+    errors: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    keys: set[Key] = field(default_factory=set)
+    """The keys of the valid rows."""
+
+    def add_error(self, line: int | None, column: str | None, reason: str) -> None:
+        """Record what is wrong with a row."""
+        self.errors.append(Problem(self.content.name, line, column, reason))
+
+    def warn(self, row: PlannedRow, column: str | None, reason: str) -> None:
+        """Record what is unlikely about a row."""
+        self.warnings.append(Problem(self.content.name, row.line, column, reason))
+
+
+@dataclass
+class Context:
+    """The state of an import: session, day, the company's currency, the plans so far."""
+
+    session: Session
+    today: date
+    files: Mapping[str, "ImportFile"]
+    stored_currency: str
+    """The currency of stored amounts; empty without a company."""
+    currency: str = ""
+    """The currency of the import's amounts; empty: the company is refused, and they aren't
+    checked."""
+    plans: dict[str, Plan] = field(default_factory=dict)
+    """The plan of each file with content, by name such as `products`."""
+
+    def planned(self, name: str) -> Sequence[PlannedRow]:
+        """Return the valid rows of a file."""
+        return self.plans[name].rows if name in self.plans else ()
+
+
+Planner = Callable[[Context, Plan], None]
+"""Checks the planned rows of a file against each other and the tables, and drops invalid ones."""
+Warner = Callable[[Context, Plan], None]
+
+
+@dataclass(frozen=True)
+class ImportFile:
+    """A kind of file: the model of its rows and the table they are stored in.
+
+    A column is stored under its own name; an amount `x` as `x_minor`, `x_percent` as `x_ppm`.
+    """
+
+    name: str
+    model: type[Document]
+    table: type[SQLModel]
+    key: tuple[str, ...]
+    """The columns that identify a row."""
+    references: Mapping[str, str] = field(default_factory=dict)
+    """Columns that name a row of another file, by the name of that file."""
+    check: Planner | None = None
+    warn: Warner | None = None
+    write: Callable[[UnitOfWork, Plan], tuple[str, ...]] | None = None
+    """Writes the planned rows, and returns orders to notify; None: `write_rows`."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The names of columns in the table, where they differ."""
+    complete: Callable[[Any], Any] | None = None
+    """Returns the document of a row with defaults and notations as they are stored."""
+    normal_key: Callable[[str], str] | None = None
+    """Returns the key as it is stored. Raises ValueError."""
+    read_existing: bool = True
+    """False: every row is new; the check decides which were imported before."""
+
+    def attribute(self, column: str) -> str:
+        """Return the name of a column in the table."""
+        kind = kinds_of(self.model)[column]
+        if kind is CellKind.AMOUNT:
+            return f"{column}_minor"
+        if kind is CellKind.PERCENT:
+            return f"{column.removesuffix('_percent')}_ppm"
+        return self.attributes.get(column, column)
+
+
+def plan_rows(context: Context, file: ImportFile, content: Content) -> Plan:
+    """Validate the rows of a file, completed by what is stored, and find what they change."""
+    plan = Plan(file, content, context.currency)
+    keyed = list(_distinct(plan))
+    existing = _existing(context.session, file, [key for _, key in keyed])
+    absent = [name for name in file.model.model_fields if name not in content.columns]
+    for row, key in keyed:
+        before = existing.get(key)
+        cells = row.cells
+        if before is not None:
+            cells = {**_shown(file, before, absent, context.stored_currency), **cells}
+        try:
+            document = file.model.model_validate(cells, extra="forbid")
+        except ValidationError as error:
+            _refuse(plan, row, error, is_new=before is None)
+            continue
+        if file.complete is not None:
+            document = file.complete(document)
+        try:
+            planned = _planned(context, plan, row.line, key, document, before)
+        except ValueError as error:
+            _refuse_by(plan, row, error)
+            continue
+        plan.rows.append(planned)
+    _drop_unknown_references(context, plan)
+    if file.check is not None:
+        plan.rows = [row for row in plan.rows if not row.is_dropped]
+        file.check(context, plan)
+    plan.rows = [row for row in plan.rows if not row.is_dropped]
+    plan.keys = {row.key for row in plan.rows}
+    return plan
+
+
+def drop(plan: Plan, row: PlannedRow, column: str | None, reason: str | None) -> None:
+    """Refuse a planned row; without a reason, because it refers to a refused one."""
+    if reason is not None:
+        plan.add_error(row.line, column, reason)
+    plan.content.refused.update(zip(plan.file.key, row.key, strict=True))
+    row.is_dropped = True
+
+
+def _distinct(plan: Plan) -> Iterator[tuple[CellRow, Key]]:
+    """Return the rows with their keys; a key that was in an earlier line is an error."""
+    file = plan.file
+    lines: dict[Key, int] = {}
+    for row in plan.content.rows:
+        try:
+            key = tuple(_key_cell(file, row, column) for column in file.key)
+        except ValueError as error:
+            plan.content.refuse(row, file.key[0], str(error))
+            continue
+        first = lines.setdefault(key, row.line)
+        if first == row.line:
+            yield row, key
+        else:
+            named = ", ".join(row.cells.get(column, "") or "(empty)" for column in file.key)
+            plan.add_error(row.line, ", ".join(file.key), f"{named} is in line {first} too")
+            plan.content.refused.update(row.cells.items())
+
+
+def _key_cell(file: ImportFile, row: CellRow, column: str) -> str:
+    cell = row.cells.get(column, "")
+    return file.normal_key(cell) if file.normal_key and cell else cell
+
+
+def _existing(session: Session, file: ImportFile, keys: Sequence[Key]) -> dict[Key, Stored]:
+    """Read the rows of the table with these keys."""
+    if not file.read_existing:
+        return {}
+    names = [file.attribute(column) for column in file.key]
+    first = sorted({key[0] for key in keys})
+    wanted = set(keys)
+    table = file.table.__table__  # type: ignore[attr-defined]  # of every SQLModel table
+    found: dict[Key, Stored] = {}
+    for some in chunks(first):
+        for row in session.execute(select(table).where(table.c[names[0]].in_(some))).mappings():
+            key = tuple(row[name] for name in names)
+            if key in wanted:
+                found[key] = dict(row)
+    return found
+
+
+def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Cut values into parts for one statement each."""
+    return (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))
+
+
+def _planned(
+    context: Context,
+    plan: Plan,
+    line: int,
+    key: Key,
+    document: Document,
+    before: Stored | None,
+) -> PlannedRow:
+    """Convert a document to the columns of the table, and compare them with the stored ones."""
+    file, currency = plan.file, context.currency
+    after: dict[str, Any] = {}
+    changed: dict[str, CellChange] = {}
+    for column, kind in kinds_of(file.model).items():
+        value = getattr(document, column)
+        attribute = file.attribute(column)
+        stored: Any = value
+        if column in file.key:
+            stored = key[file.key.index(column)]
+        elif kind in (CellKind.AMOUNT, CellKind.PERCENT):
+            stored = _number(column, value, kind, currency)
+        after[attribute] = stored
+        if before is not None and before[attribute] != stored:
+            was = _text(before[attribute], kind, context.stored_currency)
+            changed[column] = CellChange(before=was, after=_text(stored, kind, currency))
+    return PlannedRow(line, key, document, after, before, changed)
+
+
+def _number(column: str, text: str | None, kind: CellKind, currency: str) -> int | None:
+    """Convert an amount or percentage to what the table stores."""
+    if text is None or (kind is CellKind.AMOUNT and not currency):
+        return None
+    try:
+        number = parse_amount(text, currency) if kind is CellKind.AMOUNT else parse_percent(text)
+        if number < 0:
+            raise ValueError("is below zero")
+    except ValueError as error:
+        raise ValueError(f"{column}: {error}") from error
+    return number
+
+
+def _shown(
+    file: ImportFile, stored: Stored, columns: Iterable[str], currency: str
+) -> dict[str, str]:
+    """Return what is stored in these columns as a file has it; empty ones are left out."""
+    kinds = kinds_of(file.model)
+    texts = {
+        column: _text(stored[file.attribute(column)], kinds[column], currency) for column in columns
+    }
+    return {column: text for column, text in texts.items() if text}
+
+
+def _text(value: object, kind: CellKind, currency: str) -> str:
+    """Return a stored value as a file has it."""
+    match value:
+        case None:
+            return ""
+        case int() if kind is CellKind.AMOUNT:
+            return format_amount(value, currency)
+        case int() if kind is CellKind.PERCENT:
+            return format_percent(value)
+        case time():
+            return f"{value:%H:%M}"
+        case date():
+            return value.isoformat()
+        case StrEnum():
+            return value.value
+        case _:
+            return str(value)
+
+
+def _refuse(plan: Plan, row: CellRow, error: ValidationError, *, is_new: bool) -> None:
+    """Record the errors of a row."""
+    plan.content.refused.update(row.cells.items())
+    for found in invalid_input(error).fields:
+        reason, column = found.reason, found.field
+        is_missing = reason == "Field required"
+        if is_missing and column not in plan.content.columns and is_new:
+            reason = "the column is missing, and this row is new: only known rows do without it"
+        elif is_missing:
+            reason = "is empty, and required"
+        plan.add_error(row.line, column, reason)
+
+
+def _refuse_by(plan: Plan, row: CellRow, error: ValueError) -> None:
+    column, _, reason = str(error).partition(": ")
+    plan.content.refuse(row, column, reason)
+
+
+def _drop_unknown_references(context: Context, plan: Plan) -> None:
+    """Drop the rows that name a row that doesn't exist; without an error if it may be invalid."""
+    for column, name in plan.file.references.items():
+        other = context.files[name]
+        other_key = other.key[0]
+        planned = context.plans.get(name)
+        values = {getattr(row.document, column) for row in plan.rows}
+        if planned is not None:
+            values -= {key[0] for key in planned.keys}
+        known = {key[0] for key in _existing(context.session, other, [(v,) for v in values])}
+        unknown = values - known
+        for row in plan.rows:
+            value = getattr(row.document, column)
+            if value in unknown:
+                undecided = planned is not None and planned.content.may_define(other_key, value)
+                drop(plan, row, column, None if undecided else f"there is no {value!r}")
