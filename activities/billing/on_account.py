@@ -5,6 +5,7 @@ The source is 2006/112/EC art. 65.
 
 from collections.abc import Iterator, Sequence
 
+from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
 from activities.database.kept import keep, kept
@@ -16,15 +17,16 @@ from models.tables.billing import Payment
 from models.tables.orders import Order
 
 EARLIER_PAYMENTS = "earlier payments"
+_WITH_OTHERS = select(Payment).where(
+    (col(Payment.payment_id) == bindparam("payment_id", type_=String))
+    | (col(Payment.order_id) == bindparam("order_id", type_=String))
+)
 
 
 def find_payment(session: Session, order: Order, payment_id: str) -> Payment | None:
     """Read a payment, and with it whether the order has received others."""
-    rows = session.exec(
-        select(Payment).where(
-            (col(Payment.payment_id) == payment_id) | (col(Payment.order_id) == order.order_id)
-        )
-    ).all()
+    bound = {"payment_id": payment_id, "order_id": order.order_id}
+    rows = session.exec(_WITH_OTHERS, params=bound).all()
     has_others = any(row.order_id == order.order_id for row in rows)
     keep(session, EARLIER_PAYMENTS, order.order_id, has_others)
     return next((row for row in rows if row.payment_id == payment_id), None)

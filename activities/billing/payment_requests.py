@@ -1,6 +1,7 @@
 """Payment requests: amounts that the provider is asked to collect, or to have authorised."""
 
 from datetime import timedelta
+from typing import Any
 
 from sqlmodel import Session
 
@@ -97,20 +98,20 @@ def _next_number(session: Session, order: Order) -> int | None:
 
 def _record_answer(work: UnitOfWork, demand: PaymentDemand, number: int, request_id: str) -> None:
     """Record a payment request once."""
-    row = PaymentRequest(
-        order_id=demand.order_id,
-        amount_minor=parse_amount(demand.amount, demand.currency),
-        currency=demand.currency,
-        due_date=demand.due_date,
-        request_id=request_id,
-        requested_at=work.now,
-        number=number,
-    )
-    if not work.insert_new(row):
+    columns: dict[str, Any] = {
+        "order_id": demand.order_id,
+        "amount_minor": parse_amount(demand.amount, demand.currency),
+        "currency": demand.currency,
+        "due_date": demand.due_date,
+        "request_id": request_id,
+        "requested_at": work.now,
+        "number": number,
+    }
+    if not work.insert_new(PaymentRequest, **columns):
         made = work.session.get_one(PaymentRequest, demand.order_id, with_for_update=True)
         if made.number >= number:
             return
-        work.session.merge(row)
+        work.session.merge(PaymentRequest(**columns))
     detail = f"{demand.amount} {demand.currency} until {demand.due_date}"
     if demand.capture is Capture.AT_DISPATCH:
         detail += ", to be authorised"

@@ -1,8 +1,10 @@
 """The inbox: facts recorded under their source and id before a workflow applies them."""
 
-from sqlalchemy import ColumnElement, and_, func, update
+from typing import Any
+
+from sqlalchemy import String, and_, bindparam, func, update
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlmodel import Session, SQLModel, col, select
 
 from activities.database.duplicates import repeats
 from activities.database.unit_of_work import UnitOfWork
@@ -13,6 +15,19 @@ from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 
 TIMES = ("received_at", "occurred_at")
 """Fields in which a repeated fact may differ."""
+_IS_THE_FACT = and_(
+    col(FactRow.type) == bindparam("fact_type"),
+    col(FactRow.business_id) == bindparam("fact_business_id"),
+    col(FactRow.order_id).is_not_distinct_from(bindparam("fact_order_id", type_=String)),
+    col(FactRow.po_id).is_not_distinct_from(bindparam("fact_po_id", type_=String)),
+)
+"""The rows of a fact, whatever their source and id."""
+_MARK_APPLIED = (
+    update(SQLModel.metadata.tables["facts"])
+    .where(_IS_THE_FACT, col(FactRow.applied_at).is_(None))
+    .values(applied_at=bindparam("now"))
+)
+_APPLIED_AT = select(FactRow.applied_at).where(_IS_THE_FACT)
 
 
 def store_fact(work: UnitOfWork, source: str, fact_id: str, fact: Fact) -> bool:
@@ -21,7 +36,8 @@ def store_fact(work: UnitOfWork, source: str, fact_id: str, fact: Fact) -> bool:
     Raises Conflict where the id is recorded with other content, apart from times.
     """
     data = fact.model_dump(mode="json")
-    row = FactRow(
+    is_new = work.insert_new(
+        FactRow,
         source=source,
         fact_id=fact_id,
         type=type_of(fact),
@@ -31,7 +47,7 @@ def store_fact(work: UnitOfWork, source: str, fact_id: str, fact: Fact) -> bool:
         data=data,
         received_at=work.now,
     )
-    if work.insert_new(row):
+    if is_new:
         return True
     recorded = _find(work.session, source, fact_id)
     assert recorded is not None, "its key is taken"
@@ -47,8 +63,7 @@ def store_fact(work: UnitOfWork, source: str, fact_id: str, fact: Fact) -> bool:
 
 def mark_applied(work: UnitOfWork, fact: Fact) -> None:
     """Mark a fact as applied, in the transaction that applies it."""
-    waiting = and_(_rows_of(fact), col(FactRow.applied_at).is_(None))
-    work.session.execute(update(FactRow).where(waiting).values(applied_at=work.now))
+    work.session.connection().execute(_MARK_APPLIED, _key(fact) | {"now": work.now})
 
 
 def was_applied(session: Session, fact: Fact) -> bool:
@@ -56,18 +71,17 @@ def was_applied(session: Session, fact: Fact) -> bool:
 
     A step that runs again after its commit only has to notify.
     """
-    rows = session.exec(select(FactRow.applied_at).where(_rows_of(fact))).all()
+    rows = session.exec(_APPLIED_AT, params=_key(fact)).all()
     return bool(rows) and None not in rows
 
 
-def _rows_of(fact: Fact) -> ColumnElement[bool]:
-    """Return the condition for the rows of a fact, whatever their source and id."""
-    return and_(
-        col(FactRow.type) == type_of(fact),
-        col(FactRow.business_id) == business_id(fact),
-        col(FactRow.order_id).is_not_distinct_from(getattr(fact, "order_id", None)),
-        col(FactRow.po_id).is_not_distinct_from(getattr(fact, "po_id", None)),
-    )
+def _key(fact: Fact) -> dict[str, Any]:
+    return {
+        "fact_type": type_of(fact),
+        "fact_business_id": business_id(fact),
+        "fact_order_id": getattr(fact, "order_id", None),
+        "fact_po_id": getattr(fact, "po_id", None),
+    }
 
 
 def waiting_facts(session: Session, order_id: str) -> tuple[StoredFact, ...]:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import insert, inspect
+from sqlalchemy import Insert, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
@@ -25,6 +26,24 @@ def insertion(session: Session, table: type[SQLModel]) -> postgresql.Insert | sq
     """Begin an INSERT that may say what to do on a conflict, for the session's database."""
     is_postgresql = session.get_bind().dialect.name == "postgresql"
     return postgresql.insert(table) if is_postgresql else sqlite.insert(table)
+
+
+@cache
+def _insert_into(table: type[SQLModel]) -> Insert:
+    """Build the INSERT of a table once: building takes longer than executing."""
+    return _table(table).insert()
+
+
+@cache
+def _insert_new_into(table: type[SQLModel], dialect: str) -> Insert:
+    """Build the INSERT of a row that may exist, once for each database."""
+    begin = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    into = begin(_table(table)).on_conflict_do_nothing().inline()
+    return into.execution_options(preserve_rowcount=True)
+
+
+def _table(table: type[SQLModel]) -> Table:
+    return SQLModel.metadata.tables[str(table.__tablename__)]
 
 
 @dataclass
@@ -60,14 +79,13 @@ class UnitOfWork:
         """
         self._now = None
 
-    def insert_new(self, row: SQLModel) -> bool:
+    def insert_new(self, table: type[SQLModel], **columns: object) -> bool:
         """Insert a row, unless there is one with its key; return whether it was new."""
-        table = type(row)
-        columns = {name: value for name, value in row.model_dump().items() if value is not None}
-        key = next(iter(inspect(table).primary_key))
-        into = insertion(self.session, table).values(columns)
-        added = self.session.execute(into.on_conflict_do_nothing().returning(key))
-        return added.first() is not None
+        self.session.flush()
+        connection = self.session.connection()
+        into = _insert_new_into(table, connection.dialect.name)
+        given = {name: value for name, value in columns.items() if value is not None}
+        return connection.execute(into, given).rowcount == 1
 
     def append(self, table: type[SQLModel], **columns: object) -> None:
         """Insert a row that this transaction doesn't read again, with the others of its table: in
@@ -79,8 +97,9 @@ class UnitOfWork:
         if not self._appended:
             return
         self.session.flush()
+        connection = self.session.connection()
         for table, rows in self._appended.items():
-            self.session.execute(insert(table), rows)
+            connection.execute(_insert_into(table), rows)
         self._appended.clear()
 
     @contextmanager

@@ -15,6 +15,12 @@ from models.tables.operations import NumberSeries
 
 THE_LEDGER = "main"
 MAX_BACKDATING = timedelta(days=366)
+_OPEN_PERIOD = (
+    select(OpenPeriod, Company)
+    .outerjoin(Company, true())
+    .where(OpenPeriod.ledger == THE_LEDGER)
+    .with_for_update(read=True, of=OpenPeriod)
+)
 
 
 def post(work: UnitOfWork, entry: Entry, occurred_on: date | None = None) -> date:
@@ -68,9 +74,7 @@ def open_from(session: Session) -> date:
     """
 
     def read() -> date:
-        books = select(OpenPeriod, Company).outerjoin(Company, true())
-        of_ledger = books.where(OpenPeriod.ledger == THE_LEDGER)
-        period, company = session.exec(of_ledger.with_for_update(read=True, of=OpenPeriod)).one()
+        period, company = session.exec(_OPEN_PERIOD).one()
         keep_company(session, company)
         return period.open_from
 

@@ -188,7 +188,8 @@ def _record_mail(
 ) -> None:
     """Record a mail once, as sent or as refused by the mail server, and findings about it."""
     record_findings(work, findings, work.now)
-    mail = Mail(
+    is_new = work.insert_new(
+        Mail,
         message_id=envelope.message_id,
         order_id=draft.order_id,
         kind=draft.kind,
@@ -196,7 +197,7 @@ def _record_mail(
         refused=refused,
         recorded_at=work.now,
     )
-    if not work.insert_new(mail):
+    if not is_new:
         return
     event = "mail_refused" if refused else "mailed"
     detail = f"{draft.kind} to {draft.recipient} {refused or ''}".strip()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import case
+from sqlalchemy import String, bindparam, case
 from sqlmodel import Session, col, select
 
 from activities.database.kept import read_once
@@ -14,6 +14,9 @@ from models.tables.orders import Order
 
 INVOICE_NUMBER = "invoice number"
 """The name under which a transaction keeps the number of an order's invoice."""
+_INVOICE_NUMBER = select(InvoiceRow.number).where(
+    col(InvoiceRow.order_id) == bindparam("order_id", type_=String)
+)
 
 
 def balance_of_row(order: Order, *, invoiced: bool) -> Balance:
@@ -52,8 +55,11 @@ def invoice_number(session: Session, order_id: str) -> str | None:
 
     Read once in a transaction, as an order is invoiced while it is locked.
     """
-    query = select(InvoiceRow.number).where(InvoiceRow.order_id == order_id)
-    return read_once(session, INVOICE_NUMBER, order_id, lambda: session.exec(query).one_or_none())
+    bound = {"order_id": order_id}
+    return read_once(
+        *(session, INVOICE_NUMBER, order_id),
+        lambda: session.exec(_INVOICE_NUMBER, params=bound).one_or_none(),
+    )
 
 
 def requested_refunds(session: Session, order: Order) -> Sequence[Refund]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
 from models.acceptance import Acceptance
@@ -11,6 +12,11 @@ from models.money import parse_amount
 from models.orders import OrderDocument
 from models.pricing import ProductPrice, price_lines, total
 from models.tables.masterdata import Company, Customer, Location, Product
+
+_SELLER_AND_BUYER = select(Company, Customer).outerjoin(
+    Customer, col(Customer.customer_id) == bindparam("customer_id", type_=String)
+)
+_PRODUCTS = select(Product).where(col(Product.sku).in_(bindparam("skus", expanding=True)))
 
 
 def check_order(
@@ -63,8 +69,7 @@ def _priced(
 
 def _seller_and_buyer(session: Session, customer_id: str) -> tuple[Company | None, Customer | None]:
     """Read the company, and the customer if that is known."""
-    known = col(Customer.customer_id) == customer_id
-    found = session.exec(select(Company, Customer).outerjoin(Customer, known)).one_or_none()
+    found = session.exec(_SELLER_AND_BUYER, params={"customer_id": customer_id}).one_or_none()
     return found or (None, None)
 
 
@@ -102,6 +107,5 @@ def _check_customer(recorded: Customer | None, document: OrderDocument) -> list[
 
 
 def _products(session: Session, document: OrderDocument) -> dict[str, ProductPrice]:
-    skus = {line.sku for line in document.lines}
-    rows = session.exec(select(Product).where(col(Product.sku).in_(skus)))
+    rows = session.exec(_PRODUCTS, params={"skus": list({line.sku for line in document.lines})})
     return {row.sku: ProductPrice.model_validate(row.model_dump()) for row in rows}

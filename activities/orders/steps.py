@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
 from activities.billing.payments import apply_deposit, apply_early_payments
@@ -46,6 +47,15 @@ from models.tables.masterdata import Company
 from models.tables.operations import AttentionRow, FactRow
 from models.tables.orders import Order, OrderLineRow
 
+_ORDER_ID = bindparam("order_id", type_=String)
+_BEFORE_ORDER = select(
+    Company,
+    select(Payment.payment_id).where(col(Payment.claimed_order_id) == _ORDER_ID).exists()
+    | select(FactRow.fact_no)
+    .where(col(FactRow.order_id) == _ORDER_ID, col(FactRow.applied_at).is_(None))
+    .exists(),
+)
+
 
 class Recording(NamedTuple):
     """An order that is recorded, now or since earlier, and the answer to its workflow."""
@@ -82,13 +92,7 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recording:
 
 def _read_before_order(session: Session, order_id: str) -> bool:
     """Read the company, and whether payments or other facts were received before the order."""
-    payments = select(Payment.payment_id).where(Payment.claimed_order_id == order_id).exists()
-    facts = (
-        select(FactRow.fact_no)
-        .where(FactRow.order_id == order_id, col(FactRow.applied_at).is_(None))
-        .exists()
-    )
-    found = session.exec(select(Company, payments | facts)).one_or_none()
+    found = session.exec(_BEFORE_ORDER, params={"order_id": order_id}).one_or_none()
     keep_company(session, found[0] if found else None)
     return bool(found and found[1])
 

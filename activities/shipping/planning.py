@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
@@ -27,16 +28,20 @@ from models.working_days import Calendar, hand_over_at
 
 NO_PREFIX = "0000000"
 """Replaces a missing GS1 company prefix: such labels are for internal use only."""
+_HELD = select(Reservation).where(
+    col(Reservation.order_id) == bindparam("order_id", type_=String),
+    col(Reservation.state) == ReservationState.HELD,
+)
+_PRODUCTS = select(Product).where(col(Product.sku).in_(bindparam("skus", expanding=True)))
 
 
 def lock_held(work: UnitOfWork, order_id: str) -> dict[str, list[Reservation]]:
     """Lock the stock of an order's held reservations and return these by location."""
-    query = select(Reservation).where(
-        Reservation.order_id == order_id, Reservation.state == ReservationState.HELD
-    )
     lock_stock(work, {line.sku for line in order_lines(work.session, order_id)})
     held: dict[str, list[Reservation]] = defaultdict(list)
-    for row in work.session.exec(query.execution_options(populate_existing=True)):
+    for row in work.session.exec(
+        _HELD, params={"order_id": order_id}, execution_options={"populate_existing": True}
+    ):
         held[row.location].append(row)
     return held
 
@@ -112,8 +117,8 @@ def _hand_over(pieces: Sequence[Piece]) -> FreightChoice:
 
 
 def _pieces(session: Session, rows: Sequence[Reservation]) -> list[Piece]:
-    skus = {row.sku for row in rows}
-    products = {p.sku: p for p in session.exec(select(Product).where(col(Product.sku).in_(skus)))}
+    found = session.exec(_PRODUCTS, params={"skus": list({row.sku for row in rows})})
+    products = {product.sku: product for product in found}
     return [
         Piece.model_validate(products[row.sku].model_dump() | {"quantity": row.quantity})
         for row in rows

@@ -144,7 +144,7 @@ def _record_report(
 ) -> bool:
     """Record a report on a shipment; False if it was recorded before."""
     columns = _report_columns(fact, status, work.now)
-    if not work.insert_new(TrackingRow(shipment_id=shipment.shipment_id, **columns)):
+    if not work.insert_new(TrackingRow, shipment_id=shipment.shipment_id, **columns):
         return False
     if status not in WITH_OWN_EVENT:
         _record_tracked(work, shipment.order_id, shipment.shipment_id, fact, status)

@@ -22,6 +22,12 @@ from models.tables.stock import Reservation, Stock, StockMovement
 CHUNK = 500
 """Values in one statement, which takes a limited number of parameters."""
 T = TypeVar("T")
+_LOCK_STOCK = (
+    select(Stock)
+    .where(col(Stock.sku).in_(bindparam("skus", expanding=True)))
+    .order_by(col(Stock.sku), col(Stock.location))
+    .with_for_update()
+)
 _UPDATE_COUNTERS = (
     update(Stock)
     .where(
@@ -71,11 +77,7 @@ def lock_stock(
     locked: dict[StockKey, Stock] = {}
     for some in _chunks(sorted({*skus, *(key.sku for key in keys)})):
         rows = work.session.exec(
-            select(Stock)
-            .where(col(Stock.sku).in_(some))
-            .order_by(col(Stock.sku), col(Stock.location))
-            .with_for_update()
-            .execution_options(populate_existing=True)
+            _LOCK_STOCK, params={"skus": some}, execution_options={"populate_existing": True}
         )
         locked |= {row.key: row for row in rows}
     for key in sorted(keys - locked.keys()):

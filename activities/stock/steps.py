@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, false
+from sqlalchemy import ColumnElement, String, bindparam, false
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -208,24 +208,8 @@ class _StockRow(NamedTuple):
 def _read_stock(work: UnitOfWork, skus: set[str]) -> dict[StockKey, _StockRow]:
     """Lock the stock of `skus`, and read it with its shortages and reorder points."""
     stock = lock_stock(work, skus)
-    is_short = (
-        select(Shortage.shortage_id)
-        .where(
-            Shortage.sku == Stock.sku,
-            Shortage.location == Stock.location,
-            Shortage.state == ShortageState.OPEN,
-        )
-        .exists()
-    )
-    rows = work.session.execute(
-        select_columns(
-            col(Stock.sku), col(Stock.location), is_short, col(StockPolicy.reorder_point)
-        )
-        .outerjoin(StockPolicy, _SAME_KEY & _HAS_REORDER_POINT)
-        .where(col(Stock.sku).in_(skus))
-    )
     found = {}
-    for sku, location, short, reorder_point in rows:
+    for sku, location, short, reorder_point in work.session.execute(_STOCK, {"skus": list(skus)}):
         key = StockKey(sku=sku, location=location)
         free = stock[key].on_hand - stock[key].reserved
         found[key] = _StockRow(0 if short else free, free, reorder_point)
@@ -236,6 +220,27 @@ _SAME_KEY = (col(Stock.sku) == col(StockPolicy.sku)) & (
     col(Stock.location) == col(StockPolicy.location)
 )
 _HAS_REORDER_POINT = (col(StockPolicy.order_quantity) > 0) | (col(StockPolicy.reorder_point) > 0)
+_STOCK = (
+    select_columns(
+        col(Stock.sku),
+        col(Stock.location),
+        select(Shortage.shortage_id)
+        .where(
+            Shortage.sku == Stock.sku,
+            Shortage.location == Stock.location,
+            Shortage.state == ShortageState.OPEN,
+        )
+        .exists(),
+        col(StockPolicy.reorder_point),
+    )
+    .outerjoin(StockPolicy, _SAME_KEY & _HAS_REORDER_POINT)
+    .where(col(Stock.sku).in_(bindparam("skus", expanding=True)))
+)
+_LOCATIONS = select(Location, Distance).outerjoin(
+    Distance,
+    (col(Distance.location) == col(Location.location))
+    & (col(Distance.country) == bindparam("country", type_=String)),
+)
 
 
 def _origins(session: Session, order: Order) -> list[Origin]:
@@ -245,8 +250,7 @@ def _origins(session: Session, order: Order) -> list[Origin]:
     """
     country = order.ship_to["country"]
     postal_code = comparable_postal_code(order.ship_to["postal_code"])
-    known = (col(Distance.location) == col(Location.location)) & (Distance.country == country)
-    rows = session.exec(select(Location, Distance).outerjoin(Distance, known)).all()
+    rows = session.exec(_LOCATIONS, params={"country": country}).all()
     locations = {location.location: location for location, _ in rows}
     matching = [
         row
