@@ -4,6 +4,7 @@ The pipeline scales by more of these processes, on one machine or many.
 """
 
 import asyncio
+import gc
 import inspect
 import logging
 import os
@@ -180,7 +181,6 @@ def configure_logging() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(log_formatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     activity.logger.base_logger.addFilter(is_unexpected)
 
 
@@ -211,6 +211,7 @@ async def main() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running_worker(settings, database, client):
         logging.getLogger(__name__).info("worker is running")
+        gc.freeze()  # modules stay: a full collection takes 0.3 s with them
         await stop.wait()
     database.close()
 

@@ -1,10 +1,11 @@
 """Assemble the simulators' web application: partner APIs, test controls and stored mail."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from typing import Any
 
-import httpx
+import aiohttp
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from simulators import carriers, payments, suppliers
 from simulators.books import Books
-from simulators.callbacks import Callbacks, SendCallback
+from simulators.callbacks import Callbacks, Response, SendCallback
 from simulators.contract import Partner, SimulatorConfig
 from simulators.desk import Desk, Operation, error_response, format_validation_errors
 from simulators.faults import Fault, Faults
@@ -106,19 +107,19 @@ def _book_routes(books: Books, callbacks: Callbacks) -> APIRouter:
         """Send one signed callback now; return the receiver's `status` and `body`."""
         try:
             response = await callbacks.send_now(command)
-        except httpx.HTTPError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             return error_response(
                 502, "receiver_unreachable", f"the receiver did not answer: {error!r}"
             )
-        return JSONResponse({"status": response.status_code, "body": _decoded_body(response)})
+        return JSONResponse({"status": response.status, "body": _decoded_body(response)})
 
     return router
 
 
-def _decoded_body(response: httpx.Response) -> JsonValue:
+def _decoded_body(response: Response) -> JsonValue:
     """Decode a JSON body by its content type; return any other body as text."""
-    is_json = response.headers.get("content-type", "").startswith("application/json")
-    body: JsonValue = response.json() if is_json else response.text
+    is_json = response.content_type in ("application/json", "application/problem+json")
+    body: JsonValue = json.loads(response.body) if is_json else response.body.decode()
     return body
 
 

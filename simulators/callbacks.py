@@ -6,8 +6,9 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from typing import NamedTuple
 
-import httpx
+import aiohttp
 from pydantic import BaseModel, ConfigDict
 from standardwebhooks import Webhook
 
@@ -54,6 +55,19 @@ def retry_delay(attempts: int) -> timedelta:
     return timedelta(seconds=min(FIRST_RETRY_DELAY_SECONDS * 2**doublings, MAX_RETRY_DELAY_SECONDS))
 
 
+class Response(NamedTuple):
+    """What a receiver answered."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the receiver has accepted the callback."""
+        return 200 <= self.status < 300
+
+
 class Callbacks:
     """Send callbacks in a background task; call `wake` after scheduling one."""
 
@@ -62,31 +76,30 @@ class Callbacks:
         self._faults = faults
         self._url = config.callback_url.rstrip("/")
         self._signers = {partner: Webhook(config.secrets[partner]) for partner in SUBJECT_FIELD}
-        # The receiver runs on this machine: ignore proxies set in the environment.
-        self._client = httpx.AsyncClient(timeout=RECEIVER_TIMEOUT_SECONDS, trust_env=False)
         self._wake = asyncio.Event()
         self._sending: set[tuple[str, str]] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Send due callbacks while the block runs, including those left by an earlier run."""
-        task = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            await self._client.aclose()
+        timeout = aiohttp.ClientTimeout(total=RECEIVER_TIMEOUT_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout) as self._session:
+            task = asyncio.create_task(self._run())
+            try:
+                yield
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     def wake(self) -> None:
         """Check for due callbacks at once."""
         self._wake.set()
 
-    async def send_now(self, command: SendCallback) -> httpx.Response:
+    async def send_now(self, command: SendCallback) -> Response:
         """Send one callback without retries; return the receiver's response.
 
-        Raises httpx.HTTPError if the receiver does not answer.
+        Raises aiohttp.ClientError or TimeoutError if the receiver does not answer.
         """
         body = callback_body(command.type, clock.now(), command.data)
         webhook_id = command.effective_webhook_id()
@@ -149,11 +162,11 @@ class Callbacks:
     async def _acknowledged(self, due: DueCallback) -> bool:
         try:
             response = await self._post(due.partner, due.webhook_id, due.body)
-        except httpx.HTTPError:
+        except (aiohttp.ClientError, TimeoutError):
             return False
         return response.is_success
 
-    async def _post(self, partner: Partner, webhook_id: str, text: str) -> httpx.Response:
+    async def _post(self, partner: Partner, webhook_id: str, text: str) -> Response:
         now = clock.now()
         headers = {
             "content-type": "application/json",
@@ -161,4 +174,6 @@ class Callbacks:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signers[partner].sign(webhook_id, now, text),
         }
-        return await self._client.post(f"{self._url}/{partner}", content=text, headers=headers)
+        url = f"{self._url}/{partner}"
+        async with self._session.post(url, data=text.encode(), headers=headers) as response:
+            return Response(response.status, response.content_type, await response.read())

@@ -3,29 +3,38 @@
 import json
 import ssl
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-import httpx
+import aiohttp
 from temporalio import activity
+from yarl import URL
 
 from models.errors import PartnerRefused, PartnerUnavailable
 
 NOT_DEFINITE = {408, 425, 429}
 """Client errors that are no refusal: the same request may succeed later."""
+KEPT_FOR_S = 4
+"""How long an unused connection is kept, in seconds: less than the 5 of common servers."""
 
 
 @cache
 def certificate_authorities() -> ssl.SSLContext:
     """Read the certificate authorities; cached, as reading them takes 30 ms."""
-    return httpx.create_ssl_context()
+    return ssl.create_default_context()
 
 
 class PartnerClient:
     """A client of one partner, with a connection pool and a timeout in seconds."""
 
     def __init__(self, base_url: str, timeout_seconds: float) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=base_url.rstrip("/"), timeout=timeout_seconds, verify=certificate_authorities()
+        self._base_url = base_url.rstrip("/")
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                ssl=certificate_authorities(), keepalive_timeout=KEPT_FOR_S
+            ),
+            timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=True,
         )
 
     async def post(self, path: str, body: dict[str, Any], key: str, request: str) -> dict[str, Any]:
@@ -37,19 +46,40 @@ class PartnerClient:
         request was executed: repeat it with the same `key`.
         """
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
-        sent = self._client.build_request("POST", path, content=_canonical(body), headers=headers)
+        url = URL(self._base_url + path)
         try:
-            response = await self._client.send(sent)
-        except httpx.HTTPError as error:
-            activity.logger.warning("POST %s: %r", sent.url, error)
+            async with self._session.post(
+                url, data=_canonical(body), headers=headers, allow_redirects=False
+            ) as response:
+                answer = Answer(response.status, response.reason or "", await response.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            activity.logger.warning("POST %s: %r", url, error)
             raise PartnerUnavailable(f"{request}, {_reason(error)}") from error
-        if not response.is_success:
-            activity.logger.warning("POST %s: %s", sent.url, response.status_code)
-        return _answer(request, response)
+        if not answer.is_success:
+            activity.logger.warning("POST %s: %s", url, answer.status)
+        return _read_answer(request, answer)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._session.close()
+
+
+class Answer(NamedTuple):
+    """A partner's answer as received."""
+
+    status: int
+    reason: str
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the partner did what it was asked."""
+        return 200 <= self.status < 300
+
+    @property
+    def is_client_error(self) -> bool:
+        """Whether the request was wrong."""
+        return 400 <= self.status < 500
 
 
 def answered(answer: dict[str, Any], field: str, request: str) -> str:
@@ -60,22 +90,20 @@ def answered(answer: dict[str, Any], field: str, request: str) -> str:
     return str(value)
 
 
-def _answer(request: str, response: httpx.Response) -> dict[str, Any]:
+def _read_answer(request: str, answer: Answer) -> dict[str, Any]:
     try:
-        answer: Any = response.json()
+        body: Any = json.loads(answer.body)
     except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        raise PartnerUnavailable(
-            f"{request}, answered {response.status_code} without a JSON object"
-        )
-    if response.is_success:
-        return answer
-    message = answer.get("message", response.reason_phrase)
-    if response.is_client_error and response.status_code not in NOT_DEFINITE:
+        body = None
+    if not isinstance(body, dict):
+        raise PartnerUnavailable(f"{request}, answered {answer.status} without a JSON object")
+    if answer.is_success:
+        return body
+    message = body.get("message", answer.reason)
+    if answer.is_client_error and answer.status not in NOT_DEFINITE:
         sentence = f"{request}, refused: {message}"
-        raise PartnerRefused(str(answer.get("code", "partner_refused")), sentence)
-    raise PartnerUnavailable(f"{request}, answered {response.status_code}: {message}")
+        raise PartnerRefused(str(body.get("code", "partner_refused")), sentence)
+    raise PartnerUnavailable(f"{request}, answered {answer.status}: {message}")
 
 
 def _canonical(body: dict[str, Any]) -> bytes:
@@ -83,7 +111,7 @@ def _canonical(body: dict[str, Any]) -> bytes:
     return json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
 
 
-def _reason(error: httpx.HTTPError) -> str:
-    if isinstance(error, httpx.TimeoutException):
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
         return "gave no answer in time"
     return f"gave no answer: {str(error) or type(error).__name__}"

@@ -81,11 +81,11 @@ MAY_IMPORT = {
 }
 KNOW_THE_TABLES = ("activities", "migrations", *ANYTHING)
 
-OUTSIDE_OF_MODELS = ("temporalio", "sqlalchemy", "sqlmodel", "httpx", "structlog", "fastapi")
-OUTSIDE_OF_TABLES = ("temporalio", "httpx", "structlog", "fastapi")
+OUTSIDE_OF_MODELS = ("temporalio", "sqlalchemy", "sqlmodel", "aiohttp", "structlog", "fastapi")
+OUTSIDE_OF_TABLES = ("temporalio", "aiohttp", "structlog", "fastapi")
 NOT_IN_WORKFLOWS = (
     *("models.tables", "activities.database", "activities.gateways"),
-    *("sqlalchemy", "sqlmodel", "httpx", "structlog", "os", "random", "time"),
+    *("sqlalchemy", "sqlmodel", "aiohttp", "structlog", "os", "random", "time"),
 )
 
 MAKE_SETTINGS = ("Settings", "Settings.read")
@@ -405,7 +405,7 @@ def test_texts_are_in_plain_english() -> None:
         (files_and_classes_fit, "workflows/order.py", "\n" * 501 + "x = 1"),
         (models_are_pure, "models/stock.py", "import sqlmodel"),
         (models_are_pure, "models/stock.py", "from temporalio import workflow"),
-        (models_are_pure, "models/tables/stock.py", "import httpx"),
+        (models_are_pure, "models/tables/stock.py", "import aiohttp"),
         (workflows_only_name_activities, "workflows/order.py", "from activities import billing"),
         (
             workflows_only_name_activities,
