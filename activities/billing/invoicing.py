@@ -15,11 +15,13 @@ from activities.order_record.audit import record_event
 from activities.order_record.balance import (
     INVOICE_NUMBER,
     balance_of,
+    balance_of_row,
     invoice_number,
     money_of,
 )
 from activities.order_record.company import get_company
 from activities.order_record.lines import order_lines
+from activities.order_record.standing import check_standing
 from models import billing, billing_entries
 from models.billing import (
     Bill,
@@ -49,10 +51,13 @@ def create_invoice(
 ) -> bool:
     """Number, store and post the invoice of an order; returns False if it has one already.
 
-    `waived_minor`: the underpayment not claimed. `taxed_on`: the tax date, if before today.
+    `waived_minor`: the underpayment not claimed. `taxed_on`: the tax date, if before today. Raises
+    Refused for an order on credit whose customer is blocked or has no credit for it.
     """
     if invoice_number(work.session, order.order_id) is not None:
         return False
+    if order.terms.on_credit and balance_of_row(order, invoiced=False).due_minor:
+        check_standing(work.session, order)
     company = get_company(work.session)
     series = f"{company.legal_entity}:INV-{work.now.year}"
     number = billing.invoice_number(work.now.year, draw_number(work, series))

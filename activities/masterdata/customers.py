@@ -1,17 +1,11 @@
-"""Customers: recorded with their first order, updated by later ones, and their credit."""
+"""Customers: recorded with their first order, updated by later ones."""
 
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from activities.database.unit_of_work import UnitOfWork
-from activities.order_record.balance import DUE_MINOR, balance_of
 from models.customers import CustomerDocument, CustomerStatus, TaxTreatment
 from models.errors import NotFound
-from models.orders import Terms
-from models.progress import Cancellation
-from models.tables.billing import PaymentReversal
 from models.tables.masterdata import Customer
-from models.tables.orders import Order
 
 CONTACT_FIELDS = (
     *("name", "email", "phone", "country", "vat_id"),
@@ -56,26 +50,3 @@ def record_customer(work: UnitOfWork, document: CustomerDocument) -> Customer:
                 setattr(customer, field, value)
     work.session.flush()
     return customer
-
-
-def exposure(session: Session, customer_id: str, without_order: str = "") -> int:
-    """Sum up what a customer owes or is going to owe, in minor units, except for `without_order`.
-
-    This is the amount due of every accepted order on credit (net30) until it is cancelled, invoiced
-    or not, and the receivable of other orders of which a payment was reversed.
-    """
-    counted = (col(Order.customer_id) == customer_id) & (col(Order.order_id) != without_order)
-    on_credit = (
-        (col(Order.terms) == Terms.NET30)
-        & col(Order.credit_accepted).is_(True)
-        & (col(Order.cancellation) != Cancellation.DONE)
-    )
-    due_minor = session.exec(select(func.sum(DUE_MINOR)).where(counted, on_credit)).one()
-    reversed_ids = select(PaymentReversal.order_id).where(
-        col(PaymentReversal.order_id).is_not(None)
-    )
-    reversed_orders = session.exec(
-        select(Order).where(counted, ~on_credit, col(Order.order_id).in_(reversed_ids))
-    )
-    receivable_minor = sum(balance_of(session, order).receivable_minor for order in reversed_orders)
-    return int(due_minor or 0) + receivable_minor

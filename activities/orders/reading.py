@@ -8,9 +8,9 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import String, bindparam, func
 from sqlmodel import Session, col, select
 
-from activities.masterdata.customers import exposure
 from activities.masterdata.reading import company_currency
 from activities.order_record.balance import balance_of_row
+from activities.order_record.standing import exposure
 from models.billing import RefundState
 from models.errors import NotFound
 from models.messages.attention import Attention

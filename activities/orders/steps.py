@@ -13,7 +13,6 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata import customers
 from activities.masterdata.reading import company_currency
 from activities.order_record.audit import record_event, record_rejected
-from activities.order_record.balance import balance_of, money_of
 from activities.order_record.company import keep_company
 from activities.order_record.lines import LINES
 from activities.order_record.problems import show_problem
@@ -25,6 +24,7 @@ from activities.order_record.progress import (
     read_progress,
     save_progress,
 )
+from activities.order_record.standing import judge_customer
 from activities.orders.acceptance import price_order
 from models.errors import Refused
 from models.messages.attention import Attention, SetAttention
@@ -43,7 +43,7 @@ from models.orders import OrderDocument
 from models.progress import Cancellation, Progress
 from models.promises import promised_date
 from models.tables.billing import Payment
-from models.tables.masterdata import Company
+from models.tables.masterdata import Company, Customer
 from models.tables.operations import AttentionRow, FactRow
 from models.tables.orders import Order, OrderLineRow
 
@@ -66,7 +66,7 @@ class Recording(NamedTuple):
 
 
 def record_order(work: UnitOfWork, step: RecordOrder) -> Recording:
-    """Record customer and order once, and check the customer's credit."""
+    """Record customer and order once, and judge the customer."""
     document = step.order
     order = work.session.get(Order, document.order_id, with_for_update=FOR_CHANGE)
     is_new, has_early = order is None, True
@@ -78,7 +78,7 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recording:
             apply_early_payments(work, order)
     if order.attention_code is not None:  # from an earlier run of the workflow
         record_attention(work, SetAttention(order_id=order.order_id, attention=None))
-    refusal = _check_credit(work.session, order)
+    refusal = _judge_customer(work.session, order, is_new=is_new)
     if has_early:
         progress, facts = save_progress(work, order), waiting_facts(work.session, order.order_id)
     else:
@@ -273,23 +273,20 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
     return order
 
 
-def _check_credit(session: Session, order: Order) -> Attention | None:
-    """Accept an order on credit within its customer's credit limit; return a refusal otherwise.
+def _judge_customer(session: Session, order: Order, *, is_new: bool) -> Attention | None:
+    """Judge the customer of an order before stock is reserved; return why the order must wait.
 
-    Locks the customer's row, so that credit is checked for one order at a time.
+    An order on credit is accepted with it. Its customer's row is locked, so that credit is judged
+    for one order at a time; that of a new order is locked already.
     """
-    if not order.terms.on_credit or order.credit_accepted:
+    if order.allocated or order.credit_accepted:
         return None
-    customer = customers.lock_customer(session, order.customer_id)
-    owed_minor = customers.exposure(session, order.customer_id, order.order_id)
-    due_minor = balance_of(session, order).due_minor
-    if not due_minor or owed_minor + due_minor <= customer.credit_limit_minor:
-        order.credit_accepted = True
-        return None
-    limit = money_of(order, customer.credit_limit_minor)
-    exposed = money_of(order, owed_minor + due_minor)
-    return Attention(
-        code="credit_limit_exceeded",
-        message=f"with this order customer {order.customer_id} would owe {exposed}, the limit is "
-        f"{limit}: wait for payments or raise the limit, then retry; or cancel",
+    on_credit = order.terms.on_credit and not is_new
+    customer = (
+        customers.lock_customer(session, order.customer_id)
+        if on_credit
+        else session.get_one(Customer, order.customer_id)
     )
+    attention = judge_customer(session, order, customer)
+    order.credit_accepted = order.terms.on_credit and attention is None
+    return attention

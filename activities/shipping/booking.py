@@ -26,6 +26,7 @@ from activities.order_record.progress import (
     save_progress,
     use_known,
 )
+from activities.order_record.standing import check_standing
 from activities.shipping.goods_issue import cancel_shipment
 from activities.shipping.planning import next_hand_over
 from models.errors import PartnerUnavailable, Refused
@@ -55,7 +56,8 @@ def prepare_booking(
 
     The inquiry is written down: quotes are answers to it, and the booking follows from them. One
     that was written down before is answered also after the shipment has left, to know its tracking
-    number. None where no booking is needed. Raises Refused for an unknown location.
+    number. None where no booking is needed. Raises Refused for an unknown location, and for a
+    customer who is blocked or has no credit for the order.
     """
     order = lock_order(work, step.order_id)
     shipment = work.session.get_one(Shipment, step.shipment_id)
@@ -64,6 +66,7 @@ def prepare_booking(
     call = booking_call(step.order_id, step.shipment_id)
     attempt, inquiry = recorded_request(work.session, call, FreightInquiry)
     if inquiry is None and shipment.state is ShipmentState.PLANNED:
+        check_standing(work.session, order)
         packages = select(PackageRow).where(PackageRow.shipment_id == shipment.shipment_id)
         rows = work.session.exec(packages.order_by(col(PackageRow.package_no))).all()
         attempt, inquiry = record_request(work, call, _inquiry(work, order, shipment, rows))

@@ -12,6 +12,7 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.company import get_company
 from activities.order_record.lines import forget_rows, order_lines
+from activities.order_record.standing import check_standing
 from activities.stock.counters import lock_stock
 from models.errors import Refused
 from models.orders import Fulfilment
@@ -58,11 +59,12 @@ def plan_held_goods(work: UnitOfWork, order: Order, planned_before: int) -> list
     """Plan a shipment for each location that holds goods of an order, none while it is cancelled.
 
     `planned_before`: the number of its shipments so far. Raises Refused where no label numbers are
-    left.
+    left, and for a customer who is blocked or has no credit for the order.
     """
     held = lock_held(work, order.order_id)
     if not held or order.cancellation is not Cancellation.NONE:
         return []
+    check_standing(work.session, order)
     first = 1 + planned_before
     return [
         plan_shipment(work, order, f"SH-{order.order_id}-{number}", held[location])

@@ -11,6 +11,7 @@ from activities.order_record.balance import money_of
 from activities.order_record.company import get_company
 from activities.order_record.lines import order_lines
 from activities.order_record.progress import read_progress
+from activities.order_record.standing import block_of
 from activities.shipping.booking import ready_on
 from activities.shipping.claims import claims_of
 from models.claims import ClaimState
@@ -107,7 +108,8 @@ def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
 
 
 def hand_over_refusal(session: Session, fact: ShipmentFact) -> str | None:
-    """Return the refusal if a fact would hand over unpaid goods; otherwise None."""
+    """Return the refusal if a fact would hand over goods that are unpaid, or to a blocked customer;
+    otherwise None."""
     if isinstance(fact, ShipmentTracked) and not (fact.status and fact.status.has_goods):
         return None
     row = session.get(Shipment, fact.shipment_id or "")
@@ -116,6 +118,9 @@ def hand_over_refusal(session: Session, fact: ShipmentFact) -> str | None:
     if row.state is not ShipmentState.PLANNED or row.order_id != fact.order_id:
         return None
     order = session.get_one(Order, row.order_id)
+    block = block_of(session.get_one(Customer, order.customer_id))
+    if block is not None:
+        return block.message
     progress = read_progress(session, order)
     if progress.secured:
         return None

@@ -4,6 +4,7 @@ from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.lines import shipments_of
 from activities.order_record.progress import lock_order, read_progress, save_progress
+from activities.order_record.standing import check_standing
 from activities.shipping.planning import plan_held_goods
 from activities.shipping.tracking import apply_report
 from models.messages.facts import ShipmentDelivered
@@ -26,7 +27,14 @@ def plan_shipments(work: UnitOfWork, step: OrderStep) -> Progress:
 
 @step
 def hand_over(work: UnitOfWork, step: ShipmentStep) -> Progress:
-    """Deliver a shipment over the counter: goods issue and delivery at once."""
+    """Deliver a shipment over the counter: goods issue and delivery at once.
+
+    Raises Refused for a customer who is blocked or has no credit for the order.
+    """
+    order = lock_order(work, step.order_id)
+    shipments = shipments_of(work.session, step.order_id)
+    if any(row.shipment_id == step.shipment_id and not row.state.has_left for row in shipments):
+        check_standing(work.session, order)
     fact = ShipmentDelivered(event_id="handed-over", shipment_id=step.shipment_id)
     return apply_report(work, step.order_id, fact, TrackingStatus.DELIVERED).progress
 
