@@ -36,16 +36,14 @@ def _add_nightly(app: typer.Typer, open_context: OpenContext) -> None:
     def review(as_json: Json = False) -> None:
         """Review all stock now, as every night: reorder points, and low stock."""
         outcome = open_context().with_intake(lambda intake: intake.review())
-        keys = f"{outcome.stock_keys} stock keys of {outcome.skus} SKUs"
+        keys = f"{outcome.places} stock keys of {outcome.skus} SKUs"
         show(outcome, as_json, f"{keys} reviewed, {outcome.low} are low")
 
     @app.command()
     def reconcile(as_json: Json = False) -> None:
         """Reconcile the books now, as every night; exit status 1 if it finds a difference."""
         outcome = open_context().with_intake(lambda intake: intake.reconcile())
-        text = (
-            f"{outcome.stock_keys} stock keys and {outcome.orders} orders compared: nothing differs"
-        )
+        text = f"{outcome.places} stock keys and {outcome.orders} orders compared: nothing differs"
         if outcome.attention:
             text = f"{outcome.attention.message}\n`starter.py findings` lists all of them"
         show(outcome, as_json, text)

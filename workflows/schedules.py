@@ -69,7 +69,7 @@ class StockReviewWorkflow(Nightly):
             workflow.set_current_details(
                 f"{done.skus} SKUs reviewed, {done.low} stock keys at or below the reorder point."
             )
-        return ReviewOutcome(skus=done.skus, stock_keys=done.stock_keys, low=done.low)
+        return ReviewOutcome(skus=done.skus, places=done.stock_keys, low=done.low)
 
     async def _review(self, done: ReviewProgress, after: str) -> ReviewProgress:
         step = ReviewStep(after=after, batch_skus=done.batch_skus)
@@ -139,7 +139,7 @@ class ReconcileWorkflow(Nightly):
         attention = _attention(findings)
         await self._show_attention(attention)
         return ReconcileOutcome(
-            stock_keys=done.stock_keys,
+            places=done.stock_keys,
             orders=done.orders,
             findings=findings.count,
             attention=attention,

@@ -46,10 +46,13 @@ class ReviewedBatch(Payload):
 
 
 class ReviewOutcome(Payload):
-    """The result of a stock review: SKUs and stock keys reviewed, stock keys found low."""
+    """The result of a stock review: SKUs and stock keys reviewed, stock keys found low.
+
+    `places`, the name of the stock keys in JSON, is part of the interface.
+    """
 
     skus: int
-    stock_keys: int
+    places: int
     low: int
 
 
@@ -99,9 +102,12 @@ class OpenFindings(Payload):
 
 
 class ReconcileOutcome(Payload):
-    """The result of a reconciliation; `attention`: set if there are open findings."""
+    """The result of a reconciliation; `attention`: set if there are open findings.
 
-    stock_keys: int
+    `places`, the name of the stock keys in JSON, is part of the interface.
+    """
+
+    places: int
     orders: int
     findings: int
     attention: Attention | None = None

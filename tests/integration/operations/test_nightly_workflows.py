@@ -107,7 +107,7 @@ async def test_both_workflows_cover_more_batches_than_one_run_takes(nights: Worl
     whole = await review(nights)
     assert whole.skus > BATCHES_PER_RUN
     assert await review(nights, batch_skus=1) == whole
-    assert (await reconcile(nights, batch=1)).stock_keys == (await reconcile(nights)).stock_keys
+    assert (await reconcile(nights, batch=1)).places == (await reconcile(nights)).places
 
 
 async def test_finding_is_recorded_once_and_marked_when_it_is_gone(nights: World) -> None:
