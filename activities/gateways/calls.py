@@ -58,21 +58,25 @@ async def make_call(
 ) -> Result:
     """Make the call that `prepare` returns, if any; return the result of `finish` after its answer.
 
-    Raises as the gateways do.
+    Without a call both are one transaction. Raises as the gateways do.
     """
-    call = await database.transaction_async(prepare)
-    record: Record = record_nothing
-    if call is not None:
-        try:
-            record = await call.send()
-        except Refused:
-            refuse = call.refuse
-            await database.transaction_async(lambda work: refuse(work, None))
-            raise
-        except NothingAsked:
-            forget = call.forget
-            await database.transaction_async(lambda work: forget(work, None))
-            raise
+
+    def begin(work: UnitOfWork) -> tuple[PreparedCall, None] | tuple[None, Result]:
+        call = prepare(work)
+        return (None, finish(work)) if call is None else (call, None)
+
+    begun = await database.transaction_async(begin)
+    if begun[0] is None:
+        return begun[1]
+    call = begun[0]
+    try:
+        record = await call.send()
+    except Refused:
+        await database.transaction_async(lambda work: call.refuse(work, None))
+        raise
+    except NothingAsked:
+        await database.transaction_async(lambda work: call.forget(work, None))
+        raise
 
     def conclude(work: UnitOfWork) -> Result:
         record(work, None)
