@@ -38,9 +38,18 @@ settings.load_profile("tests")
 # Both limits are wall-clock times, which a busy machine exceeds without a defect.
 
 
+LONGEST = ("test_invariants.py", "test_largest_order.py", "test_killed_at_every_point.py")
+"""Files of tests that take half a minute and more."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--full`."""
     parser.addoption("--full", action="store_true", help="full size, as `make prove` runs it")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest tests first: started last, one would keep a core busy alone for a minute."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_collection_finish() -> None:
