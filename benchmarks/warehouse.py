@@ -34,9 +34,10 @@ NUMBERS = """
 """
 OPENING_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 FILL = (
-    "INSERT INTO products (sku, name, unit_price_minor, currency, tax_rate_ppm, weight_g,"
-    " length_mm, width_mm, height_mm, gtin) {numbers}"
-    " SELECT 'S' || i, 'Drill', 999, 'EUR', 190000, 900, 300, 200, 100, '' FROM numbers",
+    "INSERT INTO products (sku, name, unit_price_minor, currency, tax_rate_ppm, tax_class,"
+    " kind, weight_g, length_mm, width_mm, height_mm, gtin) {numbers}"
+    " SELECT 'S' || i, 'Drill', 999, 'EUR', 190000, 'standard', 'goods', 900, 300, 200, 100, ''"
+    " FROM numbers",
     "INSERT INTO offers (supplier_id, sku, unit_cost_minor, currency, minimum_quantity, pack_size,"
     " lead_time_days, freight_cost_minor, duty_ppm)"
     " {numbers} SELECT 'ACME', 'S' || i, 500, 'EUR', 1, 1, 3, 0, 0 FROM numbers",
@@ -158,7 +159,11 @@ def create_warehouse(url: str, rows: int) -> Warehouse:
 def _insert_master_data(session: Session) -> None:
     session.add(
         Company(
-            **dict.fromkeys(("legal_entity", "name", "street", "city", "postal_code"), "X"),
+            legal_entity="X",
+            name="X",
+            street="X",
+            city="X",
+            postal_code="X",
             country="DE",
             vat_id="",
             iban="",

@@ -1,15 +1,16 @@
 """The acceptance of an order: what was agreed with its customer."""
 
 from models.base import Payload
-from models.customers import TaxTreatment
 from models.orders import OrderDocument
 from models.pricing import PricedLine, Totals, total
+from models.tax import TaxCase
 
 
 class Acceptance(Payload):
     """Prices, tax and names of an order as of its acceptance."""
 
-    tax_treatment: TaxTreatment
+    tax_case: TaxCase
+    prices_include_tax: bool = False
     lines: tuple[PricedLine, ...]
 
     @property

@@ -8,10 +8,18 @@ from enum import StrEnum
 from typing import Literal
 
 from models.base import Payload
-from models.customers import Address, TaxTreatment
-from models.money import PPM_PER_PERCENT, decimals, parse_amount, round_half_up, share
+from models.customers import Address
+from models.money import (
+    PPM_PER_PERCENT,
+    decimals,
+    parse_amount,
+    round_half_up,
+    share,
+    share_of_units,
+)
 from models.orders import Terms
 from models.pricing import PricedLine, TaxAmount
+from models.tax import TaxCase
 
 NET_DAYS = 30
 
@@ -28,6 +36,10 @@ class Seller(Payload):
     country: str
     vat_id: str
     iban: str
+    tax_number: str = ""
+    contact_name: str = ""
+    contact_phone: str = ""
+    contact_email: str = ""
 
 
 class OnAccount(Payload):
@@ -52,10 +64,14 @@ class Bill(Payload):
     customer_id: str
     customer_name: str
     customer_vat_id: str
+    customer_email: str = ""
+    customer_reference: str = ""
     bill_to: Address
     ship_to: Address
     language: str
-    tax_treatment: TaxTreatment
+    tax_case: TaxCase
+    prices_include_tax: bool = False
+    """Whether the prices of the lines include the tax, so that it is taken out of their sum."""
     currency: str
     discount_ppm: int = 0
     """The discount of the whole order; each line has its share as `order_discount_minor`."""
@@ -63,6 +79,12 @@ class Bill(Payload):
     taxes: tuple[TaxAmount, ...]
     net_minor: int
     total_minor: int
+    ordered_on: date | None = None
+    """The day from which the goods may be supplied."""
+    supply_by: date | None = None
+    """The promised date of dispatch: the supply is after the invoice (art. 226 (7))."""
+    supplied_on: date | None = None
+    """The day on which the goods left, if they left before the invoice."""
 
     @property
     def tax_minor(self) -> int:
@@ -86,8 +108,6 @@ class Invoice(Bill):
     """The payments before the invoice whose tax fell due with them; part of `paid_minor`."""
     waived_minor: int = 0
     """The underpayment within the tolerance, which is not claimed."""
-    supply_by: date | None = None
-    """The promised date of dispatch: the supply is after the invoice (art. 226 (7))."""
 
     @property
     def due_minor(self) -> int:
@@ -280,21 +300,62 @@ def split_reversal(balance: Balance, amount_minor: int) -> SplitReversal:
     )
 
 
-def credited_units(line: PricedLine, quantity: int, net_minor: int) -> PricedLine:
-    """Return `quantity` units of a line, credited for `net_minor`.
+def credited_units(
+    line: PricedLine, quantity: int, net_minor: int, *, before: int = 0
+) -> PricedLine:
+    """Return `quantity` units of a line, credited for `net_minor`, after `before` others.
 
-    The discount of the line and its share of the order's discount become one.
+    Where prices include tax, the units are credited for their share of the price with tax.
     """
+    gross_minor = line.gross_minor
+    if gross_minor is not None:
+        gross_minor = share_of_units(gross_minor, before, quantity, line.quantity)
+    return _credited(line, quantity, net_minor, gross_minor)
+
+
+def credited_percent(line: PricedLine, percent: int) -> PricedLine:
+    """Return a line, credited for `percent` of its price."""
+    gross_minor = line.gross_minor
+    if gross_minor is not None:
+        gross_minor = round_half_up(gross_minor * percent, 100)
+    net_minor = round_half_up(line.net_minor * percent, 100)
+    return _credited(line, line.quantity, net_minor, gross_minor)
+
+
+def _credited(
+    line: PricedLine, quantity: int, net_minor: int, gross_minor: int | None
+) -> PricedLine:
+    """Change quantity and amount; the discounts of the line and of the order become one."""
     full_minor = quantity * line.unit_price_minor
-    off_minor = max(0, full_minor - net_minor)
+    off_minor = max(0, full_minor - (net_minor if gross_minor is None else gross_minor))
     off_ppm = round_half_up(100 * PPM_PER_PERCENT * off_minor, full_minor) if full_minor else 0
     changed = {
         "quantity": quantity,
         "net_minor": net_minor,
         "discount_ppm": off_ppm,
         "order_discount_minor": 0,
+        "gross_minor": gross_minor,
+        "gross_discount_minor": 0,
     }
     return line.model_copy(update=changed)
+
+
+def fit_gross(lines: Sequence[PricedLine], taxes: Sequence[TaxAmount]) -> tuple[PricedLine, ...]:
+    """Fit lines with tax to the tax that is left to credit: the last one at a rate takes the
+    difference.
+
+    Lines without tax are unchanged.
+    """
+    left = {tax.rate_ppm: tax.taxable_minor + tax.tax_minor for tax in taxes}
+    for line in lines:
+        left[line.tax_rate_ppm] = left.get(line.tax_rate_ppm, 0) - (line.gross_minor or 0)
+    fitted = []
+    for line in reversed(lines):
+        gross_minor = line.gross_minor
+        if gross_minor is not None:
+            gross_minor += left.pop(line.tax_rate_ppm, 0)
+        fitted.append(line.model_copy(update={"gross_minor": gross_minor}))
+    return tuple(reversed(fitted))
 
 
 def credited_tax(invoiced: TaxAmount, left: TaxAmount, net_minor: int) -> int:

@@ -12,7 +12,7 @@ from stdnum.exceptions import ValidationError as NumberError
 from models.addresses import tidy_postal_code
 from models.base import Document, Identifier, Text
 from models.cells import CellKind
-from models.patterns import EMAIL, LANGUAGE, NO_CONTROL_CHARACTERS
+from models.patterns import EMAIL, LANGUAGE, NO_CONTROL_CHARACTERS, OPTIONAL_EMAIL
 
 DECIMAL = r"^[0-9]{1,18}(\.[0-9]{1,30})?$"
 """The pattern of amounts and percentages in the JSON Schema; `models.money` is stricter."""
@@ -42,7 +42,8 @@ class TaxTreatment(StrEnum):
     REVERSE_CHARGE = "reverse_charge"
 
 
-def _country(code: str) -> str:
+def check_country(code: str) -> str:
+    """Return a country code. Raises ValueError for any other text."""
     if len(code) != 2 or pycountry.countries.get(alpha_2=code) is None or not code.isupper():
         raise ValueError(f"{code!r} is not an ISO 3166 alpha-2 country code (such as DE)")
     return code
@@ -71,7 +72,7 @@ def _vat_id(value: str) -> str:
 
 Country = Annotated[
     str,
-    AfterValidator(_country),
+    AfterValidator(check_country),
     Field(description="ISO 3166 alpha-2, in capitals.", examples=["DE"]),
 ]
 Email = Annotated[
@@ -80,6 +81,14 @@ Email = Annotated[
         strip_whitespace=True,
         max_length=254,
         pattern=EMAIL,
+    ),
+]
+OptionalEmail = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        max_length=254,
+        pattern=OPTIONAL_EMAIL,
     ),
 ]
 OptionalText = Annotated[

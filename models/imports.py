@@ -4,7 +4,14 @@ import re
 from datetime import date, time
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from stdnum import ean, iban
 
 from models.addresses import review_address
@@ -14,13 +21,16 @@ from models.customers import (
     AmountText,
     Country,
     Email,
+    OptionalEmail,
     OptionalText,
     PercentText,
     VatId,
+    check_country,
     checked_number,
 )
 from models.money import decimals, parse_amount, parse_percent
-from models.patterns import CURRENCY, GS1_PREFIX, SHORT_IDENTIFIER
+from models.patterns import CURRENCY, GS1_PREFIX, SHORT_IDENTIFIER, TAX_CLASS
+from models.tax import NORTHERN_IRELAND, STANDARD_CLASS, ProductKind
 from models.working_days import check_calendar
 
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -61,6 +71,14 @@ Gs1Prefix = Annotated[
 ]
 TimeOfDay = Annotated[time, BeforeValidator(_check_time), CellKind.TIME]
 AccountNumber = Annotated[str, StringConstraints(pattern=SHORT_IDENTIFIER)]
+TaxClass = Annotated[str, StringConstraints(pattern=TAX_CLASS)]
+
+
+def _check_tax_country(code: str) -> str:
+    return code if code == NORTHERN_IRELAND else check_country(code)
+
+
+TaxCountry = Annotated[str, AfterValidator(_check_tax_country)]
 
 
 class CompanyRow(Document):
@@ -77,6 +95,12 @@ class CompanyRow(Document):
     iban: OptionalText = ""
     currency: Currency
     gs1_prefix: Gs1Prefix = ""
+    tax_number: OptionalText = ""
+    prices_include_tax: bool = False
+    oss: bool = False
+    contact_name: OptionalText = ""
+    contact_phone: OptionalText = ""
+    contact_email: OptionalEmail = ""
 
     @field_validator("currency")
     @classmethod
@@ -94,6 +118,27 @@ class CompanyRow(Document):
         """Require what the company's country requires of an address."""
         for error in review_address(self).errors:
             raise ValueError(f"{error.field}: {error.reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_oss(self) -> Self:
+        """Check that a company in the one-stop shop is registered for VAT (art. 369b)."""
+        if self.oss and not self.vat_id:
+            raise ValueError("vat_id: is missing: oss requires one")
+        return self
+
+
+class TaxRateRow(Document):
+    """tax_rates.csv: the tax rate of another country than the company's for a class of products."""
+
+    country: TaxCountry
+    tax_class: TaxClass
+    rate_percent: PercentText
+
+    @model_validator(mode="after")
+    def _check_rate(self) -> Self:
+        with at_field("rate_percent"):
+            parse_percent(self.rate_percent)
         return self
 
 
@@ -154,13 +199,19 @@ class DistanceRow(Document):
 
 
 class ProductRow(Document):
-    """products.csv: a product, with price without tax, and weight and size of one unit."""
+    """products.csv: a product, with its price, and weight and size of one unit.
+
+    `unit_price` includes tax if the company's prices do. `tax_rate_percent` is the rate of the
+    company's country, `tax_class` chooses that of others.
+    """
 
     sku: Identifier
     name: Text
     unit_price: AmountText
     currency: Currency
     tax_rate_percent: PercentText
+    tax_class: TaxClass = STANDARD_CLASS
+    kind: ProductKind = ProductKind.GOODS
     weight_g: Count
     length_mm: Count
     width_mm: Count

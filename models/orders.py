@@ -80,8 +80,8 @@ class Capture(StrEnum):
 class OrderLine(Document):
     """A line of an order: one SKU.
 
-    `unit_price` is without tax, by default the list price at acceptance; `discount_percent` reduces
-    it.
+    `unit_price` includes tax if the prices of the order do; by default it is the list price at
+    acceptance. `discount_percent` reduces it.
     """
 
     sku: Text
@@ -139,6 +139,11 @@ class OrderDocument(Document):
     delivery: Delivery = Delivery.COMPLETE
     lines: Lines
     discount_percent: PercentText | None = None
+    prices_include_tax: bool | None = Field(
+        default=None,
+        strict=True,
+        description="Whether each unit_price includes tax; by default as the company's prices.",
+    )
     payment_method: PaymentMethod | None = None
     capture: Capture = Capture.AT_ONCE
     requested_delivery_date: CalendarDate | None = None

@@ -7,6 +7,8 @@ CURRENCY = r"^[A-Z]{3}$"
 GS1_PREFIX = r"^([0-9]{7,10})?$"
 EMAIL = r"^[^@\s\x00-\x1f<>,;]+@[^@\s\x00-\x1f<>,;]+$"
 LANGUAGE = r"^[a-z]{2}$"
+TAX_CLASS = r"^[a-z0-9][a-z0-9._-]{0,31}$"
+OPTIONAL_EMAIL = EMAIL.replace("^", "^(").replace("+$", "+)?$")
 
 _ID = (
     "an id of 1 to {} letters (a to z), digits, dots, underscores or hyphens, "
@@ -19,6 +21,9 @@ IN_WORDS = {
     CURRENCY: "a currency code such as EUR",
     GS1_PREFIX: "7 to 10 digits",
     EMAIL: "a mail address such as ada@example.com",
+    TAX_CLASS: "a class of 1 to 32 small letters (a to z), digits, dots, underscores or hyphens, "
+    "with a letter or digit first",
+    OPTIONAL_EMAIL: "a mail address such as office@example.com",
     LANGUAGE: "a language of two small letters such as en",
 }
 """What a text that matches is."""

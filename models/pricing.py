@@ -3,25 +3,80 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from models.base import Payload
-from models.customers import TaxTreatment
-from models.money import MAX_AMOUNT_MINOR, PPM_PER_PERCENT, parse_amount, parse_percent, share
+from models.money import (
+    MAX_AMOUNT_MINOR,
+    PPM_PER_PERCENT,
+    parse_amount,
+    parse_percent,
+    round_half_up,
+    share,
+)
 from models.orders import OrderDocument, OrderLine
+from models.tax import STANDARD_CLASS, TaxCase
+
+_WHOLE_PPM = 100 * PPM_PER_PERCENT
 
 
 class ProductPrice(Payload):
-    """The entry of a SKU in the price list."""
+    """The entry of a SKU in the price list.
+
+    `tax_rate_ppm` is the rate of the company's country, `foreign_rate_ppm` that of the country
+    where an order is delivered, if it is known.
+    """
 
     sku: str
     name: str
     unit_price_minor: int
     tax_rate_ppm: int
+    tax_class: str = STANDARD_CLASS
+    foreign_rate_ppm: int | None = None
+
+
+class PriceTerms(Payload):
+    """How the prices of an order are taxed, and whether they include the tax.
+
+    `taxed_in`: the country of the tax; None: the company's. `list_includes_tax`: the price list
+    includes the tax of the company's country.
+    """
+
+    case: TaxCase = TaxCase.DOMESTIC
+    taxed_in: str | None = None
+    includes_tax: bool = False
+    list_includes_tax: bool = False
+
+    def rate_of(self, product: ProductPrice) -> int:
+        """Return the tax rate of a product. Raises ValueError if it has none where it is taxed."""
+        if not self.case.is_taxed:
+            return 0
+        if self.taxed_in is None:
+            return product.tax_rate_ppm
+        if product.foreign_rate_ppm is None:
+            raise ValueError(
+                f"there is no tax rate of {self.taxed_in} for the class {product.tax_class!r} of "
+                f"{product.sku}: import tax_rates.csv with a row {self.taxed_in},"
+                f"{product.tax_class},RATE"
+            )
+        return product.foreign_rate_ppm
+
+    def list_price(self, product: ProductPrice) -> int:
+        """Return the list price as the prices of the order are given, rounded half up.
+
+        A list price that includes tax stays the same at any rate. Where no tax is charged, the tax
+        of the company's country is taken out.
+        """
+        price_minor = product.unit_price_minor
+        if self.list_includes_tax and not (self.includes_tax and self.case.is_taxed):
+            return without_tax(price_minor, product.tax_rate_ppm)
+        if self.includes_tax and not self.list_includes_tax:
+            return price_minor + share(price_minor, self.rate_of(product))
+        return price_minor
 
 
 class PricedLine(Payload):
     """An order line with its price.
 
     `net_minor` is quantity times unit price, less the discount of the line and its share of the
-    order's discount.
+    order's discount, without tax.
     """
 
     line_no: int
@@ -34,12 +89,24 @@ class PricedLine(Payload):
     net_minor: int
     tax_rate_ppm: int
     order_discount_minor: int = 0
-    """The line's share of the order's discount."""
+    """The line's share of the order's discount, without tax."""
+    gross_minor: int | None = None
+    """The amount with tax, if prices include it; None: they don't."""
+    gross_discount_minor: int = 0
+    """The line's share of the order's discount with tax, if prices include it."""
 
     @property
     def before_order_discount_minor(self) -> int:
-        """The net amount as printed in the line."""
+        """The net amount before the discount of the whole order."""
         return self.net_minor + self.order_discount_minor
+
+    @property
+    def shown_minor(self) -> int:
+        """The amount as printed in the line: before the order's discount, with tax if prices
+        include it."""
+        if self.gross_minor is None:
+            return self.before_order_discount_minor
+        return self.gross_minor + self.gross_discount_minor
 
 
 class TaxAmount(Payload):
@@ -63,36 +130,46 @@ class Totals(Payload):
         return sum(tax.tax_minor for tax in self.taxes)
 
 
+def without_tax(gross_minor: int, rate_ppm: int) -> int:
+    """Take the tax out of an amount that includes it: the net amount, rounded half up."""
+    return round_half_up(gross_minor * _WHOLE_PPM, _WHOLE_PPM + rate_ppm)
+
+
 def price_line(
-    line_no: int, line: OrderLine, product: ProductPrice, currency: str, tax: TaxTreatment
+    line_no: int, line: OrderLine, product: ProductPrice, currency: str, terms: PriceTerms
 ) -> PricedLine:
     """Price a line: rounded half up once, after the discount."""
+    list_price_minor = terms.list_price(product)
     unit_price_minor = (
-        product.unit_price_minor
-        if line.unit_price is None
-        else parse_amount(line.unit_price, currency)
+        list_price_minor if line.unit_price is None else parse_amount(line.unit_price, currency)
     )
     discount_ppm = 0 if line.discount_percent is None else parse_percent(line.discount_percent)
-    gross_minor = unit_price_minor * line.quantity
+    amount_minor = share(unit_price_minor * line.quantity, _WHOLE_PPM - discount_ppm)
+    rate_ppm = terms.rate_of(product)
     return PricedLine(
         line_no=line_no,
         sku=line.sku,
         name=product.name,
         quantity=line.quantity,
-        list_price_minor=product.unit_price_minor,
+        list_price_minor=list_price_minor,
         unit_price_minor=unit_price_minor,
         discount_ppm=discount_ppm,
-        net_minor=share(gross_minor, 100 * PPM_PER_PERCENT - discount_ppm),
-        tax_rate_ppm=product.tax_rate_ppm if tax is TaxTreatment.STANDARD else 0,
+        net_minor=without_tax(amount_minor, rate_ppm) if terms.includes_tax else amount_minor,
+        tax_rate_ppm=rate_ppm,
+        gross_minor=amount_minor if terms.includes_tax else None,
     )
 
 
 def price_lines(
-    document: OrderDocument, products: Mapping[str, ProductPrice], tax: TaxTreatment
+    document: OrderDocument, products: Mapping[str, ProductPrice], terms: PriceTerms
 ) -> list[PricedLine]:
-    """Price the lines of an order. Raises KeyError for a SKU that is not in `products`."""
+    """Price the lines of an order.
+
+    Raises KeyError for a SKU that is not in `products`, ValueError for a product without a tax rate
+    where it is taxed.
+    """
     lines = [
-        price_line(number, line, products[line.sku], document.currency, tax)
+        price_line(number, line, products[line.sku], document.currency, terms)
         for number, line in enumerate(document.lines, start=1)
     ]
     return discount_order(lines, parse_percent(document.discount_percent or "0"))
@@ -102,28 +179,68 @@ def discount_order(lines: Sequence[PricedLine], ppm: int) -> list[PricedLine]:
     """Apply the order's discount of `ppm` millionths to its lines.
 
     The discount is rounded half up once. The lines' shares add up to it exactly, as each is the
-    difference of two rounded running totals.
+    difference of two rounded running totals. Where prices include tax, it is taken out of the lines
+    in the same way: at each rate, net amounts add up to the net of the whole.
     """
-    net_minor, discount_minor, discounted = 0, 0, []
+    amount_minor, discount_minor, discounted = 0, 0, []
+    before, after = NetAmounts(), NetAmounts()
     for line in lines:
-        net_minor += line.net_minor
-        share_minor = share(net_minor, ppm) - discount_minor
+        undiscounted_minor = line.net_minor if line.gross_minor is None else line.gross_minor
+        amount_minor += undiscounted_minor
+        share_minor = share(amount_minor, ppm) - discount_minor
         discount_minor += share_minor
-        changed = {"net_minor": line.net_minor - share_minor, "order_discount_minor": share_minor}
+        left_minor = undiscounted_minor - share_minor
+        if line.gross_minor is None:
+            changed = {"net_minor": left_minor, "order_discount_minor": share_minor}
+        else:
+            net_minor = after.take(left_minor, line.tax_rate_ppm)
+            net_before_minor = before.take(undiscounted_minor, line.tax_rate_ppm)
+            changed = {
+                "net_minor": net_minor,
+                "order_discount_minor": net_before_minor - net_minor,
+                "gross_minor": left_minor,
+                "gross_discount_minor": share_minor,
+            }
         discounted.append(line.model_copy(update=changed))
     return discounted
+
+
+class NetAmounts:
+    """Net amounts of lines with tax: the differences of rounded running totals at each rate."""
+
+    def __init__(self) -> None:
+        self._gross_minor: dict[int, int] = {}
+
+    def take(self, gross_minor: int, rate_ppm: int) -> int:
+        """Return the net amount of the next line."""
+        before_minor = self._gross_minor.get(rate_ppm, 0)
+        self._gross_minor[rate_ppm] = before_minor + gross_minor
+        until_minor = without_tax(before_minor + gross_minor, rate_ppm)
+        return until_minor - without_tax(before_minor, rate_ppm)
 
 
 def total(lines: Iterable[PricedLine]) -> Totals:
     """Sum up lines: tax is computed once per rate over all its lines (2006/112/EC art. 226).
 
-    Raises ValueError for a total above MAX_AMOUNT_MINOR.
+    Where prices include tax, it is the difference of gross and net, so that the total is the sum of
+    the prices. Raises ValueError for a total above MAX_AMOUNT_MINOR.
     """
     taxable: dict[int, int] = {}
+    untaxed: dict[int, int] = {}
+    included: dict[int, int] = {}
     for line in lines:
-        taxable[line.tax_rate_ppm] = taxable.get(line.tax_rate_ppm, 0) + line.net_minor
+        rate, net = line.tax_rate_ppm, line.net_minor
+        taxable[rate] = taxable.get(rate, 0) + net
+        if line.gross_minor is None:
+            untaxed[rate] = untaxed.get(rate, 0) + net
+        else:
+            included[rate] = included.get(rate, 0) + line.gross_minor - net
     taxes = tuple(
-        TaxAmount(rate_ppm=rate, taxable_minor=net, tax_minor=share(net, rate))
+        TaxAmount(
+            rate_ppm=rate,
+            taxable_minor=net,
+            tax_minor=share(untaxed.get(rate, 0), rate) + included.get(rate, 0),
+        )
         for rate, net in sorted(taxable.items())
     )
     net_minor = sum(taxable.values())

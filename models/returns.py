@@ -122,7 +122,7 @@ class ExchangeLine(Payload):
         taken = min(units, self.quantity - self.settled)
         rest = self.model_copy(update={"settled": self.settled + taken})
         net_minor = share_of_units(self.credited.net_minor, self.settled, taken, self.quantity)
-        return rest, credited_units(self.credited, taken, net_minor)
+        return rest, credited_units(self.credited, taken, net_minor, before=self.settled)
 
 
 class PendingSettlement(Payload):

@@ -51,14 +51,18 @@ def lock_paid_order(work: UnitOfWork, order: Order) -> PaidOrder:
     return PaidOrder(lock_order(work, origin.paid_id), origin.settlement)
 
 
-def settle_units(paid: PaidOrder, line: OrderLineRow, units: int, net_minor: int) -> PricedLine:
+def settle_units(
+    paid: PaidOrder, line: OrderLineRow, units: int, net_minor: int, *, before: int = 0
+) -> PricedLine:
     """Settle units that the customer doesn't keep, and return them as a line of the paid order.
 
-    `net_minor`: their revenue. Those of an exchange have the price that was paid for them.
+    `net_minor`: their revenue; `before`: the units settled before. Those of an exchange have the
+    price that was paid for them.
     """
     if paid.settlement is not None:
         return _settle_exchange_units(paid.settlement, line.line_no, units)
-    return credited_units(PricedLine.model_validate(line.model_dump()), units, net_minor)
+    priced = PricedLine.model_validate(line.model_dump())
+    return credited_units(priced, units, net_minor, before=before)
 
 
 def _settle_exchange_units(settlement: Settlement, line_no: int, units: int) -> PricedLine:

@@ -31,6 +31,7 @@ from models.billing import (
     credit_note_number,
     credited_tax,
     due_date,
+    fit_gross,
     split_credit,
 )
 from models.customers import Address
@@ -110,7 +111,7 @@ def credit_amount(
     left = _uncredited(work.session, invoice)
     credited_minor = _gross_minor(left) if amount_minor is None else amount_minor
     taxes = split_credit(invoice.taxes, left, credited_minor)
-    lines = invoice.lines if taxes == invoice.taxes else _lines_by_rate(taxes, reason)
+    lines = invoice.lines if taxes == invoice.taxes else _lines_by_rate(invoice, taxes, reason)
     issued = goods_issued(work.session, order.order_id)
     return _create_credit_note(work, order, invoice, _Credit(taxes, lines, reason, issued, refund))
 
@@ -129,9 +130,9 @@ def credit_units(
     """
     invoice = _invoice_to_credit(work.session, order)
     left = {tax.rate_ppm: tax for tax in _uncredited(work.session, invoice)}
-    wanted = {tax.rate_ppm: tax.taxable_minor for tax in total(lines).taxes}
+    wanted = {tax.rate_ppm: tax for tax in total(lines).taxes}
     taxes = tuple(
-        _limited(wanted[tax.rate_ppm], tax, left[tax.rate_ppm])
+        _limited(wanted[tax.rate_ppm], tax, left[tax.rate_ppm], invoice.prices_include_tax)
         for tax in invoice.taxes
         if tax.rate_ppm in wanted
     )
@@ -139,7 +140,7 @@ def credit_units(
         return None
     net_minor = sum(tax.taxable_minor for tax in taxes)
     complete = net_minor == sum(line.net_minor for line in lines)
-    shown = tuple(lines) if complete else _lines_by_rate(taxes, reason)
+    shown = fit_gross(lines, taxes) if complete else _lines_by_rate(invoice, taxes, reason)
     return _create_credit_note(work, order, invoice, _Credit(taxes, shown, reason, delivered))
 
 
@@ -159,14 +160,17 @@ def is_creditable(session: Session, order: Order, lines: Sequence[PricedLine]) -
     )
 
 
-def _limited(net_minor: int, invoiced: TaxAmount, left: TaxAmount) -> TaxAmount:
-    """Limit the net amount of a credit to the uncredited part at its rate, and add its tax."""
-    net_minor = min(net_minor, left.taxable_minor)
-    amounts = {
-        "taxable_minor": net_minor,
-        "tax_minor": credited_tax(invoiced, left, net_minor),
-    }
-    return left.model_copy(update=amounts)
+def _limited(wanted: TaxAmount, invoiced: TaxAmount, left: TaxAmount, includes_tax: bool) -> TaxAmount:
+    """Limit a credit to the uncredited part at its rate, and add its tax.
+
+    Where prices include tax, it is the difference of price and net amount.
+    """
+    net_minor = min(wanted.taxable_minor, left.taxable_minor)
+    if includes_tax and net_minor < left.taxable_minor:
+        tax_minor = min(wanted.tax_minor, left.tax_minor)
+    else:
+        tax_minor = credited_tax(invoiced, left, net_minor)
+    return left.model_copy(update={"taxable_minor": net_minor, "tax_minor": tax_minor})
 
 
 class _Credit(NamedTuple):
@@ -244,11 +248,13 @@ def _compose_invoice(
         customer_id=customer.customer_id,
         customer_name=customer.name,
         customer_vat_id=customer.vat_id,
+        customer_email=customer.email,
         bill_to=Address.model_validate(order.bill_to),
         ship_to=Address.model_validate(order.ship_to),
         language=customer.language,
         terms=order.terms,
-        tax_treatment=order.tax_treatment,
+        tax_case=order.tax_case,
+        prices_include_tax=order.prices_include_tax,
         currency=order.currency,
         discount_ppm=order.discount_ppm,
         lines=tuple(lines),
@@ -258,6 +264,7 @@ def _compose_invoice(
         paid_minor=order.paid_minor,
         on_account=tuple(payments_on_account(work, order)),
         waived_minor=min(waived_minor, max(0, totals.total_minor - order.paid_minor)),
+        ordered_on=order.placed_at.date(),
         supply_by=order.promised_date,
     )
 
@@ -311,20 +318,29 @@ def _compose_credit_note(
     )
 
 
-def _lines_by_rate(taxes: Sequence[TaxAmount], reason: str) -> tuple[PricedLine, ...]:
+def _lines_by_rate(
+    invoice: Invoice, taxes: Sequence[TaxAmount], reason: str
+) -> tuple[PricedLine, ...]:
+    """Build a line for each rate, with tax if the prices of the invoice include it."""
     return tuple(
-        PricedLine(
-            line_no=number,
-            sku="",
-            name=reason,
-            quantity=1,
-            list_price_minor=tax.taxable_minor,
-            unit_price_minor=tax.taxable_minor,
-            discount_ppm=0,
-            net_minor=tax.taxable_minor,
-            tax_rate_ppm=tax.rate_ppm,
-        )
-        for number, tax in enumerate(taxes, start=1)
+        _line_of_amount(invoice, number, tax, reason) for number, tax in enumerate(taxes, 1)
+    )
+
+
+def _line_of_amount(invoice: Invoice, number: int, tax: TaxAmount, reason: str) -> PricedLine:
+    gross_minor = tax.taxable_minor + tax.tax_minor if invoice.prices_include_tax else None
+    price_minor = tax.taxable_minor if gross_minor is None else gross_minor
+    return PricedLine(
+        line_no=number,
+        sku="",
+        name=reason,
+        quantity=1,
+        list_price_minor=price_minor,
+        unit_price_minor=price_minor,
+        discount_ppm=0,
+        net_minor=tax.taxable_minor,
+        tax_rate_ppm=tax.rate_ppm,
+        gross_minor=gross_minor,
     )
 
 

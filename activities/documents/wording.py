@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from models.einvoice import is_unregistered
+
 from activities.documents.notation import Notation
 from activities.documents.words import Words, words_of
 from models.billing import CreditNote, Invoice, OnAccount
-from models.customers import TaxTreatment
 from models.documents import DocumentRules
+from models.tax import TaxCase
 
 AnyBill = Invoice | CreditNote
 
@@ -65,12 +67,11 @@ class Wording:
                 (words["corrected"], bill.invoice_number),
             ]
         else:
-            supply_by = self.notation.day(bill.supply_by) if bill.supply_by else ""
             own = [
                 (words["number"], bill.number),
                 (words["issued"], self.notation.day(bill.issued_on)),
                 self._due_date(bill),
-                (words["supply_by"], supply_by),
+                self._supply_date(bill),
             ]
         facts = [
             *own,
@@ -78,8 +79,14 @@ class Wording:
             (words["customer"], bill.customer_id),
             (words["your_vat_id"], bill.customer_vat_id),
             (words["our_vat_id"], bill.seller.vat_id),
+            (words["our_tax_number"], bill.seller.tax_number),
         ]
         return [(label, value) for label, value in facts if value]
+
+    def _supply_date(self, invoice: Invoice) -> tuple[str, str]:
+        label = "supply_by" if invoice.supplied_on is None else "supplied_on"
+        day = invoice.supplied_on or invoice.supply_by
+        return self.words[label], self.notation.day(day) if day else ""
 
     def _due_date(self, invoice: Invoice) -> tuple[str, str]:
         words = self.words
@@ -176,8 +183,22 @@ class Wording:
 
     def tax_exemption(self) -> str:
         """State why no tax is charged (2006/112/EC art. 226 (11), (11a)); empty if it is."""
-        treatment = self.bill.tax_treatment
-        return "" if treatment is TaxTreatment.STANDARD else str(self.words[treatment.value])
+        case = self.bill.tax_case
+        if is_unregistered(self.bill):
+            return str(self.words["unregistered"])
+        return "" if case.is_taxed else str(self.words[case.value])
+
+    def notes_on_tax(self) -> list[str]:
+        """State why no tax is charged, or the country whose tax it is, and whether prices include
+        it."""
+        bill, exemption = self.bill, self.tax_exemption()
+        notes = [exemption] if exemption else []
+        if bill.tax_case is TaxCase.DISTANCE_SALE:
+            country = self.notation.country(bill.ship_to.country)
+            notes.append(self.words.fill("distance_sale", country=country))
+        if bill.prices_include_tax:
+            notes.append(str(self.words["prices_include_tax"]))
+        return notes
 
     def settlement(self) -> list[str]:
         """State in sentences what is to be paid, or what is refunded or kept."""

@@ -17,6 +17,7 @@ from models.tables.masterdata import (
     Product,
     Supplier,
     SupplierOffer,
+    TaxRate,
 )
 from models.tables.operations import NumberSeries
 from models.tables.stock import Stock
@@ -79,6 +80,17 @@ def _rename_series(session: Session, before: str, now: str) -> None:
         series.series = f"{now}:{series.series.removeprefix(f'{before}:')}"
 
 
+def _check_tax_rates(context: Context, plan: Plan) -> None:
+    """Refuse rates of the company's country: those are columns of its products."""
+    companies = [row.document for row in context.planned("company")]
+    company = companies[0] if companies else context.session.exec(select(Company)).one_or_none()
+    country = (company or DEFAULT_COMPANY).country
+    reason = f"{country} is the company's: its rates are the tax_rate_percent of products.csv"
+    for row in plan.rows:
+        if row.document.country == country:
+            drop(plan, row, "country", reason)
+
+
 def _account_code(name: str) -> str:
     """Return the code of an account, named by code, label or role. Raises ValueError."""
     account = ledger.account_named(name)
@@ -137,6 +149,13 @@ FILES: tuple[ImportFile, ...] = (
         complete=_with_tidy_postal_code,
         check=_check_company,
         write=_write_company,
+    ),
+    ImportFile(
+        "tax_rates",
+        imports.TaxRateRow,
+        TaxRate,
+        key=("country", "tax_class"),
+        check=_check_tax_rates,
     ),
     ImportFile(
         "accounts",

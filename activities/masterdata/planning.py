@@ -275,6 +275,8 @@ def _text(value: object, kind: CellKind, currency: str) -> str:
     match value:
         case None:
             return ""
+        case bool():
+            return str(value).lower()
         case int() if kind is CellKind.AMOUNT:
             return format_amount(value, currency)
         case int() if kind is CellKind.PERCENT:

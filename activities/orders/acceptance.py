@@ -1,22 +1,47 @@
 """Acceptance of an order: what it requires of the master data, and what it costs."""
 
-from collections.abc import Mapping
+from typing import NamedTuple
 
 from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
+from activities.order_record.company import get_company
 from models.acceptance import Acceptance
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError, Refused
 from models.money import parse_amount
 from models.orders import OrderDocument
-from models.pricing import ProductPrice, price_lines, total
-from models.tables.masterdata import Company, Customer, Location, Product
+from models.pricing import PriceTerms, ProductPrice, price_lines, total
+from models.tables.masterdata import Company, Customer, Location, Product, TaxRate
+from models.tax import ProductKind, Supply, taxation, vat_area
+
+
+class _Parties(NamedTuple):
+    """Seller and buyer, and the location that hands the goods over."""
+
+    company: Company
+    customer: Customer | None
+    location: Location | None
+
+
+class _PriceList(NamedTuple):
+    """The products of an order by SKU, and how they are taxed."""
+
+    products: dict[str, ProductPrice]
+    terms: PriceTerms
 
 _SELLER_AND_BUYER = select(Company, Customer).outerjoin(
     Customer, col(Customer.customer_id) == bindparam("customer_id", type_=String)
 )
-_PRODUCTS = select(Product).where(col(Product.sku).in_(bindparam("skus", expanding=True)))
+_PRODUCTS = (
+    select(Product, TaxRate)
+    .outerjoin(
+        TaxRate,
+        (col(TaxRate.tax_class) == col(Product.tax_class))
+        & (col(TaxRate.country) == bindparam("country", type_=String)),
+    )
+    .where(col(Product.sku).in_(bindparam("skus", expanding=True)))
+)
 
 
 def check_order(
@@ -26,20 +51,20 @@ def check_order(
 
     Returns the errors field by field, and what is agreed; None where there are errors.
     """
-    products = _products(session, document)
     company, customer = _seller_and_buyer(session, document.customer_id)
+    location = session.get(Location, document.location) if document.location else None
     errors = [
         *_check_customer(customer, document),
-        *_check_company(session, company, document),
-        *(
-            FieldError(f"lines.{number}.sku", f"there is no SKU {line.sku!r}")
-            for number, line in enumerate(document.lines)
-            if line.sku not in products
-        ),
+        *_check_company(company, document),
+        *_check_location(location, document),
     ]
+    if company is None:
+        return errors, None
+    price_list = _read_prices(session, document, _Parties(company, customer, location))
+    errors += _check_products(document, price_list)
     if errors:
         return errors, None
-    accepted = _priced(customer, document, products)
+    accepted = _priced(document, price_list)
     try:
         total(accepted.lines)
     except ValueError as error:
@@ -50,21 +75,27 @@ def check_order(
 def price_order(session: Session, document: OrderDocument) -> Acceptance:
     """Price an order that a workflow or an operator started, without acceptance by API or CLI.
 
-    Raises Refused for SKUs that are not in the price list.
+    Raises Refused for SKUs without price or tax rate.
     """
-    products = _products(session, document)
-    if missing := sorted({line.sku for line in document.lines} - products.keys()):
+    customer = session.get(Customer, document.customer_id)
+    location = session.get(Location, document.location) if document.location else None
+    parties = _Parties(get_company(session), customer, location)
+    price_list = _read_prices(session, document, parties)
+    if missing := sorted({line.sku for line in document.lines} - price_list.products.keys()):
         raise Refused("sku_unknown", f"there is no SKU {', '.join(missing)}: import it, then retry")
-    return _priced(session.get(Customer, document.customer_id), document, products)
+    if errors := _check_products(document, price_list):
+        raise Refused("tax_rate_unknown", f"{errors[0].reason}, then retry")
+    return _priced(document, price_list)
 
 
-def _priced(
-    customer: Customer | None, document: OrderDocument, products: Mapping[str, ProductPrice]
-) -> Acceptance:
-    """Price an order by the price list and the tax treatment of its customer."""
-    treatment = customer.tax_treatment if customer is not None else TaxTreatment.STANDARD
-    lines = price_lines(document, products, treatment)
-    return Acceptance(tax_treatment=treatment, lines=tuple(lines))
+def _priced(document: OrderDocument, price_list: _PriceList) -> Acceptance:
+    """Price an order by the price list and its tax case."""
+    terms = price_list.terms
+    return Acceptance(
+        tax_case=terms.case,
+        prices_include_tax=terms.includes_tax,
+        lines=tuple(price_lines(document, price_list.products, terms)),
+    )
 
 
 def _seller_and_buyer(session: Session, customer_id: str) -> tuple[Company | None, Customer | None]:
@@ -73,18 +104,19 @@ def _seller_and_buyer(session: Session, customer_id: str) -> tuple[Company | Non
     return found or (None, None)
 
 
-def _check_company(
-    session: Session, company: Company | None, document: OrderDocument
-) -> list[FieldError]:
-    """Check the order against the company: its currency, and the location for handing over."""
-    errors, currency = [], company.currency if company else None
-    if currency is None:
-        errors.append(FieldError("lines", "there are no products: import some first"))
-    elif document.currency != currency:
-        errors.append(FieldError("currency", f"we trade in {currency}, not {document.currency}"))
-    if document.location is not None and session.get(Location, document.location) is None:
-        errors.append(FieldError("location", f"there is no location {document.location!r}"))
-    return errors
+def _check_company(company: Company | None, document: OrderDocument) -> list[FieldError]:
+    """Check the order's currency."""
+    if company is None:
+        return [FieldError("lines", "there are no products: import some first")]
+    if document.currency == company.currency:
+        return []
+    return [FieldError("currency", f"we trade in {company.currency}, not {document.currency}")]
+
+
+def _check_location(location: Location | None, document: OrderDocument) -> list[FieldError]:
+    if document.location is None or location is not None:
+        return []
+    return [FieldError("location", f"there is no location {document.location!r}")]
 
 
 def _check_customer(recorded: Customer | None, document: OrderDocument) -> list[FieldError]:
@@ -106,6 +138,57 @@ def _check_customer(recorded: Customer | None, document: OrderDocument) -> list[
     return []
 
 
-def _products(session: Session, document: OrderDocument) -> dict[str, ProductPrice]:
-    rows = session.exec(_PRODUCTS, params={"skus": list({line.sku for line in document.lines})})
-    return {row.sku: ProductPrice.model_validate(row.model_dump()) for row in rows}
+def _check_products(document: OrderDocument, price_list: _PriceList) -> list[FieldError]:
+    """Check that each SKU is known, and has a tax rate where it is taxed."""
+    errors, (products, terms) = [], price_list
+    for number, line in enumerate(document.lines):
+        product = products.get(line.sku)
+        if product is None:
+            errors.append(FieldError(f"lines.{number}.sku", f"there is no SKU {line.sku!r}"))
+            continue
+        try:
+            terms.rate_of(product)
+        except ValueError as error:
+            errors.append(FieldError(f"lines.{number}.sku", str(error)))
+    return errors
+
+
+def _read_prices(session: Session, document: OrderDocument, parties: _Parties) -> _PriceList:
+    """Read the products of an order, with the rates of the country where it is delivered, and
+    decide its tax case."""
+    company, customer, location = parties
+    seller_area = vat_area(company.country, company.postal_code)
+    if location is not None:
+        begins = ends = vat_area(location.country, location.postal_code)
+    else:
+        begins = seller_area
+        ends = vat_area(document.ship_to.country, document.ship_to.postal_code)
+    skus = list({line.sku for line in document.lines})
+    rows = session.exec(_PRODUCTS, params={"skus": skus, "country": ends}).all()
+    sent = None if isinstance(document.customer, str) else document.customer
+    decided = taxation(
+        Supply(
+            seller_country=seller_area,
+            dispatched_from=begins,
+            delivered_to=ends,
+            customer_country=sent.country if sent else customer.country if customer else ends,
+            treatment=customer.tax_treatment if customer else TaxTreatment.STANDARD,
+            vat_id=(sent and sent.vat_id) or (customer.vat_id if customer else ""),
+            has_goods=any(product.kind is ProductKind.GOODS for product, _ in rows),
+            is_registered=bool(company.vat_id),
+            oss=company.oss,
+        )
+    )
+    includes_tax = document.prices_include_tax
+    terms = PriceTerms(
+        case=decided.case,
+        taxed_in=None if decided.country == seller_area else decided.country,
+        includes_tax=company.prices_include_tax if includes_tax is None else includes_tax,
+        list_includes_tax=company.prices_include_tax,
+    )
+    return _PriceList({product.sku: _price(product, rate) for product, rate in rows}, terms)
+
+
+def _price(product: Product, foreign: TaxRate | None) -> ProductPrice:
+    fields = product.model_dump(include=set(ProductPrice.model_fields))
+    return ProductPrice(**fields, foreign_rate_ppm=foreign.rate_ppm if foreign else None)

@@ -18,9 +18,9 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.returns.eligibility import returned_lines
 from activities.shipping.goods_issue import restock
 from activities.stock.counters import Change
-from models.billing import credited_units
+from models.billing import credited_percent
 from models.messages.commands.returns import InspectedUnits
-from models.money import round_half_up, share_of_units
+from models.money import share_of_units
 from models.pricing import PricedLine
 from models.progress import ShipmentState
 from models.returns import Disposition, ExchangeLine, RequestedOutcome, exchange_order_id
@@ -56,7 +56,8 @@ def inspect_units(
     Units are valued as posted at goods issue, those of an exchange at what was paid for them: over
     all units of a line exactly the whole amounts.
     """
-    cost_minor, net_minor = _posted(work.session, row.order_id, line.line_no, units)
+    before = _settled_before(work.session, row.order_id, line.line_no)
+    cost_minor, net_minor = _posted(work.session, row.order_id, line.line_no, before, units)
     match wanted.disposition:
         case Disposition.RESTOCK:
             line.restocked += units
@@ -68,26 +69,32 @@ def inspect_units(
             line.lost += units
     work.session.flush()
     ordered = work.session.get_one(OrderLineRow, (row.order_id, line.line_no))
-    paid = settle_units(payer, ordered, units, net_minor)
+    paid = settle_units(payer, ordered, units, net_minor, before=before)
     percent = work.rules.returns.percent(row.reason, wanted.condition)
     return Inspected(
         line=line,
         disposition=wanted.disposition,
         quantity=units,
         cost_minor=cost_minor,
-        credited=credited_units(paid, units, round_half_up(paid.net_minor * percent, 100)),
+        credited=credited_percent(paid, percent),
     )
 
 
-def _posted(session: Session, order_id: str, line_no: int, units: int) -> tuple[int, int]:
+def _settled_before(session: Session, order_id: str, line_no: int) -> int:
+    """Count the units of a line that were inspected before."""
+    return sum(
+        line.settled for line, _ in returned_lines(session, order_id) if line.line_no == line_no
+    )
+
+
+def _posted(
+    session: Session, order_id: str, line_no: int, before: int, units: int
+) -> tuple[int, int]:
     """Return cost and revenue of the next `units` of a line after those inspected before.
 
     Units come back in the order in which deliveries were recorded, so that later deliveries change
     no amount of an earlier inspection.
     """
-    before = sum(
-        line.settled for line, _ in returned_lines(session, order_id) if line.line_no == line_no
-    )
     cost_minor = revenue_minor = 0
     for delivered in _delivered_parts(session, order_id, line_no):
         first, until = max(0, before), min(delivered.quantity, before + units)

@@ -76,7 +76,7 @@ def upgrade() -> None:
 
 
 def _create_master_data() -> None:
-    """Create company, locations, products, suppliers and customers."""
+    """Create company, tax rates, locations, products, suppliers and customers."""
     op.create_table(
         "company",
         sa.Column("legal_entity", text(), nullable=False),
@@ -90,7 +90,20 @@ def _create_master_data() -> None:
         sa.Column("iban", text(), nullable=False),
         sa.Column("currency", text(), nullable=False),
         sa.Column("gs1_prefix", text(), nullable=False),
+        sa.Column("tax_number", text(), nullable=False),
+        sa.Column("prices_include_tax", sa.Boolean(), nullable=False),
+        sa.Column("oss", sa.Boolean(), nullable=False),
+        sa.Column("contact_name", text(), nullable=False),
+        sa.Column("contact_phone", text(), nullable=False),
+        sa.Column("contact_email", text(), nullable=False),
         sa.PrimaryKeyConstraint("legal_entity", name=op.f("pk_company")),
+    )
+    op.create_table(
+        "tax_rates",
+        sa.Column("country", text(), nullable=False),
+        sa.Column("tax_class", text(), nullable=False),
+        sa.Column("rate_ppm", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("country", "tax_class", name=op.f("pk_tax_rates")),
     )
     op.create_table(
         "locations",
@@ -124,6 +137,8 @@ def _create_master_data() -> None:
         sa.Column("unit_price_minor", sa.BigInteger(), nullable=False),
         sa.Column("currency", text(), nullable=False),
         sa.Column("tax_rate_ppm", sa.Integer(), nullable=False),
+        sa.Column("tax_class", text(), nullable=False),
+        sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("weight_g", sa.Integer(), nullable=False),
         sa.Column("length_mm", sa.Integer(), nullable=False),
         sa.Column("width_mm", sa.Integer(), nullable=False),
@@ -256,7 +271,8 @@ def _create_orders() -> None:
         sa.Column("ship_to", sa.JSON(), nullable=False),
         sa.Column("bill_to", sa.JSON(), nullable=False),
         sa.Column("requested_delivery_date", sa.Date(), nullable=True),
-        sa.Column("tax_treatment", sa.String(32), nullable=False),
+        sa.Column("tax_case", sa.String(32), nullable=False),
+        sa.Column("prices_include_tax", sa.Boolean(), nullable=False),
         sa.Column("digest", text(), nullable=False),
         sa.Column("workflow_id", text(), nullable=False),
         sa.Column("discount_ppm", sa.Integer(), nullable=False),
@@ -336,6 +352,8 @@ def _create_orders() -> None:
         sa.Column("net_minor", sa.BigInteger(), nullable=False),
         sa.Column("tax_rate_ppm", sa.Integer(), nullable=False),
         sa.Column("order_discount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("gross_minor", sa.BigInteger(), nullable=True),
+        sa.Column("gross_discount_minor", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["order_id"], ["orders.order_id"], name=op.f("fk_order_lines_order_id")
         ),

@@ -8,6 +8,7 @@ from sqlmodel import Field, SQLModel
 from models.addresses import printed_lines
 from models.customers import CustomerStatus, PaymentPreference, TaxTreatment
 from models.tables.columns import bigint, enum_column
+from models.tax import STANDARD_CLASS, ProductKind
 
 
 class Company(SQLModel, table=True):
@@ -27,6 +28,25 @@ class Company(SQLModel, table=True):
     currency: str
     gs1_prefix: str = ""
     """The GS1 company prefix, 7 to 10 digits; without it labels have no real SSCC."""
+    tax_number: str = ""
+    """The number that the tax office gave to a company, other than the VAT id."""
+    prices_include_tax: bool = False
+    """Whether the price list includes tax; also the default of orders."""
+    oss: bool = False
+    """Whether distance sales to consumers are declared in the one-stop shop of the EU."""
+    contact_name: str = ""
+    contact_phone: str = ""
+    contact_email: str = ""
+
+
+class TaxRate(SQLModel, table=True):
+    """The tax rate of another country than the company's for a class of products."""
+
+    __tablename__ = "tax_rates"
+
+    country: str = Field(primary_key=True)
+    tax_class: str = Field(primary_key=True)
+    rate_ppm: int
 
 
 class Location(SQLModel, table=True):
@@ -68,7 +88,7 @@ class Distance(SQLModel, table=True):
 
 
 class Product(SQLModel, table=True):
-    """A SKU with its list price (without tax), tax rate and size."""
+    """A SKU with its list price, the tax rate of the company's country, and size."""
 
     __tablename__ = "products"
     __table_args__ = (CheckConstraint("unit_price_minor >= 0", "unit_price_not_negative"),)
@@ -78,6 +98,9 @@ class Product(SQLModel, table=True):
     unit_price_minor: int = bigint()
     currency: str
     tax_rate_ppm: int
+    tax_class: str = STANDARD_CLASS
+    """The class whose rate applies in other countries (`TaxRate`)."""
+    kind: ProductKind = enum_column(ProductKind, default=ProductKind.GOODS)
     weight_g: int
     length_mm: int
     width_mm: int

@@ -10,10 +10,10 @@ from pydantic import JsonValue
 from sqlalchemy import JSON, CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
-from models.customers import TaxTreatment
 from models.orders import Capture, Channel, Delivery, Fulfilment, PaymentMethod, Terms
 from models.progress import Cancellation, Stage
 from models.tables.columns import bigint, enum_column, running_total
+from models.tax import TaxCase
 
 
 class Order(SQLModel, table=True):
@@ -34,7 +34,9 @@ class Order(SQLModel, table=True):
     ship_to: dict[str, str | None] = Field(sa_type=JSON)
     bill_to: dict[str, str | None] = Field(sa_type=JSON)
     requested_delivery_date: date | None
-    tax_treatment: TaxTreatment = enum_column(TaxTreatment)
+    tax_case: TaxCase = enum_column(TaxCase)
+    prices_include_tax: bool = False
+    """Whether the prices of the lines include the tax."""
     digest: str
     workflow_id: str
     discount_ppm: int = 0
@@ -126,3 +128,6 @@ class OrderLineRow(SQLModel, table=True):
     net_minor: int = bigint()
     tax_rate_ppm: int
     order_discount_minor: int = running_total()
+    gross_minor: int | None = bigint(default=None)
+    """The amount with tax, if prices include it."""
+    gross_discount_minor: int = running_total()

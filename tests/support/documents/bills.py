@@ -4,11 +4,20 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from models.billing import CreditNote, Invoice, OnAccount, Seller, due_date
-from models.customers import Address, TaxTreatment
+from models.customers import Address
 from models.orders import OrderLine, Terms
-from models.pricing import PricedLine, ProductPrice, discount_order, price_line, total
+from models.pricing import (
+    PricedLine,
+    PriceTerms,
+    ProductPrice,
+    discount_order,
+    price_line,
+    total,
+)
+from models.tax import TaxCase
 
 ISSUED_ON = date(2026, 7, 6)
+ORDERED_ON, SUPPLY_BY = date(2026, 7, 5), date(2026, 7, 20)
 SELLER = Seller(
     legal_entity="northwind",
     name="Northwind Tools GmbH",
@@ -18,6 +27,9 @@ SELLER = Seller(
     country="DE",
     vat_id="DE123456788",
     iban="DE89370400440532013000",
+    contact_name="Ines Krüger",
+    contact_phone="+49 40 23125 100",
+    contact_email="office@northwind.example",
 )
 OFFICE = Address(
     name="Acme Ltd", street="1 High Street", city="London", postal_code="EC1A 1BB", country="GB"
@@ -33,9 +45,11 @@ def priced(
     quantity: int = 2,
     rate_ppm: int = 190_000,
     discount: str | None = None,
-    tax: TaxTreatment = TaxTreatment.STANDARD,
+    case: TaxCase = TaxCase.DOMESTIC,
+    includes_tax: bool = False,
 ) -> PricedLine:
     """Build a line; `rate_ppm` is the tax rate, `discount` a percentage."""
+    terms = PriceTerms(case=case, includes_tax=includes_tax, list_includes_tax=includes_tax)
     product = ProductPrice(
         sku=f"SKU-{line_no}",
         name=name,
@@ -43,7 +57,7 @@ def priced(
         tax_rate_ppm=rate_ppm,
     )
     line = OrderLine(sku=product.sku, quantity=quantity, discount_percent=discount)
-    return price_line(line_no, line, product, "EUR", tax)
+    return price_line(line_no, line, product, "EUR", terms)
 
 
 def invoice_of(
@@ -52,7 +66,7 @@ def invoice_of(
     currency: str = "EUR",
     language: str = "en",
     terms: Terms = Terms.NET30,
-    tax: TaxTreatment = TaxTreatment.STANDARD,
+    case: TaxCase = TaxCase.DOMESTIC,
     customer_name: str = "Acme Ltd",
     ship_to: Address = OFFICE,
     seller: Seller = SELLER,
@@ -72,11 +86,13 @@ def invoice_of(
         customer_id="C-1001",
         customer_name=customer_name,
         customer_vat_id="GB999999973",
+        customer_email="accounts@acme.example",
         bill_to=OFFICE,
         ship_to=ship_to,
         language=language,
         terms=terms,
-        tax_treatment=tax,
+        tax_case=case,
+        prices_include_tax=any(line.gross_minor is not None for line in lines),
         currency=currency,
         discount_ppm=discount_ppm,
         lines=lines,
@@ -85,6 +101,8 @@ def invoice_of(
         total_minor=totals.total_minor,
         paid_minor=received_minor if terms.on_credit else totals.total_minor,
         on_account=tuple(on_account),
+        ordered_on=ORDERED_ON,
+        supply_by=SUPPLY_BY,
     )
 
 

@@ -9,12 +9,12 @@ from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.masterdata.importing import import_folder
-from models.customers import TaxTreatment
 from models.ledger import Account, entry
 from models.orders import Channel, Delivery, Terms
 from models.tables.billing import InvoiceRow
 from models.tables.ledger import AccountRow
 from models.tables.orders import Order
+from models.tax import TaxCase
 from tests.support.database.rules import RULES
 from tests.support.masterdata.shop import write_shop
 
@@ -80,7 +80,7 @@ def net30_order(order_id: str, customer_id: str = "C-1", **columns: Any) -> Orde
         ship_to={},
         bill_to={},
         requested_delivery_date=None,
-        tax_treatment=TaxTreatment.STANDARD,
+        tax_case=TaxCase.DOMESTIC,
         digest="",
         workflow_id=f"order-{order_id}",
         document={},

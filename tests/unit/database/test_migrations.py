@@ -49,7 +49,13 @@ MASTER_DATA: tuple[Row, ...] = (
         Product,
         {
             **{"sku": "DRILL", "name": "Drill", "unit_price_minor": 100, "currency": "EUR"},
-            **{"tax_rate_ppm": 190_000, "weight_g": 1, "gtin": ""},
+            **{
+                "tax_rate_ppm": 190_000,
+                "tax_class": "standard",
+                "kind": "goods",
+                "weight_g": 1,
+                "gtin": "",
+            },
             **{"length_mm": 1, "width_mm": 1, "height_mm": 1},
         },
     ),
@@ -67,7 +73,12 @@ MASTER_DATA: tuple[Row, ...] = (
         {
             **{"order_id": "O-1", "customer_id": "C-1", "channel": "online", "terms": "prepaid"},
             **{"delivery": "complete", "currency": "EUR", "ship_to": {}, "bill_to": {}},
-            **{"tax_treatment": "standard", "digest": "d", "workflow_id": "order-O-1"},
+            **{
+                "tax_case": "domestic",
+                "prices_include_tax": False,
+                "digest": "d",
+                "workflow_id": "order-O-1",
+            },
             **{"net_minor": 100, "total_minor": 119, "document": {}},
             **{"placed_at": NOW, "updated_at": NOW},
         },

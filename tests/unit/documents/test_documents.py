@@ -15,10 +15,10 @@ from activities.documents.bills import render_bill
 from activities.documents.notation import Notation
 from activities.documents.transfer import takes_transfer, transfer_code
 from models.billing import CreditNote, Invoice
-from models.customers import TaxTreatment
 from models.documents import DocumentRules
 from models.orders import Terms
 from models.pricing import PricedLine, total
+from models.tax import TaxCase
 from tests.support.documents.bills import (
     DOCK,
     ISSUED_ON,
@@ -142,15 +142,18 @@ def test_amounts_have_the_decimals_of_their_currency(currency: str, amount: str)
 
 
 @pytest.mark.parametrize(
-    ("tax", "note"),
+    ("case", "note"),
     [
-        (TaxTreatment.EXEMPT, "Exempt from VAT"),
-        (TaxTreatment.REVERSE_CHARGE, "Reverse charge: the recipient of the supply is liable"),
+        (TaxCase.EXEMPT, "Exempt from VAT"),
+        (TaxCase.REVERSE_CHARGE, "Reverse charge: the recipient of the supply is liable"),
+        (TaxCase.INTRA_COMMUNITY, "Exempt intra-Community supply"),
+        (TaxCase.EXPORT, "Tax-free export"),
+        (TaxCase.OUTSIDE_SCOPE, "Not subject to VAT"),
     ],
 )
-def test_untaxed_invoice_states_the_reason(tax: TaxTreatment, note: str) -> None:
+def test_untaxed_invoice_states_the_reason(case: TaxCase, note: str) -> None:
     """2006/112/EC art. 226."""
-    assert note in text_of(invoice_of([priced(tax=tax)], tax=tax))
+    assert note in text_of(invoice_of([priced(case=case)], case=case))
     assert note not in text_of(invoice_of())
 
 

@@ -104,8 +104,17 @@ def test_every_account_has_beancount_name() -> None:
 
 def company(name: str) -> Company:
     """Build the row of our company."""
-    address = {"street": "S", "city": "C", "postal_code": "1", "country": "DE"}
-    return Company(legal_entity="L", name=name, vat_id="", iban="", currency="EUR", **address)
+    return Company(
+        legal_entity="L",
+        name=name,
+        street="S",
+        city="C",
+        postal_code="1",
+        country="DE",
+        vat_id="",
+        iban="",
+        currency="EUR",
+    )
 
 
 @st.composite

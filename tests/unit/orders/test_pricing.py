@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.customers import TaxTreatment
 from models.money import MAX_AMOUNT_MINOR, round_half_up
 from models.orders import MAX_QUANTITY, OrderLine
-from models.pricing import PricedLine, ProductPrice, price_line, total
+from models.pricing import PricedLine, PriceTerms, ProductPrice, price_line, total
+from models.tax import TaxCase
 
 
 def priced(
@@ -19,7 +19,7 @@ def priced(
     """Price a line with this list price, by default of one unit without discount."""
     product = ProductPrice(sku="A", name="A", unit_price_minor=net_minor, tax_rate_ppm=rate_ppm)
     line = OrderLine(sku="A", quantity=quantity, **changes)
-    return price_line(1, line, product, "EUR", TaxTreatment.STANDARD)
+    return price_line(1, line, product, "EUR", PriceTerms())
 
 
 @given(
@@ -61,10 +61,10 @@ def test_tax_is_computed_once_per_rate() -> None:
     assert (totals.net_minor, totals.tax_minor, totals.total_minor) == (19, 3, 22)
 
 
-@pytest.mark.parametrize("tax", [TaxTreatment.EXEMPT, TaxTreatment.REVERSE_CHARGE])
-def test_exempt_and_reverse_charge_customers_pay_no_tax(tax: TaxTreatment) -> None:
+@pytest.mark.parametrize("case", [case for case in TaxCase if not case.is_taxed])
+def test_untaxed_cases_have_no_tax(case: TaxCase) -> None:
     product = ProductPrice(sku="A", name="A", unit_price_minor=10_000, tax_rate_ppm=190_000)
-    line = price_line(1, OrderLine(sku="A", quantity=1), product, "EUR", tax)
+    line = price_line(1, OrderLine(sku="A", quantity=1), product, "EUR", PriceTerms(case=case))
     totals = total([line])
     assert (line.tax_rate_ppm, totals.tax_minor, totals.total_minor) == (0, 0, 10_000)
 

@@ -15,12 +15,12 @@ from stdnum import ean, iban
 from stdnum.eu import vat
 
 import engine
-from models.customers import TaxTreatment
 from models.errors import InvalidConfiguration, PipelineError
 from models.orders import OrderDocument
-from models.pricing import ProductPrice, price_line, total
+from models.pricing import PriceTerms, ProductPrice, price_line, total
 from models.settings import Settings
 from models.shipping import Packaging
+from models.tax import TaxCase
 from tools import server, var_dir
 from tools.addresses import choose_addresses
 from tools.demo import SHOP, Scenario, matches, read_scenarios
@@ -421,10 +421,11 @@ def test_demo_expects_total_of_price_list(scenario: Scenario) -> None:
         )
         for row in rows("products.csv")
     }
-    customers = {row["customer_id"]: row["tax_treatment"] for row in rows("customers.csv")}
-    tax = TaxTreatment(customers[order.customer_id])
+    vat_ids = {row["customer_id"]: row["vat_id"] for row in rows("customers.csv")}
+    is_abroad = bool(vat_ids[order.customer_id]) and order.ship_to.country != "DE"
+    terms = PriceTerms(case=TaxCase.INTRA_COMMUNITY if is_abroad else TaxCase.DOMESTIC)
     lines = [
-        price_line(number, line, products[line.sku], order.currency, tax)
+        price_line(number, line, products[line.sku], order.currency, terms)
         for number, line in enumerate(order.lines, 1)
     ]
     assert Decimal(total(lines).total_minor) / 100 == Decimal(str(scenario.ends_as["total"]))
