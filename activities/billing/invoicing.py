@@ -160,7 +160,9 @@ def is_creditable(session: Session, order: Order, lines: Sequence[PricedLine]) -
     )
 
 
-def _limited(wanted: TaxAmount, invoiced: TaxAmount, left: TaxAmount, includes_tax: bool) -> TaxAmount:
+def _limited(
+    wanted: TaxAmount, invoiced: TaxAmount, left: TaxAmount, includes_tax: bool
+) -> TaxAmount:
     """Limit a credit to the uncredited part at its rate, and add its tax.
 
     Where prices include tax, it is the difference of price and net amount.

@@ -11,14 +11,17 @@ from activities.documents.typesetting import typeset
 from activities.documents.wording import AnyBill, Wording, wording_of
 from models.billing import Invoice
 from models.documents import DocumentRules, Printed
+from models.einvoice import why_no_einvoice
 
 
 def render_bill(bill: AnyBill, rules: DocumentRules) -> Printed:
     """Render an invoice or a credit note; the same bill gives the same bytes.
 
-    Raises TemplateBroken.
+    A bill without an e-invoice (`why_no_einvoice`) is a plain PDF/A-3b. Raises TemplateBroken.
     """
     wording = wording_of(bill, rules)
+    if why_no_einvoice(bill):
+        return typeset("bill", _data(wording), bill.issued_on, rules)
     xml = einvoice_xml(wording)
     printed = typeset("bill", _data(wording), bill.issued_on, rules, xml)
     return printed._replace(pdf=describe_einvoice(printed.pdf))
@@ -43,6 +46,7 @@ def _data(wording: Wording) -> dict[str, Any]:
             "name": seller.name,
             "lines": notation.postal_lines(seller, seller.name),
             "vat_id": seller.vat_id,
+            "tax_number": seller.tax_number,
             "iban": iban,
         },
         "recipient": {
@@ -54,6 +58,8 @@ def _data(wording: Wording) -> dict[str, Any]:
         "ship_to": (
             notation.postal_lines(bill.ship_to, bill.ship_to.name) if is_shipped_elsewhere else []
         ),
+        "has_einvoice": not why_no_einvoice(bill),
+        "columns": words["columns_with_tax" if bill.prices_include_tax else "columns"],
         "lines": [
             [
                 notation.count(line.line_no),
@@ -64,6 +70,7 @@ def _data(wording: Wording) -> dict[str, Any]:
                 notation.percent(line.discount_ppm) if line.discount_ppm else "",
                 notation.percent(line.tax_rate_ppm),
                 notation.amount(line.before_order_discount_minor),
+                *([notation.amount(line.shown_minor)] if bill.prices_include_tax else []),
             ]
             for line in bill.lines
         ],
@@ -76,7 +83,7 @@ def _data(wording: Wording) -> dict[str, Any]:
             }
             for row in wording.sums()
         ],
-        "tax_exemption": wording.tax_exemption(),
+        "notes_on_tax": wording.notes_on_tax(),
         "settlement": wording.settlement(),
         "account": [
             [words.get(label, label), value]

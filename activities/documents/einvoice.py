@@ -15,13 +15,15 @@ import pycountry
 
 from activities.documents.wording import AnyBill, Wording
 from models.addresses import Postal, tidy_postal_code
-from models.billing import CreditNote, Invoice
-from models.customers import Address, TaxTreatment
-from models.money import decimals
+from models.billing import CreditNote, Invoice, Seller
+from models.customers import Address
+from models.einvoice import exemption_code, tax_category
+from models.money import decimals, round_half_up
 from models.orders import Terms
-from models.pricing import PricedLine
+from models.pricing import PricedLine, without_tax
 
 _PROFILE = "urn:cen.eu:en16931:2017"
+_PROCESS = "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0"
 _UNECE = "urn:un:unece:uncefact:data:standard"
 _NAMESPACES = {
     "rsm": f"{_UNECE}:CrossIndustryInvoice:100",
@@ -31,6 +33,9 @@ _NAMESPACES = {
 }
 _INVOICE, _CREDIT_NOTE = "380", "381"  # UNTDID 1001
 _PIECE = "C62"  # UN/ECE Recommendation 20
+_MAIL = "EM"  # Electronic Address Scheme
+_PRICE_DECIMALS = 8
+"""Decimals of a minor unit in unit prices, so that even a million units are exact to the cent."""
 _DISCOUNT = "95"  # UNTDID 5189
 _UNKNOWN, _CASH, _TRANSFER, _SEPA_TRANSFER = "1", "10", "30", "58"  # UNTDID 4461
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -41,21 +46,22 @@ _VAT_PREFIXES = frozenset({*(c.alpha_2 for c in pycountry.countries), "EL", "XI"
 def einvoice_xml(wording: Wording) -> bytes:
     """Write a bill as CII, profile EN 16931; the same bill gives the same bytes.
 
-    It is always valid by the schema. The rules of the standard demand more: a VAT id of the seller
-    and at most two decimals.
+    It is always valid by the schema, and by the rules of the standard unless `why_no_einvoice`
+    names a reason.
     """
     bill = wording.bill
+    process = _group("BusinessProcessSpecifiedDocumentContextParameter", _text("ID", _PROCESS))
     guideline = _group("GuidelineSpecifiedDocumentContextParameter", _text("ID", _PROFILE))  # BT-24
     trade = _group(
         "rsm:SupplyChainTradeTransaction",
         *(_line(wording, line) for line in bill.lines),
         _agreement(bill),
-        _group("ApplicableHeaderTradeDelivery", _ship_to(bill.ship_to)),
+        _group("ApplicableHeaderTradeDelivery", _ship_to(bill.ship_to), _supplied_on(bill)),
         _settlement(wording),
     )
     document = _group(
         "rsm:CrossIndustryInvoice",
-        _group("rsm:ExchangedDocumentContext", guideline),
+        _group("rsm:ExchangedDocumentContext", process, guideline),
         _header(wording),
         trade,
         **{f"xmlns:{prefix}": uri for prefix, uri in _NAMESPACES.items()},
@@ -64,14 +70,20 @@ def einvoice_xml(wording: Wording) -> bytes:
 
 
 def _header(wording: Wording) -> str:
-    bill, texts = wording.bill, (*wording.corrections(), *wording.notes_on_sums())
+    bill, exemption = wording.bill, wording.tax_exemption()
+    notes = [note for note in wording.notes_on_tax() if note != exemption]
+    texts = (*wording.corrections(), *wording.notes_on_sums(), *notes)
     return _group(
         "rsm:ExchangedDocument",
         _text("ID", bill.number),  # BT-1
         _text("TypeCode", _CREDIT_NOTE if isinstance(bill, CreditNote) else _INVOICE),  # BT-3
         _date("IssueDateTime", bill.issued_on),  # BT-2
-        *(_group("IncludedNote", _text("Content", text)) for text in texts),  # BT-22
+        _group("IncludedNote", _text("Content", " ".join(map(_sentence, texts)))),  # BT-22
     )
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
 
 
 # Elements
@@ -117,29 +129,56 @@ def _percent(ppm: int) -> Decimal:
 
 
 def _agreement(bill: AnyBill) -> str:
-    """Write seller, buyer and order (BG-4, BG-7, BT-14)."""
+    """Write seller, buyer and order (BG-4, BG-7, BT-14), with the customer's reference (BT-13).
+
+    What the buyer routes the bill by (BT-10) is its own reference, or else the id of its order.
+    """
+    reference = _text("IssuerAssignedID", bill.customer_reference)
     return _group(
         "ApplicableHeaderTradeAgreement",
+        _text("BuyerReference", bill.customer_reference or bill.order_id),
         _seller(bill),
         _buyer(bill),
         _group("SellerOrderReferencedDocument", _text("IssuerAssignedID", bill.order_id)),
+        _group("BuyerOrderReferencedDocument", reference),
     )
 
 
 def _seller(bill: AnyBill) -> str:
     seller = bill.seller
-    scheme = "VA" if _is_vat_id(seller.vat_id) else "FC"  # BT-31, or the tax number (BT-32)
+    vat_id = seller.vat_id if _is_vat_id(seller.vat_id) and not _outside_scope(bill) else ""
+    tax_number = seller.tax_number or ("" if _is_vat_id(seller.vat_id) else seller.vat_id)
     return _group(
         "SellerTradeParty",
+        _text("ID", seller.legal_entity),  # BT-29
         _text("Name", seller.name),  # BT-27
+        _contact(seller),
         _address(seller),
-        _registration(scheme, seller.vat_id),
+        _mail_address(seller.contact_email),  # BT-34
+        _registration("FC", tax_number),  # BT-32
+        _registration("VA", vat_id),  # BT-31
     )
+
+
+def _contact(seller: Seller) -> str:
+    """Write the contact (BG-6)."""
+    phone, email = seller.contact_phone, seller.contact_email
+    return _group(
+        "DefinedTradeContact",
+        _text("PersonName", seller.contact_name),  # BT-41
+        _group("TelephoneUniversalCommunication", _text("CompleteNumber", phone)),  # BT-42
+        _group("EmailURIUniversalCommunication", _text("URIID", email)),  # BT-43
+    )
+
+
+def _mail_address(email: str) -> str:
+    return _group("URIUniversalCommunication", _text("URIID", email, schemeID=_MAIL))
 
 
 def _buyer(bill: AnyBill) -> str:
     address, number = bill.bill_to, bill.customer_vat_id
-    vat_id, other_id = (number, "") if _is_vat_id(number) else ("", number)
+    has_vat_id = _is_vat_id(number) and not _outside_scope(bill)
+    vat_id, other_id = (number, "") if has_vat_id else ("", number)
     recipient = address.name if address.name != bill.customer_name else ""
     return _group(
         "BuyerTradeParty",
@@ -147,12 +186,36 @@ def _buyer(bill: AnyBill) -> str:
         _text("Name", bill.customer_name),  # BT-44
         _group("SpecifiedLegalOrganization", _text("ID", other_id)),  # BT-47
         _address(address, recipient),  # BT-51
+        _mail_address(bill.customer_email),  # BT-49
         _registration("VA", vat_id),  # BT-48
     )
 
 
 def _ship_to(address: Address) -> str:
     return _group("ShipToTradeParty", _text("Name", address.name), _address(address))  # BG-13
+
+
+def _supplied_on(bill: AnyBill) -> str:
+    """Write the day of the supply (BT-72)."""
+    day = bill.supplied_on
+    return _group("ActualDeliverySupplyChainEvent", _date("OccurrenceDateTime", day) if day else "")
+
+
+def _supply_period(bill: AnyBill) -> str:
+    """Write the period in which goods are supplied after the bill (BG-14)."""
+    begin, end = bill.ordered_on, bill.supply_by
+    if bill.supplied_on is not None or begin is None:
+        return ""
+    return _group(
+        "BillingSpecifiedPeriod",
+        _date("StartDateTime", begin),
+        _date("EndDateTime", max(begin, end)) if end else "",
+    )
+
+
+def _outside_scope(bill: AnyBill) -> bool:
+    """Return whether VAT ids are left out, as nothing is subject to VAT (BR-O-02)."""
+    return any(tax_category(bill, tax.rate_ppm) == "O" for tax in bill.taxes)
 
 
 def _is_vat_id(number: str) -> bool:
@@ -182,9 +245,9 @@ def _address(of: Postal, second_line: str = "") -> str:
 def _line(wording: Wording, line: PricedLine) -> str:
     """Write a line (BG-25); its net is the printed one, before the discount of the whole order."""
     bill = wording.bill
-    price = _text("ChargeAmount", _amount(bill, line.unit_price_minor))
+    price = _text("ChargeAmount", _unit_price(bill, line))
     net = _text("LineTotalAmount", _amount(bill, line.before_order_discount_minor))
-    discount_minor = line.quantity * line.unit_price_minor - line.before_order_discount_minor
+    discount_minor = _undiscounted(line) - line.before_order_discount_minor
     return _group(
         "IncludedSupplyChainTradeLineItem",
         _group("AssociatedDocumentLineDocument", _text("LineID", line.line_no)),
@@ -207,6 +270,30 @@ def _line(wording: Wording, line: PricedLine) -> str:
     )
 
 
+def _undiscounted(line: PricedLine) -> int:
+    """Return the net amount of a line before its discount.
+
+    Where prices include tax, that of a line without discount is its part in the net of the whole,
+    which may differ from quantity times net price by the rounding of the whole.
+    """
+    amount_minor = line.quantity * line.unit_price_minor
+    if line.gross_minor is None:
+        return amount_minor
+    if line.shown_minor == amount_minor:
+        return line.before_order_discount_minor
+    return without_tax(amount_minor, line.tax_rate_ppm)
+
+
+def _unit_price(bill: AnyBill, line: PricedLine) -> Decimal:
+    """Return the unit price without tax (BT-146), with more decimals where prices include tax, so
+    that quantity times price is the amount before the discount."""
+    if line.gross_minor is None:
+        return _amount(bill, line.unit_price_minor)
+    scaled = round_half_up(_undiscounted(line) * 10**_PRICE_DECIMALS, line.quantity)
+    price = Decimal(scaled).scaleb(-_PRICE_DECIMALS - decimals(bill.currency))
+    return Decimal(f"{price.normalize():f}")
+
+
 def _allowance(wording: Wording, amount_minor: int, ppm: int, *tax: str) -> str:
     """Write a discount (BG-20, BG-27); below zero it is a charge (BG-21, BG-28)."""
     is_charge = _text("udt:Indicator", "true" if amount_minor < 0 else "false")
@@ -223,37 +310,28 @@ def _allowance(wording: Wording, amount_minor: int, ppm: int, *tax: str) -> str:
 # Tax
 
 
-def _category(bill: AnyBill, rate_ppm: int) -> str:
-    """Choose the code of UNTDID 5305: standard rate, zero rate, exempt, reverse charge."""
-    if bill.tax_treatment is TaxTreatment.EXEMPT:
-        return "E"
-    if bill.tax_treatment is TaxTreatment.REVERSE_CHARGE:
-        return "AE"
-    return "S" if rate_ppm else "Z"
-
-
 def _tax(bill: AnyBill, rate_ppm: int) -> Iterable[str]:
     """Write the tax of a line or an allowance: its type, category and rate."""
+    category = tax_category(bill, rate_ppm)
     yield _text("TypeCode", "VAT")
-    yield _text("CategoryCode", _category(bill, rate_ppm))
-    yield _text("RateApplicablePercent", _percent(rate_ppm))
+    yield _text("CategoryCode", category)
+    yield "" if category == "O" else _text("RateApplicablePercent", _percent(rate_ppm))
 
 
 def _taxes(wording: Wording) -> Iterable[str]:
     """Write the VAT breakdown (BG-23)."""
     bill = wording.bill
-    is_reverse_charge = bill.tax_treatment is TaxTreatment.REVERSE_CHARGE
     for rate in bill.taxes:
-        kind, category, percent = _tax(bill, rate.rate_ppm)
+        category = tax_category(bill, rate.rate_ppm)
         yield _group(
             "ApplicableTradeTax",
             _text("CalculatedAmount", _amount(bill, rate.tax_minor)),
-            kind,
+            _text("TypeCode", "VAT"),
             _text("ExemptionReason", wording.tax_exemption()),
             _text("BasisAmount", _amount(bill, rate.taxable_minor)),
-            category,
-            _text("ExemptionReasonCode", "VATEX-EU-AE" if is_reverse_charge else ""),
-            percent,
+            _text("CategoryCode", category),
+            _text("ExemptionReasonCode", exemption_code(bill, category)),
+            _text("RateApplicablePercent", _percent(rate.rate_ppm)),
         )
 
 
@@ -272,14 +350,15 @@ def _discounts(wording: Wording) -> Iterable[str]:
 
 
 def _settlement(wording: Wording) -> str:
-    """Write means and terms of payment, taxes, totals, and the corrected invoice."""
+    """Write means and terms of payment, taxes, period, totals, and the corrected invoice."""
     bill = wording.bill
     return _group(
         "ApplicableHeaderTradeSettlement",
         _text("PaymentReference", bill.number),  # BT-83
         _text("InvoiceCurrencyCode", bill.currency),  # BT-5
-        _means(bill) if isinstance(bill, Invoice) else "",
+        _means(bill),
         *_taxes(wording),
+        _supply_period(bill),
         *_discounts(wording),
         _terms(wording),
         _totals(bill),
@@ -287,19 +366,17 @@ def _settlement(wording: Wording) -> str:
     )
 
 
-def _means(invoice: Invoice) -> str:
+def _means(bill: AnyBill) -> str:
     """Write the means of payment (BG-16): of the amount due, or of a paid bill as far as known."""
-    account = ""
-    if not invoice.due_minor:
-        code = _CASH if invoice.terms is Terms.CASH else _UNKNOWN
-    elif not invoice.seller.iban:
-        code = _UNKNOWN
-    else:
-        code = _SEPA_TRANSFER if invoice.currency == "EUR" else _TRANSFER
+    account, code = "", _UNKNOWN
+    if not isinstance(bill, Invoice) or not bill.due_minor:
+        code = _CASH if isinstance(bill, Invoice) and bill.terms is Terms.CASH else _UNKNOWN
+    elif bill.seller.iban:
+        code = _SEPA_TRANSFER if bill.currency == "EUR" else _TRANSFER
         account = _group(
             "PayeePartyCreditorFinancialAccount",
-            _text("IBANID", "".join(invoice.seller.iban.split())),  # BT-84
-            _text("AccountName", invoice.seller.name),  # BT-85
+            _text("IBANID", "".join(bill.seller.iban.split())),  # BT-84
+            _text("AccountName", bill.seller.name),  # BT-85
         )
     return _group("SpecifiedTradeSettlementPaymentMeans", _text("TypeCode", code), account)
 

@@ -30,6 +30,7 @@ class _PriceList(NamedTuple):
     products: dict[str, ProductPrice]
     terms: PriceTerms
 
+
 _SELLER_AND_BUYER = select(Company, Customer).outerjoin(
     Customer, col(Customer.customer_id) == bindparam("customer_id", type_=String)
 )
@@ -162,7 +163,7 @@ def _read_prices(session: Session, document: OrderDocument, parties: _Parties) -
         begins = ends = vat_area(location.country, location.postal_code)
     else:
         begins = seller_area
-        ends = vat_area(document.ship_to.country, document.ship_to.postal_code)
+        ends = vat_area(document.ship_to.country, document.ship_to.postal_code or "")
     skus = list({line.sku for line in document.lines})
     rows = session.exec(_PRODUCTS, params={"skus": skus, "country": ends}).all()
     sent = None if isinstance(document.customer, str) else document.customer
