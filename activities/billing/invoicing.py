@@ -251,6 +251,7 @@ def _compose_invoice(
         customer_name=customer.name,
         customer_vat_id=customer.vat_id,
         customer_email=customer.email,
+        customer_reference=order.customer_reference,
         bill_to=Address.model_validate(order.bill_to),
         ship_to=Address.model_validate(order.ship_to),
         language=customer.language,

@@ -76,6 +76,7 @@ class Wording:
         facts = [
             *own,
             (words["order"], bill.order_id),
+            (words["your_reference"], bill.customer_reference),
             (words["customer"], bill.customer_id),
             (words["your_vat_id"], bill.customer_vat_id),
             (words["our_vat_id"], bill.seller.vat_id),
