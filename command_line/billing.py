@@ -107,12 +107,18 @@ def _print_bill(view: BillView) -> None:
     )
     if view.invoice_number:
         print_line(f"corrects {view.invoice_number}: {view.reason}")
-    lines = new_table("SKU", "name", "quantity", "unit price", "discount %", "tax %", "net")
+    with_tax = ["with tax"] if view.prices_include_tax else []
+    titles = ("SKU", "name", "quantity", "unit price", "discount %", "tax %", "net", *with_tax)
+    lines = new_table(*titles)
     for line in view.lines:
-        amounts = (line.unit_price, line.discount_percent, line.tax_rate_percent, line.net)
+        gross = [or_dash(line.gross)] if view.prices_include_tax else []
+        amounts = (line.unit_price, line.discount_percent, line.tax_rate_percent, line.net, *gross)
         lines.add_row(line.sku or "-", line.name, str(line.quantity), *amounts)
     out.print(lines)
     _print_sums(view)
+    print_line(f"tax case: {view.tax_case.replace('_', ' ')}")
+    if view.no_einvoice:
+        print_line(f"without e-invoice: {view.no_einvoice}")
     if view.credit_notes:
         print_line(f"credited by {', '.join(view.credit_notes)}")
     for mail in view.mails:

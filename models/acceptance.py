@@ -1,5 +1,7 @@
 """The acceptance of an order: what was agreed with its customer."""
 
+from pydantic import Field
+
 from models.base import Payload
 from models.orders import OrderDocument
 from models.pricing import PricedLine, Totals, total
@@ -10,7 +12,7 @@ class Acceptance(Payload):
     """Prices, tax and names of an order as of its acceptance."""
 
     tax_case: TaxCase
-    prices_include_tax: bool = False
+    prices_include_tax: bool = Field(default=False, exclude_if=lambda includes: not includes)
     lines: tuple[PricedLine, ...]
 
     @property

@@ -142,6 +142,7 @@ class OrderDocument(Document):
     prices_include_tax: bool | None = Field(
         default=None,
         strict=True,
+        exclude_if=lambda includes: includes is None,
         description="Whether each unit_price includes tax; by default as the company's prices.",
     )
     payment_method: PaymentMethod | None = None

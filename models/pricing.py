@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from pydantic import Field
+
 from models.base import Payload
 from models.money import (
     MAX_AMOUNT_MINOR,
@@ -88,11 +90,11 @@ class PricedLine(Payload):
     discount_ppm: int
     net_minor: int
     tax_rate_ppm: int
-    order_discount_minor: int = 0
+    order_discount_minor: int = Field(default=0, exclude_if=lambda discount: discount == 0)
     """The line's share of the order's discount, without tax."""
-    gross_minor: int | None = None
+    gross_minor: int | None = Field(default=None, exclude_if=lambda gross: gross is None)
     """The amount with tax, if prices include it; None: they don't."""
-    gross_discount_minor: int = 0
+    gross_discount_minor: int = Field(default=0, exclude_if=lambda discount: discount == 0)
     """The line's share of the order's discount with tax, if prices include it."""
 
     @property

@@ -35,6 +35,7 @@ from models.billing import (
     split_credit,
 )
 from models.customers import Address
+from models.einvoice import why_no_einvoice
 from models.pricing import PricedLine, TaxAmount, total
 from models.stock import ReservationState
 from models.tables.billing import CreditNoteRow, InvoiceRow
@@ -88,6 +89,8 @@ def create_invoice(
     post(work, entry, taxed_on)
     order.taxed_minor = 0
     detail = f"{invoice.number}, {money_of(order, order.total_minor)}"
+    if reason := why_no_einvoice(invoice):
+        detail += f", without e-invoice: {reason}"
     record_event(work, order.order_id, "invoiced", detail)
     keep(work.session, INVOICE_NUMBER, order.order_id, invoice.number)
     return True

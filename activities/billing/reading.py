@@ -6,6 +6,7 @@ from activities.documents.bills import render_bill
 from activities.order_record.balance import balance_of
 from models.billing import INVOICE_NUMBER, CreditNote, Invoice
 from models.documents import DocumentRules, Printed
+from models.einvoice import why_no_einvoice
 from models.money import format_amount, format_percent
 from models.pricing import PricedLine
 from models.tables.billing import CreditNoteRow, InvoiceRow, Payment
@@ -37,6 +38,9 @@ def bill(session: Session, number: str) -> BillView | None:
         invoice_number=credit.invoice_number if credit else None,
         reason=credit.reason if credit else None,
         currency=document.currency,
+        tax_case=document.tax_case,
+        prices_include_tax=document.prices_include_tax,
+        no_einvoice=why_no_einvoice(document) or None,
         lines=tuple(_line(line, document.currency) for line in document.lines),
         discount=money(document.discount_minor),
         taxes=tuple(
@@ -67,6 +71,7 @@ def _line(line: PricedLine, currency: str) -> BillLineView:
         discount_percent=format_percent(line.discount_ppm),
         tax_rate_percent=format_percent(line.tax_rate_ppm),
         net=format_amount(line.net_minor, currency),
+        gross=None if line.gross_minor is None else format_amount(line.gross_minor, currency),
     )
 
 

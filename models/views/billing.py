@@ -5,10 +5,14 @@ from typing import Literal
 
 from models.base import Payload
 from models.errors import Found, require_found
+from models.tax import TaxCase
 
 
 class BillLineView(Payload):
-    """A line of an invoice or credit note; `net` is after all discounts."""
+    """A line of an invoice or credit note; `net` is after all discounts.
+
+    `gross`: the same with tax, if prices include it.
+    """
 
     sku: str
     name: str
@@ -17,6 +21,7 @@ class BillLineView(Payload):
     discount_percent: str
     tax_rate_percent: str
     net: str
+    gross: str | None
 
 
 class TaxView(Payload):
@@ -41,7 +46,7 @@ class BillView(Payload):
 
     `open`: the open receivable of an invoice's order, fees included. Of a credit note,
     `invoice_number` is the corrected invoice, `refund` the refunded amount, and `kept` the amount
-    that remains as the customer's credit.
+    that remains as the customer's credit. `no_einvoice`: why the PDF has no e-invoice.
     """
 
     kind: Literal["invoice", "credit_note"]
@@ -54,6 +59,9 @@ class BillView(Payload):
     invoice_number: str | None
     reason: str | None
     currency: str
+    tax_case: TaxCase
+    prices_include_tax: bool
+    no_einvoice: str | None
     lines: tuple[BillLineView, ...]
     discount: str
     taxes: tuple[TaxView, ...]

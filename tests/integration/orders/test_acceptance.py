@@ -1,16 +1,13 @@
 """What was agreed at the acceptance of an order stays, whatever is imported until it is recorded."""
 
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.conftest import DATABASES, new_world
-from tests.support.masterdata.shop import Document, customer_row, order, product_row
-from tests.support.pipeline.command_line import run_json
+from tests.support.masterdata.shop import customer_row, order, product_row
+from tests.support.orders.entrances import ENTRANCES, Place
 from tests.support.pipeline.world import World
-
-Place = Callable[[World, Document], Awaitable[Document]]
 
 
 @pytest.fixture(params=DATABASES)
@@ -20,18 +17,7 @@ async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
         yield world
 
 
-async def by_api(world: World, document: Document) -> Document:
-    """Place an order over HTTP."""
-    return await world.place(document)
-
-
-async def by_cli(world: World, document: Document) -> Document:
-    """Place an order with `starter.py place`."""
-    placed: Document = await run_json(world, "place", "-", stdin=json.dumps(document))
-    return placed
-
-
-@pytest.mark.parametrize("place", [by_api, by_cli])
+@pytest.mark.parametrize("place", ENTRANCES)
 async def test_accepted_order_keeps_price_tax_and_name(idle: World, place: Place) -> None:
     """New list price, tax rate, name and tax treatment are those of the next order."""
     sku, customer = idle.shop()
@@ -54,7 +40,7 @@ async def test_accepted_order_keeps_price_tax_and_name(idle: World, place: Place
     assert (bill["taxes"][0]["rate_percent"], bill["total"]) == ("19", "321.30")
 
 
-@pytest.mark.parametrize("place", [by_api, by_cli])
+@pytest.mark.parametrize("place", ENTRANCES)
 async def test_terminated_order_placed_again_keeps_its_price(idle: World, place: Place) -> None:
     """Also when the customer could no longer order it."""
     sku, customer = idle.shop()
