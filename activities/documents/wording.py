@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from models.einvoice import is_unregistered
-
 from activities.documents.notation import Notation
 from activities.documents.words import Words, words_of
 from models.billing import CreditNote, Invoice, OnAccount
 from models.documents import DocumentRules
+from models.einvoice import is_unregistered
 from models.tax import TaxCase
 
 AnyBill = Invoice | CreditNote
