@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -215,8 +215,10 @@ async def _add_attributes(
             raise
 
 
-async def prepare_schedules(client: Client, stock_review_at: str, reconcile_at: str) -> None:
-    """Create the nightly schedules, or change them to these times ("02:30", UTC).
+async def prepare_schedules(
+    client: Client, stock_review_at: str, reconcile_at: str, timezone: str
+) -> None:
+    """Create the nightly schedules, or change them to these times ("04:30") of a time zone.
 
     A paused schedule stays paused.
     """
@@ -234,27 +236,48 @@ async def prepare_schedules(client: Client, stock_review_at: str, reconcile_at: 
         static_summary="Reconcile the books",
         static_details="Compares counters, reservations, movements, ledger and workflows.",
     )
-    await _prepare_schedule(client, nightly.STOCK_REVIEW, _every_day(review, stock_review_at))
-    await _prepare_schedule(client, nightly.RECONCILE, _every_day(reconcile, reconcile_at))
+    for action, at in ((review, stock_review_at), (reconcile, reconcile_at)):
+        await _prepare_schedule(client, action.id, _every_day(action, at, timezone))
 
 
-def _every_day(action: ScheduleActionStartWorkflow, at: str) -> Schedule:
+def _every_day(action: ScheduleActionStartWorkflow, at: str, timezone: str) -> Schedule:
     hour, minute = map(int, at.split(":"))
     return Schedule(
         action=action,
         spec=ScheduleSpec(
             calendars=[
                 ScheduleCalendarSpec(hour=(ScheduleRange(hour),), minute=(ScheduleRange(minute),))
-            ]
+            ],
+            time_zone_name=timezone,
         ),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
     )
 
 
+def _times(schedule: Schedule) -> tuple[Sequence[ScheduleCalendarSpec], str | None]:
+    return schedule.spec.calendars, schedule.spec.time_zone_name
+
+
+async def change_timezone(client: Client, timezone: str) -> None:
+    """Change the nightly schedules that exist to the times of a time zone."""
+
+    def update(given: ScheduleUpdateInput) -> ScheduleUpdate:
+        schedule = given.description.schedule
+        spec = replace(schedule.spec, time_zone_name=timezone)
+        return ScheduleUpdate(replace(schedule, spec=spec))
+
+    for schedule_id in (nightly.STOCK_REVIEW, nightly.RECONCILE):
+        try:
+            await client.get_schedule_handle(schedule_id).update(update, rpc_timeout=CALL_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+
 async def _prepare_schedule(client: Client, schedule_id: str, wanted: Schedule) -> None:
     def update(given: ScheduleUpdateInput) -> ScheduleUpdate | None:
         existing = given.description.schedule
-        if (existing.spec.calendars, existing.policy) == (wanted.spec.calendars, wanted.policy):
+        if (_times(existing), existing.policy) == (_times(wanted), wanted.policy):
             return None
         return ScheduleUpdate(replace(wanted, state=existing.state))
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
+from activities.database.company import day_of
 from activities.database.engine import Database
 from activities.database.unit_of_work import Clock
 from activities.ledger import reading as ledger_reading
@@ -63,7 +64,7 @@ def ledger_router(database: Database, clock: Clock) -> APIRouter:
     @router.get("/receivables/ageing")
     async def ageing() -> Ageing:
         """Show what customers owe, by days overdue."""
-        today = clock().date()
-        return await database.read_async(lambda s: ledger_reading.ageing(s, today))
+        now = clock()
+        return await database.read_async(lambda s: ledger_reading.ageing(s, day_of(s, now)))
 
     return router

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
+from activities.database.company import day_of
 from activities.database.engine import Database
 from activities.database.unit_of_work import Clock
 from activities.purchasing import reading as purchasing_reading
@@ -75,8 +76,10 @@ def purchasing_router(intake: Intake, database: Database, clock: Clock) -> APIRo
     @router.get("/offers/{sku}", tags=["stock"])
     async def offers(sku: str) -> OffersView:
         """Show the offers for a SKU, with landed cost and each supplier's record."""
-        today = clock().date()
-        view = await database.read_async(lambda s: purchasing_reading.offers_view(s, sku, today))
+        now = clock()
+        view = await database.read_async(
+            lambda s: purchasing_reading.offers_view(s, sku, day_of(s, now))
+        )
         return require_sku(view, sku)
 
     @router.post(

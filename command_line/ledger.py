@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from activities.database.company import day_of
 from activities.database.unit_of_work import utc_now
 from activities.ledger import reading as ledger_reading
 from command_line.context import OpenContext
@@ -64,7 +65,7 @@ def add_ledger(app: typer.Typer, open_context: OpenContext) -> None:
     @receivables.command("ageing")
     def ageing(as_json: Json = False) -> None:
         """Show what customers owe, by days overdue; exit status 1 unless it equals the ledger."""
-        view = open_context().read(lambda s: ledger_reading.ageing(s, utc_now().date()))
+        view = open_context().read(lambda s: ledger_reading.ageing(s, day_of(s, utc_now())))
         show_view(view, as_json, _print_ageing)
         if not view.equals_ledger:
             raise typer.Exit(1)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
+from activities.database.company import day_of
 from activities.database.unit_of_work import utc_now
 from activities.purchasing import reading as purchasing_reading
 from command_line.commands import NEGATIVES
@@ -57,7 +58,7 @@ def add_purchasing(app: typer.Typer, open_context: OpenContext) -> None:
     def offers(sku: Sku, as_json: Json = False) -> None:
         """Show the offers for a SKU, with landed cost and each supplier's record."""
         view = open_context().read(
-            lambda s: purchasing_reading.offers_view(s, sku, utc_now().date())
+            lambda s: purchasing_reading.offers_view(s, sku, day_of(s, utc_now()))
         )
         show_view(require_sku(view, sku), as_json, print_offers)
 
@@ -175,14 +176,16 @@ def print_purchase_order(po: PurchaseOrderDetails) -> None:
     for receipt in po.receipts:
         damaged = f", {receipt.damaged} of them damaged" if receipt.damaged else ""
         print_line(
-            f"{receipt.occurred_at:%Y-%m-%d} received {receipt.quantity} x {receipt.sku}{damaged}: "
+            f"{receipt.occurred_at:%Y-%m-%d %H:%M} UTC received "
+            f"{receipt.quantity} x {receipt.sku}{damaged}: "
             f"{receipt.value} {po.currency} ({receipt.receipt_id})"
         )
     for invoice in po.invoices:
         unmatched = "" if invoice.matched_at else ", not posted: goods are still missing"
         print_line(
-            f"{invoice.recorded_at:%Y-%m-%d} invoice {invoice.invoice_id}: {invoice.amount} "
-            f"{po.currency}, {invoice.difference} from the agreed amount{unmatched}"
+            f"{invoice.recorded_at:%Y-%m-%d %H:%M} UTC invoice {invoice.invoice_id}: "
+            f"{invoice.amount} {po.currency}, "
+            f"{invoice.difference} from the agreed amount{unmatched}"
         )
     print_rejected(po.odd_facts)
 

@@ -144,13 +144,13 @@ def _print_list(rows: Sequence[ReturnSummary]) -> None:
     table = new_table("return", "order", "state", "why", "outcome", "units", "received", "until")
     for row in rows:
         names = (row.return_id, row.order_id, row.state, row.reason, row.wish)
-        until = f"{row.expires_at:%Y-%m-%d}" if row.expires_at else "-"
+        until = str(row.valid_until or "-")
         table.add_row(*names, str(row.units), str(row.received), until)
     out.print(table)
 
 
 def _print_return(view: ReturnDetails) -> None:
-    until = f", valid until {view.expires_at:%Y-%m-%d}" if view.expires_at else ""
+    until = f", valid until {view.valid_until}" if view.valid_until else ""
     print_line(
         f"Return {view.return_id} of {view.order_id}: {view.state.replace('_', ' ')}\n"
         f"{view.reason.replace('_', ' ')}, for {view.wish}, "

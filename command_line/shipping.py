@@ -257,17 +257,17 @@ def _print_claims(rows: Sequence[ClaimView]) -> None:
     for row in rows:
         names = (row.claim_id, row.shipment_id, row.carrier, row.state)
         amounts = (f"{row.amount} {row.currency}", or_dash(row.settled))
-        table.add_row(*names, *amounts, f"{row.claimed_at:%Y-%m-%d}", row.reason)
+        table.add_row(*names, *amounts, f"{row.claimed_at:%Y-%m-%d %H:%M}", row.reason)
     out.print(table)
 
 
 def _claim(view: ClaimView) -> str:
     """Format a claim in one line."""
     paid = f" {view.settled} {view.currency}" if view.settled else ""
-    ended = f"{paid} on {view.ended_at:%Y-%m-%d}" if view.ended_at else ""
+    ended = f"{paid} on {view.ended_at:%Y-%m-%d %H:%M} UTC" if view.ended_at else ""
     return (
         f"claim {view.claim_id} against {view.carrier}: {view.amount} {view.currency} of "
-        f"{view.claimed_at:%Y-%m-%d}, {view.reason}, {view.state}{ended}"
+        f"{view.claimed_at:%Y-%m-%d %H:%M} UTC, {view.reason}, {view.state}{ended}"
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from activities.database.company import day_of
 from activities.database.unit_of_work import utc_now
 from activities.stock import reading as stock_reading
 from command_line.commands import IdOrCommand
@@ -27,7 +28,7 @@ def add_stock(app: typer.Typer, open_context: OpenContext) -> None:
     @stock.command("show")
     def show_stock(sku: Sku, as_json: Json = False) -> None:
         """Show a SKU at every location; `stock SKU` is short for it."""
-        view = open_context().read(lambda s: stock_reading.stock_of(s, sku, utc_now().date()))
+        view = open_context().read(lambda s: stock_reading.stock_of(s, sku, day_of(s, utc_now())))
         show_view(require_sku(view, sku), as_json, print_stock)
 
 
@@ -77,6 +78,6 @@ def _print_review(reviewed: Sequence[StockAtLocation]) -> None:
         means = (
             None if mean is None else f"{mean:.2f}" for mean in (at.demand_a_day, at.lead_time_days)
         )
-        when = f"{at.reviewed_at:%Y-%m-%d}"
+        when = f"{at.reviewed_at:%Y-%m-%d %H:%M} UTC"
         table.add_row(at.location, *map(or_dash, (*units, *means)), when)
     out.print(table)

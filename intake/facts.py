@@ -9,6 +9,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 import engine
 from activities.billing import reading as billing_reading
+from activities.database.company import day_of
 from activities.database.inbox import is_recorded, store_fact
 from activities.database.unit_of_work import UnitOfWork
 from activities.purchasing import reading as purchasing_reading
@@ -128,7 +129,7 @@ class FactIntake(Connection):
             return purchasing_reading.receipt_refusal(
                 session, fact, self._database.rules.purchasing, now
             )
-        return purchasing_reading.acknowledgement_refusal(session, fact, now.date())
+        return purchasing_reading.acknowledgement_refusal(session, fact, day_of(session, now))
 
     async def _pass_on(self, source: str, fact_id: str, fact: Fact, stored: StoredFact) -> str:
         """Signal the fact's workflow, or start FactWorkflow; returns the id of the workflow."""

@@ -28,6 +28,7 @@ from models.customers import (
     check_country,
     checked_number,
 )
+from models.days import timezone_of
 from models.money import decimals, parse_amount, parse_percent
 from models.patterns import CURRENCY, GS1_PREFIX, SHORT_IDENTIFIER, TAX_CLASS
 from models.tax import NORTHERN_IRELAND, STANDARD_CLASS, ProductKind
@@ -82,7 +83,10 @@ TaxCountry = Annotated[str, AfterValidator(_check_tax_country)]
 
 
 class CompanyRow(Document):
-    """company.csv: the legal entity that sells."""
+    """company.csv: the legal entity that sells.
+
+    `timezone`: whose days count in books, documents and deadlines; by default its country's.
+    """
 
     legal_entity: Text
     name: Text
@@ -101,6 +105,7 @@ class CompanyRow(Document):
     contact_name: OptionalText = ""
     contact_phone: OptionalText = ""
     contact_email: OptionalEmail = ""
+    timezone: OptionalText = ""
 
     @field_validator("currency")
     @classmethod
@@ -118,6 +123,11 @@ class CompanyRow(Document):
         """Require what the company's country requires of an address."""
         for error in review_address(self).errors:
             raise ValueError(f"{error.field}: {error.reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_timezone(self) -> Self:
+        timezone_of(self.timezone, self.country)
         return self
 
     @model_validator(mode="after")
@@ -157,8 +167,9 @@ class LocationRow(Document):
     """locations.csv: a location.
 
     `handling_cost` is the cost of one consignment in the company's currency. `cutoff` is the local
-    time from which goods wait for the next working day; without one they never wait. `region`, such
-    as BE, adds its public holidays to the country's.
+    time from which goods wait for the next working day; without one they never wait. `timezone` is
+    by default its country's, or the company's where the country's clocks differ. `region`, such as
+    BE, adds its public holidays to the country's.
     """
 
     location: LocationId
@@ -169,12 +180,12 @@ class LocationRow(Document):
     street: OptionalText = ""
     city: OptionalText = ""
     cutoff: TimeOfDay | None = None
-    timezone: Text = "UTC"
+    timezone: OptionalText = ""
     region: OptionalText = ""
 
     @model_validator(mode="after")
     def _check_calendar(self) -> Self:
-        check_calendar(self.timezone, self.cutoff, self.country, self.region)
+        check_calendar(self.timezone or "UTC", self.cutoff, self.country, self.region)
         return self
 
     @model_validator(mode="after")

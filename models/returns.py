@@ -1,6 +1,6 @@
 """Returns: goods that come back, the rules for them, and their settlement."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
@@ -92,10 +92,10 @@ class ReturnRules(Payload):
     worn_percent: int = 50
     authorises_automatically: bool = False
 
-    def delivered_since(self, reason: ReturnReason, now: datetime) -> datetime:
-        """Return the earliest delivery whose goods may still come back."""
+    def delivered_since(self, reason: ReturnReason, today: date) -> date:
+        """Return the earliest day of a delivery whose goods may still come back."""
         days = self.warranty_days if reason.is_our_fault else self.window_days
-        return now - timedelta(days=days)
+        return today - timedelta(days=days)
 
     def percent(self, reason: ReturnReason, condition: Condition) -> int:
         """Return the share of the price that is refunded for a unit."""

@@ -135,7 +135,7 @@ PositiveDays = Annotated[
 ]
 Percent = Annotated[Decimal, Field(ge=0, le=100, description="a percentage from 0 to 100")]
 WholePercent = Annotated[int, Field(ge=0, le=100, description="a whole percentage from 0 to 100")]
-TimeOfDay = Annotated[str, _only(_is_time), Field(description="a time of day (UTC) such as 02:30")]
+TimeOfDay = Annotated[str, _only(_is_time), Field(description="a time of day such as 04:30")]
 _SECONDS = "a number of seconds above 0"
 Seconds = Annotated[float, Field(gt=0, le=_LONGEST_S, allow_inf_nan=False, description=_SECONDS)]
 OptionalSeconds = Annotated[Seconds | None, Field(description=_SECONDS)]
@@ -311,11 +311,11 @@ class Settings(BaseSettings):
     holding_cost_percent: Percent = Decimal(20)
     """Cost of holding a unit for a year, as a share of its value."""
 
-    # Nightly jobs
+    # Nightly jobs, at times of the company's time zone. No clock skips or repeats the default ones.
 
-    stock_review_at: TimeOfDay = "02:30"
+    stock_review_at: TimeOfDay = "04:30"
     """Start of the nightly stock review."""
-    reconcile_at: TimeOfDay = "03:30"
+    reconcile_at: TimeOfDay = "05:30"
     """Start of the nightly reconciliation."""
 
     @classmethod

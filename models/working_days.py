@@ -1,14 +1,14 @@
 """Working days of a location, on which it hands goods over."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Self
-from zoneinfo import ZoneInfo
 
 import holidays
 from pydantic import model_validator
 
 from models.base import Payload, at_field
+from models.days import day_at, moment_of, zone_of
 
 LONGEST_CLOSURE_DAYS = 31
 """More than any series of weekends and public holidays: the longest of 2024 to 2027 has 12 days
@@ -46,7 +46,7 @@ def check_calendar(timezone: str, cutoff: time | None, country: str, region: str
     Raises ValueError with the field for an unknown time zone or region, or a cutoff with an offset.
     """
     with at_field("timezone"):
-        _zone(timezone)
+        zone_of(timezone)
     if cutoff is not None and cutoff.tzinfo is not None:
         raise ValueError(f"cutoff: {cutoff} has an offset; it is local time, such as 15:00")
     with at_field("region"):
@@ -71,16 +71,11 @@ def hand_over_at(calendar: Calendar, ready: datetime) -> datetime:
         raise ValueError(f"{ready} has no time zone")
     if calendar.cutoff is None:
         return ready
-    zone = _zone(calendar.timezone)
-    today = ready.astimezone(zone).date()
-    if is_working_day(calendar, today) and ready < _moment(today, calendar.cutoff, zone):
+    zone = calendar.timezone
+    today = day_at(zone, ready)
+    if is_working_day(calendar, today) and ready < moment_of(zone, today, calendar.cutoff):
         return ready
-    return _moment(_next_working_day(calendar, today), time(), zone)
-
-
-def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """Return a local time in UTC; the first one where clocks are set back."""
-    return datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
+    return moment_of(zone, _next_working_day(calendar, today))
 
 
 def _next_working_day(calendar: Calendar, day: date) -> date:
@@ -89,15 +84,6 @@ def _next_working_day(calendar: Calendar, day: date) -> date:
         if is_working_day(calendar, later):
             return later
     raise ValueError(f"no working day in the {LONGEST_CLOSURE_DAYS} days after {day}")
-
-
-def _zone(timezone: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError) as error:  # OSError: "Europe" is a directory
-        raise ValueError(
-            f"{timezone!r} is not an IANA time zone, such as Europe/Berlin or UTC"
-        ) from error
 
 
 def _check_region(country: str, region: str) -> None:

@@ -16,7 +16,8 @@ from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError
 
 import engine
-from activities.database.engine import create_folder, with_driver
+from activities.database.company import timezone_of_company
+from activities.database.engine import Database, create_folder, with_driver
 from exits import exit_on_error, exit_process
 from models.errors import DatabaseUnavailable
 from models.settings import Settings
@@ -55,7 +56,12 @@ async def prepare() -> None:
         raise DatabaseUnavailable(f"the database is not usable: {error.orig}") from error
     client = await engine.connect(os.environ, settings.temporal_port)
     await engine.prepare(client)
-    await engine.prepare_schedules(client, settings.stock_review_at, settings.reconcile_at)
+    database = Database(settings.database, settings.rules)
+    timezone = database.read(timezone_of_company)
+    database.close()
+    await engine.prepare_schedules(
+        client, settings.stock_review_at, settings.reconcile_at, timezone
+    )
 
 
 def main() -> int:

@@ -121,7 +121,7 @@ def write_off(work: UnitOfWork, command: WriteOff) -> CommandResult:
 def close_period(work: UnitOfWork, command: ClosePeriod) -> CommandResult:
     """Close the ledger through a past day."""
     row = work.session.get_one(OpenPeriod, THE_LEDGER, with_for_update=True)
-    if command.through >= work.now.date():
+    if command.through >= work.today:
         reason = f"{command.through} is not over yet: only past days can be closed"
         refuse("through", reason, MONEY_REFUSED)
     if command.through < row.open_from:

@@ -1,6 +1,6 @@
 """Dunning: reminders of overdue invoices, each with its fee."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 
 from activities.billing.invoicing import invoice_of
 from activities.database.step import step
@@ -32,10 +32,10 @@ def review_dunning(work: UnitOfWork, step: OrderStep) -> DunningReview:
     if due_on is None or over or level >= len(levels):
         return DunningReview(progress=read_progress(work.session, order))
     remind_on = due_on + timedelta(days=levels[level].days)
-    if work.now.date() < remind_on:
+    if work.today < remind_on:
         return DunningReview(
             progress=read_progress(work.session, order),
-            review_in_s=_seconds_until(remind_on, work.now),
+            review_in_s=max(1.0, (work.start_of(remind_on) - work.now).total_seconds()),
         )
     fee_minor = minor_units(levels[level].fee, order.currency)
     _record_reminder(work, order, level + 1, fee_minor)
@@ -52,7 +52,7 @@ def _record_reminder(work: UnitOfWork, order: Order, level: int, fee_minor: int)
             level=level,
             fee_minor=fee_minor,
             due_minor=due_minor,
-            reminded_on=work.now.date(),
+            reminded_on=work.today,
         )
     )
     post(work, dunning_fee_entry(order.order_id, level, order.currency, fee_minor))
@@ -60,7 +60,3 @@ def _record_reminder(work: UnitOfWork, order: Order, level: int, fee_minor: int)
     if fee_minor:
         detail += f", of which {money_of(order, fee_minor)} for this reminder"
     record_event(work, order.order_id, "reminded", detail)
-
-
-def _seconds_until(day: date, now: datetime) -> float:
-    return max(1.0, (datetime.combine(day, time(), tzinfo=UTC) - now).total_seconds())

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from activities.billing.on_account import payments_on_account
 from activities.billing.receivables import reverse_write_off
+from activities.database.company import get_company
 from activities.database.kept import keep
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, post
@@ -19,7 +20,6 @@ from activities.order_record.balance import (
     invoice_number,
     money_of,
 )
-from activities.order_record.company import get_company
 from activities.order_record.lines import order_lines
 from activities.order_record.standing import check_standing
 from models import billing, billing_entries
@@ -61,8 +61,8 @@ def create_invoice(
     if order.terms.on_credit and balance_of_row(order, invoiced=False).due_minor:
         check_standing(work.session, order)
     company = get_company(work.session)
-    series = f"{company.legal_entity}:INV-{work.now.year}"
-    number = billing.invoice_number(work.now.year, draw_number(work, series))
+    series = f"{company.legal_entity}:INV-{work.today.year}"
+    number = billing.invoice_number(work.today.year, draw_number(work, series))
     invoice = _compose_invoice(work, order, company, number, waived_minor)
     work.session.add(
         InvoiceRow(
@@ -247,8 +247,8 @@ def _compose_invoice(
     return Invoice(
         number=number,
         order_id=order.order_id,
-        issued_on=work.now.date(),
-        due_on=due_date(order.terms, work.now.date()),
+        issued_on=work.today,
+        due_on=due_date(order.terms, work.today),
         seller=Seller.model_validate(company.model_dump()),
         customer_id=customer.customer_id,
         customer_name=customer.name,
@@ -270,7 +270,7 @@ def _compose_invoice(
         paid_minor=order.paid_minor,
         on_account=tuple(payments_on_account(work, order)),
         waived_minor=min(waived_minor, max(0, totals.total_minor - order.paid_minor)),
-        ordered_on=order.placed_at.date(),
+        ordered_on=work.day_of(order.placed_at),
         supply_by=order.promised_date,
     )
 
@@ -303,13 +303,13 @@ def _compose_credit_note(
     work: UnitOfWork, invoice: Invoice, credit: _Credit, payable_minor: int
 ) -> CreditNote:
     legal_entity = get_company(work.session).legal_entity
-    series = f"{legal_entity}:CN-{work.now.year}"
+    series = f"{legal_entity}:CN-{work.today.year}"
     common = invoice.model_dump(include=set(Bill.model_fields))
     return CreditNote.model_validate(
         common
         | {
-            "number": credit_note_number(work.now.year, draw_number(work, series)),
-            "issued_on": work.now.date(),
+            "number": credit_note_number(work.today.year, draw_number(work, series)),
+            "issued_on": work.today,
             "discount_ppm": invoice.discount_ppm if credit.taxes == invoice.taxes else 0,
             "lines": credit.lines,
             "taxes": credit.taxes,

@@ -68,7 +68,7 @@ def _prepare(
         order_id=order.order_id,
         amount=format_amount(due_minor, order.currency),
         currency=order.currency,
-        due_date=due_date(order.terms, work.now.date()) or deadline.date(),
+        due_date=due_date(order.terms, work.today) or work.day_of(deadline),
         capture=order.capture,
     )
     call = request_call(order.order_id, number)

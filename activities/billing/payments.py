@@ -49,7 +49,7 @@ def _record_payment(
         taxed_minor=payment.taxed_minor,
         order_id=order.order_id,
     )
-    paid_on = post(work, entry, payment.received_at.date())
+    paid_on = post(work, entry, occurred_at=payment.received_at)
     detail = f"{money_of(order, payment.amount_minor)} by {fact.method} ({payment.payment_id})"
     record_event(work, order.order_id, "payment_received", detail)
     invoice_if_paid(work, order, paid_on)
@@ -87,7 +87,7 @@ def record_unmatched(
         unapplied_minor=payment.amount_minor,
         order_id=order_id,
     )
-    post(work, entry, payment.received_at.date())
+    post(work, entry, occurred_at=payment.received_at)
     work.session.flush()
     apply_early_reversals(work, payment, early_reversals(work.session, payment))
 
@@ -240,7 +240,7 @@ def reinstate_order(work: UnitOfWork, order: Order) -> None:
     for payment in payments_of(work.session, order):
         payment.taxed_minor = 0
     order.promised_date = promised_date(
-        work.now.date(), order.requested_delivery_date, work.rules.policy.promises
+        work.today, order.requested_delivery_date, work.rules.policy.promises
     )
     order.notified_date, order.consent_by, order.delay_notices = None, None, 0
     detail = f"{money_of(order, in_hand_minor)} after the deadline: the order is reinstated"

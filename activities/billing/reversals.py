@@ -118,7 +118,7 @@ def reverse_payment(work: UnitOfWork, reversal: PaymentReversal, payment: Paymen
         reason = f"({reversal.reason})" if reversal.reason else ""
         detail = f"{money_of(order, amount_minor)} of {payment.payment_id} {reason}".strip()
         record_event(work, order.order_id, "payment_reversed", detail)
-    post(work, entry, reversal.recorded_at.date())
+    post(work, entry, occurred_at=reversal.recorded_at)
 
 
 def _reverse_unapplied(

@@ -190,7 +190,7 @@ def record_payout(work: UnitOfWork, fact: PayoutPaid) -> None:
     entry = payout_entry(
         fact.payout_id, fact.currency, amount_minor=amount_minor, fee_minor=fee_minor
     )
-    post(work, entry, fact.occurred_at.date() if fact.occurred_at else None)
+    post(work, entry, occurred_at=fact.occurred_at)
 
 
 def _wrong_order(fact: PaymentReceived | PaymentAuthorised, order_id: str) -> str | None:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Insert, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
+from activities.database.company import day_of, start_of
 from models.rules import Rules
 
 Clock = Callable[[], datetime]
@@ -70,6 +71,23 @@ class UnitOfWork:
         if self._now is None:
             self._now = self.clock()
         return self._now
+
+    @property
+    def today(self) -> date:
+        """The day of the transaction at the company."""
+        return self.day_of(self.now)
+
+    def day_of(self, moment: datetime) -> date:
+        """Return the day of a moment at the company."""
+        return day_of(self.session, moment)
+
+    def start_of(self, day: date) -> datetime:
+        """Return the moment at which a day begins at the company."""
+        return start_of(self.session, day)
+
+    def end_of(self, day: date) -> datetime:
+        """Return the last second of a day at the company."""
+        return self.start_of(day + timedelta(days=1)) - timedelta(seconds=1)
 
     def restart_clock(self) -> None:
         """Read the clock again at the next use of `now`.

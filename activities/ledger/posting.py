@@ -1,13 +1,13 @@
 """Posting: journal entries and gapless number series."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import true
 from sqlmodel import Session, col, select
 
+from activities.database.company import keep_company
 from activities.database.kept import read_once
 from activities.database.unit_of_work import UnitOfWork, insertion
-from activities.order_record.company import keep_company
 from models.ledger import Entry
 from models.tables.ledger import JournalEntry, JournalPosting, OpenPeriod
 from models.tables.masterdata import Company
@@ -23,23 +23,27 @@ _OPEN_PERIOD = (
 )
 
 
-def post(work: UnitOfWork, entry: Entry, occurred_on: date | None = None) -> date:
+def post(
+    work: UnitOfWork,
+    entry: Entry,
+    occurred_on: date | None = None,
+    *,
+    occurred_at: datetime | None = None,
+) -> date:
     """Write a balanced entry; return its tax date.
 
     The postings of a transaction are written first, then the headers, whose trigger checks and
     seals each entry.
 
-    `occurred_on`: the tax date, if not today. A date in the future or more than a year ago is an
-    error of its source and counts as today. If the period of the tax date is closed, the posting
-    date is the first open day.
+    `occurred_on`: the tax date, if not today; or `occurred_at`, a moment of it. A date in the
+    future or more than a year ago is an error of its source and counts as today. If the period of
+    the tax date is closed, the posting date is the first open day.
     An entry without postings moves no value and is not written.
     """
-    today = work.now.date()
-    tax_date = occurred_on or today
-    if not today - MAX_BACKDATING <= tax_date <= today:
-        tax_date = today
     if not entry.postings:
-        return tax_date
+        return _tax_date(work, occurred_on, occurred_at)
+    first_open = open_from(work.session)
+    tax_date = _tax_date(work, occurred_on, occurred_at)
     for posting in entry.postings:
         work.append(
             JournalPosting,
@@ -55,9 +59,16 @@ def post(work: UnitOfWork, entry: Entry, occurred_on: date | None = None) -> dat
         order_id=entry.order_id,
         posted_at=work.now,
         tax_date=tax_date,
-        posting_date=max(tax_date, open_from(work.session)),
+        posting_date=max(tax_date, first_open),
     )
     return tax_date
+
+
+def _tax_date(work: UnitOfWork, on: date | None, at: datetime | None) -> date:
+    """Return the day of a fact at the company; today for an impossible one."""
+    today = work.today
+    tax_date = on or (work.day_of(at) if at else today)
+    return tax_date if today - MAX_BACKDATING <= tax_date <= today else today
 
 
 def tax_date_of(work: UnitOfWork, *entry_ids: str) -> date:
@@ -70,7 +81,7 @@ def tax_date_of(work: UnitOfWork, *entry_ids: str) -> date:
 def open_from(session: Session) -> date:
     """Return the first open day, locked against closing until the transaction ends.
 
-    The company is read with it, as most documents of a posting name it.
+    The company is read with it: the days of a posting are the company's.
     """
 
     def read() -> date:

@@ -11,6 +11,7 @@ from sqlalchemy import select as select_columns
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
+from activities.database.company import day_of
 from activities.order_record.balance import balance_of_row
 from models.errors import FieldError, InvalidInput
 from models.ledger import Account
@@ -353,7 +354,7 @@ def _open_invoices(session: Session, today: date) -> Iterator[tuple[OpenInvoice,
         amount_minor = balance_of_row(order, invoiced=invoice is not None).receivable_minor
         if amount_minor <= 0:
             continue
-        issued = invoice.issued_on if invoice else order.placed_at.date()
+        issued = invoice.issued_on if invoice else day_of(session, order.placed_at)
         due = (invoice.due_on if invoice else None) or issued
         days_overdue = max(0, (today - due).days)
         view = OpenInvoice(

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 
 from activities.billing.invoicing import invoice_of
+from activities.database.company import day_of, get_company
 from activities.documents.rendering import MailedDocument
 from activities.gateways.smtp import OutgoingMail
 from activities.mail.bills import (
@@ -30,10 +30,10 @@ from activities.mail.goods import (
 from activities.mail.layout import Addressee, Envelope, MailedLine
 from activities.mail.returns import MailedReturn, return_mail
 from activities.order_record.balance import balance_of
-from activities.order_record.company import get_company
 from activities.order_record.lines import order_lines, reservations_of
 from activities.returns.reading import return_details, return_paper
 from models.billing import CreditNote, Invoice
+from models.days import day_at
 from models.messages.steps import (
     BillStep,
     CollectionStep,
@@ -166,7 +166,7 @@ def draft_collection(session: Session, step: CollectionStep) -> Draft | None:
         order_id=step.order_id,
         lines=_shipped_lines(session, step),
         location=", ".join(location.address_lines),
-        collect_by=step.collect_by.astimezone(ZoneInfo(location.timezone)).date(),
+        collect_by=day_at(location.timezone, step.collect_by),
     )
     mail = partial(collection_mail, collectable)
     return _draft(session, step.order_id, "collection", step.shipment_id, mail)
@@ -194,7 +194,7 @@ def draft_return(session: Session, step: ReturnStep) -> Draft | None:
         return_id=row.return_id,
         order_id=row.order_id,
         state=row.state,
-        until=row.expires_at.date() if row.expires_at else None,
+        until=day_of(session, row.expires_at) if row.expires_at else None,
         note=row.note,
         lines=tuple(
             MailedLine(sku=line.sku, name=line.name, quantity=line.quantity)

@@ -2,12 +2,14 @@
 
 from sqlmodel import Session, col, select
 
+from activities.database.company import find_company
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata.openings import check_openings, write_openings
 from activities.masterdata.planning import Context, ImportFile, Plan, drop
 from models import imports, ledger
 from models.addresses import tidy_postal_code
 from models.customers import CustomerDocument
+from models.days import only_timezone, timezone_of
 from models.tables.ledger import AccountRow
 from models.tables.masterdata import (
     Company,
@@ -133,11 +135,32 @@ def _write_accounts(work: UnitOfWork, plan: Plan) -> tuple[str, ...]:
     return ()
 
 
-def _with_tidy_postal_code(
-    row: imports.CompanyRow | imports.LocationRow,
-) -> imports.CompanyRow | imports.LocationRow:
-    """Write the postal code as the country writes it."""
-    return row.model_copy(update={"postal_code": tidy_postal_code(row.country, row.postal_code)})
+def complete_company(row: imports.CompanyRow) -> imports.CompanyRow:
+    """Write the postal code as the country writes it, and the time zone by its name."""
+    changes = {
+        "postal_code": tidy_postal_code(row.country, row.postal_code),
+        "timezone": timezone_of(row.timezone, row.country),
+    }
+    return row.model_copy(update=changes)
+
+
+def _complete_location(row: imports.LocationRow) -> imports.LocationRow:
+    """As `complete_company`; where the country's clocks differ, there is no time zone yet."""
+    changes = {
+        "postal_code": tidy_postal_code(row.country, row.postal_code),
+        "timezone": row.timezone or only_timezone(row.country) or "",
+    }
+    return row.model_copy(update=changes)
+
+
+def _set_timezones(context: Context, plan: Plan) -> None:
+    """Give the company's time zone to locations that have none."""
+    planned = [row.document for row in context.planned("company")]
+    company = next(
+        iter(planned), find_company(context.session) or complete_company(DEFAULT_COMPANY)
+    )
+    for row in plan.rows:
+        row.after = {**row.after, "timezone": row.after["timezone"] or company.timezone}
 
 
 FILES: tuple[ImportFile, ...] = (
@@ -146,7 +169,7 @@ FILES: tuple[ImportFile, ...] = (
         imports.CompanyRow,
         Company,
         key=("legal_entity",),
-        complete=_with_tidy_postal_code,
+        complete=complete_company,
         check=_check_company,
         write=_write_company,
     ),
@@ -172,7 +195,8 @@ FILES: tuple[ImportFile, ...] = (
         imports.LocationRow,
         Location,
         key=("location",),
-        complete=_with_tidy_postal_code,
+        complete=_complete_location,
+        check=_set_timezones,
     ),
     ImportFile(
         "distances",

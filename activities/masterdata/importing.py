@@ -7,11 +7,12 @@ from pathlib import Path
 
 from sqlmodel import Session, select
 
+from activities.database.company import day_of
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata.content import Content, read_content
 from activities.masterdata.currency import settle_currency
-from activities.masterdata.import_files import DEFAULT_COMPANY, FILES
+from activities.masterdata.import_files import DEFAULT_COMPANY, FILES, complete_company
 from activities.masterdata.planning import Context, Plan, plan_rows
 from activities.masterdata.sources import Source, known_sources, read_path, refuse
 from activities.masterdata.writing import write_rows
@@ -51,13 +52,13 @@ def import_sources(
     if all(content.is_empty for content in contents.values()):
         names = ", ".join(f"{file.name}.csv" for file in FILES)
         raise refuse("import", f"there is none of {names}, or they are empty")
-    today = database.clock().date()
     if dry_run:
-        plans = database.read(lambda session: _plan(session, today, contents))
+        now = database.clock()
+        plans = database.read(lambda session: _plan(session, day_of(session, now), contents))
         return _view(plans, warnings, dry_run=True)
 
     def change(work: UnitOfWork) -> ImportView:
-        plans = _plan(work.session, work.now.date(), contents)
+        plans = _plan(work.session, work.today, contents)
         return _view(plans, warnings, served=_write(work, plans))
 
     return database.transaction(change)
@@ -108,7 +109,7 @@ def _write(work: UnitOfWork, plans: Sequence[Plan]) -> tuple[str, ...]:
 
 def _insert_default_company(work: UnitOfWork) -> None:
     if work.session.exec(select(Company)).one_or_none() is None:
-        work.session.add(Company(**DEFAULT_COMPANY.model_dump()))
+        work.session.add(Company(**complete_company(DEFAULT_COMPANY).model_dump()))
         work.session.flush()
 
 

@@ -2,7 +2,7 @@
 
 from sqlmodel import Session
 
-from activities.order_record.company import find_company
+from activities.database.company import find_company
 
 
 def company_currency(session: Session) -> str | None:

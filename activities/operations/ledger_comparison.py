@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.database.company import day_of
 from activities.ledger import reading as ledger_reading
 from activities.purchasing.supplier_invoices import invoiced_by_sku
 from models.findings import (
@@ -51,7 +52,7 @@ def _compare_inventory(session: Session) -> list[Difference]:
 
 
 def _compare_receivables(session: Session, seen_at: datetime) -> list[Difference]:
-    report = ledger_reading.ageing(session, seen_at.date())
+    report = ledger_reading.ageing(session, day_of(session, seen_at))
     return [
         receivable_difference(total.currency, total.ledger, total.total)
         for total in report.totals

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import String, bindparam, case, func
+from sqlalchemy import String, bindparam, case, func, true
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
+from activities.database.company import keep_company
 from activities.database.kept import forget, keep, kept
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record import problems
@@ -24,6 +25,7 @@ from models.orders import Capture, Delivery
 from models.progress import Cancellation, Progress, ShipmentProgress, ShipmentState, Stage, stage
 from models.stock import ReservationState, ShortageState
 from models.tables.billing import Authorisation, InvoiceRow
+from models.tables.masterdata import Company
 from models.tables.orders import Order, OrderLineRow
 from models.tables.shipping import Shipment
 from models.tables.stock import Reservation, Shortage
@@ -44,7 +46,13 @@ _PLAIN_STATES = (
 
 # Statements that every step executes: built once, as building takes longer than executing.
 _ORDER_ID = bindparam("order_id", type_=String)
-_LOCKED = select(Order).where(col(Order.order_id) == _ORDER_ID).with_for_update(**FOR_CHANGE)
+_LOCKED = (
+    select(Order, Company)
+    .outerjoin(Company, true())
+    .where(col(Order.order_id) == _ORDER_ID)
+    .with_for_update(**FOR_CHANGE, of=Order)
+)
+"""The company is read with the order: its days are those of most changes."""
 _SHORTAGES = select_columns(
     func.sum(col(Shortage.quantity) - col(Shortage.filled)),
     case(  # the latest date, if every shortage has one
@@ -81,11 +89,13 @@ def find_order(work: UnitOfWork, order_id: str) -> Order | None:
     """Lock the order's row until the transaction ends; None if the order is not recorded."""
     if order_id in work.locked:
         return work.session.get(Order, order_id)
-    order = work.session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
+    found = work.session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
+    order = found[0] if found else None
     forget(work.session, INVOICE_NUMBER, order_id)
     forget_rows(work.session, order_id)
     work.restart_clock()
-    if order is not None:
+    if found is not None:
+        keep_company(work.session, found[1])
         work.locked.add(order_id)
     return order
 

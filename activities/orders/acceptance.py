@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
-from activities.order_record.company import get_company
+from activities.database.company import get_company
 from models.acceptance import Acceptance
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError, Refused

@@ -1,7 +1,5 @@
 """Promises: notices to the customer about an order's date, and the customer's consent to delays."""
 
-from datetime import UTC, datetime, time
-
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
@@ -27,7 +25,7 @@ def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
         if order.stage is not stage(progress):  # its goods arrived, and no notification did
             progress = save_progress(work, order)
         return PromiseReview(progress=progress, letter=None, review_in_s=REVIEW_S, lapsed=False)
-    reviewed = review(before, progress.expected_date, work.now.date(), work.rules.policy.promises)
+    reviewed = review(before, progress.expected_date, work.today, work.rules.policy.promises)
     if reviewed.promise != before:
         _save_promise(order, reviewed.promise)
         if reviewed.promise.letter and reviewed.promise.letter != before.letter:
@@ -36,7 +34,7 @@ def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
         progress = save_progress(work, order)
     review_in_s = REVIEW_S
     if reviewed.review_on is not None:
-        due = datetime.combine(reviewed.review_on, time(), tzinfo=UTC) - work.now
+        due = work.start_of(reviewed.review_on) - work.now
         review_in_s = min(review_in_s, max(0.0, due.total_seconds()))
     return PromiseReview(
         progress=progress,

@@ -6,6 +6,7 @@ from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
 from activities.billing.payments import apply_deposit, apply_early_payments
+from activities.database.company import keep_company
 from activities.database.inbox import mark_applied, waiting_facts
 from activities.database.kept import keep
 from activities.database.step import read_step, step
@@ -13,7 +14,6 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata import customers
 from activities.masterdata.reading import company_currency
 from activities.order_record.audit import record_event, record_rejected
-from activities.order_record.company import keep_company
 from activities.order_record.lines import LINES
 from activities.order_record.problems import show_problem
 from activities.order_record.progress import (
@@ -253,7 +253,9 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
         net_minor=totals.net_minor,
         total_minor=totals.total_minor,
         promised_date=promised_date(
-            step.placed_at.date(), document.requested_delivery_date, work.rules.policy.promises
+            work.day_of(step.placed_at),
+            document.requested_delivery_date,
+            work.rules.policy.promises,
         ),
         fulfilment=document.fulfilment,
         location=document.location,

@@ -8,16 +8,18 @@ from collections.abc import Iterable
 
 from sqlmodel import Session, col, select
 
+from activities.database.company import keep_company
 from models.purchasing import Offer
 from models.tables.masterdata import Company, SupplierOffer
 
 
 def read_offers(session: Session, skus: Iterable[str]) -> list[Offer]:
-    """Read the offers for `skus` that are in the company's currency."""
-    currency = select(Company.currency).scalar_subquery()
+    """Read the offers for `skus` that are in the company's currency, and the company with them."""
     rows = session.exec(
-        select(SupplierOffer).where(
-            col(SupplierOffer.sku).in_(list(skus)), col(SupplierOffer.currency) == currency
-        )
-    )
-    return [Offer.model_validate(row.model_dump()) for row in rows]
+        select(SupplierOffer, Company)
+        .join(Company, col(Company.currency) == col(SupplierOffer.currency))
+        .where(col(SupplierOffer.sku).in_(list(skus)))
+    ).all()
+    if rows:
+        keep_company(session, rows[0][1])
+    return [Offer.model_validate(offer.model_dump()) for offer, _ in rows]

@@ -10,9 +10,9 @@ from datetime import date
 
 from sqlmodel import Session, col, select
 
+from activities.database.company import get_company
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, lock_series
-from activities.order_record.company import get_company
 from activities.purchasing.offers import read_offers
 from activities.purchasing.purchase_orders import Purchase, lines_of, reason_of, select_purchases
 from activities.purchasing.track_records import track_records
@@ -70,7 +70,7 @@ def _delete_planned_lines(work: UnitOfWork, key: StockKey) -> list[PurchaseOrder
 
 
 def _plan_new_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
-    session, today = work.session, work.now.date()
+    session, today = work.session, work.today
     on_order = sum(one.units for one in incoming(session, key, today))
     needed = backordered(session, key)
     stock = session.get_one(Stock, key.primary_key)

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from activities.order_record.company import get_company
+from activities.database.company import get_company
 from activities.purchasing.offers import read_offers
 from activities.purchasing.purchase_orders import lines_of, reason_of, supplier_document_id
 from activities.purchasing.receiving import receipt_problem

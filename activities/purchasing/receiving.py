@@ -109,7 +109,7 @@ def _record_receipt(
         goods_minor=value.goods_minor,
         freight_minor=value.freight_minor + value.duty_minor,
     )
-    post(work, entry, fact.occurred_at.date() if fact.occurred_at else None)
+    post(work, entry, occurred_at=fact.occurred_at)
     line.received += good
     line.damaged += fact.damaged
 

@@ -132,8 +132,7 @@ def _late_from(work: UnitOfWork, order: PurchaseOrder, line: PurchaseOrderLine) 
     expected = expected_date_of(order, line)
     if expected is None:
         return None
-    midnight = datetime.combine(expected, datetime.min.time(), tzinfo=order.created_at.tzinfo)
-    return midnight + timedelta(days=1) + work.rules.purchasing.receipt_grace
+    return work.start_of(expected + timedelta(days=1)) + work.rules.purchasing.receipt_grace
 
 
 def _next_review(

@@ -6,12 +6,13 @@ They follow from observed demand and lead times by the formulas of `models.reple
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import delete, func, insert
 from sqlmodel import Session, col, select
 from temporalio import activity
 
+from activities.database.company import day_of, find_company, start_of
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.purchasing.offers import read_offers
@@ -31,7 +32,7 @@ from models.replenishment import (
     service_factor,
 )
 from models.stock import SERVING, ReservationState, ShortageState
-from models.tables.masterdata import Company, Product
+from models.tables.masterdata import Product
 from models.tables.orders import Order
 from models.tables.stock import Reservation, Shortage, Stock, StockPolicy
 
@@ -93,7 +94,7 @@ def _review(
         last_sku=skus[-1] if len(skus) == step.batch_skus else None,
         skus=len(skus),
         stock_keys=len(policies),
-        low=_low(session, policies, observed.stock, now.date()),
+        low=_low(session, policies, observed.stock, day_of(session, now)),
     )
     return batch, policies
 
@@ -136,21 +137,22 @@ def _policy(key: StockKey, observed: Observed, rules: ReviewPolicy) -> StockPoli
 
 def _observe(session: Session, skus: Sequence[str], rules: ReviewPolicy, now: datetime) -> Observed:
     first_order = session.exec(select(func.min(Order.placed_at))).one()
+    company, today = find_company(session), day_of(session, now)
     last_day, days = observed_window(
-        first_order.date() if first_order else None, now.date(), rules.window_days
+        day_of(session, first_order) if first_order else None, today, rules.window_days
     )
-    first_day = last_day - timedelta(days=days - 1)
+    since = start_of(session, last_day - timedelta(days=days - 1))
     stock = session.exec(select(Stock).where(col(Stock.sku).in_(skus)))
     reviewed = select(StockPolicy.sku, StockPolicy.location).where(col(StockPolicy.sku).in_(skus))
     return Observed(
         at=now,
         last_day=last_day,
         days=days,
-        currency=session.exec(select(Company.currency)).one_or_none() or "EUR",
+        currency=company.currency if company else "EUR",
         stock={row.key: row for row in stock},
-        demand=_demand(session, skus, datetime.combine(first_day, time(), now.tzinfo)),
+        demand=_demand(session, skus, since),
         lead_times=lead_times(session, skus),
-        best_offers=_best_offers(session, skus, now.date()),
+        best_offers=_best_offers(session, skus, today),
         reviewed_before={
             StockKey(sku=sku, location=location) for sku, location in session.exec(reviewed)
         },
@@ -187,7 +189,7 @@ def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Stoc
     demand: dict[StockKey, UnitsByDay] = defaultdict(lambda: defaultdict(int))
     for query in (reserved, short):
         for sku, location, placed_at, units in session.exec(query):
-            demand[StockKey(sku=sku, location=location)][placed_at.date()] += units
+            demand[StockKey(sku=sku, location=location)][day_of(session, placed_at)] += units
     return demand
 
 

@@ -4,7 +4,7 @@ An invoice stays unmatched until all its goods are received.
 """
 
 from collections import Counter
-from datetime import date, datetime
+from datetime import datetime
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -154,7 +154,7 @@ def match_invoices(
         if all(n <= lines[sku].received - lines[sku].invoiced for sku, (n, _) in totals.items()):
             issued_at = invoiced_at or invoice.recorded_at
             happened = max(issued_at, _last_receipt_at(work.session, order))
-            _post(work, invoice, order, lines, happened.date())
+            _post(work, invoice, order, lines, happened)
 
 
 def _last_receipt_at(session: Session, order: PurchaseOrder) -> datetime:
@@ -167,7 +167,7 @@ def _post(
     invoice: SupplierInvoice,
     order: PurchaseOrder,
     lines: dict[str, PurchaseOrderLine],
-    happened: date,
+    happened: datetime,
 ) -> None:
     """Post an invoice: the price of the purchase order clears the received goods.
 
@@ -186,7 +186,7 @@ def _post(
         asked_minor=invoice.amount_minor,
         held_minor=held_minor,
     )
-    post(work, entry, happened)
+    post(work, entry, occurred_at=happened)
 
 
 def _revalue(

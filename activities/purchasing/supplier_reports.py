@@ -43,7 +43,7 @@ def apply_acknowledgement(work: UnitOfWork, fact: SupplierAcknowledged) -> Notif
     order.acknowledged_at = reported_at
     _apply_promises(work, fact, order, lines, is_latest)
     if is_latest:
-        expected = unless_passed(fact.expected_date, work.now.date())
+        expected = unless_passed(fact.expected_date, work.today)
         order.expected_date, order.reported_at = expected or order.expected_date, reported_at
     if all(line.expected == 0 for line in lines) and is_latest and order.state.is_open:
         order.state, order.ended_at = State.REFUSED, work.now
@@ -67,7 +67,7 @@ def _apply_promises(
     Without lines in the acknowledgement, all units are promised. Lines that are not on the
     purchase order are rejected.
     """
-    today = work.now.date()
+    today = work.today
     for_all = unless_passed(fact.expected_date, today)
     promised = {line.sku: line for line in fact.lines or ()}
     for line in lines:
@@ -100,7 +100,7 @@ def apply_ship_notice(work: UnitOfWork, fact: GoodsShipped) -> Notification:
         order.state = State.SHIPPED
     if order.reported_at is None or reported_at >= order.reported_at:
         order.reported_at = reported_at
-        expected = unless_passed(fact.expected_date, work.now.date())
+        expected = unless_passed(fact.expected_date, work.today)
         order.expected_date = expected or order.expected_date
         for line in lines:
             line.expected_date = expected or line.expected_date or quoted_date(line)

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from sqlmodel import Session, col, select
 
+from activities.database.company import day_of
 from models.messages.steps import StockKey
 from models.purchasing import ALL_PPM, TrackRecord
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine
@@ -43,7 +44,8 @@ def _record(session: Session, orders: dict[str, PurchaseOrder]) -> TrackRecord:
     for receipt in receipts:
         sent_at = orders[receipt.po_id].sent_at
         if sent_at:
-            days[receipt.po_id] = max(days[receipt.po_id], _days(sent_at, receipt.occurred_at))
+            passed = _days(session, sent_at, receipt.occurred_at)
+            days[receipt.po_id] = max(days[receipt.po_id], passed)
     ordered = sum(line.quantity for line in lines)
     received = sum(min(line.received, line.quantity) for line in lines)
     return TrackRecord(
@@ -66,10 +68,10 @@ def lead_times(session: Session, skus: Iterable[str]) -> dict[StockKey, list[int
     days: dict[StockKey, list[int]] = defaultdict(list)
     for sku, location, sent_at, received_at in rows:
         if sent_at:
-            days[StockKey(sku=sku, location=location)].append(_days(sent_at, received_at))
+            days[StockKey(sku=sku, location=location)].append(_days(session, sent_at, received_at))
     return {key: observed[-LATEST:] for key, observed in days.items()}
 
 
-def _days(sent_at: datetime, received_at: datetime) -> int:
-    """Count calendar days, whatever the hours; never below zero."""
-    return max(0, (received_at.date() - sent_at.date()).days)
+def _days(session: Session, sent_at: datetime, received_at: datetime) -> int:
+    """Count the company's calendar days, whatever the hours; never below zero."""
+    return max(0, (day_of(session, received_at) - day_of(session, sent_at)).days)

@@ -1,7 +1,7 @@
 """Returns commands: returns are requested, authorised or rejected, received, inspected, closed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -51,7 +51,7 @@ EXPECTED = (ReturnState.AUTHORISED, ReturnState.IN_TRANSIT, ReturnState.RECEIVED
 def request_return(work: UnitOfWork, command: RequestReturn) -> CommandResult:
     """Request a return; authorise it at once, if so configured."""
     order = target_order(work, command.order_id)
-    since = work.rules.returns.delivered_since(command.because, work.now)
+    since = work.rules.returns.delivered_since(command.because, work.today)
     units = assign_to_lines(work.session, order.order_id, command.lines, since)
     row = _open_return(work, order, command.because, command.wish, command.location)
     row.note = command.reason
@@ -67,17 +67,19 @@ def request_return(work: UnitOfWork, command: RequestReturn) -> CommandResult:
 def authorise_return(work: UnitOfWork, command: AuthoriseReturn) -> CommandResult:
     """Authorise a return until its expiry."""
     order, row = _lock_return(work, command.return_id, ReturnState.REQUESTED)
-    _authorise(work, row, f"by {command.actor}: {command.reason}")
-    message = f"{row.return_id} is authorised until {row.expires_at:%Y-%m-%d}"
+    until = _authorise(work, row, f"by {command.actor}: {command.reason}")
+    message = f"{row.return_id} is authorised until {until}"
     return _done(work, command, order, row, message)
 
 
-def _authorise(work: UnitOfWork, row: ReturnRow, why: str) -> None:
-    """Authorise a return; its carrier may have reported before."""
+def _authorise(work: UnitOfWork, row: ReturnRow, why: str) -> date:
+    """Authorise a return, and return its last day; its carrier may have reported before."""
+    last_day = work.today + timedelta(days=work.rules.returns.expires_days)
     row.state, row.authorised_at = ReturnState.AUTHORISED, work.now
-    row.expires_at = work.now + timedelta(days=work.rules.returns.expires_days)
+    row.expires_at = work.end_of(last_day)
     record_event(work, row.order_id, "return_authorised", f"{row.return_id} {why}")
     update_return(work, row)
+    return last_day
 
 
 @executes(RejectReturn)

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from typing import NoReturn
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.database.company import start_of
 from models.messages.commands.base import RETURN_REFUSED, refuse
 from models.messages.commands.returns import ReturnedUnits
 from models.progress import ShipmentState
@@ -22,7 +23,7 @@ LineUnits = list[tuple[int, str, int]]
 
 
 def assign_to_lines(
-    session: Session, order_id: str, wanted: Sequence[ReturnedUnits], since: datetime | None
+    session: Session, order_id: str, wanted: Sequence[ReturnedUnits], since: date | None
 ) -> LineUnits:
     """Assign units that come back to the lines of their order.
 
@@ -49,7 +50,7 @@ def _refuse(
     wanted: ReturnedUnits,
     number: int,
     returnable: int,
-    since: datetime | None,
+    since: date | None,
 ) -> NoReturn:
     """Refuse a line of a request, with the number of returnable units and the reason."""
     ever = _of_sku(_delivered(session, order_id, None), wanted.sku)
@@ -58,7 +59,7 @@ def _refuse(
     if not ever:
         refuse(f"lines.{number}.sku", f"{reason}: none was delivered", RETURN_REFUSED)
     if since is not None and lately < ever:
-        reason += f": the return period of units delivered before {since:%Y-%m-%d} is over"
+        reason += f": the return period of units delivered before {since} is over"
     lost = sum(line.lost for line, _ in returned_lines(session, order_id) if line.sku == wanted.sku)
     if lost:
         reason += f"; {lost} were lost on the way back: `stock adjust` records units that turn up"
@@ -78,9 +79,7 @@ def returnable_by_line(session: Session, order_id: str) -> dict[int, int]:
     }
 
 
-def _delivered(
-    session: Session, order_id: str, since: datetime | None
-) -> dict[tuple[int, str], int]:
+def _delivered(session: Session, order_id: str, since: date | None) -> dict[tuple[int, str], int]:
     """Count the delivered units by line and SKU."""
     rows = (
         select(Reservation.line_no, Reservation.sku, func.sum(Reservation.quantity))
@@ -93,7 +92,7 @@ def _delivered(
         .group_by(col(Reservation.line_no), col(Reservation.sku))
     )
     if since is not None:
-        rows = rows.where(col(Shipment.delivered_at) >= since)
+        rows = rows.where(col(Shipment.delivered_at) >= start_of(session, since))
     return {(line_no, sku): int(units) for line_no, sku, units in session.exec(rows)}
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.database.company import day_of, get_company
 from activities.documents.papers import render_return_label
-from activities.order_record.company import get_company
 from activities.shipping.tracking import return_reports
 from models.customers import Address
 from models.documents import DocumentRules, Printed
@@ -36,7 +36,7 @@ def list_returns(
         query = query.where(ReturnRow.state == state)
     rows = session.exec(query.limit(limit) if limit else query).all()
     units = _units(session, [row.return_id for row in rows])
-    return [_summary(row, units.get(row.return_id, (0, 0))) for row in rows]
+    return [_summary(session, row, units.get(row.return_id, (0, 0))) for row in rows]
 
 
 def return_details(session: Session, return_id: str) -> ReturnDetails | None:
@@ -46,7 +46,7 @@ def return_details(session: Session, return_id: str) -> ReturnDetails | None:
         return None
     order = session.get_one(Order, row.order_id)
     settled = select(Settlement).where(Settlement.return_id == return_id)
-    summary = _summary(row, _units(session, [return_id]).get(return_id, (0, 0)))
+    summary = _summary(session, row, _units(session, [return_id]).get(return_id, (0, 0)))
     return ReturnDetails(
         **dict(summary),
         location=row.location,
@@ -81,8 +81,8 @@ def return_paper(session: Session, return_id: str) -> ReturnPaper | None:
     return ReturnPaper(
         return_id=return_id,
         order_id=row.order_id,
-        authorised_on=row.authorised_at.date(),
-        valid_until=row.expires_at.date(),
+        authorised_on=day_of(session, row.authorised_at),
+        valid_until=day_of(session, row.expires_at),
         from_address=PaperAddress.of(ship_to, ship_to.name),
         to_address=_receiving_address(session, row),
         lines=tuple(
@@ -130,7 +130,7 @@ def _units(session: Session, return_ids: Sequence[str]) -> dict[str, tuple[int, 
     return {return_id: (int(units), int(received)) for return_id, units, received in rows}
 
 
-def _summary(row: ReturnRow, units: tuple[int, int]) -> ReturnSummary:
+def _summary(session: Session, row: ReturnRow, units: tuple[int, int]) -> ReturnSummary:
     return ReturnSummary(
         return_id=row.return_id,
         order_id=row.order_id,
@@ -141,6 +141,7 @@ def _summary(row: ReturnRow, units: tuple[int, int]) -> ReturnSummary:
         received=units[1],
         requested_at=row.requested_at,
         expires_at=row.expires_at,
+        valid_until=day_of(session, row.expires_at) if row.expires_at else None,
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, select
 
@@ -29,6 +28,7 @@ from activities.order_record.progress import (
 from activities.order_record.standing import check_standing
 from activities.shipping.goods_issue import cancel_shipment
 from activities.shipping.planning import next_hand_over
+from models.days import day_at
 from models.errors import PartnerUnavailable, Refused
 from models.messages.partners import BookedFreight, FreightBooking, FreightInquiry, FreightPackage
 from models.messages.steps import ShipmentStep
@@ -176,13 +176,13 @@ def ready_on(session: Session, shipment: Shipment, order: Order, location: Locat
 
 def _earliest_on(shipment: Shipment, location: Location, now: datetime) -> date:
     """Return the planned day, or after it the next day on which the location hands over goods."""
-    next_day = next_hand_over(location, now).astimezone(ZoneInfo(location.timezone)).date()
+    next_day = day_at(location.timezone, next_hand_over(location, now))
     return max(next_day, _planned_on(shipment, location))
 
 
 def _planned_on(shipment: Shipment, location: Location | None) -> date:
     moment = shipment.book_from or shipment.planned_at
-    return moment.astimezone(ZoneInfo(location.timezone if location else "UTC")).date()
+    return day_at(location.timezone if location else "UTC", moment)
 
 
 def record_booking(

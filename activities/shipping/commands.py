@@ -145,7 +145,7 @@ def end_recall(work: UnitOfWork, command: EndRecall) -> CommandResult:
 def recover_shipment(work: UnitOfWork, command: RecoverShipment) -> CommandResult:
     """Put the goods of a failed shipment into stock again; withdraw an open claim for them."""
     order, shipment = target_shipment(work, command.shipment_id)
-    _check_recoverable(shipment)
+    _check_recoverable(work, shipment)
     rows = _units(work.session, shipment.shipment_id, *FAILURES)
     location = target_location(work, command.location, SHIPMENT_REFUSED) or shipment.location
     notified = _restock(work, shipment, rows, location, _cause(command))
@@ -286,13 +286,13 @@ def _check_recall(
         refuse("claim", reason, SHIPMENT_REFUSED)
 
 
-def _check_recoverable(shipment: Shipment) -> None:
+def _check_recoverable(work: UnitOfWork, shipment: Shipment) -> None:
     """Check that a shipment failed and isn't in stock again. Raises CommandRefused."""
     problem = None
     if shipment.state is not ShipmentState.FAILED:
         problem = f"is {shipment.state}: only reshipped or refunded shipments are recovered"
     elif shipment.restocked_at is not None:
-        problem = f"is in stock again since {shipment.restocked_at:%Y-%m-%d}"
+        problem = f"is in stock again since {work.day_of(shipment.restocked_at)}"
     if problem:
         refuse("shipment_id", f"{shipment.shipment_id} {problem}", SHIPMENT_REFUSED)
 

@@ -50,8 +50,7 @@ def issue_goods(work: UnitOfWork, order: Order, shipment: Shipment) -> None:
         revenue_minor=sum(row.revenue_minor for row in rows),
         cost_minor=sum(row.cost_minor for row in rows),
     )
-    left_on = shipment.dispatched_at.date() if shipment.dispatched_at else None
-    post(work, entry, left_on)
+    post(work, entry, occurred_at=shipment.dispatched_at)
 
 
 def _issue(row: Reservation, shipment_id: str) -> Change:

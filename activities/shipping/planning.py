@@ -8,9 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
+from activities.database.company import get_company
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
-from activities.order_record.company import get_company
 from activities.order_record.lines import forget_rows, order_lines
 from activities.order_record.standing import check_standing
 from activities.stock.counters import lock_stock

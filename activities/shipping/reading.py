@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.database.company import day_of, get_company
 from activities.documents.papers import render_paper
 from activities.order_record.balance import money_of
-from activities.order_record.company import get_company
 from activities.order_record.lines import order_lines
 from activities.order_record.progress import read_progress
 from activities.order_record.standing import block_of
@@ -157,7 +157,7 @@ def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
     return ShipmentPaper(
         shipment_id=shipment_id,
         order_id=order.order_id,
-        customer_order_date=order.placed_at.date(),
+        customer_order_date=day_of(session, order.placed_at),
         mode=row.mode,
         carrier=row.carrier or "",
         service=row.service or "",

@@ -130,7 +130,7 @@ def set_expected_dates(work: UnitOfWork, skus: Iterable[str]) -> tuple[str, ...]
     before = {row.shortage_id: row.expected_date for row in shortages}
     parts: EventDetails = defaultdict(list)
     if shortages:
-        coming = incoming_of(work.session, {row.sku for row in shortages}, work.now.date())
+        coming = incoming_of(work.session, {row.sku for row in shortages}, work.today)
         for key, rows in _by_key(shortages).items():
             _set_dates(rows, coming.get(key, []), parts)
     record_events(work, parts)
@@ -147,7 +147,7 @@ def set_newest_dates(work: UnitOfWork, newest: Sequence[Shortage]) -> None:
         return
     by_key = _by_key(sorted(newest, key=lambda row: row.shortage_id))
     skus = {key.sku for key in by_key}
-    coming = incoming_of(work.session, skus, work.now.date())
+    coming = incoming_of(work.session, skus, work.today)
     short = _backordered(work.session, skus)
     parts: EventDetails = defaultdict(list)
     for key, rows in by_key.items():

@@ -6,9 +6,9 @@ from typing import NoReturn
 from sqlmodel import Session, col, select
 
 from activities.database.command import executes
+from activities.database.company import get_company
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.order_record.company import get_company
 from activities.stock.backorders import fill_shortages, low_keys
 from activities.stock.counters import Change, lock_stock, move
 from activities.stock.notifications import OpenShortage, changed_shortages, read_shortages
@@ -217,4 +217,4 @@ def _if_low(work: UnitOfWork, key: StockKey) -> list[StockKey]:
     policy = work.session.get(StockPolicy, key.primary_key)
     if policy is None or not is_reordered(policy.reorder_point, policy.order_quantity):
         return []
-    return low_keys(work.session, {key: policy.reorder_point}, work.now.date())
+    return low_keys(work.session, {key: policy.reorder_point}, work.today)

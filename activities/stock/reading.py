@@ -6,7 +6,7 @@ from datetime import date
 
 from sqlmodel import Session, col, select
 
-from activities.order_record.company import get_company
+from activities.database.company import get_company
 from activities.stock.backorders import backordered, incoming, open_shortages
 from models.messages.steps import StockKey
 from models.money import format_amount

@@ -194,7 +194,7 @@ def allocate_or_backorder(
         and key in taken
         and row.free - taken[key] <= row.reorder_point
     }
-    return Allocated(allocation, low_keys(work.session, points, work.now.date()))
+    return Allocated(allocation, low_keys(work.session, points, work.today))
 
 
 class _StockRow(NamedTuple):
@@ -296,7 +296,7 @@ def low_keys_held(work: UnitOfWork, order_id: str) -> list[StockKey]:
         .where(reserved, Stock.on_hand - Stock.reserved <= StockPolicy.reorder_point)
     )
     points = {StockKey(sku=sku, location=at): point for sku, at, point in rows}
-    return low_keys(work.session, points, work.now.date())
+    return low_keys(work.session, points, work.today)
 
 
 def _open_shortages(

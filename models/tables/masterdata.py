@@ -37,6 +37,8 @@ class Company(SQLModel, table=True):
     contact_name: str = ""
     contact_phone: str = ""
     contact_email: str = ""
+    timezone: str = "UTC"
+    """The IANA time zone whose days count in books, documents and deadlines."""
 
 
 class TaxRate(SQLModel, table=True):

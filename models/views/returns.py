@@ -1,6 +1,6 @@
 """Views of returns. Amounts are decimal strings."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from models.base import Payload
 from models.errors import Found, require_found
@@ -19,6 +19,8 @@ class ReturnSummary(Payload):
     received: int
     requested_at: datetime
     expires_at: datetime | None
+    valid_until: date | None
+    """The last day of its authorisation, at the company."""
 
 
 class ReturnLineView(Payload):

@@ -20,7 +20,7 @@ from tests.support.billing.sales import (
     refusal,
 )
 from tests.support.ledger.balances import accounts_of
-from tests.support.masterdata.shop import order, unique
+from tests.support.masterdata.shop import order, today, unique
 from tests.support.orders.stages import events
 from tests.support.pipeline.clock import in_days, working
 from tests.support.pipeline.command_line import run, run_json
@@ -216,11 +216,11 @@ async def test_retry_reaches_mail_of_completed_order(idle: World) -> None:
 
 async def test_payment_of_closed_period_is_posted_to_open_period(idle: World) -> None:
     """Its tax date stays, and nothing is posted to the closed period."""
-    today = datetime.now(UTC).date()
-    closed = today - timedelta(days=3)
+    day = today()
+    closed = day - timedelta(days=3)
     async with working(idle):
         await execute(idle, "/ledger/close", through=closed.isoformat())
-        assert await refusal(idle, "/ledger/close", through=today.isoformat()) == (
+        assert await refusal(idle, "/ledger/close", through=day.isoformat()) == (
             "money_refused through"
         )
         assert await refusal(idle, "/ledger/close", through=closed.isoformat()) == (
@@ -239,7 +239,7 @@ async def test_payment_of_closed_period_is_posted_to_open_period(idle: World) ->
         assert (await idle.send_fact("payment.received", data)).status_code == 204
         await idle.until_event(order_id, "invoiced")
     entry = idle.database.read(lambda s: s.get_one(JournalEntry, f"payment:{payment_id}"))
-    assert entry.tax_date == today - timedelta(days=9)
+    assert entry.tax_date == day - timedelta(days=9)
     assert entry.posting_date == closed + timedelta(days=1)
 
     in_closed = select(JournalEntry).where(col(JournalEntry.posting_date) <= closed)

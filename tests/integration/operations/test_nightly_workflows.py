@@ -200,7 +200,7 @@ async def test_both_workflows_run_from_cli_and_without_an_argument(nights: World
 
 
 async def test_triggered_schedules_run_their_workflows(nights: World) -> None:
-    await engine.prepare_schedules(nights.client, "02:30", "03:30")
+    await engine.prepare_schedules(nights.client, "02:30", "03:30", "UTC")
     for schedule_id in (STOCK_REVIEW, RECONCILE):
         handle = nights.client.get_schedule_handle(schedule_id)
         await handle.trigger()
@@ -226,14 +226,14 @@ async def times_of(client: Client) -> list[tuple[int, int, bool]]:
 async def test_schedule_is_created_once_and_follows_the_settings(engine_address: str) -> None:
     """A paused schedule stays paused; an unchanged one isn't updated."""
     client = await new_client(engine_address)
-    await engine.prepare_schedules(client, "02:30", "03:30")
+    await engine.prepare_schedules(client, "02:30", "03:30", "UTC")
     assert await times_of(client) == [(2, 30, False), (3, 30, False)]
     handle = client.get_schedule_handle(STOCK_REVIEW)
     await handle.pause(note="not tonight")
-    await engine.prepare_schedules(client, "02:30", "03:30")
+    await engine.prepare_schedules(client, "02:30", "03:30", "UTC")
     untouched = (await client.get_schedule_handle(RECONCILE).describe()).info.last_updated_at
     assert untouched is None
-    await engine.prepare_schedules(client, "22:05", "03:30")
+    await engine.prepare_schedules(client, "22:05", "03:30", "UTC")
     assert await times_of(client) == [(22, 5, True), (3, 30, False)]
     next_times = (await handle.describe()).info.next_action_times
     assert all((at.hour, at.minute) == (22, 5) and at.tzinfo == UTC for at in next_times)

@@ -13,7 +13,7 @@ from models.tables.masterdata import Location
 from models.tables.shipping import Shipment
 from models.working_days import Calendar, hand_over_at
 from tests.support.masterdata.locations import closed_location, open_location
-from tests.support.masterdata.shop import Document, order
+from tests.support.masterdata.shop import Document, order, today
 from tests.support.orders.exactly_once import assert_happened_once, keys_of
 from tests.support.pipeline.waiting import PATIENCE_S, until_history
 from tests.support.pipeline.world import World
@@ -102,11 +102,11 @@ async def test_urgent_order_is_booked_with_the_cheapest_service_in_time(pipeline
 async def test_order_that_no_service_delivers_in_time_is_booked_with_the_earliest(
     pipeline: World,
 ) -> None:
-    today = utc_now().date()
-    order_id = await place(pipeline, requested_delivery_date=today.isoformat())
+    day = today()
+    order_id = await place(pipeline, requested_delivery_date=day.isoformat())
     body, detail = await booking_of(pipeline, order_id)
     assert body["quote"]["service"] == "express"
-    assert f"the earliest of 2 quotes: none arrives by {today}" in detail
+    assert f"the earliest of 2 quotes: none arrives by {day}" in detail
 
 
 async def test_order_without_urgency_is_booked_with_the_cheapest_service(pipeline: World) -> None:

@@ -3,8 +3,11 @@
 import csv
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+
+from models.days import day_at
 
 Document = dict[str, Any]
 """JSON as sent or received; any shape, including invalid ones."""
@@ -18,6 +21,14 @@ SHIP_TO = {
     "postal_code": "10117",
     "country": "DE",
 }
+
+TIMEZONE = "Europe/Berlin"
+"""The time zone of the default company."""
+
+
+def today() -> date:
+    """Return the day at the default company."""
+    return day_at(TIMEZONE, datetime.now(UTC))
 
 
 def unique(prefix: str) -> str:

@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from models.days import moment_of
+from tests.support.masterdata.shop import TIMEZONE, today
 from tests.support.pipeline.world import World
 
-TODAY = datetime.now(UTC).date()
+TODAY = today()
 
 
 class Hands:
@@ -20,12 +22,12 @@ class Hands:
         return self.now
 
     def end_of(self, day: date) -> None:
-        """Move to the last second of a day."""
-        self.now = datetime.combine(day, time(23, 59, 59), UTC)
+        """Move to the last second of a day at the company."""
+        self.now = moment_of(TIMEZONE, day, time(23, 59, 59))
 
     def begin(self, day: date) -> None:
-        """Move to the first second of a day."""
-        self.now = datetime.combine(day, time(0, 0, 1), UTC)
+        """Move to the first second of a day at the company."""
+        self.now = moment_of(TIMEZONE, day, time(0, 0, 1))
 
 
 @asynccontextmanager

@@ -114,8 +114,8 @@ def book(database: Database, shipment_id: str, at: datetime) -> date:
     ("cutoff", "at", "day"),
     [
         (None, datetime(2026, 7, 6, 12, 1, tzinfo=UTC), 6),
-        (None, datetime(2026, 7, 9, 23, tzinfo=UTC), 9),
-        (time(15), datetime(2026, 7, 9, 14, tzinfo=UTC), 9),
+        (None, datetime(2026, 7, 9, 21, tzinfo=UTC), 9),
+        (time(15), datetime(2026, 7, 9, 12, tzinfo=UTC), 9),
         (time(15), datetime(2026, 7, 9, 16, tzinfo=UTC), 10),
         (time(15), datetime(2026, 7, 10, 16, tzinfo=UTC), 13),
         (time(11), datetime(2026, 7, 5, 10, tzinfo=UTC), 6),

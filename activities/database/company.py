@@ -1,11 +1,16 @@
-"""The company, read once in a transaction."""
+"""The company, read once in a transaction, and its days."""
+
+from datetime import date, datetime
 
 from sqlmodel import Session, select
 
 from activities.database.kept import keep, read_once
+from models.days import day_at, moment_of
 from models.tables.masterdata import Company
 
 COMPANY = "company"
+NO_COMPANY = "UTC"
+"""The time zone before the first import."""
 
 
 def find_company(session: Session) -> Company | None:
@@ -23,3 +28,19 @@ def get_company(session: Session) -> Company:
     company = find_company(session)
     assert company is not None, "there is no company: company.csv or products.csv makes it"
     return company
+
+
+def timezone_of_company(session: Session) -> str:
+    """Return the time zone whose days count in books, documents and deadlines."""
+    company = find_company(session)
+    return company.timezone if company else NO_COMPANY
+
+
+def day_of(session: Session, moment: datetime) -> date:
+    """Return the day of a moment at the company."""
+    return day_at(timezone_of_company(session), moment)
+
+
+def start_of(session: Session, day: date) -> datetime:
+    """Return the moment at which a day begins at the company."""
+    return moment_of(timezone_of_company(session), day)
