@@ -31,6 +31,12 @@ class DecimalMark(StrEnum):
     COMMA = ","
 
 
+class TypedNumber(str):
+    """A number in the documented notation, as its file stores a number and not a text."""
+
+    __slots__ = ()
+
+
 EXAMPLES = {DecimalMark.DOT: "1234.56", DecimalMark.COMMA: "1.234,56"}
 _SPACES = "\u0020\u00a0\u2009\u202f"
 _PLAIN = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
@@ -86,10 +92,21 @@ def plain_number(text: str, kind: CellKind, mark: DecimalMark | None) -> str:
         if mark not in readings:
             raise ValueError(f"{text!r} is not a number such as {EXAMPLES[mark]}")
         return readings[mark]
-    if len(set(readings.values())) > 1 and not is_plain(text):
-        first, second = readings.values()
-        raise ValueError(f"{text!r} can be {first} or {second}: write one of these")
+    if has_two_values(text) and (kind is CellKind.WHOLE or not is_plain(text)):
+        raise ValueError(two_values(text, kind))
     return readings[next(iter(readings))]
+
+
+def has_two_values(text: str) -> bool:
+    """Return whether a number such as 1,234 or 1.234 can be read in two ways."""
+    return len(set(_readings(text).values())) > 1
+
+
+def two_values(text: str, kind: CellKind) -> str:
+    """Describe a number that can be read in two ways."""
+    decimal, whole = sorted(_readings(text).values(), key=lambda reading: "." not in reading)
+    ways_out = whole if kind is CellKind.WHOLE else f"{whole} or {decimal}0"
+    return f"{text!r} can be {whole} or {decimal}: write {ways_out}"
 
 
 def _readings(text: str) -> dict[DecimalMark, str]:

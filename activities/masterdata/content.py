@@ -9,7 +9,16 @@ from activities.masterdata.excel_files import cell_text, is_workbook, read_workb
 from activities.masterdata.raw_tables import RawRow, RawTable
 from activities.masterdata.sources import Source
 from models.base import Document
-from models.cells import NUMBERS, CellKind, DecimalMark, decimal_mark, kinds_of, plain_number
+from models.cells import (
+    NUMBERS,
+    CellKind,
+    DecimalMark,
+    TypedNumber,
+    decimal_mark,
+    has_two_values,
+    kinds_of,
+    plain_number,
+)
 from models.import_problems import Problem
 
 
@@ -33,6 +42,8 @@ class Content:
     warnings: list[Problem] = field(default_factory=list)
     refused: set[tuple[str, str]] = field(default_factory=set)
     """Column and cell, of the invalid rows."""
+    two_values: list[tuple[CellRow, str]] = field(default_factory=list)
+    """Amounts such as 1.234 that no other number of the file explains, by row and column."""
     is_complete: bool = True
     """False: rows are missing, as the file can't be read to its end."""
 
@@ -147,10 +158,12 @@ def _normalised(
         refused = len(content.errors)
         for name, kind in numbers.items():
             cell = row.cells.get(name)
-            if cell is None or cell.isdigit():
+            if cell is None or cell.isdigit() or isinstance(cell, TypedNumber):
                 continue
             try:
                 plain[name] = plain_number(cell, kind, mark)
+                if mark is None and kind is CellKind.AMOUNT and has_two_values(cell):
+                    content.two_values.append((row, name))
             except ValueError as error:
                 content.refuse(row, name, str(error))
         if len(content.errors) == refused:
@@ -164,6 +177,8 @@ def _marks(rows: Iterable[CellRow], numbers: Iterable[str]) -> dict[DecimalMark,
     for row in rows:
         for name in numbers:
             text = row.cells.get(name)
-            if text is not None and not text.isdigit() and (mark := decimal_mark(text)):
+            if text is None or text.isdigit() or isinstance(text, TypedNumber):
+                continue
+            if mark := decimal_mark(text):
                 first.setdefault(mark, (row.line, text))
     return first

@@ -92,7 +92,8 @@ def _separator(text: str, columns: Collection[str]) -> tuple[str, str]:
     if first.lower().startswith("sep=") and len(first.strip()) == 5:
         # the line stays as a blank one, so that lines keep their numbers
         return f"\n{rest}", first.strip()[4]
-    header = next((line for line in text.splitlines() if line.strip()), "")
+    lines = (line.rstrip("\r\n") for line in io.StringIO(text, newline=None))
+    header = next((line for line in lines if any(map(str.isalnum, line))), "")
     found = {
         separator: sum(name_of(cell) in columns for cell in _cells(header, separator))
         for separator in SEPARATORS

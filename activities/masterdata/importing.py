@@ -12,6 +12,7 @@ from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata.content import Content, read_content
 from activities.masterdata.currency import settle_currency
+from activities.masterdata.import_doubts import doubts
 from activities.masterdata.import_files import DEFAULT_COMPANY, FILES, complete_company
 from activities.masterdata.planning import Context, Plan, plan_rows
 from activities.masterdata.sources import Source, known_sources, read_path, refuse
@@ -43,6 +44,8 @@ def import_sources(
     are not UTF-8.
     Raises InvalidInput with file, line, column and reason of each error.
     """
+    if encoding is not None:
+        _check_encoding(encoding)
     known, warnings = known_sources(sources, [file.name for file in FILES])
     contents = {
         file.name: read_content(known[file.name], file.model, file.key, encoding)
@@ -64,6 +67,13 @@ def import_sources(
     return database.transaction(change)
 
 
+def _check_encoding(name: str) -> None:
+    try:
+        "".encode(name)
+    except LookupError as error:
+        raise refuse("encoding", f"there is no encoding {name!r} for texts") from error
+
+
 def _plan(session: Session, today: date, contents: Mapping[str, Content]) -> Sequence[Plan]:
     """Plan all files. Raises InvalidInput with the errors of all of them."""
     company = session.exec(select(Company)).one_or_none()
@@ -82,8 +92,7 @@ def _plan(session: Session, today: date, contents: Mapping[str, Content]) -> Seq
     if errors:
         raise _refused(errors)
     for plan in context.plans.values():
-        if plan.file.warn is not None:
-            plan.file.warn(context, plan)
+        plan.warnings += doubts(context, plan)
     return list(context.plans.values())
 
 
@@ -97,7 +106,7 @@ def _refused(errors: Iterable[Problem]) -> InvalidInput:
 def _write(work: UnitOfWork, plans: Sequence[Plan]) -> tuple[str, ...]:
     """Write the planned rows; return the waiting orders that were allocated opening stock."""
     served: dict[str, None] = {}
-    if not any(plan.file.name == "company" for plan in plans):
+    if not any(plan.file.name == "company" and plan.rows for plan in plans):
         _insert_default_company(work)
     for plan in plans:
         if plan.file.write is not None:

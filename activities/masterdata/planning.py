@@ -12,10 +12,10 @@ from sqlmodel import Session, SQLModel, select
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata.content import CellRow, Content
 from models.base import Document
-from models.cells import CellKind, kinds_of
+from models.cells import CellKind, kinds_of, two_values
 from models.errors import invalid_input
 from models.import_problems import Problem
-from models.money import format_amount, format_percent, parse_amount, parse_percent
+from models.money import decimals, format_amount, format_percent, parse_amount, parse_percent
 from models.views.imports import CellChange
 
 CHUNK = 500
@@ -65,10 +65,6 @@ class Plan:
         """Record what is wrong with a row."""
         self.errors.append(Problem(self.content.name, line, column, reason))
 
-    def warn(self, row: PlannedRow, column: str | None, reason: str) -> None:
-        """Record what is unlikely about a row."""
-        self.warnings.append(Problem(self.content.name, row.line, column, reason))
-
 
 @dataclass
 class Context:
@@ -92,7 +88,6 @@ class Context:
 
 Planner = Callable[[Context, Plan], None]
 """Checks the planned rows of a file against each other and the tables, and drops invalid ones."""
-Warner = Callable[[Context, Plan], None]
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,6 @@ class ImportFile:
     references: Mapping[str, str] = field(default_factory=dict)
     """Columns that name a row of another file, by the name of that file."""
     check: Planner | None = None
-    warn: Warner | None = None
     write: Callable[[UnitOfWork, Plan], tuple[str, ...]] | None = None
     """Writes the planned rows, and returns orders to notify; None: `write_rows`."""
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -135,6 +129,7 @@ class ImportFile:
 def plan_rows(context: Context, file: ImportFile, content: Content) -> Plan:
     """Validate the rows of a file, completed by what is stored, and find what they change."""
     plan = Plan(file, content, context.currency)
+    _refuse_two_values(context, content)
     keyed = list(_distinct(plan))
     existing = _existing(context.session, file, [key for _, key in keyed])
     absent = [name for name in file.model.model_fields if name not in content.columns]
@@ -171,6 +166,16 @@ def drop(plan: Plan, row: PlannedRow, column: str | None, reason: str | None) ->
         plan.add_error(row.line, column, reason)
     plan.content.refused.update(zip(plan.file.key, row.key, strict=True))
     row.is_dropped = True
+
+
+def _refuse_two_values(context: Context, content: Content) -> None:
+    """Refuse amounts such as 1.234, unless the currency has three decimals."""
+    if not content.two_values or not context.currency or decimals(context.currency) > 2:
+        return
+    for row, column in content.two_values:
+        content.refuse(row, column, two_values(row.cells[column], CellKind.AMOUNT))
+    refused = {row.line for row, _ in content.two_values}
+    content.rows = [row for row in content.rows if row.line not in refused]
 
 
 def _distinct(plan: Plan) -> Iterator[tuple[CellRow, Key]]:

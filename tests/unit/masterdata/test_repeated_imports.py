@@ -1,5 +1,6 @@
 """Test imports of known rows: repeated keys, absent columns, empty cells, dry run and summary."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from tests.support.masterdata.shop import write_csv
 
 
 @pytest.fixture(params=DATABASES)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A migrated database without business data."""
-    return Database(new_database(request.param, request, tmp_path), RULES)
+    database = Database(new_database(request.param, request, tmp_path), RULES)
+    yield database
+    database.close()
 
 
 @pytest.fixture
