@@ -176,11 +176,11 @@ async def running_worker(
         yield worker
 
 
-def configure_logging() -> None:
-    """Log each event as one line of JSON, the SDK's events too."""
+def configure_logging(level: str) -> None:
+    """Log each event from a level on as one line of JSON, the SDK's events too."""
     handler = logging.StreamHandler()
     handler.setFormatter(log_formatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     activity.logger.base_logger.addFilter(is_unexpected)
 
 
@@ -202,8 +202,8 @@ def log_formatter() -> logging.Formatter:
 
 async def main() -> None:
     """Run until SIGTERM or SIGINT."""
-    configure_logging()
     settings = Settings.read()
+    configure_logging(settings.log_level)
     client = await engine.connect(os.environ, settings.temporal_port)
     database = Database(settings.database, settings.rules)
     stop = asyncio.Event()

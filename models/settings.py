@@ -188,6 +188,11 @@ class Settings(BaseSettings):
     webhook_secret_carriers: Secrets = ""
     """`whsec_...`; several, separated by spaces, while a secret is being replaced."""
 
+    log_level: Literal["debug", "info", "warning"] = Field(
+        default="info", description="debug, info or warning"
+    )
+    """Level of the worker's log; debug has the tracebacks of expected failures, too."""
+
     partners: Literal["auto", "manual"] = Field(default="auto", description="auto or manual")
     partner_delay: float = Field(
         default=1.0,

@@ -32,14 +32,20 @@ def is_unexpected(record: logging.LogRecord) -> bool:
     return not (isinstance(error, ApplicationError) and isinstance(error.__cause__, PipelineError))
 
 
-def _log(error: PipelineError, step: activity.Info) -> None:
-    fields = {
+def log_failure(error: PipelineError, step: str | None = None) -> None:
+    """Log an expected failure in one line, with the request of a partner call; the traceback only
+    at the level DEBUG. `step`: the part of the activity that failed."""
+    running, logger = activity.info(), activity.logger.base_logger
+    fields: dict[str, object] = {
         "code": error.code,
-        "step": step.activity_type,
-        "workflow_id": step.workflow_id,
-        "attempt": step.attempt,
+        "step": step or running.activity_type,
+        "workflow_id": running.workflow_id,
+        "attempt": running.attempt,
     }
-    activity.logger.base_logger.warning("%s: %s", error.code, error.message, extra=fields)
+    if notes := getattr(error, "__notes__", None):
+        fields["request"] = "; ".join(notes)
+    logger.warning("%s: %s", error.code, error.message, extra=fields)
+    logger.debug("%s: traceback", error.code, exc_info=error, extra=fields)
 
 
 class _TranslateErrors(ActivityInboundInterceptor):
@@ -48,7 +54,7 @@ class _TranslateErrors(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         except PipelineError as error:
-            _log(error, activity.info())
+            log_failure(error)
             raise as_failure(error) from error
 
 

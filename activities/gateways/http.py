@@ -6,10 +6,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import aiohttp
-from temporalio import activity
 from yarl import URL
 
-from models.errors import PartnerRefused, PartnerUnavailable
+from models.errors import PartnerRefused, PartnerUnavailable, PipelineError
 
 NOT_DEFINITE = {408, 425, 429}
 """Client errors that are no refusal: the same request may succeed later."""
@@ -41,7 +40,8 @@ class PartnerClient:
         """Post `body` under an idempotency key; return the answer (JSON, hence `Any`).
 
         `request` describes partner and request in errors, which operators read: "the carrier, asked
-        to book SH-1". The log has the URL.
+        to book SH-1". The errors
+        have a note with the URL, for the log.
         Raises PartnerRefused for a refusal, and PartnerUnavailable where it is open whether the
         request was executed: repeat it with the same `key`.
         """
@@ -53,11 +53,14 @@ class PartnerClient:
             ) as response:
                 answer = Answer(response.status, response.reason or "", await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
-            activity.logger.warning("POST %s: %r", url, error)
-            raise PartnerUnavailable(f"{request}, {_reason(error)}") from error
-        if not answer.is_success:
-            activity.logger.warning("POST %s: %s", url, answer.status)
-        return _read_answer(request, answer)
+            unavailable = PartnerUnavailable(f"{request}, {_reason(error)}")
+            unavailable.add_note(f"POST {url}: {error!r}")
+            raise unavailable from error
+        try:
+            return _read_answer(request, answer)
+        except PipelineError as error:
+            error.add_note(f"POST {url}: {answer.status}")
+            raise
 
     async def close(self) -> None:
         """Close the connections."""

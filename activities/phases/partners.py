@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import NamedTuple
 
-from temporalio import activity
-
 from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import NothingAsked, PreparedCall, Record
 from activities.gateways.carriers import Carriers
+from activities.gateways.failures import log_failure
 from activities.gateways.payments import Payments
 from activities.gateways.smtp import Mailer
 from activities.mail.drafts import Draft
 from activities.mail.steps import mail_call
-from models.errors import PipelineError, Refused, Unavailable
+from models.errors import PartnerUnavailable, PipelineError, Refused, Unavailable
 from models.messages.attention import Attention
 from models.messages.steps import CallOutcome
 
@@ -50,6 +49,7 @@ class Partners:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 return Answer(CallOutcome(step=call.step, is_done=True), await call.send())
         except Refused as refusal:
+            log_failure(refusal, call.step)
             attention = Attention(code=refusal.code, message=refusal.message)
             return Answer(CallOutcome(step=call.step, refusal=attention), call.refuse)
         except NothingAsked as error:
@@ -60,8 +60,9 @@ class Partners:
             return Answer(CallOutcome(step=call.step))
 
     def _note_slow(self, call: PreparedCall, error: Exception) -> None:
-        reason = error.message if isinstance(error, PipelineError) else "no answer in time"
-        activity.logger.warning("%s: %s; left to an ordinary activity", call.step, reason)
+        if not isinstance(error, PipelineError):
+            error = PartnerUnavailable("no answer in time; left to an ordinary activity")
+        log_failure(error, call.step)
         self._slow_until[call.partner] = monotonic() + SLOW_FOR_S
 
 

@@ -2,24 +2,27 @@
 
 import json
 import logging
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from starlette.responses import JSONResponse
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.gateways.failures import TranslateErrors, is_unexpected
+from activities.gateways.http import PartnerClient
 from models.errors import DatabaseBusy, PartnerRefused, PartnerUnavailable
 from tests.conftest import new_client
 from tests.support.masterdata.shop import unique
+from tests.support.pipeline.serving import served
 from worker import log_formatter
 
-FAILURES = {
+FAILURES: dict[str, Exception | Callable[[], Awaitable[None]]] = {
     "busy": DatabaseBusy("database is locked"),
     "silent": PartnerUnavailable("the carrier gave no answer in time"),
     "refused": PartnerRefused("too_heavy", "the carrier refused: it is too heavy"),
@@ -27,10 +30,17 @@ FAILURES = {
 }
 
 
+LINE_BYTES = 400
+"""The most that a line of an expected failure takes, with its ids."""
+
+
 @activity.defn
-def fail(kind: str) -> None:
+async def fail(kind: str) -> None:
     """Fail in one way."""
-    raise FAILURES[kind]
+    failure = FAILURES[kind]
+    if isinstance(failure, Exception):
+        raise failure
+    await failure()
 
 
 @workflow.defn(sandboxed=False)
@@ -88,7 +98,6 @@ async def logged(engine_address: str, kind: str, log: list[str]) -> tuple[str, l
         task_queue="steps",
         workflows=[FailingSteps],
         activities=[fail],
-        activity_executor=ThreadPoolExecutor(1),
         workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=[TranslateErrors()],
     ):
@@ -110,6 +119,7 @@ async def test_expected_failure_is_one_line_without_traceback(
 ) -> None:
     """With the error's code, the step, its workflow, which names the order, and the attempt."""
     workflow_id, lines = await logged(engine_address, kind, log)
+    assert max(map(len, log)) < LINE_BYTES
     for line in lines:
         line.pop("timestamp")
     assert lines == [
@@ -119,6 +129,42 @@ async def test_expected_failure_is_one_line_without_traceback(
         }
         for attempt in attempts
     ]
+
+
+@pytest.mark.parametrize("status", [422, 503])
+async def test_failed_partner_call_is_one_short_line_with_its_url(
+    engine_address: str, log: list[str], status: int
+) -> None:
+    """A refusal, or no answer that counts: not a second line for the call."""
+    app = FastAPI()
+    answer = JSONResponse({"code": "too_heavy", "message": "it is too heavy"}, status)
+    app.add_api_route("/bookings", lambda: answer, methods=["POST"], response_model=None)
+    async with served(app) as url:
+        client = PartnerClient(url, 2)
+
+        async def book() -> None:
+            await client.post("/bookings", {}, "key", "the carrier, asked to book SH-1")
+
+        FAILURES["called"] = book
+        _, lines = await logged(engine_address, "called", log)
+        await client.close()
+    assert [line["attempt"] for line in lines] == ([1, 1] if status == 422 else [1, 2, 1, 2])
+    assert {line["request"] for line in lines} == {f"POST {url}/bookings: {status}"}
+    assert max(map(len, log)) < LINE_BYTES
+
+
+async def test_expected_failure_has_its_traceback_at_level_debug(
+    engine_address: str, log: list[str]
+) -> None:
+    logger = activity.logger.base_logger
+    logger.setLevel(logging.DEBUG)
+    try:
+        _, lines = await logged(engine_address, "refused", log)
+    finally:
+        logger.setLevel(logging.NOTSET)
+    traced = [line for line in lines if "exception" in line]
+    assert [line["level"] for line in traced] == ["debug", "debug"]
+    assert all("PartnerRefused" in line["exception"] for line in traced)
 
 
 async def test_defect_keeps_its_traceback(engine_address: str, log: list[str]) -> None:

@@ -1,7 +1,5 @@
 """Test the error messages for partners that reject a request or fail."""
 
-import asyncio
-import logging
 import socket
 from datetime import date
 
@@ -68,14 +66,17 @@ async def test_error_message_names_partner_and_request_without_url() -> None:
     assert not_json == f"{REQUEST}, answered 502 without a JSON object"
 
 
-async def test_log_contains_url_of_failed_request(caplog: pytest.LogCaptureFixture) -> None:
-    """Administrators find the address of an unreachable partner there."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with caplog.at_level(logging.WARNING):
-        message = await asyncio.wait_for(_error_message(url, PartnerUnavailable), 10)
-    assert message.startswith(f"{REQUEST}, gave no answer: ")
-    assert f"POST {url}/bookings" in caplog.text
+async def test_error_has_a_note_with_url_of_failed_request() -> None:
+    """The log shows it with the error, in one line."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    client = PartnerClient(url, 2)
+    with pytest.raises(PartnerUnavailable) as raised:
+        await client.post("/bookings", {}, "key", REQUEST)
+    await client.close()
+    [note] = raised.value.__notes__
+    assert note.startswith(f"POST {url}/bookings: ")
 
 
 async def test_answer_without_its_content_is_open() -> None:
