@@ -12,17 +12,8 @@ from activities.masterdata import reading as masterdata_reading
 from activities.orders import reading as orders_reading
 from command_line.context import OpenContext, new_id
 from command_line.orders import OrderId
-from command_line.output import (
-    File,
-    Json,
-    err,
-    new_table,
-    or_dash,
-    out,
-    print_line,
-    show_view,
-    write_pdf,
-)
+from command_line.output import File, Json, Wide, err, or_dash, print_line, show_view, write_pdf
+from command_line.tables import new_table, print_table
 from models.orders import Terms
 from models.views.billing import BillView, PaymentView, require_bill
 
@@ -38,10 +29,10 @@ def add_billing(app: typer.Typer, open_context: OpenContext) -> None:
     _add_pay(app, open_context)
 
     @invoice.command("show")
-    def show_bill(number: Number, as_json: Json = False) -> None:
+    def show_bill(number: Number, as_json: Json = False, wide: Wide = False) -> None:
         """Show an invoice or a credit note, and its mails."""
         view = open_context().read(lambda s: billing_reading.bill(s, number))
-        show_view(require_bill(view, number), as_json, _print_bill)
+        show_view(require_bill(view, number), as_json, _print_bill, wide)
 
     @invoice.command()
     def pdf(number: Number, file: File, as_json: Json = False) -> None:
@@ -51,11 +42,11 @@ def add_billing(app: typer.Typer, open_context: OpenContext) -> None:
         write_pdf(require_bill(document, number), file, as_json, number, number=number)
 
     @payments.command()
-    def unmatched(as_json: Json = False) -> None:
+    def unmatched(as_json: Json = False, wide: Wide = False) -> None:
         """List payments that are unapplied, or applied only in part: for unknown orders,
         overpayments, late payments, in other currencies."""
         rows = open_context().read(billing_reading.unmatched_payments)
-        show_view(rows, as_json, _print_payments)
+        show_view(rows, as_json, _print_payments, wide)
 
 
 def _add_pay(app: typer.Typer, open_context: OpenContext) -> None:
@@ -95,7 +86,7 @@ def _print_payments(rows: Sequence[PaymentView]) -> None:
     for row in rows:
         amounts = (f"{row.amount} {row.currency}", row.applied, row.reversed)
         table.add_row(row.payment_id, row.claimed_order_id or "", *amounts, row.reason)
-    out.print(table)
+    print_table(table)
 
 
 def _print_bill(view: BillView) -> None:
@@ -114,7 +105,7 @@ def _print_bill(view: BillView) -> None:
         gross = [or_dash(line.gross)] if view.prices_include_tax else []
         amounts = (line.unit_price, line.discount_percent, line.tax_rate_percent, line.net, *gross)
         lines.add_row(line.sku or "-", line.name, str(line.quantity), *amounts)
-    out.print(lines)
+    print_table(lines)
     _print_sums(view)
     print_line(f"tax case: {view.tax_case.replace('_', ' ')}")
     if view.no_einvoice:
@@ -142,4 +133,4 @@ def _print_sums(view: BillView) -> None:
     ):
         if amount != "-":
             sums.add_row(label, amount)
-    out.print(sums)
+    print_table(sums)

@@ -14,7 +14,8 @@ from activities.database.company import day_of
 from activities.database.unit_of_work import utc_now
 from activities.ledger import reading as ledger_reading
 from command_line.context import OpenContext
-from command_line.output import Json, new_table, out, print_json, print_line, show, show_view
+from command_line.output import Json, Wide, print_json, print_line, show, show_view
+from command_line.tables import new_table, out, print_table
 from models.views.ledger import (
     AccountView,
     Ageing,
@@ -50,23 +51,24 @@ def add_ledger(app: typer.Typer, open_context: OpenContext) -> None:
             datetime | None, typer.Option(formats=DAYS, help="At the end of this day; absent: now.")
         ] = None,
         as_json: Json = False,
+        wide: Wide = False,
     ) -> None:
         """Show the balance of every account; exit status 1 unless the ledger balances."""
         view = open_context().read(lambda s: ledger_reading.trial_balance(s, _day(at)))
-        show_view(view, as_json, _print_balance)
+        show_view(view, as_json, _print_balance, wide)
         if not view.balanced:
             raise typer.Exit(1)
 
     @ledger.command()
-    def accounts(as_json: Json = False) -> None:
+    def accounts(as_json: Json = False, wide: Wide = False) -> None:
         """Show the chart of accounts."""
-        show_view(open_context().read(ledger_reading.chart), as_json, _print_accounts)
+        show_view(open_context().read(ledger_reading.chart), as_json, _print_accounts, wide)
 
     @receivables.command("ageing")
-    def ageing(as_json: Json = False) -> None:
+    def ageing(as_json: Json = False, wide: Wide = False) -> None:
         """Show what customers owe, by days overdue; exit status 1 unless it equals the ledger."""
         view = open_context().read(lambda s: ledger_reading.ageing(s, day_of(s, utc_now())))
-        show_view(view, as_json, _print_ageing)
+        show_view(view, as_json, _print_ageing, wide)
         if not view.equals_ledger:
             raise typer.Exit(1)
 
@@ -80,15 +82,16 @@ def _add_statement(ledger: typer.Typer, open_context: OpenContext) -> None:
         from_: From = None,
         to: To = None,
         as_json: Json = False,
+        wide: Wide = False,
     ) -> None:
         """Show an account's postings with its balances; without ACCOUNT, the general ledger."""
         days = _day(from_), _day(to)
         if account is None:
             entries = open_context().read(lambda s: ledger_reading.journal(s, *days))
-            show_view(entries, as_json, _print_journal)
+            show_view(entries, as_json, _print_journal, wide)
             return
         view = open_context().read(lambda s: ledger_reading.statement(s, account, *days))
-        show_view(view, as_json, _print_statement)
+        show_view(view, as_json, _print_statement, wide)
 
 
 def _add_export(ledger: typer.Typer, open_context: OpenContext) -> None:
@@ -140,7 +143,7 @@ def _print_accounts(rows: Sequence[AccountView]) -> None:
     table = new_table("account", "code", "title", "name")
     for row in rows:
         table.add_row(row.account, row.code, row.title, row.role)
-    out.print(table)
+    print_table(table)
 
 
 def _print_balance(view: TrialBalance) -> None:
@@ -150,7 +153,7 @@ def _print_balance(view: TrialBalance) -> None:
     for total in view.currencies:
         table.add_section()
         table.add_row("", "total", total.currency, total.debit, total.credit, style="bold")
-    out.print(table)
+    print_table(table)
     when = f" at the end of {view.at}" if view.at else ""
     word = Text("balanced") if view.balanced else Text("NOT balanced", "red")
     out.print(word.append(when))
@@ -169,7 +172,6 @@ def _print_statement(view: Statement) -> None:
 
 def _print_currency(view: CurrencyStatement) -> None:
     table = new_table("date", "entry", "order", "debit", "credit", "balance")
-    table.columns[0].no_wrap = True
     table.title = view.currency
     table.add_row("", "opening balance", "", "", "", view.opening, style="bold")
     for line in view.lines:
@@ -179,7 +181,7 @@ def _print_currency(view: CurrencyStatement) -> None:
     table.add_section()
     closing = ("", "closing balance", "", view.debit, view.credit, view.closing)
     table.add_row(*closing, style="bold")
-    out.print(table)
+    print_table(table)
 
 
 def _print_journal(entries: Sequence[JournalEntryView]) -> None:
@@ -214,7 +216,6 @@ def _unless_zero(amount: str) -> str:
 
 def _print_ageing(view: Ageing) -> None:
     invoices = new_table("customer", "order", "invoice", "due on", "late", "amount", "level")
-    invoices.columns[3].no_wrap = invoices.columns[5].no_wrap = True
     for row in view.invoices:
         names = (row.customer_id, row.order_id, row.invoice_number)
         amount = f"{row.amount} {row.currency}"
@@ -229,7 +230,8 @@ def _print_ageing(view: Ageing) -> None:
         buckets = (total.buckets[bucket] for bucket in AgeingBucket)
         sums.add_row("total", total.currency, *buckets, total.total, style="bold")
     if view.totals:
-        out.print(invoices, sums)
+        print_table(invoices)
+        print_table(sums)
     for total in view.totals:
         if total.total != total.ledger:
             wrong = f"NOT what the ledger says: {total.ledger} {total.currency}"

@@ -7,7 +7,8 @@ import typer
 
 from activities.operations import reading as operations_reading
 from command_line.context import OpenContext
-from command_line.output import Json, Limit, new_table, out, show, show_view
+from command_line.output import Json, Limit, Wide, show, show_view
+from command_line.tables import new_table, print_table
 from models.views.operations import FindingView, RejectedMessageView
 
 
@@ -19,16 +20,17 @@ def add_operations(app: typer.Typer, open_context: OpenContext) -> None:
     def findings(
         gone: Annotated[bool, typer.Option(help="Also findings that are gone.")] = False,
         as_json: Json = False,
+        wide: Wide = False,
     ) -> None:
         """List the findings of reconciliation."""
         rows = open_context().read(lambda s: operations_reading.findings(s, gone))
-        show_view(rows, as_json, _print_findings)
+        show_view(rows, as_json, _print_findings, wide)
 
     @app.command("odd-facts")
-    def odd_facts(limit: Limit = 50, as_json: Json = False) -> None:
+    def odd_facts(limit: Limit = 50, as_json: Json = False, wide: Wide = False) -> None:
         """List messages that could not be applied, with the reason, of all subjects."""
         rows = open_context().read(lambda s: operations_reading.rejected_messages(s, limit))
-        show_view(rows, as_json, _print_rejected)
+        show_view(rows, as_json, _print_rejected, wide)
 
 
 def _add_nightly(app: typer.Typer, open_context: OpenContext) -> None:
@@ -56,7 +58,7 @@ def _print_findings(rows: Sequence[FindingView]) -> None:
     for row in rows:
         times = (row.found_at, row.last_seen_at, row.gone_at)
         table.add_row(*(f"{at:%Y-%m-%d %H:%M}" if at else "" for at in times), row.message)
-    out.print(table)
+    print_table(table)
 
 
 def _print_rejected(rows: Sequence[RejectedMessageView]) -> None:
@@ -64,4 +66,4 @@ def _print_rejected(rows: Sequence[RejectedMessageView]) -> None:
     for row in rows:
         when = f"{row.recorded_at:%Y-%m-%d %H:%M}"
         table.add_row(when, row.subject or "-", row.name, row.reason, row.body)
-    out.print(table)
+    print_table(table)

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import JsonValue
-from rich.table import Table
 from rich.text import Text
 
 from activities.orders import reading as orders_reading
@@ -18,8 +17,7 @@ from command_line.context import OpenContext
 from command_line.output import (
     Json,
     Limit,
-    new_table,
-    out,
+    Wide,
     print_json,
     print_line,
     print_problem,
@@ -28,6 +26,7 @@ from command_line.output import (
     show,
     show_view,
 )
+from command_line.tables import CliTable, new_table, out, print_table
 from intake import Intake
 from models.errors import InvalidInput, PipelineError
 from models.json_text import parse_json
@@ -53,10 +52,10 @@ def add_orders(app: typer.Typer, open_context: OpenContext) -> None:
     _add_requests(app, open_context)
 
     @app.command()
-    def status(order: OrderId, as_json: Json = False) -> None:
+    def status(order: OrderId, as_json: Json = False, wide: Wide = False) -> None:
         """Show an order with its history."""
         details = open_context().with_intake(lambda intake: intake.orders.status(order))
-        show_view(details, as_json, print_order)
+        show_view(details, as_json, print_order, wide)
 
     @app.command("list")
     def list_(
@@ -68,6 +67,7 @@ def add_orders(app: typer.Typer, open_context: OpenContext) -> None:
         warnings: Annotated[bool, typer.Option(help="Only orders with a warning.")] = False,
         limit: Limit = 50,
         as_json: Json = False,
+        wide: Wide = False,
     ) -> None:
         """List orders, newest first."""
         orders = open_context().with_intake(
@@ -75,15 +75,17 @@ def add_orders(app: typer.Typer, open_context: OpenContext) -> None:
                 stage, attention, limit, customer_reference, warnings
             )
         )
-        show_view(orders, as_json, lambda rows: out.print(orders_table(rows)))
+        show_view(orders, as_json, lambda rows: print_table(orders_table(rows)), wide)
 
     @app.command()
     def customer(
-        id: Annotated[str, typer.Argument(help="The customer's id.")], as_json: Json = False
+        id: Annotated[str, typer.Argument(help="The customer's id.")],
+        as_json: Json = False,
+        wide: Wide = False,
     ) -> None:
         """Show a customer: history, volume, preferences."""
         view = open_context().read(lambda s: orders_reading.customer(s, id))
-        show_view(view, as_json, _print_customer)
+        show_view(view, as_json, _print_customer, wide)
 
 
 def _add_placing(app: typer.Typer, open_context: OpenContext) -> None:
@@ -190,7 +192,7 @@ def _json_line(line: bytes) -> JsonValue | InvalidInput:
         return error
 
 
-def orders_table(orders: Sequence[OrderView]) -> Table:
+def orders_table(orders: Sequence[OrderView]) -> CliTable:
     """Make a table with a row for each order."""
     table = new_table("order", "stage", "customer", "total", "paid", "attention or invoice")
     for order in orders:
@@ -206,7 +208,8 @@ def _print_customer(view: CustomerView) -> None:
     table.title, table.show_header = f"Customer {view.customer_id}", False
     for field, value in view.model_dump(mode="json", exclude={"orders"}).items():
         table.add_row(field.replace("_", " "), str(value))
-    out.print(table, orders_table(view.orders))
+    print_table(table)
+    print_table(orders_table(view.orders))
 
 
 def print_order(order: OrderDetails) -> None:
@@ -231,7 +234,7 @@ def print_order(order: OrderDetails) -> None:
     history = new_table("when", "event", "details")
     for row in order.history:
         history.add_row(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}", row.event, row.detail)
-    out.print(history)
+    print_table(history)
     print_rejected(order.odd_facts)
 
 
@@ -242,7 +245,7 @@ def _print_lines(order: OrderDetails) -> None:
     lines = new_table("SKU", *(name.replace("_", " ") for name in units))
     for line in order.lines:
         lines.add_row(line.sku, *(str(getattr(line, name)) for name in units))
-    out.print(lines)
+    print_table(lines)
 
 
 def _print_backorders(order: OrderDetails) -> None:

@@ -7,11 +7,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import BaseModel
-from rich import box
 from rich.console import Console
-from rich.table import Column, Table
 from rich.text import Text
 
+from command_line.tables import all_columns, new_table, out, print_table
 from models.base import MAX_LISTED
 from models.documents import Printed
 from models.errors import InvalidInput, PipelineError
@@ -20,46 +19,14 @@ from models.views.shipping import TrackingEventView
 
 Shown = TypeVar("Shown")
 
-out = Console(markup=False, emoji=False)
-err = Console(markup=False, emoji=False, stderr=True)
+err = Console(markup=False, emoji=False, stderr=True, soft_wrap=True)
 """Without markup: "[x]" and ":x:" are printed as they are."""
-BOX = box.SIMPLE_HEAD
-RIGHT_ALIGNED = {
-    *("total", "paid", "debit", "credit", "value", "amount", "difference"),
-    *("balance", "current", "1-30", "31-60", "61-90", "over 90", "late", "level"),
-    *("net", "tax %", "discount %", "unit price", "shipped", "delivered", "applied"),
-    *("quantity", "on hand", "reserved", "available", "on order", "backordered"),
-    *("short", "units"),
-    *("reorder point", "safety", "EOQ", "a day", "lead days", "freight", "duty", "minimum"),
-    *("pack", "smallest", "a unit", "days", "fill rate"),
-    *("unit cost", "landed", "received", "damaged", "invoiced", "due", "ordered"),
-    *("returned", "given up", "packages", "kg", "line"),
-}
-"""Columns of amounts and units."""
-NEVER_FOLDED = {"stage", "state", "mode", "status", "kind", "outcome"}
-"""Columns of one or two words."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Show all columns, also beyond the width.")]
 Limit = Annotated[
     int, typer.Option(min=0, max=MAX_LISTED, help="The largest number of rows; 0: all.")
 ]
 File = Annotated[Path, typer.Option("--out", help="The file to write.")]
-
-
-def new_table(*headers: str) -> Table:
-    """Make an empty table. Long cells are folded, so that no part of an id or amount is lost."""
-    return Table(
-        *(
-            Column(
-                header,
-                overflow="fold",
-                justify="right" if header in RIGHT_ALIGNED else "left",
-                no_wrap=header in NEVER_FOLDED,
-            )
-            for header in headers
-        ),
-        box=BOX,
-        pad_edge=False,
-    )
 
 
 def show(value: BaseModel | dict[str, Any], as_json: bool, text: str) -> None:
@@ -70,11 +37,14 @@ def show(value: BaseModel | dict[str, Any], as_json: bool, text: str) -> None:
         print_line(text)
 
 
-def show_view(view: Shown, as_json: bool, print_view: Callable[[Shown], None]) -> None:
-    """Print a view as JSON, or as `print_view` does."""
+def show_view(
+    view: Shown, as_json: bool, print_view: Callable[[Shown], None], wide: bool = False
+) -> None:
+    """Print a view as JSON, or as `print_view` does; `wide`: with all columns of its tables."""
     if as_json:
         print_json(view)
-    else:
+        return
+    with all_columns(wide):
         print_view(view)
 
 
@@ -142,7 +112,7 @@ def print_events(events: Sequence[TrackingEventView]) -> None:
             f"{event.occurred_at:%Y-%m-%d %H:%M}",
             *(event.status, event.place, details, f"{event.recorded_at:%Y-%m-%d %H:%M}"),
         )
-    out.print(table)
+    print_table(table)
 
 
 def print_rejected(messages: Sequence[RejectedMessageView]) -> None:

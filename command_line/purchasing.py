@@ -15,15 +15,15 @@ from command_line.context import OpenContext, new_id
 from command_line.output import (
     Json,
     Limit,
-    new_table,
+    Wide,
     or_dash,
-    out,
     print_line,
     print_rejected,
     show,
     show_view,
 )
 from command_line.stock import Sku
+from command_line.tables import new_table, print_table
 from models.purchasing import PurchaseOrderState
 from models.views.purchasing import (
     OffersView,
@@ -49,18 +49,19 @@ def add_purchasing(app: typer.Typer, open_context: OpenContext) -> None:
         ] = None,
         limit: Limit = 50,
         as_json: Json = False,
+        wide: Wide = False,
     ) -> None:
         """List purchase orders, newest first."""
         rows = open_context().read(lambda s: purchasing_reading.purchase_orders(s, state, limit))
-        show_view(rows, as_json, _print_list)
+        show_view(rows, as_json, _print_list, wide)
 
     @app.command()
-    def offers(sku: Sku, as_json: Json = False) -> None:
+    def offers(sku: Sku, as_json: Json = False, wide: Wide = False) -> None:
         """Show the offers for a SKU, with landed cost and each supplier's record."""
         view = open_context().read(
             lambda s: purchasing_reading.offers_view(s, sku, day_of(s, utc_now()))
         )
-        show_view(require_sku(view, sku), as_json, print_offers)
+        show_view(require_sku(view, sku), as_json, print_offers, wide)
 
     @app.command()
     def replenish(
@@ -104,10 +105,10 @@ def _add_receiving(app: typer.Typer, open_context: OpenContext) -> None:
         open_context().record_fact("goods.received", receipt_id, data, as_json)
 
     @po_app.command("show")
-    def show_po(po: PurchaseOrderId, as_json: Json = False) -> None:
+    def show_po(po: PurchaseOrderId, as_json: Json = False, wide: Wide = False) -> None:
         """Show a purchase order: lines, compared offers, waiting orders, receipts, invoices."""
         view = open_context().read(lambda s: purchasing_reading.purchase_order(s, po))
-        show_view(require_purchase_order(view, po), as_json, print_purchase_order)
+        show_view(require_purchase_order(view, po), as_json, print_purchase_order, wide)
 
     @po_app.command()
     def ack(
@@ -151,7 +152,7 @@ def _print_list(rows: Sequence[PurchaseOrderView]) -> None:
         total = f"{row.goods} {row.currency}"
         names = (row.po_id, row.state, row.supplier_id, row.location)
         table.add_row(*names, or_dash(row.expected_date), total, goods)
-    out.print(table)
+    print_table(table)
 
 
 def print_purchase_order(po: PurchaseOrderDetails) -> None:
@@ -168,7 +169,7 @@ def print_purchase_order(po: PurchaseOrderDetails) -> None:
     for line in po.lines:
         units = (line.due, line.received, line.damaged, line.invoiced, line.expected_date)
         lines.add_row(line.sku, f"{line.quantity} at {line.unit_cost}", *map(or_dash, units))
-    out.print(lines)
+    print_table(lines)
     for reason in po.reasons:
         _print_reason(reason)
     for row in po.waiting:
@@ -205,7 +206,7 @@ def _print_reason(reason: ReasonView) -> None:
             f"{row.fill_rate_percent} %",
             remark,
         )
-    out.print(table)
+    print_table(table)
     for row in reason.offers:
         if row.why_not:
             print_line(f"not from {row.supplier_id}: {row.why_not}")
@@ -222,8 +223,8 @@ def print_offers(view: OffersView) -> None:
         prices.add_row(row.supplier_id, row.unit_cost, *map(or_dash, (cheaper, *terms)))
         landed = (row.smallest_purchase, row.landed_cost, row.landed_unit_cost, row.lead_time_days)
         smallest.add_row(row.supplier_id, *map(or_dash, (*landed, row.why_not or row.valid_until)))
-    out.print(prices)
-    out.print(smallest)
+    print_table(prices)
+    print_table(smallest)
     for row in view.offers:
         if row.track_record:
             print_line(f"{row.supplier_id} so far: {_in_words(row.track_record)}")

@@ -13,14 +13,14 @@ from command_line.output import (
     File,
     Json,
     Limit,
-    new_table,
+    Wide,
     or_dash,
-    out,
     print_events,
     print_line,
     show_view,
     write_pdf,
 )
+from command_line.tables import new_table, print_table
 from intake.returns import return_label
 from models.messages.commands.returns import InspectReturn, ReceiveReturn, RequestReturn
 from models.returns import Condition, Disposition, ReturnState
@@ -49,16 +49,17 @@ def add_returns(app: typer.Typer, open_context: OpenContext) -> None:
         state: Annotated[ReturnState | None, typer.Option(help="Only those in this state.")] = None,
         limit: Limit = 50,
         as_json: Json = False,
+        wide: Wide = False,
     ) -> None:
         """List returns, the latest first."""
         rows = open_context().read(lambda s: returns_reading.list_returns(s, order, state, limit))
-        show_view(rows, as_json, _print_list)
+        show_view(rows, as_json, _print_list, wide)
 
     @returns.command("show")
-    def show_return(id_: ReturnId, as_json: Json = False) -> None:
+    def show_return(id_: ReturnId, as_json: Json = False, wide: Wide = False) -> None:
         """Show a return; `returns ID` is short for it."""
         view = open_context().read(lambda s: returns_reading.return_details(s, id_))
-        show_view(require_return(view, id_), as_json, _print_return)
+        show_view(require_return(view, id_), as_json, _print_return, wide)
 
     @returns.command()
     def label(id_: ReturnId, file: File, as_json: Json = False) -> None:
@@ -146,7 +147,7 @@ def _print_list(rows: Sequence[ReturnSummary]) -> None:
         names = (row.return_id, row.order_id, row.state, row.reason, row.wish)
         until = str(row.valid_until or "-")
         table.add_row(*names, str(row.units), str(row.received), until)
-    out.print(table)
+    print_table(table)
 
 
 def _print_return(view: ReturnDetails) -> None:
@@ -168,7 +169,7 @@ def _print_return(view: ReturnDetails) -> None:
         words = ", ".join(f"{units} {name}" for name, units in dispositions.items() if units)
         units = (str(line.quantity), str(line.received))
         lines.add_row(line.sku, line.name, *units, or_dash(words or None))
-    out.print(lines)
+    print_table(lines)
     if view.events:
         print_events(view.events)
     if view.settlements:
@@ -182,4 +183,4 @@ def _print_settlements(settlements: Sequence[SettlementView]) -> None:
         done = f"{one.done_at:%Y-%m-%d %H:%M}" if one.done_at else "not yet"
         papers = (or_dash(one.credit_note), refunded, or_dash(one.exchange_order_id))
         table.add_row(f"{one.settled_at:%Y-%m-%d %H:%M}", *papers, done)
-    out.print(table)
+    print_table(table)

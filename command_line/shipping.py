@@ -13,17 +13,8 @@ from activities.database.unit_of_work import utc_now
 from activities.shipping import reading as shipping_reading
 from command_line.commands import IdOrCommand
 from command_line.context import CliContext, OpenContext, new_id
-from command_line.output import (
-    File,
-    Json,
-    Limit,
-    new_table,
-    or_dash,
-    out,
-    print_events,
-    show_view,
-    write_pdf,
-)
+from command_line.output import File, Json, Limit, Wide, or_dash, print_events, show_view, write_pdf
+from command_line.tables import new_table, out, print_table
 from models.progress import ShipmentState
 from models.tracking import TrackingStatus
 from models.views.shipping import (
@@ -51,10 +42,11 @@ def add_shipping(app: typer.Typer, open_context: OpenContext) -> None:
         ] = None,
         limit: Limit = 50,
         as_json: Json = False,
+        wide: Wide = False,
     ) -> None:
         """List shipments, newest first."""
         rows = open_context().read(lambda s: shipping_reading.shipments(s, order, state, limit))
-        show_view(rows, as_json, _print_list)
+        show_view(rows, as_json, _print_list, wide)
 
     one = typer.Typer(
         cls=IdOrCommand,
@@ -65,10 +57,10 @@ def add_shipping(app: typer.Typer, open_context: OpenContext) -> None:
     _add_event(one, open_context)
 
     @one.command("show")
-    def show_shipment(shipment: ShipmentId, as_json: Json = False) -> None:
+    def show_shipment(shipment: ShipmentId, as_json: Json = False, wide: Wide = False) -> None:
         """Show a shipment with events and claims; `shipment ID` is short for it."""
         view = open_context().read(lambda s: shipping_reading.shipment(s, shipment))
-        show_view(require_shipment(view, shipment), as_json, _print_details)
+        show_view(require_shipment(view, shipment), as_json, _print_details, wide)
 
     for kind in PaperKind:
         one.command(kind.value, help=f"Write its {kind.words} as PDF.")(_writer(open_context, kind))
@@ -151,10 +143,11 @@ def _add_claims(app: typer.Typer, open_context: OpenContext) -> None:
         open_only: Annotated[bool, typer.Option("--open", help="Only open claims.")] = False,
         limit: Limit = 50,
         as_json: Json = False,
+        wide: Wide = False,
     ) -> None:
         """List claims against carriers, the latest first."""
         rows = open_context().read(lambda s: shipping_reading.claims(s, open_only, limit))
-        show_view(rows, as_json, _print_claims)
+        show_view(rows, as_json, _print_claims, wide)
 
     one = typer.Typer(
         cls=IdOrCommand,
@@ -193,7 +186,7 @@ def _print_list(rows: Sequence[ShipmentSummary]) -> None:
             *map(or_dash, (row.tracking, row.carrier, row.tracking_number)),
             *(str(row.package_count), _kilograms(row.weight_g)),
         )
-    out.print(table)
+    print_table(table)
 
 
 def _print_details(view: ShipmentDetails) -> None:
@@ -219,7 +212,7 @@ def _print_details(view: ShipmentDetails) -> None:
     lines = new_table("line", "SKU", "name", "quantity")
     for line in view.lines:
         lines.add_row(str(line.line_no), line.sku, line.name, str(line.quantity))
-    out.print(lines)
+    print_table(lines)
     if view.packages:
         _print_packages(view)
     if view.events:
@@ -244,7 +237,7 @@ def _print_packages(view: ShipmentDetails) -> None:
             _kilograms(package.weight_g),
             ", ".join(f"{packed.quantity} x {packed.sku}" for packed in package.contents),
         )
-    out.print(packages)
+    print_table(packages)
 
 
 def _print_words(*words: str) -> None:
@@ -258,7 +251,7 @@ def _print_claims(rows: Sequence[ClaimView]) -> None:
         names = (row.claim_id, row.shipment_id, row.carrier, row.state)
         amounts = (f"{row.amount} {row.currency}", or_dash(row.settled))
         table.add_row(*names, *amounts, f"{row.claimed_at:%Y-%m-%d %H:%M}", row.reason)
-    out.print(table)
+    print_table(table)
 
 
 def _claim(view: ClaimView) -> str:

@@ -10,7 +10,8 @@ from activities.database.unit_of_work import utc_now
 from activities.stock import reading as stock_reading
 from command_line.commands import IdOrCommand
 from command_line.context import OpenContext
-from command_line.output import Json, new_table, or_dash, out, print_line, show_view
+from command_line.output import Json, Wide, or_dash, print_line, show_view
+from command_line.tables import new_table, print_table
 from models.views.stock import StockAtLocation, StockView, require_sku
 
 Sku = Annotated[str, typer.Argument(help="The SKU.")]
@@ -26,10 +27,10 @@ def add_stock(app: typer.Typer, open_context: OpenContext) -> None:
     app.add_typer(stock, name="stock")
 
     @stock.command("show")
-    def show_stock(sku: Sku, as_json: Json = False) -> None:
+    def show_stock(sku: Sku, as_json: Json = False, wide: Wide = False) -> None:
         """Show a SKU at every location; `stock SKU` is short for it."""
         view = open_context().read(lambda s: stock_reading.stock_of(s, sku, day_of(s, utc_now())))
-        show_view(require_sku(view, sku), as_json, print_stock)
+        show_view(require_sku(view, sku), as_json, print_stock, wide)
 
 
 def print_stock(view: StockView) -> None:
@@ -41,7 +42,7 @@ def print_stock(view: StockView) -> None:
     for at in view.locations:
         units = (at.on_hand, at.reserved, at.available, at.on_order, at.backordered)
         counters.add_row(at.location, *map(str, units), at.value)
-    out.print(counters)
+    print_table(counters)
     _print_review([at for at in view.locations if at.reviewed_at])
     promisable = ", ".join(f"{row.units} from {row.day}" for row in view.available_to_promise)
     print_line(f"available to promise: {promisable}")
@@ -63,7 +64,7 @@ def print_stock(view: StockView) -> None:
             f"{moved.reserved:+d}" if moved.reserved else "",
             why,
         )
-    out.print(movements)
+    print_table(movements)
 
 
 def _print_review(reviewed: Sequence[StockAtLocation]) -> None:
@@ -80,4 +81,4 @@ def _print_review(reviewed: Sequence[StockAtLocation]) -> None:
         )
         when = f"{at.reviewed_at:%Y-%m-%d %H:%M} UTC"
         table.add_row(at.location, *map(or_dash, (*units, *means)), when)
-    out.print(table)
+    print_table(table)
