@@ -8,6 +8,7 @@ import typer
 from command_line.billing import add_billing
 from command_line.commands import add_commands
 from command_line.context import CliContext
+from command_line.customers import add_customers
 from command_line.imports import add_imports
 from command_line.ledger import add_ledger
 from command_line.operations import add_operations
@@ -33,6 +34,7 @@ def open_context() -> CliContext:
 
 for add in (
     add_orders,
+    add_customers,
     add_billing,
     add_returns,
     add_stock,

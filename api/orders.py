@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from activities.database.engine import Database
+from activities.masterdata import reading as masterdata_reading
 from activities.orders import reading as orders_reading
 from api.bodies import Limit
 from api.problems import PROBLEMS
@@ -12,6 +13,7 @@ from intake import Intake
 from models.json_text import parse_json
 from models.orders import OrderDocument
 from models.progress import Stage
+from models.views.customers import CustomerSummary, DuplicatesView
 from models.views.orders import CustomerView, OrderDetails, OrderView
 
 DOCUMENT = {
@@ -51,6 +53,23 @@ def orders_router(intake: Intake, database: Database) -> APIRouter:
         return await intake.orders.list_orders(
             stage, attention, limit, customer_reference, warnings
         )
+
+    @router.get("/customers")
+    async def list_customers(
+        email: str | None = None,
+        phone: str | None = None,
+        vat_id: str | None = None,
+        limit: Limit = 50,
+    ) -> list[CustomerSummary]:
+        """List customers by id, those with equal contact data only."""
+        return await database.read_async(
+            lambda s: masterdata_reading.find_customers(s, email, phone, vat_id, limit)
+        )
+
+    @router.get("/customers/duplicates")
+    async def list_duplicates(limit: Limit = 50) -> list[DuplicatesView]:
+        """List groups of customers that are likely the same."""
+        return await database.read_async(lambda s: masterdata_reading.possible_duplicates(s, limit))
 
     @router.get("/customers/{customer_id}")
     async def show_customer(customer_id: str) -> CustomerView:

@@ -173,7 +173,12 @@ def _insert_master_data(session: Session) -> None:
     session.add(Supplier(supplier_id="ACME", name="Acme", email="", country="DE"))
     session.add(
         Customer(
-            **dict.fromkeys(("name", "email", "phone", "vat_id", "street", "city"), ""),
+            name="",
+            email="",
+            phone="",
+            vat_id="",
+            street="",
+            city="",
             customer_id="ADA",
             country="DE",
             payment_preference=PaymentPreference.CARD,

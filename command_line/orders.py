@@ -207,7 +207,8 @@ def _print_customer(view: CustomerView) -> None:
     table = new_table("field", "value")
     table.title, table.show_header = f"Customer {view.customer_id}", False
     for field, value in view.model_dump(mode="json", exclude={"orders"}).items():
-        table.add_row(field.replace("_", " "), str(value))
+        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        table.add_row(field.replace("_", " "), shown)
     print_table(table)
     print_table(orders_table(view.orders))
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue
@@ -99,15 +100,21 @@ class OrderWorkflow:
             return
 
     async def _record(self) -> None:
-        """Record customer and order. Wait for an operator while the credit limit is exceeded."""
+        """Record customer and order. Wait for an operator while the credit limit is exceeded or the
+        customer resembles a blocked one, and look again whenever the order changes.
+        """
         order = self._order
         while (refusal := (await self._record_once()).refusal) is not None:
-            await order.steps.wait_for_operator("credit", refusal)
+            changed = partial(self._has_changed, order.progress.version)
+            await order.steps.wait_for_operator("credit", refusal, changed)
         self._react_to_progress()
         self._billing.start_authorisation_watch()
         outcome = order.outcome_of("mail_confirmation")
         summary = "Mail the order confirmation"
         order.start_mail(CustomerMail.mail_confirmation, order.step, summary, outcome)
+
+    def _has_changed(self, version: int) -> bool:
+        return self._order.progress.version != version
 
     async def _allocate(self) -> None:
         """Reserve stock. Purchase shortages and wait for them."""

@@ -4,8 +4,10 @@ from sqlmodel import Session, col, select
 
 from activities.database.company import find_company
 from activities.database.unit_of_work import UnitOfWork
+from activities.masterdata.customers import KEYED, keys_of, set_keys
 from activities.masterdata.openings import check_openings, write_openings
 from activities.masterdata.planning import Context, ImportFile, Plan, drop
+from activities.masterdata.writing import write_rows
 from models import imports, ledger
 from models.addresses import tidy_postal_code
 from models.customers import CustomerDocument
@@ -135,6 +137,28 @@ def _write_accounts(work: UnitOfWork, plan: Plan) -> tuple[str, ...]:
     return ()
 
 
+def _check_customers(context: Context, plan: Plan) -> None:
+    """Refuse customers that are merged into others, who have their orders."""
+    for row in plan.rows:
+        if row.before is not None and row.before["merged_into"] is not None:
+            reason = f"is merged into {row.before['merged_into']}: import that one instead"
+            drop(plan, row, "customer_id", reason)
+
+
+def _write_customers(work: UnitOfWork, plan: Plan) -> tuple[str, ...]:
+    """Write customers with the keys by which duplicates are found."""
+    for row in plan.rows:
+        if row.is_new:
+            row.after = {**row.after, **keys_of(row.after)}
+    write_rows(work, plan)
+    for row in plan.rows:
+        if not KEYED.isdisjoint(row.changed):
+            customer = work.session.get_one(Customer, row.key[0], populate_existing=True)
+            set_keys(customer)
+    work.session.flush()
+    return ()
+
+
 def complete_company(row: imports.CompanyRow) -> imports.CompanyRow:
     """Write the postal code as the country writes it, and the time zone by its name."""
     changes = {
@@ -220,6 +244,8 @@ FILES: tuple[ImportFile, ...] = (
         Customer,
         key=("customer_id",),
         complete=lambda customer: customer.as_new,
+        check=_check_customers,
+        write=_write_customers,
     ),
     ImportFile(
         "stock",

@@ -4,6 +4,7 @@ from sqlmodel import Session
 
 import activities.billing.commands
 import activities.orders.commands
+import activities.orders.customer_commands
 import activities.purchasing.commands
 import activities.returns.commands
 import activities.shipping.commands

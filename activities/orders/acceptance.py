@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import String, bindparam
+from sqlalchemy import String, bindparam, func
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from activities.database.company import get_company
@@ -31,8 +32,12 @@ class _PriceList(NamedTuple):
     terms: PriceTerms
 
 
+_CUSTOMER_ID = bindparam("customer_id", type_=String)
+_SENT = aliased(Customer)
+_MERGED_INTO = select(_SENT.merged_into).where(col(_SENT.customer_id) == _CUSTOMER_ID)
 _SELLER_AND_BUYER = select(Company, Customer).outerjoin(
-    Customer, col(Customer.customer_id) == bindparam("customer_id", type_=String)
+    Customer,
+    col(Customer.customer_id) == func.coalesce(_MERGED_INTO.scalar_subquery(), _CUSTOMER_ID),
 )
 _PRODUCTS = (
     select(Product, TaxRate)
@@ -73,12 +78,11 @@ def check_order(
     return [], accepted
 
 
-def price_order(session: Session, document: OrderDocument) -> Acceptance:
+def price_order(session: Session, document: OrderDocument, customer: Customer) -> Acceptance:
     """Price an order that a workflow or an operator started, without acceptance by API or CLI.
 
     Raises Refused for SKUs without price or tax rate.
     """
-    customer = session.get(Customer, document.customer_id)
     location = session.get(Location, document.location) if document.location else None
     parties = _Parties(get_company(session), customer, location)
     price_list = _read_prices(session, document, parties)
@@ -100,7 +104,7 @@ def _priced(document: OrderDocument, price_list: _PriceList) -> Acceptance:
 
 
 def _seller_and_buyer(session: Session, customer_id: str) -> tuple[Company | None, Customer | None]:
-    """Read the company, and the customer if that is known."""
+    """Read the company, and the customer if that is known; a merged one is the other."""
     found = session.exec(_SELLER_AND_BUYER, params={"customer_id": customer_id}).one_or_none()
     return found or (None, None)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import String, bindparam, func
 from sqlmodel import Session, col, select
 
-from activities.masterdata.reading import company_currency
+from activities.masterdata.reading import company_currency, duplicates_of
 from activities.order_record.balance import balance_of_row
 from activities.order_record.standing import exposure
 from models.billing import RefundState
@@ -161,20 +161,26 @@ def list_orders(
 
 
 def customer(session: Session, customer_id: str) -> CustomerView:
-    """Read a customer with its orders. Raises NotFound."""
+    """Read a customer with its orders; a merged one is the other. Raises NotFound."""
     row = session.get(Customer, customer_id)
+    if row is not None and row.merged_into is not None:
+        row = session.get_one(Customer, row.merged_into)
     if row is None:
         raise NotFound("customer_unknown", f"there is no customer {customer_id}")
+    merged = select(Customer.customer_id).where(Customer.merged_into == row.customer_id)
     currency = company_currency(session) or ""
-    query = select(Order).where(Order.customer_id == customer_id)
+    query = select(Order).where(Order.customer_id == row.customer_id)
     orders = session.exec(query.order_by(col(Order.placed_at).desc())).all()
     return CustomerView(
         **row.model_dump(include={"customer_id", "name", "email", "phone", "country", "language"}),
+        vat_id=row.vat_id,
+        merged_ids=tuple(session.exec(merged.order_by(col(Customer.customer_id)))),
+        possible_duplicates=tuple(duplicates_of(session, row)),
         status=row.status,
         payment_preference=row.payment_preference,
         credit_limit=format_amount(row.credit_limit_minor, currency),
         currency=currency,
-        open_credit=format_amount(exposure(session, customer_id), currency),
+        open_credit=format_amount(exposure(session, row.customer_id), currency),
         order_count=len(orders),
         volume=format_amount(
             sum(o.total_minor for o in orders if o.cancellation is Cancellation.NONE), currency

@@ -26,7 +26,9 @@ from activities.order_record.progress import (
 )
 from activities.order_record.standing import judge_customer
 from activities.orders.acceptance import price_order
+from models.customers import CustomerStatus
 from models.errors import Refused
+from models.identity import KEYS
 from models.messages.attention import Attention, SetAttention
 from models.messages.facts import FACT_TYPES, RejectedMessage
 from models.messages.policy import Policy
@@ -78,7 +80,7 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recording:
             apply_early_payments(work, order)
     if order.attention_code is not None:  # from an earlier run of the workflow
         record_attention(work, SetAttention(order_id=order.order_id, attention=None))
-    refusal = _judge_customer(work.session, order, is_new=is_new)
+    refusal = _resemblance(work, order) or _judge_customer(work.session, order, is_new=is_new)
     if has_early:
         progress, facts = save_progress(work, order), waiting_facts(work.session, order.order_id)
     else:
@@ -226,16 +228,13 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
     document = step.order
     if company_currency(work.session) is None:
         raise Refused("nothing_imported", "there are no products: import some, then retry")
-    customer = (
-        customers.lock_customer(work.session, document.customer)
-        if isinstance(document.customer, str)
-        else customers.record_customer(work, document.customer)
-    )
-    accepted = step.accepted or price_order(work.session, document)
+    customer, resembles = customers.record_buyer(work, document)
+    accepted = step.accepted or price_order(work.session, document, customer)
     totals = accepted.totals
     order = Order(
         order_id=document.order_id,
         customer_id=customer.customer_id,
+        resembles=resembles,
         channel=document.channel,
         terms=document.terms,
         delivery=document.delivery,
@@ -274,6 +273,28 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
     work.session.flush()
     keep(work.session, LINES, order.order_id, rows)
     return order
+
+
+def _resemblance(work: UnitOfWork, order: Order) -> Attention | None:
+    """Return a refusal while the order's customer resembles one that is blocked."""
+    if order.resembles is None:
+        return None
+    blocked = work.session.get_one(Customer, order.resembles)
+    if blocked.status is not CustomerStatus.BLOCKED:
+        order.resembles = None
+        return None
+    customer = work.session.get_one(Customer, order.customer_id)
+    same = [words for key, words in KEYS.items() if _are_equal(customer, blocked, key)]
+    return Attention(
+        code="resembles_blocked_customer",
+        message=f"customer {order.customer_id} has {' and '.join(same or ['name and address'])} of "
+        f"{order.resembles}, who is blocked: `accept-customer {order.order_id}` if it is another, "
+        f"`cancel {order.order_id}` if it is the same",
+    )
+
+
+def _are_equal(one: Customer, other: Customer, key: str) -> bool:
+    return getattr(one, key) is not None and getattr(one, key) == getattr(other, key)
 
 
 def _judge_customer(session: Session, order: Order, *, is_new: bool) -> Attention | None:

@@ -76,8 +76,9 @@ def advance(
 
 
 def _may_advance(order: Order) -> bool:
-    """Whether nothing holds the order: no cancellation, no exceeded credit limit."""
-    is_held = order.terms.on_credit and not order.credit_accepted
+    """Whether nothing holds the order: no cancellation, exceeded credit limit or doubt about its
+    customer."""
+    is_held = order.resembles is not None or (order.terms.on_credit and not order.credit_accepted)
     return order.cancellation is Cancellation.NONE and not is_held
 
 

@@ -194,8 +194,19 @@ def _create_master_data() -> None:
         sa.Column("street", text(), nullable=False),
         sa.Column("city", text(), nullable=False),
         sa.Column("postal_code", text(), nullable=False),
+        sa.Column("mail_key", text(), nullable=True),
+        sa.Column("vat_key", text(), nullable=True),
+        sa.Column("phone_key", text(), nullable=True),
+        sa.Column("address_key", text(), nullable=True),
+        sa.Column("merged_into", text(), nullable=True),
+        sa.Column("distinct_from", sa.JSON(none_as_null=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["merged_into"], ["customers.customer_id"], name=op.f("fk_customers_merged_into")
+        ),
         sa.PrimaryKeyConstraint("customer_id", name=op.f("pk_customers")),
     )
+    for key in ("mail_key", "vat_key", "phone_key", "address_key", "merged_into"):
+        op.create_index(f"ix_customers_{key}", "customers", [key])
 
 
 def _create_stock() -> None:
@@ -293,6 +304,7 @@ def _create_orders() -> None:
         sa.Column("relieved_minor", sa.BigInteger(), nullable=False),
         sa.Column("taxed_minor", sa.BigInteger(), nullable=False),
         sa.Column("dunning_level", sa.Integer(), nullable=False),
+        sa.Column("resembles", text(), nullable=True),
         sa.Column("credit_accepted", sa.Boolean(), nullable=False),
         sa.Column("allocated", sa.Boolean(), nullable=False),
         sa.Column("allocation_no", sa.Integer(), nullable=False),

@@ -2,7 +2,7 @@
 
 from datetime import date, time
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from models.addresses import printed_lines
@@ -143,7 +143,10 @@ class SupplierOffer(SQLModel, table=True):
 
 
 class Customer(SQLModel, table=True):
-    """A customer, with the credit limit."""
+    """A customer, with the credit limit.
+
+    The keys are those of `models.identity`: equal ones are likely the same person's.
+    """
 
     __tablename__ = "customers"
 
@@ -161,3 +164,12 @@ class Customer(SQLModel, table=True):
     street: str
     city: str
     postal_code: str
+    mail_key: str | None = Field(default=None, index=True)
+    vat_key: str | None = Field(default=None, index=True)
+    phone_key: str | None = Field(default=None, index=True)
+    address_key: str | None = Field(default=None, index=True)
+    """Of name and address; without an own address, that of the first delivery."""
+    merged_into: str | None = Field(default=None, foreign_key="customers.customer_id", index=True)
+    """The customer whom this one turned out to be, and who has its orders."""
+    distinct_from: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    """Blocked customers from whom an operator has found this one to be another."""

@@ -69,6 +69,8 @@ class Order(SQLModel, table=True):
     """Tax that fell due on payments before the invoice (2006/112/EC art. 65)."""
     dunning_level: int = 0
     """The number of reminders sent."""
+    resembles: str | None = None
+    """The blocked customer whom its customer resembles, until an operator decides."""
     credit_accepted: bool = False
     """Whether it counts towards its customer's exposure (net30)."""
     allocated: bool = False

@@ -107,8 +107,13 @@ class CustomerView(Payload):
     email: str
     phone: str
     country: str
+    vat_id: str = ""
     language: str
     status: str
+    merged_ids: tuple[str, ...] = ()
+    """Ids of customers that were merged into this one; orders under them are its own."""
+    possible_duplicates: tuple[str, ...] = ()
+    """Ids of customers with the same mail address, VAT id, phone number, or name and address."""
     payment_preference: str
     credit_limit: str
     currency: str

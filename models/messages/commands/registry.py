@@ -13,6 +13,7 @@ from pydantic import Field
 from models.base import Payload
 from models.messages.commands import (  # noqa: F401
     billing,
+    customers,
     ledger,
     orders,
     purchasing,

@@ -37,12 +37,15 @@ def unique(prefix: str) -> str:
 
 
 def order(sku: str, customer: str, quantity: int = 1, **changes: Any) -> Document:
-    """Build a valid prepaid order of one line; `changes` replace fields, None removes one."""
+    """Build a valid prepaid order of one line; `changes` replace fields, None removes one.
+
+    The customer lives at a street of its own: equal names and addresses are the same customer's.
+    """
     document: Document = {
         "order_id": unique("T"),
         "channel": "online",
         "customer": customer,
-        "ship_to": SHIP_TO,
+        "ship_to": SHIP_TO | {"street": f"Unter den Linden 1, {customer}"},
         "currency": "EUR",
         "terms": "prepaid",
         "lines": [{"sku": sku, "quantity": quantity}],
@@ -98,7 +101,7 @@ def customer_row(customer_id: str, **changes: object) -> Row:
     return {
         "customer_id": customer_id,
         "name": "Ada Lovelace",
-        "email": "ada@example.com",
+        "email": f"{customer_id.lower()}@example.com",
         "phone": "+49 30 1",
         "country": "DE",
         "payment_preference": "card",
