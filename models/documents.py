@@ -13,11 +13,13 @@ class DocumentRules:
     """The templates and fonts of documents.
 
     `folder`: the shop's own templates and words; its files replace the shipped ones of the same
-    name. `fonts`: Python packages or folders with font files.
+    name. `fonts`: Python packages or folders with font files. `prints_marks`: whether a document is
+    printed with marks for characters that no font has; otherwise it waits for an operator.
     """
 
     folder: Path | None = None
     fonts: tuple[str, ...] = FONTS
+    prints_marks: bool = False
 
 
 class Printed(NamedTuple):

@@ -7,7 +7,8 @@
     │   ├── Conflict               the id is in use for other content
     │   ├── NotFound               the id is unknown
     │   ├── PartnerRefused         a partner refused
-    │   └── TemplateBroken         a template of documents has an error
+    │   ├── TemplateBroken         a template of documents has an error
+    │   └── UnprintableCharacters  no font has a character of a document
     └── Unavailable                a retry may succeed
         ├── DatabaseBusy           a lock or a serialisation conflict
         ├── DatabaseUnavailable    the database does not answer or has no tables
@@ -131,6 +132,21 @@ class TemplateBroken(Refused):
     def __init__(self, file: str, reason: str, line: int | str | None = None) -> None:
         place = f"{file}, line {line}" if line else file
         super().__init__("template_broken", f"{place}: {reason}")
+
+
+class UnprintableCharacters(Refused):
+    """A document has characters that no configured font has.
+
+    A retry prints it with the fonts of then.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        shown = ", ".join(f"{text} ({' '.join(f'U+{ord(c):04X}' for c in text)})" for text in texts)
+        super().__init__(
+            "unprintable_characters",
+            f"no font has {shown}: add a font to DOCUMENTS_FONTS and restart, then retry; or print "
+            "marks instead (DOCUMENTS_UNPRINTABLE=mark)",
+        )
 
 
 class Unavailable(PipelineError):

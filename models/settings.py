@@ -290,6 +290,12 @@ class Settings(BaseSettings):
         description="Python packages or folders with fonts, separated by spaces",
     )
 
+    documents_unprintable: Literal["wait", "mark"] = Field(
+        default="wait", description="wait or mark"
+    )
+    """What happens to a document with characters that no font has: it waits for an operator, or is
+    printed with marks."""
+
     # Purchasing
 
     replenishment_window: Seconds = 2.0
@@ -367,7 +373,11 @@ class Settings(BaseSettings):
     def documents(self) -> DocumentRules:
         """Templates and fonts of documents."""
         fonts = tuple(self.documents_fonts.split())
-        return DocumentRules(folder=self.documents_dir, fonts=fonts)
+        return DocumentRules(
+            folder=self.documents_dir,
+            fonts=fonts,
+            prints_marks=self.documents_unprintable == "mark",
+        )
 
     @property
     def packaging(self) -> Packaging:

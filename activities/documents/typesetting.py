@@ -17,7 +17,7 @@ from typing import Any
 import typst
 
 from models.documents import DocumentRules, Printed
-from models.errors import TemplateBroken
+from models.errors import TemplateBroken, UnprintableCharacters
 
 EINVOICE = "factur-x.xml"
 """The file of the e-invoice, for the template to attach."""
@@ -50,7 +50,8 @@ def typeset(
 ) -> Printed:
     """Compile `template`.typ; the same data give the same bytes. Takes about 10 ms for a page.
 
-    The file is dated by `day`, the day of the document. Raises TemplateBroken.
+    The file is dated by `day`, the day of the document. Raises TemplateBroken, and
+    UnprintableCharacters unless the rules print marks.
     """
     content, unprintable = json.dumps(_cleaned(data), ensure_ascii=False), dict[str, None]()
     attached = {} if einvoice is None else {EINVOICE: einvoice}
@@ -65,6 +66,8 @@ def typeset(
                 content = content.replace(text, _MARK)
             unprintable |= dict.fromkeys(missing)
         else:
+            if unprintable and not rules.prints_marks:
+                raise UnprintableCharacters(unprintable)
             return Printed(pdf, tuple(unprintable))
 
 

@@ -1,5 +1,7 @@
 """Reconciliation of documents: characters that no font had when they were mailed."""
 
+from dataclasses import replace
+
 from sqlmodel import Session, col, select
 
 from activities.billing.reading import issued_bill
@@ -25,7 +27,7 @@ def unprintable_documents(session: Session) -> list[MailedDocument]:
 def compare_document(document: MailedDocument, rules: DocumentRules) -> Difference | None:
     """Render a document with the fonts of today; None if they have all of its characters."""
     try:
-        unprintable = render(document, rules).unprintable
+        unprintable = render(document, replace(rules, prints_marks=True)).unprintable
     except TemplateBroken as error:
         return undecided_difference(name_of(document), error.message)
     return unprintable_difference(name_of(document), unprintable) if unprintable else None

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from sqlmodel import Session, col, select
 
 from activities.database.unit_of_work import UnitOfWork
+from activities.documents.printability import check_printable
 from activities.gateways.calls import (
     NothingAsked,
     PreparedCall,
@@ -18,7 +19,7 @@ from activities.gateways.calls import (
 )
 from activities.gateways.carriers import Carriers
 from activities.order_record.audit import record_event
-from activities.order_record.lines import shipments_of
+from activities.order_record.lines import order_lines, shipments_of
 from activities.order_record.progress import (
     lock_order,
     read_progress,
@@ -142,6 +143,7 @@ def _inquiry(
     location = work.session.get(Location, shipment.location)
     if location is None:
         raise Refused("no_location", f"there is no location {shipment.location}: import it, retry")
+    _check_papers(work, order)
     return FreightInquiry(
         shipment_id=shipment.shipment_id,
         order_id=shipment.order_id,
@@ -157,6 +159,13 @@ def _inquiry(
         ship_to=order.ship_to,
         phone=order.phone,
     )
+
+
+def _check_papers(work: UnitOfWork, order: Order) -> None:
+    """Check that the papers of a shipment can be printed. Raises UnprintableCharacters."""
+    address = filter(None, order.ship_to.values())
+    goods = (line.name for line in order_lines(work.session, order.order_id))
+    check_printable((*address, *goods), work.rules.documents)
 
 
 def _needed_by(order: Order) -> date | None:

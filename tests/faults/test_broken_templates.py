@@ -60,8 +60,8 @@ async def test_broken_template_is_shown_and_a_retry_after_the_mend_mails_the_inv
 async def test_character_that_no_font_has_is_a_finding_until_a_font_has_it(
     idle_world: World,
 ) -> None:
-    """It names the document and the character; the document is mailed all the same."""
-    async with idle_world.worker(documents_fonts="manimgx_fonts"):
+    """Where marks are printed: it names document and character, and the document is mailed."""
+    async with idle_world.worker(documents_fonts="manimgx_fonts", documents_unprintable="mark"):
         order_id = (await place_order(idle_world, ship_to=SHIP_TO | {"name": "東京"})).order_id
         await pay_and_book(idle_world, order_id)
         shown = await idle_world.until_order(order_id, invoice_is_mailed)
@@ -71,6 +71,25 @@ async def test_character_that_no_font_has_is_a_finding_until_a_font_has_it(
             assert expected in message
     async with idle_world.worker():
         assert f"unprintable:{number}" not in await reconciled(idle_world)
+        await dispatch_and_deliver(idle_world, order_id)
+        await idle_world.until(order_id, "completed")
+        await idle_world.ended(order_id)
+
+
+async def test_order_with_a_character_that_no_font_has_waits_for_a_font(idle_world: World) -> None:
+    """Neither is its invoice mailed nor a carrier booked; a retry with the font does both."""
+    async with idle_world.worker(documents_fonts="manimgx_fonts"):
+        order_id = (await place_order(idle_world, ship_to=SHIP_TO | {"name": "東京"})).order_id
+        await pay_when_requested(idle_world, order_id)
+        shown = await idle_world.until_event(order_id, "consigned")
+        shown = await idle_world.until_order(order_id, lambda order: order["attention"] is not None)
+        assert shown["attention"]["code"] == "unprintable_characters"
+        assert "東 (U+6771)" in shown["attention"]["message"]
+        assert await idle_world.requests("carriers", "booking", order_id) == []
+        assert not invoice_is_mailed(shown)
+    async with idle_world.worker():
+        await run(idle_world, "retry", order_id)
+        await idle_world.until_order(order_id, invoice_is_mailed)
         await dispatch_and_deliver(idle_world, order_id)
         await idle_world.until(order_id, "completed")
         await idle_world.ended(order_id)

@@ -4,7 +4,9 @@ import io
 import json
 import shutil
 import unicodedata
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -13,9 +15,10 @@ from pypdf import PdfReader
 
 from activities.documents.bills import render_bill
 from activities.documents.papers import render_paper, render_return_label
+from activities.documents.printability import check_printable
 from command_line.output import write_pdf
 from models.documents import DocumentRules, Printed
-from models.errors import InvalidConfiguration, TemplateBroken
+from models.errors import InvalidConfiguration, TemplateBroken, UnprintableCharacters
 from models.findings import unprintable_difference
 from models.papers import PaperAddress
 from models.settings import Settings
@@ -117,9 +120,9 @@ def test_markup_in_names_is_printed_as_text(name: str) -> None:
 
 
 def test_unprintable_characters_are_named_and_replaced_by_a_mark() -> None:
-    """The document is printed all the same, and the finding names document and characters."""
+    """Where the rules print marks; the finding names document and characters."""
     bill = invoice_of([priced(name=f"A{CUNEIFORM}B\ue000C")], customer_name=f"{CUNEIFORM} Ltd")
-    printed = render_bill(bill, DocumentRules())
+    printed = render_bill(bill, DocumentRules(prints_marks=True))
     assert printed.unprintable == (CUNEIFORM, "\ue000")
     text, _ = read(printed)
     assert "A\N{REPLACEMENT CHARACTER}B\N{REPLACEMENT CHARACTER}C" in text
@@ -128,6 +131,44 @@ def test_unprintable_characters_are_named_and_replaced_by_a_mark() -> None:
     assert finding.subject == bill.number
     assert f"{CUNEIFORM} (U+12000)" in finding.message
     assert "U+E000" in finding.message
+
+
+def test_document_with_a_character_that_no_font_has_waits() -> None:
+    """Every document names the characters and both ways out; none is printed with marks."""
+    name = f"{CUNEIFORM} Ltd"
+    address = PaperAddress(name=name, lines=(), country="DE")
+    paper = shipment_of(ship_to=address, lines=(line_of(name=name),))
+    renderers: list[Callable[[], Printed]] = [
+        lambda: render_bill(invoice_of(customer_name=name), DocumentRules()),
+        lambda: render_return_label(return_of(from_address=address), DocumentRules()),
+        *(partial(render_paper, kind, paper, DocumentRules()) for kind in PaperKind),
+    ]
+    for render in renderers:
+        with pytest.raises(UnprintableCharacters) as refused:
+            render()
+        assert refused.value.code == "unprintable_characters"
+        for expected in (f"{CUNEIFORM} (U+12000)", "DOCUMENTS_FONTS", "DOCUMENTS_UNPRINTABLE"):
+            assert expected in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "is_printable"),
+    [
+        ("Łódź Ελλάδα Москва ẞ", True),
+        ("王小明 山田太郎 김민준", True),
+        ("محمد דוד สมชาย राज გიორგი Արամ", True),
+        (f"Ada {CUNEIFORM}", False),
+        ("\ue000", False),
+    ],
+)
+def test_printability_is_known_before_printing(text: str, is_printable: bool) -> None:
+    """Without printing a document; rules that print marks accept every text."""
+    check_printable([text], DocumentRules(prints_marks=True))
+    if is_printable:
+        check_printable(["Ada", text], DocumentRules())
+        return
+    with pytest.raises(UnprintableCharacters):
+        check_printable(["Ada", text], DocumentRules())
 
 
 def test_command_names_characters_that_no_font_has(
@@ -144,7 +185,7 @@ def test_fonts_are_those_of_the_configuration() -> None:
     """Packages or folders; without the font for Japanese it is unprintable."""
     bill = invoice_of([priced(name="東京")])
     for fonts in (("manimgx_fonts",), (str(_folder("manimgx_fonts")),)):
-        printed = render_bill(bill, DocumentRules(fonts=fonts))
+        printed = render_bill(bill, DocumentRules(fonts=fonts, prints_marks=True))
         assert printed.unprintable == ("東", "京")
     both = (str(_folder("manimgx_fonts")), "noto_cjk_sans_jp_regular")
     assert render_bill(bill, DocumentRules(fonts=both)).unprintable == ()
