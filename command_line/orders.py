@@ -204,7 +204,7 @@ def orders_table(orders: Sequence[OrderView]) -> CliTable:
 
 
 def _print_customer(view: CustomerView) -> None:
-    table = new_table("field", "value")
+    table = new_table("field", "content")
     table.title, table.show_header = f"Customer {view.customer_id}", False
     for field, value in view.model_dump(mode="json", exclude={"orders"}).items():
         shown = ", ".join(value) if isinstance(value, list) else str(value)

@@ -128,6 +128,8 @@ def _why_not_apply(
 ) -> str | None:
     if order is None:
         return "po_id: no such purchase order"
+    if isinstance(fact, SupplierAcknowledged) and fact.repeated_line:
+        return fact.repeated_line
     if order.state is State.PLANNED:
         return f"po_id: {order.po_id} hasn't been sent yet"
     if order.state in (State.LAPSED, State.REFUSED, State.CANCELLED, State.CLOSED):

@@ -133,6 +133,15 @@ class SupplierAcknowledged(Payload):
     lines: tuple[PromisedLine, ...] | None = None
     occurred_at: Moment | None = None
 
+    @property
+    def repeated_line(self) -> str | None:
+        """What is wrong with the lines: a SKU that is promised twice, its field first."""
+        first: dict[str, int] = {}
+        for number, line in enumerate(self.lines or ()):
+            if first.setdefault(line.sku, number) != number:
+                return f"lines.{number}.sku: {line.sku} is in lines.{first[line.sku]} too"
+        return None
+
 
 class GoodsShipped(Payload):
     """A supplier shipped goods to us: an advance ship notice (EDI 856)."""

@@ -104,6 +104,9 @@ def _check_values(fact: Fact) -> list[FieldError]:
     if isinstance(fact, PaymentReversed) and (fact.amount, fact.fee) != (None, "0"):
         amount = {} if fact.amount is None else {"amount": (fact.amount, 1)}
         errors += _check_amounts(fact.currency, **amount, fee=(fact.fee, 0))
+    if isinstance(fact, SupplierAcknowledged) and fact.repeated_line:
+        field, _, reason = fact.repeated_line.partition(": ")
+        errors.append(FieldError(field, reason))
     if isinstance(fact, PayoutPaid):
         errors += _check_amounts(fact.currency, amount=(fact.amount, None), fee=(fact.fee, 0))
     if isinstance(fact, GoodsReceived) and not 0 < (fact.quantity or 0) <= 1_000_000_000:

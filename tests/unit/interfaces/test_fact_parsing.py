@@ -277,6 +277,13 @@ def test_invalid_time_is_refused(type_: str, field: str, wrong: object) -> None:
     assert refused(type_, VALID[type_] | {field: wrong}) == [field]
 
 
+def test_sku_twice_in_one_acknowledgement_is_refused() -> None:
+    """The last line must not win without a word."""
+    type_ = "purchase_order.acknowledged"
+    lines = [{"sku": sku, "quantity": n} for n, sku in enumerate(("S", "T", "S"))]
+    assert refused(type_, VALID[type_] | {"lines": lines}) == ["lines.2.sku"]
+
+
 def test_invalid_date_is_refused() -> None:
     type_ = "purchase_order.acknowledged"
     assert refused(type_, VALID[type_] | {"expected_date": "soon"}) == ["expected_date"]

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 from sqlmodel import Session
 
 from activities.database.engine import Database
@@ -185,6 +187,29 @@ def test_prices_without_company_in_their_currency_are_one_error(
     )
     change(folder, "company.csv", currency="KWD")
     import_folder(database, folder)
+
+
+def test_number_of_statements_does_not_grow_with_rows(database: Database, folder: Path) -> None:
+    """100,000 rows take seconds: they are read, compared and written in bulk."""
+    skus = [f"SKU-{number}" for number in range(400)]
+    products = [ROWS["products.csv"] | {"sku": sku, "gtin": ""} for sku in skus]
+    statements: list[str] = []
+
+    def record(_c: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", record)
+    try:
+        for price in ("100.00", "110.00"):
+            write_csv(folder, "products.csv", [row | {"unit_price": price} for row in products])
+            offers = [ROWS["offers.csv"] | {"sku": sku, "unit_cost": price[:2]} for sku in skus]
+            write_csv(folder, "offers.csv", offers)
+            write_csv(folder, "stock.csv", [ROWS["stock.csv"] | {"sku": sku} for sku in skus])
+            statements.clear()
+            import_folder(database, folder)
+            assert len(statements) < 100
+    finally:
+        event.remove(Engine, "before_cursor_execute", record)
 
 
 def test_unknown_reference_in_many_rows_is_one_error(database: Database, folder: Path) -> None:
