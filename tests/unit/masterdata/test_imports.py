@@ -374,3 +374,52 @@ def test_opening_balance_of_zero_posts_nothing(database: Database, folder: Path)
     import_folder(database, folder)
     assert "journal_entries" not in filled_tables(database)
     assert "stock_movements" in filled_tables(database)
+
+
+@pytest.mark.parametrize(
+    ("country", "city", "sent", "kept"),
+    [
+        ("IE", "Cork", "", ""),
+        ("IE", "Dublin", "d02 x285", "D02 X285"),
+        ("HK", "Kowloon", "", ""),
+        ("AE", "Dubai", "00000", ""),
+        ("AT", "Wien", "A-1010", "1010"),
+        ("PL", "Warszawa", "00950", "00-950"),
+    ],
+)
+def test_postal_codes_of_company_and_locations_are_those_of_their_country(
+    database: Database, folder: Path, country: str, city: str, sent: str, kept: str
+) -> None:
+    """Where there are none, none is needed."""
+    place = {"country": country, "city": city, "postal_code": sent}
+    change(folder, "company.csv", **place, vat_id="")
+    change(folder, "locations.csv", **place)
+    import_folder(database, folder)
+    for table in (Company, Location):
+        row = database.read(lambda session, table=table: session.exec(select(table)).one())  # type: ignore[misc]
+        assert (row.country, row.postal_code) == (country, kept)
+
+
+def test_imported_customers_have_the_keys_of_their_contact_data(
+    database: Database, folder: Path
+) -> None:
+    """New and changed ones; a merged one is refused."""
+
+    def key(session: Session) -> str | None:
+        return session.exec(select(Customer.mail_key)).one()
+
+    for email in ("Ada@Example.com", "King+shop@Example.com"):
+        change(folder, "customers.csv", email=email)
+        import_folder(database, folder)
+        assert database.read(key) == email.lower().replace("+shop", "")
+
+    def merge(session: Session) -> None:
+        customer = session.exec(select(Customer)).one()
+        kept = customer.model_dump() | {"customer_id": "KEPT"}
+        session.add(Customer(**kept))
+        session.flush()
+        customer.merged_into = "KEPT"
+
+    database.transaction(lambda work: merge(work.session))
+    change(folder, "customers.csv", email="other@example.com")
+    assert "is merged into KEPT: import that one instead" in refusal(database, folder)
