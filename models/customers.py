@@ -35,7 +35,11 @@ class CustomerStatus(StrEnum):
 
 
 class TaxTreatment(StrEnum):
-    """The tax treatment of a customer; only `standard` ones pay tax."""
+    """What decides a customer's tax besides VAT id and places (`models.tax`).
+
+    `exempt` is never taxed. `reverse_charge` is a business in any case, `standard` one if it has a
+    VAT id of the EU.
+    """
 
     STANDARD = "standard"
     EXEMPT = "exempt"
@@ -164,7 +168,7 @@ class CustomerDocument(Document):
 
     An order sets contact, address and payment preference; what it leaves out stays as recorded.
     Only an import sets credit limit, status and tax treatment: a new customer has no credit, is
-    active and pays tax.
+    active and not exempt.
     """
 
     customer_id: Identifier

@@ -157,7 +157,7 @@ def record_customer(work: UnitOfWork, document: CustomerDocument) -> Customer:
     """Insert a new customer, or update the contact and payment preference of a recorded one.
 
     What the document leaves out stays. Only imports set credit limit, status and tax treatment: a
-    new customer has no credit and pays tax.
+    new customer has no credit and is not exempt.
     """
     customer = work.session.get(Customer, document.customer_id, with_for_update=True)
     if customer is not None:

@@ -2,11 +2,13 @@
 
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 from pypdf import PdfReader
 
+from models.messages.commands.returns import InspectReturn, ReceiveReturn
 from tests.conftest import DATABASES, new_world
 from tests.support.masterdata.shop import (
     SHIP_TO,
@@ -21,6 +23,7 @@ from tests.support.masterdata.shop import (
 from tests.support.orders.entrances import ENTRANCES, Place
 from tests.support.pipeline.command_line import run
 from tests.support.pipeline.world import World
+from tests.support.returns.states import command, inspected
 
 COMPANY: Row = {
     "legal_entity": "northwind",
@@ -210,3 +213,22 @@ async def test_company_without_vat_id_writes_plain_invoices_with_the_reason(
     history = (await pipeline.order(document["order_id"]))["history"]
     [event] = [event for event in history if event["event"] == "invoiced"]
     assert "without e-invoice" in event["detail"]
+
+
+async def test_returned_unit_gives_its_price_with_tax_back(taxed: World) -> None:
+    """One of three at 9.99, and then the two others: all that was paid goes back."""
+    sku, customer = shop(taxed)
+    document = order(sku, customer, 3)
+    order_id = document["order_id"]
+    await taxed.place(document)
+    await taxed.until(order_id, "awaiting_payment")
+    await taxed.complete(order_id, "29.97")
+    for quantity, total in ((1, "9.99"), (2, "19.98")):
+        lines = [{"sku": sku, "quantity": quantity}]
+        message = await command(taxed, ReceiveReturn, order_id=order_id, lines=lines)
+        [return_id] = re.findall(r"RMA-\S+-\d", message)[:1]
+        settled = inspected(sku, restock=quantity)
+        message = await command(taxed, InspectReturn, return_id=return_id, lines=settled)
+        [number] = re.findall(r"CN-\d{4}-\d{6}", message)
+        note = (await taxed.api.get(f"/invoices/{number}")).json()
+        assert (note["total"], note["lines"][0]["gross"]) == (total, total)

@@ -10,10 +10,10 @@ from sqlmodel import Session, col, select
 
 from activities.ledger import reading as ledger_reading
 from activities.order_record.balance import balance_of
-from models.billing import RefundState
+from models.billing import Bill, CreditNote, Invoice, RefundState
 from models.ledger import Account
 from models.progress import Stage, stage
-from models.tables.billing import CreditNoteRow, Payment, Refund
+from models.tables.billing import CreditNoteRow, InvoiceRow, Payment, Refund
 from models.tables.ledger import JournalEntry, JournalPosting
 from models.tables.orders import Order
 from tests.support.billing.model import BillingModel
@@ -36,6 +36,19 @@ class BillingInvariants(BillingModel):
             expected = self.database.read(partial(_expected_balances, order=order))
             posted = ledger[order.order_id]
             assert {account: posted[account] for account in expected} == expected, order.order_id
+
+    @invariant()
+    def lines_add_up_to_bills(self) -> None:
+        """The net amounts of a bill's lines are its net, and its prices with tax are its total."""
+        bills: list[Bill] = [
+            *(Invoice.model_validate(row.content) for row in self.read(select(InvoiceRow))),
+            *(CreditNote.model_validate(row.content) for row in self.read(select(CreditNoteRow))),
+        ]
+        for bill in bills:
+            assert sum(line.net_minor for line in bill.lines) == bill.net_minor, bill.number
+            if bill.prices_include_tax:
+                gross_minor = sum(line.gross_minor or 0 for line in bill.lines)
+                assert gross_minor == bill.total_minor, bill.number
 
     @invariant()
     def ageing_equals_receivables(self) -> None:

@@ -44,13 +44,17 @@ class PaymentRules(BillingModel):
     def place(
         self, lines: list[tuple[str, int]], terms: str, customer: str, discount: str, early: bool
     ) -> None:
-        """Place an order; on credit it is invoiced at once, or (`early`) later."""
+        """Place an order; on credit it is invoiced at once, or (`early`) later.
+
+        The prices of every other order include tax.
+        """
         document = shop.order(
             "",
             customer,
             order_id=self.next_id("O"),
             terms=terms,
             discount_percent=discount,
+            prices_include_tax=len(self.read(select(Order))) % 2 == 0,
             lines=[{"sku": sku, "quantity": quantity} for sku, quantity in lines],
         )
         step = self.record(OrderDocument.model_validate(document))

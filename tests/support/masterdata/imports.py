@@ -31,6 +31,7 @@ ROWS: dict[str, dict[str, object]] = {
         "iban": "DE89370400440532013000",
         "currency": "EUR",
     },
+    "tax_rates.csv": {"country": "AT", "tax_class": "standard", "rate_percent": "20"},
     "accounts.csv": {"account": "accounts_receivable", "number": "1400-D", "title": "Debitoren"},
     "locations.csv": {
         "location": "BER",

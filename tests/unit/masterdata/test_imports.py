@@ -29,7 +29,7 @@ from tests.support.masterdata.shop import write_csv, write_shop
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "shop"
 FILES = (
-    *("company", "locations", "distances", "products"),
+    *("company", "tax_rates", "locations", "distances", "products"),
     *("suppliers", "offers", "customers", "stock"),
 )
 
@@ -155,6 +155,8 @@ def test_company_replaces_default_one(database: Database, folder: Path, tmp_path
     [
         ("company.csv", {"iban": "DE89 3704 0044 0532 0130 00", "vat_id": "de 136695976"}),
         ("company.csv", {"iban": "", "vat_id": ""}),
+        ("company.csv", {"oss": "true", "prices_include_tax": "TRUE", "tax_number": "27/1"}),
+        ("tax_rates.csv", {"country": "XI", "rate_percent": "0"}),
         ("customers.csv", {"vat_id": "ATU99980002", "name": 'Müller "& Söhne", Wien'}),
         ("products.csv", {"gtin": "", "unit_price": "0", "weight_g": 0, "name": " 東京 "}),
         ("locations.csv", {"handling_cost": ""}),

@@ -80,6 +80,13 @@ BAD_CELLS = [
     ("products.csv", "unit_price", "99999999999999.00", "largest amount"),
     ("products.csv", "currency", "USD", "company's currency is EUR"),
     ("products.csv", "tax_rate_percent", "101", "between 0 and 100"),
+    ("products.csv", "tax_class", "Reduced", "is not a class of 1 to 32 small letters"),
+    ("products.csv", "kind", "rental", "'goods' or 'service'"),
+    ("tax_rates.csv", "country", "Austria", "is not an ISO 3166 alpha-2 country code"),
+    ("tax_rates.csv", "country", "DE", "its rates are the tax_rate_percent of products.csv"),
+    ("tax_rates.csv", "tax_class", "", "is empty, and required"),
+    ("tax_rates.csv", "rate_percent", "101", "between 0 and 100"),
+    ("company.csv", "contact_email", "office", "is not a mail address such as"),
     ("products.csv", "weight_g", "-1", "greater than or equal to 0"),
     ("products.csv", "weight_g", "2.5", "not a whole number"),
     ("products.csv", "weight_g", "1_000", "not a number such as 12"),
@@ -159,6 +166,12 @@ def test_company_keeps_legal_entity_and_currency(
 def test_second_company_is_refused(database: Database, folder: Path) -> None:
     write_csv(folder, "company.csv", [ROWS["company.csv"]] * 2)
     assert "company.csv line 3, legal_entity" in refusal(database, folder)
+
+
+def test_one_stop_shop_requires_a_vat_id(database: Database, folder: Path) -> None:
+    """2006/112/EC art. 369b."""
+    change(folder, "company.csv", vat_id="", oss="true")
+    assert "company.csv line 2, vat_id: is missing: oss requires one" in refusal(database, folder)
 
 
 @pytest.mark.parametrize("name", ROWS)
