@@ -13,6 +13,8 @@ class Acceptance(Payload):
 
     tax_case: TaxCase
     prices_include_tax: bool = Field(default=False, exclude_if=lambda includes: not includes)
+    vat_id: str = Field(default="", exclude_if=lambda vat_id: not vat_id)
+    """The customer's VAT id, on which the tax case rests."""
     lines: tuple[PricedLine, ...]
 
     @property

@@ -252,7 +252,7 @@ def _compose_invoice(
         seller=Seller.model_validate(company.model_dump()),
         customer_id=customer.customer_id,
         customer_name=customer.name,
-        customer_vat_id=customer.vat_id,
+        customer_vat_id=order.vat_id or customer.vat_id,
         customer_email=customer.email,
         customer_reference=order.customer_reference,
         bill_to=Address.model_validate(order.bill_to),

@@ -30,6 +30,8 @@ class _PriceList(NamedTuple):
 
     products: dict[str, ProductPrice]
     terms: PriceTerms
+    vat_id: str
+    """The customer's VAT id."""
 
 
 _CUSTOMER_ID = bindparam("customer_id", type_=String)
@@ -99,6 +101,7 @@ def _priced(document: OrderDocument, price_list: _PriceList) -> Acceptance:
     return Acceptance(
         tax_case=terms.case,
         prices_include_tax=terms.includes_tax,
+        vat_id=price_list.vat_id,
         lines=tuple(price_lines(document, price_list.products, terms)),
     )
 
@@ -145,7 +148,7 @@ def _check_customer(recorded: Customer | None, document: OrderDocument) -> list[
 
 def _check_products(document: OrderDocument, price_list: _PriceList) -> list[FieldError]:
     """Check that each SKU is known, and has a tax rate where it is taxed."""
-    errors, (products, terms) = [], price_list
+    errors, (products, terms, _) = [], price_list
     for number, line in enumerate(document.lines):
         product = products.get(line.sku)
         if product is None:
@@ -171,6 +174,7 @@ def _read_prices(session: Session, document: OrderDocument, parties: _Parties) -
     skus = list({line.sku for line in document.lines})
     rows = session.exec(_PRODUCTS, params={"skus": skus, "country": ends}).all()
     sent = None if isinstance(document.customer, str) else document.customer
+    vat_id = (sent and sent.vat_id) or (customer.vat_id if customer else "")
     decided = taxation(
         Supply(
             seller_country=seller_area,
@@ -178,7 +182,7 @@ def _read_prices(session: Session, document: OrderDocument, parties: _Parties) -
             delivered_to=ends,
             customer_country=sent.country if sent else customer.country if customer else ends,
             treatment=customer.tax_treatment if customer else TaxTreatment.STANDARD,
-            vat_id=(sent and sent.vat_id) or (customer.vat_id if customer else ""),
+            vat_id=vat_id,
             has_goods=any(product.kind is ProductKind.GOODS for product, _ in rows),
             is_registered=bool(company.vat_id),
             oss=company.oss,
@@ -191,7 +195,8 @@ def _read_prices(session: Session, document: OrderDocument, parties: _Parties) -
         includes_tax=company.prices_include_tax if includes_tax is None else includes_tax,
         list_includes_tax=company.prices_include_tax,
     )
-    return _PriceList({product.sku: _price(product, rate) for product, rate in rows}, terms)
+    products = {product.sku: _price(product, rate) for product, rate in rows}
+    return _PriceList(products, terms, vat_id)
 
 
 def _price(product: Product, foreign: TaxRate | None) -> ProductPrice:

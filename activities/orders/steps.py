@@ -244,6 +244,7 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
         requested_delivery_date=document.requested_delivery_date,
         tax_case=accepted.tax_case,
         prices_include_tax=accepted.prices_include_tax,
+        vat_id=accepted.vat_id,
         digest=step.digest,
         workflow_id=step.workflow_id,
         discount_ppm=parse_percent(document.discount_percent or "0"),

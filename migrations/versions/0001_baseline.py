@@ -285,6 +285,7 @@ def _create_orders() -> None:
         sa.Column("requested_delivery_date", sa.Date(), nullable=True),
         sa.Column("tax_case", sa.String(32), nullable=False),
         sa.Column("prices_include_tax", sa.Boolean(), nullable=False),
+        sa.Column("vat_id", text(), nullable=False),
         sa.Column("digest", text(), nullable=False),
         sa.Column("workflow_id", text(), nullable=False),
         sa.Column("discount_ppm", sa.Integer(), nullable=False),

@@ -36,6 +36,8 @@ class Order(SQLModel, table=True):
     requested_delivery_date: date | None
     tax_case: TaxCase = enum_column(TaxCase)
     prices_include_tax: bool = False
+    vat_id: str = ""
+    """The customer's VAT id at acceptance, on which the tax case rests."""
     """Whether the prices of the lines include the tax."""
     digest: str
     workflow_id: str

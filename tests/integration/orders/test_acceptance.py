@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from models.tables.billing import InvoiceRow
 from tests.conftest import DATABASES, new_world
 from tests.support.masterdata.shop import customer_row, order, product_row
 from tests.support.orders.entrances import ENTRANCES, Place
 from tests.support.pipeline.world import World
+
+VAT_ID = "DE136695976"
 
 
 @pytest.fixture(params=DATABASES)
@@ -20,12 +23,12 @@ async def idle(request: pytest.FixtureRequest, engine_address: str) -> AsyncIter
 @pytest.mark.parametrize("place", ENTRANCES)
 async def test_accepted_order_keeps_price_tax_and_name(idle: World, place: Place) -> None:
     """New list price, tax rate, name and tax treatment are those of the next order."""
-    sku, customer = idle.shop()
+    sku, customer = idle.shop(vat_id=VAT_ID)
     document = order(sku, customer, 3, terms="net30", discount_percent="10")
     placed = await place(idle, document)
     assert placed["total"] == "321.30"
     changed = product_row(sku, unit_price="142.80", tax_rate_percent="7", name="Hammer")
-    exempt = customer_row(customer, tax_treatment="exempt")
+    exempt = customer_row(customer, tax_treatment="exempt", vat_id="")
     idle.import_tables(products=[changed], customers=[exempt])
     assert (await idle.order(document["order_id"]))["total"] == "321.30"
     later = order(sku, customer, 3)
@@ -38,6 +41,8 @@ async def test_accepted_order_keeps_price_tax_and_name(idle: World, place: Place
     [line] = bill["lines"]
     assert (line["name"], line["net"]) == ("Cordless drill", "270.00")
     assert (bill["taxes"][0]["rate_percent"], bill["total"]) == ("19", "321.30")
+    issued = idle.database.read(lambda s: s.get_one(InvoiceRow, bill["number"]).content)
+    assert issued["customer_vat_id"] == VAT_ID
 
 
 @pytest.mark.parametrize("place", ENTRANCES)
