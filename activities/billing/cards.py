@@ -10,6 +10,7 @@ from activities.gateways.calls import recorded_request
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, money_of
 from activities.order_record.progress import lock_order, save_progress
+from activities.order_record.standing import check_standing
 from models import billing
 from models.billing import AuthorisationState, amount_problem
 from models.errors import Refused
@@ -112,7 +113,7 @@ def capture_demand(session: Session, order_id: str, now: datetime) -> CaptureDem
     """Return the capture that pays an order; None if nothing is due.
 
     A capture in doubt comes first, as it may have been charged. Raises Refused with the code
-    AUTHORISATION_LAPSED if no live authorisation covers the amount due.
+    AUTHORISATION_LAPSED if no live authorisation covers the amount due, and for a blocked customer.
     """
     order = session.get_one(Order, order_id)
     due_minor = balance_of(session, order).due_minor
@@ -120,6 +121,7 @@ def capture_demand(session: Session, order_id: str, now: datetime) -> CaptureDem
         return None
     if in_doubt := captures_in_doubt(session, order_id):
         return in_doubt[0]
+    check_standing(session, order)
     for row in authorisations(session, order_id, AuthorisationState.LIVE):
         if row.amount_minor >= due_minor and row.expires_at > now:
             return CaptureDemand(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.support.billing.sales import TOTAL, deliver, place_order
 from tests.support.ledger.balances import accounts_of
-from tests.support.masterdata.shop import Document, order, unique
+from tests.support.masterdata.shop import Document, customer_row, order, unique
 from tests.support.orders.exactly_once import assert_asked_once
 from tests.support.orders.stages import events
 from tests.support.pipeline.command_line import run
@@ -66,6 +66,21 @@ async def test_declined_capture_stops_dispatch_until_retry(pipeline: World) -> N
     await deliver(pipeline, order_id)
     await pipeline.until(order_id, "completed")
     assert len(await pipeline.requests("payments", "capture", order_id)) == 1
+
+
+async def test_card_of_a_blocked_customer_is_not_charged(pipeline: World) -> None:
+    """Until an operator has imported the customer as active and retries."""
+    order_id = await place_order(pipeline, **CARD)
+    shown = await pipeline.until_event(order_id, "payment_requested")
+    customer = shown["customer_id"]
+    pipeline.import_tables(customers=[customer_row(customer, status="blocked")])
+    await authorise(pipeline, order_id)
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
+    assert (shown["attention"]["code"], shown["paid"]) == ("customer_blocked", "0.00")
+    pipeline.import_tables(customers=[customer_row(customer)])
+    await run(pipeline, "retry", order_id)
+    await pipeline.until_event(order_id, "booked")
+    await assert_asked_once(pipeline, "payments", "capture", order_id)
 
 
 async def test_lapsed_authorisation_is_requested_again(pipeline: World) -> None:
