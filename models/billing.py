@@ -66,7 +66,8 @@ class Bill(Payload):
     customer_vat_id: str
     customer_email: str = ""
     customer_reference: str = ""
-    bill_to: Address
+    bill_to: Address | None
+    """None: a sale at the counter to a customer without an address."""
     ship_to: Address
     language: str
     tax_case: TaxCase

@@ -173,7 +173,9 @@ class CustomerDocument(Document):
 
     customer_id: Identifier
     name: Text
-    email: Email
+    email: OptionalEmail = Field(
+        default="", description="May be empty for customers who buy at a counter only."
+    )
     phone: OptionalText = ""
     country: Country
     payment_preference: PaymentPreference | None = Field(

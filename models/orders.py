@@ -132,7 +132,9 @@ class OrderDocument(Document):
     order_id: Identifier
     channel: Channel
     customer: Customer
-    ship_to: Address
+    ship_to: Address | None = Field(
+        default=None, description="Required, unless the goods are handed over at a counter."
+    )
     bill_to: Address | None = None
     currency: Currency
     terms: Terms
@@ -207,6 +209,20 @@ class OrderDocument(Document):
         with at_field("delivery"):
             if self.fulfilment is Fulfilment.COUNTER and self.delivery is Delivery.PARTIAL:
                 raise ValueError("partial requires fulfilment carrier or pick_up, not counter")
+        return self
+
+    @model_validator(mode="after")
+    def _check_addresses(self) -> Self:
+        """Check that goods and invoice on credit have an address: only a sale at the counter that
+        is paid there does without."""
+        if self.ship_to is not None:
+            return self
+        with at_field("ship_to"):
+            if self.fulfilment is not Fulfilment.COUNTER:
+                raise ValueError(f"is missing: fulfilment {self.fulfilment} requires an address")
+        with at_field("bill_to"):
+            if self.bill_to is None and self.terms.on_credit:
+                raise ValueError("is missing: an invoice on credit requires an address")
         return self
 
     def review_addresses(self) -> list[AddressReview]:

@@ -76,6 +76,8 @@ class ShipmentPaper(Payload):
     shipment_id: str
     order_id: str
     customer_order_date: date
+    customer_reference: str = ""
+    """The customer's own reference; empty: none."""
     mode: str
     """`parcel`, `ltl`, `truckload` or `hand_over`."""
     carrier: str = ""

@@ -255,7 +255,7 @@ def _compose_invoice(
         customer_vat_id=order.vat_id or customer.vat_id,
         customer_email=customer.email,
         customer_reference=order.customer_reference,
-        bill_to=Address.model_validate(order.bill_to),
+        bill_to=Address.model_validate(order.bill_to) if order.bill_to else None,
         ship_to=Address.model_validate(order.ship_to),
         language=customer.language,
         terms=order.terms,

@@ -5,7 +5,7 @@ from typing import Any
 from activities.documents.codes import Code, qr_code
 from activities.documents.einvoice import einvoice_xml
 from activities.documents.factur_x import describe_einvoice
-from activities.documents.notation import grouped_iban
+from activities.documents.notation import Notation, grouped_iban
 from activities.documents.transfer import takes_transfer, transfer_code
 from activities.documents.typesetting import typeset
 from activities.documents.wording import AnyBill, Wording, wording_of
@@ -32,9 +32,8 @@ def _data(wording: Wording) -> dict[str, Any]:
     bill, words, notation = wording.bill, wording.words, wording.notation
     seller = bill.seller
     iban = grouped_iban(seller.iban)
-    names = dict.fromkeys((bill.customer_name, bill.bill_to.name))
     corrections = wording.corrections()
-    is_shipped_elsewhere = bill.ship_to != bill.bill_to and not corrections
+    is_shipped_elsewhere = bill.bill_to not in (None, bill.ship_to) and not corrections
     account = {"account_holder": seller.name, "IBAN": iban, "reference": bill.number}
     return {
         "kind": "invoice" if isinstance(bill, Invoice) else "credit_note",
@@ -49,10 +48,7 @@ def _data(wording: Wording) -> dict[str, Any]:
             "tax_number": seller.tax_number,
             "iban": iban,
         },
-        "recipient": {
-            "lines": notation.postal_lines(bill.bill_to, *names),
-            "country": bill.bill_to.country,
-        },
+        "recipient": _recipient(bill, notation),
         "facts": wording.facts(),
         "corrections": corrections,
         "ship_to": (
@@ -92,6 +88,15 @@ def _data(wording: Wording) -> dict[str, Any]:
         ],
         "transfer": _transfer(wording),
     }
+
+
+def _recipient(bill: AnyBill, notation: Notation) -> dict[str, Any]:
+    """Address a bill; only by name where the customer has given no address."""
+    address = bill.bill_to
+    if address is None:
+        return {"lines": [bill.customer_name], "country": bill.ship_to.country}
+    names = dict.fromkeys((bill.customer_name, address.name))
+    return {"lines": notation.postal_lines(address, *names), "country": address.country}
 
 
 def _transfer(wording: Wording) -> Code | None:

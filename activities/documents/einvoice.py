@@ -179,13 +179,13 @@ def _buyer(bill: AnyBill) -> str:
     address, number = bill.bill_to, bill.customer_vat_id
     has_vat_id = _is_vat_id(number) and not _outside_scope(bill)
     vat_id, other_id = (number, "") if has_vat_id else ("", number)
-    recipient = address.name if address.name != bill.customer_name else ""
+    recipient = address.name if address and address.name != bill.customer_name else ""
     return _group(
         "BuyerTradeParty",
         _text("ID", bill.customer_id),  # BT-46
         _text("Name", bill.customer_name),  # BT-44
         _group("SpecifiedLegalOrganization", _text("ID", other_id)),  # BT-47
-        _address(address, recipient),  # BT-51
+        _address(address, recipient) if address else _country(bill.ship_to),  # BT-51
         _mail_address(bill.customer_email),  # BT-49
         _registration("VA", vat_id),  # BT-48
     )
@@ -225,6 +225,11 @@ def _is_vat_id(number: str) -> bool:
 
 def _registration(scheme: str, number: str) -> str:
     return _group("SpecifiedTaxRegistration", _text("ID", number, schemeID=scheme))
+
+
+def _country(of: Address) -> str:
+    """Write the address of a customer who has given none: the country of the counter (BR-11)."""
+    return _group("PostalTradeAddress", _text("CountryID", of.country))
 
 
 def _address(of: Postal, second_line: str = "") -> str:

@@ -75,6 +75,7 @@ def _shipment(paper: ShipmentPaper, words: Words, notation: Notation) -> _Data:
         "shipment": paper.shipment_id,
         "order": paper.order_id,
         "ordered_on": notation.day(paper.customer_order_date),
+        "reference": paper.customer_reference,
         "date": notation.day(paper.planned_on),
         "sender": _address(paper.ship_from, notation),
         "recipient": _address(paper.ship_to, notation),

@@ -9,8 +9,8 @@ A customer may get a mail twice, with the same Message-ID, if sending succeeded 
 recorded: the worker died, the step timed out, or the mail server's answer was lost. The same holds
 if two steps send one mail at the same time.
 
-An address refused by the mail server is recorded in the row and in the order's audit trail. It is
-not tried again and blocks nothing.
+An address refused by the mail server is recorded in the row and in the order's audit trail, and so
+is a customer without one. It is not tried again and blocks nothing.
 """
 
 import asyncio
@@ -55,6 +55,9 @@ from models.messages.steps import (
 )
 from models.tables.billing import CreditNoteRow, Refund
 from models.tables.operations import Mail
+
+NO_ADDRESS = "the customer has no email address"
+"""Why a mail to a customer who bought at the counter is not sent."""
 
 
 class CustomerMail:
@@ -156,6 +159,8 @@ def mail_call(
     )
 
     async def send() -> Record:
+        if not draft.recipient:
+            return lambda work, _: _record_mail(work, draft, envelope, NO_ADDRESS, ())
         mail, findings = await asyncio.to_thread(_compose, draft, envelope, documents)
         refused: str | None = None
         try:
@@ -200,8 +205,8 @@ def _record_mail(
     if not is_new:
         return
     event = "mail_refused" if refused else "mailed"
-    detail = f"{draft.kind} to {draft.recipient} {refused or ''}".strip()
-    record_event(work, draft.order_id, event, detail)
+    recipient = f" to {draft.recipient}" if draft.recipient else ","
+    record_event(work, draft.order_id, event, f"{draft.kind}{recipient} {refused or ''}".strip())
 
 
 def _settled(session: Session, order_id: str) -> tuple[list[str], list[str]]:

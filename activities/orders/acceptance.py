@@ -11,7 +11,7 @@ from models.acceptance import Acceptance
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError, Refused
 from models.money import parse_amount
-from models.orders import OrderDocument
+from models.orders import Fulfilment, OrderDocument
 from models.pricing import PriceTerms, ProductPrice, price_lines, total
 from models.tables.masterdata import Company, Customer, Location, Product, TaxRate
 from models.tax import ProductKind, Supply, taxation, vat_area
@@ -143,7 +143,20 @@ def _check_customer(recorded: Customer | None, document: OrderDocument) -> list[
             return [FieldError("customer.credit_limit", str(error))]
     if status is CustomerStatus.BLOCKED:
         return [FieldError("customer", f"customer {document.customer_id!r} is blocked")]
-    return []
+    return _check_email(recorded, document)
+
+
+def _check_email(recorded: Customer | None, document: OrderDocument) -> list[FieldError]:
+    """Check that a customer can be mailed, unless the sale is paid at the counter."""
+    sent = document.customer
+    known = recorded is not None and recorded.email
+    if known or (not isinstance(sent, str) and sent.email):
+        return []
+    if document.fulfilment is Fulfilment.COUNTER and not document.terms.on_credit:
+        return []
+    field = "customer" if isinstance(sent, str) else "customer.email"
+    reason = 'has no email address, such as "ada@example.com": only a sale paid at a counter does '
+    return [FieldError(field, f"{reason}without")]
 
 
 def _check_products(document: OrderDocument, price_list: _PriceList) -> list[FieldError]:
@@ -166,10 +179,10 @@ def _read_prices(session: Session, document: OrderDocument, parties: _Parties) -
     decide its tax case."""
     company, customer, location = parties
     seller_area = vat_area(company.country, company.postal_code)
+    begins = ends = seller_area
     if location is not None:
         begins = ends = vat_area(location.country, location.postal_code)
-    else:
-        begins = seller_area
+    elif document.ship_to is not None:
         ends = vat_area(document.ship_to.country, document.ship_to.postal_code or "")
     skus = list({line.sku for line in document.lines})
     rows = session.exec(_PRODUCTS, params={"skus": skus, "country": ends}).all()

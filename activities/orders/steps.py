@@ -26,7 +26,7 @@ from activities.order_record.progress import (
 )
 from activities.order_record.standing import judge_customer
 from activities.orders.acceptance import price_order
-from models.customers import CustomerStatus
+from models.customers import Address, CustomerStatus
 from models.errors import Refused
 from models.identity import KEYS
 from models.messages.attention import Attention, SetAttention
@@ -45,7 +45,7 @@ from models.orders import OrderDocument
 from models.progress import Cancellation, Progress
 from models.promises import promised_date
 from models.tables.billing import Payment
-from models.tables.masterdata import Company, Customer
+from models.tables.masterdata import Company, Customer, Location
 from models.tables.operations import AttentionRow, FactRow
 from models.tables.orders import Order, OrderLineRow
 
@@ -229,6 +229,8 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
     if company_currency(work.session) is None:
         raise Refused("nothing_imported", "there are no products: import some, then retry")
     customer, resembles = customers.record_buyer(work, document)
+    bill_to = document.bill_to or document.ship_to
+    ship_to = document.ship_to or _counter_address(work.session, document, customer.name)
     accepted = step.accepted or price_order(work.session, document, customer)
     totals = accepted.totals
     order = Order(
@@ -239,8 +241,8 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
         terms=document.terms,
         delivery=document.delivery,
         currency=document.currency,
-        ship_to=document.ship_to.model_dump(),
-        bill_to=(document.bill_to or document.ship_to).model_dump(),
+        ship_to=ship_to.model_dump(),
+        bill_to=bill_to.model_dump() if bill_to is not None else None,
         requested_delivery_date=document.requested_delivery_date,
         tax_case=accepted.tax_case,
         prices_include_tax=accepted.prices_include_tax,
@@ -296,6 +298,22 @@ def _resemblance(work: UnitOfWork, order: Order) -> Attention | None:
 
 def _are_equal(one: Customer, other: Customer, key: str) -> bool:
     return getattr(one, key) is not None and getattr(one, key) == getattr(other, key)
+
+
+def _counter_address(session: Session, document: OrderDocument, name: str) -> Address:
+    """Return where a sale at the counter is handed over: the address of its location. Raises
+    Refused for an unknown location."""
+    location = session.get(Location, document.location)
+    if location is None:
+        message = f"there is no location {document.location}: import it, then retry"
+        raise Refused("no_location", message)
+    return Address(
+        name=name,
+        street=location.street or location.name,
+        city=location.city or None,
+        postal_code=location.postal_code or None,
+        country=location.country,
+    )
 
 
 def _judge_customer(session: Session, order: Order, *, is_new: bool) -> Attention | None:

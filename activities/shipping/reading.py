@@ -158,6 +158,7 @@ def shipment_paper(session: Session, shipment_id: str) -> ShipmentPaper | None:
         shipment_id=shipment_id,
         order_id=order.order_id,
         customer_order_date=day_of(session, order.placed_at),
+        customer_reference=order.customer_reference,
         mode=row.mode,
         carrier=row.carrier or "",
         service=row.service or "",

@@ -281,7 +281,7 @@ def _create_orders() -> None:
         sa.Column("delivery", sa.String(32), nullable=False),
         sa.Column("currency", text(), nullable=False),
         sa.Column("ship_to", sa.JSON(), nullable=False),
-        sa.Column("bill_to", sa.JSON(), nullable=False),
+        sa.Column("bill_to", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("requested_delivery_date", sa.Date(), nullable=True),
         sa.Column("tax_case", sa.String(32), nullable=False),
         sa.Column("prices_include_tax", sa.Boolean(), nullable=False),

@@ -58,12 +58,14 @@ def parse_order(sent: JsonValue) -> OrderDocument:
     errors = [error for review in document.review_addresses() for error in review.errors]
     phone = document.phone
     try:
-        phone = phone and parse_phone(phone, document.ship_to.country)
+        country = document.ship_to.country if document.ship_to else None
+        phone = phone and parse_phone(phone, country)
     except ValueError as error:
         errors.append(FieldError("phone", str(error)))
     if errors:
         raise InvalidInput(errors)
-    tidy = {"ship_to": document.ship_to.tidy, "bill_to": document.bill_to and document.bill_to.tidy}
+    addresses = {"ship_to": document.ship_to, "bill_to": document.bill_to}
+    tidy = {name: address and address.tidy for name, address in addresses.items()}
     given = {name: value for name, value in {**tidy, "phone": phone}.items() if value is not None}
     return document.model_copy(update=given)
 

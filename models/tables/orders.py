@@ -32,7 +32,8 @@ class Order(SQLModel, table=True):
     delivery: Delivery = enum_column(Delivery)
     currency: str
     ship_to: dict[str, str | None] = Field(sa_type=JSON)
-    bill_to: dict[str, str | None] = Field(sa_type=JSON)
+    bill_to: dict[str, str | None] | None = Field(sa_type=JSON(none_as_null=True))
+    """None: a sale at the counter to a customer without an address."""
     requested_delivery_date: date | None
     tax_case: TaxCase = enum_column(TaxCase)
     prices_include_tax: bool = False

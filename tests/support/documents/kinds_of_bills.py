@@ -55,6 +55,12 @@ def changed(invoice: Invoice, **changes: Any) -> Invoice:
 GROSS = invoice_of(WITH_TAX)
 GROSS_LESS = invoice_of(WITH_TAX_LESS, discount_ppm=33_333)
 
+WALK_IN = changed(
+    invoice_of(terms=Terms.CASH, customer_name="Walk-in customer"),
+    **{"bill_to": None, "customer_vat_id": "", "customer_email": ""},
+)
+"""The bill of a sale at the counter to a customer without an address."""
+
 BILLS: dict[str, Invoice | CreditNote] = {
     "one line": invoice_of(),
     "paid": invoice_of(terms=Terms.PREPAID),

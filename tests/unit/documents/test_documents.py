@@ -76,6 +76,21 @@ def test_invoice_has_all_legally_required_fields() -> None:
         assert expected in text
 
 
+def test_customers_reference_is_printed() -> None:
+    """On the invoice, and on the credit note that corrects it."""
+    invoice = invoice_of().model_copy(update={"customer_reference": "PO 4711"})
+    for bill in (invoice, credit_note_of(invoice)):
+        assert "Your reference PO 4711" in text_of(bill)
+    assert "Your reference" not in text_of(invoice_of())
+
+
+def test_invoice_of_a_walk_in_has_the_customers_name_only() -> None:
+    invoice = invoice_of(terms=Terms.CASH, customer_name="Walk-in customer")
+    text = text_of(invoice.model_copy(update={"bill_to": None}))
+    assert "Walk-in customer" in text
+    assert "High Street" not in text
+
+
 def test_paid_invoice_has_no_payment_instructions() -> None:
     text = text_of(invoice_of(terms=Terms.PREPAID))
     assert "Payment Paid" in text

@@ -17,7 +17,7 @@ from models.einvoice import why_no_einvoice
 from models.pricing import PricedLine
 from tests.support.documents.bills import credit_note_of, invoice_of, priced
 from tests.support.documents.einvoice_rules import RULE_SETS, broken_rules
-from tests.support.documents.kinds_of_bills import BILLS, PLAIN_BILLS, RATES, with_seller
+from tests.support.documents.kinds_of_bills import BILLS, PLAIN_BILLS, RATES, WALK_IN, with_seller
 
 
 def broken(bill: Invoice | CreditNote, rules: str) -> list[str]:
@@ -66,6 +66,11 @@ def test_national_rules_demand_a_contact_and_mail_addresses() -> None:
     assert any("BR-DE-2" in rule for rule in broken(without, "XRechnung"))
     assert any("R020" in rule for rule in broken(without, "Peppol"))
     assert broken(without, "EN 16931") == broken(without, "Factur-X") == []
+
+
+def test_bill_of_a_walk_in_conforms_to_the_standard() -> None:
+    """National rules demand an address; those are for business customers."""
+    assert broken(WALK_IN, "EN 16931") == broken(WALK_IN, "Factur-X") == []
 
 
 @given(

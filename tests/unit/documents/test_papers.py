@@ -257,6 +257,12 @@ def test_packing_slip_is_in_the_customers_language(language: str, expected: list
     assert not re.search("EUR|price|preis", text)
 
 
+def test_packing_slip_has_the_customers_reference() -> None:
+    text = text_of(packing_slip_pdf(shipment_of(customer_reference="PO 4711", language="de")))
+    assert "Ihr Zeichen PO 4711" in text
+    assert "Ihr Zeichen" not in text_of(packing_slip_pdf(shipment_of(language="de")))
+
+
 def test_german_return_label_is_german_on_both_pages() -> None:
     text = text_of(return_label_pdf(return_of(language="de")))
     for expected in (

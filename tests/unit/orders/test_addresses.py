@@ -92,6 +92,7 @@ def test_usual_address_prints_in_the_order_of_its_country(
     *parts, expected = case
     order = parse_order(sent(address_of(*parts)))
     assert order.warnings == []
+    assert order.ship_to is not None
     assert printed_lines(order.ship_to) == expected
     assert parse_order(order.model_dump(mode="json")) == order
 

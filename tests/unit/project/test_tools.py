@@ -422,6 +422,7 @@ def test_demo_expects_total_of_price_list(scenario: Scenario) -> None:
         for row in rows("products.csv")
     }
     vat_ids = {row["customer_id"]: row["vat_id"] for row in rows("customers.csv")}
+    assert order.ship_to is not None
     is_abroad = bool(vat_ids[order.customer_id]) and order.ship_to.country != "DE"
     terms = PriceTerms(case=TaxCase.INTRA_COMMUNITY if is_abroad else TaxCase.DOMESTIC)
     lines = [
