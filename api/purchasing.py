@@ -13,6 +13,7 @@ from api.bodies import Limit, body_of, described
 from api.facts import FactTaken, record_fact
 from api.problems import PROBLEMS
 from intake import Intake
+from models.approvals import ProposalState
 from models.base import Document, Identifier, LocationId
 from models.errors import invalid_input
 from models.messages.facts import Fact, GoodsReceived, SupplierAcknowledged
@@ -21,6 +22,7 @@ from models.views.purchasing import (
     OffersView,
     PurchaseOrderDetails,
     PurchaseOrderView,
+    PurchaseProposalView,
     require_purchase_order,
 )
 from models.views.stock import require_sku
@@ -72,6 +74,11 @@ def purchasing_router(intake: Intake, database: Database, clock: Clock) -> APIRo
         """Record a goods receipt."""
         body = await fact_of(request, GoodsReceived, po_id)
         return await record_fact(intake, "goods.received", "receipt_id", body)
+
+    @router.get("/purchase-proposals", tags=["stock"])
+    async def proposals(state: ProposalState | None = None) -> list[PurchaseProposalView]:
+        """List purchases that wait for approval, or were approved or rejected."""
+        return await database.read_async(lambda s: purchasing_reading.purchase_proposals(s, state))
 
     @router.get("/offers/{sku}", tags=["stock"])
     async def offers(sku: str) -> OffersView:

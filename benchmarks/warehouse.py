@@ -35,8 +35,9 @@ NUMBERS = """
 OPENING_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 FILL = (
     "INSERT INTO products (sku, name, unit_price_minor, currency, tax_rate_ppm, tax_class,"
-    " kind, weight_g, length_mm, width_mm, height_mm, gtin) {numbers}"
-    " SELECT 'S' || i, 'Drill', 999, 'EUR', 190000, 'standard', 'goods', 900, 300, 200, 100, ''"
+    " kind, is_sold, is_bought, weight_g, length_mm, width_mm, height_mm, gtin) {numbers}"
+    " SELECT 'S' || i, 'Drill', 999, 'EUR', 190000, 'standard', 'goods', true, true,"
+    " 900, 300, 200, 100, ''"
     " FROM numbers",
     "INSERT INTO offers (supplier_id, sku, unit_cost_minor, currency, minimum_quantity, pack_size,"
     " lead_time_days, freight_cost_minor, duty_ppm)"

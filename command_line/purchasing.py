@@ -24,11 +24,13 @@ from command_line.output import (
 )
 from command_line.stock import Sku
 from command_line.tables import new_table, print_table
+from models.approvals import ProposalState
 from models.purchasing import PurchaseOrderState
 from models.views.purchasing import (
     OffersView,
     PurchaseOrderDetails,
     PurchaseOrderView,
+    PurchaseProposalView,
     ReasonView,
     TrackRecordView,
     require_purchase_order,
@@ -54,6 +56,18 @@ def add_purchasing(app: typer.Typer, open_context: OpenContext) -> None:
         """List purchase orders, newest first."""
         rows = open_context().read(lambda s: purchasing_reading.purchase_orders(s, state, limit))
         show_view(rows, as_json, _print_list, wide)
+
+    @app.command("purchase-proposals")
+    def purchase_proposals(
+        state: Annotated[
+            ProposalState | None, typer.Option(help="Only those in this state.")
+        ] = None,
+        as_json: Json = False,
+        wide: Wide = False,
+    ) -> None:
+        """List purchases that wait for approval, or were approved or rejected."""
+        rows = open_context().read(lambda s: purchasing_reading.purchase_proposals(s, state))
+        show_view(rows, as_json, _print_proposals, wide)
 
     @app.command()
     def offers(sku: Sku, as_json: Json = False, wide: Wide = False) -> None:
@@ -143,6 +157,14 @@ def _promised(text: str) -> JsonValue:
     if not (sku and equals and units.isascii() and units.isdigit()):
         raise typer.BadParameter(f"{text!r} is not SKU=UNITS, such as SAW-165=4")
     return {"sku": sku, "quantity": int(units)}
+
+
+def _print_proposals(rows: Sequence[PurchaseProposalView]) -> None:
+    table = new_table("SKU", "location", "state", "quantity", "supplier", "landed", "why")
+    for row in rows:
+        numbers = (str(row.quantity), row.supplier_id, f"{row.landed} {row.currency}")
+        table.add_row(row.sku, row.location, row.state, *numbers, row.why)
+    print_table(table)
 
 
 def _print_list(rows: Sequence[PurchaseOrderView]) -> None:

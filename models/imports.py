@@ -213,7 +213,8 @@ class ProductRow(Document):
     """products.csv: a product, with its price, and weight and size of one unit.
 
     `unit_price` includes tax if the company's prices do. `tax_rate_percent` is the rate of the
-    company's country, `tax_class` chooses that of others.
+    company's country, `tax_class` chooses that of others. New orders of a product that is no longer
+    `is_sold` are refused; no more is purchased of one that is no longer `is_bought`.
     """
 
     sku: Identifier
@@ -223,6 +224,8 @@ class ProductRow(Document):
     tax_rate_percent: PercentText
     tax_class: TaxClass = STANDARD_CLASS
     kind: ProductKind = ProductKind.GOODS
+    is_sold: bool = True
+    is_bought: bool = True
     weight_g: Count
     length_mm: Count
     width_mm: Count

@@ -32,6 +32,8 @@ class ProductPrice(Payload):
     tax_rate_ppm: int
     tax_class: str = STANDARD_CLASS
     foreign_rate_ppm: int | None = None
+    is_sold: bool = True
+    is_bought: bool = True
 
 
 class PriceTerms(Payload):

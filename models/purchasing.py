@@ -94,6 +94,8 @@ class Offer(Payload):
     freight_cost_minor: int
     duty_ppm: int
     valid_until: date | None
+    is_bought: bool = True
+    """Whether the product is still bought."""
 
     def unit_cost_with_price_break(self, quantity: int) -> int:
         """Return the cost of a unit in minor units, where `quantity` are purchased."""
@@ -272,6 +274,8 @@ def _fill_rate(record: TrackRecord | None) -> int:
 
 
 def _why_not(offer: Offer, today: date, excluded: Mapping[str, str]) -> str | None:
+    if not offer.is_bought:
+        return f"{offer.sku} is no longer bought"
     if offer.supplier_id in excluded:
         return excluded[offer.supplier_id]
     if offer.valid_until is not None and offer.valid_until < today:

@@ -19,6 +19,8 @@ from models.money import PPM_PER_PERCENT, decimals, round_half_up
 FUZZ_DECIMALS = 6
 """The decimals kept before rounding up, so that 3.0000000000000004 units are 3 and not 4."""
 DAYS_A_YEAR = 365
+PRIOR_DAYS = 28
+"""The least days over which demand is estimated: four weeks, of seven weekdays each."""
 
 
 class Demand(Payload):
@@ -251,12 +253,17 @@ def observed_window(first_day: date | None, today: date, window_days: int) -> tu
 
     The `window_days` that end with yesterday, none of them before the `first_day` with an order;
     on that day itself, today alone. 0 days without any order.
+
+    There are at least PRIOR_DAYS (or `window_days`, if these are fewer): days before the first
+    order count as days without demand. So the mean of n days is shrunk to units / PRIOR_DAYS: the
+    posterior mean of a Poisson rate whose Gamma prior has seen no demand on the missing days
+    (Gelman et al., Bayesian Data Analysis, 3rd ed., section 2.6). It ends with PRIOR_DAYS days.
     """
     yesterday = today - timedelta(days=1)
     if first_day is None:
         return yesterday, 0
     last_day = max(first_day, yesterday)
-    return last_day, min(window_days, (last_day - first_day).days + 1)
+    return last_day, min(window_days, max(PRIOR_DAYS, (last_day - first_day).days + 1))
 
 
 def lot_size(

@@ -93,9 +93,9 @@ class ReturnRules(Payload):
     authorises_automatically: bool = False
 
     def delivered_since(self, reason: ReturnReason, today: date) -> date:
-        """Return the earliest day of a delivery whose goods may still come back."""
+        """Return the earliest day of a delivery whose goods may still come back; 0 days: none."""
         days = self.warranty_days if reason.is_our_fault else self.window_days
-        return today - timedelta(days=days)
+        return today - timedelta(days=days or -1)
 
     def percent(self, reason: ReturnReason, condition: Condition) -> int:
         """Return the share of the price that is refunded for a unit."""

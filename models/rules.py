@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from models.approvals import ApprovalRules
 from models.billing import BillingRules
 from models.documents import DocumentRules
 from models.messages.policy import Policy
@@ -18,6 +19,7 @@ class Rules:
     policy: Policy
     billing: BillingRules
     purchasing: PurchasingPolicy
+    approvals: ApprovalRules
     review: ReviewPolicy
     packaging: Packaging
     returns: ReturnRules

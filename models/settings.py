@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, Json, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.approvals import ApprovalRules
 from models.billing import BillingRules, DunningLevel
 from models.documents import FONTS, DocumentRules
 from models.errors import FieldError, InvalidConfiguration
@@ -322,6 +323,17 @@ class Settings(BaseSettings):
     holding_cost_percent: Percent = Decimal(20)
     """Cost of holding a unit for a year, as a share of its value."""
 
+    approve_first_purchase: bool = Field(default=True, description="true or false")
+    """Whether a first purchase of more than orders are short of waits for approval."""
+    approve_above: Decimal | None = Field(
+        default=None, ge=0, le=10**12, description="an amount, 0 or more, such as 1000.00"
+    )
+    """Landed cost above which a purchase waits for approval, in the company's currency."""
+    approve_cover_months: Annotated[
+        int, Field(ge=1, le=1_200, description="a whole number of months from 1 to 1200")
+    ] = 6
+    """Months of demand that a purchase for stock covers without approval."""
+
     # Nightly jobs, at times of the company's time zone. No clock skips or repeats the default ones.
 
     stock_review_at: TimeOfDay = "04:30"
@@ -430,6 +442,11 @@ class Settings(BaseSettings):
             policy=self.policy,
             billing=self.billing,
             purchasing=self.purchasing,
+            approvals=ApprovalRules(
+                first=self.approve_first_purchase,
+                value=self.approve_above,
+                cover_months=self.approve_cover_months,
+            ),
             review=self.review,
             packaging=self.packaging,
             returns=self.returns,

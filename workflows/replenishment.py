@@ -116,7 +116,10 @@ class ReplenishmentWorkflow:
                 self._sending.add(send.po_id)
                 self._start_sending(send)
         if plan.problem:
-            attention = Attention(code="no_offer", message=plan.problem)
+            attention = Attention(
+                code="purchase_approval" if plan.awaits_approval else "no_offer",
+                message=plan.problem,
+            )
             await self._board.raise_attention(SUPPLY, attention)
         else:
             await self._board.clear_attention(SUPPLY)

@@ -1,5 +1,6 @@
 """Acceptance of an order: what it requires of the master data, and what it costs."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sqlalchemy import String, bindparam, func
@@ -14,6 +15,7 @@ from models.money import parse_amount
 from models.orders import Fulfilment, OrderDocument
 from models.pricing import PriceTerms, ProductPrice, price_lines, total
 from models.tables.masterdata import Company, Customer, Location, Product, TaxRate
+from models.tables.stock import Stock
 from models.tax import ProductKind, Supply, taxation, vat_area
 
 
@@ -70,6 +72,7 @@ def check_order(
         return errors, None
     price_list = _read_prices(session, document, _Parties(company, customer, location))
     errors += _check_products(document, price_list)
+    errors += _check_stock(session, document, price_list.products)
     if errors:
         return errors, None
     accepted = _priced(document, price_list)
@@ -91,7 +94,9 @@ def price_order(session: Session, document: OrderDocument, customer: Customer) -
     if missing := sorted({line.sku for line in document.lines} - price_list.products.keys()):
         raise Refused("sku_unknown", f"there is no SKU {', '.join(missing)}: import it, then retry")
     if errors := _check_products(document, price_list):
-        raise Refused("tax_rate_unknown", f"{errors[0].reason}, then retry")
+        sold = all(product.is_sold for product in price_list.products.values())
+        reason = f"{errors[0].reason}, then retry"
+        raise Refused("tax_rate_unknown" if sold else "not_sold", reason)
     return _priced(document, price_list)
 
 
@@ -167,10 +172,29 @@ def _check_products(document: OrderDocument, price_list: _PriceList) -> list[Fie
         if product is None:
             errors.append(FieldError(f"lines.{number}.sku", f"there is no SKU {line.sku!r}"))
             continue
+        if not product.is_sold:
+            errors.append(FieldError(f"lines.{number}.sku", f"{line.sku} is no longer sold"))
         try:
             terms.rate_of(product)
         except ValueError as error:
             errors.append(FieldError(f"lines.{number}.sku", str(error)))
+    return errors
+
+
+def _check_stock(
+    session: Session, document: OrderDocument, products: Mapping[str, ProductPrice]
+) -> list[FieldError]:
+    """Check that what is no longer bought is available: nothing else will arrive for it."""
+    errors = []
+    for number, line in enumerate(document.lines):
+        if line.sku not in products or products[line.sku].is_bought:
+            continue
+        free = select(func.sum(col(Stock.on_hand) - col(Stock.reserved)))
+        units = session.exec(free.where(Stock.sku == line.sku)).one() or 0
+        ordered = sum(other.quantity for other in document.lines if other.sku == line.sku)
+        if ordered > units:
+            reason = f"{line.sku} is no longer bought, and {units} are left: order at most {units}"
+            errors.append(FieldError(f"lines.{number}.quantity", reason))
     return errors
 
 

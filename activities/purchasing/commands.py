@@ -1,15 +1,18 @@
-"""The command of operators on purchase orders: close."""
+"""Commands of operators on purchases: close an order, approve or reject a proposal."""
 
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.purchasing.purchase_orders import keys_of, lock_purchase
 from activities.stock.backorders import due_units, set_expected_dates
 from activities.stock.notifications import changed_shortages, read_shortages
+from models.approvals import ProposalState
 from models.messages.commands.base import STOCK_REFUSED, UNKNOWN_PURCHASE_ORDER, refuse
 from models.messages.commands.purchasing import ClosePurchaseOrder
 from models.messages.commands.results import CommandResult
+from models.messages.commands.stock import ApprovePurchase, PurchaseDecision, RejectPurchase
+from models.messages.steps import StockKey
 from models.purchasing import PurchaseOrderState
-from models.tables.purchasing import PurchaseOrder
+from models.tables.purchasing import PurchaseOrder, PurchaseProposal
 
 
 @executes(ClosePurchaseOrder)
@@ -37,6 +40,32 @@ def close_purchase(work: UnitOfWork, command: ClosePurchaseOrder) -> CommandResu
         orders=(short.order_id for short in changed_shortages(work.session, before)),
         stock_keys=keys_of(order, lines),
     )
+
+
+@executes(ApprovePurchase)
+def approve_purchase(work: UnitOfWork, command: ApprovePurchase) -> CommandResult:
+    """Approve a proposed purchase; its replenishment sends it."""
+    return _decide(work, command, ProposalState.APPROVED)
+
+
+@executes(RejectPurchase)
+def reject_purchase(work: UnitOfWork, command: RejectPurchase) -> CommandResult:
+    """Reject a proposed purchase."""
+    return _decide(work, command, ProposalState.REJECTED)
+
+
+def _decide(work: UnitOfWork, command: PurchaseDecision, state: ProposalState) -> CommandResult:
+    key = StockKey(sku=command.sku, location=command.location)
+    proposal = work.session.get(PurchaseProposal, key.primary_key, with_for_update=True)
+    if proposal is None:
+        refuse("sku", f"no purchase of {key.sku} for {key.location} is proposed", STOCK_REFUSED)
+    if proposal.state is not ProposalState.OPEN:
+        decided = f"{proposal.state} by {proposal.decided_by}: {proposal.reason}"
+        refuse("sku", f"the purchase of {key.sku} for {key.location} is {decided}", STOCK_REFUSED)
+    proposal.state, proposal.decided_at = state, work.now
+    proposal.decided_by, proposal.reason = command.actor, command.reason
+    what = f"the purchase of {proposal.quantity} x {key.sku} for {key.location}"
+    return CommandResult.done(command, f"{what} is {state}", stock_keys=(key,))
 
 
 def _why_not_close(order: PurchaseOrder) -> str | None:

@@ -10,16 +10,20 @@ from sqlmodel import Session, col, select
 
 from activities.database.company import keep_company
 from models.purchasing import Offer
-from models.tables.masterdata import Company, SupplierOffer
+from models.tables.masterdata import Company, Product, SupplierOffer
 
 
 def read_offers(session: Session, skus: Iterable[str]) -> list[Offer]:
     """Read the offers for `skus` that are in the company's currency, and the company with them."""
     rows = session.exec(
-        select(SupplierOffer, Company)
+        select(SupplierOffer, Company, col(Product.is_bought))
         .join(Company, col(Company.currency) == col(SupplierOffer.currency))
+        .join(Product, col(Product.sku) == col(SupplierOffer.sku))
         .where(col(SupplierOffer.sku).in_(list(skus)))
     ).all()
     if rows:
         keep_company(session, rows[0][1])
-    return [Offer.model_validate(offer.model_dump()) for offer, _ in rows]
+    return [
+        Offer.model_validate(offer.model_dump() | {"is_bought": is_bought})
+        for offer, _, is_bought in rows
+    ]

@@ -7,6 +7,7 @@ purchase order that collects lines for the supplier and the location.
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
@@ -14,9 +15,11 @@ from activities.database.company import get_company
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, lock_series
 from activities.purchasing.offers import read_offers
+from activities.purchasing.proposals import approved_units, is_first_purchase, propose
 from activities.purchasing.purchase_orders import Purchase, lines_of, reason_of, select_purchases
 from activities.purchasing.track_records import track_records
 from activities.stock.backorders import backordered, incoming, open_shortages
+from models.approvals import why_approval
 from models.messages.steps import StockKey
 from models.purchasing import (
     ComparedOffer,
@@ -34,6 +37,15 @@ from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 from models.tables.stock import Shortage, Stock, StockPolicy
 
 
+class Planned(NamedTuple):
+    """Why units aren't purchased, how many of them orders are short of, and whether an operator's
+    approval is missing."""
+
+    problem: str | None = None
+    unmet: int = 0
+    awaits_approval: bool = False
+
+
 def lock_offers(work: UnitOfWork, key: StockKey) -> None:
     """Lock the number series of all suppliers of a SKU: before any purchase order is locked."""
     for offer in read_offers(work.session, [key.sku]):
@@ -41,18 +53,18 @@ def lock_offers(work: UnitOfWork, key: StockKey) -> None:
     work.restart_clock()
 
 
-def plan_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
+def plan_line(work: UnitOfWork, key: StockKey, *, again: bool) -> "Planned":
     """Plan a purchase of the units that are short, or to restock, and not on order.
 
-    Replaces the line that was planned before. Returns why no supplier is left, and the units that
-    orders are then short of.
+    Replaces the line that was planned before. Returns why units aren't purchased, and how many of
+    them orders are short of. `again`: propose a rejected purchase once more.
     """
     emptied = _delete_planned_lines(work, key)
-    problem, unmet = _plan_new_line(work, key)
+    planned = _plan_new_line(work, key, again=again)
     for order in emptied:
         if not lines_of(work.session, order.po_id):
             work.session.delete(order)
-    return problem, unmet
+    return planned
 
 
 def _delete_planned_lines(work: UnitOfWork, key: StockKey) -> list[PurchaseOrder]:
@@ -69,7 +81,7 @@ def _delete_planned_lines(work: UnitOfWork, key: StockKey) -> list[PurchaseOrder
     return [order for order, _ in planned]
 
 
-def _plan_new_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
+def _plan_new_line(work: UnitOfWork, key: StockKey, *, again: bool) -> "Planned":
     session, today = work.session, work.today
     on_order = sum(one.units for one in incoming(session, key, today))
     needed = backordered(session, key)
@@ -81,7 +93,7 @@ def _plan_new_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
     short = max(0, needed - on_order)
     low = _units_to_restock(level + short, policy) if policy else 0
     if not short + low:
-        return None, 0
+        return Planned()
     order_ids = _orders_not_covered(session, key, on_order)
     needed_by = _needed_by(session, key, order_ids)
     requirement = Requirement(sku=key.sku, short=short, restock=low, needed_by=needed_by)
@@ -90,19 +102,50 @@ def _plan_new_line(work: UnitOfWork, key: StockKey) -> tuple[str | None, int]:
     excluded = _failed_suppliers(work, key)
     comparison = compare_offers(requirement, offers, records, today, excluded)
     if comparison.chosen is None:
-        return _no_supplier(key, comparison), short
+        return Planned(_no_supplier(key, comparison), short)
+    problem = None
+    if why := _why_approval(work, key, requirement, comparison.chosen, policy):
+        problem = propose(work, key, comparison.chosen, why, again=again)
+        requirement = requirement.model_copy(update={"restock": 0})
+        comparison = compare_offers(requirement, offers, records, today, excluded)
+        only_short = comparison.chosen
+        if not short or only_short is None:
+            return Planned(problem, 0, awaits_approval=True)
+        if _why_approval(work, key, requirement, only_short, policy):
+            rejected = f"the purchase of {short} x {key.sku} that are short is rejected"
+            return Planned(problem or rejected, short, awaits_approval=True)
     reason = Reason(
         orders=order_ids,
         short=short,
-        restock=low,
+        restock=requirement.restock,
         position=level,
         reorder_point=policy.reorder_point if policy else None,
         demand_a_day=policy.demand_a_day if policy else None,
         lead_time_days=policy.lead_time_days if policy else None,
         comparison=comparison,
     )
+    assert comparison.chosen is not None
     _add_line(work, key, comparison.chosen, offers, reason)
-    return None, 0
+    return Planned(problem, 0, awaits_approval=problem is not None)
+
+
+def _why_approval(
+    work: UnitOfWork,
+    key: StockKey,
+    requirement: Requirement,
+    chosen: ComparedOffer,
+    policy: StockPolicy | None,
+) -> str | None:
+    """Return why a purchase waits for an operator; None: it doesn't, or it is approved."""
+    session, rules = work.session, work.rules.approvals
+    why = why_approval(
+        rules,
+        requirement,
+        chosen,
+        is_first=bool(requirement.restock) and is_first_purchase(session, key),
+        demand_a_day=policy.demand_a_day if policy else 0.0,
+    )
+    return None if why is None or chosen.quantity <= approved_units(session, key) else why
 
 
 def _units_to_restock(level: int, policy: StockPolicy) -> int:

@@ -13,6 +13,7 @@ from activities.purchasing.receiving import receipt_problem
 from activities.purchasing.track_records import track_records
 from activities.stock.backorders import due_units, unless_passed
 from activities.stock.reading import shortage_view
+from models.approvals import ProposalState
 from models.messages.facts import GoodsReceived, SupplierAcknowledged
 from models.messages.steps import StockKey
 from models.money import format_amount, format_percent, round_half_up
@@ -29,7 +30,13 @@ from models.purchasing import (
 from models.stock import ShortageState
 from models.tables.masterdata import Product, Supplier
 from models.tables.operations import RejectedMessageRow
-from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine, SupplierInvoice
+from models.tables.purchasing import (
+    GoodsReceipt,
+    PurchaseOrder,
+    PurchaseOrderLine,
+    PurchaseProposal,
+    SupplierInvoice,
+)
 from models.tables.stock import Shortage
 from models.views.operations import RejectedMessageView
 from models.views.purchasing import (
@@ -39,6 +46,7 @@ from models.views.purchasing import (
     PurchaseLineView,
     PurchaseOrderDetails,
     PurchaseOrderView,
+    PurchaseProposalView,
     ReasonView,
     ReceiptView,
     SupplierInvoiceView,
@@ -247,6 +255,23 @@ def _invoices(session: Session, order: PurchaseOrder) -> list[SupplierInvoiceVie
             matched_at=row.matched_at,
         )
         for row in rows
+    ]
+
+
+def purchase_proposals(
+    session: Session, state: ProposalState | None = None
+) -> list[PurchaseProposalView]:
+    """List proposed purchases, the latest first."""
+    query = select(PurchaseProposal)
+    if state is not None:
+        query = query.where(PurchaseProposal.state == state)
+    latest = query.order_by(col(PurchaseProposal.proposed_at).desc(), col(PurchaseProposal.sku))
+    return [
+        PurchaseProposalView(
+            **row.model_dump(exclude={"landed_minor"}),
+            landed=format_amount(row.landed_minor, row.currency),
+        )
+        for row in session.exec(latest)
     ]
 
 

@@ -63,7 +63,7 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
             line.failed_at = None
     before = read_shortages(work.session, [key.sku])
     others = _end_overdue(work, key)
-    problem, unmet = plan_line(work, key)
+    problem, unmet, awaits_approval = plan_line(work, key, again=step.again)
     set_expected_dates(work, [key.sku])
     for shortage in open_shortages(work.session, [key.sku]):
         if shortage.key == key and shortage.po_id is None:
@@ -76,6 +76,7 @@ def plan_purchases(work: UnitOfWork, step: PlanStep) -> PurchasePlan:
         open=tuple(o.po_id for o, line in purchases if o.state.is_open and due_units(line)),
         unmet=unmet,
         problem=problem,
+        awaits_approval=awaits_approval,
         review_at=_next_review(work, purchases, problem),
         made_at=work.now,
         notification=Notification(cause="plan", orders=tuple(orders), stock_keys=tuple(others)),

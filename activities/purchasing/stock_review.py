@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import delete, func, insert
+from sqlalchemy import ColumnElement, delete, func, insert
 from sqlmodel import Session, col, select
 from temporalio import activity
 
@@ -16,8 +16,10 @@ from activities.database.company import day_of, find_company, start_of
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.purchasing.offers import read_offers
+from activities.purchasing.proposals import withdraw_proposals
 from activities.purchasing.track_records import lead_times, track_records
 from activities.stock.backorders import low_keys
+from models.billing import AuthorisationState
 from models.messages.nightly import ReviewedBatch, ReviewStep
 from models.messages.steps import StockKey
 from models.purchasing import Offer, Requirement, compare_offers
@@ -32,6 +34,7 @@ from models.replenishment import (
     service_factor,
 )
 from models.stock import SERVING, ReservationState, ShortageState
+from models.tables.billing import Authorisation
 from models.tables.masterdata import Product
 from models.tables.orders import Order
 from models.tables.stock import Reservation, Shortage, Stock, StockPolicy
@@ -80,7 +83,7 @@ class StockReview:
             lambda session: _review(session, step, rules, now)
         )
         if policies:
-            await self._database.transaction_async(lambda work: _write(work, policies))
+            await self._database.transaction_async(lambda work: _write(work, policies, batch.low))
         return batch
 
 
@@ -160,7 +163,7 @@ def _observe(session: Session, skus: Sequence[str], rules: ReviewPolicy, now: da
 
 
 def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[StockKey, UnitsByDay]:
-    """Sum the units ordered since then and not cancelled, where they were reserved or are short."""
+    """Sum the units of certain orders since then, where they were reserved or are short."""
     reserved = (
         select(Reservation.sku, Reservation.location, Order.placed_at, Reservation.quantity)
         .join(Order, col(Order.order_id) == col(Reservation.order_id))
@@ -170,6 +173,7 @@ def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Stoc
             (col(Reservation.state) != ReservationState.WRITTEN_OFF)
             | col(Reservation.shipment_id).is_not(None),  # without a shipment it was cancelled
             Order.placed_at >= since,
+            _certain(),
         )
     )
     short = (
@@ -184,6 +188,7 @@ def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Stoc
             col(Shortage.sku).in_(skus),
             Shortage.state == ShortageState.OPEN,
             Order.placed_at >= since,
+            _certain(),
         )
     )
     demand: dict[StockKey, UnitsByDay] = defaultdict(lambda: defaultdict(int))
@@ -191,6 +196,20 @@ def _demand(session: Session, skus: Sequence[str], since: datetime) -> dict[Stoc
         for sku, location, placed_at, units in session.exec(query):
             demand[StockKey(sku=sku, location=location)][day_of(session, placed_at)] += units
     return demand
+
+
+def _certain() -> ColumnElement[bool]:
+    """Match orders that are paid, authorised or on credit: an unpaid order may never be paid."""
+    guaranteed = (
+        select(Authorisation.order_id)
+        .where(
+            Authorisation.order_id == Order.order_id,
+            col(Authorisation.state).in_((AuthorisationState.LIVE, AuthorisationState.CAPTURED)),
+        )
+        .exists()
+    )
+    paid = col(Order.paid_minor) + col(Order.forgiven_minor) >= col(Order.total_minor)
+    return paid | col(Order.credit_accepted) | guaranteed
 
 
 def _best_offers(session: Session, skus: Sequence[str], today: date) -> dict[str, Offer]:
@@ -242,7 +261,8 @@ def _available(stock: Stock | None) -> int:
     return stock.on_hand - stock.reserved if stock else 0
 
 
-def _write(work: UnitOfWork, policies: Sequence[StockPolicy]) -> None:
+def _write(work: UnitOfWork, policies: Sequence[StockPolicy], low: Sequence[StockKey]) -> None:
     skus = {policy.sku for policy in policies}
     work.session.execute(delete(StockPolicy).where(col(StockPolicy.sku).in_(skus)))
     work.session.execute(insert(StockPolicy), [policy.model_dump() for policy in policies])
+    withdraw_proposals(work, skus, low)

@@ -74,9 +74,10 @@ def authorise_return(work: UnitOfWork, command: AuthoriseReturn) -> CommandResul
 
 def _authorise(work: UnitOfWork, row: ReturnRow, why: str) -> date:
     """Authorise a return, and return its last day; its carrier may have reported before."""
-    last_day = work.today + timedelta(days=work.rules.returns.expires_days)
+    days = work.rules.returns.expires_days
+    last_day = work.today + timedelta(days=days)
     row.state, row.authorised_at = ReturnState.AUTHORISED, work.now
-    row.expires_at = work.end_of(last_day)
+    row.expires_at = work.end_of(last_day) if days else work.now
     record_event(work, row.order_id, "return_authorised", f"{row.return_id} {why}")
     update_return(work, row)
     return last_day

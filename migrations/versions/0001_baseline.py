@@ -140,6 +140,8 @@ def _create_master_data() -> None:
         sa.Column("tax_rate_ppm", sa.Integer(), nullable=False),
         sa.Column("tax_class", text(), nullable=False),
         sa.Column("kind", sa.String(32), nullable=False),
+        sa.Column("is_sold", sa.Boolean(), nullable=False),
+        sa.Column("is_bought", sa.Boolean(), nullable=False),
         sa.Column("weight_g", sa.Integer(), nullable=False),
         sa.Column("length_mm", sa.Integer(), nullable=False),
         sa.Column("width_mm", sa.Integer(), nullable=False),
@@ -475,6 +477,26 @@ def _create_purchasing() -> None:
         sa.PrimaryKeyConstraint("po_id", "sku", name=op.f("pk_purchase_order_lines")),
     )
     op.create_index("ix_purchase_order_lines_sku", "purchase_order_lines", ["sku"])
+    op.create_table(
+        "purchase_proposals",
+        sa.Column("sku", text(), nullable=False),
+        sa.Column("location", text(), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("supplier_id", text(), nullable=False),
+        sa.Column("landed_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", text(), nullable=False),
+        sa.Column("why", text(), nullable=False),
+        sa.Column("state", sa.String(32), nullable=False),
+        sa.Column("proposed_at", moment(), nullable=False),
+        sa.Column("decided_at", moment(), nullable=True),
+        sa.Column("decided_by", text(), nullable=False),
+        sa.Column("reason", text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["location"], ["locations.location"], name=op.f("fk_purchase_proposals_location")
+        ),
+        sa.ForeignKeyConstraint(["sku"], ["products.sku"], name=op.f("fk_purchase_proposals_sku")),
+        sa.PrimaryKeyConstraint("sku", "location", name=op.f("pk_purchase_proposals")),
+    )
     op.create_table(
         "supplier_invoices",
         sa.Column("invoice_id", text(), nullable=False),

@@ -262,6 +262,8 @@ class PurchasePlan(Payload):
     """Units short that no supplier delivers."""
     problem: str | None = None
     """The reason for unmet units, or why stock that runs low is not purchased."""
+    awaits_approval: bool = False
+    """Whether the problem is that a purchase waits for an operator's approval."""
     review_at: Moment | None = None
     """Time of the next deadline, for an acknowledgement or overdue goods."""
     made_at: Moment

@@ -103,6 +103,10 @@ class Product(SQLModel, table=True):
     tax_class: str = STANDARD_CLASS
     """The class whose rate applies in other countries (`TaxRate`)."""
     kind: ProductKind = enum_column(ProductKind, default=ProductKind.GOODS)
+    is_sold: bool = True
+    """False: new orders are refused; accepted ones continue."""
+    is_bought: bool = True
+    """False: no more is purchased; purchase orders that were sent continue."""
     weight_g: int
     length_mm: int
     width_mm: int

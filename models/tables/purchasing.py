@@ -6,6 +6,7 @@ from pydantic import JsonValue
 from sqlalchemy import JSON, CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
+from models.approvals import ProposalState
 from models.purchasing import PurchaseOrderState
 from models.tables.columns import bigint, enum_column
 
@@ -63,6 +64,27 @@ class PurchaseOrderLine(SQLModel, table=True):
     is over or an operator retries."""
     reason: dict[str, JsonValue] = Field(sa_type=JSON)
     """Why it was purchased: a `models.purchasing.Reason`."""
+
+
+class PurchaseProposal(SQLModel, table=True):
+    """A purchase of a SKU for a location that waits for an operator's approval."""
+
+    __tablename__ = "purchase_proposals"
+
+    sku: str = Field(primary_key=True, foreign_key="products.sku")
+    location: str = Field(primary_key=True, foreign_key="locations.location")
+    quantity: int = 0
+    supplier_id: str = ""
+    landed_minor: int = bigint(default=0)
+    currency: str = ""
+    why: str = ""
+    """Why it waits for approval."""
+    state: ProposalState = enum_column(ProposalState, default=ProposalState.OPEN)
+    proposed_at: datetime
+    decided_at: datetime | None = None
+    decided_by: str = ""
+    reason: str = ""
+    """The operator's reason."""
 
 
 class SupplierInvoice(SQLModel, table=True):

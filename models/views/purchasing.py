@@ -42,6 +42,23 @@ class OfferView(Payload):
     track_record: TrackRecordView | None
 
 
+class PurchaseProposalView(Payload):
+    """A purchase that waits for an operator's approval, or was decided on."""
+
+    sku: str
+    location: str
+    state: str
+    quantity: int
+    supplier_id: str
+    landed: str
+    currency: str
+    why: str
+    proposed_at: datetime
+    decided_at: datetime | None
+    decided_by: str
+    reason: str
+
+
 class OffersView(Payload):
     """The offers of a SKU, the best first."""
 

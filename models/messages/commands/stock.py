@@ -70,6 +70,30 @@ class CountStock(StockChange):
     unit_cost: _UnitCost = None
 
 
+class PurchaseDecision(StockChange):
+    """A decision on the purchase of a SKU for a location that waits for approval."""
+
+    location: _Location
+
+
+class ApprovePurchase(PurchaseDecision):
+    """Approve the proposed purchase of a SKU for a location: it is sent, if it is still needed."""
+
+    cli: ClassVar = Cli("stock approve-purchase")
+    routes: ClassVar = (Route("/stock/{sku}/purchases/approve", "approve_purchase"),)
+
+    kind: Literal["approve_purchase"] = "approve_purchase"
+
+
+class RejectPurchase(PurchaseDecision):
+    """Reject the proposed purchase of a SKU for a location, until `replenish` asks for it again."""
+
+    cli: ClassVar = Cli("stock reject-purchase")
+    routes: ClassVar = (Route("/stock/{sku}/purchases/reject", "reject_purchase"),)
+
+    kind: Literal["reject_purchase"] = "reject_purchase"
+
+
 class TransferStock(StockChange):
     """Transfer available units to another location, with their value."""
 

@@ -72,25 +72,52 @@ def policy_of(world: World, sku: str) -> StockPolicy:
 
 
 async def test_review_purchases_low_stock_before_an_order_is_short(nights: World) -> None:
-    """Eight units of demand on the first day, times a lead time of three days: reorder point 24."""
+    """Eight units on the first day count as eight in four weeks. The first purchase for stock
+    waits for an operator."""
     sku, customer = nights.shop(on_hand=10)
     document = order(sku, customer, quantity=8)
     await nights.place(document)
-    await nights.until_event(document["order_id"], "allocated")
+    order_id = document["order_id"]
+    await nights.until_event(order_id, "payment_requested")
+    await review(nights)
+    unpaid = policy_of(nights, sku)
+    assert (unpaid.demand_a_day, unpaid.reorder_point, unpaid.order_quantity) == (0.0, 0, 0)
+    await nights.pay(order_id, "952.00")
+    await nights.until_event(order_id, "invoiced")
     outcome = await review(nights)
     assert outcome.low >= 1
     policy = policy_of(nights, sku)
-    assert (policy.demand_a_day, policy.observed_days) == (8.0, 1)
-    assert (policy.lead_time_days, policy.safety_stock, policy.reorder_point) == (3.0, 0, 24)
-    assert policy.order_quantity == 110  # sqrt(2 * 2920 * 25.00 / 12.00) = 110.3
+    assert (policy.demand_a_day, policy.observed_days) == (8 / 28, 28)
+    assert (policy.lead_time_days, policy.safety_stock, policy.reorder_point) == (3.0, 5, 6)
+    assert policy.order_quantity == 21  # sqrt(2 * 104 * 25.00 / 12.00) = 20.8
+    [proposed] = await until(lambda: proposals(nights, sku))
+    assert (proposed["state"], proposed["quantity"]) == ("open", 21)
+    assert await nights.requests("suppliers", "purchase_order", sku) == []
+    body = {"command_id": unique("D"), "location": "BER", "reason": "we need them"}
+    rejected = await nights.api.post(f"/stock/{sku}/purchases/reject", json=body)
+    assert rejected.status_code == 200, rejected.text
+    assert (await proposals(nights, sku))[0]["state"] == "rejected"
+    assert (await run(nights, "replenish", sku, "--location", "BER"))[0] == 0
+    await until(lambda: proposals(nights, sku, "open"))
+    approve = ("stock", "approve-purchase", sku, "BER", "--reason", "we need them")
+    assert (await run(nights, *approve))[0] == 0
+    listed = await run_json(nights, "purchase-proposals", "--state", "approved")
+    assert [row["quantity"] for row in listed if row["sku"] == sku] == [21]
     sent = await until(lambda: nights.requests("suppliers", "purchase_order", sku))
     [line] = sent[0]["body"]["lines"]
-    assert (line["sku"], line["quantity"]) == (sku, 110)
+    assert (line["sku"], line["quantity"]) == (sku, 21)
     await review(nights)  # purchased already: the units on order count as stock
     lines = nights.database.read(
         lambda s: list(s.exec(select(PurchaseOrderLine).where(PurchaseOrderLine.sku == sku)))
     )
     assert len(lines) == 1
+
+
+async def proposals(world: World, sku: str, state: str | None = None) -> list[Any]:
+    """List the proposed purchases of a SKU by API."""
+    params = {"state": state} if state else {}
+    rows = (await world.api.get("/purchase-proposals", params=params)).json()
+    return [row for row in rows if row["sku"] == sku]
 
 
 async def test_sku_without_demand_and_offer_has_a_reorder_point_of_zero(nights: World) -> None:

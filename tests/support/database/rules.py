@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from models.approvals import ApprovalRules
 from models.billing import BillingRules
 from models.documents import DocumentRules
 from models.messages.policy import Policy
@@ -22,6 +23,7 @@ RULES = Rules(
         rest=timedelta(days=5),
         tolerance_ppm=100_000,
     ),
+    approvals=ApprovalRules(first=False, cover_months=1_200),
     review=ReviewPolicy(
         window_days=90,
         service_level_ppm=950_000,

@@ -68,16 +68,17 @@ def test_inventory_account_equals_stock_value() -> None:
     ("first_day", "window"),
     [
         (None, (date(2026, 7, 30), 0)),
-        (TODAY, (TODAY, 1)),
-        (date(2026, 7, 30), (date(2026, 7, 30), 1)),
-        (date(2026, 7, 21), (date(2026, 7, 30), 10)),
+        (TODAY, (TODAY, 28)),
+        (date(2026, 7, 30), (date(2026, 7, 30), 28)),
+        (date(2026, 7, 21), (date(2026, 7, 30), 28)),
+        (date(2026, 7, 2), (date(2026, 7, 30), 29)),
         (date(2020, 1, 1), (date(2026, 7, 30), 90)),
     ],
 )
 def test_demand_is_observed_over_whole_days_except_on_first_day(
     first_day: date | None, window: tuple[date, int]
 ) -> None:
-    """A new shop is not treated as one without sales for months."""
+    """A new shop counts as one without sales before, for the missing part of four weeks."""
     assert observed_window(first_day, TODAY, 90) == window
 
 

@@ -291,17 +291,17 @@ def test_order_quantity_and_demand_cover_the_same_days(warehouse: Warehouse) -> 
     warehouse.wait(1)
     place(warehouse, 2, sku="A")
     reviewed_policy, _ = reviewed(warehouse, REVIEW)
-    assert (reviewed_policy.demand_a_day, reviewed_policy.observed_days) == (3.0, 1)
-    lot = lot_size(REVIEW, "EUR", units_ordered=3, days=1, value_minor=333, units=1)
+    assert (reviewed_policy.demand_a_day, reviewed_policy.observed_days) == (3 / 28, 28)
+    lot = lot_size(REVIEW, "EUR", units_ordered=3, days=28, value_minor=333, units=1)
     assert reviewed_policy.order_quantity == lot
 
 
 def test_stock_review_reports_low_stock_without_order_quantity(warehouse: Warehouse) -> None:
     """Holding costs nothing, so there is no economic order quantity."""
-    place(warehouse, 6, sku="A")
+    place(warehouse, 28, sku="A")
     warehouse.wait(1)
     reviewed_policy, batch = reviewed(warehouse, replace(REVIEW, holding_cost_ppm=0))
-    assert (reviewed_policy.order_quantity, reviewed_policy.reorder_point) == (0, 18)
+    assert (reviewed_policy.order_quantity, reviewed_policy.demand_a_day) == (0, 1.0)
     assert StockKey(location="BER", sku="A") in batch.low
 
 

@@ -1,0 +1,169 @@
+"""Approval of purchases: what waits for an operator, and what the decisions do."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from activities.database.unit_of_work import UnitOfWork
+from activities.operations.commands import execute_command
+from activities.purchasing import reading as purchasing_reading
+from activities.purchasing.steps import plan_purchases
+from models.approvals import ApprovalRules, ProposalState, why_approval
+from models.messages.commands.registry import CommandStep
+from models.messages.commands.results import CommandResult
+from models.messages.steps import PlanStep, PurchasePlan
+from models.purchasing import ComparedOffer, Requirement
+from models.tables.masterdata import Product
+from models.tables.purchasing import PurchaseOrderLine
+from tests.support.purchasing.supply import BERLIN_C, place, policy
+from tests.support.stock.machine import Warehouse
+
+
+def purchase(quantity: int, landed_minor: int) -> ComparedOffer:
+    """Make a compared offer for some units at a landed cost in EUR."""
+    return ComparedOffer(
+        supplier_id="S",
+        sku="A",
+        currency="EUR",
+        quantity=quantity,
+        unit_cost_minor=landed_minor // quantity,
+        goods_minor=landed_minor,
+        freight_minor=0,
+        duty_minor=0,
+        landed_minor=landed_minor,
+        expected_lead_time_days=3,
+        expected_date=date(2026, 3, 5),
+        on_time=True,
+        fill_rate_ppm=1_000_000,
+        why_not=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("short", "restock", "quantity", "landed_minor", "first", "reason"),
+    [
+        (3, 0, 3, 300_00, True, None),  # exactly what orders are short of
+        (3, 0, 12, 1_200_00, True, "above 1000.00 EUR"),
+        (1, 31, 32, 999_00, True, "the first purchase of more than the 1 that are short"),
+        (0, 32, 32, 999_00, False, None),
+        (0, 32, 32, 1_000_00, False, None),  # the limit itself needs no approval
+        (0, 32, 32, 1_000_01, False, "above 1000.00 EUR"),
+        (0, 182, 182, 500_00, False, None),  # a unit a day for six months
+        (0, 183, 183, 500_00, False, "more than 6 months of demand"),
+        (5, 183, 188, 500_00, False, "more than 6 months of demand"),
+        (5, 180, 188, 500_00, False, "more than 6 months of demand"),  # the pack counts
+    ],
+)
+def test_purchase_waits_for_approval_where_it_risks_money(
+    short: int, restock: int, quantity: int, landed_minor: int, first: bool, reason: str | None
+) -> None:
+    rules = ApprovalRules(value=Decimal("1000.00"), cover_months=6)
+    requirement = Requirement(sku="A", short=short, restock=restock, needed_by=None)
+    chosen = purchase(quantity, landed_minor)
+    found = why_approval(rules, requirement, chosen, is_first=first, demand_a_day=1.0)
+    assert found == reason
+
+
+@pytest.fixture
+def careful(warehouse: Warehouse) -> Warehouse:
+    """Order one C, of which there is none, with a policy that restocks ten; first purchases wait."""
+    rules = warehouse.database.rules
+    approvals = ApprovalRules(first=True, cover_months=1_200)
+    warehouse.database.rules = replace(rules, approvals=approvals)
+    warehouse.database.transaction(
+        lambda work: work.session.add(policy("C", reorder_point=5, order_quantity=10))
+    )
+    place(warehouse, 1)
+    return warehouse
+
+
+def plan(warehouse: Warehouse, *, again: bool = False) -> PurchasePlan:
+    """Plan the purchases of C for Berlin."""
+    return plan_purchases.run(warehouse.database, PlanStep(key=BERLIN_C, again=again))
+
+
+def decide(warehouse: Warehouse, kind: str, **fields: Any) -> CommandResult:
+    """Execute an operator's decision on C in Berlin."""
+    command = {
+        "kind": kind,
+        "command_id": warehouse.next_id("D"),
+        "sku": "C",
+        "location": "BER",
+        "reason": "because",
+        "actor": "eve",
+    }
+    return execute_command.run(
+        warehouse.database, CommandStep.model_validate({"command": command | fields})
+    )
+
+
+def planned_units(warehouse: Warehouse) -> list[int]:
+    """Read the planned units of C."""
+    lines = select(PurchaseOrderLine).where(PurchaseOrderLine.sku == "C")
+    return [line.quantity for line in warehouse.read(lines)]
+
+
+def test_first_purchase_for_stock_is_proposed_and_only_the_shortage_purchased(
+    careful: Warehouse,
+) -> None:
+    planned = plan(careful)
+    assert (planned.unmet, planned.awaits_approval) == (0, True)
+    assert planned.problem is not None
+    assert "wait for approval (the first purchase of more than the 1 that are short)" in (
+        planned.problem
+    )
+    assert "`stock approve-purchase C BER`" in planned.problem
+    [only_short] = planned_units(careful)
+    [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
+    assert (proposal.state, only_short < proposal.quantity) == ("open", True)
+
+
+def test_approved_purchase_replaces_the_smaller_one(careful: Warehouse) -> None:
+    plan(careful)
+    [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
+    done = decide(careful, "approve_purchase")
+    assert (done.refusal, done.notification.stock_keys) == (None, (BERLIN_C,))
+    assert plan(careful).problem is None
+    assert planned_units(careful) == [proposal.quantity]
+    assert plan(careful).problem is None  # until it is sent, planning again changes nothing
+    [decided] = careful.database.read(purchasing_reading.purchase_proposals)
+    assert (decided.state, decided.decided_by, decided.reason) == ("approved", "eve", "because")
+
+
+def test_rejected_purchase_is_proposed_again_on_request_only(careful: Warehouse) -> None:
+    plan(careful)
+    assert decide(careful, "reject_purchase").refusal is None
+    assert plan(careful).problem is None
+    assert len(planned_units(careful)) == 1  # what is short is purchased all the same
+    assert plan(careful, again=True).awaits_approval
+    [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
+    assert proposal.state == ProposalState.OPEN
+
+
+def test_decision_without_open_proposal_is_refused(careful: Warehouse) -> None:
+    refused = decide(careful, "approve_purchase").refusal
+    assert refused is not None
+    assert refused.reason == "no purchase of C for BER is proposed"
+    plan(careful)
+    decide(careful, "reject_purchase")
+    refused = decide(careful, "approve_purchase").refusal
+    assert refused is not None
+    assert refused.reason == "the purchase of C for BER is rejected by eve: because"
+
+
+def test_product_no_longer_bought_is_not_purchased(warehouse: Warehouse) -> None:
+    """Its orders wait with the reason; what was sent continues."""
+    place(warehouse, 2)
+
+    def stop(work: UnitOfWork) -> None:
+        work.session.get_one(Product, "C").is_bought = False
+
+    warehouse.database.transaction(stop)
+    planned = plan(warehouse)
+    assert (planned.unmet, planned.awaits_approval) == (2, False)
+    assert "C is no longer bought" in str(planned.problem)
+    assert planned_units(warehouse) == []
