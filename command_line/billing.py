@@ -21,11 +21,13 @@ Number = Annotated[str, typer.Argument(help="The invoice's or credit note's numb
 
 
 def add_billing(app: typer.Typer, open_context: OpenContext) -> None:
-    """Add the groups `invoice` and `payments`, and `pay`."""
+    """Add the groups `invoice`, `payments` and `refunds`, and `pay`."""
     invoice = typer.Typer(no_args_is_help=True, help="Invoices and credit notes.")
     payments = typer.Typer(no_args_is_help=True, help="Payments.")
+    refunds = typer.Typer(no_args_is_help=True, help="Refunds that are not paid.")
     app.add_typer(invoice, name="invoice")
     app.add_typer(payments, name="payments")
+    app.add_typer(refunds, name="refunds")
     _add_pay(app, open_context)
 
     @invoice.command("show")
@@ -57,6 +59,13 @@ def _add_pay(app: typer.Typer, open_context: OpenContext) -> None:
         payment_id: Annotated[
             str, typer.Option(help="The payment's own id; the same id again is the same payment.")
         ] = "",
+        method: Annotated[
+            str,
+            typer.Option(
+                help="cash (at the till), transfer, or the provider's: card. By default, cash for "
+                "an order on terms cash, else transfer."
+            ),
+        ] = "",
         as_json: Json = False,
     ) -> None:
         """Record a payment from the till or a bank statement."""
@@ -72,7 +81,7 @@ def _add_pay(app: typer.Typer, open_context: OpenContext) -> None:
             "order_id": order,
             "amount": amount,
             "currency": currency,
-            "method": "cash" if terms == Terms.CASH else "transfer",
+            "method": method or ("cash" if terms == Terms.CASH else "transfer"),
             "received_at": utc_now().isoformat(),
         }
         context.record_fact("payment.received", payment_id, data, as_json, by_operator=False)
@@ -82,9 +91,9 @@ def _add_pay(app: typer.Typer, open_context: OpenContext) -> None:
 
 
 def _print_payments(rows: Sequence[PaymentView]) -> None:
-    table = new_table("payment", "for order", "amount", "applied", "reversed", "why")
+    table = new_table("payment", "for order", "amount", "applied", "reversed", "refunded", "why")
     for row in rows:
-        amounts = (f"{row.amount} {row.currency}", row.applied, row.reversed)
+        amounts = (f"{row.amount} {row.currency}", row.applied, row.reversed, row.refunded)
         table.add_row(row.payment_id, row.claimed_order_id or "", *amounts, row.reason)
     print_table(table)
 
@@ -128,7 +137,8 @@ def _print_sums(view: BillView) -> None:
         ("net", view.net),
         ("total", f"{view.total} {view.currency}"),
         ("still open", or_dash(view.open)),
-        ("refunded", or_dash(view.refund)),
+        ("given back", or_dash(view.refund)),
+        ("used for amounts due", or_dash(view.used)),
         ("kept as credit", or_dash(view.kept)),
     ):
         if amount != "-":

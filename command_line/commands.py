@@ -137,7 +137,7 @@ def _keyword(name: str, annotation: Any, default: Any) -> Parameter:
 def _type(field: FieldInfo) -> Any:
     """Find the type of a field on the command line; all but numbers and enums are text."""
     given = field.annotation
-    if given is int or (isinstance(given, type) and issubclass(given, Enum)):
+    if given in (int, int | None) or (isinstance(given, type) and issubclass(given, Enum)):
         return given
     return str if field.is_required() else str | None
 

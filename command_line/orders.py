@@ -230,6 +230,11 @@ def print_order(order: OrderDetails) -> None:
         out.print(Text.assemble(("warning", "yellow"), ": ", warning), soft_wrap=True)
     _print_lines(order)
     _print_backorders(order)
+    for refund in order.refunds:
+        print_line(
+            f"refund {refund.number}: {refund.amount} {order.currency} of {refund.payment_id} "
+            f"by {refund.paid_by}, {refund.state}"
+        )
     for shipment in order.shipments:
         print_line(_shipment(order, shipment))
     history = new_table("when", "event", "details")

@@ -254,7 +254,9 @@ class Balance(Payload):
     @property
     def owed_minor(self) -> int:
         """The amount that we owe the customer, without refunds already requested."""
-        gross_minor = self.paid_minor if self.cancelled else self.payable_minor
+        gross_minor = self.payable_minor
+        if self.cancelled:  # all of its money, also that of a reversed payment already credited
+            gross_minor = max(gross_minor, self.paid_minor)
         return max(0, gross_minor + self.deposit_minor - self.refunded_minor)
 
     @property
@@ -427,13 +429,6 @@ class AuthorisationState(StrEnum):
 
 BEING_REFUNDED = "it is being refunded"
 """The reason of an unmatched payment that can no longer be assigned."""
-
-
-class RefundState(StrEnum):
-    """The life of a refund."""
-
-    ASKED = "asked"
-    REFUNDED = "refunded"
 
 
 def reinstates(

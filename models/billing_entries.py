@@ -67,6 +67,7 @@ def credit_note_entry(
 def payment_entry(
     payment_id: str,
     currency: str,
+    money: Account,
     *,
     receivable_minor: int = 0,
     deposit_minor: int = 0,
@@ -74,11 +75,14 @@ def payment_entry(
     unapplied_minor: int = 0,
     order_id: str | None,
 ) -> Entry:
-    """Build the entry of a payment: receivable, deposit, or unapplied if no order is known."""
+    """Build the entry of a payment: receivable, deposit, or unapplied if no order is known.
+
+    `money`: the account that holds it: cash clearing, till or bank.
+    """
     return entry(
         f"payment:{payment_id}",
         currency,
-        {Account.CASH_CLEARING: receivable_minor + deposit_minor + unapplied_minor},
+        {money: receivable_minor + deposit_minor + unapplied_minor},
         {
             Account.ACCOUNTS_RECEIVABLE: receivable_minor,
             **_deposit(deposit_minor, taxed_minor),
@@ -143,20 +147,24 @@ def matched_entry(
 def reversal_entry(
     reversal_id: str,
     currency: str,
+    money: Account,
     *,
     receivable_minor: int = 0,
     payable_minor: int = 0,
     deposit_minor: int = 0,
     taxed_minor: int = 0,
     unapplied_minor: int = 0,
+    lost_minor: int = 0,
     fee_minor: int,
     order_id: str | None,
 ) -> Entry:
     """Build the entry of a reversal: it reduces the amounts owed, the rest is due again.
 
-    `taxed_minor` of the deposit is owed no longer. `fee_minor` is the bank's charge.
+    `taxed_minor` of the deposit is owed no longer. `lost_minor` was refunded before, without an
+    order that could owe it. `fee_minor` is the bank's charge.
     """
-    reversed_minor = receivable_minor + payable_minor + deposit_minor + unapplied_minor
+    owed_minor = receivable_minor + payable_minor + deposit_minor
+    reversed_minor = owed_minor + unapplied_minor + lost_minor
     return entry(
         f"reversal:{reversal_id}",
         currency,
@@ -165,22 +173,46 @@ def reversal_entry(
             Account.REFUNDS_PAYABLE: payable_minor,
             **_deposit(deposit_minor, taxed_minor),
             Account.UNAPPLIED_RECEIPTS: unapplied_minor,
+            Account.BAD_DEBTS: lost_minor,
             Account.PAYMENT_FEES: fee_minor,
         },
-        {Account.CASH_CLEARING: reversed_minor + fee_minor},
+        {money: reversed_minor + fee_minor},
         order_id,
     )
 
 
-def reversal_loss_entry(
-    reversal_id: str, currency: str, *, amount_minor: int, fee_minor: int
+def offset_entry(
+    key: str,
+    order_id: str,
+    currency: str,
+    *,
+    payable_minor: int,
+    deposit_minor: int,
+    taxed_minor: int,
 ) -> Entry:
-    """Build the entry of the reversal of a refunded payment without an order: a loss."""
+    """Build the entry of an amount owed to a customer that meets what is due from them.
+
+    `taxed_minor` of the deposit is owed no longer.
+    """
     return entry(
-        f"reversal:{reversal_id}",
+        f"offset:{key}",
         currency,
-        {Account.BAD_DEBTS: amount_minor, Account.PAYMENT_FEES: fee_minor},
-        {Account.CASH_CLEARING: amount_minor + fee_minor},
+        {Account.REFUNDS_PAYABLE: payable_minor, **_deposit(deposit_minor, taxed_minor)},
+        {Account.ACCOUNTS_RECEIVABLE: payable_minor + deposit_minor},
+        order_id,
+    )
+
+
+def reversed_refund_entry(key: str, currency: str, amount_minor: int) -> Entry:
+    """Build the entry of a refund without an order that was not paid, of a reversed payment.
+
+    The reversal was posted as a loss.
+    """
+    return entry(
+        f"refund_withdrawn:{key}",
+        currency,
+        {Account.UNAPPLIED_RECEIPTS: amount_minor},
+        {Account.BAD_DEBTS: amount_minor},
     )
 
 
@@ -258,6 +290,7 @@ def refund_entry(
     key: str,
     order_id: str | None,
     currency: str,
+    money: Account,
     *,
     payable_minor: int = 0,
     deposit_minor: int = 0,
@@ -273,6 +306,6 @@ def refund_entry(
             **_deposit(deposit_minor, taxed_minor),
             Account.UNAPPLIED_RECEIPTS: unapplied_minor,
         },
-        {Account.CASH_CLEARING: payable_minor + deposit_minor + unapplied_minor},
+        {money: payable_minor + deposit_minor + unapplied_minor},
         order_id,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from models.base import Payload
+from models.ledger import Account
 
 UNPRINTABLE = "unprintable"
 """The kind of findings about characters that no font has."""
@@ -193,6 +194,16 @@ def receivable_difference(currency: str, account: str, owed: str) -> Difference:
         finding_id=f"receivables:{currency}",
         subject="Accounts receivable",
         message=f"accounts receivable has {account} {currency}, the orders have {owed} due",
+    )
+
+
+def money_difference(account: Account, currency: str, posted: str, moved: str) -> Difference:
+    """Describe a difference between an account of money and the payments and refunds in it."""
+    return Difference(
+        finding_id=f"money:{account.role}:{currency}",
+        subject=account.label,
+        message=f"{account.label.lower()} has {posted} {currency}, payments, refunds and payouts "
+        f"make {moved}",
     )
 
 

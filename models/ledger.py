@@ -15,6 +15,7 @@ class Account(StrEnum):
     """The chart of accounts; the value is the account's code in the tables."""
 
     BANK = "1000"
+    TILL = "1010"
     CASH_CLEARING = "1100"
     ACCOUNTS_RECEIVABLE = "1200"
     CLAIMS_RECEIVABLE = "1300"

@@ -130,7 +130,7 @@ class PendingSettlement(Payload):
 
     settlement_id: str
     credit_note: str | None = None
-    refund_key: str | None = None
+    refund_keys: tuple[str, ...] = ()
     exchange_order_id: str | None = None
 
 

@@ -48,9 +48,10 @@ class VoidRequest(Body):
 
 
 class RefundRequest(Body):
-    """A request to refund a customer."""
+    """A request to refund a customer, to the payment that it names."""
 
     order_id: BusinessId
+    payment_id: BusinessId
     amount: Amount
     currency: Currency
     reason: Text

@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.steps import OrderStep
     from workflows import search_attributes
     from workflows.attention import AttentionBoard
+    from workflows.refunds import RefundSteps
     from workflows.steps import Steps, run_database_step
 
 
@@ -20,11 +21,17 @@ class AuxiliaryWorkflow:
         self._order_id = order_id
         self._board = AttentionBoard(self._show_attention)
         self._steps = Steps(self._board, stops=lambda: False)
+        self._refunds = RefundSteps(self._steps)
 
     @workflow.update
     def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
         """Try again the steps that wait for an operator. Accepts any arguments."""
         return self._board.retry()
+
+    @workflow.signal
+    def refund_changed(self, refund_key: JsonValue = None, *_more: JsonValue) -> None:
+        """Look again at a refund that waits for an operator. Accepts any arguments."""
+        self._refunds.look_again(refund_key)
 
     async def _read_policy(self) -> None:
         order = OrderStep(order_id=self._order_id or "")

@@ -6,14 +6,13 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing.payment_calls import PaymentCalls
     from activities.mail.steps import CustomerMail
     from activities.operations.commands import execute_command
     from activities.shipping.carrier_calls import CarrierCalls
     from models.messages.commands.registry import CommandStep
     from models.messages.commands.results import CommandResult, FollowUp
     from models.messages.commands.shipping import EndRecall
-    from models.messages.steps import RefundStep, ShipmentStep
+    from models.messages.steps import ShipmentStep
     from workflows.attention import AttentionBoard
     from workflows.auxiliary import AuxiliaryWorkflow
     from workflows.compensation import PickedUp, cancel_booking
@@ -70,17 +69,14 @@ class FollowUpWorkflow(AuxiliaryWorkflow):
 
     @workflow.run
     async def run(self, follow_up: FollowUp) -> None:
-        """Make the calls one after the other: the mail about a refund follows the refund."""
+        """Make the calls: the mail about a refund follows the refund, and no refund another."""
         await self._read_policy()
         if follow_up.recall is not None:
             await self._recall(follow_up.recall)
         if follow_up.bill is not None:
             summary = f"Mail {follow_up.bill.number}"
             await self._steps.call_partner(CustomerMail.mail_bill, follow_up.bill, summary)
-        if follow_up.refund_key is not None:
-            refund = RefundStep(refund_key=follow_up.refund_key)
-            await self._steps.call_partner(PaymentCalls.pay_refund, refund, "Refund the customer")
-            await self._steps.call_partner(CustomerMail.mail_refund, refund, "Mail the refund")
+        await self._refunds.pay_all(follow_up.refund_keys)
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _recall(self, end: EndRecall) -> None:

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from models.progress import Cancellation, Progress, ShipmentState
     from workflows.notifying import notify
     from workflows.order_context import OrderContext
+    from workflows.refunds import RefundSteps
     from workflows.steps import PartnerStep, RefusedStep, Steps, run_database_step
 
 Answer = TypeVar("Answer")
@@ -84,7 +85,7 @@ async def undo(order: OrderContext) -> Progress:
     await steps.run_database_step(credit_invoice, step, "Credit the invoice")
     released = await steps.run_database_step(release_stock, step, "Release stock")
     await notify(steps, released.notification)
-    return await finish_cancellation(steps, step)
+    return await finish_cancellation(steps, order.refunds, step)
 
 
 async def _withdraw(order: OrderContext) -> Progress:
@@ -93,13 +94,13 @@ async def _withdraw(order: OrderContext) -> Progress:
     )
 
 
-async def finish_cancellation(steps: Steps, order: OrderStep) -> Progress:
+async def finish_cancellation(steps: Steps, refunds: RefundSteps, order: OrderStep) -> Progress:
     """Finish a cancellation: refund until nothing is owed, as payments may still arrive."""
     while True:
         progress = await steps.run_database_step(finish_cancelling, order, "Finish cancelling")
         if progress.cancellation is Cancellation.DONE and not progress.refund_due_minor:
             return progress
-        await steps.call_partner(PaymentCalls.refund_payment, order, "Refund the customer")
+        await refunds.pay_cancelled(order)
 
 
 async def cancel_booking(

@@ -217,7 +217,7 @@ class FactWorkflow(AuxiliaryWorkflow):
         """Refund money that arrived for a cancelled order. Its attention is shown on the order."""
         self._order_id = order_id
         order = OrderStep(order_id=order_id)
-        await finish_cancellation(self._steps, order)
+        await finish_cancellation(self._steps, self._refunds, order)
         await self._steps.call_partner(CustomerMail.mail_settlement, order, "Mail the settlement")
         return "refunded: the order is cancelled"
 

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import search_attributes
     from workflows.attention import AttentionBoard
     from workflows.notifying import notify
+    from workflows.refunds import RefundSteps
     from workflows.status_text import current_details
     from workflows.steps import DatabaseStep, PartnerStep, Steps, Stopped, run_database_step
 
@@ -43,6 +44,7 @@ class OrderContext:
             self.board, stops=lambda: self.cancelling or self.progress.paid_in_full
         )
         self.regardless = Steps(self.board, stops=lambda: False)
+        self.refunds = RefundSteps(self.regardless)
         self._progress: Progress | None = None
         self._outcomes: dict[str, CallOutcome] = {}
         self._background_tasks: list[asyncio.Task[None]] = []

@@ -7,7 +7,6 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing.payment_calls import PaymentCalls
     from activities.mail.steps import CustomerMail
     from activities.returns.steps import (
         expire_return,
@@ -16,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
         write_exchange,
     )
     from models.messages.attention import Attention, return_exception, return_silent
-    from models.messages.steps import BillStep, RefundStep, ReturnStep, SettlementStep
+    from models.messages.steps import BillStep, ReturnStep, SettlementStep
     from models.orders import digest
     from models.returns import PendingSettlement, ReturnProgress, ReturnState
     from models.tracking import TrackingStatus
@@ -121,16 +120,11 @@ class ReturnWorkflow(AuxiliaryWorkflow):
         return None if is_acknowledged else tracking
 
     async def _settle(self, settlement: PendingSettlement) -> None:
-        """Refund the customer, mail the documents, and start the order of an exchange."""
-        if settlement.refund_key is not None:
-            refund = RefundStep(refund_key=settlement.refund_key)
-            await self._steps.call_partner(PaymentCalls.pay_refund, refund, "Refund the customer")
+        """Mail the credit note, refund the customer, and start the order of an exchange."""
         if settlement.credit_note is not None:
             bill = BillStep(number=settlement.credit_note)
             await self._steps.call_partner(CustomerMail.mail_bill, bill, f"Mail {bill.number}")
-        if settlement.refund_key is not None:
-            refund = RefundStep(refund_key=settlement.refund_key)
-            await self._steps.call_partner(CustomerMail.mail_refund, refund, "Mail the refund")
+        await self._refunds.pay_all(settlement.refund_keys)
         step = SettlementStep(settlement_id=settlement.settlement_id)
         if settlement.exchange_order_id is not None:
             await self._start_exchange(step)

@@ -36,10 +36,10 @@ def authorisations(
     return list(session.exec(query.order_by(col(Authorisation.expires_at).desc())))
 
 
-def authorisation_problem(session: Session, order: Order, fact: PaymentAuthorised) -> str | None:
+def authorisation_problem(order: Order, fact: PaymentAuthorised) -> str | None:
     """Check a reported authorisation against its order; None: it is valid.
 
-    An authorisation that is recorded already may be below the amount due by now.
+    One below the amount due is valid: a payment may still come, or have come, for the rest.
     """
     if problem := amount_problem(fact.amount, fact.currency, "amount", least=1):
         return problem
@@ -47,12 +47,6 @@ def authorisation_problem(session: Session, order: Order, fact: PaymentAuthorise
         return f"currency: the order is in {order.currency}"
     if order.capture is not Capture.AT_DISPATCH:
         return "the order is not paid by a later capture"
-    amount_minor = parse_amount(fact.amount or "", order.currency)
-    due_minor = balance_of(session, order).due_minor
-    known = session.get(Authorisation, fact.authorisation_id)
-    if known is None and amount_minor < due_minor:
-        amount, due = money_of(order, amount_minor), money_of(order, due_minor)
-        return f"amount: {amount} are authorised, {due} are due"
     return None
 
 
@@ -77,6 +71,9 @@ def record_authorisation(work: UnitOfWork, order: Order, fact: PaymentAuthorised
     )
     amount = money_of(order, parse_amount(fact.amount or "", order.currency))
     detail = f"{amount} until {expires_at:%Y-%m-%d %H:%M} UTC"
+    due_minor = balance_of(work.session, order).due_minor
+    if amount.amount_minor < due_minor:
+        detail += f", below the {money_of(order, due_minor)} due"
     record_event(work, order.order_id, "payment_authorised", detail)
 
 

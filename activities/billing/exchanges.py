@@ -78,10 +78,10 @@ def exchange_lines_of(settlement: Settlement) -> list[ExchangeLine]:
 
 
 class CreditWithRefund(NamedTuple):
-    """A credit note, the refund of its paid part, and a summary of both."""
+    """A credit note, the refunds of its paid part, and a summary of both."""
 
     credit_note: CreditNoteRow
-    refund_key: str | None
+    refund_keys: tuple[str, ...]
     summary: str
 
 
@@ -102,12 +102,13 @@ def credit_and_refund(
     credit_note = credit_units(work, paid.order, lines, reason, delivered=delivered)
     if credit_note is None:
         return None
-    refund, summary = request_credit_refund(work, paid.order, credit_note, reason)
+    refunds, summary = request_credit_refund(work, paid.order, credit_note, reason)
     if paid.settlement is not None:
         detail = f"{summary}, of {paid.order.order_id}"
         record_event(work, paid.settlement.exchange_order_id or "", "credited", detail)
         save_progress(work, paid.order)
-    return CreditWithRefund(credit_note, refund.refund_key if refund else None, summary)
+    refund_keys = tuple(refund.refund_key for refund in refunds)
+    return CreditWithRefund(credit_note, refund_keys, summary)
 
 
 def new_settlement(work: UnitOfWork, return_id: str) -> Settlement:
@@ -135,7 +136,7 @@ def credit_cancelled_exchange(work: UnitOfWork, order: Order) -> bool:
         return False
     settlement = new_settlement(work, paid.settlement.return_id)
     settlement.credit_note = credit.credit_note.number
-    settlement.refund_key = credit.refund_key
+    settlement.refund_keys = list(credit.refund_keys)
     work.session.add(settlement)
     return True
 

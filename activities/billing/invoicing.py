@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
+from activities.billing.credits import open_credit
 from activities.billing.on_account import payments_on_account
 from activities.billing.receivables import reverse_write_off
 from activities.database.company import get_company
@@ -227,6 +228,7 @@ def _create_credit_note(
     detail = f"{credit_note.number} credits {money_of(order, credited_minor)} of {invoice.number}"
     record_event(work, order.order_id, "credited", detail)
     work.session.flush()
+    open_credit(work, credit_note.number, order.order_id, payable_minor)
     return row
 
 

@@ -45,6 +45,12 @@ def payments_of(session: Session, order: Order) -> Sequence[Payment]:
     return session.exec(rows.order_by(col(Payment.received_at), col(Payment.payment_id))).all()
 
 
+def clear_unmatched(session: Session, order: Order) -> None:
+    """Mark all payments of an order as used, after its excess was refunded."""
+    for payment in payments_of(session, order):
+        payment.unmatched_reason = None
+
+
 def tax_on_account(order: Order, rules: BillingRules) -> int:
     """Return the tax, in minor units, due with an order's payments before its invoice."""
     tax_minor = order.total_minor - order.net_minor

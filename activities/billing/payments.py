@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 from activities.billing.invoicing import create_invoice
 from activities.billing.on_account import has_earlier_payments, payments_of, tax_on_account
 from activities.billing.receivables import reverse_write_off, write_off_receivable
+from activities.billing.refunds import unpaid_refunds
 from activities.billing.reversals import apply_early_reversals, early_reversals
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
@@ -20,6 +21,7 @@ from models.messages.facts import PaymentReceived
 from models.money import parse_amount
 from models.progress import Cancellation
 from models.promises import promised_date
+from models.refunds import paid_by
 from models.tables.billing import Payment
 from models.tables.ledger import JournalEntry
 from models.tables.orders import Order
@@ -44,6 +46,7 @@ def _record_payment(
     entry = billing_entries.payment_entry(
         payment.payment_id,
         order.currency,
+        paid_by(payment.method).account,
         receivable_minor=receivable_minor,
         deposit_minor=payment.amount_minor - receivable_minor,
         taxed_minor=payment.taxed_minor,
@@ -84,6 +87,7 @@ def record_unmatched(
     entry = billing_entries.payment_entry(
         payment.payment_id,
         payment.currency,
+        paid_by(payment.method).account,
         unapplied_minor=payment.amount_minor,
         order_id=order_id,
     )
@@ -205,12 +209,6 @@ def _apply_unmatched(session: Session, order: Order, used_minor: int) -> None:
         payment.unmatched_reason = None if part_minor == free_minor else MORE_THAN_DUE
 
 
-def clear_unmatched(session: Session, order: Order) -> None:
-    """Mark all payments of an order as used, after its excess was refunded."""
-    for payment in payments_of(session, order):
-        payment.unmatched_reason = None
-
-
 def apply_early_payments(work: UnitOfWork, order: Order) -> None:
     """Apply payments received before the order existed; there is no invoice yet."""
     waiting = select(Payment).where(
@@ -234,6 +232,8 @@ def reinstate_order(work: UnitOfWork, order: Order) -> None:
     Payments that were refunded before don't count any more.
     """
     in_hand_minor = balance_of(work.session, order).owed_minor
+    for refund in unpaid_refunds(work.session, order):
+        refund.deposit_minor = refund.amount_minor  # a deposit again if it is withdrawn
     order.cancellation, order.cancel_reason, order.expired = Cancellation.NONE, "", False
     order.allocated = False
     order.paid_minor, order.deposit_minor, order.refunded_minor = 0, in_hand_minor, 0

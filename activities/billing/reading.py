@@ -9,7 +9,7 @@ from models.documents import DocumentRules, Printed
 from models.einvoice import why_no_einvoice
 from models.money import format_amount, format_percent
 from models.pricing import PricedLine
-from models.tables.billing import CreditNoteRow, InvoiceRow, Payment
+from models.tables.billing import CreditBalance, CreditNoteRow, InvoiceRow, Payment
 from models.tables.operations import Mail
 from models.tables.orders import Order
 from models.views.billing import BillLineView, BillView, MailView, PaymentView, TaxView
@@ -27,6 +27,7 @@ def bill(session: Session, number: str) -> BillView | None:
 
     invoice = document if isinstance(document, Invoice) else None
     credit = document if isinstance(document, CreditNote) else None
+    balance = session.get_one(CreditBalance, number) if credit else None
     return BillView(
         kind="invoice" if invoice else "credit_note",
         number=document.number,
@@ -55,8 +56,9 @@ def bill(session: Session, number: str) -> BillView | None:
         tax=money(document.tax_minor),
         total=money(document.total_minor),
         open=money(balance_of(session, order).receivable_minor) if invoice else None,
-        refund=money(credit.refund_minor) if credit else None,
-        kept=money(credit.kept_minor) if credit else None,
+        refund=money(balance.refunded_minor) if balance else None,
+        kept=money(balance.kept_minor) if balance else None,
+        used=money(balance.used_minor) if balance else None,
         credit_notes=_credit_notes(session, number),
         mails=_mails(session, document),
     )
@@ -140,6 +142,7 @@ def unmatched_payments(session: Session) -> list[PaymentView]:
             amount=format_amount(row.amount_minor, row.currency),
             applied=format_amount(row.applied_minor, row.currency),
             reversed=format_amount(row.reversed_minor, row.currency),
+            refunded=format_amount(row.refunded_minor, row.currency),
             currency=row.currency,
             method=row.method,
             reason=row.unmatched_reason or "",

@@ -62,7 +62,7 @@ def apply_authorisation(work: UnitOfWork, step: AuthorisationStep) -> Progress:
     """Record a card's authorisation once; it posts nothing."""
     fact, order = step.fact, lock_order(work, step.order_id)
     mark_applied(work, fact)
-    problem = _wrong_order(fact, order.order_id) or authorisation_problem(work.session, order, fact)
+    problem = _wrong_order(fact, order.order_id) or authorisation_problem(order, fact)
     if problem:
         reject_fact(work, order.order_id, fact, problem)
     else:

@@ -17,6 +17,7 @@ from activities.mail.layout import (
 from models.base import Payload
 from models.billing import CreditNote, Invoice
 from models.orders import Terms
+from models.refunds import PaidBy
 
 
 class _Words(NamedTuple):
@@ -52,7 +53,7 @@ class _Words(NamedTuple):
     reminder_outro: str
     refund_subject: str
     refund_intro: str
-    refund_outro: str
+    refund_outro: dict[PaidBy, str]
 
 
 _WORDS = {
@@ -102,8 +103,13 @@ _WORDS = {
         "If you have already paid, please disregard this email.",
         refund_subject="Refund for your order {order}",
         refund_intro="We have refunded {amount} for your order {order}.",
-        refund_outro="The amount is returned to the payment method that you used. It may take a "
-        "few days to arrive.",
+        refund_outro={
+            PaidBy.PROVIDER: "The amount is returned to the payment method that you used. It may "
+            "take a few days to arrive.",
+            PaidBy.CASH: "You have received the amount in cash.",
+            PaidBy.TRANSFER: "We have transferred the amount to your bank account. It may take a "
+            "few days to arrive.",
+        },
     ),
     "de": _Words(
         order="Bestellung",
@@ -155,8 +161,13 @@ _WORDS = {
         "gegenstandslos.",
         refund_subject="Erstattung zu Ihrer Bestellung {order}",
         refund_intro="wir haben Ihnen {amount} zu Ihrer Bestellung {order} erstattet.",
-        refund_outro="Sie erhalten den Betrag auf dem Weg zurück, auf dem Sie bezahlt haben. Bis "
-        "zum Eingang können einige Tage vergehen.",
+        refund_outro={
+            PaidBy.PROVIDER: "Sie erhalten den Betrag auf dem Weg zurück, auf dem Sie bezahlt "
+            "haben. Bis zum Eingang können einige Tage vergehen.",
+            PaidBy.CASH: "Sie haben den Betrag bar erhalten.",
+            PaidBy.TRANSFER: "Wir haben den Betrag auf Ihr Bankkonto überwiesen. Bis zum Eingang "
+            "können einige Tage vergehen.",
+        },
     ),
 }
 
@@ -286,7 +297,7 @@ def reminder_mail(
 
 
 def refund_mail(
-    order_id: str, amount_minor: int, addressee: Addressee, envelope: Envelope
+    order_id: str, amount_minor: int, by: PaidBy, addressee: Addressee, envelope: Envelope
 ) -> OutgoingMail:
     """Announce a refund."""
     notation = addressee.notation
@@ -296,7 +307,7 @@ def refund_mail(
         subject=words.refund_subject.format(**values),
         intro=words.refund_intro.format(**values),
         tables=[],
-        outro=[words.refund_outro],
+        outro=[words.refund_outro[by]],
     )
     return compose(text, addressee, envelope)
 

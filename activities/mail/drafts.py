@@ -45,6 +45,7 @@ from models.messages.steps import (
 )
 from models.orders import Capture
 from models.progress import Cancellation, ShipmentState
+from models.refunds import RefundState
 from models.returns import ReturnState
 from models.stock import ShortageState
 from models.tables.billing import CreditNoteRow, InvoiceRow, Refund, Reminder
@@ -133,11 +134,11 @@ def draft_reminder(session: Session, step: ReminderStep) -> Draft | None:
 
 
 def draft_refund(session: Session, step: RefundStep) -> Draft | None:
-    """Draft the announcement of a refund, unless it belongs to no order."""
+    """Draft the announcement of a refund, unless it is not paid or belongs to no order."""
     refund = session.get_one(Refund, step.refund_key)
-    if refund.order_id is None:
+    if refund.order_id is None or refund.state is not RefundState.REFUNDED:
         return None
-    mail = partial(refund_mail, refund.order_id, refund.amount_minor)
+    mail = partial(refund_mail, refund.order_id, refund.amount_minor, refund.paid_by)
     return _draft(session, refund.order_id, "refund", step.refund_key.replace("/", "-"), mail)
 
 

@@ -39,7 +39,6 @@ from activities.mail.layout import Envelope, message_id
 from activities.order_record.audit import record_event
 from activities.order_record.balance import invoice_number
 from activities.order_record.findings import record_findings
-from models.billing import RefundState
 from models.documents import DocumentRules
 from models.errors import PartnerRefused
 from models.findings import Difference, unprintable_difference
@@ -53,6 +52,7 @@ from models.messages.steps import (
     ReturnStep,
     ShipmentStep,
 )
+from models.refunds import RefundState
 from models.tables.billing import CreditNoteRow, Refund
 from models.tables.operations import Mail
 

@@ -7,6 +7,7 @@ from sqlmodel import Session, col, select
 
 from activities.database.company import day_of
 from activities.ledger import reading as ledger_reading
+from activities.operations.money_comparison import compare_money
 from activities.purchasing.supplier_invoices import invoiced_by_sku
 from models.findings import (
     Difference,
@@ -32,6 +33,7 @@ def compare_ledger(session: Session, seen_at: datetime, before: datetime) -> lis
     return [
         *_compare_inventory(session),
         *_compare_receivables(session, seen_at),
+        *compare_money(session),
         *_compare_invoices(session, seen_at),
         *_unapplied_facts(session, before),
     ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
+from functools import partial
 from itertools import islice
 
 from sqlmodel import Session, col, select
@@ -12,6 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.database.engine import Database
 from activities.database.inbox import waiting_purchase_facts
 from activities.database.step import read_step
+from activities.operations.reading import refund_workflows
 from models.messages.commands.results import follow_up_workflow_id
 from models.messages.facts import ShortageReported, StockArrived
 from models.messages.steps import (
@@ -80,12 +82,17 @@ class Notifier:
 
     @activity.defn
     async def notify(self, notification: Notification) -> None:
-        """Notify orders, returns and replenishments; skip orders that have ended."""
+        """Notify orders, returns, replenishments and refunds; skip workflows that have ended."""
         cause = notification.cause.replace(":", "-")[:64]
         for return_id in notification.returns:
             await self._signal_return(ReturnStep(return_id=return_id))
         for command_id in notification.ended_recalls:
             await self._signal(follow_up_workflow_id(command_id), "goods_left")
+        for refund_key in notification.refunds:
+            payers = await self._database.read_async(
+                partial(refund_workflows, refund_key=refund_key)
+            )
+            await _in_batches(self._signal(payer, "refund_changed", refund_key) for payer in payers)
         shortage = ShortageReported(shortage_id=cause)
         await _in_batches(
             self._signal_replenishment(key, shortage) for key in notification.stock_keys
@@ -96,7 +103,7 @@ class Notifier:
             for order_id in notification.orders
         )
 
-    async def _signal(self, workflow_id: str, signal: str, *arguments: StockArrived) -> None:
+    async def _signal(self, workflow_id: str, signal: str, *arguments: StockArrived | str) -> None:
         """Signal a workflow, unless it has ended."""
         try:
             await self._client.get_workflow_handle(workflow_id).signal(signal, args=arguments)

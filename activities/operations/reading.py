@@ -46,6 +46,14 @@ def background_workflows(session: Session, order_id: str) -> list[str]:
     return list(dict.fromkeys(workflow_ids))
 
 
+def refund_workflows(session: Session, refund_key: str) -> list[str]:
+    """Read the ids of the workflows that may wait for an operator about a refund."""
+    order_id = session.get_one(Refund, refund_key).order_id
+    if order_id is None:
+        return [refund_workflow_id(refund_key)]
+    return [f"order-{order_id}", *background_workflows(session, order_id)]
+
+
 def needs_acknowledgement(session: Session, order_id: str) -> bool:
     """Return whether an order has a problem that is not acknowledged."""
     order = session.get(Order, order_id)

@@ -6,9 +6,10 @@ from sqlalchemy import String, bindparam, case
 from sqlmodel import Session, col, select
 
 from activities.database.kept import read_once
-from models.billing import Balance, RefundState
+from models.billing import Balance
 from models.money import Money
 from models.progress import Cancellation
+from models.refunds import RefundState
 from models.tables.billing import InvoiceRow, Refund
 from models.tables.orders import Order
 

@@ -7,19 +7,25 @@ from sqlmodel import Session, col, select
 
 from activities.order_record.balance import balance_of, money_of
 from models.billing import BEING_REFUNDED, Balance
+from models.messages.attention import REFUND_HELD
 from models.money import Money
 from models.progress import Problem, Progress, ShipmentProblem
-from models.tables.billing import Payment
+from models.refunds import RefundState
+from models.tables.billing import Payment, Refund
 from models.tables.orders import Order
 from models.tables.shipping import Shipment
 
-CODES = ("payment_reversed", "payment_currency", *ShipmentProblem)
+CODES = ("payment_reversed", "payment_currency", REFUND_HELD, *ShipmentProblem)
 """The codes of problems, as attentions of an order show them."""
-_SUSPECT = (col(Payment.order_id) == bindparam("order_id", type_=String)) & (
+_ORDER_ID = bindparam("order_id", type_=String)
+_SUSPECT = (col(Payment.order_id) == _ORDER_ID) & (
     (col(Payment.currency) != bindparam("currency", type_=String))
     | (col(Payment.reversed_minor) > 0)
 )
 _PAYMENTS = select(Payment).where(_SUSPECT).order_by(col(Payment.payment_id))
+_HELD = select(Refund).where(
+    col(Refund.order_id) == _ORDER_ID, col(Refund.state) == RefundState.HELD
+)
 HAS_SUSPECT_PAYMENTS = select(Payment.payment_id).where(_SUSPECT).exists()
 """Whether an order (parameters `order_id`, `currency`) has payments that may be a problem."""
 
@@ -65,8 +71,9 @@ def _money_problems(
 ) -> Iterator[tuple[Payment, Problem]]:
     due_minor = balance.receivable_minor if balance.cancelled else balance.due_minor
     bound = {"order_id": order.order_id, "currency": order.currency}
+    held = session.exec(_HELD, params=bound).all()
     for row in session.exec(_PAYMENTS, params=bound):
-        problem = _problem_of(row, order, due_minor)
+        problem = _problem_of(row, order, due_minor, held)
         if problem is not None and _acknowledgement(row, problem) != row.acknowledged:
             yield row, problem
 
@@ -76,7 +83,9 @@ def _acknowledgement(payment: Payment, problem: Problem) -> str:
     return f"{problem.code} {payment.reversed_minor}"
 
 
-def _problem_of(payment: Payment, order: Order, due_minor: int) -> Problem | None:
+def _problem_of(
+    payment: Payment, order: Order, due_minor: int, held: Sequence[Refund]
+) -> Problem | None:
     paid = Money(amount_minor=payment.amount_minor, currency=payment.currency)
     if payment.reversed_minor and due_minor:
         due = money_of(order, due_minor)
@@ -84,6 +93,16 @@ def _problem_of(payment: Payment, order: Order, due_minor: int) -> Problem | Non
             code="payment_reversed",
             message=f"payment {payment.payment_id} of {paid} was reversed by the payer's bank, and "
             f"{due} are due: acknowledge it with `retry`",
+        )
+    if payment.reversed_minor and held:
+        first = min(held, key=lambda row: (row.payment_id != payment.payment_id, row.number))
+        amount = money_of(order, first.amount_minor)
+        return Problem(
+            code=REFUND_HELD,
+            message=f"refund {first.number} of {amount} was stopped, as a payment was reversed by "
+            f"the payer's bank: pay it all the same (`refund {order.order_id} --payment "
+            f"{first.payment_id}`) or withdraw it (`refunds withdraw {order.order_id} --number "
+            f"{first.number}`), or acknowledge it with `retry`",
         )
     matched = payment.unmatched_reason in (None, BEING_REFUNDED)
     if matched or payment.currency == order.currency:

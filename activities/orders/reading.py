@@ -5,17 +5,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import String, bindparam, func
+from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
 from activities.masterdata.reading import company_currency, duplicates_of
 from activities.order_record.balance import balance_of_row
 from activities.order_record.standing import exposure
-from models.billing import RefundState
 from models.errors import NotFound
 from models.messages.attention import Attention
 from models.money import format_amount
 from models.progress import FINAL_STAGES, Cancellation, ShipmentState, Stage
+from models.refunds import RefundState
 from models.stock import ReservationState, ShortageState
 from models.tables.billing import InvoiceRow, Refund
 from models.tables.masterdata import Customer
@@ -32,6 +32,7 @@ from models.views.orders import (
     LineView,
     OrderDetails,
     OrderView,
+    RefundView,
     ShipmentView,
 )
 
@@ -73,13 +74,9 @@ _RETURNED = (
 _INVOICES = select(InvoiceRow.order_id, InvoiceRow.number).where(
     col(InvoiceRow.order_id).in_(_ORDER_IDS)
 )
-_REFUNDED = (
-    select(Refund.order_id, func.sum(col(Refund.amount_minor)))
-    .where(col(Refund.order_id).in_(_ORDER_IDS), col(Refund.state) == RefundState.REFUNDED)
-    .group_by(col(Refund.order_id))
-)
+_REFUNDS = select(Refund).where(col(Refund.order_id).in_(_ORDER_IDS)).order_by(col(Refund.number))
 
-OrderPart = TypeVar("OrderPart", OrderLineRow, Reservation, Shortage, Shipment)
+OrderPart = TypeVar("OrderPart", OrderLineRow, Reservation, Shortage, Shipment, Refund)
 
 
 class _Rows(NamedTuple):
@@ -93,8 +90,7 @@ class _Rows(NamedTuple):
     """Units received, by order and line."""
     invoices: Mapping[str, str]
     """Invoice numbers."""
-    refunded: Mapping[str, int]
-    """Amounts in minor units."""
+    refunds: Mapping[str, Sequence[Refund]]
 
 
 def order_details(session: Session, order_id: str) -> OrderDetails | None:
@@ -120,6 +116,7 @@ def order_details(session: Session, order_id: str) -> OrderDetails | None:
             )
             for row in rows.shortages[order_id]
         ),
+        refunds=tuple(_refund(row) for row in rows.refunds[order_id]),
         history=tuple(
             HistoryView.model_validate(row.model_dump())
             for row in session.exec(_HISTORY, params=bound)
@@ -230,17 +227,14 @@ def _rows_of(session: Session, order_ids: Sequence[str]) -> _Rows:
         shipments=_by_order(session.exec(_SHIPMENTS, params=bound)),
         returned=returned,
         invoices=dict(session.exec(_INVOICES, params=bound).all()),
-        refunded={
-            order_id or "": int(amount_minor)
-            for order_id, amount_minor in session.exec(_REFUNDED, params=bound)
-        },
+        refunds=_by_order(session.exec(_REFUNDS, params=bound)),
     )
 
 
 def _by_order(rows: Iterable[OrderPart]) -> Mapping[str, Sequence[OrderPart]]:
     by_order: dict[str, list[OrderPart]] = defaultdict(list)
     for row in rows:
-        by_order[row.order_id].append(row)
+        by_order[row.order_id or ""].append(row)
     return by_order
 
 
@@ -259,7 +253,7 @@ def _view(order: Order, rows: _Rows) -> OrderView:
         total=format_amount(order.total_minor, order.currency),
         paid=format_amount(order.paid_minor, order.currency),
         due=format_amount(_due(order), order.currency),
-        refunded=format_amount(rows.refunded.get(order.order_id, 0), order.currency),
+        refunded=format_amount(_refunded(rows.refunds[order.order_id]), order.currency),
         invoice_number=rows.invoices.get(order.order_id),
         lines=tuple(_lines(order.order_id, rows)),
         shipments=tuple(
@@ -278,6 +272,20 @@ def _view(order: Order, rows: _Rows) -> OrderView:
         placed_at=order.placed_at,
         updated_at=order.updated_at,
         workflow_id=order.workflow_id,
+    )
+
+
+def _refunded(refunds: Sequence[Refund]) -> int:
+    """Return the amount that was paid back, in minor units."""
+    return sum(row.amount_minor for row in refunds if row.state is RefundState.REFUNDED)
+
+
+def _refund(row: Refund) -> RefundView:
+    return RefundView(
+        **row.model_dump(include={"number", "payment_id", "reason", "asked_at"}),
+        amount=format_amount(row.amount_minor, row.currency),
+        paid_by=row.paid_by.value,
+        state=row.state.value,
     )
 
 

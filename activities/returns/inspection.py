@@ -180,7 +180,7 @@ def settle_inspected(
         if credit is None:
             return f"{message}; nothing is left to credit"
         settlement.credit_note = credit.credit_note.number
-        settlement.refund_key = credit.refund_key
+        settlement.refund_keys = list(credit.refund_keys)
         message += f"; {credit.summary}"
     work.session.add(settlement)
     return message

@@ -13,6 +13,7 @@ from models.documents import DocumentRules, Printed
 from models.messages.steps import ReturnStep
 from models.money import format_amount
 from models.papers import PaperAddress, PaperContent, ReturnPaper
+from models.refunds import RefundState
 from models.returns import ReturnState
 from models.tables.billing import Refund
 from models.tables.masterdata import Customer, Location
@@ -146,10 +147,13 @@ def _summary(session: Session, row: ReturnRow, units: tuple[int, int]) -> Return
 
 
 def _settlement(session: Session, order: Order, row: Settlement) -> SettlementView:
-    refund = session.get(Refund, row.refund_key) if row.refund_key else None
+    query = select(func.sum(col(Refund.amount_minor))).where(
+        col(Refund.refund_key).in_(row.refund_keys), Refund.state != RefundState.WITHDRAWN
+    )
+    refunded_minor = session.exec(query).one() if row.refund_keys else None
     return SettlementView(
         credit_note=row.credit_note,
-        refunded=format_amount(refund.amount_minor, order.currency) if refund else None,
+        refunded=format_amount(int(refunded_minor), order.currency) if refunded_minor else None,
         currency=order.currency,
         exchange_order_id=row.exchange_order_id,
         settled_at=row.settled_at,

@@ -51,7 +51,7 @@ def credit_undelivered(
         return "nothing is left to credit", None
     follow_up = FollowUp(
         order_id=order.order_id,
-        refund_key=credit.refund_key,
+        refund_keys=credit.refund_keys,
         bill=BillStep(number=credit.credit_note.number),
     )
     return credit.summary, follow_up

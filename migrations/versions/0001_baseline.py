@@ -13,6 +13,7 @@ text, moment = sqlmodel.sql.sqltypes.AutoString, sqlmodel.sql.sqltypes.UTCDateTi
 
 ACCOUNTS = {
     "1000": "Bank",
+    "1010": "Till",
     "1100": "Cash clearing",
     "1200": "Accounts receivable",
     "1300": "Claims receivable",
@@ -601,6 +602,19 @@ def _create_billing() -> None:
     op.create_index("ix_credit_notes_invoice_number", "credit_notes", ["invoice_number"])
     op.create_index("ix_credit_notes_order_id", "credit_notes", ["order_id"])
     op.create_table(
+        "credit_balances",
+        sa.Column("number", text(), nullable=False),
+        sa.Column("order_id", text(), nullable=False),
+        sa.Column("payable_minor", sa.BigInteger(), nullable=False),
+        sa.Column("refunded_minor", sa.BigInteger(), nullable=False),
+        sa.Column("used_minor", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["number"], ["credit_notes.number"], name=op.f("fk_credit_balances_number")
+        ),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_credit_balances")),
+    )
+    op.create_index("ix_credit_balances_order_id", "credit_balances", ["order_id"])
+    op.create_table(
         "payment_requests",
         sa.Column("order_id", text(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
@@ -641,6 +655,7 @@ def _create_billing() -> None:
         sa.Column("unmatched_reason", text(), nullable=True),
         sa.Column("reversed_minor", sa.BigInteger(), nullable=False),
         sa.Column("taxed_minor", sa.BigInteger(), nullable=False),
+        sa.Column("refunded_minor", sa.BigInteger(), nullable=False),
         sa.Column("acknowledged", text(), nullable=False),
         sa.Column("received_at", moment(), nullable=False),
         sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payments_amount_above_zero")),
@@ -680,12 +695,16 @@ def _create_billing() -> None:
         "refunds",
         sa.Column("refund_key", text(), nullable=False),
         sa.Column("order_id", text(), nullable=True),
-        sa.Column("payment_id", text(), nullable=True),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("payment_id", text(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("payable_minor", sa.BigInteger(), nullable=False),
+        sa.Column("deposit_minor", sa.BigInteger(), nullable=False),
         sa.Column("taxed_minor", sa.BigInteger(), nullable=False),
+        sa.Column("credits", sa.JSON(), nullable=False),
         sa.Column("currency", text(), nullable=False),
         sa.Column("reason", text(), nullable=False),
+        sa.Column("paid_by", sa.String(32), nullable=False),
         sa.Column("state", sa.String(32), nullable=False),
         sa.Column("refund_id", text(), nullable=True),
         sa.Column("asked_at", moment(), nullable=False),
@@ -700,6 +719,7 @@ def _create_billing() -> None:
         sa.PrimaryKeyConstraint("refund_key", name=op.f("pk_refunds")),
     )
     op.create_index("ix_refunds_order_id", "refunds", ["order_id"])
+    op.create_index("ix_refunds_payment_id", "refunds", ["payment_id"])
     op.create_table(
         "reminders",
         sa.Column("order_id", text(), nullable=False),
@@ -914,7 +934,7 @@ def _create_returns() -> None:
         sa.Column("settlement_id", text(), nullable=False),
         sa.Column("return_id", text(), nullable=False),
         sa.Column("credit_note", text(), nullable=True),
-        sa.Column("refund_key", text(), nullable=True),
+        sa.Column("refund_keys", sa.JSON(), nullable=False),
         sa.Column("exchange_order_id", text(), nullable=True),
         sa.Column("exchange_lines", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("settled_at", moment(), nullable=False),
@@ -930,7 +950,6 @@ def _create_returns() -> None:
         ["exchange_order_id"],
         unique=True,
     )
-    op.create_index("ix_return_settlements_refund_key", "return_settlements", ["refund_key"])
     op.create_index("ix_return_settlements_return_id", "return_settlements", ["return_id"])
 
 

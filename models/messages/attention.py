@@ -12,6 +12,10 @@ NO_SUPPLY = "no_supply"
 """The code of the attention of an order with units short that no supplier delivers."""
 ALREADY_PICKED_UP = "already_picked_up"
 """The code of a carrier's refusal to cancel a booking after the pick-up."""
+REFUND_BY_HAND = "refund_by_hand"
+"""The code of a refund in cash or by transfer, which an operator pays and records."""
+REFUND_HELD = "refund_held"
+"""The code of a refund that was stopped, as its payment was reversed."""
 
 
 class Attention(Payload):

@@ -92,9 +92,10 @@ class SupplierOrder(Payload):
 
 
 class RefundDemand(Payload):
-    """A request to refund an amount."""
+    """A request to refund an amount of a payment."""
 
     order_id: str
+    payment_id: str
     amount: str
     currency: str
     reason: str

@@ -62,6 +62,7 @@ class Notification(Payload):
 
     `orders` and `returns` read their progress again, the replenishments of `stock_keys` plan again.
     `ended_recalls`: ids of the commands whose recall of a shipment ends, as its goods have left.
+    `refunds`: keys of refunds that need no payment any more.
     `cause`: the id of the fact or command behind the change.
     """
 
@@ -70,9 +71,11 @@ class Notification(Payload):
     stock_keys: tuple[StockKey, ...] = ()
     returns: tuple[str, ...] = ()
     ended_recalls: tuple[str, ...] = ()
+    refunds: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.orders or self.stock_keys or self.returns or self.ended_recalls)
+        goods = self.orders or self.stock_keys or self.returns or self.ended_recalls
+        return bool(goods or self.refunds)
 
 
 class CallOutcome(Payload):

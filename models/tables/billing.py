@@ -6,7 +6,8 @@ from pydantic import JsonValue
 from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
-from models.billing import AuthorisationState, RefundState
+from models.billing import AuthorisationState
+from models.refunds import PaidBy, RefundState
 from models.tables.columns import bigint, enum_column, running_total
 
 
@@ -40,6 +41,26 @@ class CreditNoteRow(SQLModel, table=True):
     reason: str
     issued_on: date
     content: dict[str, object] = Field(sa_type=JSON)
+
+
+class CreditBalance(SQLModel, table=True):
+    """What became of the paid part of a credit note: kept as credit, given back, or used."""
+
+    __tablename__ = "credit_balances"
+
+    number: str = Field(primary_key=True, foreign_key="credit_notes.number")
+    order_id: str = Field(index=True)
+    payable_minor: int = bigint()
+    """The paid part, which is owed to the customer."""
+    refunded_minor: int = running_total()
+    """The part of it that was given back, or is being refunded."""
+    used_minor: int = running_total()
+    """The part of it that met an amount due: of a reversed payment."""
+
+    @property
+    def kept_minor(self) -> int:
+        """The part that is the customer's credit."""
+        return self.payable_minor - self.refunded_minor - self.used_minor
 
 
 class PaymentRequest(SQLModel, table=True):
@@ -91,9 +112,16 @@ class Payment(SQLModel, table=True):
     """The amount taken back by the payer's bank."""
     taxed_minor: int = running_total()
     """The tax that fell due with a payment before the invoice."""
+    refunded_minor: int = running_total()
+    """The amount given back, or being refunded."""
     acknowledged: str = ""
     """The problem with this payment that an operator has acknowledged."""
     received_at: datetime
+
+    @property
+    def left_minor(self) -> int:
+        """The amount that has not gone back; below zero if it was refunded and reversed."""
+        return self.amount_minor - self.reversed_minor - self.refunded_minor
 
 
 class PaymentReversal(SQLModel, table=True):
@@ -130,7 +158,7 @@ class Payout(SQLModel, table=True):
 
 
 class Refund(SQLModel, table=True):
-    """A refund of an order, or of a payment without an order.
+    """A refund: an amount of one payment that goes back, of an order or of a payment without one.
 
     The row is written before the call to the provider, so that no amount is refunded twice.
     """
@@ -139,19 +167,26 @@ class Refund(SQLModel, table=True):
     __table_args__ = (CheckConstraint("amount_minor > 0", "amount_above_zero"),)
 
     refund_key: str = Field(primary_key=True)
-    """The key of the partner call: `<order>/refund/<n>`."""
+    """The key of the partner call: `<order>/refund/<number>`."""
     order_id: str | None = Field(default=None, foreign_key="orders.order_id", index=True)
-    payment_id: str | None = Field(default=None, foreign_key="payments.payment_id")
+    number: int
+    """Counts the refunds of its order, or of its payment without one."""
+    payment_id: str = Field(foreign_key="payments.payment_id", index=True)
     amount_minor: int = bigint()
     payable_minor: int = bigint(default=0)
-    """The part from credit notes; the rest was never invoiced, or had no order."""
+    """The part from credit notes."""
+    deposit_minor: int = bigint(default=0)
+    """The part from deposits; the rest was never invoiced, or had no order."""
     taxed_minor: int = bigint(default=0)
     """The tax in it that had fallen due with payments before the invoice."""
+    credits: dict[str, int] = Field(default_factory=dict, sa_type=JSON)
+    """The parts from each credit note, by its number."""
     currency: str
     reason: str
+    paid_by: PaidBy = enum_column(PaidBy)
     state: RefundState = enum_column(RefundState)
     refund_id: str | None = None
-    """The provider's id."""
+    """The provider's id, or that of the command that recorded it."""
     asked_at: datetime
     refunded_at: datetime | None = None
 

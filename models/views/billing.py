@@ -45,8 +45,9 @@ class BillView(Payload):
     """An invoice or a credit note.
 
     `open`: the open receivable of an invoice's order, fees included. Of a credit note,
-    `invoice_number` is the corrected invoice, `refund` the refunded amount, and `kept` the amount
-    that remains as the customer's credit. `no_einvoice`: why the PDF has no e-invoice.
+    `invoice_number` is the corrected invoice. Of the paid part, `refund` was given back or is being
+    refunded, `used` met an amount due, and `kept` is the customer's credit. `no_einvoice`: why the
+    PDF has no e-invoice.
     """
 
     kind: Literal["invoice", "credit_note"]
@@ -71,6 +72,7 @@ class BillView(Payload):
     open: str | None
     refund: str | None
     kept: str | None
+    used: str | None
     credit_notes: tuple[str, ...]
     mails: tuple[MailView, ...]
 
@@ -81,7 +83,10 @@ def require_bill(view: Found | None, number: str) -> Found:
 
 
 class PaymentView(Payload):
-    """A payment that is not, or only in part, applied; `reversed`: the amount reversed since."""
+    """A payment that is not, or only in part, applied.
+
+    `reversed` and `refunded`: the amounts that have gone back since.
+    """
 
     payment_id: str
     claimed_order_id: str | None
@@ -89,6 +94,7 @@ class PaymentView(Payload):
     amount: str
     applied: str
     reversed: str
+    refunded: str
     currency: str
     method: str
     reason: str

@@ -73,6 +73,21 @@ class HistoryView(Payload):
     detail: str
 
 
+class RefundView(Payload):
+    """A refund of an order, to one of its payments.
+
+    `paid_by`: provider, cash or transfer. `state`: asked, held, refunded or withdrawn.
+    """
+
+    number: int
+    payment_id: str
+    amount: str
+    paid_by: str
+    state: str
+    reason: str
+    asked_at: datetime
+
+
 class BackorderView(Payload):
     """A shortage of an order, with its expected date."""
 
@@ -95,6 +110,7 @@ class OrderDetails(OrderView):
     phone: str | None = None
     """A phone number for the carrier, as E.164."""
     backorders: tuple[BackorderView, ...] = ()
+    refunds: tuple[RefundView, ...] = ()
     history: tuple[HistoryView, ...] = ()
     odd_facts: tuple[RejectedMessageView, ...] = ()
 

@@ -30,7 +30,8 @@ class AssignPayment(BillingCommand):
 class IssueRefund(BillingCommand):
     """Refund what credit notes and overpayments owe a customer, or a payment without an order.
 
-    Without `amount`, all that is owed.
+    It goes back the way each payment came, the newest first. Without `amount`, all that is owed.
+    With `paid_by`, it records what was paid in cash or by bank transfer.
     """
 
     cli: ClassVar = Cli("refund")
@@ -38,7 +39,6 @@ class IssueRefund(BillingCommand):
         Route(
             "/orders/{order_id}/refunds",
             "refund",
-            undescribed="payment_id",
             description="Refund what credit notes and overpayments owe an order's customer.",
         ),
         Route(
@@ -54,18 +54,68 @@ class IssueRefund(BillingCommand):
         Identifier | None, Argument("The order whose customer is refunded.", metavar="[ORDER]")
     ] = None
     payment_id: Annotated[
-        Identifier | None, Option("Instead of an order: a payment without one.", name="--payment")
+        Identifier | None,
+        Option(
+            "The order's payment to refund first; instead of an order: a payment without one.",
+            name="--payment",
+        ),
     ] = None
     amount: Annotated[Amount | None, Argument('"18.00"; absent: all that we owe the customer.')] = (
         None
     )
+    paid_by: Annotated[
+        Literal["cash", "transfer"] | None,
+        Option("cash or transfer: record that it was paid so, and ask no provider."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _require_order_or_payment(self) -> Self:
+        if self.order_id is None and self.payment_id is None:
+            raise ValueError("order_id: give an order, or a payment without one")
+        if self.order_id is None and self.amount is not None:
+            raise ValueError("amount: a payment without an order is refunded in full")
+        return self
+
+
+class WithdrawRefund(BillingCommand):
+    """Withdraw a refund that was asked for and is not paid; its amount is owed again.
+
+    Without `number`, the only one that is not paid.
+    """
+
+    cli: ClassVar = Cli("refunds withdraw")
+    routes: ClassVar = (
+        Route(
+            "/orders/{order_id}/refunds/withdraw",
+            "withdraw_refund",
+            undescribed="payment_id",
+            description="Withdraw a refund of an order that is not paid; it is owed again.",
+        ),
+        Route(
+            "/payments/{payment_id}/refund/withdraw",
+            "withdraw_payment_refund",
+            undescribed="order_id",
+            description="Withdraw the refund of a payment without an order.",
+        ),
+    )
+
+    kind: Literal["withdraw_refund"] = "withdraw_refund"
+    order_id: Annotated[
+        Identifier | None, Argument("The order of the refund.", metavar="[ORDER]")
+    ] = None
+    number: Annotated[
+        int | None,
+        Field(strict=True, ge=1),
+        Option("The refund's number, as `status` shows it; absent: the only unpaid one."),
+    ] = None
+    payment_id: Annotated[
+        Identifier | None, Option("Instead of an order: a payment without one.", name="--payment")
+    ] = None
 
     @model_validator(mode="after")
     def _require_order_or_payment(self) -> Self:
         if (self.order_id is None) == (self.payment_id is None):
-            raise ValueError("order_id: give either an order or a payment")
-        if self.payment_id is not None and self.amount is not None:
-            raise ValueError("amount: a payment is refunded in full")
+            raise ValueError("order_id: give either an order or a payment without one")
         return self
 
 

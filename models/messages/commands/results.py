@@ -14,16 +14,16 @@ class FollowUp(Payload):
     """Partner calls after a command. `order_id`: the order that shows their attention."""
 
     order_id: str | None = None
-    refund_key: str | None = None
+    refund_keys: tuple[str, ...] = ()
     bill: BillStep | None = None
     recall: EndRecall | None = None
     """The command that ends the recall of a shipment, once its carrier has answered."""
 
     def workflow_id(self, command_id: str) -> str:
-        """Return the id of the follow-up's workflow: the refund's, where there is one."""
+        """Return the id of the follow-up's workflow: that of its first refund, if it has one."""
         return (
-            refund_workflow_id(self.refund_key)
-            if self.refund_key
+            refund_workflow_id(self.refund_keys[0])
+            if self.refund_keys
             else follow_up_workflow_id(command_id)
         )
 
@@ -56,6 +56,7 @@ class CommandResult(Payload):
         orders: Iterable[str] = (),
         stock_keys: Iterable[StockKey] = (),
         returns: Iterable[str] = (),
+        refunds: Iterable[str] = (),
         follow_up: FollowUp | None = None,
     ) -> Self:
         """Build the result of an executed command, which notifies each workflow once."""
@@ -64,6 +65,7 @@ class CommandResult(Payload):
             orders=tuple(dict.fromkeys(orders)),
             stock_keys=tuple(dict.fromkeys(stock_keys)),
             returns=tuple(dict.fromkeys(returns)),
+            refunds=tuple(dict.fromkeys(refunds)),
         )
         return cls(command=command, message=message, notification=notification, follow_up=follow_up)
 

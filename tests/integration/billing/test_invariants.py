@@ -12,7 +12,7 @@ from tests.support.database.stateful import copies, explore
 REQUIRED = {
     *("paid all", "issued", "cancelled", "charged back", "credit", "refund payment", "reminded"),
     *("delivered", "returned whole", "returned some", "return refunded", "refund_shipment"),
-    "exchanged",
+    *("exchanged", "refund asked", "refund by hand", "refund account_closed", "withdraw"),
 }
 """Events that must happen in some example."""
 EXAMPLES = {"sqlite": (6, 100), "postgresql": (2, 30)}

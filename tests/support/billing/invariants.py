@@ -9,11 +9,13 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.ledger import reading as ledger_reading
+from activities.operations.money_comparison import compare_money
 from activities.order_record.balance import balance_of
-from models.billing import Bill, CreditNote, Invoice, RefundState
+from models.billing import Bill, CreditNote, Invoice
 from models.ledger import Account
 from models.progress import Stage, stage
-from models.tables.billing import CreditNoteRow, InvoiceRow, Payment, Refund
+from models.refunds import RefundState
+from models.tables.billing import CreditBalance, CreditNoteRow, InvoiceRow, Payment, Refund
 from models.tables.ledger import JournalEntry, JournalPosting
 from models.tables.orders import Order
 from tests.support.billing.model import BillingModel
@@ -57,15 +59,53 @@ class BillingInvariants(BillingModel):
         assert report.equals_ledger, report.model_dump_json(indent=1)
 
     @invariant()
+    def money_equals_payments_and_refunds(self) -> None:
+        """Till, bank and the provider's clearing, as reconciliation compares them."""
+        assert self.database.read(compare_money) == []
+
+    @invariant()
     def refunds_stay_within_payments(self) -> None:
-        """By the provider's own record."""
-        refunded: Counter[str] = Counter()
+        """By the provider's own record, and by ours with those that are not paid yet."""
+        refunded, reserved = Counter[str](), Counter[str]()
         for demand in self.provider.refunds.values():
-            refunded[demand.order_id] += int(demand.amount.replace(".", ""))
-        for order_id, refunded_minor in refunded.items():
-            named = (col(Payment.order_id) == order_id) | (col(Payment.payment_id) == order_id)
-            paid = self.read(select(Payment.amount_minor).where(named))
-            assert refunded_minor <= sum(paid), order_id
+            refunded[demand.payment_id] += int(demand.amount.replace(".", ""))
+        unpaid = (RefundState.ASKED, RefundState.HELD, RefundState.REFUNDED)
+        for refund in self.read(select(Refund).where(col(Refund.state).in_(unpaid))):
+            reserved[refund.payment_id] += refund.amount_minor
+        for payment in self.read(select(Payment)):
+            assert refunded[payment.payment_id] <= payment.refunded_minor <= payment.amount_minor
+            assert reserved[payment.payment_id] == payment.refunded_minor, payment.payment_id
+        assert not {*refunded} - {row.payment_id for row in self.read(select(Payment))}
+
+    @invariant()
+    def amounts_owed_can_go_back(self) -> None:
+        """What is owed to a customer is left of the payments of the order."""
+        for order in self.read(select(Order)):
+            owed_minor = self.database.read(partial(balance_of, order=order)).owed_minor
+            payments = select(Payment).where(
+                Payment.order_id == order.order_id, Payment.currency == order.currency
+            )
+            left_minor = sum(max(0, row.left_minor) for row in self.read(payments))
+            assert owed_minor <= left_minor, order.order_id
+
+    @invariant()
+    def credit_notes_know_what_became_of_them(self) -> None:
+        """By order: the credit of all credit notes, and what its refunds gave back of each."""
+        for order in self.read(select(Order)):
+            of_order = CreditBalance.order_id == order.order_id
+            balances = self.read(select(CreditBalance).where(of_order))
+            given = Counter[str]()
+            refunds = select(Refund).where(
+                Refund.order_id == order.order_id, Refund.state != RefundState.WITHDRAWN
+            )
+            for refund in self.read(refunds):
+                assert sum(refund.credits.values()) == refund.payable_minor
+                given.update(refund.credits)
+            for row in balances:
+                assert given[row.number] == row.refunded_minor, row.number
+                assert min(row.kept_minor, row.used_minor) >= 0, row.number
+            owed_minor = sum(row.payable_minor - row.used_minor for row in balances)
+            assert owed_minor == order.payable_minor, order.order_id
 
     @invariant()
     def stored_stage_equals_progress(self) -> None:
@@ -89,9 +129,9 @@ def _expected_balances(session: Session, order: Order) -> dict[Account, int]:
     """Calculate an order's balances from its own rows, without the ledger."""
     balance = balance_of(session, order)
     refunds = session.exec(select(Refund).where(Refund.order_id == order.order_id)).all()
-    asked = [row for row in refunds if row.state is RefundState.ASKED]
+    unpaid = [row for row in refunds if row.state in (RefundState.ASKED, RefundState.HELD)]
     tax_minor = order.total_minor - order.net_minor if balance.invoiced else 0
-    tax_minor += order.taxed_minor + sum(row.taxed_minor for row in asked)
+    tax_minor += order.taxed_minor + sum(row.taxed_minor for row in unpaid)
     tax_minor -= _credited_tax_minor(session, order.order_id) + order.relieved_minor
     paid_back = sum(row.payable_minor for row in refunds if row.state is RefundState.REFUNDED)
     shipped = order.stage in (Stage.IN_TRANSIT, Stage.DELIVERED, Stage.COMPLETED)
@@ -99,9 +139,7 @@ def _expected_balances(session: Session, order: Order) -> dict[Account, int]:
     return {
         Account.ACCOUNTS_RECEIVABLE: _receivable_minor(order, balance.invoiced),
         Account.TAX_PAYABLE: -tax_minor,
-        Account.CUSTOMER_DEPOSITS: -_deposits_minor(
-            order, refunds, balance.invoiced, balance.cancelled
-        ),
+        Account.CUSTOMER_DEPOSITS: -_deposits_minor(order, refunds, balance.invoiced),
         Account.REFUNDS_PAYABLE: paid_back - order.payable_minor,
         Account.CONTRACT_LIABILITIES: -order.net_minor if undispatched else 0,
     }
@@ -115,17 +153,15 @@ def _receivable_minor(order: Order, invoiced: bool) -> int:
     return invoiced_minor - credited_minor - order.paid_minor
 
 
-def _deposits_minor(
-    order: Order, refunds: Sequence[Refund], invoiced: bool, cancelled: bool
-) -> int:
+def _deposits_minor(order: Order, refunds: Sequence[Refund], invoiced: bool) -> int:
     deposits_minor = order.deposit_minor - order.taxed_minor
     deposits_minor += 0 if invoiced else order.paid_minor
+    deposits_minor -= order.refunded_minor
     for row in refunds:
-        refunded_minor = row.amount_minor - row.payable_minor
-        if cancelled:
-            deposits_minor -= refunded_minor
-        if row.state is RefundState.ASKED:
-            deposits_minor += refunded_minor - row.taxed_minor
+        if row.state is not RefundState.WITHDRAWN:
+            deposits_minor += row.payable_minor
+        if row.state in (RefundState.ASKED, RefundState.HELD):
+            deposits_minor += row.amount_minor - row.payable_minor - row.taxed_minor
     return deposits_minor
 
 

@@ -45,7 +45,23 @@ class Bookkeeper(PaymentRules, GoodsRules, BillingInvariants):
         self.cancel_order(self.read(select(Order).order_by(col(Order.order_id).desc()))[0])
         self.credit(pick, "0.01", keep=relief)
         self.refund_payment(pick)
+        self._refund_in_vain(pick)
         self.charge_back(pick, some=relief, twice=True)
+
+    def _refund_in_vain(self, pick: int) -> None:
+        """Credit a delivered order while the provider refuses: one refund is withdrawn, one paid by
+        hand, one stopped by a reversal of a part of its payment, and paid all the same."""
+        self.provider.refuses = True
+        for _ in range(3):
+            self.place([("C", 1)], "prepaid", "ADA", "0", early=False)
+            self.pay(-1, "all", twice=False, method="card")
+            self.issue_goods(pick=-1)
+            self.credit(-1, "80.00", keep=False)
+        self.withdraw_refund(pick=-1)
+        self.refund(-2, None, by="cash")
+        self.charge_back(-3, some=True, twice=False)
+        self.provider.refuses = False
+        self.refund(-3, None, payment_pick=0)
 
     def _exchange_in_vain(self) -> None:
         """Exchange three delivered orders: one exchange is cancelled, one is lost, one returned."""

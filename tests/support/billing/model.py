@@ -1,7 +1,7 @@
 """The state of billing: its database, and the refunds that other events cause."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from activities.orders.steps import finish_cancelling, start_cancelling
 from activities.returns.steps import finish_settlement, write_exchange
 from activities.stock.steps import allocate_stock, release_stock
 from models.billing import BillingRules
+from models.errors import PartnerUnavailable, Refused
 from models.messages.commands.registry import CommandStep
 from models.messages.commands.results import CommandResult
 from models.messages.requests import CancelRequest
@@ -55,10 +56,18 @@ class BillingModel(OrderMachine):
         step = CommandStep.model_validate({"command": command})
         done = execute_command.run(self.database, step)
         assert execute_command.run(self.database, step) == done
-        if done.follow_up is not None and done.follow_up.refund_key is not None:
-            asyncio.run(self.billing.pay_refund(RefundStep(refund_key=done.follow_up.refund_key)))
+        if done.follow_up is not None:
+            self.pay_refunds(done.follow_up.refund_keys)
         self.events[name if done.refusal is None else f"{name} refused"] += 1
         return done
+
+    def pay_refunds(self, refund_keys: Iterable[str]) -> None:
+        """Pay refunds; one that the provider refuses, or an operator pays, waits."""
+        for refund_key in refund_keys:
+            try:
+                asyncio.run(self.billing.pay_refund(RefundStep(refund_key=refund_key)))
+            except (Refused, PartnerUnavailable) as failure:
+                self.events[f"refund {failure.code}"] += 1
 
     def cancel_order(self, order: Order) -> None:
         """Cancel an order as its workflow does; refused after dispatch."""
@@ -74,20 +83,24 @@ class BillingModel(OrderMachine):
         self.events["cancelled"] += 1
 
     def give_back(self, order_id: str) -> None:
-        """Refund a cancelled order until nothing is due to its customer."""
+        """Refund a cancelled order until nothing is due to its customer, or an operator has to."""
         step = OrderStep(order_id=order_id)
         while True:
             progress = finish_cancelling.run(self.database, step)
             if progress.cancellation is Cancellation.DONE and not progress.refund_due_minor:
                 return
-            asyncio.run(self.billing.refund_payment(step))
+            try:
+                asyncio.run(self.billing.refund_payment(step))
+            except (Refused, PartnerUnavailable) as failure:
+                self.events[f"refund {failure.code}"] += 1
+                return
 
     def settle_returns(self) -> None:
         """Pay refunds and place exchange orders of open settlements, as ReturnWorkflow does."""
         for row in self.read(select(Settlement).where(col(Settlement.done_at).is_(None))):
             step = SettlementStep(settlement_id=row.settlement_id)
-            if row.refund_key is not None:
-                asyncio.run(self.billing.pay_refund(RefundStep(refund_key=row.refund_key)))
+            if row.refund_keys:
+                self.pay_refunds(row.refund_keys)
                 self.events["return refunded"] += 1
             if row.exchange_order_id is not None:
                 exchange = self.record(write_exchange.run(self.database, step))

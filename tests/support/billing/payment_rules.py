@@ -18,7 +18,8 @@ from models.messages.facts import PaymentReceived, PaymentReversed, PayoutPaid
 from models.messages.steps import OrderStep, PaymentStep, ReversalStep
 from models.money import format_amount
 from models.orders import OrderDocument
-from models.tables.billing import InvoiceRow, Payment
+from models.refunds import RefundState
+from models.tables.billing import InvoiceRow, Payment, Refund
 from models.tables.orders import Order
 from tests.support.billing.model import BillingModel
 from tests.support.database.stateful import picks
@@ -70,8 +71,13 @@ class PaymentRules(BillingModel):
         if order is not None:
             issue_invoice.run(self.database, OrderStep(order_id=order.order_id))
 
-    @rule(pick=picks, part=st.sampled_from(PARTS), twice=st.booleans())
-    def pay(self, pick: int, part: str, twice: bool) -> None:
+    @rule(
+        pick=picks,
+        part=st.sampled_from(PARTS),
+        twice=st.booleans(),
+        method=st.sampled_from(["card", "cash", "transfer"]),
+    )
+    def pay(self, pick: int, part: str, twice: bool, method: str = "card") -> None:
         """Pay a part of an order in any stage."""
         order = self.pick(select(Order).order_by(Order.order_id), pick)
         if order is None:
@@ -90,6 +96,7 @@ class PaymentRules(BillingModel):
             order_id=order.order_id,
             amount=format_amount(amount_minor, "EUR"),
             currency="EUR",
+            method=method,
             received_at=self.clock(),
         )
         for _ in range(1 + twice):
@@ -135,19 +142,64 @@ class PaymentRules(BillingModel):
                 refund=not keep,
             )
 
-    @rule(pick=picks, amount=st.sampled_from([None, "0.01", "5.00"]))
-    def refund(self, pick: int, amount: str | None) -> None:
-        """Refund an amount to an order's customer, or all that is due to them."""
+    @rule(
+        pick=picks,
+        amount=st.sampled_from([None, "0.01", "5.00"]),
+        payment_pick=st.none() | picks,
+        by=st.sampled_from([None, "cash", "transfer"]),
+    )
+    def refund(
+        self, pick: int, amount: str | None, payment_pick: int | None = None, by: str | None = None
+    ) -> None:
+        """Refund an amount to an order's customer, or all that is due to them; of one payment, or
+        `by` hand."""
         order = self.pick(select(Order), pick)
-        if order is not None:
-            self.command("refund", kind="refund", order_id=order.order_id, amount=amount)
+        if order is None:
+            return
+        payment = None
+        if payment_pick is not None:
+            of_order = select(Payment).where(Payment.order_id == order.order_id)
+            payment = self.pick(of_order, payment_pick)
+        self.command(
+            f"refund {'by hand' if by else 'asked'}",
+            kind="refund",
+            order_id=order.order_id,
+            amount=amount,
+            payment_id=payment.payment_id if payment else None,
+            paid_by=by,
+        )
 
-    @rule(pick=picks)
-    def refund_payment(self, pick: int) -> None:
+    @rule(pick=picks, by=st.sampled_from([None, "cash", "transfer"]))
+    def refund_payment(self, pick: int, by: str | None = None) -> None:
         """Refund an unmatched payment."""
         payment = self.pick(select(Payment).where(UNMATCHED), pick)
         if payment is not None:
-            self.command("refund payment", kind="refund", payment_id=payment.payment_id)
+            self.command("refund payment", kind="refund", payment_id=payment.payment_id, paid_by=by)
+
+    @rule(refuses=st.booleans(), is_silent=st.booleans())
+    def change_provider(self, refuses: bool, is_silent: bool) -> None:
+        """Let the provider refuse refunds, give no answer, or pay them again."""
+        self.provider.refuses, self.provider.is_silent = refuses, is_silent
+
+    @rule(pick=picks)
+    def retry_refunds(self, pick: int) -> None:
+        """Pay the refunds of an order that wait, as an operator's retry does."""
+        order = self.pick(select(Order), pick)
+        if order is not None:
+            keys = select(Refund.refund_key).where(Refund.order_id == order.order_id)
+            self.pay_refunds(self.read(keys))
+
+    @rule(pick=picks)
+    def withdraw_refund(self, pick: int) -> None:
+        """Withdraw a refund that is not paid."""
+        unpaid = select(Refund).where(col(Refund.state).in_((RefundState.ASKED, RefundState.HELD)))
+        refund = self.pick(unpaid.order_by(Refund.refund_key), pick)
+        if refund is None:
+            return
+        target = (
+            {"order_id": refund.order_id} if refund.order_id else {"payment_id": refund.payment_id}
+        )
+        self.command("withdraw", kind="withdraw_refund", number=refund.number, **target)
 
     @rule(pick=picks, some=st.booleans(), twice=st.booleans())
     def charge_back(self, pick: int, some: bool, twice: bool) -> None:

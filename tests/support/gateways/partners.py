@@ -1,5 +1,6 @@
 """Partners for steps that run without a worker: each accepts every call at once."""
 
+from models.errors import PartnerRefused, PartnerUnavailable
 from models.messages.partners import (
     BookedFreight,
     CaptureDemand,
@@ -41,10 +42,15 @@ class Partners:
 
 
 class Provider:
-    """A payment provider that accepts at once; `refunds` holds its refunds by idempotency key."""
+    """A payment provider that accepts at once; `refunds` holds its refunds by idempotency key.
+
+    While it `refuses` or `is_silent`, it pays no refund.
+    """
 
     def __init__(self) -> None:
         self.refunds: dict[str, RefundDemand] = {}
+        self.refuses = False
+        self.is_silent = False
 
     async def request(self, demand: PaymentDemand, key: str) -> str:
         """See `Payments`."""
@@ -60,5 +66,9 @@ class Provider:
 
     async def refund(self, demand: RefundDemand, key: str) -> str:
         """See `Payments`; fails if a key is used for two different refunds."""
+        if self.is_silent:
+            raise PartnerUnavailable("no answer")
+        if self.refuses and key not in self.refunds:
+            raise PartnerRefused("account_closed", "the account is closed")
         assert self.refunds.setdefault(key, demand) == demand
         return f"rf-{key}"

@@ -36,7 +36,7 @@ from models.orders import OrderDocument
 from models.progress import Cancellation, Progress
 from models.tables.billing import InvoiceRow, Payment, PaymentReversal
 from models.tables.ledger import JournalEntry
-from models.tables.operations import RejectedMessageRow
+from models.tables.operations import AuditRow, RejectedMessageRow
 from models.tables.orders import Order
 from tests.support.billing.machine import Bookkeeper
 from tests.support.billing.setup import RULES
@@ -138,12 +138,15 @@ def test_capture_in_doubt_is_repeated_after_authorisation_expires(till: Bookkeep
     assert provider.charged == ["K1/capture/A1/1"]
 
 
-def test_authorisation_below_amount_due_is_rejected(till: Bookkeeper) -> None:
+def test_authorisation_below_amount_due_does_not_secure_the_order(till: Bookkeeper) -> None:
+    """Unless a payment comes for the rest, before or after it."""
     step = place(till, "K2", TEN_OF_A, payment_method="card", capture="at_dispatch")
     assert not authorise(till, step, "A1", "118.87").secured
-    [rejected] = till.read(select(RejectedMessageRow))
-    assert rejected.reason == "amount: 118.87 EUR are authorised, 118.88 EUR are due"
-    assert authorise(till, step, "A2", "118.88").secured
+    assert till.read(select(RejectedMessageRow)) == []
+    [detail] = till.read(select(AuditRow.detail).where(AuditRow.event == "payment_authorised"))
+    assert detail.startswith("118.87 EUR until ")
+    assert detail.endswith(", below the 118.88 EUR due")
+    assert pay(till, "K2", "0.01").secured
 
 
 def test_company_import_continues_number_series(till: Bookkeeper, tmp_path: Path) -> None:

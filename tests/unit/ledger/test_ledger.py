@@ -72,6 +72,7 @@ def payment(receivable_minor: int, deposit_minor: int, unapplied_minor: int) -> 
     return payment_entry(
         "P-1",
         "EUR",
+        Account.CASH_CLEARING,
         receivable_minor=receivable_minor,
         deposit_minor=deposit_minor,
         unapplied_minor=unapplied_minor,
@@ -84,6 +85,7 @@ def taxed_payment(receivable_minor: int, deposit_minor: int, taxed_minor: int) -
     return payment_entry(
         "P-1",
         "EUR",
+        Account.CASH_CLEARING,
         receivable_minor=receivable_minor,
         deposit_minor=deposit_minor,
         taxed_minor=min(taxed_minor, deposit_minor),
@@ -96,6 +98,7 @@ def reversal(receivable_minor: int, payable_minor: int, deposit_minor: int) -> E
     return reversal_entry(
         "RV-1",
         "EUR",
+        Account.CASH_CLEARING,
         receivable_minor=receivable_minor,
         payable_minor=payable_minor,
         deposit_minor=deposit_minor,
@@ -137,7 +140,12 @@ def goods_issue(revenue_minor: int, cost_minor: int, _: int) -> Entry:
 def refund(payable_minor: int, deposit_minor: int, _: int) -> Entry:
     """Build the entry of a refund of order O-1."""
     return refund_entry(
-        "R-1", "O-1", "EUR", payable_minor=payable_minor, deposit_minor=deposit_minor
+        "R-1",
+        "O-1",
+        "EUR",
+        Account.CASH_CLEARING,
+        payable_minor=payable_minor,
+        deposit_minor=deposit_minor,
     )
 
 

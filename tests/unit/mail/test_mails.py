@@ -29,6 +29,7 @@ from activities.mail.layout import Addressee, Envelope, MailedLine, message_id
 from models.billing import Invoice
 from models.orders import Terms
 from models.promises import Letter, Promise, PromisePolicy, review
+from models.refunds import PaidBy
 from simulators.mail import parse
 from tests.support.documents.bills import ISSUED_ON, credit_note_of, invoice_of
 
@@ -286,7 +287,7 @@ def test_credit_note_and_refund_mails_state_document_and_amount(language: str) -
         assert note.invoice_number in part
     [attached] = mail.iter_attachments()
     assert attached.get_filename() == f"{note.number}.pdf"
-    refund = refund_mail("ORD-0815", 1_999, addressee(language), envelope())
+    refund = refund_mail("ORD-0815", 1_999, PaidBy.PROVIDER, addressee(language), envelope())
     text, html = parts_of(received(refund))
     for part in (text, html):
         assert "ORD-0815" in part

@@ -1,0 +1,160 @@
+"""Facts about payments: the same state in whatever order and spacing they arrive."""
+
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+from typing import NamedTuple
+
+import pytest
+from sqlmodel import col, select
+
+from activities.billing.dunning import review_dunning
+from activities.billing.steps import apply_authorisation, apply_payment, apply_reversal
+from activities.order_record.balance import balance_of
+from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed
+from models.messages.steps import AuthorisationStep, OrderStep, PaymentStep, ReversalStep
+from models.orders import OrderDocument
+from models.tables.billing import Authorisation, Payment
+from models.tables.ledger import JournalEntry, JournalPosting
+from models.tables.operations import RejectedMessageRow
+from models.tables.orders import Order
+from tests.support.billing.machine import Bookkeeper
+from tests.support.masterdata.shop import SHIP_TO
+
+FACTS = ("authorised", "received", "received the rest", "reversed", "reversed in part")
+"""The facts of one order of 120.00: its card is authorised, 70.00 and 50.00 arrive, the first payment
+is taken back whole (without amount and currency), and 20.00 of the second."""
+
+
+class State(NamedTuple):
+    """The money of an order, as everything that decides about it reads it."""
+
+    paid: int
+    due: int
+    owed: int
+    deposit: int
+    reclaimed: int
+    is_secured: bool
+    stage: str
+    payments: tuple[tuple[str, int], ...]
+    """Each payment's suffix, and the amount reversed."""
+    authorisations: tuple[str, ...]
+    money: int
+    """The balance of cash clearing."""
+
+
+def place(till: Bookkeeper, order_id: str, terms: str) -> None:
+    """Record an order of 120.00."""
+    card = {"payment_method": "card", "capture": "at_dispatch"} if terms == "prepaid" else {}
+    document = {
+        "order_id": order_id,
+        "channel": "online",
+        "customer": "ADA",
+        "ship_to": SHIP_TO,
+        "currency": "EUR",
+        "terms": terms,
+        "lines": [{"sku": "C", "quantity": 1}],
+        **card,
+    }
+    till.record(OrderDocument.model_validate(document))
+
+
+def report(till: Bookkeeper, order_id: str, fact: str) -> None:
+    """Apply a fact of an order."""
+    first, rest = f"{order_id}-P1", f"{order_id}-P2"
+    match fact:
+        case "authorised":
+            authorised = PaymentAuthorised(
+                authorisation_id=f"{order_id}-A", order_id=order_id, amount="70.00", currency="EUR"
+            )
+            step = AuthorisationStep(order_id=order_id, fact=authorised)
+            apply_authorisation.run(till.database, step)
+        case "received" | "received the rest":
+            is_first = fact == "received"
+            received = PaymentReceived(
+                payment_id=first if is_first else rest,
+                order_id=order_id,
+                amount="70.00" if is_first else "50.00",
+                currency="EUR",
+                method="card",
+            )
+            apply_payment.run(till.database, PaymentStep(order_id=order_id, fact=received))
+        case _:
+            is_whole = fact == "reversed"
+            back = PaymentReversed(
+                reversal_id=f"{order_id}-{fact}".replace(" ", "-"),
+                payment_id=first if is_whole else rest,
+                amount=None if is_whole else "20.00",
+            )
+            known = till.read(select(Payment).where(Payment.payment_id == back.payment_id))
+            order = order_id if known else None  # as the inbox finds the order of a payment
+            apply_reversal.run(till.database, ReversalStep(order_id=order, fact=back))
+
+
+def state(till: Bookkeeper, order_id: str) -> State:
+    """Read the money of an order."""
+    [order] = till.read(select(Order).where(Order.order_id == order_id))
+    balance = till.database.read(lambda s: balance_of(s, order))
+    progress = till.progress_of(order_id)
+    payments = select(Payment).where(Payment.order_id == order_id)
+    of_order = select(JournalPosting.amount_minor).join(
+        JournalEntry, col(JournalEntry.entry_id) == col(JournalPosting.entry_id)
+    )
+    cards = select(Authorisation.state).where(Authorisation.order_id == order_id)
+    return State(
+        paid=order.paid_minor,
+        due=balance.due_minor,
+        owed=balance.owed_minor,
+        deposit=order.deposit_minor,
+        reclaimed=order.reclaimed_minor,
+        is_secured=progress.secured,
+        stage=order.stage.value,
+        payments=tuple(
+            (row.payment_id[-2:], row.reversed_minor)
+            for row in till.read(payments.order_by(Payment.payment_id))
+        ),
+        authorisations=tuple(till.read(cards)),
+        money=sum(
+            till.read(
+                of_order.where(JournalEntry.order_id == order_id, JournalPosting.account == "1100")
+            )
+        ),
+    )
+
+
+def sequences(terms: str) -> Iterator[tuple[str, ...]]:
+    """List the orders of up to five facts; only an order paid by card is authorised."""
+    facts = FACTS if terms == "prepaid" else FACTS[1:]
+    for count in range(1, len(facts) + 1):
+        yield from permutations(facts, count)
+
+
+@pytest.mark.sized
+@pytest.mark.parametrize("terms", ["prepaid", "net30"])
+def test_facts_end_in_the_same_state_in_all_their_orders(
+    till: Bookkeeper, terms: str, full: bool
+) -> None:
+    """At once, or with all that is due done in between; each may be repeated; none is rejected.
+
+    The small size takes every fourth order of more than two facts, at once and spaced in turn.
+    """
+    states: dict[frozenset[str], State] = {}
+    for number, facts in enumerate(sequences(terms)):
+        if not full and len(facts) > 2 and number % 4:
+            continue
+        for is_spaced in (False, True) if full else (bool(number % 8),):
+            order_id = f"S{number}-{is_spaced}"
+            place(till, order_id, terms)
+            _report_all(till, order_id, facts, is_spaced=is_spaced)
+            found = state(till, order_id)
+            assert states.setdefault(frozenset(facts), found) == found, facts
+    assert till.read(select(RejectedMessageRow)) == []
+    everything = states[frozenset(FACTS if terms == "prepaid" else FACTS[1:])]
+    assert (everything.paid, everything.due, everything.money) == (3_000, 9_000, 3_000)
+
+
+def _report_all(till: Bookkeeper, order_id: str, facts: Sequence[str], *, is_spaced: bool) -> None:
+    for fact in facts:
+        report(till, order_id, fact)
+        if is_spaced:
+            report(till, order_id, fact)
+            review_dunning.run(till.database, OrderStep(order_id=order_id))
