@@ -277,13 +277,9 @@ class OrderWorkflow:
         self._receive(ShipmentTracked, "shipment_tracked", fact)
 
     @workflow.signal
-    def refund_changed(self, refund_key: JsonValue = None, *_more: JsonValue) -> None:
-        """Look again at a refund that waits for an operator. Accepts any arguments."""
-        self._order.refunds.look_again(refund_key)
-
-    @workflow.signal
     def stock_arrived(self, fact: JsonValue = None, *_more: JsonValue) -> None:
         """Read the progress again: another workflow changed the order, its stock or its money."""
+        self._order.refunds.look_again(None)
         self._receive(StockArrived, "stock_arrived", fact)
 
     def _receive(self, kind: type[OrderFact | StockArrived], name: str, raw: JsonValue) -> None:

@@ -23,7 +23,7 @@ class RefundSteps:
         self._changed: list[JsonValue] = []
 
     def look_again(self, refund_key: JsonValue) -> None:
-        """Run the steps again that wait for this refund, as it was recorded or withdrawn."""
+        """Run the steps again that wait for this refund, or for those of the order."""
         self._changed.append(refund_key)
 
     async def pay_all(self, refund_keys: Sequence[str]) -> None:

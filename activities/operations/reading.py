@@ -47,11 +47,11 @@ def background_workflows(session: Session, order_id: str) -> list[str]:
 
 
 def refund_workflows(session: Session, refund_key: str) -> list[str]:
-    """Read the ids of the workflows that may wait for an operator about a refund."""
+    """Read the ids of the workflows, except its order's, that may wait for a refund."""
     order_id = session.get_one(Refund, refund_key).order_id
     if order_id is None:
         return [refund_workflow_id(refund_key)]
-    return [f"order-{order_id}", *background_workflows(session, order_id)]
+    return background_workflows(session, order_id)
 
 
 def needs_acknowledgement(session: Session, order_id: str) -> bool:
