@@ -154,4 +154,5 @@ def _visible(text: str) -> str:
     return "".join(
         char if char in _JOINERS else _REPLACED.get(unicodedata.category(char), char)
         for char in unicodedata.normalize("NFC", text)
+        if ord(char) & 0xFFFE != 0xFFFE  # noncharacters, which no text has and no XML may have
     )

@@ -201,7 +201,13 @@ async def test_void_cancels_unpaid_request(tmp_path: Path, receiver: Receiver) -
 
 async def test_refund_is_executed_once_per_key(tmp_path: Path, receiver: Receiver) -> None:
     """Another key makes another refund."""
-    refund = {"order_id": "A-1", "amount": "2.00", "currency": "EUR", "reason": "broken"}
+    refund = {
+        "order_id": "A-1",
+        "payment_id": "P-1",
+        "amount": "2.00",
+        "currency": "EUR",
+        "reason": "broken",
+    }
     async with simulators(tmp_path, receiver, auto=False) as sim:
         answers = [await sim.call("/payments/refunds", refund, key) for key in ("k1", "k1", "k2")]
     assert [answer.json()["refund_id"] for answer in answers] == ["rf-A-1", "rf-A-1", "rf-A-1#2"]

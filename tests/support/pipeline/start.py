@@ -89,4 +89,5 @@ def _settings(
         partner_timeout=2,
         attention_after_attempts=2,
         replenishment_window=0.2,
+        approve_first_purchase=False,
     )

@@ -31,21 +31,23 @@ from tests.support.documents.bills import (
 )
 from tests.support.documents.papers import BLACK, black_bands, black_runs, pixels, zbar
 
+RULES = DocumentRules()
 
-def rendered(bill: Invoice | CreditNote) -> PdfReader:
+
+def rendered(bill: Invoice | CreditNote, rules: DocumentRules = RULES) -> PdfReader:
     """Render a bill."""
-    return PdfReader(io.BytesIO(render_bill(bill, DocumentRules()).pdf))
+    return PdfReader(io.BytesIO(render_bill(bill, rules).pdf))
 
 
-def pages_of(bill: Invoice | CreditNote) -> list[str]:
+def pages_of(bill: Invoice | CreditNote, rules: DocumentRules = RULES) -> list[str]:
     """Read the text of each page, with single spaces."""
-    reader = rendered(bill)
+    reader = rendered(bill, rules)
     return [" ".join(page.extract_text().split()) for page in reader.pages]
 
 
-def text_of(bill: Invoice | CreditNote) -> str:
+def text_of(bill: Invoice | CreditNote, rules: DocumentRules = RULES) -> str:
     """Read the text of all pages."""
-    return " ".join(pages_of(bill))
+    return " ".join(pages_of(bill, rules))
 
 
 def test_invoice_has_all_legally_required_fields() -> None:
@@ -347,10 +349,11 @@ def test_each_page_has_table_head_and_number() -> None:
 def test_long_names_are_wrapped_and_missing_characters_marked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """An invoice is always printed, without log messages."""
+    """With marks instead of them, an invoice is always printed, without log messages."""
     names = ["Drill " * 33, "x" * 200, "株式会社 東京", "{nb} \ue000\ue000\ue000", "a\nb\x00"]
     with caplog.at_level(logging.INFO):
-        text = text_of(invoice_of([priced(name=name) for name in names], customer_name="株式会社"))
+        bill = invoice_of([priced(name=name) for name in names], customer_name="株式会社")
+        text = text_of(bill, DocumentRules(prints_marks=True))
     assert text.count("Drill") == 33
     assert "{nb}" in text
     assert "Page 1 of " in text

@@ -396,6 +396,7 @@ def test_postal_codes_of_company_and_locations_are_those_of_their_country(
     place = {"country": country, "city": city, "postal_code": sent}
     change(folder, "company.csv", **place, vat_id="")
     change(folder, "locations.csv", **place)
+    (folder / "tax_rates.csv").unlink()  # names countries abroad, of which one is home now
     import_folder(database, folder)
     for table in (Company, Location):
         row = database.read(lambda session, table=table: session.exec(select(table)).one())  # type: ignore[misc]
