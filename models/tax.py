@@ -28,11 +28,14 @@ _OUTSIDE = {
     "FI": ("22",),  # Åland
     "FR": ("971", "972", "973", "974", "975", "976", "977", "978", "984", "986", "987", "988"),
     "GR": ("63086",),  # Mount Athos
-    "IT": ("22061", "22060", "23041", "23030"),  # Campione d'Italia, Livigno
+    "IT": ("22061", "23041"),  # Campione d'Italia (since 2020 in the customs area only), Livigno
 }
-"""Postal codes of member states that are outside the EU's VAT area (art. 6)."""
-_INSIDE = {"MC": "FR"}
-"""Countries that count as a member state (art. 7)."""
+"""Postal codes of member states that are outside the EU's VAT area (art. 6).
+
+Only codes of one place: those that it shares with places in the VAT area are taxed.
+"""
+_INSIDE = {"IM": "GB", "MC": "FR"}
+"""Countries that count as another one: Monaco (art. 7), the Isle of Man for the United Kingdom."""
 
 
 class ProductKind(StrEnum):

@@ -211,13 +211,14 @@ def _read_prices(session: Session, document: OrderDocument, parties: _Parties) -
     skus = list({line.sku for line in document.lines})
     rows = session.exec(_PRODUCTS, params={"skus": skus, "country": ends}).all()
     sent = None if isinstance(document.customer, str) else document.customer
+    buyer = sent or customer
     vat_id = (sent and sent.vat_id) or (customer.vat_id if customer else "")
     decided = taxation(
         Supply(
             seller_country=seller_area,
             dispatched_from=begins,
             delivered_to=ends,
-            customer_country=sent.country if sent else customer.country if customer else ends,
+            customer_country=vat_area(buyer.country) if buyer else ends,
             treatment=customer.tax_treatment if customer else TaxTreatment.STANDARD,
             vat_id=vat_id,
             has_goods=any(product.kind is ProductKind.GOODS for product, _ in rows),

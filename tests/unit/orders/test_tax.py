@@ -149,7 +149,9 @@ def test_every_member_state_is_treated_alike(country: str) -> None:
         *(("ES", "28001", "ES"), ("ES", "35001", "ES*"), ("ES", "52 001", "ES*")),
         *(("FI", "22100", "FI*"), ("FI", "00100", "FI"), ("GR", "63086", "GR*")),
         *(("FR", "97110", "FR*"), ("FR", "75001", "FR"), ("FR", "98000", "FR")),
-        *(("IT", "23041", "IT*"), ("IT", "20121", "IT")),
+        *(("IT", "23041", "IT*"), ("IT", "22061", "IT*"), ("IT", "20121", "IT")),
+        *(("IT", "22060", "IT"), ("IT", "23030", "IT")),  # shared with places in the VAT area
+        *(("IM", "IM1 1AA", "GB"), ("JE", "JE2 3AB", "JE"), ("GG", "GY1 1AA", "GG")),
         *(("MC", "98000", "FR"), ("GB", "BT1 1AA", "XI"), ("GB", "EC1A 1BB", "GB")),
         *(("CH", "8001", "CH"), ("RE", "97400", "RE"), ("PT", "9000-001", "PT")),
     ],
