@@ -34,6 +34,17 @@ def moment_of(timezone: str, day: date, at: time = time()) -> datetime:
     return datetime.combine(day, at, tzinfo=zone_of(timezone)).astimezone(UTC)
 
 
+def end_of_period(timezone: str, begin: datetime, period: timedelta) -> datetime:
+    """Return the end of a period: the last second of its last day, unless it is shorter than a day.
+
+    Who reads "until 7 December" may pay on that day.
+    """
+    end = begin + period
+    if period < timedelta(days=1):
+        return end
+    return moment_of(timezone, day_at(timezone, end) + timedelta(days=1)) - timedelta(seconds=1)
+
+
 def timezone_of(timezone: str, country: str) -> str:
     """Check the time zone of a company; without one, return that of its country.
 

@@ -3,11 +3,17 @@
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from models.base import Payload
 from models.orders import Fulfilment, Terms
 from models.shipping import FreightMode
 from models.tracking import TrackingStatus
+
+OptionalTime = Annotated[datetime | None, Field(exclude_if=lambda value: value is None)]
+"""A time that most orders don't have, left out of their histories then."""
 
 
 class Stage(StrEnum):
@@ -124,8 +130,10 @@ class Progress(Payload):
     """The amount still to be paid (`models.billing.Balance`); never below zero."""
     captured_later: bool = False
     """Whether a card is charged before dispatch."""
-    authorised_until: datetime | None = None
+    authorised_until: OptionalTime = None
     """The time until which a card authorisation covers the amount due."""
+    pay_by: OptionalTime = None
+    """The time until which the amount due is to be paid, if its request names one."""
     money_problem: Problem | None = None
     goods_problem: Problem | None = None
     invoice_number: str | None = None

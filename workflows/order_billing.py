@@ -43,13 +43,24 @@ class OrderBilling:
             await self.request_payment()
         secured = await order.steps.wait_until(
             lambda: order.progress.secured,
-            order.board.policy.payment_deadline,
+            self._seconds_to_pay(),
             "Until the payment deadline",
         )
         if not secured:
             late = CancelRequest(reason="not paid in time", actor="deadline")
             await start_cancellation(order, late, unless_paid=True)
             await order.steps.wait_until(lambda: order.progress.secured)
+
+    def _seconds_to_pay(self) -> float:
+        """Return the seconds to wait for the payment: until the time that the request names.
+
+        Without a request, or if the time has passed before a resumed order waits, it is the whole
+        period.
+        """
+        pay_by, now = self._order.progress.pay_by, workflow.now()
+        if pay_by is None or pay_by <= now:
+            return self._order.board.policy.payment_deadline
+        return (pay_by - now).total_seconds()
 
     async def request_payment(self) -> None:
         """Request the payment from the provider, unless the order is paid before."""

@@ -6,6 +6,7 @@ from typing import Any
 from sqlmodel import Session
 
 from activities.billing.cards import authorisations
+from activities.database.company import timezone_of_company
 from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import (
     PreparedCall,
@@ -20,6 +21,7 @@ from activities.gateways.payments import Payments
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of
 from models.billing import AuthorisationState, due_date
+from models.days import end_of_period
 from models.messages.partners import PaymentDemand
 from models.money import format_amount, parse_amount
 from models.orders import Capture
@@ -63,17 +65,23 @@ def _prepare(
     due_minor = balance_of(work.session, order).due_minor
     if due_minor <= 0:
         return None
-    deadline = work.now + timedelta(seconds=work.rules.policy.payment_deadline)
+    pay_by = end_of_period(
+        timezone_of_company(work.session),
+        work.now,
+        timedelta(seconds=work.rules.policy.payment_deadline),
+    )
     demand = PaymentDemand(
         order_id=order.order_id,
         amount=format_amount(due_minor, order.currency),
         currency=order.currency,
-        due_date=due_date(order.terms, work.today) or work.day_of(deadline),
+        due_date=due_date(order.terms, work.today) or work.day_of(pay_by),
         capture=order.capture,
     )
     call = request_call(order.order_id, number)
     write_down = record_first_request if is_new else record_request
     attempt, asked = write_down(work, call, demand)
+    if asked == demand and not order.terms.on_credit:
+        order.pay_by = pay_by
 
     async def send() -> Record:
         request_id = await payments.request(asked, f"{call}/{attempt}")

@@ -244,6 +244,7 @@ def _money_of_row(session: Session, order: Order, money: Balance) -> dict[str, A
         "paid_minor": order.paid_minor,
         "received_minor": order.paid_minor + order.deposit_minor,
         "due_minor": money.due_minor,
+        "pay_by": order.pay_by if money.due_minor else None,
         "authorised_until": _authorised_until(session, order, money.due_minor),
         "refund_due_minor": _refund_due(session, order, money),
     }

@@ -95,6 +95,7 @@ def _bill(
         request = prepare_first_try(work, order, partners.payments, is_new=is_new)
         if request is not None:
             result.calls.append(request)
+            result.progress = result.progress.model_copy(update={"pay_by": order.pay_by})
 
 
 def _ship(work: UnitOfWork, order: Order, result: Advance, partners: Partners) -> None:

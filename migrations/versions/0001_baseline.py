@@ -320,6 +320,7 @@ def _create_orders() -> None:
         sa.Column("delay_notices", sa.Integer(), nullable=False),
         sa.Column("consent_by", sa.Date(), nullable=True),
         sa.Column("letter", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("pay_by", moment(), nullable=True),
         sa.Column("expired", sa.Boolean(), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("fulfilment", sa.String(32), nullable=False),

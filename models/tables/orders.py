@@ -93,6 +93,8 @@ class Order(SQLModel, table=True):
     """The last day for consent to the delay; None: no consent is required."""
     letter: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
     """The last letter to the customer: `models.promises.Letter`."""
+    pay_by: datetime | None = None
+    """The time until which its payment request is to be paid; None: requested on credit, or not."""
     expired: bool = False
     """Whether it was cancelled because it was not paid in time."""
     document: dict[str, JsonValue] = Field(sa_type=JSON)

@@ -1,8 +1,11 @@
 """Orders with purchased goods, on credit, paid in cash, in several shipments, as heavy freight."""
 
+from datetime import UTC, date, timedelta
 from typing import Any
 
+from models.days import moment_of
 from tests.support.masterdata.shop import (
+    TIMEZONE,
     location_row,
     offer_row,
     order,
@@ -198,18 +201,24 @@ async def test_reverse_charge_needs_the_buyer_s_vat_id(pipeline: World) -> None:
     assert response.json()["errors"][0]["field"] == "customer.vat_id"
 
 
-async def test_payment_deadline_is_one_timer_of_seven_days(pipeline: World) -> None:
+async def test_payment_deadline_is_one_timer_until_the_end_of_the_seventh_day(
+    pipeline: World,
+) -> None:
     """`test_late_payments.py` tests its expiry, with a short deadline."""
     placed = await place_order(pipeline, requested_delivery_date="2030-01-01")
     handle = pipeline.order_workflow(placed.order_id)
     await until_history(handle, lambda event: event.HasField("timer_started_event_attributes"))
     history = await handle.fetch_history()
-    timers = [
-        event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+    ends = [
+        event.event_time.ToDatetime(UTC)
+        + event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
         for event in history.events
         if event.HasField("timer_started_event_attributes")
     ]
-    assert [timer.days for timer in timers] == [7]
+    [request] = await pipeline.requests("payments", "request", placed.order_id)
+    last_day = date.fromisoformat(request["body"]["due_date"])
+    midnight = moment_of(TIMEZONE, last_day + timedelta(days=1))
+    assert [timedelta() < midnight - end < timedelta(seconds=30) for end in ends] == [True]
 
 
 # Shipments and mails

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.days import day_at, moment_of, timezone_of
+from models.days import day_at, end_of_period, moment_of, timezone_of
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 
@@ -52,6 +52,23 @@ def test_day_of_a_moment_is_that_of_the_time_zone(timezone: str, moment: str, da
 def test_start_of_a_day_is_its_first_moment(timezone: str, day: str, begins: str) -> None:
     start = moment_of(timezone, date.fromisoformat(day))
     assert start == datetime.fromisoformat(begins).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("timezone", "begin", "seconds", "end"),
+    [
+        (BERLIN, "2026-11-30T09:00", 7 * 86_400, "2026-12-07T22:59:59"),
+        (BERLIN, "2026-11-30T23:30", 7 * 86_400, "2026-12-08T22:59:59"),  # on 1 December there
+        (NEW_YORK, "2026-11-30T02:00", 86_400, "2026-12-01T04:59:59"),
+        (BERLIN, "2026-10-24T12:00", 86_400, "2026-10-25T22:59:59"),  # after 25 hours
+        (BERLIN, "2026-11-30T09:00", 3_600, "2026-11-30T10:00:00"),  # shorter than a day
+    ],
+)
+def test_period_of_days_ends_with_its_last_day(
+    timezone: str, begin: str, seconds: int, end: str
+) -> None:
+    begins, ends = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (begin, end))
+    assert end_of_period(timezone, begins, timedelta(seconds=seconds)) == ends
 
 
 ZONES = [BERLIN, NEW_YORK, "Asia/Kolkata", "Australia/Lord_Howe", "America/Havana", "Asia/Beirut"]
