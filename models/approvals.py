@@ -22,8 +22,9 @@ class ProposalState(StrEnum):
 class ApprovalRules:
     """The configured limits of purchases without approval.
 
-    `first`: a first purchase for stock waits. `value`: landed cost, in the company's currency;
-    None: no limit. `cover_months`: months of demand that units for stock may cover.
+    `first`: a first purchase of more than orders are short of waits. `value`: landed cost, in the
+    company's currency; None: no limit. `cover_months`: months of demand that units beyond those
+    that orders are short of may cover.
     """
 
     first: bool = True
@@ -37,21 +38,25 @@ def why_approval(
     chosen: ComparedOffer,
     *,
     is_first: bool,
-    demand_a_day: float,
+    demand_a_day: float | None,
 ) -> str | None:
     """Return why a purchase waits for approval; None: it doesn't.
 
-    A first purchase of more than orders are short of, one above the configured value, and one for
-    stock that covers more than the configured months of demand.
+    A first purchase of more than orders are short of, one above the configured value, and one that
+    covers more than the configured months of demand beyond what orders are short of. It makes no
+    difference whether the units beyond are for stock, or due to minimum, pack or price break.
+    Without a stock review the demand is unknown (None), and the months aren't judged.
     """
     reasons = []
-    if rules.first and is_first and requirement.restock:
+    beyond = chosen.quantity - requirement.short
+    if rules.first and is_first and beyond > 0:
         reasons.append(f"the first purchase of more than the {requirement.short} that are short")
     if rules.value is not None:
         limit_minor = int(rules.value.scaleb(decimals(chosen.currency)))
         if chosen.landed_minor > limit_minor:
             reasons.append(f"above {format_amount(limit_minor, chosen.currency)} {chosen.currency}")
-    beyond = chosen.quantity - requirement.short
-    if requirement.restock and beyond > demand_a_day * DAYS_A_MONTH * rules.cover_months:
-        reasons.append(f"more than {rules.cover_months} months of demand")
+    if demand_a_day is not None:
+        covered = demand_a_day * DAYS_A_MONTH * rules.cover_months
+        if beyond > covered:
+            reasons.append(f"more than {rules.cover_months} months of demand")
     return "; ".join(reasons) or None

@@ -325,14 +325,17 @@ class Settings(BaseSettings):
 
     approve_first_purchase: bool = Field(default=True, description="true or false")
     """Whether a first purchase of more than orders are short of waits for approval."""
-    approve_above: Decimal | None = Field(
-        default=None, ge=0, le=10**12, description="an amount, 0 or more, such as 1000.00"
+    approve_above: Decimal = Field(
+        default=Decimal("5000.00"),
+        ge=0,
+        le=10**12,
+        description="an amount, 0 or more, such as 1000.00",
     )
     """Landed cost above which a purchase waits for approval, in the company's currency."""
     approve_cover_months: Annotated[
         int, Field(ge=1, le=1_200, description="a whole number of months from 1 to 1200")
     ] = 6
-    """Months of demand that a purchase for stock covers without approval."""
+    """Months of demand that a purchase covers beyond what orders are short of, without approval."""
 
     # Nightly jobs, at times of the company's time zone. No clock skips or repeats the default ones.
 

@@ -112,7 +112,10 @@ def _plan_new_line(work: UnitOfWork, key: StockKey, *, again: bool) -> "Planned"
         if not short or only_short is None:
             return Planned(problem, 0, awaits_approval=True)
         if _why_approval(work, key, requirement, only_short, policy):
-            rejected = f"the purchase of {short} x {key.sku} that are short is rejected"
+            rejected = (
+                f"the purchase of {short} x {key.sku} that are short is rejected: "
+                f"`replenish {key.sku}` proposes it again"
+            )
             return Planned(problem or rejected, short, awaits_approval=True)
     reason = Reason(
         orders=order_ids,
@@ -142,8 +145,8 @@ def _why_approval(
         rules,
         requirement,
         chosen,
-        is_first=bool(requirement.restock) and is_first_purchase(session, key),
-        demand_a_day=policy.demand_a_day if policy else 0.0,
+        is_first=chosen.quantity > requirement.short and is_first_purchase(session, key),
+        demand_a_day=policy.demand_a_day if policy else None,
     )
     return None if why is None or chosen.quantity <= approved_units(session, key) else why
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import delete, select
 
 from activities.database.unit_of_work import UnitOfWork
 from activities.operations.commands import execute_command
@@ -17,8 +17,10 @@ from models.messages.commands.registry import CommandStep
 from models.messages.commands.results import CommandResult
 from models.messages.steps import PlanStep, PurchasePlan
 from models.purchasing import ComparedOffer, Requirement
-from models.tables.masterdata import Product
+from models.stock import ShortageState
+from models.tables.masterdata import Product, SupplierOffer
 from models.tables.purchasing import PurchaseOrderLine
+from models.tables.stock import Shortage, StockPolicy
 from tests.support.purchasing.supply import BERLIN_C, place, policy
 from tests.support.stock.machine import Warehouse
 
@@ -47,7 +49,14 @@ def purchase(quantity: int, landed_minor: int) -> ComparedOffer:
     ("short", "restock", "quantity", "landed_minor", "first", "reason"),
     [
         (3, 0, 3, 300_00, True, None),  # exactly what orders are short of
-        (3, 0, 12, 1_200_00, True, "above 1000.00 EUR"),
+        (3, 0, 3, 1_200_00, True, "above 1000.00 EUR"),
+        (3, 0, 12, 900_00, True, "the first purchase of more than the 3 that are short"),
+        (
+            *(2, 0, 30_000, 1_500_000_00, True),  # a minimum, a pack or a price break
+            "the first purchase of more than the 2 that are short; above 1000.00 EUR; "
+            "more than 6 months of demand",
+        ),
+        (2, 0, 200, 900_00, False, "more than 6 months of demand"),
         (1, 31, 32, 999_00, True, "the first purchase of more than the 1 that are short"),
         (0, 32, 32, 999_00, False, None),
         (0, 32, 32, 1_000_00, False, None),  # the limit itself needs no approval
@@ -68,17 +77,40 @@ def test_purchase_waits_for_approval_where_it_risks_money(
     assert found == reason
 
 
+def test_months_of_demand_are_not_judged_before_the_first_stock_review() -> None:
+    requirement = Requirement(sku="A", short=2, restock=0, needed_by=None)
+    found = why_approval(
+        ApprovalRules(), requirement, purchase(500, 500), is_first=False, demand_a_day=None
+    )
+    assert found is None
+
+
 @pytest.fixture
 def careful(warehouse: Warehouse) -> Warehouse:
     """Order one C, of which there is none, with a policy that restocks ten; first purchases wait."""
-    rules = warehouse.database.rules
-    approvals = ApprovalRules(first=True, cover_months=1_200)
-    warehouse.database.rules = replace(rules, approvals=approvals)
+    limited(warehouse, ApprovalRules(first=True, cover_months=1_200))
     warehouse.database.transaction(
         lambda work: work.session.add(policy("C", reorder_point=5, order_quantity=10))
     )
     place(warehouse, 1)
     return warehouse
+
+
+def limited(warehouse: Warehouse, approvals: ApprovalRules) -> None:
+    """Set the limits of purchases without approval."""
+    warehouse.database.rules = replace(warehouse.database.rules, approvals=approvals)
+
+
+def offer_only(warehouse: Warehouse, **terms: int) -> None:
+    """Replace all offers by one of C, at 50.00 EUR where the terms don't name a cost."""
+    offer: dict[str, Any] = {"unit_cost_minor": 5_000, "minimum_quantity": 1, "pack_size": 1}
+    offer |= {"supplier_id": "X", "sku": "C", "currency": "EUR", "lead_time_days": 3}
+
+    def replace_offers(work: UnitOfWork) -> None:
+        work.session.execute(delete(SupplierOffer))
+        work.session.add(SupplierOffer(**offer | terms))
+
+    warehouse.database.transaction(replace_offers)
 
 
 def plan(warehouse: Warehouse, *, again: bool = False) -> PurchasePlan:
@@ -120,6 +152,45 @@ def test_first_purchase_for_stock_is_proposed_and_only_the_shortage_purchased(
     [only_short] = planned_units(careful)
     [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
     assert (proposal.state, only_short < proposal.quantity) == ("open", True)
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [
+        {"minimum_quantity": 30_000},
+        {"pack_size": 10_000},
+        {"unit_cost_minor": 500, "break_quantity": 100_000, "break_unit_cost_minor": 0},
+    ],
+    ids=["minimum", "pack", "price break"],
+)
+@pytest.mark.parametrize("restocks", [False, True])
+def test_units_that_an_offer_adds_to_the_shortage_wait_for_approval(
+    careful: Warehouse, offered: dict[str, int], restocks: bool
+) -> None:
+    """No purchase of the short units alone evades the approval."""
+    offer_only(careful, **offered)
+    if not restocks:
+        careful.database.transaction(lambda work: work.session.execute(delete(StockPolicy)))
+    planned = plan(careful)
+    assert (planned.send, planned.unmet, planned.awaits_approval) == ((), 1, True)
+    [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
+    assert proposal.quantity >= 10_000
+    [shortage] = careful.read(select(Shortage).where(Shortage.state == ShortageState.OPEN))
+    assert shortage.problem == planned.problem
+    decide(careful, "reject_purchase")
+    assert "`replenish C` proposes it again" in str(plan(careful).problem)
+    assert planned_units(careful) == []
+    assert plan(careful, again=True).awaits_approval
+    decide(careful, "approve_purchase")
+    assert (plan(careful).unmet, planned_units(careful)) == (0, [proposal.quantity])
+
+
+def test_short_units_above_the_limit_wait_for_approval(careful: Warehouse) -> None:
+    """An order without payment may be short of a million units."""
+    limited(careful, ApprovalRules(value=Decimal("5000.00")))
+    offer_only(careful, unit_cost_minor=9_600)
+    place(careful, 1_000_000)
+    assert (plan(careful).unmet, planned_units(careful)) == (1_000_001, [])
 
 
 def test_approved_purchase_replaces_the_smaller_one(careful: Warehouse) -> None:
