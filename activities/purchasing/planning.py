@@ -32,6 +32,7 @@ from models.purchasing import (
 )
 from models.replenishment import position, restock
 from models.stock import ShortageState
+from models.tables.masterdata import Product
 from models.tables.orders import Order
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 from models.tables.stock import Shortage, Stock, StockPolicy
@@ -91,7 +92,7 @@ def _plan_new_line(work: UnitOfWork, key: StockKey, *, again: bool) -> "Planned"
     )
     policy = session.get(StockPolicy, key.primary_key)
     short = max(0, needed - on_order)
-    low = _units_to_restock(level + short, policy) if policy else 0
+    low = _units_to_restock(session, level + short, policy) if policy else 0
     if not short + low:
         return Planned()
     order_ids = _orders_not_covered(session, key, on_order)
@@ -151,8 +152,13 @@ def _why_approval(
     return None if why is None or chosen.quantity <= approved_units(session, key) else why
 
 
-def _units_to_restock(level: int, policy: StockPolicy) -> int:
-    return restock(level, policy.reorder_point, policy.order_quantity, policy.safety_stock)
+def _units_to_restock(session: Session, level: int, policy: StockPolicy) -> int:
+    """Return the units to purchase for stock; none of a product no longer sold or bought."""
+    units = restock(level, policy.reorder_point, policy.order_quantity, policy.safety_stock)
+    if not units:
+        return 0
+    product = session.get_one(Product, policy.sku)
+    return units if product.is_sold and product.is_bought else 0
 
 
 def _add_line(

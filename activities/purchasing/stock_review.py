@@ -59,6 +59,8 @@ class Observed:
     lead_times: dict[StockKey, list[int]]
     best_offers: dict[str, Offer]
     reviewed_before: set[StockKey]
+    ended: set[str]
+    """SKUs that are no longer sold or bought: no further demand is expected of them."""
 
     @property
     def keys(self) -> list[StockKey]:
@@ -109,7 +111,7 @@ def next_skus(session: Session, after: str, count: int) -> list[str]:
 
 
 def _policy(key: StockKey, observed: Observed, rules: ReviewPolicy) -> StockPolicy:
-    ordered = observed.demand.get(key, {})
+    ordered = {} if key.sku in observed.ended else observed.demand.get(key, {})
     demand = demand_of_window(ordered, observed.last_day, observed.days)
     offer = observed.best_offers.get(key.sku)
     lead = lead_time(observed.lead_times.get(key, ()), offer.lead_time_days if offer else None)
@@ -147,6 +149,9 @@ def _observe(session: Session, skus: Sequence[str], rules: ReviewPolicy, now: da
     since = start_of(session, last_day - timedelta(days=days - 1))
     stock = session.exec(select(Stock).where(col(Stock.sku).in_(skus)))
     reviewed = select(StockPolicy.sku, StockPolicy.location).where(col(StockPolicy.sku).in_(skus))
+    ended = select(Product.sku).where(
+        col(Product.sku).in_(skus), ~(col(Product.is_sold) & col(Product.is_bought))
+    )
     return Observed(
         at=now,
         last_day=last_day,
@@ -159,6 +164,7 @@ def _observe(session: Session, skus: Sequence[str], rules: ReviewPolicy, now: da
         reviewed_before={
             StockKey(sku=sku, location=location) for sku, location in session.exec(reviewed)
         },
+        ended=set(session.exec(ended)),
     )
 
 

@@ -49,7 +49,7 @@ from models.orders import Delivery
 from models.progress import Stage
 from models.purchasing import Reason, Requirement
 from models.replenishment import ReviewPolicy, lot_size
-from models.tables.masterdata import SupplierOffer
+from models.tables.masterdata import Product, SupplierOffer
 from models.tables.operations import Finding, RejectedMessageRow
 from models.tables.orders import Order
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
@@ -303,6 +303,29 @@ def test_stock_review_reports_low_stock_without_order_quantity(warehouse: Wareho
     reviewed_policy, batch = reviewed(warehouse, replace(REVIEW, holding_cost_ppm=0))
     assert (reviewed_policy.order_quantity, reviewed_policy.demand_a_day) == (0, 1.0)
     assert StockKey(location="BER", sku="A") in batch.low
+
+
+@pytest.mark.parametrize("column", ["is_sold", "is_bought"])
+def test_product_no_longer_sold_or_bought_is_not_restocked(
+    warehouse: Warehouse, column: str
+) -> None:
+    """Neither by the reorder point of the last review nor by the next one."""
+    place(warehouse, 28, sku="A")
+    warehouse.wait(1)
+    berlin_a = StockKey(location="BER", sku="A")
+    before, batch = reviewed(warehouse, REVIEW)
+    assert (before.reorder_point > 0, berlin_a in batch.low) == (True, True)
+    warehouse.database.transaction(
+        lambda work: setattr(work.session.get_one(Product, "A"), column, False)
+    )
+    short = plan_purchases.run(warehouse.database, PlanStep(key=berlin_a)).unmet
+    lines = select(PurchaseOrderLine).where(PurchaseOrderLine.sku == "A")
+    reasons = [Reason.model_validate(line.reason) for line in warehouse.read(lines)]
+    assert [reason.restock for reason in reasons] == ([0] if column == "is_sold" else [])
+    assert bool(short) == (column == "is_bought")
+    after, batch = reviewed(warehouse, REVIEW)
+    assert (after.demand_a_day, after.reorder_point, after.order_quantity) == (0.0, 0, 0)
+    assert berlin_a not in batch.low
 
 
 # Overdue units.
