@@ -11,11 +11,17 @@ DAYS_A_MONTH = 365 / 12
 
 
 class ProposalState(StrEnum):
-    """The life of a proposed purchase; an approval holds until the purchase is sent."""
+    """The life of a proposed purchase.
+
+    A decision holds for purchases of at most its units and landed cost, until one is sent or no
+    units are missing any more.
+    """
 
     OPEN = "open"
     APPROVED = "approved"
     REJECTED = "rejected"
+    ENDED = "ended"
+    """Decided on, and no longer needed: the next purchase is proposed again."""
 
 
 @dataclass(frozen=True)

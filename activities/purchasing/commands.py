@@ -57,7 +57,7 @@ def reject_purchase(work: UnitOfWork, command: RejectPurchase) -> CommandResult:
 def _decide(work: UnitOfWork, command: PurchaseDecision, state: ProposalState) -> CommandResult:
     key = StockKey(sku=command.sku, location=command.location)
     proposal = work.session.get(PurchaseProposal, key.primary_key, with_for_update=True)
-    if proposal is None:
+    if proposal is None or proposal.state is ProposalState.ENDED:
         refuse("sku", f"no purchase of {key.sku} for {key.location} is proposed", STOCK_REFUSED)
     if proposal.state is not ProposalState.OPEN:
         decided = f"{proposal.state} by {proposal.decided_by}: {proposal.reason}"

@@ -15,7 +15,7 @@ from activities.database.company import get_company
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import draw_number, lock_series
 from activities.purchasing.offers import read_offers
-from activities.purchasing.proposals import approved_units, is_first_purchase, propose
+from activities.purchasing.proposals import end_proposal, is_approved, is_first_purchase, propose
 from activities.purchasing.purchase_orders import Purchase, lines_of, reason_of, select_purchases
 from activities.purchasing.track_records import track_records
 from activities.stock.backorders import backordered, incoming, open_shortages
@@ -94,6 +94,7 @@ def _plan_new_line(work: UnitOfWork, key: StockKey, *, again: bool) -> "Planned"
     short = max(0, needed - on_order)
     low = _units_to_restock(session, level + short, policy) if policy else 0
     if not short + low:
+        end_proposal(work, key)
         return Planned()
     order_ids = _orders_not_covered(session, key, on_order)
     needed_by = _needed_by(session, key, order_ids)
@@ -149,7 +150,7 @@ def _why_approval(
         is_first=chosen.quantity > requirement.short and is_first_purchase(session, key),
         demand_a_day=policy.demand_a_day if policy else None,
     )
-    return None if why is None or chosen.quantity <= approved_units(session, key) else why
+    return None if why is None or is_approved(session, key, chosen) else why
 
 
 def _units_to_restock(session: Session, level: int, policy: StockPolicy) -> int:

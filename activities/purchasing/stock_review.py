@@ -16,7 +16,7 @@ from activities.database.company import day_of, find_company, start_of
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.purchasing.offers import read_offers
-from activities.purchasing.proposals import withdraw_proposals
+from activities.purchasing.proposals import end_proposals
 from activities.purchasing.track_records import lead_times, track_records
 from activities.stock.backorders import low_keys
 from models.billing import AuthorisationState
@@ -271,4 +271,4 @@ def _write(work: UnitOfWork, policies: Sequence[StockPolicy], low: Sequence[Stoc
     skus = {policy.sku for policy in policies}
     work.session.execute(delete(StockPolicy).where(col(StockPolicy.sku).in_(skus)))
     work.session.execute(insert(StockPolicy), [policy.model_dump() for policy in policies])
-    withdraw_proposals(work, skus, low)
+    end_proposals(work, skus, low)

@@ -40,8 +40,9 @@ from workflows.schedules import BATCHES_PER_RUN, ReconcileWorkflow, StockReviewW
 @pytest.fixture(scope="module", params=DATABASES)
 async def nights(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
     """Run a pipeline of its own: reconciliation compares everything."""
-    async with new_world(request, engine_address, worker=True, auto=False) as world:
-        yield world
+    async with new_world(request, engine_address, worker=False, auto=False) as world:
+        async with world.worker(approve_first_purchase=True):
+            yield world
 
 
 async def review(world: World, **progress: Any) -> ReviewOutcome:
@@ -101,11 +102,12 @@ async def test_review_purchases_low_stock_before_an_order_is_short(nights: World
     await until(lambda: proposals(nights, sku, "open"))
     approve = ("stock", "approve-purchase", sku, "BER", "--reason", "we need them")
     assert (await run(nights, *approve))[0] == 0
-    listed = await run_json(nights, "purchase-proposals", "--state", "approved")
-    assert [row["quantity"] for row in listed if row["sku"] == sku] == [21]
     sent = await until(lambda: nights.requests("suppliers", "purchase_order", sku))
     [line] = sent[0]["body"]["lines"]
     assert (line["sku"], line["quantity"]) == (sku, 21)
+    await until(lambda: proposals(nights, sku, "ended"))  # the approval holds for one purchase
+    listed = await run_json(nights, "purchase-proposals", "--state", "ended")
+    assert [row["quantity"] for row in listed if row["sku"] == sku] == [21]
     await review(nights)  # purchased already: the units on order count as stock
     lines = nights.database.read(
         lambda s: list(s.exec(select(PurchaseOrderLine).where(PurchaseOrderLine.sku == sku)))

@@ -73,7 +73,7 @@ async def _partners(folder: Path, api_url: str, auto: bool) -> AsyncIterator[tup
 def _settings(
     folder: Path, database_url: str, engine: str, partners_url: str, smtp_port: int
 ) -> Settings:
-    """Build the settings, with short partner timeouts."""
+    """Build the settings: short partner timeouts, and first purchases without approval."""
     return Settings(
         _env_file=None,
         var_dir=folder,

@@ -1,5 +1,6 @@
 """Approval of purchases: what waits for an operator, and what the decisions do."""
 
+import asyncio
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -12,9 +13,11 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.operations.commands import execute_command
 from activities.purchasing import reading as purchasing_reading
 from activities.purchasing.steps import plan_purchases
+from activities.purchasing.stock_review import StockReview
 from models.approvals import ApprovalRules, ProposalState, why_approval
 from models.messages.commands.registry import CommandStep
 from models.messages.commands.results import CommandResult
+from models.messages.nightly import ReviewStep
 from models.messages.steps import PlanStep, PurchasePlan
 from models.purchasing import ComparedOffer, Requirement
 from models.stock import ShortageState
@@ -133,6 +136,12 @@ def decide(warehouse: Warehouse, kind: str, **fields: Any) -> CommandResult:
     )
 
 
+def adjust(warehouse: Warehouse, by: int) -> None:
+    """Add units of C in Berlin; they fill the shortages."""
+    done = decide(warehouse, "adjust", by=by, unit_cost="1.00")
+    assert done.refusal is None, done.refusal
+
+
 def planned_units(warehouse: Warehouse) -> list[int]:
     """Read the planned units of C."""
     lines = select(PurchaseOrderLine).where(PurchaseOrderLine.sku == "C")
@@ -213,6 +222,71 @@ def test_rejected_purchase_is_proposed_again_on_request_only(careful: Warehouse)
     assert plan(careful, again=True).awaits_approval
     [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
     assert proposal.state == ProposalState.OPEN
+
+
+@pytest.mark.parametrize("quantity", [0, 30])
+def test_approval_holds_for_its_units_and_cost_only(careful: Warehouse, quantity: int) -> None:
+    """The offer is imported at ten times the price, or thirty more units are ordered."""
+    offer_only(careful)
+    plan(careful)
+    decide(careful, "approve_purchase")
+    assert plan(careful).problem is None
+    if quantity:
+        place(careful, quantity)
+    else:
+        offer_only(careful, unit_cost_minor=50_000)
+    planned = plan(careful)
+    assert planned.awaits_approval
+    assert planned_units(careful) == [1 + quantity]
+    [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
+    assert (proposal.state, proposal.decided_by) == ("open", "")
+    assert f"for {proposal.landed} EUR" in str(planned.problem)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reviews"),
+    [("approve_purchase", False), ("reject_purchase", False), ("reject_purchase", True)],
+)
+def test_decision_ends_when_no_units_are_missing(
+    careful: Warehouse, kind: str, reviews: bool
+) -> None:
+    """The next shortage is proposed again, and no operator decides on an ended proposal."""
+    offer_only(careful, minimum_quantity=500)
+    plan(careful)
+    decide(careful, kind)
+    adjust(careful, 100)
+    if reviews:
+        review = StockReview(careful.database)
+        asyncio.run(review.review_stock(ReviewStep(after="", batch_skus=10)))
+    else:
+        assert plan(careful).problem is None
+    [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
+    assert (proposal.state, proposal.decided_by) == ("ended", "eve")
+    refused = decide(careful, kind).refusal
+    assert refused is not None
+    assert refused.reason == "no purchase of C for BER is proposed"
+    place(careful, 110)
+    assert (plan(careful).awaits_approval, planned_units(careful)) == (True, [])
+
+
+def test_rejection_does_not_hold_for_a_larger_purchase(careful: Warehouse) -> None:
+    offer_only(careful, minimum_quantity=30_000)
+    plan(careful)
+    decide(careful, "reject_purchase")
+    place(careful, 40_000)
+    limited(careful, ApprovalRules(value=Decimal("5000.00")))
+    assert "40011 x C for BER" in str(plan(careful).problem)
+    [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
+    assert (proposal.state, proposal.quantity) == ("open", 40_011)
+
+
+def test_stock_review_keeps_the_proposal_of_a_shortage(careful: Warehouse) -> None:
+    """A SKU without demand isn't low, and its order waits for the proposal."""
+    offer_only(careful, minimum_quantity=500)
+    plan(careful)
+    review = StockReview(careful.database)
+    asyncio.run(review.review_stock(ReviewStep(after="", batch_skus=10)))
+    assert decide(careful, "approve_purchase").refusal is None
 
 
 def test_decision_without_open_proposal_is_refused(careful: Warehouse) -> None:
