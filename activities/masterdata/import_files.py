@@ -236,6 +236,7 @@ FILES: tuple[ImportFile, ...] = (
         imports.OfferRow,
         SupplierOffer,
         key=("supplier_id", "sku"),
+        one_row="keep one line, with a second price in break_quantity and break_unit_cost",
         references={"supplier_id": "suppliers", "sku": "products"},
     ),
     ImportFile(

@@ -102,6 +102,8 @@ class ImportFile:
     table: type[SQLModel]
     key: tuple[str, ...]
     """The columns that identify a row."""
+    one_row: str = "keep one of the two lines"
+    """What to do about two rows with the same key."""
     references: Mapping[str, str] = field(default_factory=dict)
     """Columns that name a row of another file, by the name of that file."""
     check: Planner | None = None
@@ -193,7 +195,9 @@ def _distinct(plan: Plan) -> Iterator[tuple[CellRow, Key]]:
             yield row, key
         else:
             named = ", ".join(row.cells.get(column, "") or "(empty)" for column in file.key)
-            plan.add_error(row.line, ", ".join(file.key), f"{named} is in line {first} too")
+            plan.add_error(
+                row.line, ", ".join(file.key), f"{named} is in line {first} too: {file.one_row}"
+            )
             plan.content.refused.update(row.cells.items())
 
 

@@ -181,6 +181,9 @@ def _check_products(document: OrderDocument, price_list: _PriceList) -> list[Fie
     return errors
 
 
+_NONE_LEFT = "none are left: remove the line"
+
+
 def _check_stock(
     session: Session, document: OrderDocument, products: Mapping[str, ProductPrice]
 ) -> list[FieldError]:
@@ -193,7 +196,8 @@ def _check_stock(
         units = session.exec(free.where(Stock.sku == line.sku)).one() or 0
         ordered = sum(other.quantity for other in document.lines if other.sku == line.sku)
         if ordered > units:
-            reason = f"{line.sku} is no longer bought, and {units} are left: order at most {units}"
+            left = f"{units} are left: order at most {units}" if units > 0 else _NONE_LEFT
+            reason = f"{line.sku} is no longer bought, and {left}"
             errors.append(FieldError(f"lines.{number}.quantity", reason))
     return errors
 

@@ -104,7 +104,7 @@ def _plan_new_line(work: UnitOfWork, key: StockKey, *, again: bool) -> "Planned"
     excluded = _failed_suppliers(work, key)
     comparison = compare_offers(requirement, offers, records, today, excluded)
     if comparison.chosen is None:
-        return Planned(_no_supplier(key, comparison), short)
+        return Planned(_no_supplier(session, key, comparison), short)
     problem = None
     if why := _why_approval(work, key, requirement, comparison.chosen, policy):
         problem = propose(work, key, comparison.chosen, why, again=again)
@@ -276,10 +276,16 @@ def failed_purchases(session: Session, key: StockKey) -> list[Purchase]:
     return list(session.exec(select_purchases(key).where(failed)))
 
 
-def _no_supplier(key: StockKey, comparison: Comparison) -> str:
+def _no_supplier(session: Session, key: StockKey, comparison: Comparison) -> str:
     """Describe the units that can't be purchased, the suppliers considered, and the remedy."""
     tried = "; ".join(f"{row.supplier_id}: {row.why_not}" for row in comparison.rows)
     requirement, sku = comparison.requirement, key.sku
+    if not session.get_one(Product, sku).is_bought:
+        return (
+            f"{requirement.short} x {sku} are short at {key.location} and {sku} is no longer "
+            "bought: import the product with is_bought true and retry the order, or cancel the "
+            "rest of the order"
+        )
     if requirement.short:
         need, remedy = f"{requirement.short} x {sku} are short at {key.location}", "retry the order"
     else:

@@ -99,7 +99,10 @@ async def test_refused_import_names_lines_on_both_entrances(pipeline: World, fol
     with (folder / "customers.csv").open("a") as file:
         file.write(f"{customer}-2,Ada,ada@exam")
     errors = [
-        {"field": "products.csv line 3, sku", "reason": f"{sku} is in line 2 too"},
+        {
+            "field": "products.csv line 3, sku",
+            "reason": f"{sku} is in line 2 too: keep one of the two lines",
+        },
         {
             "field": "customers.csv line 3",
             "reason": "has 3 cells, the header has 8: the file may be cut off here; "

@@ -40,9 +40,11 @@ from workflows.schedules import BATCHES_PER_RUN, ReconcileWorkflow, StockReviewW
 @pytest.fixture(scope="module", params=DATABASES)
 async def nights(request: pytest.FixtureRequest, engine_address: str) -> AsyncIterator[World]:
     """Run a pipeline of its own: reconciliation compares everything."""
-    async with new_world(request, engine_address, worker=False, auto=False) as world:
-        async with world.worker(approve_first_purchase=True):
-            yield world
+    async with (
+        new_world(request, engine_address, worker=False, auto=False) as world,
+        world.worker(approve_first_purchase=True),
+    ):
+        yield world
 
 
 async def review(world: World, **progress: Any) -> ReviewOutcome:

@@ -32,4 +32,10 @@ async def test_product_no_longer_bought_is_sold_while_it_lasts(pipeline: World) 
     [error] = refused.json()["errors"]
     reason = f"{sku} is no longer bought, and 2 are left: order at most 2"
     assert error == {"field": "lines.0.quantity", "reason": reason}
-    await pipeline.place(order(sku, customer, quantity=2))
+    accepted = order(sku, customer, quantity=2)
+    await pipeline.place(accepted)
+    await pipeline.until_event(accepted["order_id"], "payment_requested")
+    refused = await pipeline.api.post("/orders", json=order(sku, customer))
+    [error] = refused.json()["errors"]
+    reason = f"{sku} is no longer bought, and none are left: remove the line"
+    assert error == {"field": "lines.0.quantity", "reason": reason}

@@ -320,7 +320,10 @@ def test_accounts_exchange_numbers_in_one_import(
             (("bank", "1100"), ("revenue", "1100"), ("cash_clearing", "9")),
             "accounts.csv line 3, number: 1100 is the number of bank",
         ),
-        ((("bank", "77"), ("1000", "78")), "accounts.csv line 3, account: 1000 is in line 2 too"),
+        (
+            (("bank", "77"), ("1000", "78")),
+            "accounts.csv line 3, account: 1000 is in line 2 too: keep one of the two lines",
+        ),
     ],
 )
 def test_number_of_another_account_is_refused(
@@ -367,7 +370,7 @@ def test_two_opening_balances_of_stock_key_are_refused(database: Database, folde
     row = ROWS["stock.csv"]
     write_csv(folder, "stock.csv", [row, row | {"on_hand": 5}])
     assert refusal(database, folder) == (
-        "stock.csv line 3, location, sku: BER, DRILL is in line 2 too"
+        "stock.csv line 3, location, sku: BER, DRILL is in line 2 too: keep one of the two lines"
     )
 
 
