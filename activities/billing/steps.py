@@ -16,7 +16,7 @@ from activities.billing.payments import (
 )
 from activities.billing.reversals import new_reversal, reversal_problem, reverse_payment
 from activities.database.duplicates import conflict
-from activities.database.inbox import mark_applied
+from activities.database.inbox import mark_applied, was_applied
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
@@ -27,7 +27,7 @@ from models.billing import amount_problem, reinstates
 from models.billing_entries import payout_entry
 from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed, PayoutPaid
 from models.messages.steps import AuthorisationStep, OrderStep, PaymentStep, ReversalStep
-from models.money import parse_amount
+from models.money import Money, parse_amount
 from models.progress import Cancellation, Progress
 from models.tables.billing import Payment, PaymentReversal, Payout
 from models.tables.orders import Order
@@ -88,12 +88,14 @@ def apply_payment(work: UnitOfWork, step: PaymentStep) -> Progress:
 @step
 def record_unmatched_payment(work: UnitOfWork, payment: PaymentReceived) -> None:
     """Record a payment without an order once: it is posted as unapplied, and listed."""
-    mark_applied(work, payment)
     order_id = payment.order_id or ""
     known = work.session.get(Payment, payment.payment_id)
     if known is None and find_order(work, order_id) is not None:  # placed in the meantime
         _apply_to_order(work, order_id, payment)
-    elif problem := _payment_problem(known, order_id, payment):
+        return
+    is_new = mark_applied(work, payment)
+    problem = _payment_problem(known, order_id, payment)
+    if problem := problem or _won_problem(work, known, payment, is_new):
         reject_fact(work, order_id, payment, problem)
     elif known is None:
         record_unmatched(work, payment, None, "no such order")
@@ -101,9 +103,10 @@ def record_unmatched_payment(work: UnitOfWork, payment: PaymentReceived) -> None
 
 def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> Progress:
     order = lock_order(work, order_id)
-    mark_applied(work, fact)
+    is_new = mark_applied(work, fact)
     known = find_payment(work.session, order, fact.payment_id)
-    if problem := _wrong_order(fact, order_id) or _payment_problem(known, order_id, fact):
+    problem = _wrong_order(fact, order_id) or _payment_problem(known, order_id, fact)
+    if problem := problem or _won_problem(work, known, fact, is_new):
         reject_fact(work, order_id, fact, problem)
     elif known is None and fact.currency != order.currency:
         reason = currency_mismatch(order)
@@ -211,6 +214,25 @@ def _payment_problem(known: Payment | None, order_id: str, fact: PaymentReceived
         order_id=known.order_id if order_id == known.claimed_order_id else order_id,
         amount_minor=_valid_amount(fact.amount, fact.currency),
         currency=fact.currency,
+    )
+
+
+def _won_problem(
+    work: UnitOfWork, known: Payment | None, fact: PaymentReceived, is_new: bool
+) -> str | None:
+    """Check a payment that is reported again after a reversal; None: it is new, or was applied.
+
+    It may be the money of a won dispute, or the first report once more: an operator decides.
+    `is_new`: it was recorded since the payment was. A report from the Temporal UI is not recorded.
+    """
+    if known is None or not known.reversed_minor:
+        return None
+    if not is_new and was_applied(work.session, fact):
+        return None
+    taken = Money(amount_minor=known.reversed_minor, currency=known.currency)
+    return (
+        f"payment_id: {taken} of this payment were reversed; money that came back has a payment id "
+        "of its own: report it under that, or record it with `pay`"
     )
 
 

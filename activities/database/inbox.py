@@ -61,9 +61,13 @@ def store_fact(work: UnitOfWork, source: str, fact_id: str, fact: Fact) -> bool:
     return recorded.applied_at is None
 
 
-def mark_applied(work: UnitOfWork, fact: Fact) -> None:
-    """Mark a fact as applied, in the transaction that applies it."""
-    work.session.connection().execute(_MARK_APPLIED, _key(fact) | {"now": work.now})
+def mark_applied(work: UnitOfWork, fact: Fact) -> bool:
+    """Mark a fact as applied, in the transaction that applies it.
+
+    Returns whether it was recorded and not applied before.
+    """
+    marked = work.session.connection().execute(_MARK_APPLIED, _key(fact) | {"now": work.now})
+    return marked.rowcount > 0
 
 
 def was_applied(session: Session, fact: Fact) -> bool:

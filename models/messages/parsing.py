@@ -27,6 +27,8 @@ from models.money import parse_amount
 from models.orders import OrderDocument
 from models.phones import parse_phone
 
+ANY_CURRENCY = "CLF"
+"""A currency with the most decimals, four: for amounts in a currency that isn't known yet."""
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far in the future the time of a fact may be: clocks differ."""
 REQUIRED = {
@@ -105,7 +107,8 @@ def _check_values(fact: Fact) -> list[FieldError]:
         errors += _check_amount(fact.amount or "", fact.currency or "")
     if isinstance(fact, PaymentReversed) and (fact.amount, fact.fee) != (None, "0"):
         amount = {} if fact.amount is None else {"amount": (fact.amount, 1)}
-        errors += _check_amounts(fact.currency, **amount, fee=(fact.fee, 0))
+        currency = fact.currency or ANY_CURRENCY  # absent: its payment's, checked with that
+        errors += _check_amounts(currency, **amount, fee=(fact.fee, 0))
     if isinstance(fact, SupplierAcknowledged) and fact.repeated_line:
         field, _, reason = fact.repeated_line.partition(": ")
         errors.append(FieldError(field, reason))

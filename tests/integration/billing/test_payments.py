@@ -202,6 +202,27 @@ async def test_chargeback_reopens_completed_order_until_payment(pipeline: World)
     assert "ACCOUNTS_RECEIVABLE" not in accounts_of(pipeline, order_id)
 
 
+async def test_won_dispute_under_its_payment_s_id_is_shown_and_paid_under_another(
+    pipeline: World,
+) -> None:
+    """By API and command line; the fee of the reversal is in the payment's currency."""
+    order_id, payment_id = await complete_order(pipeline)
+    await charge_back(pipeline, payment_id, fee="7.50")
+    await pipeline.until_order(order_id, lambda o: o["due"] == TOTAL)
+    await pipeline.pay(order_id, TOTAL, payment_id)
+    shown = await pipeline.until_order(order_id, lambda o: o["odd_facts"])
+    assert (shown["due"], shown["attention"]["code"]) == (TOTAL, "payment_reversed")
+    [rejected] = shown["odd_facts"]
+    assert rejected["reason"].startswith(f"payment_id: {TOTAL} EUR of this payment were reversed")
+    status, _, printed = await run(pipeline, "pay", order_id, TOTAL, "--payment-id", payment_id)
+    assert status == 0, printed
+    await pipeline.until_order(order_id, lambda o: len(o["odd_facts"]) == 2)
+    status, _, printed = await run(pipeline, "pay", order_id, TOTAL)
+    assert status == 0, printed
+    await pipeline.until_order(order_id, lambda o: o["stage"] == "completed")
+    assert accounts_of(pipeline, order_id)["PAYMENT_FEES"] == 750
+
+
 @pytest.mark.parametrize("fields", [{}, {"amount": TOTAL, "currency": "EUR"}], ids=str)
 async def test_reversal_before_its_payment_is_applied_once(
     pipeline: World, fields: Document

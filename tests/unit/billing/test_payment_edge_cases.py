@@ -18,6 +18,7 @@ from activities.billing.steps import (
     lapse_authorisation,
     record_unmatched_payment,
 )
+from activities.database.inbox import store_fact
 from activities.masterdata.importing import import_folder
 from activities.orders.steps import start_cancelling
 from activities.stock.steps import release_stock
@@ -291,6 +292,7 @@ def test_early_reversal_is_kept_and_applied_with_its_payment(
         ({"currency": "USD"}, "currency: the payment was in EUR"),
         ({"amount": "118.89"}, "amount: only 118.88 EUR of the payment can be reversed"),
         ({"amount": "1.001"}, "amount: '1.001' has more than 2 decimals"),
+        ({"fee": "7.505"}, "fee: '7.505' has more than 2 decimals"),
     ],
 )
 def test_early_reversal_that_contradicts_its_payment_is_rejected_then(
@@ -316,3 +318,65 @@ def test_repeated_early_reversal_is_one_and_other_content_is_rejected(till: Book
     assert len(till.read(select(PaymentReversal))) == 1
     rejected = till.read(select(RejectedMessageRow.reason))
     assert rejected == ["reversal_id: known with other content"] * 2
+
+
+def webhook(till: Bookkeeper, order_id: str, webhook_id: str) -> None:
+    """Receive a webhook about payment WON of 118.88, and apply it if it is still to be applied."""
+    fact = PaymentReceived(payment_id="WON", order_id=order_id, amount="118.88", currency="EUR")
+    if not till.database.transaction(lambda work: store_fact(work, "payments", webhook_id, fact)):
+        return
+    if order_id == "NOBODY":
+        record_unmatched_payment.run(till.database, fact)
+    else:
+        apply_payment.run(till.database, PaymentStep(order_id=order_id, fact=fact))
+
+
+@pytest.mark.parametrize("order_id", ["V1", "NOBODY"])
+def test_payment_reported_again_after_its_reversal_is_rejected_once(
+    till: Bookkeeper, order_id: str
+) -> None:
+    """It may be money of a won dispute: the reason says what to do, and nothing is posted."""
+    place(till, "V1", TEN_OF_A)
+    for webhook_id in ("W1", "W2"):
+        webhook(till, order_id, webhook_id)
+    fact = PaymentReversed(reversal_id="V", payment_id="WON")
+    apply_reversal.run(till.database, ReversalStep(order_id=None, fact=fact))
+    entries = till.read(select(JournalEntry.entry_id))
+    for webhook_id in ("W1", "W2"):
+        webhook(till, order_id, webhook_id)
+    assert till.read(select(RejectedMessageRow)) == []
+    for webhook_id in ("W3", "W4", "W3"):
+        webhook(till, order_id, webhook_id)
+    [rejected] = till.read(select(RejectedMessageRow))
+    assert rejected.subject == order_id
+    assert rejected.reason.startswith("payment_id: 118.88 EUR of this payment were reversed; ")
+    assert "a payment id of its own" in rejected.reason
+    assert till.read(select(JournalEntry.entry_id)) == entries
+
+
+def test_step_repeated_after_a_reversal_rejects_nothing(till: Bookkeeper) -> None:
+    """Its payment was applied, and the answer got lost."""
+    place(till, "V2", TEN_OF_A)
+    webhook(till, "V2", "W1")
+    reverse(till, "V2", "WON")
+    fact = PaymentReceived(payment_id="WON", order_id="V2", amount="118.88", currency="EUR")
+    progress = apply_payment.run(till.database, PaymentStep(order_id="V2", fact=fact))
+    assert not progress.paid_in_full
+    assert till.read(select(RejectedMessageRow)) == []
+
+
+@pytest.mark.parametrize("currency", [None, "EUR"])
+def test_fee_of_reversal_is_in_the_payment_s_currency(
+    till: Bookkeeper, currency: str | None
+) -> None:
+    place(till, "V3", TEN_OF_A)
+    webhook(till, "V3", "W1")
+    for fee in ("7.505", "7.50"):
+        fact = PaymentReversed(
+            reversal_id=till.next_id("V"), payment_id="WON", currency=currency, fee=fee
+        )
+        apply_reversal.run(till.database, ReversalStep(order_id="V3", fact=fact))
+    [reason] = till.read(select(RejectedMessageRow.reason))
+    assert reason == "fee: '7.505' has more than 2 decimals"
+    [reversal] = till.read(select(PaymentReversal))
+    assert (reversal.fee_minor, reversal.currency) == (750, "EUR")

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import JsonValue
 
 from api.webhooks import PARTNER_TYPES
 from intake.facts import SIGNALS
@@ -16,6 +15,7 @@ from models.messages.facts import (
     FACT_TYPES,
     GoodsReceived,
     PaymentReceived,
+    PaymentReversed,
     PayoutPaid,
     business_id,
     type_of,
@@ -296,7 +296,10 @@ def test_invalid_date_is_refused() -> None:
         ({"fee": "-1.00"}, ["fee"]),
         ({"amount": "0"}, ["amount"]),
         ({"amount": None, "fee": "NaN"}, ["fee"]),
-        ({"amount": None, "currency": None, "fee": "1.00"}, ["currency"]),
+        ({"currency": None, "fee": "NaN"}, ["fee"]),
+        ({"currency": None, "fee": "-1.00", "amount": "-1"}, ["amount", "fee"]),
+        ({"currency": None, "fee": "1.00001"}, ["fee"]),
+        ({"currency": "EURO", "fee": "1.00"}, ["amount", "fee"]),
     ],
 )
 def test_amount_and_fee_of_reversal_are_money(changes: dict[str, Any], fields: list[str]) -> None:
@@ -305,6 +308,11 @@ def test_amount_and_fee_of_reversal_are_money(changes: dict[str, Any], fields: l
     assert found == fields
 
 
-def test_full_reversal_needs_no_currency() -> None:
-    data: JsonValue = {"reversal_id": "RV-1", "payment_id": "P-1"}
-    assert parse_fact("payment.reversed", data).model_dump()["fee"] == "0"
+@pytest.mark.parametrize(
+    "fields", [{}, {"fee": "15.00"}, {"amount": "18.00"}, {"amount": "1.125", "fee": "0.105"}]
+)
+def test_reversal_needs_no_currency(fields: dict[str, str]) -> None:
+    """It is its payment's, in which amount and fee are checked."""
+    fact = parse_fact("payment.reversed", {"reversal_id": "RV-1", "payment_id": "P-1", **fields})
+    assert isinstance(fact, PaymentReversed)
+    assert (fact.currency, fact.amount is None) == (None, "amount" not in fields)
