@@ -16,12 +16,16 @@ from models.progress import Cancellation
 from models.tables.billing import Reminder
 from models.tables.orders import Order
 
+WHILE_FEES_ALONE = timedelta(days=7)
+"""The time until the next review, while nothing but fees is due."""
+
 
 @step
 def review_dunning(work: UnitOfWork, step: OrderStep) -> DunningReview:
     """Record the reminder that is due, with its fee, or return the wait until the next one.
 
     Records at most one level: after a long interruption each level is a reminder of its own.
+    While fees alone are due there is none: each would add another fee.
     """
     order = lock_order(work, step.order_id)
     invoice = invoice_of(work.session, step.order_id)
@@ -36,6 +40,11 @@ def review_dunning(work: UnitOfWork, step: OrderStep) -> DunningReview:
         return DunningReview(
             progress=read_progress(work.session, order),
             review_in_s=max(1.0, (work.start_of(remind_on) - work.now).total_seconds()),
+        )
+    if due_minor <= order.fees_minor:  # a reversal may make more of it due again
+        return DunningReview(
+            progress=read_progress(work.session, order),
+            review_in_s=WHILE_FEES_ALONE.total_seconds(),
         )
     fee_minor = minor_units(levels[level].fee, order.currency)
     _record_reminder(work, order, level + 1, fee_minor)
