@@ -37,9 +37,23 @@ class PaidBy(StrEnum):
         }[self]
 
 
+_METHODS = {"cash": PaidBy.CASH} | dict.fromkeys(
+    (
+        *("transfer", "bank transfer", "banktransfer", "credit transfer", "wire", "wire transfer"),
+        *("sepa transfer", "sepa credit transfer"),
+    ),
+    PaidBy.TRANSFER,
+)
+"""The methods that are not the provider's. SEPA alone may be a direct debit, which it collects."""
+
+
 def paid_by(method: str) -> PaidBy:
-    """Return the way of a payment's method: all but cash and transfer are the provider's."""
-    return {"cash": PaidBy.CASH, "transfer": PaidBy.TRANSFER}.get(method, PaidBy.PROVIDER)
+    """Return the way of a payment's method: all but cash and transfer are the provider's.
+
+    Upper case is lower case, hyphens and underscores are spaces.
+    """
+    name = " ".join(method.lower().replace("_", " ").replace("-", " ").split())
+    return _METHODS.get(name, PaidBy.PROVIDER)
 
 
 class RefundState(StrEnum):

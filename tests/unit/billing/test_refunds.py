@@ -378,7 +378,15 @@ def test_refund_of_a_credit_note_gives_back_only_its_own_amount(
     [
         ("cash", PaidBy.CASH),
         ("transfer", PaidBy.TRANSFER),
+        *((method, PaidBy.CASH) for method in ("Cash", "CASH", " cash ")),
+        *((method, PaidBy.TRANSFER) for method in ("Transfer", "bank_transfer", "Bank Transfer")),
+        *(
+            (method, PaidBy.TRANSFER)
+            for method in ("BankTransfer", "bank-transfer", "credit_transfer")
+        ),
+        *((method, PaidBy.TRANSFER) for method in ("wire", "Wire-Transfer", "SEPA_transfer")),
         *((method, PaidBy.PROVIDER) for method in ("card", "unknown", "paypal", "")),
+        *((method, PaidBy.PROVIDER) for method in ("sepa_debit", "cash app", "provider transfer")),
     ],
 )
 def test_each_method_has_one_way_and_account(method: str, by: PaidBy) -> None:
