@@ -16,7 +16,7 @@ from activities.billing.payments import (
 )
 from activities.billing.reversals import new_reversal, reversal_problem, reverse_payment
 from activities.database.duplicates import conflict
-from activities.database.inbox import mark_applied, was_applied
+from activities.database.inbox import mark_applied
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
@@ -95,7 +95,7 @@ def record_unmatched_payment(work: UnitOfWork, payment: PaymentReceived) -> None
         return
     is_new = mark_applied(work, payment)
     problem = _payment_problem(known, order_id, payment)
-    if problem := problem or _won_problem(work, known, payment, is_new):
+    if problem := problem or _won_problem(known, is_new=is_new):
         reject_fact(work, order_id, payment, problem)
     elif known is None:
         record_unmatched(work, payment, None, "no such order")
@@ -106,7 +106,7 @@ def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> P
     is_new = mark_applied(work, fact)
     known = find_payment(work.session, order, fact.payment_id)
     problem = _wrong_order(fact, order_id) or _payment_problem(known, order_id, fact)
-    if problem := problem or _won_problem(work, known, fact, is_new):
+    if problem := problem or _won_problem(known, is_new=is_new):
         reject_fact(work, order_id, fact, problem)
     elif known is None and fact.currency != order.currency:
         reason = currency_mismatch(order)
@@ -217,17 +217,13 @@ def _payment_problem(known: Payment | None, order_id: str, fact: PaymentReceived
     )
 
 
-def _won_problem(
-    work: UnitOfWork, known: Payment | None, fact: PaymentReceived, is_new: bool
-) -> str | None:
-    """Check a payment that is reported again after a reversal; None: it is new, or was applied.
+def _won_problem(known: Payment | None, *, is_new: bool) -> str | None:
+    """Check a payment that is reported again after a reversal; None: it is not.
 
     It may be the money of a won dispute, or the first report once more: an operator decides.
-    `is_new`: it was recorded since the payment was. A report from the Temporal UI is not recorded.
+    `is_new`: this report was received after the payment was applied.
     """
-    if known is None or not known.reversed_minor:
-        return None
-    if not is_new and was_applied(work.session, fact):
+    if known is None or not known.reversed_minor or not is_new:
         return None
     taken = Money(amount_minor=known.reversed_minor, currency=known.currency)
     return (
