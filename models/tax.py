@@ -19,6 +19,8 @@ EU = frozenset(
 NORTHERN_IRELAND = "XI"
 """Goods there are in the EU's VAT area, services are not (Windsor Framework)."""
 _GOODS_AREA = EU | {NORTHERN_IRELAND}
+_UNIONS = (frozenset(("GB", NORTHERN_IRELAND, "IM")), frozenset(("CH", "LI")))
+"""Areas outside the EU that levy one VAT: no export leads from one to the other."""
 STANDARD_CLASS = "standard"
 """The tax class of products that name none."""
 _VAT_PREFIXES = {"EL": "GR"}
@@ -133,6 +135,11 @@ def vat_area(country: str, postal_code: str = "") -> str:
     return _INSIDE.get(country, country)
 
 
+def levy_one_vat(area: str, other: str) -> bool:
+    """Return whether two VAT areas are the same, or parts of one territory outside the EU."""
+    return area == other or any({area, other} <= union for union in _UNIONS)
+
+
 def vat_id_country(vat_id: str) -> str | None:
     """Return the country that issued a VAT id of the EU or Northern Ireland; None: another id."""
     country = _VAT_PREFIXES.get(vat_id[:2], vat_id[:2])
@@ -150,7 +157,7 @@ def taxation(supply: Supply) -> Taxation:
 def _goods(supply: Supply) -> Taxation:
     """Decide the case of goods: by the places where their transport begins and ends."""
     begins, ends = supply.dispatched_from, supply.delivered_to
-    if begins == ends:
+    if levy_one_vat(begins, ends):
         return Taxation(case=TaxCase.DOMESTIC, country=begins)  # art. 31, 32
     if begins not in _GOODS_AREA or ends not in _GOODS_AREA:
         return Taxation(case=TaxCase.EXPORT)  # art. 146 (1) (a)
@@ -167,7 +174,7 @@ def _services(supply: Supply) -> Taxation:
     if not supply.to_business:
         return at_home  # art. 45
     registered_in = supply.vat_id_country if supply.vat_id_country in EU else None
-    if (registered_in or supply.customer_country) == supply.seller_country:
+    if levy_one_vat(registered_in or supply.customer_country, supply.seller_country):
         return at_home  # art. 44
     if registered_in and supply.seller_country in EU:
         return Taxation(case=TaxCase.REVERSE_CHARGE) if supply.is_registered else at_home  # 196

@@ -16,7 +16,7 @@ from models.orders import Fulfilment, OrderDocument
 from models.pricing import PriceTerms, ProductPrice, price_lines, total
 from models.tables.masterdata import Company, Customer, Location, Product, TaxRate
 from models.tables.stock import Stock
-from models.tax import ProductKind, Supply, taxation, vat_area
+from models.tax import ProductKind, Supply, levy_one_vat, taxation, vat_area
 
 
 class _Parties(NamedTuple):
@@ -230,10 +230,13 @@ def _read_prices(session: Session, document: OrderDocument, parties: _Parties) -
             oss=company.oss,
         )
     )
+    taxed_in = decided.country
+    if taxed_in and levy_one_vat(taxed_in, seller_area):
+        taxed_in = None  # at the rates of the products
     includes_tax = document.prices_include_tax
     terms = PriceTerms(
         case=decided.case,
-        taxed_in=None if decided.country == seller_area else decided.country,
+        taxed_in=taxed_in,
         includes_tax=company.prices_include_tax if includes_tax is None else includes_tax,
         list_includes_tax=company.prices_include_tax,
     )

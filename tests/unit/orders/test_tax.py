@@ -38,6 +38,11 @@ def supply(ends: str, vat_id: str = "", **changes: Any) -> Supply:
     return Supply.model_validate(fields | changes)
 
 
+def supply_from(begins: str, ends: str, vat_id: str = "", **changes: Any) -> Supply:
+    """Build a supply of a seller in the VAT area where it begins."""
+    return supply(ends, vat_id, seller_country=begins, dispatched_from=begins, **changes)
+
+
 CASES: list[tuple[str, Supply, TaxCase, str | None, str]] = [
     ("goods at home", supply("DE"), TaxCase.DOMESTIC, "DE", "32"),
     ("goods at home to a business", supply("DE", DE_ID), TaxCase.DOMESTIC, "DE", "32"),
@@ -79,6 +84,29 @@ CASES: list[tuple[str, Supply, TaxCase, str | None, str]] = [
         "seller in Switzerland, to Germany",
         supply("DE", DE_ID, seller_country="CH", dispatched_from="CH"),
         *(TaxCase.EXPORT, None, ""),
+    ),
+    ("London to Belfast", supply_from("GB", "XI"), TaxCase.DOMESTIC, "GB", ""),
+    ("to a business there", supply_from("GB", "XI", XI_ID), TaxCase.DOMESTIC, "GB", ""),
+    ("London to Douglas", supply_from("GB", "IM"), TaxCase.DOMESTIC, "GB", ""),
+    ("Belfast to London", supply_from("XI", "GB", GB_ID), TaxCase.DOMESTIC, "XI", ""),
+    ("Belfast to Douglas", supply_from("XI", "IM"), TaxCase.DOMESTIC, "XI", ""),
+    ("Belfast to Vienna", supply_from("XI", "AT", AT_ID), TaxCase.INTRA_COMMUNITY, None, "138"),
+    ("consumer", supply_from("XI", "AT", **OSS), TaxCase.DISTANCE_SALE, "AT", "33 (a)"),
+    ("London to Vienna", supply_from("GB", "AT", AT_ID), TaxCase.EXPORT, None, ""),
+    ("Belfast to Zurich", supply_from("XI", "CH"), TaxCase.EXPORT, None, "146 (1) (a)"),
+    ("London to Jersey", supply_from("GB", "JE"), TaxCase.EXPORT, None, ""),
+    ("Zurich to Vaduz", supply_from("CH", "LI"), TaxCase.DOMESTIC, "CH", ""),
+    ("Vaduz to Zurich", supply_from("LI", "CH", "CHE1"), TaxCase.DOMESTIC, "LI", ""),
+    ("Zurich to London", supply_from("CH", "GB"), TaxCase.EXPORT, None, ""),
+    (
+        "service of London to a business in Belfast",
+        supply_from("GB", "XI", GB_ID, **SERVICE, **BUSINESS),
+        *(TaxCase.DOMESTIC, "GB", ""),
+    ),
+    (
+        "service of Belfast to a business in London",
+        supply_from("XI", "GB", GB_ID, **SERVICE, **BUSINESS),
+        *(TaxCase.DOMESTIC, "XI", ""),
     ),
     ("service to a consumer", supply("AT", **SERVICE, **OSS), TaxCase.DOMESTIC, "DE", "45"),
     ("service to a Swiss consumer", supply("CH", **SERVICE), TaxCase.DOMESTIC, "DE", "45"),
