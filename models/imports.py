@@ -232,6 +232,16 @@ class ProductRow(Document):
     height_mm: Count
     gtin: OptionalText = ""
 
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _check_kind(cls, value: object) -> object:
+        if value == ProductKind.GOODS:
+            return value
+        raise ValueError(
+            f"{value!r} can't be ordered as a line yet: every product is stocked, purchased and "
+            "shipped; set 'goods', or leave the column empty"
+        )
+
     @field_validator("gtin")
     @classmethod
     def _check_gtin(cls, value: str) -> str:

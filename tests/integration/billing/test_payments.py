@@ -208,7 +208,7 @@ async def test_won_dispute_under_its_payment_s_id_is_shown_and_paid_under_anothe
     """By API and command line; the fee of the reversal is in the payment's currency."""
     order_id, payment_id = await complete_order(pipeline)
     await charge_back(pipeline, payment_id, fee="7.50")
-    await pipeline.until_order(order_id, lambda o: o["due"] == TOTAL)
+    await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
     await pipeline.pay(order_id, TOTAL, payment_id)
     shown = await pipeline.until_order(order_id, lambda o: o["odd_facts"])
     assert (shown["due"], shown["attention"]["code"]) == (TOTAL, "payment_reversed")

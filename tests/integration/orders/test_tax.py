@@ -17,8 +17,6 @@ from tests.support.masterdata.shop import (
     customer_row,
     order,
     product_row,
-    stock_row,
-    unique,
 )
 from tests.support.orders.entrances import ENTRANCES, Place
 from tests.support.pipeline.command_line import run
@@ -178,23 +176,6 @@ async def test_goods_handed_over_are_taxed_at_their_location(taxed: World) -> No
     )
     assert (await taxed.place(document))["total"] == "9.99"
     assert (await invoice_of(taxed, document["order_id"]))["tax_case"] == "domestic"
-
-
-async def test_service_to_a_business_abroad_is_a_reverse_charge(taxed: World) -> None:
-    """Art. 44, 196; with goods it follows them (art. 78 (b))."""
-    sku, customer = shop(taxed, vat_id=AUSTRIAN)
-    service = unique("REPAIR")
-    taxed.import_tables(
-        products=[product_row(service, unit_price="119.00", kind="service")],
-        stock=[stock_row("BER", service, 5)],
-    )
-    alone = order(service, customer, terms="net30", ship_to=VIENNA)
-    assert (await taxed.place(alone))["total"] == "100.00"
-    assert (await invoice_of(taxed, alone["order_id"]))["tax_case"] == "reverse_charge"
-    lines = [{"sku": sku, "quantity": 1}, {"sku": service, "quantity": 1}]
-    together = order(sku, customer, terms="net30", ship_to=VIENNA, lines=lines)
-    assert (await taxed.place(together))["total"] == "108.39"
-    assert (await invoice_of(taxed, together["order_id"]))["tax_case"] == "intra_community"
 
 
 async def test_company_without_vat_id_writes_plain_invoices_with_the_reason(
