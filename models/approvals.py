@@ -34,7 +34,7 @@ class ApprovalRules:
     """
 
     first: bool = True
-    value: Decimal | None = None
+    value: Decimal | None = Decimal("5000.00")
     cover_months: int = 6
 
 
@@ -56,7 +56,8 @@ def why_approval(
     reasons = []
     beyond = chosen.quantity - requirement.short
     if rules.first and is_first and beyond > 0:
-        reasons.append(f"the first purchase of more than the {requirement.short} that are short")
+        more = f" of more than the {requirement.short} that are short" if requirement.short else ""
+        reasons.append(f"the first purchase{more}")
     if rules.value is not None:
         limit_minor = int(rules.value.scaleb(decimals(chosen.currency)))
         if chosen.landed_minor > limit_minor:

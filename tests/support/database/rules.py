@@ -23,7 +23,7 @@ RULES = Rules(
         rest=timedelta(days=5),
         tolerance_ppm=100_000,
     ),
-    approvals=ApprovalRules(first=False, cover_months=1_200),
+    approvals=ApprovalRules(first=False, value=None, cover_months=1_200),
     review=ReviewPolicy(
         window_days=90,
         service_level_ppm=950_000,

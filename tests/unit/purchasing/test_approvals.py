@@ -61,6 +61,7 @@ def purchase(quantity: int, landed_minor: int) -> ComparedOffer:
         ),
         (2, 0, 200, 900_00, False, "more than 6 months of demand"),
         (1, 31, 32, 999_00, True, "the first purchase of more than the 1 that are short"),
+        (0, 32, 32, 999_00, True, "the first purchase"),
         (0, 32, 32, 999_00, False, None),
         (0, 32, 32, 1_000_00, False, None),  # the limit itself needs no approval
         (0, 32, 32, 1_000_01, False, "above 1000.00 EUR"),
@@ -196,7 +197,7 @@ def test_units_that_an_offer_adds_to_the_shortage_wait_for_approval(
 
 def test_short_units_above_the_limit_wait_for_approval(careful: Warehouse) -> None:
     """An order without payment may be short of a million units."""
-    limited(careful, ApprovalRules(value=Decimal("5000.00")))
+    limited(careful, ApprovalRules())
     offer_only(careful, unit_cost_minor=9_600)
     place(careful, 1_000_000)
     assert (plan(careful).unmet, planned_units(careful)) == (1_000_001, [])
@@ -274,7 +275,6 @@ def test_rejection_does_not_hold_for_a_larger_purchase(careful: Warehouse) -> No
     plan(careful)
     decide(careful, "reject_purchase")
     place(careful, 40_000)
-    limited(careful, ApprovalRules(value=Decimal("5000.00")))
     assert "40011 x C for BER" in str(plan(careful).problem)
     [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
     assert (proposal.state, proposal.quantity) == ("open", 40_011)
