@@ -34,7 +34,7 @@ from models.replenishment import position, restock
 from models.stock import ShortageState
 from models.tables.masterdata import Product
 from models.tables.orders import Order
-from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
+from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine, PurchaseProposal
 from models.tables.stock import Shortage, Stock, StockPolicy
 
 
@@ -90,11 +90,12 @@ def _plan_new_line(work: UnitOfWork, key: StockKey, *, again: bool) -> "Planned"
     level = position(
         on_hand=stock.on_hand, on_order=on_order, reserved=stock.reserved, backordered=needed
     )
-    policy = session.get(StockPolicy, key.primary_key)
+    policy, proposal = _read_policy(session, key)
     short = max(0, needed - on_order)
     low = _units_to_restock(session, level + short, policy) if policy else 0
     if not short + low:
-        end_proposal(work, key)
+        if proposal is not None:
+            end_proposal(work, key)
         return Planned()
     order_ids = _orders_not_covered(session, key, on_order)
     needed_by = _needed_by(session, key, order_ids)
@@ -132,6 +133,27 @@ def _plan_new_line(work: UnitOfWork, key: StockKey, *, again: bool) -> "Planned"
     assert comparison.chosen is not None
     _add_line(work, key, comparison.chosen, offers, reason)
     return Planned(problem, 0, awaits_approval=problem is not None)
+
+
+def _read_policy(
+    session: Session, key: StockKey
+) -> tuple[StockPolicy | None, PurchaseProposal | None]:
+    """Read the policy and the proposal of a SKU for a location, in one statement."""
+    row = session.exec(
+        select(StockPolicy, PurchaseProposal)
+        .select_from(Stock)
+        .outerjoin(
+            StockPolicy,
+            (col(StockPolicy.sku) == Stock.sku) & (col(StockPolicy.location) == Stock.location),
+        )
+        .outerjoin(
+            PurchaseProposal,
+            (col(PurchaseProposal.sku) == Stock.sku)
+            & (col(PurchaseProposal.location) == Stock.location),
+        )
+        .where(Stock.sku == key.sku, Stock.location == key.location)
+    ).one()
+    return row[0], row[1]
 
 
 def _why_approval(
