@@ -5,7 +5,8 @@ from itertools import chain
 
 from sqlmodel import Session, col, select
 
-from activities.masterdata.planning import Context, Plan, PlannedRow, chunks
+from activities.database.chunks import chunks
+from activities.masterdata.planning import Context, Plan, PlannedRow
 from models.cells import CellKind, kinds_of
 from models.import_problems import Problem
 from models.import_warnings import (

@@ -2,10 +2,11 @@
 
 from sqlmodel import col, select
 
+from activities.database.chunks import chunks
 from activities.database.duplicates import repeats
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.masterdata.planning import Context, Plan, PlannedRow, chunks, drop
+from activities.masterdata.planning import Context, Plan, PlannedRow, drop
 from activities.stock.backorders import fill_shortages, open_shortages
 from activities.stock.counters import Change, lock_stock, move
 from activities.stock.notifications import orders_filled_by

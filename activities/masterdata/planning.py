@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlmodel import Session, SQLModel, select
 
+from activities.database.chunks import chunks
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata.content import CellRow, Content
 from models.base import Document
@@ -18,8 +19,6 @@ from models.import_problems import Problem
 from models.money import decimals, format_amount, format_percent, parse_amount, parse_percent
 from models.views.imports import CellChange
 
-CHUNK = 500
-"""Values in one statement, which takes a limited number of parameters."""
 Key = tuple[str, ...]
 Stored = Mapping[str, Any]
 """The columns of a table's row; `Any`: each has another type."""
@@ -221,11 +220,6 @@ def _existing(session: Session, file: ImportFile, keys: Sequence[Key]) -> dict[K
             if key in wanted:
                 found[key] = dict(row)
     return found
-
-
-def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Cut values into parts for one statement each."""
-    return (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))
 
 
 def _planned(

@@ -6,22 +6,19 @@ locks protect its reservations and shortages too.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from sqlalchemy import bindparam, insert, update
 from sqlmodel import Session, col, select
 
+from activities.database.chunks import chunks
 from activities.database.unit_of_work import UnitOfWork
 from models.errors import DatabaseBusy
 from models.messages.steps import StockKey
 from models.stock import Assignment, MovementKind, ReservationState
 from models.tables.stock import Reservation, Stock, StockMovement
 
-CHUNK = 500
-"""Values in one statement, which takes a limited number of parameters."""
-T = TypeVar("T")
 _LOCK_STOCK = (
     select(Stock)
     .where(col(Stock.sku).in_(bindparam("skus", expanding=True)))
@@ -75,7 +72,7 @@ def lock_stock(
     """
     keys = set(keys)
     locked: dict[StockKey, Stock] = {}
-    for some in _chunks(sorted({*skus, *(key.sku for key in keys)})):
+    for some in chunks(sorted({*skus, *(key.sku for key in keys)})):
         rows = work.session.exec(
             _LOCK_STOCK, params={"skus": some}, execution_options={"populate_existing": True}
         )
@@ -86,10 +83,6 @@ def lock_stock(
     work.session.flush()
     work.restart_clock()
     return locked
-
-
-def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (values[i : i + CHUNK] for i in range(0, len(values), CHUNK))
 
 
 def move(work: UnitOfWork, changes: Sequence[Change]) -> None:
@@ -195,7 +188,7 @@ def _reservations(
 ) -> dict[tuple[str, int, str], list[Reservation]]:
     """Read the reservations of each line at each location, by part; a missing key is empty."""
     found: dict[tuple[str, int, str], list[Reservation]] = defaultdict(list)
-    for some in _chunks(sorted(order_ids)):
+    for some in chunks(sorted(order_ids)):
         rows = select(Reservation).where(col(Reservation.order_id).in_(some))
         for row in session.exec(rows.order_by(col(Reservation.part))):
             found[row.order_id, row.line_no, row.location].append(row)
