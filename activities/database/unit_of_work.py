@@ -23,10 +23,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def insertion(session: Session, table: type[SQLModel]) -> postgresql.Insert | sqlite.Insert:
-    """Begin an INSERT that may say what to do on a conflict, for the session's database."""
-    is_postgresql = session.get_bind().dialect.name == "postgresql"
-    return postgresql.insert(table) if is_postgresql else sqlite.insert(table)
+def insertion(dialect: str, table: type[SQLModel]) -> postgresql.Insert | sqlite.Insert:
+    """Begin an INSERT that may say what to do on a conflict, for a database of this dialect."""
+    begin = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return begin(_table(table))
 
 
 @cache
@@ -38,8 +38,7 @@ def _insert_into(table: type[SQLModel]) -> Insert:
 @cache
 def _insert_new_into(table: type[SQLModel], dialect: str) -> Insert:
     """Build the INSERT of a row that may exist, once for each database."""
-    begin = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    into = begin(_table(table)).on_conflict_do_nothing().inline()
+    into = insertion(dialect, table).on_conflict_do_nothing().inline()
     return into.execution_options(preserve_rowcount=True)
 
 

@@ -1,8 +1,10 @@
 """Posting: journal entries and gapless number series."""
 
 from datetime import date, datetime, timedelta
+from functools import cache
 
 from sqlalchemy import true
+from sqlalchemy.sql.dml import ReturningInsert
 from sqlmodel import Session, col, select
 
 from activities.database.company import keep_company
@@ -104,13 +106,20 @@ def lock_series(work: UnitOfWork, series: str) -> NumberSeries:
 
 def draw_number(work: UnitOfWork, series: str) -> int:
     """Draw the next number of a gapless series, locked until the transaction ends: 1, 2, 3..."""
-    drawn = (
-        insertion(work.session, NumberSeries)
-        .values(series=series, last_number=1)
+    connection = work.session.connection()
+    drawn = connection.execute(_drawing(connection.dialect.name), {"series": series})
+    return int(drawn.scalar_one())
+
+
+@cache
+def _drawing(dialect: str) -> ReturningInsert[int]:
+    """Build the statement that draws a number, once for each database."""
+    return (
+        insertion(dialect, NumberSeries)
+        .values(last_number=1)
         .on_conflict_do_update(
             index_elements=[col(NumberSeries.series)],
             set_={"last_number": col(NumberSeries.last_number) + 1},
         )
         .returning(col(NumberSeries.last_number))
     )
-    return int(work.session.execute(drawn).scalar_one())
