@@ -1,5 +1,6 @@
 """Acceptance of an order: what it requires of the master data, and what it costs."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -188,14 +189,19 @@ def _check_stock(
     session: Session, document: OrderDocument, products: Mapping[str, ProductPrice]
 ) -> list[FieldError]:
     """Check that what is no longer bought is available: nothing else will arrive for it."""
+    limited = {sku for sku, product in products.items() if not product.is_bought}
+    if not limited:
+        return []
+    free = select(Stock.sku, func.sum(col(Stock.on_hand) - col(Stock.reserved)))
+    in_stock = free.where(col(Stock.sku).in_(limited)).group_by(col(Stock.sku))
+    available = dict(session.exec(in_stock).all())
+    ordered = Counter[str]()
+    for line in document.lines:
+        ordered[line.sku] += line.quantity
     errors = []
     for number, line in enumerate(document.lines):
-        if line.sku not in products or products[line.sku].is_bought:
-            continue
-        free = select(func.sum(col(Stock.on_hand) - col(Stock.reserved)))
-        units = session.exec(free.where(Stock.sku == line.sku)).one() or 0
-        ordered = sum(other.quantity for other in document.lines if other.sku == line.sku)
-        if ordered > units:
+        units = available.get(line.sku, 0)
+        if line.sku in limited and ordered[line.sku] > units:
             left = f"{units} are left: order at most {units}" if units > 0 else _NONE_LEFT
             reason = f"{line.sku} is no longer bought, and {left}"
             errors.append(FieldError(f"lines.{number}.quantity", reason))

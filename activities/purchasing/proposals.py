@@ -70,10 +70,8 @@ def propose(
     if proposal.state is not ProposalState.OPEN:
         proposal.state, proposal.proposed_at = ProposalState.OPEN, work.now
     proposal.quantity, proposal.supplier_id = chosen.quantity, chosen.supplier_id
-    proposal.landed_minor, proposal.currency, proposal.why = (
-        *(chosen.landed_minor, chosen.currency),
-        why,
-    )
+    proposal.landed_minor, proposal.currency = chosen.landed_minor, chosen.currency
+    proposal.why = why
     proposal.decided_at, proposal.decided_by, proposal.reason = None, "", ""
     work.session.add(proposal)
     cost = f"{format_amount(chosen.landed_minor, chosen.currency)} {chosen.currency}"
