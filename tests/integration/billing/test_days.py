@@ -15,7 +15,7 @@ from models.days import day_at
 from models.messages.nightly import RECONCILE, STOCK_REVIEW
 from models.tables.ledger import JournalEntry
 from tests.conftest import DATABASES, new_world
-from tests.support.masterdata.shop import order, write_tables
+from tests.support.masterdata.shop import company_row, order, write_tables
 from tests.support.pipeline.command_line import run, run_json
 from tests.support.pipeline.world import World
 
@@ -27,17 +27,8 @@ def distant_zone() -> str:
 
 async def import_company(world: World, **fields: str) -> tuple[int, str]:
     """Import the company by CLI; returns exit status and error output."""
-    row: dict[str, object] = {
-        "legal_entity": "DEFAULT",
-        "name": "Acme",
-        "street": "Street 1",
-        "city": "Town",
-        "postal_code": "10115",
-        "country": "DE",
-        "currency": "EUR",
-    }
     folder = Path(world.folder) / "company"
-    write_tables(folder, company=[row | fields])
+    write_tables(folder, company=[company_row(**fields)])
     status, _, err = await run(world, "import", str(folder))
     return status, err
 

@@ -53,6 +53,19 @@ def order(sku: str, customer: str, quantity: int = 1, **changes: Any) -> Documen
     return {k: v for k, v in (document | changes).items() if v is not None}
 
 
+def company_row(**changes: object) -> Row:
+    """Build a row of company.csv: the default company, with an address."""
+    return {
+        "legal_entity": "DEFAULT",
+        "name": "Acme",
+        "street": "Street 1",
+        "city": "Town",
+        "postal_code": "10115",
+        "country": "DE",
+        "currency": "EUR",
+    } | changes
+
+
 def location_row(location: str, **changes: object) -> Row:
     """Build a row of locations.csv: a location in Berlin."""
     return {

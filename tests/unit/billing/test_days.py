@@ -27,7 +27,7 @@ from models.tables.ledger import JournalEntry
 from models.tables.masterdata import Company, Location
 from models.tables.orders import Order
 from tests.support.billing.machine import Bookkeeper
-from tests.support.masterdata.shop import SHIP_TO, location_row, write_tables
+from tests.support.masterdata.shop import company_row, location_row, order, write_tables
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 MIDNIGHTS = [
@@ -47,16 +47,7 @@ MIDNIGHTS = [
 
 def set_company(till: Bookkeeper, folder: Path, **fields: str) -> None:
     """Import the company with a time zone or a country of its own."""
-    row: dict[str, object] = {
-        "legal_entity": "DEFAULT",
-        "name": "Acme",
-        "street": "Street 1",
-        "city": "Town",
-        "postal_code": "10115",
-        "country": "DE",
-        "currency": "EUR",
-    }
-    write_tables(folder, company=[row | fields])
+    write_tables(folder, company=[company_row(**fields)])
     import_folder(till.database, folder)
 
 
@@ -68,15 +59,7 @@ def begin(till: Bookkeeper, folder: Path, timezone: str, moment: str) -> None:
 
 def place(till: Bookkeeper, terms: str = "prepaid") -> OrderStep:
     """Record order O-1: ten of A, for 118.88 EUR."""
-    document = {
-        "order_id": "O-1",
-        "channel": "online",
-        "customer": "ADA",
-        "ship_to": SHIP_TO,
-        "currency": "EUR",
-        "terms": terms,
-        "lines": [{"sku": "A", "quantity": 10}],
-    }
+    document = order("A", "ADA", 10, order_id="O-1", terms=terms)
     return till.record(OrderDocument.model_validate(document))
 
 

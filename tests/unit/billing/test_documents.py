@@ -26,20 +26,12 @@ from models.tables.orders import Order
 from tests.support.billing.machine import Bookkeeper
 from tests.support.billing.setup import BILLING_RULES
 from tests.support.database.stateful import BEGIN
-from tests.support.masterdata.shop import SHIP_TO
+from tests.support.masterdata.shop import order
 
 
 def place(till: Bookkeeper, sku: str, quantity: int, terms: str = "prepaid") -> OrderStep:
     """Record order O-1 with one line."""
-    document = {
-        "order_id": "O-1",
-        "channel": "online",
-        "customer": "ADA",
-        "ship_to": SHIP_TO,
-        "currency": "EUR",
-        "terms": terms,
-        "lines": [{"sku": sku, "quantity": quantity}],
-    }
+    document = order(sku, "ADA", quantity, order_id="O-1", terms=terms)
     return till.record(OrderDocument.model_validate(document))
 
 

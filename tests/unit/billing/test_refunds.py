@@ -37,7 +37,7 @@ from models.tables.ledger import JournalPosting
 from models.tables.orders import Order
 from tests.support.billing.machine import Bookkeeper
 from tests.support.gateways.partners import Provider
-from tests.support.masterdata.shop import SHIP_TO
+from tests.support.masterdata.shop import order as shop_order
 
 
 @pytest.fixture
@@ -48,15 +48,7 @@ def provider(till: Bookkeeper) -> Provider:
 
 def order(till: Bookkeeper, *payments: tuple[str, str], sku: str = "C", quantity: int = 1) -> None:
     """Deliver order O-1 of 120.00 (without tax), paid by `payments`: method and amount."""
-    document = {
-        "order_id": "O-1",
-        "channel": "online",
-        "customer": "ADA",
-        "ship_to": SHIP_TO,
-        "currency": "EUR",
-        "terms": "prepaid",
-        "lines": [{"sku": sku, "quantity": quantity}],
-    }
+    document = shop_order(sku, "ADA", quantity, order_id="O-1")
     till.record(OrderDocument.model_validate(document))
     for number, (method, amount) in enumerate(payments, start=1):
         pay(till, f"P{number}", amount, method)

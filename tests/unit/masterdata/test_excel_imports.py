@@ -15,21 +15,9 @@ from activities.database.engine import Database
 from activities.masterdata import excel_files, sources
 from activities.masterdata.importing import import_folder
 from models.tables.masterdata import Customer, Location, Product, SupplierOffer
-from tests.support.masterdata.imports import ROWS, dump, empty_database, refusal, write_rows
+from tests.support.masterdata.imports import ROWS, dump, refusal
 
 HEADERS = {name: list(row) for name, row in ROWS.items()}
-
-
-@pytest.fixture
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """A migrated database without business data."""
-    return empty_database(request, tmp_path)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """CSV files with one valid row each."""
-    return write_rows(tmp_path / "shop")
 
 
 def write_sheet(

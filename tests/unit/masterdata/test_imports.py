@@ -19,11 +19,9 @@ from tests.support.masterdata.imports import (
     ROWS,
     change,
     dump,
-    empty_database,
     filled_tables,
     refusal,
     rewrite,
-    write_rows,
 )
 from tests.support.masterdata.shop import write_csv, write_shop
 
@@ -32,18 +30,6 @@ FILES = (
     *("company", "tax_rates", "locations", "distances", "products"),
     *("suppliers", "offers", "customers", "stock"),
 )
-
-
-@pytest.fixture
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """A migrated database without business data."""
-    return empty_database(request, tmp_path)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """CSV files with one valid row each."""
-    return write_rows(tmp_path / "shop")
 
 
 def balance(session: Session, account: Account) -> int:

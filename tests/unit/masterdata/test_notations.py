@@ -18,27 +18,13 @@ from tests.support.masterdata.imports import (
     ROWS,
     change,
     dump,
-    empty_database,
     refusal,
     rewrite,
-    write_rows,
 )
 from tests.support.masterdata.shop import write_csv
 
 DOT, COMMA = DecimalMark.DOT, DecimalMark.COMMA
 AMOUNT, PERCENT, WHOLE = CellKind.AMOUNT, CellKind.PERCENT, CellKind.WHOLE
-
-
-@pytest.fixture
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """A migrated database without business data."""
-    return empty_database(request, tmp_path)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """CSV files with one valid row each."""
-    return write_rows(tmp_path / "shop")
 
 
 @pytest.mark.parametrize(

@@ -10,26 +10,11 @@ from activities.masterdata.importing import MAX_ERRORS, import_folder
 from tests.support.masterdata.imports import (
     ROWS,
     change,
-    empty_database,
     filled_tables,
     refusal,
     rewrite,
-    write_rows,
 )
 from tests.support.masterdata.shop import write_csv
-
-
-@pytest.fixture
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """A migrated database without business data."""
-    return empty_database(request, tmp_path)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """CSV files with one valid row each."""
-    return write_rows(tmp_path / "shop")
-
 
 BAD_CELLS = [
     ("company.csv", "country", "Germany", "ISO 3166"),

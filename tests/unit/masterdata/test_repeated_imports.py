@@ -14,7 +14,7 @@ from models.tables.masterdata import Company, Customer, Product, SupplierOffer
 from models.views.imports import CellChange, FileSummary
 from tests.conftest import DATABASES, new_database
 from tests.support.database.rules import RULES
-from tests.support.masterdata.imports import ROWS, change, dump, refusal, write_rows
+from tests.support.masterdata.imports import ROWS, change, dump, refusal
 from tests.support.masterdata.shop import write_csv
 
 
@@ -24,12 +24,6 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     database = Database(new_database(request.param, request, tmp_path), RULES)
     yield database
     database.close()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """CSV files with one valid row each."""
-    return write_rows(tmp_path / "shop")
 
 
 def only(folder: Path, name: str, /, *columns: str, **cells: object) -> Path:
