@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy import String, and_, bindparam, func, update
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, col, select
 
 from activities.database.duplicates import repeats
-from activities.database.unit_of_work import UnitOfWork
+from activities.database.unit_of_work import UnitOfWork, table_of
 from models.errors import Conflict
 from models.messages.facts import Fact, StoredFact, business_id, type_of
 from models.tables.operations import FactRow
@@ -23,7 +23,7 @@ _IS_THE_FACT = and_(
 )
 """The rows of a fact, whatever their source and id."""
 _MARK_APPLIED = (
-    update(SQLModel.metadata.tables["facts"])
+    update(table_of(FactRow))
     .where(_IS_THE_FACT, col(FactRow.applied_at).is_(None))
     .values(applied_at=bindparam("now"))
 )

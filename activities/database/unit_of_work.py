@@ -26,13 +26,13 @@ def utc_now() -> datetime:
 def insertion(dialect: str, table: type[SQLModel]) -> postgresql.Insert | sqlite.Insert:
     """Begin an INSERT that may say what to do on a conflict, for a database of this dialect."""
     begin = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return begin(_table(table))
+    return begin(table_of(table))
 
 
 @cache
 def _insert_into(table: type[SQLModel]) -> Insert:
     """Build the INSERT of a table once: building takes longer than executing."""
-    return _table(table).insert()
+    return table_of(table).insert()
 
 
 @cache
@@ -42,7 +42,8 @@ def _insert_new_into(table: type[SQLModel], dialect: str) -> Insert:
     return into.execution_options(preserve_rowcount=True)
 
 
-def _table(table: type[SQLModel]) -> Table:
+def table_of(table: type[SQLModel]) -> Table:
+    """Return the table of a model, for statements without the ORM."""
     return SQLModel.metadata.tables[str(table.__tablename__)]
 
 

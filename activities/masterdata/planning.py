@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import ValidationError
-from sqlmodel import Session, SQLModel, select
+from sqlmodel import Session, SQLModel
 
 from activities.database.chunks import chunks
-from activities.database.unit_of_work import UnitOfWork
+from activities.database.unit_of_work import UnitOfWork, table_of
 from activities.masterdata.content import CellRow, Content
 from models.base import Document
 from models.cells import CellKind, kinds_of, two_values
@@ -212,10 +212,10 @@ def _existing(session: Session, file: ImportFile, keys: Sequence[Key]) -> dict[K
     names = [file.attribute(column) for column in file.key]
     first = sorted({key[0] for key in keys})
     wanted = set(keys)
-    table = file.table.__table__  # type: ignore[attr-defined]  # of every SQLModel table
+    table = table_of(file.table)
     found: dict[Key, Stored] = {}
     for some in chunks(first):
-        for row in session.execute(select(table).where(table.c[names[0]].in_(some))).mappings():
+        for row in session.execute(table.select().where(table.c[names[0]].in_(some))).mappings():
             key = tuple(row[name] for name in names)
             if key in wanted:
                 found[key] = dict(row)

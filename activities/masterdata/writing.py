@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, update
 
-from activities.database.unit_of_work import UnitOfWork
+from activities.database.unit_of_work import UnitOfWork, table_of
 from activities.masterdata.planning import Plan
 
 
 def write_rows(work: UnitOfWork, plan: Plan) -> None:
     """Insert the new rows of a file, and update the changed columns of the others."""
-    table = plan.file.table.__table__  # type: ignore[attr-defined]  # of every SQLModel table
+    table = table_of(plan.file.table)
     fields = plan.file.table.model_fields
     defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
     connection = work.session.connection()
