@@ -5,19 +5,27 @@ import re
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from dotenv import dotenv_values
 from google.protobuf.duration_pb2 import Duration
-from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.enums.v1 import (
+    IndexedValueType,
+    TaskQueueType,
+    WorkerDeploymentVersionStatus,
+)
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
     ListSearchAttributesRequest,
 )
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    DescribeWorkerDeploymentRequest,
     RegisterNamespaceRequest,
+    SetWorkerDeploymentCurrentVersionRequest,
     UpdateNamespaceRequest,
 )
 from temporalio.client import (
@@ -37,15 +45,22 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from models.errors import EngineUnavailable, FieldError, InvalidConfiguration
+from models.errors import EngineUnavailable, FieldError, InvalidConfiguration, NotFound
 from models.messages import nightly
 from models.visibility import CUT_OFF_STATUSES, REPORTED_PROBLEMS
 
 Result = TypeVar("Result")
 
 TASK_QUEUE = "orders"
+DEPLOYMENT = "orders"
+"""The name of the worker deployment, which has a version for each `BUILD_ID`."""
+TASK_KINDS = {
+    "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+}
 RETENTION = timedelta(days=30)
 CALL_TIMEOUT = timedelta(seconds=5)
 """How long API and CLI wait for the engine."""
@@ -66,21 +81,39 @@ SEARCH_ATTRIBUTES = {
 
 
 async def connect(
-    environment: Mapping[str, str], temporal_port: int = 7233, *, lazy: bool = False
+    environment: Mapping[str, str],
+    temporal_port: int = 7233,
+    *,
+    lazy: bool = False,
+    metrics_port: int | None = None,
 ) -> Client:
     """Connect to the server that the environment names.
 
     `lazy`: connect at the first call, so that the API starts without the engine. Otherwise raises
-    EngineUnavailable. Raises InvalidConfiguration.
+    EngineUnavailable. `metrics_port`: where the SDK shows its metrics to Prometheus, on 127.0.0.1.
+    Raises InvalidConfiguration.
     """
     where = connection_options(environment, temporal_port)
+    runtime = _runtime_with_metrics(metrics_port) if metrics_port else None
     try:
-        return await Client.connect(**where, data_converter=pydantic_data_converter, lazy=lazy)
+        return await Client.connect(
+            **where, data_converter=pydantic_data_converter, lazy=lazy, runtime=runtime
+        )
     except ValueError as error:
         raise _wrong("TEMPORAL_*", str(error)) from error
     except RuntimeError as error:
         address = where["target_host"]
         raise EngineUnavailable(f"the engine can't be reached at {address}: {error}") from error
+
+
+def _runtime_with_metrics(port: int) -> Runtime:
+    """Build the SDK's runtime with its metrics on a port. Raises InvalidConfiguration."""
+    metrics = PrometheusConfig(bind_address=f"127.0.0.1:{port}", durations_as_seconds=True)
+    try:
+        return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    except (RuntimeError, ValueError) as error:
+        reason = f"port {port} can't be used ({error}): is it in use?"
+        raise _wrong("METRICS_PORT", reason) from error
 
 
 def connection_options(
@@ -158,6 +191,82 @@ def is_failing(description: WorkflowExecutionDescription | None) -> bool:
         return False
     problems = SearchAttributeKey.for_keyword_list(REPORTED_PROBLEMS)
     return bool(description.typed_search_attributes.get(problems))
+
+
+class Version(NamedTuple):
+    """A version of the workers. `status`: such as current, draining or drained."""
+
+    build_id: str
+    status: str
+
+
+async def read_versions(client: Client) -> list[Version]:
+    """Read the versions of the workers, the latest first. Raises EngineUnavailable."""
+    request = DescribeWorkerDeploymentRequest(
+        namespace=client.namespace, deployment_name=DEPLOYMENT
+    )
+    try:
+        found = await reach(client.workflow_service.describe_worker_deployment(request))
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return []
+    prefix = "WORKER_DEPLOYMENT_VERSION_STATUS_"
+    versions = sorted(
+        found.worker_deployment_info.version_summaries,
+        key=lambda summary: summary.create_time.ToNanoseconds(),
+        reverse=True,
+    )
+    return [
+        Version(
+            build_id=summary.deployment_version.build_id,
+            status=WorkerDeploymentVersionStatus.Name(summary.status).removeprefix(prefix).lower(),
+        )
+        for summary in versions
+    ]
+
+
+async def use_version(client: Client, build_id: str) -> None:
+    """Make a version the current one: new and running orders go to its workers.
+
+    Raises NotFound if no worker of it has started, EngineUnavailable.
+    """
+    request = SetWorkerDeploymentCurrentVersionRequest(
+        namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id
+    )
+    try:
+        await reach(client.workflow_service.set_worker_deployment_current_version(request))
+    except RPCError as error:
+        if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION):
+            raise
+        message = f"no worker of version {build_id} runs: start one with BUILD_ID={build_id}"
+        raise NotFound("version_unknown", message) from error
+
+
+class Backlog(NamedTuple):
+    """The task queue: tasks that wait, age of the oldest in seconds, and pollers, by kind."""
+
+    tasks: dict[str, int]
+    seconds: dict[str, float]
+    pollers: dict[str, int]
+
+
+async def read_backlog(client: Client) -> Backlog:
+    """Read the backlog of the task queue. Raises EngineUnavailable."""
+    backlog = Backlog({}, {}, {})
+    for kind, type_ in TASK_KINDS.items():
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=TASK_QUEUE),
+            task_queue_type=type_,
+            report_stats=True,
+        )
+        call = client.workflow_service.describe_task_queue(request, timeout=CALL_TIMEOUT)
+        found = await reach(call)
+        backlog.tasks[kind] = found.stats.approximate_backlog_count
+        backlog.seconds[kind] = found.stats.approximate_backlog_age.ToTimedelta().total_seconds()
+        backlog.pollers[kind] = len(found.pollers)
+    return backlog
 
 
 async def prepare(client: Client) -> None:

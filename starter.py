@@ -5,7 +5,9 @@ import sys
 
 import typer
 
+from command_line.audit import add_audit
 from command_line.billing import add_billing
+from command_line.bulk import OrderOrBulk, add_bulk
 from command_line.commands import add_commands
 from command_line.context import CliContext
 from command_line.customers import add_customers
@@ -18,12 +20,17 @@ from command_line.purchasing import add_purchasing
 from command_line.returns import add_returns
 from command_line.shipping import add_shipping
 from command_line.stock import add_stock
+from command_line.why import add_why
 from exits import exit_process, exit_status
-from models.errors import PipelineError
+from models.errors import InvalidInput, PipelineError
 from models.settings import Settings
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
+    cls=OrderOrBulk,
+    no_args_is_help=True,
+    add_completion=False,
+    help=__doc__,
+    pretty_exceptions_enable=False,
 )
 
 
@@ -34,6 +41,8 @@ def open_context() -> CliContext:
 
 for add in (
     add_orders,
+    add_why,
+    add_audit,
     add_customers,
     add_billing,
     add_returns,
@@ -43,6 +52,7 @@ for add in (
     add_ledger,
     add_imports,
     add_operations,
+    add_bulk,
     add_commands,
 ):
     add(app, open_context)
@@ -59,7 +69,8 @@ def main() -> int:
             print_json({"code": "wrong_use", "detail": wrong_use.format_message()})
         return end.code if isinstance(end.code, int) else 1
     except PipelineError as error:
-        for line in error.message.splitlines():
+        fields = error.fields if isinstance(error, InvalidInput) else ()
+        for line in map(str, fields) if fields else error.message.splitlines():
             print_problem(error.code, line)
         if as_json:
             print_json(problem_of(error))

@@ -9,7 +9,7 @@ import inspect
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,13 @@ import structlog
 import uvloop
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import (
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkflowRunner,
+)
 
 import engine
 from activities.billing import dunning
@@ -51,7 +57,9 @@ from activities.shipping import steps as shipping_steps
 from activities.shipping.carrier_calls import CarrierCalls
 from activities.stock import steps as stock_steps
 from exits import exit_on_error, exit_process
+from intake.bulk import BulkSteps
 from models.settings import Settings
+from workflows.bulk import BulkWorkflow
 from workflows.commands import CommandWorkflow, FollowUpWorkflow
 from workflows.facts import FactWorkflow
 from workflows.order import OrderWorkflow
@@ -68,6 +76,7 @@ WORKFLOWS = [
     FollowUpWorkflow,
     StockReviewWorkflow,
     ReconcileWorkflow,
+    BulkWorkflow,
 ]
 STEP_MODULES = (
     orders_steps,
@@ -137,6 +146,7 @@ def build_activities(
         Notifier(database, client, engine.TASK_QUEUE),
         Reconciliation(database, client),
         StockReview(database),
+        BulkSteps(client, database),
     )
     return [
         *(activity_of(step, database) for module in STEP_MODULES for step in steps_of(module)),
@@ -150,12 +160,23 @@ def _public_methods(instance: object) -> list[Callable[..., Any]]:
     return [method for name, method in methods if not name.startswith("_")]
 
 
+def _deployment(build_id: str) -> WorkerDeploymentConfig:
+    """Make the worker one of a version: its running orders move to the current version by
+    themselves, as they last for weeks and a version must end some day."""
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(engine.DEPLOYMENT, build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
+
+
 @asynccontextmanager
 async def running_worker(
     settings: Settings,
     database: Database,
     client: Client,
     runner: WorkflowRunner | None = None,
+    workflows: Sequence[type] = WORKFLOWS,
 ) -> AsyncIterator[Worker]:
     """Run a worker during the block. By default it has no sandbox, which costs a third of the
     throughput; tests bring one as `runner`, as it detects workflows that aren't deterministic."""
@@ -164,11 +185,12 @@ async def running_worker(
         Worker(
             client,
             task_queue=engine.TASK_QUEUE,
-            workflows=WORKFLOWS,
+            workflows=workflows,
             activities=build_activities(settings, database, client, gateways),
             max_concurrent_local_activities=LOCAL_STEPS,  # one that waits has no time-out
             workflow_runner=runner or UnsandboxedWorkflowRunner(),
             interceptors=[TranslateErrors()],
+            deployment_config=_deployment(settings.build_id) if settings.build_id else None,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             graceful_shutdown_timeout=GRACE,
         ) as worker,
@@ -204,7 +226,9 @@ async def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = Settings.read()
     configure_logging(settings.log_level)
-    client = await engine.connect(os.environ, settings.temporal_port)
+    client = await engine.connect(
+        os.environ, settings.temporal_port, metrics_port=settings.metrics_port
+    )
     database = Database(settings.database, settings.rules)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

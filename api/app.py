@@ -1,5 +1,6 @@
 """The HTTP API: its routers, settings and connections are put together here."""
 
+import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,9 +14,11 @@ from activities.database.engine import Database
 from activities.database.unit_of_work import utc_now
 from api import problems
 from api.billing import billing_router
+from api.bulk import bulk_router
 from api.commands import command_router
 from api.imports import imports_router
 from api.ledger import ledger_router
+from api.metrics import add_metrics, metrics_router
 from api.operations import operations_router
 from api.orders import orders_router
 from api.purchasing import purchasing_router
@@ -25,6 +28,7 @@ from api.stock import stock_router
 from api.webhooks import webhook_router
 from exits import exit_on_error
 from intake import Intake
+from models.audit import API
 from models.settings import Settings
 
 
@@ -41,27 +45,31 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         """Connect to the engine at the first call, so that the API starts without it."""
         reached = client or await engine.connect(os.environ, settings.temporal_port, lazy=True)
-        intake = Intake(reached, database)
+        intake = Intake(reached, database, API)
         for router in (
             orders_router(intake, database),
+            webhook_router(intake, _secrets(settings)),
             stock_router(database, utc_now),
             purchasing_router(intake, database, utc_now),
             shipment_router(intake, database, utc_now),
             claim_router(database),
             billing_router(database),
-            returns_router(database),
+            returns_router(intake, database),
             ledger_router(database, utc_now),
             imports_router(intake),
             operations_router(intake, database),
+            bulk_router(intake, database),
             command_router(intake),
-            webhook_router(intake, _secrets(settings)),
+            metrics_router(reached, database, registry),
         ):
             app.include_router(router)
+        gc.freeze()  # modules and routes stay: a full collection takes 0.2 s with them
         yield
         database.close()
 
     app = FastAPI(title="Order pipeline", lifespan=lifespan)
     problems.install(app)
+    registry = add_metrics(app)
     app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     return app
 

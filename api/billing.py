@@ -4,13 +4,20 @@ from fastapi import APIRouter, Response
 
 from activities.billing import reading as billing_reading
 from activities.database.engine import Database
+from activities.orders import reading as orders_reading
 from api.bodies import pdf_response
 from models.views.billing import BillView, PaymentView, require_bill
+from models.views.orders import InvoiceView
 
 
 def billing_router(database: Database) -> APIRouter:
     """Build the routes that show invoices and payments."""
     router = APIRouter(tags=["money"])
+
+    @router.get("/orders/{order_id}/invoices")
+    async def list_of_order(order_id: str) -> list[InvoiceView]:
+        """List the invoices of an order, in the order of issue."""
+        return await database.read_async(lambda s: orders_reading.invoices(s, order_id))
 
     @router.get("/invoices/{number}")
     async def show(number: str) -> BillView:

@@ -34,7 +34,7 @@ async def body_of(
     """
     sent = parse_json(await request.body())
     if not isinstance(sent, dict):
-        raise InvalidInput([FieldError("document", "is not an object")])
+        raise InvalidInput([FieldError("document", "is not an object: write its fields as {...}")])
     errors = [FieldError(name, "is given in the path") for name in of_path if name in sent]
     unknown = [name for name in sent if name not in kind.model_fields]
     errors += [FieldError(name[:200], "is not a known field") for name in unknown]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, JsonValue
 
 from intake import Intake
+from models.audit import API
 
 
 class FactTaken(BaseModel):
@@ -20,5 +21,5 @@ async def record_fact(
     """Record a fact whose own id is in `id_field`. Raises as `Intake.record_fact`."""
     given = body.get(id_field)
     fact_id = given if isinstance(given, str) else ""  # the parser rejects any other
-    recorded = await intake.record_fact("api", fact_id, type_, dict(body), by_operator=True)
+    recorded = await intake.record_fact(API, fact_id, type_, dict(body), by_operator=True)
     return FactTaken(fact_id=recorded.fact_id, workflow_id=recorded.workflow_id)

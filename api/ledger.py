@@ -9,12 +9,15 @@ from activities.database.engine import Database
 from activities.database.unit_of_work import Clock
 from activities.ledger import reading as ledger_reading
 from models.imports import Day
+from models.ledger_export import tax_csv
 from models.views.ledger import (
     AccountView,
     Ageing,
     ExportFormat,
     JournalEntryView,
     Statement,
+    TaxFormat,
+    TaxReport,
     TrialBalance,
 )
 
@@ -25,6 +28,7 @@ Account = Annotated[
     str, Query(description="Number, code, title, or a name such as accounts_receivable.")
 ]
 MEDIA_TYPES = {ExportFormat.CSV: "text/csv", ExportFormat.BEANCOUNT: "text/plain"}
+CSV: dict[str, Any] = {"text/csv": {}}
 TEXTS: dict[str, Any] = {"content": {"text/csv": {}, "text/plain": {}}}
 """`Any`: FastAPI's own type for descriptions of responses."""
 
@@ -61,10 +65,22 @@ def ledger_router(database: Database, clock: Clock) -> APIRouter:
         text = await database.read_async(lambda s: ledger_reading.export(s, format_))
         return Response(text, media_type=MEDIA_TYPES[format_])
 
+    @router.get("/ledger/tax", response_model=TaxReport, responses={200: {"content": CSV}})
+    async def tax(
+        from_: From = None,
+        to: To = None,
+        format_: Annotated[TaxFormat, Query(alias="format")] = TaxFormat.JSON,
+    ) -> TaxReport | Response:
+        """Show the tax of a period by country, category and rate."""
+        report = await database.read_async(lambda s: ledger_reading.tax(s, from_, to))
+        if format_ is TaxFormat.CSV:
+            return Response(tax_csv(report), media_type="text/csv")
+        return report
+
     @router.get("/receivables/ageing")
-    async def ageing() -> Ageing:
-        """Show what customers owe, by days overdue."""
+    async def ageing(as_of: At = None) -> Ageing:
+        """Show what customers owe or owed, by days overdue."""
         now = clock()
-        return await database.read_async(lambda s: ledger_reading.ageing(s, day_of(s, now)))
+        return await database.read_async(lambda s: ledger_reading.ageing(s, day_of(s, now), as_of))
 
     return router

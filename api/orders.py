@@ -6,15 +6,19 @@ from fastapi import APIRouter, Request, Response
 
 from activities.database.engine import Database
 from activities.masterdata import reading as masterdata_reading
+from activities.operations import audit as audit_reading
 from activities.orders import reading as orders_reading
 from api.bodies import Limit
+from api.order_requests import add_order_requests
 from api.problems import PROBLEMS
 from intake import Intake
 from models.json_text import parse_json
 from models.orders import OrderDocument
 from models.progress import Stage
+from models.views.audit import AuditTrailView
 from models.views.customers import CustomerSummary, DuplicatesView
 from models.views.orders import CustomerView, OrderDetails, OrderView
+from models.views.why import Explanation
 
 DOCUMENT = {
     "requestBody": {
@@ -27,6 +31,7 @@ DOCUMENT = {
 def orders_router(intake: Intake, database: Database) -> APIRouter:
     """Build the routes of orders and customers."""
     router = APIRouter()
+    add_order_requests(router, intake)
 
     @router.post("/orders", status_code=201, responses=PROBLEMS, openapi_extra=DOCUMENT)
     async def place(request: Request, response: Response) -> OrderView:
@@ -40,6 +45,16 @@ def orders_router(intake: Intake, database: Database) -> APIRouter:
     async def show(order_id: str) -> OrderDetails:
         """Show an order with its history."""
         return await intake.orders.status(order_id)
+
+    @router.get("/orders/{order_id}/why")
+    async def why(order_id: str) -> Explanation:
+        """Explain what an order waits for, who acts next, and what an operator may do."""
+        return await intake.why_order(order_id)
+
+    @router.get("/orders/{order_id}/audit")
+    async def audit(order_id: str) -> AuditTrailView:
+        """Show who did what with an order, when and why. `problems`: entries that were changed."""
+        return await database.read_async(lambda s: audit_reading.trail_of(s, order_id))
 
     @router.get("/orders")
     async def list_orders(

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from models.errors import Conflict, InvalidInput, NotFound, PipelineError, Refused, Unavailable
+from models.validation import reason_of
 
 STATUS = {InvalidInput: 422, Conflict: 409, NotFound: 404, Refused: 409, Unavailable: 503}
 """The HTTP status of an error, by its closest base class."""
@@ -54,7 +55,7 @@ async def _parameters(_request: Request, error: Exception) -> JSONResponse:
     errors = [
         {
             "field": ".".join(map(str, found["loc"][1:])),
-            "reason": found["msg"].removeprefix("Value error, "),
+            "reason": reason_of(found),
         }
         for found in error.errors()
     ]

@@ -26,6 +26,7 @@ from models.views.purchasing import (
     require_purchase_order,
 )
 from models.views.stock import require_sku
+from models.views.why import Explanation
 
 
 class ReplenishmentCheck(Document):
@@ -62,6 +63,11 @@ def purchasing_router(intake: Intake, database: Database, clock: Clock) -> APIRo
         """Show a purchase order: compared offers, waiting orders, receipts, invoices."""
         view = await database.read_async(lambda s: purchasing_reading.purchase_order(s, po_id))
         return require_purchase_order(view, po_id)
+
+    @purchase_orders.get("/{po_id}/why")
+    async def why(po_id: str) -> Explanation:
+        """Explain what a purchase order waits for, and what an operator may do."""
+        return require_purchase_order(await intake.why_purchase(po_id), po_id)
 
     @purchase_orders.post("/{po_id}/acknowledgements", **fact_route(SupplierAcknowledged))
     async def acknowledge(po_id: str, request: Request) -> FactTaken:

@@ -5,12 +5,14 @@ from fastapi import APIRouter, Response
 from activities.database.engine import Database
 from activities.returns import reading as returns_reading
 from api.bodies import Limit, pdf_response
+from intake import Intake
 from intake.returns import return_label
 from models.returns import ReturnState
 from models.views.returns import ReturnDetails, ReturnSummary, require_return
+from models.views.why import Explanation
 
 
-def returns_router(database: Database) -> APIRouter:
+def returns_router(intake: Intake, database: Database) -> APIRouter:
     """Build the routes that show returns."""
     router = APIRouter(prefix="/returns", tags=["returns"])
 
@@ -28,6 +30,11 @@ def returns_router(database: Database) -> APIRouter:
         """Show a return: units, dispositions, refund."""
         view = await database.read_async(lambda s: returns_reading.return_details(s, return_id))
         return require_return(view, return_id)
+
+    @router.get("/{return_id}/why")
+    async def why(return_id: str) -> Explanation:
+        """Explain what a return waits for, and what an operator may do."""
+        return require_return(await intake.why_part(return_id), return_id)
 
     @router.get("/{return_id}/label.pdf", response_class=Response)
     async def label(return_id: str) -> Response:

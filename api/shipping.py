@@ -24,6 +24,7 @@ from models.views.shipping import (
     require_claim,
     require_shipment,
 )
+from models.views.why import Explanation
 
 
 def _new_id() -> str:
@@ -55,6 +56,11 @@ def shipment_router(intake: Intake, database: Database, clock: Clock) -> APIRout
         """Show a shipment: freight mode, lines, packages, events, proof of delivery, claims."""
         view = await database.read_async(lambda s: shipping_reading.shipment(s, shipment_id))
         return require_shipment(view, shipment_id)
+
+    @router.get("/{shipment_id}/why")
+    async def why(shipment_id: str) -> Explanation:
+        """Explain what a shipment waits for, and what an operator may do."""
+        return require_shipment(await intake.why_part(shipment_id), shipment_id)
 
     @router.post(
         "/{shipment_id}/events",

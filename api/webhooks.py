@@ -17,6 +17,8 @@ PARTNER_TYPES = {
         "payment.received",
         "payment.authorised",
         "payment.reversed",
+        "payment.refunded",
+        "payment.refund_failed",
         "payout.paid",
     ),
     "carriers": ("shipment.dispatched", "shipment.delivered", "shipment.tracked"),

@@ -149,7 +149,7 @@ async def contest_on(kind: str, folder: Path) -> AsyncIterator[Contest]:
         settings = Settings(
             _env_file=None, var_dir=var, database_url=url, partners="auto", partner_delay=0
         )
-        environ = environment(os.environ) | {"DATABASE_URL": url, "LOG_LEVEL": "WARNING"}
+        environ = environment(os.environ) | {"DATABASE_URL": url}
         config = StackConfig(settings, environ, prefer_default_ports=False)
         stack = await cleanup.enter_async_context(InstrumentedStack(config, Console(quiet=True)))
         import_shop(url, folder)

@@ -39,9 +39,9 @@ FILL = (
     " SELECT 'S' || i, 'Drill', 999, 'EUR', 190000, 'standard', 'goods', true, true,"
     " 900, 300, 200, 100, ''"
     " FROM numbers",
-    "INSERT INTO offers (supplier_id, sku, unit_cost_minor, currency, minimum_quantity, pack_size,"
-    " lead_time_days, freight_cost_minor, duty_ppm)"
-    " {numbers} SELECT 'ACME', 'S' || i, 500, 'EUR', 1, 1, 3, 0, 0 FROM numbers",
+    "INSERT INTO offers (supplier_id, sku, from_quantity, unit_cost_minor, currency,"
+    " minimum_quantity, pack_size, lead_time_days, freight_cost_minor, duty_ppm)"
+    " {numbers} SELECT 'ACME', 'S' || i, 1, 500, 'EUR', 1, 1, 3, 0, 0 FROM numbers",
     "INSERT INTO stock (sku, location, on_hand, reserved, value_minor)"
     " SELECT sku, location, 1000000, 0, 500000000 FROM products CROSS JOIN locations",
     "INSERT INTO stock_movements (movement_id, sku, location, kind, on_hand_change,"

@@ -57,6 +57,9 @@ def reads(kind: type[CommandMessage]) -> Callable[[Reader], Reader]:
 
 def add_commands(app: typer.Typer, open_context: OpenContext) -> None:
     """Add all commands to `app` and its groups."""
+    app.add_typer(
+        typer.Typer(no_args_is_help=True, help="Record what was done by hand."), name="resolve"
+    )
     groups = {group.name: group.typer_instance for group in app.registered_groups}
     for kind in COMMANDS:
         if kind.cli is not None:
@@ -82,7 +85,7 @@ def _function_of(
             sent |= reader(**{name: given[name] for name in own})
         sent |= {"command_id": id_ or new_id(), "reason": reason, "actor": actor}
         done = open_context().with_intake(lambda intake: intake.command(kind, sent))
-        show(done, as_json, done.message)
+        show(done, as_json, done.text)
 
     parameters = [
         *(_parameter(*row) for row in marked if isinstance(row[2], Argument)),

@@ -12,6 +12,7 @@ import engine
 from activities.database.engine import Database
 from command_line.output import show
 from intake import Intake
+from models.audit import CLI
 from models.documents import DocumentRules
 from models.settings import Settings
 
@@ -41,7 +42,7 @@ class CliContext:
         async def run() -> Result:
             port = self.settings.temporal_port
             client = await engine.connect(self._environment, port, lazy=True)
-            return await work(Intake(client, self.database))
+            return await work(Intake(client, self.database, CLI))
 
         return asyncio.run(run())
 
@@ -50,7 +51,7 @@ class CliContext:
     ) -> None:
         """Record a fact, and print the workflow it was passed to."""
         recorded = self.with_intake(
-            lambda intake: intake.record_fact("cli", fact_id, type_, data, by_operator=by_operator)
+            lambda intake: intake.record_fact(CLI, fact_id, type_, data, by_operator=by_operator)
         )
         workflow_id = recorded.workflow_id
         outcome = f"passed to {workflow_id}" if workflow_id else "it was applied before"

@@ -16,6 +16,7 @@ from activities.ledger import reading as ledger_reading
 from command_line.context import OpenContext
 from command_line.output import Json, Wide, print_json, print_line, show, show_view
 from command_line.tables import new_table, out, print_table
+from models.ledger_export import tax_csv
 from models.views.ledger import (
     AccountView,
     Ageing,
@@ -24,6 +25,7 @@ from models.views.ledger import (
     ExportFormat,
     JournalEntryView,
     Statement,
+    TaxReport,
     TrialBalance,
 )
 
@@ -35,6 +37,14 @@ To = Annotated[
     datetime | None, typer.Option("--to", formats=DAYS, help="The last day; absent: all after.")
 ]
 
+At = Annotated[
+    datetime | None, typer.Option(formats=DAYS, help="At the end of this day; absent: now.")
+]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=DAYS, help="At the end of this day; absent: now."),
+]
+
 
 def add_ledger(app: typer.Typer, open_context: OpenContext) -> None:
     """Add the groups `ledger` and `receivables`."""
@@ -44,15 +54,10 @@ def add_ledger(app: typer.Typer, open_context: OpenContext) -> None:
     app.add_typer(receivables, name="receivables")
     _add_statement(ledger, open_context)
     _add_export(ledger, open_context)
+    _add_tax(ledger, open_context)
 
     @ledger.command("trial-balance")
-    def trial_balance(
-        at: Annotated[
-            datetime | None, typer.Option(formats=DAYS, help="At the end of this day; absent: now.")
-        ] = None,
-        as_json: Json = False,
-        wide: Wide = False,
-    ) -> None:
+    def trial_balance(at: At = None, as_json: Json = False, wide: Wide = False) -> None:
         """Show the balance of every account; exit status 1 unless the ledger balances."""
         view = open_context().read(lambda s: ledger_reading.trial_balance(s, _day(at)))
         show_view(view, as_json, _print_balance, wide)
@@ -65,9 +70,11 @@ def add_ledger(app: typer.Typer, open_context: OpenContext) -> None:
         show_view(open_context().read(ledger_reading.chart), as_json, _print_accounts, wide)
 
     @receivables.command("ageing")
-    def ageing(as_json: Json = False, wide: Wide = False) -> None:
+    def ageing(as_of: AsOf = None, as_json: Json = False, wide: Wide = False) -> None:
         """Show what customers owe, by days overdue; exit status 1 unless it equals the ledger."""
-        view = open_context().read(lambda s: ledger_reading.ageing(s, day_of(s, utc_now())))
+        view = open_context().read(
+            lambda s: ledger_reading.ageing(s, day_of(s, utc_now()), _day(as_of))
+        )
         show_view(view, as_json, _print_ageing, wide)
         if not view.equals_ledger:
             raise typer.Exit(1)
@@ -117,6 +124,47 @@ def _add_export(ledger: typer.Typer, open_context: OpenContext) -> None:
             print_json({"format": format_, "text": text})
         else:
             sys.stdout.write(text)
+
+
+def _add_tax(ledger: typer.Typer, open_context: OpenContext) -> None:
+    @ledger.command()
+    def tax(
+        from_: From = None,
+        to: To = None,
+        file: Annotated[
+            Path | None,
+            typer.Option("--out", metavar="FILE", help="The CSV file to write as well."),
+        ] = None,
+        as_json: Json = False,
+        wide: Wide = False,
+    ) -> None:
+        """Show the tax of a period by country, category and rate, for tax returns; exit status 1
+        unless it equals the ledger."""
+        view = open_context().read(lambda s: ledger_reading.tax(s, _day(from_), _day(to)))
+        if file is not None:
+            _write(file, tax_csv(view))
+        show_view(view, as_json, _print_tax, wide)
+        if not view.equals_ledger:
+            raise typer.Exit(1)
+
+
+def _print_tax(view: TaxReport) -> None:
+    table = new_table("country", "category", "rate %", "currency", "net", "tax")
+    for row in view.rows:
+        table.add_row(
+            *(row.country, row.category, row.rate_percent, row.currency, row.net, row.tax)
+        )
+    for total in view.totals:
+        table.add_section()
+        table.add_row("total", "", "", total.currency, total.net, total.tax, style="bold")
+    if view.totals:
+        print_table(table)
+    for total in view.totals:
+        if total.tax != total.ledger:
+            wrong = f"NOT what the ledger says: {total.ledger} {total.currency}"
+            out.print(Text(wrong, "red"))
+    if view.equals_ledger:
+        out.print("no tax" if not view.totals else "equals Tax payable")
 
 
 def _day(given: datetime | None) -> date | None:

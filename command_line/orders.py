@@ -12,8 +12,8 @@ from pydantic import JsonValue
 from rich.text import Text
 
 from activities.orders import reading as orders_reading
-from command_line.commands import Actor, Reason
-from command_line.context import OpenContext
+from command_line.commands import Actor, CommandFields, Reason, reads
+from command_line.context import CliContext, OpenContext
 from command_line.output import (
     Json,
     Limit,
@@ -30,10 +30,14 @@ from command_line.tables import CliTable, new_table, out, print_table
 from intake import Intake
 from models.errors import InvalidInput, PipelineError
 from models.json_text import parse_json
+from models.messages.commands.base import CommandMessage
+from models.messages.commands.orders import Amend, PreviewCancellation, PreviewConsent
 from models.orders import Fulfilment
 from models.progress import Stage
+from models.tax import ProductKind
 from models.views.orders import CustomerView, OrderDetails, OrderView, ShipmentView
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing, show what would change.")]
 OrderId = Annotated[str, typer.Argument(help="The order's id.")]
 
 
@@ -75,7 +79,7 @@ def add_orders(app: typer.Typer, open_context: OpenContext) -> None:
                 stage, attention, limit, customer_reference, warnings
             )
         )
-        show_view(orders, as_json, lambda rows: print_table(orders_table(rows)), wide)
+        show_view(orders, as_json, lambda rows: print_table(orders_table(rows, warnings)), wide)
 
     @app.command()
     def customer(
@@ -86,6 +90,22 @@ def add_orders(app: typer.Typer, open_context: OpenContext) -> None:
         """Show a customer: history, volume, preferences."""
         view = open_context().read(lambda s: orders_reading.customer(s, id))
         show_view(view, as_json, _print_customer, wide)
+
+
+@reads(Amend)
+def amended(
+    units: Annotated[
+        list[str], typer.Argument(metavar="SKU:QUANTITY...", help="SKUs and their new quantities.")
+    ],
+) -> CommandFields:
+    """Read the new quantities of SKUs."""
+    lines: list[JsonValue] = []
+    for word in units:
+        sku, _, quantity = word.rpartition(":")
+        if not sku or not quantity.isdecimal():
+            raise typer.BadParameter(f"{word!r} isn't SKU:QUANTITY, such as BIT-32:2; 0 removes it")
+        lines.append({"sku": sku, "quantity": int(quantity)})
+    return {"lines": lines}
 
 
 def _add_placing(app: typer.Typer, open_context: OpenContext) -> None:
@@ -116,6 +136,7 @@ def _add_placing(app: typer.Typer, open_context: OpenContext) -> None:
                 if not as_json:
                     outcome = "placed" if placed.created else "there already"
                     out.print(f"{order.order_id} {outcome}: {order.stage}")
+                    _print_warnings(order.warnings)
             return refused
 
         refused = open_context().with_intake(place_all)
@@ -130,12 +151,16 @@ def _add_requests(app: typer.Typer, open_context: OpenContext) -> None:
     def cancel(
         order: OrderId,
         reason: Annotated[str, typer.Option(help="The reason, kept with the record.")] = "",
+        actor: Actor = "operator",
+        dry_run: DryRun = False,
         as_json: Json = False,
     ) -> None:
         """Cancel an order. Refused after goods have left."""
-        outcome = open_context().with_intake(
-            lambda intake: intake.cancel(order, reason, "operator")
-        )
+        context = open_context()
+        if dry_run:
+            _show_preview(context, PreviewCancellation, order, reason, actor, as_json)
+            return
+        outcome = context.with_intake(lambda intake: intake.cancel(order, reason, actor))
         show(outcome, as_json, outcome.message)
 
     @app.command()
@@ -150,10 +175,33 @@ def _add_requests(app: typer.Typer, open_context: OpenContext) -> None:
         show(outcome, as_json, outcome.message)
 
     @app.command("accept-delay")
-    def accept_delay(order: OrderId, as_json: Json = False) -> None:
+    def accept_delay(
+        order: OrderId,
+        reason: Reason = "accepted",
+        actor: Actor = "operator",
+        dry_run: DryRun = False,
+        as_json: Json = False,
+    ) -> None:
         """Record that the customer accepts a delay."""
-        outcome = open_context().with_intake(lambda intake: intake.accept_delay(order, "operator"))
+        context = open_context()
+        if dry_run:
+            _show_preview(context, PreviewConsent, order, reason, actor, as_json)
+            return
+        outcome = context.with_intake(lambda intake: intake.accept_delay(order, actor, reason))
         show(outcome, as_json, outcome.message)
+
+
+def _show_preview(
+    context: CliContext,
+    kind: type[CommandMessage],
+    order: str,
+    reason: str,
+    actor: str,
+    as_json: bool,
+) -> None:
+    """Print what a request to an order would do."""
+    done = context.with_intake(lambda intake: intake.preview(kind, order, reason, actor))
+    show(done, as_json, done.text)
 
 
 def _read_file(name: str) -> bytes:
@@ -192,11 +240,20 @@ def _json_line(line: bytes) -> JsonValue | InvalidInput:
         return error
 
 
-def orders_table(orders: Sequence[OrderView]) -> CliTable:
-    """Make a table with a row for each order."""
-    table = new_table("order", "stage", "customer", "total", "paid", "attention or invoice")
+def _print_warnings(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        out.print(Text.assemble(("warning", "yellow"), ": ", warning), soft_wrap=True)
+
+
+def orders_table(orders: Sequence[OrderView], warnings: bool = False) -> CliTable:
+    """Make a table with a row for each order, with its `warnings` instead of attention or invoice
+    if that is asked for."""
+    last = "warnings" if warnings else "attention or invoice"
+    table = new_table("order", "stage", "customer", "total", "paid", last)
     for order in orders:
         remark = order.attention.code if order.attention else order.invoice_number or ""
+        if warnings:
+            remark = "; ".join(order.warnings)
         style = "yellow" if order.attention else None
         row = (order.order_id, order.stage, order.customer_id, order.total, order.paid, remark)
         table.add_row(*row, style=style)
@@ -221,13 +278,12 @@ def print_order(order: OrderDetails) -> None:
         f"placed {order.placed_at:%Y-%m-%d %H:%M} UTC{_handed_over(order)}"
         f"{_contact(order)}\n"
         f"paid {order.paid} of {order.total} {order.currency}{_due_and_refunded(order)}, "
-        f"invoice {order.invoice_number or 'not issued'}"
+        f"{_invoices(order)}"
     )
     if order.attention:
         text = Text.assemble((order.attention.code, "yellow"), ": ", order.attention.message)
         out.print(text, soft_wrap=True)
-    for warning in order.warnings:
-        out.print(Text.assemble(("warning", "yellow"), ": ", warning), soft_wrap=True)
+    _print_warnings(order.warnings)
     _print_lines(order)
     _print_backorders(order)
     for refund in order.refunds:
@@ -250,7 +306,10 @@ def _print_lines(order: OrderDetails) -> None:
         units.append("given_up")
     lines = new_table("SKU", *(name.replace("_", " ") for name in units))
     for line in order.lines:
-        lines.add_row(line.sku, *(str(getattr(line, name)) for name in units))
+        counts = [str(getattr(line, name)) for name in units]
+        if line.kind == ProductKind.SERVICE:
+            counts[1:] = [""] * (len(counts) - 1)
+        lines.add_row(line.sku, *counts)
     print_table(lines)
 
 
@@ -275,15 +334,32 @@ def _contact(order: OrderDetails) -> str:
     return f"\n{known}" if known else ""
 
 
+def _invoices(order: OrderDetails) -> str:
+    """Format the invoice of an order, or all of them with their open amounts."""
+    if not any(invoice.shipment_id for invoice in order.invoices):
+        return f"invoice {order.invoice_number or 'not issued'}"
+    lines = [
+        f"invoice {one.number}: {one.total} for {one.shipment_id}, due {one.due_on}, "
+        f"{one.open} open"
+        for one in order.invoices
+    ]
+    return "\n".join([f"{order.uninvoiced} not invoiced yet", *lines])
+
+
 def _due_and_refunded(order: OrderView) -> str:
-    """Format the due amount of a partly paid order, and the refunded amount."""
-    refunded = f", {order.refunded} refunded" if (order.refunded or "").strip("0.") else ""
+    """Format the due amount of a partly paid order, and amounts refunded, overpaid and kept."""
+    amounts = {
+        "refunded": order.refunded,
+        "overpaid": order.overpaid,
+        "kept as credit": order.credit,
+    }
+    others = [f", {text} {name}" for name, text in amounts.items() if (text or "").strip("0.")]
     due = (
         f", {order.due} due"
         if order.due and order.paid.strip("0.") and order.due.strip("0.")
         else ""
     )
-    return due + refunded
+    return due + "".join(others)
 
 
 def _handed_over(order: OrderDetails) -> str:

@@ -132,7 +132,7 @@ def _add_receiving(app: typer.Typer, open_context: OpenContext) -> None:
         ] = None,
         line: Annotated[
             list[str] | None,
-            typer.Option(help="SKU=UNITS that are promised, if not all; 0 is a refusal."),
+            typer.Option(help="SKU=UNITS that are promised, 0 is a refusal; @PRICE if named."),
         ] = None,
         ack_id: Annotated[
             str, typer.Option("--id", help="Its own id; the same id again is the same fact.")
@@ -153,10 +153,13 @@ def _add_receiving(app: typer.Typer, open_context: OpenContext) -> None:
 
 
 def _promised(text: str) -> JsonValue:
-    sku, equals, units = text.rpartition("=")
-    if not (sku and equals and units.isascii() and units.isdigit()):
-        raise typer.BadParameter(f"{text!r} is not SKU=UNITS, such as SAW-165=4")
-    return {"sku": sku, "quantity": int(units)}
+    sku, equals, promise = text.rpartition("=")
+    units, at, unit_cost = promise.partition("@")
+    if not (sku and equals and units.isascii() and units.isdigit() and bool(at) == bool(unit_cost)):
+        raise typer.BadParameter(
+            f"{text!r} is not SKU=UNITS, such as SAW-165=4, or SKU=UNITS@PRICE"
+        )
+    return {"sku": sku, "quantity": int(units), "unit_cost": unit_cost or None}
 
 
 def _print_proposals(rows: Sequence[PurchaseProposalView]) -> None:
@@ -190,7 +193,10 @@ def print_purchase_order(po: PurchaseOrderDetails) -> None:
     lines = new_table("SKU", "ordered", "due", "received", "damaged", "invoiced", "expected")
     for line in po.lines:
         units = (line.due, line.received, line.damaged, line.invoiced, line.expected_date)
-        lines.add_row(line.sku, f"{line.quantity} at {line.unit_cost}", *map(or_dash, units))
+        ordered = f"{line.quantity} at {line.unit_cost}"
+        if line.acknowledged_unit_cost not in (None, line.unit_cost):
+            ordered += f", acknowledged at {line.acknowledged_unit_cost}"
+        lines.add_row(line.sku, ordered, *map(or_dash, units))
     print_table(lines)
     for reason in po.reasons:
         _print_reason(reason)
@@ -242,12 +248,14 @@ def print_offers(view: OffersView) -> None:
     for row in view.offers:
         cheaper = f"{row.break_unit_cost} from {row.break_quantity}" if row.break_quantity else None
         terms = (row.freight_cost, f"{row.duty_percent} %", row.minimum_quantity, row.pack_size)
-        prices.add_row(row.supplier_id, row.unit_cost, *map(or_dash, (cheaper, *terms)))
+        tier = f" from {row.from_quantity}" if row.from_quantity > 1 else ""
+        prices.add_row(row.supplier_id, row.unit_cost + tier, *map(or_dash, (cheaper, *terms)))
         landed = (row.smallest_purchase, row.landed_cost, row.landed_unit_cost, row.lead_time_days)
         smallest.add_row(row.supplier_id, *map(or_dash, (*landed, row.why_not or row.valid_until)))
     print_table(prices)
     print_table(smallest)
-    for row in view.offers:
+    records = {row.supplier_id: row for row in view.offers}
+    for row in records.values():
         if row.track_record:
             print_line(f"{row.supplier_id} so far: {_in_words(row.track_record)}")
 

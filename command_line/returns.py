@@ -181,6 +181,6 @@ def _print_settlements(settlements: Sequence[SettlementView]) -> None:
     for one in settlements:
         refunded = f"{one.refunded} {one.currency}" if one.refunded else "-"
         done = f"{one.done_at:%Y-%m-%d %H:%M}" if one.done_at else "not yet"
-        papers = (or_dash(one.credit_note), refunded, or_dash(one.exchange_order_id))
+        papers = (", ".join(one.credit_notes) or "-", refunded, or_dash(one.exchange_order_id))
         table.add_row(f"{one.settled_at:%Y-%m-%d %H:%M}", *papers, done)
     print_table(table)

@@ -9,12 +9,14 @@ import typer
 from pydantic import JsonValue
 from rich.text import Text
 
+from activities.database.company import timezone_of_company
 from activities.database.unit_of_work import utc_now
 from activities.shipping import reading as shipping_reading
 from command_line.commands import IdOrCommand
 from command_line.context import CliContext, OpenContext, new_id
 from command_line.output import File, Json, Limit, Wide, or_dash, print_events, show_view, write_pdf
 from command_line.tables import new_table, out, print_table
+from models.days import moment_of
 from models.progress import ShipmentState
 from models.tracking import TrackingStatus
 from models.views.shipping import (
@@ -72,7 +74,10 @@ def _add_event(app: typer.Typer, open_context: OpenContext) -> None:
         shipment: ShipmentId,
         status: Annotated[TrackingStatus, typer.Argument(help="The status that it reports.")],
         at: Annotated[
-            str, typer.Option(help="When it happened: 2026-10-31T14:30, UTC or with an offset.")
+            str,
+            typer.Option(
+                help="When it happened: 2026-10-31T14:30, company time or with an offset."
+            ),
         ] = "",
         place: Annotated[str, typer.Option(help="Where it happened.")] = "",
         detail: Annotated[str, typer.Option(help="Details.")] = "",
@@ -84,8 +89,8 @@ def _add_event(app: typer.Typer, open_context: OpenContext) -> None:
         as_json: Json = False,
     ) -> None:
         """Record a carrier event of a shipment by hand."""
-        occurred_at = _moment(at) if at else utc_now()
         context, event_id = open_context(), event_id or new_id()
+        occurred_at = _moment(at, context) if at else utc_now()
         data: JsonValue = {
             "event_id": event_id,
             "order_id": _order_of(context, shipment),
@@ -166,9 +171,14 @@ def _add_claims(app: typer.Typer, open_context: OpenContext) -> None:
         show_view(require_claim(view, claim), as_json, lambda shown: _print_words(_claim(shown)))
 
 
-def _moment(text: str) -> datetime:
+def _moment(text: str, context: CliContext) -> datetime:
+    """Read a time; without an offset it is one at the company."""
     try:
-        return datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            timezone = context.read(timezone_of_company)
+            moment = moment_of(timezone, moment.date(), moment.time())
+        return moment
     except ValueError as error:
         raise typer.BadParameter(
             f"{text!r} is not a time such as 2026-10-31T14:30", param_hint="--at"

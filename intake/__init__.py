@@ -3,12 +3,20 @@
 It decides nothing about stock or money.
 """
 
-from intake.commands import CommandIntake
+from intake.bulk import BulkIntake
+from intake.explanations import ExplanationIntake
 from intake.facts import FactIntake
 from intake.imports import ImportIntake
 from intake.nightly import NightlyIntake
 from intake.replenishment import ReplenishmentIntake
 
 
-class Intake(ImportIntake, FactIntake, CommandIntake, ReplenishmentIntake, NightlyIntake):
+class Intake(
+    ImportIntake,
+    FactIntake,
+    BulkIntake,
+    ReplenishmentIntake,
+    NightlyIntake,
+    ExplanationIntake,
+):
     """Accept orders, imports, facts and commands; safe to share between requests."""

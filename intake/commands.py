@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 
 from pydantic import JsonValue
@@ -30,7 +31,6 @@ from models.messages.commands.base import (
 from models.messages.commands.orders import Acknowledge
 from models.messages.commands.registry import CommandStep
 from models.messages.commands.results import CommandDone, follow_up_workflow_id
-from models.messages.commands.shipping import RefundShipment
 from models.messages.parsing import parse_command
 from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
 from models.progress import FINAL_STAGES
@@ -52,8 +52,8 @@ class CommandIntake(Connection):
         handle = await engine.reach(
             self._client.start_workflow(
                 CommandWorkflow.run,
-                CommandStep(command=command),
-                id=f"command-{command.command_id}",
+                CommandStep(command=command, source=self._source),
+                id=f"{'dry-run' if command.dry_run else 'command'}-{command.command_id}",
                 task_queue=engine.TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary=f"{command.kind}, by {command.actor}",
@@ -77,35 +77,85 @@ class CommandIntake(Connection):
             raise _refused(Refusal(code=COMMAND_ID_TAKEN, field="command_id", reason=reason))
         if done.refusal is not None:
             raise _refused(done.refusal)
-        return CommandDone(command_id=command.command_id, message=done.message)
+        if kind.retries and done.effects is None:
+            for order_id in done.notification.orders:
+                with suppress(Refused, EngineUnavailable):  # nothing waits; it is tried by itself
+                    await self._retry_waiting(order_id, command.actor, command.reason)
+        return CommandDone(
+            command_id=command.command_id, message=done.message, effects=done.effects
+        )
 
-    async def cancel(self, order_id: str, reason: str, actor: str) -> CommandOutcome:
-        """Cancel an order. Raises NotFound, Refused (with the order's reason)."""
-        return await self._request(order_id, "cancel", CancelRequest(reason=reason, actor=actor))
+    async def preview(
+        self,
+        kind: type[CommandMessage],
+        order_id: str,
+        reason: str,
+        actor: str,
+    ) -> CommandDone:
+        """Show what a request to an order would do. Raises as `command`."""
+        sent: JsonValue = {
+            "command_id": f"preview-{uuid.uuid4()}",
+            "order_id": order_id,
+            "reason": reason or "dry run",
+            "actor": actor,
+            "dry_run": True,
+        }
+        return await self.command(kind, sent)
 
-    async def accept_delay(self, order_id: str, actor: str) -> CommandOutcome:
+    async def cancel(
+        self, order_id: str, reason: str, actor: str, key: str | None = None
+    ) -> CommandOutcome:
+        """Cancel an order. Raises NotFound, Refused (with the order's reason).
+
+        `key`: the same again has the same outcome, as for `retry`.
+        """
+        request = CancelRequest(reason=reason, actor=actor, source=self._source)
+        return await self._request(order_id, "cancel", request, key)
+
+    async def accept_delay(
+        self, order_id: str, actor: str, reason: str = "accepted"
+    ) -> CommandOutcome:
         """Record the customer's consent to a delay. Raises as `cancel`."""
-        return await self._request(order_id, "accept_delay", AcceptRequest(actor=actor))
+        return await self._request(
+            order_id, "accept_delay", AcceptRequest(reason=reason, actor=actor, source=self._source)
+        )
 
-    async def retry(self, order_id: str, actor: str, reason: str = "retried") -> CommandOutcome:
+    async def retry(
+        self, order_id: str, actor: str, reason: str = "retried", key: str | None = None
+    ) -> CommandOutcome:
         """Retry all waiting steps of an order and its background workflows.
 
         Problems that only need an operator's attention are acknowledged. Raises as `cancel`; also
         if nothing waits.
         """
-        request = RetryRequest(actor=actor)
-        results, unreached = list[str](), list[EngineUnavailable]()
+        results = list[str]()
         if await self._read(
             lambda session: operations_reading.needs_acknowledgement(session, order_id)
         ):
             with suppress(Refused):  # another operator was faster
-                results.append(await self._acknowledge(order_id, actor, reason))
+                results.append(await self._acknowledge(order_id, actor, reason, key))
+        return await self._retry_waiting(order_id, actor, reason, results, key)
+
+    async def _retry_waiting(
+        self,
+        order_id: str,
+        actor: str,
+        reason: str,
+        results: Sequence[str] = (),
+        key: str | None = None,
+    ) -> CommandOutcome:
+        """Retry all waiting steps of an order and its background workflows; `results`: done before.
+
+        Raises as `retry`.
+        """
+        request = RetryRequest(reason=reason, actor=actor, source=self._source)
+        results, unreached = list(results), list[EngineUnavailable]()
         workflow_ids = await self._read(
             lambda session: operations_reading.background_workflows(session, order_id)
         )
         for workflow_id in workflow_ids:
             try:
-                outcome = await self._update(workflow_id, "retry_step", request)
+                outcome = await self._update(workflow_id, "retry_step", request, key)
             except Refused:  # it has ended, or nothing of it waits
                 continue
             except EngineUnavailable as error:  # the others may answer
@@ -114,7 +164,7 @@ class CommandIntake(Connection):
                 results.append(f"{workflow_id}: {outcome.message}")
         results += await self._restart_recalls(order_id)
         try:
-            results.append((await self._request(order_id, "retry_step", request)).message)
+            results.append((await self._request(order_id, "retry_step", request, key)).message)
         except Refused:
             if not results and unreached:
                 raise unreached[0] from None
@@ -122,9 +172,9 @@ class CommandIntake(Connection):
                 raise
         return CommandOutcome(accepted=True, message="; ".join([*results, *map(str, unreached)]))
 
-    async def _acknowledge(self, order_id: str, actor: str, reason: str) -> str:
+    async def _acknowledge(self, order_id: str, actor: str, reason: str, key: str | None) -> str:
         sent: JsonValue = {
-            "command_id": f"seen-{uuid.uuid4()}",
+            "command_id": f"seen-{key or uuid.uuid4()}",
             "order_id": order_id,
             "actor": actor,
             "reason": reason,
@@ -140,16 +190,18 @@ class CommandIntake(Connection):
             workflow_id = follow_up_workflow_id(command.command_id)
             description = await engine.describe(self._client, workflow_id)
             if description is None or engine.is_terminated(description):
-                await self.command(RefundShipment, command.model_dump(mode="json"))
+                await self.command(type(command), command.model_dump(mode="json"))
                 messages.append(f"{workflow_id}: started again")
         return messages
 
-    async def _request(self, order_id: str, name: str, request: OrderRequest) -> CommandOutcome:
+    async def _request(
+        self, order_id: str, name: str, request: OrderRequest, key: str | None = None
+    ) -> CommandOutcome:
         """Send a request to an order. Raises NotFound for an unknown order, Refused."""
         if engine.is_failing(await engine.describe(self._client, f"order-{order_id}")):
             raise Refused(f"{name}_refused", f"order {order_id}: {WORKFLOW_FAILS.message}")
         try:
-            return await self._update(f"order-{order_id}", name, request)
+            return await self._update(f"order-{order_id}", name, request, key)
         except NotFound as error:
             status = await self.orders.status(order_id)
             message = f"order {order_id} is {status.stage}: its workflow has ended"
@@ -157,13 +209,19 @@ class CommandIntake(Connection):
                 message = f"order {order_id} is {status.stage}; {WORKFLOW_ENDED.message}"
             raise Refused(f"{name}_refused", message) from error
 
-    async def _update(self, workflow_id: str, name: str, request: OrderRequest) -> CommandOutcome:
-        """Update a workflow. Raises NotFound if none of that id runs, Refused."""
+    async def _update(
+        self, workflow_id: str, name: str, request: OrderRequest | None, key: str | None = None
+    ) -> CommandOutcome:
+        """Update a workflow, once per `key`. Raises NotFound if none of that id runs, Refused."""
         handle = self._client.get_workflow_handle(workflow_id)
         try:
             outcome: CommandOutcome = await engine.reach(
                 handle.execute_update(
-                    name, request, result_type=CommandOutcome, rpc_timeout=engine.UPDATE_TIMEOUT
+                    name,
+                    request,
+                    id=key,
+                    result_type=CommandOutcome,
+                    rpc_timeout=engine.UPDATE_TIMEOUT,
                 )
             )
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:

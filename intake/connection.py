@@ -16,9 +16,13 @@ Result = TypeVar("Result")
 
 
 class Connection:
-    """Temporal client and database, with its clock and rules; `orders` shows orders."""
+    """Temporal client and database, with its clock and rules; `orders` shows orders.
 
-    def __init__(self, client: Client, database: Database) -> None:
+    `source`: the way by which commands come in, for the audit trail.
+    """
+
+    def __init__(self, client: Client, database: Database, source: str) -> None:
+        self._source = source
         self._client = client
         self._database = database
         self.orders = OrderStatusService(client, database)

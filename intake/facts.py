@@ -27,6 +27,7 @@ from models.messages.facts import (
     PaymentReversed,
     PayoutPaid,
     PurchaseFact,
+    RefundFact,
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentFact,
@@ -148,7 +149,7 @@ class FactIntake(Connection):
                 lambda session: purchasing_reading.stock_key_of(session, fact.po_id or "", sku)
             )
             return key.workflow_id if key else None
-        if isinstance(fact, PayoutPaid):
+        if isinstance(fact, PayoutPaid | RefundFact):
             return None
         return f"order-{fact.order_id}"
 
@@ -178,6 +179,8 @@ def _with_order(session: Session, fact: Fact) -> Fact:
         order_id = billing_reading.order_of_payment(session, fact.payment_id or "")
     elif isinstance(fact, PaymentReceived):
         order_id = billing_reading.order_of_invoice(session, fact.order_id or "")
+        if order_id:
+            fact = fact.model_copy(update={"invoice_number": fact.order_id})
     else:
         return fact
     return fact.model_copy(update={"order_id": order_id}) if order_id else fact

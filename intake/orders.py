@@ -13,6 +13,7 @@ from activities.orders import acceptance
 from activities.orders import reading as orders_reading
 from intake.connection import Connection
 from models.acceptance import Acceptance, AcceptedOrder
+from models.billing import InvoiceAt
 from models.errors import Conflict, FieldError, InvalidInput
 from models.messages.facts import StockArrived
 from models.messages.parsing import parse_order
@@ -45,8 +46,9 @@ class OrderIntake(Connection):
         """
         document = parse_order(sent)
         sent_digest = digest(sent)
+        invoice_at = self._database.rules.billing.invoice_at
         recorded, errors, accepted = await self._database.glance_async(
-            lambda session: _check(session, document)
+            lambda session: _check(session, document, invoice_at)
         )
         if recorded is not None and recorded[0] != sent_digest:
             raise _taken(document.order_id)
@@ -140,11 +142,11 @@ class _NewOrder:
 
 
 def _check(
-    session: Session, document: OrderDocument
+    session: Session, document: OrderDocument, invoice_at: InvoiceAt
 ) -> tuple[tuple[str, Stage] | None, list[FieldError], Acceptance | None]:
     """Read whether an order is recorded, and check it as `acceptance.check_order`."""
     recorded = orders_reading.digest_and_stage(session, document.order_id)
-    return recorded, *acceptance.check_order(session, document)
+    return recorded, *acceptance.check_order(session, document, invoice_at)
 
 
 def _taken(order_id: str) -> Conflict:

@@ -44,6 +44,8 @@ class ReplenishmentIntake(Connection):
 def _stock_keys(session: Session, sku: str, location: str | None) -> list[StockKey]:
     if not stock_reading.sku_exists(session, sku):
         raise NotFound(UNKNOWN_SKU, f"there is no SKU {sku!r}")
+    if stock_reading.is_service(session, sku):
+        raise InvalidInput([FieldError("sku", f"{sku} is a service: it is never purchased")])
     if location is not None and not stock_reading.location_exists(session, location):
         raise InvalidInput([FieldError("location", f"there is no location {location!r}")])
     locations = [location] if location else stock_reading.locations_of(session, sku)

@@ -3,9 +3,10 @@
 from pydantic import Field
 
 from models.base import Payload
+from models.billing import InvoiceAt
 from models.orders import OrderDocument
 from models.pricing import PricedLine, Totals, total
-from models.tax import TaxCase
+from models.tax import TaxCase, tax_warnings
 
 
 class Acceptance(Payload):
@@ -15,12 +16,21 @@ class Acceptance(Payload):
     prices_include_tax: bool = Field(default=False, exclude_if=lambda includes: not includes)
     vat_id: str = Field(default="", exclude_if=lambda vat_id: not vat_id)
     """The customer's VAT id, on which the tax case rests."""
+    invoice_at: InvoiceAt = Field(
+        default=InvoiceAt.GOODS_ISSUE, exclude_if=lambda moment: moment is InvoiceAt.GOODS_ISSUE
+    )
+    """When the order is invoiced, if it is on credit."""
     lines: tuple[PricedLine, ...]
 
     @property
     def totals(self) -> Totals:
         """The sums of the lines."""
         return total(self.lines)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the seller still has to do for the tax case."""
+        return tax_warnings(self.tax_case, self.vat_id)
 
 
 class AcceptedOrder(OrderDocument):
@@ -31,3 +41,8 @@ class AcceptedOrder(OrderDocument):
     """
 
     accepted: Acceptance | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is unusual about the order and its acceptance, and doesn't stop it."""
+        return [*super().warnings, *(self.accepted.warnings if self.accepted else ())]

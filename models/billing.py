@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+from pydantic import Field
+
 from models.base import Payload
 from models.customers import Address
 from models.money import (
@@ -30,6 +32,7 @@ class Seller(Payload):
     legal_entity: str
     name: str
     street: str
+    line2: str = ""
     city: str
     region: str = ""
     postal_code: str
@@ -63,6 +66,8 @@ class Bill(Payload):
     seller: Seller
     customer_id: str
     customer_name: str
+    customer_company: str = Field(default="", exclude_if=lambda company: not company)
+    """The company of the customer, if the name is that of a contact in it."""
     customer_vat_id: str
     customer_email: str = ""
     customer_reference: str = ""
@@ -86,6 +91,11 @@ class Bill(Payload):
     """The promised date of dispatch: the supply is after the invoice (art. 226 (7))."""
     supplied_on: date | None = None
     """The day on which the goods left, if they left before the invoice."""
+
+    @property
+    def buyer_name(self) -> str:
+        """The full name of the customer (art. 226 (5)): of the company, if there is one."""
+        return self.customer_company or self.customer_name
 
     @property
     def tax_minor(self) -> int:
@@ -122,6 +132,8 @@ class CreditNote(Bill):
     invoice_number: str
     invoice_issued_on: date
     reason: str
+    line_no: int | None = Field(default=None, exclude_if=lambda line_no: line_no is None)
+    """The line of the invoice of which an amount is credited; None: units, or any part."""
     refund_minor: int
     """The paid part that is refunded."""
     kept_minor: int
@@ -147,9 +159,23 @@ def invoice_number(year: int, sequence: int) -> str:
     return f"INV-{year}-{sequence:06d}"
 
 
+def issue_order(number: str) -> tuple[int, ...]:
+    """Return the key by which the numbers of invoices are sorted: year and number."""
+    return tuple(int(part) for part in number.split("-")[1:])
+
+
 def credit_note_number(year: int, sequence: int) -> str:
     """Format the number of a credit note: `CN-2026-000001`, in a series of its own."""
     return f"CN-{year}-{sequence:06d}"
+
+
+class InvoiceAt(StrEnum):
+    """When an order on credit is invoiced."""
+
+    GOODS_ISSUE = "goods_issue"
+    """Each delivery, when its goods are issued."""
+    ACCEPTANCE = "acceptance"
+    """The whole order, before its goods leave."""
 
 
 class DunningLevel(Payload):
@@ -164,13 +190,15 @@ class BillingRules(Payload):
 
     `tax_on_account`: tax falls due with payments before the invoice (2006/112/EC art. 65), not only
     with the invoice. `tolerance`: the accepted underpayment, a decimal string.
-    `bad_debt_relief`: tax on written-off amounts is owed no longer (art. 90).
+    `bad_debt_relief`: tax on written-off amounts is owed no longer (art. 90). `invoice_at`: when
+    orders on credit are invoiced that are accepted from now on.
     """
 
     tax_on_account: bool = True
     tolerance: str = "0"
     bad_debt_relief: bool = True
     dunning: tuple[DunningLevel, ...] = ()
+    invoice_at: InvoiceAt = InvoiceAt.GOODS_ISSUE
 
     def tolerance_minor(self, currency: str) -> int:
         """Return the tolerance in minor units of a currency, rounded down."""
@@ -212,8 +240,8 @@ def amount_problem(
 class Balance(Payload):
     """The sums of an order's money in minor units, as the columns of its row.
 
-    `invoiced`: the order has an invoice. `cancelled`: it is (being) cancelled, so that all its
-    money is refunded.
+    `invoiced_minor`, `invoiced_tax_minor`: the sums of its invoices. `cancelled`: it is (being)
+    cancelled, so that all its money is refunded.
     """
 
     total_minor: int
@@ -227,8 +255,19 @@ class Balance(Payload):
     forgiven_minor: int = 0
     reclaimed_minor: int = 0
     taxed_minor: int = 0
-    invoiced: bool = False
+    invoiced_minor: int = 0
+    invoiced_tax_minor: int = 0
     cancelled: bool = False
+
+    @property
+    def invoiced(self) -> bool:
+        """Whether a part of the order is invoiced, or nothing of it costs anything."""
+        return self.invoiced_minor > 0 or not self.total_minor
+
+    @property
+    def uninvoiced_minor(self) -> int:
+        """The part of the total that is not invoiced yet."""
+        return max(0, self.total_minor - self.invoiced_minor)
 
     @property
     def charges_minor(self) -> int:
@@ -248,8 +287,14 @@ class Balance(Payload):
     def receivable_minor(self) -> int:
         """The balance of Accounts receivable: without an invoice only reclaimed refunds."""
         if self.invoiced:
-            return self.due_minor
+            return max(0, self.invoiced_minor + self.charges_minor - self.paid_minor)
         return max(0, self.reclaimed_minor - self.forgiven_minor)
+
+    @property
+    def advance_minor(self) -> int:
+        """The payments on account: what was paid of the part that is not invoiced yet."""
+        claimed_minor = self.invoiced_minor + self.charges_minor if self.invoiced else 0
+        return max(0, min(self.paid_minor - claimed_minor, self.uninvoiced_minor))
 
     @property
     def owed_minor(self) -> int:
@@ -275,8 +320,8 @@ def relieved_tax(
     """
     without_tax_minor = balance.fees_minor + balance.reclaimed_minor
     goods_minor = max(0, lost_minor - without_tax_minor)
-    uncredited_minor = balance.total_minor - balance.credited_minor
-    tax_minor = balance.tax_minor - credited_tax_minor
+    uncredited_minor = balance.invoiced_minor - balance.credited_minor
+    tax_minor = balance.invoiced_tax_minor - credited_tax_minor
     if not balance.invoiced or uncredited_minor <= 0:
         return 0
     share_minor = round_half_up(tax_minor * min(goods_minor, uncredited_minor), uncredited_minor)

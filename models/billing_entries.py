@@ -19,7 +19,8 @@ def invoice_entry(
 ) -> Entry:
     """Build the entry of an invoice: the paid part from deposits, the rest a receivable.
 
-    `taxed_minor` of the tax is owed already.
+    `taxed_minor` of the tax is owed already. It may be more than the tax of a part of an order that
+    is taxed less than the rest.
     """
     return entry(
         f"invoice:{number}",
@@ -27,11 +28,24 @@ def invoice_entry(
         {
             Account.CUSTOMER_DEPOSITS: paid_minor - taxed_minor,
             Account.ACCOUNTS_RECEIVABLE: net_minor + tax_minor - paid_minor,
+            Account.TAX_PAYABLE: max(0, taxed_minor - tax_minor),
         },
         {
             Account.CONTRACT_LIABILITIES: net_minor,
-            Account.TAX_PAYABLE: tax_minor - taxed_minor,
+            Account.TAX_PAYABLE: max(0, tax_minor - taxed_minor),
         },
+        order_id,
+    )
+
+
+def services_entry(order_id: str, currency: str, net_minor: int) -> Entry:
+    """Build the entry of an order's services: liability becomes revenue, with the first goods
+    issue."""
+    return entry(
+        f"services:{order_id}",
+        currency,
+        {Account.CONTRACT_LIABILITIES: net_minor},
+        {Account.REVENUE: net_minor},
         order_id,
     )
 
@@ -257,10 +271,12 @@ def recovery_entry(
     )
 
 
-def dunning_fee_entry(order_id: str, level: int, currency: str, fee_minor: int) -> Entry:
+def dunning_fee_entry(
+    order_id: str, number: str, level: int, currency: str, fee_minor: int
+) -> Entry:
     """Build the entry of the fee of a reminder: damages, so without tax."""
     return entry(
-        f"dunning_fee:{order_id}:{level}",
+        f"dunning_fee:{number}:{level}",
         currency,
         {Account.ACCOUNTS_RECEIVABLE: fee_minor},
         {Account.OTHER_INCOME: fee_minor},
@@ -296,16 +312,18 @@ def refund_entry(
     deposit_minor: int = 0,
     taxed_minor: int = 0,
     unapplied_minor: int = 0,
+    failed: bool = False,
 ) -> Entry:
-    """Build the entry of a refund: of credit notes (payable), deposits or unapplied payments."""
-    return entry(
-        f"refund:{key}",
-        currency,
-        {
-            Account.REFUNDS_PAYABLE: payable_minor,
-            **_deposit(deposit_minor, taxed_minor),
-            Account.UNAPPLIED_RECEIPTS: unapplied_minor,
-        },
-        {money: payable_minor + deposit_minor + unapplied_minor},
-        order_id,
-    )
+    """Build the entry of a refund: of credit notes (payable), deposits or unapplied payments.
+
+    `failed`: of one that was not paid after all, the other way round.
+    """
+    owed = {
+        Account.REFUNDS_PAYABLE: payable_minor,
+        **_deposit(deposit_minor, taxed_minor),
+        Account.UNAPPLIED_RECEIPTS: unapplied_minor,
+    }
+    paid = {money: payable_minor + deposit_minor + unapplied_minor}
+    if failed:
+        return entry(f"refund_failed:{key}", currency, paid, owed, order_id)
+    return entry(f"refund:{key}", currency, owed, paid, order_id)

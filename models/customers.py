@@ -9,10 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as NumberError
 
-from models.addresses import tidy_postal_code
-from models.base import Document, Identifier, Text
+from models.addresses import country_of, is_country, tidy_postal_code
+from models.base import Document, Identifier, Text, Visible, Words
 from models.cells import CellKind
 from models.patterns import EMAIL, LANGUAGE, NO_CONTROL_CHARACTERS, OPTIONAL_EMAIL
+from models.phones import tidy_phone
+from models.texts import has_word, visible
 
 DECIMAL = r"^[0-9]{1,18}(\.[0-9]{1,30})?$"
 """The pattern of amounts and percentages in the JSON Schema; `models.money` is stricter."""
@@ -46,11 +48,27 @@ class TaxTreatment(StrEnum):
     REVERSE_CHARGE = "reverse_charge"
 
 
-def check_country(code: str) -> str:
-    """Return a country code. Raises ValueError for any other text."""
-    if len(code) != 2 or pycountry.countries.get(alpha_2=code) is None or not code.isupper():
-        raise ValueError(f"{code!r} is not an ISO 3166 alpha-2 country code (such as DE)")
-    return code
+_MEANT = {"UK": "GB", "EL": "GR"}
+"""Codes that others than ISO give to countries."""
+
+
+def check_country(sent: str) -> str:
+    """Return a country code in capitals. Raises ValueError for any other text."""
+    code = sent.strip().upper()
+    if is_country(code):
+        return code
+    meant = _MEANT.get(code) or _named_country(code)
+    way_out = f": write {meant}" if meant else " (such as DE)"
+    raise ValueError(f"{sent!r} is not an ISO 3166 alpha-2 country code{way_out}")
+
+
+def _named_country(text: str) -> str | None:
+    """Find the code of a country by its English name or by its code of three letters."""
+    try:
+        found = pycountry.countries.lookup(text)
+    except LookupError:
+        return None
+    return str(found.alpha_2)
 
 
 def checked_number(validate: Callable[[str], str], value: str, kind: str) -> str:
@@ -77,7 +95,7 @@ def _vat_id(value: str) -> str:
 Country = Annotated[
     str,
     AfterValidator(check_country),
-    Field(description="ISO 3166 alpha-2, in capitals.", examples=["DE"]),
+    Field(description="ISO 3166 alpha-2, or XK for Kosovo.", examples=["DE"]),
 ]
 Email = Annotated[
     str,
@@ -96,7 +114,9 @@ OptionalEmail = Annotated[
     ),
 ]
 OptionalText = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=200, pattern=NO_CONTROL_CHARACTERS)
+    str,
+    StringConstraints(strip_whitespace=True, max_length=200, pattern=NO_CONTROL_CHARACTERS),
+    Visible,
 ]
 AmountText = Annotated[
     str,
@@ -134,33 +154,43 @@ Language = Annotated[
 
 
 def _none_if_blank(sent: object) -> object:
-    return None if isinstance(sent, str) and not sent.strip() else sent
+    return None if isinstance(sent, str) and not has_word(visible(sent)) else sent
 
 
 OptionalPart = Annotated[Text | None, BeforeValidator(_none_if_blank)]
-"""A part of an address that not every country has; blank is the same as none."""
+"""A part of an address that not every country has; blank or a dash is the same as none."""
 
 
 class Address(Document):
     """An address for goods or invoices.
 
-    Which of city, region and postal code an address needs depends on its country.
+    Which of city, region and postal code an address needs depends on its country. `company` is
+    printed above the name, `line2` (building, floor, c/o) below the street.
     """
 
-    name: Text
-    street: Text
+    name: Words
+    company: OptionalPart = Field(default=None, exclude_if=lambda company: company is None)
+    street: Words
+    line2: OptionalPart = Field(default=None, exclude_if=lambda line2: line2 is None)
     city: OptionalPart = None
     region: OptionalPart = None
     postal_code: OptionalPart = None
     country: Country
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The recipient: the company, then the name."""
+        return tuple(dict.fromkeys(filter(None, (self.company, self.name))))
+
+    @property
     def tidy(self) -> Self:
-        """The address with its postal code as the country writes it."""
-        code = tidy_postal_code(self.country, self.postal_code) or None
-        if code == self.postal_code:
-            return self
-        return self.model_copy(update={"postal_code": code})
+        """The address with its region and postal code as the country writes them."""
+        changes = {
+            "postal_code": tidy_postal_code(self.country, self.postal_code) or None,
+            "region": country_of(self.country).official_region(self.region),
+        }
+        changed = {name: to for name, to in changes.items() if to != getattr(self, name)}
+        return self.model_copy(update=changed) if changed else self
 
 
 class CustomerDocument(Document):
@@ -172,7 +202,10 @@ class CustomerDocument(Document):
     """
 
     customer_id: Identifier
-    name: Text
+    name: Words
+    company: OptionalText = Field(
+        default="", description="The company, if `name` is a contact in it: the buyer on invoices."
+    )
     email: OptionalEmail = Field(
         default="", description="May be empty for customers who buy at a counter only."
     )
@@ -191,6 +224,7 @@ class CustomerDocument(Document):
         "of a new customer is en.",
     )
     street: OptionalText = ""
+    line2: OptionalText = ""
     city: OptionalText = ""
     postal_code: OptionalText = ""
 
@@ -200,6 +234,19 @@ class CustomerDocument(Document):
         if self.tax_treatment is TaxTreatment.REVERSE_CHARGE and not self.vat_id:
             raise ValueError("vat_id: is missing: reverse_charge requires one")
         return self
+
+    @property
+    def tidy(self) -> Self:
+        """The document with its phone number as E.164 and its postal code as the country writes it.
+
+        What is no phone number and no postal code stays.
+        """
+        changes = {
+            "phone": tidy_phone(self.phone, self.country),
+            "postal_code": tidy_postal_code(self.country, self.postal_code),
+        }
+        changed = {name: to for name, to in changes.items() if to != getattr(self, name)}
+        return self.model_copy(update=changed)
 
     @property
     def as_new(self) -> Self:

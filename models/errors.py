@@ -24,9 +24,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from models.patterns import mismatch
+from models.validation import reason_of
 
 Found = TypeVar("Found")
 
@@ -34,8 +33,6 @@ _PATH = re.compile(r"\w+(\.\w+)*")
 
 _UNION_TAGS = {"<id>", "<whole>"}
 """Pydantic's names of the variants of `customer`, left out of paths."""
-_NOT_AN_OBJECT = {"model_type", "model_attributes_type", "dict_type"}
-"""Pydantic's error types if a value is not a JSON object."""
 
 
 class PipelineError(Exception):
@@ -88,22 +85,12 @@ def require_found(result: Found | None, code: str, message: str) -> Found:
 def invalid_input(error: ValidationError) -> InvalidInput:
     """Convert pydantic's validation error."""
     return InvalidInput(
-        [_field_error(details["loc"], _reason(details)) for details in error.errors()]
+        [_field_error(details["loc"], reason_of(details)) for details in error.errors()]
     )
-
-
-def _reason(details: ErrorDetails) -> str:
-    """Replace pydantic's messages that name our classes, or show a pattern."""
-    if details["type"] in _NOT_AN_OBJECT:
-        return "is not an object"
-    if details["type"] == "string_pattern_mismatch":
-        return mismatch(details["input"], details["ctx"]["pattern"])
-    return details["msg"]
 
 
 def _field_error(path_parts: tuple[int | str, ...], message: str) -> FieldError:
     """Join the path; validators of a whole document prefix their message with it (`at_field`)."""
-    message = message.removeprefix("Value error, ")
     path = ".".join(str(part) for part in path_parts if part not in _UNION_TAGS)
     field, colon, reason = message.partition(": ")
     if colon and _PATH.fullmatch(field):

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from models.base import Payload
 from models.ledger import Account
 
+AUDIT_FINDING = "audit:"
+"""The beginning of the ids of findings about the audit trail."""
 UNPRINTABLE = "unprintable"
 """The kind of findings about characters that no font has."""
 
@@ -85,6 +87,17 @@ def line_difference(
     )
 
 
+def delivery_difference(order_id: str, line_no: int, issued: int, invoiced: int) -> Difference:
+    """Describe a line of an order that is invoiced by delivery, and has goods without an invoice or
+    an invoice without goods."""
+    return Difference(
+        finding_id=f"delivery:{order_id}:{line_no}",
+        subject=order_id,
+        message=f"order {order_id}, line {line_no}: {issued} units were issued, and {invoiced} are "
+        "on its invoices",
+    )
+
+
 def left_over_difference(
     order_id: str, stage: str, sku: str, location: str, held: int, short: int
 ) -> Difference:
@@ -126,6 +139,19 @@ def invoice_difference(
         subject=po_id,
         message=f"supplier invoice {invoice_id} of {po_id} asks for {'; '.join(parts)}: it is "
         "not posted. Receive the missing units, or settle it with the supplier",
+    )
+
+
+def acknowledged_price_difference(
+    po_id: str, sku: str, ordered: str, acknowledged: str, currency: str
+) -> Difference:
+    """Describe a purchase order line that the supplier has acknowledged at another price."""
+    return Difference(
+        finding_id=f"acknowledged_price:{po_id}:{sku}",
+        subject=po_id,
+        message=f"{po_id}: {sku} is ordered at {ordered} {currency} and acknowledged at "
+        f"{acknowledged}: agree on the price with the supplier, whose next acknowledgement counts "
+        f"(`po ack {po_id} --line {sku}=UNITS@{ordered}`), or `po close {po_id}`",
     )
 
 
@@ -207,6 +233,17 @@ def money_difference(account: Account, currency: str, posted: str, moved: str) -
     )
 
 
+def payout_difference(currency: str, paid_out: str, collected: str) -> Difference:
+    """Describe payouts of the provider beyond all the payments it has collected."""
+    return Difference(
+        finding_id=f"payouts:{currency}",
+        subject=Account.CASH_CLEARING.label,
+        message="the provider's cash clearing is below zero: it has paid out "
+        f"{paid_out} {currency} and collected {collected}: "
+        "record the payments that are missing, or ask the provider",
+    )
+
+
 def unprintable_difference(document: str, texts: Sequence[str]) -> Difference:
     """Describe a document with characters that no configured font has."""
     shown = ", ".join(f"{text} ({' '.join(f'U+{ord(c):04X}' for c in text)})" for text in texts)
@@ -224,4 +261,13 @@ def undecided_difference(document: str, reason: str) -> Difference:
         finding_id=f"{UNPRINTABLE}:{document}",
         subject=document,
         message=f"{document}: has characters that no font had, and can't be rendered: {reason}",
+    )
+
+
+def audit_difference(subject: str, problems: Sequence[str]) -> Difference:
+    """Report that the audit trail of an order, or an anchor, differs from its hashes."""
+    return Difference(
+        finding_id=f"{AUDIT_FINDING}{subject}",
+        subject=subject,
+        message=f"the audit trail of {subject} was changed: {'; '.join(problems)}"[:1_000],
     )

@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+from models.addresses import postal_code_problem
+from models.customers import CustomerDocument
 from models.imports import OfferRow, ProductRow
 from models.money import parse_percent
+from models.phones import parse_phone
+from models.tax import ProductKind
 
 MIN_RATE_PPM = 10_000
 """1 %: a tax rate below it is probably a fraction such as 0.19."""
@@ -28,6 +32,8 @@ def doubts_of_product(row: ProductRow) -> Iterator[Doubt]:
         yield "tax_rate_percent", f"{percent} is {percent} %: write {meant} for {meant} %"
     if not float(row.unit_price):
         yield "unit_price", "is 0: the product is free"
+    if row.kind is ProductKind.SERVICE:
+        return
     sizes = (row.length_mm, row.width_mm, row.height_mm)
     volume_cm3 = sizes[0] * sizes[1] * sizes[2] / 1000
     if not row.weight_g or not volume_cm3:
@@ -35,6 +41,17 @@ def doubts_of_product(row: ProductRow) -> Iterator[Doubt]:
     elif not MIN_DENSITY <= row.weight_g / volume_cm3 <= MAX_DENSITY:
         size = " x ".join(map(str, sizes))
         yield "weight_g", f"{row.weight_g} g is unlikely for {size} mm"
+
+
+def doubts_of_customer(row: CustomerDocument) -> Iterator[Doubt]:
+    """Find what is unlikely about a customer by itself."""
+    if row.phone:
+        try:
+            parse_phone(row.phone, row.country)
+        except ValueError as error:
+            yield "phone", str(error)
+    if problem := postal_code_problem(row.country, row.postal_code):
+        yield "postal_code", problem
 
 
 def doubts_of_offer(row: OfferRow, today: date) -> Iterator[Doubt]:
@@ -47,6 +64,8 @@ def doubts_of_offer(row: OfferRow, today: date) -> Iterator[Doubt]:
         yield "break_unit_cost", f"{row.break_unit_cost} is above the price {row.unit_cost}"
     if row.break_quantity is not None and row.break_quantity <= row.minimum_quantity:
         yield "break_quantity", "is not above the minimum quantity: the price never applies"
+    elif row.break_quantity is not None and row.break_quantity <= row.from_quantity:
+        yield "break_quantity", "is not above from_quantity: unit_cost never applies"
 
 
 def doubts_of_change(before: str, after: str) -> Iterator[str]:
@@ -68,9 +87,12 @@ def doubts_of_text(text: str) -> Iterator[str]:
         yield f"{text!r} is probably {meant!r}"
 
 
-def equal_but_for_case(ids: Iterable[str]) -> list[Sequence[str]]:
-    """Return the groups of ids that differ in case only."""
+def lookalikes(ids: Iterable[str]) -> list[Sequence[str]]:
+    """Return the groups of ids that differ in case only, or in leading zeros of a number.
+
+    Spreadsheets drop such zeros.
+    """
     groups: dict[str, list[str]] = {}
     for id_ in ids:
-        groups.setdefault(id_.casefold(), []).append(id_)
+        groups.setdefault(str(int(id_)) if id_.isdecimal() else id_.casefold(), []).append(id_)
     return [group for group in groups.values() if len(group) > 1]

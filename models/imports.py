@@ -15,7 +15,7 @@ from pydantic import (
 from stdnum import ean, iban
 
 from models.addresses import review_address
-from models.base import Document, Identifier, LocationId, Text, at_field
+from models.base import Document, Identifier, LocationId, Text, Words, at_field
 from models.cells import CellKind
 from models.customers import (
     AmountText,
@@ -31,19 +31,21 @@ from models.customers import (
 from models.days import timezone_of
 from models.money import decimals, parse_amount, parse_percent
 from models.patterns import CURRENCY, GS1_PREFIX, SHORT_IDENTIFIER, TAX_CLASS
-from models.tax import NORTHERN_IRELAND, STANDARD_CLASS, ProductKind
-from models.working_days import check_calendar
+from models.tax import AS_GOODS, NORTHERN_IRELAND, STANDARD_CLASS, ProductKind
+from models.working_days import check_calendar, weekend_of
 
-_WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+_WHOLE = re.compile(r"-?\d{1,18}(\.0+)?", re.ASCII)
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def _check_number(cell: object) -> object:
-    """Check the format of a whole number: pydantic also accepts "1_0" and "+10.0" as 10."""
-    if isinstance(cell, str) and not _WHOLE.fullmatch(cell):
+    """Read a whole number, which spreadsheets write as "10.0" too; pydantic accepts "1_0"."""
+    if not isinstance(cell, str):
+        return cell
+    if not _WHOLE.fullmatch(cell):
         raise ValueError(f"{cell!r} is not a whole number")
-    return cell
+    return cell.partition(".")[0]
 
 
 def _check_day(cell: object) -> object:
@@ -75,11 +77,13 @@ AccountNumber = Annotated[str, StringConstraints(pattern=SHORT_IDENTIFIER)]
 TaxClass = Annotated[str, StringConstraints(pattern=TAX_CLASS)]
 
 
-def _check_tax_country(code: str) -> str:
+def check_tax_country(code: str) -> str:
+    """Return the code of a country or of Northern Ireland, in capitals. Raises ValueError."""
+    code = code.strip().upper()
     return code if code == NORTHERN_IRELAND else check_country(code)
 
 
-TaxCountry = Annotated[str, AfterValidator(_check_tax_country)]
+TaxCountry = Annotated[str, AfterValidator(check_tax_country)]
 
 
 class CompanyRow(Document):
@@ -89,8 +93,9 @@ class CompanyRow(Document):
     """
 
     legal_entity: Text
-    name: Text
-    street: Text
+    name: Words
+    street: Words
+    line2: OptionalText = ""
     city: OptionalText = ""
     region: OptionalText = ""
     postal_code: OptionalText = ""
@@ -169,7 +174,8 @@ class LocationRow(Document):
     `handling_cost` is the cost of one consignment in the company's currency. `cutoff` is the local
     time from which goods wait for the next working day; without one they never wait. `timezone` is
     by default its country's, or the company's where the country's clocks differ. `region`, such as
-    BE, adds its public holidays to the country's.
+    BE, adds its public holidays to the country's. `weekend`: its days, such as "fri sat", or
+    "none"; by default those of the country.
     """
 
     location: LocationId
@@ -178,14 +184,17 @@ class LocationRow(Document):
     postal_code: OptionalText = ""
     handling_cost: AmountText = "0"
     street: OptionalText = ""
+    line2: OptionalText = ""
     city: OptionalText = ""
     cutoff: TimeOfDay | None = None
     timezone: OptionalText = ""
     region: OptionalText = ""
+    weekend: OptionalText = ""
 
     @model_validator(mode="after")
     def _check_calendar(self) -> Self:
         check_calendar(self.timezone or "UTC", self.cutoff, self.country, self.region)
+        weekend_of(self.country, self.weekend)
         return self
 
     @model_validator(mode="after")
@@ -214,7 +223,8 @@ class ProductRow(Document):
 
     `unit_price` includes tax if the company's prices do. `tax_rate_percent` is the rate of the
     company's country, `tax_class` chooses that of others. New orders of a product that is no longer
-    `is_sold` are refused; no more is purchased of one that is no longer `is_bought`.
+    `is_sold` are refused; no more is purchased of one that is no longer `is_bought`. A service has
+    no weight and size; with the tax class as_goods it is taxed as the goods that it accompanies.
     """
 
     sku: Identifier
@@ -232,15 +242,22 @@ class ProductRow(Document):
     height_mm: Count
     gtin: OptionalText = ""
 
-    @field_validator("kind", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _check_kind(cls, value: object) -> object:
-        if value == ProductKind.GOODS:
-            return value
-        raise ValueError(
-            f"{value!r} can't be ordered as a line yet: every product is stocked, purchased and "
-            "shipped; set 'goods', or leave the column empty"
-        )
+    def _without_size(cls, sent: object) -> object:
+        """Complete a service by weight and size, which only goods have."""
+        if isinstance(sent, dict) and sent.get("kind") == ProductKind.SERVICE:
+            return dict.fromkeys(("weight_g", "length_mm", "width_mm", "height_mm"), "0") | sent
+        return sent
+
+    @model_validator(mode="after")
+    def _check_class(self) -> Self:
+        if self.tax_class == AS_GOODS and self.kind is ProductKind.GOODS:
+            raise ValueError(
+                f"tax_class: {AS_GOODS} is for services that accompany goods, such as shipping: "
+                "set kind service, or another tax_class"
+            )
+        return self
 
     @field_validator("gtin")
     @classmethod
@@ -259,14 +276,15 @@ class SupplierRow(Document):
     """suppliers.csv: a supplier."""
 
     supplier_id: LocationId
-    name: Text
+    name: Words
     email: Email
     country: Country
 
 
 class OfferRow(Document):
-    """offers.csv: a supplier's offer for a SKU.
+    """offers.csv: a supplier's offer for a SKU, or one of its further price tiers.
 
+    The row counts for purchases of `from_quantity` units up to the next row's, on its own terms.
     From `break_quantity` units every unit costs `break_unit_cost`. `freight_cost` is the cost of a
     purchase order, `duty_percent` a part of the goods' value, `valid_until` the last day for
     ordering.
@@ -284,6 +302,7 @@ class OfferRow(Document):
     freight_cost: AmountText = "0"
     duty_percent: PercentText = "0"
     valid_until: Day | None = None
+    from_quantity: Positive = 1
 
     @model_validator(mode="after")
     def _check_amounts(self) -> Self:

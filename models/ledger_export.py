@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from models.ledger import Account, AccountKind
 from models.money import decimals, format_amount, parse_scaled
-from models.views.ledger import AccountView, JournalEntryView, PostingView
+from models.views.ledger import AccountView, JournalEntryView, PostingView, TaxReport
 
 COLUMNS = (
     *("posting_date", "tax_date", "posted_at", "entry_id", "order_id"),
@@ -34,10 +34,29 @@ def csv_text(entries: Iterable[JournalEntryView]) -> str:
     for entry in entries:
         days = (entry.posting_date, entry.tax_date, entry.posted_at.isoformat())
         for row in entry.postings:
-            account = (row.account, row.code, row.title)
+            account = (_as_text(row.account), row.code, _as_text(row.title))
             amounts = (entry.currency, row.debit, row.credit)
             writer.writerow((*days, entry.entry_id, entry.order_id, *account, *amounts))
     return text.getvalue()
+
+
+TAX_COLUMNS = ("from", "to", "country", "category", "rate_percent", "currency", "net", "tax")
+
+
+def tax_csv(report: TaxReport) -> str:
+    """Write one row for each country, category and rate, under a header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(TAX_COLUMNS)
+    for row in report.rows:
+        days = (report.from_date or "", report.to_date or "")
+        writer.writerow((*days, *(getattr(row, name) for name in TAX_COLUMNS[2:])))
+    return text.getvalue()
+
+
+def _as_text(text: str) -> str:
+    """Prefix an apostrophe to text that a spreadsheet would execute as a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def beancount_text(

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
 
-from models.addresses import AddressReview, review_address
+from models.addresses import AddressReview, postal_code_problem, review_address
 from models.base import Document, Identifier, LocationId, Text, at_field
 from models.customers import Address, AmountText, CustomerDocument, PercentText
 from models.money import decimals, parse_amount, parse_percent, same_decimal
@@ -236,7 +236,12 @@ class OrderDocument(Document):
     @property
     def warnings(self) -> list[str]:
         """What is unusual about the order, and doesn't stop it."""
-        return [warning for review in self.review_addresses() for warning in review.warnings]
+        found = [warning for review in self.review_addresses() for warning in review.warnings]
+        if not isinstance(self.customer, str):
+            home = self.customer
+            if problem := postal_code_problem(home.country, home.postal_code):
+                found.append(f"customer.postal_code: {problem}")
+        return found
 
     @property
     def customer_id(self) -> str:

@@ -1,6 +1,6 @@
 """Prices of order lines, discounts and totals."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from models.money import (
     share,
 )
 from models.orders import OrderDocument, OrderLine
-from models.tax import STANDARD_CLASS, TaxCase
+from models.tax import AS_GOODS, STANDARD_CLASS, ProductKind, TaxCase
 
 _WHOLE_PPM = 100 * PPM_PER_PERCENT
 
@@ -32,8 +32,14 @@ class ProductPrice(Payload):
     tax_rate_ppm: int
     tax_class: str = STANDARD_CLASS
     foreign_rate_ppm: int | None = None
+    kind: ProductKind = ProductKind.GOODS
     is_sold: bool = True
     is_bought: bool = True
+
+    @property
+    def is_incidental(self) -> bool:
+        """Whether it is a service that is taxed as the goods that it accompanies (art. 78)."""
+        return self.kind is ProductKind.SERVICE and self.tax_class == AS_GOODS
 
 
 class PriceTerms(Payload):
@@ -47,9 +53,17 @@ class PriceTerms(Payload):
     taxed_in: str | None = None
     includes_tax: bool = False
     list_includes_tax: bool = False
+    service_case: TaxCase | None = None
+    """The case of services in an order with goods, unless they only accompany these."""
 
     def rate_of(self, product: ProductPrice) -> int:
-        """Return the tax rate of a product. Raises ValueError if it has none where it is taxed."""
+        """Return the tax rate of a product. Raises ValueError if it has none where it is taxed.
+
+        For a service that accompanies goods it is 0: `follow_goods` gives it the rates of these.
+        """
+        if self.service_case is not None and product.kind is ProductKind.SERVICE:
+            is_taxed = self.service_case.is_taxed and not product.is_incidental
+            return product.tax_rate_ppm if is_taxed else 0
         if not self.case.is_taxed:
             return 0
         if self.taxed_in is None:
@@ -72,7 +86,8 @@ class PriceTerms(Payload):
         if self.list_includes_tax and not (self.includes_tax and self.case.is_taxed):
             return without_tax(price_minor, product.tax_rate_ppm)
         if self.includes_tax and not self.list_includes_tax:
-            return price_minor + share(price_minor, self.rate_of(product))
+            rate_ppm = product.tax_rate_ppm if product.is_incidental else self.rate_of(product)
+            return price_minor + share(price_minor, rate_ppm)
         return price_minor
 
 
@@ -98,6 +113,19 @@ class PricedLine(Payload):
     """The amount with tax, if prices include it; None: they don't."""
     gross_discount_minor: int = Field(default=0, exclude_if=lambda discount: discount == 0)
     """The line's share of the order's discount with tax, if prices include it."""
+    kind: ProductKind = Field(
+        default=ProductKind.GOODS, exclude_if=lambda kind: kind is ProductKind.GOODS
+    )
+
+    @property
+    def is_goods(self) -> bool:
+        """Whether its units are stocked and delivered."""
+        return self.kind is ProductKind.GOODS
+
+    @property
+    def price_minor(self) -> int:
+        """The amount as its price is given: with tax if prices include it."""
+        return self.net_minor if self.gross_minor is None else self.gross_minor
 
     @property
     def before_order_discount_minor(self) -> int:
@@ -119,6 +147,14 @@ class TaxAmount(Payload):
     rate_ppm: int
     taxable_minor: int
     tax_minor: int
+
+    def less(self, other: "TaxAmount") -> "TaxAmount":
+        """Return what is left of it without `other`, of the same rate."""
+        return TaxAmount(
+            rate_ppm=self.rate_ppm,
+            taxable_minor=self.taxable_minor - other.taxable_minor,
+            tax_minor=self.tax_minor - other.tax_minor,
+        )
 
 
 class Totals(Payload):
@@ -161,6 +197,7 @@ def price_line(
         net_minor=without_tax(amount_minor, rate_ppm) if terms.includes_tax else amount_minor,
         tax_rate_ppm=rate_ppm,
         gross_minor=amount_minor if terms.includes_tax else None,
+        kind=product.kind,
     )
 
 
@@ -176,7 +213,81 @@ def price_lines(
         price_line(number, line, products[line.sku], document.currency, terms)
         for number, line in enumerate(document.lines, start=1)
     ]
+    incidental = {line.line_no for line in lines if products[line.sku].is_incidental}
+    lines = follow_goods(lines, incidental)
     return discount_order(lines, parse_percent(document.discount_percent or "0"))
+
+
+def follow_goods(lines: Sequence[PricedLine], incidental: Collection[int]) -> list[PricedLine]:
+    """Give lines the tax rates of the goods that they accompany (2006/112/EC art. 78).
+
+    `incidental`: the numbers of these lines.
+    Where goods have several rates, such a line is split by the price of the goods at each. The
+    first part keeps its number, the others come last. Without goods, the lines keep their rates.
+    """
+    by_rate: dict[int, int] = {}
+    for line in lines:
+        if line.is_goods:
+            rate_ppm = line.tax_rate_ppm
+            by_rate[rate_ppm] = by_rate.get(rate_ppm, 0) + line.price_minor
+    if not by_rate or not incidental:
+        return list(lines)
+    followed, added = [], []
+    for line in lines:
+        if line.line_no not in incidental:
+            followed.append(line)
+            continue
+        first, *others = _at_rates(line, by_rate)
+        followed.append(first)
+        added += others
+    last = max(line.line_no for line in lines)
+    return followed + [
+        part.model_copy(update={"line_no": last + number}) for number, part in enumerate(added, 1)
+    ]
+
+
+def _at_rates(line: PricedLine, by_rate: Mapping[int, int]) -> list[PricedLine]:
+    """Split a line over tax rates in proportion to `by_rate`; a part is one unit, without its
+    discount. A single part keeps units and discount."""
+    rates = sorted(by_rate)
+    prices_minor = split_in_proportion(line.price_minor, [by_rate[rate] for rate in rates])
+    parts = dict(zip(rates, prices_minor, strict=True))
+    taken = {rate: minor for rate, minor in parts.items() if minor} or {min(by_rate): 0}
+    if len(taken) == 1:
+        return [_at_rate(line, next(iter(taken)), line.price_minor)]
+    name = line.name if line.quantity == 1 else f"{line.quantity} x {line.name}"
+    one = line.model_copy(update={"discount_ppm": 0, "quantity": 1, "name": name})
+    return [
+        _at_rate(one, rate, minor).model_copy(
+            update={"unit_price_minor": minor, "list_price_minor": minor}
+        )
+        for rate, minor in taken.items()
+    ]
+
+
+def _at_rate(line: PricedLine, rate_ppm: int, price_minor: int) -> PricedLine:
+    if line.gross_minor is None:
+        return line.model_copy(update={"tax_rate_ppm": rate_ppm, "net_minor": price_minor})
+    changed = {
+        "tax_rate_ppm": rate_ppm,
+        "net_minor": without_tax(price_minor, rate_ppm),
+        "gross_minor": price_minor,
+    }
+    return line.model_copy(update=changed)
+
+
+def split_in_proportion(amount_minor: int, weights: Sequence[int]) -> list[int]:
+    """Split an amount in proportion to weights: each part is the difference of two rounded running
+    totals, so that they add up to it. Without any weight, the first part is all of it."""
+    whole, until, taken_minor, parts = sum(weights), 0, 0, []
+    if not whole:
+        return [amount_minor, *(0 for _ in weights[1:])]
+    for weight in weights:
+        until += weight
+        part_minor = round_half_up(amount_minor * until, whole) - taken_minor
+        taken_minor += part_minor
+        parts.append(part_minor)
+    return parts
 
 
 def discount_order(lines: Sequence[PricedLine], ppm: int) -> list[PricedLine]:

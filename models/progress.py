@@ -30,6 +30,8 @@ class Stage(StrEnum):
     CANCELLED = "cancelled"
 
 
+PAUSED = "paused"
+"""The code of the attention of a paused order."""
 FINAL_STAGES = (Stage.COMPLETED, Stage.CANCELLED)
 """The stages without an unfinished obligation."""
 
@@ -65,6 +67,8 @@ class ShipmentProblem(StrEnum):
     ARRIVED_AFTER_ALL = "arrived_after_all"
     CAME_BACK_AFTER_ALL = "came_back_after_all"
     CALLED_BACK_IN_VAIN = "called_back_in_vain"
+    CHANGED_TOO_LATE = "changed_too_late"
+    BOOKED_BY_HAND = "booked_by_hand"
 
     def describe(self, shipment_id: str) -> str:
         """Describe the problem, and what the operator can do."""
@@ -79,6 +83,16 @@ class ShipmentProblem(StrEnum):
                 return (
                     f"{shipment_id} came back after it was replaced or refunded: take its goods "
                     f"into stock (`shipment recover {shipment_id}`), or acknowledge it with `retry`"
+                )
+            case ShipmentProblem.BOOKED_BY_HAND:
+                return (
+                    f"{shipment_id} is cancelled, and its pick-up was booked by hand: cancel it "
+                    "with the carrier; then acknowledge it with `retry`"
+                )
+            case ShipmentProblem.CHANGED_TOO_LATE:
+                return (
+                    f"the carrier had {shipment_id} before its address or carrier was changed: "
+                    "have the carrier redirect it; then acknowledge it with `retry`"
                 )
             case ShipmentProblem.CALLED_BACK_IN_VAIN:
                 return (
@@ -115,6 +129,21 @@ class Problem(Payload):
     message: str
 
 
+class Pause(Payload):
+    """The pause of an order by an operator: no step starts, and no partner is called."""
+
+    by: str
+    since: datetime
+    reason: str
+
+    def describe(self, order_id: str) -> Problem:
+        """Describe the pause as an attention of the order."""
+        return Problem(
+            code=PAUSED,
+            message=f"paused by {self.by}: {self.reason}; `resume {order_id}` lets it go on",
+        )
+
+
 class Progress(Payload):
     """The progress of an order, as the tables have it. A higher `version` is a later one."""
 
@@ -128,6 +157,8 @@ class Progress(Payload):
     """All payments received for the order, including deposits."""
     due_minor: int
     """The amount still to be paid (`models.billing.Balance`); never below zero."""
+    receivable_minor: int = Field(default=0, exclude_if=lambda amount: not amount)
+    """The part of it that is invoiced."""
     captured_later: bool = False
     """Whether a card is charged before dispatch."""
     authorised_until: OptionalTime = None
@@ -137,11 +168,17 @@ class Progress(Payload):
     money_problem: Problem | None = None
     goods_problem: Problem | None = None
     invoice_number: str | None = None
+    """The first invoice."""
+    later_invoices: tuple[str, ...] = Field(default=(), exclude_if=lambda numbers: not numbers)
+    """The numbers of the others, in the order of issue."""
+    invoiced_by_delivery: bool = Field(default=False, exclude_if=lambda by: not by)
+    """Whether each delivery is invoiced with its goods issue."""
     allocated: bool = False
     fulfilment: Fulfilment = Fulfilment.CARRIER
     in_parts: bool = False
     """Whether available units may leave before the others."""
     ordered: int
+    """Units of goods; 0: an order of services alone."""
     held: int = 0
     """Units reserved, and in no shipment yet."""
     backordered: int = 0
@@ -149,6 +186,8 @@ class Progress(Payload):
     delivered: int = 0
     written_off: int = 0
     """Units refunded instead of delivered."""
+    given_up: int = Field(default=0, exclude_if=lambda units: not units)
+    """Those of them that were cancelled and never left."""
     promised_date: date | None = None
     """The day by which the goods are promised to leave."""
     expected_date: date | None = None
@@ -157,6 +196,8 @@ class Progress(Payload):
     """The last day for consent to the delay; None: no consent is required."""
     supply_problem: str | None = None
     """Why the shortages are not supplied."""
+    pause: Annotated[Pause | None, Field(exclude_if=lambda pause: pause is None)] = None
+    """The pause that an operator asked for; an order that is over has nothing to pause."""
     cancellation: Cancellation = Cancellation.NONE
     refund_due_minor: int = 0
     """The amount still to be refunded for a cancelled order."""
@@ -165,6 +206,13 @@ class Progress(Payload):
     """Ids of returns that a carrier has just reported on."""
     ended_recalls: tuple[str, ...] = ()
     """Ids of commands whose recall of a shipment ends, as the carrier has just picked it up."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether no step may start and no partner be called. A cancellation ends a pause."""
+        if self.pause is None:
+            return False
+        return self.cancellation is Cancellation.NONE and stage(self) not in FINAL_STAGES
 
     @property
     def paid_in_full(self) -> bool:
@@ -179,7 +227,7 @@ class Progress(Payload):
     @property
     def goods_left(self) -> bool:
         """Whether units were issued, so that it is too late to cancel the order."""
-        return self.shipped + self.written_off > 0
+        return self.shipped + self.written_off > self.given_up
 
     @property
     def at_hand(self) -> int:
@@ -193,7 +241,9 @@ class Progress(Payload):
 
     @property
     def fulfilled(self) -> bool:
-        """Whether no unit is to be delivered any more."""
+        """Whether no unit is to be delivered any more; services alone are fulfilled as invoiced."""
+        if not self.ordered:
+            return self.invoice_number is not None
         return self.delivered + self.written_off >= self.ordered
 
     @property
@@ -202,6 +252,16 @@ class Progress(Payload):
         if not self.backordered:
             return False
         return not (self.in_parts and self.at_hand)
+
+    @property
+    def invoices(self) -> tuple[str, ...]:
+        """The numbers of the order's invoices, in the order of issue."""
+        return (self.invoice_number, *self.later_invoices) if self.invoice_number else ()
+
+    def with_invoices(self, numbers: tuple[str, ...]) -> "Progress":
+        """Return the progress with these invoices, in the order of issue."""
+        first = numbers[0] if numbers else None
+        return self.model_copy(update={"invoice_number": first, "later_invoices": numbers[1:]})
 
     def with_shipments(self, shipments: Iterable[ShipmentProgress]) -> "Progress":
         """Return the progress after these shipments of its units were planned, or went on.
@@ -245,7 +305,7 @@ def stage(progress: Progress) -> Stage:
         return Stage.CANCELLING
     if progress.fulfilled:
         return Stage.COMPLETED if progress.paid_in_full else Stage.DELIVERED
-    if progress.shipped + progress.written_off >= progress.ordered:
+    if progress.ordered and progress.shipped + progress.written_off >= progress.ordered:
         return Stage.IN_TRANSIT
     if not progress.allocated:
         return Stage.RECEIVED

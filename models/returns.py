@@ -129,7 +129,7 @@ class PendingSettlement(Payload):
     """A refund or an exchange that the customer hasn't received yet."""
 
     settlement_id: str
-    credit_note: str | None = None
+    credit_notes: tuple[str, ...] = ()
     refund_keys: tuple[str, ...] = ()
     exchange_order_id: str | None = None
 

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, Json, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.approvals import ApprovalRules
-from models.billing import BillingRules, DunningLevel
+from models.billing import BillingRules, DunningLevel, InvoiceAt
 from models.documents import FONTS, DocumentRules
 from models.errors import FieldError, InvalidConfiguration
 from models.messages.policy import Policy
@@ -37,6 +37,7 @@ _POSTGRESQL = re.compile(
     r"postgres(ql(\+psycopg)?)?://([^@]*@)?(\[[^]]*\]|[^/:?\s]*)(:\d{1,5})?(/.*|\?.*)?"
 )
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+_BUILD_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _LEVEL = re.compile(r"\d{1,4}:\d{1,9}(\.\d{1,4})?", re.ASCII)
 T = TypeVar("T")
 CORES_PER_WORKER = 2
@@ -111,6 +112,10 @@ def _is_folder(path: Path | None) -> bool:
     return path is None or path.is_dir()
 
 
+def _is_build_id(text: str) -> bool:
+    return not text or bool(_BUILD_ID.fullmatch(text))
+
+
 def _are_fonts(text: str) -> bool:
     return bool(text.split()) and all(map(_is_font_source, text.split()))
 
@@ -169,6 +174,14 @@ class Settings(BaseSettings):
         1, (os.cpu_count() or 1) // CORES_PER_WORKER
     )
     """Worker processes that `make up` and `make demo` run."""
+    build_id: Annotated[str, _only(_is_build_id)] = Field(
+        default="", description="1 to 64 letters, digits, dots, underscores or hyphens, or absent"
+    )
+    """The version of this worker's code, for deployments side by side; empty: not versioned."""
+    metrics_port: Port | None = Field(
+        default=None, description="a whole number from 1 to 65535, or absent"
+    )
+    """The port on which a worker shows its metrics; further workers take the next ones."""
 
     payments_url: HttpUrl = "http://127.0.0.1:8090/payments"
     suppliers_url: HttpUrl = "http://127.0.0.1:8090/suppliers"
@@ -222,6 +235,11 @@ class Settings(BaseSettings):
     )
     """When tax falls due: already with payments before the invoice (2006/112/EC art. 65), or only
     with the invoice."""
+    invoice_at: Literal["goods_issue", "acceptance"] = Field(
+        default="goods_issue", description="goods_issue or acceptance"
+    )
+    """When an order on credit is invoiced: each delivery with its goods issue, or the whole order
+    before its goods leave. An order keeps the rule of its acceptance."""
     payment_tolerance: Decimal = Field(
         default=Decimal(0), ge=0, le=1000, description="an amount from 0 to 1000, such as 0.05"
     )
@@ -370,6 +388,7 @@ class Settings(BaseSettings):
             tolerance=str(self.payment_tolerance),
             bad_debt_relief=self.bad_debt_relief,
             dunning=tuple(DunningLevel(days=int(days), fee=fee) for days, fee in levels),
+            invoice_at=InvoiceAt(self.invoice_at),
         )
 
     @property

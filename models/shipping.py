@@ -247,3 +247,16 @@ def freight_class(weight_g: int, volume_mm3: int) -> str:
     pounds = weight_g / _G_PER_LB
     density = pounds / (volume_mm3 / _MM_PER_FT**3)
     return next((name for at_least, name in _CLASSES if density >= at_least), "400")
+
+
+_BY_HAND = "by-hand:"
+
+
+def booking_by_hand(shipment_id: str) -> str:
+    """Make the booking id of a shipment that an operator has booked."""
+    return f"{_BY_HAND}{shipment_id}"
+
+
+def is_by_hand(booking_id: str | None) -> bool:
+    """Return whether an operator made a booking, so that an operator cancels it."""
+    return booking_id is not None and booking_id.startswith(_BY_HAND)

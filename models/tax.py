@@ -23,6 +23,8 @@ _UNIONS = (frozenset(("GB", NORTHERN_IRELAND, "IM")), frozenset(("CH", "LI")))
 """Areas outside the EU that levy one VAT: no export leads from one to the other."""
 STANDARD_CLASS = "standard"
 """The tax class of products that name none."""
+AS_GOODS = "as_goods"
+"""The tax class of services that only accompany goods, such as shipping, and are taxed as these."""
 _VAT_PREFIXES = {"EL": "GR"}
 _OUTSIDE = {
     "DE": ("27498", "78266"),  # Heligoland, Büsingen
@@ -41,7 +43,7 @@ _INSIDE = {"IM": "GB", "MC": "FR"}
 
 
 class ProductKind(StrEnum):
-    """Whether a product is goods or a service."""
+    """Whether a product is goods, or a service: billed, and never stocked, purchased or shipped."""
 
     GOODS = "goods"
     SERVICE = "service"
@@ -88,8 +90,7 @@ class Supply(Payload):
 
     `dispatched_from` and `delivered_to` are VAT areas (`vat_area`), `customer_country` is the seat
     of the customer. `is_registered`: the seller has a VAT id. `oss`: it declares distance sales in
-    the one-stop shop. `has_goods`: services ordered with goods are incidental to them, and follow
-    them (art. 78 (b)).
+    the one-stop shop. `has_goods`: without goods, the supply is a service.
     """
 
     seller_country: str
@@ -120,6 +121,10 @@ class Taxation(Payload):
     country: str | None = None
 
 
+_BY_VAT_ID = {TaxCase.INTRA_COMMUNITY: "art. 138", TaxCase.REVERSE_CHARGE: "art. 196"}
+"""The cases without tax because of the customer's VAT id, with their article."""
+
+
 def vat_area(country: str, postal_code: str = "") -> str:
     """Return the VAT area of an address: a country, or a part of one with a code of its own.
 
@@ -144,6 +149,17 @@ def vat_id_country(vat_id: str) -> str | None:
     """Return the country that issued a VAT id of the EU or Northern Ireland; None: another id."""
     country = _VAT_PREFIXES.get(vat_id[:2], vat_id[:2])
     return country if country in _GOODS_AREA else None
+
+
+def tax_warnings(case: TaxCase, vat_id: str) -> list[str]:
+    """Return what the seller still has to do for a case: check the VAT id that it rests on."""
+    article = _BY_VAT_ID.get(case)
+    if not article or not vat_id:
+        return []
+    return [
+        f"vat_id: {vat_id} is not verified: check it in VIES and keep the answer, as no tax is "
+        f"charged because of it (2006/112/EC, {article})"
+    ]
 
 
 def taxation(supply: Supply) -> Taxation:

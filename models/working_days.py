@@ -14,11 +14,13 @@ LONGEST_CLOSURE_DAYS = 31
 """More than any series of weekends and public holidays: the longest of 2024 to 2027 has 12 days
 (Novruz)."""
 
-_SATURDAY = 5
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+NO_WEEKEND = "none"
+_SATURDAY_AND_SUNDAY = frozenset((5, 6))
 
 
 class Calendar(Payload):
-    """The working days of a location: Monday to Friday until `cutoff`, except public holidays.
+    """The working days of a location: all but its weekend and public holidays, until `cutoff`.
 
     `timezone`: IANA name, such as "Europe/Berlin". `cutoff`: the local time from which goods wait
     for the next working day; None: always open, also on weekends and holidays. `country`: ISO 3166
@@ -26,17 +28,19 @@ class Calendar(Payload):
     `region`: a subdivision as that package names it, such as "BE" for Berlin; without one, only the
     holidays of the whole country.
 
-    Weeks that end on other days are not supported.
+    `weekend`: its days, such as "fri sat", or "none"; without any, those of the country.
     """
 
     timezone: str = "UTC"
     cutoff: time | None = None
     country: str = ""
     region: str = ""
+    weekend: str = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_calendar(self.timezone, self.cutoff, self.country, self.region)
+        weekend_of(self.country, self.weekend)
         return self
 
 
@@ -55,10 +59,55 @@ def check_calendar(timezone: str, cutoff: time | None, country: str, region: str
 
 def is_working_day(calendar: Calendar, day: date) -> bool:
     """Return whether the location works on `day`, a local date."""
-    if calendar.cutoff is None:
-        return True
+    return calendar.cutoff is None or _is_open(calendar, day)
+
+
+def _is_open(calendar: Calendar, day: date) -> bool:
     closed = _public_holidays(calendar.country, calendar.region, day.year)
-    return day.weekday() < _SATURDAY and day not in closed
+    return day.weekday() not in weekend_of(calendar.country, calendar.weekend) and day not in closed
+
+
+def weekend_of(country: str, weekend: str = "") -> frozenset[int]:
+    """Return the days of a weekend, Monday being 0: as given, else those of the country.
+
+    Raises ValueError for other words than days, and for a week without a working day.
+    """
+    if not weekend:
+        return _weekend_of_country(country)
+    words = weekend.casefold().replace(",", " ").split()
+    if words == [NO_WEEKEND]:
+        return frozenset()
+    if not words or not set(words) <= set(DAYS) or len(set(words)) == len(DAYS):
+        raise ValueError(f"weekend: {weekend!r} is not days such as 'fri sat', or 'none'")
+    return frozenset(map(DAYS.index, words))
+
+
+@lru_cache(maxsize=300)
+def _weekend_of_country(country: str) -> frozenset[int]:
+    try:
+        return frozenset(holidays.country_holidays(country).weekend)
+    except NotImplementedError:
+        return _SATURDAY_AND_SUNDAY
+
+
+def after_working_time(
+    calendar: Calendar, supplier_country: str, start: datetime, span: timedelta
+) -> datetime:
+    """Return when a span of time has passed, without weekends and public holidays.
+
+    They are those of the location, whatever its cutoff, and the public holidays of the supplier's
+    country.
+    """
+    left = span
+    while True:
+        day = day_at(calendar.timezone, start)
+        end = moment_of(calendar.timezone, day + timedelta(days=1))
+        closed = _public_holidays(supplier_country, "", day.year)
+        if _is_open(calendar, day) and day not in closed:
+            if start + left <= end:
+                return start + left
+            left -= end - start
+        start = end
 
 
 def hand_over_at(calendar: Calendar, ready: datetime) -> datetime:

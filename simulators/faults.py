@@ -26,7 +26,7 @@ FaultName = Literal[
 
 OPERATIONS_OF: dict[Partner, set[OperationName]] = {
     "payments": {"request", "capture", "void", "refund", "callback"},
-    "suppliers": {"purchase_order", "fulfilment", "callback"},
+    "suppliers": {"purchase_order", "cancel", "fulfilment", "callback"},
     "carriers": {"quote", "booking", "cancel", "callback"},
 }
 FAULTS_OF_CALLS: set[FaultName] = {"delay", "error", "timeout_after", "refuse"}

@@ -30,6 +30,7 @@ class PaymentRequest(Body):
     currency: Currency
     due_date: date
     capture: Literal["at_once", "at_dispatch"] = "at_once"
+    replaces: str | None = None
 
 
 class CaptureRequest(Body):
@@ -64,6 +65,8 @@ def request_payment(books: Books, body: PaymentRequest) -> Outcome:
     """
     if books.states("payments", "void", body.order_id):
         return conflict("voided", f"the payment request of {body.order_id} was voided before")
+    if body.replaces is not None:
+        books.cancel_requests("payments", "request", body.order_id, "requested", "replaced")
     suffix = _numbered(body.order_id, books.states("payments", "request", body.order_id))
     answer: Data = {"request_id": f"req-{suffix}", "state": "requested"}
     if body.capture == "at_dispatch":

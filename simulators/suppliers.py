@@ -55,6 +55,20 @@ def accept_order(books: Books, body: PurchaseOrder) -> Outcome:
     return Outcome(202, {"reference": f"so-{body.po_id}"}, "ordered", _fulfilment(body, {}))
 
 
+class PurchaseCancellation(Body):
+    """A request to cancel a purchase order."""
+
+    po_id: BusinessId
+    supplier_id: BusinessId
+
+
+def cancel_order(books: Books, body: PurchaseCancellation) -> Outcome:
+    """Cancel a purchase order, if there is one: no goods of it are sent any more."""
+    books.cancel_requests("suppliers", "purchase_order", body.po_id, "ordered", "cancelled")
+    states = books.states("suppliers", "purchase_order", body.po_id)
+    return Outcome(200, {"state": "cancelled" if states else "unknown"}, "done")
+
+
 def faulty_fulfilment(faults: Faults, body: PurchaseOrder) -> tuple[Callback, ...] | None:
     """Use the supplier's pending faults; return the resulting callbacks, None without faults."""
     active = faults.take_fulfilment_faults(body.supplier_id)
@@ -182,5 +196,9 @@ OPERATIONS = (
     Operation(
         "suppliers", "purchase_order", "/suppliers/purchase-orders",
         PurchaseOrder, lambda body: body.po_id, accept_order, faulty_fulfilment,
+    ),
+    Operation(
+        "suppliers", "cancel", "/suppliers/purchase-orders/cancel",
+        PurchaseCancellation, lambda body: body.po_id, cancel_order,
     ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -32,6 +32,8 @@ class Program:
     name: str
     argv: tuple[str, ...]
     ports: tuple[int, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Its own variables, beside those of all programs."""
 
 
 class Processes:
@@ -126,7 +128,7 @@ class Processes:
             process = await asyncio.create_subprocess_exec(
                 *program.argv,
                 cwd=self._home,
-                env=self._env,
+                env={**self._env, **program.env},
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=STDOUT,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from rich.console import Console
@@ -33,6 +34,8 @@ START_LIMIT_S = 60
 FORWARDED = ("DATABASE_URL", "MAIL_FROM", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE")
 """Variables also written to VAR_DIR/env if they are set."""
 
+IN_ATTENTION = "Attention = true"
+"""The query of the Temporal UI for workflows that need an operator."""
 Result = TypeVar("Result")
 
 
@@ -198,12 +201,17 @@ class Stack:
         return [
             Program("api", api, (addresses.api_port,)),
             Program("simulators", simulators, (http_port, smtp_port)),
-            *(Program(name, (python, "worker.py")) for name in self._worker_names()),
+            *(self._worker(number) for number in range(1, self.config.settings.workers + 1)),
         ]
 
-    def _worker_names(self) -> list[str]:
-        more = range(2, self.config.settings.workers + 1)
-        return ["worker", *(f"worker-{number}" for number in more)]
+    def _worker(self, number: int) -> Program:
+        """Build the program of a worker: each shows its metrics on a port of its own."""
+        name = "worker" if number == 1 else f"worker-{number}"
+        first = self.config.settings.metrics_port
+        argv = (sys.executable, "worker.py")
+        if first is None:
+            return Program(name, argv)
+        return Program(name, argv, env={"METRICS_PORT": str(first + number - 1)})
 
     async def _api_ready(self) -> None:
         async with httpx.AsyncClient(base_url=self.api_url, trust_env=False) as api:
@@ -257,6 +265,12 @@ def address_table(stack: Stack) -> Table:
     return table
 
 
+def _attention_url(addresses: Addresses) -> str:
+    """Return the address of the list of workflows that need an operator."""
+    query = quote(f"{IN_ATTENTION} AND ExecutionStatus = 'Running'")
+    return f"{addresses.ui_url}/namespaces/default/workflows?query={query}"
+
+
 def _external_ui(addresses: Addresses) -> str:
     return f"the UI of {addresses.temporal or 'the server in your Temporal profile'}"
 
@@ -266,6 +280,8 @@ async def up(environ: Mapping[str, str], console: Console) -> int:
     config = StackConfig(settings=Settings.read(), environ=environment(environ))
     async with Stack(config, console) as stack:
         console.print(address_table(stack), soft_wrap=True)
+        if stack.addresses.own_engine:
+            console.print(f"Needs an operator: {_attention_url(stack.addresses)}", soft_wrap=True)
         console.print("Ctrl-C stops all processes; the next start continues with the same data.")
         await asyncio.Event().wait()
     return 0

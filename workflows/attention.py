@@ -2,9 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 
-from models.messages.attention import Attention
-from models.messages.policy import Policy
-from models.messages.requests import CommandOutcome
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from models.messages.attention import Attention, OpenAttention
+    from models.messages.policy import Policy
+    from models.messages.requests import CommandOutcome
 
 
 class AttentionBoard:
@@ -16,14 +19,19 @@ class AttentionBoard:
 
     def __init__(self, show: Callable[[Attention | None], Awaitable[None]]) -> None:
         self._show = show
-        self._open: dict[str, Attention] = {}
+        self._open: dict[str, OpenAttention] = {}
         self.retries = 0
         self.policy = Policy(payment_deadline=0, partner_timeout=10, attention_after_attempts=5)
 
     @property
     def attention(self) -> Attention | None:
         """The attention that is shown."""
-        return next(iter(self._open.values()), None)
+        return next((each.attention for each in self._open.values()), None)
+
+    @property
+    def attentions(self) -> tuple[OpenAttention, ...]:
+        """All open attentions, the oldest first."""
+        return tuple(self._open.values())
 
     async def raise_attention(self, key: str, attention: Attention) -> None:
         """Open an attention, or replace the one under the same key."""
@@ -51,6 +59,8 @@ class AttentionBoard:
         if attention is None:
             del self._open[key]
         else:
-            self._open[key] = attention
+            known = self._open.get(key)
+            since = known.since if known else workflow.now()
+            self._open[key] = OpenAttention(attention=attention, since=since)
         if self.attention != before:
             await self._show(self.attention)

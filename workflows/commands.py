@@ -6,13 +6,15 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.billing.payment_calls import PaymentCalls
     from activities.mail.steps import CustomerMail
     from activities.operations.commands import execute_command
+    from activities.purchasing.steps import Purchasing
     from activities.shipping.carrier_calls import CarrierCalls
     from models.messages.commands.registry import CommandStep
     from models.messages.commands.results import CommandResult, FollowUp
     from models.messages.commands.shipping import EndRecall
-    from models.messages.steps import ShipmentStep
+    from models.messages.steps import OrderStep, PurchaseStep, ShipmentStep
     from workflows.attention import AttentionBoard
     from workflows.auxiliary import AuxiliaryWorkflow
     from workflows.compensation import PickedUp, cancel_booking
@@ -71,27 +73,47 @@ class FollowUpWorkflow(AuxiliaryWorkflow):
     async def run(self, follow_up: FollowUp) -> None:
         """Make the calls: the mail about a refund follows the refund, and no refund another."""
         await self._read_policy()
-        if follow_up.recall is not None:
-            await self._recall(follow_up.recall)
-        if follow_up.bill is not None:
-            summary = f"Mail {follow_up.bill.number}"
-            await self._steps.call_partner(CustomerMail.mail_bill, follow_up.bill, summary)
+        for end in follow_up.recalls:
+            await self._recall(end)
+        if follow_up.cancels_purchase:
+            purchase = PurchaseStep(po_id=follow_up.cancels_purchase, sku="")
+            summary = f"Cancel {purchase.po_id} with its supplier"
+            await self._steps.call_partner(Purchasing.cancel_purchase_order, purchase, summary)
+        if follow_up.requests_payment:
+            order = OrderStep(order_id=self._order_id or "")
+            summary = "Request the payment of the amended order"
+            await self._steps.call_partner(PaymentCalls.request_payment, order, summary)
+        for bill in follow_up.bills:
+            summary = f"Mail {bill.number}"
+            await self._steps.call_partner(CustomerMail.mail_bill, bill, summary)
         await self._refunds.pay_all(follow_up.refund_keys)
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _recall(self, end: EndRecall) -> None:
         """Ask a carrier not to pick up a shipment, and execute the command for its answer."""
         step = ShipmentStep(order_id=self._order_id or "", shipment_id=end.shipment_id)
-        try:
-            await cancel_booking(self._until_goods_left, CarrierCalls.recall_shipment, step)
-        except (PickedUp, Stopped):
-            await self._board.clear_all()
+        if not await self._is_recalled(step):
             end = end.model_copy(update={"agreed": False})
         await execute(self._steps, CommandStep(command=end))
 
+    async def _is_recalled(self, step: ShipmentStep) -> bool:
+        """Return the carrier's answer. Ask again whenever a shipment of the command has left, as
+        it may be another one: the call itself is refused for a shipment that has left."""
+        while True:
+            self._goods_left = False
+            try:
+                await cancel_booking(self._until_goods_left, CarrierCalls.recall_shipment, step)
+            except PickedUp:
+                await self._board.clear_all()
+                return False
+            except Stopped:
+                await self._board.clear_all()
+            else:
+                return True
+
     @workflow.signal
     def goods_left(self, _notification: JsonValue = None, *_more: JsonValue) -> None:
-        """End the recall of a shipment that has left. Accepts any arguments."""
+        """Repeat the running recall: its shipment may have left. Accepts any arguments."""
         self._goods_left = True
 
 

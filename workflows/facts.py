@@ -12,6 +12,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.billing.steps import (
         apply_authorisation,
         apply_payment,
+        apply_refund_failure,
+        apply_refund_report,
         apply_reversal,
         record_payout,
         record_unmatched_payment,
@@ -22,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.purchasing.supplier_invoices import record_supplier_invoice
     from activities.purchasing.supplier_reports import apply_acknowledgement, apply_ship_notice
     from activities.shipping.steps import apply_delivery, apply_dispatch, apply_tracking
+    from models.errors import invalid_input
     from models.messages.attention import Attention
     from models.messages.facts import (
         FACT_TYPES,
@@ -32,9 +35,12 @@ with workflow.unsafe.imports_passed_through():
         OrderFact,
         PaymentAuthorised,
         PaymentReceived,
+        PaymentRefunded,
         PaymentReversed,
         PayoutPaid,
         PurchaseFact,
+        RefundFact,
+        RefundFailed,
         RejectedMessage,
         ShipmentDelivered,
         ShipmentDispatched,
@@ -71,13 +77,11 @@ def read_message(kind: type[M], subject: str, name: str, raw: JsonValue) -> M | 
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
         return RejectedMessage(
             subject=subject,
             name=name,
             body=json.dumps(raw, sort_keys=True, ensure_ascii=False),
-            reason=f"{field}: {first['msg']}" if field else str(first["msg"]),
+            reason=str(invalid_input(error).fields[0]),
         )
 
 
@@ -164,6 +168,18 @@ async def apply_purchase_fact(
     await notify(steps, notification, sender)
 
 
+async def apply_refund_fact(steps: Steps, fact: RefundFact) -> None:
+    """Apply a report about a refund and notify its order."""
+    match fact:
+        case PaymentRefunded():
+            summary = f"Record refund {fact.refund_id}"
+            notification = await steps.run_database_step(apply_refund_report, fact, summary)
+        case RefundFailed():
+            summary = f"Record that refund {fact.refund_id} failed"
+            notification = await steps.run_database_step(apply_refund_failure, fact, summary)
+    await notify(steps, notification)
+
+
 def notification_of(fact: OrderFact, progress: Progress) -> Notification:
     """Return the notification of the returns and recalls that a fact of an order concerns."""
     return Notification(
@@ -196,6 +212,9 @@ class FactWorkflow(AuxiliaryWorkflow):
             return "applied"
         if isinstance(fact, PayoutPaid):
             await run_database_step(record_payout, fact, f"Record payout {fact.payout_id}")
+            return "applied"
+        if isinstance(fact, RefundFact):
+            await apply_refund_fact(self._steps, fact)
             return "applied"
         outcome = await self._apply(fact)
         await workflow.wait_condition(workflow.all_handlers_finished)

@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from functools import partial
 from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue
@@ -16,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.phases.steps import OrderPhases
     from activities.stock.steps import allocate_stock
     from models.acceptance import AcceptedOrder
+    from models.audit import TEMPORAL
     from models.messages.facts import (
         Fact,
         OrderFact,
@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
     from models.messages.steps import FactStep, OrderOutcome, OrderStatus, Recorded, RecordOrder
     from models.progress import Cancellation
+    from models.views.why import Explanation
     from workflows.compensation import start_cancellation, undo
     from workflows.facts import (
         notification_of,
@@ -49,7 +50,7 @@ with workflow.unsafe.imports_passed_through():
 
 Request = TypeVar("Request", bound=BaseModel)
 Message = Fact | StockArrived | RejectedMessage
-CANCELLED_IN_UI = CancelRequest(reason="cancelled in the Temporal UI", actor="temporal")
+CANCELLED_IN_UI = CancelRequest(reason="cancelled in the Temporal UI", actor=TEMPORAL)
 
 
 @workflow.defn
@@ -105,16 +106,12 @@ class OrderWorkflow:
         """
         order = self._order
         while (refusal := (await self._record_once()).refusal) is not None:
-            changed = partial(self._has_changed, order.progress.version)
-            await order.steps.wait_for_operator("credit", refusal, changed)
+            await order.steps.wait_for_operator("credit", refusal, order.changes())
         self._react_to_progress()
         self._billing.start_authorisation_watch()
         outcome = order.outcome_of("mail_confirmation")
         summary = "Mail the order confirmation"
         order.start_mail(CustomerMail.mail_confirmation, order.step, summary, outcome)
-
-    def _has_changed(self, version: int) -> bool:
-        return self._order.progress.version != version
 
     async def _allocate(self) -> None:
         """Reserve stock. Purchase shortages and wait for them."""
@@ -126,8 +123,11 @@ class OrderWorkflow:
         await self._goods.wait_for_stock()
 
     async def _bill(self) -> None:
-        """Issue the invoice if the order is on credit or paid. Otherwise the payment issues it."""
+        """Issue the invoice if the order is on credit or paid. Otherwise the payment issues it, or
+        the goods issue of each delivery."""
         order = self._order
+        if order.progress.invoiced_by_delivery:
+            return
         is_due = order.progress.terms.on_credit or order.progress.paid_in_full
         if is_due and not order.progress.invoice_number:
             await order.run_step(issue_invoice, "Issue the invoice")
@@ -237,7 +237,7 @@ class OrderWorkflow:
             )
             order.take(advanced)
             if notification := notification_of(message, advanced.progress):
-                order.start_in_background(notify(order.regardless, notification))
+                order.start_in_background(notify(order.unpaused, notification))
 
     def _react_to_progress(self) -> None:
         self._billing.react_to_progress()
@@ -314,6 +314,11 @@ class OrderWorkflow:
     def _read(self, kind: type[Request], name: str, raw: JsonValue) -> Request | RejectedMessage:
         """Read a command; one without content has the defaults."""
         return read_message(kind, self._order.order_id, name, {} if raw is None else raw)
+
+    @workflow.query
+    def explain(self, *_more: JsonValue) -> Explanation:
+        """Explain what the order waits for, who acts next, and what an operator may do."""
+        return self._order.explanation
 
     @workflow.query
     def status(self, *_more: JsonValue) -> OrderStatus:

@@ -2,6 +2,7 @@
 acknowledges."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from temporalio import workflow
 
@@ -10,9 +11,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.billing.payment_calls import PaymentCalls
     from activities.billing.steps import lapse_authorisation
     from activities.mail.steps import CustomerMail
+    from models.audit import PIPELINE
     from models.billing import AUTHORISATION_LAPSED
     from models.messages.requests import CancelRequest
-    from models.messages.steps import ReminderStep
+    from models.messages.steps import BillStep, ReminderStep
     from models.orders import Terms
     from models.progress import Problem
     from workflows.compensation import start_cancellation
@@ -34,7 +36,9 @@ class OrderBilling:
         self._order = order
         self._is_watching = False
         self._shown: Problem | None = None
-        self._reminders_ended_paid = False
+        self._is_reminding = False
+        self._reminded: tuple[str, ...] = ()
+        self._invoiced: set[str] = set()
 
     async def collect(self) -> None:
         """Wait for a payment or an authorisation; cancel the order at the payment deadline."""
@@ -47,7 +51,7 @@ class OrderBilling:
             "Until the payment deadline",
         )
         if not secured:
-            late = CancelRequest(reason="not paid in time", actor="deadline")
+            late = CancelRequest(reason="not paid in time", actor="deadline", source=PIPELINE)
             await start_cancellation(order, late, unless_paid=True)
             await order.steps.wait_until(lambda: order.progress.secured)
 
@@ -62,10 +66,10 @@ class OrderBilling:
             return self._order.board.policy.payment_deadline
         return (pay_by - now).total_seconds()
 
-    async def request_payment(self) -> None:
+    async def request_payment(self, call: str = "request_payment") -> None:
         """Request the payment from the provider, unless the order is paid before."""
         order = self._order
-        outcome = order.outcome_of("request_payment")
+        outcome = order.outcome_of(call)
         if outcome.is_done:
             return
         try:
@@ -146,39 +150,76 @@ class OrderBilling:
         return self._order.progress.authorised_until is not None
 
     async def remind(self) -> None:
-        """Mail reminders of an overdue payment until it is paid or the last one is sent."""
+        """Mail reminders of overdue invoices until all are paid or the last one is sent.
+
+        Called again while it runs, it does nothing.
+        """
+        if self._is_reminding:
+            return
+        self._is_reminding = True
         try:
             await self._remind()
         finally:
-            self._reminders_ended_paid = self._order.progress.paid_in_full
+            self._is_reminding = False
+            self._reminded = self._order.progress.invoices if self._owes() else ()
+
+    def _owes(self) -> bool:
+        return self._order.progress.receivable_minor > 0
 
     async def _remind(self) -> None:
         order = self._order
-        while True:
+        while self._owes():
+            known = order.progress.invoices
             review = await order.while_unpaid.run_database_step(
                 review_dunning, order.step, "Review dunning"
             )
             order.update(review.progress)
-            if review.remind is not None:
-                reminder = ReminderStep(order_id=order.order_id, level=review.remind)
+            if review.remind is not None and review.invoice_number is not None:
+                reminder = ReminderStep(
+                    order_id=order.order_id,
+                    invoice_number=review.invoice_number,
+                    level=review.remind,
+                )
                 summary = f"Mail reminder {reminder.level}"
                 order.start_mail(CustomerMail.mail_reminder, reminder, summary)
             elif review.review_in_s is None:
                 return
             else:
                 await order.while_unpaid.wait_until(
-                    lambda: False, review.review_in_s, "Until a reminder is due"
+                    partial(self._has_others, known),
+                    review.review_in_s,
+                    "Until a reminder is due",
                 )
 
+    def _has_others(self, known: tuple[str, ...]) -> bool:
+        """Whether there is another invoice to remind of, or nothing is due any more."""
+        return self._order.progress.invoices != known or not self._owes()
+
     def react_to_progress(self) -> None:
-        """Show a new problem of the money; remind again after a reversed payment."""
+        """Mail and collect the invoices of deliveries; show a new problem of the money; remind
+        again after a reversed payment."""
         problem = self._order.progress.money_problem
         if problem is not None and problem != self._shown:
             self._order.start_in_background(self._show_problem(problem))
         self._shown = problem
-        if self._reminders_ended_paid and not self._order.progress.paid_in_full:
-            self._reminders_ended_paid = False
+        progress = self._order.progress
+        if progress.invoiced_by_delivery:
+            self._follow_deliveries()
+        is_reminded = self._is_reminding or self._reminded == progress.invoices
+        if progress.terms.on_credit and self._owes() and not is_reminded:
             self._order.start_in_background(self.remind())
+
+    def _follow_deliveries(self) -> None:
+        """Mail each new invoice of a delivery, and request its payment."""
+        order = self._order
+        for position, number in enumerate(order.progress.invoices, start=1):
+            if number in self._invoiced:
+                continue
+            self._invoiced.add(number)
+            outcome = order.outcome_of(f"mail_invoice/{number}")
+            bill = BillStep(number=number)
+            order.start_mail(CustomerMail.mail_bill, bill, f"Mail {number}", outcome)
+            order.start_in_background(self.request_payment(f"request_payment/{position}"))
 
     async def _show_problem(self, problem: Problem) -> None:
         order = self._order

@@ -16,6 +16,9 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.requests import CommandOutcome
     from models.messages.steps import Advanced, CallOutcome, OrderStatus, OrderStep
     from models.progress import Problem, Progress, Stage, stage
+    from models.situation import Situation
+    from models.views.why import Explanation
+    from models.why import explain
     from workflows import search_attributes
     from workflows.attention import AttentionBoard
     from workflows.notifying import notify
@@ -29,9 +32,10 @@ In = TypeVar("In")
 class OrderContext:
     """The progress, the attentions and the background tasks of one order.
 
-    `step` is the argument of steps that need to know only the order. Of the three runners of steps,
-    `steps` stops when the order is being cancelled, `while_unpaid` also when it is paid in full,
-    and `regardless` never.
+    `step` is the argument of steps that need to know only the order. Of the runners, `steps` stops
+    when the order is being cancelled, `while_unpaid` also when it is paid in full, and
+    `regardless` never. They wait while the order is paused, but `unpaused`, which applies facts and
+    notifies others, never does.
     """
 
     def __init__(self, order_id: str) -> None:
@@ -39,15 +43,22 @@ class OrderContext:
         self.step = OrderStep(order_id=order_id)
         self.board = AttentionBoard(self._show_attention)
         self.cancelling = False
-        self.steps = Steps(self.board, stops=lambda: self.cancelling)
+        self.steps = Steps(self.board, lambda: self.cancelling, self.is_paused)
         self.while_unpaid = Steps(
-            self.board, stops=lambda: self.cancelling or self.progress.paid_in_full
+            self.board, lambda: self.cancelling or self.progress.paid_in_full, self.is_paused
         )
-        self.regardless = Steps(self.board, stops=lambda: False)
+        self.regardless = Steps(self.board, lambda: False, self.is_paused)
+        self.unpaused = Steps(self.board, lambda: False)
         self.refunds = RefundSteps(self.regardless)
         self._progress: Progress | None = None
+        self._since = workflow.now()
+        """When the order reached its stage."""
         self._outcomes: dict[str, CallOutcome] = {}
         self._background_tasks: list[asyncio.Task[None]] = []
+
+    def is_paused(self) -> bool:
+        """Return whether an operator has paused the order; not while it is being cancelled."""
+        return self._progress is not None and self._progress.is_paused and not self.cancelling
 
     @property
     def is_recorded(self) -> bool:
@@ -72,7 +83,21 @@ class OrderContext:
             order_id=self.order_id,
             stage=self.stage,
             attention=self.board.attention,
+            attentions=self.board.attentions,
             progress=self._progress,
+        )
+
+    @property
+    def explanation(self) -> Explanation:
+        """The answer to the query `explain`: what the order waits for."""
+        return explain(
+            Situation(
+                order_id=self.order_id,
+                progress=self._progress,
+                since=self._since,
+                policy=self.board.policy,
+                attentions=self.board.attentions,
+            )
         )
 
     def take(self, advanced: Advanced) -> None:
@@ -80,7 +105,7 @@ class OrderContext:
         self._outcomes |= {outcome.step: outcome for outcome in advanced.calls}
         self.update(advanced.progress)
         if advanced.notification:
-            self.start_in_background(notify(self.regardless, advanced.notification))
+            self.start_in_background(notify(self.unpaused, advanced.notification))
 
     def outcome_of(self, call: str) -> CallOutcome:
         """Return the outcome of a call that a phase has made, once; it is open otherwise.
@@ -91,29 +116,40 @@ class OrderContext:
 
     def update(self, progress: Progress) -> None:
         """Update the progress, unless a later version is known, and show its stage."""
-        before = self.stage
+        before, was_paused = self.stage, self.is_paused()
         if self._progress is None or progress.version >= self._progress.version:
             self._progress = progress
         if self.stage is not before:
+            self._since = workflow.now()
             workflow.upsert_search_attributes(
                 [search_attributes.ORDER_STAGE.value_set(self.stage.value)]
             )
+        if self.is_paused() is not was_paused:
+            self._show_search_attributes()
         self.show_details()
+
+    def changes(self) -> Callable[[], bool]:
+        """Return the condition that the order has changed since now."""
+        version = self.progress.version
+        return lambda: self.progress.version != version
 
     async def run_step(self, step: Step[OrderStep, Progress], summary: str) -> None:
         """Run a database step of the order, and update its progress."""
         self.update(await self.steps.run_database_step(step, self.step, summary))
 
     async def run_phase(self, phase: DatabaseStep[OrderStep, Advanced], summary: str) -> None:
-        """Run a phase of the order, even while it is being cancelled, and keep its outcome."""
-        self.take(await self.regardless.run_database_step(phase, self.step, summary))
+        """Run a phase of the order, even while it is cancelled or paused, and keep its outcome."""
+        self.take(await self.unpaused.run_database_step(phase, self.step, summary))
 
     def show_details(self) -> None:
         """Show the order in words in the Temporal UI."""
-        workflow.set_current_details(current_details(self._progress, self.board.attention))
+        workflow.set_current_details(current_details(self.explanation, self._progress))
 
     def retry(self) -> CommandOutcome:
         """Try again every step that waits for an operator; else purchase shortages again."""
+        if self.is_paused():
+            message = f"the order is paused: `resume {self.order_id}` lets it go on"
+            return CommandOutcome(accepted=False, message=message)
         if self.board.attention is None and self.is_recorded and self.progress.backordered:
             self.board.retries += 1
             return CommandOutcome(accepted=True, message="requesting the purchase again")
@@ -169,8 +205,16 @@ class OrderContext:
         await self.steps.run_database_step(execute_command, step, "Acknowledge the problem")
         await self.run_step(read_order_progress, "Read the progress")
 
-    async def _show_attention(self, attention: Attention | None) -> None:
+    def _show_search_attributes(self) -> None:
+        """Show the attention in the list of the Temporal UI: a pause first."""
+        attention = self.board.attention
+        if self.is_paused() and self.progress.pause is not None:
+            problem = self.progress.pause.describe(self.order_id)
+            attention = Attention(code=problem.code, message=problem.message)
         workflow.upsert_search_attributes(search_attributes.for_attention(attention))
+
+    async def _show_attention(self, attention: Attention | None) -> None:
+        self._show_search_attributes()
         self.show_details()
         await run_database_step(
             set_attention,

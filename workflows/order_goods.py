@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.operations.notifying import Notifier
     from activities.orders.promises import accept_delay, review_promise
     from activities.orders.steps import read_order_progress
+    from models.audit import PIPELINE
     from models.messages.attention import NO_SUPPLY, Attention
     from models.messages.commands.orders import CancelRest
     from models.messages.commands.registry import CommandStep
@@ -41,12 +42,15 @@ class OrderGoods:
         self._mailing = asyncio.Lock()
 
     async def wait_for_stock(self) -> None:
-        """Supply shortages, and wait for all units; with partial delivery, only for the first."""
+        """Supply shortages, and wait for all units; with partial delivery, only for the first.
+
+        An operator may split the order meanwhile: then the rest is supplied in the background.
+        """
+        if not self._order.progress.in_parts:
+            await self._supply(lambda: self._order.progress.lacks_stock)
         if self._order.progress.in_parts:
             self.start_supply()
             await self._order.steps.wait_until(lambda: not self._order.progress.lacks_stock)
-        else:
-            await self._supply()
 
     def start_supply(self) -> None:
         """Supply shortages in the background, while other units are dispatched."""
@@ -56,17 +60,17 @@ class OrderGoods:
     async def _supply_in_background(self) -> None:
         self.is_supplying = True
         try:
-            await self._supply()
+            await self._supply(lambda: self._order.progress.backordered > 0)
         finally:
             self.is_supplying = False
 
-    async def _supply(self) -> None:
-        """Report shortages and keep the customer informed until no unit is backordered."""
+    async def _supply(self, goes_on: Callable[[], bool]) -> None:
+        """Report shortages and keep the customer informed while it `goes_on`."""
         order = self._order
         reported_at: int | None = None
-        while order.progress.backordered:
+        while goes_on():
             review = await self._review_promise()
-            is_changed = self._change_since(review.progress)
+            is_changed = self._change_since(review.progress, goes_on)
             await self._show_supply_problem(review.progress.supply_problem)
             if reported_at != order.board.retries:
                 report = ReportStep(order_id=order.order_id, again=reported_at is not None)
@@ -77,9 +81,10 @@ class OrderGoods:
             await order.steps.wait_until(
                 is_changed, review.review_in_s, "Until the promised date is reviewed"
             )
-        await self._show_supply_problem(None)
+        if not order.progress.backordered:
+            await self._show_supply_problem(None)
 
-    def _change_since(self, reviewed: Progress) -> Callable[[], bool]:
+    def _change_since(self, reviewed: Progress, goes_on: Callable[[], bool]) -> Callable[[], bool]:
         """Return the condition that the supply has changed, or that an operator retries."""
         order, retries = self._order, self._order.board.retries
         return lambda: (
@@ -87,7 +92,7 @@ class OrderGoods:
             or order.progress.supply_problem != reviewed.supply_problem
             or order.progress.expected_date != reviewed.expected_date
             or order.progress.consent_by != reviewed.consent_by
-            or not order.progress.backordered
+            or not goes_on()
         )
 
     async def _show_supply_problem(self, problem: str | None) -> None:
@@ -110,7 +115,7 @@ class OrderGoods:
         if review.lapsed and order.progress.goods_left:
             await self._cancel_rest(order.progress.consent_by)
         elif review.lapsed:
-            request = CancelRequest(reason=NOT_ACCEPTED, actor="deadline")
+            request = CancelRequest(reason=NOT_ACCEPTED, actor="deadline", source=PIPELINE)
             outcome = await start_cancellation(order, request, unless_accepted=True)
             if outcome.accepted:
                 raise Stopped

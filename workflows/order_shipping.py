@@ -127,7 +127,7 @@ class OrderShipment:
         def stops() -> bool:
             return order.cancelling or self._is_gone() or not order.progress.secured
 
-        steps = Steps(order.board, stops)
+        steps = Steps(order.board, stops, order.is_paused)
         outcome = order.outcome_of(f"book_shipment/{self._id}")
         while not self._is_gone() and not outcome.is_done:
             await order.steps.wait_until(lambda: not stops() or self._is_gone())

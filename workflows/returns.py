@@ -120,9 +120,9 @@ class ReturnWorkflow(AuxiliaryWorkflow):
         return None if is_acknowledged else tracking
 
     async def _settle(self, settlement: PendingSettlement) -> None:
-        """Mail the credit note, refund the customer, and start the order of an exchange."""
-        if settlement.credit_note is not None:
-            bill = BillStep(number=settlement.credit_note)
+        """Mail the credit notes, refund the customer, and start the order of an exchange."""
+        for number in settlement.credit_notes:
+            bill = BillStep(number=number)
             await self._steps.call_partner(CustomerMail.mail_bill, bill, f"Mail {bill.number}")
         await self._refunds.pay_all(settlement.refund_keys)
         step = SettlementStep(settlement_id=settlement.settlement_id)

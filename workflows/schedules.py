@@ -133,6 +133,9 @@ class ReconcileWorkflow(Nightly):
     async def _finish(self, done: ReconcileProgress, step: CloseStep) -> ReconcileOutcome:
         """Compare the ledger, close findings, and show the open ones as attention."""
         await self._steps.call_partner(Reconciliation.compare_ledger, step, "Compare the ledger")
+        await self._steps.call_partner(
+            Reconciliation.anchor_audit_trail, step, "Anchor the audit trail"
+        )
         findings = await self._steps.call_partner(
             Reconciliation.close_findings, step, "Close findings"
         )

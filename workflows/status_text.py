@@ -3,31 +3,27 @@
 from models.messages.attention import Attention
 from models.money import Money
 from models.orders import OrderDocument
-from models.progress import Progress, Stage, stage
-
-OBLIGATIONS = {
-    Stage.RECEIVED: "Being recorded; stock is being allocated.",
-    Stage.AWAITING_STOCK: "Waiting for goods from a supplier.",
-    Stage.AWAITING_PAYMENT: "Waiting for the customer's payment.",
-    Stage.DISPATCHING: "Waiting for the goods issue.",
-    Stage.IN_TRANSIT: "Waiting for the delivery.",
-    Stage.DELIVERED: "Delivered; waiting for the rest of the payment.",
-    Stage.COMPLETED: "Delivered and paid.",
-    Stage.CANCELLING: "Being cancelled; every phase is being undone.",
-    Stage.CANCELLED: "Cancelled; every phase is undone.",
-}
-"""The earliest unfinished obligation of an order, by stage."""
+from models.progress import Progress
+from models.views.why import Explanation, Wait, in_words
 
 
-def current_details(progress: Progress | None, attention: Attention | None) -> str:
-    """Describe an order in Markdown: its stage, its attention and its main figures."""
-    now = stage(progress) if progress else Stage.RECEIVED
-    parts = [f"**{now.value.replace('_', ' ').capitalize()}.** {OBLIGATIONS[now]}"]
-    if attention:
-        parts.append(needs_operator(attention))
+def current_details(explanation: Explanation, progress: Progress | None) -> str:
+    """Describe an order in Markdown: its stage, what it waits for, and its main figures."""
+    parts = [f"**{explanation.state.replace('_', ' ').capitalize()}.**"]
+    parts += [_wait(wait, explanation.subject) for wait in explanation.waits]
     if progress:
-        parts.append("\n".join(_figures(progress)))
+        parts += ["**Figures**", "\n".join(_figures(progress))]
     return "\n\n".join(parts)
+
+
+def _wait(wait: Wait, order_id: str) -> str:
+    """Describe a wait, with the commands of an operator as lines to paste."""
+    what = wait.reason if wait.subject == order_id else f"{wait.subject}: {wait.reason}"
+    until = f" until {in_words(wait.until)}" if wait.until else ""
+    since = f" since {in_words(wait.since)}" if wait.since else ""
+    text = f"**{wait.who}** (`{wait.code}`){since}{until}: {what}. Then: {wait.then}."
+    commands = "\n".join(f"- `{action.command}`: {action.effect}" for action in wait.actions)
+    return f"{text}\n\n{commands}" if commands else text
 
 
 def needs_operator(attention: Attention) -> str:
@@ -52,7 +48,6 @@ def _figures(progress: Progress) -> list[str]:
             figures.append(f"- promised by {progress.promised_date}")
         if progress.consent_by:
             figures.append(f"- the customer must accept the delay by {progress.consent_by}")
-    if progress.invoice_number:
-        figures.append(f"- invoice {progress.invoice_number}")
+    figures += [f"- invoice {number}" for number in progress.invoices]
     figures += [f"- shipment {s.shipment_id}: {s.state}" for s in progress.shipments]
     return figures

@@ -52,18 +52,24 @@ class RefusedStep(Exception):
 
 class Steps:
     """A runner of steps: it retries each until it is done. Its methods raise Stopped once `stops`
-    holds."""
+    holds. While the order `is_paused`, none starts, calls are cancelled, and waits don't end."""
 
-    def __init__(self, board: AttentionBoard, stops: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        board: AttentionBoard,
+        stops: Callable[[], bool],
+        is_paused: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._board = board
         self._stops = stops
+        self._is_paused = is_paused
 
     async def run_database_step(
         self, step: DatabaseStep[In, Out], argument: In, summary: str
     ) -> Out:
         """Run a transaction, or a phase. A refusal waits for an operator's retry."""
         while True:
-            self._check()
+            await self._until_free()
             try:
                 result = await run_database_step(step, argument, summary)
             except RefusedStep as refusal:
@@ -101,7 +107,7 @@ class Steps:
         """
         attempts = self._board.policy.attention_after_attempts
         while True:
-            self._check()
+            await self._until_free()
             handle = self._start(step, argument, summary, attempts)
             await self._wait_for_end(handle, is_unlimited=not attempts)
             if not handle.done() or self._stops():
@@ -138,9 +144,13 @@ class Steps:
         timeout = None if seconds is None else timedelta(seconds=seconds)
         try:
             await workflow.wait_condition(
-                lambda: condition() or self._stops(), timeout=timeout, timeout_summary=summary
+                lambda: (condition() and not self._is_paused()) or self._stops(),
+                timeout=timeout,
+                timeout_summary=summary,
             )
         except TimeoutError:
+            if self._is_paused():
+                await self._until_free()
             return condition()
         self._check()
         return True
@@ -149,12 +159,22 @@ class Steps:
         if self._stops():
             raise Stopped
 
+    async def _until_free(self) -> None:
+        """Wait while the order is paused."""
+        self._check()
+        if self._is_paused():
+            await workflow.wait_condition(lambda: not self._is_paused() or self._stops())
+            self._check()
+
     async def _wait_for_end(self, handle: workflow.ActivityHandle[Any], is_unlimited: bool) -> None:
-        """Wait until a call is done. An operator's retry ends the wait for an unlimited one."""
+        """Wait until a call is done. A pause ends the wait; for an unlimited one also a retry."""
         retries = self._board.retries
         await workflow.wait_condition(
             lambda: (
-                handle.done() or (is_unlimited and self._board.retries != retries) or self._stops()
+                handle.done()
+                or (is_unlimited and self._board.retries != retries)
+                or self._stops()
+                or self._is_paused()
             )
         )
 

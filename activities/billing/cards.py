@@ -71,7 +71,7 @@ def record_authorisation(work: UnitOfWork, order: Order, fact: PaymentAuthorised
     )
     amount = money_of(order, parse_amount(fact.amount or "", order.currency))
     detail = f"{amount} until {expires_at:%Y-%m-%d %H:%M} UTC"
-    due_minor = balance_of(work.session, order).due_minor
+    due_minor = balance_of(order).due_minor
     if amount.amount_minor < due_minor:
         detail += f", below the {money_of(order, due_minor)} due"
     record_event(work, order.order_id, "payment_authorised", detail)
@@ -113,7 +113,7 @@ def capture_demand(session: Session, order_id: str, now: datetime) -> CaptureDem
     AUTHORISATION_LAPSED if no live authorisation covers the amount due, and for a blocked customer.
     """
     order = session.get_one(Order, order_id)
-    due_minor = balance_of(session, order).due_minor
+    due_minor = balance_of(order).due_minor
     if not due_minor or order.cancellation is not Cancellation.NONE:
         return None
     if in_doubt := captures_in_doubt(session, order_id):

@@ -4,7 +4,13 @@ from datetime import timedelta
 
 from sqlmodel import Session
 
-from activities.billing.invoicing import credit_amount, goods_issued, invoice_of, uncredited_minor
+from activities.billing.invoicing import (
+    credit_amount,
+    goods_issued,
+    gross_minor,
+    uncredited_taxes,
+)
+from activities.billing.partial_credits import credit_line
 from activities.billing.payments import match_payment
 from activities.billing.receivables import write_off_receivable
 from activities.billing.refund_commands import unapplied_payment
@@ -16,6 +22,7 @@ from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, money_of
 from activities.order_record.progress import save_progress
 from activities.order_record.targets import target_amount, target_order
+from models.billing import Invoice
 from models.ledger import Account
 from models.messages.commands.base import MONEY_REFUSED, UNKNOWN, refuse
 from models.messages.commands.billing import (
@@ -27,6 +34,7 @@ from models.messages.commands.billing import (
 from models.messages.commands.ledger import ClosePeriod
 from models.messages.commands.results import CommandResult, FollowUp
 from models.messages.steps import BillStep
+from models.money import format_percent, parse_percent
 from models.progress import Cancellation
 from models.tables.billing import CreditNoteRow, InvoiceRow, Refund
 from models.tables.ledger import OpenPeriod
@@ -53,7 +61,7 @@ def assign_payment(work: UnitOfWork, command: AssignPayment) -> CommandResult:
 
 @executes(CreditInvoice)
 def credit_invoice(work: UnitOfWork, command: CreditInvoice) -> CommandResult:
-    """Credit an amount of an invoice after goods issue, and refund its paid part on request."""
+    """Credit a part of an invoice after goods issue, and refund its paid part on request."""
     row = work.session.get(InvoiceRow, command.invoice_number)
     if row is None:
         reason = f"there is no invoice {command.invoice_number!r}"
@@ -64,30 +72,53 @@ def credit_invoice(work: UnitOfWork, command: CreditInvoice) -> CommandResult:
     if not goods_issued(work.session, order.order_id):
         reason = f"the goods of {order.order_id} are not dispatched: cancel the order instead"
         refuse("invoice_number", reason, MONEY_REFUSED)
-    amount_minor = _amount_to_credit(work.session, command, order)
-    credit_note = credit_amount(work, order, command.reason, amount_minor, refund=command.refund)
+    invoice = Invoice.model_validate(row.content)
+    if command.line_no is not None:
+        credit_note = credit_line(work, order, invoice, command, command.line_no)
+    else:
+        rate_ppm = _rate_to_credit(command, invoice)
+        credit_note = credit_amount(
+            *(work, order, invoice, command.reason),
+            _amount_to_credit(work.session, command, order, invoice, rate_ppm),
+            rate_ppm=rate_ppm,
+            refund=command.refund,
+        )
     refunds: list[Refund] = []
-    message = f"{credit_note.number} credits {money_of(order, amount_minor)}"
+    message = f"{credit_note.number} credits {money_of(order, credit_note.total_minor)}"
     if command.refund:
         refunds, message = request_credit_refund(work, order, credit_note, command.reason)
     save_progress(work, order)
     follow_up = FollowUp(
         order_id=order.order_id,
         refund_keys=tuple(refund.refund_key for refund in refunds),
-        bill=BillStep(number=credit_note.number),
+        bills=(BillStep(number=credit_note.number),),
     )
     return CommandResult.done(command, message, orders=[order.order_id], follow_up=follow_up)
 
 
-def _amount_to_credit(session: Session, command: CreditInvoice, order: Order) -> int:
-    invoice = invoice_of(session, order.order_id)
-    left_minor = uncredited_minor(session, invoice) if invoice else 0
+def _rate_to_credit(command: CreditInvoice, invoice: Invoice) -> int | None:
+    if command.rate_percent is None:
+        return None
+    rate_ppm = parse_percent(command.rate_percent)
+    rates = [tax.rate_ppm for tax in invoice.taxes]
+    if rate_ppm not in rates:
+        known = ", ".join(format_percent(rate) for rate in rates)
+        reason = f"{invoice.number} has no tax rate of {format_percent(rate_ppm)}: it has {known}"
+        refuse("rate_percent", reason, MONEY_REFUSED)
+    return rate_ppm
+
+
+def _amount_to_credit(
+    session: Session, command: CreditInvoice, order: Order, invoice: Invoice, rate_ppm: int | None
+) -> int:
+    left_minor = gross_minor(uncredited_taxes(session, invoice, rate_ppm))
     amount_minor = left_minor
     if command.amount is not None:
         amount_minor = target_amount(command.amount, order.currency, "amount", MONEY_REFUSED)
     if not left_minor or amount_minor > left_minor:
         left = money_of(order, left_minor)
-        reason = f"only {left} of {command.invoice_number} can be credited"
+        of_rate = "" if rate_ppm is None else f" at {format_percent(rate_ppm)} %"
+        reason = f"only {left} of {command.invoice_number}{of_rate} can be credited"
         refuse("amount", reason, MONEY_REFUSED)
     return amount_minor
 
@@ -96,7 +127,7 @@ def _amount_to_credit(session: Session, command: CreditInvoice, order: Order) ->
 def write_off(work: UnitOfWork, command: WriteOff) -> CommandResult:
     """Write off an order's receivable as a bad debt."""
     order = target_order(work, command.order_id)
-    balance = balance_of(work.session, order)
+    balance = balance_of(order)
     lost_minor = balance.receivable_minor
     if not lost_minor:
         reason = f"{order.order_id} has no open receivable"
@@ -135,5 +166,5 @@ def resend_bill(work: UnitOfWork, command: ResendBill) -> CommandResult:
     if row is None:
         refuse("number", f"there is no invoice or credit note {number!r}", UNKNOWN)
     bill = BillStep(number=number, again=command.command_id)
-    follow_up = FollowUp(order_id=row.order_id, bill=bill)
+    follow_up = FollowUp(order_id=row.order_id, bills=(bill,))
     return CommandResult.done(command, f"{number} is being mailed again", follow_up=follow_up)

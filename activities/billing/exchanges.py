@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import func
 from sqlmodel import select
 
-from activities.billing.invoicing import credit_units
+from activities.billing.invoicing import CreditedLine, credit_units
 from activities.billing.refunds import request_credit_refund
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
@@ -78,9 +78,9 @@ def exchange_lines_of(settlement: Settlement) -> list[ExchangeLine]:
 
 
 class CreditWithRefund(NamedTuple):
-    """A credit note, the refunds of its paid part, and a summary of both."""
+    """Credit notes, the refunds of their paid parts, and a summary of both."""
 
-    credit_note: CreditNoteRow
+    credit_notes: tuple[CreditNoteRow, ...]
     refund_keys: tuple[str, ...]
     summary: str
 
@@ -88,7 +88,7 @@ class CreditWithRefund(NamedTuple):
 def credit_and_refund(
     work: UnitOfWork,
     paid: PaidOrder,
-    lines: Sequence[PricedLine],
+    lines: Sequence[CreditedLine],
     reason: str,
     *,
     delivered: bool,
@@ -99,16 +99,20 @@ def credit_and_refund(
     An exchange's audit trail records it as well.
     """
     delivered = delivered or paid.is_exchange
-    credit_note = credit_units(work, paid.order, lines, reason, delivered=delivered)
-    if credit_note is None:
+    credit_notes = credit_units(work, paid.order, lines, reason, delivered=delivered)
+    if not credit_notes:
         return None
-    refunds, summary = request_credit_refund(work, paid.order, credit_note, reason)
+    refund_keys, summaries = [], []
+    for credit_note in credit_notes:
+        refunds, summary = request_credit_refund(work, paid.order, credit_note, reason)
+        refund_keys += [refund.refund_key for refund in refunds]
+        summaries.append(summary)
+    summary = "; ".join(summaries)
     if paid.settlement is not None:
         detail = f"{summary}, of {paid.order.order_id}"
         record_event(work, paid.settlement.exchange_order_id or "", "credited", detail)
         save_progress(work, paid.order)
-    refund_keys = tuple(refund.refund_key for refund in refunds)
-    return CreditWithRefund(credit_note, refund_keys, summary)
+    return CreditWithRefund(tuple(credit_notes), tuple(refund_keys), summary)
 
 
 def new_settlement(work: UnitOfWork, return_id: str) -> Settlement:
@@ -129,13 +133,13 @@ def credit_cancelled_exchange(work: UnitOfWork, order: Order) -> bool:
     paid = lock_paid_order(work, order)
     if paid.settlement is None or order.cancellation is Cancellation.NONE:
         return False
-    lines = _settle_all(paid.settlement)
+    lines = [CreditedLine(line) for line in _settle_all(paid.settlement)]
     reason = f"{order.order_id} is cancelled: {order.cancel_reason}".removesuffix(": ")
     credit = credit_and_refund(work, paid, lines, reason, delivered=False)
     if credit is None:
         return False
     settlement = new_settlement(work, paid.settlement.return_id)
-    settlement.credit_note = credit.credit_note.number
+    settlement.credit_notes = [note.number for note in credit.credit_notes]
     settlement.refund_keys = list(credit.refund_keys)
     work.session.add(settlement)
     return True

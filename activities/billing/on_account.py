@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from activities.database.kept import keep, kept
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import tax_date_of
+from activities.order_record.balance import balance_of
 from models.billing import BillingRules, OnAccount
 from models.money import round_half_up
 from models.tables.billing import Payment
@@ -52,9 +53,13 @@ def clear_unmatched(session: Session, order: Order) -> None:
 
 
 def tax_on_account(order: Order, rules: BillingRules) -> int:
-    """Return the tax, in minor units, due with an order's payments before its invoice."""
-    tax_minor = order.total_minor - order.net_minor
-    return rules.on_account_minor(order.paid_minor, order.total_minor, tax_minor)
+    """Return the tax, in minor units, due with an order's payments on account."""
+    balance = balance_of(order)
+    return rules.on_account_minor(
+        balance.advance_minor,
+        balance.uninvoiced_minor,
+        balance.tax_minor - balance.invoiced_tax_minor,
+    )
 
 
 def distribute_tax(session: Session, order: Order) -> None:
@@ -67,19 +72,50 @@ def distribute_tax(session: Session, order: Order) -> None:
         distributed_minor = until_minor
 
 
-def payments_on_account(work: UnitOfWork, order: Order) -> Iterator[OnAccount]:
-    """List the payments on account of an order, as its invoice deducts them."""
-    if not order.taxed_minor:
+def payments_on_account(
+    work: UnitOfWork, order: Order, advance_minor: int, used_minor: int, taxed_minor: int
+) -> Iterator[OnAccount]:
+    """List the payments on account that an invoice deducts, the oldest first.
+
+    It uses `used_minor` of the order's `advance_minor`, and `taxed_minor` of the tax that fell due
+    with them.
+    """
+    if taxed_minor <= 0:
         return
     work.session.flush()
-    for row in payments_of(work.session, order):
-        if row.taxed_minor > 0:
+    payments = payments_of(work.session, order)
+    if order.invoiced_by_delivery:
+        parts = _used_parts(payments, advance_minor, used_minor, taxed_minor)
+    else:
+        parts = [(row, row.applied_minor, row.taxed_minor) for row in payments]
+    for row, amount_minor, tax_minor in parts:
+        if tax_minor > 0:
             received_on = tax_date_of(
                 work, f"matched:{row.payment_id}", f"payment:{row.payment_id}"
             )
             yield OnAccount(
                 payment_id=row.payment_id,
                 received_on=received_on,
-                amount_minor=row.applied_minor,
-                tax_minor=row.taxed_minor,
+                amount_minor=amount_minor,
+                tax_minor=tax_minor,
             )
+
+
+def _used_parts(
+    payments: Sequence[Payment], advance_minor: int, used_minor: int, taxed_minor: int
+) -> list[tuple[Payment, int, int]]:
+    """Return the parts of payments that an invoice uses, each with its share of the tax.
+
+    The advance is what was paid last; of that, what was paid first is used first.
+    """
+    skipped_minor = sum(row.applied_minor for row in payments) - advance_minor
+    parts, taken_minor, taxed_until_minor = [], 0, 0
+    for row in payments:
+        skips_minor = min(skipped_minor, row.applied_minor)
+        skipped_minor -= skips_minor
+        amount_minor = min(row.applied_minor - skips_minor, used_minor - taken_minor)
+        taken_minor += amount_minor
+        until_minor = round_half_up(taxed_minor * taken_minor, used_minor or 1)
+        parts.append((row, amount_minor, until_minor - taxed_until_minor))
+        taxed_until_minor = until_minor
+    return parts

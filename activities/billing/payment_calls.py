@@ -137,7 +137,7 @@ def _record_void(work: UnitOfWork, order_id: str, collected: bool) -> int:
     release_authorisations(work, order)
     if not collected or order.capture is Capture.AT_DISPATCH:
         return 0
-    return requested_minor(work.session, order_id)
+    return requested_minor(work.session, order)
 
 
 def _cancellation_refunds(work: UnitOfWork, order_id: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Payment requests: amounts that the provider is asked to collect, or to have authorised."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 
 from sqlmodel import Session
 
@@ -19,14 +19,19 @@ from activities.gateways.calls import (
 )
 from activities.gateways.payments import Payments
 from activities.order_record.audit import record_event
-from activities.order_record.balance import balance_of
+from activities.order_record.balance import balance_of, invoice_numbers
+from activities.order_record.open_invoices import open_by_invoice
 from models.billing import AuthorisationState, due_date
 from models.days import end_of_period
+from models.messages.commands.base import ORDER_REFUSED, refuse
 from models.messages.partners import PaymentDemand
-from models.money import format_amount, parse_amount
+from models.money import Money, format_amount, parse_amount
 from models.orders import Capture
-from models.tables.billing import PaymentRequest
+from models.tables.billing import InvoiceRow, PaymentRequest
 from models.tables.orders import Order
+
+_BY_HAND = "by hand: "
+"""Begins the id of a request that an operator made, before their reference."""
 
 
 def request_call(order_id: str, number: int) -> str:
@@ -34,48 +39,54 @@ def request_call(order_id: str, number: int) -> str:
     return f"{order_id}/request-payment/{number}"
 
 
+class _Next(NamedTuple):
+    """The next request of an order: its number, the amount, and the due date of its invoice."""
+
+    number: int
+    amount_minor: int
+    due_on: date | None = None
+
+
 def prepare_first_try(
     work: UnitOfWork, order: Order, payments: Payments, *, is_new: bool
 ) -> PreparedCall | None:
     """As `prepare_request`; None also for a refused request, which waits for an operator.
 
-    `is_new`: the order is being recorded, so no request is known yet.
+    `is_new`: no request of the order is known yet.
     """
-    number = 1 if is_new else _next_number(work.session, order)
-    if number is None:
+    request = _next_request(work, order, is_new=is_new)
+    if request is None:
         return None
-    if not is_new and is_refused(work.session, request_call(order.order_id, number)):
+    call = request_call(order.order_id, request.number)
+    if not is_new and is_refused(work.session, call):
         return None
-    return _prepare(work, order, payments, number, is_new=is_new)
+    return _prepare(work, order, payments, request, is_new=is_new)
 
 
 def prepare_request(work: UnitOfWork, order: Order, payments: Payments) -> PreparedCall | None:
     """Prepare the request of the amount due; None if nothing is due or it is requested already.
 
-    There is one request, and another after each lapsed authorisation.
+    There is one request, and another after each lapsed authorisation. Of an order that is invoiced
+    by delivery there is one for each invoice, of its open amount.
     """
-    number = _next_number(work.session, order)
-    return None if number is None else _prepare(work, order, payments, number)
+    request = _next_request(work, order)
+    return None if request is None else _prepare(work, order, payments, request)
 
 
 def _prepare(
-    work: UnitOfWork, order: Order, payments: Payments, number: int, *, is_new: bool = False
-) -> PreparedCall | None:
-    """Prepare an order's n-th request and write it down; None if nothing is due."""
-    due_minor = balance_of(work.session, order).due_minor
-    if due_minor <= 0:
-        return None
-    pay_by = end_of_period(
-        timezone_of_company(work.session),
-        work.now,
-        timedelta(seconds=work.rules.policy.payment_deadline),
-    )
+    work: UnitOfWork, order: Order, payments: Payments, request: _Next, *, is_new: bool = False
+) -> PreparedCall:
+    """Prepare a request of an order and write it down."""
+    number = request.number
+    pay_by = (order.pay_by if order.amendments else None) or _pay_by(work)
+    made = work.session.get(PaymentRequest, order.order_id) if order.amendments else None
     demand = PaymentDemand(
         order_id=order.order_id,
-        amount=format_amount(due_minor, order.currency),
+        amount=format_amount(request.amount_minor, order.currency),
         currency=order.currency,
-        due_date=due_date(order.terms, work.today) or work.day_of(pay_by),
+        due_date=request.due_on or work.day_of(pay_by),
         capture=order.capture,
+        replaces=made.request_id if made is not None and not _is_by_hand(made) else None,
     )
     call = request_call(order.order_id, number)
     write_down = record_first_request if is_new else record_request
@@ -88,20 +99,102 @@ def _prepare(
         return lambda work, _: _record_answer(work, asked, number, request_id)
 
     return PreparedCall(
-        step="request_payment",
+        step=f"request_payment/{number}" if order.invoiced_by_delivery else "request_payment",
         partner="payments",
         send=send,
         refuse=lambda work, _: record_refusal(work, call, attempt),
     )
 
 
-def _next_number(session: Session, order: Order) -> int | None:
-    """Return the number of an order's next request; None if its current one is made."""
-    number = 1
+def _is_by_hand(made: PaymentRequest) -> bool:
+    """Return whether an operator made a request: the provider doesn't know its reference."""
+    return made.request_id.startswith(_BY_HAND)
+
+
+def renew_request(session: Session, order: Order) -> bool:
+    """Let another request follow the current one of an amended order; return whether it has one.
+
+    Refuses while the current one is sent and unanswered: nothing could say what the next replaces.
+    """
+    number = _number(session, order)
+    made = session.get(PaymentRequest, order.order_id)
+    _, asked = recorded_request(session, request_call(order.order_id, number), PaymentDemand)
+    if asked is None and (made is None or made.number < number):
+        return False
+    if made is None or made.number < number:
+        reason = (
+            f"the payment provider has not answered the payment request of {order.order_id} yet: "
+            "amend it again later, or record the request (`resolve payment-request`)"
+        )
+        refuse("order_id", reason, ORDER_REFUSED)
+    order.amendments += 1
+    return True
+
+
+def _number(session: Session, order: Order) -> int:
+    """Return the number of the current request of an order that is billed as a whole."""
+    number = 1 + order.amendments
     if order.capture is Capture.AT_DISPATCH:
         number += len(authorisations(session, order.order_id, AuthorisationState.EXPIRED))
-    made = session.get(PaymentRequest, order.order_id)
-    return None if made is not None and made.number >= number else number
+    return number
+
+
+def record_request_by_hand(work: UnitOfWork, order: Order, reference: str) -> Money | None:
+    """Record the next request of an order as made by an operator; None if none is due."""
+    request = _next_request(work, order)
+    if request is None:
+        return None
+    pay_by = _pay_by(work)
+    columns: dict[str, Any] = {
+        "order_id": order.order_id,
+        "amount_minor": request.amount_minor,
+        "currency": order.currency,
+        "due_date": request.due_on or work.day_of(pay_by),
+        "request_id": f"{_BY_HAND}{reference}",
+        "requested_at": work.now,
+        "number": request.number,
+    }
+    work.session.merge(PaymentRequest(**columns))
+    if not order.terms.on_credit:
+        order.pay_by = pay_by
+    return Money(amount_minor=request.amount_minor, currency=order.currency)
+
+
+def _pay_by(work: UnitOfWork) -> datetime:
+    """Return until when a request that is made now is to be paid."""
+    return end_of_period(
+        timezone_of_company(work.session),
+        work.now,
+        timedelta(seconds=work.rules.policy.payment_deadline),
+    )
+
+
+def _next_request(work: UnitOfWork, order: Order, *, is_new: bool = False) -> _Next | None:
+    """Return an order's next request; None if nothing is due, or its current one is made."""
+    session = work.session
+    made = None if is_new else session.get(PaymentRequest, order.order_id)
+    done = made.number if made is not None else 0
+    if order.invoiced_by_delivery:
+        return _next_of_invoices(session, order, done)
+    number = 1 if is_new else _number(session, order)
+    due_minor = balance_of(order).due_minor
+    if done >= number or not due_minor:
+        return None
+    return _Next(number, due_minor, due_date(order.terms, work.today))
+
+
+def _next_of_invoices(session: Session, order: Order, done: int) -> _Next | None:
+    """Return the request for the first open invoice of an order whose request is not made."""
+    numbers = invoice_numbers(session, order.order_id)
+    if len(numbers) == 1:  # its open amount is not read
+        open_minor = {numbers[0]: balance_of(order).receivable_minor}
+    else:
+        open_minor = open_by_invoice(session, order)
+    for number, invoice in enumerate(numbers, start=1):
+        if number > done and open_minor[invoice]:
+            due_on = session.get_one(InvoiceRow, invoice).due_on
+            return _Next(number, open_minor[invoice], due_on)
+    return None
 
 
 def _record_answer(work: UnitOfWork, demand: PaymentDemand, number: int, request_id: str) -> None:
@@ -126,7 +219,12 @@ def _record_answer(work: UnitOfWork, demand: PaymentDemand, number: int, request
     record_event(work, demand.order_id, "payment_requested", detail)
 
 
-def requested_minor(session: Session, order_id: str) -> int:
-    """Return the amount of an order's first request in minor units, answered or not."""
-    _, demand = recorded_request(session, request_call(order_id, 1), PaymentDemand)
-    return parse_amount(demand.amount, demand.currency) if demand else 0
+def requested_minor(session: Session, order: Order) -> int:
+    """Return the smallest amount that an order was asked for in minor units, answered or not.
+
+    A request that an amendment replaced may be the one that was paid.
+    """
+    calls = (request_call(order.order_id, number) for number in range(1, 2 + order.amendments))
+    demands = [recorded_request(session, call, PaymentDemand)[1] for call in calls]
+    amounts = [parse_amount(asked.amount, asked.currency) for asked in demands if asked]
+    return min(amounts, default=0)

@@ -13,7 +13,7 @@ from activities.billing.reversals import apply_early_reversals, early_reversals
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
-from activities.order_record.balance import balance_of, invoice_number, money_of
+from activities.order_record.balance import balance_of, money_of
 from models import billing_entries
 from models.billing import BEING_REFUNDED
 from models.ledger import Account
@@ -103,6 +103,7 @@ def _new_payment(work: UnitOfWork, fact: PaymentReceived, order_id: str | None) 
         payment_id=fact.payment_id,
         order_id=order_id,
         claimed_order_id=fact.order_id,
+        invoice_number=fact.invoice_number,
         amount_minor=parse_amount(fact.amount, fact.currency),
         currency=fact.currency,
         method=fact.method,
@@ -114,42 +115,46 @@ def _new_payment(work: UnitOfWork, fact: PaymentReceived, order_id: str | None) 
 def _apply(work: UnitOfWork, order: Order, payment: Payment) -> int:
     """Apply a payment to the amount due, then to write-offs; the rest is a deposit.
 
-    Returns the part that pays the receivable, in minor units. Without an invoice, and unless the
-    order is paid in full, the payment's share of the tax falls due.
+    Returns the part that pays the receivable, in minor units. The rest is a payment on account: its
+    share of the tax falls due, unless the payment issues the invoice of the order.
     """
-    balance, rules = balance_of(work.session, order), work.rules.billing
+    balance, rules = balance_of(order), work.rules.billing
     free_minor = payment.amount_minor - payment.reversed_minor
     due_minor = 0 if balance.cancelled else balance.due_minor  # all of it will be refunded
+    receivable_minor = min(balance.receivable_minor, due_minor) if balance.invoiced else 0
     if balance.invoiced and not balance.cancelled:
-        recovered_minor = max(0, min(free_minor - due_minor, order.forgiven_minor))
+        recovered_minor = max(0, min(free_minor - receivable_minor, order.forgiven_minor))
         reverse_write_off(work, order, recovered_minor)
         due_minor += recovered_minor
+        receivable_minor += recovered_minor
     payment.applied_minor = min(free_minor, due_minor)
     order.paid_minor += payment.applied_minor
     order.deposit_minor += free_minor - payment.applied_minor
     if payment.applied_minor < free_minor:
         cancelled = order.cancellation is Cancellation.DONE
         payment.unmatched_reason = "the order is cancelled" if cancelled else MORE_THAN_DUE
-    if balance.invoiced:
-        return payment.applied_minor
-    if payment.applied_minor < due_minor - rules.tolerance_minor(order.currency):
+    is_short = payment.applied_minor < due_minor - rules.tolerance_minor(order.currency)
+    if order.invoiced_by_delivery or (is_short and not balance.invoiced):
         taxed_minor = tax_on_account(order, rules)
         payment.taxed_minor = taxed_minor - order.taxed_minor
         order.taxed_minor = taxed_minor
-    return 0
+    return min(payment.applied_minor, receivable_minor)
 
 
 def invoice_if_paid(work: UnitOfWork, order: Order, paid_on: date | None = None) -> None:
     """Issue the invoice of an order that is paid, and waive an underpayment in the tolerance.
 
-    If tax falls due with payments, both count for the day of the last payment. `paid_on`: that of
-    the payment which is being recorded.
+    Where deliveries are invoiced, only invoiced amounts are waived. If tax falls due with payments,
+    both count for the day of the last payment. `paid_on`: that of the payment which is being
+    recorded.
     """
-    rules = work.rules.billing
-    due_minor = balance_of(work.session, order).due_minor
+    rules, balance = work.rules.billing, balance_of(order)
+    by_delivery = order.invoiced_by_delivery
+    due_minor = balance.receivable_minor if by_delivery else balance.due_minor
     if (
         due_minor > rules.tolerance_minor(order.currency)
         or order.cancellation is not Cancellation.NONE
+        or (by_delivery and not due_minor)
     ):
         return
     if not rules.tax_on_account:
@@ -177,17 +182,19 @@ def _last_paid_on(work: UnitOfWork, order: Order) -> date | None:
 
 def apply_deposit(work: UnitOfWork, order: Order) -> None:
     """Apply the deposit of an order to its amount due."""
-    used_minor = min(order.deposit_minor, balance_of(work.session, order).due_minor)
+    rules, before = work.rules.billing, balance_of(order)
+    used_minor = min(order.deposit_minor, before.due_minor)
     if used_minor <= 0:
         return
-    rules = work.rules.billing
     order.deposit_minor -= used_minor
     order.paid_minor += used_minor
     _apply_unmatched(work.session, order, used_minor)
     key = f"{order.order_id}:{order.version}"
-    if invoice_number(work.session, order.order_id) is not None:
-        post(work, billing_entries.deposit_entry(key, order.order_id, order.currency, used_minor))
-    elif order.paid_minor < order.total_minor - rules.tolerance_minor(order.currency):
+    settled_minor = min(used_minor, before.receivable_minor) if before.invoiced else 0
+    entry = billing_entries.deposit_entry(key, order.order_id, order.currency, settled_minor)
+    post(work, entry)
+    is_short = order.paid_minor < order.total_minor - rules.tolerance_minor(order.currency)
+    if order.invoiced_by_delivery or (is_short and not before.invoiced):
         added_minor = tax_on_account(order, rules) - order.taxed_minor
         order.taxed_minor += added_minor
         entry = billing_entries.on_account_entry(key, order.order_id, order.currency, added_minor)
@@ -231,7 +238,7 @@ def reinstate_order(work: UnitOfWork, order: Order) -> None:
 
     Payments that were refunded before don't count any more.
     """
-    in_hand_minor = balance_of(work.session, order).owed_minor
+    in_hand_minor = balance_of(order).owed_minor
     for refund in unpaid_refunds(work.session, order):
         refund.deposit_minor = refund.amount_minor  # a deposit again if it is withdrawn
     order.cancellation, order.cancel_reason, order.expired = Cancellation.NONE, "", False

@@ -3,7 +3,7 @@
 from sqlmodel import Session, col, select
 
 from activities.documents.bills import render_bill
-from activities.order_record.balance import balance_of
+from activities.order_record.open_invoices import open_by_invoice
 from models.billing import INVOICE_NUMBER, CreditNote, Invoice
 from models.documents import DocumentRules, Printed
 from models.einvoice import why_no_einvoice
@@ -36,6 +36,7 @@ def bill(session: Session, number: str) -> BillView | None:
         customer_name=document.customer_name,
         issued_on=document.issued_on,
         due_on=invoice.due_on if invoice else None,
+        supplied_on=document.supplied_on,
         invoice_number=credit.invoice_number if credit else None,
         reason=credit.reason if credit else None,
         currency=document.currency,
@@ -55,7 +56,7 @@ def bill(session: Session, number: str) -> BillView | None:
         net=money(document.net_minor),
         tax=money(document.tax_minor),
         total=money(document.total_minor),
-        open=money(balance_of(session, order).receivable_minor) if invoice else None,
+        open=money(open_by_invoice(session, order)[number]) if invoice else None,
         refund=money(balance.refunded_minor) if balance else None,
         kept=money(balance.kept_minor) if balance else None,
         used=money(balance.used_minor) if balance else None,
@@ -66,6 +67,7 @@ def bill(session: Session, number: str) -> BillView | None:
 
 def _line(line: PricedLine, currency: str) -> BillLineView:
     return BillLineView(
+        line_no=line.line_no,
         sku=line.sku,
         name=line.name,
         quantity=line.quantity,

@@ -44,7 +44,7 @@ def write_off_receivable(
 def _tax_relief(session: Session, order: Order, lost_minor: int) -> int:
     credited_tax = select(func.sum(col(CreditNoteRow.total_minor) - col(CreditNoteRow.net_minor)))
     return relieved_tax(
-        balance_of(session, order),
+        balance_of(order),
         lost_minor,
         credited_tax_minor=int(
             session.exec(credited_tax.where(CreditNoteRow.order_id == order.order_id)).one() or 0

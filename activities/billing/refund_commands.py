@@ -74,7 +74,7 @@ def _refund_order(work: UnitOfWork, command: IssueRefund, order_id: str) -> Comm
         for refund in refunds:
             record_refund(work, refund.refund_key, command.command_id)
         message = f"{money} are recorded as paid back {by}"
-    left_minor = balance_of(work.session, order).owed_minor
+    left_minor = balance_of(order).owed_minor
     if left_minor:
         message += f"; {money_of(order, left_minor)} more are owed"
     save_progress(work, order)
@@ -144,7 +144,7 @@ def _refuse_nothing_owed(session: Session, order: Order, payments: Sequence[Paym
                 f"the provider was asked to refund {money_of_refund(first)} of {first.payment_id} "
                 "and has not answered yet: `retry` asks again under the same key"
             )
-    elif balance_of(session, order).owed_minor:
+    elif balance_of(order).owed_minor:
         reason = "these payments have gone back in full: name another one with `--payment`"
     refuse("order_id", reason, MONEY_REFUSED)
 

@@ -55,7 +55,7 @@ def request_refunds(
     Returns none if nothing is owed. Raises ValueError for more than is owed, or than these payments
     have left.
     """
-    balance = balance_of(work.session, order)
+    balance = balance_of(order)
     wanted_minor = balance.owed_minor if amount_minor is None else amount_minor
     if wanted_minor > balance.owed_minor:
         owed = money_of(order, balance.owed_minor)
@@ -75,7 +75,7 @@ def request_refunds(
         payable_minor=balance.owed_payable_minor,
         deposit_minor=order.deposit_minor,
         free_minor=balance.owed_minor - balance.owed_payable_minor,
-        taxed_minor=order.taxed_minor,
+        taxed_minor=order.taxed_minor if balance.cancelled else 0,
     )
     by_id, number = {row.payment_id: row for row in chosen}, _last_number(work.session, order)
     refunds = []
@@ -215,16 +215,11 @@ def withdraw_refund(work: UnitOfWork, refund: Refund, order: Order | None) -> No
     record_event(work, order.order_id, "refund_withdrawn", detail)
 
 
-def record_refund(work: UnitOfWork, refund_key: str, refund_id: str) -> None:
-    """Record a refund that was paid once, with its ledger entry."""
-    refund, order = lock_refund(work, refund_key)
-    if refund.state is RefundState.REFUNDED:
-        return
-    assert refund.state is RefundState.ASKED, f"{refund_key} is {refund.state}"
-    refund.state, refund.refund_id, refund.refunded_at = RefundState.REFUNDED, refund_id, work.now
+def post_refund(work: UnitOfWork, refund: Refund, *, failed: bool = False) -> None:
+    """Post a refund that was paid, or (`failed`) was not paid after all."""
     free_minor = refund.amount_minor - refund.payable_minor
     entry = billing_entries.refund_entry(
-        refund_key,
+        refund.refund_key,
         refund.order_id,
         refund.currency,
         refund.paid_by.account,
@@ -232,10 +227,21 @@ def record_refund(work: UnitOfWork, refund_key: str, refund_id: str) -> None:
         deposit_minor=free_minor if refund.order_id else 0,
         taxed_minor=refund.taxed_minor,
         unapplied_minor=0 if refund.order_id else free_minor,
+        failed=failed,
     )
     post(work, entry)
+
+
+def record_refund(work: UnitOfWork, refund_key: str, refund_id: str) -> None:
+    """Record a refund that was paid once, with its ledger entry; also if it has failed since."""
+    refund, order = lock_refund(work, refund_key)
+    if refund.state is RefundState.REFUNDED or refund.refund_id == refund_id:
+        return
+    assert refund.state is RefundState.ASKED, f"{refund_key} is {refund.state}"
+    refund.state, refund.refund_id, refund.refunded_at = RefundState.REFUNDED, refund_id, work.now
+    post_refund(work, refund)
     if order is not None:
-        balance = balance_of(work.session, order)
+        balance = balance_of(order)
         if balance.owed_minor == balance.owed_payable_minor:
             clear_unmatched(work.session, order)
     else:

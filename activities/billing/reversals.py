@@ -140,7 +140,7 @@ def reverse_payment(work: UnitOfWork, reversal: PaymentReversal, payment: Paymen
     detail = f"{money_of(order, amount_minor)} of {payment.payment_id} {reason}".strip()
     record_event(work, order.order_id, "payment_reversed", detail)
     for refund in stopped:
-        _hold_refund(work, order, refund)
+        hold_refund(work, order, refund)
 
 
 def _stop_refunds(
@@ -155,7 +155,7 @@ def _stop_refunds(
     refunds = unpaid_refunds(work.session, order)
     for refund in sorted(refunds, key=lambda row: row.payment_id != payment.payment_id):
         is_its_own = refund.payment_id == payment.payment_id
-        is_met = balance_of(work.session, order).owed_minor >= amount_minor
+        is_met = balance_of(order).owed_minor >= amount_minor
         if is_in_doubt(work.session, refund) or (is_met and not is_its_own):
             continue
         withdraw_refund(work, refund, order)
@@ -163,10 +163,10 @@ def _stop_refunds(
     return stopped
 
 
-def _hold_refund(work: UnitOfWork, order: Order, stopped: Refund) -> None:
+def hold_refund(work: UnitOfWork, order: Order, stopped: Refund) -> None:
     """Reserve what is still owed of a stopped refund: an operator decides about it."""
     payment = work.session.get_one(Payment, stopped.payment_id, with_for_update=True)
-    owed_minor = balance_of(work.session, order).owed_minor
+    owed_minor = balance_of(order).owed_minor
     amount_minor = min(stopped.amount_minor, owed_minor, payment.left_minor)
     if amount_minor > 0:
         request_refunds(
@@ -211,7 +211,7 @@ def _reverse_unapplied(work: UnitOfWork, reversal: PaymentReversal, payment: Pay
 def _reverse_applied(
     work: UnitOfWork, order: Order, reversal: PaymentReversal, payment: Payment
 ) -> None:
-    balance, rules = balance_of(work.session, order), work.rules.billing
+    balance, rules = balance_of(order), work.rules.billing
     amount_minor, account = reversal.amount_minor, paid_by(payment.method).account
     if not balance.invoiced and not balance.cancelled:
         order.paid_minor -= amount_minor
@@ -232,16 +232,21 @@ def _reverse_applied(
     taken = _take_from_owed(work, order, balance, amount_minor)
     due_again_minor = taken.split.due_again_minor
     unpaid_minor = min(due_again_minor, order.paid_minor) if balance.invoiced else 0
+    advance_minor = 0 if balance.cancelled else min(unpaid_minor, balance.advance_minor)
     order.paid_minor -= unpaid_minor
     order.reclaimed_minor += due_again_minor - unpaid_minor
+    untaxed_minor = 0
+    if advance_minor:
+        untaxed_minor = order.taxed_minor - tax_on_account(order, rules)
+        order.taxed_minor -= untaxed_minor
     entry = billing_entries.reversal_entry(
         reversal.reversal_id,
         order.currency,
         account,
-        receivable_minor=due_again_minor,
+        receivable_minor=due_again_minor - advance_minor,
         payable_minor=taken.split.payable_minor,
-        deposit_minor=taken.split.deposit_minor,
-        taxed_minor=taken.taxed_minor,
+        deposit_minor=taken.split.deposit_minor + advance_minor,
+        taxed_minor=taken.taxed_minor + untaxed_minor,
         fee_minor=reversal.fee_minor,
         order_id=order.order_id,
     )
@@ -275,7 +280,7 @@ def offset_owed(work: UnitOfWork, order: Order) -> None:
 
     The result is as if the refund had not been asked for when its payment was reversed.
     """
-    balance = balance_of(work.session, order)
+    balance = balance_of(order)
     amount_minor = min(balance.owed_minor, balance.receivable_minor)
     if not amount_minor:
         return
@@ -319,7 +324,7 @@ def record_refused_refund(work: UnitOfWork, refund_key: str) -> None:
         payment = work.session.get_one(Payment, refund.payment_id, with_for_update=True)
         if payment.left_minor < 0:
             withdraw_unpaid(work, refund, order)
-    elif balance_of(work.session, order).receivable_minor:
+    elif balance_of(order).receivable_minor:
         withdraw_unpaid(work, refund, order)
-        _hold_refund(work, order, refund)
+        hold_refund(work, order, refund)
         save_progress(work, order)

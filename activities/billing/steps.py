@@ -6,7 +6,13 @@ from activities.billing.cards import (
     record_authorisation,
 )
 from activities.billing.exchanges import credit_cancelled_exchange
-from activities.billing.invoicing import create_invoice, credit_amount, invoice_of, uncredited_minor
+from activities.billing.invoicing import (
+    create_invoice,
+    credit_amount,
+    gross_minor,
+    invoices_of,
+    uncredited_taxes,
+)
 from activities.billing.on_account import find_payment
 from activities.billing.payments import (
     currency_mismatch,
@@ -14,6 +20,7 @@ from activities.billing.payments import (
     record_unmatched,
     reinstate_order,
 )
+from activities.billing.refund_reports import record_failed_refund, record_reported_refund
 from activities.billing.reversals import new_reversal, reversal_problem, reverse_payment
 from activities.database.duplicates import conflict
 from activities.database.inbox import mark_applied
@@ -21,12 +28,25 @@ from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event, reject_fact
-from activities.order_record.balance import balance_of, invoice_number, money_of
+from activities.order_record.balance import balance_of, invoice_numbers, money_of
 from activities.order_record.progress import find_order, lock_order, read_progress, save_progress
 from models.billing import amount_problem, reinstates
 from models.billing_entries import payout_entry
-from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed, PayoutPaid
-from models.messages.steps import AuthorisationStep, OrderStep, PaymentStep, ReversalStep
+from models.messages.facts import (
+    PaymentAuthorised,
+    PaymentReceived,
+    PaymentRefunded,
+    PaymentReversed,
+    PayoutPaid,
+    RefundFailed,
+)
+from models.messages.steps import (
+    AuthorisationStep,
+    Notification,
+    OrderStep,
+    PaymentStep,
+    ReversalStep,
+)
 from models.money import Money, parse_amount
 from models.progress import Cancellation, Progress
 from models.tables.billing import Payment, PaymentReversal, Payout
@@ -35,7 +55,7 @@ from models.tables.orders import Order
 
 @step
 def issue_invoice(work: UnitOfWork, step: OrderStep) -> Progress:
-    """Number and post the order's invoice once."""
+    """Number and post the invoice of a whole order once."""
     order = lock_order(work, step.order_id)
     if order.cancellation is not Cancellation.NONE or not create_invoice(work, order):
         return read_progress(work.session, order)
@@ -44,16 +64,16 @@ def issue_invoice(work: UnitOfWork, step: OrderStep) -> Progress:
 
 @step
 def credit_invoice(work: UnitOfWork, step: OrderStep) -> Progress:
-    """Credit a cancelled order's invoice once; undoes `issue_invoice`.
+    """Credit a cancelled order's invoices once; undoes `issue_invoice`.
 
     For an exchange it credits the paid order for the units that won't be sent.
     """
     order = lock_order(work, step.order_id)
-    invoice = invoice_of(work.session, order.order_id)
     credited = credit_cancelled_exchange(work, order)
-    if invoice is not None and uncredited_minor(work.session, invoice):
-        credit_amount(work, order, order.cancel_reason)
-        credited = True
+    for invoice in invoices_of(work.session, order.order_id):
+        if gross_minor(uncredited_taxes(work.session, invoice)):
+            credit_amount(work, order, invoice, order.cancel_reason)
+            credited = True
     return save_progress(work, order) if credited else read_progress(work.session, order)
 
 
@@ -113,7 +133,7 @@ def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> P
         record_unmatched(work, fact, order_id, reason)
         record_event(work, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}")
     elif known is None:
-        owed_minor = balance_of(work.session, order).owed_minor
+        owed_minor = balance_of(order).owed_minor
         record_payment(work, order, fact)
         if order.cancellation is Cancellation.DONE:
             _use_late_money(work, order, owed_minor)
@@ -122,11 +142,11 @@ def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> P
 
 def _use_late_money(work: UnitOfWork, order: Order, owed_minor: int) -> None:
     """Reinstate a cancelled order with its late payment, or leave that as a deposit to refund."""
-    in_hand_minor = balance_of(work.session, order).owed_minor
+    in_hand_minor = balance_of(order).owed_minor
     if reinstates(
         work.rules.policy.late_money,
         expired=order.expired,
-        invoiced=invoice_number(work.session, order.order_id) is not None,
+        invoiced=bool(invoice_numbers(work.session, order.order_id)),
         owed_minor=owed_minor,
         reclaimed_minor=order.reclaimed_minor,
         received_minor=in_hand_minor - owed_minor,
@@ -160,6 +180,20 @@ def apply_reversal(work: UnitOfWork, step: ReversalStep) -> Progress | None:
         if payment is not None:
             reverse_payment(work, reversal, payment)
     return save_progress(work, order) if order is not None else None
+
+
+@step
+def apply_refund_report(work: UnitOfWork, fact: PaymentRefunded) -> Notification:
+    """Record once a refund that the provider reports; notify the order concerned."""
+    mark_applied(work, fact)
+    return record_reported_refund(work, fact)
+
+
+@step
+def apply_refund_failure(work: UnitOfWork, fact: RefundFailed) -> Notification:
+    """Record once that a paid refund failed; notify the order concerned."""
+    mark_applied(work, fact)
+    return record_failed_refund(work, fact)
 
 
 @step

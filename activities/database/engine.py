@@ -27,7 +27,7 @@ WRITERS = 8
 """Threads that write to PostgreSQL. SQLite has one writer at a time, so a process has one thread
 that writes to it: others queue for the thread, in order of arrival, not for the lock."""
 
-PRAGMAS = (
+PRAGMAS: tuple[str, ...] = (
     "journal_mode=WAL",
     "foreign_keys=ON",
     "synchronous=FULL",  # a committed step is not executed again

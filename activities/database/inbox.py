@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from activities.database.duplicates import repeats
 from activities.database.unit_of_work import UnitOfWork, table_of
+from models.audit import origin_of_fact
 from models.errors import Conflict
 from models.messages.facts import Fact, StoredFact, business_id, type_of
 from models.tables.operations import FactRow
@@ -26,6 +27,7 @@ _MARK_APPLIED = (
     update(table_of(FactRow))
     .where(_IS_THE_FACT, col(FactRow.applied_at).is_(None))
     .values(applied_at=bindparam("now"))
+    .returning(col(FactRow.source))
 )
 _APPLIED_AT = select(FactRow.applied_at).where(_IS_THE_FACT)
 
@@ -62,12 +64,15 @@ def store_fact(work: UnitOfWork, source: str, fact_id: str, fact: Fact) -> bool:
 
 
 def mark_applied(work: UnitOfWork, fact: Fact) -> bool:
-    """Mark a fact as applied, in the transaction that applies it.
+    """Mark a fact as applied, in the transaction that applies it; its source is the origin then.
 
     Returns whether it was recorded and not applied before.
     """
     marked = work.session.connection().execute(_MARK_APPLIED, _key(fact) | {"now": work.now})
-    return marked.rowcount > 0
+    sources = marked.scalars().all()
+    if sources:
+        work.origin = origin_of_fact(sources[0])
+    return bool(sources)
 
 
 def was_applied(session: Session, fact: Fact) -> bool:

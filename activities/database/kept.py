@@ -32,6 +32,11 @@ def forget(session: Session, name: str, key: str) -> None:
     _kept(session).pop((name, key), None)
 
 
+def forget_all(session: Session) -> None:
+    """Read all values again: what was written since they were kept is undone."""
+    _kept(session).clear()
+
+
 def _kept(session: Session) -> dict[tuple[str, str], Any]:
     values: dict[tuple[str, str], Any] = session.info.setdefault("kept", {})
     return values

@@ -13,6 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
 from activities.database.company import day_of, start_of
+from activities.database.kept import forget_all
+from models.audit import BY_ITSELF, Origin
 from models.rules import Rules
 
 Clock = Callable[[], datetime]
@@ -59,6 +61,8 @@ class UnitOfWork:
     clock: Clock
     locked: set[str] = field(default_factory=set, init=False)
     """Ids of the orders that this transaction has locked."""
+    origin: Origin = field(default=BY_ITSELF, init=False)
+    """Who caused this transaction: the origin of what it records in audit trails."""
 
     _now: datetime | None = field(default=None, init=False)
     _appended: dict[type[SQLModel], list[dict[str, Any]]] = field(
@@ -124,10 +128,14 @@ class UnitOfWork:
     def savepoint(self) -> Iterator[None]:
         """Undo what is done inside if it raises, and nothing else."""
         self.write_appended()
+        is_kept = False
         try:
             with self.session.begin_nested():
                 yield
                 self.write_appended()
+            is_kept = True
         finally:
+            if not is_kept:
+                forget_all(self.session)
             self._appended.clear()
             self.locked.clear()  # PostgreSQL releases the locks that were taken inside, if undone

@@ -52,7 +52,7 @@ def _data(wording: Wording) -> dict[str, Any]:
         "facts": wording.facts(),
         "corrections": corrections,
         "ship_to": (
-            notation.postal_lines(bill.ship_to, bill.ship_to.name) if is_shipped_elsewhere else []
+            notation.postal_lines(bill.ship_to, *bill.ship_to.names) if is_shipped_elsewhere else []
         ),
         "has_einvoice": not why_no_einvoice(bill),
         "columns": words["columns_with_tax" if bill.prices_include_tax else "columns"],
@@ -93,9 +93,11 @@ def _data(wording: Wording) -> dict[str, Any]:
 def _recipient(bill: AnyBill, notation: Notation) -> dict[str, Any]:
     """Address a bill; only by name where the customer has given no address."""
     address = bill.bill_to
+    customer = filter(None, (bill.customer_company, bill.customer_name))
     if address is None:
-        return {"lines": [bill.customer_name], "country": bill.ship_to.country}
-    names = dict.fromkeys((bill.customer_name, address.name))
+        return {"lines": [*dict.fromkeys(customer)], "country": bill.ship_to.country}
+    company = [address.company] if address.company else []
+    names = dict.fromkeys((*company, *customer, address.name))
     return {"lines": notation.postal_lines(address, *names), "country": address.country}
 
 

@@ -32,13 +32,15 @@ _NAMESPACES = {
     "qdt": f"{_UNECE}:QualifiedDataType:100",
 }
 _INVOICE, _CREDIT_NOTE = "380", "381"  # UNTDID 1001
-_PIECE = "C62"  # UN/ECE Recommendation 20
+_PIECE, _SERVICE_UNIT = "C62", "E48"  # UN/ECE Recommendation 20
 _MAIL = "EM"  # Electronic Address Scheme
 _PRICE_DECIMALS = 8
 """Decimals of a minor unit in unit prices, so that even a million units are exact to the cent."""
 _DISCOUNT = "95"  # UNTDID 5189
 _UNKNOWN, _CASH, _TRANSFER, _SEPA_TRANSFER = "1", "10", "30", "58"  # UNTDID 4461
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_COUNTRY_CODES = {"XK": "1A"}
+"""Codes of EN 16931 that differ from those of addresses: Kosovo's."""
 _VAT_PREFIXES = frozenset({*(c.alpha_2 for c in pycountry.countries), "EL", "XI", "1A"})
 """ISO 3166, and the prefixes that VAT ids use for Greece, Northern Ireland and Kosovo."""
 
@@ -179,20 +181,24 @@ def _buyer(bill: AnyBill) -> str:
     address, number = bill.bill_to, bill.customer_vat_id
     has_vat_id = _is_vat_id(number) and not _outside_scope(bill)
     vat_id, other_id = (number, "") if has_vat_id else ("", number)
-    recipient = address.name if address and address.name != bill.customer_name else ""
+    known = {bill.buyer_name, bill.customer_name}
+    recipient = [name for name in address.names if name not in known] if address else []
+    contact = bill.customer_name if bill.customer_company else ""
     return _group(
         "BuyerTradeParty",
         _text("ID", bill.customer_id),  # BT-46
-        _text("Name", bill.customer_name),  # BT-44
+        _text("Name", bill.buyer_name),  # BT-44
         _group("SpecifiedLegalOrganization", _text("ID", other_id)),  # BT-47
-        _address(address, recipient) if address else _country(bill.ship_to),  # BT-51
+        _group("DefinedTradeContact", _text("PersonName", contact)),  # BT-56
+        _address(address, *recipient) if address else _country(bill.ship_to),  # BG-8
         _mail_address(bill.customer_email),  # BT-49
         _registration("VA", vat_id),  # BT-48
     )
 
 
 def _ship_to(address: Address) -> str:
-    return _group("ShipToTradeParty", _text("Name", address.name), _address(address))  # BG-13
+    name, *others = address.names
+    return _group("ShipToTradeParty", _text("Name", name), _address(address, *others))  # BG-13
 
 
 def _supplied_on(bill: AnyBill) -> str:
@@ -227,19 +233,26 @@ def _registration(scheme: str, number: str) -> str:
     return _group("SpecifiedTaxRegistration", _text("ID", number, schemeID=scheme))
 
 
+def _country_id(country: str) -> str:
+    return _text("CountryID", _COUNTRY_CODES.get(country, country))
+
+
 def _country(of: Address) -> str:
     """Write the address of a customer who has given none: the country of the counter (BR-11)."""
-    return _group("PostalTradeAddress", _text("CountryID", of.country))
+    return _group("PostalTradeAddress", _country_id(of.country))
 
 
-def _address(of: Postal, second_line: str = "") -> str:
+def _address(of: Postal, *names: str) -> str:
+    """Write an address; further names of the recipient follow its own lines."""
+    second, third, *_ = (*filter(None, (of.line2, ", ".join(names))), "", "")
     return _group(
         "PostalTradeAddress",
         _text("PostcodeCode", tidy_postal_code(of.country, of.postal_code)),
-        _text("LineOne", of.street),
-        _text("LineTwo", second_line),
+        _text("LineOne", of.street),  # BT-35, BT-50, BT-75
+        _text("LineTwo", second),  # BT-36, BT-51, BT-76
+        _text("LineThree", third),  # BT-162, BT-163, BT-165
         _text("CityName", of.city or ""),
-        _text("CountryID", of.country),
+        _country_id(of.country),
         _text("CountrySubDivisionName", of.region or ""),
     )
 
@@ -264,7 +277,7 @@ def _line(wording: Wording, line: PricedLine) -> str:
         _group("SpecifiedLineTradeAgreement", _group("NetPriceProductTradePrice", price)),
         _group(
             "SpecifiedLineTradeDelivery",
-            _text("BilledQuantity", line.quantity, unitCode=_PIECE),
+            _text("BilledQuantity", line.quantity, unitCode=_unit_code(line)),
         ),
         _group(
             "SpecifiedLineTradeSettlement",
@@ -273,6 +286,10 @@ def _line(wording: Wording, line: PricedLine) -> str:
             _group("SpecifiedTradeSettlementLineMonetarySummation", net),
         ),
     )
+
+
+def _unit_code(line: PricedLine) -> str:
+    return _PIECE if line.is_goods else _SERVICE_UNIT
 
 
 def _undiscounted(line: PricedLine) -> int:

@@ -4,6 +4,8 @@ import json
 import ssl
 from functools import cache
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -33,7 +35,7 @@ class PartnerClient:
             ),
             timeout=aiohttp.ClientTimeout(total=timeout_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
+            proxy=_proxy_of(self._base_url),
         )
 
     async def post(self, path: str, body: dict[str, Any], key: str, request: str) -> dict[str, Any]:
@@ -91,6 +93,15 @@ def answered(answer: dict[str, Any], field: str, request: str) -> str:
     if value is None:
         raise PartnerUnavailable(f"{request}, answered without {field}")
     return str(value)
+
+
+def _proxy_of(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL, as in HTTPS_PROXY and NO_PROXY.
+
+    Read once: with `trust_env`, aiohttp reads it for each request, in another thread.
+    """
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def _read_answer(request: str, answer: Answer) -> dict[str, Any]:

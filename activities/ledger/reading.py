@@ -1,55 +1,39 @@
 """Reading the ledger: balances, statements, the journal, exports and the ageing of receivables."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 
 from sqlalchemy import ColumnElement, func
 from sqlalchemy import select as select_columns
-from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from activities.database.company import day_of
-from activities.order_record.balance import balance_of_row
+from activities.ledger.ageing import read_ageing
+from activities.ledger.tax_report import read_tax
 from models.errors import FieldError, InvalidInput
 from models.ledger import Account
 from models.ledger_export import beancount_text, csv_text
 from models.money import format_amount
-from models.tables.billing import InvoiceRow
 from models.tables.ledger import AccountRow, JournalEntry, JournalPosting
 from models.tables.masterdata import Company
-from models.tables.orders import Order
 from models.tables.stock import Stock
 from models.views.ledger import (
     AccountBalance,
     AccountView,
     Ageing,
-    AgeingBucket,
-    CurrencyAgeing,
     CurrencyBalance,
     CurrencyStatement,
-    CustomerAgeing,
     ExportFormat,
     JournalEntryView,
-    OpenInvoice,
     PostingView,
     Statement,
     StatementLine,
+    TaxReport,
     TrialBalance,
     find_account,
 )
-
-BUCKETS_DAYS = (
-    (0, AgeingBucket.CURRENT),
-    (30, AgeingBucket.TO_30),
-    (60, AgeingBucket.TO_60),
-    (90, AgeingBucket.TO_90),
-)
-"""The last day overdue of each bucket."""
-LARGE_COLUMNS = (InvoiceRow.content, Order.document, Order.letter)
-"""Columns too large to read for sums."""
 
 
 @dataclass(frozen=True)
@@ -184,44 +168,23 @@ def export_beancount(session: Session) -> str:
     return beancount_text(company, chart(session), journal(session))
 
 
-def ageing(session: Session, today: date) -> Ageing:
-    """Return the current receivables by days overdue as of `today`."""
-    open_invoices = sorted(
-        _open_invoices(session, today),
-        key=lambda row: (row[0].customer_id, row[0].due, row[0].invoice_number),
-    )
-    by_customer: dict[tuple[str, str], dict[AgeingBucket, int]] = defaultdict(_empty_buckets)
-    by_currency: dict[str, dict[AgeingBucket, int]] = defaultdict(_empty_buckets)
-    for view, amount_minor in open_invoices:
-        by_customer[view.customer_id, view.currency][view.bucket] += amount_minor
-        by_currency[view.currency][view.bucket] += amount_minor
-    ledger = _receivables(session)
-    currencies = sorted({*by_currency, *(currency for currency, minor in ledger.items() if minor)})
-    return Ageing(
-        today=today,
-        equals_ledger=all(
-            sum(by_currency[currency].values()) == ledger[currency] for currency in currencies
-        ),
-        totals=tuple(
-            CurrencyAgeing(
-                currency=currency,
-                buckets=_formatted(by_currency[currency], currency),
-                total=format_amount(sum(by_currency[currency].values()), currency),
-                ledger=format_amount(ledger[currency], currency),
-            )
-            for currency in currencies
-        ),
-        customers=tuple(
-            CustomerAgeing(
-                customer_id=customer_id,
-                currency=currency,
-                buckets=_formatted(buckets, currency),
-                total=format_amount(sum(buckets.values()), currency),
-            )
-            for (customer_id, currency), buckets in by_customer.items()
-        ),
-        invoices=tuple(view for view, _ in open_invoices),
-    )
+def ageing(session: Session, today: date, as_of: date | None = None) -> Ageing:
+    """Return the receivables by days overdue, now or at the end of the day `as_of`.
+
+    Raises InvalidInput for a day that hasn't come yet.
+    """
+    if as_of is not None and as_of > today:
+        raise InvalidInput([FieldError("as_of", f"{as_of} hasn't come yet: today is {today}")])
+    return read_ageing(session, today, as_of)
+
+
+def tax(session: Session, from_: date | None = None, to: date | None = None) -> TaxReport:
+    """Return the tax of a period by country, category and rate, both days included.
+
+    Raises InvalidInput for a period that ends before it begins.
+    """
+    _check_period(from_, to)
+    return read_tax(session, from_, to)
 
 
 def _accounts(session: Session) -> dict[str, AccountView]:
@@ -330,56 +293,3 @@ def _debit(balance_minor: int, currency: str) -> str:
 
 def _credit(balance_minor: int, currency: str) -> str:
     return format_amount(max(0, -balance_minor), currency)
-
-
-def _receivables(session: Session) -> dict[str, int]:
-    """Return the balance of Accounts receivable by currency."""
-    code = Account.ACCOUNTS_RECEIVABLE.value
-    sums = _sums(session, col(JournalPosting.account) == code)
-    return defaultdict(int, {currency: minor for (_, currency), minor in sums.items()})
-
-
-def _open_invoices(session: Session, today: date) -> Iterator[tuple[OpenInvoice, int]]:
-    """Read the invoices with an amount due, and the amount in minor units.
-
-    Includes orders without an invoice whose refunded payment was reversed as well.
-    """
-    query = (
-        select(Order, InvoiceRow)
-        .outerjoin(InvoiceRow, col(InvoiceRow.order_id) == col(Order.order_id))
-        .where(col(InvoiceRow.number).is_not(None) | (col(Order.reclaimed_minor) > 0))
-        .options(*(defer(column) for column in LARGE_COLUMNS))  # type: ignore[arg-type]  # SQLModel types columns as their values
-    )
-    for order, invoice in session.exec(query):
-        amount_minor = balance_of_row(order, invoiced=invoice is not None).receivable_minor
-        if amount_minor <= 0:
-            continue
-        issued = invoice.issued_on if invoice else day_of(session, order.placed_at)
-        due = (invoice.due_on if invoice else None) or issued
-        days_overdue = max(0, (today - due).days)
-        view = OpenInvoice(
-            customer_id=order.customer_id,
-            order_id=order.order_id,
-            invoice_number=invoice.number if invoice else "",
-            issued=issued,
-            due=due,
-            days_overdue=days_overdue,
-            bucket=_bucket(days_overdue),
-            currency=order.currency,
-            amount=format_amount(amount_minor, order.currency),
-            dunning_level=order.dunning_level,
-        )
-        yield view, amount_minor
-
-
-def _bucket(days_overdue: int) -> AgeingBucket:
-    within = (bucket for days, bucket in BUCKETS_DAYS if days_overdue <= days)
-    return next(within, AgeingBucket.OVER_90)
-
-
-def _empty_buckets() -> dict[AgeingBucket, int]:
-    return dict.fromkeys(AgeingBucket, 0)
-
-
-def _formatted(buckets: Mapping[AgeingBucket, int], currency: str) -> dict[AgeingBucket, str]:
-    return {bucket: format_amount(minor, currency) for bucket, minor in buckets.items()}

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from activities.billing.invoicing import invoice_of
 from activities.database.company import day_of, get_company
 from activities.documents.rendering import MailedDocument
 from activities.gateways.smtp import OutgoingMail
@@ -29,8 +28,8 @@ from activities.mail.goods import (
 )
 from activities.mail.layout import Addressee, Envelope, MailedLine
 from activities.mail.returns import MailedReturn, return_mail
-from activities.order_record.balance import balance_of
 from activities.order_record.lines import order_lines, reservations_of
+from activities.order_record.open_invoices import open_by_invoice
 from activities.returns.reading import return_details, return_paper
 from models.billing import CreditNote, Invoice
 from models.days import day_at
@@ -113,23 +112,24 @@ def _draft_credit_note(session: Session, number: str, key: str) -> Draft:
 
 
 def draft_reminder(session: Session, step: ReminderStep) -> Draft | None:
-    """Draft a reminder of the order's invoice, unless nothing is due."""
-    order = session.get_one(Order, step.order_id)
-    row = session.get_one(Reminder, (step.order_id, step.level))
-    invoice = invoice_of(session, step.order_id)
-    due_minor = balance_of(session, order).due_minor
-    if invoice is None or not due_minor:
+    """Draft a reminder of an invoice, unless nothing of it is due."""
+    order, number = session.get_one(Order, step.order_id), step.invoice_number
+    due_minor = open_by_invoice(session, order)[number]
+    if not due_minor:
         return None
+    invoice = Invoice.model_validate(session.get_one(InvoiceRow, number).content)
+    fees = select(Reminder).where(Reminder.invoice_number == number)
+    fee_by_level = {row.level: row.fee_minor for row in session.exec(fees)}
     amounts = ReminderAmounts(
         level=step.level,
-        fee_minor=row.fee_minor,
-        fees_minor=order.fees_minor,
+        fee_minor=fee_by_level[step.level],
+        fees_minor=sum(fee_by_level.values()),
         due_minor=due_minor,
     )
     return _draft_with(
         invoice,
         lambda _, pdf, envelope: reminder_mail(invoice, amounts, pdf, envelope),
-        *(session, step.order_id, "reminder", f"{step.order_id}-{step.level}"),
+        *(session, step.order_id, "reminder", f"{number}-{step.level}"),
     )
 
 

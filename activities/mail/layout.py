@@ -8,7 +8,13 @@ from urllib.parse import quote
 
 from activities.documents.notation import Notation
 from activities.gateways.smtp import OutgoingMail
-from activities.mail.mime import Attachment, encoded, encoded_mailbox, mime_message
+from activities.mail.mime import (
+    Attachment,
+    encoded,
+    encoded_mailbox,
+    mime_message,
+    with_ascii_domain,
+)
 from models.base import Payload
 
 Table = Sequence[tuple[str, str]]
@@ -93,7 +99,7 @@ def compose(
     signature = (_CLOSINGS[language], addressee.seller)
     headers = {
         "From": encoded_mailbox(envelope.sender),
-        "To": envelope.recipient,
+        "To": with_ascii_domain(envelope.recipient),
         "Subject": encoded(_one_line(text.subject)),
         "Message-ID": envelope.message_id,
         "Auto-Submitted": "auto-generated",
@@ -102,8 +108,8 @@ def compose(
     plain = _plain(text, greeting, signature)
     html = _html(text, greeting, signature, language)
     return OutgoingMail(
-        sender=parseaddr(envelope.sender)[1],
-        recipient=envelope.recipient,
+        sender=with_ascii_domain(parseaddr(envelope.sender)[1]),
+        recipient=with_ascii_domain(envelope.recipient),
         content=mime_message(headers, plain, html, attachment),
     )
 

@@ -47,9 +47,24 @@ def mime_message(
 def encoded_mailbox(mailbox: str) -> str:
     """Encode the name of `name <address>` for a header."""
     name, address = parseaddr(mailbox)
+    address = with_ascii_domain(address)
     if not name:
         return address
     return f'"{quote(name)}" <{address}>' if name.isascii() else f"{encoded(name)} <{address}>"
+
+
+def with_ascii_domain(address: str) -> str:
+    """Encode an internationalised domain, so that the mail needs no SMTPUTF8.
+
+    A domain that IDNA 2003 would change, such as one with an eszett, stays as it is.
+    """
+    local, at, domain = address.rpartition("@")
+    try:
+        ascii_domain = domain.encode("idna").decode("ascii")
+        is_same = ascii_domain.encode().decode("idna") == domain.lower()
+    except UnicodeError:
+        return address
+    return f"{local}{at}{ascii_domain}" if is_same else address
 
 
 def encoded(text: str) -> str:

@@ -16,12 +16,12 @@ is a customer without one. It is not tried again and blocks nothing.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 from temporalio import activity
 
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
-from activities.documents.rendering import name_of, render
+from activities.documents.rendering import MailedDocument, name_of, render
 from activities.gateways.calls import PreparedCall, Record
 from activities.gateways.smtp import Mailer, OutgoingMail
 from activities.mail.drafts import (
@@ -37,8 +37,9 @@ from activities.mail.drafts import (
 )
 from activities.mail.layout import Envelope, message_id
 from activities.order_record.audit import record_event
-from activities.order_record.balance import invoice_number
+from activities.order_record.balance import invoice_numbers
 from activities.order_record.findings import record_findings
+from activities.order_record.mails import informed_by_hand
 from models.documents import DocumentRules
 from models.errors import PartnerRefused
 from models.findings import Difference, unprintable_difference
@@ -79,9 +80,8 @@ class CustomerMail:
 
     @activity.defn
     async def mail_invoice(self, step: OrderStep) -> None:
-        """Mail the order's invoice as PDF, once."""
-        number = await self._database.read_async(lambda s: invoice_number(s, step.order_id))
-        assert number is not None, f"{step.order_id} has no invoice yet"
+        """Mail the invoice of a whole order as PDF, once."""
+        [number] = await self._database.read_async(lambda s: invoice_numbers(s, step.order_id))
         await self.mail_bill(BillStep(number=number))
 
     @activity.defn
@@ -140,9 +140,11 @@ class CustomerMail:
         self, session: Session, read_draft: Callable[[Session], Draft | None]
     ) -> Draft | None:
         draft = read_draft(session)
-        if draft is None or session.get(Mail, self._message_id(draft)) is not None:
+        if draft is None:
             return None
-        return draft
+        ids = (self._message_id(draft), informed_by_hand(draft.kind, draft.key))
+        sent = select(Mail.message_id).where(col(Mail.message_id).in_(ids))
+        return draft if session.exec(sent).first() is None else None
 
     def _message_id(self, draft: Draft) -> str:
         return message_id(draft.kind, draft.key, self._sender)
@@ -161,7 +163,7 @@ def mail_call(
     async def send() -> Record:
         if not draft.recipient:
             return lambda work, _: _record_mail(work, draft, envelope, NO_ADDRESS, ())
-        mail, findings = await asyncio.to_thread(_compose, draft, envelope, documents)
+        mail, findings = await _composed(draft, envelope, documents)
         refused: str | None = None
         try:
             await mailer.send(mail)
@@ -172,15 +174,22 @@ def mail_call(
     return PreparedCall(step=step, partner="mail", send=send)
 
 
-def _compose(
+async def _composed(
     draft: Draft, envelope: Envelope, documents: DocumentRules
 ) -> tuple[OutgoingMail, tuple[Difference, ...]]:
-    """Compose a mail with its document; return findings about characters that no font has."""
+    """Compose a mail; its document, if any, in a background thread."""
     if draft.document is None:
         return draft.compose(b"", envelope), ()
-    printed = render(draft.document, documents)
+    return await asyncio.to_thread(_compose, draft, draft.document, envelope, documents)
+
+
+def _compose(
+    draft: Draft, document: MailedDocument, envelope: Envelope, documents: DocumentRules
+) -> tuple[OutgoingMail, tuple[Difference, ...]]:
+    """Compose a mail with its document; return findings about characters that no font has."""
+    printed = render(document, documents)
     texts = printed.unprintable
-    findings = (unprintable_difference(name_of(draft.document), texts),) if texts else ()
+    findings = (unprintable_difference(name_of(document), texts),) if texts else ()
     return draft.compose(printed.pdf, envelope), findings
 
 

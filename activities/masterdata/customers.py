@@ -7,19 +7,20 @@ from sqlalchemy import String, bindparam, false, func, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
+from activities.database.chunks import chunks
 from activities.database.unit_of_work import UnitOfWork
 from models.customers import CustomerDocument, CustomerStatus, TaxTreatment
 from models.errors import NotFound
-from models.identity import address_key, contact_keys
+from models.identity import KEYS, address_key, contact_keys, phone_key
 from models.orders import OrderDocument
 from models.tables.masterdata import Customer
 
 CONTACT_FIELDS = (
-    *("name", "email", "phone", "country", "vat_id"),
+    *("name", "company", "email", "phone", "country", "vat_id"),
     *("language", "payment_preference"),
 )
 """Fields of a recorded customer that an order updates, each for itself."""
-ADDRESS_FIELDS = ("street", "city", "postal_code")
+ADDRESS_FIELDS = ("street", "line2", "city", "postal_code")
 """Fields that an order updates together: a new street never keeps the earlier postal code."""
 
 
@@ -31,6 +32,7 @@ _SAME = or_(
     col(_OTHER.vat_key) == col(Customer.vat_key),
     col(_OTHER.phone_key) == col(Customer.phone_key),
     col(_OTHER.address_key) == col(Customer.address_key),
+    col(_OTHER.phone_key) == bindparam("phone", type_=String),
     col(_OTHER.address_key).in_(bindparam("homes", type_=String, expanding=True)),
 )
 _FIRST_BLOCKED = (
@@ -53,6 +55,13 @@ _WITH_BLOCKED = (
 reads it."""
 
 
+class Given(NamedTuple):
+    """What an order itself gives to compare its customer by: the keys of addresses and phone."""
+
+    homes: Collection[str]
+    phone: str | None
+
+
 class Buyer(NamedTuple):
     """The customer of a new order, and the blocked customer whom it resembles, if any."""
 
@@ -66,21 +75,23 @@ def record_buyer(work: UnitOfWork, document: OrderDocument) -> Buyer:
     A customer without an own address is known by that of its first delivery.
     """
     places = [place for place in (document.ship_to, document.bill_to) if place is not None]
-    given = [
+    keys = [
         address_key(place.name, place.street, place.city, place.postal_code, place.country)
         for place in places
     ]
-    homes = [key for key in given if key is not None]
+    homes = [key for key in keys if key is not None]
+    country = places[0].country if places else ""
+    given = Given(homes, phone_key(document.phone or "", country))
     if isinstance(document.customer, str):
-        customer, blocked = _lock_with_blocked(work.session, document.customer, homes)
+        customer, blocked = _lock_with_blocked(work.session, document.customer, given)
     else:
         customer = record_customer(work, document.customer)
-        blocked = next(iter(_blocked_like(work.session, customer, homes)), None)
+        blocked = next(iter(_blocked_like(work.session, customer, given)), None)
     if customer.address_key is None and homes:
         customer.address_key = homes[0]
     if blocked in (customer.distinct_from or ()):
         cleared = customer.distinct_from or ()
-        found = _blocked_like(work.session, customer, homes)
+        found = _blocked_like(work.session, customer, given)
         blocked = next((other for other in found if other not in cleared), None)
     return Buyer(customer, blocked)
 
@@ -104,10 +115,10 @@ def _merged(session: Session, customer: Customer) -> Customer:
 
 
 def _lock_with_blocked(
-    session: Session, customer_id: str, homes: Collection[str]
+    session: Session, customer_id: str, given: Given
 ) -> tuple[Customer, str | None]:
     """As `lock_customer`, and read the first blocked customer of the same data."""
-    bound = {"customer_id": customer_id, "homes": list(homes)}
+    bound = {"customer_id": customer_id, "homes": list(given.homes), "phone": given.phone}
     found = session.exec(_WITH_BLOCKED, params=bound).one_or_none()
     if found is None:
         raise NotFound("customer_unknown", f"there is no customer {customer_id}")
@@ -115,16 +126,17 @@ def _lock_with_blocked(
     if customer.merged_into is None:
         return customer, blocked_id
     customer = _merged(session, customer)
-    return customer, next(iter(_blocked_like(session, customer, homes)), None)
+    return customer, next(iter(_blocked_like(session, customer, given)), None)
 
 
-def _blocked_like(session: Session, customer: Customer, homes: Collection[str]) -> list[str]:
-    """Read the blocked customers with data of a customer, or with its name at one of `homes`."""
-    addresses = [key for key in (customer.address_key, *homes) if key is not None]
+def _blocked_like(session: Session, customer: Customer, given: Given) -> list[str]:
+    """Read the blocked customers with data of a customer, or with those of its order."""
+    addresses = [key for key in (customer.address_key, *given.homes) if key is not None]
+    phones = [key for key in (customer.phone_key, given.phone) if key is not None]
     same = or_(
         (col(Customer.mail_key) == customer.mail_key) if customer.mail_key else false(),
         (col(Customer.vat_key) == customer.vat_key) if customer.vat_key else false(),
-        (col(Customer.phone_key) == customer.phone_key) if customer.phone_key else false(),
+        col(Customer.phone_key).in_(phones),
         col(Customer.address_key).in_(addresses),
     )
     blocked = select(Customer.customer_id).where(
@@ -134,6 +146,21 @@ def _blocked_like(session: Session, customer: Customer, homes: Collection[str]) 
         same,
     )
     return list(session.exec(blocked.order_by(col(Customer.customer_id))))
+
+
+def blocked_customers(session: Session, keys: Collection[str]) -> dict[str, dict[str, str | None]]:
+    """Read the blocked customers with one of these keys, and all of their keys by name."""
+    return {
+        id_: dict(zip(KEYS, found, strict=True))
+        for some in chunks(sorted(keys))
+        for id_, *found in session.exec(
+            select(Customer.customer_id, *(getattr(Customer, name) for name in KEYS)).where(
+                col(Customer.status) == CustomerStatus.BLOCKED,
+                col(Customer.merged_into).is_(None),
+                or_(*(getattr(Customer, name).in_(some) for name in KEYS)),
+            )
+        )
+    }
 
 
 def keys_of(fields: Mapping[str, Any]) -> dict[str, str | None]:

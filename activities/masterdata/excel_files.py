@@ -2,12 +2,11 @@
 
 import io
 import zipfile
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import NamedTuple
-from xml.etree.ElementTree import ParseError  # the error of openpyxl's own parser
 
 from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
@@ -15,7 +14,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 from activities.masterdata.raw_tables import Cell, RawRow, RawTable, unreadable
-from activities.masterdata.sources import SAVE_AS, Source, open_archive, refuse
+from activities.masterdata.sources import BROKEN_ZIP, SAVE_AS, Source, open_archive, refuse
 from models.cells import NUMBERS, CellKind, TypedNumber
 
 ZIP = b"PK\x03\x04"
@@ -23,11 +22,13 @@ OLE = b"\xd0\xcf\x11\xe0"
 """How files of Excel begin: .xlsx, and .xls or encrypted ones."""
 SIGNIFICANT = 10**15
 """Excel stores 15 digits of a number."""
-BROKEN = (
-    *(zipfile.BadZipFile, zlib.error, InvalidFileException, ParseError),
-    *(KeyError, ValueError, TypeError, AttributeError, EOFError, NotImplementedError, RuntimeError),
+_BROKEN = (
+    *(*BROKEN_ZIP, InvalidFileException, SyntaxError),
+    *(LookupError, ValueError, TypeError, AttributeError),
 )
-"""What zipfile and openpyxl raise for a file that is no valid workbook."""
+"""What openpyxl raises for a file that is no valid workbook: it doesn't check what it reads.
+
+XML that is not well-formed is a SyntaxError of whichever parser openpyxl finds."""
 MAX_CELLS = 5_000_000
 """The number of cells in a sheet, as each takes memory."""
 AS_TEXT = "format the column as text and enter it again"
@@ -53,22 +54,30 @@ def read_workbook(source: Source) -> RawTable:
         reason = f"is an Excel workbook of the old format, or has a password: {SAVE_AS}"
         return unreadable(name, None, reason)
     try:
-        open_archive(name, source.content).close()
         return _read(source)
-    except BROKEN as error:
-        reason = f"is not an Excel workbook that can be read ({type(error).__name__}): {SAVE_AS}"
-        return unreadable(name, None, reason)
+    except _NoWorkbook as error:
+        return unreadable(
+            name, None, f"is not an Excel workbook that can be read ({error}): {SAVE_AS}"
+        )
+
+
+class _NoWorkbook(Exception):
+    """A library can't read the file; the message is its error."""
+
+
+@contextmanager
+def _library() -> Iterator[None]:
+    """Run one call of zipfile or openpyxl. Raises _NoWorkbook, but not for errors of our own."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise _NoWorkbook(type(error).__name__) from error
 
 
 def _read(source: Source) -> RawTable:
-    values = load_workbook(
-        io.BytesIO(source.content), read_only=True, data_only=True, keep_links=False
-    )
-    sheets = {
-        sheet.title: sheet
-        for sheet in values.worksheets
-        if isinstance(sheet, ReadOnlyWorksheet) and sheet.sheet_state == "visible"
-    }
+    with _library():
+        open_archive(source.name, source.content).close()
+    sheets = _sheets(source.content, data_only=True)
     named = next((title for title in sheets if title.strip().casefold() == source.stem), None)
     tables = {
         title: _rows(source.name, sheet)
@@ -98,14 +107,13 @@ def _rows(name: str, sheet: ReadOnlyWorksheet) -> list[RawRow]:
     Raises InvalidInput for more than MAX_CELLS.
     """
     count = 0
-    sheet.reset_dimensions()
     rows = []
-    for line, cells in enumerate(sheet.rows, start=1):
+    for line, cells in enumerate(_cells(sheet), start=1):
         read: list[Cell] = [
             cell.value
-            if cell.value is None or (isinstance(cell.value, str) and cell.data_type != "e")
-            else SheetCell(cell.value, cell.number_format, cell.data_type == "e")
-            for cell in cells
+            if cell.value is None or (isinstance(cell.value, str) and not cell.is_error)
+            else cell
+            for cell, _ in cells
         ]
         while read and (read[-1] is None or (isinstance(read[-1], str) and not read[-1].strip())):
             read.pop()
@@ -117,8 +125,41 @@ def _rows(name: str, sheet: ReadOnlyWorksheet) -> list[RawRow]:
     return rows
 
 
+def _sheets(content: bytes, *, data_only: bool) -> dict[str, ReadOnlyWorksheet]:
+    """Open the visible sheets, by title. `data_only`: with the results of formulas."""
+    with _library():
+        workbook = load_workbook(
+            io.BytesIO(content), read_only=True, data_only=data_only, keep_links=False
+        )
+        return {
+            sheet.title: sheet
+            for sheet in workbook.worksheets
+            if isinstance(sheet, ReadOnlyWorksheet) and sheet.sheet_state == "visible"
+        }
+
+
+def _cells(sheet: ReadOnlyWorksheet) -> Iterator[list[tuple[SheetCell, bool]]]:
+    """Read the rows of a sheet: each cell, and whether it is a formula."""
+    with _library():
+        sheet.reset_dimensions()
+        rows = iter(sheet.rows)
+    while True:
+        with _library():
+            row = next(rows, None)
+            cells = [
+                (
+                    SheetCell(cell.value, cell.number_format, cell.data_type == "e"),
+                    cell.data_type == "f",
+                )
+                for cell in row or ()
+            ]
+        if row is None:
+            return
+        yield cells
+
+
 def _sheet_xml(content: bytes, sheet: ReadOnlyWorksheet) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with _library(), zipfile.ZipFile(io.BytesIO(content)) as archive:
         # openpyxl has no public name for it in read-only mode
         return archive.read(sheet._worksheet_path)  # type: ignore[attr-defined]
 
@@ -127,15 +168,13 @@ def _find_formulas_without_value(
     table: RawTable, content: bytes, title: str, rows: Sequence[RawRow]
 ) -> None:
     """Refuse formulas whose result the file doesn't have: they would be empty cells."""
-    formulas = load_workbook(io.BytesIO(content), read_only=True, keep_links=False)[title]
-    assert isinstance(formulas, ReadOnlyWorksheet)
-    formulas.reset_dimensions()
+    sheet = _sheets(content, data_only=False)[title]
     values = {row.line: row.cells for row in rows}
-    for line, cells in enumerate(formulas.rows, start=1):
+    for line, cells in enumerate(_cells(sheet), start=1):
         known = values.get(line, ())
-        for number, cell in enumerate(cells):
+        for number, (_, is_formula) in enumerate(cells):
             has_value = number < len(known) and known[number] is not None
-            if cell.data_type == "f" and not has_value:
+            if is_formula and not has_value:
                 column = get_column_letter(number + 1)
                 reason = f"has a formula without a result in column {column}: open and save it"
                 table.add_error(line, f"{reason} in Excel")

@@ -7,10 +7,12 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata.customers import KEYED, keys_of, set_keys
 from activities.masterdata.openings import check_openings, write_openings
 from activities.masterdata.planning import Context, ImportFile, Plan, drop
+from activities.masterdata.price_tiers import check_tiers
+from activities.masterdata.services import check_kinds
 from activities.masterdata.writing import write_rows
 from models import imports, ledger
 from models.addresses import tidy_postal_code
-from models.customers import CustomerDocument
+from models.customers import CustomerDocument, check_country
 from models.days import only_timezone, timezone_of
 from models.tables.ledger import AccountRow
 from models.tables.masterdata import (
@@ -202,6 +204,7 @@ FILES: tuple[ImportFile, ...] = (
         imports.TaxRateRow,
         TaxRate,
         key=("country", "tax_class"),
+        normal_key={"country": imports.check_tax_country},
         check=_check_tax_rates,
     ),
     ImportFile(
@@ -210,7 +213,7 @@ FILES: tuple[ImportFile, ...] = (
         AccountRow,
         key=("account",),
         attributes={"account": "code"},
-        normal_key=_account_code,
+        normal_key={"account": _account_code},
         check=_check_accounts,
         write=_write_accounts,
     ),
@@ -227,24 +230,27 @@ FILES: tuple[ImportFile, ...] = (
         imports.DistanceRow,
         Distance,
         key=("location", "country", "postal_prefix"),
+        normal_key={"country": check_country},
         references={"location": "locations"},
     ),
-    ImportFile("products", imports.ProductRow, Product, key=("sku",)),
+    ImportFile("products", imports.ProductRow, Product, key=("sku",), check=check_kinds),
     ImportFile("suppliers", imports.SupplierRow, Supplier, key=("supplier_id",)),
     ImportFile(
         "offers",
         imports.OfferRow,
         SupplierOffer,
-        key=("supplier_id", "sku"),
-        one_row="keep one line, with a second price in break_quantity and break_unit_cost",
+        key=("supplier_id", "sku", "from_quantity"),
+        one_row="keep one line, or give a further price its own from_quantity",
         references={"supplier_id": "suppliers", "sku": "products"},
+        check=check_tiers,
     ),
     ImportFile(
         "customers",
         CustomerDocument,
         Customer,
         key=("customer_id",),
-        complete=lambda customer: customer.as_new,
+        complete=lambda customer: customer.as_new.tidy,
+        never_emptied=frozenset({"status"}),
         check=_check_customers,
         write=_write_customers,
     ),

@@ -7,6 +7,7 @@ from activities.database.duplicates import repeats
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.masterdata.planning import Context, Plan, PlannedRow, drop
+from activities.masterdata.services import drop_services
 from activities.stock.backorders import fill_shortages, open_shortages
 from activities.stock.counters import Change, lock_stock, move
 from activities.stock.notifications import orders_filled_by
@@ -19,6 +20,7 @@ from models.tables.stock import StockMovement
 
 def check_openings(context: Context, plan: Plan) -> None:
     """Find the balances that were applied before, and refuse others for the same stock."""
+    drop_services(context, plan, "stocked")
     recorded: dict[str, StockMovement] = {}
     for some in chunks([_cause(row) for row in plan.rows]):
         query = select(StockMovement).where(col(StockMovement.movement_id).in_(some))

@@ -17,9 +17,13 @@ from models.cells import CellKind, kinds_of, two_values
 from models.errors import invalid_input
 from models.import_problems import Problem
 from models.money import decimals, format_amount, format_percent, parse_amount, parse_percent
+from models.validation import MISSING
 from models.views.imports import CellChange
 
 Key = tuple[str, ...]
+"""The cells of the key's columns as they are stored; a number that is the default is empty."""
+MAX_DIGITS = 18
+"""The digits of a whole number; more are refused."""
 Stored = Mapping[str, Any]
 """The columns of a table's row; `Any`: each has another type."""
 
@@ -112,8 +116,11 @@ class ImportFile:
     """The names of columns in the table, where they differ."""
     complete: Callable[[Any], Any] | None = None
     """Returns the document of a row with defaults and notations as they are stored."""
-    normal_key: Callable[[str], str] | None = None
-    """Returns the key as it is stored. Raises ValueError."""
+    never_emptied: frozenset[str] = frozenset()
+    """Columns whose default must not replace what is stored: an empty cell of a known row is
+    refused."""
+    normal_key: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
+    """Functions that return the cells of the key as they are stored. Raise ValueError."""
     read_existing: bool = True
     """False: every row is new; the check decides which were imported before."""
 
@@ -137,6 +144,8 @@ def plan_rows(context: Context, file: ImportFile, content: Content) -> Plan:
     for row, key in keyed:
         before = existing.get(key)
         cells = row.cells
+        if before is not None and _refuse_emptied(plan, row):
+            continue
         if before is not None:
             cells = {**_shown(file, before, absent, context.stored_currency), **cells}
         try:
@@ -159,6 +168,16 @@ def plan_rows(context: Context, file: ImportFile, content: Content) -> Plan:
     plan.rows = [row for row in plan.rows if not row.is_dropped]
     plan.keys = {row.key for row in plan.rows}
     return plan
+
+
+def _refuse_emptied(plan: Plan, row: CellRow) -> bool:
+    """Refuse empty cells of a known row where the default must not replace what is stored."""
+    given = plan.file.never_emptied.intersection(plan.content.columns)
+    emptied = sorted(given.difference(row.cells))
+    for column in emptied:
+        reason = "is empty for a known row: write its value, or leave out the column to keep it"
+        plan.content.refuse(row, column, reason)
+    return bool(emptied)
 
 
 def drop(plan: Plan, row: PlannedRow, column: str | None, reason: str | None) -> None:
@@ -184,25 +203,47 @@ def _distinct(plan: Plan) -> Iterator[tuple[CellRow, Key]]:
     file = plan.file
     lines: dict[Key, int] = {}
     for row in plan.content.rows:
-        try:
-            key = tuple(_key_cell(file, row, column) for column in file.key)
-        except ValueError as error:
-            plan.content.refuse(row, file.key[0], str(error))
+        key: Key = ()
+        for column in file.key:
+            try:
+                key += (_key_cell(file, row, column),)
+            except ValueError as error:
+                plan.content.refuse(row, column, str(error))
+        if len(key) < len(file.key):
             continue
         first = lines.setdefault(key, row.line)
         if first == row.line:
             yield row, key
         else:
-            named = ", ".join(row.cells.get(column, "") or "(empty)" for column in file.key)
+            columns = [column for column in file.key if column in plan.content.columns]
+            named = ", ".join(row.cells.get(column, "") or "(empty)" for column in columns)
             plan.add_error(
-                row.line, ", ".join(file.key), f"{named} is in line {first} too: {file.one_row}"
+                row.line, ", ".join(columns), f"{named} is in line {first} too: {file.one_row}"
             )
             plan.content.refused.update(row.cells.items())
 
 
 def _key_cell(file: ImportFile, row: CellRow, column: str) -> str:
     cell = row.cells.get(column, "")
-    return file.normal_key(cell) if file.normal_key and cell else cell
+    if kinds_of(file.model)[column] is CellKind.WHOLE:
+        whole, _, decimals = cell.partition(".")
+        is_number = whole.isascii() and whole.isdigit() and len(whole) <= MAX_DIGITS
+        is_whole = is_number and not decimals.strip("0")
+        return _number_key(file, column, int(whole)) if is_whole else cell
+    return file.normal_key[column](cell) if column in file.normal_key and cell else cell
+
+
+def _number_key(file: ImportFile, column: str, number: int) -> str:
+    return "" if number == file.model.model_fields[column].default else str(number)
+
+
+def stored_key(file: ImportFile, row: Stored) -> Key:
+    """Return the key of a row of the table."""
+    values = ((column, row[file.attribute(column)]) for column in file.key)
+    return tuple(
+        _number_key(file, column, value) if isinstance(value, int) else value
+        for column, value in values
+    )
 
 
 def _existing(session: Session, file: ImportFile, keys: Sequence[Key]) -> dict[Key, Stored]:
@@ -216,7 +257,7 @@ def _existing(session: Session, file: ImportFile, keys: Sequence[Key]) -> dict[K
     found: dict[Key, Stored] = {}
     for some in chunks(first):
         for row in session.execute(table.select().where(table.c[names[0]].in_(some))).mappings():
-            key = tuple(row[name] for name in names)
+            key = stored_key(file, dict(row))
             if key in wanted:
                 found[key] = dict(row)
     return found
@@ -238,7 +279,7 @@ def _planned(
         value = getattr(document, column)
         attribute = file.attribute(column)
         stored: Any = value
-        if column in file.key:
+        if column in file.key and kind is not CellKind.WHOLE:
             stored = key[file.key.index(column)]
         elif kind in (CellKind.AMOUNT, CellKind.PERCENT):
             stored = _number(column, value, kind, currency)
@@ -299,7 +340,7 @@ def _refuse(plan: Plan, row: CellRow, error: ValidationError, *, is_new: bool) -
     plan.content.refused.update(row.cells.items())
     for found in invalid_input(error).fields:
         reason, column = found.reason, found.field
-        is_missing = reason == "Field required"
+        is_missing = reason == MISSING
         if is_missing and column not in plan.content.columns and is_new:
             reason = "the column is missing, and this row is new: only known rows do without it"
         elif is_missing:

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.database.chunks import chunks
 from activities.database.company import find_company
 from models.identity import KEYS, mail_key, phone_key, vat_key
 from models.tables.masterdata import Customer
 from models.tables.orders import Order
 from models.views.customers import CustomerSummary, DuplicatesView
-
-BATCH = 500
-"""The most customers of one query."""
 
 
 def company_currency(session: Session) -> str | None:
@@ -96,16 +94,16 @@ def _groups(shared: Iterable[Sequence[str]]) -> list[list[str]]:
 
 def _by_id(session: Session, ids: Sequence[str]) -> tuple[CustomerSummary, ...]:
     found: list[Customer] = []
-    for start in range(0, len(ids), BATCH):
-        some = col(Customer.customer_id).in_(ids[start : start + BATCH])
+    for batch in chunks(ids):
+        some = col(Customer.customer_id).in_(batch)
         found += session.exec(select(Customer).where(some).order_by(col(Customer.customer_id)))
     return tuple(_summaries(session, found))
 
 
 def _summaries(session: Session, customers: Sequence[Customer]) -> list[CustomerSummary]:
     counts: dict[str, int] = defaultdict(int)
-    for start in range(0, len(customers), BATCH):
-        some = [row.customer_id for row in customers[start : start + BATCH]]
+    for batch in chunks(customers):
+        some = [row.customer_id for row in batch]
         of_some = select(Order.customer_id, func.count()).where(col(Order.customer_id).in_(some))
         counts.update(session.exec(of_some.group_by(col(Order.customer_id))).all())
     return [

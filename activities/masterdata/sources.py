@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -50,13 +51,17 @@ def read_path(path: Path) -> list[Source]:
         raise refuse(str(error.filename), error.strerror or "can't be read") from error
 
 
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What zipfile raises for a broken archive, an unknown compression or a password."""
+
+
 def read_archive(content: bytes) -> list[Source]:
     """Read the tables of a zip archive. Raises InvalidInput."""
     try:
         with open_archive("archive", content) as archive:
             members = [m for m in archive.infolist() if not m.is_dir() and _is_table(m.filename)]
             return [Source(PurePath(m.filename).name, archive.read(m)) for m in members]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except BROKEN_ZIP as error:
         raise refuse("archive", f"is not a zip archive that can be read ({error})") from error
 
 

@@ -7,17 +7,19 @@ from sqlmodel import Session, col, select
 
 from activities.database.company import day_of
 from activities.ledger import reading as ledger_reading
-from activities.operations.money_comparison import compare_money
+from activities.operations.money_comparison import compare_money, compare_payouts
 from activities.purchasing.supplier_invoices import invoiced_by_sku
 from models.findings import (
     Difference,
+    acknowledged_price_difference,
     inventory_difference,
     invoice_difference,
     receivable_difference,
     unapplied_fact,
 )
 from models.ledger import Account
-from models.purchasing import PurchaseOrderState
+from models.money import format_amount
+from models.purchasing import OPEN_STATES, PurchaseOrderState
 from models.tables.ledger import JournalPosting
 from models.tables.operations import FactRow
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine, SupplierInvoice
@@ -25,6 +27,8 @@ from models.tables.stock import Stock
 
 UNMATCHED_FOR = timedelta(days=14)
 """How long a supplier invoice may wait for goods that are still due, before it is a finding."""
+UNCOLLECTED_FOR = timedelta(days=1)
+"""How long a payout may be reported before its payments: each is compared by a later night."""
 NOTHING_DUE = tuple(s for s in PurchaseOrderState if s.is_over or s is PurchaseOrderState.RECEIVED)
 
 
@@ -34,7 +38,9 @@ def compare_ledger(session: Session, seen_at: datetime, before: datetime) -> lis
         *_compare_inventory(session),
         *_compare_receivables(session, seen_at),
         *compare_money(session),
+        *compare_payouts(session, seen_at - UNCOLLECTED_FOR),
         *_compare_invoices(session, seen_at),
+        *_compare_acknowledged_prices(session),
         *_unapplied_facts(session, before),
     ]
 
@@ -82,6 +88,30 @@ def _compare_invoices(session: Session, seen_at: datetime) -> list[Difference]:
             lines[sku] = (invoiced, max(0, line.received - line.invoiced), line.damaged)
         differences.append(invoice_difference(invoice.invoice_id, invoice.po_id, lines))
     return differences
+
+
+def _compare_acknowledged_prices(session: Session) -> list[Difference]:
+    """Find lines of open purchase orders that are acknowledged at another price."""
+    rows = session.exec(
+        select(PurchaseOrder, PurchaseOrderLine)
+        .join(PurchaseOrderLine, col(PurchaseOrderLine.po_id) == col(PurchaseOrder.po_id))
+        .where(
+            col(PurchaseOrder.state).in_(OPEN_STATES),
+            col(PurchaseOrderLine.acknowledged_unit_cost_minor)
+            != col(PurchaseOrderLine.unit_cost_minor),
+        )
+        .order_by(col(PurchaseOrderLine.po_id), col(PurchaseOrderLine.sku))
+    )
+    return [
+        acknowledged_price_difference(
+            order.po_id,
+            line.sku,
+            format_amount(line.unit_cost_minor, order.currency),
+            format_amount(line.acknowledged_unit_cost_minor or 0, order.currency),
+            order.currency,
+        )
+        for order, line in rows
+    ]
 
 
 def _unapplied_facts(session: Session, before: datetime) -> list[Difference]:

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from models.findings import Difference, money_difference
+from models.findings import Difference, money_difference, payout_difference
 from models.ledger import Account
 from models.money import format_amount
 from models.refunds import PaidBy, RefundState, paid_by
@@ -31,6 +32,36 @@ def compare_money(session: Session) -> list[Difference]:
         )
         for account, currency in sorted({*posted, *moved})
         if posted[account, currency] != moved[account, currency]
+    ]
+
+
+def compare_payouts(session: Session, before: datetime) -> list[Difference]:
+    """Compare the provider's payouts from before `before` with all that it has collected.
+
+    Payouts may be reported before their payments. Refunds and reversals don't count: they may
+    exceed the rest of the payments until the provider takes money from our bank account.
+    """
+    payouts = (
+        select(Payout.currency, func.sum(Payout.amount_minor + Payout.fee_minor))
+        .where(Payout.recorded_at < before)
+        .group_by(col(Payout.currency))
+        .order_by(Payout.currency)
+    )
+    received = select(Payment.method, Payment.currency, func.sum(Payment.amount_minor)).group_by(
+        col(Payment.method), col(Payment.currency)
+    )
+    collected = Counter[str]()
+    for method, currency, amount_minor in session.exec(received):
+        if paid_by(method) is PaidBy.PROVIDER:
+            collected[currency] += int(amount_minor)
+    return [
+        payout_difference(
+            currency,
+            format_amount(int(paid_minor), currency),
+            format_amount(collected[currency], currency),
+        )
+        for currency, paid_minor in session.exec(payouts)
+        if int(paid_minor) > collected[currency]
     ]
 
 

@@ -40,14 +40,16 @@ def find_missed_notifications(session: Session, key: StockKey) -> MissedMessages
     These are facts that it did not apply, and orders that wait for stock although nothing of theirs
     is short, as it did not notify them.
     """
-    short = select(Shortage.order_id).where(Shortage.state == ShortageState.OPEN)
+    short = select(Shortage.order_id).where(
+        Shortage.order_id == Order.order_id, Shortage.state == ShortageState.OPEN
+    )
     here = select(Shortage.order_id).where(
         Shortage.sku == key.sku, Shortage.location == key.location
     )
     missed = select(Order.order_id).where(
         Order.stage == Stage.AWAITING_STOCK,
         col(Order.order_id).in_(here),
-        col(Order.order_id).not_in(short),
+        ~short.exists(),
     )
     orders = tuple(session.exec(missed.order_by(Order.order_id)))
     return MissedMessages(

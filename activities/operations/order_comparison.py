@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.operations.delivery_comparison import compare_deliveries
 from models.findings import Difference, line_difference, unnotified_order
 from models.messages.nightly import CompareStep
 from models.progress import FINAL_STAGES, Cancellation, Stage
@@ -14,6 +15,7 @@ from models.stock import SERVING, ShortageState
 from models.tables.orders import Order, OrderLineRow
 from models.tables.shipping import Shipment
 from models.tables.stock import Reservation, Shortage
+from models.tax import ProductKind
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Recall:
 
 
 def compare_orders(session: Session, step: CompareStep) -> tuple[list[OpenOrder], list[Difference]]:
-    """Compare the next open orders with their reservations and shortages."""
+    """Compare the next open orders with their reservations, shortages and invoices."""
     rows = session.exec(
         select(Order)
         .where(Order.order_id > step.after, col(Order.stage).not_in(FINAL_STAGES))
@@ -47,7 +49,8 @@ def compare_orders(session: Session, step: CompareStep) -> tuple[list[OpenOrder]
         row.order_id for row in rows if row.allocated and row.cancellation is Cancellation.NONE
     ]
     orders = [OpenOrder(row.order_id, row.workflow_id, row.stage, row.version) for row in rows]
-    return orders, [*_compare_lines(session, allocated), *_unnotified(session, rows)]
+    differences = [*_compare_lines(session, allocated), *_unnotified(session, rows)]
+    return orders, [*differences, *compare_deliveries(session, rows)]
 
 
 def open_recalls(session: Session, order_ids: Sequence[str], before: datetime) -> list[Recall]:
@@ -97,7 +100,9 @@ def _compare_lines(session: Session, order_ids: Sequence[str]) -> Iterable[Diffe
     )
     units_held = {(order_id, line_no): int(units) for order_id, line_no, units in held}
     units_short = {(order_id, line_no): int(units) for order_id, line_no, units in short}
-    lines = select(OrderLineRow).where(col(OrderLineRow.order_id).in_(order_ids))
+    lines = select(OrderLineRow).where(
+        col(OrderLineRow.order_id).in_(order_ids), OrderLineRow.kind == ProductKind.GOODS
+    )
     for line in session.exec(lines):
         key = (line.order_id, line.line_no)
         difference = line_difference(

@@ -7,7 +7,7 @@ the cause.
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.documents.rendering import MailedDocument
+from activities.operations.audit import next_anchor, verify_recent
 from activities.operations.document_comparison import compare_document, unprintable_documents
 from activities.operations.ledger_comparison import compare_ledger
 from activities.operations.order_comparison import OpenOrder, compare_orders, open_recalls
@@ -37,7 +38,7 @@ from models.messages.attention import WORKFLOW_ENDED, SetAttention
 from models.messages.commands.results import follow_up_workflow_id
 from models.messages.nightly import CloseStep, ComparedBatch, CompareStep, OpenFindings
 from models.progress import FINAL_STAGES, Stage
-from models.tables.operations import AttentionRow, Finding
+from models.tables.operations import AttentionRow, AuditAnchor, Finding
 from models.tables.orders import Order
 from models.visibility import CUT_OFF, FAILING
 
@@ -45,6 +46,8 @@ PARALLEL_QUERIES = 10
 """Workflows that are described by Temporal at a time."""
 EXAMPLES = 5
 """The number of findings in an attention."""
+AUDITED_AGAIN = timedelta(hours=36)
+"""Each entry is verified in the night after it was made, also if a night was left out."""
 IN_PROGRESS = timedelta(hours=1)
 """Facts, shortages and recalls younger than this may still be on their way to a workflow."""
 
@@ -96,6 +99,20 @@ class Reconciliation:
         before = step.seen_at - IN_PROGRESS
         differences = await self._read(lambda s: compare_ledger(s, step.seen_at, before))
         await self._record(differences, step.seen_at)
+
+    @activity.defn
+    async def anchor_audit_trail(self, step: CloseStep) -> None:
+        """Verify the audit trail of orders with new entries, and anchor these."""
+        since = step.seen_at - AUDITED_AGAIN
+        await self._record(await self._read(lambda s: verify_recent(s, since)), step.seen_at)
+        while (anchor := await self._read(lambda s: next_anchor(s, step.seen_at))) is not None:
+            await self._insert_anchor(anchor.model_dump())
+
+    async def _insert_anchor(self, columns: dict[str, Any]) -> None:
+        """Insert an anchor once, and log it; `Any`: the values of its columns."""
+        await self._database.transaction_async(lambda work: work.insert_new(AuditAnchor, **columns))
+        text = ", ".join(f"{name} {value}" for name, value in columns.items())
+        activity.logger.info("audit trail anchored: %s", text)
 
     @activity.defn
     async def close_findings(self, step: CloseStep) -> OpenFindings:

@@ -2,65 +2,68 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import String, bindparam, case
+from sqlalchemy import String, bindparam, case, func
 from sqlmodel import Session, col, select
 
 from activities.database.kept import read_once
-from models.billing import Balance
+from models.billing import Balance, issue_order
 from models.money import Money
 from models.progress import Cancellation
 from models.refunds import RefundState
 from models.tables.billing import InvoiceRow, Refund
 from models.tables.orders import Order
 
-INVOICE_NUMBER = "invoice number"
-"""The name under which a transaction keeps the number of an order's invoice."""
-_INVOICE_NUMBER = select(InvoiceRow.number).where(
+INVOICE_NUMBERS = "invoice numbers"
+"""The name under which a transaction keeps the numbers of an order's invoices."""
+ALL_NUMBERS = func.aggregate_strings(col(InvoiceRow.number), " ")
+"""The numbers of an order's invoices in one value, in any order: see `split_numbers`."""
+_INVOICE_NUMBERS = select(ALL_NUMBERS).where(
     col(InvoiceRow.order_id) == bindparam("order_id", type_=String)
 )
 
 
-def balance_of_row(order: Order, *, invoiced: bool) -> Balance:
-    """Read the balance from the order's row; `invoiced`: the order has an invoice."""
+def balance_of(order: Order) -> Balance:
+    """Return the balance of an order, as its row has it."""
     return Balance(
         **order.model_dump(include=set(Balance.model_fields)),
         tax_minor=order.total_minor - order.net_minor,
-        invoiced=invoiced,
         cancelled=order.cancellation is not Cancellation.NONE,
     )
 
 
-def balance_of(session: Session, order: Order) -> Balance:
-    """Read the balance from the order's row and whether it has an invoice."""
-    return balance_of_row(order, invoiced=invoice_number(session, order.order_id) is not None)
-
-
-_UNPAID_MINOR = (
-    col(Order.total_minor)
-    + col(Order.fees_minor)
+_UNPAID_CHARGES_MINOR = (
+    col(Order.fees_minor)
     + col(Order.reclaimed_minor)
     - col(Order.credited_minor)
     + col(Order.payable_minor)
     - col(Order.forgiven_minor)
     - col(Order.paid_minor)
 )
+_UNPAID_MINOR = col(Order.total_minor) + _UNPAID_CHARGES_MINOR
 DUE_MINOR = case((_UNPAID_MINOR > 0, _UNPAID_MINOR), else_=0)
 """`Balance.due_minor` in SQL, over the columns of `Order`.
 
 tests/unit/billing/test_balance.py compares both.
 """
+RECEIVABLE_MINOR = col(Order.invoiced_minor) + _UNPAID_CHARGES_MINOR
+"""`Balance.receivable_minor` of an invoiced order in SQL; below zero with payments on account."""
 
 
-def invoice_number(session: Session, order_id: str) -> str | None:
-    """Read the number of the order's invoice, also of a credited one; None before it is issued.
+def invoice_numbers(session: Session, order_id: str) -> tuple[str, ...]:
+    """Read the numbers of the order's invoices, also of credited ones, in the order of issue.
 
     Read once in a transaction, as an order is invoiced while it is locked.
     """
     bound = {"order_id": order_id}
     return read_once(
-        *(session, INVOICE_NUMBER, order_id),
-        lambda: session.exec(_INVOICE_NUMBER, params=bound).one_or_none(),
+        *(session, INVOICE_NUMBERS, order_id),
+        lambda: split_numbers(session.exec(_INVOICE_NUMBERS, params=bound).one_or_none()),
     )
+
+
+def split_numbers(numbers: str | None) -> tuple[str, ...]:
+    """Split `ALL_NUMBERS` of an order into the numbers, in the order of issue."""
+    return tuple(sorted((numbers or "").split(), key=issue_order))
 
 
 def requested_refunds(session: Session, order: Order) -> Sequence[Refund]:

@@ -35,6 +35,11 @@ def order_lines(session: Session, order_id: str) -> Sequence[OrderLineRow]:
     return read_once(session, LINES, order_id, lambda: session.exec(_LINES, params=bound).all())
 
 
+def goods_lines(session: Session, order_id: str) -> Sequence[OrderLineRow]:
+    """Read the lines of an order that are goods, by number."""
+    return [line for line in order_lines(session, order_id) if line.is_goods]
+
+
 def shipments_of(session: Session, order_id: str) -> Sequence[Shipment]:
     """Read the shipments of an order by id, those too that the transaction plans."""
     bound = {"order_id": order_id}

@@ -9,18 +9,19 @@ from activities.order_record.balance import balance_of, money_of
 from models.billing import BEING_REFUNDED, Balance
 from models.messages.attention import REFUND_HELD
 from models.money import Money
-from models.progress import Problem, Progress, ShipmentProblem
+from models.progress import PAUSED, Problem, Progress, ShipmentProblem
 from models.refunds import RefundState
 from models.tables.billing import Payment, Refund
 from models.tables.orders import Order
 from models.tables.shipping import Shipment
 
-CODES = ("payment_reversed", "payment_currency", REFUND_HELD, *ShipmentProblem)
+CODES = ("payment_reversed", "payment_currency", REFUND_HELD, PAUSED, *ShipmentProblem)
 """The codes of problems, as attentions of an order show them."""
 _ORDER_ID = bindparam("order_id", type_=String)
 _SUSPECT = (col(Payment.order_id) == _ORDER_ID) & (
     (col(Payment.currency) != bindparam("currency", type_=String))
     | (col(Payment.reversed_minor) > 0)
+    | (col(Payment.refund_failed) != "")
 )
 _PAYMENTS = select(Payment).where(_SUSPECT).order_by(col(Payment.payment_id))
 _HELD = select(Refund).where(
@@ -46,6 +47,8 @@ def goods_problem(shipments: Sequence[Shipment]) -> Problem | None:
 def show_problem(order: Order, progress: Progress) -> None:
     """Show the order's problem as its attention, unless the attention is a workflow's."""
     problem = progress.money_problem or progress.goods_problem
+    if progress.pause is not None and progress.is_paused:
+        problem = progress.pause.describe(order.order_id)
     if order.attention_code in (None, *CODES):
         order.attention_code = problem.code if problem else None
         order.attention_message = problem.message if problem else None
@@ -54,7 +57,7 @@ def show_problem(order: Order, progress: Progress) -> None:
 def acknowledge_problems(session: Session, order: Order) -> list[str]:
     """Acknowledge all problems of an order; return the code and id of each."""
     acknowledged = []
-    for payment, problem in list(_money_problems(session, order, balance_of(session, order))):
+    for payment, problem in list(_money_problems(session, order, balance_of(order))):
         payment.acknowledged = _acknowledgement(payment, problem)
         acknowledged.append(f"{problem.code} ({payment.payment_id})")
     shipments = select(Shipment).where(
@@ -79,8 +82,8 @@ def _money_problems(
 
 
 def _acknowledgement(payment: Payment, problem: Problem) -> str:
-    """Return the text that records an acknowledgement; a further reversal changes it."""
-    return f"{problem.code} {payment.reversed_minor}"
+    """Return the text that records an acknowledgement; a further reversal or failure changes it."""
+    return f"{problem.code} {payment.reversed_minor} {payment.refund_failed}".strip()
 
 
 def _problem_of(
@@ -103,6 +106,16 @@ def _problem_of(
             f"the payer's bank: pay it all the same (`refund {order.order_id} --payment "
             f"{first.payment_id}`) or withdraw it (`refunds withdraw {order.order_id} --number "
             f"{first.number}`), or acknowledge it with `retry`",
+        )
+    failed = [row for row in held if row.payment_id == payment.payment_id]
+    if payment.refund_failed and failed:
+        number, amount = failed[0].number, money_of(order, failed[0].amount_minor)
+        return Problem(
+            code=REFUND_HELD,
+            message=f"refund {number} of {amount} was not paid ({payment.refund_failed}): ask for "
+            f"it again (`refund {order.order_id} --payment {payment.payment_id}`), pay it by hand "
+            f"(`--paid-by transfer`), withdraw it (`refunds withdraw {order.order_id} --number "
+            f"{number}`), or acknowledge it with `retry`",
         )
     matched = payment.unmatched_reason in (None, BEING_REFUNDED)
     if matched or payment.currency == order.currency:

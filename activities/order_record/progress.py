@@ -6,29 +6,42 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import String, bindparam, case, func, true
 from sqlalchemy import select as select_columns
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from activities.database.company import keep_company
 from activities.database.kept import forget, keep, kept
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record import problems
+from activities.order_record.audit import TIP_OF, keep_tip
 from activities.order_record.balance import (
-    INVOICE_NUMBER,
-    balance_of_row,
-    invoice_number,
+    ALL_NUMBERS,
+    INVOICE_NUMBERS,
+    balance_of,
+    invoice_numbers,
     requested_refunds,
+    split_numbers,
 )
 from activities.order_record.lines import SHIPMENTS, forget_rows, shipments_of
 from models.billing import AuthorisationState, Balance
 from models.errors import NotFound
 from models.orders import Capture, Delivery
-from models.progress import Cancellation, Progress, ShipmentProgress, ShipmentState, Stage, stage
+from models.progress import (
+    Cancellation,
+    Pause,
+    Progress,
+    ShipmentProgress,
+    ShipmentState,
+    Stage,
+    stage,
+)
 from models.stock import ReservationState, ShortageState
 from models.tables.billing import Authorisation, InvoiceRow
 from models.tables.masterdata import Company
 from models.tables.orders import Order, OrderLineRow
 from models.tables.shipping import Shipment
 from models.tables.stock import Reservation, Shortage
+from models.tax import ProductKind
 
 FOR_CHANGE: dict[str, Any] = {"key_share": True}
 """How to lock an order's row: exclude other changes of it, but not rows that refer to it, such as
@@ -46,13 +59,22 @@ _PLAIN_STATES = (
 
 # Statements that every step executes: built once, as building takes longer than executing.
 _ORDER_ID = bindparam("order_id", type_=String)
+_SEEN = aliased(Order)
 _LOCKED = (
-    select(Order, Company)
+    select_columns(
+        Order,
+        Company,
+        TIP_OF,
+        select(_SEEN.version).where(col(_SEEN.order_id) == _ORDER_ID).scalar_subquery(),
+    )
+    .select_from(Order)
     .outerjoin(Company, true())
     .where(col(Order.order_id) == _ORDER_ID)
     .with_for_update(**FOR_CHANGE, of=Order)
 )
-"""The company is read with the order: its days are those of most changes."""
+"""The company is read with the order: its days are those of most changes. The end of the audit
+trail is that of the moment at which the statement began. If it waited for the lock since then, the
+order's version has changed, and the end is read again."""
 _SHORTAGES = select_columns(
     func.sum(col(Shortage.quantity) - col(Shortage.filled)),
     case(  # the latest date, if every shortage has one
@@ -62,9 +84,9 @@ _SHORTAGES = select_columns(
         )
     ),
     select(func.sum(OrderLineRow.quantity))
-    .where(col(OrderLineRow.order_id) == _ORDER_ID)
+    .where(col(OrderLineRow.order_id) == _ORDER_ID, OrderLineRow.kind == ProductKind.GOODS)
     .scalar_subquery(),
-    select(InvoiceRow.number).where(col(InvoiceRow.order_id) == _ORDER_ID).scalar_subquery(),
+    select(ALL_NUMBERS).where(col(InvoiceRow.order_id) == _ORDER_ID).scalar_subquery(),
     problems.HAS_SUSPECT_PAYMENTS,
 ).where(col(Shortage.order_id) == _ORDER_ID, col(Shortage.state) == ShortageState.OPEN)
 _RESERVATIONS = (
@@ -89,13 +111,16 @@ def find_order(work: UnitOfWork, order_id: str) -> Order | None:
     """Lock the order's row until the transaction ends; None if the order is not recorded."""
     if order_id in work.locked:
         return work.session.get(Order, order_id)
-    found = work.session.exec(_LOCKED, params={"order_id": order_id}).one_or_none()
-    order = found[0] if found else None
-    forget(work.session, INVOICE_NUMBER, order_id)
+    found = work.session.execute(_LOCKED, {"order_id": order_id}).one_or_none()
+    order: Order | None = found[0] if found else None
+    forget(work.session, INVOICE_NUMBERS, order_id)
     forget_rows(work.session, order_id)
     work.restart_clock()
     if found is not None:
-        keep_company(work.session, found[1])
+        order, company, tip, seen_version = found
+        keep_company(work.session, company)
+        if order.version == seen_version:
+            keep_tip(work.session, order_id, tip)
         work.locked.add(order_id)
     return order
 
@@ -110,7 +135,7 @@ def save_progress(work: UnitOfWork, order: Order) -> Progress:
         work.session.flush()
         progress = read_progress(work.session, order)
     order.version, order.updated_at = version, work.now
-    save_stage(order, progress)
+    save_stage(work, order, progress)
     return progress.model_copy(update={"version": version})
 
 
@@ -127,10 +152,11 @@ def use_known(work: UnitOfWork, order: Order, known: Progress | None) -> None:
         and not known.backordered
         and known.cancellation is Cancellation.NONE
         and known.money_problem is None
+        and known.pause is None
         and all(one.state in _PLAIN_STATES for one in known.shipments)
     ):
         keep(work.session, KNOWN, order.order_id, known.notifying(None))
-        keep(work.session, INVOICE_NUMBER, order.order_id, known.invoice_number)
+        keep(work.session, INVOICE_NUMBERS, order.order_id, known.invoices)
 
 
 def forget_known(work: UnitOfWork, order_id: str) -> None:
@@ -140,10 +166,9 @@ def forget_known(work: UnitOfWork, order_id: str) -> None:
 
 def _update(session: Session, order: Order, known: Progress) -> Progress:
     """Update a known progress by the order's row, and by its shipments if they were read."""
-    invoice = invoice_number(session, order.order_id)
-    money = balance_of_row(order, invoiced=invoice is not None)
-    progress = known.model_copy(
-        update=_money_of_row(session, order, money) | {"invoice_number": invoice}
+    money = _money_of_row(session, order, balance_of(order))
+    progress = known.with_invoices(invoice_numbers(session, order.order_id)).model_copy(
+        update=money
     )
     rows: Sequence[Shipment] | None = kept(session, SHIPMENTS, order.order_id)
     if rows is None:
@@ -153,10 +178,13 @@ def _update(session: Session, order: Order, known: Progress) -> Progress:
     return progress.with_shipments(shipments).model_copy(update={"goods_problem": goods_problem})
 
 
-def save_stage(order: Order, progress: Progress) -> None:
+def save_stage(work: UnitOfWork, order: Order, progress: Progress) -> None:
     """Write the stage of a progress to its order, and a problem that no workflow shows."""
-    order.stage = stage(progress)
-    if order.stage in UNATTENDED or order.attention_code in problems.CODES:
+    reached = stage(progress)
+    if reached is not order.stage:
+        order.stage, order.stage_since = reached, work.now
+    is_shown = order.attention_code in problems.CODES or progress.is_paused
+    if order.stage in UNATTENDED or is_shown:
         problems.show_problem(order, progress)
 
 
@@ -165,10 +193,10 @@ def read_progress(session: Session, order: Order) -> Progress:
     bound = {"order_id": order.order_id}
     shipments = shipments_of(session, order.order_id)
     # Shortages before reservations: units allocated in between are counted in both, not in none.
-    short, expected, ordered, invoice, has_suspects = session.execute(
+    short, expected, ordered, invoices, has_suspects = session.execute(
         _SHORTAGES, bound | {"currency": order.currency}
     ).one()
-    keep(session, INVOICE_NUMBER, order.order_id, invoice)
+    keep(session, INVOICE_NUMBERS, order.order_id, split_numbers(invoices))
     units: Units = {
         (ReservationState(state), shipment_id): int(count)
         for state, shipment_id, count in session.exec(_RESERVATIONS, params=bound)
@@ -180,9 +208,9 @@ def read_progress(session: Session, order: Order) -> Progress:
 def progress_of_new(session: Session, order: Order, ordered: int) -> Progress:
     """Return the progress of an order that this transaction records, without payments.
 
-    `ordered`: its units.
+    `ordered`: its units of goods.
     """
-    keep(session, INVOICE_NUMBER, order.order_id, None)
+    keep(session, INVOICE_NUMBERS, order.order_id, ())
     keep(session, SHIPMENTS, order.order_id, [])
     return _compose(session, order, _Goods((), {}, ordered, 0, None), has_suspects=False)
 
@@ -197,10 +225,9 @@ class _Goods(NamedTuple):
 
 def _compose(session: Session, order: Order, goods: _Goods, *, has_suspects: bool) -> Progress:
     shipments, units, short = goods.shipments, goods.units, goods.short
-    invoice = invoice_number(session, order.order_id)
     delivered = [s.shipment_id for s in shipments if s.state is ShipmentState.DELIVERED]
-    money = balance_of_row(order, invoiced=invoice is not None)
-    return Progress(
+    money = balance_of(order)
+    progress = Progress(
         **_money_of_row(session, order, money),
         order_id=order.order_id,
         version=order.version,
@@ -209,7 +236,7 @@ def _compose(session: Session, order: Order, goods: _Goods, *, has_suspects: boo
         captured_later=order.capture is Capture.AT_DISPATCH,
         money_problem=problems.money_problem(session, order, money) if has_suspects else None,
         goods_problem=problems.goods_problem(shipments),
-        invoice_number=invoice,
+        invoiced_by_delivery=order.invoiced_by_delivery,
         allocated=order.allocated,
         fulfilment=order.fulfilment,
         in_parts=order.delivery is Delivery.PARTIAL,
@@ -219,16 +246,26 @@ def _compose(session: Session, order: Order, goods: _Goods, *, has_suspects: boo
         shipped=_units_in(units, ReservationState.SHIPPED),
         delivered=sum(units.get((ReservationState.SHIPPED, by), 0) for by in delivered),
         written_off=_units_in(units, ReservationState.WRITTEN_OFF),
+        given_up=units.get((ReservationState.WRITTEN_OFF, None), 0),
         promised_date=order.promised_date,
         expected_date=goods.expected,
         consent_by=order.consent_by if short else None,
         supply_problem=_supply_problem(session, order.order_id) if short else None,
+        pause=pause_of(order),
         cancellation=order.cancellation,
         shipments=tuple(
             shipment_progress(row, sum(n for (_, of), n in units.items() if of == row.shipment_id))
             for row in shipments
         ),
     )
+    return progress.with_invoices(invoice_numbers(session, order.order_id))
+
+
+def pause_of(order: Order) -> Pause | None:
+    """Return the pause of an order, if an operator has paused it."""
+    if order.paused_at is None:
+        return None
+    return Pause(by=order.paused_by or "", since=order.paused_at, reason=order.pause_reason)
 
 
 def shipment_progress(row: Shipment, units: int) -> ShipmentProgress:
@@ -244,6 +281,7 @@ def _money_of_row(session: Session, order: Order, money: Balance) -> dict[str, A
         "paid_minor": order.paid_minor,
         "received_minor": order.paid_minor + order.deposit_minor,
         "due_minor": money.due_minor,
+        "receivable_minor": money.receivable_minor,
         "pay_by": order.pay_by if money.due_minor else None,
         "authorised_until": _authorised_until(session, order, money.due_minor),
         "refund_due_minor": _refund_due(session, order, money),

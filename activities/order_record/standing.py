@@ -8,7 +8,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.database.kept import keep, kept
-from activities.order_record.balance import DUE_MINOR, balance_of, balance_of_row, money_of
+from activities.order_record.balance import DUE_MINOR, balance_of, money_of
 from models.customers import CustomerStatus
 from models.errors import Refused
 from models.messages.attention import Attention
@@ -46,7 +46,7 @@ def exposure(session: Session, customer_id: str, without_order: str = "") -> int
         )
     ).one()
     reversed_orders = session.exec(select(Order).where(was_reversed)) if has_reversed else ()
-    receivable_minor = sum(balance_of(session, order).receivable_minor for order in reversed_orders)
+    receivable_minor = sum(balance_of(order).receivable_minor for order in reversed_orders)
     return int(due_minor or 0) + receivable_minor
 
 
@@ -80,7 +80,7 @@ def block_of(customer: Customer) -> Attention | None:
 
 
 def _exceeded_credit(session: Session, order: Order, customer: Customer) -> Attention | None:
-    due_minor = balance_of_row(order, invoiced=False).due_minor
+    due_minor = balance_of(order).due_minor
     if not order.terms.on_credit or not due_minor:
         return None
     total_minor = exposure(session, order.customer_id, order.order_id) + due_minor

@@ -17,6 +17,11 @@ def target_order(work: UnitOfWork, order_id: str) -> Order:
     return order
 
 
+def why_paused(order_id: str) -> str:
+    """Word the refusal of a command that calls partners, for a paused order."""
+    return f"{order_id} is paused, and no partner is called: `resume {order_id}` first"
+
+
 def target_shipment(work: UnitOfWork, shipment_id: str) -> tuple[Order, Shipment]:
     """Lock the order of the shipment that a command names. Raises CommandRefused."""
     shipment = work.session.get(Shipment, shipment_id)

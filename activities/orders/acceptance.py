@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from activities.database.company import get_company
 from models.acceptance import Acceptance
+from models.billing import InvoiceAt
 from models.customers import CustomerStatus, TaxTreatment
 from models.errors import FieldError, Refused
 from models.money import parse_amount
@@ -17,7 +18,7 @@ from models.orders import Fulfilment, OrderDocument
 from models.pricing import PriceTerms, ProductPrice, price_lines, total
 from models.tables.masterdata import Company, Customer, Location, Product, TaxRate
 from models.tables.stock import Stock
-from models.tax import ProductKind, Supply, levy_one_vat, taxation, vat_area
+from models.tax import AS_GOODS, ProductKind, Supply, levy_one_vat, taxation, vat_area
 
 
 class _Parties(NamedTuple):
@@ -56,9 +57,9 @@ _PRODUCTS = (
 
 
 def check_order(
-    session: Session, document: OrderDocument
+    session: Session, document: OrderDocument, invoice_at: InvoiceAt
 ) -> tuple[list[FieldError], Acceptance | None]:
-    """Check an order against the master data.
+    """Check an order against the master data. `invoice_at`: when it is invoiced, if on credit.
 
     Returns the errors field by field, and what is agreed; None where there are errors.
     """
@@ -76,7 +77,7 @@ def check_order(
     errors += _check_stock(session, document, price_list.products)
     if errors:
         return errors, None
-    accepted = _priced(document, price_list)
+    accepted = _priced(document, price_list, invoice_at)
     try:
         total(accepted.lines)
     except ValueError as error:
@@ -84,7 +85,9 @@ def check_order(
     return [], accepted
 
 
-def price_order(session: Session, document: OrderDocument, customer: Customer) -> Acceptance:
+def price_order(
+    session: Session, document: OrderDocument, customer: Customer, invoice_at: InvoiceAt
+) -> Acceptance:
     """Price an order that a workflow or an operator started, without acceptance by API or CLI.
 
     Raises Refused for SKUs without price or tax rate.
@@ -98,16 +101,17 @@ def price_order(session: Session, document: OrderDocument, customer: Customer) -
         sold = all(product.is_sold for product in price_list.products.values())
         reason = f"{errors[0].reason}, then retry"
         raise Refused("tax_rate_unknown" if sold else "not_sold", reason)
-    return _priced(document, price_list)
+    return _priced(document, price_list, invoice_at)
 
 
-def _priced(document: OrderDocument, price_list: _PriceList) -> Acceptance:
+def _priced(document: OrderDocument, price_list: _PriceList, invoice_at: InvoiceAt) -> Acceptance:
     """Price an order by the price list and its tax case."""
     terms = price_list.terms
     return Acceptance(
         tax_case=terms.case,
         prices_include_tax=terms.includes_tax,
         vat_id=price_list.vat_id,
+        invoice_at=invoice_at if document.terms.on_credit else InvoiceAt.GOODS_ISSUE,
         lines=tuple(price_lines(document, price_list.products, terms)),
     )
 
@@ -175,11 +179,27 @@ def _check_products(document: OrderDocument, price_list: _PriceList) -> list[Fie
             continue
         if not product.is_sold:
             errors.append(FieldError(f"lines.{number}.sku", f"{line.sku} is no longer sold"))
+        if problem := _other_case(product, terms):
+            errors.append(FieldError(f"lines.{number}.sku", problem))
         try:
             terms.rate_of(product)
         except ValueError as error:
             errors.append(FieldError(f"lines.{number}.sku", str(error)))
     return errors
+
+
+def _other_case(product: ProductPrice, terms: PriceTerms) -> str | None:
+    """Return why a service can't be in one order with the goods: an invoice states one tax case,
+    unless both are taxed."""
+    case = terms.service_case
+    if case is None or product.kind is ProductKind.GOODS or product.is_incidental:
+        return None
+    if case is terms.case or (case.is_taxed and terms.case.is_taxed):
+        return None
+    return (
+        f"the tax case of the service {product.sku} is {case}, that of the goods {terms.case}: "
+        f"order it by itself, or import it with tax_class {AS_GOODS} if it only accompanies goods"
+    )
 
 
 _NONE_LEFT = "none are left: remove the line"
@@ -189,7 +209,11 @@ def _check_stock(
     session: Session, document: OrderDocument, products: Mapping[str, ProductPrice]
 ) -> list[FieldError]:
     """Check that what is no longer bought is available: nothing else will arrive for it."""
-    limited = {sku for sku, product in products.items() if not product.is_bought}
+    limited = {
+        sku
+        for sku, product in products.items()
+        if not product.is_bought and product.kind is ProductKind.GOODS
+    }
     if not limited:
         return []
     free = select(Stock.sku, func.sum(col(Stock.on_hand) - col(Stock.reserved)))
@@ -223,19 +247,20 @@ def _read_prices(session: Session, document: OrderDocument, parties: _Parties) -
     sent = None if isinstance(document.customer, str) else document.customer
     buyer = sent or customer
     vat_id = (sent and sent.vat_id) or (customer.vat_id if customer else "")
-    decided = taxation(
-        Supply(
-            seller_country=seller_area,
-            dispatched_from=begins,
-            delivered_to=ends,
-            customer_country=vat_area(buyer.country) if buyer else ends,
-            treatment=customer.tax_treatment if customer else TaxTreatment.STANDARD,
-            vat_id=vat_id,
-            has_goods=any(product.kind is ProductKind.GOODS for product, _ in rows),
-            is_registered=bool(company.vat_id),
-            oss=company.oss,
-        )
+    kinds = {product.kind for product, _ in rows}
+    supply = Supply(
+        seller_country=seller_area,
+        dispatched_from=begins,
+        delivered_to=ends,
+        customer_country=vat_area(buyer.country) if buyer else ends,
+        treatment=customer.tax_treatment if customer else TaxTreatment.STANDARD,
+        vat_id=vat_id,
+        has_goods=ProductKind.GOODS in kinds,
+        is_registered=bool(company.vat_id),
+        oss=company.oss,
     )
+    decided = taxation(supply)
+    services = supply.model_copy(update={"has_goods": False})
     taxed_in = decided.country
     if taxed_in and levy_one_vat(taxed_in, seller_area):
         taxed_in = None  # at the rates of the products
@@ -245,6 +270,7 @@ def _read_prices(session: Session, document: OrderDocument, parties: _Parties) -
         taxed_in=taxed_in,
         includes_tax=company.prices_include_tax if includes_tax is None else includes_tax,
         list_includes_tax=company.prices_include_tax,
+        service_case=taxation(services).case if len(kinds) > 1 else None,
     )
     products = {product.sku: _price(product, rate) for product, rate in rows}
     return _PriceList(products, terms, vat_id)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.billing.exchanges import lock_paid_order
@@ -12,6 +11,7 @@ from activities.order_record.audit import record_event
 from activities.order_record.problems import acknowledge_problems
 from activities.order_record.progress import read_progress, save_progress
 from activities.order_record.targets import target_order
+from activities.orders.give_up import backordered_units
 from activities.shipping.goods_issue import cancel_shipment
 from activities.shipping.undelivered import cancel_undelivered, credit_undelivered
 from activities.stock.steps import release_reservations
@@ -22,7 +22,7 @@ from models.progress import Cancellation, Progress, ShipmentState
 from models.shipping import FreightMode
 from models.stock import ReservationState
 from models.tables.shipping import Shipment
-from models.tables.stock import Reservation, Shortage
+from models.tables.stock import Reservation
 
 
 @executes(CancelRest)
@@ -36,13 +36,13 @@ def cancel_rest(work: UnitOfWork, command: CancelRest) -> CommandResult:
         cancel_shipment(work, shipment)
     held = col(Reservation.state) == ReservationState.HELD
     freed = release_reservations(work, order, held, command.cause)
-    rest = [*freed.rows, *_backordered(work.session, freed.waiting)]
+    rest = [*freed.rows, *backordered_units(work.session, freed.waiting)]
     units = sum(row.quantity for row in rest)
     detail = f"{units} units by {command.actor}: {command.reason}"
     record_event(work, order.order_id, "rest_cancelled", detail)
     entry_id = f"rest_credited:{command.command_id}"
-    cancel_undelivered(work, order.order_id, rest)
-    refunded, follow_up = credit_undelivered(work, payer, rest, entry_id, command.reason)
+    invoiced = cancel_undelivered(work, order, rest)
+    refunded, follow_up = credit_undelivered(work, order, payer, invoiced, entry_id, command.reason)
     save_progress(work, order)
     return CommandResult.done(
         command,
@@ -90,31 +90,3 @@ def _check_rest(progress: Progress, uncollected: int) -> None:
         problem = f"{order_id} waits for nothing: all other units are planned or booked"
     if problem:
         refuse("order_id", problem, ORDER_REFUSED)
-
-
-def _backordered(session: Session, shortages: Sequence[Shortage]) -> list[Reservation]:
-    """Return the backordered units as released parts of their lines."""
-    return [
-        Reservation(
-            order_id=short.order_id,
-            line_no=short.line_no,
-            location=short.location,
-            part=_parts(session, short) + 1,
-            sku=short.sku,
-            quantity=short.quantity - short.filled,
-            state=ReservationState.RELEASED,
-        )
-        for short in shortages
-    ]
-
-
-def _parts(session: Session, short: Shortage) -> int:
-    """Count the reservations of a shortage's line at its location."""
-    count = select(func.count()).select_from(Reservation)
-    return session.exec(
-        count.where(
-            Reservation.order_id == short.order_id,
-            Reservation.line_no == short.line_no,
-            Reservation.location == short.location,
-        )
-    ).one()

@@ -23,8 +23,8 @@ from models.tables.orders import Order
 
 CUSTOMER_REFUSED = "customer_refused"
 _COMPARED = (
-    *("name", "email", "phone", "vat_id", "country", "language", "payment_preference"),
-    *("tax_treatment", "street", "city", "postal_code"),
+    *("name", "company", "email", "phone", "vat_id", "country", "language", "payment_preference"),
+    *("tax_treatment", "street", "line2", "city", "postal_code"),
 )
 
 
@@ -44,8 +44,6 @@ def merge_customers(work: UnitOfWork, command: MergeCustomers) -> CommandResult:
     ).all()
     open_count = sum(stage not in FINAL_STAGES for _, stage in orders)
     described = _describe(work.session, duplicate, kept, len(orders), open_count)
-    if command.dry_run:
-        return CommandResult.done(command, f"nothing is changed; {described}")
     moved = update(Order).where(col(Order.customer_id) == duplicate.customer_id)
     work.session.execute(moved.values(customer_id=kept.customer_id))
     for order_id, _ in orders:

@@ -47,6 +47,7 @@ def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
 @step
 def accept_delay(work: UnitOfWork, step: AcceptStep) -> AcceptOutcome:
     """Record the customer's consent: the promise moves to the date in the last letter."""
+    work.origin = step.request.origin
     order = lock_order(work, step.order_id)
     progress = read_progress(work.session, order)
     accepted = accept(_promise(order)) if progress.consent_by else None

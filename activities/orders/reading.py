@@ -8,9 +8,12 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
+from activities.database.chunks import chunks
 from activities.masterdata.reading import company_currency, duplicates_of
-from activities.order_record.balance import balance_of_row
+from activities.order_record.balance import balance_of
+from activities.order_record.open_invoices import invoice_rows, open_by_invoices
 from activities.order_record.standing import exposure
+from models.billing import Balance, issue_order
 from models.errors import NotFound
 from models.messages.attention import Attention
 from models.money import format_amount
@@ -29,15 +32,13 @@ from models.views.orders import (
     BackorderView,
     CustomerView,
     HistoryView,
+    InvoiceView,
     LineView,
     OrderDetails,
     OrderView,
     RefundView,
     ShipmentView,
 )
-
-BATCH = 500
-"""Orders of one query."""
 
 # Statements for each kind of row, built once, as building takes longer than executing.
 _ORDER_ID = bindparam("order_id", type_=String)
@@ -89,8 +90,12 @@ class _Rows(NamedTuple):
     returned: Mapping[tuple[str, int], int]
     """Units received, by order and line."""
     invoices: Mapping[str, str]
-    """Invoice numbers."""
+    """The numbers of the first invoices."""
     refunds: Mapping[str, Sequence[Refund]]
+
+
+CONTACT = {"customer_id", "name", "company", "email", "phone", "country", "language"}
+"""The fields of a customer that are shown as they are."""
 
 
 def order_details(session: Session, order_id: str) -> OrderDetails | None:
@@ -117,6 +122,8 @@ def order_details(session: Session, order_id: str) -> OrderDetails | None:
             for row in rows.shortages[order_id]
         ),
         refunds=tuple(_refund(row) for row in rows.refunds[order_id]),
+        invoices=tuple(_invoices(session, order)),
+        uninvoiced=format_amount(_uninvoiced(order), order.currency),
         history=tuple(
             HistoryView.model_validate(row.model_dump())
             for row in session.exec(_HISTORY, params=bound)
@@ -169,7 +176,7 @@ def customer(session: Session, customer_id: str) -> CustomerView:
     query = select(Order).where(Order.customer_id == row.customer_id)
     orders = session.exec(query.order_by(col(Order.placed_at).desc())).all()
     return CustomerView(
-        **row.model_dump(include={"customer_id", "name", "email", "phone", "country", "language"}),
+        **row.model_dump(include=CONTACT),
         vat_id=row.vat_id,
         merged_ids=tuple(session.exec(merged.order_by(col(Customer.customer_id)))),
         possible_duplicates=tuple(duplicates_of(session, row)),
@@ -208,8 +215,7 @@ def recorded_order_ids(session: Session, order_ids: Collection[str]) -> set[str]
 
 def _views(session: Session, orders: Sequence[Order]) -> list[OrderView]:
     views: list[OrderView] = []
-    for start in range(0, len(orders), BATCH):
-        batch = orders[start : start + BATCH]
+    for batch in chunks(orders):
         rows = _rows_of(session, [order.order_id for order in batch])
         views += (_view(order, rows) for order in batch)
     return views
@@ -226,9 +232,18 @@ def _rows_of(session: Session, order_ids: Sequence[str]) -> _Rows:
         shortages=_by_order(session.exec(_SHORTAGES, params=bound)),
         shipments=_by_order(session.exec(_SHIPMENTS, params=bound)),
         returned=returned,
-        invoices=dict(session.exec(_INVOICES, params=bound).all()),
+        invoices=_first_invoices(session, order_ids),
         refunds=_by_order(session.exec(_REFUNDS, params=bound)),
     )
+
+
+def _first_invoices(session: Session, order_ids: Sequence[str]) -> dict[str, str]:
+    """Read the number of the first invoice of each order that has any."""
+    first: dict[str, str] = {}
+    for order_id, number in session.exec(_INVOICES, params={"order_ids": order_ids}):
+        known = first.get(order_id, number)
+        first[order_id] = min(known, number, key=issue_order)
+    return first
 
 
 def _by_order(rows: Iterable[OrderPart]) -> Mapping[str, Sequence[OrderPart]]:
@@ -239,7 +254,7 @@ def _by_order(rows: Iterable[OrderPart]) -> Mapping[str, Sequence[OrderPart]]:
 
 
 def _view(order: Order, rows: _Rows) -> OrderView:
-    shortages = rows.shortages[order.order_id]
+    shortages, balance = rows.shortages[order.order_id], _balance(order)
     return OrderView(
         order_id=order.order_id,
         customer_id=order.customer_id,
@@ -252,8 +267,10 @@ def _view(order: Order, rows: _Rows) -> OrderView:
         currency=order.currency,
         total=format_amount(order.total_minor, order.currency),
         paid=format_amount(order.paid_minor, order.currency),
-        due=format_amount(_due(order), order.currency),
+        due=format_amount(balance.due_minor, order.currency),
         refunded=format_amount(_refunded(rows.refunds[order.order_id]), order.currency),
+        overpaid=format_amount(balance.owed_minor - balance.owed_payable_minor, order.currency),
+        credit=format_amount(balance.owed_payable_minor, order.currency),
         invoice_number=rows.invoices.get(order.order_id),
         lines=tuple(_lines(order.order_id, rows)),
         shipments=tuple(
@@ -275,6 +292,35 @@ def _view(order: Order, rows: _Rows) -> OrderView:
     )
 
 
+def invoices(session: Session, order_id: str) -> list[InvoiceView]:
+    """Read the invoices of an order, in the order of issue. Raises NotFound."""
+    order = session.get(Order, order_id)
+    if order is None:
+        raise NotFound("order_unknown", f"there is no order {order_id}")
+    return list(_invoices(session, order))
+
+
+def _invoices(session: Session, order: Order) -> Iterator[InvoiceView]:
+    rows = invoice_rows(session, [order.order_id])
+    open_minor = open_by_invoices(session, [order], rows)[order.order_id]
+    for row in sorted(rows[order.order_id], key=lambda row: issue_order(row.number)):
+        yield InvoiceView(
+            number=row.number,
+            shipment_id=row.shipment_id,
+            issued_on=row.issued_on,
+            due_on=row.due_on,
+            total=format_amount(row.total_minor, row.currency),
+            open=format_amount(open_minor[row.number], row.currency),
+        )
+
+
+def _uninvoiced(order: Order) -> int:
+    """Return the amount that is still to be invoiced; 0 once a cancellation is requested."""
+    if order.cancellation is not Cancellation.NONE:
+        return 0
+    return balance_of(order).uninvoiced_minor
+
+
 def _refunded(refunds: Sequence[Refund]) -> int:
     """Return the amount that was paid back, in minor units."""
     return sum(row.amount_minor for row in refunds if row.state is RefundState.REFUNDED)
@@ -289,11 +335,11 @@ def _refund(row: Refund) -> RefundView:
     )
 
 
-def _due(order: Order) -> int:
-    """Return the amount that the customer is asked for; 0 once a cancellation is requested."""
+def _balance(order: Order) -> Balance:
+    """Read what the customer is asked for, and owns; nothing once a cancellation is requested."""
     if order.cancellation is not Cancellation.NONE:
-        return 0
-    return balance_of_row(order, invoiced=False).due_minor
+        return Balance(total_minor=0, tax_minor=0)
+    return balance_of(order)
 
 
 def _expected_date(shortages: Sequence[Shortage]) -> date | None:
@@ -319,6 +365,7 @@ def _lines(order_id: str, rows: _Rows) -> Iterator[LineView]:
         number = line.line_no
         yield LineView(
             sku=line.sku,
+            kind=line.kind.value,
             ordered=line.quantity,
             reserved=units[number, ReservationState.HELD] + units[number, ReservationState.PICKED],
             backordered=short[number],

@@ -13,8 +13,8 @@ from activities.database.step import read_step, step
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata import customers
 from activities.masterdata.reading import company_currency
-from activities.order_record.audit import record_event, record_rejected
-from activities.order_record.lines import LINES
+from activities.order_record.audit import TIP_OF, keep_tip, record_event, record_rejected
+from activities.order_record.lines import LINES, goods_lines
 from activities.order_record.problems import show_problem
 from activities.order_record.progress import (
     FOR_CHANGE,
@@ -26,6 +26,8 @@ from activities.order_record.progress import (
 )
 from activities.order_record.standing import judge_customer
 from activities.orders.acceptance import price_order
+from models.audit import CUSTOMER, Origin
+from models.billing import InvoiceAt
 from models.customers import Address, CustomerStatus
 from models.errors import Refused
 from models.identity import KEYS
@@ -44,6 +46,7 @@ from models.money import parse_percent
 from models.orders import OrderDocument
 from models.progress import Cancellation, Progress
 from models.promises import promised_date
+from models.services import is_service_order
 from models.tables.billing import Payment
 from models.tables.masterdata import Company, Customer, Location
 from models.tables.operations import AttentionRow, FactRow
@@ -56,6 +59,7 @@ _BEFORE_ORDER = select(
     | select(FactRow.fact_no)
     .where(col(FactRow.order_id) == _ORDER_ID, col(FactRow.applied_at).is_(None))
     .exists(),
+    TIP_OF,
 )
 
 
@@ -75,6 +79,7 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recording:
     if order is None:
         has_early = _read_before_order(work.session, document.order_id)
         order = _insert_order(work, step)
+        work.origin = Origin(actor=document.taken_by or CUSTOMER, source=document.channel)
         record_event(work, order.order_id, "recorded", f"placed {order.channel}")
         if has_early:
             apply_early_payments(work, order)
@@ -84,7 +89,7 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recording:
     if has_early:
         progress, facts = save_progress(work, order), waiting_facts(work.session, order.order_id)
     else:
-        ordered = sum(line.quantity for line in document.lines)
+        ordered = sum(line.quantity for line in goods_lines(work.session, order.order_id))
         progress, facts = progress_of_new(work.session, order, ordered), ()
     recorded = Recorded(
         progress=progress, policy=work.rules.policy, refusal=refusal, waiting_facts=facts
@@ -96,6 +101,8 @@ def _read_before_order(session: Session, order_id: str) -> bool:
     """Read the company, and whether payments or other facts were received before the order."""
     found = session.exec(_BEFORE_ORDER, params={"order_id": order_id}).one_or_none()
     keep_company(session, found[0] if found else None)
+    if found:
+        keep_tip(session, order_id, found[2])
     return bool(found and found[1])
 
 
@@ -129,6 +136,7 @@ def record_rejected_message(work: UnitOfWork, message: RejectedMessage) -> None:
 @step
 def start_cancelling(work: UnitOfWork, step: CancelOrder) -> CancelOutcome:
     """Request the cancellation of an order, unless goods have left or it is cancelled."""
+    work.origin = step.request.origin
     order = lock_order(work, step.order_id)
     progress = read_progress(work.session, order)
     refusal = _why_not_cancel(progress, step)
@@ -139,6 +147,7 @@ def start_cancelling(work: UnitOfWork, step: CancelOrder) -> CancelOutcome:
         order.cancellation = Cancellation.REQUESTED
         order.cancel_reason = step.request.reason
         order.expired = step.unless_paid
+        end_pause(order)
         detail = f"by {step.request.actor}: {step.request.reason}".removesuffix(": ")
         record_event(work, order.order_id, "cancel_requested", detail)
         progress = save_progress(work, order)
@@ -177,6 +186,11 @@ def finish_cancelling(work: UnitOfWork, step: OrderStep) -> Progress:
     return save_progress(work, order)
 
 
+def end_pause(order: Order) -> None:
+    """End the pause of an order, if it is paused."""
+    order.paused_by, order.paused_at, order.pause_reason = None, None, ""
+
+
 def record_attention(work: UnitOfWork, step: SetAttention) -> None:
     """Record or clear the attention of one workflow of an order, and show the oldest of them.
 
@@ -192,7 +206,7 @@ def record_attention(work: UnitOfWork, step: SetAttention) -> None:
         row = row or AttentionRow(
             order_id=order.order_id, source=source, code="", message="", since=work.now
         )
-        row.code, row.message = new.code, new.message
+        row.code, row.message, row.subject = new.code, new.message, new.subject
         work.session.add(row)
         record_event(work, order.order_id, "attention", f"{new.code}: {new.message}")
     elif row is not None:
@@ -231,7 +245,9 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
     customer, resembles = customers.record_buyer(work, document)
     bill_to = document.bill_to or document.ship_to
     ship_to = document.ship_to or _counter_address(work.session, document, customer.name)
-    accepted = step.accepted or price_order(work.session, document, customer)
+    accepted = step.accepted or price_order(
+        work.session, document, customer, work.rules.billing.invoice_at
+    )
     totals = accepted.totals
     order = Order(
         order_id=document.order_id,
@@ -252,6 +268,11 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
         discount_ppm=parse_percent(document.discount_percent or "0"),
         payment_method=document.payment_method,
         capture=document.capture,
+        invoiced_by_delivery=(
+            document.terms.on_credit
+            and accepted.invoice_at is InvoiceAt.GOODS_ISSUE
+            and not is_service_order(accepted.lines)
+        ),
         net_minor=totals.net_minor,
         total_minor=totals.total_minor,
         promised_date=promised_date(
@@ -262,11 +283,12 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
         fulfilment=document.fulfilment,
         location=document.location,
         taken_by=document.taken_by or "",
-        warnings=document.warnings or None,
+        warnings=[*document.warnings, *accepted.warnings] or None,
         customer_reference=document.customer_reference or "",
         phone=document.phone or "",
         document=document.model_dump(mode="json"),
         placed_at=step.placed_at,
+        stage_since=work.now,
         updated_at=work.now,
     )
     work.session.add(order)
@@ -310,6 +332,7 @@ def _counter_address(session: Session, document: OrderDocument, name: str) -> Ad
     return Address(
         name=name,
         street=location.street or location.name,
+        line2=location.line2 or None,
         city=location.city or None,
         postal_code=location.postal_code or None,
         country=location.country,

@@ -14,7 +14,8 @@ from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import Record
 from activities.mail.drafts import draft_confirmation, draft_dispatch
-from activities.order_record.balance import invoice_number
+from activities.order_record.audit import expect_tip, known_tip
+from activities.order_record.balance import invoice_numbers
 from activities.order_record.progress import lock_order, save_progress, use_known
 from activities.orders.steps import record_order
 from activities.phases.advance import Advance, advance
@@ -83,10 +84,9 @@ class OrderPhases:
         if recorded.refusal is not None:
             return recorded, following
         if is_due and not recorded.waiting_facts:
-            invoiced_before = not is_new and recorded.progress.invoice_number is not None
             following = advance(
                 *(work, order, recorded.progress, self._partners),
-                invoiced_before=invoiced_before,
+                invoices_before=() if is_new else recorded.progress.invoices,
                 is_new=is_new,
                 is_repeated=not is_new,
             )
@@ -100,16 +100,16 @@ class OrderPhases:
         fact = FACT_TYPES[step.fact.type].model_validate(step.fact.data)
         if _changes_little(fact, order):
             use_known(work, order, step.known)
-        invoiced_before = invoice_number(work.session, step.order_id) is not None
+        invoices_before = invoice_numbers(work.session, step.order_id)
         progress, left = _apply_fact(work, step.order_id, fact)
         following = Advance(progress)
         if is_due:
             following = advance(
                 *(work, order, progress, self._partners),
-                invoiced_before=invoiced_before,
+                invoices_before=invoices_before,
                 is_repeated=step.known is not None and not step.known.allocated,
             )
-        is_booked = left is not None and left.booking_id is not None
+        is_booked = left is not None and left.booking_id is not None and order.paused_at is None
         if left is not None and is_booked and order.fulfilment is Fulfilment.CARRIER:
             shipment = ShipmentStep(order_id=order.order_id, shipment_id=left.shipment_id)
             draft = draft_dispatch(work.session, shipment)
@@ -124,8 +124,8 @@ class OrderPhases:
         progress = save_progress(work, order)
         following = Advance(progress)
         if is_due:
-            invoiced = progress.invoice_number is not None
-            following = advance(work, order, progress, self._partners, invoiced_before=invoiced)
+            invoices = progress.invoices
+            following = advance(work, order, progress, self._partners, invoices_before=invoices)
         return Advanced(progress=progress), following
 
     async def _run(self, change: Callable[[UnitOfWork, bool], tuple[Result, Advance]]) -> Result:
@@ -136,7 +136,7 @@ class OrderPhases:
         """
         try:
             result, following = await self._database.transaction_async(
-                lambda work: change(work, True)
+                lambda work: _keeping_tip(work, change(work, True))
             )
         except Refused:
             result, following = await self._database.transaction_async(
@@ -147,7 +147,7 @@ class OrderPhases:
         progress = following.progress
         if records:
             progress = await self._database.transaction_async(
-                lambda work: _record_all(work, records, following.progress)
+                lambda work: _record_all(work, records, following)
             )
         return result.model_copy(
             update={
@@ -158,8 +158,23 @@ class OrderPhases:
         )
 
 
-def _record_all(work: UnitOfWork, records: Sequence[Record], progress: Progress) -> Progress:
-    """Record answers; return the order's progress after them."""
+def _keeping_tip(work: UnitOfWork, changed: tuple[Result, Advance]) -> tuple[Result, Advance]:
+    """Note the end of the order's audit trail for the transaction that records the answers."""
+    result, following = changed
+    following.tip = known_tip(work.session, following.progress.order_id)
+    return result, following
+
+
+def _record_all(work: UnitOfWork, records: Sequence[Record], following: Advance) -> Progress:
+    """Record answers; return the order's progress after them.
+
+    The end of the audit trail is expected as it was after the change. Where another transaction
+    has added an entry since, the first attempt violates a unique key, and the second reads it.
+    """
+    progress = following.progress
+    if following.tip is not None:
+        expect_tip(work.session, progress.order_id, following.tip)
+        following.tip = None
     for record_answer in records:
         progress = record_answer(work, progress) or progress
     return progress

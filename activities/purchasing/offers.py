@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sqlmodel import Session, col, select
 
 from activities.database.company import keep_company
-from models.purchasing import Offer
+from models.offers import Offer
 from models.tables.masterdata import Company, Product, SupplierOffer
 
 

@@ -5,8 +5,9 @@ The decisions are pure rules: `models.replenishment.restock` gives the quantity,
 purchase order that collects lines for the supplier and the location.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import cached_property
 from typing import NamedTuple
 
 from sqlmodel import Session, col, select
@@ -18,18 +19,12 @@ from activities.purchasing.offers import read_offers
 from activities.purchasing.proposals import end_proposal, is_approved, is_first_purchase, propose
 from activities.purchasing.purchase_orders import Purchase, lines_of, reason_of, select_purchases
 from activities.purchasing.track_records import track_records
-from activities.stock.backorders import backordered, incoming, open_shortages
-from models.approvals import why_approval
+from activities.stock.backorders import Incoming, incoming
+from models.approvals import ProposalState, why_approval
+from models.cover import Due, Missing, first_late, uncovered
 from models.messages.steps import StockKey
-from models.purchasing import (
-    ComparedOffer,
-    Comparison,
-    Offer,
-    PurchaseOrderState,
-    Reason,
-    Requirement,
-    compare_offers,
-)
+from models.offers import ComparedOffer, Comparison, Offer, Requirement, TrackRecord, compare_offers
+from models.purchasing import PurchaseOrderState, Reason
 from models.replenishment import position, restock
 from models.stock import ShortageState
 from models.tables.masterdata import Product
@@ -49,8 +44,9 @@ class Planned(NamedTuple):
 
 def lock_offers(work: UnitOfWork, key: StockKey) -> None:
     """Lock the number series of all suppliers of a SKU: before any purchase order is locked."""
-    for offer in read_offers(work.session, [key.sku]):
-        lock_series(work, _series(offer.supplier_id, key))
+    offers = read_offers(work.session, [key.sku])
+    for supplier_id in sorted({offer.supplier_id for offer in offers}):
+        lock_series(work, _series(supplier_id, key))
     work.restart_clock()
 
 
@@ -84,33 +80,32 @@ def _delete_planned_lines(work: UnitOfWork, key: StockKey) -> list[PurchaseOrder
 
 def _plan_new_line(work: UnitOfWork, key: StockKey, *, again: bool) -> "Planned":
     session, today = work.session, work.today
-    on_order = sum(one.units for one in incoming(session, key, today))
-    needed = backordered(session, key)
+    due = incoming(session, key, today)
+    on_order = sum(one.units for one in due)
+    short_rows = _shortages(session, key)
+    needed = sum(row.quantity - row.filled for row, _ in short_rows)
     stock = session.get_one(Stock, key.primary_key)
     level = position(
         on_hand=stock.on_hand, on_order=on_order, reserved=stock.reserved, backordered=needed
     )
     policy, proposal = _read_policy(session, key)
-    short = max(0, needed - on_order)
+    market = _Market(work, key)
+    cover = _cover(market, short_rows, due)
+    short, order_ids, needed_by = cover.short, cover.orders, cover.needed_by
     low = _units_to_restock(session, level + short, policy) if policy else 0
     if not short + low:
         if proposal is not None:
             end_proposal(work, key)
         return Planned()
-    order_ids = _orders_not_covered(session, key, on_order)
-    needed_by = _needed_by(session, key, order_ids)
     requirement = Requirement(sku=key.sku, short=short, restock=low, needed_by=needed_by)
-    offers = read_offers(session, [key.sku])
-    records = track_records(session, {offer.supplier_id for offer in offers})
-    excluded = _failed_suppliers(work, key)
-    comparison = compare_offers(requirement, offers, records, today, excluded)
+    comparison = market.compare(requirement, cover.late)
     if comparison.chosen is None:
         return Planned(_no_supplier(session, key, comparison), short)
     problem = None
     if why := _why_approval(work, key, requirement, comparison.chosen, policy):
         problem = propose(work, key, comparison.chosen, why, again=again)
         requirement = requirement.model_copy(update={"restock": 0})
-        comparison = compare_offers(requirement, offers, records, today, excluded)
+        comparison = market.compare(requirement, cover.late)
         only_short = comparison.chosen
         if not short or only_short is None:
             return Planned(problem, 0, awaits_approval=True)
@@ -131,7 +126,7 @@ def _plan_new_line(work: UnitOfWork, key: StockKey, *, again: bool) -> "Planned"
         comparison=comparison,
     )
     assert comparison.chosen is not None
-    _add_line(work, key, comparison.chosen, offers, reason)
+    _add_line(work, key, comparison.chosen, market.offers, reason)
     return Planned(problem, 0, awaits_approval=problem is not None)
 
 
@@ -171,8 +166,37 @@ def _why_approval(
         chosen,
         is_first=chosen.quantity > requirement.short and is_first_purchase(session, key),
         demand_a_day=policy.demand_a_day if policy else None,
+        others=_collected(session, key, chosen.supplier_id) if rules.value is not None else (),
     )
     return None if why is None or is_approved(session, key, chosen) else why
+
+
+def _collected(session: Session, key: StockKey, supplier_id: str) -> list[ComparedOffer]:
+    """Return the purchases of other SKUs that the purchase order to a supplier has collected.
+
+    Approved ones don't count: an operator has seen them.
+    """
+    approved = (
+        select(PurchaseProposal.sku)
+        .where(
+            PurchaseProposal.sku == PurchaseOrderLine.sku,
+            PurchaseProposal.location == key.location,
+            PurchaseProposal.state == ProposalState.APPROVED,
+        )
+        .exists()
+    )
+    lines = session.exec(
+        select(PurchaseOrderLine)
+        .join(PurchaseOrder, col(PurchaseOrder.po_id) == col(PurchaseOrderLine.po_id))
+        .where(
+            PurchaseOrder.supplier_id == supplier_id,
+            PurchaseOrder.location == key.location,
+            PurchaseOrder.state == PurchaseOrderState.PLANNED,
+            PurchaseOrderLine.sku != key.sku,
+            ~approved,
+        )
+    )
+    return list(filter(None, (reason_of(line).comparison.chosen for line in lines)))
 
 
 def _units_to_restock(session: Session, level: int, policy: StockPolicy) -> int:
@@ -192,14 +216,14 @@ def _add_line(
     reason: Reason,
 ) -> None:
     order = _collecting_order(work, key, chosen.supplier_id)
-    duties_ppm = {offer.supplier_id: offer.duty_ppm for offer in offers}
+    duty_ppm = next(offer.duty_ppm for offer in offers if chosen.is_of(offer))
     work.session.add(
         PurchaseOrderLine(
             po_id=order.po_id,
             sku=key.sku,
             quantity=chosen.quantity,
             unit_cost_minor=chosen.unit_cost_minor,
-            duty_ppm=duties_ppm[chosen.supplier_id],
+            duty_ppm=duty_ppm,
             expected_date=None,
             reason=reason.model_dump(mode="json"),
         )
@@ -249,43 +273,116 @@ def freight_of(lines: Iterable[PurchaseOrderLine]) -> int:
     return max((offer.freight_minor for offer in chosen if offer), default=0)
 
 
-def _orders_not_covered(session: Session, key: StockKey, on_order: int) -> tuple[str, ...]:
-    """Return the orders that stay short after `on_order` units, which go to the first promised."""
-    orders = []
-    for shortage in open_shortages(session, [key.sku]):
-        if shortage.key != key:
-            continue
-        missing = shortage.quantity - shortage.filled
-        if missing > on_order:
-            orders.append(shortage.order_id)
-        on_order = max(0, on_order - missing)
-    return tuple(dict.fromkeys(orders))
+class _Cover(NamedTuple):
+    """Units that goods due don't cover, the orders that are short of them, and their first promise.
+
+    `late`: suppliers whose goods are due after a promise, with the reason not to ask them again.
+    """
+
+    short: int
+    orders: tuple[str, ...]
+    needed_by: date | None
+    late: Mapping[str, str]
 
 
-def _needed_by(session: Session, key: StockKey, order_ids: Iterable[str]) -> date | None:
-    """Return the earliest promised date of these orders, which are short of a SKU."""
-    ours = set(order_ids)
-    short = (
-        select(Order.order_id, col(Order.promised_date))
-        .join(Shortage, col(Shortage.order_id) == col(Order.order_id))
+def _cover(
+    market: "_Market",
+    rows: Sequence[tuple[Shortage, date | None]],
+    due: Sequence[Incoming],
+) -> _Cover:
+    """Match goods due with shortages by date, the first promised first.
+
+    Goods due after a promise don't cover it where another supplier delivers earlier.
+    """
+    missing = [Missing(row.quantity - row.filled, promised) for row, promised in rows]
+    coming = [Due(one.units, one.expected_date) for one in due]
+    late, earliest = {}, None
+    if late_from := first_late(missing, coming):
+        late = {
+            one.supplier_id: f"{one.po_id} is due on {one.expected_date} only"
+            for one in due
+            if one.expected_date and one.expected_date >= late_from
+        }
+        earliest = market.earliest(late)
+    left = uncovered(missing, coming, earliest)
+    short = [row for row, units in zip(rows, left, strict=True) if units]
+    is_late = sum(left) > sum(uncovered(missing, coming, None))
+    return _Cover(
+        sum(left),
+        tuple(dict.fromkeys(row.order_id for row, _ in short)),
+        min((promised for _, promised in short if promised), default=None),
+        late if is_late else {},
+    )
+
+
+def _shortages(session: Session, key: StockKey) -> list[tuple[Shortage, date | None]]:
+    """Read the open shortages at a location, the first promised first, with the promised days."""
+    rows = session.exec(
+        select(Shortage, col(Order.promised_date))
+        .join(Order, col(Order.order_id) == col(Shortage.order_id))
         .where(
             Shortage.sku == key.sku,
             Shortage.location == key.location,
             Shortage.state == ShortageState.OPEN,
         )
+        .order_by(col(Shortage.promised_at), col(Shortage.shortage_id))
     )
-    promised = [day for order_id, day in session.exec(short) if day and order_id in ours]
-    return min(promised, default=None)
+    return list(rows)
+
+
+class _Market:
+    """The offers for a SKU, the suppliers' track records, and those who failed: read once."""
+
+    def __init__(self, work: UnitOfWork, key: StockKey) -> None:
+        self._work = work
+        self._key = key
+
+    @cached_property
+    def offers(self) -> Sequence[Offer]:
+        """The offers for the SKU."""
+        return read_offers(self._work.session, [self._key.sku])
+
+    @cached_property
+    def _records(self) -> Mapping[str, TrackRecord]:
+        return track_records(self._work.session, {offer.supplier_id for offer in self.offers})
+
+    @cached_property
+    def _failed(self) -> Mapping[str, str]:
+        return _failed_suppliers(self._work, self._key)
+
+    def compare(self, requirement: Requirement, late: Mapping[str, str]) -> Comparison:
+        """Compare the offers; suppliers that failed or are `late` are not chosen."""
+        excluded = {**self._failed, **late}
+        return compare_offers(requirement, self.offers, self._records, self._work.today, excluded)
+
+    def earliest(self, late: Mapping[str, str]) -> date | None:
+        """Return the day on which a purchase from another supplier arrives; None: from none."""
+        one_unit = Requirement(sku=self._key.sku, short=1, restock=0, needed_by=None)
+        rows = self.compare(one_unit, late).rows
+        return min((row.expected_date for row in rows if row.why_not is None), default=None)
 
 
 def _failed_suppliers(work: UnitOfWork, key: StockKey) -> Mapping[str, str]:
-    """Return the suppliers that failed within the rest period, and why each is not asked."""
+    """Return the suppliers that failed within the rest period, and why each is not asked.
+
+    If an operator has named another one since, all others aren't asked, until that one fails too.
+    """
     since = work.now - work.rules.purchasing.rest
-    return {
-        order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
+    recent = [
+        (order, line)
         for order, line in failed_purchases(work.session, key)
         if line.failed_at and line.failed_at >= since
+    ]
+    failed = {
+        order.supplier_id: f"{order.po_id}: {order.ended_reason or _promised(line)}"
+        for order, line in recent
     }
+    named = next((line.reassigned_to for _, line in reversed(recent) if line.reassigned_to), None)
+    if named is None or named in failed:
+        return failed
+    offers = read_offers(work.session, [key.sku])
+    others = {offer.supplier_id for offer in offers} - {named}
+    return {**dict.fromkeys(sorted(others), f"{named} was named by an operator"), **failed}
 
 
 def _promised(line: PurchaseOrderLine) -> str:

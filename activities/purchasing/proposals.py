@@ -9,7 +9,7 @@ from activities.stock.backorders import open_shortages
 from models.approvals import ProposalState
 from models.messages.steps import StockKey
 from models.money import format_amount
-from models.purchasing import ComparedOffer
+from models.offers import ComparedOffer
 from models.tables.purchasing import (
     GoodsReceipt,
     PurchaseOrder,
@@ -77,8 +77,17 @@ def propose(
     cost = f"{format_amount(chosen.landed_minor, chosen.currency)} {chosen.currency}"
     return (
         f"{chosen.quantity} x {key.sku} for {key.location} from {chosen.supplier_id}, for {cost}, "
-        f"wait for approval ({why}): `stock approve-purchase {key.sku} {key.location}`, or "
+        f"wait for approval ({why}): `{approval_line(proposal)}`, or "
         f"`stock reject-purchase {key.sku} {key.location}`"
+    )
+
+
+def approval_line(proposal: PurchaseProposal) -> str:
+    """Return the command that approves a proposal as it is now."""
+    cost = format_amount(proposal.landed_minor, proposal.currency)
+    return (
+        f"stock approve-purchase {proposal.sku} {proposal.location} "
+        f"--expect-units {proposal.quantity} --expect-cost {cost}"
     )
 
 

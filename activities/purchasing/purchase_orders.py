@@ -150,3 +150,14 @@ def repeated_notification(session: Session, po_id: str, cause: str) -> Notificat
         orders=orders_short_of(session, [line.sku for line in lines], order.location),
         stock_keys=keys_of(order, lines),
     )
+
+
+def notification_of_sent(session: Session, po_id: str) -> Notification:
+    """Notify the orders whose shortage a purchase order completes."""
+    orders = session.exec(
+        select(Shortage.order_id)
+        .where(Shortage.po_id == po_id, Shortage.state == ShortageState.OPEN)
+        .order_by(col(Shortage.order_id))
+        .distinct()
+    )
+    return Notification(cause=po_id, orders=tuple(orders))

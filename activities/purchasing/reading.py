@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 
 from sqlmodel import Session, col, select
 
+from activities.database.chunks import chunks
 from activities.database.company import get_company
 from activities.purchasing.offers import read_offers
 from activities.purchasing.purchase_orders import lines_of, reason_of, supplier_document_id
@@ -17,16 +18,8 @@ from models.approvals import ProposalState
 from models.messages.facts import GoodsReceived, SupplierAcknowledged
 from models.messages.steps import StockKey
 from models.money import format_amount, format_percent, round_half_up
-from models.purchasing import (
-    ComparedOffer,
-    Comparison,
-    Offer,
-    PurchaseOrderState,
-    PurchasingPolicy,
-    Requirement,
-    TrackRecord,
-    compare_offers,
-)
+from models.offers import ComparedOffer, Offer, Requirement, TrackRecord, compare_offers
+from models.purchasing import PurchaseOrderState, PurchasingPolicy
 from models.stock import ShortageState
 from models.tables.masterdata import Product, Supplier
 from models.tables.operations import RejectedMessageRow
@@ -52,9 +45,9 @@ from models.views.purchasing import (
     SupplierInvoiceView,
     TrackRecordView,
 )
+from models.views.why import Explanation
+from models.why_purchase import OpenPurchase, explain_purchase
 
-BATCH = 500
-"""Purchase orders in one query."""
 CLOCK_TOLERANCE = timedelta(days=1)
 """The time by which an operator's clock may be fast, a wrong time zone included."""
 
@@ -106,6 +99,16 @@ def purchase_order(session: Session, po_id: str) -> PurchaseOrderDetails | None:
     )
 
 
+def why_purchase(session: Session, po_id: str) -> Explanation | None:
+    """Explain what a purchase order waits for; None if there is none."""
+    order = session.get(PurchaseOrder, po_id)
+    if order is None:
+        return None
+    due = {line.sku: units for line in lines_of(session, po_id) if (units := due_units(line))}
+    fields = order.model_dump(exclude={"supplier_id"})
+    return explain_purchase(OpenPurchase(**fields, supplier=order.supplier_id, due=due))
+
+
 def receipt_refusal(
     session: Session, fact: GoodsReceived, policy: PurchasingPolicy, now: datetime
 ) -> str | None:
@@ -141,6 +144,8 @@ def acknowledgement_refusal(
     for field, expected in dates.items():
         if expected != unless_passed(expected, today):
             return f"{field}: {expected} has passed"
+    if problem := fact.wrong_price(order.currency):
+        return problem
     ordered = {line.sku: line.quantity for line in lines_of(session, order.po_id)}
     for number, promised in enumerate(fact.lines or ()):
         if promised.sku not in ordered:
@@ -156,8 +161,8 @@ def _lines_by_order(
     session: Session, orders: Sequence[PurchaseOrder]
 ) -> dict[str, list[PurchaseOrderLine]]:
     found: dict[str, list[PurchaseOrderLine]] = defaultdict(list)
-    for start in range(0, len(orders), BATCH):
-        some = [order.po_id for order in orders[start : start + BATCH]]
+    for batch in chunks(orders):
+        some = [order.po_id for order in batch]
         rows = select(PurchaseOrderLine).where(col(PurchaseOrderLine.po_id).in_(some))
         for row in session.exec(rows.order_by(col(PurchaseOrderLine.sku))):
             found[row.po_id].append(row)
@@ -181,6 +186,9 @@ def _view(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine]) -> PurchaseO
                 sku=line.sku,
                 quantity=line.quantity,
                 unit_cost=format_amount(line.unit_cost_minor, order.currency),
+                acknowledged_unit_cost=None
+                if line.acknowledged_unit_cost_minor is None
+                else format_amount(line.acknowledged_unit_cost_minor, order.currency),
                 due=due_units(line) if order.state.is_open else 0,
                 received=line.received,
                 damaged=line.damaged,
@@ -209,6 +217,7 @@ def _reason(line: PurchaseOrderLine) -> ReasonView:
 def _compared(row: ComparedOffer, chosen: bool) -> ComparedView:
     return ComparedView(
         supplier_id=row.supplier_id,
+        from_quantity=row.from_quantity,
         quantity=row.quantity,
         unit_cost=format_amount(row.unit_cost_minor, row.currency),
         landed_cost=format_amount(row.landed_minor, row.currency),
@@ -281,33 +290,34 @@ def offers_view(session: Session, sku: str, today: date) -> OffersView | None:
     if product is None:
         return None
     currency = get_company(session).currency
-    offers = {offer.supplier_id: offer for offer in read_offers(session, [sku])}
-    records = track_records(session, offers)
+    offers = read_offers(session, [sku])
+    records = track_records(session, {offer.supplier_id for offer in offers})
     one_unit = Requirement(sku=sku, short=0, restock=1, needed_by=None)
-    comparison = compare_offers(one_unit, offers.values(), records, today, {})
+    best = compare_offers(one_unit, offers, records, today, {}).rows
+    rank = {row.supplier_id: number for number, row in enumerate(best)}
+    offers.sort(key=lambda offer: (rank[offer.supplier_id], offer.from_quantity))
     return OffersView(
         sku=sku,
         name=product.name,
         currency=currency,
-        offers=tuple(_offer_views(session, comparison, offers, records)),
+        offers=tuple(_offer_views(session, offers, records, today)),
     )
 
 
 def _offer_views(
-    session: Session,
-    comparison: Comparison,
-    offers: dict[str, Offer],
-    records: dict[str, TrackRecord],
+    session: Session, offers: list[Offer], records: dict[str, TrackRecord], today: date
 ) -> list[OfferView]:
     views = []
-    for row in comparison.rows:
-        offer = offers[row.supplier_id]
+    for offer in offers:
+        one_unit = Requirement(sku=offer.sku, short=0, restock=1, needed_by=None)
+        (row,) = compare_offers(one_unit, [offer], records, today, {}).rows
         break_cost = offer.break_unit_cost_minor
         landed_unit_minor = round_half_up(row.landed_minor, row.quantity)
         views.append(
             OfferView(
                 supplier_id=row.supplier_id,
                 supplier=session.get_one(Supplier, row.supplier_id).name,
+                from_quantity=offer.from_quantity,
                 unit_cost=format_amount(offer.unit_cost_minor, offer.currency),
                 break_quantity=offer.break_quantity,
                 break_unit_cost=None

@@ -20,6 +20,7 @@ from activities.purchasing.purchase_orders import (
     end_purchase,
     expected_date_of,
     lines_of,
+    notification_of_sent,
     reason_of,
     record_sent,
     repeated_notification,
@@ -29,7 +30,7 @@ from activities.stock.backorders import due_units, open_shortages, set_expected_
 from activities.stock.counters import lock_stock
 from activities.stock.notifications import changed_shortages, orders_short_of, read_shortages
 from models.errors import PartnerRefused
-from models.messages.partners import SupplierLine, SupplierOrder
+from models.messages.partners import SupplierCancellation, SupplierLine, SupplierOrder
 from models.messages.steps import (
     Notification,
     PlannedSend,
@@ -41,9 +42,11 @@ from models.messages.steps import (
 from models.money import format_amount
 from models.purchasing import PurchaseOrderState as State
 from models.stock import ShortageState
+from models.tables.masterdata import Location, Supplier
 from models.tables.operations import AuditRow
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 from models.tables.stock import Shortage
+from models.working_days import Calendar, after_working_time
 
 REVIEW_EVERY = timedelta(days=1)
 """The interval of planning again while no supplier is left."""
@@ -238,13 +241,46 @@ class Purchasing:
             lambda work: _record_reference(work, step.po_id, reference)
         )
 
+    @activity.defn
+    async def cancel_purchase_order(self, step: PurchaseStep) -> None:
+        """Cancel a purchase order with its supplier once; note it where the supplier refuses."""
+        supplier_id = await self._database.read_async(
+            lambda session: session.get_one(PurchaseOrder, step.po_id).supplier_id
+        )
+        try:
+            await call_idempotently(
+                self._database,
+                f"{step.po_id}/cancel/1",
+                SupplierCancellation(po_id=step.po_id, supplier_id=supplier_id),
+                self._suppliers.cancel_order,
+            )
+        except PartnerRefused as refusal:
+            message = refusal.message
+            await self._database.transaction_async(
+                lambda work: _note_not_cancelled(work, step.po_id, message)
+            )
+
+
+def _note_not_cancelled(work: UnitOfWork, po_id: str, message: str) -> None:
+    """Note that a supplier sends the goods of a closed purchase order all the same."""
+    order = work.session.get_one(PurchaseOrder, po_id, with_for_update=True)
+    order.ended_reason = f"{order.ended_reason}; not cancelled by its supplier: {message}"[:500]
+
 
 def _start_sending(work: UnitOfWork, step: PurchaseStep) -> SupplierOrder | None:
     """Fix the lines of a purchase order and return its request; None: nothing is to be sent."""
-    order = work.session.get(
-        PurchaseOrder, step.po_id, with_for_update=True, populate_existing=True
-    )
-    if order is None or order.reference is not None or not order.state.is_open:
+    found = work.session.exec(
+        select(PurchaseOrder, Location, Supplier.country)
+        .join(Location, col(Location.location) == col(PurchaseOrder.location))
+        .join(Supplier, col(Supplier.supplier_id) == col(PurchaseOrder.supplier_id))
+        .where(PurchaseOrder.po_id == step.po_id)
+        .with_for_update(of=PurchaseOrder)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None:
+        return None
+    order, location, supplier_country = found
+    if order.reference is not None or not order.state.is_open:
         return None
     lines = lines_of(work.session, order.po_id)
     if order.state is State.PLANNED:
@@ -252,11 +288,23 @@ def _start_sending(work: UnitOfWork, step: PurchaseStep) -> SupplierOrder | None
             work.session.delete(order)
             return None
         order.state, order.sender_sku = State.SENDING, step.sku
-        order.acknowledge_by = work.now + work.rules.purchasing.acknowledge_within
+        order.acknowledge_by = _acknowledge_by(work, location, supplier_country)
         order.freight_minor = freight_of(lines)
         reasons = (f"{line.sku}: {reason_of(line).in_words()}" for line in lines)
         order.reason = "; ".join(reasons)[:1_000]
     return _request(order, lines) if order.sender_sku == step.sku else None
+
+
+def _acknowledge_by(work: UnitOfWork, location: Location, supplier_country: str) -> datetime:
+    """Return when a supplier's time to acknowledge is over, without weekends and holidays."""
+    calendar = Calendar(
+        timezone=location.timezone,
+        country=location.country,
+        region=location.region,
+        weekend=location.weekend,
+    )
+    span = work.rules.purchasing.acknowledge_within
+    return after_working_time(calendar, supplier_country, work.now, span)
 
 
 def _request(order: PurchaseOrder, lines: Sequence[PurchaseOrderLine]) -> SupplierOrder:
@@ -281,7 +329,7 @@ def _record_reference(work: UnitOfWork, po_id: str, reference: str) -> Notificat
     if order.reference is None:
         order.reference = reference
         record_sent(work, order)
-    return _notification_of_sent(work.session, po_id)
+    return notification_of_sent(work.session, po_id)
 
 
 def _answered(session: Session, po_id: str) -> Notification:
@@ -289,15 +337,4 @@ def _answered(session: Session, po_id: str) -> Notification:
     order = session.get(PurchaseOrder, po_id)
     if order is not None and order.state.has_failed:
         return repeated_notification(session, po_id, f"{po_id}-{order.state}")
-    return _notification_of_sent(session, po_id)
-
-
-def _notification_of_sent(session: Session, po_id: str) -> Notification:
-    """Notify the orders whose shortage a purchase order completes."""
-    orders = session.exec(
-        select(Shortage.order_id)
-        .where(Shortage.po_id == po_id, Shortage.state == ShortageState.OPEN)
-        .order_by(col(Shortage.order_id))
-        .distinct()
-    )
-    return Notification(cause=po_id, orders=tuple(orders))
+    return notification_of_sent(session, po_id)

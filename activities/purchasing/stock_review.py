@@ -22,7 +22,7 @@ from activities.stock.backorders import low_keys
 from models.billing import AuthorisationState
 from models.messages.nightly import ReviewedBatch, ReviewStep
 from models.messages.steps import StockKey
-from models.purchasing import Offer, Requirement, compare_offers
+from models.offers import Offer, Requirement, compare_offers
 from models.replenishment import (
     ReviewPolicy,
     demand_of_window,
@@ -222,15 +222,15 @@ def _best_offers(session: Session, skus: Sequence[str], today: date) -> dict[str
     """Return the offer by which one unit of each SKU would be purchased today."""
     offers = read_offers(session, skus)
     records = track_records(session, {offer.supplier_id for offer in offers})
-    by_sku: dict[str, dict[str, Offer]] = defaultdict(dict)
+    by_sku: dict[str, list[Offer]] = defaultdict(list)
     for offer in offers:
-        by_sku[offer.sku][offer.supplier_id] = offer
+        by_sku[offer.sku].append(offer)
     best = {}
     for sku, rivals in by_sku.items():
         one_unit = Requirement(sku=sku, short=0, restock=1, needed_by=None)
-        chosen = compare_offers(one_unit, rivals.values(), records, today, {}).chosen
+        chosen = compare_offers(one_unit, rivals, records, today, {}).chosen
         if chosen is not None:
-            best[sku] = rivals[chosen.supplier_id]
+            best[sku] = next(offer for offer in rivals if chosen.is_of(offer))
     return best
 
 

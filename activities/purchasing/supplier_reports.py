@@ -19,6 +19,7 @@ from activities.stock.backorders import set_expected_dates, unless_passed
 from activities.stock.notifications import notification_of_changes, read_shortages
 from models.messages.facts import GoodsShipped, SupplierAcknowledged
 from models.messages.steps import Notification
+from models.money import parse_amount
 from models.purchasing import PurchaseOrderState as State
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 
@@ -62,7 +63,7 @@ def _apply_promises(
     lines: Sequence[PurchaseOrderLine],
     is_latest: bool,
 ) -> None:
-    """Set the promised units of each line, and its date where the report `is_latest`.
+    """Set the promised units and price of each line, and its date where the report `is_latest`.
 
     Without lines in the acknowledgement, all units are promised. Lines that are not on the
     purchase order are rejected.
@@ -77,6 +78,8 @@ def _apply_promises(
             line.expected = max(line.received, min(units, line.quantity))
             is_less = line.expected < line.quantity
             line.failed_at = (line.failed_at or work.now) if is_less else None
+        if promise is not None and promise.unit_cost is not None:
+            line.acknowledged_unit_cost_minor = parse_amount(promise.unit_cost, order.currency)
         if is_latest:
             expected = unless_passed(promise.expected_date, today) if promise else None
             line.expected_date = expected or for_all or quoted_date(line)
@@ -130,6 +133,8 @@ def _why_not_apply(
         return "po_id: no such purchase order"
     if isinstance(fact, SupplierAcknowledged) and fact.repeated_line:
         return fact.repeated_line
+    if isinstance(fact, SupplierAcknowledged) and (problem := fact.wrong_price(order.currency)):
+        return problem
     if order.state is State.PLANNED:
         return f"po_id: {order.po_id} hasn't been sent yet"
     if order.state in (State.LAPSED, State.REFUSED, State.CANCELLED, State.CLOSED):

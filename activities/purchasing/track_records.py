@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from activities.database.company import day_of
 from models.messages.steps import StockKey
-from models.purchasing import ALL_PPM, TrackRecord
+from models.offers import ALL_PPM, TrackRecord
 from models.tables.purchasing import GoodsReceipt, PurchaseOrder, PurchaseOrderLine
 
 LATEST = 50

@@ -9,6 +9,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from activities.database.company import start_of
+from activities.order_record.lines import order_lines
 from models.messages.commands.base import RETURN_REFUSED, refuse
 from models.messages.commands.returns import ReturnedUnits
 from models.progress import ShipmentState
@@ -56,6 +57,10 @@ def _refuse(
     ever = _of_sku(_delivered(session, order_id, None), wanted.sku)
     lately = _of_sku(_delivered(session, order_id, since), wanted.sku)
     reason = f"{returnable} x {wanted.sku} of {order_id} can be returned"
+    if any(line.sku == wanted.sku and not line.is_goods for line in order_lines(session, order_id)):
+        way_out = "`credit-note INVOICE AMOUNT` credits its price"
+        reason = f"{wanted.sku} is a service: it can't be sent back; {way_out}"
+        refuse(f"lines.{number}.sku", reason, RETURN_REFUSED)
     if not ever:
         refuse(f"lines.{number}.sku", f"{reason}: none was delivered", RETURN_REFUSED)
     if since is not None and lately < ever:

@@ -13,7 +13,7 @@ from activities.billing.exchanges import (
     new_settlement,
     settle_units,
 )
-from activities.billing.invoicing import is_creditable
+from activities.billing.invoicing import CreditedLine, is_creditable
 from activities.database.unit_of_work import UnitOfWork
 from activities.returns.eligibility import returned_lines
 from activities.shipping.goods_issue import restock
@@ -41,6 +41,8 @@ class Inspected(NamedTuple):
     cost_minor: int
     credited: PricedLine
     """The price to refund, as a line of the order that was paid."""
+    parts: tuple[CreditedLine, ...]
+    """The same by the shipment with which the units came, where each has an invoice of its own."""
 
 
 def inspect_units(
@@ -57,7 +59,7 @@ def inspect_units(
     all units of a line exactly the whole amounts.
     """
     before = _settled_before(work.session, row.order_id, line.line_no)
-    cost_minor, net_minor = _posted(work.session, row.order_id, line.line_no, before, units)
+    posted = _posted(work.session, row.order_id, line.line_no, before, units)
     match wanted.disposition:
         case Disposition.RESTOCK:
             line.restocked += units
@@ -69,15 +71,42 @@ def inspect_units(
             line.lost += units
     work.session.flush()
     ordered = work.session.get_one(OrderLineRow, (row.order_id, line.line_no))
+    net_minor = sum(part.revenue_minor for part in posted)
     paid = settle_units(payer, ordered, units, net_minor, before=before)
     percent = work.rules.returns.percent(row.reason, wanted.condition)
+    credited = credited_percent(paid, percent)
+    parts = [CreditedLine(credited)]
+    if payer.order.invoiced_by_delivery and not payer.is_exchange:
+        parts = _credited_parts(payer, ordered, posted, before, percent)
     return Inspected(
         line=line,
         disposition=wanted.disposition,
         quantity=units,
-        cost_minor=cost_minor,
-        credited=credited_percent(paid, percent),
+        cost_minor=sum(part.cost_minor for part in posted),
+        credited=credited,
+        parts=tuple(parts),
     )
+
+
+class _PostedPart(NamedTuple):
+    """Units that came with one shipment, and what was posted for them at goods issue."""
+
+    shipment_id: str | None
+    units: int
+    cost_minor: int
+    revenue_minor: int
+
+
+def _credited_parts(
+    payer: PaidOrder, line: OrderLineRow, posted: Sequence[_PostedPart], before: int, percent: int
+) -> list[CreditedLine]:
+    """Return the price to refund of units, by the shipment with which they came."""
+    parts = []
+    for part in posted:
+        paid = settle_units(payer, line, part.units, part.revenue_minor, before=before)
+        parts.append(CreditedLine(credited_percent(paid, percent), part.shipment_id))
+        before += part.units
+    return parts
 
 
 def _settled_before(session: Session, order_id: str, line_no: int) -> int:
@@ -89,44 +118,49 @@ def _settled_before(session: Session, order_id: str, line_no: int) -> int:
 
 def _posted(
     session: Session, order_id: str, line_no: int, before: int, units: int
-) -> tuple[int, int]:
-    """Return cost and revenue of the next `units` of a line after those inspected before.
+) -> list[_PostedPart]:
+    """Return what was posted for the next `units` of a line after those inspected before.
 
     Units come back in the order in which deliveries were recorded, so that later deliveries change
     no amount of an earlier inspection.
     """
-    cost_minor = revenue_minor = 0
+    parts = []
     for delivered in _delivered_parts(session, order_id, line_no):
         first, until = max(0, before), min(delivered.quantity, before + units)
         if first < until:
-            taken = until - first
-            cost_minor += share_of_units(delivered.cost_minor, first, taken, delivered.quantity)
-            revenue_minor += share_of_units(
-                delivered.revenue_minor, first, taken, delivered.quantity
+            share = (first, until - first, delivered.quantity)
+            parts.append(
+                _PostedPart(
+                    shipment_id=delivered.shipment_id,
+                    units=until - first,
+                    cost_minor=share_of_units(delivered.cost_minor, *share),
+                    revenue_minor=share_of_units(delivered.revenue_minor, *share),
+                )
             )
         before -= delivered.quantity
-    return cost_minor, revenue_minor
+    return parts
 
 
 def _delivered_parts(session: Session, order_id: str, line_no: int) -> Sequence[Reservation]:
     """Read the delivered parts of a line, in the order in which their delivery was recorded."""
-    deliveries = (
-        select(TrackingRow.shipment_id, func.min(col(TrackingRow.recorded_at)).label("recorded_at"))
-        .where(TrackingRow.status == TrackingStatus.DELIVERED)
-        .group_by(col(TrackingRow.shipment_id))
-        .subquery()
+    recorded_at = (
+        select(func.min(TrackingRow.recorded_at))
+        .where(
+            TrackingRow.shipment_id == Shipment.shipment_id,
+            TrackingRow.status == TrackingStatus.DELIVERED,
+        )
+        .scalar_subquery()
     )
     parts = (
         select(Reservation)
         .join(Shipment, col(Shipment.shipment_id) == col(Reservation.shipment_id))
-        .join(deliveries, deliveries.c.shipment_id == col(Shipment.shipment_id))
         .where(
             Reservation.order_id == order_id,
             Reservation.line_no == line_no,
             Reservation.state == ReservationState.SHIPPED,
             Shipment.state == ShipmentState.DELIVERED,
         )
-        .order_by(deliveries.c.recorded_at, col(Reservation.location), col(Reservation.part))
+        .order_by(recorded_at, col(Reservation.location), col(Reservation.part))
     )
     return session.exec(parts).all()
 
@@ -176,10 +210,11 @@ def settle_inspected(
         message += f"; {settlement.exchange_order_id} replaces it"
     else:
         reason = f"{row.return_id}: {reason}"
-        credit = credit_and_refund(work, payer, lines, reason, delivered=True)
+        parts = [part for one in inspected for part in one.parts]
+        credit = credit_and_refund(work, payer, parts, reason, delivered=True)
         if credit is None:
             return f"{message}; nothing is left to credit"
-        settlement.credit_note = credit.credit_note.number
+        settlement.credit_notes = [note.number for note in credit.credit_notes]
         settlement.refund_keys = list(credit.refund_keys)
         message += f"; {credit.summary}"
     work.session.add(settlement)

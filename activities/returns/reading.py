@@ -84,7 +84,7 @@ def return_paper(session: Session, return_id: str) -> ReturnPaper | None:
         order_id=row.order_id,
         authorised_on=day_of(session, row.authorised_at),
         valid_until=day_of(session, row.expires_at),
-        from_address=PaperAddress.of(ship_to, ship_to.name),
+        from_address=PaperAddress.of(ship_to, *ship_to.names),
         to_address=_receiving_address(session, row),
         lines=tuple(
             PaperContent(sku=line.sku, name=name, quantity=line.quantity)
@@ -152,7 +152,8 @@ def _settlement(session: Session, order: Order, row: Settlement) -> SettlementVi
     )
     refunded_minor = session.exec(query).one() if row.refund_keys else None
     return SettlementView(
-        credit_note=row.credit_note,
+        credit_note=next(iter(row.credit_notes), None),
+        credit_notes=tuple(row.credit_notes),
         refunded=format_amount(int(refunded_minor), order.currency) if refunded_minor else None,
         currency=order.currency,
         exchange_order_id=row.exchange_order_id,

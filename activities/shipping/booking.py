@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import NamedTuple, Self
 
 from sqlmodel import Session, col, select
 
@@ -19,7 +20,7 @@ from activities.gateways.calls import (
 )
 from activities.gateways.carriers import Carriers
 from activities.order_record.audit import record_event
-from activities.order_record.lines import order_lines, shipments_of
+from activities.order_record.lines import goods_lines, shipments_of
 from activities.order_record.progress import (
     lock_order,
     read_progress,
@@ -36,12 +37,14 @@ from models.messages.steps import ShipmentStep
 from models.money import parse_amount
 from models.orders import digest
 from models.progress import Cancellation, Progress, ShipmentState
-from models.shipping import choose_quote
+from models.shipping import Quote, choose_quote
 from models.tables.masterdata import Location
 from models.tables.orders import Order
 from models.tables.shipping import PackageRow, Shipment
 
-SHIP_FROM = {"location", "name", "street", "city", "region", "country", "postal_code"}
+SHIP_FROM = {
+    *("location", "name", "street", "line2", "city", "region", "country", "postal_code"),
+}
 """The fields of a location that a carrier gets."""
 
 
@@ -72,7 +75,8 @@ def prepare_booking(
         rows = work.session.exec(packages.order_by(col(PackageRow.package_no))).all()
         attempt, inquiry = record_request(work, call, _inquiry(work, order, shipment, rows))
     is_open = shipment.state is ShipmentState.PLANNED or shipment.state.has_left
-    return _booking(step, carriers, inquiry, attempt) if inquiry and is_open else None
+    wish = CarrierWish.of(order)
+    return _booking(step, carriers, inquiry, attempt, wish) if inquiry and is_open else None
 
 
 def prepare_first_booking(
@@ -87,7 +91,29 @@ def prepare_first_booking(
     inquiry = _inquiry(work, order, shipment, packages)
     attempt, _ = record_first_request(work, call, inquiry)
     step = ShipmentStep(order_id=order.order_id, shipment_id=shipment.shipment_id)
-    return _booking(step, carriers, inquiry, attempt)
+    return _booking(step, carriers, inquiry, attempt, CarrierWish.of(order))
+
+
+class CarrierWish(NamedTuple):
+    """The carrier, and its service, that an operator named; empty: any."""
+
+    carrier: str
+    service: str
+
+    @classmethod
+    def of(cls, order: Order) -> Self:
+        """Return the wish for an order."""
+        return cls(order.named_carrier, order.named_service)
+
+    def allows(self, quote: Quote) -> bool:
+        """Return whether a quote is of the named carrier and service."""
+        return all(
+            not wanted or wanted.casefold() == given.casefold()
+            for wanted, given in ((self.carrier, quote.carrier), (self.service, quote.service))
+        )
+
+    def __str__(self) -> str:
+        return f"{self.carrier} {self.service}".strip()
 
 
 def _lacks_booking(shipment: Shipment, order: Order) -> bool:
@@ -97,12 +123,16 @@ def _lacks_booking(shipment: Shipment, order: Order) -> bool:
 
 
 def _booking(
-    step: ShipmentStep, carriers: Carriers, inquiry: FreightInquiry, attempt: int
+    step: ShipmentStep,
+    carriers: Carriers,
+    inquiry: FreightInquiry,
+    attempt: int,
+    wish: CarrierWish,
 ) -> PreparedCall:
     call = booking_call(step.order_id, step.shipment_id)
 
     async def send() -> Record:
-        booking = await _choose_quote(carriers, inquiry, attempt)
+        booking = await _choose_quote(carriers, inquiry, attempt, wish)
         booked = await carriers.book(booking, f"{call}/{attempt}")
         return lambda work, known: record_booking(work, step, booking, booked, known)
 
@@ -116,7 +146,7 @@ def _booking(
 
 
 async def _choose_quote(
-    carriers: Carriers, inquiry: FreightInquiry, attempt: int
+    carriers: Carriers, inquiry: FreightInquiry, attempt: int, wish: CarrierWish
 ) -> FreightBooking:
     """Ask for quotes and choose one. Another inquiry has another key.
 
@@ -129,6 +159,14 @@ async def _choose_quote(
     except PartnerUnavailable as error:
         raise NothingAsked(error.message) from error
     usable = [quote for quote in quotes if quote.arrives_on >= inquiry.ready_on]
+    if usable and not any(map(wish.allows, usable)):
+        quoted = ", ".join(sorted({f"{quote.carrier} {quote.service}" for quote in usable}))
+        raise Refused(
+            "no_quote",
+            f"{inquiry.shipment_id}: {wish} was named for it and quotes nothing, but {quoted} do: "
+            f"name another (`change-carrier {inquiry.order_id} CARRIER`), then retry",
+        )
+    usable = [quote for quote in usable if wish.allows(quote)]
     try:
         chosen = choose_quote(usable, inquiry.currency, inquiry.needed_by)
     except ValueError as error:
@@ -164,7 +202,7 @@ def _inquiry(
 def _check_papers(work: UnitOfWork, order: Order) -> None:
     """Check that the papers of a shipment can be printed. Raises UnprintableCharacters."""
     address = filter(None, order.ship_to.values())
-    goods = (line.name for line in order_lines(work.session, order.order_id))
+    goods = (line.name for line in goods_lines(work.session, order.order_id))
     check_printable((*address, *goods), work.rules.documents)
 
 

@@ -11,7 +11,7 @@ from models.errors import Refused
 from models.messages.attention import ALREADY_PICKED_UP
 from models.messages.steps import ShipmentStep
 from models.progress import Progress
-from models.shipping import FreightMode
+from models.shipping import FreightMode, is_by_hand
 from models.tables.shipping import Shipment
 
 
@@ -56,7 +56,7 @@ class CarrierCalls:
         )
         if shipment.state.has_left:
             raise Refused(ALREADY_PICKED_UP, f"{step.shipment_id} has left")
-        if shipment.mode is not FreightMode.HAND_OVER:
+        if shipment.mode is not FreightMode.HAND_OVER and not is_by_hand(shipment.booking_id):
             await call_idempotently(
                 self._database,
                 f"{step.order_id}/cancel-booking/{step.shipment_id}",

@@ -23,8 +23,13 @@ from activities.shipping.claims import (
     record_settlement,
     record_withdrawal,
 )
-from activities.shipping.goods_issue import restock
-from activities.shipping.undelivered import cancel_undelivered, credit_undelivered
+from activities.shipping.goods_issue import cancel_shipment, restock, set_cancelled
+from activities.shipping.undelivered import (
+    InvoicedUnits,
+    cancel_undelivered,
+    credit_undelivered,
+    invoiced_units_of,
+)
 from activities.stock.counters import Change
 from activities.stock.steps import allocate_or_backorder, release_reservations
 from models import ledger
@@ -42,7 +47,7 @@ from models.messages.commands.shipping import (
     WithdrawClaim,
     WriteOffShipment,
 )
-from models.progress import Cancellation, ShipmentState
+from models.progress import Cancellation, ShipmentProblem, ShipmentState
 from models.stock import MovementKind, Need, ReservationState
 from models.tables.orders import Order
 from models.tables.shipping import Shipment
@@ -82,7 +87,8 @@ def refund_shipment(work: UnitOfWork, command: RefundShipment) -> CommandResult:
     if shipment.state in NOT_LEFT:
         return _recall(work, command, order, shipment)
     failed = _record_failure(work, command, order, shipment, ReservationState.WRITTEN_OFF)
-    credited, follow_up = _credit(work, command, failed.payer, failed.rows)
+    issued = invoiced_units_of(failed.rows, command.shipment_id)
+    credited, follow_up = _credit(work, command, order, failed.payer, issued)
     save_progress(work, order)
     message = f"{command.shipment_id} is written off; {credited}"
     return CommandResult.done(command, message, orders=failed.notified, follow_up=follow_up)
@@ -119,18 +125,28 @@ def end_recall(work: UnitOfWork, command: EndRecall) -> CommandResult:
     shipment.called_back_by = None
     if not command.agreed or shipment.state not in NOT_LEFT:
         message = f"{shipment_id} is not recalled: its carrier has it"
+        if shipment.state is ShipmentState.CANCELLED:
+            message = f"{shipment_id} was cancelled meanwhile"
+        elif command.rebook:
+            shipment.problem = ShipmentProblem.CHANGED_TOO_LATE
         record_event(work, order.order_id, "call_back_refused", message)
         save_progress(work, order)
+        return CommandResult.done(command, message, orders=(order.order_id,))
+    if command.rebook:
+        cancel_shipment(work, shipment)
+        record_event(work, order.order_id, "booking_cancelled", shipment_id)
+        save_progress(work, order)
+        message = f"{shipment_id} is cancelled; its goods are booked again"
         return CommandResult.done(command, message, orders=(order.order_id,))
     payer = lock_paid_order(work, order)
     of_shipment = col(Reservation.shipment_id) == shipment_id
     released = release_reservations(work, order, of_shipment, _cause(command), keeps_shortages=True)
-    shipment.state = ShipmentState.CANCELLED
+    set_cancelled(work, shipment)
     for row in released.rows:
         row.shipment_id = None
     record_event(work, order.order_id, "given_up", _detail(command))
-    cancel_undelivered(work, order.order_id, released.rows)
-    credited, follow_up = _credit(work, command, payer, released.rows)
+    invoiced = cancel_undelivered(work, order, released.rows)
+    credited, follow_up = _credit(work, command, order, payer, invoiced)
     save_progress(work, order)
     return CommandResult.done(
         command,
@@ -236,12 +252,13 @@ def _claim_loss(
 def _credit(
     work: UnitOfWork,
     command: RefundShipment | EndRecall,
+    order: Order,
     payer: PaidOrder,
-    rows: Sequence[Reservation],
+    undelivered: Sequence[InvoicedUnits],
 ) -> tuple[str, FollowUp | None]:
     entry_id = f"shipment_credited:{command.shipment_id}"
     return credit_undelivered(
-        work, payer, rows, entry_id, f"{command.shipment_id}: {command.reason}"
+        work, order, payer, undelivered, entry_id, f"{command.shipment_id}: {command.reason}"
     )
 
 

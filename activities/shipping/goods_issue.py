@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 
 from sqlmodel import Session, col, select
 
+from activities.billing.services import recognise_services
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
+from activities.order_record.audit import record_event
 from activities.order_record.lines import order_lines, reservations_of
 from activities.stock.backorders import fill_shortages
 from activities.stock.counters import Change, lock_stock, move
@@ -14,7 +16,8 @@ from activities.stock.notifications import orders_filled_by
 from models import ledger
 from models.messages.steps import StockKey
 from models.money import round_half_up
-from models.progress import ShipmentState
+from models.progress import ShipmentProblem, ShipmentState
+from models.shipping import is_by_hand
 from models.stock import MovementKind, ReservationState, issue_cost
 from models.tables.orders import Order
 from models.tables.shipping import Shipment
@@ -34,7 +37,7 @@ def issue_goods(work: UnitOfWork, order: Order, shipment: Shipment) -> None:
     )
     stock = lock_stock(work, {row.sku for row in rows})
     left = {key: (row.value_minor, row.on_hand) for key, row in stock.items()}
-    _recognise_revenue(work.session, order.order_id, reservations, rows)
+    _recognise_revenue(work.session, order, reservations, rows)
     changes = []
     for row in rows:
         value_minor, on_hand = left[row.key]
@@ -51,6 +54,7 @@ def issue_goods(work: UnitOfWork, order: Order, shipment: Shipment) -> None:
         cost_minor=sum(row.cost_minor for row in rows),
     )
     post(work, entry, occurred_at=shipment.dispatched_at)
+    recognise_services(work, order, shipment.dispatched_at)
 
 
 def _issue(row: Reservation, shipment_id: str) -> Change:
@@ -67,25 +71,27 @@ def _issue(row: Reservation, shipment_id: str) -> Change:
     )
 
 
-def recognise_revenue(session: Session, order_id: str, rows: Sequence[Reservation]) -> None:
+def recognise_revenue(session: Session, order: Order, rows: Sequence[Reservation]) -> None:
     """Recognise each reservation's share of its line's net, when it leaves or is cancelled.
 
-    Shares are cumulated, then rounded: over all units of a line they are exactly its net.
+    Shares are cumulated, then rounded: over all units of a line they are exactly its net. Of an
+    order that is invoiced by delivery, units that never leave have none.
     """
-    reservations = session.exec(select(Reservation).where(Reservation.order_id == order_id))
-    _recognise_revenue(session, order_id, reservations, rows)
+    of_order = select(Reservation).where(Reservation.order_id == order.order_id)
+    _recognise_revenue(session, order, session.exec(of_order), rows)
 
 
 def _recognise_revenue(
     session: Session,
-    order_id: str,
+    order: Order,
     reservations: Iterable[Reservation],
     rows: Sequence[Reservation],
 ) -> None:
-    lines = {line.line_no: line for line in order_lines(session, order_id)}
+    lines = {line.line_no: line for line in order_lines(session, order.order_id)}
     recognised: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for row in reservations:
-        if row.state not in FINAL_STATES:
+        never_left = row.state is ReservationState.WRITTEN_OFF and row.shipment_id is None
+        if row.state not in FINAL_STATES or (order.invoiced_by_delivery and never_left):
             continue
         units, revenue_minor = recognised[row.line_no]
         recognised[row.line_no] = (units + row.quantity, revenue_minor + row.revenue_minor)
@@ -102,10 +108,18 @@ def _is_unissued(row: Reservation, shipment: Shipment) -> bool:
 
 def cancel_shipment(work: UnitOfWork, shipment: Shipment) -> None:
     """Cancel a shipment before goods issue: its goods stay reserved, for another shipment."""
-    shipment.state = ShipmentState.CANCELLED
+    set_cancelled(work, shipment)
     for row in unissued(work.session, shipment.shipment_id):
         row.state, row.shipment_id = ReservationState.HELD, None
     work.session.flush()
+
+
+def set_cancelled(work: UnitOfWork, shipment: Shipment) -> None:
+    """Set a shipment to cancelled. An operator cancels what an operator has booked."""
+    shipment.state = ShipmentState.CANCELLED
+    if is_by_hand(shipment.booking_id):
+        shipment.problem = ShipmentProblem.BOOKED_BY_HAND
+        record_event(work, shipment.order_id, shipment.problem, shipment.shipment_id)
 
 
 def unissued(session: Session, shipment_id: str) -> list[Reservation]:

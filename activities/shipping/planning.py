@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from activities.database.company import get_company
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
-from activities.order_record.lines import forget_rows, order_lines
+from activities.order_record.lines import forget_rows, goods_lines
 from activities.order_record.standing import check_standing
 from activities.stock.counters import lock_stock
 from models.errors import Refused
@@ -38,7 +38,7 @@ _PRODUCTS = select(Product).where(col(Product.sku).in_(bindparam("skus", expandi
 
 def lock_held(work: UnitOfWork, order_id: str) -> dict[str, list[Reservation]]:
     """Lock the stock of an order's held reservations and return these by location."""
-    lock_stock(work, {line.sku for line in order_lines(work.session, order_id)})
+    lock_stock(work, {line.sku for line in goods_lines(work.session, order_id)})
     held: dict[str, list[Reservation]] = defaultdict(list)
     for row in work.session.exec(
         _HELD, params={"order_id": order_id}, execution_options={"populate_existing": True}
@@ -140,6 +140,7 @@ def next_hand_over(location: Location, now: datetime) -> datetime:
         cutoff=location.cutoff,
         country=location.country,
         region=location.region,
+        weekend=location.weekend,
     )
     return hand_over_at(calendar, now)
 

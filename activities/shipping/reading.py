@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.database.chunks import chunks
 from activities.database.company import day_of, get_company
 from activities.documents.papers import render_paper
 from activities.order_record.balance import money_of
-from activities.order_record.lines import order_lines
+from activities.order_record.lines import goods_lines
 from activities.order_record.progress import read_progress
 from activities.order_record.standing import block_of
 from activities.shipping.booking import ready_on
@@ -17,7 +18,8 @@ from activities.shipping.claims import claims_of
 from models.claims import ClaimState
 from models.customers import Address
 from models.documents import DocumentRules, Printed
-from models.messages.commands.shipping import RefundShipment
+from models.messages.commands.base import CommandMessage
+from models.messages.commands.results import CommandResult
 from models.messages.facts import ShipmentFact, ShipmentTracked
 from models.money import format_amount
 from models.papers import PaperAddress, PaperContent, PaperLine, PaperPackage, ShipmentPaper
@@ -43,9 +45,6 @@ from models.views.shipping import (
     TrackingEventView,
     check_printed,
 )
-
-BATCH = 500
-"""The most shipments of one query."""
 
 
 def shipments(
@@ -90,7 +89,7 @@ def shipment(session: Session, shipment_id: str) -> ShipmentDetails | None:
             ShippedLineView(
                 line_no=line.line_no, sku=line.sku, name=line.name, quantity=units[line.line_no]
             )
-            for line in order_lines(session, row.order_id)
+            for line in goods_lines(session, row.order_id)
             if units[line.line_no]
         ),
         packages=tuple(
@@ -196,8 +195,8 @@ def _summary(row: Shipment, package_count: int) -> ShipmentSummary:
 
 def _package_counts(session: Session, rows: Sequence[Shipment]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for start in range(0, len(rows), BATCH):
-        some = [row.shipment_id for row in rows[start : start + BATCH]]
+    for batch in chunks(rows):
+        some = [row.shipment_id for row in batch]
         query = select(PackageRow.shipment_id, func.count()).where(
             col(PackageRow.shipment_id).in_(some)
         )
@@ -256,11 +255,11 @@ def _ship_from(session: Session, name: str, location: Location | None) -> PaperA
 
 def _ship_to(order: Order) -> PaperAddress:
     address = Address.model_validate(order.ship_to)
-    return PaperAddress.of(address, address.name)
+    return PaperAddress.of(address, *address.names)
 
 
 def _paper_packages(session: Session, row: Shipment) -> tuple[PaperPackage, ...]:
-    names = {line.sku: line.name for line in order_lines(session, row.order_id)}
+    names = {line.sku: line.name for line in goods_lines(session, row.order_id)}
     return tuple(
         PaperPackage(
             **package.model_dump(exclude={"contents"}),
@@ -275,7 +274,7 @@ def _paper_packages(session: Session, row: Shipment) -> tuple[PaperPackage, ...]
 
 def _paper_lines(session: Session, row: Shipment) -> tuple[PaperLine, ...]:
     """Return all lines of the order, with the units of this shipment and of later ones."""
-    lines, before = order_lines(session, row.order_id), _units_before(session, row)
+    lines, before = goods_lines(session, row.order_id), _units_before(session, row)
     units = _units(session, row.order_id)[row.shipment_id]
     skus = {line.sku for line in lines}
     gtins = dict(
@@ -321,12 +320,13 @@ def order_of_shipment(session: Session, shipment_id: str) -> str | None:
     return row.order_id if row else None
 
 
-def open_recalls(session: Session, order_id: str) -> list[RefundShipment]:
-    """List the commands by which shipments of an order are being recalled."""
+def open_recalls(session: Session, order_id: str) -> list[CommandMessage]:
+    """List the commands by which shipments of an order are being recalled, each once."""
     rows = (
-        select(CommandRow.outcome)
+        select(CommandRow)
         .join(Shipment, col(Shipment.called_back_by) == col(CommandRow.command_id))
         .where(Shipment.order_id == order_id)
         .order_by(Shipment.shipment_id)
     )
-    return [RefundShipment.model_validate(outcome["command"]) for outcome in session.exec(rows)]
+    found = {row.command_id: row.outcome for row in session.exec(rows)}
+    return [CommandResult.model_validate(outcome).command for outcome in found.values()]

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, select
 
+from activities.billing.deliveries import invoice_delivery
 from activities.database.inbox import mark_applied
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event, reject_fact
@@ -108,6 +109,7 @@ def _update_shipment(
     shipment.dispatched_at, shipment.delivered_at = summary.left_at, summary.arrived_at
     if not shipment.state.has_left:
         shipment.state = ShipmentState.DISPATCHED
+        invoice_delivery(work, order, shipment)
         issue_goods(work, order, shipment)
         record_event(work, order.order_id, "dispatched", shipment.shipment_id)
     if shipment.state is ShipmentState.FAILED:

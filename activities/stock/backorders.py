@@ -29,6 +29,7 @@ class Incoming:
     """Units of a purchase order that are due at a location."""
 
     po_id: str
+    supplier_id: str
     units: int
     expected_date: date | None
     sent: bool
@@ -223,7 +224,13 @@ def incoming_of(
         if units := due_units(line):
             expected = unless_passed(line.expected_date or order.expected_date, today)
             coming[StockKey(sku=line.sku, location=order.location)].append(
-                Incoming(order.po_id, units, expected, sent=order.sent_at is not None)
+                Incoming(
+                    order.po_id,
+                    order.supplier_id,
+                    units,
+                    expected,
+                    sent=order.sent_at is not None,
+                )
             )
     return {
         key: sorted(found, key=lambda one: one.expected_date or date.max)

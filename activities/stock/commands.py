@@ -22,6 +22,7 @@ from models.replenishment import is_reordered
 from models.stock import RESERVED, MovementKind, issue_cost
 from models.tables.masterdata import Location, Product
 from models.tables.stock import Reservation, Stock, StockPolicy
+from models.tax import ProductKind
 
 NAMED_ORDERS = 5
 """Orders that a refusal lists, of those that hold the units."""
@@ -145,8 +146,11 @@ def _at(stock: Stock) -> str:
 
 
 def _check_known(session: Session, key: StockKey, field: str) -> None:
-    if session.get(Product, key.sku) is None:
+    product = session.get(Product, key.sku)
+    if product is None:
         _refuse("sku", f"there is no SKU {key.sku!r}: is it imported?", UNKNOWN_SKU)
+    if product.kind is ProductKind.SERVICE:
+        _refuse("sku", f"{key.sku} is a service: it is never stocked")
     if session.get(Location, key.location) is None:
         locations = ", ".join(session.exec(select(Location.location).order_by(Location.location)))
         _refuse(field, f"there is no location {key.location!r}; there are {locations[:500]}")

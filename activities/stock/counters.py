@@ -147,7 +147,14 @@ def reserve(
     existing = _reservations(work.session, order_ids)
     for order_id, assignment in assignments:
         parts = existing[order_id, assignment.line_no, assignment.location]
-        part = next((r for r in parts if r.state in _EXTENSIBLE and not r.shipment_id), None)
+        part = next(
+            (
+                row
+                for row in parts
+                if row.sku == assignment.sku and row.state in _EXTENSIBLE and not row.shipment_id
+            ),
+            None,
+        )
         if part is None:
             row = Reservation(
                 order_id=order_id,
@@ -193,3 +200,16 @@ def _reservations(
         for row in session.exec(rows.order_by(col(Reservation.part))):
             found[row.order_id, row.line_no, row.location].append(row)
     return found
+
+
+def release_of(row: Reservation, units: int, cause: str) -> Change:
+    """Build the change that makes reserved units of a reservation available again."""
+    return Change(
+        movement_id=f"{cause}:{row.line_no}:{row.location}:{row.part}",
+        cause=cause,
+        kind=MovementKind.RELEASE,
+        sku=row.sku,
+        location=row.location,
+        reserved=-units,
+        order_id=row.order_id,
+    )

@@ -13,6 +13,7 @@ from models.money import format_amount
 from models.replenishment import Promisable, available_to_promise
 from models.tables.masterdata import Location, Product
 from models.tables.stock import Shortage, Stock, StockMovement, StockPolicy
+from models.tax import ProductKind
 from models.views.stock import MovementView, ShortageView, StockAtLocation, StockView
 
 LAST_MOVEMENTS = 20
@@ -47,6 +48,12 @@ def locations_of(session: Session, sku: str) -> list[str]:
     kept = session.exec(select(Stock.location).where(Stock.sku == sku)).all()
     reviewed = session.exec(select(StockPolicy.location).where(StockPolicy.sku == sku)).all()
     return sorted({*kept, *reviewed})
+
+
+def is_service(session: Session, sku: str) -> bool:
+    """Return whether a SKU is a service, which is never stocked or purchased."""
+    product = session.get(Product, sku)
+    return product is not None and product.kind is ProductKind.SERVICE
 
 
 def sku_exists(session: Session, sku: str) -> bool:

@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, String, bindparam, false
 from sqlalchemy import select as select_columns
-from sqlmodel import Session, col, select
+from sqlmodel import Session, and_, col, select
 
 from activities.database.step import step
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.exchange_origin import exchange_origin
-from activities.order_record.lines import order_lines
+from activities.order_record.lines import goods_lines
 from activities.order_record.progress import lock_order, read_progress, save_progress
 from activities.stock.backorders import fill_shortages, low_keys, set_newest_dates
-from activities.stock.counters import Change, lock_stock, move, reserve
+from activities.stock.counters import lock_stock, move, release_of, reserve
 from activities.stock.notifications import notification_of_fills, orders_short_of
 from models.addresses import comparable_postal_code
 from models.errors import Refused
@@ -26,7 +26,6 @@ from models.stock import (
     RESERVED,
     Allocation,
     Assignment,
-    MovementKind,
     Need,
     Origin,
     ReservationState,
@@ -73,10 +72,13 @@ def allocate_order(work: UnitOfWork, order: Order) -> Allocated | None:
         return None
     needs = [
         Need(line_no=line.line_no, sku=line.sku, quantity=line.quantity)
-        for line in order_lines(work.session, order.order_id)
+        for line in goods_lines(work.session, order.order_id)
     ]
     cause = f"allocate:{order.allocation_no + 1}"
-    allocated = allocate_or_backorder(work, order, needs, cause)
+    if needs:
+        allocated = allocate_or_backorder(work, order, needs, cause)
+    else:
+        allocated = Allocated(Allocation(reservations=(), shortages=()), ())
     order.allocated = True
     order.allocation_no += 1
     return allocated
@@ -158,7 +160,7 @@ def release_reservations(
     rows = work.session.exec(reservations.execution_options(populate_existing=True)).all()
     for row in rows:
         row.state = ReservationState.RELEASED
-    move(work, [_released(row, cause) for row in rows])
+    move(work, [release_of(row, row.quantity, cause) for row in rows])
     rescheduled = fill_shortages(work, skus, cause)
     keys = [shortage.key for shortage in withdrawn]
     notification = notification_of_fills(work, cause, rescheduled, keys)
@@ -280,20 +282,16 @@ def _origins(session: Session, order: Order) -> list[Origin]:
 
 def low_keys_held(work: UnitOfWork, order_id: str) -> list[StockKey]:
     """Return where an order reserves stock that is at or below its reorder point."""
-    reserved = (
-        select(Reservation.order_id)
+    reserved = and_(Reservation.sku == Stock.sku, Reservation.location == Stock.location)
+    rows = work.session.exec(
+        select(Stock.sku, Stock.location, StockPolicy.reorder_point)
+        .join(Reservation, reserved)
+        .join(StockPolicy, _SAME_KEY & _HAS_REORDER_POINT)
         .where(
             Reservation.order_id == order_id,
             col(Reservation.state).in_(RESERVED),
-            Reservation.sku == Stock.sku,
-            Reservation.location == Stock.location,
+            Stock.on_hand - Stock.reserved <= StockPolicy.reorder_point,
         )
-        .exists()
-    )
-    rows = work.session.exec(
-        select(Stock.sku, Stock.location, StockPolicy.reorder_point)
-        .join(StockPolicy, _SAME_KEY & _HAS_REORDER_POINT)
-        .where(reserved, Stock.on_hand - Stock.reserved <= StockPolicy.reorder_point)
     )
     points = {StockKey(sku=sku, location=at): point for sku, at, point in rows}
     return low_keys(work.session, points, work.today)
@@ -310,9 +308,9 @@ def _open_shortages(
         return []
     opened = []
     rows = work.session.exec(select(Shortage).where(Shortage.order_id == order.order_id))
-    existing = {row.line_no: row for row in rows}
+    existing = {(row.line_no, row.sku): row for row in rows}
     for short in shortages:
-        row = existing.get(short.line_no)
+        row = existing.get((short.line_no, short.sku))
         if row is None:
             row = Shortage(
                 shortage_id=f"{order.order_id}-{short.line_no}",
@@ -332,18 +330,6 @@ def _open_shortages(
         work.session.add(row)
         opened.append(row)
     return opened
-
-
-def _released(row: Reservation, cause: str) -> Change:
-    return Change(
-        movement_id=f"{cause}:{row.line_no}:{row.location}:{row.part}",
-        cause=cause,
-        kind=MovementKind.RELEASE,
-        sku=row.sku,
-        location=row.location,
-        reserved=-row.quantity,
-        order_id=row.order_id,
-    )
 
 
 def _in_words(reserved: Iterable[Assignment], short: Iterable[Assignment]) -> str:

@@ -46,6 +46,7 @@ APPEND_ONLY = (
     "credit_notes",
     "stock_movements",
     "audit_trail",
+    "audit_anchors",
 )
 
 UNBALANCED = """
@@ -66,9 +67,9 @@ def upgrade() -> None:
     _create_orders()
     _create_purchasing()
     _create_operations()
+    _create_shipping()
     _create_billing()
     _create_ledger()
-    _create_shipping()
     _create_returns()
     _create_messages()
     _insert_accounts()
@@ -83,6 +84,7 @@ def _create_master_data() -> None:
         sa.Column("legal_entity", text(), nullable=False),
         sa.Column("name", text(), nullable=False),
         sa.Column("street", text(), nullable=False),
+        sa.Column("line2", text(), nullable=False),
         sa.Column("city", text(), nullable=False),
         sa.Column("region", text(), nullable=False),
         sa.Column("postal_code", text(), nullable=False),
@@ -115,10 +117,12 @@ def _create_master_data() -> None:
         sa.Column("postal_code", text(), nullable=False),
         sa.Column("handling_cost_minor", sa.BigInteger(), nullable=False),
         sa.Column("street", text(), nullable=False),
+        sa.Column("line2", text(), nullable=False),
         sa.Column("city", text(), nullable=False),
         sa.Column("cutoff", sa.Time(), nullable=True),
         sa.Column("timezone", text(), nullable=False),
         sa.Column("region", text(), nullable=False),
+        sa.Column("weekend", text(), nullable=False),
         sa.PrimaryKeyConstraint("location", name=op.f("pk_locations")),
     )
     op.create_table(
@@ -165,6 +169,7 @@ def _create_master_data() -> None:
         "offers",
         sa.Column("supplier_id", text(), nullable=False),
         sa.Column("sku", text(), nullable=False),
+        sa.Column("from_quantity", sa.Integer(), nullable=False),
         sa.Column("unit_cost_minor", sa.BigInteger(), nullable=False),
         sa.Column("currency", text(), nullable=False),
         sa.Column("minimum_quantity", sa.Integer(), nullable=False),
@@ -179,12 +184,14 @@ def _create_master_data() -> None:
         sa.ForeignKeyConstraint(
             ["supplier_id"], ["suppliers.supplier_id"], name=op.f("fk_offers_supplier_id")
         ),
-        sa.PrimaryKeyConstraint("supplier_id", "sku", name=op.f("pk_offers")),
+        sa.PrimaryKeyConstraint("supplier_id", "sku", "from_quantity", name=op.f("pk_offers")),
     )
+    op.create_index("ix_offers_sku", "offers", ["sku"])
     op.create_table(
         "customers",
         sa.Column("customer_id", text(), nullable=False),
         sa.Column("name", text(), nullable=False),
+        sa.Column("company", text(), nullable=False),
         sa.Column("email", text(), nullable=False),
         sa.Column("phone", text(), nullable=False),
         sa.Column("country", text(), nullable=False),
@@ -195,6 +202,7 @@ def _create_master_data() -> None:
         sa.Column("tax_treatment", sa.String(32), nullable=False),
         sa.Column("language", text(), nullable=False),
         sa.Column("street", text(), nullable=False),
+        sa.Column("line2", text(), nullable=False),
         sa.Column("city", text(), nullable=False),
         sa.Column("postal_code", text(), nullable=False),
         sa.Column("mail_key", text(), nullable=True),
@@ -307,12 +315,18 @@ def _create_orders() -> None:
         sa.Column("difference_minor", sa.BigInteger(), nullable=False),
         sa.Column("relieved_minor", sa.BigInteger(), nullable=False),
         sa.Column("taxed_minor", sa.BigInteger(), nullable=False),
-        sa.Column("dunning_level", sa.Integer(), nullable=False),
+        sa.Column("invoiced_by_delivery", sa.Boolean(), nullable=False),
+        sa.Column("invoiced_minor", sa.BigInteger(), nullable=False),
+        sa.Column("invoiced_tax_minor", sa.BigInteger(), nullable=False),
         sa.Column("resembles", text(), nullable=True),
+        sa.Column("paused_by", text(), nullable=True),
+        sa.Column("paused_at", moment(), nullable=True),
+        sa.Column("pause_reason", text(), nullable=False),
         sa.Column("credit_accepted", sa.Boolean(), nullable=False),
         sa.Column("allocated", sa.Boolean(), nullable=False),
         sa.Column("allocation_no", sa.Integer(), nullable=False),
         sa.Column("stage", sa.String(32), nullable=False),
+        sa.Column("stage_since", moment(), nullable=False),
         sa.Column("cancellation", sa.String(32), nullable=False),
         sa.Column("cancel_reason", text(), nullable=False),
         sa.Column("promised_date", sa.Date(), nullable=True),
@@ -320,11 +334,14 @@ def _create_orders() -> None:
         sa.Column("delay_notices", sa.Integer(), nullable=False),
         sa.Column("consent_by", sa.Date(), nullable=True),
         sa.Column("letter", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("amendments", sa.Integer(), nullable=False),
         sa.Column("pay_by", moment(), nullable=True),
         sa.Column("expired", sa.Boolean(), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("fulfilment", sa.String(32), nullable=False),
         sa.Column("location", text(), nullable=True),
+        sa.Column("named_carrier", text(), nullable=False),
+        sa.Column("named_service", text(), nullable=False),
         sa.Column("taken_by", text(), nullable=False),
         sa.Column("warnings", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("customer_reference", text(), nullable=False),
@@ -351,6 +368,7 @@ def _create_orders() -> None:
         sa.Column("source", text(), nullable=False),
         sa.Column("code", text(), nullable=False),
         sa.Column("message", text(), nullable=False),
+        sa.Column("subject", text(), nullable=False),
         sa.Column("since", moment(), nullable=False),
         sa.ForeignKeyConstraint(
             ["order_id"], ["orders.order_id"], name=op.f("fk_attentions_order_id")
@@ -372,6 +390,7 @@ def _create_orders() -> None:
         sa.Column("order_discount_minor", sa.BigInteger(), nullable=False),
         sa.Column("gross_minor", sa.BigInteger(), nullable=True),
         sa.Column("gross_discount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(32), nullable=False),
         sa.ForeignKeyConstraint(
             ["order_id"], ["orders.order_id"], name=op.f("fk_order_lines_order_id")
         ),
@@ -423,6 +442,7 @@ def _create_orders() -> None:
         sa.PrimaryKeyConstraint("shortage_id", name=op.f("pk_shortages")),
     )
     op.create_index("ix_shortages_order_id", "shortages", ["order_id"])
+    op.create_index("ix_shortages_po_id_state", "shortages", ["po_id", "state"])
     op.create_index("ix_shortages_sku_state", "shortages", ["sku", "state"])
 
 
@@ -456,18 +476,28 @@ def _create_purchasing() -> None:
         ),
         sa.PrimaryKeyConstraint("po_id", name=op.f("pk_purchase_orders")),
     )
+    op.create_index(
+        "ix_purchase_orders_state_supplier_id", "purchase_orders", ["state", "supplier_id"]
+    )
+    op.create_index(
+        "ix_purchase_orders_supplier_id_created_at",
+        "purchase_orders",
+        ["supplier_id", "created_at"],
+    )
     op.create_table(
         "purchase_order_lines",
         sa.Column("po_id", text(), nullable=False),
         sa.Column("sku", text(), nullable=False),
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("unit_cost_minor", sa.BigInteger(), nullable=False),
+        sa.Column("acknowledged_unit_cost_minor", sa.BigInteger(), nullable=True),
         sa.Column("duty_ppm", sa.Integer(), nullable=False),
         sa.Column("expected", sa.Integer(), nullable=True),
         sa.Column("expected_date", sa.Date(), nullable=True),
         sa.Column("received", sa.Integer(), nullable=False),
         sa.Column("damaged", sa.Integer(), nullable=False),
         sa.Column("invoiced", sa.Integer(), nullable=False),
+        sa.Column("reassigned_to", text(), nullable=True),
         sa.Column("failed_at", moment(), nullable=True),
         sa.Column("reason", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -531,6 +561,7 @@ def _create_purchasing() -> None:
         ),
         sa.PrimaryKeyConstraint("receipt_id", name=op.f("pk_goods_receipts")),
     )
+    op.create_index("ix_goods_receipts_po_id", "goods_receipts", ["po_id"])
     op.create_index("ix_goods_receipts_sku", "goods_receipts", ["sku"])
 
 
@@ -570,6 +601,7 @@ def _create_billing() -> None:
         "invoices",
         sa.Column("number", text(), nullable=False),
         sa.Column("order_id", text(), nullable=False),
+        sa.Column("shipment_id", text(), nullable=True),
         sa.Column("customer_id", text(), nullable=False),
         sa.Column("currency", text(), nullable=False),
         sa.Column("net_minor", sa.BigInteger(), nullable=False),
@@ -580,8 +612,20 @@ def _create_billing() -> None:
         sa.ForeignKeyConstraint(
             ["order_id"], ["orders.order_id"], name=op.f("fk_invoices_order_id")
         ),
+        sa.ForeignKeyConstraint(
+            ["shipment_id"], ["shipments.shipment_id"], name=op.f("fk_invoices_shipment_id")
+        ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_invoices")),
-        sa.UniqueConstraint("order_id", name=op.f("uq_invoices_order_id")),
+        sa.UniqueConstraint("shipment_id", name=op.f("uq_invoices_shipment_id")),
+    )
+    op.create_index("ix_invoices_order_id", "invoices", ["order_id"])
+    op.create_index(
+        "uq_invoices_whole_order",
+        "invoices",
+        ["order_id"],
+        unique=True,
+        sqlite_where=sa.text("shipment_id IS NULL"),
+        postgresql_where=sa.text("shipment_id IS NULL"),
     )
     op.create_index("ix_invoices_customer_id", "invoices", ["customer_id"])
     op.create_table(
@@ -649,6 +693,7 @@ def _create_billing() -> None:
         sa.Column("payment_id", text(), nullable=False),
         sa.Column("order_id", text(), nullable=True),
         sa.Column("claimed_order_id", text(), nullable=True),
+        sa.Column("invoice_number", text(), nullable=True),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("currency", text(), nullable=False),
         sa.Column("method", text(), nullable=False),
@@ -657,6 +702,7 @@ def _create_billing() -> None:
         sa.Column("reversed_minor", sa.BigInteger(), nullable=False),
         sa.Column("taxed_minor", sa.BigInteger(), nullable=False),
         sa.Column("refunded_minor", sa.BigInteger(), nullable=False),
+        sa.Column("refund_failed", text(), nullable=False),
         sa.Column("acknowledged", text(), nullable=False),
         sa.Column("received_at", moment(), nullable=False),
         sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payments_amount_above_zero")),
@@ -665,6 +711,7 @@ def _create_billing() -> None:
         ),
         sa.PrimaryKeyConstraint("payment_id", name=op.f("pk_payments")),
     )
+    op.create_index("ix_payments_claimed_order_id", "payments", ["claimed_order_id"])
     op.create_index("ix_payments_order_id", "payments", ["order_id"])
     op.create_index("ix_payments_unmatched_reason", "payments", ["unmatched_reason"])
     op.create_table(
@@ -723,16 +770,21 @@ def _create_billing() -> None:
     op.create_index("ix_refunds_payment_id", "refunds", ["payment_id"])
     op.create_table(
         "reminders",
-        sa.Column("order_id", text(), nullable=False),
+        sa.Column("invoice_number", text(), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("order_id", text(), nullable=False),
         sa.Column("fee_minor", sa.BigInteger(), nullable=False),
         sa.Column("due_minor", sa.BigInteger(), nullable=False),
         sa.Column("reminded_on", sa.Date(), nullable=False),
         sa.ForeignKeyConstraint(
+            ["invoice_number"], ["invoices.number"], name=op.f("fk_reminders_invoice_number")
+        ),
+        sa.ForeignKeyConstraint(
             ["order_id"], ["orders.order_id"], name=op.f("fk_reminders_order_id")
         ),
-        sa.PrimaryKeyConstraint("order_id", "level", name=op.f("pk_reminders")),
+        sa.PrimaryKeyConstraint("invoice_number", "level", name=op.f("pk_reminders")),
     )
+    op.create_index("ix_reminders_order_id", "reminders", ["order_id"])
 
 
 def _create_ledger() -> None:
@@ -934,7 +986,7 @@ def _create_returns() -> None:
         "return_settlements",
         sa.Column("settlement_id", text(), nullable=False),
         sa.Column("return_id", text(), nullable=False),
-        sa.Column("credit_note", text(), nullable=True),
+        sa.Column("credit_notes", sa.JSON(), nullable=False),
         sa.Column("refund_keys", sa.JSON(), nullable=False),
         sa.Column("exchange_order_id", text(), nullable=True),
         sa.Column("exchange_lines", sa.JSON(none_as_null=True), nullable=True),
@@ -996,12 +1048,51 @@ def _create_messages() -> None:
         "audit_trail",
         sa.Column("audit_no", sa.Integer(), nullable=False),
         sa.Column("order_id", text(), nullable=False),
+        sa.Column("entry_no", sa.Integer(), nullable=False),
         sa.Column("event", text(), nullable=False),
         sa.Column("detail", text(), nullable=False),
+        sa.Column("actor", text(), nullable=False),
+        sa.Column("source", text(), nullable=False),
+        sa.Column("reason", text(), nullable=False),
         sa.Column("recorded_at", moment(), nullable=False),
+        sa.Column("hash", text(), nullable=False),
         sa.PrimaryKeyConstraint("audit_no", name=op.f("pk_audit_trail")),
+        sa.UniqueConstraint("order_id", "entry_no", name=op.f("uq_audit_trail_order_id_entry_no")),
     )
-    op.create_index("ix_audit_trail_order_id", "audit_trail", ["order_id"])
+    op.create_table(
+        "audit_anchors",
+        sa.Column("anchor_no", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("from_no", sa.Integer(), nullable=False),
+        sa.Column("to_no", sa.Integer(), nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("hash", text(), nullable=False),
+        sa.Column("anchored_at", moment(), nullable=False),
+        sa.PrimaryKeyConstraint("anchor_no", name=op.f("pk_audit_anchors")),
+    )
+    op.create_table(
+        "bulk_runs",
+        *(
+            sa.Column(name, text(), nullable=False)
+            for name in ("bulk_id", "action", "where", "reason", "actor", "source")
+        ),
+        sa.Column("expected", sa.Integer(), nullable=False),
+        sa.Column("state", text(), nullable=False),
+        sa.Column("started_at", moment(), nullable=False),
+        sa.Column("ended_at", moment(), nullable=True),
+        sa.PrimaryKeyConstraint("bulk_id", name=op.f("pk_bulk_runs")),
+    )
+    op.create_table(
+        "bulk_outcomes",
+        *(
+            sa.Column(name, text(), nullable=False)
+            for name in ("bulk_id", "order_id", "outcome", "message")
+        ),
+        sa.Column("recorded_at", moment(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["bulk_id"], ["bulk_runs.bulk_id"], name=op.f("fk_bulk_outcomes_bulk_id")
+        ),
+        sa.PrimaryKeyConstraint("bulk_id", "order_id", name=op.f("pk_bulk_outcomes")),
+    )
     op.create_table(
         "mails",
         sa.Column("message_id", text(), nullable=False),

@@ -4,6 +4,9 @@ A message states what happened, then what to do. docs/attention.md lists all cod
 """
 
 from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
 
 from models.base import Payload
 from models.tracking import TrackingStatus
@@ -23,6 +26,19 @@ class Attention(Payload):
 
     code: str
     message: str
+    subject: Annotated[str, Field(exclude_if=lambda subject: not subject)] = ""
+    """The shipment or return that it is about; empty: the order."""
+
+
+class OpenAttention(Payload):
+    """An attention of a workflow of an order, and since when it is open.
+
+    `source`: the id of the workflow; empty: the order's own.
+    """
+
+    attention: Attention
+    since: datetime
+    source: str = ""
 
 
 WORKFLOW_ENDED = Attention(
@@ -42,6 +58,7 @@ def shipment_exception(shipment_id: str, tracking: TrackingStatus) -> Attention:
     """Report a shipment that is lost, damaged, refused, undeliverable or on its way back."""
     return Attention(
         code="shipment_exception",
+        subject=shipment_id,
         message=f"the carrier reports {shipment_id} as {tracking.words}: send the goods again "
         f"(`shipment reship {shipment_id}`) or refund them (`shipment refund {shipment_id}`); a "
         "delivery clears this, a retry keeps waiting",
@@ -52,6 +69,7 @@ def shipment_silent(shipment_id: str, since: datetime) -> Attention:
     """Report a shipment without tracking events for too long."""
     return Attention(
         code="shipment_silent",
+        subject=shipment_id,
         message=f"no tracking event of {shipment_id} since {since:%Y-%m-%d %H:%M} UTC: ask the "
         f"carrier and record the answer (`shipment event {shipment_id} STATUS`)",
     )
@@ -70,7 +88,7 @@ def return_exception(return_id: str, tracking: TrackingStatus) -> Attention:
             f"inspect {return_id} SKU:QUANTITY:lost`) or close the return (`returns close "
             f"{return_id}`); an arrival clears this, a retry keeps waiting"
         )
-    return Attention(code="return_exception", message=message)
+    return Attention(code="return_exception", message=message, subject=return_id)
 
 
 def return_silent(return_id: str, since: datetime, tracking: TrackingStatus | None) -> Attention:
@@ -86,6 +104,7 @@ def return_silent(return_id: str, since: datetime, tracking: TrackingStatus | No
         )
     return Attention(
         code="return_silent",
+        subject=return_id,
         message=f"{problem} since {since:%Y-%m-%d %H:%M} UTC: {action}; a retry waits for the "
         "same time again",
     )
@@ -95,6 +114,7 @@ def not_collected(shipment_id: str, collect_by: datetime) -> Attention:
     """Report goods that were not collected in time."""
     return Attention(
         code="not_collected",
+        subject=shipment_id,
         message=f"the goods of {shipment_id} were not collected by {collect_by:%Y-%m-%d %H:%M} "
         "UTC: ask the customer, or cancel (`cancel`; `cancel-rest` if other goods were collected) "
         "to release the goods and refund the payment; a retry waits for the same time again",

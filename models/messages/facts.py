@@ -7,23 +7,40 @@ are read from the tables or stay open. Webhooks require more: see `models.messag
 from datetime import UTC, date, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
 
 from models.base import Identifier, Payload
-from models.money import same_decimal
+from models.money import parse_amount, same_decimal
 from models.patterns import NO_CONTROL_CHARACTERS
 from models.tracking import TrackingStatus
+from models.validation import shown
+
+_EXAMPLE = "such as 2026-10-31T14:30:00+01:00 or 2026-10-31T13:30:00Z"
+
+
+def _check_time(sent: object) -> datetime:
+    """Read a time with an offset: pydantic also accepts numbers, days and times without one."""
+    moment = sent
+    if isinstance(sent, str):
+        try:
+            moment = datetime.fromisoformat(sent.upper())
+        except ValueError as error:
+            raise ValueError(f"{shown(sent)} is not a time {_EXAMPLE}") from error
+    if not isinstance(moment, datetime):
+        raise ValueError(f"{shown(sent)} is not a time {_EXAMPLE}")
+    if moment.tzinfo is None:
+        raise ValueError(f"{shown(sent)} has no offset from UTC: write a time {_EXAMPLE}")
+    return moment
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """Convert to UTC; a time without an offset is UTC."""
     try:
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        return moment.astimezone(UTC)
     except OverflowError as error:
         raise ValueError(f"{moment} is not a time we can record") from error
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, BeforeValidator(_check_time), AfterValidator(_in_utc)]
 Words = Annotated[str, StringConstraints(max_length=200, pattern=NO_CONTROL_CHARACTERS)]
 """Text of a fact: up to 200 characters, without control characters."""
 Amount = Annotated[Words, AfterValidator(same_decimal)]
@@ -34,10 +51,14 @@ Amount = Annotated[Words, AfterValidator(same_decimal)]
 
 
 class PaymentReceived(Payload):
-    """A payment was received. `amount`: a decimal string."""
+    """A payment was received. `amount`: a decimal string.
+
+    `invoice_number`: the invoice that it pays first, also if `order_id` is its number.
+    """
 
     payment_id: Identifier
     order_id: Words | None = None
+    invoice_number: Words | None = Field(default=None, exclude_if=lambda number: number is None)
     amount: Amount | None = None
     currency: Words | None = None
     method: Words = "unknown"
@@ -66,6 +87,26 @@ class PaymentReversed(Payload):
     amount: Amount | None = None
     currency: Words | None = None
     fee: Amount = "0"
+    reason: Words = ""
+    occurred_at: Moment | None = None
+
+
+class PaymentRefunded(Payload):
+    """The payment provider gave an amount of a payment back: as asked, or in its own dashboard."""
+
+    refund_id: Identifier
+    payment_id: Words | None = None
+    amount: Amount | None = None
+    currency: Words | None = None
+    reason: Words = ""
+    occurred_at: Moment | None = None
+
+
+class RefundFailed(Payload):
+    """A refund that the provider had accepted was not paid: the money is back."""
+
+    refund_id: Identifier
+    payment_id: Words | None = None
     reason: Words = ""
     occurred_at: Moment | None = None
 
@@ -117,11 +158,15 @@ Units = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
 
 
 class PromisedLine(Payload):
-    """A supplier's promise for one SKU; a quantity of 0 is a refusal."""
+    """A supplier's promise for one SKU; a quantity of 0 is a refusal.
+
+    `unit_cost`: the price that the supplier acknowledges; None: that of the purchase order.
+    """
 
     sku: Words
     quantity: Units
     expected_date: date | None = None
+    unit_cost: Amount | None = None
 
 
 class SupplierAcknowledged(Payload):
@@ -140,6 +185,16 @@ class SupplierAcknowledged(Payload):
         for number, line in enumerate(self.lines or ()):
             if first.setdefault(line.sku, number) != number:
                 return f"lines.{number}.sku: {line.sku} is in lines.{first[line.sku]} too"
+        return None
+
+    def wrong_price(self, currency: str) -> str | None:
+        """Return what is wrong with the price of a line, its field first."""
+        for number, line in enumerate(self.lines or ()):
+            try:
+                if line.unit_cost is not None and parse_amount(line.unit_cost, currency) < 0:
+                    return f"lines.{number}.unit_cost: {line.unit_cost} is below zero"
+            except ValueError as error:
+                return f"lines.{number}.unit_cost: {error}"
         return None
 
 
@@ -209,11 +264,14 @@ class ShortageReported(Payload):
 ShipmentFact = ShipmentDispatched | ShipmentDelivered | ShipmentTracked
 OrderFact = PaymentReceived | PaymentAuthorised | PaymentReversed | ShipmentFact
 PurchaseFact = SupplierAcknowledged | GoodsShipped | GoodsReceived | SupplierInvoiced
-Fact = OrderFact | PurchaseFact | PayoutPaid
+RefundFact = PaymentRefunded | RefundFailed
+Fact = OrderFact | PurchaseFact | RefundFact | PayoutPaid
 FACT_TYPES: dict[str, type[Fact]] = {
     "payment.received": PaymentReceived,
     "payment.authorised": PaymentAuthorised,
     "payment.reversed": PaymentReversed,
+    "payment.refunded": PaymentRefunded,
+    "payment.refund_failed": RefundFailed,
     "payout.paid": PayoutPaid,
     "shipment.dispatched": ShipmentDispatched,
     "shipment.delivered": ShipmentDelivered,
@@ -235,6 +293,8 @@ def business_id(fact: Fact) -> str:
             return fact.authorisation_id
         case PaymentReversed():
             return fact.reversal_id
+        case PaymentRefunded() | RefundFailed():
+            return fact.refund_id
         case PayoutPaid():
             return fact.payout_id
         case ShipmentDispatched() | ShipmentDelivered() | ShipmentTracked():

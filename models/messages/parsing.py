@@ -6,6 +6,7 @@ from pydantic import JsonValue, ValidationError
 
 from models.billing import amount_problem
 from models.errors import FieldError, InvalidInput, invalid_input
+from models.messages.bulk import BulkDocument
 from models.messages.commands.base import CommandMessage
 from models.messages.facts import (
     FACT_TYPES,
@@ -14,8 +15,10 @@ from models.messages.facts import (
     GoodsShipped,
     PaymentAuthorised,
     PaymentReceived,
+    PaymentRefunded,
     PaymentReversed,
     PayoutPaid,
+    RefundFailed,
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentFact,
@@ -26,6 +29,7 @@ from models.messages.facts import (
 from models.money import parse_amount
 from models.orders import OrderDocument
 from models.phones import parse_phone
+from models.validation import MISSING
 
 ANY_CURRENCY = "CLF"
 """A currency with the most decimals, four: for amounts in a currency that isn't known yet."""
@@ -35,6 +39,8 @@ REQUIRED = {
     PaymentReceived: ("payment_id", "order_id", "amount", "currency"),
     PaymentAuthorised: ("authorisation_id", "order_id", "amount", "currency"),
     PaymentReversed: ("reversal_id", "payment_id"),
+    PaymentRefunded: ("refund_id", "payment_id", "amount", "currency"),
+    RefundFailed: ("refund_id", "payment_id"),
     PayoutPaid: ("payout_id", "amount", "currency"),
     ShipmentDispatched: ("event_id", "order_id", "shipment_id"),
     ShipmentDelivered: ("event_id", "order_id", "shipment_id"),
@@ -50,25 +56,32 @@ REQUIRED = {
 def parse_order(sent: JsonValue) -> OrderDocument:
     """Parse an order document with addresses that can be delivered. Raises InvalidInput.
 
-    Its phone number becomes E.164, its postal codes are written as in their countries. Numbering
-    plans and address data change, so that an accepted document is not checked again.
+    Phone numbers become E.164, postal codes and regions are written as in their countries.
+    Numbering plans and address data change, so that an accepted document is not checked again.
     """
     try:
         document = OrderDocument.model_validate(sent, extra="forbid")
     except ValidationError as error:
         raise invalid_input(error) from error
     errors = [error for review in document.review_addresses() for error in review.errors]
-    phone = document.phone
+    phone, customer = document.phone, document.customer
     try:
         country = document.ship_to.country if document.ship_to else None
         phone = phone and parse_phone(phone, country)
     except ValueError as error:
         errors.append(FieldError("phone", str(error)))
+    if not isinstance(customer, str):
+        try:
+            _ = customer.phone and parse_phone(customer.phone, customer.country)
+        except ValueError as error:
+            errors.append(FieldError("customer.phone", str(error)))
+        customer = customer.tidy
     if errors:
         raise InvalidInput(errors)
     addresses = {"ship_to": document.ship_to, "bill_to": document.bill_to}
     tidy = {name: address and address.tidy for name, address in addresses.items()}
-    given = {name: value for name, value in {**tidy, "phone": phone}.items() if value is not None}
+    changes = {**tidy, "phone": phone, "customer": customer}
+    given = {name: value for name, value in changes.items() if value is not None}
     return document.model_copy(update=given)
 
 
@@ -76,6 +89,14 @@ def parse_command(kind: type[CommandMessage], sent: JsonValue) -> CommandMessage
     """Parse a command. Raises InvalidInput."""
     try:
         return kind.model_validate(sent, extra="forbid")
+    except ValidationError as error:
+        raise invalid_input(error) from error
+
+
+def parse_bulk(sent: JsonValue) -> BulkDocument:
+    """Parse a bulk. Raises InvalidInput."""
+    try:
+        return BulkDocument.model_validate(sent, extra="forbid")
     except ValidationError as error:
         raise invalid_input(error) from error
 
@@ -91,7 +112,7 @@ def parse_fact(type_: str, data: JsonValue) -> Fact:
     except ValidationError as error:
         raise invalid_input(error) from error
     missing = [name for name in REQUIRED[kind] if getattr(fact, name) in (None, ())]
-    errors = [FieldError(name, "missing") for name in missing] or _check_values(fact)
+    errors = [FieldError(name, MISSING) for name in missing] or _check_values(fact)
     if errors:
         raise InvalidInput(errors)
     return fact
@@ -103,7 +124,7 @@ def _check_values(fact: Fact) -> list[FieldError]:
         value = getattr(fact, name, None)
         if value is not None and not (0 < len(value) <= 200 and value.isprintable()):
             errors.append(FieldError(name, "is not 1 to 200 printable characters"))
-    if isinstance(fact, PaymentReceived | PaymentAuthorised):
+    if isinstance(fact, PaymentReceived | PaymentAuthorised | PaymentRefunded):
         errors += _check_amount(fact.amount or "", fact.currency or "")
     if isinstance(fact, PaymentReversed) and (fact.amount, fact.fee) != (None, "0"):
         amount = {} if fact.amount is None else {"amount": (fact.amount, 1)}

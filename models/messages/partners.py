@@ -1,6 +1,9 @@
 """Requests to partners and their answers."""
 
 from datetime import date
+from typing import Annotated
+
+from pydantic import Field
 
 from models.base import Payload
 from models.orders import Capture
@@ -34,7 +37,7 @@ class FreightInquiry(Payload):
     ship_from: dict[str, str]
     ship_to: dict[str, str | None]
     phone: str = ""
-    """A phone number of the recipient, as E.164."""
+    """A phone number of the recipient, as E.164, with an extension as in RFC 3966."""
 
 
 class FreightBooking(FreightInquiry):
@@ -62,6 +65,8 @@ class PaymentDemand(Payload):
     due_date: date
     capture: Capture = Capture.AT_ONCE
     """At dispatch: authorise a card, without charging it."""
+    replaces: Annotated[str | None, Field(exclude_if=lambda request_id: request_id is None)] = None
+    """The id of the earlier request that this one replaces, as the order was amended."""
 
 
 class CaptureDemand(Payload):
@@ -89,6 +94,13 @@ class SupplierOrder(Payload):
     location: str
     currency: str
     lines: tuple[SupplierLine, ...]
+
+
+class SupplierCancellation(Payload):
+    """A request to cancel a purchase order."""
+
+    po_id: str
+    supplier_id: str
 
 
 class RefundDemand(Payload):

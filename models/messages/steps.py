@@ -8,7 +8,7 @@ from datetime import datetime
 
 from models.acceptance import Acceptance
 from models.base import Payload
-from models.messages.attention import Attention
+from models.messages.attention import Attention, OpenAttention
 from models.messages.facts import (
     Moment,
     PaymentAuthorised,
@@ -166,6 +166,9 @@ class OrderStatus(Payload):
     order_id: str
     stage: Stage
     attention: Attention | None
+    """The attention that is shown: the oldest."""
+    attentions: tuple[OpenAttention, ...] = ()
+    """All open attentions of the workflow."""
     progress: Progress | None
 
 
@@ -327,21 +330,23 @@ class BillStep(Payload):
 
 
 class DunningReview(Payload):
-    """The order after a review of its overdue amount.
+    """The order after a review of its overdue invoices.
 
-    `remind`: level of the reminder to mail. `review_in_s`: seconds until the next reminder is
-    due; None: no further reminder.
+    `remind`: level of the reminder of `invoice_number` to mail. `review_in_s`: seconds until the
+    next reminder is due; None: no further reminder.
     """
 
     progress: Progress
+    invoice_number: str | None = None
     remind: int | None = None
     review_in_s: float | None = None
 
 
 class ReminderStep(Payload):
-    """The level of the reminder to mail."""
+    """The level of the reminder of an invoice to mail."""
 
     order_id: str
+    invoice_number: str
     level: int
 
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from pydantic import JsonValue
-from sqlalchemy import JSON, CheckConstraint
+from sqlalchemy import JSON, CheckConstraint, Index, text
 from sqlmodel import Field, SQLModel
 
 from models.billing import AuthorisationState
@@ -15,9 +15,20 @@ class InvoiceRow(SQLModel, table=True):
     """An invoice, never changed; `content` is `models.billing.Invoice` as issued."""
 
     __tablename__ = "invoices"
+    __table_args__ = (
+        Index(
+            "uq_invoices_whole_order",
+            "order_id",
+            unique=True,
+            sqlite_where=text("shipment_id IS NULL"),
+            postgresql_where=text("shipment_id IS NULL"),
+        ),
+    )
 
     number: str = Field(primary_key=True)
-    order_id: str = Field(foreign_key="orders.order_id", unique=True)
+    order_id: str = Field(foreign_key="orders.order_id", index=True)
+    shipment_id: str | None = Field(default=None, foreign_key="shipments.shipment_id", unique=True)
+    """The shipment with whose goods issue it was issued; None: the whole order."""
     customer_id: str = Field(index=True)
     currency: str
     net_minor: int = bigint()
@@ -100,8 +111,10 @@ class Payment(SQLModel, table=True):
 
     payment_id: str = Field(primary_key=True)
     order_id: str | None = Field(default=None, foreign_key="orders.order_id", index=True)
-    claimed_order_id: str | None = None
+    claimed_order_id: str | None = Field(default=None, index=True)
     """The order named by the payer, which may not exist."""
+    invoice_number: str | None = None
+    """The invoice of the order that it pays first; None: the one that is due first."""
     amount_minor: int = bigint()
     currency: str
     method: str
@@ -114,6 +127,8 @@ class Payment(SQLModel, table=True):
     """The tax that fell due with a payment before the invoice."""
     refunded_minor: int = running_total()
     """The amount given back, or being refunded."""
+    refund_failed: str = ""
+    """Why a refund of it, which the provider had accepted, was not paid; empty: none failed."""
     acknowledged: str = ""
     """The problem with this payment that an operator has acknowledged."""
     received_at: datetime
@@ -196,8 +211,9 @@ class Reminder(SQLModel, table=True):
 
     __tablename__ = "reminders"
 
-    order_id: str = Field(primary_key=True, foreign_key="orders.order_id")
+    invoice_number: str = Field(primary_key=True, foreign_key="invoices.number")
     level: int = Field(primary_key=True)
+    order_id: str = Field(foreign_key="orders.order_id", index=True)
     fee_minor: int = bigint()
     due_minor: int = bigint()
     """The amount due at that time, with the fee."""

@@ -19,6 +19,7 @@ class Company(SQLModel, table=True):
     legal_entity: str = Field(primary_key=True)
     name: str
     street: str
+    line2: str = ""
     city: str
     region: str = ""
     postal_code: str
@@ -63,6 +64,7 @@ class Location(SQLModel, table=True):
     handling_cost_minor: int = bigint(default=0)
     """The cost of handling one consignment."""
     street: str = ""
+    line2: str = ""
     city: str = ""
     cutoff: time | None = None
     """The local time from which goods wait for the next working day; None: goods never wait."""
@@ -70,6 +72,8 @@ class Location(SQLModel, table=True):
     region: str = ""
     """The subdivision with further public holidays, such as "BE" for Berlin; printed in addresses
     where the country writes it."""
+    weekend: str = ""
+    """Its days, such as "fri sat", or "none"; empty: those of the country."""
 
     @property
     def address_lines(self) -> tuple[str, ...]:
@@ -126,12 +130,13 @@ class Supplier(SQLModel, table=True):
 
 
 class SupplierOffer(SQLModel, table=True):
-    """A supplier's price for a SKU."""
+    """A supplier's price for purchases of a SKU from `from_quantity` units on: a price tier."""
 
     __tablename__ = "offers"
 
     supplier_id: str = Field(primary_key=True, foreign_key="suppliers.supplier_id")
-    sku: str = Field(primary_key=True, foreign_key="products.sku")
+    sku: str = Field(primary_key=True, foreign_key="products.sku", index=True)
+    from_quantity: int = Field(default=1, primary_key=True)
     unit_cost_minor: int = bigint()
     currency: str
     minimum_quantity: int
@@ -156,6 +161,8 @@ class Customer(SQLModel, table=True):
 
     customer_id: str = Field(primary_key=True)
     name: str
+    company: str = ""
+    """The company, if the name is that of a contact in it."""
     email: str
     phone: str
     country: str
@@ -166,6 +173,7 @@ class Customer(SQLModel, table=True):
     tax_treatment: TaxTreatment = enum_column(TaxTreatment)
     language: str
     street: str
+    line2: str = ""
     city: str
     postal_code: str
     mail_key: str | None = Field(default=None, index=True)

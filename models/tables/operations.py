@@ -17,6 +17,8 @@ class AttentionRow(SQLModel, table=True):
     """The id of the workflow; empty for the order's own."""
     code: str
     message: str
+    subject: str = ""
+    """The shipment or return that it is about; empty: the order."""
     since: datetime
 
 
@@ -107,11 +109,62 @@ class AuditRow(SQLModel, table=True):
     """A row of an order's audit trail, inserted in the transaction of its fact."""
 
     __tablename__ = "audit_trail"
+    __table_args__ = (UniqueConstraint("order_id", "entry_no"),)
 
     audit_no: int | None = Field(default=None, primary_key=True)
-    order_id: str = Field(index=True)
+    order_id: str
+    entry_no: int
+    """The place in the order's trail, from 1."""
     event: str
     detail: str
+    actor: str
+    source: str
+    reason: str
+    """See `models.audit.Origin`."""
+    recorded_at: datetime
+    hash: str
+    """The SHA-256 over the entry and the hash of the entry before it."""
+
+
+class AuditAnchor(SQLModel, table=True):
+    """The hash over all rows of the audit trail of a period: see `models.audit.Anchor`."""
+
+    __tablename__ = "audit_anchors"
+
+    anchor_no: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    from_no: int
+    to_no: int
+    entries: int
+    hash: str
+    anchored_at: datetime
+
+
+class BulkRun(SQLModel, table=True):
+    """An action for many orders: see `models.messages.bulk`."""
+
+    __tablename__ = "bulk_runs"
+
+    bulk_id: str = Field(primary_key=True)
+    action: str
+    where: str
+    reason: str
+    actor: str
+    source: str
+    expected: int
+    state: str
+    started_at: datetime
+    ended_at: datetime | None = None
+
+
+class BulkOutcome(SQLModel, table=True):
+    """The outcome of a bulk for one order."""
+
+    __tablename__ = "bulk_outcomes"
+
+    bulk_id: str = Field(foreign_key="bulk_runs.bulk_id", primary_key=True)
+    order_id: str = Field(primary_key=True)
+    outcome: str
+    message: str
     recorded_at: datetime
 
 

@@ -13,7 +13,7 @@ from sqlmodel import Field, SQLModel
 from models.orders import Capture, Channel, Delivery, Fulfilment, PaymentMethod, Terms
 from models.progress import Cancellation, Stage
 from models.tables.columns import bigint, enum_column, running_total
-from models.tax import TaxCase
+from models.tax import ProductKind, TaxCase
 
 
 class Order(SQLModel, table=True):
@@ -37,9 +37,9 @@ class Order(SQLModel, table=True):
     requested_delivery_date: date | None
     tax_case: TaxCase = enum_column(TaxCase)
     prices_include_tax: bool = False
+    """Whether the prices of the lines include the tax."""
     vat_id: str = ""
     """The customer's VAT id at acceptance, on which the tax case rests."""
-    """Whether the prices of the lines include the tax."""
     digest: str
     workflow_id: str
     discount_ppm: int = 0
@@ -70,16 +70,26 @@ class Order(SQLModel, table=True):
     """The tax in `forgiven_minor` that is no longer owed."""
     taxed_minor: int = running_total()
     """Tax that fell due on payments before the invoice (2006/112/EC art. 65)."""
-    dunning_level: int = 0
-    """The number of reminders sent."""
+    invoiced_by_delivery: bool = False
+    """Whether each delivery is invoiced with its goods issue; else the whole order at once."""
+    invoiced_minor: int = running_total()
+    """The sum of all invoices."""
+    invoiced_tax_minor: int = running_total()
+    """The tax in `invoiced_minor`."""
     resembles: str | None = None
     """The blocked customer whom its customer resembles, until an operator decides."""
+    paused_by: str | None = None
+    """The operator who paused it; None: it isn't paused."""
+    paused_at: datetime | None = None
+    pause_reason: str = ""
     credit_accepted: bool = False
     """Whether it counts towards its customer's exposure (net30)."""
     allocated: bool = False
     allocation_no: int = 0
     """The number of allocations; a late payment may start another one."""
     stage: Stage = enum_column(Stage, default=Stage.RECEIVED)
+    stage_since: datetime
+    """When it reached its stage."""
     cancellation: Cancellation = enum_column(Cancellation, default=Cancellation.NONE)
     cancel_reason: str = ""
     promised_date: date | None = None
@@ -93,6 +103,8 @@ class Order(SQLModel, table=True):
     """The last day for consent to the delay; None: no consent is required."""
     letter: dict[str, JsonValue] | None = Field(default=None, sa_type=JSON(none_as_null=True))
     """The last letter to the customer: `models.promises.Letter`."""
+    amendments: int = 0
+    """The amendments that made another payment request necessary."""
     pay_by: datetime | None = None
     """The time until which its payment request is to be paid; None: requested on credit, or not."""
     expired: bool = False
@@ -102,6 +114,10 @@ class Order(SQLModel, table=True):
     fulfilment: Fulfilment = enum_column(Fulfilment, default=Fulfilment.CARRIER)
     location: str | None = None
     """The location where the goods are handed over to the customer."""
+    named_carrier: str = ""
+    """The carrier that an operator named for bookings to come; empty: that of the best quote."""
+    named_service: str = ""
+    """A service of the named carrier; empty: the best."""
     taken_by: str = ""
     """The employee who took the order."""
     warnings: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
@@ -138,3 +154,9 @@ class OrderLineRow(SQLModel, table=True):
     gross_minor: int | None = bigint(default=None)
     """The amount with tax, if prices include it."""
     gross_discount_minor: int = running_total()
+    kind: ProductKind = enum_column(ProductKind, default=ProductKind.GOODS)
+
+    @property
+    def is_goods(self) -> bool:
+        """Whether its units are stocked and delivered."""
+        return self.kind is ProductKind.GOODS

@@ -15,6 +15,10 @@ class PurchaseOrder(SQLModel, table=True):
     """A purchase order for one location."""
 
     __tablename__ = "purchase_orders"
+    __table_args__ = (
+        Index("ix_purchase_orders_state_supplier_id", "state", "supplier_id"),
+        Index("ix_purchase_orders_supplier_id_created_at", "supplier_id", "created_at"),
+    )
 
     po_id: str = Field(primary_key=True)
     supplier_id: str = Field(foreign_key="suppliers.supplier_id")
@@ -51,6 +55,8 @@ class PurchaseOrderLine(SQLModel, table=True):
     sku: str = Field(primary_key=True, foreign_key="products.sku")
     quantity: int
     unit_cost_minor: int = bigint()
+    acknowledged_unit_cost_minor: int | None = bigint(default=None)
+    """The price that the supplier has acknowledged; None: it named none."""
     duty_ppm: int = 0
     expected: int | None = None
     """Units that are promised; None: not acknowledged, so all of them."""
@@ -59,6 +65,8 @@ class PurchaseOrderLine(SQLModel, table=True):
     """Units received, without the damaged ones."""
     damaged: int = 0
     invoiced: int = 0
+    reassigned_to: str | None = None
+    """The supplier that an operator named instead; None: any other."""
     failed_at: datetime | None = None
     """When the supplier failed to promise or deliver all units. It isn't asked again until its rest
     is over or an operator retries."""
@@ -111,7 +119,7 @@ class GoodsReceipt(SQLModel, table=True):
     __table_args__ = (CheckConstraint("quantity > 0", "quantity_above_zero"),)
 
     receipt_id: str = Field(primary_key=True)
-    po_id: str = Field(foreign_key="purchase_orders.po_id")
+    po_id: str = Field(foreign_key="purchase_orders.po_id", index=True)
     sku: str = Field(index=True)
     location: str
     quantity: int

@@ -83,7 +83,7 @@ class Settlement(SQLModel, table=True):
 
     settlement_id: str = Field(primary_key=True)
     return_id: str = Field(foreign_key="returns.return_id", index=True)
-    credit_note: str | None = None
+    credit_notes: list[str] = Field(default_factory=list, sa_type=JSON)
     refund_keys: list[str] = Field(default_factory=list, sa_type=JSON)
     exchange_order_id: str | None = Field(default=None, index=True, unique=True)
     exchange_lines: list[dict[str, JsonValue]] | None = Field(

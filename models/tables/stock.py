@@ -109,6 +109,7 @@ class Shortage(_Keyed, SQLModel, table=True):
     __tablename__ = "shortages"
     __table_args__ = (
         Index("ix_shortages_sku_state", "sku", "state"),
+        Index("ix_shortages_po_id_state", "po_id", "state"),
         CheckConstraint("filled >= 0 AND filled <= quantity", "filled_within_quantity"),
     )
 

@@ -14,6 +14,7 @@ class BillLineView(Payload):
     `gross`: the same with tax, if prices include it.
     """
 
+    line_no: int
     sku: str
     name: str
     quantity: int
@@ -44,10 +45,10 @@ class MailView(Payload):
 class BillView(Payload):
     """An invoice or a credit note.
 
-    `open`: the open receivable of an invoice's order, fees included. Of a credit note,
-    `invoice_number` is the corrected invoice. Of the paid part, `refund` was given back or is being
-    refunded, `used` met an amount due, and `kept` is the customer's credit. `no_einvoice`: why the
-    PDF has no e-invoice.
+    `open`: the open amount of an invoice, fees included. `supplied_on`: the day on which its goods
+    left, if before it was issued. Of a credit note, `invoice_number` is the corrected invoice. Of
+    the paid part, `refund` was given back or is being refunded, `used` met an amount due, and
+    `kept` is the customer's credit. `no_einvoice`: why the PDF has no e-invoice.
     """
 
     kind: Literal["invoice", "credit_note"]
@@ -57,6 +58,7 @@ class BillView(Payload):
     customer_name: str
     issued_on: date
     due_on: date | None
+    supplied_on: date | None = None
     invoice_number: str | None
     reason: str | None
     currency: str

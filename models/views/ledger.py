@@ -143,6 +143,13 @@ class ExportFormat(StrEnum):
     BEANCOUNT = "beancount"
 
 
+class TaxFormat(StrEnum):
+    """The formats of the tax report."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
 class AgeingBucket(StrEnum):
     """The ranges of days overdue."""
 
@@ -195,3 +202,34 @@ class Ageing(Payload):
     totals: tuple[CurrencyAgeing, ...]
     customers: tuple[CustomerAgeing, ...]
     invoices: tuple[OpenInvoice, ...]
+
+
+class TaxRow(Payload):
+    """The net amount and the tax of one rate in a country; below zero: more was credited."""
+
+    country: str
+    category: str
+    rate_percent: str
+    currency: str
+    net: str
+    tax: str
+
+
+class CurrencyTax(Payload):
+    """The tax of a period in one currency, and what was posted to Tax payable."""
+
+    currency: str
+    net: str
+    tax: str
+    ledger: str
+
+
+class TaxReport(Payload):
+    """The tax of a period by country, category and rate; None: no limit."""
+
+    from_date: date | None
+    to_date: date | None
+    equals_ledger: bool
+    """The totals equal the postings to Tax payable in every currency."""
+    rows: tuple[TaxRow, ...]
+    totals: tuple[CurrencyTax, ...]

@@ -8,9 +8,13 @@ from models.views.operations import RejectedMessageView
 
 
 class LineView(Payload):
-    """A line of an order, with the units in each state."""
+    """A line of an order, with the units in each state.
+
+    `kind`: goods or service; services are billed, and have no other state.
+    """
 
     sku: str
+    kind: str = "goods"
     ordered: int
     reserved: int = 0
     backordered: int = 0
@@ -32,6 +36,18 @@ class ShipmentView(Payload):
     """The carrier's latest status, such as `in_transit`."""
 
 
+class InvoiceView(Payload):
+    """An invoice of an order. `open`: its open amount, fees included."""
+
+    number: str
+    shipment_id: str | None
+    """The delivery that it is for; None: the whole order."""
+    issued_on: date
+    due_on: date | None
+    total: str
+    open: str
+
+
 class OrderView(Payload):
     """An order, as lists show it."""
 
@@ -51,7 +67,12 @@ class OrderView(Payload):
     due: str | None = None
     """The amount still to be paid, including fees; None while it is unknown."""
     refunded: str | None = None
+    overpaid: str | None = None
+    """The customer's deposit: paid beyond what was due."""
+    credit: str | None = None
+    """The part of credit notes that is kept as the customer's credit."""
     invoice_number: str | None = None
+    """The first invoice; `status` shows all of them."""
     lines: tuple[LineView, ...]
     shipments: tuple[ShipmentView, ...] = ()
     promised_date: date | None = None
@@ -108,9 +129,13 @@ class OrderDetails(OrderView):
     taken_by: str | None = None
     """The employee who took the order."""
     phone: str | None = None
-    """A phone number for the carrier, as E.164."""
+    """A phone number for the carrier, as E.164, with an extension as in RFC 3966."""
     backorders: tuple[BackorderView, ...] = ()
     refunds: tuple[RefundView, ...] = ()
+    invoices: tuple[InvoiceView, ...] = ()
+    """The invoices, in the order of issue: of an order on credit one for each delivery."""
+    uninvoiced: str | None = None
+    """The part of the total that is not invoiced yet."""
     history: tuple[HistoryView, ...] = ()
     odd_facts: tuple[RejectedMessageView, ...] = ()
 
@@ -120,6 +145,7 @@ class CustomerView(Payload):
 
     customer_id: str
     name: str
+    company: str = ""
     email: str
     phone: str
     country: str

@@ -20,10 +20,11 @@ class TrackRecordView(Payload):
 
 
 class OfferView(Payload):
-    """A supplier's offer, and the cost of the smallest purchase by it."""
+    """A price tier of a supplier's offer, and the cost of the smallest purchase by it."""
 
     supplier_id: str
     supplier: str
+    from_quantity: int
     unit_cost: str
     break_quantity: int | None
     break_unit_cost: str | None
@@ -60,7 +61,7 @@ class PurchaseProposalView(Payload):
 
 
 class OffersView(Payload):
-    """The offers of a SKU, the best first."""
+    """The offers of a SKU: the best supplier first, each with the smallest quantity first."""
 
     sku: str
     name: str
@@ -74,6 +75,8 @@ class PurchaseLineView(Payload):
     sku: str
     quantity: int
     unit_cost: str
+    acknowledged_unit_cost: str | None = None
+    """The price that the supplier has acknowledged; None: it named none."""
     due: int
     received: int
     damaged: int
@@ -100,6 +103,8 @@ class ComparedView(Payload):
     """An offer as it was compared when the line was planned."""
 
     supplier_id: str
+    from_quantity: int
+    """Of its price tier."""
     quantity: int
     unit_cost: str
     landed_cost: str

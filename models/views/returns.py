@@ -38,9 +38,13 @@ class ReturnLineView(Payload):
 
 
 class SettlementView(Payload):
-    """The refund or exchange for inspected units; `done_at` None: still pending."""
+    """The refund or exchange for inspected units; `done_at` None: still pending.
+
+    `credit_note` is the first of `credit_notes`: there is one for each invoice.
+    """
 
     credit_note: str | None
+    credit_notes: tuple[str, ...] = ()
     refunded: str | None
     currency: str
     exchange_order_id: str | None

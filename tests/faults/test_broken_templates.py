@@ -10,6 +10,7 @@ from tests.support.orders.stages import (
     place_order,
 )
 from tests.support.pipeline.command_line import reconciled, run, run_json
+from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
 
 
@@ -87,6 +88,8 @@ async def test_order_with_a_character_that_no_font_has_waits_for_a_font(idle_wor
         assert "東 (U+6771)" in shown["attention"]["message"]
         assert await idle_world.requests("carriers", "booking", order_id) == []
         assert not invoice_is_mailed(shown)
+        handle = idle_world.order_workflow(order_id)
+        await until(lambda: handle.query("status"), lambda status: len(status["attentions"]) == 2)
     async with idle_world.worker():
         await run(idle_world, "retry", order_id)
         await idle_world.until_order(order_id, invoice_is_mailed)

@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from models.messages.steps import PurchasePlan
 from models.purchasing import PurchaseOrderState as State
 from tests.conftest import DATABASES, new_world
-from tests.support.masterdata.shop import order, unique
+from tests.support.masterdata.shop import location_row, order, unique
 from tests.support.orders.exactly_once import assert_happened_once
 from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
@@ -40,6 +40,7 @@ async def impatient(request: pytest.FixtureRequest, engine_address: str) -> Asyn
         new_world(request, engine_address, worker=False, auto=True) as world,
         world.worker(acknowledge_within=ACKNOWLEDGE_WITHIN_S),
     ):
+        world.import_tables(locations=[location_row("BER", name="Berlin", weekend="none")])
         yield world
 
 

@@ -65,7 +65,13 @@ async def killed_pipeline(
         migrate(url)
         client = await new_client(engine_address)
         async with running_world(
-            client, engine_address, url, Path(name), worker=False, auto=False
+            client,
+            engine_address,
+            url,
+            Path(name),
+            worker=False,
+            auto=False,
+            invoice_at="acceptance",
         ) as world:
             workers = [WorkerProcess(world) for _ in range(WORKERS)]
             try:

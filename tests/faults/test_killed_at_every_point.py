@@ -40,11 +40,12 @@ class Played:
     """An order and the messages that it was sent."""
 
     world: World
+    terms: str
     new: NewOrder = field(init=False)
     sent: int = 0
 
     def __post_init__(self) -> None:
-        self.new = new_order(self.world)
+        self.new = new_order(self.world, terms=self.terms)
         reorder_at(self.world, self.new.sku, reorder_point=0, order_quantity=5)
 
     @property
@@ -53,19 +54,19 @@ class Played:
         return self.new.order_id
 
     async def send_next(self) -> None:
-        """Send the next message of STORY."""
-        send, _ = STORY[self.sent]
+        """Send the next message of its story."""
+        send, _ = STORIES[self.terms][self.sent]
         self.sent += 1
         await send(self)
 
     async def until_applied(self) -> None:
         """Wait until all that the last message causes is recorded."""
-        _, applied = STORY[self.sent - 1]
+        _, applied = STORIES[self.terms][self.sent - 1]
         await applied(self)
 
     async def finish(self) -> None:
         """Send the other messages, each when the last one is applied."""
-        while self.sent < len(STORY):
+        while self.sent < len(STORIES[self.terms]):
             await self.until_applied()
             await self.send_next()
         await self.until_applied()
@@ -108,13 +109,21 @@ class Played:
 
 
 Act = Callable[[Played], Awaitable[None]]
-STORY: tuple[tuple[Act, Act], ...] = (
-    (Played.place, Played.requested),
-    (Played.pay, Played.booked),
-    (Played.dispatch, Played.announced),
-    (Played.deliver, Played.completed),
-)
-"""The messages of a prepaid order, and what is waited for after each."""
+STORIES: dict[str, tuple[tuple[Act, Act], ...]] = {
+    "prepaid": (
+        (Played.place, Played.requested),
+        (Played.pay, Played.booked),
+        (Played.dispatch, Played.announced),
+        (Played.deliver, Played.completed),
+    ),
+    "net30": (
+        (Played.place, Played.booked),
+        (Played.dispatch, Played.requested),
+        (Played.pay, Played.announced),
+        (Played.deliver, Played.completed),
+    ),
+}
+"""The messages of an order by its terms, and what is waited for after each."""
 
 
 @pytest.fixture(params=DATABASES)
@@ -125,13 +134,14 @@ async def own_world(request: pytest.FixtureRequest, engine_address: str) -> Asyn
 
 
 @pytest.mark.sized
+@pytest.mark.parametrize("terms", STORIES)
 async def test_order_completes_exactly_once_after_a_kill_at_any_point(
-    own_world: World, full: bool
+    own_world: World, full: bool, terms: str
 ) -> None:
     """One invoice, payment request, quote, booking and goods issue; numbers without gaps. The order
     takes the last unit, which is purchased anew once."""
     process = WorkerProcess(own_world, Path(dying_worker.__file__))
-    points = await count_points(process)
+    points = await count_points(process, terms)
     assert len(points) >= EXPECTED_POINTS, points
     fatal = [
         point
@@ -139,7 +149,7 @@ async def test_order_completes_exactly_once_after_a_kill_at_any_point(
         if full or number % SPREAD == 0 or point in ALWAYS
     ]
     try:
-        orders = {point: await kill_at(process, point) for point in fatal}
+        orders = {point: await kill_at(process, point, terms) for point in fatal}
         process.start(("never", "none"))
         await asyncio.gather(*(played.finish() for played in orders.values()))
         for played in orders.values():
@@ -153,9 +163,9 @@ async def test_order_completes_exactly_once_after_a_kill_at_any_point(
     assert_numbers_and_stock(own_world, 1 + len(orders))
 
 
-async def count_points(process: WorkerProcess) -> list[str]:
+async def count_points(process: WorkerProcess, terms: str) -> list[str]:
     """Play an order undisturbed; return the points that its steps reach."""
-    played = Played(process.world)
+    played = Played(process.world, terms)
     log = process.world.folder / "points"
     process.start((str(log), f"order-{played.order_id}"))
     try:
@@ -166,15 +176,15 @@ async def count_points(process: WorkerProcess) -> list[str]:
     return log.read_text().splitlines()
 
 
-async def kill_at(process: WorkerProcess, point: str) -> Played:
+async def kill_at(process: WorkerProcess, point: str, terms: str) -> Played:
     """Play an order until the worker dies at a point of it."""
-    played = Played(process.world)
+    played = Played(process.world, terms)
     log = process.world.folder / f"points-{played.order_id}"
     process.start((str(log), f"order-{played.order_id}", point))
     assert process.running is not None
     death = asyncio.create_task(asyncio.to_thread(process.running.join))
     while not death.done():
-        assert played.sent < len(STORY), f"{point} not reached, only {log.read_text()}"
+        assert played.sent < len(STORIES[terms]), f"{point} not reached, only {log.read_text()}"
         await played.send_next()
         applied = asyncio.create_task(played.until_applied())
         await asyncio.wait((death, applied), return_when=asyncio.FIRST_COMPLETED)

@@ -117,16 +117,22 @@ async def test_invalid_payment_is_rejected_and_a_valid_one_applied(pipeline: Wor
     assert names == ["payment_received"] * len(INVALID_PAYMENTS)
 
 
-async def test_time_without_offset_is_utc(pipeline: World) -> None:
-    """As an operator would type it."""
+async def test_time_without_offset_is_rejected_with_an_example(pipeline: World) -> None:
+    """As an operator would type it; the same payment with the offset is applied."""
     order_id = await requested(pipeline)
     handle = pipeline.order_workflow(order_id)
-    moment = {"received_at": "2026-07-01T12:00:00", "occurred_at": "2026-07-01T12:00:00"}
-    await handle.signal("payment_received", payment(order_id) | moment)
+    paid = payment(order_id)
+    await handle.signal("payment_received", paid | {"received_at": "2026-07-01T12:00:00"})
+    await handle.signal("payment_received", paid | {"received_at": "2026-07-01T12:00:00+02:00"})
     await pipeline.until_event(order_id, "booked")
+    moment = {"occurred_at": "2026-07-01T12:00:00Z"}
     await handle.signal("shipment_dispatched", carrier_event(order_id) | moment)
     await handle.signal("shipment_delivered", carrier_event(order_id) | moment)
-    await assert_completed_as_plain(pipeline, order_id)
+    shown = await assert_completed_as_plain(pipeline, order_id)
+    [rejected] = shown["odd_facts"]
+    assert rejected["reason"].startswith(
+        "received_at: '2026-07-01T12:00:00' has no offset from UTC"
+    )
 
 
 async def test_signal_for_another_order_is_rejected(pipeline: World) -> None:

@@ -126,7 +126,9 @@ async def test_overpaid_order_completes_and_its_excess_is_listed(pipeline: World
 async def test_payment_that_names_the_invoice_pays_the_order(pipeline: World) -> None:
     """As the invoice asks for."""
     placed = await place_order(pipeline, terms="net30")
-    shown = await pipeline.until_event(placed.order_id, "booked")
+    await pipeline.until_event(placed.order_id, "booked")
+    await pipeline.ship(placed.order_id, "dispatched")
+    shown = await pipeline.until_event(placed.order_id, "invoiced")
     await pipeline.pay(shown["invoice_number"], TOTAL)
     shown = await pipeline.until_event(placed.order_id, "payment_received")
     assert shown["paid"] == TOTAL

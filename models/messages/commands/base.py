@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from models.base import Document, Identifier, Payload, Text
 from models.customers import AmountText
-from models.messages.commands.interface import Cli, Route
+from models.messages.commands.interface import Cli, Flag, Route
 from models.money import same_decimal
 
 MAX_UNITS = 1_000_000_000
@@ -29,11 +29,19 @@ class CommandMessage(Document):
     cli: ClassVar[Cli | None] = None
     routes: ClassVar[tuple[Route, ...]] = ()
     tag: ClassVar[str | None] = None
+    retries: ClassVar[bool] = False
+    """Whether the steps that wait in the orders notified are tried again after it."""
 
     kind: str
     command_id: Identifier
     reason: Text
     actor: Text = "operator"
+    dry_run: Annotated[
+        bool,
+        Field(strict=True, exclude_if=lambda dry: not dry),
+        Flag("--dry-run", True, "Change nothing, show what would change."),
+    ] = False
+    """Whether the command is undone after its execution, and only its effects are shown."""
 
     @property
     def cause(self) -> str:

@@ -2,12 +2,14 @@
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from models.base import Identifier, Text
-from models.messages.commands.base import Amount, CommandMessage
+from models.base import Identifier, Text, at_field
+from models.customers import PercentText
+from models.messages.commands.base import Amount, CommandMessage, Units
 from models.messages.commands.interface import Argument, Cli, Flag, Option, Route
 from models.messages.commands.orders import OrderId
+from models.money import parse_percent, same_decimal
 
 
 class BillingCommand(CommandMessage):
@@ -122,8 +124,9 @@ class WithdrawRefund(BillingCommand):
 class CreditInvoice(BillingCommand):
     """Credit an invoice whose goods have left, in part or in full, and refund the paid part.
 
-    `amount` includes tax; without it, all that is left is credited. With `refund` false, the paid
-    part stays the customer's credit.
+    `amount` includes tax; without it, all that is left is credited. With `line_no`, only that line
+    is credited: `quantity` units or an amount of it. With `rate_percent`, only the part at that tax
+    rate. With `refund` false, the paid part stays the customer's credit.
     """
 
     cli: ClassVar = Cli("credit-note")
@@ -134,9 +137,32 @@ class CreditInvoice(BillingCommand):
     amount: Annotated[Amount | None, Argument('With tax: "18.00"; absent: all that is left.')] = (
         None
     )
+    line_no: Annotated[
+        int | None,
+        Field(strict=True, ge=1),
+        Option("Only this line, by its number on the invoice.", name="--line"),
+    ] = None
+    quantity: Annotated[Units | None, Option("Units of the line, instead of an amount.")] = None
+    rate_percent: Annotated[
+        Annotated[PercentText, AfterValidator(same_decimal)] | None,
+        Option('Only the part at this tax rate: "19".', name="--rate"),
+    ] = None
     refund: Annotated[
         bool, Field(strict=True), Flag("--keep", False, "Keep the paid part as credit.")
     ] = True
+
+    @model_validator(mode="after")
+    def _check_part(self) -> Self:
+        if self.quantity is not None and self.line_no is None:
+            raise ValueError("quantity: give the number of its line too, such as line_no 1")
+        if self.quantity is not None and self.amount is not None:
+            raise ValueError("quantity: give units or an amount, not both")
+        if self.rate_percent is not None and self.line_no is not None:
+            raise ValueError("rate_percent: give a line or a tax rate, not both")
+        if self.rate_percent is not None:
+            with at_field("rate_percent"):
+                parse_percent(self.rate_percent)
+        return self
 
 
 class WriteOff(BillingCommand):

@@ -2,11 +2,11 @@
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from models.base import Identifier
 from models.messages.commands.base import CommandMessage
-from models.messages.commands.interface import Argument, Cli, Flag, Route
+from models.messages.commands.interface import Argument, Cli, Route
 from models.messages.commands.orders import OrderId
 
 
@@ -17,10 +17,7 @@ class CustomerCommand(CommandMessage):
 
 
 class MergeCustomers(CustomerCommand):
-    """Merge a customer into another one, who gets its orders. Its id stays valid.
-
-    With `dry_run`, only the answer tells what would change.
-    """
+    """Merge a customer into another one, who gets its orders. Its id stays valid."""
 
     cli: ClassVar = Cli("customers merge")
     routes: ClassVar = (Route("/customers/{duplicate_id}/merge", "merge"),)
@@ -30,9 +27,6 @@ class MergeCustomers(CustomerCommand):
         Identifier, Argument("The customer that is given up.", metavar="DUPLICATE")
     ]
     customer_id: Annotated[Identifier, Argument("The customer that is kept.", metavar="KEPT")]
-    dry_run: Annotated[
-        bool, Field(strict=True), Flag("--dry-run", True, "Change nothing, show what would change.")
-    ] = False
 
     @model_validator(mode="after")
     def _reject_itself(self) -> Self:

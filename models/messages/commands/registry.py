@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from models.audit import PIPELINE
 from models.base import Payload
 from models.messages.commands import (  # noqa: F401
     billing,
@@ -17,6 +18,7 @@ from models.messages.commands import (  # noqa: F401
     ledger,
     orders,
     purchasing,
+    resolutions,
     returns,
     shipping,
     stock,
@@ -45,3 +47,5 @@ class CommandStep(Payload):
     """The argument of CommandWorkflow and of its step."""
 
     command: Command
+    source: str = PIPELINE
+    """The way by which the command came in: see `models.audit.Origin`."""

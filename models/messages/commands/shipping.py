@@ -2,6 +2,8 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
+
 from models.base import LocationId, Text
 from models.messages.commands.base import Amount, CommandMessage
 from models.messages.commands.interface import Argument, Cli, Option, Route
@@ -67,15 +69,17 @@ class RecoverShipment(ShipmentCommand):
 
 
 class EndRecall(ShipmentCommand):
-    """End the recall of a shipment with its carrier's answer. Internal: it follows RefundShipment.
+    """End the recall of a shipment with its carrier's answer. Internal: it follows RefundShipment,
+    ChangeAddress and ChangeCarrier.
 
-    If the carrier agreed, the shipment is cancelled and its goods are released. Otherwise the
-    carrier delivers it.
+    If the carrier agreed, the shipment is cancelled and its goods are released; or, to `rebook`
+    them, they stay reserved for another shipment. Otherwise the carrier delivers it.
     """
 
     kind: Literal["end_call_back"] = "end_call_back"
     command_id: Text
     agreed: bool = True
+    rebook: Annotated[bool, Field(exclude_if=lambda rebook: not rebook)] = False
 
 
 class ClaimCommand(CommandMessage):

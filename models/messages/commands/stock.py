@@ -83,6 +83,14 @@ class ApprovePurchase(PurchaseDecision):
     routes: ClassVar = (Route("/stock/{sku}/purchases/approve", "approve_purchase"),)
 
     kind: Literal["approve_purchase"] = "approve_purchase"
+    expect_units: Annotated[
+        int | None,
+        Field(strict=True, ge=1, le=MAX_UNITS),
+        Option("Refuse if the purchase is of other units than these by now."),
+    ] = None
+    expect_cost: Annotated[
+        Amount | None, Option("Refuse if it costs more or less by now, freight and duty included.")
+    ] = None
 
 
 class RejectPurchase(PurchaseDecision):

@@ -55,6 +55,9 @@ async def test_sales_by_api_and_cli_count_for_the_day_at_the_company(alone: Worl
         if days is None:
             await alone.until_event(order_id, "payment_requested")
             await alone.pay(order_id, "119.00")
+        else:
+            await alone.until_event(order_id, "booked")
+            await alone.ship(order_id, "dispatched")
         await alone.until_event(order_id, "invoiced")
         shown = await alone.order(order_id)
         number = shown["invoice_number"]

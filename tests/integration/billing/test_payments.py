@@ -81,6 +81,10 @@ async def test_overpayment_is_listed_and_refunded_by_command(pipeline: World) ->
     payment_id = await pipeline.pay(order_id, "139.00")
     await pipeline.until_event(order_id, "invoiced")
     assert payment_id in await unmatched(pipeline)
+    shown = await pipeline.order(order_id)
+    assert (shown["paid"], shown["overpaid"], shown["credit"]) == (TOTAL, "20.00", "0.00")
+    _, printed, _ = await run(pipeline, "status", order_id)
+    assert f"paid {TOTAL} of {TOTAL} EUR, 20.00 overpaid" in printed
     path = f"/orders/{order_id}/refunds"
     assert await refusal(pipeline, path, amount="20.01") == "money_refused amount"
     await execute(pipeline, path, amount="5.00")

@@ -75,6 +75,8 @@ async def test_reversal_starts_reminders_again(idle: World) -> None:
     async with working(idle, dunning="7:0 14:5.00"):
         await idle.place(document)
         await idle.until_event(order_id, "booked")
+        await idle.ship(order_id, "dispatched")
+        await until_timer(idle.order_workflow(order_id), "Until a reminder", 1)
         payment_id = await idle.pay(order_id, TOTAL)
         await idle.until_event(order_id, "payment_received")
         await charge_back(idle, payment_id)
@@ -136,8 +138,10 @@ async def test_credit_notes_refund_at_most_the_invoice(pipeline: World) -> None:
     number = (await pipeline.order(order_id))["invoice_number"]
     path = f"/invoices/{number}/credit-notes"
     assert await refusal(pipeline, path, amount="119.01") == "money_refused amount"
+    assert await refusal(pipeline, path, line_no=2) == "money_refused line_no"
+    assert await refusal(pipeline, path, rate_percent="7") == "money_refused rate_percent"
     assert await refusal(pipeline, "/invoices/INV-1/credit-notes") == "unknown"
-    done = await execute(pipeline, path, amount="19.00")
+    done = await execute(pipeline, path, line_no=1, amount="19.00")
     credit_number = done["message"].split()[0]
     await pipeline.until_order(order_id, lambda o: o["refunded"] == "19.00")
     shown = (await pipeline.api.get(f"/invoices/{credit_number}")).json()
@@ -254,6 +258,7 @@ async def test_cli_shows_writes_and_credits_invoices(pipeline: World) -> None:
     target = pipeline.folder / f"{number}.pdf"
     await run(pipeline, "invoice", "pdf", number, "--out", str(target))
     assert (await asyncio.to_thread(target.read_bytes)).startswith(b"%PDF")
-    done = await run_json(pipeline, "credit-note", number, "1.19", "--reason", "scratched")
+    words = ("--rate", "19", "--reason", "scratched")
+    done = await run_json(pipeline, "credit-note", number, "1.19", *words)
     assert "credits 1.19 EUR" in done["message"]
     await pipeline.until_order(order_id, lambda o: o["refunded"] == "1.19")

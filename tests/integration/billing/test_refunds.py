@@ -146,3 +146,29 @@ async def test_rest_of_a_stopped_refund_is_shown_until_an_operator_decides(
     assert status == 0, printed
     await pipeline.until_order(order_id, lambda o: o["refunded"] == "20.00")
     await pipeline.until_order(order_id, lambda o: o["attention"] is None)
+
+
+async def test_refund_that_fails_later_is_owed_again_and_paid_by_hand(pipeline: World) -> None:
+    """Signed webhooks, each sent twice. One that was made at the provider is recorded as well."""
+    order_id, invoice, (card,) = await paid(pipeline, ("card", "119.00"))
+    await execute(pipeline, f"/invoices/{invoice}/credit-notes", amount="50.00")
+    await pipeline.until_order(order_id, lambda o: o["refunded"] == "50.00")
+    refund_id = f"rf-{order_id}"
+    made = {"payment_id": card, "amount": "50.00", "currency": "EUR"}
+    for _ in range(2):
+        await pipeline.report("payment.refunded", {"refund_id": refund_id, **made})
+        failed = {"refund_id": refund_id, "payment_id": card, "reason": "account closed"}
+        await pipeline.report("payment.refund_failed", failed)
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
+    assert shown["attention"]["code"] == "refund_held"
+    assert "was not paid (account closed)" in shown["attention"]["message"]
+    assert accounts_of(pipeline, order_id)["CASH_CLEARING"] == 11_900
+    words = ("refund", order_id, "--payment", card, "--paid-by", "transfer", "--reason", "by bank")
+    await run_json(pipeline, *words)
+    shown = await pipeline.until_order(order_id, lambda o: o["attention"] is None)
+    assert shown["refunded"] == "50.00"
+    await run_json(pipeline, "credit-note", invoice, "20.00", "--keep", "--reason", "scratched")
+    at_desk = {"refund_id": unique("rf"), **made, "amount": "20.00"}
+    await pipeline.report("payment.refunded", at_desk)
+    await pipeline.until_order(order_id, lambda o: o["refunded"] == "70.00")
+    assert await reconciled(pipeline) == set()

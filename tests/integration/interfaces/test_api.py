@@ -180,11 +180,18 @@ async def test_list_is_filtered_and_limited(pipeline: World) -> None:
     assert {d["order_id"] for d in documents} <= {row["order_id"] for row in listed}
     assert {row["stage"] for row in listed} == {"awaiting_payment"}
     assert len((await pipeline.api.get("/orders?limit=2")).json()) == 2
-    for wrong in ("stage=nowhere", "limit=-1", "limit=99999999999999999999"):
+    for wrong, reason in (
+        ("stage=nowhere", "'nowhere' is none of 'received', "),
+        ("limit=-1", "'-1' is below 0, the least"),
+        ("limit=99999999999999999999", "'99999999999999999999' is above 1000000, the most"),
+        ("limit=some", "'some' is not a whole number such as 12"),
+    ):
         response = await pipeline.api.get(f"/orders?{wrong}")
         assert response.status_code == 422
         assert response.headers["content-type"] == "application/problem+json"
-        assert response.json()["errors"][0]["field"] == wrong.partition("=")[0]
+        [error] = response.json()["errors"]
+        assert error["field"] == wrong.partition("=")[0]
+        assert error["reason"].startswith(reason)
 
 
 async def test_unknown_ids_and_paths_are_problems(pipeline: World) -> None:

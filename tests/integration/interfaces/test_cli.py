@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.support.masterdata.shop import order, unique, write_shop
+from models.days import day_at
+from tests.support.masterdata.shop import TIMEZONE, order, today, unique, write_shop
 from tests.support.pipeline.command_line import run, run_json
 from tests.support.pipeline.world import World
 
@@ -170,14 +172,19 @@ async def test_refusal_without_json_leaves_standard_output_empty(pipeline: World
 
 
 async def test_payment_for_unknown_order_is_recorded_and_listed(pipeline: World) -> None:
-    """As unmatched."""
+    """As unmatched, on the day of the bank statement."""
     order_id, payment = unique("U"), unique("P")
-    recorded = await run_json(pipeline, "pay", order_id, "5.00", "--payment-id", payment)
+    words = ("pay", order_id, "5.00", "--payment-id", payment, "--on")
+    status, _, refusal = await run(pipeline, *words, str(today() + timedelta(days=1)))
+    assert (status, "hasn't come yet" in refusal) == (2, True)
+    yesterday = today() - timedelta(days=1)
+    recorded = await run_json(pipeline, *words, str(yesterday))
     await pipeline.client.get_workflow_handle(recorded["workflow_id"]).result()
     rows = await run_json(pipeline, "payments", "unmatched")
     [row] = [row for row in rows if row["payment_id"] == payment]
     assert row["claimed_order_id"] == order_id
     assert row["reason"] == "no such order"
+    assert day_at(TIMEZONE, datetime.fromisoformat(row["received_at"])) == yesterday
 
 
 async def test_brackets_are_printed_without_markup(pipeline: World) -> None:

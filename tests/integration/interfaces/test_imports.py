@@ -34,7 +34,7 @@ async def test_api_and_cli_show_and_do_the_same(pipeline: World, folder: Path) -
     """First a dry run, then the import, then a change of prices alone."""
     sku, customer = unique("SKU"), unique("C")
     write_csv(folder, "products.csv", [product_row(sku, tax_rate_percent="0.19")])
-    write_csv(folder, "customers.csv", [customer_row(customer)])
+    write_csv(folder, "customers.csv", [customer_row(customer, phone="")])
     shown = await pipeline.api.post("/imports?dry_run=true", content=packed(folder))
     assert shown.status_code == 200, shown.text
     assert shown.json() == await run_json(pipeline, "import", str(folder), "--dry-run")
@@ -112,8 +112,10 @@ async def test_refused_import_names_lines_on_both_entrances(pipeline: World, fol
     refused = await pipeline.api.post("/imports", content=packed(folder))
     assert (refused.status_code, refused.json()["code"]) == (422, "import_refused")
     assert refused.json()["errors"] == errors
-    status, out, _ = await run(pipeline, "import", str(folder), "--json")
+    status, out, err = await run(pipeline, "import", str(folder), "--json")
     assert (status, json.loads(out)["errors"]) == (1, errors)
+    lines = [f"import_refused {error['field']}: {error['reason']}" for error in errors]
+    assert err.splitlines() == lines, "one line for each"
     assert (await pipeline.api.get(f"/customers/{customer}")).status_code == 404
 
 

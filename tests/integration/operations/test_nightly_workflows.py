@@ -103,7 +103,17 @@ async def test_review_purchases_low_stock_before_an_order_is_short(nights: World
     assert (await run(nights, "replenish", sku, "--location", "BER"))[0] == 0
     await until(lambda: proposals(nights, sku, "open"))
     approve = ("stock", "approve-purchase", sku, "BER", "--reason", "we need them")
-    assert (await run(nights, *approve))[0] == 0
+    cost = proposed["landed"]
+    changed = body | {"command_id": unique("D"), "expect_units": 21, "expect_cost": "1.00"}
+    refused = await nights.api.post(f"/stock/{sku}/purchases/approve", json=changed)
+    [error] = refused.json()["errors"]
+    assert (error["field"], f"--expect-units 21 --expect-cost {cost}`" in error["reason"]) == (
+        "expect_cost",
+        True,
+    )
+    status, _, err = await run(nights, *approve, "--expect-units", "20", "--expect-cost", cost)
+    assert (status, "the proposed purchase is now 21 x" in err) == (1, True)
+    assert (await run(nights, *approve, "--expect-units", "21", "--expect-cost", cost))[0] == 0
     sent = await until(lambda: nights.requests("suppliers", "purchase_order", sku))
     [line] = sent[0]["body"]["lines"]
     assert (line["sku"], line["quantity"]) == (sku, 21)

@@ -34,6 +34,8 @@ async def test_accepted_order_keeps_price_tax_and_name(idle: World, place: Place
     later = order(sku, customer, 3)
     assert (await place(idle, later))["total"] == "428.40"
     async with idle.worker():
+        await idle.until_event(document["order_id"], "booked")
+        await idle.ship(document["order_id"], "dispatched")
         recorded = await idle.until_event(document["order_id"], "invoiced")
         await idle.until_event(later["order_id"], "recorded")
     assert recorded["total"] == "321.30"

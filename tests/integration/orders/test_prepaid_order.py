@@ -43,6 +43,7 @@ async def test_prepaid_order_takes_one_workflow_whose_history_replays(alone: Wor
     assert shown["lines"] == [
         {
             "sku": sku,
+            "kind": "goods",
             "ordered": 2,
             "reserved": 0,
             "backordered": 0,

@@ -138,4 +138,6 @@ async def test_order_of_a_customer_blocked_before_it_is_recorded_waits(idle: Wor
         change(idle, placed)
         for document in documents:
             assert await run_json(idle, "retry", document["order_id"])
-            await idle.until_event(document["order_id"], "payment_requested")
+            on_credit = document["terms"] == "net30"
+            event = "booked" if on_credit else "payment_requested"
+            await idle.until_event(document["order_id"], event)

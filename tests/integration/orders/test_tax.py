@@ -19,7 +19,7 @@ from tests.support.masterdata.shop import (
     product_row,
 )
 from tests.support.orders.entrances import ENTRANCES, Place
-from tests.support.pipeline.command_line import run
+from tests.support.pipeline.command_line import run, run_json
 from tests.support.pipeline.world import World
 from tests.support.returns.states import command, inspected
 
@@ -63,7 +63,12 @@ def shop(world: World, **columns: str) -> tuple[str, str]:
 
 
 async def invoice_of(world: World, order_id: str) -> Document:
-    """Wait for the invoice of an order on credit, and read it."""
+    """Wait for the invoice of an order, which on credit has its goods issue first; and read it."""
+    shown = await world.until_event(order_id, "allocated")
+    if shown["terms"] == "net30":
+        by_carrier = shown["fulfilment"] == "carrier"
+        await world.until_event(order_id, "booked" if by_carrier else "consigned")
+        await world.ship(order_id, "delivered")
     shown = await world.until_event(order_id, "invoiced")
     invoice: Document = (await world.api.get(f"/invoices/{shown['invoice_number']}")).json()
     return invoice
@@ -95,6 +100,7 @@ async def test_consumer_pays_exactly_the_price_with_tax(taxed: World, place: Pla
     assert document["order_id"] not in json.dumps(unmatched)
     _, printed, _ = await run(taxed, "invoice", "show", invoice["number"])
     assert "29.97" in printed
+    assert "unit prices include tax" in printed
     assert "tax case: domestic" in printed
 
 
@@ -136,6 +142,11 @@ async def test_tax_follows_from_places_and_customer(
     found = (invoice["tax_case"], invoice["total"], tax["taxable"], tax["rate_percent"])
     assert found[: len(expected)] == expected
     assert placed["total"] == expected[1]
+    kept = (await taxed.order(document["order_id"]))["warnings"]
+    assert placed["warnings"] == kept
+    assert any("is not verified: check it in VIES" in warning for warning in kept) is (
+        expected[0] == "intra_community"
+    )
     assert invoice["no_einvoice"] is None
     xml = await einvoice_of(taxed, invoice)
     for vat_id in filter(None, (COMPANY["vat_id"], columns.get("vat_id"))):
@@ -213,3 +224,24 @@ async def test_returned_unit_gives_its_price_with_tax_back(taxed: World) -> None
         [number] = re.findall(r"CN-\d{4}-\d{6}", message)
         note = (await taxed.api.get(f"/invoices/{number}")).json()
         assert (note["total"], note["lines"][0]["gross"]) == (total, total)
+
+
+async def test_tax_report_has_the_country_of_consumption_and_equals_the_ledger(
+    taxed: World,
+) -> None:
+    """By API, on the command line and as CSV."""
+    for address in (VIENNA, ZURICH, SHIP_TO):
+        sku, customer = shop(taxed, country=address["country"])
+        document = order(sku, customer, ship_to=address)
+        await taxed.place(document)
+        await taxed.until(document["order_id"], "awaiting_payment")
+        total = (await taxed.order(document["order_id"]))["total"]
+        await taxed.pay(document["order_id"], total)
+        await taxed.until_event(document["order_id"], "invoiced")
+    by_cli = await run_json(taxed, "ledger", "tax")
+    assert by_cli == (await taxed.api.get("/ledger/tax")).json()
+    assert by_cli["equals_ledger"] is True
+    found = {(row["country"], row["category"], row["rate_percent"]) for row in by_cli["rows"]}
+    assert found >= {("AT", "S", "20"), ("DE", "G", "0"), ("DE", "S", "19")}
+    table = await taxed.api.get("/ledger/tax", params={"format": "csv"})
+    assert len(table.text.splitlines()) == len(by_cli["rows"]) + 1

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from activities.database.unit_of_work import UnitOfWork, utc_now
-from models.purchasing import Comparison, PurchaseOrderState, Reason, Requirement
+from models.offers import Comparison, Requirement
+from models.purchasing import PurchaseOrderState, Reason
 from models.tables.purchasing import PurchaseOrder, PurchaseOrderLine
 from tests.support.masterdata.shop import Document, order, supplier_of, unique
 from tests.support.pipeline.command_line import run, run_json
+from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
 from tests.support.stock.two_locations import (
     ELSEWHERE,
@@ -321,3 +323,35 @@ async def test_offers_view_shows_landed_cost_price_break_and_terms(pipeline: Wor
     assert (zeta["landed_unit_cost"], zeta["duty_percent"]) == ("44.00", "5")
     assert zeta["why_not"] == "expired on 2020-12-31"
     assert (acme["landed_unit_cost"], acme["why_not"]) == ("55.00", None)
+
+
+async def test_price_tiers_of_an_offer_price_a_purchase_order(pipeline: World) -> None:
+    """Shown alike by API and CLI; the supplier acknowledges another price, as an operator records."""
+    sku, customer = shop(pipeline, on_hand=0)
+    lines = [
+        "supplier_id,sku,from_quantity,unit_cost,currency,minimum_quantity,pack_size,lead_time_days"
+    ]
+    for least, cost in ((1, "55.00"), (5, "50.00"), (40, "41.00")):
+        lines.append(f"{supplier_of(sku)},{sku},{least},{cost},EUR,1,1,3")
+    content = "\n".join(lines) + "\n"
+    answer = await pipeline.api.post("/imports/offers.csv", content=content)
+    assert answer.status_code == 200, answer.text
+    shown = await run_json(pipeline, "offers", sku)
+    assert shown == (await pipeline.api.get(f"/offers/{sku}")).json()
+    found = [(r["from_quantity"], r["unit_cost"], r["smallest_purchase"]) for r in shown["offers"]]
+    assert found == [(1, "55.00", 1), (5, "50.00", 5), (40, "41.00", 40)]
+    _, po_id = await place_short(pipeline, sku, customer, quantity=6)
+    line = (await run_json(pipeline, "po", "show", po_id))["lines"][0]
+    assert (line["quantity"], line["unit_cost"]) == (6, "50.00")
+    [sent] = await pipeline.requests("suppliers", "purchase_order", sku)
+    assert [row["unit_cost"] for row in sent["body"]["lines"]] == ["50.00"]
+    status, _, err = await run(pipeline, "po", "ack", po_id, "--line", f"{sku}=6@1.234")
+    assert status == 1
+    assert "unit_cost" in err
+    await run_json(pipeline, "po", "ack", po_id, "--line", f"{sku}=6@52.00")
+
+    async def acknowledged_price() -> object:
+        shown = (await pipeline.api.get(f"/purchase-orders/{po_id}")).json()
+        return shown["lines"][0]["acknowledged_unit_cost"]
+
+    assert await until(acknowledged_price) == "52.00"

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from activities.database.company import day_of
 from models.purchasing import PurchaseOrderState as State
 from tests.conftest import DATABASES, new_world
 from tests.support.masterdata.shop import order, unique
@@ -196,7 +197,7 @@ async def test_latest_acknowledgement_sets_the_expected_date(pipeline: World) ->
         await acknowledge(pipeline, po_id, occurred_at=occurred_at, **fields)
 
     await acknowledged(30)
-    quoted = (now + timedelta(days=3)).date()
+    quoted = pipeline.database.read(lambda s: day_of(s, now)) + timedelta(days=3)
     await until_expected_on(pipeline, order_id, quoted)
     await acknowledged(10, expected_date=FAR.isoformat())
     await until_expected_on(pipeline, order_id, FAR)

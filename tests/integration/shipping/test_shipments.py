@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from models.days import zone_of
 from models.views.shipping import PaperKind
 from tests.support.documents.papers import scanned
-from tests.support.masterdata.shop import order, unique
+from tests.support.masterdata.shop import TIMEZONE, order, unique
 from tests.support.orders.stages import TOTAL, booked
 from tests.support.pipeline.command_line import run, run_json
 from tests.support.pipeline.world import World
@@ -72,7 +73,8 @@ async def test_shipment_is_tracked_by_command_line(pipeline: World) -> None:
         pipeline, *words, "in_transit", "--place", "Leipzig", "--event-id", "e-1"
     )
     assert again["workflow_id"] is None
-    await run_json(pipeline, *words, "picked_up", "--at", at.replace(tzinfo=None).isoformat())
+    local = at.astimezone(zone_of(TIMEZONE)).replace(tzinfo=None)
+    await run_json(pipeline, *words, "picked_up", "--at", local.isoformat())
     delivered = ("delivered", "--signed-by", "Ada [x]", "--reference", "POD-1", "--place", "Berlin")
     await run_json(pipeline, *words, *delivered)
     await pipeline.until(order_id, "completed")

@@ -28,7 +28,8 @@ class GoodsRules(BillingModel):
         """Dispatch an invoiced order; no shipment is planned before the invoice."""
         invoiced = select(InvoiceRow.order_id)
         ready = select(Order).where(
-            Order.stage == Stage.DISPATCHING, col(Order.order_id).in_(invoiced)
+            Order.stage == Stage.DISPATCHING,
+            col(Order.order_id).in_(invoiced) | col(Order.invoiced_by_delivery),
         )
         order = self.pick(ready.order_by(Order.order_id), pick)
         if order is None:

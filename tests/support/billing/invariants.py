@@ -2,16 +2,18 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 
 from hypothesis.stateful import invariant
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.database.company import day_of
 from activities.ledger import reading as ledger_reading
 from activities.operations.money_comparison import compare_money
 from activities.order_record.balance import balance_of
-from models.billing import Bill, CreditNote, Invoice
+from models.billing import Balance, Bill, CreditNote, Invoice
 from models.ledger import Account
 from models.progress import Stage, stage
 from models.refunds import RefundState
@@ -55,8 +57,19 @@ class BillingInvariants(BillingModel):
     @invariant()
     def ageing_equals_receivables(self) -> None:
         """The ageing report adds up to the ledger's account."""
-        report = self.database.read(lambda s: ledger_reading.ageing(s, self.now.date()))
+        today = self.database.read(lambda s: day_of(s, self.now))
+        report = self.database.read(lambda s: ledger_reading.ageing(s, today))
         assert report.equals_ledger, report.model_dump_json(indent=1)
+        past = self.database.read(lambda s: ledger_reading.ageing(s, today, today))
+        assert past == report, "that of the end of this day, by the postings"
+
+    @invariant()
+    def tax_report_equals_tax_payable(self) -> None:
+        """Also that of the days until today, and of today."""
+        today = self.database.read(lambda s: day_of(s, self.now))
+        for from_, to in ((None, None), (None, today - timedelta(days=1)), (today, today)):
+            report = self.database.read(partial(ledger_reading.tax, from_=from_, to=to))
+            assert report.equals_ledger, report.model_dump_json(indent=1)
 
     @invariant()
     def money_equals_payments_and_refunds(self) -> None:
@@ -81,7 +94,7 @@ class BillingInvariants(BillingModel):
     def amounts_owed_can_go_back(self) -> None:
         """What is owed to a customer is left of the payments of the order."""
         for order in self.read(select(Order)):
-            owed_minor = self.database.read(partial(balance_of, order=order)).owed_minor
+            owed_minor = balance_of(order).owed_minor
             payments = select(Payment).where(
                 Payment.order_id == order.order_id, Payment.currency == order.currency
             )
@@ -127,35 +140,37 @@ def _balances_by_order(session: Session) -> dict[str, Counter[Account]]:
 
 def _expected_balances(session: Session, order: Order) -> dict[Account, int]:
     """Calculate an order's balances from its own rows, without the ledger."""
-    balance = balance_of(session, order)
+    balance = balance_of(order)
     refunds = session.exec(select(Refund).where(Refund.order_id == order.order_id)).all()
     unpaid = [row for row in refunds if row.state in (RefundState.ASKED, RefundState.HELD)]
-    tax_minor = order.total_minor - order.net_minor if balance.invoiced else 0
-    tax_minor += order.taxed_minor + sum(row.taxed_minor for row in unpaid)
+    tax_minor = (
+        order.invoiced_tax_minor + order.taxed_minor + sum(row.taxed_minor for row in unpaid)
+    )
     tax_minor -= _credited_tax_minor(session, order.order_id) + order.relieved_minor
     paid_back = sum(row.payable_minor for row in refunds if row.state is RefundState.REFUNDED)
     shipped = order.stage in (Stage.IN_TRANSIT, Stage.DELIVERED, Stage.COMPLETED)
-    undispatched = balance.invoiced and not balance.cancelled and not shipped
+    whole = balance.invoiced and not order.invoiced_by_delivery
+    undispatched = whole and not balance.cancelled and not shipped
     return {
-        Account.ACCOUNTS_RECEIVABLE: _receivable_minor(order, balance.invoiced),
+        Account.ACCOUNTS_RECEIVABLE: _receivable_minor(order, balance),
         Account.TAX_PAYABLE: -tax_minor,
-        Account.CUSTOMER_DEPOSITS: -_deposits_minor(order, refunds, balance.invoiced),
+        Account.CUSTOMER_DEPOSITS: -_deposits_minor(order, refunds, balance),
         Account.REFUNDS_PAYABLE: paid_back - order.payable_minor,
         Account.CONTRACT_LIABILITIES: -order.net_minor if undispatched else 0,
     }
 
 
-def _receivable_minor(order: Order, invoiced: bool) -> int:
-    if not invoiced:
+def _receivable_minor(order: Order, balance: Balance) -> int:
+    if not balance.invoiced:
         return max(0, order.reclaimed_minor - order.forgiven_minor)
-    invoiced_minor = order.total_minor + order.fees_minor + order.reclaimed_minor
+    invoiced_minor = order.invoiced_minor + order.fees_minor + order.reclaimed_minor
     credited_minor = order.credited_minor - order.payable_minor + order.forgiven_minor
-    return invoiced_minor - credited_minor - order.paid_minor
+    return invoiced_minor - credited_minor - order.paid_minor + balance.advance_minor
 
 
-def _deposits_minor(order: Order, refunds: Sequence[Refund], invoiced: bool) -> int:
+def _deposits_minor(order: Order, refunds: Sequence[Refund], balance: Balance) -> int:
     deposits_minor = order.deposit_minor - order.taxed_minor
-    deposits_minor += 0 if invoiced else order.paid_minor
+    deposits_minor += balance.advance_minor if balance.invoiced else order.paid_minor
     deposits_minor -= order.refunded_minor
     for row in refunds:
         if row.state is not RefundState.WITHDRAWN:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import date
+from functools import partial
 from typing import Any
 
 from beancount import loader
@@ -24,6 +26,7 @@ from models.orders import OrderDocument
 from models.progress import Cancellation
 from models.tables.orders import Order
 from models.tables.returns import Settlement
+from models.views.ledger import Ageing
 from tests.support.billing.setup import RULES
 from tests.support.orders.machine import OrderMachine
 
@@ -33,9 +36,16 @@ class BillingModel(OrderMachine):
 
     def __init__(self, new_database: Callable[[], str]) -> None:
         super().__init__(new_database, RULES)
+        self.ageings: dict[date, Ageing] = {}
+        """The ageing of receivables at the end of each day before time advanced."""
 
     def teardown(self) -> None:
-        """Assert that Beancount calculates our balances: the export contains balance assertions."""
+        """Assert that past days are aged as they were, and that Beancount calculates our balances:
+        the export contains balance assertions."""
+        for day, report in self.ageings.items():
+            assert (
+                self.database.read(partial(ledger_reading.ageing, today=day, as_of=day)) == report
+            )
         _, errors, _ = loader.load_string(self.database.read(ledger_reading.export_beancount))
         assert errors == []
         super().teardown()

@@ -1,6 +1,9 @@
 """Rules of money: invoices, payments, credit notes, refunds, chargebacks, dunning, payouts."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
@@ -14,6 +17,9 @@ from activities.billing.steps import (
     record_payout,
     record_unmatched_payment,
 )
+from activities.database.company import day_of
+from activities.ledger import reading as ledger_reading
+from models.billing import InvoiceAt
 from models.messages.facts import PaymentReceived, PaymentReversed, PayoutPaid
 from models.messages.steps import OrderStep, PaymentStep, ReversalStep
 from models.money import format_amount
@@ -26,6 +32,7 @@ from tests.support.database.stateful import picks
 from tests.support.masterdata import shop
 
 UNMATCHED = col(Payment.order_id).is_(None)
+ANY_PART: Mapping[str, Any] = {}
 PARTS = ("a third", "all", "all but two cents", "too much")
 """Parts of the amount due."""
 
@@ -41,14 +48,22 @@ class PaymentRules(BillingModel):
         customer=st.sampled_from(["ADA", "BOB"]),
         discount=st.sampled_from(["0", "3", "12.5"]),
         early=st.booleans(),
+        invoice_at=st.sampled_from(InvoiceAt),
     )
     def place(
-        self, lines: list[tuple[str, int]], terms: str, customer: str, discount: str, early: bool
+        self,
+        lines: list[tuple[str, int]],
+        terms: str,
+        customer: str,
+        discount: str,
+        early: bool,
+        invoice_at: InvoiceAt = InvoiceAt.ACCEPTANCE,
     ) -> None:
-        """Place an order; on credit it is invoiced at once, or (`early`) later.
+        """Place an order; on credit it is invoiced at once, or (`early`) later, or by delivery.
 
         The prices of every other order include tax.
         """
+        self.invoice_at(invoice_at)
         document = shop.order(
             "",
             customer,
@@ -129,9 +144,16 @@ class PaymentRules(BillingModel):
                 "assign", kind="assign", payment_id=payment.payment_id, order_id=order.order_id
             )
 
-    @rule(pick=picks, amount=st.sampled_from([None, "0.01", "3.33", "50.00"]), keep=st.booleans())
-    def credit(self, pick: int, amount: str | None, keep: bool) -> None:
-        """Credit an amount of an invoice, or all of it; `keep`: without a refund."""
+    @rule(
+        pick=picks,
+        amount=st.sampled_from([None, "0.01", "3.33", "50.00"]),
+        keep=st.booleans(),
+        part=st.sampled_from([{}, {"line_no": 1}, {"line_no": 2}, {"rate_percent": "7"}]),
+    )
+    def credit(
+        self, pick: int, amount: str | None, keep: bool, part: Mapping[str, Any] = ANY_PART
+    ) -> None:
+        """Credit an amount of an invoice, of a line or rate of it, or all; `keep`: no refund."""
         invoice = self.pick(select(InvoiceRow), pick)
         if invoice is not None:
             self.command(
@@ -140,6 +162,7 @@ class PaymentRules(BillingModel):
                 invoice_number=invoice.number,
                 amount=amount,
                 refund=not keep,
+                **part,
             )
 
     @rule(
@@ -227,6 +250,8 @@ class PaymentRules(BillingModel):
     @rule(days=st.integers(1, 40), pick=picks)
     def remind(self, days: int, pick: int) -> None:
         """Advance the time by some days and review the dunning of an order."""
+        today = self.database.read(lambda s: day_of(s, self.now))
+        self.ageings[today] = self.database.read(partial(ledger_reading.ageing, today=today))
         self.now += timedelta(days=days)
         order = self.pick(select(Order), pick)
         if order is not None:

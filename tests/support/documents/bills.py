@@ -14,7 +14,7 @@ from models.pricing import (
     price_line,
     total,
 )
-from models.tax import TaxCase
+from models.tax import ProductKind, TaxCase
 
 ISSUED_ON = date(2026, 7, 6)
 ORDERED_ON, SUPPLY_BY = date(2026, 7, 5), date(2026, 7, 20)
@@ -47,6 +47,7 @@ def priced(
     discount: str | None = None,
     case: TaxCase = TaxCase.DOMESTIC,
     includes_tax: bool = False,
+    kind: ProductKind = ProductKind.GOODS,
 ) -> PricedLine:
     """Build a line; `rate_ppm` is the tax rate, `discount` a percentage."""
     terms = PriceTerms(case=case, includes_tax=includes_tax, list_includes_tax=includes_tax)
@@ -55,6 +56,7 @@ def priced(
         name=name,
         unit_price_minor=unit_price_minor,
         tax_rate_ppm=rate_ppm,
+        kind=kind,
     )
     line = OrderLine(sku=product.sku, quantity=quantity, discount_percent=discount)
     return price_line(line_no, line, product, "EUR", terms)

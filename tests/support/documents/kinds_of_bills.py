@@ -4,10 +4,13 @@ from datetime import date
 from typing import Any
 
 from models.billing import CreditNote, Invoice, credited_percent, credited_units
+from models.deliveries import part_of_order
 from models.orders import Terms
-from models.tax import TaxCase
+from models.pricing import PricedLine, follow_goods
+from models.tax import ProductKind, TaxCase
 from tests.support.documents.bills import (
     DOCK,
+    OFFICE,
     SELLER,
     SUPPLY_BY,
     credit_note_of,
@@ -52,6 +55,34 @@ def changed(invoice: Invoice, **changes: Any) -> Invoice:
     return invoice.model_copy(update=changes)
 
 
+def shipped(*, includes_tax: bool = False) -> list[PricedLine]:
+    """Build goods at two rates with shipping, which is split over them, and assembly."""
+    goods = [
+        priced(n, unit_price_minor=3_333, rate_ppm=rate, includes_tax=includes_tax)
+        for n, rate in enumerate((190_000, 70_000), start=1)
+    ]
+    service: dict[str, Any] = {"kind": ProductKind.SERVICE, "includes_tax": includes_tax}
+    shipping = priced(3, name="Shipping", unit_price_minor=495, quantity=1, **service)
+    assembly = priced(4, name="Assembly", unit_price_minor=5_000, discount="10", **service)
+    return follow_goods([*goods, shipping, assembly], {3})
+
+
+def delivery_of(invoice: Invoice, *, second: bool = False) -> Invoice:
+    """Return the invoice of one of two deliveries of an order: of half the units of each line, or
+    of all others."""
+    half = {line.line_no: -(-line.quantity // 2) for line in invoice.lines}
+    rest = {line.line_no: line.quantity - half[line.line_no] for line in invoice.lines}
+    part = part_of_order(invoice.lines, *((half, rest) if second else ({}, half)))
+    return changed(
+        invoice,
+        lines=part.lines,
+        taxes=part.taxes,
+        net_minor=part.net_minor,
+        total_minor=part.net_minor + part.tax_minor,
+        supplied_on=invoice.issued_on,
+    )
+
+
 GROSS = invoice_of(WITH_TAX)
 GROSS_LESS = invoice_of(WITH_TAX_LESS, discount_ppm=33_333)
 
@@ -60,6 +91,17 @@ WALK_IN = changed(
     **{"bill_to": None, "customer_vat_id": "", "customer_email": ""},
 )
 """The bill of a sale at the counter to a customer without an address."""
+
+COMPANY = changed(
+    with_seller(invoice_of(), line2="Halle 3"),
+    customer_name="Ada Byron",
+    customer_company="Acme Ltd",
+    bill_to=OFFICE.model_copy(
+        update={"company": "Acme Ltd", "name": "Accounts payable", "line2": "Floor 4"}
+    ),
+    ship_to=DOCK.model_copy(update={"company": "Acme Ltd", "line2": "Gate 2"}),
+)
+"""The bill of a contact in a company."""
 
 BILLS: dict[str, Invoice | CreditNote] = {
     "one line": invoice_of(),
@@ -99,10 +141,16 @@ BILLS: dict[str, Invoice | CreditNote] = {
     "no VAT id": changed(invoice_of(), customer_vat_id=""),
     "no account": invoice_of(seller=SELLER.model_copy(update={"iban": ""})),
     "reference of the customer": changed(invoice_of(), customer_reference="PO 4711/B"),
+    "company and second address lines": COMPANY,
+    "credited company": credit_note_of(COMPANY),
     "supplied before": changed(invoice_of(), supplied_on=date(2026, 7, 4)),
     "promised before the order": changed(invoice_of(), supply_by=date(2026, 7, 1)),
     "no promised date": changed(invoice_of(), supply_by=None),
     "credited, supplied before": credit_note_of(changed(invoice_of(), supplied_on=SUPPLY_BY)),
+    "first delivery": delivery_of(DISCOUNTED),
+    "second delivery": delivery_of(DISCOUNTED, second=True),
+    "first delivery, prices with tax": delivery_of(GROSS_LESS),
+    "second delivery, prices with tax": delivery_of(GROSS_LESS, second=True),
     "tax number": with_seller(invoice_of(), vat_id="", tax_number="27/123/45678"),
     "tax number as VAT id": with_seller(invoice_of(), vat_id="27/123/45678"),
     "VAT id and tax number": with_seller(invoice_of(), tax_number="27/123/45678"),
@@ -121,6 +169,15 @@ BILLS: dict[str, Invoice | CreditNote] = {
     ),
     "credit note": credit_note_of(DISCOUNTED, refund_minor=1_000),
     "kept as credit": credit_note_of(DISCOUNTED, kept_minor=1_000),
+    "goods with services": invoice_of(shipped()),
+    "goods with services less 5 %": invoice_of(shipped(), discount_ppm=50_000),
+    "goods with services, prices with tax": invoice_of(shipped(includes_tax=True)),
+    "credited goods with services": credit_note_of(invoice_of(shipped())),
+    "services alone": invoice_of([priced(kind=ProductKind.SERVICE)]),
+    "services to a business abroad": invoice_of(
+        [priced(kind=ProductKind.SERVICE, case=TaxCase.REVERSE_CHARGE)],
+        case=TaxCase.REVERSE_CHARGE,
+    ),
     "credited amount": credit_note_of(DISCOUNTED, [credited_amount(2_500)]),
     "credited yen": credit_note_of(invoice_of(currency="JPY"), refund_minor=293_825),
 }

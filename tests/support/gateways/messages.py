@@ -38,6 +38,7 @@ async def assert_completed_as_plain(world: World, order_id: str) -> Document:
     shown = await world.order(order_id)
     assert [event for event in events(shown) if event != "mailed"] == PLAIN_HISTORY
     assert {k: v for k, v in shown["lines"][0].items() if k != "sku"} == {
+        "kind": "goods",
         "ordered": 1,
         "reserved": 0,
         "backordered": 0,

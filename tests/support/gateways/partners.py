@@ -8,6 +8,7 @@ from models.messages.partners import (
     FreightInquiry,
     PaymentDemand,
     RefundDemand,
+    SupplierCancellation,
     SupplierOrder,
 )
 from models.shipping import Quote
@@ -19,6 +20,9 @@ class Partners:
     async def send(self, order: SupplierOrder, key: str) -> str:
         """See `Suppliers`."""
         return f"SO-{order.po_id}"
+
+    async def cancel_order(self, order: SupplierCancellation, key: str) -> None:
+        """See `Suppliers`."""
 
     async def quote(self, inquiry: FreightInquiry, key: str) -> list[Quote]:
         """See `Carriers`."""
@@ -71,4 +75,4 @@ class Provider:
         if self.refuses and key not in self.refunds:
             raise PartnerRefused("account_closed", "the account is closed")
         assert self.refunds.setdefault(key, demand) == demand
-        return f"rf-{key}"
+        return f"rf-{key}".replace("/", ".")

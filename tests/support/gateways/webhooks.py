@@ -15,6 +15,8 @@ PARTNER_OF = {
     "payment.received": "payments",
     "payment.authorised": "payments",
     "payment.reversed": "payments",
+    "payment.refunded": "payments",
+    "payment.refund_failed": "payments",
     "payout.paid": "payments",
     "shipment.dispatched": "carriers",
     "shipment.delivered": "carriers",

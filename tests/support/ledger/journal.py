@@ -44,9 +44,10 @@ def book(
     amount_minor: int,
     occurred_on: date = TODAY,
     currency: str = "EUR",
+    order_id: str = "O-1",
 ) -> None:
-    """Post an entry of two postings for order O-1."""
-    built = entry(entry_id, currency, {debit: amount_minor}, {credit: amount_minor}, "O-1")
+    """Post an entry of two postings for an order."""
+    built = entry(entry_id, currency, {debit: amount_minor}, {credit: amount_minor}, order_id)
     database.transaction(lambda work: post(work, built, occurred_on))
 
 
@@ -85,6 +86,7 @@ def net30_order(order_id: str, customer_id: str = "C-1", **columns: Any) -> Orde
         workflow_id=f"order-{order_id}",
         document={},
         placed_at=NOW,
+        stage_since=NOW,
         updated_at=NOW,
         **columns,
     )
@@ -103,7 +105,12 @@ def owe(
 ) -> None:
     """Record an order with its invoice, and post its receivable."""
     row = net30_order(
-        order_id, customer_id, net_minor=total_minor, total_minor=total_minor, **columns
+        order_id,
+        customer_id,
+        net_minor=total_minor,
+        total_minor=total_minor,
+        invoiced_minor=total_minor if invoiced else 0,
+        **columns,
     )
     invoice = InvoiceRow(
         number=f"INV-{order_id}",
@@ -128,4 +135,11 @@ def owe(
     amount_minor = total_minor + get("fees_minor", 0) - get("credited_minor", 0)
     amount_minor += get("payable_minor", 0) - get("paid_minor", 0) - get("forgiven_minor", 0)
     if posted and invoiced and amount_minor > 0:
-        book(database, f"invoice:{order_id}", RECEIVABLE, REVENUE, amount_minor)
+        book(
+            database,
+            f"invoice:{invoice.number}",
+            RECEIVABLE,
+            REVENUE,
+            amount_minor,
+            order_id=order_id,
+        )

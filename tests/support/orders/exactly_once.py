@@ -5,7 +5,9 @@ from decimal import Decimal
 
 from sqlmodel import Session, select
 
+from activities.operations.delivery_comparison import compare_deliveries
 from models.tables.billing import CreditNoteRow, InvoiceRow, Refund
+from models.tables.orders import Order
 from models.tables.purchasing import GoodsReceipt, PurchaseOrderLine
 from models.tables.shipping import Shipment
 from tests.support.ledger.balances import accounts_of
@@ -43,7 +45,7 @@ async def assert_asked_once(world: World, partner: str, operation: str, subject:
 async def assert_completed_once(
     world: World, order_id: str, *, purchased_sku: str | None = None
 ) -> None:
-    """Assert that a prepaid order of one shipment completed and nothing of it happened twice.
+    """Assert that an order of one shipment completed and nothing of it happened twice.
 
     `purchased_sku`: the SKU that was purchased for it.
     """
@@ -128,4 +130,7 @@ def _assert_rows(session: Session, shown: Document) -> None:
     refunds = session.exec(select(Refund).where(Refund.order_id == order_id)).all()
     assert [row.number for row in invoices] == [shown["invoice_number"]]
     assert len(shipments) == 1
+    if invoices[0].shipment_id is not None:  # on credit: each issued unit is invoiced once
+        orders = session.exec(select(Order).where(Order.order_id == order_id)).all()
+        assert [*compare_deliveries(session, orders)] == []
     assert not refunds

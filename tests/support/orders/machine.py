@@ -1,6 +1,7 @@
 """The part that the state machines of the warehouse and of billing share: orders and shipments."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sqlmodel import select
 
@@ -10,6 +11,7 @@ from activities.order_record.progress import read_progress
 from activities.orders.steps import record_order
 from activities.shipping.carrier_calls import CarrierCalls
 from activities.shipping.steps import apply_delivery, apply_dispatch, apply_tracking
+from models.billing import InvoiceAt
 from models.messages.commands.registry import Command, CommandStep
 from models.messages.commands.results import CommandResult
 from models.messages.facts import ShipmentDelivered, ShipmentDispatched, ShipmentTracked
@@ -32,6 +34,12 @@ class OrderMachine(Machine):
         self.partners, self.provider = Partners(), Provider()
         self.shipping = CarrierCalls(self.database, self.partners)
         self.billing = PaymentCalls(self.database, self.provider)
+
+    def invoice_at(self, moment: InvoiceAt) -> None:
+        """Choose when orders on credit that are recorded from now on are invoiced."""
+        rules = self.database.rules
+        billing = rules.billing.model_copy(update={"invoice_at": moment})
+        self.database.rules = replace(rules, billing=billing)
 
     def record_order(self, document: OrderDocument) -> OrderStep:
         """Record a new order."""

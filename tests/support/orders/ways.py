@@ -96,7 +96,7 @@ async def collected(world: World) -> list[str]:
 
 @way
 async def net30(world: World) -> list[str]:
-    """Invoiced first, paid in two parts after the delivery."""
+    """Invoiced with its goods issue, paid in two parts after the delivery."""
     placed = await place_order(world, terms="net30", channel="phone")
     order_id = placed.order_id
     await dispatch_and_deliver(world, order_id)
@@ -166,7 +166,7 @@ async def restocked(world: World) -> list[str]:
 
 @way
 async def partial(world: World) -> list[str]:
-    """What is in stock is sent, the rest follows."""
+    """What is in stock is sent, the rest follows: each is invoiced with its goods issue."""
     placed = await place_order(world, on_hand=1, quantity=2, terms="net30", delivery="partial")
     order_id, sku = placed.order_id, placed.sku
     po_id = await until_purchased(world, order_id)
@@ -339,6 +339,8 @@ async def dunned(world: World) -> list[str]:
         placed = await place_order(world, terms="net30", channel="phone")
         order_id = placed.order_id
         await world.until_event(order_id, "booked")
+        await world.ship(order_id, "dispatched")
+        await world.until_event(order_id, "dispatched")
         payment_id = await world.pay(order_id, PRICE)
         await world.until_event(order_id, "payment_received")
         hands.end_of(in_days(30 + 7))
@@ -347,7 +349,7 @@ async def dunned(world: World) -> list[str]:
         hands.begin(in_days(30 + 8))
         await world.until_order(order_id, lambda shown: events(shown).count("reminded") == 2)
         await world.pay(order_id, "124.00")
-        await dispatch_and_deliver(world, order_id)
+        await world.ship(order_id, "delivered")
         await world.until(order_id, "completed")
         return await workflows_ended(world, f"order-{order_id}")
 
@@ -414,3 +416,84 @@ async def commanded(world: World) -> list[str]:
     ):
         await world.client.execute_workflow(kind, id=workflow_id, task_queue=engine.TASK_QUEUE)
     return [*ids, f"refund-{order_id}-1", STOCK_REVIEW, RECONCILE]
+
+
+@way
+async def in_bulk(world: World) -> list[str]:
+    """All orders are paused at once."""
+    placed = await place_order(world)
+    await world.until_event(placed.order_id, "payment_requested")
+    sent = {"action": "pause", "where": "channel = online", "reason": "stock-taking"}
+    started = (await world.api.post("/bulks", json=sent)).json()
+    return await workflows_ended(world, f"bulk-{started['bulk_id']}")
+
+
+@way
+async def paused(world: World) -> list[str]:
+    """Paused while it is unpaid, and resumed after its payment."""
+    placed = await place_order(world)
+    order_id = placed.order_id
+    await world.until_event(order_id, "payment_requested")
+    await execute(world, f"/orders/{order_id}/pause")
+    await world.until_order(order_id, lambda shown: shown["attention"] is not None)
+    await world.pay(order_id, PRICE)
+    await world.until_event(order_id, "payment_received")
+    await execute(world, f"/orders/{order_id}/resume")
+    await dispatch_and_deliver(world, order_id)
+    await world.until(order_id, "completed")
+    return await workflows_ended(world, f"order-{order_id}")
+
+
+@way
+async def split(world: World) -> list[str]:
+    """Amended to fewer units, and split: one of two leaves first."""
+    placed = await place_order(world, on_hand=1, quantity=3)
+    order_id = placed.order_id
+    po_id = await until_purchased(world, order_id)
+    lines = [{"sku": placed.sku, "quantity": 2}]
+    await execute(world, f"/orders/{order_id}/lines", lines=lines)
+    await execute(world, f"/orders/{order_id}/split")
+    await world.until_event(order_id, "payment_requested")
+    await world.pay(order_id, "238.00")
+    await dispatch_and_deliver(world, order_id)
+    await world.until_order(order_id, lambda shown: shown["lines"][0]["delivered"] == 1)
+    await world.receive(po_id, placed.sku, 1)
+    second = f"SH-{order_id}-2"
+    await world.until_order(
+        order_id, lambda shown: [s["state"] for s in shown["shipments"]][1:] == ["booked"]
+    )
+    await world.ship(order_id, "delivered", second)
+    await world.until(order_id, "completed")
+    return await workflows_ended(world, f"order-{order_id}")
+
+
+@way
+async def readdressed(world: World) -> list[str]:
+    """Its address is changed when it is booked: the pick-up is cancelled and booked again."""
+    placed = await place_order(world)
+    order_id = placed.order_id
+    await world.until_event(order_id, "payment_requested")
+    await world.pay(order_id, PRICE)
+    await world.until_event(order_id, "booked")
+    answer = await execute(world, f"/orders/{order_id}/address", street="Am Kupfergraben 6")
+    await world.until_order(
+        order_id, lambda shown: [s["state"] for s in shown["shipments"]][1:] == ["booked"]
+    )
+    await world.ship(order_id, "delivered", f"SH-{order_id}-2")
+    await world.until(order_id, "completed")
+    return await workflows_ended(world, f"order-{order_id}", f"after-{answer['command_id']}")
+
+
+@way
+async def amended(world: World) -> list[str]:
+    """Fewer units after the payment was requested: the new amount is requested."""
+    placed = await place_order(world, on_hand=2, quantity=2)
+    order_id = placed.order_id
+    await world.until_event(order_id, "payment_requested")
+    lines = [{"sku": placed.sku, "quantity": 1}]
+    answer = await execute(world, f"/orders/{order_id}/lines", lines=lines)
+    await workflows_ended(world, f"after-{answer['command_id']}")
+    await world.pay(order_id, PRICE)
+    await dispatch_and_deliver(world, order_id)
+    await world.until(order_id, "completed")
+    return await workflows_ended(world, f"order-{order_id}", f"after-{answer['command_id']}")

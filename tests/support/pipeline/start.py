@@ -4,6 +4,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -22,16 +23,25 @@ from tests.support.pipeline.world import World
 
 @asynccontextmanager
 async def running_world(
-    client: Client, engine: str, database_url: str, folder: Path, *, worker: bool, auto: bool
+    client: Client,
+    engine: str,
+    database_url: str,
+    folder: Path,
+    *,
+    worker: bool,
+    auto: bool,
+    **changes: Any,
 ) -> AsyncIterator[World]:
     """Run a pipeline on a migrated database.
 
-    `worker`: with a worker in this process. `auto`: partners act by themselves.
+    `worker`: with a worker in this process. `auto`: partners act by themselves. `changes` are
+    settings.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     api_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with _partners(folder, api_url, auto) as (app, partners_url):
         settings = _settings(folder, database_url, engine, partners_url, app.state.smtp_port)
+        settings = settings.model_copy(update=changes)
         database = Database(database_url, settings.rules)
         async with (
             served(create_app(settings, client), listener),

@@ -35,6 +35,7 @@ from activities.ledger import reading as ledger_reading
 from activities.masterdata.importing import import_folder
 from activities.orders import reading as orders_reading
 from intake import Intake
+from models.audit import CLI
 from models.settings import Settings
 from models.tables.operations import AuditRow
 from models.tables.orders import Order
@@ -83,7 +84,7 @@ class World:
 
     def intake(self) -> Intake:
         """Build the application service that API and CLI share."""
-        return Intake(self.client, self.database)
+        return Intake(self.client, self.database, CLI)
 
     def shop(self, on_hand: int = 10, **changes: Any) -> tuple[str, str]:
         """Import a new product and a new customer; returns their ids.

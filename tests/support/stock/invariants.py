@@ -6,9 +6,10 @@ from hypothesis.stateful import invariant
 from sqlmodel import col, select
 
 from activities.ledger import reading as ledger_reading
+from activities.operations.delivery_comparison import compare_deliveries
 from models.claims import ClaimState
 from models.ledger import Account
-from models.progress import FINAL_STAGES, Cancellation
+from models.progress import FINAL_STAGES, Cancellation, Stage
 from models.returns import ExchangeLine
 from models.stock import SERVING, MovementKind, ReservationState
 from models.tables.billing import CreditNoteRow, InvoiceRow
@@ -115,6 +116,25 @@ class WarehouseInvariants(WarehouseModel):
             liability_minor = net[order_id] - gone[order_id]
             assert liability_minor >= 0, order_id
             assert -posted[order_id] == liability_minor, order_id
+
+    @invariant()
+    def issued_units_are_invoiced_once(self) -> None:
+        """Of orders that are invoiced by delivery; their invoices are the total once all has left.
+
+        A credit note credits no more than its invoice.
+        """
+        orders = self.read(select(Order).where(col(Order.invoiced_by_delivery)))
+        assert [*self.database.read(lambda s: compare_deliveries(s, orders))] == []
+        issued = self.sums_by_order(select(InvoiceRow.order_id, InvoiceRow.total_minor))
+        for order in orders:
+            assert order.invoiced_minor == issued[order.order_id] <= order.total_minor
+            if order.stage in (Stage.IN_TRANSIT, Stage.DELIVERED, Stage.COMPLETED):
+                assert order.invoiced_minor == order.total_minor, order.order_id
+        credited: dict[str, int] = defaultdict(int)
+        for note in self.read(select(CreditNoteRow)):
+            credited[note.invoice_number] += note.total_minor
+        for invoice in self.read(select(InvoiceRow)):
+            assert credited[invoice.number] <= invoice.total_minor, invoice.number
 
     @invariant()
     def value_is_conserved(self) -> None:

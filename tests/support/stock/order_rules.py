@@ -10,6 +10,7 @@ from activities.billing.steps import credit_invoice, issue_invoice
 from activities.orders.steps import finish_cancelling, start_cancelling
 from activities.shipping.steps import plan_shipments
 from activities.stock.steps import allocate_stock, release_stock
+from models.billing import InvoiceAt
 from models.claims import ClaimState
 from models.messages.commands.orders import CancelRest
 from models.messages.commands.shipping import (
@@ -46,11 +47,18 @@ class OrderRules(WarehouseModel):
         delivery=st.sampled_from(Delivery),
         country=st.sampled_from(["DE", "AT"]),
         twice=st.booleans(),
+        invoice_at=st.sampled_from(InvoiceAt),
     )
     def reserve(
-        self, lines: list[tuple[str, int]], delivery: Delivery, country: str, twice: bool
+        self,
+        lines: list[tuple[str, int]],
+        delivery: Delivery,
+        country: str,
+        twice: bool,
+        invoice_at: InvoiceAt = InvoiceAt.ACCEPTANCE,
     ) -> None:
         """Place an order; it gets only stock that no earlier order is short of."""
+        self.invoice_at(invoice_at)
         document = shop.order(
             "",
             "ADA",

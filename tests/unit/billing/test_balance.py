@@ -10,7 +10,7 @@ from sqlmodel import select
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
 from activities.masterdata.customers import record_customer
-from activities.order_record.balance import DUE_MINOR, balance_of_row
+from activities.order_record.balance import DUE_MINOR, balance_of
 from models.customers import CustomerDocument
 from models.progress import Cancellation
 from models.tables.orders import Order
@@ -35,7 +35,9 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
 
 def insert_orders(work: UnitOfWork) -> list[Order]:
     """Insert an order for every combination of amounts; every third is cancelled."""
-    customer = CustomerDocument(customer_id="C-1", name="Ada", email="a@b", country="DE")
+    customer = CustomerDocument(
+        customer_id="C-1", name="Ada", email="ada@example.com", country="DE"
+    )
     record_customer(work, customer)
     orders = [
         net30_order(
@@ -54,7 +56,7 @@ def insert_orders(work: UnitOfWork) -> list[Order]:
 def test_due_amount_in_sql_equals_balance(database: Database) -> None:
     """The credit check sums up the former, all other code uses the latter."""
     orders = database.transaction(insert_orders)
-    expected = {row.order_id: balance_of_row(row, invoiced=False).due_minor for row in orders}
+    expected = {row.order_id: balance_of(row).due_minor for row in orders}
     assert len(set(expected.values())) > 20
     rows = database.read(lambda session: session.exec(select(Order.order_id, DUE_MINOR)).all())
     assert dict(rows) == expected

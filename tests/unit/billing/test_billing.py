@@ -177,7 +177,7 @@ def test_shares_of_order_discount_add_up_to_discount(nets: list[int], ppm: int) 
         assert line.before_order_discount_minor == net
 
 
-INVOICED = {"total_minor": 119, "tax_minor": 19, "invoiced": True}
+INVOICED = {"total_minor": 119, "tax_minor": 19, "invoiced_minor": 119, "invoiced_tax_minor": 19}
 
 
 @pytest.mark.parametrize(

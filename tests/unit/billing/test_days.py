@@ -7,12 +7,12 @@ import pytest
 from sqlmodel import select
 
 from activities.billing.dunning import review_dunning
-from activities.billing.invoicing import invoice_of
+from activities.billing.invoicing import invoices_of
 from activities.billing.steps import apply_payment, apply_reversal, issue_invoice, record_payout
 from activities.ledger import reading as ledger_reading
 from activities.masterdata.importing import import_folder
 from activities.shipping.steps import apply_dispatch, plan_shipments
-from models.billing import Invoice
+from models.billing import Invoice, InvoiceAt
 from models.errors import InvalidInput
 from models.messages.facts import (
     PaymentReceived,
@@ -73,8 +73,7 @@ def pay(till: Bookkeeper, received_at: datetime | None = None) -> None:
 
 def invoice(till: Bookkeeper) -> Invoice:
     """Read the invoice of O-1."""
-    found = till.database.read(lambda session: invoice_of(session, "O-1"))
-    assert found is not None
+    [found] = till.database.read(lambda session: invoices_of(session, "O-1"))
     return found
 
 
@@ -141,6 +140,7 @@ def test_due_date_reminders_and_ageing_are_days_at_the_company(
 ) -> None:
     """A reminder waits for the first moment of its day; until then nothing is overdue longer."""
     begin(till, tmp_path, timezone, moment)
+    till.invoice_at(InvoiceAt.ACCEPTANCE)
     expected = date.fromisoformat(day)
     step = place(till, "net30")
     issue_invoice.run(till.database, step)

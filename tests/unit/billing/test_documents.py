@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import col, select
 
 from activities.billing import reading as billing_reading
-from activities.billing.invoicing import invoice_of
+from activities.billing.invoicing import invoices_of
 from activities.billing.steps import (
     apply_payment,
     apply_reversal,
@@ -15,7 +15,7 @@ from activities.billing.steps import (
 )
 from activities.ledger import reading as ledger_reading
 from activities.shipping.steps import apply_dispatch, plan_shipments
-from models.billing import CreditNote, Invoice
+from models.billing import CreditNote, Invoice, InvoiceAt
 from models.messages.facts import PaymentReceived, PaymentReversed, ShipmentDispatched
 from models.messages.steps import DispatchStep, OrderStep, PaymentStep, ReversalStep
 from models.orders import OrderDocument
@@ -49,8 +49,7 @@ def pay(till: Bookkeeper, amount: str, received_at: datetime | None = None) -> N
 
 def invoice(till: Bookkeeper) -> Invoice:
     """Return the invoice of O-1."""
-    issued = till.database.read(lambda session: invoice_of(session, "O-1"))
-    assert issued is not None
+    [issued] = till.database.read(lambda session: invoices_of(session, "O-1"))
     return issued
 
 
@@ -161,6 +160,7 @@ def test_assigned_payment_is_applied_on_day_of_assignment(till: Bookkeeper) -> N
 
 def test_credit_sale_is_taxed_on_day_of_invoice(till: Bookkeeper) -> None:
     """A payment before the invoice keeps its own tax date."""
+    till.invoice_at(InvoiceAt.ACCEPTANCE)
     step = place(till, "A", 10, "net30")
     till.now += timedelta(days=5)
     pay(till, "18.88", BEGIN)
@@ -184,6 +184,7 @@ def test_only_unreversed_part_of_payment_is_assigned(till: Bookkeeper) -> None:
 
 def test_invoice_shows_tax_dates_of_payments_on_account(till: Bookkeeper) -> None:
     """A payment dated in the future or long ago counts for the day of its report."""
+    till.invoice_at(InvoiceAt.ACCEPTANCE)
     step = place(till, "A", 10, "net30")
     yesterday, reported_on = till.now - timedelta(days=1), till.now.date()
     for day in (yesterday, datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)):

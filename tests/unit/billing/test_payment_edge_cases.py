@@ -10,6 +10,7 @@ import pytest
 from sqlmodel import col, select
 
 from activities.billing.payment_calls import PaymentCalls
+from activities.billing.payment_requests import request_call, requested_minor
 from activities.billing.steps import (
     apply_authorisation,
     apply_payment,
@@ -19,12 +20,14 @@ from activities.billing.steps import (
     record_unmatched_payment,
 )
 from activities.database.inbox import store_fact
+from activities.database.unit_of_work import UnitOfWork
+from activities.gateways.calls import record_request
 from activities.masterdata.importing import import_folder
 from activities.orders.steps import start_cancelling
 from activities.stock.steps import release_stock
 from models.billing import BillingRules
 from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed
-from models.messages.partners import CaptureDemand
+from models.messages.partners import CaptureDemand, PaymentDemand
 from models.messages.requests import CancelRequest
 from models.messages.steps import (
     AuthorisationStep,
@@ -380,3 +383,21 @@ def test_fee_of_reversal_is_in_the_payment_s_currency(
     assert reason == "fee: '7.505' has more than 2 decimals"
     [reversal] = till.read(select(PaymentReversal))
     assert (reversal.fee_minor, reversal.currency) == (750, "EUR")
+
+
+def test_cancelled_amended_order_waits_for_the_smallest_request(till: Bookkeeper) -> None:
+    """A request that an amendment replaced may be the one that was paid."""
+    step = place(till, "ORD-AMENDED", TEN_OF_A)
+
+    def ask(work: UnitOfWork) -> int:
+        order = work.session.get_one(Order, step.order_id)
+        order.amendments = 2
+        for number, amount in enumerate(("150.00", "100.00", "120.00"), start=1):
+            demand = PaymentDemand(
+                order_id=step.order_id, amount=amount, currency="EUR", due_date=work.today
+            )
+            record_request(work, request_call(step.order_id, number), demand)
+        work.session.flush()
+        return requested_minor(work.session, order)
+
+    assert till.database.transaction(ask) == 10_000

@@ -93,7 +93,7 @@ def report(till: Bookkeeper, order_id: str, fact: str) -> None:
 def state(till: Bookkeeper, order_id: str) -> State:
     """Read the money of an order."""
     [order] = till.read(select(Order).where(Order.order_id == order_id))
-    balance = till.database.read(lambda s: balance_of(s, order))
+    balance = balance_of(order)
     progress = till.progress_of(order_id)
     payments = select(Payment).where(Payment.order_id == order_id)
     of_order = select(JournalPosting.amount_minor).join(

@@ -108,7 +108,7 @@ def refunds(till: Bookkeeper) -> list[tuple[str, int, str, str]]:
 
 def balance(till: Bookkeeper) -> Balance:
     """Read the balance of O-1."""
-    return till.database.read(lambda s: balance_of(s, s.get_one(Order, "O-1")))
+    return till.database.read(lambda s: balance_of(s.get_one(Order, "O-1")))
 
 
 def credit_uses(till: Bookkeeper) -> list[tuple[int, int, int]]:

@@ -18,7 +18,7 @@ from models.billing import CreditNote, Invoice
 from models.documents import DocumentRules
 from models.money import decimals
 from tests.support.documents.bills import DOCK, SELLER
-from tests.support.documents.kinds_of_bills import BILLS, DISCOUNTED, PLAIN_BILLS
+from tests.support.documents.kinds_of_bills import BILLS, COMPANY, DISCOUNTED, PLAIN_BILLS
 
 EVERY_BILL = BILLS | PLAIN_BILLS
 
@@ -258,3 +258,26 @@ def test_parties_order_and_ship_to_are_complete() -> None:
     other = Cii(xml_of(BILLS["other VAT ids"]))
     assert other.texts("BuyerTradeParty/SpecifiedTaxRegistration/ID") == []
     assert other.text("BuyerTradeParty/SpecifiedLegalOrganization/ID") == "123-45"
+
+
+def test_company_and_second_lines_of_addresses_are_in_paper_and_e_invoice() -> None:
+    """The company is the buyer (BT-44), with the name as its contact (BT-56)."""
+    xml = Cii(xml_of(COMPANY))
+    assert xml.text("BuyerTradeParty/Name") == "Acme Ltd"
+    assert xml.text("BuyerTradeParty/DefinedTradeContact/PersonName") == "Ada Byron"
+    assert xml.text("ShipToTradeParty/Name") == "Acme Ltd"
+    lines = {
+        party: [
+            xml.texts(f"{party}/PostalTradeAddress/{line}") for line in ("LineTwo", "LineThree")
+        ]
+        for party in ("SellerTradeParty", "BuyerTradeParty", "ShipToTradeParty")
+    }
+    assert lines == {
+        "SellerTradeParty": [["Halle 3"], []],
+        "BuyerTradeParty": [["Floor 4"], ["Accounts payable"]],
+        "ShipToTradeParty": [["Gate 2"], ["Acme Warehouse"]],
+    }
+    printed = text_of(COMPANY)
+    assert "Acme Ltd Ada Byron Accounts payable 1 High Street Floor 4" in printed
+    assert "Acme Ltd, Acme Warehouse, Unit 7, Dock Road, Gate 2" in printed
+    assert "Halle 3" in printed

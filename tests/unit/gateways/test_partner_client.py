@@ -90,3 +90,23 @@ async def test_answer_without_its_content_is_open() -> None:
         with pytest.raises(PartnerUnavailable, match="answered without a booking"):
             await HttpCarriers(client).book(BOOKING, "key")
         await client.close()
+
+
+@pytest.mark.parametrize(("no_proxy", "answer"), [("", "proxy"), ("127.0.0.1", "partner")])
+async def test_request_takes_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, no_proxy: str, answer: str
+) -> None:
+    """HTTP_PROXY names it, unless NO_PROXY names the partner's host."""
+    async with served(_naming("partner")) as partner, served(_naming("proxy")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", no_proxy)
+        client = PartnerClient(partner, 2)
+        assert await client.post("/bookings", {}, "key", REQUEST) == {"by": answer}
+        await client.close()
+
+
+def _naming(name: str) -> FastAPI:
+    """Return an app that answers every request with its name."""
+    app = FastAPI()
+    app.add_api_route("/{path:path}", lambda: {"by": name}, methods=["POST"])
+    return app

@@ -73,6 +73,7 @@ OFFERS = OffersView(
         OfferView(
             supplier_id="S-ALPEN",
             supplier="Alpentool",
+            from_quantity=1,
             unit_cost="1079.90",
             break_quantity=100,
             break_unit_cost="1075.00",
@@ -134,6 +135,7 @@ PURCHASE = PurchaseOrderDetails(
             offers=(
                 ComparedView(
                     supplier_id="S-ALPEN",
+                    from_quantity=1,
                     quantity=20,
                     unit_cost="1079.90",
                     landed_cost="21723.00",

@@ -15,16 +15,16 @@ from api.app import create_app
 from command_line.commands import READERS
 from models.messages.commands.base import CommandMessage
 from models.messages.commands.interface import Marker
-from models.messages.commands.orders import Acknowledge
+from models.messages.commands.orders import Acknowledge, PreviewCancellation, PreviewConsent
 from models.messages.commands.registry import COMMANDS, CommandStep
 from models.messages.commands.shipping import EndRecall
 from models.settings import Settings
 from starter import app
 
 ROOT = Path(__file__).parents[3]
-WITHOUT_CLI = {EndRecall, Acknowledge}
+WITHOUT_CLI = {EndRecall, Acknowledge, PreviewCancellation, PreviewConsent}
 """EndRecall follows another command; `retry` executes Acknowledge."""
-WITHOUT_ROUTE = {EndRecall}
+WITHOUT_ROUTE = {EndRecall, PreviewCancellation, PreviewConsent}
 COMMON = {"kind", "command_id", "reason", "actor"}
 """The fields of every command."""
 
@@ -68,7 +68,7 @@ def test_command_is_on_the_command_line(kind: type[CommandMessage]) -> None:
     assert kind.cli is not None
     command = dict(_cli_commands(typer.main.get_command(app), ""))[kind.cli.path]
     options = {name: given for given in command.params for name in given.opts}
-    assert {"--reason", "--id", "--actor", "--json"} <= set(options)
+    assert {"--reason", "--id", "--actor", "--dry-run", "--json"} <= set(options)
     assert options["--reason"].required == (kind.cli.reason is None)
     assert options["--reason"].default == kind.cli.reason
 

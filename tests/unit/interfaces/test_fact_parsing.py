@@ -15,13 +15,17 @@ from models.messages.facts import (
     FACT_TYPES,
     GoodsReceived,
     PaymentReceived,
+    PaymentRefunded,
     PaymentReversed,
     PayoutPaid,
+    RefundFailed,
     business_id,
     type_of,
 )
 from models.messages.parsing import REQUIRED, parse_fact
 
+WITHOUT_SIGNAL = {PayoutPaid, PaymentRefunded, RefundFailed}
+"""The facts that FactWorkflow always applies."""
 VALID: dict[str, dict[str, Any]] = {
     "payment.received": {
         "payment_id": "P-1",
@@ -45,6 +49,13 @@ VALID: dict[str, dict[str, Any]] = {
         "currency": "EUR",
         "fee": "5.00",
     },
+    "payment.refunded": {
+        "refund_id": "RF-1",
+        "payment_id": "P-1",
+        "amount": "18.00",
+        "currency": "EUR",
+    },
+    "payment.refund_failed": {"refund_id": "RF-1", "payment_id": "P-1"},
     "payout.paid": {"payout_id": "PO-1", "amount": "17.50", "fee": "0.50", "currency": "EUR"},
     "shipment.dispatched": {"event_id": "E-1", "order_id": "O-1", "shipment_id": "S-1"},
     "shipment.delivered": {"event_id": "E-2", "order_id": "O-1", "shipment_id": "S-1"},
@@ -77,6 +88,8 @@ OWN_IDS = {
     "payment.received": "payment_id",
     "payment.authorised": "authorisation_id",
     "payment.reversed": "reversal_id",
+    "payment.refunded": "refund_id",
+    "payment.refund_failed": "refund_id",
     "payout.paid": "payout_id",
     "shipment.dispatched": "event_id",
     "shipment.delivered": "event_id",
@@ -108,7 +121,7 @@ def receipt(**changes: Any) -> dict[str, Any]:
 
 def test_every_type_has_message_signal_and_required_fields() -> None:
     assert set(FACT_TYPES) == set(VALID)
-    assert set(FACT_TYPES.values()) == set(REQUIRED) == set(SIGNALS) | {PayoutPaid}
+    assert set(FACT_TYPES.values()) == set(REQUIRED) == set(SIGNALS) | WITHOUT_SIGNAL
 
 
 def test_every_type_has_one_partner() -> None:
@@ -255,12 +268,11 @@ def test_payment_may_name_unknown_order_in_free_text() -> None:
     [
         ("2026-07-06T12:00:00Z", 12),
         ("2026-07-06T14:00:00+02:00", 12),
-        ("2026-07-06T12:00:00", 12),
+        ("2026-07-06t12:00z", 12),
         ("2026-07-06T07:00:00-05:00", 12),
     ],
 )
 def test_time_is_converted_to_utc(written: str, meant: int) -> None:
-    """A time without an offset is UTC: the tables need an offset."""
     fact = parse_fact("payment.received", payment(received_at=written))
     assert isinstance(fact, PaymentReceived)
     assert fact.received_at == datetime(2026, 7, 6, meant, tzinfo=UTC)
@@ -268,7 +280,12 @@ def test_time_is_converted_to_utc(written: str, meant: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["yesterday", "", [], "2026-13-01T00:00:00Z", "9999-12-31T23:59:59-12:00"]
+    "wrong",
+    [
+        *("yesterday", "", [], "2026-13-01T00:00:00Z", "9999-12-31T23:59:59-12:00"),
+        *(1764500000, "1764500000", 46380, 0, True),
+        *("2026-12-01", "2026-12-01T10:00", "2026-12-01 10:00:00"),
+    ],
 )
 @pytest.mark.parametrize(
     ("type_", "field"), [("payment.received", "received_at"), ("goods.received", "occurred_at")]

@@ -73,6 +73,12 @@ async def test_api_shows_reports(api: httpx.AsyncClient, customers: Database) ->
     assert plain.headers["content-type"].startswith("text/plain")
     assert "Assets:AccountsReceivable" in plain.text
     assert (await api.get("/receivables/ageing")).json()["equals_ledger"] is False
+    assert (await api.get("/ledger/tax")).json()["equals_ledger"] is True
+    table = await api.get("/ledger/tax", params={"format": "csv", "from": "2026-04-01"})
+    assert table.headers["content-type"].startswith("text/csv")
+    assert table.text == "from,to,country,category,rate_percent,currency,net,tax\n"
+    past = (await api.get("/receivables/ageing", params={"as_of": "2026-04-29"})).json()
+    assert (past["today"], past["equals_ledger"], past["totals"]) == ("2026-04-29", True, [])
 
 
 @pytest.mark.parametrize(
@@ -80,10 +86,19 @@ async def test_api_shows_reports(api: httpx.AsyncClient, customers: Database) ->
     [
         ("/ledger/trial-balance?at=soon", "at", "'soon' is not a date such as 2026-12-31"),
         ("/ledger/trial-balance?at=1893456000", "at", "is not a date such as"),
-        ("/ledger/statement?account=bank&from=2026-02-30", "from", "day value is outside"),
+        (
+            "/ledger/statement?account=bank&from=2026-02-30",
+            "from",
+            "'2026-02-30' is not a day such as 2026-10-31",
+        ),
         ("/ledger/journal?from=2026-02-02&to=2026-02-01", "from", "is after 2026-02-01"),
         ("/ledger/export?format=xls", "format", "'csv' or 'beancount'"),
         ("/ledger/statement", "account", "required"),
+        (
+            "/receivables/ageing?as_of=2036-01-01",
+            "as_of",
+            "2036-01-01 hasn't come yet: today is 20",
+        ),
     ],
 )
 async def test_api_rejects_invalid_parameters(
@@ -163,6 +178,17 @@ def test_export_replaces_file_completely(run: Run, customers: Database, tmp_path
         assert run("ledger", "export", "--out", str(nowhere))[0] == 2
 
 
+def test_tax_report_is_written_as_csv(run: Run, customers: Database, tmp_path: Path) -> None:
+    """And exits with 1 if it differs from the ledger."""
+    file = tmp_path / "tax.csv"
+    assert run("ledger", "tax", "--out", str(file))[:2] == (0, "no tax\n")
+    assert file.read_text().startswith("from,to,country,category")
+    book(customers, "x", Account.BANK, Account.TAX_PAYABLE, 190, date(2026, 5, 31))
+    status, text, _ = run("ledger", "tax", "--from", "2026-05-01")
+    assert (status, "NOT what the ledger says: 1.90 EUR" in text) == (1, True)
+    assert run("ledger", "tax", "--to", "2026-05-01")[0] == 0
+
+
 def test_ageing_exits_with_1_if_it_differs_from_ledger(run: Run, customers: Database) -> None:
     assert run("receivables", "ageing")[:2] == (0, "nothing is due\n")
     owe(customers, "O-1", date(2026, 5, 31), posted=False)
@@ -173,6 +199,8 @@ def test_ageing_exits_with_1_if_it_differs_from_ledger(run: Run, customers: Data
     status, text, _ = run("receivables", "ageing", "--json")
     assert (status, json.loads(text)["equals_ledger"]) == (0, True)
     assert parse_amount(json.loads(text)["totals"][0]["total"], "EUR") == 10_000
+    status, text, _ = run("receivables", "ageing", "--as-of", "2026-04-30")
+    assert (status, text) == (0, "nothing is due\n")
 
 
 @pytest.mark.parametrize(

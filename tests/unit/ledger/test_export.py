@@ -25,6 +25,7 @@ from activities.ledger import reading as ledger_reading
 from activities.ledger.posting import post
 from models.ledger import Account, Entry, Posting
 from models.ledger_export import beancount_name
+from models.tables.ledger import AccountRow
 from models.tables.masterdata import Company
 from tests.support.ledger.journal import CASH, REVENUE, TODAY, book, copy_database, sales
 
@@ -38,6 +39,18 @@ def database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
     opened = copy_database(migrated_file, tmp_path)
     yield opened
     opened.close()
+
+
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_csv_has_no_formulas(database: Database, title: str) -> None:
+    """A spreadsheet would execute them; the apostrophe makes them text."""
+    sales(database)
+    code = Account.ACCOUNTS_RECEIVABLE.value
+    database.transaction(
+        lambda work: setattr(work.session.get_one(AccountRow, code), "title", title)
+    )
+    rows = csv.DictReader(io.StringIO(database.read(ledger_reading.export_csv)))
+    assert f"'{title}" in {row["title"] for row in rows}
 
 
 def test_csv_has_row_for_each_posting(database: Database) -> None:
@@ -141,7 +154,7 @@ def balanced_entries(draw: st.DrawFn) -> list[tuple[Entry, date]]:
             for account, amount in zip(accounts, amounts, strict=True)
             if amount
         )
-        entry_id = f"{draw(words)}{number}"
+        entry_id = f"{draw(words)}-{number}"
         currency = draw(st.sampled_from(["EUR", "JPY", "KWD"]))
         order_id = draw(st.none() | words)
         one = Entry(entry_id=entry_id, currency=currency, postings=postings, order_id=order_id)

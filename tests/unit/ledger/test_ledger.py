@@ -127,7 +127,7 @@ def payout(amount_minor: int, fee_minor: int, _: int) -> Entry:
 
 def fee(amount_minor: int, _: int, __: int) -> Entry:
     """Build the entry of the fee of a reminder of order O-1."""
-    return dunning_fee_entry("O-1", 2, "EUR", amount_minor)
+    return dunning_fee_entry("O-1", "INV-1", 2, "EUR", amount_minor)
 
 
 def goods_issue(revenue_minor: int, cost_minor: int, _: int) -> Entry:
@@ -363,7 +363,7 @@ def test_entry_id_is_key_of_fact() -> None:
         "reversal:RV-1",
         "write_off:O-1:3",
         "payout:PO-1",
-        "dunning_fee:O-1:2",
+        "dunning_fee:INV-1:2",
         "goods_issue:S-1",
         "refund:R-1",
         "goods_receipt:G-1",

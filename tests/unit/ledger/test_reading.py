@@ -1,7 +1,7 @@
 """Reports of the ledger: balances, statements, the journal and the ageing of receivables."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,8 @@ from activities.ledger import reading as ledger_reading
 from activities.masterdata.importing import import_folder
 from models.errors import InvalidInput, NotFound
 from models.ledger import Account
-from models.progress import Cancellation
 from models.tables.ledger import OpenPeriod
-from models.views.ledger import Ageing, AgeingBucket, Statement
+from models.views.ledger import Statement
 from tests.support.ledger.journal import (
     CASH,
     RECEIVABLE,
@@ -23,8 +22,6 @@ from tests.support.ledger.journal import (
     TODAY,
     book,
     copy_database,
-    import_customers,
-    owe,
     renumber,
     sales,
 )
@@ -230,103 +227,3 @@ def test_company_numbers_are_shown_and_codes_stay(database: Database, tmp_path: 
     assert database.read(ledger_reading.chart)[0].role == "revenue"
     text = database.read(ledger_reading.export_beancount)
     assert 'open Income:Revenue\n  number: "0800"\n  title: "Erlöse"' in text
-
-
-# --- ageing of receivables ---------------------------------------------------------------------
-
-
-@pytest.fixture
-def customers(database: Database, tmp_path: Path) -> Database:
-    """The database with two customers."""
-    import_customers(database, tmp_path)
-    return database
-
-
-def ageing(database: Database) -> Ageing:
-    """Return the ageing as of today."""
-    return database.read(lambda s: ledger_reading.ageing(s, TODAY))
-
-
-@pytest.mark.parametrize(
-    ("days", "bucket"),
-    [
-        (-1, "current"),
-        (0, "current"),
-        (1, "1-30"),
-        (30, "1-30"),
-        (31, "31-60"),
-        (60, "31-60"),
-        (61, "61-90"),
-        (90, "61-90"),
-        (91, "over 90"),
-        (4000, "over 90"),
-    ],
-)
-def test_invoice_is_in_bucket_of_its_days_overdue(
-    customers: Database, days: int, bucket: str
-) -> None:
-    owe(customers, "O-1", TODAY - timedelta(days=days))
-    view = ageing(customers)
-    [row] = view.invoices
-    assert (row.bucket, row.days_overdue, row.amount) == (bucket, max(0, days), "100.00")
-    [total] = view.totals
-    assert {name: amount for name, amount in total.buckets.items() if amount != "0.00"} == {
-        AgeingBucket(bucket): "100.00"
-    }
-    assert (total.total, total.ledger, view.equals_ledger) == ("100.00", "100.00", True)
-
-
-def test_invoice_without_due_date_is_due_when_issued(customers: Database) -> None:
-    owe(customers, "O-1", None)
-    [row] = ageing(customers).invoices
-    assert (row.due, row.issued, row.bucket) == (date(2026, 5, 1), date(2026, 5, 1), "61-90")
-
-
-def test_receivable_is_invoiced_amount_less_payments_and_credits(customers: Database) -> None:
-    """Fees and cancelled orders are included; refunds that we owe are not receivables."""
-    owe(customers, "PART", TODAY, paid_minor=4_000)
-    owe(customers, "PAID", TODAY, paid_minor=10_000)
-    owe(customers, "FEES", TODAY, fees_minor=500, dunning_level=1)
-    owe(customers, "GONE", TODAY, forgiven_minor=10_000)
-    owe(customers, "BACK", TODAY, credited_minor=3_000, payable_minor=0)
-    owe(customers, "REFUND", TODAY, paid_minor=10_000, credited_minor=3_000, payable_minor=3_000)
-    owe(customers, "NOTYET", TODAY, invoiced=False)
-    owe(customers, "CANCELLED", TODAY, cancellation=Cancellation.DONE, fees_minor=1)
-    view = ageing(customers)
-    assert {row.order_id: row.amount for row in view.invoices} == {
-        "PART": "60.00",
-        "FEES": "105.00",
-        "BACK": "70.00",
-        "CANCELLED": "100.01",
-    }
-    assert {row.order_id: row.dunning_level for row in view.invoices}["FEES"] == 1
-    assert view.equals_ledger
-
-
-def test_ageing_has_totals_by_customer_and_currency(customers: Database) -> None:
-    owe(customers, "O-1", TODAY - timedelta(days=40))
-    owe(customers, "O-2", TODAY, customer_id="C-2")
-    owe(customers, "O-3", TODAY)
-    view = ageing(customers)
-    assert [row.order_id for row in view.invoices] == ["O-1", "O-3", "O-2"]
-    assert [(row.customer_id, row.total) for row in view.customers] == [
-        ("C-1", "200.00"),
-        ("C-2", "100.00"),
-    ]
-    assert view.totals[0].buckets[AgeingBucket.TO_60] == "100.00"
-    assert view.totals[0].total == "300.00"
-
-
-def test_ageing_shows_difference_from_ledger(customers: Database) -> None:
-    """In both directions, and in a currency without open invoices."""
-    owe(customers, "O-1", TODAY, posted=False)
-    assert not ageing(customers).equals_ledger
-    book(customers, "invoice:O-1", RECEIVABLE, REVENUE, 10_000)
-    assert ageing(customers).equals_ledger
-    book(customers, "x", RECEIVABLE, REVENUE, 5, currency="USD")
-    view = ageing(customers)
-    assert not view.equals_ledger
-    assert [(row.currency, row.total, row.ledger) for row in view.totals] == [
-        ("EUR", "100.00", "100.00"),
-        ("USD", "0.00", "0.05"),
-    ]

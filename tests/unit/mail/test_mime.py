@@ -5,6 +5,7 @@ from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.utils import parseaddr, quote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,26 @@ def test_any_text_and_file_arrive_unchanged(text: str, html: str, name: str, pdf
 def decoded(header: str) -> str:
     """Decode the words of a header."""
     return str(make_header(decode_header(header)))
+
+
+@pytest.mark.parametrize(
+    ("address", "sent_to"),
+    [
+        ("ada@example.com", "ada@example.com"),
+        ("ada@bücher.example", "ada@xn--bcher-kva.example"),
+        ("jörg@bücher.example", "jörg@xn--bcher-kva.example"),
+        ("ada@Bücher.example", "ada@xn--bcher-kva.example"),
+        ("ada@straße.example", "ada@straße.example"),  # strasse.example is another domain
+    ],
+)
+def test_internationalised_domain_is_sent_as_ascii(address: str, sent_to: str) -> None:
+    """Most servers accept no other."""
+    text = MailText(subject="", intro="", tables=[], outro=[])
+    addressee = Addressee(name="", language="en", currency="EUR", seller="")
+    mail = compose(text, addressee, Envelope(sender=address, recipient=address, message_id="<1>"))
+    assert mail[:2] == (sent_to, sent_to)
+    assert f"To: {sent_to}\r\n".encode() in mail.content
+    assert f"From: {sent_to}\r\n".encode() in mail.content
 
 
 @given(WORDS, WORDS)

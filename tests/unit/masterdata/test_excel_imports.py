@@ -14,6 +14,7 @@ from sqlmodel import Session
 from activities.database.engine import Database
 from activities.masterdata import excel_files, sources
 from activities.masterdata.importing import import_folder
+from models.errors import InvalidInput
 from models.tables.masterdata import Customer, Location, Product, SupplierOffer
 from tests.support.masterdata.imports import ROWS, dump, refusal
 
@@ -75,7 +76,7 @@ def test_dates_times_and_leading_zeros_are_kept(database: Database, folder: Path
 
     def read(session: Session) -> tuple[object, ...]:
         berlin = session.get_one(Location, "BER")
-        offer = session.get_one(SupplierOffer, ("ACME", "DRILL"))
+        offer = session.get_one(SupplierOffer, ("ACME", "DRILL", 1))
         return berlin.postal_code, berlin.cutoff, offer.valid_until
 
     assert database.read(read) == ("01067", time(15, 30), date(2027, 1, 31))
@@ -101,7 +102,7 @@ def test_text_that_looks_like_number_stays_text(database: Database, folder: Path
     write_sheet(folder, "customers", [list(row), list(row.values())])
     import_folder(database, folder)
     customer = database.read(lambda s: s.get_one(Customer, "007"))
-    assert (customer.phone, customer.credit_limit_minor) == ("0301234", 123_450)
+    assert (customer.phone, customer.credit_limit_minor) == ("+49301234", 123_450)
 
 
 def test_typed_numbers_have_no_notation(database: Database, folder: Path) -> None:
@@ -257,6 +258,62 @@ def test_other_formats_are_refused_with_a_way_out(
     (folder / "products.csv").unlink()
     (folder / name).write_bytes(content)
     assert refusal(database, folder).startswith(message)
+
+
+def edited(content: bytes, member: str, old: bytes, new: bytes) -> bytes:
+    """Replace bytes in a member of a zip archive."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert old in files[member]
+    return packed(**files | {member: files[member].replace(old, new)})
+
+
+def with_broken_member(content: bytes, member: str) -> bytes:
+    """Destroy the compressed bytes of a member."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        start = archive.getinfo(member).header_offset + 30 + len(member)
+    return content[:start] + b"\xff" * 20 + content[start + 20 :]
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+BREAKS: dict[str, Callable[[bytes], bytes]] = {
+    "half": lambda content: content[: len(content) // 2],
+    "compressed bytes": lambda content: with_broken_member(content, SHEET),
+    "unknown style": lambda content: edited(content, SHEET, b'<c r="A2"', b'<c s="999" r="A2"'),
+    "unknown text": lambda content: edited(content, SHEET, b't="n"', b't="s"'),
+    "no number": lambda content: edited(content, SHEET, b"<v>", b"<v>one"),
+    "no XML": lambda content: edited(content, SHEET, b"</row>", b"<row>"),
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_broken_workbook_is_refused_with_a_way_out(
+    database: Database, folder: Path, broken: str
+) -> None:
+    write_sheet(folder, "products", [HEADERS["products.csv"], product()])
+    content = (folder / "products.xlsx").read_bytes()
+    (folder / "products.xlsx").write_bytes(BREAKS[broken](content))
+    message = refusal(database, folder)
+    assert message.startswith("products.xlsx: is not an Excel workbook that can be read (")
+    assert message.endswith("): save it as CSV or as .xlsx")
+
+
+def test_error_of_our_own_is_not_taken_for_a_broken_workbook(
+    database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("ours")
+
+    write_sheet(folder, "products", [HEADERS["products.csv"], product()])
+    monkeypatch.setattr(excel_files, "_fit", fail)
+    with pytest.raises(KeyError, match="ours"):
+        import_folder(database, folder)
+
+
+def test_broken_archive_is_refused() -> None:
+    content = packed(**{"products.csv": b"sku,name\n" * 20})
+    with pytest.raises(InvalidInput, match="archive: is not a zip archive that can be read"):
+        sources.read_archive(with_broken_member(content, "products.csv"))
 
 
 def test_archive_that_unpacks_to_more_than_the_limit_is_refused(

@@ -15,6 +15,16 @@ from models.identity import address_key, mail_key, phone_key, vat_key
         ("ada.king@example.com", "adaking@example.com", False),
         ("ada@example.com", "ada@example.org", False),
         ("+a@example.com", "+b@example.com", False),
+        ("ada@example.com", "ada@example.com.", True),
+        ("ada@example.com", "a\u200bda@exam\u00adple.com", True),
+        ("ada@example.com", "\u0430d\u0430@ex\u0430mple.com", True),  # Cyrillic letters
+        ("ismail@example.com", "\u0130SMAIL@example.com", True),
+        ("ada@stra\u00dfe.example", "ada@strasse.example", True),
+        (
+            "\u043f\u043e\u0447\u0442\u0430@\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444",
+            "\u043f\u043e\u0447\u0442\u0430@xn--e1afmkfd.xn--p1ai",
+            True,
+        ),
     ],
 )
 def test_mail_addresses_of_one_mailbox_are_equal(one: str, other: str, are_equal: bool) -> None:
@@ -39,6 +49,7 @@ def test_vat_ids_are_compared_without_separators(one: str, other: str, are_equal
     [
         (("030 901820", "DE"), ("+49 (30) 90-1820", "FR"), True),
         (("0049 30 901820", "DE"), ("+4930901820", ""), True),
+        (("030 901820", "DE"), ("030 901820 ext. 12", "DE"), True),
         (("030 901820", "DE"), ("030 901821", "DE"), False),
     ],
 )
@@ -53,6 +64,19 @@ def test_phone_numbers_are_compared_as_e164(
     [
         (("Ada Lovelace", "Hauptstraße 5"), ("LOVELACE, Ada", "hauptstr. 5"), True),
         (("Müller", "Haupt Str. 5"), ("Muller", "Hauptstrasse 5"), True),
+        (("Müller", "Weg 5"), ("MUELLER", "Weg 5"), True),
+        (("Jørgen Łąck", "Weg 5"), ("Joergen Lack", "Weg 5"), True),
+        (("Åse Groß", "Ågade 5"), ("Aase Gross", "Aagade 5"), True),
+        (("Ada Lovelace", "Weg 5"), ("Frau Prof. Dr. Ada Lovelace", "Weg 5"), True),
+        (("Ada Lovelace", "Weg 5"), ("Dr.Ada Lovelace", "Weg 5"), True),
+        (("Ada Lovelace", "Weg 5"), ("Ada Lovelace c/o Babbage", "Weg 5"), True),
+        (("Ada Lovelace", "Weg 5"), ("c/o Ada Lovelace", "Weg 5"), True),
+        (("Ada Lovelace", "Weg 5"), ("Ada Lovelace \u2105 Babbage", "Weg 5"), True),
+        (("Ada Lovelace", "Weg 5"), ("Ada Lovelace", "c/o Babbage, Weg 5"), True),
+        (("Ada Lovelace", "Weg 5"), ("Ada Lovelace", "Weg 5, C / O Babbage"), True),
+        (("Ada Lovelace", "Weg 5"), ("A\u200bda L\u043evelace", "Weg\u3164 5"), True),
+        (("Frau", "Weg 5"), ("Frau", "Weg 5"), True),
+        (("Ada Lovelace c/o Babbage", "Weg 5"), ("Eve Babbage", "Weg 5"), False),
         (("Ada Lovelace", "Hauptstraße 5"), ("Ada Lovelace", "Hauptstraße 6"), False),
         (("Ada Lovelace", "Hauptstraße 5"), ("Eve Lovelace", "Hauptstraße 5"), False),
     ],

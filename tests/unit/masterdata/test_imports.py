@@ -82,7 +82,7 @@ def test_repeated_import_updates_changed_rows(database: Database, folder: Path) 
     def read(session: Session) -> tuple[object, ...]:
         product = session.get_one(Product, "DRILL")
         customer = session.get_one(Customer, "C-1")
-        offer = session.get_one(SupplierOffer, ("ACME", "DRILL"))
+        offer = session.get_one(SupplierOffer, ("ACME", "DRILL", 1))
         return (
             (product.name, product.unit_price_minor),
             (customer.status, customer.credit_limit_minor),
@@ -188,6 +188,23 @@ def test_formats_of_spreadsheets_are_accepted(
     assert import_folder(database, folder).imported["products.csv"] == 1
 
 
+def test_company_and_second_address_lines_are_stored(database: Database, folder: Path) -> None:
+    """And are emptied by an empty cell only."""
+    change(folder, "company.csv", line2="Halle 3")
+    change(folder, "locations.csv", street="Hof 1", line2="Rampe 2", city="Berlin")
+    change(folder, "customers.csv", company="Acme AG", line2="Floor 4")
+    import_folder(database, folder)
+    change(folder, "customers.csv")
+    change(folder, "company.csv", line2="")
+    import_folder(database, folder)
+    company = database.read(lambda s: s.exec(select(Company)).one())
+    location = database.read(lambda s: s.exec(select(Location)).one())
+    customer = database.read(lambda s: s.exec(select(Customer)).one())
+    assert company.line2 == ""
+    assert location.address_lines == ("Berlin", "Hof 1", "Rampe 2", "10115 Berlin")
+    assert (customer.company, customer.line2) == ("Acme AG", "Floor 4")
+
+
 def test_column_order_and_optional_columns_are_free(database: Database, folder: Path) -> None:
     row = {key: value for key, value in ROWS["customers.csv"].items() if key != "vat_id"}
     write_csv(folder, "customers.csv", [dict(reversed(row.items()))])
@@ -198,7 +215,7 @@ def test_further_costs_of_offers_and_locations_are_stored(database: Database, fo
     import_folder(database, folder)
 
     def read(session: Session) -> tuple[object, ...]:
-        offer = session.get_one(SupplierOffer, ("ACME", "DRILL"))
+        offer = session.get_one(SupplierOffer, ("ACME", "DRILL", 1))
         distance = session.get_one(Distance, ("BER", "DE", "80"))
         return (
             (offer.break_quantity, offer.break_unit_cost_minor, offer.freight_cost_minor),
@@ -227,7 +244,7 @@ def test_optional_columns_of_offers_and_locations_have_defaults(
     import_folder(database, folder)
 
     def read(session: Session) -> tuple[object, ...]:
-        offer = session.get_one(SupplierOffer, ("ACME", "DRILL"))
+        offer = session.get_one(SupplierOffer, ("ACME", "DRILL", 1))
         cost = session.get_one(Location, "BER").handling_cost_minor
         costs = (offer.break_unit_cost_minor, offer.freight_cost_minor, offer.duty_ppm, cost)
         return offer.break_quantity, offer.valid_until, costs

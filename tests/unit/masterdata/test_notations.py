@@ -11,7 +11,7 @@ from activities.masterdata.importing import import_folder, import_sources
 from activities.masterdata.sources import read_archive, read_path
 from models.cells import CellKind, DecimalMark, decimal_mark, plain_number
 from models.errors import InvalidInput
-from models.import_warnings import doubts_of_change, doubts_of_text, equal_but_for_case
+from models.import_warnings import doubts_of_change, doubts_of_text, lookalikes
 from models.tables.masterdata import Customer, Location, Product
 from models.views.imports import ImportView
 from tests.support.masterdata.imports import (
@@ -178,6 +178,10 @@ UNLIKELY: list[tuple[str, Sequence[dict[str, object]], str]] = [
     ("offers.csv", [{"break_quantity": "1"}], "offers.csv line 2, break_quantity: is not above the minimum quantity: the price never applies"),
     ("offers.csv", [{"lead_time_days": "400"}], "offers.csv line 2, lead_time_days: 400 days are more than a year"),
     ("customers.csv", [{}, {"customer_id": "c-1"}], "customers.csv line 3, customer_id: c-1 differs from C-1 in case only"),
+    ("customers.csv", [{"country": "DE", "phone": "abc"}], "customers.csv line 2, phone: 'abc' is not a phone number of DE: give it with its country code, such as \"+49 30 123456\""),
+    ("customers.csv", [{"country": "DE", "phone": "4.93023E+11"}], "customers.csv line 2, phone: '4.93023E+11' is not a phone number of DE: give it with its country code, such as \"+49 30 123456\""),
+    ("customers.csv", [{"country": "DE", "postal_code": "1067"}], "customers.csv line 2, postal_code: '1067' is not a postal code of DE (Germany), such as 26133"),
+    ("products.csv", [{}, {"sku": "17", "gtin": ""}, {"sku": "0017", "gtin": ""}], "products.csv line 4, sku: 0017 differs from 17 in leading zeros only"),
     ("stock.csv", [{"unit_cost": "0"}], "stock.csv line 2, unit_cost: is 0: the goods have no value"),
     ("stock.csv", [{"unit_cost": "100.01"}], "stock.csv line 2, unit_cost: 100.01 is above 100.00, the price of the product"),
 ]  # fmt: skip
@@ -247,5 +251,46 @@ def test_names_of_the_world_are_likely(text: str) -> None:
     assert list(doubts_of_text(text)) == []
 
 
-def test_ids_that_differ_in_case_are_one_group() -> None:
-    assert equal_but_for_case(["a", "B", "A", "c"]) == [["a", "A"]]
+@pytest.mark.parametrize(
+    ("ids", "groups"),
+    [
+        (["a", "B", "A", "c"], [["a", "A"]]),
+        (["17", "0017", "170", "A17", "0A17"], [["17", "0017"]]),
+        (["0", "00", "000", "0.0"], [["0", "00", "000"]]),
+    ],
+)
+def test_ids_that_differ_in_case_or_leading_zeros_are_one_group(
+    ids: list[str], groups: list[list[str]]
+) -> None:
+    assert lookalikes(ids) == groups
+
+
+def test_customer_whose_block_ends_is_a_warning(database: Database, folder: Path) -> None:
+    """An empty status is refused, as the default would end the block; without the column it stays.
+
+    A new customer may have none.
+    """
+    customer = ROWS["customers.csv"]
+    for status in ("", "blocked"):
+        write_csv(folder, "customers.csv", [customer | {"status": status}])
+        assert not [w for w in warned(import_folder(database, folder)) if "blocked" in w]
+    write_csv(folder, "customers.csv", [customer | {"status": ""}])
+    assert refusal(database, folder) == (
+        "customers.csv line 2, status: is empty for a known row: write its value, or leave out the "
+        "column to keep it"
+    )
+    write_csv(folder, "customers.csv", [customer])
+    assert import_folder(database, folder).changes == ()
+    write_csv(folder, "customers.csv", [customer | {"status": "active"}])
+    assert warned(import_folder(database, folder)) == [
+        "customers.csv line 2, status: C-1 was blocked, and is active again"
+    ]
+
+
+@pytest.mark.parametrize("written", ["300.0", "300.00", "300"])
+def test_whole_number_with_zero_decimals_is_read(
+    database: Database, folder: Path, written: str
+) -> None:
+    change(folder, "products.csv", length_mm=written)
+    import_folder(database, folder)
+    assert database.read(lambda s: s.get_one(Product, "DRILL")).length_mm == 300

@@ -44,7 +44,7 @@ def test_key_twice_in_one_file_is_refused_with_both_lines(
     write_csv(folder, name, [ROWS[name], other])
     message = refusal(database, folder)
     assert message.startswith(f"{name} line 3, {next(iter(ROWS[name]))}")
-    tiers = "keep one line, with a second price in break_quantity and break_unit_cost"
+    tiers = "keep one line, or give a further price its own from_quantity"
     way_out = tiers if name == "offers.csv" else "keep one of the two lines"
     assert message.endswith(f"is in line 2 too: {way_out}")
 
@@ -62,7 +62,7 @@ def test_absent_columns_leave_what_is_there(database: Database, folder: Path) ->
         customer = session.get_one(Customer, "C-1")
         product = session.get_one(Product, "DRILL")
         company = session.get_one(Company, "northwind")
-        offer = session.get_one(SupplierOffer, ("ACME", "DRILL"))
+        offer = session.get_one(SupplierOffer, ("ACME", "DRILL", 1))
         return (
             (customer.name, customer.status, customer.tax_treatment, customer.phone),
             (customer.credit_limit_minor, customer.vat_id),

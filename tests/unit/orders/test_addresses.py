@@ -35,6 +35,26 @@ CASES: list[tuple[str, str, str, str, str, list[str]]] = [
     ("CA", "1 Bay St", "Toronto", "ON", "m5v 3l9", ["1 Bay St", "Toronto ON M5V 3L9"]),
     ("AU", "1 Pitt St", "Sydney", "NSW", "2000", ["1 Pitt St", "Sydney NSW 2000"]),
     ("BR", "Rua A 1", "São Paulo", "SP", "01310100", ["Rua A 1", "São Paulo-SP", "01310100"]),
+    ("US", "1 Main St", "Madison", "Wisconsin", "53703", ["1 Main St", "Madison, WI 53703"]),
+    ("US", "1 Main St", "Madison", "us-wi", "53703", ["1 Main St", "Madison, WI 53703"]),
+    ("CA", "1 rue A", "Montréal", "Quebec", "H2X 1Y4", ["1 rue A", "Montréal QC H2X 1Y4"]),
+    ("CA", "1 rue A", "Montréal", "Québec", "H2X 1Y4", ["1 rue A", "Montréal QC H2X 1Y4"]),
+    ("ES", "Calle A 1", "Madrid", "Madrid", "28013", ["Calle A 1", "28013 Madrid"]),
+    ("ES", "Calle A 1", "Alcalá", "M", "28801", ["Calle A 1", "28801 Alcalá Madrid"]),
+    ("IT", "Via A 1", "Palermo", "Palermo", "90121", ["Via A 1", "90121 Palermo PA"]),
+    ("GB", "1 High Street", "London", "-", "SW1A 1AA", ["1 High Street", "London", "SW1A 1AA"]),
+    ("LV", "Iela 1", "Rīga", "", "1050", ["Iela 1", "Rīga, LV-1050"]),
+    ("LV", "Iela 1", "Rīga", "", "LV1050", ["Iela 1", "Rīga, LV-1050"]),
+    ("AD", "Carrer A 1", "Canillo", "", "100", ["Carrer A 1", "AD100 Canillo"]),
+    ("BB", "A Road 1", "Bridgetown", "", "11000", ["A Road 1", "Bridgetown BB11000"]),
+    ("AZ", "Street 1", "Baku", "", "AZ1000", ["Street 1", "AZ 1000 Baku"]),
+    ("DE", "Am Markt 1", "Dresden", "", "D01067", ["Am Markt 1", "01067 Dresden"]),
+    ("XK", "Rruga A 1", "Prishtina", "", "10000", ["Rruga A 1", "10000 Prishtina"]),
+    ("de", "Am Markt 1", "Dresden", "", "01067", ["Am Markt 1", "01067 Dresden"]),
+    (
+        *("KY", "A Road 1", "George Town", "grand cayman", "1-1100"),
+        ["A Road 1", "George Town", "Grand Cayman KY1-1100"],
+    ),
     ("IE", "1 Main Street", "Cork", "", "", ["1 Main Street", "Cork"]),
     ("IE", "1 Main Street", "Cork", "", "N/A", ["1 Main Street", "Cork"]),
     ("IE", "1 Main Street", "Dublin", "", "d02 x285", ["1 Main Street", "Dublin", "D02 X285"]),
@@ -124,6 +144,99 @@ def test_undeliverable_address_is_refused_with_an_example(
 
 
 @pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        ({"name": "\u200b"}, {"name": "is empty: give at least one character"}),
+        ({"name": "\u3164"}, {"name": "is empty: give at least one character"}),
+        ({"name": "\u2800 \u200d"}, {"name": "is empty: give at least one character"}),
+        ({"name": "-"}, {"name": "'-' has no letter and no digit"}),
+        ({"street": "."}, {"street": "'.' has no letter and no digit"}),
+        ({"street": "\u202e \ufeff"}, {"street": "is empty: give at least one character"}),
+        ({"city": "\u200b"}, {"city": "is missing: DE (Germany) requires one"}),
+        ({"city": "-"}, {"city": "is missing: DE (Germany) requires one"}),
+    ],
+)
+def test_address_without_a_visible_word_is_refused(
+    changes: dict[str, str], reasons: dict[str, str]
+) -> None:
+    """Name, street and city."""
+    address = address_of("DE", "Am Markt 1", "Dresden", "", "01067") | changes
+    found = refusals(sent(address))
+    assert found == {f"ship_to.{name}": reason for name, reason in reasons.items()}
+
+
+@pytest.mark.parametrize(
+    ("country", "way_out"),
+    [
+        ("UK", ": write GB"),
+        ("EL", ": write GR"),
+        ("el", ": write GR"),
+        ("DEU", ": write DE"),
+        ("Germany", ": write DE"),
+        ("ZZ", " (such as DE)"),
+        ("", " (such as DE)"),
+    ],
+)
+def test_other_country_code_is_refused_with_a_way_out(country: str, way_out: str) -> None:
+    reason = f"{country!r} is not an ISO 3166 alpha-2 country code{way_out}"
+    found = refusals(sent(address_of(country, "A 1", "Cork", "", "")))
+    assert found == {"ship_to.country": reason}
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused", "stored", "warnings"),
+    [
+        ({"phone": "030 901820"}, {}, {"phone": "+4930901820"}, []),
+        ({"postal_code": "D-01067"}, {}, {"postal_code": "01067"}, []),
+        ({"phone": "abc"}, {"customer.phone": "'abc' is not a phone number of DE"}, {}, []),
+        ({"phone": "4.93E+11"}, {"customer.phone": "'4.93E+11' is not a phone number"}, {}, []),
+        (
+            {"postal_code": "1067"},
+            {},
+            {"postal_code": "1067"},
+            [
+                "customer.postal_code: '1067' is not a postal code of DE (Germany), such as 26133",
+            ],
+        ),
+    ],
+)
+def test_contact_data_of_a_whole_customer_are_checked(
+    changes: dict[str, str], refused: dict[str, str], stored: dict[str, str], warnings: list[str]
+) -> None:
+    """The phone number is refused as that of the order, a postal code is a warning."""
+    customer = {"customer_id": "C-1", "name": "Ada", "country": "DE", "email": "a@example.com"}
+    document = sent(address_of("IE", "1 Main Street", "Cork", "", ""), customer=customer | changes)
+    if refused:
+        found = refusals(document)
+        assert found.keys() == refused.keys()
+        assert all(found[field].startswith(reason) for field, reason in refused.items())
+        return
+    order = parse_order(document)
+    assert not isinstance(order.customer, str)
+    assert order.customer.model_dump(include=set(stored)) == stored
+    assert order.warnings == warnings
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("Ada\u200bLovelace", "AdaLovelace"),
+        ("\ufeffAda \u202eLovelace\u200d", "Ada Lovelace"),
+        ("Ada\u3164Lovelace", "Ada Lovelace"),
+        ("Ada\u2028Lovelace", "Ada Lovelace"),
+        ("علی\u200cرضا", "علی\u200cرضا"),  # noqa: RUF001
+        ("Zoë 王小明 😍", "Zoë 王小明 😍"),
+    ],
+)
+def test_invisible_characters_of_a_name_are_left_out(name: str, kept: str) -> None:
+    """But for joiners between letters that are written with them."""
+    address = address_of("DE", "Am Markt 1", "Dresden", "", "01067") | {"name": name}
+    order = parse_order(sent(address))
+    assert order.ship_to is not None
+    assert order.ship_to.name == kept
+
+
+@pytest.mark.parametrize(
     ("parts", "warning"),
     [
         (("IE", "A 1", "Dublin", "", "Dublin 2"), "ship_to.postal_code: 'Dublin 2' is not a postal code of IE (Ireland), such as A65 F4E2"),
@@ -148,13 +261,17 @@ def test_address_of_every_country_prints_all_its_parts() -> None:
         address = Address(
             name="Ada",
             street="Street",
+            line2="Floor 4",
             city="Town",
             postal_code=example or None,
             country=country.alpha_2,
         )
         lines = printed_lines(address, "Ada")
         assert "Ada" in lines
-        assert all(part in " ".join(lines) for part in ("Street", "Town", example))
+        assert all(part in " ".join(lines) for part in ("Street", "Floor 4", "Town", example))
+        assert lines.index("Floor 4") == next(
+            n for n, line in enumerate(lines, 1) if "Street" in line
+        )
 
 
 def test_name_stands_below_an_address_in_east_asian_script() -> None:
@@ -169,3 +286,44 @@ def test_postal_codes_are_compared_without_separators() -> None:
     """As distances are given by the beginning of postal codes."""
     assert comparable_postal_code("sw1a 1aa").startswith(comparable_postal_code("SW1 A"))
     assert comparable_postal_code(None) == ""
+
+
+COMPANIES = [
+    (
+        *("DE", "Hafenstr. 12", "Aufgang B", "Hamburg", "20457"),
+        ["Acme GmbH", "Ada", "Hafenstr. 12", "Aufgang B", "20457 Hamburg"],
+    ),
+    (
+        *("GB", "1 High Street", "Floor 4", "London", "EC1A 1BB"),
+        ["Acme GmbH", "Ada", "1 High Street", "Floor 4", "London", "EC1A 1BB"],
+    ),
+    (
+        *("CN", "建国路1号", "4层", "北京市", "100020"),
+        ["100020", "北京市", "建国路1号", "4层", "Acme GmbH", "Ada"],
+    ),
+]
+
+
+@pytest.mark.parametrize("case", COMPANIES, ids=lambda case: case[0])
+def test_company_and_second_line_are_printed_in_the_order_of_the_country(
+    case: tuple[str, str, str, str, str, list[str]],
+) -> None:
+    """On envelopes and labels."""
+    country, street, line2, city, code, expected = case
+    given = address_of(country, street, city, "", code) | {"line2": line2, "company": "Acme GmbH"}
+    address = Address.model_validate(given)
+    assert printed_lines(address, *address.names) == expected
+    assert list(PaperAddress.of(address, *address.names).all_lines) == expected
+
+
+@pytest.mark.parametrize("field", ["company", "line2"])
+def test_company_and_second_line_are_optional_texts(field: str) -> None:
+    """Blank ones count as none; too long ones are refused as other parts are."""
+    given = address_of("DE", "A 1", "Berlin", "", "10117")
+    plain = parse_order(sent(given)).ship_to
+    for blank in ("", " - ", None):
+        assert parse_order(sent({**given, field: blank})).ship_to == plain
+    assert plain is not None
+    assert field not in plain.model_dump()
+    refused = refusals(sent({**given, field: "x" * 201}))
+    assert refused == {f"ship_to.{field}": "is too long: it has 201 characters, and may have 200"}

@@ -94,7 +94,9 @@ UNKNOWN = ("surprise", "ship_to.surprise", "bill_to.id", "customer.id", "lines.0
 @pytest.mark.parametrize("path", UNKNOWN)
 def test_unknown_field_is_refused_with_its_path(path: str) -> None:
     """Also a field with the name of an internal branch."""
-    assert refused(sent(path, "x")) == {path: "Extra inputs are not permitted"}
+    assert refused(sent(path, "x")) == {
+        path: "is not a known field: correct its name, or leave it out"
+    }
 
 
 REQUIRED = (
@@ -107,7 +109,7 @@ REQUIRED = (
 
 @pytest.mark.parametrize("path", [p for p in REQUIRED if p not in ("ship_to", "customer.email")])
 def test_missing_field_is_refused_with_its_path(path: str) -> None:
-    assert refused(sent(path, ABSENT)) == {path: "Field required"}
+    assert refused(sent(path, ABSENT)) == {path: "is missing, and required"}
 
 
 AT_THE_COUNTER = {
@@ -190,7 +192,7 @@ def test_unknown_currency_is_refused(currency: str) -> None:
     assert refused(sent("currency", currency)) == {"currency": reason}
 
 
-COUNTRIES = ("", "de", "DEU", "D", "XX", "ZZ", "Deutschland", "DE ", "X: Y", "276")
+COUNTRIES = ("", "D", "XX", "ZZ", "Deutschland", "X: Y", "EU")
 
 
 @pytest.mark.parametrize("country", COUNTRIES)

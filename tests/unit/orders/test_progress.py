@@ -23,6 +23,9 @@ def progress(**changes: Any) -> Progress:
 
 DONE = {"allocated": True, "paid_minor": 10_000, "shipped": 10, "delivered": 10}
 CREDIT = {"terms": Terms.NET30}
+SERVICES = {"ordered": 0, "allocated": True}
+"""An order of services alone."""
+INVOICED = {"invoice_number": "INV-2026-000001"}
 
 OBLIGATIONS = [
     ("to be allocated", {}, Stage.RECEIVED),
@@ -50,6 +53,11 @@ OBLIGATIONS = [
     ("done and cancelling", DONE | {"cancellation": Cancellation.REQUESTED}, Stage.CANCELLING),
     ("cancelled", {"cancellation": Cancellation.DONE}, Stage.CANCELLED),
     ("free", {"total_minor": 0, "allocated": True}, Stage.DISPATCHING),
+    ("services, to be allocated", SERVICES | {"allocated": False}, Stage.RECEIVED),
+    ("services, to be paid", SERVICES, Stage.AWAITING_PAYMENT),
+    ("services, paid", SERVICES | {"paid_minor": 10_000} | INVOICED, Stage.COMPLETED),
+    ("services, on credit", SERVICES | CREDIT | INVOICED, Stage.DELIVERED),
+    ("services, cancelled", SERVICES | {"cancellation": Cancellation.DONE}, Stage.CANCELLED),
 ]
 
 

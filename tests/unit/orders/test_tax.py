@@ -10,6 +10,7 @@ from models.tax import (
     Supply,
     Taxation,
     TaxCase,
+    tax_warnings,
     taxation,
     vat_area,
     vat_id_country,
@@ -212,3 +213,23 @@ def test_vat_id_names_its_member_state(vat_id: str, country: str | None) -> None
 )
 def test_each_case_has_its_category(case: TaxCase, rate_ppm: int, category: str) -> None:
     assert case.category(rate_ppm) == category
+
+
+@pytest.mark.parametrize(
+    ("case", "vat_id", "count"),
+    [
+        (TaxCase.INTRA_COMMUNITY, "ATU12345675", 1),
+        (TaxCase.REVERSE_CHARGE, "ATU12345675", 1),
+        (TaxCase.REVERSE_CHARGE, "", 0),
+        (TaxCase.DOMESTIC, "ATU12345675", 0),
+        (TaxCase.EXPORT, "", 0),
+    ],
+)
+def test_vat_id_that_a_case_rests_on_is_to_be_verified(
+    case: TaxCase, vat_id: str, count: int
+) -> None:
+    assert len(tax_warnings(case, vat_id)) == count
+    assert all(
+        warning.startswith(f"vat_id: {vat_id} is not verified")
+        for warning in tax_warnings(case, vat_id)
+    )

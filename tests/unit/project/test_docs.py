@@ -19,7 +19,7 @@ from models.messages import attention
 from models.messages.facts import FACT_TYPES
 from models.messages.parsing import REQUIRED
 from models.orders import OrderDocument
-from models.progress import ShipmentProblem, Stage
+from models.progress import PAUSED, ShipmentProblem, Stage
 from models.returns import ReturnState
 from models.settings import Settings
 from models.tracking import TrackingStatus
@@ -315,7 +315,7 @@ def test_every_attention_code_is_documented() -> None:
     """Each code of steps and workflows once, with an action; partners' own codes are theirs."""
     table, _, _ = text_of("docs/attention.md").partition("\n## Other codes\n")
     rows = [row for row in rows_of(table) if row[0].startswith("`")]
-    raised = {*_codes(), *ShipmentProblem}
+    raised = {*_codes(), *ShipmentProblem, PAUSED}
     assert {"credit_limit_exceeded", "no_supply", "database_busy", "partner_refused"} <= raised
     assert sorted(names_in(rows)) == sorted(raised - {"engine_unavailable"})
     assert all(len(row) == 3 and row[2] for row in rows)

@@ -57,6 +57,10 @@ imported by, so there are no cycles."""
 READERS = (
     *(f"activities.{room}.reading" for room in ROOMS),
     "activities.orders.acceptance",
+    "activities.orders.situation",
+    "activities.operations.audit",
+    "activities.operations.bulk",
+    "activities.operations.metrics",
     "activities.database",
 )
 """All that the edges (API, command line and their services) import of activities."""

@@ -17,10 +17,10 @@ from stdnum.eu import vat
 import engine
 from models.errors import InvalidConfiguration, PipelineError
 from models.orders import OrderDocument
-from models.pricing import PriceTerms, ProductPrice, price_line, total
+from models.pricing import PriceTerms, ProductPrice, price_lines, total
 from models.settings import Settings
 from models.shipping import Packaging
-from models.tax import TaxCase
+from models.tax import ProductKind, TaxCase
 from tools import server, var_dir
 from tools.addresses import choose_addresses
 from tools.demo import SHOP, Scenario, matches, read_scenarios
@@ -403,7 +403,8 @@ def test_example_shop_has_valid_identifiers() -> None:
     """IBAN, GTINs and VAT ids pass the checks of other systems."""
     (company,) = rows("company.csv")
     assert iban.is_valid(company["iban"])
-    assert all(ean.is_valid(product["gtin"]) for product in rows("products.csv"))
+    goods = [product for product in rows("products.csv") if product["kind"] == ProductKind.GOODS]
+    assert all(ean.is_valid(product["gtin"]) for product in goods)
     vat_ids = [row["vat_id"] for row in [company, *rows("customers.csv")] if row["vat_id"]]
     assert all(vat.is_valid(vat_id) for vat_id in vat_ids)
 
@@ -418,17 +419,16 @@ def test_demo_expects_total_of_price_list(scenario: Scenario) -> None:
             name=row["name"],
             unit_price_minor=int(Decimal(row["unit_price"]) * 100),
             tax_rate_ppm=int(Decimal(row["tax_rate_percent"]) * 10_000),
+            tax_class=row["tax_class"],
+            kind=ProductKind(row["kind"]),
         )
         for row in rows("products.csv")
     }
     vat_ids = {row["customer_id"]: row["vat_id"] for row in rows("customers.csv")}
     assert order.ship_to is not None
     is_abroad = bool(vat_ids[order.customer_id]) and order.ship_to.country != "DE"
-    terms = PriceTerms(case=TaxCase.INTRA_COMMUNITY if is_abroad else TaxCase.DOMESTIC)
-    lines = [
-        price_line(number, line, products[line.sku], order.currency, terms)
-        for number, line in enumerate(order.lines, 1)
-    ]
+    case = TaxCase.INTRA_COMMUNITY if is_abroad else TaxCase.DOMESTIC
+    lines = price_lines(order, products, PriceTerms(case=case, service_case=case))
     assert Decimal(total(lines).total_minor) / 100 == Decimal(str(scenario.ends_as["total"]))
 
 

@@ -14,12 +14,12 @@ from activities.operations.commands import execute_command
 from activities.purchasing import reading as purchasing_reading
 from activities.purchasing.steps import plan_purchases
 from activities.purchasing.stock_review import StockReview
-from models.approvals import ApprovalRules, ProposalState, why_approval
+from models.approvals import ApprovalRules, ProposalState, whole_minor, why_approval
 from models.messages.commands.registry import CommandStep
 from models.messages.commands.results import CommandResult
 from models.messages.nightly import ReviewStep
-from models.messages.steps import PlanStep, PurchasePlan
-from models.purchasing import ComparedOffer, Requirement
+from models.messages.steps import PlanStep, PurchasePlan, StockKey
+from models.offers import ComparedOffer, Requirement
 from models.stock import ShortageState
 from models.tables.masterdata import Product, SupplierOffer
 from models.tables.purchasing import PurchaseOrderLine
@@ -87,6 +87,34 @@ def test_months_of_demand_are_not_judged_before_the_first_stock_review() -> None
         ApprovalRules(), requirement, purchase(500, 500), is_first=False, demand_a_day=None
     )
     assert found is None
+
+
+@pytest.mark.parametrize(
+    ("others_minor", "reason"),
+    [
+        ([], None),
+        ([400_00], None),  # the limit itself needs no approval
+        ([400_01], "above 1000.00 EUR with the other lines of its purchase order"),
+        ([200_00, 200_01], "above 1000.00 EUR with the other lines of its purchase order"),
+    ],
+)
+def test_whole_purchase_order_counts(others_minor: list[int], reason: str | None) -> None:
+    requirement = Requirement(sku="A", short=3, restock=0, needed_by=None)
+    others = [purchase(1, minor) for minor in others_minor]
+    rules = ApprovalRules(value=Decimal("1000.00"))
+    chosen = purchase(3, 600_00)
+    found = why_approval(
+        rules, requirement, chosen, is_first=False, demand_a_day=None, others=others
+    )
+    assert found == reason
+
+
+def test_highest_freight_covers_a_purchase_order() -> None:
+    lines = [
+        purchase(1, 100_00).model_copy(update={"freight_minor": freight, "duty_minor": 5_00})
+        for freight in (12_00, 30_00, 0)
+    ]
+    assert whole_minor(lines) == 3 * 105_00 + 30_00
 
 
 @pytest.fixture
@@ -158,7 +186,7 @@ def test_first_purchase_for_stock_is_proposed_and_only_the_shortage_purchased(
     assert "wait for approval (the first purchase of more than the 1 that are short)" in (
         planned.problem
     )
-    assert "`stock approve-purchase C BER`" in planned.problem
+    assert "`stock approve-purchase C BER --expect-units " in planned.problem
     [only_short] = planned_units(careful)
     [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
     assert (proposal.state, only_short < proposal.quantity) == ("open", True)
@@ -287,6 +315,55 @@ def test_stock_review_keeps_the_proposal_of_a_shortage(careful: Warehouse) -> No
     review = StockReview(careful.database)
     asyncio.run(review.review_stock(ReviewStep(after="", batch_skus=10)))
     assert decide(careful, "approve_purchase").refusal is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "field"),
+    [
+        ({"expect_units": 1}, "expect_units"),
+        ({"expect_units": 11, "expect_cost": "549.99"}, "expect_cost"),
+        ({"expect_units": 11, "expect_cost": "550.01"}, "expect_cost"),
+        ({"expect_cost": "550.001"}, "expect_cost"),
+        ({"expect_units": 11, "expect_cost": "550.00"}, None),
+        ({"expect_cost": "550"}, None),
+        ({}, None),
+    ],
+)
+def test_approval_of_a_changed_purchase_is_refused_with_the_new_numbers(
+    careful: Warehouse, expected: dict[str, Any], field: str | None
+) -> None:
+    offer_only(careful, minimum_quantity=11)
+    plan(careful)
+    refused = decide(careful, "approve_purchase", **expected).refusal
+    assert (refused.field if refused else None) == field
+    if refused and expected.get("expect_cost") != "550.001":
+        assert refused.reason == (
+            "the proposed purchase is now 11 x C from X for 550.00 EUR: `stock approve-purchase C "
+            "BER --expect-units 11 --expect-cost 550.00`"
+        )
+    [proposal] = careful.database.read(purchasing_reading.purchase_proposals)
+    assert proposal.state == ("open" if field else "approved")
+
+
+def test_purchase_orders_of_many_lines_wait_for_approval(warehouse: Warehouse) -> None:
+    """C for 750.00 is planned; A for 500.00 more waits. Once approved, neither waits again."""
+    limited(warehouse, ApprovalRules(first=False, value=Decimal("1000.00")))
+    offer_only(warehouse)
+    offer = {"supplier_id": "X", "sku": "A", "unit_cost_minor": 5_000, "currency": "EUR"}
+    terms = {"minimum_quantity": 1, "pack_size": 1, "lead_time_days": 3}
+    warehouse.database.transaction(
+        lambda work: work.session.add(SupplierOffer.model_validate(offer | terms))
+    )
+    key = StockKey(sku="A", location="BER")
+    place(warehouse, 15)
+    assert (plan(warehouse).awaits_approval, planned_units(warehouse)) == (False, [15])
+    place(warehouse, 20, sku="A")  # of which ten are short in Berlin
+    planned = plan_purchases.run(warehouse.database, PlanStep(key=key))
+    assert "with the other lines of its purchase order" in str(planned.problem)
+    assert decide(warehouse, "approve_purchase", sku="A").refusal is None
+    planned = plan_purchases.run(warehouse.database, PlanStep(key=key))
+    assert not planned.awaits_approval
+    assert (plan(warehouse).awaits_approval, planned_units(warehouse)) == (False, [15])
 
 
 def test_decision_without_open_proposal_is_refused(careful: Warehouse) -> None:

@@ -8,19 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.purchasing import (
-    ArrivedUnits,
+from models.offers import (
     ComparedOffer,
     Comparison,
-    LandedValue,
     Offer,
-    PurchaseOrderState,
     Requirement,
     TrackRecord,
     compare_offers,
+    purchase_quantity,
+)
+from models.purchasing import (
+    ArrivedUnits,
+    LandedValue,
+    PurchaseOrderState,
     freight_of_arrived,
     landed_value,
-    purchase_quantity,
 )
 
 TODAY = date(2026, 11, 1)

@@ -180,6 +180,57 @@ def test_expected_date_in_the_past_counts_as_no_date(warehouse: Warehouse, of_li
     assert line.expected_date == today + timedelta(days=3)
 
 
+@pytest.mark.parametrize(
+    ("price", "refused"),
+    [("-1", "lines.0.unit_cost: -1 is below zero"), ("1.505", "lines.0.unit_cost: '1.505'"),
+     ("a", "lines.0.unit_cost: 'a'")],
+)  # fmt: skip
+def test_acknowledgement_with_a_wrong_price_is_rejected(
+    warehouse: Warehouse, price: str, refused: str
+) -> None:
+    line = buy(warehouse, 4)
+    promise = PromisedLine(sku="C", quantity=4, unit_cost=price)
+    fact = SupplierAcknowledged(acknowledgement_id="K", po_id=line.po_id, lines=(promise,))
+    reason = warehouse.database.read(
+        lambda session: purchasing_reading.acknowledgement_refusal(
+            session, fact, warehouse.now.date()
+        )
+    )
+    assert reason
+    assert reason.startswith(refused)
+    apply_acknowledgement.run(warehouse.database, fact)
+    [rejected] = warehouse.read(select(RejectedMessageRow))
+    assert rejected.reason == reason
+
+
+def test_acknowledged_price_is_compared_with_the_ordered_one(warehouse: Warehouse) -> None:
+    """An open purchase order with another price is a finding until a later one agrees."""
+    unused: Any = None
+    reconciliation = Reconciliation(warehouse.database, unused)
+    line = buy(warehouse, 4)
+    ordered = format_amount(line.unit_cost_minor, "EUR")
+    dearer = format_amount(line.unit_cost_minor + 25, "EUR")
+    for number, (price, messages) in enumerate(
+        [(dearer, [f"ordered at {ordered} EUR and acknowledged at {dearer}"]), (ordered, [])]
+    ):
+        promise = PromisedLine(sku="C", quantity=4, unit_cost=price)
+        fact = SupplierAcknowledged(
+            acknowledgement_id=f"K{number}", po_id=line.po_id, lines=(promise,)
+        )
+        apply_acknowledgement.run(warehouse.database, fact)
+        view = warehouse.database.read(
+            lambda session: purchasing_reading.purchase_order(session, line.po_id)
+        )
+        assert view
+        assert view.lines[0].acknowledged_unit_cost == price
+        warehouse.now += timedelta(minutes=1)
+        asyncio.run(reconciliation.compare_ledger(CloseStep(seen_at=warehouse.now)))
+        seen = select(Finding).where(Finding.last_seen_at == warehouse.now)
+        found = [row.message for row in warehouse.read(seen)]
+        assert len(found) == len(messages)
+        assert all(part in message for part, message in zip(messages, found, strict=True))
+
+
 # Landed cost.
 
 

@@ -45,9 +45,10 @@ from models.messages.steps import (
     PurchaseStep,
     StockKey,
 )
+from models.offers import Requirement
 from models.orders import Delivery
 from models.progress import Stage
-from models.purchasing import Reason, Requirement
+from models.purchasing import Reason
 from models.replenishment import ReviewPolicy, lot_size
 from models.tables.masterdata import Product, SupplierOffer
 from models.tables.operations import Finding, RejectedMessageRow
