@@ -24,6 +24,7 @@ from models.messages.commands.shipping import (
 )
 from models.messages.requests import CancelRequest
 from models.messages.steps import CancelOrder, OrderStep, ShipmentStep
+from models.money import parse_amount
 from models.orders import Delivery, OrderDocument
 from models.progress import Cancellation, ShipmentState
 from models.tables.orders import Order
@@ -271,12 +272,15 @@ class OrderRules(WarehouseModel):
 
     @rule(pick=picks, paid=st.none() | st.sampled_from(AMOUNTS), twice=st.booleans())
     def end_claim(self, pick: int, paid: str | None, twice: bool) -> None:
-        """Settle a claim with the amount the carrier paid, or withdraw it (None); once."""
+        """Settle a claim with the amount the carrier paid, at most all of it, or withdraw it (None)."""
         claim = self.pick(select(Claim).order_by(Claim.claim_id), pick)
         if claim is None:
             return
         fields = {"command_id": self.next_id("F"), "reason": "r", "claim_id": claim.claim_id}
         command = SettleClaim(**fields, amount=paid) if paid else WithdrawClaim(**fields)
         allowed = claim.state is ClaimState.OPEN
+        allowed = allowed and (
+            paid is None or parse_amount(paid, claim.currency) <= claim.amount_minor
+        )
         self.run_command(command, allowed, twice)
         self.events[command.kind] += allowed
