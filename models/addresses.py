@@ -184,9 +184,8 @@ def _review_region(country: Country, address: Postal, code: str, note: "_Note") 
             note("region", f"is missing: addresses of {country} have one{such_as}", is_error)
     elif country.regions and region is None:
         note("region", f"{address.region!r} is not a region of {country}{such_as}", False)
-    elif required and region and code:
-        if not _area_pattern(address.country, region).match(code):
-            note("postal_code", f"{code} is not in {address.region}, {country}", False)
+    elif required and region and code and not _area_pattern(country.code, region).match(code):
+        note("postal_code", f"{code} is not in {address.region}, {country}", False)
 
 
 class _Note(Protocol):

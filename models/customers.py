@@ -5,7 +5,14 @@ from enum import StrEnum
 from typing import Annotated, Self
 
 import pycountry
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as NumberError
 
@@ -48,6 +55,8 @@ class TaxTreatment(StrEnum):
     REVERSE_CHARGE = "reverse_charge"
 
 
+_EU_PREFIXES = frozenset({*vat.MEMBER_STATES, "el"})
+"""The letters that VAT ids of the EU begin with, in small letters."""
 _MEANT = {"UK": "GB", "EL": "GR"}
 """Codes that others than ISO give to countries."""
 
@@ -84,11 +93,20 @@ def checked_number(validate: Callable[[str], str], value: str, kind: str) -> str
         raise ValueError(f"{value!r} is not a valid {kind} ({error})") from error
 
 
-def _vat_id(value: str) -> str:
-    """Check a VAT id of an EU country; those of other countries are not checked."""
-    country = value[:2].lower()
-    if country.isalpha() and country not in {*vat.MEMBER_STATES, "el"}:
+def _vat_id(value: str, info: ValidationInfo) -> str:
+    """Check a VAT id of an EU country; those of other countries are not checked.
+
+    A number without letters of a country is one of the customer's own: outside the EU it is kept,
+    inside it names no state.
+    """
+    country, home = value[:2].lower(), info.data.get("country", "")
+    if country.isalpha() and country not in _EU_PREFIXES:
         return value
+    if not country.isalpha() and home and home.lower() not in _EU_PREFIXES:
+        return value
+    whole = f"{home}{value}"
+    if not country.isalpha() and vat.is_valid(whole):
+        raise ValueError(f"{value!r} doesn't begin with its country: write {vat.compact(whole)}")
     return checked_number(vat.validate, value, "VAT id")
 
 

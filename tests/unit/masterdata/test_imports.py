@@ -144,6 +144,7 @@ def test_company_replaces_default_one(database: Database, folder: Path, tmp_path
         ("company.csv", {"oss": "true", "prices_include_tax": "TRUE", "tax_number": "27/1"}),
         ("tax_rates.csv", {"country": "XI", "rate_percent": "0"}),
         ("customers.csv", {"vat_id": "ATU99980002", "name": 'Müller "& Söhne", Wien'}),
+        ("customers.csv", {"country": "US", "vat_id": "27-1234567"}),
         ("products.csv", {"gtin": "", "unit_price": "0", "weight_g": 0, "name": " 東京 "}),
         ("locations.csv", {"handling_cost": ""}),
         ("distances.csv", {"postal_prefix": "", "distance_km": 0}),

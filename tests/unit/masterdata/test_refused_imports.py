@@ -110,6 +110,7 @@ BAD_CELLS = [
     ("customers.csv", "credit_limit", "much", "is not a number such as 18.00"),
     ("customers.csv", "credit_limit", "1.0010", "more than 2 decimals"),
     ("customers.csv", "vat_id", "12345", "not a valid VAT id"),
+    ("customers.csv", "vat_id", "136695976", "begin with its country: write DE136695976"),
     ("stock.csv", "location", "NOPE", "there is no 'NOPE'"),
     ("stock.csv", "sku", "NOPE", "there is no 'NOPE'"),
     ("stock.csv", "on_hand", "-1", "is below 0, the least"),

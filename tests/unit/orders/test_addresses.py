@@ -205,6 +205,17 @@ def test_other_country_code_is_refused_with_a_way_out(country: str, way_out: str
     [
         ({"phone": "030 901820"}, {}, {"phone": "+4930901820"}, []),
         ({"postal_code": "D-01067"}, {}, {"postal_code": "01067"}, []),
+        ({"vat_id": "20-21345678-4", "country": "AR"}, {}, {"vat_id": "20-21345678-4"}, []),
+        ({"vat_id": "27AAPFU0939F1ZV", "country": "IN"}, {}, {"vat_id": "27AAPFU0939F1ZV"}, []),
+        (
+            {"vat_id": "0477.472.701", "country": "BE"},
+            {
+                "customer.vat_id": "'0477.472.701' doesn't begin with its country: "
+                "write BE0477472701"
+            },
+            {},
+            [],
+        ),
         ({"phone": "abc"}, {"customer.phone": "'abc' is not a phone number of DE"}, {}, []),
         ({"phone": "4.93E+11"}, {"customer.phone": "'4.93E+11' is not a phone number"}, {}, []),
         (
@@ -220,7 +231,10 @@ def test_other_country_code_is_refused_with_a_way_out(country: str, way_out: str
 def test_contact_data_of_a_whole_customer_are_checked(
     changes: dict[str, str], refused: dict[str, str], stored: dict[str, str], warnings: list[str]
 ) -> None:
-    """The phone number is refused as that of the order, a postal code is a warning."""
+    """The phone number is refused as that of the order, a postal code is a warning.
+
+    A tax number of a country outside the EU is kept as it is.
+    """
     customer = {"customer_id": "C-1", "name": "Ada", "country": "DE", "email": "a@example.com"}
     document = sent(address_of("IE", "1 Main Street", "Cork", "", ""), customer=customer | changes)
     if refused:
