@@ -19,6 +19,7 @@ class CellKind(StrEnum):
     WHOLE = "whole"
     DAY = "day"
     TIME = "time"
+    TRUTH = "truth"
 
 
 NUMBERS = {CellKind.AMOUNT, CellKind.PERCENT, CellKind.WHOLE}
@@ -59,7 +60,9 @@ def kinds_of(model: type[BaseModel]) -> Mapping[str, CellKind]:
 
 
 def _kind(field: FieldInfo) -> CellKind:
-    """Find the marker of a field, also inside `X | None`."""
+    """Find the marker of a field, also inside `X | None`; a truth value has none."""
+    if field.annotation is bool:
+        return CellKind.TRUTH
     inside = (part for option in get_args(field.annotation) for part in get_args(option))
     markers = (marker for marker in (*field.metadata, *inside) if isinstance(marker, CellKind))
     return next(markers, CellKind.TEXT)

@@ -1,7 +1,9 @@
 """What is unlikely about imported values: imported as it is, and listed as a warning."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from html import unescape
 
 from models.addresses import postal_code_problem
 from models.customers import CustomerDocument
@@ -19,6 +21,10 @@ MIN_DENSITY = 0.001
 FACTOR = 10
 """A price that rises or falls to its tenth has probably lost its decimal mark."""
 MAX_LEAD_TIME_DAYS = 365
+_NO_VALUES = frozenset({"null", "nan", "undefined", "#n/a", "#ref!", "#value!", "\\n"})
+"""What databases and programs write for no value, in small letters."""
+_HTML = re.compile(r"&(?:#\d+|#x[0-9a-f]+|[a-z]+\d*);", re.IGNORECASE)
+"""A character as web pages write it: &amp;."""
 Doubt = tuple[str, str]
 """A column, and what is unlikely about it."""
 
@@ -76,7 +82,11 @@ def doubts_of_change(before: str, after: str) -> Iterator[str]:
 
 
 def doubts_of_text(text: str) -> Iterator[str]:
-    """Find texts that were decoded wrongly before they were written to the file."""
+    """Find texts that were written wrongly to the file, or decoded wrongly before."""
+    if text.casefold() in _NO_VALUES:
+        yield f"{text!r} is probably no value: leave the cell empty"
+    if _HTML.search(text) and (meant := unescape(text)) != text:
+        yield f"{text!r} is probably {meant!r}"
     if "\ufffd" in text:
         yield f"{text!r} has lost a character"
     if any(mark in text for mark in ("Ã", "Â", "â€")):

@@ -97,6 +97,12 @@ def _header_errors(
     columns = model.model_fields
     named = [name for name in header if name]
     if len(named) == 1 and named[0] not in columns:
+        if len(header) > 1:
+            reason = (
+                f"has one cell, {named[0][:60]!r}: remove all rows above the names of the columns"
+            )
+            yield Problem(table.name, line, None, reason)
+            return
         known = " or ".join(filter(None, [", ".join([*SEPARATORS.values()][:-1]), "vertical bars"]))
         reason = f"has one column, {named[0][:60]!r}: separate cells by {known}"
         yield Problem(table.name, line, None, reason)

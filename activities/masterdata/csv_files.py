@@ -3,9 +3,11 @@
 import codecs
 import csv
 import io
+import re
 from collections.abc import Collection
 
 from activities.masterdata.raw_tables import RawRow, RawTable, unreadable
+from models.texts import visible
 
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -18,6 +20,8 @@ BYTE_ORDER_MARKS = (
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 LIKELY_ENCODING = "windows-1252"
 """The encoding of spreadsheets in western Europe that is not UTF-8."""
+_TEXT_FORMULA = re.compile(r'="([^"]*)"')
+"""How exports keep leading zeros in a spreadsheet."""
 CUT_OFF = "the file may be cut off here"
 
 
@@ -39,7 +43,7 @@ def read_csv(name: str, raw: bytes, columns: Collection[str], encoding: str | No
                 continue
             width = width or len(cells)
             if len(cells) == width:
-                table.rows.append(RawRow(reader.line_num, cells))
+                table.rows.append(RawRow(reader.line_num, [_as_text(cell) for cell in cells]))
             else:
                 table.add_error(reader.line_num, _wrong_width(cells, width, separator))
     except csv.Error as error:
@@ -105,9 +109,15 @@ def _cells(line: str, separator: str) -> list[str]:
     return [cell.strip().strip('"') for cell in line.split(separator)]
 
 
+def _as_text(cell: str) -> str:
+    """Return the text of a formula that is nothing else, such as ="01067"."""
+    match = _TEXT_FORMULA.fullmatch(cell)
+    return match.group(1) if match else cell
+
+
 def name_of(cell: str) -> str:
     """Return the name of a column as it is known: `unit_price` for "Unit price"."""
-    return "_".join(cell.strip().casefold().split())
+    return "_".join(visible(cell).casefold().split())
 
 
 def _wrong_width(cells: list[str], width: int, separator: str) -> str:

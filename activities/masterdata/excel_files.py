@@ -202,6 +202,8 @@ def cell_text(cell: Cell, kind: CellKind = CellKind.TEXT) -> str:
     if cell.is_error:
         raise ValueError(f"has the error {cell.value}")
     match cell.value:
+        case bool() if kind is CellKind.TRUTH:
+            return str(cell.value).lower()
         case bool():
             raise ValueError(f"is the truth value {cell.value}: {AS_TEXT}")
         case int() | float():

@@ -57,9 +57,8 @@ def _doubt(plan: Plan, row: PlannedRow, column: str, reason: str) -> Problem:
 def _texts(plan: Plan) -> Iterator[Problem]:
     for row in plan.content.rows:
         for column, cell in row.cells.items():
-            if not cell.isascii():
-                for reason in doubts_of_text(cell):
-                    yield Problem(plan.content.name, row.line, column, reason)
+            for reason in doubts_of_text(cell):
+                yield Problem(plan.content.name, row.line, column, reason)
 
 
 def _changes(plan: Plan) -> Iterator[Problem]:

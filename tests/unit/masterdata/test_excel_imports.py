@@ -93,6 +93,15 @@ def test_computed_numbers_and_percentages_are_those_shown(database: Database, fo
     assert (drill.unit_price_minor, drill.tax_rate_ppm) == (30, 70_000)
 
 
+def test_truth_value_in_a_column_of_truth_values_is_read(database: Database, folder: Path) -> None:
+    row = dict(zip(HEADERS["products.csv"], product(), strict=True))
+    row |= {"is_sold": False, "is_bought": True}
+    write_sheet(folder, "products", [list(row), list(row.values())])
+    import_folder(database, folder)
+    drill = database.read(lambda s: s.get_one(Product, "DRILL"))
+    assert (drill.is_sold, drill.is_bought) == (False, True)
+
+
 def test_text_that_looks_like_number_stays_text(database: Database, folder: Path) -> None:
     row = ROWS["customers.csv"] | {
         "customer_id": "007",

@@ -92,6 +92,8 @@ FORMATS: Mapping[str, Callable[[str], bytes]] = {
     "UTF-32": lambda text: german(text).encode("utf-32"),
     "old line ends": lambda text: german(text).replace("\n", "\r").encode(),
     "names": lambda text: german(text).replace("unit_price", "Unit  price").replace("sku", " SKU ").encode(),
+    "invisible characters": lambda text: german(text).replace("unit_price", "unit_price\u200b").encode("utf-8-sig").replace(b"sku", b"\xef\xbb\xbfsku"),
+    "formulas": lambda text: german(text).replace(";2.000;", ';"=""2000""";').encode(),
     "blank rows": lambda text: f"\n;;\n{german(text)};;;;;;;;;\n \n".encode(),
 }  # fmt: skip
 
@@ -173,6 +175,9 @@ UNLIKELY: list[tuple[str, Sequence[dict[str, object]], str]] = [
     ("products.csv", [{"height_mm": "0"}], "products.csv line 2, weight_g: or a size is 0: freight can't be planned"),
     ("products.csv", [{"name": "MÃ¼ller"}], "products.csv line 2, name: 'MÃ¼ller' is probably 'Müller'"),
     ("products.csv", [{"name": "M\ufffdller"}], "products.csv line 2, name: 'M\ufffdller' has lost a character"),
+    ("products.csv", [{"name": "Saw &amp; M&uuml;ll"}], "products.csv line 2, name: 'Saw &amp; M&uuml;ll' is probably 'Saw & Müll'"),
+    ("customers.csv", [{"city": "NULL"}], "customers.csv line 2, city: 'NULL' is probably no value: leave the cell empty"),
+    ("customers.csv", [{"name": "nan"}], "customers.csv line 2, name: 'nan' is probably no value: leave the cell empty"),
     ("offers.csv", [{"valid_until": "2026-07-05"}], "offers.csv line 2, valid_until: 2026-07-05 is past: nothing is purchased from this offer"),
     ("offers.csv", [{"break_unit_cost": "56"}], "offers.csv line 2, break_unit_cost: 56 is above the price 55.00"),
     ("offers.csv", [{"break_quantity": "1"}], "offers.csv line 2, break_quantity: is not above the minimum quantity: the price never applies"),
@@ -246,7 +251,9 @@ def test_change_to_a_tenth_is_unlikely(before: str, after: str, count: int) -> N
     assert len(list(doubts_of_change(before, after))) == count
 
 
-@pytest.mark.parametrize("text", ["Müller", "Ã", "São Paulo", "ÂNGELO", "東京", "Łódź"])
+@pytest.mark.parametrize(
+    "text", ["Müller", "Ã", "São Paulo", "ÂNGELO", "東京", "Łódź", "H&M; A & B;", "Nullmeyer"]
+)
 def test_names_of_the_world_are_likely(text: str) -> None:
     assert list(doubts_of_text(text)) == []
 

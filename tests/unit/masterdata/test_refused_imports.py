@@ -185,6 +185,14 @@ def test_unknown_separator_is_one_error(database: Database, folder: Path) -> Non
     )
 
 
+def test_title_above_the_header_is_one_error(database: Database, folder: Path) -> None:
+    rewrite(folder, "locations.csv", lambda text: f"Our locations,,,,\n{text}")
+    assert refusal(database, folder) == (
+        "locations.csv line 1: has one cell, 'Our locations': "
+        "remove all rows above the names of the columns"
+    )
+
+
 def test_rows_with_another_separator_than_the_header_are_one_error(
     database: Database, folder: Path
 ) -> None:
