@@ -98,10 +98,9 @@ def _header_errors(
     named = [name for name in header if name]
     if len(named) == 1 and named[0] not in columns:
         if len(header) > 1:
-            reason = (
-                f"has one cell, {named[0][:60]!r}: remove all rows above the names of the columns"
-            )
-            yield Problem(table.name, line, None, reason)
+            title = next(str(cell) for cell in table.rows[0].cells if cell)[:60]
+            way_out = "remove all rows above the names of the columns"
+            yield Problem(table.name, line, None, f"has one cell, {title!r}: {way_out}")
             return
         known = " or ".join(filter(None, [", ".join([*SEPARATORS.values()][:-1]), "vertical bars"]))
         reason = f"has one column, {named[0][:60]!r}: separate cells by {known}"
