@@ -166,6 +166,19 @@ def credited_before_entry(entry_id: str, order_id: str, currency: str, amount_mi
     )
 
 
+def unrecognised_entry(
+    order_id: str, currency: str, *, revenue_minor: int, allowance_minor: int
+) -> Entry:
+    """Build the entry that takes back the revenue of a cancelled order, and allowances on it."""
+    return entry(
+        f"unrecognised:{order_id}",
+        currency,
+        {Account.REVENUE: revenue_minor, Account.CONTRACT_LIABILITIES: allowance_minor},
+        {Account.CONTRACT_LIABILITIES: revenue_minor, Account.SALES_RETURNS: allowance_minor},
+        order_id,
+    )
+
+
 def claim_entry(claim_id: str, order_id: str, currency: str, amount_minor: int) -> Entry:
     """Build the entry of a claim against a carrier for lost or damaged goods."""
     return entry(

@@ -20,6 +20,7 @@ from activities.billing.payments import (
     record_unmatched,
     reinstate_order,
 )
+from activities.billing.recognised import reverse_recognised
 from activities.billing.refund_reports import record_failed_refund, record_reported_refund
 from activities.billing.reversals import new_reversal, reversal_problem, reverse_payment
 from activities.database.duplicates import conflict
@@ -70,10 +71,13 @@ def credit_invoice(work: UnitOfWork, step: OrderStep) -> Progress:
     """
     order = lock_order(work, step.order_id)
     credited = credit_cancelled_exchange(work, order)
-    for invoice in invoices_of(work.session, order.order_id):
+    invoices = invoices_of(work.session, order.order_id)
+    for invoice in invoices:
         if gross_minor(uncredited_taxes(work.session, invoice)):
             credit_amount(work, order, invoice, order.cancel_reason)
             credited = True
+    if invoices:
+        reverse_recognised(work, order)
     return save_progress(work, order) if credited else read_progress(work.session, order)
 
 

@@ -22,6 +22,7 @@ from models.tables.orders import Order
 from models.tables.stock import Reservation
 from models.tracking import TrackingStatus
 from tests.conftest import DATABASES
+from tests.support.billing.invariants import balances_by_order
 from tests.support.billing.machine import Bookkeeper
 from tests.support.billing.setup import furnish as furnish_billing
 from tests.support.database.stateful import Machine, copies
@@ -154,3 +155,21 @@ def test_lost_goods_credited_before_leave_no_contract_liability(
     bookkeeper.credit(pick=0, amount=amount, keep=False)
     bookkeeper.lose(pick=0, says=TrackingStatus.LOST, again=False)
     check(bookkeeper)
+
+
+@pytest.mark.parametrize("amount", [None, "3.33"])
+def test_cancelled_order_whose_goods_came_back_has_no_revenue_left(
+    bookkeeper: Bookkeeper, amount: str | None
+) -> None:
+    """What was credited while the goods were on their way is no allowance any more."""
+    bookkeeper.place([("A", 2), ("B", 1)], "net30", "ADA", "3", early=False)
+    bookkeeper.issue_goods(pick=0)
+    bookkeeper.credit(pick=0, amount=amount, keep=False)
+    bookkeeper.lose(pick=0, says=TrackingStatus.RETURNED_TO_SENDER, again=True)
+    bookkeeper.cancel(pick=0)
+    assert bookkeeper.events["cancelled"] == 1
+    check(bookkeeper)
+    [order] = bookkeeper.read(select(Order))
+    posted = bookkeeper.database.read(balances_by_order)[order.order_id]
+    accounts = (Account.REVENUE, Account.SALES_RETURNS, Account.CONTRACT_LIABILITIES)
+    assert [posted[account] for account in accounts] == [0, 0, 0]

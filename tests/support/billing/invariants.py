@@ -35,7 +35,7 @@ class BillingInvariants(BillingModel):
     @invariant()
     def accounts_equal_the_orders(self) -> None:
         """By order: receivable, tax, deposits, refunds payable, contract liability."""
-        ledger = self.database.read(_balances_by_order)
+        ledger = self.database.read(balances_by_order)
         for order in self.read(select(Order)):
             expected = self.database.read(partial(_expected_balances, order=order))
             posted = ledger[order.order_id]
@@ -127,7 +127,7 @@ class BillingInvariants(BillingModel):
             assert stage(self.progress_of(order.order_id)) is order.stage
 
 
-def _balances_by_order(session: Session) -> dict[str, Counter[Account]]:
+def balances_by_order(session: Session) -> dict[str, Counter[Account]]:
     """Read the ledger's balances by order and account; credits are negative."""
     sums: dict[str, Counter[Account]] = defaultdict(Counter)
     rows = select(JournalEntry.order_id, JournalPosting.account, JournalPosting.amount_minor).join(
@@ -151,7 +151,9 @@ def _expected_balances(session: Session, order: Order) -> dict[Account, int]:
     shipped = order.stage in (Stage.IN_TRANSIT, Stage.DELIVERED, Stage.COMPLETED)
     whole = balance.invoiced and not order.invoiced_by_delivery
     undispatched = whole and not balance.cancelled and not shipped
+    unrecognised = (Account.REVENUE, Account.SALES_RETURNS) if balance.cancelled else ()
     return {
+        **dict.fromkeys(unrecognised, 0),
         Account.ACCOUNTS_RECEIVABLE: _receivable_minor(order, balance),
         Account.TAX_PAYABLE: -tax_minor,
         Account.CUSTOMER_DEPOSITS: -_deposits_minor(order, refunds, balance),
