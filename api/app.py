@@ -16,6 +16,8 @@ from api import problems
 from api.billing import billing_router
 from api.bulk import bulk_router
 from api.commands import command_router
+from api.event_feed import EventFeed
+from api.events import events_router
 from api.imports import imports_router
 from api.ledger import ledger_router
 from api.metrics import add_metrics, metrics_router
@@ -59,6 +61,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
             imports_router(intake),
             operations_router(intake, database),
             bulk_router(intake, database),
+            events_router(EventFeed(database)),
             command_router(intake),
             metrics_router(reached, database, registry),
         ):

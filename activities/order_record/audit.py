@@ -12,6 +12,7 @@ from activities.database.chunks import chunks
 from activities.database.kept import keep, kept
 from activities.database.unit_of_work import UnitOfWork
 from models.audit import Entry, Tip, entry_hash
+from models.event_names import EVENTS
 from models.messages.facts import Fact, type_of
 from models.tables.operations import AuditRow, RejectedMessageRow
 
@@ -46,7 +47,11 @@ EventDetails = dict[tuple[str, str, str], list[str]]
 
 
 def record_event(work: UnitOfWork, order_id: str, event: str, detail: str) -> None:
-    """Record a business fact in the order's audit trail, with the origin of the transaction."""
+    """Record a business fact in the order's audit trail, with the origin of the transaction.
+
+    `event`: one of `EVENTS`.
+    """
+    assert event in EVENTS, f"{event} is not in models.event_names"
     read_tips(work.session, [order_id])
     tip = known_tip(work.session, order_id) or Tip()
     entry = Entry(

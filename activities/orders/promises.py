@@ -29,7 +29,7 @@ def review_promise(work: UnitOfWork, step: OrderStep) -> PromiseReview:
     if reviewed.promise != before:
         _save_promise(order, reviewed.promise)
         if reviewed.promise.letter and reviewed.promise.letter != before.letter:
-            event = f"{reviewed.promise.letter.kind}_told"
+            event = f"{reviewed.promise.letter.kind}_notified"
             record_event(work, step.order_id, event, _describe(reviewed.promise.letter))
         progress = save_progress(work, order)
     review_in_s = REVIEW_S

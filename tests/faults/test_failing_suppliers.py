@@ -122,7 +122,7 @@ async def test_repeated_and_late_acknowledgements_change_nothing(
     market.assert_payable(only.order.po_id, 5 * CHEAP_MINOR)
     assert rejection_reasons(busy_world, only.order.po_id) == []
     shown = await busy_world.order(order_id)
-    assert_happened_once(shown, "backorder_dated", "backorder_told")
+    assert_happened_once(shown, "backorder_dated", "backorder_notified")
 
 
 # Goods that differ from the purchase order

@@ -93,7 +93,7 @@ async def test_each_expected_date_within_the_promise_is_mailed_once(idle: World)
         await idle.receive(po_id, sku, 1)
         await idle.complete(order_id, TOTAL)
         await idle.ended(order_id)
-        assert events(await idle.order(order_id)).count("backorder_told") == 2
+        assert events(await idle.order(order_id)).count("backorder_notified") == 2
 
 
 async def test_lost_date_is_mailed_until_a_new_one_is_within_the_promise(idle: World) -> None:
@@ -266,7 +266,7 @@ async def test_order_without_an_expected_date_is_mailed_on_the_promised_date(idl
         placed = await place_order(idle, on_hand=0, requested_delivery_date=in_days(1).isoformat())
         order_id = placed.order_id
         await idle.until(order_id, "awaiting_stock")
-        assert "delay_told" not in events(await idle.order(order_id))
+        assert "delay_notified" not in events(await idle.order(order_id))
         clock.begin(in_days(1))
         shown = await until_mailed(idle, order_id, 1)
         assert shown["consent_by"] == in_days(31).isoformat()

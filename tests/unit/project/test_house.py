@@ -60,6 +60,7 @@ READERS = (
     "activities.orders.situation",
     "activities.operations.audit",
     "activities.operations.bulk",
+    "activities.operations.events",
     "activities.operations.metrics",
     "activities.database",
 )
