@@ -38,6 +38,7 @@ from models.money import format_percent, parse_percent
 from models.progress import Cancellation
 from models.tables.billing import CreditNoteRow, InvoiceRow, Refund
 from models.tables.ledger import OpenPeriod
+from models.tables.masterdata import Customer
 from models.tables.orders import Order
 
 
@@ -165,6 +166,10 @@ def resend_bill(work: UnitOfWork, command: ResendBill) -> CommandResult:
     row = work.session.get(InvoiceRow, number) or work.session.get(CreditNoteRow, number)
     if row is None:
         refuse("number", f"there is no invoice or credit note {number!r}", UNKNOWN)
+    order = work.session.get_one(Order, row.order_id)
+    if not work.session.get_one(Customer, order.customer_id).email:
+        reason = f"customer {order.customer_id} has no email address: import one, or print the PDF"
+        refuse("number", reason, MONEY_REFUSED)
     bill = BillStep(number=number, again=command.command_id)
     follow_up = FollowUp(order_id=row.order_id, bills=(bill,))
     return CommandResult.done(command, f"{number} is being mailed again", follow_up=follow_up)

@@ -2,6 +2,7 @@
 
 import json
 
+from tests.support.billing.sales import refusal
 from tests.support.masterdata.shop import Document, customer_row, order, unique
 from tests.support.orders.stages import at_the_counter, events
 from tests.support.pipeline.command_line import run, run_json
@@ -37,6 +38,9 @@ async def test_walk_in_pays_and_takes_the_goods(pipeline: World) -> None:
         assert await pipeline.mails(order_id) == []
         number = shown["invoice_number"]
         assert (await pipeline.api.get(f"/invoices/{number}/pdf")).content.startswith(b"%PDF")
+        assert await refusal(pipeline, f"/invoices/{number}/resend") == "money_refused number"
+        status, _, err = await run(pipeline, "invoice", "resend", number, "--reason", "lost")
+        assert (status, "has no email address" in err) == (1, True)
         slip = await pipeline.api.get(f"/shipments/SH-{order_id}-1/packing-slip.pdf")
         assert slip.is_success, slip.text
 
