@@ -20,6 +20,8 @@ class Acceptance(Payload):
         default=InvoiceAt.GOODS_ISSUE, exclude_if=lambda moment: moment is InvoiceAt.GOODS_ISSUE
     )
     """When the order is invoiced, if it is on credit."""
+    same_reference: tuple[str, ...] = Field(default=(), exclude_if=lambda orders: not orders)
+    """Other orders of the customer with the same reference of theirs."""
     lines: tuple[PricedLine, ...]
 
     @property
@@ -29,8 +31,12 @@ class Acceptance(Payload):
 
     @property
     def warnings(self) -> list[str]:
-        """What the seller still has to do for the tax case."""
-        return tax_warnings(self.tax_case, self.vat_id)
+        """What the seller still has to do for the tax case, and what may be ordered twice."""
+        warnings = tax_warnings(self.tax_case, self.vat_id)
+        if self.same_reference:
+            others = ", ".join(self.same_reference)
+            warnings.append(f"customer_reference: is that of {others} too: is it ordered twice?")
+        return warnings
 
 
 class AcceptedOrder(OrderDocument):

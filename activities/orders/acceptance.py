@@ -16,7 +16,9 @@ from models.errors import FieldError, Refused
 from models.money import parse_amount
 from models.orders import Fulfilment, OrderDocument
 from models.pricing import PriceTerms, ProductPrice, price_lines, total
+from models.progress import Cancellation
 from models.tables.masterdata import Company, Customer, Location, Product, TaxRate
+from models.tables.orders import Order
 from models.tables.stock import Stock
 from models.tax import AS_GOODS, ProductKind, Supply, levy_one_vat, taxation, vat_area
 
@@ -82,7 +84,8 @@ def check_order(
         total(accepted.lines)
     except ValueError as error:
         return [FieldError("lines", str(error))], None
-    return [], accepted
+    others = _same_reference(session, document, customer)
+    return [], accepted.model_copy(update={"same_reference": others}) if others else accepted
 
 
 def price_order(
@@ -202,6 +205,28 @@ def _other_case(product: ProductPrice, terms: PriceTerms) -> str | None:
     )
 
 
+def _same_reference(
+    session: Session, document: OrderDocument, customer: Customer | None
+) -> tuple[str, ...]:
+    """Find other orders of the customer with the same reference, the first ones."""
+    if document.customer_reference is None or customer is None:
+        return ()
+    query = (
+        select(Order.order_id)
+        .where(
+            Order.customer_reference == document.customer_reference,
+            Order.customer_id == customer.customer_id,
+            Order.order_id != document.order_id,
+            Order.cancellation == Cancellation.NONE,
+        )
+        .order_by(col(Order.order_id))
+        .limit(_MAX_NAMED)
+    )
+    return tuple(session.exec(query).all())
+
+
+_MAX_NAMED = 3
+"""The number of orders with the same reference that a warning names."""
 _NONE_LEFT = "none are left: remove the line"
 
 
