@@ -88,9 +88,9 @@ _CATEGORIES = {
 class Supply(Payload):
     """What decides the tax of an order.
 
-    `dispatched_from` and `delivered_to` are VAT areas (`vat_area`), `customer_country` is the seat
-    of the customer. `is_registered`: the seller has a VAT id. `oss`: it declares distance sales in
-    the one-stop shop. `has_goods`: without goods, the supply is a service.
+    `dispatched_from`, `delivered_to` and `customer_country`, the seat of the customer, are VAT
+    areas (`vat_area`). `is_registered`: the seller has a VAT id. `oss`: it declares distance sales
+    in the one-stop shop. `has_goods`: without goods, the supply is a service.
     """
 
     seller_country: str
@@ -190,6 +190,8 @@ def _services(supply: Supply) -> Taxation:
     if not supply.to_business:
         return at_home  # art. 45
     registered_in = supply.vat_id_country if supply.vat_id_country in EU else None
+    if supply.customer_country == f"{registered_in}*":
+        registered_in = None  # art. 6: established in a part of its state outside the VAT area
     if levy_one_vat(registered_in or supply.customer_country, supply.seller_country):
         return at_home  # art. 44
     if registered_in and supply.seller_country in EU:

@@ -277,7 +277,7 @@ def _read_prices(session: Session, document: OrderDocument, parties: _Parties) -
         seller_country=seller_area,
         dispatched_from=begins,
         delivered_to=ends,
-        customer_country=vat_area(buyer.country) if buyer else ends,
+        customer_country=vat_area(buyer.country, buyer.postal_code) if buyer else ends,
         treatment=customer.tax_treatment if customer else TaxTreatment.STANDARD,
         vat_id=vat_id,
         has_goods=ProductKind.GOODS in kinds,

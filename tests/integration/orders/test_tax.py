@@ -17,6 +17,7 @@ from tests.support.masterdata.shop import (
     customer_row,
     order,
     product_row,
+    unique,
 )
 from tests.support.orders.entrances import ENTRANCES, Place
 from tests.support.pipeline.command_line import run, run_json
@@ -151,6 +152,22 @@ async def test_tax_follows_from_places_and_customer(
     xml = await einvoice_of(taxed, invoice)
     for vat_id in filter(None, (COMPANY["vat_id"], columns.get("vat_id"))):
         assert f'schemeID="VA">{vat_id}<' in xml
+
+
+@pytest.mark.parametrize("place", ENTRANCES)
+async def test_service_to_a_business_on_the_canary_islands_is_outside_the_scope(
+    taxed: World, place: Place
+) -> None:
+    """Its Spanish VAT id makes it a business, not one that is established in the VAT area."""
+    sku = unique("SERVICE")
+    sizes = dict.fromkeys(("weight_g", "length_mm", "width_mm", "height_mm"), "")
+    taxed.import_tables(products=[product_row(sku, kind="service", **sizes)])
+    _, customer = shop(taxed, country="ES", vat_id="ESB58378431", postal_code="35001")
+    document = order(sku, customer, terms="net30")
+    await place(taxed, document)
+    shown = await taxed.until_event(document["order_id"], "invoiced")
+    invoice = (await taxed.api.get(f"/invoices/{shown['invoice_number']}")).json()
+    assert (invoice["tax_case"], invoice["tax"]) == ("outside_scope", "0.00")
 
 
 @pytest.mark.parametrize("place", ENTRANCES)

@@ -133,6 +133,16 @@ CASES: list[tuple[str, Supply, TaxCase, str | None, str]] = [
         *(TaxCase.OUTSIDE_SCOPE, None, "44"),
     ),
     (
+        "service to a business on the Canary Islands",
+        supply("ES*", "ESB58378431", customer_country="ES*", **SERVICE),
+        *(TaxCase.OUTSIDE_SCOPE, None, "6, 44"),
+    ),
+    (
+        "service to a business in Madrid, for Tenerife",
+        supply("ES*", "ESB58378431", **SERVICE),
+        *(TaxCase.REVERSE_CHARGE, None, "44, 196"),
+    ),
+    (
         "service to Northern Ireland",
         supply("XI", XI_ID, customer_country="GB", **SERVICE),
         *(TaxCase.OUTSIDE_SCOPE, None, "44"),
