@@ -58,6 +58,8 @@ def _decode(name: str, raw: bytes, encoding: str | None) -> str | RawTable:
     """Decode a file; if that fails, return the table that says so."""
     mark, marked = next((pair for pair in BYTE_ORDER_MARKS if raw.startswith(pair[0])), (b"", ""))
     encoding = marked or encoding or "utf-8"
+    if codecs.lookup(encoding).name == "iso8859-1":
+        encoding = LIKELY_ENCODING  # as web browsers do: it adds letters and quotes
     body = raw if encoding in ("utf-16", "utf-32") and marked else raw.removeprefix(mark)
     try:
         text = body.decode(encoding)
