@@ -115,7 +115,7 @@ def test_format_of_spreadsheet_is_read_as_meant(
 def test_other_encoding_is_read_if_it_is_named(
     database: Database, folder: Path, encoding: str
 ) -> None:
-    """Under the name of Latin-1, whose control characters nobody writes, comes windows-1252."""
+    """Latin-1 is windows-1252, without its letters and quotes."""
     change(folder, "locations.csv", name="Köln: Straße, €")
     path = folder / "locations.csv"
     path.write_bytes(path.read_text().encode("windows-1252"))
