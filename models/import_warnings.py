@@ -11,6 +11,7 @@ from models.imports import OfferRow, ProductRow
 from models.money import parse_percent
 from models.phones import parse_phone
 from models.tax import ProductKind
+from models.texts import visible
 
 MIN_RATE_PPM = 10_000
 """1 %: a tax rate below it is probably a fraction such as 0.19."""
@@ -85,7 +86,7 @@ def doubts_of_text(text: str) -> Iterator[str]:
     """Find texts that were written wrongly to the file, or decoded wrongly before."""
     if text.casefold() in _NO_VALUES:
         yield f"{text!r} is probably no value: leave the cell empty"
-    if _HTML.search(text) and (meant := unescape(text)) != text:
+    if _HTML.search(text) and (meant := visible(unescape(text))) != text:
         yield f"{text!r} is probably {meant!r}"
     if "\ufffd" in text:
         yield f"{text!r} has lost a character"

@@ -79,6 +79,10 @@ def read_content(
     if not table.rows:
         return content
     header = [name_of(str(cell or "")) for cell in table.rows[0].cells]
+    if problem := _lone_cell(table, header, model):
+        content.errors = [problem]  # those of the rows below follow from it
+        content.is_complete = False
+        return content
     if errors := list(_header_errors(table, header, model, key)):
         content.errors += errors
         content.is_complete = False
@@ -89,23 +93,27 @@ def read_content(
     return content
 
 
+def _lone_cell(table: RawTable, header: Sequence[str], model: type[Document]) -> Problem | None:
+    """Find a header of one unknown cell: a title above the columns, or a wrong separator."""
+    named = [name for name in header if name]
+    if len(named) != 1 or named[0] in model.model_fields:
+        return None
+    line, cells = table.rows[0].line, table.rows[0].cells
+    shown = next(str(cell) for cell in cells if cell)[:60]
+    if len(header) > 1 or table.errors:  # the rows below have more cells
+        way_out = "remove all rows above the names of the columns"
+        return Problem(table.name, line, None, f"has one cell, {shown!r}: {way_out}")
+    known = " or ".join((", ".join([*SEPARATORS.values()][:-1]), "vertical bars"))
+    return Problem(table.name, line, None, f"has one column, {shown!r}: separate cells by {known}")
+
+
 def _header_errors(
     table: RawTable, header: Sequence[str], model: type[Document], key: Sequence[str]
 ) -> Iterable[Problem]:
-    """Find what is wrong with a header; a wrong separator is one error."""
+    """Find what is wrong with the columns of a header."""
     line = table.rows[0].line
     columns = model.model_fields
     named = [name for name in header if name]
-    if len(named) == 1 and named[0] not in columns:
-        if len(header) > 1:
-            title = next(str(cell) for cell in table.rows[0].cells if cell)[:60]
-            way_out = "remove all rows above the names of the columns"
-            yield Problem(table.name, line, None, f"has one cell, {title!r}: {way_out}")
-            return
-        known = " or ".join(filter(None, [", ".join([*SEPARATORS.values()][:-1]), "vertical bars"]))
-        reason = f"has one column, {named[0][:60]!r}: separate cells by {known}"
-        yield Problem(table.name, line, None, reason)
-        return
     required = [column for column in key if columns[column].is_required()]
     unknown = f"is unknown; the columns are {', '.join(columns)}"
     for column in required:

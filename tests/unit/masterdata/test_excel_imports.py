@@ -214,6 +214,14 @@ SHEETS: list[tuple[Callable[[Worksheet], object], str]] = [
 ]
 
 
+def test_title_above_the_header_is_one_error(database: Database, folder: Path) -> None:
+    write_sheet(folder, "products", [["Price list"], HEADERS["products.csv"], product()])
+    assert refusal(database, folder) == (
+        "products.xlsx line 1: has one cell, 'Price list': "
+        "remove all rows above the names of the columns"
+    )
+
+
 @pytest.mark.parametrize(("edit", "message"), SHEETS, ids=["merged", "two sheets", "no header"])
 def test_sheet_that_is_no_table_is_refused(
     database: Database, folder: Path, edit: Callable[[Worksheet], object], message: str

@@ -185,8 +185,11 @@ def test_unknown_separator_is_one_error(database: Database, folder: Path) -> Non
     )
 
 
-def test_title_above_the_header_is_one_error(database: Database, folder: Path) -> None:
-    rewrite(folder, "locations.csv", lambda text: f"Our locations,,,,\n{text}")
+@pytest.mark.parametrize("separators", [",,,,", ""])
+def test_title_above_the_header_is_one_error(
+    database: Database, folder: Path, separators: str
+) -> None:
+    rewrite(folder, "locations.csv", lambda text: f"Our locations{separators}\n{text}")
     assert refusal(database, folder) == (
         "locations.csv line 1: has one cell, 'Our locations': "
         "remove all rows above the names of the columns"
