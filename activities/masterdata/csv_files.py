@@ -36,13 +36,16 @@ def read_csv(name: str, raw: bytes, columns: Collection[str], encoding: str | No
     text, separator = _separator(text, columns)
     table = RawTable(name)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    width = 0
+    width, named = 0, 0
     try:
         for cells in reader:
             if not any(map(str.strip, cells)):
                 continue
-            width = width or len(cells)
-            if len(cells) == width:
+            if not width:
+                width = len(cells)
+                named = max(number for number, cell in enumerate(cells, 1) if cell.strip())
+            if len(cells) in (width, named):  # separators may end the header only
+                cells += [""] * (width - len(cells))
                 table.rows.append(RawRow(reader.line_num, [_as_text(cell) for cell in cells]))
             else:
                 table.add_error(reader.line_num, _wrong_width(cells, width, separator))

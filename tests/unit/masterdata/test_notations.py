@@ -93,6 +93,7 @@ FORMATS: Mapping[str, Callable[[str], bytes]] = {
     "old line ends": lambda text: german(text).replace("\n", "\r").encode(),
     "names": lambda text: german(text).replace("unit_price", "Unit  price").replace("sku", " SKU ").encode(),
     "invisible characters": lambda text: german(text).replace("unit_price", "unit_price\u200b").encode("utf-8-sig").replace(b"sku", b"\xef\xbb\xbfsku"),
+    "separator after the header": lambda text: german(text).replace("\n", ";\n", 1).encode(),
     "formulas": lambda text: german(text).replace(";2.000;", ';"=""2000""";').encode(),
     "blank rows": lambda text: f"\n;;\n{german(text)};;;;;;;;;\n \n".encode(),
 }  # fmt: skip
