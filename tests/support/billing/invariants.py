@@ -149,8 +149,7 @@ def _expected_balances(session: Session, order: Order) -> dict[Account, int]:
     tax_minor -= _credited_tax_minor(session, order.order_id) + order.relieved_minor
     paid_back = sum(row.payable_minor for row in refunds if row.state is RefundState.REFUNDED)
     shipped = order.stage in (Stage.IN_TRANSIT, Stage.DELIVERED, Stage.COMPLETED)
-    whole = balance.invoiced and not order.invoiced_by_delivery
-    undispatched = whole and not balance.cancelled and not shipped
+    undispatched = balance.invoiced and not balance.cancelled and not shipped
     unrecognised = (Account.REVENUE, Account.SALES_RETURNS) if balance.cancelled else ()
     return {
         **dict.fromkeys(unrecognised, 0),
