@@ -33,10 +33,12 @@ from activities.billing import steps as billing_steps
 from activities.billing.payment_calls import PaymentCalls
 from activities.database.engine import Database
 from activities.database.step import activity_of, steps_of
+from activities.events.delivery import EventDelivery
 from activities.gateways.carriers import Carriers, HttpCarriers
 from activities.gateways.failures import TranslateErrors, is_unexpected
 from activities.gateways.http import PartnerClient
 from activities.gateways.payments import HttpPayments, Payments
+from activities.gateways.receivers import Receivers
 from activities.gateways.smtp import Mailer, SmtpMailer
 from activities.gateways.suppliers import HttpSuppliers, Suppliers
 from activities.mail.steps import CustomerMail
@@ -66,6 +68,7 @@ from workflows.order import OrderWorkflow
 from workflows.replenishment import ReplenishmentWorkflow
 from workflows.returns import ReturnWorkflow
 from workflows.schedules import ReconcileWorkflow, StockReviewWorkflow
+from workflows.subscriptions import SubscriptionWorkflow
 
 WORKFLOWS = [
     OrderWorkflow,
@@ -77,6 +80,7 @@ WORKFLOWS = [
     StockReviewWorkflow,
     ReconcileWorkflow,
     BulkWorkflow,
+    SubscriptionWorkflow,
 ]
 STEP_MODULES = (
     orders_steps,
@@ -104,12 +108,13 @@ GRACE = timedelta(seconds=20)
 
 @dataclass(frozen=True)
 class Gateways:
-    """The calls to all partners."""
+    """The calls to all partners, and to receivers of events."""
 
     payments: Payments
     suppliers: Suppliers
     carriers: Carriers
     mailer: Mailer
+    receivers: Receivers
 
 
 @asynccontextmanager
@@ -124,11 +129,14 @@ async def open_gateways(settings: Settings) -> AsyncIterator[Gateways]:
 
         mailer = SmtpMailer(settings.smtp_url, settings.partner_timeout)
         connections.push_async_callback(mailer.close)
+        receivers = Receivers(settings.webhook_private_addresses)
+        connections.push_async_callback(receivers.close)
         yield Gateways(
             payments=HttpPayments(partner(settings.payments_url)),
             suppliers=HttpSuppliers(partner(settings.suppliers_url)),
             carriers=HttpCarriers(partner(settings.carriers_url)),
             mailer=mailer,
+            receivers=receivers,
         )
 
 
@@ -147,6 +155,7 @@ def build_activities(
         Reconciliation(database, client),
         StockReview(database),
         BulkSteps(client, database),
+        EventDelivery(database, gateways.receivers),
     )
     return [
         *(activity_of(step, database) for module in STEP_MODULES for step in steps_of(module)),

@@ -12,11 +12,11 @@ from temporalio.client import Client
 import engine
 from activities.database.engine import Database
 from activities.database.unit_of_work import utc_now
+from activities.events.feed import EventFeed
 from api import problems
 from api.billing import billing_router
 from api.bulk import bulk_router
 from api.commands import command_router
-from api.event_feed import EventFeed
 from api.events import events_router
 from api.imports import imports_router
 from api.ledger import ledger_router
@@ -27,6 +27,7 @@ from api.purchasing import purchasing_router
 from api.returns import returns_router
 from api.shipping import claim_router, shipment_router
 from api.stock import stock_router
+from api.subscriptions import subscriptions_router
 from api.webhooks import webhook_router
 from exits import exit_on_error
 from intake import Intake
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
             operations_router(intake, database),
             bulk_router(intake, database),
             events_router(EventFeed(database)),
+            subscriptions_router(intake, database, settings.webhook_private_addresses),
             command_router(intake),
             metrics_router(reached, database, registry),
         ):

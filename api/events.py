@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query
 from starlette.responses import StreamingResponse
 
-from api.event_feed import EventFeed
+from activities.events.feed import EventFeed
 from models.errors import FieldError, InvalidInput
 from models.events import EVENT_TYPES, Event, EventPage, Filter
 

@@ -9,6 +9,7 @@ from intake.facts import FactIntake
 from intake.imports import ImportIntake
 from intake.nightly import NightlyIntake
 from intake.replenishment import ReplenishmentIntake
+from intake.subscriptions import SubscriptionIntake
 
 
 class Intake(
@@ -18,5 +19,6 @@ class Intake(
     ReplenishmentIntake,
     NightlyIntake,
     ExplanationIntake,
+    SubscriptionIntake,
 ):
     """Accept orders, imports, facts and commands; safe to share between requests."""

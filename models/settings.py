@@ -202,6 +202,9 @@ class Settings(BaseSettings):
     webhook_secret_carriers: Secrets = ""
     """`whsec_...`; several, separated by spaces, while a secret is being replaced."""
 
+    webhook_private_addresses: bool = Field(default=False, description="true or false")
+    """Post events also to private networks and this machine, and without TLS."""
+
     log_level: Literal["debug", "info", "warning"] = Field(
         default="info", description="debug, info or warning"
     )

@@ -1094,6 +1094,37 @@ def _create_messages() -> None:
         sa.PrimaryKeyConstraint("bulk_id", "order_id", name=op.f("pk_bulk_outcomes")),
     )
     op.create_table(
+        "subscriptions",
+        sa.Column("subscription_id", text(), nullable=False),
+        sa.Column("url", text(), nullable=False),
+        sa.Column("types", sa.JSON(), nullable=False),
+        sa.Column("secret", text(), nullable=False),
+        sa.Column("old_secret", text(), nullable=True),
+        sa.Column("old_until", moment(), nullable=True),
+        *(
+            sa.Column(name, text(), nullable=False)
+            for name in ("state", "reason", "actor", "failure")
+        ),
+        sa.Column("created_at", moment(), nullable=False),
+        sa.Column("delivered_no", sa.BigInteger(), nullable=False),
+        sa.Column("failing_since", moment(), nullable=True),
+        sa.PrimaryKeyConstraint("subscription_id", name=op.f("pk_subscriptions")),
+    )
+    op.create_table(
+        "dead_letters",
+        sa.Column("subscription_id", text(), nullable=False),
+        sa.Column("audit_no", sa.BigInteger(), nullable=False),
+        sa.Column("reason", text(), nullable=False),
+        sa.Column("refused_at", moment(), nullable=False),
+        sa.Column("to_send", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["subscriptions.subscription_id"],
+            name=op.f("fk_dead_letters_subscription_id"),
+        ),
+        sa.PrimaryKeyConstraint("subscription_id", "audit_no", name=op.f("pk_dead_letters")),
+    )
+    op.create_table(
         "mails",
         sa.Column("message_id", text(), nullable=False),
         sa.Column("order_id", text(), nullable=False),

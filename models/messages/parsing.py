@@ -29,6 +29,7 @@ from models.messages.facts import (
 from models.money import parse_amount
 from models.orders import OrderDocument
 from models.phones import parse_phone
+from models.subscriptions import SubscriptionDocument
 from models.validation import MISSING
 
 ANY_CURRENCY = "CLF"
@@ -97,6 +98,14 @@ def parse_bulk(sent: JsonValue) -> BulkDocument:
     """Parse a bulk. Raises InvalidInput."""
     try:
         return BulkDocument.model_validate(sent, extra="forbid")
+    except ValidationError as error:
+        raise invalid_input(error) from error
+
+
+def parse_subscription(sent: JsonValue) -> SubscriptionDocument:
+    """Parse a subscription. Raises InvalidInput."""
+    try:
+        return SubscriptionDocument.model_validate(sent, extra="forbid")
     except ValidationError as error:
         raise invalid_input(error) from error
 

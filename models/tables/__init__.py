@@ -3,6 +3,7 @@
 from models.tables import (  # noqa: F401
     billing,
     columns,
+    events,
     ledger,
     masterdata,
     operations,

@@ -15,6 +15,7 @@ from models.purchasing import PurchaseOrderState as State
 from tests.support.billing.payments import charge_back
 from tests.support.billing.sales import TOTAL as PRICE
 from tests.support.billing.sales import execute
+from tests.support.events.receiver import running_receiver
 from tests.support.masterdata.shop import order, unique
 from tests.support.orders.stages import (
     at_the_counter,
@@ -25,7 +26,7 @@ from tests.support.orders.stages import (
     until_purchased,
 )
 from tests.support.pipeline.clock import TODAY, in_days, working
-from tests.support.pipeline.waiting import until_timer
+from tests.support.pipeline.waiting import until, until_timer
 from tests.support.pipeline.world import World
 from tests.support.purchasing.market import Market
 from tests.support.purchasing.purchases import acknowledge, offer, reorder_at, until_purchases
@@ -426,6 +427,23 @@ async def in_bulk(world: World) -> list[str]:
     sent = {"action": "pause", "where": "channel = online", "reason": "stock-taking"}
     started = (await world.api.post("/bulks", json=sent)).json()
     return await workflows_ended(world, f"bulk-{started['bulk_id']}")
+
+
+@way
+async def subscribed(world: World) -> list[str]:
+    """Events are posted to a receiver that fails at first; paused, resumed and removed."""
+    async with running_receiver() as receiver:
+        receiver.answer = lambda event: 503
+        created = (await world.api.post("/subscriptions", json={"url": receiver.url})).json()
+        path = f"/subscriptions/{created['subscription']['subscription_id']}"
+        placed = await place_order(world)
+        await until(lambda: receiver.attempts)
+        await world.api.post(f"{path}/pause")
+        receiver.answer = lambda event: 200
+        await world.api.post(f"{path}/resume")
+        await until(lambda: receiver.of(placed.order_id))
+        await world.api.post(f"{path}/removal")
+        return await workflows_ended(world, path.strip("/").replace("ions/", "ion-"))
 
 
 @way

@@ -20,6 +20,7 @@ async def run(pipeline: World, *words: str, stdin: str = "") -> tuple[int, str, 
         "DATABASE_URL": settings.database_url,
         "TEMPORAL_ADDRESS": f"127.0.0.1:{settings.temporal_port}",
         "TEMPORAL_NAMESPACE": pipeline.client.namespace,
+        "WEBHOOK_PRIVATE_ADDRESSES": "true",
         "COLUMNS": "200",
     }
     with tempfile.TemporaryDirectory() as name:

@@ -83,7 +83,10 @@ async def _partners(folder: Path, api_url: str, auto: bool) -> AsyncIterator[tup
 def _settings(
     folder: Path, database_url: str, engine: str, partners_url: str, smtp_port: int
 ) -> Settings:
-    """Build the settings: short partner timeouts, and first purchases without approval."""
+    """Build the settings: short partner timeouts, and first purchases without approval.
+
+    Receivers of events are on loopback.
+    """
     return Settings(
         _env_file=None,
         var_dir=folder,
@@ -100,4 +103,5 @@ def _settings(
         attention_after_attempts=2,
         replenishment_window=0.2,
         approve_first_purchase=False,
+        webhook_private_addresses=True,
     )

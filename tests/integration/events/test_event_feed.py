@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
 
 from models.events import EVENT_TYPES, Event
-from tests.support.masterdata.shop import unique
+from tests.support.events.feed import newest, pages
 from tests.support.orders.stages import delivered, place_order
 from tests.support.pipeline.world import World
 
@@ -35,25 +34,6 @@ async def follow(world: World, after: int, last: set[str], **headers: str) -> li
             if any(e.subject in last and e.type == "order.payment_requested" for e in seen[-500:]):
                 return seen
     raise AssertionError("the stream ended")
-
-
-async def pages(world: World, after: int, **parameters: Any) -> list[Event]:
-    """Read all pages of events above a number."""
-    found: list[Event] = []
-    while True:
-        response = await world.api.get("/events", params={"after": after, **parameters})
-        assert response.status_code == 200, response.text
-        page = response.json()
-        found += [Event.model_validate(event) for event in page["events"]]
-        after = page["next"]
-        if not page["more"]:
-            return found
-
-
-async def newest(world: World) -> int:
-    """Return the number of the last event."""
-    response = await world.api.get("/events", params={"limit": 1, "order_id": unique("none")})
-    return int(response.json()["next"])
 
 
 @pytest.mark.sized

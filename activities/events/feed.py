@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 
 from activities.database.engine import Database
-from activities.operations.events import Mark, read_events, read_mark
+from activities.events.reading import Mark, read_events, read_mark
 from models.errors import Unavailable
 from models.events import Event, EventPage, Filter
 

@@ -13,9 +13,9 @@ from sqlmodel import select
 
 from activities.database.engine import Database
 from activities.database.unit_of_work import UnitOfWork
+from activities.events import feed as event_feed
+from activities.events.feed import EventFeed
 from activities.order_record.audit import record_event
-from api import event_feed
-from api.event_feed import EventFeed
 from models.events import Event, Filter
 from models.tables.operations import AuditRow
 from tests.conftest import DATABASES, new_database
