@@ -80,7 +80,7 @@ class EventDelivery:
         await self._note(lambda w: subscriptions.record_failure(w, subscription_id, failure))
         row = await self._row(subscription_id)
         if row.state == SubscriptionState.ACTIVE and row.delivered_no == began_at:
-            if not _failed_for_days():
+            if not _fails_for_days(row, self._database.clock()):
                 raise ReceiverUnavailable(f"{row.url}: {failure}")
             await self._pause(row, f"its receiver failed for {GIVE_UP_AFTER.days} days: {failure}")
             row = await self._row(subscription_id)
@@ -178,7 +178,6 @@ def _result(row: Subscription) -> DeliveryResult:
     return DeliveryResult(state=SubscriptionState(row.state))
 
 
-def _failed_for_days() -> bool:
-    """Check that the receiver has failed since the first attempt of this step, for days."""
-    info = activity.info()
-    return info.current_attempt_scheduled_time - info.scheduled_time >= GIVE_UP_AFTER
+def _fails_for_days(row: Subscription, now: datetime) -> bool:
+    """Check whether the receiver has failed for so long that it is dead."""
+    return row.failing_since is not None and now - row.failing_since >= GIVE_UP_AFTER

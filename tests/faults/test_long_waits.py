@@ -17,11 +17,14 @@ from temporalio.testing import WorkflowEnvironment
 import engine
 from models.tables.shipping import Shipment
 from tests.conftest import DATABASES, new_database
+from tests.support.events.feed import pages
+from tests.support.events.receiver import running_receiver
 from tests.support.masterdata.locations import closed_location
 from tests.support.masterdata.shop import Document
 from tests.support.orders.exactly_once import assert_asked_once, assert_happened_once, keys_of
 from tests.support.orders.stages import TOTAL, events, new_order, place_order
 from tests.support.pipeline.start import running_world
+from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
 
 NET30: Document = {"terms": "net30", "channel": "phone"}
@@ -112,6 +115,30 @@ async def test_carrier_books_once_after_an_outage_of_an_hour(
         await assert_asked_once(world, "carriers", called, f"SH-{order_id}-")
     await deliver_and_pay(world, order_id)
     [_] = await world.requests("carriers", "booking", order_id)
+
+
+async def test_receiver_gets_every_event_after_an_outage_of_an_hour(
+    skipping_world: World, skipping: WorkflowEnvironment
+) -> None:
+    """It is tried less and less often, and at once when an operator says so."""
+    world = skipping_world
+    async with running_receiver() as receiver:
+        receiver.answer = lambda event: 503
+        created = (await world.api.post("/subscriptions", json={"url": receiver.url})).json()
+        path = f"/subscriptions/{created['subscription']['subscription_id']}"
+        placed = await place_order(world, **NET30)
+        await until(lambda: receiver.attempts)
+        await skipping.sleep(OUTAGE)
+        assert receiver.attempts <= 20
+        receiver.answer = lambda event: 200
+        await deliver_and_pay(world, placed.order_id)
+        await world.api.post(f"{path}/resume")
+        expected = await pages(world, 0, order_id=placed.order_id)
+        await until(lambda: receiver.of(placed.order_id), lambda found: len(found) >= len(expected))
+        came = {event.id: event for event in receiver.of(placed.order_id)}
+        assert list(came.values()) == expected
+        await world.api.post(f"{path}/removal")
+        await world.client.get_workflow_handle(path.strip("/").replace("s/", "-")).result()
 
 
 async def test_uncollected_goods_wait_for_an_operator(

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from activities.database.unit_of_work import UnitOfWork
 from models.events import Event
-from models.subscriptions import REFUSED_TRIES
+from models.subscriptions import GIVE_UP_AFTER, REFUSED_TRIES
+from models.tables.events import Subscription
 from tests.support.events.feed import newest, pages
 from tests.support.events.receiver import Receiver, running_receiver
 from tests.support.masterdata.shop import unique
@@ -128,6 +130,29 @@ async def test_receiver_that_is_gone_pauses_its_subscription(
     await delivered(pipeline, 1)
     view = await until(lambda: shown(pipeline, subscription_id), lambda v: v["state"] == "paused")
     assert view["reason"].startswith("it answered 410")
+    await change(pipeline, subscription_id, "removal")
+
+
+async def test_receiver_that_fails_for_days_pauses_its_subscription(
+    pipeline: World, receiver: Receiver
+) -> None:
+    """An operator resumes it, and nothing is lost."""
+    receiver.answer = lambda event: 503
+    subscription_id = await subscribe(pipeline, receiver)
+    order_id, _ = await delivered(pipeline, 1)
+    await until(lambda: shown(pipeline, subscription_id), lambda view: view["failing_since"])
+
+    def fail_longer(work: UnitOfWork) -> None:
+        row = work.session.get_one(Subscription, subscription_id)
+        row.failing_since = work.now - GIVE_UP_AFTER
+
+    pipeline.database.transaction(fail_longer)
+    view = await until(lambda: shown(pipeline, subscription_id), lambda v: v["state"] == "paused")
+    assert view["reason"].startswith("its receiver failed for 3 days: it answered 503")
+    receiver.answer = lambda event: 200
+    await change(pipeline, subscription_id, "resume")
+    first = await until(lambda: receiver.of(order_id))
+    assert first[0].data.entry_no == 1
     await change(pipeline, subscription_id, "removal")
 
 
