@@ -16,7 +16,7 @@ from command_line.context import CliContext, OpenContext, new_id
 from command_line.orders import OrderId
 from command_line.output import File, Json, Wide, err, or_dash, print_line, show_view, write_pdf
 from command_line.tables import new_table, print_table
-from models.days import day_at, moment_of
+from models.days import check_known, day_at, moment_of
 from models.orders import Terms
 from models.views.billing import BillView, PaymentView, require_bill
 from models.views.orders import InvoiceView
@@ -111,6 +111,10 @@ def _add_pay(app: typer.Typer, open_context: OpenContext) -> None:
 def _received_at(context: CliContext, day: date) -> datetime:
     """Return noon of a day at the company, or the time now if that is earlier."""
     timezone, now = context.read(timezone_of_company), utc_now()
+    try:
+        check_known(day)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--on") from error
     if day > day_at(timezone, now):
         raise typer.BadParameter(f"{day} hasn't come yet", param_hint="--on")
     return min(now, moment_of(timezone, day, time(12)))

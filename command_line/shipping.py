@@ -16,7 +16,7 @@ from command_line.commands import IdOrCommand
 from command_line.context import CliContext, OpenContext, new_id
 from command_line.output import File, Json, Limit, Wide, or_dash, print_events, show_view, write_pdf
 from command_line.tables import new_table, out, print_table
-from models.days import moment_of
+from models.days import check_known, moment_of
 from models.progress import ShipmentState
 from models.tracking import TrackingStatus
 from models.views.shipping import (
@@ -175,6 +175,7 @@ def _moment(text: str, context: CliContext) -> datetime:
     """Read a time; without an offset it is one at the company."""
     try:
         moment = datetime.fromisoformat(text)
+        check_known(moment.date())
         if moment.tzinfo is None:
             timezone = context.read(timezone_of_company)
             moment = moment_of(timezone, moment.date(), moment.time())

@@ -7,6 +7,9 @@ from zoneinfo import ZoneInfo
 
 from models.base import at_field
 
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
+"""The days to calculate with. Beyond them, days have no calendar in all time zones, and timers no
+end. Other programs write 0001-01-01 or 9999-12-31 for an unknown day."""
 EXAMPLE = "an IANA time zone, such as Europe/Berlin or UTC"
 _COMPARED = tuple(datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=n) for n in range(365))
 """The moments at which two clocks of a country show the same time if they are one."""
@@ -19,6 +22,18 @@ def zone_of(timezone: str) -> ZoneInfo:
         return ZoneInfo(timezone)
     except (KeyError, ValueError, OSError) as error:  # OSError: "Europe" is a directory
         raise ValueError(f"{timezone!r} is not {EXAMPLE}") from error
+
+
+def unless_unknown(day: date | None) -> date | None:
+    """Return a reported day; None for one outside of FIRST_DAY and LAST_DAY: it is unknown."""
+    return day if day is not None and FIRST_DAY <= day <= LAST_DAY else None
+
+
+def check_known(day: date) -> date:
+    """Return a requested day. Raises ValueError for one outside of FIRST_DAY and LAST_DAY."""
+    if unless_unknown(day) is None:
+        raise ValueError(f"{day} is not between {FIRST_DAY} and {LAST_DAY}")
+    return day
 
 
 def day_at(timezone: str, moment: datetime) -> date:

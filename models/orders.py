@@ -7,11 +7,20 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    model_validator,
+)
 
 from models.addresses import AddressReview, postal_code_problem, review_address
 from models.base import Document, Identifier, LocationId, Text, at_field
 from models.customers import Address, AmountText, CustomerDocument, PercentText
+from models.days import check_known
 from models.money import decimals, parse_amount, parse_percent, same_decimal
 
 MAX_LINES = 1_000
@@ -116,7 +125,7 @@ Lines = Annotated[
     BeforeValidator(_check_count),
     Field(json_schema_extra={"minItems": 1, "maxItems": MAX_LINES}),
 ]
-CalendarDate = Annotated[date, BeforeValidator(_check_date)]
+CalendarDate = Annotated[date, BeforeValidator(_check_date), AfterValidator(check_known)]
 Currency = Annotated[
     str, Field(description="ISO 4217; it has to be the company's currency.", examples=["EUR"])
 ]

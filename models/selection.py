@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from models.base import Payload
+from models.days import check_known
 from models.errors import FieldError, InvalidInput
 from models.orders import Channel, Terms
 from models.progress import Stage
@@ -142,7 +143,7 @@ def _checked(field: Field, value: str) -> str:
         raise _wrong(f"{value!r} is not a {field}: use {', '.join(allowed)}")
     if field in DAYS:
         try:
-            return date.fromisoformat(value).isoformat()
+            return check_known(date.fromisoformat(value)).isoformat()
         except ValueError as error:
             raise _wrong(f"{value!r} is not a day such as 2026-10-31") from error
     return value

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
 
 from models.base import Identifier, Payload
+from models.days import unless_unknown
 from models.money import parse_amount, same_decimal
 from models.patterns import NO_CONTROL_CHARACTERS
 from models.tracking import TrackingStatus
@@ -33,14 +34,14 @@ def _check_time(sent: object) -> datetime:
     return moment
 
 
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError(f"{moment} is not a time we can record") from error
+def _in_utc(moment: datetime) -> datetime | None:
+    return moment.astimezone(UTC) if unless_unknown(moment.date()) else None
 
 
 Moment = Annotated[datetime, BeforeValidator(_check_time), AfterValidator(_in_utc)]
+"""A time in UTC. One of an unknown day, such as 0001-01-01, counts as none."""
+ExpectedDay = Annotated[date | None, AfterValidator(unless_unknown)]
+"""The day for which goods are announced. An unknown one, such as 9999-12-31, counts as none."""
 Words = Annotated[str, StringConstraints(max_length=200, pattern=NO_CONTROL_CHARACTERS)]
 """Text of a fact: up to 200 characters, without control characters."""
 Amount = Annotated[Words, AfterValidator(same_decimal)]
@@ -165,7 +166,7 @@ class PromisedLine(Payload):
 
     sku: Words
     quantity: Units
-    expected_date: date | None = None
+    expected_date: ExpectedDay = None
     unit_cost: Amount | None = None
 
 
@@ -174,7 +175,7 @@ class SupplierAcknowledged(Payload):
 
     acknowledgement_id: Identifier
     po_id: Words | None = None
-    expected_date: date | None = None
+    expected_date: ExpectedDay = None
     lines: tuple[PromisedLine, ...] | None = None
     occurred_at: Moment | None = None
 
@@ -203,7 +204,7 @@ class GoodsShipped(Payload):
 
     notice_id: Identifier
     po_id: Words | None = None
-    expected_date: date | None = None
+    expected_date: ExpectedDay = None
     occurred_at: Moment | None = None
 
 

@@ -17,7 +17,7 @@ from tests.support.billing.sales import (
     refusal,
 )
 from tests.support.ledger.balances import accounts_of
-from tests.support.masterdata.shop import Document, order, unique
+from tests.support.masterdata.shop import Document, order, today, unique
 from tests.support.pipeline.clock import working
 from tests.support.pipeline.command_line import run
 from tests.support.pipeline.waiting import until
@@ -72,6 +72,23 @@ async def test_equal_amounts_are_equal_whatever_their_zeros(pipeline: World) -> 
     assert status == 0, printed
     shown = await pipeline.until_event(order_id, "invoiced")
     assert (shown["paid"], shown["odd_facts"]) == (TOTAL, [])
+
+
+async def test_payment_at_an_unknown_time_counts_for_today(pipeline: World) -> None:
+    """Providers write a time without a value as the first or the last one of the calendar."""
+    order_id = await place_order(pipeline)
+    await pipeline.until_event(order_id, "payment_requested")
+    data = {"order_id": order_id, "currency": "EUR", "amount": "59.50"}
+    for moment in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+        paid = data | {"payment_id": unique("pay"), "received_at": moment}
+        await pipeline.report("payment.received", paid)
+    shown = await pipeline.until_event(order_id, "invoiced")
+    [invoice] = shown["invoices"]
+    bill = (await pipeline.api.get(f"/invoices/{invoice['number']}")).json()
+    assert (shown["paid"], bill["issued_on"]) == (TOTAL, today().isoformat())
+    for moment in ("0001-01-01", "1026-11-30"):
+        status, _, error = await run(pipeline, "pay", order_id, "1.00", "--on", moment)
+        assert (status, "is not between 1970-01-01 and 2199-12-31" in error) == (2, True)
 
 
 async def test_overpayment_is_listed_and_refunded_by_command(pipeline: World) -> None:

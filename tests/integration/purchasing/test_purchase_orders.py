@@ -208,6 +208,20 @@ async def test_latest_acknowledgement_sets_the_expected_date(pipeline: World) ->
     assert await market.purchased() == [("C", 1)]
 
 
+async def test_date_that_stands_for_an_unknown_one_is_no_expected_date(pipeline: World) -> None:
+    """The offer's lead time counts, and replenishment goes on."""
+    market = Market(pipeline)
+    order_id = await market.place(1)
+    await pipeline.until_event(order_id, "bought")
+    [only] = bought(pipeline.database, market.sku)
+    quoted = pipeline.database.read(lambda s: day_of(s, datetime.now(UTC))) + timedelta(days=3)
+    await acknowledge(pipeline, only.order.po_id, expected_date="9999-12-31")
+    await until_expected_on(pipeline, order_id, quoted)
+    await pipeline.receive(only.order.po_id, market.sku, 1)
+    await pipeline.until_event(order_id, "payment_requested")
+    assert await market.purchased() == [("C", 1)]
+
+
 async def until_expected_on(world: World, order_id: str, day: date) -> None:
     """Wait until the order's backorder is expected on `day`."""
     await world.until_order(

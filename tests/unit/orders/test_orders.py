@@ -275,6 +275,13 @@ def test_date_in_another_format_than_iso_8601_is_refused(wrong: str) -> None:
     assert list(refused(sent(field, wrong))) == [field]
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "1969-12-31", "2200-01-01", "9999-12-31"])
+def test_date_without_a_calendar_is_refused(day: str) -> None:
+    """Its promise has no last day, and no timer reaches it."""
+    field = "requested_delivery_date"
+    assert refused(sent(field, day)) == {field: f"{day} is not between 1970-01-01 and 2199-12-31"}
+
+
 def test_all_errors_are_reported_at_once() -> None:
     document = sent("lines.0.quantity", 0) | {"order_id": "", "surprise": 1}
     document["ship_to"]["country"] = "XX"

@@ -61,6 +61,7 @@ def test_conditions_are_joined_by_and(text: str, conditions: list[tuple[Field, s
         ("attention in (a", "`)` is missing"),
         ("attention not a", "not an operator"),
         ("placed = tomorrow", "is not a day such as 2026-10-31"),
+        ("placed <= 9999-12-31", "is not a day such as 2026-10-31"),
         ("customer = 'C-1", "can't be read from"),
         ("stage = received; drop table orders", "is not a stage"),
     ],
