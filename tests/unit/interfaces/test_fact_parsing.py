@@ -322,8 +322,12 @@ def test_time_that_stands_for_an_unknown_one_counts_as_none(
 def test_expected_date_that_stands_for_an_unknown_one_counts_as_none(
     sent: str, expected: date | None
 ) -> None:
-    lines = [{"sku": "S", "quantity": 1, "expected_date": sent}]
-    data = {"acknowledgement_id": "A", "po_id": "P", "expected_date": sent, "lines": lines}
+    data: dict[str, Any] = {
+        "acknowledgement_id": "A",
+        "po_id": "P",
+        "expected_date": sent,
+        "lines": [{"sku": "S", "quantity": 1, "expected_date": sent}],
+    }
     fact = parse_fact("purchase_order.acknowledged", data)
     assert isinstance(fact, SupplierAcknowledged)
     assert fact.lines is not None
