@@ -46,7 +46,7 @@ from activities.operations import commands as command_steps
 from activities.operations import notifying
 from activities.operations.notifying import Notifier
 from activities.operations.reconciliation import Reconciliation
-from activities.orders import promises
+from activities.orders import promises, retries
 from activities.orders import steps as orders_steps
 from activities.phases.partners import Partners
 from activities.phases.steps import OrderPhases
@@ -85,6 +85,7 @@ WORKFLOWS = [
 STEP_MODULES = (
     orders_steps,
     promises,
+    retries,
     stock_steps,
     billing_steps,
     dunning,

@@ -1,6 +1,6 @@
 """Requests to running orders over HTTP: cancel, retry, accept a delay."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import Field, ValidationError
@@ -11,25 +11,17 @@ from intake import Intake
 from models.audit import OPERATOR
 from models.base import Document, Payload, Text
 from models.errors import invalid_input
-from models.messages.commands.orders import PreviewCancellation, PreviewConsent
+from models.messages.commands.orders import PreviewCancellation, PreviewConsent, PreviewRetry
 from models.messages.commands.results import CommandDone, ShownEffects
 from models.messages.requests import CommandOutcome
 
 
-class RetryBody(Document):
-    """Why an operator sends a request."""
+class RequestBody(Document):
+    """Why an operator sends a request; or a dry run, which only shows what would change."""
 
     reason: Text
     actor: Text = OPERATOR
-
-
-class RequestBody(RetryBody):
-    """As `RetryBody`, or a dry run, which only shows what would change."""
-
     dry_run: Annotated[bool, Field(strict=True)] = False
-
-
-Body = TypeVar("Body", bound=RetryBody)
 
 
 class RequestDone(Payload):
@@ -51,7 +43,7 @@ def add_order_requests(router: APIRouter, intake: Intake) -> None:
     )
     async def cancel(order_id: str, request: Request) -> RequestDone:
         """Cancel an order and undo its steps. Refused after goods have left."""
-        body = await _read(request, RequestBody)
+        body = await _read(request)
         if body.dry_run:
             return _shown(
                 await intake.preview(PreviewCancellation, order_id, body.reason, body.actor)
@@ -66,7 +58,7 @@ def add_order_requests(router: APIRouter, intake: Intake) -> None:
     )
     async def accept_delay(order_id: str, request: Request) -> RequestDone:
         """Record that the customer accepts a delay."""
-        body = await _read(request, RequestBody)
+        body = await _read(request)
         if body.dry_run:
             return _shown(await intake.preview(PreviewConsent, order_id, body.reason, body.actor))
         return _done(await intake.accept_delay(order_id, body.actor, body.reason))
@@ -74,19 +66,21 @@ def add_order_requests(router: APIRouter, intake: Intake) -> None:
     @router.post(
         "/orders/{order_id}/retry",
         responses=PROBLEMS,
-        openapi_extra=described(RetryBody),
+        openapi_extra=described(RequestBody),
         tags=["orders"],
     )
     async def retry(order_id: str, request: Request) -> RequestDone:
         """Retry all waiting steps of an order, and acknowledge its problems."""
-        body = await _read(request, RetryBody)
+        body = await _read(request)
+        if body.dry_run:
+            return _shown(await intake.preview(PreviewRetry, order_id, body.reason, body.actor))
         return _done(await intake.retry(order_id, body.actor, body.reason))
 
 
-async def _read(request: Request, kind: type[Body]) -> Body:
+async def _read(request: Request) -> RequestBody:
     """Read the body of a request. Raises InvalidInput."""
     try:
-        return kind.model_validate(await body_of(request, kind))
+        return RequestBody.model_validate(await body_of(request, RequestBody))
     except ValidationError as error:
         raise invalid_input(error) from error
 

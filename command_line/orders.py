@@ -31,7 +31,7 @@ from intake import Intake
 from models.errors import InvalidInput, PipelineError
 from models.json_text import parse_json
 from models.messages.commands.base import CommandMessage
-from models.messages.commands.orders import Amend, PreviewCancellation, PreviewConsent
+from models.messages.commands.orders import Amend, PreviewCancellation, PreviewConsent, PreviewRetry
 from models.orders import Fulfilment
 from models.progress import Stage
 from models.tax import ProductKind
@@ -168,10 +168,15 @@ def _add_requests(app: typer.Typer, open_context: OpenContext) -> None:
         order: OrderId,
         reason: Reason = "retried",
         actor: Actor = "operator",
+        dry_run: DryRun = False,
         as_json: Json = False,
     ) -> None:
         """Retry all waiting steps of an order, and acknowledge its problems."""
-        outcome = open_context().with_intake(lambda intake: intake.retry(order, actor, reason))
+        context = open_context()
+        if dry_run:
+            _show_preview(context, PreviewRetry, order, reason, actor, as_json)
+            return
+        outcome = context.with_intake(lambda intake: intake.retry(order, actor, reason))
         show(outcome, as_json, outcome.message)
 
     @app.command("accept-delay")

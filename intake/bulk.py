@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 import engine
 from activities.database.engine import Database
 from activities.operations import bulk
+from activities.operations import reading as operations_reading
 from intake.commands import CommandIntake
 from models.errors import Conflict, EngineUnavailable, NotFound, Refused
 from models.messages.bulk import (
@@ -41,6 +42,7 @@ from workflows.bulk import BulkWorkflow
 
 PARALLEL = 10
 """Orders that are acted on at a time."""
+HEARTBEAT_SECONDS = 3
 ATTEMPTS = 3
 """How often an order that does not answer is asked; then its outcome is a failure."""
 FIRST = 10
@@ -121,7 +123,7 @@ class BulkIntake(CommandIntake):
         key = request.key_of(order_id)
         match request.action:
             case BulkAction.RETRY:
-                return await self.retry(order_id, request.actor, request.reason, key)
+                return await self._retry_once(request, order_id, key)
             case BulkAction.CANCEL:
                 return await self.cancel(order_id, request.reason, request.actor, key)
             case BulkAction.PAUSE | BulkAction.RESUME:
@@ -134,6 +136,18 @@ class BulkIntake(CommandIntake):
                     },
                 )
                 return CommandOutcome(accepted=True, message=done.message)
+
+    async def _retry_once(self, request: BulkRequest, order_id: str, key: str) -> CommandOutcome:
+        """Retry an order. After a killed attempt, return what that one did. Raises Refused."""
+        try:
+            return await self.retry(order_id, request.actor, request.reason, key)
+        except Refused:
+            done = await self._read(
+                lambda session: operations_reading.messages_of_retry(session, order_id, key)
+            )
+            if not done:
+                raise
+            return CommandOutcome(accepted=True, message="; ".join(done))
 
 
 class BulkSteps:
@@ -176,12 +190,16 @@ class BulkSteps:
     ) -> None:
         """Act on orders, some at a time, at the rate of the bulk. Raises ExceptionGroup."""
         free = asyncio.Semaphore(PARALLEL)
-        async with asyncio.TaskGroup() as group:
-            for order_id in order_ids:
-                _check_worker()
-                await free.acquire()
-                group.create_task(self._act(intake, request, order_id, free))
-                await asyncio.sleep(1 / request.per_second)
+        beats = asyncio.create_task(_beat())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for order_id in order_ids:
+                    _check_worker()
+                    await free.acquire()
+                    group.create_task(self._act(intake, request, order_id, free))
+                    await asyncio.sleep(1 / request.per_second)
+        finally:
+            beats.cancel()
 
     @activity.defn(name=FINISH)
     async def finish(self, end: BulkEnd) -> None:
@@ -200,9 +218,15 @@ class BulkSteps:
             await self._database.transaction_async(
                 lambda work: bulk.record_outcome(work, request.bulk_id, order_id, outcome, message)
             )
-            activity.heartbeat()
         finally:
             free.release()
+
+
+async def _beat() -> None:
+    """Let the server notice within `HEARTBEAT_TIMEOUT` that this worker was killed."""
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 def _check_worker() -> None:
@@ -225,7 +249,6 @@ async def _outcome(intake: BulkIntake, request: BulkRequest, order_id: str) -> t
         except (EngineUnavailable, RPCError) as error:
             _check_worker()
             problem = error.message
-            activity.heartbeat()
             await asyncio.sleep(attempt)
         else:
             return Outcome.DONE, done.message

@@ -174,7 +174,7 @@ class CommandIntake(Connection):
 
     async def _acknowledge(self, order_id: str, actor: str, reason: str, key: str | None) -> str:
         sent: JsonValue = {
-            "command_id": f"seen-{key or uuid.uuid4()}",
+            "command_id": operations_reading.acknowledgement_id(key or str(uuid.uuid4())),
             "order_id": order_id,
             "actor": actor,
             "reason": reason,

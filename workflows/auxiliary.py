@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import search_attributes
     from workflows.attention import AttentionBoard
     from workflows.refunds import RefundSteps
+    from workflows.retries import read_request, record_retry
     from workflows.steps import Steps, run_database_step
 
 
@@ -24,9 +25,12 @@ class AuxiliaryWorkflow:
         self._refunds = RefundSteps(self._steps)
 
     @workflow.update
-    def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
+    async def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
         """Try again the steps that wait for an operator. Accepts any arguments."""
-        return self._board.retry()
+        outcome = self._board.retry()
+        if self._order_id is not None:
+            await record_retry(self._order_id, read_request(request), outcome)
+        return outcome
 
     @workflow.signal
     def refund_changed(self, refund_key: JsonValue = None, *_more: JsonValue) -> None:

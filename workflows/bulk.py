@@ -24,7 +24,8 @@ with workflow.unsafe.imports_passed_through():
 PAGES_PER_RUN = 100
 STEP_TIMEOUT = timedelta(minutes=30)
 """Time for a page: 50 orders, each of which may wait for a worker for 30 seconds."""
-HEARTBEAT_TIMEOUT = timedelta(minutes=2)
+HEARTBEAT_TIMEOUT = timedelta(seconds=20)
+"""The time after which another worker continues the page of one that was killed."""
 READ_TIMEOUT = timedelta(seconds=30)
 RETRIES = RetryPolicy(maximum_interval=timedelta(minutes=1))
 

@@ -46,6 +46,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.order_context import OrderContext
     from workflows.order_goods import OrderGoods
     from workflows.order_shipping import OrderShipping
+    from workflows.retries import record_retry
     from workflows.steps import Stopped, run_database_step
 
 Request = TypeVar("Request", bound=BaseModel)
@@ -304,12 +305,15 @@ class OrderWorkflow:
         return await self._goods.accept_delay(command)
 
     @workflow.update
-    def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
+    async def retry_step(self, request: JsonValue = None, *_more: JsonValue) -> CommandOutcome:
         """Try again the steps that wait for an operator: see `RetryRequest`."""
         command = self._read(RetryRequest, "retry_step", request)
         if isinstance(command, RejectedMessage):
             return CommandOutcome(accepted=False, message=command.reason)
-        return self._order.retry()
+        outcome = self._order.retry()
+        if self._order.is_recorded:
+            await record_retry(self._order.order_id, command, outcome)
+        return outcome
 
     def _read(self, kind: type[Request], name: str, raw: JsonValue) -> Request | RejectedMessage:
         """Read a command; one without content has the defaults."""

@@ -13,6 +13,7 @@ import activities.orders.customer_commands
 import activities.orders.give_up
 import activities.orders.mails_by_hand
 import activities.orders.pauses
+import activities.orders.retries
 import activities.orders.split
 import activities.purchasing.commands
 import activities.returns.commands

@@ -3,11 +3,18 @@
 from sqlmodel import Session, col, select
 
 from activities.order_record.progress import read_progress
+from activities.orders.retries import retry_id
 from models.messages.commands.results import follow_up_workflow_id, refund_workflow_id
 from models.messages.steps import ReturnStep
 from models.progress import Stage
 from models.tables.billing import Refund
-from models.tables.operations import AttentionRow, FactRow, Finding, RejectedMessageRow
+from models.tables.operations import (
+    AttentionRow,
+    CommandRow,
+    FactRow,
+    Finding,
+    RejectedMessageRow,
+)
 from models.tables.orders import Order
 from models.tables.returns import ReturnRow
 from models.tables.shipping import Shipment
@@ -61,6 +68,23 @@ def needs_acknowledgement(session: Session, order_id: str) -> bool:
         return False
     progress = read_progress(session, order)
     return bool(progress.money_problem or progress.goods_problem)
+
+
+def acknowledgement_id(key: str) -> str:
+    """Return the id of the command with which a retry acknowledges problems."""
+    return f"seen-{key}"
+
+
+def messages_of_retry(session: Session, order_id: str, key: str) -> list[str]:
+    """Read what a retry under this key has done: its acknowledgement, and its recorded updates."""
+    workflow_ids = [f"order-{order_id}", *background_workflows(session, order_id)]
+    command_ids = [
+        acknowledgement_id(key),
+        *(retry_id(workflow_id, key) for workflow_id in workflow_ids),
+    ]
+    query = select(CommandRow.outcome).where(col(CommandRow.command_id).in_(command_ids))
+    outcomes = session.exec(query.order_by(col(CommandRow.recorded_at)))
+    return [str(outcome["message"]) for outcome in outcomes]
 
 
 def rejected_messages(session: Session, limit: int) -> list[RejectedMessageView]:

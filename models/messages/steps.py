@@ -20,7 +20,7 @@ from models.messages.facts import (
     StoredFact,
 )
 from models.messages.policy import Policy
-from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome
+from models.messages.requests import AcceptRequest, CancelRequest, CommandOutcome, RetryRequest
 from models.orders import OrderDocument
 from models.progress import Progress, Stage
 from models.promises import Letter
@@ -207,6 +207,22 @@ class AcceptStep(Payload):
 
     order_id: str
     request: AcceptRequest
+
+
+class RetryStep(Payload):
+    """The retry of a workflow's steps to record: an update with an id, and what it tried again."""
+
+    order_id: str
+    workflow_id: str
+    update_id: str
+    request: RetryRequest
+    tried: str
+
+    @property
+    def message(self) -> str:
+        """What is tried again, with the workflow if it is not the order's own."""
+        own = self.workflow_id == f"order-{self.order_id}"
+        return self.tried if own else f"{self.workflow_id}: {self.tried}"
 
 
 class AcceptOutcome(CommandOutcome):

@@ -167,6 +167,13 @@ class PreviewConsent(CommandMessage):
     order_id: Identifier
 
 
+class PreviewRetry(CommandMessage):
+    """Show what a retry would do. Internal: the workflows that wait try again themselves."""
+
+    kind: Literal["preview_retry"] = "preview_retry"
+    order_id: Identifier
+
+
 class Acknowledge(CommandMessage):
     """Acknowledge the problems with an order's payments and goods.
 

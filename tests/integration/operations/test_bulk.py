@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from activities.operations import audit
 from activities.operations import bulk as bulk_reading
 from tests.conftest import DATABASES, new_world
 from tests.support.masterdata.shop import order, unique
 from tests.support.orders.stages import booked, requested
 from tests.support.pipeline.command_line import run, run_json
+from tests.support.pipeline.processes import WorkerProcess
 from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
 
@@ -43,14 +45,16 @@ async def place_refused(world: World, count: int) -> list[str]:
 async def test_retry_of_all_orders_in_attention_survives_the_worker(
     outage: World, full: bool
 ) -> None:
-    """After a partner's outage: each is requested once, also if the worker ends half way."""
+    """After a partner's outage: each is requested once, also if the worker is killed half way."""
     count = FULL if full else SMALL
     where = "channel = online and attention != none"
     sent = {
         **{"bulk_id": unique("b"), "action": "retry", "where": where, "reason": "provider is back"},
         **{"actor": "ann", "per_second": 100 if full else 8},
     }
-    async with outage.worker():
+    worker = WorkerProcess(outage)
+    worker.start()
+    try:
         ids = await place_refused(outage, count)
         preview = await run_json(outage, "retry", "--where", where, *REASON, "--dry-run")
         assert (preview["orders"], preview["first"]) == (count, ids[:10])
@@ -62,14 +66,16 @@ async def test_retry_of_all_orders_in_attention_survives_the_worker(
             lambda found: found >= count // 3,
             patience_s=30 + count,
         )
-    assert len(outcomes(outage, sent["bulk_id"])) < count
-    async with outage.worker():
+        worker.check()
+        worker.kill()
+        assert len(outcomes(outage, sent["bulk_id"])) < count
+        worker.start()
         again = await outage.api.post("/bulks", json=sent)
         assert again.status_code == 202
         await until(
             lambda: outage.database.read(lambda s: bulk_reading.bulk_view(s, str(sent["bulk_id"]))),
             lambda view: view is not None and view.ended_at is not None,
-            patience_s=30 + count,
+            patience_s=60 + count,
         )
         status, out, err = await run(outage, "bulk", "follow", str(sent["bulk_id"]))
         assert status == 0, err
@@ -77,6 +83,9 @@ async def test_retry_of_all_orders_in_attention_survives_the_worker(
         assert len([line for line in out.splitlines() if " done: " in line]) == count
         for order_id in ids:
             await outage.until_event(order_id, "payment_requested")
+        worker.check()
+    finally:
+        worker.kill()
     calls = (await outage.books("payments"))["requests"]
     asked = Counter(
         row["body"]["order_id"]
@@ -85,6 +94,10 @@ async def test_retry_of_all_orders_in_attention_survives_the_worker(
     )
     assert asked == dict.fromkeys(ids, 1)
     assert await outage.attentions() == {}
+    for order_id in ids:
+        trail = outage.database.read(lambda s, id_=order_id: audit.trail_of(s, id_))  # type: ignore[misc]
+        retried = [entry for entry in trail.entries if entry.event == "retried"]
+        assert [(entry.actor, entry.source) for entry in retried] == [("ann", "api")]
 
 
 def outcomes(world: World, bulk_id: object) -> list[str]:

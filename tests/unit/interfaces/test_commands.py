@@ -15,16 +15,21 @@ from api.app import create_app
 from command_line.commands import READERS
 from models.messages.commands.base import CommandMessage
 from models.messages.commands.interface import Marker
-from models.messages.commands.orders import Acknowledge, PreviewCancellation, PreviewConsent
+from models.messages.commands.orders import (
+    Acknowledge,
+    PreviewCancellation,
+    PreviewConsent,
+    PreviewRetry,
+)
 from models.messages.commands.registry import COMMANDS, CommandStep
 from models.messages.commands.shipping import EndRecall
 from models.settings import Settings
 from starter import app
 
 ROOT = Path(__file__).parents[3]
-WITHOUT_CLI = {EndRecall, Acknowledge, PreviewCancellation, PreviewConsent}
+WITHOUT_CLI = {EndRecall, Acknowledge, PreviewCancellation, PreviewConsent, PreviewRetry}
 """EndRecall follows another command; `retry` executes Acknowledge."""
-WITHOUT_ROUTE = {EndRecall, PreviewCancellation, PreviewConsent}
+WITHOUT_ROUTE = {EndRecall, PreviewCancellation, PreviewConsent, PreviewRetry}
 COMMON = {"kind", "command_id", "reason", "actor"}
 """The fields of every command."""
 
