@@ -8,8 +8,10 @@ import multiprocessing
 import os
 import runpy
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -18,6 +20,9 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     ["tests.support.pipeline.forking", "tests.support.pipeline.preloaded"]
 )
+_STATUSES = threading.Lock()
+"""Held while exit statuses are read. Starting a process reads those of all that have ended, and of
+two threads that read the same one, the second gets 255 instead."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +40,21 @@ class Program:
     def start(self) -> BaseProcess:
         """Start the program; returns at once."""
         process = _FORKS.Process(target=_run_as, args=(self,))
-        process.start()
+        with _STATUSES:
+            process.start()
         return process
 
     def run(self) -> int:
         """Run the program; returns its exit status."""
         process = self.start()
-        process.join(PATIENCE_S)
-        if process.exitcode is None:
+        if not wait([process.sentinel], PATIENCE_S):
             process.kill()
             process.join()
             command = f"{self.path.name} {' '.join(self.words)}"
             raise TimeoutError(f"{command} didn't end within {PATIENCE_S} s")
+        with _STATUSES:
+            process.join()
+        assert process.exitcode is not None
         return process.exitcode
 
 
