@@ -129,7 +129,7 @@ def _numbers(numbers: Numbers, now: datetime) -> Iterator[Metric]:
     )
     yield _one("purchase_proposals", "Purchases that wait for approval.", numbers.proposals)
     yield _one("findings", "Open findings of reconciliation.", numbers.findings)
-    yield _one("rejected_messages", "Messages that could not be applied.", numbers.rejected)
+    yield _by("rejected_messages", "Messages that could not be applied.", "kind", numbers.rejected)
 
 
 def _backlog(backlog: Backlog | None) -> Iterator[Metric]:

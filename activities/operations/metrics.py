@@ -3,15 +3,18 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, func, true
+from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, SQLModel, col, select
 
 from models.approvals import ProposalState
+from models.messages.facts import FACT_TYPES
 from models.progress import FINAL_STAGES, Stage
 from models.tables.operations import AttentionRow, Finding, RejectedMessageRow
 from models.tables.orders import Order
 from models.tables.purchasing import PurchaseProposal
 
+FACTS = tuple(name.replace(".", "_") for name in FACT_TYPES)
+"""The kinds of rejected messages that are always counted, so that the first one is an increase."""
 OPEN_STAGES = tuple(stage for stage in Stage if stage not in FINAL_STAGES)
 
 
@@ -30,8 +33,8 @@ class Numbers(NamedTuple):
     """Purchases that wait for approval."""
     findings: int
     """Open findings of reconciliation."""
-    rejected: int
-    """Messages that no step could apply, of all time."""
+    rejected: dict[str, int]
+    """Messages that no step could apply, of all time, by kind: all kinds of facts."""
 
 
 def read_numbers(session: Session) -> Numbers:
@@ -49,6 +52,9 @@ def read_numbers(session: Session) -> Numbers:
     since = session.exec(
         select(AttentionRow.code, func.min(AttentionRow.since)).group_by(AttentionRow.code)
     )
+    rejected = session.exec(
+        select(RejectedMessageRow.name, func.count()).group_by(RejectedMessageRow.name)
+    )
     return Numbers(
         orders=dict.fromkeys(OPEN_STAGES, 0) | {stage: count for stage, count, _ in staged},
         oldest_in_stage={stage: entered for stage, _, entered in staged},
@@ -58,7 +64,7 @@ def read_numbers(session: Session) -> Numbers:
             session, PurchaseProposal, col(PurchaseProposal.state) == ProposalState.OPEN
         ),
         findings=_count(session, Finding, col(Finding.gone_at).is_(None)),
-        rejected=_count(session, RejectedMessageRow, true()),
+        rejected=dict.fromkeys(FACTS, 0) | dict(rejected.all()),
     )
 
 

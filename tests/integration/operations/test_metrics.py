@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import httpx
@@ -14,12 +15,14 @@ from tests.conftest import new_database
 from tests.support.masterdata.shop import Document, unique
 from tests.support.orders.stages import TOTAL, place_order
 from tests.support.pipeline.start import running_world
+from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
 from tools.ports import any_free
 from tools.prepare import migrate
 
 MONITORING = Path(__file__).parents[3] / "monitoring"
 NAME = re.compile(r"\b(?:order_pipeline|temporal)_\w+")
+LEGEND = re.compile(r"{{(\w+)}}")
 ONLY_AFTER_A_FAILURE = {"temporal_workflow_task_execution_failed"}
 """Metrics that the SDK shows once a workflow task has failed."""
 POOR: Document = {"credit_limit": "1.00"}
@@ -50,11 +53,17 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 async def test_metrics_count_orders_by_stage_and_attentions_by_code(pipeline: World) -> None:
     """Each with the age of the oldest; they change with the orders."""
     before = await scrape(pipeline)
+    before_rejected = value(before, "rejected_messages", kind="shipment_tracked")
+    assert value(before, "rejected_messages", kind="goods_received") >= 0
     paid = (await place_order(pipeline)).order_id
     await pipeline.until_event(paid, "payment_requested")
     refused = (await place_order(pipeline, terms="net30", shop=POOR)).order_id
     await pipeline.until_event(refused, "attention")
-    after = await scrape(pipeline)
+    await pipeline.order_workflow(paid).signal("shipment_tracked", {"tracking_id": 7})
+    after = await until(
+        lambda: scrape(pipeline),
+        lambda found: value(found, "rejected_messages", kind="shipment_tracked") > before_rejected,
+    )
 
     def added(name: str, **labels: str) -> float:
         return value(after, name, **labels) - value(before, name, **labels)
@@ -69,7 +78,7 @@ async def test_metrics_count_orders_by_stage_and_attentions_by_code(pipeline: Wo
         assert 0 <= value(after, name, **labels) < 3_600, name
     assert value(after, "engine_up") == 1
     assert value(after, "task_pollers", kind="workflow") >= 1
-    assert added("http_requests_total", method="GET", route="/metrics", status="200") == 1
+    assert added("http_requests_total", method="GET", route="/metrics", status="200") >= 1
     await pipeline.complete(paid, TOTAL)
 
 
@@ -104,6 +113,13 @@ async def test_dashboard_and_alerts_use_metrics_that_exist(
     } | set(NAME.findall((MONITORING / "alerts.yml").read_text()))
     assert len(used) > 12
     assert used - shown == set()
+    labels: defaultdict[str, set[str]] = defaultdict(set)
+    for name, pairs in samples_of(api + sdk):
+        labels[name] |= {label for label, _ in pairs}
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            known = set[str]().union(*(labels[each] for each in NAME.findall(target["expr"])))
+            assert set(LEGEND.findall(target.get("legendFormat", ""))) <= known, panel["title"]
 
 
 async def test_metrics_port_in_use_is_a_clear_error(engine_address: str) -> None:
