@@ -236,7 +236,7 @@ class Books:
         operation, state = REQUEST_STATE_AFTER[row["type"]]
         self._db.execute(
             "UPDATE requests SET state=? WHERE n=(SELECT MIN(n) FROM requests WHERE partner=?"
-            " AND operation=? AND subject=? AND state NOT IN ('paid', 'delivered'))",
+            " AND operation=? AND subject=? AND state NOT IN ('paid', 'replaced', 'delivered'))",
             (state, row["partner"], operation, row["subject"]),
         )
 

@@ -61,13 +61,17 @@ class RefundRequest(Body):
 def request_payment(books: Books, body: PaymentRequest) -> Outcome:
     """Request a payment; it is paid, or a card authorised, in full after one delay.
 
-    Reject a request voided before: a delayed request may arrive after its void.
+    Reject a request voided before: a delayed request may arrive after its void. Reject one that
+    replaces a paid one: its payment is reported.
     """
     if books.states("payments", "void", body.order_id):
         return conflict("voided", f"the payment request of {body.order_id} was voided before")
+    states = books.states("payments", "request", body.order_id)
     if body.replaces is not None:
+        if body.replaces in _paid(body.order_id, states):
+            return conflict("already_paid", f"{body.replaces} is paid: it can't be replaced")
         books.cancel_requests("payments", "request", body.order_id, "requested", "replaced")
-    suffix = _numbered(body.order_id, books.states("payments", "request", body.order_id))
+    suffix = _numbered(body.order_id, states)
     answer: Data = {"request_id": f"req-{suffix}", "state": "requested"}
     if body.capture == "at_dispatch":
         return Outcome(201, answer, "requested", (_authorised(body, suffix),))
@@ -85,6 +89,15 @@ def request_payment(books: Books, body: PaymentRequest) -> Outcome:
         time_field="received_at",
     )
     return Outcome(201, answer, "requested", (paid,))
+
+
+def _paid(order_id: str, states: list[str]) -> set[str]:
+    """Return the ids of an order's requests that are paid."""
+    return {
+        f"req-{_numbered(order_id, states[:number])}"
+        for number, state in enumerate(states)
+        if state == "paid"
+    }
 
 
 def _authorised(body: PaymentRequest, suffix: str) -> Callback:

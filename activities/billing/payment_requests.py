@@ -77,7 +77,7 @@ def _prepare(
     work: UnitOfWork, order: Order, payments: Payments, request: _Next, *, is_new: bool = False
 ) -> PreparedCall:
     """Prepare a request of an order and write it down."""
-    number = request.number
+    number, call = request.number, request_call(order.order_id, request.number)
     pay_by = (order.pay_by if order.amendments else None) or _pay_by(work)
     made = work.session.get(PaymentRequest, order.order_id) if order.amendments else None
     demand = PaymentDemand(
@@ -86,9 +86,8 @@ def _prepare(
         currency=order.currency,
         due_date=request.due_on or work.day_of(pay_by),
         capture=order.capture,
-        replaces=made.request_id if made is not None and not _is_by_hand(made) else None,
+        replaces=None if made is None else _replaced(work.session, order, call, made),
     )
-    call = request_call(order.order_id, number)
     write_down = record_first_request if is_new else record_request
     attempt, asked = write_down(work, call, demand)
     if asked == demand and not order.terms.on_credit:
@@ -104,6 +103,15 @@ def _prepare(
         send=send,
         refuse=lambda work, _: record_refusal(work, call, attempt),
     )
+
+
+def _replaced(session: Session, order: Order, call: str, made: PaymentRequest) -> str | None:
+    """Return the id of the request that the next one replaces; None if there is nothing to replace.
+
+    After a refusal and a payment the earlier request is paid: the next one asks for the rest.
+    """
+    is_paid = is_refused(session, call) and order.paid_minor + order.deposit_minor > 0
+    return None if is_paid or _is_by_hand(made) else made.request_id
 
 
 def _is_by_hand(made: PaymentRequest) -> bool:

@@ -199,6 +199,25 @@ async def test_void_cancels_unpaid_request(tmp_path: Path, receiver: Receiver) -
     assert books["requests"][0]["state"] == "voided"
 
 
+async def test_paid_request_cannot_be_replaced(tmp_path: Path, receiver: Receiver) -> None:
+    """The unpaid one can; the rest is requested without a replacement."""
+    async with simulators(tmp_path, receiver, auto=False) as sim:
+        first = (await sim.call("/payments/requests", PAYMENT, "k1")).json()["request_id"]
+        more = PAYMENT | {"amount": "20.00"}
+        replaced = await sim.call("/payments/requests", more | {"replaces": first}, "k2")
+        second = replaced.json()["request_id"]
+        data = {"payment_id": "p-1", "order_id": "A-1", "amount": "20.00", "currency": "EUR"}
+        send = {"partner": "payments", "type": "payment.received", "data": data}
+        await sim.http.post("/control/send", json=send)
+        late = await sim.call("/payments/requests", more | {"replaces": second}, "k3")
+        rest = await sim.call("/payments/requests", PAYMENT, "k4")
+        books = await sim.books("payments")
+    assert (replaced.status_code, rest.status_code) == (201, 201)
+    assert (late.status_code, late.json()["code"]) == (409, "already_paid")
+    states = [row["state"] for row in books["requests"] if row["state"]]
+    assert states == ["replaced", "paid", "requested"]
+
+
 async def test_refund_is_executed_once_per_key(tmp_path: Path, receiver: Receiver) -> None:
     """Another key makes another refund."""
     refund = {

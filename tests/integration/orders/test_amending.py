@@ -124,6 +124,31 @@ async def test_amended_order_is_cancelled(pipeline: World) -> None:
     assert accounts_of(pipeline, order_id) == {}
 
 
+async def test_request_that_was_paid_before_it_was_replaced_leaves_the_rest_due(
+    pipeline: World,
+) -> None:
+    """An operator retries when the payment is reported; the rest is requested with a request of its own."""
+    placed = await place_order(pipeline, 3, 2)
+    order_id = placed.order_id
+    await pipeline.until_event(order_id, "payment_requested")
+    fault = {"operation": "request", "fault": "refuse", "code": "already_paid", "times": None}
+    await pipeline.misbehave(partner="payments", **fault)
+    assert (await amend(pipeline, order_id, **{placed.sku: 3})).status_code == 200
+    await pipeline.until_order(
+        order_id, lambda o: (o["attention"] or {}).get("code") == "already_paid"
+    )
+    await pipeline.partners.delete("/control/faults")
+    await pipeline.pay(order_id, "238.00")
+    await pipeline.until_event(order_id, "payment_received")
+    await run_json(pipeline, "retry", order_id)
+    amounts = await until(lambda: asked_amounts(pipeline, order_id), lambda sent: len(sent) == 2)
+    assert amounts == ["238.00", "119.00"]
+    requests = await pipeline.requests("payments", "request", order_id)
+    assert [row["body"].get("replaces") for row in requests] == [None, None]
+    await pipeline.pay(order_id, "119.00")
+    await pipeline.until_event(order_id, "booked")
+
+
 async def billed_in_parts(world: World) -> tuple[str, str, str]:
     """Place an order of three units, pay it, and book the first; returns id, SKU and purchase."""
     placed = await place_order(world, 1, 3, delivery="partial")
