@@ -65,7 +65,7 @@ _LOCKED = (
         Order,
         Company,
         TIP_OF,
-        select(_SEEN.version).where(col(_SEEN.order_id) == _ORDER_ID).scalar_subquery(),
+        select(_SEEN.updated_at).where(col(_SEEN.order_id) == _ORDER_ID).scalar_subquery(),
     )
     .select_from(Order)
     .outerjoin(Company, true())
@@ -74,7 +74,7 @@ _LOCKED = (
 )
 """The company is read with the order: its days are those of most changes. The end of the audit
 trail is that of the moment at which the statement began. If it waited for the lock since then, the
-order's version has changed, and the end is read again."""
+order has been updated, and the end is read again."""
 _SHORTAGES = select_columns(
     func.sum(col(Shortage.quantity) - col(Shortage.filled)),
     case(  # the latest date, if every shortage has one
@@ -117,9 +117,9 @@ def find_order(work: UnitOfWork, order_id: str) -> Order | None:
     forget_rows(work.session, order_id)
     work.restart_clock()
     if found is not None:
-        order, company, tip, seen_version = found
+        order, company, tip, seen = found
         keep_company(work.session, company)
-        if order.version == seen_version:
+        if order.updated_at == seen:
             keep_tip(work.session, order_id, tip)
         work.locked.add(order_id)
     return order

@@ -8,6 +8,10 @@ import pytest
 
 from activities.operations import audit
 from activities.operations import bulk as bulk_reading
+from intake.bulk import BulkIntake
+from models.errors import Refused
+from models.messages.bulk import BulkAction, BulkRequest
+from models.messages.commands.shipping import RefundShipment
 from tests.conftest import DATABASES, new_world
 from tests.support.masterdata.shop import order, unique
 from tests.support.orders.stages import booked, requested
@@ -15,6 +19,7 @@ from tests.support.pipeline.command_line import run, run_json
 from tests.support.pipeline.processes import WorkerProcess
 from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
+from tests.support.shipping.shipments import give_up, lost, report
 
 SMALL, FULL = 12, 2_000
 REASON = ("--reason", "the provider is back", "--actor", "ann")
@@ -137,6 +142,27 @@ async def test_pause_resume_and_cancel_of_one_customers_orders(pipeline: World) 
     listed = await run_json(pipeline, "bulk", "list", "--limit", "4")
     assert cancelled["bulk_id"] in {row["bulk_id"] for row in listed}
     assert (await run_json(pipeline, "bulk", cancelled["bulk_id"]))["outcomes"]
+
+
+async def test_second_attempt_reports_what_the_first_one_did(pipeline: World) -> None:
+    """As after a worker that was killed before it recorded the outcomes."""
+    cancelled, acknowledged = await requested(pipeline), await lost(pipeline)
+    await give_up(pipeline, RefundShipment, f"SH-{acknowledged}-1")
+    await pipeline.ended(acknowledged)
+    await report(pipeline, acknowledged, "delivered")
+    await pipeline.until_order(acknowledged, lambda o: o["attention"])
+    intake = BulkIntake(pipeline.client, pipeline.database, "api")
+    for order_id, action in ((cancelled, BulkAction.CANCEL), (acknowledged, BulkAction.RETRY)):
+        request = BulkRequest(
+            **{"bulk_id": unique("b"), "action": action, "where": "", "conditions": ()},
+            **{"reason": "agreed", "actor": "ann", "source": "api", "per_second": 1},
+        )
+        first = await intake.act(request, order_id)
+        await pipeline.ended(order_id)
+        assert await intake.act(request, order_id) == first
+        other = request.model_copy(update={"bulk_id": unique("b")})
+        with pytest.raises(Refused):
+            await intake.act(other, order_id)
 
 
 async def stage_and_attention(world: World, order_id: str) -> tuple[str, str]:

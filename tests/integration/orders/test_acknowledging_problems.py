@@ -4,7 +4,9 @@ They are shown as attention, in any stage of the order, until they are resolved 
 acknowledges them.
 """
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -12,6 +14,10 @@ import pytest
 from sqlmodel import select
 from temporalio.client import WorkflowHandle
 
+from activities.database.unit_of_work import UnitOfWork
+from activities.operations.audit import trail_of
+from activities.order_record.audit import record_event
+from activities.order_record.progress import lock_order
 from activities.orders.steps import record_attention
 from models.errors import InvalidInput, Refused
 from models.messages.attention import Attention, SetAttention
@@ -21,14 +27,22 @@ from models.messages.commands.returns import InspectReturn
 from models.messages.commands.shipping import RecoverShipment, RefundShipment, Reship
 from models.tables.operations import CommandRow
 from tests.support.billing.payments import charge_back
+from tests.support.database.rows import rows_about
 from tests.support.masterdata.shop import Document, unique
-from tests.support.orders.stages import TOTAL, booked, delivered, place_order, states
+from tests.support.orders.stages import TOTAL, booked, delivered, place_order, requested, states
 from tests.support.pipeline.command_line import run, run_json
+from tests.support.pipeline.processes import direct_queries, poll_until
 from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
 from tests.support.returns.states import came_back, command, inspected, settled
 from tests.support.shipping.shipments import give_up, lost, report
 
+POOR: Document = {"credit_limit": "1.00"}
+WAITS = (
+    "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) "
+    "WHERE NOT granted AND datname = current_database()"
+)
+"""Whether a transaction of the database waits for a lock."""
 CONTRADICTIONS = pytest.mark.parametrize(
     ("status", "code"),
     [
@@ -147,6 +161,73 @@ async def test_retry_in_the_temporal_ui_acknowledges_the_problem(pipeline: World
     await pipeline.ship(order_id, "delivered", f"SH-{order_id}-2")
     await pipeline.ended(order_id)
     assert (await pipeline.order(order_id))["attention"] is None
+
+
+async def test_attention_lets_a_waiting_transaction_run_once(pipeline: World) -> None:
+    """A transaction that waited for the order follows the entry of the one it waited for."""
+    order_id = await requested(pipeline)
+    attention = Attention(code="refused", message="(workflow refund-x)")
+    step = SetAttention(order_id=order_id, attention=attention, source="refund-x")
+    runs = 0
+
+    def note(work: UnitOfWork) -> None:
+        nonlocal runs
+        runs += 1
+        lock_order(work, order_id)
+        record_event(work, order_id, "noted", "")
+
+    with direct_queries(pipeline.settings.database) as read, ThreadPoolExecutor(1) as other:
+
+        def show(work: UnitOfWork) -> Future[None]:
+            record_attention(work, step)
+            work.write_appended()
+            waiting = other.submit(pipeline.database.transaction, note)
+            if pipeline.database.url.startswith("postgresql"):
+                poll_until(lambda: read(WAITS))
+            return waiting
+
+        waiting = await asyncio.to_thread(pipeline.database.transaction, show)
+        await asyncio.wrap_future(waiting)
+    assert runs == 1
+    trail = pipeline.database.read(lambda session: trail_of(session, order_id))
+    assert [entry.event for entry in trail.entries[-2:]] == ["attention", "noted"]
+    assert trail.problems == ()
+    pipeline.database.transaction(
+        partial(record_attention, step=step.model_copy(update={"attention": None}))
+    )
+    await pipeline.complete(order_id, TOTAL)
+
+
+async def test_retry_is_recorded_and_shown_before(pipeline: World) -> None:
+    """With actor, reason and source, once for each update; a dry run changes nothing."""
+    for source in ("cli", "api", "temporal"):
+        order_id = (await place_order(pipeline, terms="net30", shop=POOR)).order_id
+        await until_attention(pipeline, order_id, "credit_limit_exceeded")
+        before = rows_about(pipeline.database, order_id)
+        words = ("retry", order_id, "--reason", "paid", "--actor", "ann")
+        shown = await run_json(pipeline, *words, "--dry-run")
+        assert shown["message"] == "nothing is changed; trying again: credit_limit_exceeded"
+        body = {"reason": "paid", "actor": "ann"}
+        path = f"/orders/{order_id}/retry"
+        response = await pipeline.api.post(path, json=body | {"dry_run": True})
+        assert response.json()["message"] == shown["message"]
+        assert rows_about(pipeline.database, order_id) == before
+        if source == "cli":
+            await run_json(pipeline, *words)
+        elif source == "api":
+            assert (await pipeline.api.post(path, json=body)).status_code == 200
+        else:
+            handle = pipeline.order_workflow(order_id)
+            for _ in range(2):
+                await handle.execute_update("retry_step", body, id="once")
+        trail = pipeline.database.read(lambda session, id_=order_id: trail_of(session, id_))  # type: ignore[misc]
+        [retried] = [entry for entry in trail.entries if entry.event == "retried"]
+        assert (retried.actor, retried.source, retried.reason) == ("ann", source, "paid")
+        assert retried.detail == "trying again: credit_limit_exceeded by ann: paid"
+        await run(pipeline, "cancel", order_id)
+        await pipeline.ended(order_id)
+        status, _, err = await run(pipeline, *words, "--dry-run")
+        assert (status, "waits for a retry" in err) == (1, True)
 
 
 async def test_terminated_order_shows_the_problem_in_its_next_run(pipeline: World) -> None:
