@@ -82,5 +82,6 @@ EVENTS: Mapping[str, str] = {
     "attention": "the order needs a decision of an operator",
     "acknowledged": "an operator has seen a problem",
     "mended": "a problem is gone",
+    "retried": "an operator had the steps that wait tried again",
 }
 """The names, each with what happened."""

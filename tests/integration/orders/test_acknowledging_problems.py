@@ -174,7 +174,7 @@ async def test_attention_lets_a_waiting_transaction_run_once(pipeline: World) ->
         nonlocal runs
         runs += 1
         lock_order(work, order_id)
-        record_event(work, order_id, "noted", "")
+        record_event(work, order_id, "mailed", "")
 
     with direct_queries(pipeline.settings.database) as read, ThreadPoolExecutor(1) as other:
 
@@ -190,7 +190,7 @@ async def test_attention_lets_a_waiting_transaction_run_once(pipeline: World) ->
         await asyncio.wrap_future(waiting)
     assert runs == 1
     trail = pipeline.database.read(lambda session: trail_of(session, order_id))
-    assert [entry.event for entry in trail.entries[-2:]] == ["attention", "noted"]
+    assert [entry.event for entry in trail.entries[-2:]] == ["attention", "mailed"]
     assert trail.problems == ()
     pipeline.database.transaction(
         partial(record_attention, step=step.model_copy(update={"attention": None}))

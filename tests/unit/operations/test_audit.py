@@ -149,6 +149,23 @@ TAMPERINGS = {
     "entry inserted at the end": statement(INSERT.format(number=90, entry_no=6, copied=5)),
     "entry inserted with a gap": statement(INSERT.format(number=90, entry_no=9, copied=5)),
     "entries renumbered": statement(f"UPDATE audit_trail SET entry_no = 7 {OF_O2} = 5"),
+    "entry inserted in the middle, later ones renumbered": lambda connection: [
+        connection.execute(text(sql))
+        for sql in (
+            "UPDATE audit_trail SET entry_no = entry_no + 100 WHERE order_id = 'O-2' "
+            "AND entry_no > 2",
+            INSERT.format(number=90, entry_no=3, copied=2),
+            "UPDATE audit_trail SET entry_no = entry_no - 99 WHERE order_id = 'O-2' "
+            "AND entry_no > 100",
+        )
+    ],
+    "entry deleted, later ones renumbered and hashes computed anew": rehashed(
+        f"DELETE FROM audit_trail {OF_O2} = 5", "O-2"
+    ),
+    "numbers of two entries exchanged": lambda connection: [
+        connection.execute(text(f"UPDATE audit_trail SET entry_no = {to} {OF_O2} = {no}"))
+        for no, to in ((2, 99), (4, 2), (99, 4))
+    ],
     "entry changed, hashes computed anew": rehashed(
         f"UPDATE audit_trail SET detail = 'x' {OF_O2} = 2", "O-2"
     ),
@@ -160,6 +177,13 @@ TAMPERINGS = {
     ),
     "anchor of fewer entries": statement(
         "UPDATE audit_anchors SET entries = 1 WHERE anchor_no = 1"
+    ),
+    "time of an anchor's period": statement(
+        "UPDATE audit_anchors SET to_no = to_no - 1 WHERE anchor_no = 2"
+    ),
+    "anchor inserted": statement(
+        "INSERT INTO audit_anchors SELECT anchor_no + 1, from_no, to_no, entries, hash, anchored_at "
+        "FROM audit_anchors WHERE anchor_no = 2"
     ),
     "first anchor deleted": statement("DELETE FROM audit_anchors WHERE anchor_no = 1"),
 }
@@ -182,7 +206,13 @@ def test_each_tampering_is_found(database: Database, name: str) -> None:
     tamper(database, TAMPERINGS[name])
     found = database.read(audit.verify)
     assert found.problems, name
-    assert {problem.subject for problem in found.problems} <= {"O-2", "O-9", "anchor 1", "anchor 2"}
+    assert {problem.subject for problem in found.problems} <= {
+        "O-2",
+        "O-9",
+        "anchor 1",
+        "anchor 2",
+        "anchor 3",
+    }
 
 
 @pytest.mark.parametrize("name", ["last anchor and all that it covers"])
