@@ -90,4 +90,4 @@ async def _frames(feed: EventFeed, after: int, wanted: Filter) -> AsyncIterator[
 
 
 def _frame(event: Event) -> str:
-    return f"id: {event.id}\nevent: {event.type}\ndata: {event.model_dump_json()}\n\n"
+    return f"id: {event.id}\nevent: {event.type}\ndata: {event.text}\n\n"

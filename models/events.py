@@ -5,6 +5,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from pydantic import Field
@@ -44,6 +45,11 @@ class Event(Payload):
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: Literal["/schemas/event"] = SCHEMA
     data: EventData
+
+    @cached_property
+    def text(self) -> str:
+        """The event as JSON, written once for all subscribers."""
+        return self.model_dump_json()
 
     @property
     def number(self) -> int:

@@ -70,7 +70,7 @@ class Receivers:
         host = URL(url).host or ""
         if not self._private and is_literal_address(host) and not is_public(host):
             return Answer(Verdict.FAILED, f"{host} {PRIVATE}")
-        body, message_id = event.model_dump_json(), f"event-{event.id}"
+        body, message_id = event.text, f"event-{event.id}"
         signatures = [Webhook(secret).sign(message_id, now, body) for secret in secrets]
         headers = {
             "content-type": "application/cloudevents+json",
