@@ -11,10 +11,10 @@ from activities.order_record.audit import record_event
 from activities.order_record.problems import acknowledge_problems
 from activities.order_record.progress import read_progress, save_progress
 from activities.order_record.targets import target_order
-from activities.orders.give_up import backordered_units
 from activities.shipping.goods_issue import cancel_shipment
 from activities.shipping.undelivered import cancel_undelivered, credit_undelivered
 from activities.stock.steps import release_reservations
+from activities.stock.surplus import backordered_units
 from models.messages.commands.base import ORDER_REFUSED, refuse
 from models.messages.commands.orders import Acknowledge, CancelRest
 from models.messages.commands.results import CommandResult

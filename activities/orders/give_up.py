@@ -1,10 +1,5 @@
 """The command that gives up a line of an order: its units that can't come are credited."""
 
-from collections.abc import Sequence
-
-from sqlalchemy import func
-from sqlmodel import Session, select
-
 from activities.billing.exchanges import lock_paid_order
 from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
@@ -18,9 +13,7 @@ from models.messages.commands.base import ORDER_REFUSED, refuse
 from models.messages.commands.orders import GiveUp
 from models.messages.commands.results import CommandResult
 from models.progress import Cancellation, Progress
-from models.stock import ReservationState
 from models.tables.orders import Order
-from models.tables.stock import Reservation, Shortage
 
 
 @executes(GiveUp)
@@ -64,31 +57,3 @@ def _why_not_give_up(order: Order, progress: Progress) -> str | None:
             f"change it (`amend {order_id}`), or cancel it"
         )
     return None
-
-
-def backordered_units(session: Session, shortages: Sequence[Shortage]) -> list[Reservation]:
-    """Return the backordered units as released parts of their lines."""
-    return [
-        Reservation(
-            order_id=short.order_id,
-            line_no=short.line_no,
-            location=short.location,
-            part=_parts(session, short) + 1,
-            sku=short.sku,
-            quantity=short.quantity - short.filled,
-            state=ReservationState.RELEASED,
-        )
-        for short in shortages
-    ]
-
-
-def _parts(session: Session, short: Shortage) -> int:
-    """Count the reservations of a shortage's line at its location."""
-    count = select(func.count()).select_from(Reservation)
-    return session.exec(
-        count.where(
-            Reservation.order_id == short.order_id,
-            Reservation.line_no == short.line_no,
-            Reservation.location == short.location,
-        )
-    ).one()

@@ -97,7 +97,17 @@ def release_surplus(
     return rows, notification_of_fills(work, cause, rescheduled, keys)
 
 
-def _part(line: OrderLineRow, location: str, units: int, parts: Counter[str]) -> Reservation:
+def backordered_units(session: Session, shortages: Sequence[Shortage]) -> list[Reservation]:
+    """Return the backordered units as released parts of their lines."""
+    return [
+        _part(short, short.location, short.quantity - short.filled, _parts(session, short))
+        for short in shortages
+    ]
+
+
+def _part(
+    line: OrderLineRow | Shortage, location: str, units: int, parts: Counter[str]
+) -> Reservation:
     """Make a further part of a line at a location, which is released."""
     parts[location] += 1
     return Reservation(
@@ -111,7 +121,7 @@ def _part(line: OrderLineRow, location: str, units: int, parts: Counter[str]) ->
     )
 
 
-def _parts(session: Session, line: OrderLineRow) -> Counter[str]:
+def _parts(session: Session, line: OrderLineRow | Shortage) -> Counter[str]:
     """Count the parts of a line by location."""
     rows = select(Reservation.location).where(
         Reservation.order_id == line.order_id, Reservation.line_no == line.line_no
