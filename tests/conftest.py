@@ -39,7 +39,12 @@ settings.load_profile("tests")
 # Both limits are wall-clock times, which a busy machine exceeds without a defect.
 
 
-LONGEST = ("test_invariants.py", "test_largest_order.py", "test_killed_at_every_point.py")
+LONGEST = (
+    "test_invariants.py",
+    "test_largest_order.py",
+    "test_killed_at_every_point.py",
+    "test_commands_at_every_point.py",
+)
 """Files of tests that take half a minute and more."""
 
 
