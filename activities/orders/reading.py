@@ -336,10 +336,13 @@ def _refund(row: Refund) -> RefundView:
 
 
 def _balance(order: Order) -> Balance:
-    """Read what the customer is asked for, and owns; nothing once a cancellation is requested."""
-    if order.cancellation is not Cancellation.NONE:
-        return Balance(total_minor=0, tax_minor=0)
-    return balance_of(order)
+    """Read what the customer is asked for, and owns: once a cancellation is requested, nothing;
+    once it is done, what is due because a refunded payment was reversed."""
+    balance = balance_of(order)
+    if order.cancellation is Cancellation.NONE:
+        return balance
+    is_done = order.cancellation is Cancellation.DONE
+    return Balance(total_minor=balance.receivable_minor if is_done else 0, tax_minor=0)
 
 
 def _expected_date(shortages: Sequence[Shortage]) -> date | None:

@@ -19,7 +19,7 @@ from tests.support.billing.sales import (
 from tests.support.ledger.balances import accounts_of
 from tests.support.masterdata.shop import Document, order, today, unique
 from tests.support.pipeline.clock import working
-from tests.support.pipeline.command_line import run
+from tests.support.pipeline.command_line import run, run_json
 from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
 
@@ -285,7 +285,7 @@ async def test_reversal_before_booking_stops_dispatch(pipeline: World) -> None:
 
 
 async def test_chargeback_after_refund_needs_operator_and_uses_credit(pipeline: World) -> None:
-    """The amount of the cancelled order is due again, and can be written off once."""
+    """The amount of the cancelled order is due again, as shown, and can be written off once."""
     order_id = await place_order(pipeline)
     await pipeline.until_event(order_id, "payment_requested")
     payment_id = await pipeline.pay(order_id, "20.00")
@@ -295,13 +295,15 @@ async def test_chargeback_after_refund_needs_operator_and_uses_credit(pipeline: 
     await pipeline.ended(order_id)
     await charge_back(pipeline, payment_id)
     shown = await pipeline.until_order(order_id, lambda o: o["attention"] is not None)
-    assert shown["attention"]["code"] == "payment_reversed"
+    assert (shown["attention"]["code"], shown["due"]) == ("payment_reversed", "20.00")
+    assert (await run_json(pipeline, "status", order_id))["due"] == "20.00"
     customer = (await pipeline.api.get(f"/customers/{shown['customer_id']}")).json()
     assert customer["open_credit"] == "20.00"
     path = f"/orders/{order_id}/write-off"
     await execute(pipeline, path)
     assert await refusal(pipeline, path) == "money_refused order_id"
-    assert (await pipeline.order(order_id))["attention"] is None
+    shown = await pipeline.order(order_id)
+    assert (shown["attention"], shown["due"]) == (None, "0.00")
     found = accounts_of(pipeline, order_id)
     assert (found["BAD_DEBTS"], found.get("TAX_PAYABLE")) == (2_000, None)
 
