@@ -9,9 +9,6 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.steps import RetryStep
     from workflows.steps import run_database_step
 
-RECORDED = "retries-are-recorded"
-"""The patch since which retries are recorded. Earlier histories have retries without a record."""
-
 
 def read_request(raw: JsonValue) -> RetryRequest:
     """Read a request of any content; one that isn't valid has the defaults."""
@@ -24,7 +21,7 @@ def read_request(raw: JsonValue) -> RetryRequest:
 async def record_retry(order_id: str, request: RetryRequest, outcome: CommandOutcome) -> None:
     """Record an accepted retry in the order's audit trail, once for each update."""
     update = workflow.current_update_info()
-    if update is None or not outcome.accepted or not workflow.patched(RECORDED):
+    if update is None or not outcome.accepted:
         return
     step = RetryStep(
         order_id=order_id,
