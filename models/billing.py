@@ -472,6 +472,8 @@ class AuthorisationState(StrEnum):
     VOIDED = "voided"
 
 
+MORE_THAN_DUE = "more than was due"
+"""The reason of an unmatched payment of which a part is a deposit."""
 BEING_REFUNDED = "it is being refunded"
 """The reason of an unmatched payment that can no longer be assigned."""
 

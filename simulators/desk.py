@@ -13,7 +13,15 @@ from pydantic import ValidationError
 from simulators import clock
 from simulators.books import Books, RecordedAnswer
 from simulators.callbacks import Callbacks
-from simulators.contract import Body, Callback, Outcome, Partner, SimulatorConfig, error_body
+from simulators.contract import (
+    Body,
+    Callback,
+    Data,
+    Outcome,
+    Partner,
+    SimulatorConfig,
+    error_body,
+)
 from simulators.faults import Fault, Faults
 
 B = TypeVar("B", bound=Body)
@@ -29,8 +37,9 @@ class Operation(Generic[B]):
     body: type[B]
     subject: Callable[[B], str]
     execute: Callable[[Books, B], Outcome]
-    faulty_callbacks: Callable[[Faults, B], tuple[Callback, ...] | None] | None = None
-    """Return the callbacks that pending faults cause; None if no fault applies."""
+    faulty_callbacks: Callable[[Faults, B, Data], tuple[Callback, ...] | None] | None = None
+    """Return the callbacks that pending faults cause, for request and answer; None: no fault
+    applies."""
 
 
 class Desk:
@@ -106,7 +115,7 @@ class Desk:
         """Return the callbacks to schedule; faults are used up in manual mode too."""
         faulty = None
         if operation.faulty_callbacks and outcome.state:
-            faulty = operation.faulty_callbacks(self._faults, body)
+            faulty = operation.faulty_callbacks(self._faults, body, outcome.answer)
         if not self._auto:
             return ()
         return outcome.callbacks if faulty is None else faulty

@@ -16,16 +16,18 @@ OperationName = Literal[
     "quote",
     "booking",
     "cancel",
+    "refund_report",
     "callback",
 ]
 FaultName = Literal[
     "delay", "error", "timeout_after", "refuse", "duplicate", "reorder",
     "silence", "decline", "promise_part", "answer_twice", "slip", "ship_first",
     "ship_short", "ship_long", "damage", "other_price",
+    "report", "fail",
 ]  # fmt: skip
 
 OPERATIONS_OF: dict[Partner, set[OperationName]] = {
-    "payments": {"request", "capture", "void", "refund", "callback"},
+    "payments": {"request", "capture", "void", "refund", "refund_report", "callback"},
     "suppliers": {"purchase_order", "cancel", "fulfilment", "callback"},
     "carriers": {"quote", "booking", "cancel", "callback"},
 }
@@ -35,6 +37,7 @@ FAULTS_OF_FULFILMENT: set[FaultName] = {
     "silence", "decline", "promise_part", "answer_twice", "slip", "ship_first",
     "ship_short", "ship_long", "damage", "other_price",
 }  # fmt: skip
+FAULTS_OF_REFUNDS: set[FaultName] = {"report", "fail"}
 
 
 class Fault(BaseModel):
@@ -48,6 +51,11 @@ class Fault(BaseModel):
     - refuse: answer 422 without executing or recording the key
     - duplicate: send the callback twice
     - reorder: send the callback after the subject's next one
+
+    Behaviour after an accepted refund, operation `refund_report`:
+
+    - report: send `payment.refunded` after one delay
+    - fail: send `payment.refund_failed` after two delays
 
     Faults of an accepted purchase order, for `supplier_id` (None: any supplier). Each applies
     once per order; several combine:
@@ -83,7 +91,11 @@ class Fault(BaseModel):
     def _fault_of_operation(self) -> Self:
         if self.operation not in OPERATIONS_OF[self.partner]:
             raise ValueError(f"{self.partner} has no operation {self.operation}")
-        others = {"callback": FAULTS_OF_CALLBACKS, "fulfilment": FAULTS_OF_FULFILMENT}
+        others = {
+            "callback": FAULTS_OF_CALLBACKS,
+            "fulfilment": FAULTS_OF_FULFILMENT,
+            "refund_report": FAULTS_OF_REFUNDS,
+        }
         if self.fault not in others.get(self.operation, FAULTS_OF_CALLS):
             raise ValueError(f"{self.operation} has no fault {self.fault}")
         return self

@@ -17,6 +17,7 @@ from simulators.contract import (
     conflict,
 )
 from simulators.desk import Operation
+from simulators.faults import Faults
 
 AUTHORISED_FOR = timedelta(days=7)
 """The usual lifetime of a card authorisation."""
@@ -139,6 +140,20 @@ def refund(books: Books, body: RefundRequest) -> Outcome:
     return Outcome(201, {"refund_id": f"rf-{suffix}", "state": "refunded"}, "refunded")
 
 
+def _refund_reports(faults: Faults, body: RefundRequest, answer: Data) -> tuple[Callback, ...]:
+    """Report the refund as made, or as failed, where that is pending."""
+    refund_id = str(answer["refund_id"])
+    given: Data = {"refund_id": refund_id, "payment_id": body.payment_id}
+    reports: list[Callback] = []
+    if faults.take("payments", "refund_report", "report"):
+        made = given | {"amount": body.amount, "currency": body.currency}
+        reports.append(Callback("payment.refunded", f"{refund_id}-made", made))
+    if faults.take("payments", "refund_report", "fail"):
+        failed = given | {"reason": "account closed"}
+        reports.append(Callback("payment.refund_failed", f"{refund_id}-failed", failed, delays=2))
+    return tuple(reports)
+
+
 def _numbered(order_id: str, states: list[str]) -> str:
     """Return the order's id, numbered from its second request on."""
     return f"{order_id}#{len(states) + 1}" if states else order_id
@@ -159,6 +174,6 @@ OPERATIONS = (
     ),
     Operation(
         "payments", "refund", "/payments/refunds",
-        RefundRequest, lambda body: body.order_id, refund,
+        RefundRequest, lambda body: body.order_id, refund, _refund_reports,
     ),
 )  # fmt: skip

@@ -69,7 +69,9 @@ def cancel_order(books: Books, body: PurchaseCancellation) -> Outcome:
     return Outcome(200, {"state": "cancelled" if states else "unknown"}, "done")
 
 
-def faulty_fulfilment(faults: Faults, body: PurchaseOrder) -> tuple[Callback, ...] | None:
+def faulty_fulfilment(
+    faults: Faults, body: PurchaseOrder, _answer: Data
+) -> tuple[Callback, ...] | None:
     """Use the supplier's pending faults; return the resulting callbacks, None without faults."""
     active = faults.take_fulfilment_faults(body.supplier_id)
     return _fulfilment(body, active) if active else None

@@ -11,14 +11,13 @@ from sqlmodel import Session, col, select
 
 from activities.billing.invoicing import issue_invoice, priced_lines
 from activities.billing.on_account import payments_of, tax_on_account
-from activities.billing.payments import MORE_THAN_DUE
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, invoice_numbers, money_of
 from activities.order_record.lines import reservations_of
 from models import billing_entries
-from models.billing import Invoice
+from models.billing import MORE_THAN_DUE, Invoice
 from models.deliveries import CancelledUnits, cancel_units, part_of_order, totals_of_units
 from models.pricing import PricedLine
 from models.services import services_of

@@ -5,17 +5,17 @@ from datetime import date
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from activities.billing.early_reports import apply_early_reports, early_reports
 from activities.billing.invoicing import create_invoice
 from activities.billing.on_account import has_earlier_payments, payments_of, tax_on_account
 from activities.billing.receivables import reverse_write_off, write_off_receivable
 from activities.billing.refunds import unpaid_refunds
-from activities.billing.reversals import apply_early_reversals, early_reversals
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, money_of
 from models import billing_entries
-from models.billing import BEING_REFUNDED
+from models.billing import BEING_REFUNDED, MORE_THAN_DUE
 from models.ledger import Account
 from models.messages.facts import PaymentReceived
 from models.money import parse_amount
@@ -26,16 +26,14 @@ from models.tables.billing import Payment
 from models.tables.ledger import JournalEntry
 from models.tables.orders import Order
 
-MORE_THAN_DUE = "more than was due"
-
 
 def record_payment(work: UnitOfWork, order: Order, fact: PaymentReceived) -> None:
     """Record a payment for an order in its currency: the amount due first, the rest a deposit."""
     payment = _new_payment(work, fact, order.order_id)
-    reversals = early_reversals(work.session, payment)
+    early = early_reports(work.session, payment.payment_id)
     with work.session.no_autoflush:  # the order's row is written once, with all that follows
         _record_payment(work, order, fact, payment)
-    apply_early_reversals(work, payment, reversals)
+    apply_early_reports(work, payment, early)
 
 
 def _record_payment(
@@ -92,8 +90,7 @@ def record_unmatched(
         order_id=order_id,
     )
     post(work, entry, occurred_at=payment.received_at)
-    work.session.flush()
-    apply_early_reversals(work, payment, early_reversals(work.session, payment))
+    apply_early_reports(work, payment, early_reports(work.session, payment.payment_id))
 
 
 def _new_payment(work: UnitOfWork, fact: PaymentReceived, order_id: str | None) -> Payment:

@@ -2,7 +2,6 @@
 
 from sqlmodel import col, select
 
-from activities.billing.payments import MORE_THAN_DUE
 from activities.billing.refunds import (
     UNPAID,
     is_in_doubt,
@@ -20,15 +19,17 @@ from activities.gateways.calls import record_refusal, recorded_request
 from activities.order_record.audit import record_event, reject_fact
 from activities.order_record.balance import balance_of, money_of
 from activities.order_record.progress import find_order, save_progress
-from models.billing import BEING_REFUNDED, amount_problem
+from models.billing import BEING_REFUNDED, MORE_THAN_DUE, amount_problem
 from models.errors import PartnerUnavailable
-from models.messages.facts import PaymentRefunded, RefundFailed
+from models.messages.facts import PaymentRefunded, RefundFailed, type_of
 from models.messages.partners import RefundDemand
 from models.messages.steps import Notification
 from models.money import Money, parse_amount
 from models.refunds import PaidBy, RefundState
-from models.tables.billing import Payment, Refund
+from models.tables.billing import EarlyRefundReport, Payment, Refund
 from models.tables.orders import Order
+
+_CONTENT = ("payment_id", "amount", "currency")
 
 
 def record_failed_refund(work: UnitOfWork, fact: RefundFailed) -> Notification:
@@ -36,7 +37,8 @@ def record_failed_refund(work: UnitOfWork, fact: RefundFailed) -> Notification:
 
     That of an order is held until an operator decides. A payment without one waits to be refunded
     again. Raises PartnerUnavailable for an unknown refund while the answer for one is not recorded:
-    it may be this one, and the report is applied after the answer.
+    it may be this one, and the report is applied after the answer. Otherwise the report is kept
+    until the refund is reported.
     """
     # Read before the refund: the answer may be recorded between the two.
     in_doubt = _refunds_in_doubt(work, fact.payment_id)
@@ -47,9 +49,7 @@ def record_failed_refund(work: UnitOfWork, fact: RefundFailed) -> Notification:
                 f"refund {fact.refund_id} failed and isn't known yet: the provider's answer for "
                 f"{', '.join(in_doubt)} comes first"
             )
-        reason = f"refund_id: there is no refund {fact.refund_id} that was paid"
-        reject_fact(work, fact.payment_id or fact.refund_id, fact, reason)
-        return Notification(cause=fact.refund_id)
+        return _keep(work, fact)
     refund, order = lock_refund(work, known.refund_key)
     if refund.state is not RefundState.REFUNDED:  # the same report again
         return _notification(fact, refund)
@@ -87,12 +87,20 @@ def _refunds_in_doubt(work: UnitOfWork, payment_id: str | None) -> list[str]:
 
 def record_reported_refund(work: UnitOfWork, fact: PaymentRefunded) -> Notification:
     """Record a refund that the provider made, once: as the one that was asked for, or as another
-    one of what is owed. Any other waits for an operator."""
+    one of what is owed. Any other waits for an operator.
+
+    A report that comes before its payment is kept until that is recorded.
+    """
     problem = amount_problem(fact.amount, fact.currency, "amount", least=1)
+    if not problem and not fact.payment_id:
+        problem = "payment_id: missing"
     payment = work.session.get(Payment, fact.payment_id or "")
-    if problem or payment is None or payment.currency != fact.currency:
-        problem = problem or f"payment_id: there is no payment {fact.payment_id} in {fact.currency}"
+    if payment is not None and payment.currency != fact.currency:
+        problem = problem or f"currency: the payment was in {payment.currency}"
+    if problem:
         return _rejected(work, fact, problem)
+    if payment is None:
+        return _keep(work, fact)
     assert fact.amount is not None
     assert fact.currency is not None
     amount_minor = parse_amount(fact.amount, fact.currency)
@@ -117,7 +125,31 @@ def record_reported_refund(work: UnitOfWork, fact: PaymentRefunded) -> Notificat
     if refund.state is RefundState.HELD:
         refund.state = RefundState.ASKED
     record_refund(work, refund.refund_key, fact.refund_id)
+    failed = work.session.get(EarlyRefundReport, f"payment.refund_failed:{fact.refund_id}")
+    if failed is not None:
+        work.session.delete(failed)
+        return record_failed_refund(work, RefundFailed.model_validate(failed.reported))
     return _notification(fact, refund)
+
+
+def _keep(work: UnitOfWork, fact: PaymentRefunded | RefundFailed) -> Notification:
+    """Keep a report until its payment is recorded, or (failed) its refund is reported."""
+    report_id, reported = f"{type_of(fact)}:{fact.refund_id}", fact.model_dump(mode="json")
+    known = work.session.get(EarlyRefundReport, report_id)
+    if known is None:
+        report = EarlyRefundReport(
+            report_id=report_id,
+            type=type_of(fact),
+            payment_id=fact.payment_id,
+            reported=reported,
+            recorded_at=work.now,
+        )
+        work.session.add(report)
+    elif any(known.reported[name] != reported[name] for name in _CONTENT if name in reported):
+        reject_fact(
+            work, fact.payment_id or fact.refund_id, fact, "refund_id: known with other content"
+        )
+    return Notification(cause=fact.refund_id)
 
 
 def _asked_for(work: UnitOfWork, payment: Payment, amount_minor: int) -> Refund | None:

@@ -1,10 +1,9 @@
 """Reversals: payments taken back by the payer's bank (chargebacks)."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from activities.billing.credits import use_credit
 from activities.billing.on_account import distribute_tax, tax_on_account
@@ -18,7 +17,7 @@ from activities.billing.refunds import (
 )
 from activities.database.unit_of_work import UnitOfWork
 from activities.ledger.posting import post
-from activities.order_record.audit import record_event, reject_fact
+from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, money_of
 from activities.order_record.progress import find_order, forget_known, save_progress
 from models import billing_entries
@@ -83,33 +82,6 @@ def new_reversal(fact: PaymentReversed, now: datetime) -> PaymentReversal:
         recorded_at=fact.occurred_at or now,
         reported=fact.model_dump(mode="json"),
     )
-
-
-def early_reversals(session: Session, payment: Payment) -> Sequence[PaymentReversal]:
-    """Read the reversals that were reported before their payment, whole ones last.
-
-    One without an amount takes back what others leave of the payment, whatever their order.
-    """
-    waiting = select(PaymentReversal).where(
-        PaymentReversal.payment_id == payment.payment_id,
-        col(PaymentReversal.applied_at).is_(None),
-    )
-    rows = session.exec(waiting.order_by(col(PaymentReversal.reversal_id))).all()
-    return sorted(rows, key=lambda row: row.reported["amount"] is None)
-
-
-def apply_early_reversals(
-    work: UnitOfWork, payment: Payment, reversals: Sequence[PaymentReversal]
-) -> None:
-    """Apply reversals that were reported before their payment, which is recorded now."""
-    if reversals:
-        work.session.flush()
-    for reversal in reversals:
-        fact = PaymentReversed.model_validate(reversal.reported)
-        if problem := reversal_problem(fact, payment, None):
-            reject_fact(work, payment.order_id or "", fact, problem)
-        else:
-            reverse_payment(work, reversal, payment)
 
 
 def reverse_payment(work: UnitOfWork, reversal: PaymentReversal, payment: Payment) -> None:

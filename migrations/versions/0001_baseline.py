@@ -731,6 +731,16 @@ def _create_billing() -> None:
     op.create_index("ix_payment_reversals_order_id", "payment_reversals", ["order_id"])
     op.create_index("ix_payment_reversals_payment_id", "payment_reversals", ["payment_id"])
     op.create_table(
+        "early_refund_reports",
+        sa.Column("report_id", text(), nullable=False),
+        sa.Column("type", text(), nullable=False),
+        sa.Column("payment_id", text(), nullable=True),
+        sa.Column("reported", sa.JSON(), nullable=False),
+        sa.Column("recorded_at", moment(), nullable=False),
+        sa.PrimaryKeyConstraint("report_id", name=op.f("pk_early_refund_reports")),
+    )
+    op.create_index("ix_early_refund_reports_payment_id", "early_refund_reports", ["payment_id"])
+    op.create_table(
         "payouts",
         sa.Column("payout_id", text(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),

@@ -160,6 +160,23 @@ class PaymentReversal(SQLModel, table=True):
     """The time of posting; None: its payment is not recorded yet."""
 
 
+class EarlyRefundReport(SQLModel, table=True):
+    """A report about a refund that waits: one made for the payment, one failed for the refund.
+
+    The row is deleted when the report is applied.
+    """
+
+    __tablename__ = "early_refund_reports"
+
+    report_id: str = Field(primary_key=True)
+    """`<type>:<refund id>`."""
+    type: str
+    payment_id: str | None = Field(default=None, index=True)
+    reported: dict[str, JsonValue] = Field(sa_type=JSON)
+    """The report: `models.messages.facts.PaymentRefunded` or `RefundFailed`."""
+    recorded_at: datetime
+
+
 class Payout(SQLModel, table=True):
     """A payout of the payment provider to our bank account, and the fee it kept."""
 

@@ -172,3 +172,25 @@ async def test_refund_that_fails_later_is_owed_again_and_paid_by_hand(pipeline: 
     await pipeline.report("payment.refunded", at_desk)
     await pipeline.until_order(order_id, lambda o: o["refunded"] == "70.00")
     assert await reconciled(pipeline) == set()
+
+
+async def test_refund_reported_before_its_payment_is_applied_with_it(pipeline: World) -> None:
+    """Also the report that it failed, which comes first of all; the payment is listed again."""
+    given, failed = unique("pay"), unique("pay")
+    for payment_id in (failed, given):
+        report = {"refund_id": f"rf-{payment_id}", "payment_id": payment_id}
+        if payment_id == failed:
+            await pipeline.report("payment.refund_failed", report | {"reason": "closed"})
+        await pipeline.report("payment.refunded", report | {"amount": "30.00", "currency": "EUR"})
+    for payment_id in (failed, given):
+        await pipeline.pay(unique("nobody"), "30.00", payment_id)
+
+    async def listed() -> dict[str, str]:
+        rows = (await pipeline.api.get("/payments/unmatched")).json()
+        found = {row["payment_id"]: row["reason"] for row in rows}
+        return {key: found[key] for key in (failed, given) if key in found}
+
+    assert await until(listed, lambda rows: set(rows) == {failed}) == {
+        failed: "its refund failed: closed"
+    }
+    assert await reconciled(pipeline) == set()

@@ -19,7 +19,7 @@ from models.errors import PartnerUnavailable
 from models.messages.facts import PaymentReceived, PaymentRefunded, RefundFailed
 from models.messages.steps import PaymentStep
 from models.orders import OrderDocument
-from models.tables.billing import InvoiceRow, Refund
+from models.tables.billing import EarlyRefundReport, InvoiceRow, Refund
 from models.tables.operations import RejectedMessageRow
 from models.tables.orders import Order
 from tests.support.billing.machine import Bookkeeper
@@ -175,11 +175,37 @@ def test_refund_of_a_payment_without_an_order_fails(till: Bookkeeper) -> None:
     assert till.database.read(compare_money) == []
 
 
-def test_failure_of_an_unknown_refund_is_rejected(till: Bookkeeper, number: str) -> None:
-    fail(till, "RF-77")
-    assert set(rejected(till)) == {"refund_id: there is no refund RF-77 that was paid"}
-    report(till, "RF-1", payment="P-77")
-    assert "payment_id: there is no payment P-77 in EUR" in rejected(till)
+def test_reports_before_their_payment_are_kept(till: Bookkeeper) -> None:
+    """Each once: the refund is recorded with its payment, and its failure with the refund."""
+    fail(till, "RF-1")
+    report(till, "RF-1", "30.00", "U")
+    report(till, "RF-1", "31.00", "U")
+    assert set(rejected(till)) == {"refund_id: known with other content"}
+    assert refunds(till) == []
+    fact = PaymentReceived(
+        payment_id="U", order_id="UNKNOWN", amount="30.00", currency="EUR", method="card"
+    )
+    record_unmatched_payment.run(till.database, fact)
+    assert refunds(till) == [(3_000, "withdrawn")]
+    assert till.read(select(EarlyRefundReport)) == []
+    [row] = till.database.read(billing_reading.unmatched_payments)
+    assert row.reason == "its refund failed: account closed"
+    assert till.database.read(compare_money) == []
+
+
+def test_refund_reported_before_its_payment_is_rejected_if_nothing_is_owed(
+    till: Bookkeeper,
+) -> None:
+    till.record(OrderDocument.model_validate(shop_order("C", "ADA", order_id="O-1")))
+    report(till, "RF-1")
+    assert rejected(till) == []
+    fact = PaymentReceived(
+        payment_id="P1", order_id="O-1", amount="120.00", currency="EUR", method="card"
+    )
+    apply_payment.run(till.database, PaymentStep(order_id="O-1", fact=fact))
+    [reason] = rejected(till)
+    assert "the provider gave 50.00 EUR of P1 back, and 0.00 EUR is owed" in reason
+    assert (refunds(till), balance(till).due_minor) == ([], 0)
 
 
 @pytest.mark.parametrize(
