@@ -57,7 +57,7 @@ def purchase_orders(
 ) -> list[PurchaseOrderView]:
     """Read purchase orders, the newest first; `limit` 0 means all."""
     query = select(PurchaseOrder).order_by(
-        col(PurchaseOrder.created_at).desc(), col(PurchaseOrder.po_id)
+        col(PurchaseOrder.created_at).desc(), col(PurchaseOrder.po_id).desc()
     )
     if state is not None:
         query = query.where(PurchaseOrder.state == state)

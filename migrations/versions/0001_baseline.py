@@ -476,6 +476,7 @@ def _create_purchasing() -> None:
         ),
         sa.PrimaryKeyConstraint("po_id", name=op.f("pk_purchase_orders")),
     )
+    op.create_index("ix_purchase_orders_created_at", "purchase_orders", ["created_at", "po_id"])
     op.create_index(
         "ix_purchase_orders_state_supplier_id", "purchase_orders", ["state", "supplier_id"]
     )
@@ -713,7 +714,13 @@ def _create_billing() -> None:
     )
     op.create_index("ix_payments_claimed_order_id", "payments", ["claimed_order_id"])
     op.create_index("ix_payments_order_id", "payments", ["order_id"])
-    op.create_index("ix_payments_unmatched_reason", "payments", ["unmatched_reason"])
+    op.create_index(
+        "ix_payments_unmatched",
+        "payments",
+        ["received_at", "payment_id"],
+        sqlite_where=sa.text("unmatched_reason IS NOT NULL"),
+        postgresql_where=sa.text("unmatched_reason IS NOT NULL"),
+    )
     op.create_table(
         "payment_reversals",
         sa.Column("reversal_id", text(), nullable=False),
@@ -881,6 +888,7 @@ def _create_shipping() -> None:
         sa.PrimaryKeyConstraint("shipment_id", name=op.f("pk_shipments")),
     )
     op.create_index("ix_shipments_order_id", "shipments", ["order_id"])
+    op.create_index("ix_shipments_planned_at", "shipments", ["planned_at", "shipment_id"])
     op.create_table(
         "packages",
         sa.Column("package_no", sa.Integer(), nullable=False),

@@ -107,7 +107,16 @@ class Payment(SQLModel, table=True):
     """A payment. `applied_minor` is applied to its order; the rest is a deposit or unapplied."""
 
     __tablename__ = "payments"
-    __table_args__ = (CheckConstraint("amount_minor > 0", "amount_above_zero"),)
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", "amount_above_zero"),
+        Index(
+            "ix_payments_unmatched",
+            "received_at",
+            "payment_id",
+            sqlite_where=text("unmatched_reason IS NOT NULL"),
+            postgresql_where=text("unmatched_reason IS NOT NULL"),
+        ),
+    )
 
     payment_id: str = Field(primary_key=True)
     order_id: str | None = Field(default=None, foreign_key="orders.order_id", index=True)
@@ -119,7 +128,7 @@ class Payment(SQLModel, table=True):
     currency: str
     method: str
     applied_minor: int = bigint()
-    unmatched_reason: str | None = Field(default=None, index=True)
+    unmatched_reason: str | None = None
     """The reason why (part of) the payment is not applied; None: all of it is applied."""
     reversed_minor: int = running_total()
     """The amount taken back by the payer's bank."""

@@ -16,6 +16,7 @@ class PurchaseOrder(SQLModel, table=True):
 
     __tablename__ = "purchase_orders"
     __table_args__ = (
+        Index("ix_purchase_orders_created_at", "created_at", "po_id"),
         Index("ix_purchase_orders_state_supplier_id", "state", "supplier_id"),
         Index("ix_purchase_orders_supplier_id_created_at", "supplier_id", "created_at"),
     )

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from pydantic import JsonValue
-from sqlalchemy import JSON
+from sqlalchemy import JSON, Index
 from sqlmodel import Field, SQLModel
 
 from models.claims import ClaimState
@@ -18,6 +18,7 @@ class Shipment(SQLModel, table=True):
     """A consignment; recorded before its carrier is asked for a booking."""
 
     __tablename__ = "shipments"
+    __table_args__ = (Index("ix_shipments_planned_at", "planned_at", "shipment_id"),)
 
     shipment_id: str = Field(primary_key=True)
     order_id: str = Field(foreign_key="orders.order_id", index=True)

@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from activities.billing.dunning import review_dunning
 from activities.billing.steps import (
     apply_payment,
+    apply_refund_report,
     apply_reversal,
     issue_invoice,
     record_payout,
@@ -20,7 +21,7 @@ from activities.billing.steps import (
 from activities.database.company import day_of
 from activities.ledger import reading as ledger_reading
 from models.billing import InvoiceAt
-from models.messages.facts import PaymentReceived, PaymentReversed, PayoutPaid
+from models.messages.facts import PaymentReceived, PaymentRefunded, PaymentReversed, PayoutPaid
 from models.messages.steps import OrderStep, PaymentStep, ReversalStep
 from models.money import format_amount
 from models.orders import OrderDocument
@@ -118,15 +119,26 @@ class PaymentRules(BillingModel):
             apply_payment.run(self.database, PaymentStep(order_id=order.order_id, fact=fact))
         self.events[f"paid {part}"] += 1
 
-    @rule(pick=picks, reversed_first=st.booleans())
-    def pay_unknown_order(self, pick: int, reversed_first: bool) -> None:
-        """Record a payment for an unknown order; its reversal may arrive before it."""
+    @rule(pick=picks, reversed_first=st.booleans(), refunded_first=st.booleans())
+    def pay_unknown_order(
+        self, pick: int, reversed_first: bool, refunded_first: bool = False
+    ) -> None:
+        """Record a payment for an unknown order; a reversal of it, and the report that all of it
+        was refunded, may arrive before it."""
         payment_id = self.next_id("P")
         if reversed_first:
             fact = PaymentReversed(
                 reversal_id=self.next_id("RV"), payment_id=payment_id, amount="1.00", currency="EUR"
             )
             apply_reversal.run(self.database, ReversalStep(order_id=None, fact=fact))
+        if refunded_first:
+            refunded = PaymentRefunded(
+                refund_id=self.next_id("RF"),
+                payment_id=payment_id,
+                amount=f"{1 + pick}.10",
+                currency="EUR",
+            )
+            apply_refund_report.run(self.database, refunded)
         record_unmatched_payment.run(
             self.database,
             PaymentReceived(
