@@ -43,6 +43,7 @@ class Seller(Payload):
     contact_name: str = ""
     contact_phone: str = ""
     contact_email: str = ""
+    trading_name: str = Field(default="", exclude_if=lambda name: not name)
 
 
 class OnAccount(Payload):

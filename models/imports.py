@@ -110,6 +110,7 @@ class CompanyRow(Document):
     contact_name: OptionalText = ""
     contact_phone: OptionalText = ""
     contact_email: OptionalEmail = ""
+    trading_name: OptionalText = ""
     timezone: OptionalText = ""
 
     @field_validator("currency")

@@ -154,6 +154,10 @@ def _seller(bill: AnyBill) -> str:
         "SellerTradeParty",
         _text("ID", seller.legal_entity),  # BT-29
         _text("Name", seller.name),  # BT-27
+        _group(
+            "SpecifiedLegalOrganization",
+            _text("TradingBusinessName", seller.trading_name),  # BT-28
+        ),
         _contact(seller),
         _address(seller),
         _mail_address(seller.contact_email),  # BT-34

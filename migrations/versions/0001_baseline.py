@@ -99,6 +99,7 @@ def _create_master_data() -> None:
         sa.Column("contact_name", text(), nullable=False),
         sa.Column("contact_phone", text(), nullable=False),
         sa.Column("contact_email", text(), nullable=False),
+        sa.Column("trading_name", text(), nullable=False),
         sa.Column("timezone", text(), nullable=False),
         sa.PrimaryKeyConstraint("legal_entity", name=op.f("pk_company")),
     )

@@ -38,6 +38,8 @@ class Company(SQLModel, table=True):
     contact_name: str = ""
     contact_phone: str = ""
     contact_email: str = ""
+    trading_name: str = ""
+    """The name by which customers know the company, where it is another (BT-28)."""
     timezone: str = "UTC"
     """The IANA time zone whose days count in books, documents and deadlines."""
 

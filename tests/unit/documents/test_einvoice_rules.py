@@ -119,3 +119,12 @@ def test_any_prices_with_tax_conform_to_the_rules(lines: list[PricedLine], ppm: 
     for rules in RULE_SETS:
         assert broken(invoice, rules) == []
         assert broken(credit_note_of(invoice), rules) == []
+
+
+@pytest.mark.parametrize("rules", RULE_SETS)
+def test_trading_name_of_the_seller_is_in_the_bill(rules: str) -> None:
+    """`trading_name` of company.csv (BT-28)."""
+    bill = with_seller(invoice_of(), trading_name="Krüger & Söhne am Hafen")
+    xml = einvoice_xml(wording_of(bill, DocumentRules())).decode()
+    assert "<ram:TradingBusinessName>Krüger &amp; Söhne am Hafen</ram:TradingBusinessName>" in xml
+    assert broken(bill, rules) == []
