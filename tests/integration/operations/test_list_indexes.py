@@ -27,7 +27,7 @@ LISTS: dict[str, Callable[[Session], object]] = {
 def test_lists_by_time_follow_an_index(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """No plan sorts. PostgreSQL scans tables as small as these, unless it is told not to."""
+    """No plan sorts. PostgreSQL scans and sorts tables as small as these, unless it is told not to."""
     database = Database(new_database(kind, request, tmp_path), RULES)
     for index, read in LISTS.items():
         plan = database.read(partial(_plan, read))
@@ -53,6 +53,6 @@ def _plan(read: Callable[[Session], object], session: Session) -> str:
     explain = "EXPLAIN QUERY PLAN"
     if connection.dialect.name == "postgresql":
         explain = "EXPLAIN"
-        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        connection.execute(text("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"))
     rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
     return "\n".join(str(row[-1]) for row in rows)
