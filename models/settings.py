@@ -22,7 +22,7 @@ from models.approvals import ApprovalRules
 from models.billing import BillingRules, DunningLevel, InvoiceAt
 from models.documents import FONTS, DocumentRules
 from models.errors import FieldError, InvalidConfiguration
-from models.messages.policy import Policy
+from models.messages.policy import ATTENTION_AFTER_S, Policy
 from models.money import PPM_PER_PERCENT
 from models.packing import CARTONS, PALLET, Container
 from models.promises import PromisePolicy
@@ -224,6 +224,8 @@ class Settings(BaseSettings):
     """Time limit of a call to a partner, in seconds; also the time until a lost call is noticed."""
     attention_after_attempts: int = Field(default=5, ge=1, description="a whole number, 1 or more")
     """Failed attempts until a partner step is shown as attention; attempts continue."""
+    attention_after: Seconds = ATTENTION_AFTER_S
+    """Time that any step fails until it is shown as attention, in seconds; attempts continue."""
 
     # Payments and invoices
 
@@ -439,6 +441,7 @@ class Settings(BaseSettings):
             payment_deadline=self.payment_deadline,
             partner_timeout=self.partner_timeout,
             attention_after_attempts=self.attention_after_attempts,
+            attention_after=self.attention_after,
             late_money=self.late_money,
             tracking_silence=self.tracking_silence,
             tracking_silence_ltl=self.tracking_silence_ltl,

@@ -117,14 +117,15 @@ def _attention(situation: Situation, open_: OpenAttention) -> Wait:
 
 
 def _retrying(situation: Situation, call: Retrying) -> Wait:
-    limit = situation.policy.attention_after_attempts
+    policy = situation.policy
     return Wait(
         code="retrying",
         subject=situation.order_id,
         reason=f"{call.summary} failed {_times(call.attempts)}: {call.error}",
         owner=Owner.PIPELINE,
         until=call.next_at,
-        then=f"it is tried again; after {limit} attempts at a partner an operator is asked to look",
+        then=f"it is tried again; after {policy.attention_after:g} s, or "
+        f"{policy.attention_after_attempts} attempts at a partner, an operator is asked to look",
         actions=(retry(situation.target),),
     )
 

@@ -1,7 +1,8 @@
 """Take the pictures of the runbooks in a real browser.
 
-`python -m tools.pictures UI_ADDRESS ORDER` needs chromium, and an order that needs an operator in a
-running `make up`. It writes `docs/pictures/`.
+`python -m tools.pictures UI_ADDRESS ORDER` needs chromium, and in a running `make up` an order with
+a call that is tried again. It writes `docs/pictures/`. The activity of the call is paused and
+unpaused; no other dialog is submitted.
 """
 
 import asyncio
@@ -29,6 +30,19 @@ SIZE = (1400, 900)
 PATIENCE_S, GLANCE_S = 60, 0.3
 FRAME_S = 5
 """Time for the frame with the current details, whose text the page can't read."""
+DIALOG_S = 1.5
+"""Time for a menu or a dialog to open."""
+CLICK = """(() => {{
+    const shown = [...document.querySelectorAll({selector})].filter(
+        each => each.offsetParent !== null && each.innerText.trim().includes({text}));
+    shown[shown.length - 1].click();
+    return true;
+}})()"""
+"""Clicks the last visible element with a text: the dialog's, if one is open."""
+CONFIRM = "[data-testid=confirm-modal-button]"
+HIDE_TRACES = """document.head.insertAdjacentHTML(
+    "beforeend", "<style>.cm-editor {visibility: hidden}</style>")"""
+"""Hides stack traces, which have paths of this machine."""
 SHOWS = "document.body.innerText.includes({text})"
 
 
@@ -54,6 +68,18 @@ class Page:
         """Save a picture of the page."""
         answer = await self._call("Page.captureScreenshot")
         await asyncio.to_thread(file.write_bytes, base64.b64decode(answer["data"]))
+
+    async def click(self, text: str, selector: str = "button, [role=menuitem]") -> None:
+        """Click the last visible element with a text, and wait for what it opens."""
+        script = CLICK.format(selector=json.dumps(selector), text=json.dumps(text))
+        async with asyncio.timeout(PATIENCE_S):
+            while not await self._evaluate(script):  # noqa: ASYNC110
+                await asyncio.sleep(GLANCE_S)
+        await asyncio.sleep(DIALOG_S)
+
+    async def hide_traces(self) -> None:
+        """Hide stack traces."""
+        await self._evaluate(HIDE_TRACES)
 
     async def _evaluate(self, expression: str) -> Any:
         answer = await self._call("Runtime.evaluate", expression=expression)
@@ -118,6 +144,46 @@ async def take_pictures(ui: str, order_id: str) -> None:
         await page.open(f"{run}/user-metadata", "Current Details")
         await asyncio.sleep(FRAME_S)
         await page.save(PICTURES / "why.png")
+        await _take_actions(page, run, order_id)
+        await _take_activity(page, run)
+
+
+async def _take_actions(page: Page, run: str, order_id: str) -> None:
+    """Take pictures of what an operator may do with a workflow."""
+    for name, action in (
+        ("update", "Send an Update"),
+        ("signal", "Send a Signal"),
+        ("reset", "Reset"),
+        ("terminate", "Terminate"),
+    ):
+        await page.open(f"{run}/timeline", order_id)
+        await page.wait_for("More Actions")
+        await page.click("More Actions")
+        if name == "update":
+            await page.save(PICTURES / "actions.png")
+        await page.click(action, "[role=menuitem]")
+        if name == "update":
+            await page.click("", "[data-testid=update-select-button]")
+            await page.click("retry_step", "[role=option]")
+        await page.save(PICTURES / f"{name}.png")
+
+
+async def _take_activity(page: Page, run: str) -> None:
+    """Take pictures of a pending activity, and pause and unpause it."""
+    await page.open(f"{run}/pending-activities", "Next Retry")
+    await page.hide_traces()
+    await page.click("Pause")
+    await page.save(PICTURES / "pause-activity.png")
+    await page.click("Pause", CONFIRM)
+    await page.open(f"{run}/pending-activities", "Unpause")
+    await page.hide_traces()
+    await page.save(PICTURES / "paused-activity.png")
+    await page.click("Unpause")
+    await page.click("Unpause", CONFIRM)
+    await page.open(f"{run}/pending-activities", "Next Retry")
+    await page.hide_traces()
+    await page.click("Reset")
+    await page.save(PICTURES / "reset-activity.png")
 
 
 if __name__ == "__main__":

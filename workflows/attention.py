@@ -21,6 +21,8 @@ class AttentionBoard:
         self._show = show
         self._open: dict[str, OpenAttention] = {}
         self.retries = 0
+        self.trying: list[str] = []
+        """Summaries of the steps that run as ordinary activities, which may have failed."""
         self.policy = Policy(payment_deadline=0, partner_timeout=10, attention_after_attempts=5)
 
     @property
@@ -48,11 +50,12 @@ class AttentionBoard:
             await self.clear_attention(key)
 
     def retry(self) -> CommandOutcome:
-        """Try again every step that waits for an operator."""
-        if self.attention is None:
+        """Try again every step that waits for an operator, or for its next attempt."""
+        waits = [self.attention.code] if self.attention else self.trying
+        if not waits:
             return CommandOutcome(accepted=False, message="nothing waits for a retry")
         self.retries += 1
-        return CommandOutcome(accepted=True, message=f"trying again: {self.attention.code}")
+        return CommandOutcome(accepted=True, message=f"trying again: {', '.join(waits)}")
 
     async def _change(self, key: str, attention: Attention | None) -> None:
         before = self.attention

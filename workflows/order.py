@@ -47,7 +47,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.order_goods import OrderGoods
     from workflows.order_shipping import OrderShipping
     from workflows.retries import record_retry
-    from workflows.steps import Stopped, run_database_step
+    from workflows.steps import Stopped
 
 Request = TypeVar("Request", bound=BaseModel)
 Message = Fact | StockArrived | RejectedMessage
@@ -231,7 +231,7 @@ class OrderWorkflow:
         elif isinstance(message, StockArrived):
             await order.run_phase(OrderPhases.advance, "Read the progress")
         elif isinstance(message, OrderFact):
-            advanced = await run_database_step(
+            advanced = await order.unpaused.run_database_step(
                 OrderPhases.apply_and_advance,
                 FactStep(order_id=order.order_id, fact=stored_fact(message), known=order.progress),
                 summary_of(message),

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -22,6 +23,9 @@ PartnerStep = Callable[[Any, In], Awaitable[Out]]
 
 DatabaseStep = Step[In, Out] | PartnerStep[In, Out]
 """A transaction, or a phase: transactions and the calls between them."""
+
+Start = Callable[[timedelta | None, int], workflow.ActivityHandle[Out]]
+"""Starts an ordinary activity, which is tried within a time and that number of times."""
 
 LOCAL_TIMEOUT = timedelta(seconds=8)
 """Time for two transactions on a busy database, and the calls between them."""
@@ -50,6 +54,10 @@ class RefusedStep(Exception):
         self.attention = attention
 
 
+class UnfinishedStep(Exception):  # it is tried again
+    """A transaction failed three times for a reason that may pass."""
+
+
 class Steps:
     """A runner of steps: it retries each until it is done. Its methods raise Stopped once `stops`
     holds. While the order `is_paused`, none starts, calls are cancelled, and waits don't end."""
@@ -71,7 +79,7 @@ class Steps:
         while True:
             await self._until_free()
             try:
-                result = await run_database_step(step, argument, summary)
+                result = await self._run_transaction(step, argument, summary)
             except RefusedStep as refusal:
                 await self.wait_for_operator(summary, refusal.attention)
             else:
@@ -102,14 +110,34 @@ class Steps:
     ) -> Out:
         """Run an ordinary activity. Raises RefusedStep.
 
-        A partner that doesn't answer is called without limit. After the policy's number of
-        attempts this becomes an attention, and an operator's retry calls at once.
+        A partner that doesn't answer is called without limit.
         """
-        attempts = self._board.policy.attention_after_attempts
+        return await self._run_visibly(partial(self._start_call, step, argument, summary), summary)
+
+    async def _run_transaction(
+        self, step: DatabaseStep[In, Out], argument: In, summary: str
+    ) -> Out:
+        """Run a transaction as a local activity; one that fails goes on as an ordinary one."""
+        try:
+            return await _run_locally(step, argument, summary)
+        except UnfinishedStep:
+            start = partial(_start_transaction, step, argument, summary)
+            return await self._run_visibly(start, summary)
+
+    async def _run_visibly(self, start: Start[Out], summary: str) -> Out:
+        """Run an ordinary activity until it is done. Raises RefusedStep.
+
+        After the policy's number of attempts, or its time, a failing one becomes an attention. It
+        is tried without limit then. An operator's retry tries at once.
+        """
+        policy = self._board.policy
+        within: timedelta | None = timedelta(seconds=policy.attention_after)
         while True:
             await self._until_free()
-            handle = self._start(step, argument, summary, attempts)
-            await self._wait_for_end(handle, is_unlimited=not attempts)
+            handle = start(within, policy.attention_after_attempts if within else 0)
+            self._board.trying.append(summary)
+            await self._wait_for_end(handle)
+            self._board.trying.remove(summary)
             if not handle.done() or self._stops():
                 await _cancel(handle)
                 continue
@@ -120,7 +148,7 @@ class Steps:
                 if failure.non_retryable:
                     raise RefusedStep(_attention(failure)) from error
                 await self._board.raise_attention(summary, _no_answer(summary, failure))
-                attempts = 0
+                within = None
             else:
                 await self._board.clear_attention(summary)
                 return result
@@ -166,26 +194,32 @@ class Steps:
             await workflow.wait_condition(lambda: not self._is_paused() or self._stops())
             self._check()
 
-    async def _wait_for_end(self, handle: workflow.ActivityHandle[Any], is_unlimited: bool) -> None:
-        """Wait until a call is done. A pause ends the wait; for an unlimited one also a retry."""
+    async def _wait_for_end(self, handle: workflow.ActivityHandle[Any]) -> None:
+        """Wait until an activity is done. A pause or an operator's retry ends the wait."""
         retries = self._board.retries
         await workflow.wait_condition(
             lambda: (
                 handle.done()
-                or (is_unlimited and self._board.retries != retries)
+                or self._board.retries != retries
                 or self._stops()
                 or self._is_paused()
             )
         )
 
-    def _start(
-        self, step: PartnerStep[In, Out], argument: In, summary: str, attempts: int
+    def _start_call(
+        self,
+        step: PartnerStep[In, Out],
+        argument: In,
+        summary: str,
+        within: timedelta | None,
+        attempts: int,
     ) -> workflow.ActivityHandle[Out]:
-        """Start a call; `attempts` 0: without limit."""
+        """Start a call, of at most `attempts` `within` a time; 0 and None: without limit."""
         timeout = timedelta(seconds=self._board.policy.partner_timeout)
         return workflow.start_activity_method(
             step,
             argument,
+            schedule_to_close_timeout=within,
             start_to_close_timeout=timeout + TRANSACTIONS_OF_A_CALL,
             retry_policy=RetryPolicy(maximum_interval=MAXIMUM_BACKOFF, maximum_attempts=attempts),
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -196,10 +230,22 @@ class Steps:
 async def run_database_step(step: DatabaseStep[In, Out], argument: In, summary: str) -> Out:
     """Run a transaction, or a phase, as a local activity. Raises RefusedStep.
 
-    After three failed attempts it runs as an ordinary activity, which operators can see.
+    After three failed attempts it runs as an ordinary activity, which operators can see. Unlike
+    that of `Steps`, it is never reported as attention: it may be what shows one.
     """
-    name: Any = step.name if isinstance(step, Step) else step
-    output = step.output_type if isinstance(step, Step) else None
+    try:
+        return await _run_locally(step, argument, summary)
+    except UnfinishedStep:
+        handle: workflow.ActivityHandle[Out] = _start_transaction(step, argument, summary)
+    try:
+        return await handle
+    except ActivityError as error:
+        raise RefusedStep(_attention(_application_error(error))) from error
+
+
+async def _run_locally(step: DatabaseStep[In, Out], argument: In, summary: str) -> Out:
+    """Run a transaction as a local activity. Raises RefusedStep, UnfinishedStep."""
+    name, output = _name_and_output(step)
     try:
         result: Out = await workflow.execute_local_activity(
             name,
@@ -213,20 +259,34 @@ async def run_database_step(step: DatabaseStep[In, Out], argument: In, summary: 
         failure = _application_error(error)
         if failure.non_retryable:
             raise RefusedStep(_attention(failure)) from error
-    else:
-        return result
-    try:
-        result = await workflow.execute_activity(
-            name,
-            argument,
-            result_type=output,
-            start_to_close_timeout=DATABASE_TIMEOUT,
-            retry_policy=RetryPolicy(maximum_interval=MAXIMUM_BACKOFF),
-            summary=summary,
-        )
-    except ActivityError as error:
-        raise RefusedStep(_attention(_application_error(error))) from error
+        raise UnfinishedStep from error
     return result
+
+
+def _start_transaction(
+    step: DatabaseStep[In, Out],
+    argument: In,
+    summary: str,
+    within: timedelta | None = None,
+    _attempts: int = 0,
+) -> workflow.ActivityHandle[Out]:
+    """Start a transaction as an ordinary activity, tried `within` a time; None: without limit."""
+    name, output = _name_and_output(step)
+    return workflow.start_activity(
+        name,
+        argument,
+        result_type=output,
+        schedule_to_close_timeout=within,
+        start_to_close_timeout=DATABASE_TIMEOUT,
+        retry_policy=RetryPolicy(maximum_interval=MAXIMUM_BACKOFF),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=summary,
+    )
+
+
+def _name_and_output(step: DatabaseStep[In, Out]) -> tuple[Any, Any]:
+    """Return what the engine knows a step by, and the type of its result; `Any`: as it takes it."""
+    return (step.name, step.output_type) if isinstance(step, Step) else (step, None)
 
 
 async def _cancel(handle: workflow.ActivityHandle[Any]) -> None:

@@ -21,8 +21,8 @@ from activities.database.command import executes
 from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.balance import balance_of, money_of
-from activities.order_record.progress import find_order, save_progress
-from activities.order_record.targets import target_amount, target_order
+from activities.order_record.progress import find_order, read_progress, save_progress
+from activities.order_record.targets import target_amount, target_order, why_paused
 from models.billing import BEING_REFUNDED
 from models.messages.commands.base import MONEY_REFUSED, UNKNOWN, refuse
 from models.messages.commands.billing import IssueRefund, WithdrawRefund
@@ -43,6 +43,8 @@ def issue_refund(work: UnitOfWork, command: IssueRefund) -> CommandResult:
 
 def _refund_order(work: UnitOfWork, command: IssueRefund, order_id: str) -> CommandResult:
     order = target_order(work, order_id)
+    if read_progress(work.session, order).is_paused:
+        refuse("order_id", why_paused(order_id), MONEY_REFUSED)
     by = PaidBy(command.paid_by) if command.paid_by else None
     amount_minor = None
     if command.amount is not None:

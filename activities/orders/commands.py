@@ -10,7 +10,7 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.problems import acknowledge_problems
 from activities.order_record.progress import read_progress, save_progress
-from activities.order_record.targets import target_order
+from activities.order_record.targets import target_order, why_paused
 from activities.shipping.goods_issue import cancel_shipment
 from activities.shipping.undelivered import cancel_undelivered, credit_undelivered
 from activities.stock.steps import release_reservations
@@ -82,6 +82,8 @@ def _check_rest(progress: Progress, uncollected: int) -> None:
     order_id, problem = progress.order_id, None
     if progress.cancellation is not Cancellation.NONE:
         problem = f"{order_id} is (being) cancelled"
+    elif progress.is_paused:
+        problem = why_paused(order_id)
     elif progress.fulfilled:
         problem = f"{order_id} is delivered: authorise a return instead"
     elif not progress.goods_left:

@@ -6,7 +6,7 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.order_record.audit import record_event
 from activities.order_record.lines import goods_lines
 from activities.order_record.progress import read_progress
-from activities.order_record.targets import target_order
+from activities.order_record.targets import target_order, why_paused
 from activities.orders.lower import Surplus, lower_lines
 from activities.stock.surplus import lock_waiting
 from models.messages.commands.base import ORDER_REFUSED, refuse
@@ -49,6 +49,8 @@ def _why_not_give_up(order: Order, progress: Progress) -> str | None:
     order_id = order.order_id
     if progress.cancellation is not Cancellation.NONE:
         return f"{order_id} is (being) cancelled"
+    if progress.is_paused:
+        return why_paused(order_id)
     if not progress.backordered:
         return f"{order_id} is not short of units"
     if not progress.invoices and not order.invoiced_by_delivery:

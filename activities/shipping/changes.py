@@ -51,10 +51,14 @@ def change_carrier(work: UnitOfWork, command: ChangeCarrier) -> CommandResult:
     """Name the carrier of the goods of an order that no carrier has."""
     order = _target(work, command)
     named = (command.carrier, command.service or "")
+    if command.service and not command.carrier:
+        refuse("service", "is given without its carrier", ORDER_REFUSED)
     if named == (order.named_carrier, order.named_service):
-        refuse("carrier", f"{' '.join(named).strip()} is named already", ORDER_REFUSED)
+        name = " ".join(named).strip() or "no carrier"
+        refuse("carrier", f"{name} is named already", ORDER_REFUSED)
     order.named_carrier, order.named_service = named
-    return _rebook(work, command, order, "carrier_changed", " ".join(named).strip())
+    name = " ".join(named).strip() or "any carrier again"
+    return _rebook(work, command, order, "carrier_changed", name)
 
 
 def _target(work: UnitOfWork, command: OrderCommand) -> Order:

@@ -14,7 +14,12 @@ from activities.ledger.posting import post
 from activities.order_record.audit import record_event
 from activities.order_record.balance import money_of
 from activities.order_record.progress import read_progress, save_progress
-from activities.order_record.targets import target_amount, target_location, target_shipment
+from activities.order_record.targets import (
+    target_amount,
+    target_location,
+    target_shipment,
+    why_paused,
+)
 from activities.shipping.claims import (
     check_claimable,
     claims_of,
@@ -34,7 +39,7 @@ from activities.stock.counters import Change
 from activities.stock.steps import allocate_or_backorder, release_reservations
 from models import ledger
 from models.claims import ClaimState
-from models.messages.commands.base import SHIPMENT_REFUSED, refuse
+from models.messages.commands.base import ORDER_REFUSED, SHIPMENT_REFUSED, refuse
 from models.messages.commands.results import CommandResult, FollowUp
 from models.messages.commands.shipping import (
     EndRecall,
@@ -84,6 +89,8 @@ def reship(work: UnitOfWork, command: Reship) -> CommandResult:
 def refund_shipment(work: UnitOfWork, command: RefundShipment) -> CommandResult:
     """Refund the price of an undeliverable shipment; recall one that hasn't left."""
     order, shipment = target_shipment(work, command.shipment_id)
+    if read_progress(work.session, order).is_paused:
+        refuse("order_id", why_paused(order.order_id), ORDER_REFUSED)
     if shipment.state in NOT_LEFT:
         return _recall(work, command, order, shipment)
     failed = _record_failure(work, command, order, shipment, ReservationState.WRITTEN_OFF)

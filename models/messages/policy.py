@@ -2,9 +2,13 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from models.base import Payload
 from models.promises import PromisePolicy
 from models.shipping import FreightMode
+
+ATTENTION_AFTER_S = 120.0
 
 
 class Policy(Payload):
@@ -13,6 +17,10 @@ class Policy(Payload):
     payment_deadline: float
     partner_timeout: float
     attention_after_attempts: int
+    attention_after: float = Field(
+        default=ATTENTION_AFTER_S, exclude_if=lambda seconds: seconds == ATTENTION_AFTER_S
+    )
+    """Time that a step fails until it is shown as attention."""
     late_money: Literal["refund", "reallocate"] = "refund"
     tracking_silence: float = 7 * 86_400.0
     """Time without a carrier event until a shipment is shown as attention."""

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from models.base import Document, Identifier, Text, Words
+from models.customers import OptionalText
 from models.messages.commands.base import CommandMessage
 from models.messages.commands.interface import Argument, Cli, Option, Route
 from models.orders import MAX_LINES, MAX_QUANTITY
@@ -94,15 +95,21 @@ class ChangeAddress(OrderCommand):
 
     kind: Literal["change_address"] = "change_address"
     name: Annotated[Words | None, Option("The recipient; absent: unchanged.")] = None
-    company: Annotated[Text | None, Option("The company; absent: unchanged.")] = None
+    company: Annotated[
+        OptionalText | None, Option("The company; empty: none; absent: unchanged.")
+    ] = None
     street: Annotated[Words | None, Option("Street and number; absent: unchanged.")] = None
     line2: Annotated[
-        Text | None,
-        Option("Floor, building or c/o; absent: unchanged.", name="--second-line"),
+        OptionalText | None,
+        Option("Floor, building or c/o; empty: none; absent: unchanged.", name="--second-line"),
     ] = None
-    city: Annotated[Text | None, Option("The city; absent: unchanged.")] = None
-    region: Annotated[Text | None, Option("The region; absent: unchanged.")] = None
-    postal_code: Annotated[Text | None, Option("The postal code; absent: unchanged.")] = None
+    city: Annotated[OptionalText | None, Option("The city; empty: none; absent: unchanged.")] = None
+    region: Annotated[
+        OptionalText | None, Option("The region; empty: none; absent: unchanged.")
+    ] = None
+    postal_code: Annotated[
+        OptionalText | None, Option("The postal code; empty: none; absent: unchanged.")
+    ] = None
 
     @property
     def changes(self) -> dict[str, str]:
@@ -121,7 +128,9 @@ class ChangeCarrier(OrderCommand):
     routes: ClassVar = (Route("/orders/{order_id}/carrier", "change_carrier"),)
 
     kind: Literal["change_carrier"] = "change_carrier"
-    carrier: Annotated[Text, Argument("The carrier's name, as its quotes have it.")]
+    carrier: Annotated[
+        OptionalText, Argument("The carrier's name, as its quotes have it; empty: the best of all.")
+    ]
     service: Annotated[Text | None, Option("A service of it; absent: the best.")] = None
 
 

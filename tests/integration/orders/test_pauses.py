@@ -5,7 +5,7 @@ from temporalio.api.enums.v1 import EventType
 
 from tests.support.database.rows import rows_about
 from tests.support.masterdata.shop import Document, unique
-from tests.support.orders.stages import TOTAL, booked, delivered, events, requested
+from tests.support.orders.stages import TOTAL, booked, delivered, events, place_order, requested
 from tests.support.pipeline.command_line import run, run_json
 from tests.support.pipeline.waiting import until
 from tests.support.pipeline.world import World
@@ -147,3 +147,26 @@ async def test_paused_order_is_not_changed_until_it_is_resumed(pipeline: World) 
     sent = {"street": "Am Kupfergraben 6"}
     assert (await command(pipeline, order_id, "address", **sent))["accepted"]
     await pipeline.until_order(order_id, lambda o: len(o["shipments"]) == 2)
+
+
+async def test_commands_that_call_partners_are_refused_for_a_paused_order(pipeline: World) -> None:
+    """Units of it have left and others are short: nothing is cancelled, given up or refunded."""
+    placed = await place_order(pipeline, on_hand=1, quantity=2, delivery="partial")
+    order_id = placed.order_id
+    await pipeline.until_event(order_id, "payment_requested")
+    await pipeline.pay(order_id, "238.00")
+    await pipeline.until_event(order_id, "booked")
+    await pipeline.ship(order_id, "dispatched")
+    await pipeline.until_event(order_id, "dispatched")
+    await command(pipeline, order_id, "pause")
+    await until_paused(pipeline, order_id)
+    before = rows_about(pipeline.database, order_id)
+    for words in (("cancel-rest", order_id), ("give-up", order_id, "1"), ("refund", order_id)):
+        status, _, err = await run(pipeline, *words, "--reason", "not wanted")
+        assert (status, f"`resume {order_id}` first" in err) == (1, True), err
+    assert rows_about(pipeline.database, order_id) == before
+    await command(pipeline, order_id, "resume")
+    await run_json(pipeline, "cancel-rest", order_id, "--reason", "not wanted")
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.ended(order_id)
+    pipeline.check_books()

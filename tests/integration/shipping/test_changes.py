@@ -189,3 +189,38 @@ async def test_pick_up_of_one_shipment_does_not_end_the_recall_of_another(pipeli
     for number in (2, 3):
         await pipeline.ship(order_id, "delivered", f"SH-{order_id}-{number}")
     await pipeline.ended(order_id)
+
+
+async def test_part_of_the_address_is_removed(pipeline: World) -> None:
+    """An empty value leaves the part out; one that the address needs is refused."""
+    order_id = await requested(pipeline)
+    assert (await change(pipeline, order_id, reason="c/o", line2="c/o Meier")).is_success
+    words = ("change-address", order_id, "--reason", "lives there now")
+    status, _, err = await run(pipeline, *words, "--city", "")
+    assert (status, "city" in err) == (1, True)
+    await run_json(pipeline, *words, "--second-line", "")
+    await pipeline.pay(order_id, TOTAL)
+    await pipeline.until_event(order_id, "booked")
+    [only] = await bookings(pipeline, order_id)
+    assert only["ship_to"].get("line2") is None
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.ended(order_id)
+
+
+async def test_named_carrier_is_forgotten(pipeline: World) -> None:
+    """An empty name lets any carrier bring the goods again; a service needs its carrier."""
+    order_id = await requested(pipeline)
+    words = ("change-carrier", order_id, "--reason", "it is urgent")
+    await run_json(pipeline, *words, "Swift Parcel", "--service", "express")
+    status, _, err = await run(pipeline, *words, "", "--service", "express")
+    assert (status, "is given without its carrier" in err) == (1, True)
+    done = await run_json(pipeline, *words, "")
+    assert done["message"] == f"{order_id}: any carrier again"
+    status, _, err = await run(pipeline, *words, "")
+    assert (status, "no carrier is named already" in err) == (1, True)
+    await pipeline.pay(order_id, TOTAL)
+    await pipeline.until_event(order_id, "booked")
+    [only] = await bookings(pipeline, order_id)
+    assert only["quote"]["service"] == "economy"
+    await pipeline.ship(order_id, "delivered")
+    await pipeline.ended(order_id)
