@@ -160,11 +160,15 @@ async def test_commands_that_call_partners_are_refused_for_a_paused_order(pipeli
     await pipeline.until_event(order_id, "dispatched")
     await command(pipeline, order_id, "pause")
     await until_paused(pipeline, order_id)
-    before = rows_about(pipeline.database, order_id)
+    before = await pipeline.order(order_id)
     for words in (("cancel-rest", order_id), ("give-up", order_id, "1"), ("refund", order_id)):
         status, _, err = await run(pipeline, *words, "--reason", "not wanted")
         assert (status, f"`resume {order_id}` first" in err) == (1, True), err
-    assert rows_about(pipeline.database, order_id) == before
+    after = await pipeline.order(order_id)
+    assert [after[name] for name in ("lines", "refunded")] == [
+        before[name] for name in ("lines", "refunded")
+    ]
+    assert not {"rest_cancelled", "line_given_up", "refund_asked"} & set(events(after))
     await command(pipeline, order_id, "resume")
     await run_json(pipeline, "cancel-rest", order_id, "--reason", "not wanted")
     await pipeline.ship(order_id, "delivered")
