@@ -23,7 +23,7 @@ REFUSED, BUSY = "refused_by_test", "busy_by_test"
 
 @dataclass
 class FailingSteps(ClientInterceptor, WorkerInterceptor):
-    """Fails one step of the workflows for which `concerns` holds, until it is told to end.
+    """Fails one step of the workflows for which `concerns` holds, until it `is_over`.
 
     First each attempt fails for a reason that may pass; after `refuse`, the next one is refused;
     then the step runs.
