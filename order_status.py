@@ -63,23 +63,26 @@ class OrderStatusService:
         limit: int,
         customer_reference: str | None = None,
         warnings: bool = False,
+        placed_by: str | None = None,
     ) -> list[OrderView]:
         """List orders, newest first, with the attentions of their workflows.
 
         Orders not recorded yet are listed with orders in attention or of the stage received, except
-        by the customer's reference or with `warnings` only. Without the engine, only the tables are
-        read.
+        by the customer's reference, with `warnings` or of one token only. Without the engine, only
+        the tables are read.
         """
         attentions, views = dict[str, Attention](), list[OrderView]()
         of_all = attention or stage is Stage.RECEIVED
+        of_some = warnings or customer_reference is not None or placed_by is not None
         if of_all:
             with suppress(EngineUnavailable):
                 attentions = await self._attentions(self._find_orders)
-                if stage in _UNRECORDED_STAGES and customer_reference is None and not warnings:
+                if stage in _UNRECORDED_STAGES and not of_some:
                     views += await self._unrecorded_orders(attentions, limit)
         views += await self._database.read_async(
             lambda session: orders_reading.list_orders(
-                session, stage, attention, limit, attentions, customer_reference, warnings
+                *(session, stage, attention, limit, attentions),
+                *(customer_reference, warnings, placed_by),
             )
         )
         if not of_all:
@@ -177,6 +180,17 @@ class OrderStatusService:
             return None
         view = received_view(await self.accepted_order(order_id), placed_at)
         return view.model_copy(update={"attention": _attention_of(description)})
+
+    async def placed_by(self, order_id: str) -> str:
+        """Return the name of the token that placed an order. Raises NotFound."""
+        found = await self._database.glance_async(
+            lambda session: orders_reading.placed_by(session, order_id)
+        )
+        if found is not None:
+            return found
+        if await engine.describe(self._client, f"order-{order_id}") is None:
+            raise NotFound("order_unknown", f"there is no order {order_id!r}")
+        return (await self.accepted_order(order_id)).placed_by
 
     async def accepted_order(self, order_id: str) -> AcceptedOrder:
         """Read the argument of an order's workflow."""

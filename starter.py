@@ -21,6 +21,7 @@ from command_line.returns import add_returns
 from command_line.shipping import add_shipping
 from command_line.stock import add_stock
 from command_line.subscriptions import add_subscriptions
+from command_line.tokens import add_tokens
 from command_line.why import add_why
 from exits import exit_process, exit_status
 from models.errors import InvalidInput, PipelineError
@@ -53,6 +54,7 @@ for add in (
     add_ledger,
     add_imports,
     add_operations,
+    add_tokens,
     add_bulk,
     add_subscriptions,
     add_commands,

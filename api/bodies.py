@@ -1,5 +1,6 @@
 """Request bodies, query parameters and PDF responses that several routes share."""
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
@@ -12,6 +13,21 @@ from models.json_text import parse_json
 
 Limit = Annotated[int, Query(ge=0, le=MAX_LISTED, description="0: all")]
 """The number of rows of a list."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a request: the name of its token is the actor in the audit trail."""
+
+    name: str
+    owns: str | None
+    """The name by which its orders were placed, if it may use only these; None: any order."""
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who sends a request, as its token says."""
+    caller: Caller = request.state.caller
+    return caller
 
 
 async def bytes_of(request: Request, limit: int) -> bytes:
@@ -27,7 +43,7 @@ async def bytes_of(request: Request, limit: int) -> bytes:
 async def body_of(
     request: Request, kind: type[BaseModel], **of_path: JsonValue
 ) -> dict[str, JsonValue]:
-    """Read the object in a request's body, and add the fields of the path.
+    """Read the object in a request's body, and add the fields of the path and the actor.
 
     Raises InvalidInput if the body is no object, repeats a field of the path, or has a field that
     `kind` doesn't have.
@@ -38,16 +54,23 @@ async def body_of(
     errors = [FieldError(name, "is given in the path") for name in of_path if name in sent]
     unknown = [name for name in sent if name not in kind.model_fields]
     errors += [FieldError(name[:200], "is not a known field") for name in unknown]
+    if "actor" in sent:
+        errors.append(FieldError("actor", "is the name of the token: leave it out"))
     if errors:
         raise InvalidInput(errors)
-    return {**sent, **of_path}
+    actor = {"actor": caller_of(request).name} if "actor" in kind.model_fields else {}
+    return {**sent, **of_path, **actor}
 
 
 @cache
 def described(kind: type[BaseModel], *undescribed: str) -> dict[str, Any]:
-    """Describe a body in OpenAPI, without some fields. `Any`: FastAPI's own type for it."""
+    """Describe a body in OpenAPI, without the actor and some other fields.
+
+    `Any`: FastAPI's own type for it.
+    """
     schema = kind.model_json_schema()
     schema = _inlined(schema, schema.pop("$defs", {}))
+    undescribed = (*undescribed, "actor")
     for name in undescribed:
         schema["properties"].pop(name, None)
     schema["required"] = [name for name in schema.get("required", ()) if name not in undescribed]

@@ -8,10 +8,11 @@ from activities.database.engine import Database
 from activities.masterdata import reading as masterdata_reading
 from activities.operations import audit as audit_reading
 from activities.orders import reading as orders_reading
-from api.bodies import Limit
+from api.bodies import Limit, caller_of
 from api.order_requests import add_order_requests
 from api.problems import PROBLEMS
 from intake import Intake
+from intake.orders import taken
 from models.json_text import parse_json
 from models.orders import OrderDocument
 from models.progress import Stage
@@ -36,9 +37,13 @@ def orders_router(intake: Intake, database: Database) -> APIRouter:
     @router.post("/orders", status_code=201, responses=PROBLEMS, openapi_extra=DOCUMENT)
     async def place(request: Request, response: Response) -> OrderView:
         """Place an order. 201: a new order; 200: the same document was placed before."""
-        placed = await intake.place(parse_json(await request.body()))
+        owns = caller_of(request).owns
+        placed = await intake.place(parse_json(await request.body()), owns or "")
+        order_id = placed.order.order_id
+        if owns and not placed.created and await intake.orders.placed_by(order_id) != owns:
+            raise taken(order_id)
         response.status_code = 201 if placed.created else 200
-        response.headers["Location"] = f"/orders/{placed.order.order_id}"
+        response.headers["Location"] = f"/orders/{order_id}"
         return placed.order
 
     @router.get("/orders/{order_id}")
@@ -58,6 +63,7 @@ def orders_router(intake: Intake, database: Database) -> APIRouter:
 
     @router.get("/orders")
     async def list_orders(
+        request: Request,
         stage: Stage | None = None,
         attention: bool = False,
         limit: Limit = 50,
@@ -66,7 +72,8 @@ def orders_router(intake: Intake, database: Database) -> APIRouter:
     ) -> list[OrderView]:
         """List orders, newest first."""
         return await intake.orders.list_orders(
-            stage, attention, limit, customer_reference, warnings
+            *(stage, attention, limit, customer_reference, warnings),
+            caller_of(request).owns,
         )
 
     @router.get("/customers")

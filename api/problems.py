@@ -7,10 +7,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from models.access import Forbidden, Unauthorised
 from models.errors import Conflict, InvalidInput, NotFound, PipelineError, Refused, Unavailable
 from models.validation import reason_of
 
-STATUS = {InvalidInput: 422, Conflict: 409, NotFound: 404, Refused: 409, Unavailable: 503}
+STATUS = {
+    Unauthorised: 401,
+    Forbidden: 403,
+    InvalidInput: 422,
+    Conflict: 409,
+    NotFound: 404,
+    Refused: 409,
+    Unavailable: 503,
+}
 """The HTTP status of an error, by its closest base class."""
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/problem+json": {}}}
@@ -44,6 +53,10 @@ def install(app: FastAPI) -> None:
 async def _ours(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, PipelineError)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if isinstance(error, Unauthorised):
+        answer = problem(status, error.code, error.message)
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
     if isinstance(error, InvalidInput):
         errors = [{"field": found.field, "reason": found.reason} for found in error.fields]
         return problem(status, error.code, error.message, errors=errors)

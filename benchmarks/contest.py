@@ -156,7 +156,13 @@ async def contest_on(kind: str, folder: Path) -> AsyncIterator[Contest]:
         client = await connect({**environ, **stack.env}, stack.addresses.temporal_port)
         limits = httpx.Limits(max_connections=400)
         api = await cleanup.enter_async_context(
-            httpx.AsyncClient(base_url=stack.api_url, timeout=60, limits=limits, trust_env=False)
+            httpx.AsyncClient(
+                base_url=stack.api_url,
+                headers=stack.authorization,
+                timeout=60,
+                limits=limits,
+                trust_env=False,
+            )
         )
         naive_url = url if kind != "sqlite" else f"sqlite:///{folder / 'naive.db'}"
         env = {

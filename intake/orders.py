@@ -37,8 +37,10 @@ class Placed:
 class OrderIntake(Connection):
     """Accept order documents."""
 
-    async def place(self, sent: JsonValue) -> Placed:
+    async def place(self, sent: JsonValue, placed_by: str = "") -> Placed:
         """Accept an order document; its workflow runs when this returns.
+
+        `placed_by`: the name of a token that may use only its own orders.
 
         An order that was accepted before and is not recorded yet stays accepted, whatever was
         imported since. Raises InvalidInput (naming each field), Conflict (the id is taken by
@@ -51,14 +53,14 @@ class OrderIntake(Connection):
             lambda session: _check(session, document, invoice_at)
         )
         if recorded is not None and recorded[0] != sent_digest:
-            raise _taken(document.order_id)
+            raise taken(document.order_id)
         if recorded is not None and recorded[1] in FINAL_STAGES:
             # a workflow that was terminated may have left something to do, such as a mail
             description = await engine.describe(self._client, f"order-{document.order_id}")
             if not engine.is_terminated(description):
                 return Placed(await self.orders.status(document.order_id), created=False)
         new = _NewOrder(
-            AcceptedOrder(**dict(document), accepted=accepted),
+            AcceptedOrder(**dict(document), accepted=accepted, placed_by=placed_by),
             sent_digest,
             self._database.clock(),
         )
@@ -97,7 +99,7 @@ class OrderIntake(Connection):
         description = await engine.reach(handle.describe(rpc_timeout=engine.CALL_TIMEOUT))
         earlier_digest = await description.memo_value("digest", default="", type_hint=str)
         if earlier_digest != new.digest:
-            raise _taken(new.order.order_id)
+            raise taken(new.order.order_id)
         if not engine.is_terminated(description):
             return None
         order = await self.orders.accepted_order(new.order.order_id)
@@ -149,7 +151,8 @@ def _check(
     return recorded, *acceptance.check_order(session, document, invoice_at)
 
 
-def _taken(order_id: str) -> Conflict:
+def taken(order_id: str) -> Conflict:
+    """Build the error for an id that another order has."""
     return Conflict(
         "order_id_taken",
         f"order_id: {order_id!r} is taken by an order with other content; use another id",

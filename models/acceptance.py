@@ -47,6 +47,8 @@ class AcceptedOrder(OrderDocument):
     """
 
     accepted: Acceptance | None = None
+    placed_by: str = Field(default="", exclude_if=lambda name: not name)
+    """The name of the shop's token that placed it; empty: a way that may use all orders."""
 
     @property
     def warnings(self) -> list[str]:

@@ -38,6 +38,7 @@ _POSTGRESQL = re.compile(
 )
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _BUILD_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_TOKEN = re.compile(r"[\w.~+/=-]{40,200}", re.ASCII)
 _LEVEL = re.compile(r"\d{1,4}:\d{1,9}(\.\d{1,4})?", re.ASCII)
 T = TypeVar("T")
 CORES_PER_WORKER = 2
@@ -102,6 +103,10 @@ def _is_secret(text: str) -> bool:
     except ValueError:
         return False
     return text.startswith("whsec_") and bool(key)
+
+
+def _is_token(text: str) -> bool:
+    return not text or bool(_TOKEN.fullmatch(text))
 
 
 def _are_cartons(cartons: tuple[Container, ...]) -> bool:
@@ -183,6 +188,12 @@ class Settings(BaseSettings):
     )
     """The port on which a worker shows its metrics; further workers take the next ones."""
 
+    api_token: Annotated[
+        str,
+        _only(_is_token),
+        Field(description="at least 40 characters: `openssl rand -hex 32`"),
+    ] = ""
+    """A token of the scope admin, which `tools.prepare` stores."""
     payments_url: HttpUrl = "http://127.0.0.1:8090/payments"
     suppliers_url: HttpUrl = "http://127.0.0.1:8090/suppliers"
     carriers_url: HttpUrl = "http://127.0.0.1:8090/carriers"

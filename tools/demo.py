@@ -138,7 +138,9 @@ class Demo:
         self.stack = stack
         self.console = console
         self.runs = [ScenarioRun(each, actions=list(each.then)) for each in scenarios]
-        self.api = httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30)
+        self.api = httpx.AsyncClient(
+            base_url=stack.api_url, headers=stack.authorization, trust_env=False, timeout=30
+        )
 
     async def run(self) -> None:
         """Import the shop, place all orders and wait until each is finished; show progress."""

@@ -18,7 +18,9 @@ from sqlalchemy.exc import OperationalError
 import engine
 from activities.database.company import timezone_of_company
 from activities.database.engine import Database, create_folder, with_driver
+from activities.operations.tokens import ensure_token
 from exits import exit_on_error, exit_process
+from models.access import Scope
 from models.errors import DatabaseUnavailable
 from models.settings import Settings
 
@@ -58,6 +60,8 @@ async def prepare() -> None:
     await engine.prepare(client)
     database = Database(settings.database, settings.rules)
     timezone = database.read(timezone_of_company)
+    if token := settings.api_token:
+        database.transaction(lambda work: ensure_token(work, "admin", [Scope.ADMIN], token))
     database.close()
     await engine.prepare_schedules(
         client, settings.stock_review_at, settings.reconcile_at, timezone

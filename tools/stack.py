@@ -83,6 +83,11 @@ class Stack:
     def api_url(self) -> str:
         return self.addresses.api_url
 
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header of requests to the API."""
+        return {"Authorization": f"Bearer {self.env['API_TOKEN']}"}
+
     async def __aenter__(self) -> Self:
         if uses_external_engine(self.config.environ):
             # raises InvalidConfiguration before any process starts
@@ -163,6 +168,7 @@ class Stack:
         own = {
             **self.addresses.env,
             **var_dir.webhook_secrets(self.var_dir, environ),
+            "API_TOKEN": var_dir.api_token(self.var_dir, environ),
             "VAR_DIR": str(self.var_dir),
             "PARTNERS": settings.partners,
             "PARTNER_DELAY": str(settings.partner_delay),
@@ -259,6 +265,7 @@ def address_table(stack: Stack) -> Table:
         "mail sink": f"{addresses.simulators_url}/mail",
         "data and logs": str(stack.var_dir),
         "another shell": f". {stack.var_dir / 'env'}",
+        "API token": 'curl -H "Authorization: Bearer $API_TOKEN" ...',
     }
     for name, location in rows.items():
         table.add_row(name, location)

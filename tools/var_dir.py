@@ -13,6 +13,7 @@ from secrets import token_bytes
 
 from dotenv import dotenv_values
 
+from models.access import new_secret
 from models.errors import Refused
 
 LOCK = "lock"
@@ -81,6 +82,16 @@ def empty(var_dir: Path) -> None:
             shutil.rmtree(path)
         elif path.name not in (LOCK, MARKER):
             path.unlink()
+
+
+def api_token(var_dir: Path, environ: Mapping[str, str]) -> str:
+    """Return the token of the API: configured, else stored, else a new one, which is stored."""
+    path = var_dir / "token.env"
+    if environ.get("API_TOKEN"):
+        return environ["API_TOKEN"]
+    token = read_env(path).get("API_TOKEN") or new_secret()
+    write_private(path, f"API_TOKEN={token}\n")
+    return token
 
 
 def webhook_secrets(var_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:

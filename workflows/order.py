@@ -162,6 +162,7 @@ class OrderWorkflow:
         request = RecordOrder(
             order=self._document,
             accepted=self._document.accepted,
+            placed_by=self._document.placed_by,
             digest=workflow.memo_value("digest", default="", type_hint=str),
             placed_at=placed_at or workflow.info().start_time,
             workflow_id=workflow.info().workflow_id,

@@ -143,11 +143,13 @@ def list_orders(
     troubled: Collection[str] = (),
     customer_reference: str | None = None,
     warnings: bool = False,
+    placed_by: str | None = None,
 ) -> list[OrderView]:
     """Read orders, the latest first; `limit` 0 means all.
 
     `attention`: only orders that need an operator, including open orders of `troubled`, the ids of
     orders whose workflow ended abnormally or fails. `warnings`: only orders with a warning.
+    `placed_by`: only orders of this token.
     """
     query = select(Order).order_by(col(Order.placed_at).desc(), col(Order.order_id))
     if stage is not None:
@@ -157,6 +159,8 @@ def list_orders(
         query = query.where(col(Order.attention_code).is_not(None) | is_troubled)
     if customer_reference is not None:
         query = query.where(Order.customer_reference == customer_reference)
+    if placed_by is not None:
+        query = query.where(Order.placed_by == placed_by)
     if warnings:
         query = query.where(col(Order.warnings).is_not(None))
     if limit:
@@ -193,6 +197,11 @@ def customer(session: Session, customer_id: str) -> CustomerView:
         last_order_at=orders[0].placed_at if orders else None,
         orders=tuple(_views(session, orders)),
     )
+
+
+def placed_by(session: Session, order_id: str) -> str | None:
+    """Read the name of the token that placed an order; None if it is not recorded."""
+    return session.exec(select(Order.placed_by).where(Order.order_id == order_id)).one_or_none()
 
 
 def digest_and_stage(session: Session, order_id: str) -> tuple[str, Stage] | None:

@@ -283,6 +283,7 @@ def _insert_order(work: UnitOfWork, step: RecordOrder) -> Order:
         fulfilment=document.fulfilment,
         location=document.location,
         taken_by=document.taken_by or "",
+        placed_by=step.placed_by,
         warnings=[*document.warnings, *accepted.warnings] or None,
         customer_reference=document.customer_reference or "",
         phone=document.phone or "",

@@ -344,6 +344,7 @@ def _create_orders() -> None:
         sa.Column("named_carrier", text(), nullable=False),
         sa.Column("named_service", text(), nullable=False),
         sa.Column("taken_by", text(), nullable=False),
+        sa.Column("placed_by", text(), nullable=False),
         sa.Column("warnings", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("customer_reference", text(), nullable=False),
         sa.Column("phone", text(), nullable=False),
@@ -361,6 +362,7 @@ def _create_orders() -> None:
     op.create_index("ix_orders_attention_code", "orders", ["attention_code"])
     op.create_index("ix_orders_customer_id", "orders", ["customer_id"])
     op.create_index("ix_orders_customer_reference", "orders", ["customer_reference"])
+    op.create_index("ix_orders_placed_by_placed_at", "orders", ["placed_by", "placed_at"])
     op.create_index("ix_orders_placed_at", "orders", ["placed_at"])
     op.create_index("ix_orders_stage_placed_at", "orders", ["stage", "placed_at"])
     op.create_table(
@@ -579,6 +581,16 @@ def _create_operations() -> None:
         sa.Column("recorded_at", moment(), nullable=False),
         sa.PrimaryKeyConstraint("command_id", name=op.f("pk_commands")),
     )
+    op.create_table(
+        "api_tokens",
+        *(sa.Column(name, text(), nullable=False) for name in ("secret_hash", "name", "scopes")),
+        sa.Column("made_at", moment(), nullable=False),
+        sa.Column("expires_at", moment(), nullable=True),
+        sa.Column("revoked_at", moment(), nullable=True),
+        sa.Column("last_used_on", sa.Date(), nullable=True),
+        sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_api_tokens")),
+    )
+    op.create_index("ix_api_tokens_name", "api_tokens", ["name"])
     op.create_table(
         "findings",
         sa.Column("finding_id", text(), nullable=False),

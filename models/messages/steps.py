@@ -6,6 +6,8 @@ steps return the order's `Progress`, so an output here has more than that.
 
 from datetime import datetime
 
+from pydantic import Field
+
 from models.acceptance import Acceptance
 from models.base import Payload
 from models.messages.attention import Attention, OpenAttention
@@ -116,6 +118,7 @@ class RecordOrder(Payload):
 
     order: OrderDocument
     accepted: Acceptance | None = None
+    placed_by: str = Field(default="", exclude_if=lambda name: not name)
     digest: str
     placed_at: datetime
     workflow_id: str

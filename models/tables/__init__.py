@@ -1,6 +1,7 @@
 """The SQLModel tables, a file for each domain. Importing one registers all of them."""
 
 from models.tables import (  # noqa: F401
+    access,
     billing,
     columns,
     events,

@@ -22,6 +22,7 @@ class Order(SQLModel, table=True):
     __tablename__ = "orders"
     __table_args__ = (
         Index("ix_orders_stage_placed_at", "stage", "placed_at"),
+        Index("ix_orders_placed_by_placed_at", "placed_by", "placed_at"),
         CheckConstraint("paid_minor >= 0", "paid_not_negative"),
     )
 
@@ -120,6 +121,8 @@ class Order(SQLModel, table=True):
     """A service of the named carrier; empty: the best."""
     taken_by: str = ""
     """The employee who took the order."""
+    placed_by: str = ""
+    """The name of the shop's token; empty: placed by CLI or with a token for all orders."""
     warnings: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
     """What was unusual about it when it was recorded; None: nothing."""
     customer_reference: str = Field(default="", index=True)

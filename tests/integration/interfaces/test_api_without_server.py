@@ -11,6 +11,7 @@ import engine
 from api.app import create_app
 from tests.conftest import DATABASES, new_world
 from tests.support.masterdata.shop import order
+from tests.support.pipeline.access import AUTHORIZATION
 from tests.support.pipeline.serving import served
 from tests.support.pipeline.world import World
 from tools.ports import any_free
@@ -35,7 +36,7 @@ async def test_orders_and_facts_without_engine_can_be_sent_again(idle: World) ->
     document = order(sku, customer)
     async with (
         served(create_app(idle.settings, await unreachable())) as url,
-        httpx.AsyncClient(base_url=url, timeout=30) as lonely,
+        httpx.AsyncClient(base_url=url, headers=AUTHORIZATION, timeout=30) as lonely,
     ):
         response = await lonely.post("/orders", json=document)
         assert response.status_code == 503

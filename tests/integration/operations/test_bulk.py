@@ -55,7 +55,7 @@ async def test_retry_of_all_orders_in_attention_survives_the_worker(
     where = "channel = online and attention != none"
     sent = {
         **{"bulk_id": unique("b"), "action": "retry", "where": where, "reason": "provider is back"},
-        **{"actor": "ann", "per_second": 100 if full else 8},
+        "per_second": 100 if full else 8,
     }
     worker = WorkerProcess(outage)
     worker.start()

@@ -17,6 +17,7 @@ from models.settings import Settings
 from simulators.app import create_app as create_partners
 from simulators.contract import SimulatorConfig
 from tests.support.gateways.webhooks import SECRETS
+from tests.support.pipeline.access import AUTHORIZATION, store_token
 from tests.support.pipeline.serving import served
 from tests.support.pipeline.world import World
 
@@ -43,10 +44,14 @@ async def running_world(
         settings = _settings(folder, database_url, engine, partners_url, app.state.smtp_port)
         settings = settings.model_copy(update=changes)
         database = Database(database_url, settings.rules)
+        store_token(database)
         async with (
             served(create_app(settings, client), listener),
             httpx.AsyncClient(
-                base_url=api_url, timeout=30, verify=certificate_authorities()
+                base_url=api_url,
+                headers=AUTHORIZATION,
+                timeout=30,
+                verify=certificate_authorities(),
             ) as api,
             httpx.AsyncClient(
                 base_url=partners_url, timeout=30, verify=certificate_authorities()

@@ -62,6 +62,7 @@ READERS = (
     "activities.operations.audit",
     "activities.operations.bulk",
     "activities.operations.metrics",
+    "activities.operations.tokens",
     "activities.events.feed",
     "activities.events.subscriptions",
     "activities.database",
