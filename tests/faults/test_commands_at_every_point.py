@@ -36,6 +36,8 @@ EXPECTED_POINTS = 30
 """Fewer would mean that points are no longer found."""
 SPREAD = 7
 """Without --full the command is sent at every seventh point."""
+UNREACHED = 4
+"""An order may have fewer points than the first one: a notification in time saves a transaction."""
 AT_ONCE = 8
 """Orders that are played at the same time."""
 ANSWER_S = 0.5
@@ -78,12 +80,16 @@ class Played:
             async with asyncio.timeout(PATIENCE_S):
                 await self.world.place(self.new.document)
                 await until(self._has_ended)
-                if commanding is not None:
+                await self.world.ended(self.order_id)
+                if commanding is not None and self.gate.reached.is_set():
                     await commanding
         except TimeoutError:
             shown = await self.world.order(self.order_id)
             raise AssertionError(f"{self.gate.points}: still {shown}") from None
-        await self.world.ended(self.order_id)
+        finally:
+            self.gate.open.set()
+            if commanding is not None:
+                commanding.cancel()
 
     async def _command(self, command: Command) -> None:
         await self.gate.reached.wait()
@@ -205,8 +211,9 @@ async def test_command_at_any_point_leaves_all_books_in_agreement(
 
         await asyncio.gather(*(play(played) for played in orders.values()))
     answered = Counter[bool]()
-    for point, played in orders.items():
-        assert played.answer is not None, point
+    reached = {point: played for point, played in orders.items() if played.answer is not None}
+    assert len(orders) - len(reached) <= UNREACHED, orders.keys() - reached.keys()
+    for point, played in reached.items():
         answered[await has_agreed(played, point, name)] += 1
     assert answered[True], "no command was accepted"
     assert answered[False], "no command was refused"
