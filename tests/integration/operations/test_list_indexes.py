@@ -27,7 +27,7 @@ LISTS: dict[str, Callable[[Session], object]] = {
 def test_lists_by_time_follow_an_index(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """No plan sorts. PostgreSQL scans and sorts tables as small as these, unless it is told not to."""
+    """No plan sorts. PostgreSQL scans and sorts tables as small as these, unless both are disabled."""
     database = Database(new_database(kind, request, tmp_path), RULES)
     for index, read in LISTS.items():
         plan = database.read(partial(_plan, read))

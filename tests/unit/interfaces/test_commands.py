@@ -102,7 +102,7 @@ async def test_command_routes_are_served(tmp_path: Path) -> None:
         given = {parameter["name"] for parameter in operation.get("parameters", ())}
         assert given == set(route.path_fields)
         body = operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
-        hidden = {"kind", *route.path_fields, route.undescribed}
+        hidden = {"kind", "actor", *route.path_fields, route.undescribed}
         assert set(body) == set(kind.model_fields) - hidden
 
 
