@@ -143,6 +143,8 @@ class Played:
         shipment_id = str(shipment["shipment_id"])
         if shipment["state"] != state or (shipment_id, event) in self.reported:
             return
+        if event == "dispatched" and self._carrier_waits():
+            return
         [booking] = await self.world.requests("carriers", "booking", shipment_id)
         if booking["state"] == "cancelled":
             return
@@ -150,6 +152,12 @@ class Played:
         data = carrier_event(self.order_id) | {"shipment_id": shipment_id}
         data["occurred_at"] = utc_now().isoformat()
         await self._send("carriers", f"shipment.{event}", data)
+
+    def _carrier_waits(self) -> bool:
+        """Return whether the booking may be cancelled: the carrier fetches nothing meanwhile."""
+        if not self.gate.reached.is_set():
+            return False
+        return self.answer is None or "being cancelled" in self.answer.text
 
     async def _send(self, partner: str, type_: str, data: Document) -> None:
         """Let a partner record and report what happened."""

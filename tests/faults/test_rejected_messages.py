@@ -99,7 +99,6 @@ INVALID_PAYMENTS: list[Document] = [
     {"method": "ca\x00rd"},
     {"order_id": "a\x00b"},
     {"received_at": "yesterday"},
-    {"received_at": "0001-01-01T00:00:00+14:00"},
     {"received_at": 10**30},
 ]
 """Fields that make a payment invalid."""

@@ -102,7 +102,7 @@ async def test_retry_of_all_orders_in_attention_survives_the_worker(
     for order_id in ids:
         trail = outage.database.read(lambda s, id_=order_id: audit.trail_of(s, id_))  # type: ignore[misc]
         retried = [entry for entry in trail.entries if entry.event == "retried"]
-        assert [(entry.actor, entry.source) for entry in retried] == [("ann", "api")]
+        assert [(entry.actor, entry.source) for entry in retried] == [("operator", "api")]
 
 
 def outcomes(world: World, bulk_id: object) -> list[str]:

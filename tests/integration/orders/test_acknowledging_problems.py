@@ -256,16 +256,16 @@ async def test_second_problem_with_the_same_code_is_shown_after_the_first(pipeli
     first, second, third = (f"SH-{order_id}-{number}" for number in (1, 2, 3))
     await give_up(pipeline, Reship, first)
     await pipeline.until_order(order_id, lambda o: states(o) == ["failed", "booked"])
-    await report(pipeline, order_id, "lost", shipment_id=second)
-    await until_attention(pipeline, order_id, "shipment_exception")
-    await give_up(pipeline, Reship, second)
-    await pipeline.until_order(order_id, lambda o: states(o) == ["failed", "failed", "booked"])
-    for shipment_id in (first, second):
-        await report(pipeline, order_id, "returned_to_sender", shipment_id=shipment_id)
 
     def about(shipment_id: str) -> Callable[[Document], object]:
         return lambda o: o["attention"] and shipment_id in o["attention"]["message"]
 
+    await report(pipeline, order_id, "lost", shipment_id=second)
+    await pipeline.until_order(order_id, about(second))
+    await give_up(pipeline, Reship, second)
+    await pipeline.until_order(order_id, lambda o: states(o) == ["failed", "failed", "booked"])
+    for shipment_id in (first, second):
+        await report(pipeline, order_id, "returned_to_sender", shipment_id=shipment_id)
     await pipeline.until_order(order_id, about(first))
     await give_up(pipeline, RecoverShipment, first)
     shown = await pipeline.until_order(order_id, about(second))

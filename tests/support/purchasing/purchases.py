@@ -115,7 +115,8 @@ async def accepted_by_suppliers(world: World, sku: str) -> list[tuple[str, int]]
     rows = [
         row["body"]
         for row in record["requests"]
-        if int(row["status"]) < 300 and any(line["sku"] == sku for line in row["body"]["lines"])
+        if int(row["status"]) < 300
+        and any(line["sku"] == sku for line in row["body"].get("lines", ()))
     ]
     assert all(len(keys[body["po_id"]]) == 1 for body in rows), keys
     return [
