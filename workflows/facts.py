@@ -229,7 +229,7 @@ class FactWorkflow(AuxiliaryWorkflow):
             return await self._refund(progress.order_id)
         if _reopens(progress, fact):
             await self._start_order(OrderStep(order_id=progress.order_id))
-        await self._notify(fact, notification_of(fact, progress))
+        await self._notify(notification_of(fact, progress), progress.order_id)
         return "applied"
 
     async def _refund(self, order_id: str) -> str:
@@ -248,17 +248,16 @@ class FactWorkflow(AuxiliaryWorkflow):
         memo, reuse = {"digest": recorded.digest}, WorkflowIDReusePolicy.ALLOW_DUPLICATE
         await start_order(recorded.document, memo, details, reuse)
 
-    async def _notify(self, fact: OrderFact, notification: Notification) -> None:
+    async def _notify(self, notification: Notification, order_id: str) -> None:
         """Notify the workflows concerned, and the order: it may have been placed meanwhile."""
-        orders = (fact.order_id or "",)
-        await notify(self._steps, notification.model_copy(update={"orders": orders}))
+        await notify(self._steps, notification.model_copy(update={"orders": (order_id,)}))
 
     async def _record_without_order(self, fact: OrderFact, reason: str) -> str:
         if isinstance(fact, PaymentReversed):  # recorded by its step, with or without an order
             return f"recorded: {reason}"
         if isinstance(fact, PaymentReceived):
             await run_database_step(record_unmatched_payment, fact, "Record an unmatched payment")
-            await self._notify(fact, Notification(cause=business_id(fact)))
+            await self._notify(Notification(cause=business_id(fact)), fact.order_id or "")
             return f"recorded as unmatched: {reason}"
         await record_rejected(
             RejectedMessage(

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from sqlalchemy import String, bindparam, literal, select, union_all
-from sqlmodel import Session, col
+from sqlmodel import col
 
+from activities.billing.on_account import lock_payment_id
 from activities.billing.refund_reports import record_reported_refund
 from activities.billing.reversals import reversal_problem, reverse_payment
 from activities.database.unit_of_work import UnitOfWork
@@ -27,9 +28,13 @@ EarlyReports = Sequence[tuple[str, str]]
 """Kind and id of each report."""
 
 
-def early_reports(session: Session, payment_id: str) -> EarlyReports:
-    """Read which reports came before their payment, which is being recorded."""
-    rows = session.execute(_EARLY, {"payment_id": payment_id}).all()
+def early_reports(work: UnitOfWork, payment_id: str) -> EarlyReports:
+    """Read which reports came before their payment, which is being recorded.
+
+    One that is being recorded at the same time waits, and finds the payment.
+    """
+    lock_payment_id(work, payment_id)
+    rows = work.session.execute(_EARLY, {"payment_id": payment_id}).all()
     return sorted((kind, report_id) for kind, report_id in rows)
 
 

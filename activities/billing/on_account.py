@@ -9,7 +9,7 @@ from sqlalchemy import String, bindparam
 from sqlmodel import Session, col, select
 
 from activities.database.kept import keep, kept
-from activities.database.unit_of_work import UnitOfWork
+from activities.database.unit_of_work import NAME_LOCK, UnitOfWork
 from activities.ledger.posting import tax_date_of
 from activities.order_record.balance import balance_of
 from models.billing import BillingRules, OnAccount
@@ -18,18 +18,35 @@ from models.tables.billing import Payment
 from models.tables.orders import Order
 
 EARLIER_PAYMENTS = "earlier payments"
-_WITH_OTHERS = select(Payment).where(
-    (col(Payment.payment_id) == bindparam("payment_id", type_=String))
-    | (col(Payment.order_id) == bindparam("order_id", type_=String))
+_WITH_OTHERS = (col(Payment.payment_id) == bindparam("payment_id", type_=String)) | (
+    col(Payment.order_id) == bindparam("order_id", type_=String)
+)
+_READ = select(Payment).where(_WITH_OTHERS)
+_LOCK_AND_READ = (
+    select(Payment)
+    .select_from(select(NAME_LOCK).subquery())
+    .join(Payment, _WITH_OTHERS, isouter=True)
 )
 
 
-def find_payment(session: Session, order: Order, payment_id: str) -> Payment | None:
-    """Read a payment, and with it whether the order has received others."""
-    bound = {"payment_id": payment_id, "order_id": order.order_id}
-    rows = session.exec(_WITH_OTHERS, params=bound).all()
+def lock_payment_id(work: UnitOfWork, payment_id: str | None) -> None:
+    """Let what is recorded about a payment, which may not be recorded yet, wait for this."""
+    work.lock_name(_lock_of(payment_id))
+
+
+def _lock_of(payment_id: str | None) -> str:
+    return f"payment:{payment_id}"
+
+
+def find_payment(work: UnitOfWork, order: Order, payment_id: str) -> Payment | None:
+    """Read a payment, lock its id, and read whether the order has received others."""
+    bound, statement = {"payment_id": payment_id, "order_id": order.order_id}, _READ
+    if work.on_postgresql:  # the lock comes with the rows: a payment costs no further statement
+        statement, bound["locked_name"] = _LOCK_AND_READ, _lock_of(payment_id)
+        work.locked_names.add(_lock_of(payment_id))
+    rows = [row for row in work.session.exec(statement, params=bound) if row is not None]
     has_others = any(row.order_id == order.order_id for row in rows)
-    keep(session, EARLIER_PAYMENTS, order.order_id, has_others)
+    keep(work.session, EARLIER_PAYMENTS, order.order_id, has_others)
     return next((row for row in rows if row.payment_id == payment_id), None)
 
 

@@ -30,7 +30,7 @@ from models.tables.orders import Order
 def record_payment(work: UnitOfWork, order: Order, fact: PaymentReceived) -> None:
     """Record a payment for an order in its currency: the amount due first, the rest a deposit."""
     payment = _new_payment(work, fact, order.order_id)
-    early = early_reports(work.session, payment.payment_id)
+    early = early_reports(work, payment.payment_id)
     with work.session.no_autoflush:  # the order's row is written once, with all that follows
         _record_payment(work, order, fact, payment)
     apply_early_reports(work, payment, early)
@@ -90,7 +90,7 @@ def record_unmatched(
         order_id=order_id,
     )
     post(work, entry, occurred_at=payment.received_at)
-    apply_early_reports(work, payment, early_reports(work.session, payment.payment_id))
+    apply_early_reports(work, payment, early_reports(work, payment.payment_id))
 
 
 def _new_payment(work: UnitOfWork, fact: PaymentReceived, order_id: str | None) -> Payment:

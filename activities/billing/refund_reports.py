@@ -2,6 +2,7 @@
 
 from sqlmodel import col, select
 
+from activities.billing.on_account import lock_payment_id
 from activities.billing.refunds import (
     UNPAID,
     is_in_doubt,
@@ -94,6 +95,7 @@ def record_reported_refund(work: UnitOfWork, fact: PaymentRefunded) -> Notificat
     problem = amount_problem(fact.amount, fact.currency, "amount", least=1)
     if not problem and not fact.payment_id:
         problem = "payment_id: missing"
+    lock_payment_id(work, fact.payment_id)
     payment = work.session.get(Payment, fact.payment_id or "")
     if payment is not None and payment.currency != fact.currency:
         problem = problem or f"currency: the payment was in {payment.currency}"

@@ -13,8 +13,9 @@ from activities.billing.invoicing import (
     invoices_of,
     uncredited_taxes,
 )
-from activities.billing.on_account import find_payment
+from activities.billing.on_account import find_payment, lock_payment_id
 from activities.billing.payments import (
+    apply_early_payments,
     currency_mismatch,
     record_payment,
     record_unmatched,
@@ -128,7 +129,7 @@ def record_unmatched_payment(work: UnitOfWork, payment: PaymentReceived) -> None
 def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> Progress:
     order = lock_order(work, order_id)
     is_new = mark_applied(work, fact)
-    known = find_payment(work.session, order, fact.payment_id)
+    known = find_payment(work, order, fact.payment_id)
     problem = _wrong_order(fact, order_id) or _payment_problem(known, order_id, fact)
     if problem := problem or _won_problem(known, is_new=is_new):
         reject_fact(work, order_id, fact, problem)
@@ -136,6 +137,8 @@ def _apply_to_order(work: UnitOfWork, order_id: str, fact: PaymentReceived) -> P
         reason = currency_mismatch(order)
         record_unmatched(work, fact, order_id, reason)
         record_event(work, order_id, "payment_unmatched", f"{fact.payment_id}: {reason}")
+    elif known is not None and known.order_id is None:  # recorded just before the order was
+        apply_early_payments(work, order)
     elif known is None:
         owed_minor = balance_of(order).owed_minor
         record_payment(work, order, fact)
@@ -164,20 +167,23 @@ def _use_late_money(work: UnitOfWork, order: Order, owed_minor: int) -> None:
 
 @step
 def apply_reversal(work: UnitOfWork, step: ReversalStep) -> Progress | None:
-    """Record a reversal once, with its order if it has one.
+    """Record a reversal once, with its order if it has one: that of the payment if it names none.
 
     A reversal reported before its payment is applied when the payment is recorded.
     """
     fact, order = step.fact, find_order(work, step.order_id or "")
     mark_applied(work, fact)
+    lock_payment_id(work, fact.payment_id)
     known = work.session.get(PaymentReversal, fact.reversal_id)
     payment = work.session.get(Payment, fact.payment_id or "", with_for_update=True)
+    if order is None and payment is not None:  # recorded since the reversal was received
+        order = find_order(work, payment.order_id or "")
     if known is not None:
         problem = _reversal_conflict(known, fact)
     else:
         problem = reversal_problem(fact, payment, order)
     if problem:
-        reject_fact(work, step.order_id or "", fact, problem)
+        reject_fact(work, order.order_id if order else step.order_id or "", fact, problem)
     elif known is None:
         reversal = new_reversal(fact, work.now)
         work.session.add(reversal)

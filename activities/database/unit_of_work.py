@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, Table
+from sqlalchemy import Insert, String, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
@@ -29,6 +29,12 @@ def insertion(dialect: str, table: type[SQLModel]) -> postgresql.Insert | sqlite
     """Begin an INSERT that may say what to do on a conflict, for a database of this dialect."""
     begin = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return begin(table_of(table))
+
+
+NAME_LOCK = func.pg_advisory_xact_lock(
+    func.hashtextextended(bindparam("locked_name", type_=String), 0)
+).label("name_lock")
+"""Locks the name `locked_name` on PostgreSQL, for statements that do more than that."""
 
 
 @cache
@@ -61,6 +67,8 @@ class UnitOfWork:
     clock: Clock
     locked: set[str] = field(default_factory=set, init=False)
     """Ids of the orders that this transaction has locked."""
+    locked_names: set[str] = field(default_factory=set, init=False)
+    """Names that this transaction has locked: see `lock_name`."""
     origin: Origin = field(default=BY_ITSELF, init=False)
     """Who caused this transaction: the origin of what it records in audit trails."""
 
@@ -101,6 +109,20 @@ class UnitOfWork:
         """
         self._now = None
 
+    def lock_name(self, name: str) -> None:
+        """Wait until no other transaction has locked this name, and lock it until this one ends.
+
+        For rows that may not exist yet. On SQLite, transactions that write wait for each other.
+        """
+        if self.on_postgresql and name not in self.locked_names:
+            self.session.connection().execute(select(NAME_LOCK), {"locked_name": name})
+            self.locked_names.add(name)
+
+    @property
+    def on_postgresql(self) -> bool:
+        """Whether the transaction is one of PostgreSQL, where others write at the same time."""
+        return self.session.get_bind().dialect.name == "postgresql"
+
     def insert_new(self, table: type[SQLModel], **columns: object) -> bool:
         """Insert a row, unless there is one with its key; return whether it was new."""
         self.session.flush()
@@ -138,4 +160,5 @@ class UnitOfWork:
             if not is_kept:
                 forget_all(self.session)
             self._appended.clear()
+            self.locked_names.clear()
             self.locked.clear()  # PostgreSQL releases the locks that were taken inside, if undone

@@ -81,16 +81,18 @@ def record_order(work: UnitOfWork, step: RecordOrder) -> Recording:
         order = _insert_order(work, step)
         work.origin = Origin(actor=document.taken_by or CUSTOMER, source=document.channel)
         record_event(work, order.order_id, "recorded", f"placed {order.channel}")
-        if has_early:
-            apply_early_payments(work, order)
+    # Read before the payments: one that is being recorded without its order is a waiting fact.
+    facts = waiting_facts(work.session, order.order_id) if has_early else ()
+    if is_new and has_early:
+        apply_early_payments(work, order)
     if order.attention_code is not None:  # from an earlier run of the workflow
         record_attention(work, SetAttention(order_id=order.order_id, attention=None))
     refusal = _resemblance(work, order) or _judge_customer(work.session, order, is_new=is_new)
     if has_early:
-        progress, facts = save_progress(work, order), waiting_facts(work.session, order.order_id)
+        progress = save_progress(work, order)
     else:
         ordered = sum(line.quantity for line in goods_lines(work.session, order.order_id))
-        progress, facts = progress_of_new(work.session, order, ordered), ()
+        progress = progress_of_new(work.session, order, ordered)
     recorded = Recorded(
         progress=progress, policy=work.rules.policy, refusal=refusal, waiting_facts=facts
     )

@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from activities.billing.payment_calls import PaymentCalls
 from activities.billing.payment_requests import request_call, requested_minor
+from activities.billing.payments import record_unmatched
 from activities.billing.steps import (
     apply_authorisation,
     apply_payment,
@@ -24,7 +25,7 @@ from activities.database.unit_of_work import UnitOfWork
 from activities.gateways.calls import record_request
 from activities.masterdata.importing import import_folder
 from activities.orders.steps import start_cancelling
-from activities.stock.steps import release_stock
+from activities.stock.steps import allocate_stock, release_stock
 from models.billing import BillingRules
 from models.messages.facts import PaymentAuthorised, PaymentReceived, PaymentReversed
 from models.messages.partners import CaptureDemand, PaymentDemand
@@ -37,7 +38,7 @@ from models.messages.steps import (
     ReversalStep,
 )
 from models.orders import OrderDocument
-from models.progress import Cancellation, Progress
+from models.progress import Cancellation, Progress, Stage
 from models.tables.billing import InvoiceRow, Payment, PaymentReversal
 from models.tables.ledger import JournalEntry
 from models.tables.operations import AuditRow, RejectedMessageRow
@@ -401,3 +402,32 @@ def test_cancelled_amended_order_waits_for_the_smallest_request(till: Bookkeeper
         return requested_minor(work.session, order)
 
     assert till.database.transaction(ask) == 10_000
+
+
+def test_reversal_received_before_its_payment_and_applied_after_it_changes_the_order(
+    till: Bookkeeper,
+) -> None:
+    """It names no order, as its payment wasn't known then: the payment's order is unpaid again."""
+    step = place(till, "L1", TEN_OF_A)
+    allocate_stock.run(till.database, step)
+    assert pay_early(till, "L1").order_id == "L1"
+    [paid] = till.read(select(Order))
+    fact = PaymentReversed(reversal_id="V", payment_id="EARLY")
+    progress = apply_reversal.run(till.database, ReversalStep(order_id=None, fact=fact))
+    [order] = till.read(select(Order))
+    assert progress is not None
+    assert (progress.order_id, progress.version) == ("L1", order.version)
+    assert (paid.stage, order.stage) == (Stage.DISPATCHING, Stage.AWAITING_PAYMENT)
+    assert order.version > paid.version
+
+
+def test_payment_recorded_without_its_order_in_the_same_moment_is_applied(till: Bookkeeper) -> None:
+    """The order read its report as waiting, and applies it when it is recorded as unmatched."""
+    place(till, "M1", TEN_OF_A)
+    fact = PaymentReceived(payment_id="M", order_id="M1", amount="118.88", currency="EUR")
+    till.database.transaction(lambda work: record_unmatched(work, fact, None, "no such order"))
+    for _ in range(2):
+        apply_payment.run(till.database, PaymentStep(order_id="M1", fact=fact))
+    [payment], [order] = till.read(select(Payment)), till.read(select(Order))
+    assert (payment.order_id, payment.unmatched_reason) == ("M1", None)
+    assert (order.paid_minor, order.deposit_minor) == (11_888, 0)
