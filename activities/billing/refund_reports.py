@@ -41,6 +41,7 @@ def record_failed_refund(work: UnitOfWork, fact: RefundFailed) -> Notification:
     it may be this one, and the report is applied after the answer. Otherwise the report is kept
     until the refund is reported.
     """
+    _lock_refund_id(work, fact.refund_id)
     # Read before the refund: the answer may be recorded between the two.
     in_doubt = _refunds_in_doubt(work, fact.payment_id)
     known = work.session.exec(select(Refund).where(Refund.refund_id == fact.refund_id)).first()
@@ -95,6 +96,7 @@ def record_reported_refund(work: UnitOfWork, fact: PaymentRefunded) -> Notificat
     problem = amount_problem(fact.amount, fact.currency, "amount", least=1)
     if not problem and not fact.payment_id:
         problem = "payment_id: missing"
+    _lock_refund_id(work, fact.refund_id)
     lock_payment_id(work, fact.payment_id)
     payment = work.session.get(Payment, fact.payment_id or "")
     if payment is not None and payment.currency != fact.currency:
@@ -132,6 +134,11 @@ def record_reported_refund(work: UnitOfWork, fact: PaymentRefunded) -> Notificat
         work.session.delete(failed)
         return record_failed_refund(work, RefundFailed.model_validate(failed.reported))
     return _notification(fact, refund)
+
+
+def _lock_refund_id(work: UnitOfWork, refund_id: str) -> None:
+    """Let another report about a refund, which may not be recorded yet, wait for this one."""
+    work.lock_name(f"refund:{refund_id}")
 
 
 def _keep(work: UnitOfWork, fact: PaymentRefunded | RefundFailed) -> Notification:

@@ -11,11 +11,12 @@ from sqlmodel import select
 
 from activities.billing.steps import (
     apply_payment,
+    apply_refund_failure,
     apply_refund_report,
     apply_reversal,
 )
 from activities.database.unit_of_work import UnitOfWork
-from models.messages.facts import PaymentReceived, PaymentRefunded, PaymentReversed
+from models.messages.facts import PaymentReceived, PaymentRefunded, PaymentReversed, RefundFailed
 from models.messages.steps import PaymentStep, ReversalStep
 from models.orders import OrderDocument
 from models.progress import Stage
@@ -45,6 +46,7 @@ DOCUMENT = OrderDocument.model_validate(
 PAYMENT = PaymentReceived(payment_id="P", order_id="O", amount="120.00", currency="EUR")
 REVERSAL = ReversalStep(order_id=None, fact=PaymentReversed(reversal_id="V", payment_id="P"))
 EXCESS = PAYMENT.model_copy(update={"amount": "150.00"})
+FAILED = RefundFailed(refund_id="R")
 REFUND = PaymentRefunded(refund_id="R", payment_id="P", amount="30.00", currency="EUR")
 
 Change = Callable[[UnitOfWork], object]
@@ -104,4 +106,21 @@ def test_refund_report_that_crosses_its_payment_is_applied(
     [order], [refund] = till.read(select(Order)), till.read(select(Refund))
     assert (order.paid_minor, order.deposit_minor) == (12_000, 0)
     assert (refund.refund_id, refund.state) == ("R", RefundState.REFUNDED)
+    assert till.read(select(EarlyRefundReport)) == []
+
+
+@pytest.mark.parametrize("is_refund_first", [True, False])
+def test_refund_that_crosses_its_failure_has_failed(
+    till: Bookkeeper, is_refund_first: bool
+) -> None:
+    """The excess is owed again, and an operator decides about it."""
+    till.record(DOCUMENT)
+    till.database.transaction(pay(EXCESS))
+    changes: list[Change] = [
+        lambda work: apply_refund_report.function(work, REFUND),
+        lambda work: apply_refund_failure.function(work, FAILED),
+    ]
+    cross(till, *(changes if is_refund_first else reversed(changes)))
+    [refund] = till.read(select(Refund))
+    assert (refund.refund_id, refund.state) == ("R", RefundState.HELD)
     assert till.read(select(EarlyRefundReport)) == []

@@ -194,7 +194,7 @@ async def test_brackets_are_printed_without_markup(pipeline: World) -> None:
     assert "[b]:x:[/b]@example.com" in out
 
 
-async def test_table_folds_long_cells(pipeline: World) -> None:
+async def test_table_shows_long_cells_whole(pipeline: World) -> None:
     """Every character of an id is printed."""
     order_id, payment = unique("U") + "q" * 180, unique("P")
     recorded = await run_json(pipeline, "pay", order_id, "5.00", "--payment-id", payment)
