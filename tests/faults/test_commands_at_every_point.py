@@ -38,6 +38,8 @@ SPREAD = 7
 """Without --full the command is sent at every seventh point."""
 UNREACHED = 4
 """An order may have fewer points than the first one: a notification in time saves a transaction."""
+ORDER_S = 5 * PATIENCE_S
+"""The time after which an order counts as stuck: others are played beside it."""
 AT_ONCE = 8
 """Orders that are played at the same time."""
 ANSWER_S = 0.5
@@ -77,9 +79,9 @@ class Played:
         gates.add(self.gate, f"order-{self.order_id}", f"replenish-BER-{sku}")
         commanding = asyncio.create_task(self._command(command)) if command else None
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(ORDER_S):
                 await self.world.place(self.new.document)
-                await until(self._has_ended)
+                await until(self._has_ended, patience_s=ORDER_S)
                 await self.world.ended(self.order_id)
                 if commanding is not None and self.gate.reached.is_set():
                     await commanding

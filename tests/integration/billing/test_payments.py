@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
+from sqlmodel import select
 
+from models.tables.billing import PaymentReversal
 from tests.conftest import DATABASES, new_world
 from tests.support.billing.payments import charge_back
 from tests.support.billing.sales import (
@@ -254,6 +256,8 @@ async def test_reversal_before_its_payment_is_applied_once(
     payment_id, reversal_id = unique("pay"), unique("rv")
     for _ in range(2):
         await charge_back(pipeline, payment_id, reversal_id=reversal_id, **fields)
+    recorded = select(PaymentReversal).where(PaymentReversal.reversal_id == reversal_id)
+    await until(lambda: pipeline.database.read(lambda session: session.exec(recorded).all()))
     await pipeline.pay(order_id, TOTAL, payment_id)
     shown = await pipeline.until_event(order_id, "payment_reversed")
     assert (shown["paid"], shown["due"], shown["stage"]) == ("0.00", TOTAL, "awaiting_payment")
