@@ -39,7 +39,7 @@ SPREAD = 7
 UNREACHED = 4
 """An order may have fewer points than the first one: a notification in time saves a transaction."""
 ORDER_S = 5 * PATIENCE_S
-"""The time after which an order counts as stuck: others are played beside it."""
+"""The time after which an order counts as stuck: AT_ONCE of them share the machine."""
 AT_ONCE = 8
 """Orders that are played at the same time."""
 ANSWER_S = 0.5
